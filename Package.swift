@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+// Arrows point one way; hack/lint keeps them. See docs/architecture.md.
+let package = Package(
+    name: "secrets-bridge",
+    products: [.executable(name: "secrets-bridge", targets: ["SecretsBridge"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CLinux"),
+
+        module("Primitives", ["COpenSSL", "CLinux"]),
+        module("HTTP", ["CCurl", "Primitives", httpTypes]),
+        module("Envelope", ["Primitives"]),
+        module("KMS", ["Envelope", "Primitives"]),
+        module("YAML", ["CYAML", "Primitives"]),
+        module("KubeClient", ["HTTP", "Primitives", "YAML", httpTypes]),
+        module("Resources", ["Envelope", "Primitives"]),
+        module(
+            "Controller",
+            ["Envelope", "KubeClient", "Primitives", "Resources", deque, heap, lifecycle, logging]),
+        module("CLI", ["Envelope", "Primitives", "Resources", "YAML"]),
+        .executableTarget(
+            name: "SecretsBridge",
+            dependencies: ["CLI", "Controller", "KMS", argumentParser, lifecycle, logging],
+            swiftSettings: strict),
+
+        tests("Primitives", []),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,58 @@
+package import HTTPTypes
+package import Primitives
+
+/// One request, complete before it starts. Bodies are held in memory: the largest thing we send is a Secret.
+package struct HTTPClientRequest: Sendable {
+    /// Which connections a request may share.
+    package enum Lane: Sendable {
+        /// Multiplexed over one HTTP/2 connection; the body is collected, up to a limit, and never paused.
+        case unary
+        /// A connection of its own, so that a slow reader of a watch delays nobody else.
+        case streaming
+    }
+
+    package enum Body: Sendable {
+        case none
+        case bytes([UInt8])
+        /// Given to libcurl by pointer, never copied by us.
+        case secret(SharedSecret)
+    }
+
+    /// A header whose value must not be logged, indexed or left in memory: `Authorization`, `X-Vault-Token`.
+    package struct SecretField: Sendable {
+        package let name: HTTPField.Name
+        package let value: SharedSecret
+
+        package init(name: HTTPField.Name, value: SharedSecret) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package var method: HTTPRequest.Method
+    /// Absolute, already percent-encoded.
+    package var url: String
+    package var fields: HTTPFields
+    package var secretFields: [SecretField]
+    package var body: Body
+    package var lane: Lane
+    /// From the call to the last byte of the response; nil only for watches.
+    package var timeout: Duration?
+    /// Longest time without a single byte received; nil: none.
+    package var idleTimeout: Duration?
+
+    package init(
+        method: HTTPRequest.Method = .get, url: String, fields: HTTPFields = [:],
+        secretFields: [SecretField] = [], body: Body = .none, lane: Lane = .unary,
+        timeout: Duration? = .seconds(30), idleTimeout: Duration? = nil
+    ) {
+        self.method = method
+        self.url = url
+        self.fields = fields
+        self.secretFields = secretFields
+        self.body = body
+        self.lane = lane
+        self.timeout = timeout
+        self.idleTimeout = idleTimeout
+    }
+}

@@ -1,0 +1,28 @@
+package import HTTPTypes
+package import Primitives
+
+/// Status and headers, without the body.
+package struct HTTPResponseHead: Sendable {
+    package var status: HTTPResponse.Status
+    package var fields: HTTPFields
+
+    package init(status: HTTPResponse.Status, fields: HTTPFields = [:]) {
+        self.status = status
+        self.fields = fields
+    }
+}
+
+/// What sends requests. The one implementation is `CurlClient`; fakes serve faults that real servers will
+/// not produce on demand.
+package protocol HTTPTransport: Sendable {
+    /// Sends `request` and hands over the response as soon as its head is here. The exchange lives exactly
+    /// as long as `handler`: when it returns, throws or is cancelled, the transfer is over and its
+    /// resources are free. A status of 400 or more is a response, not an error.
+    ///
+    /// Errors: `HTTPError`, or what `handler` throws. Cancellation of the calling task throws
+    /// `HTTPError` with code `.cancelled`.
+    func withResponse<Result: Sendable>(
+        to request: HTTPClientRequest,
+        _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
+    ) async throws -> Result
+}

@@ -1,0 +1,114 @@
+/// Standard base64 (RFC 4648 section 4), strict: padded, canonical, no white space. Strict because two
+/// spellings of one ciphertext would be two objects to every tool that compares them.
+package enum Base64 {
+    package struct DecodingError: Error, Equatable, Sendable {
+        package enum Problem: Sendable { case length, character, padding, trailingBits }
+        package let problem: Problem
+        /// Offset of the first offending byte in the text.
+        package let offset: Int
+    }
+
+    package static func encodedCount(_ count: Int) -> Int { (count + 2) / 3 * 4 }
+
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
+        let bytes = Array(bytes)
+        return bytes.withUnsafeBytes { input in
+            String(unsafeUninitializedCapacity: encodedCount(input.count)) { output in
+                encode(input, into: UnsafeMutableRawBufferPointer(output))
+                return encodedCount(input.count)
+            }
+        }
+    }
+
+    /// Writes `encodedCount(input.count)` bytes.
+    static func encode(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) {
+        var out = 0
+        var index = 0
+        func emit(_ word: UInt32, _ shift: UInt32) {
+            output[out] = alphabet[Int(word >> shift & 63)]
+            out += 1
+        }
+        while index + 2 < input.count {
+            let word = UInt32(input[index]) << 16 | UInt32(input[index + 1]) << 8 | UInt32(input[index + 2])
+            for shift: UInt32 in [18, 12, 6, 0] { emit(word, shift) }
+            index += 3
+        }
+        let rest = input.count - index
+        guard rest > 0 else { return }
+        let word = UInt32(input[index]) << 16 | (rest == 2 ? UInt32(input[index + 1]) << 8 : 0)
+        emit(word, 18)
+        emit(word, 12)
+        if rest == 2 { emit(word, 6) }
+        for _ in 0..<(3 - rest) {
+            output[out] = padding
+            out += 1
+        }
+    }
+
+    package static func decode(_ text: String) throws(DecodingError) -> [UInt8] {
+        try Array(text.utf8).withBytes { bytes throws(DecodingError) in
+            var result = [UInt8](repeating: 0, count: try decodedCount(bytes))
+            try result.withMutableBytes { output throws(DecodingError) in
+                try decode(bytes, into: output)
+            }
+            return result
+        }
+    }
+
+    /// Decodes without ever holding the plaintext in unprotected memory.
+    package static func decodeSecret(_ text: UnsafeRawBufferPointer) throws(DecodingError) -> SecretBytes {
+        let count = try decodedCount(text)
+        return try SecretBytes(count: count) { output throws(DecodingError) in
+            try decode(text, into: output)
+        }
+    }
+
+    private static func decodedCount(_ text: UnsafeRawBufferPointer) throws(DecodingError) -> Int {
+        guard text.count.isMultiple(of: 4) else {
+            throw DecodingError(problem: .length, offset: text.count)
+        }
+        let pads = text.suffix(2).reversed().prefix { $0 == padding }.count
+        return text.count / 4 * 3 - pads
+    }
+
+    private static func decode(
+        _ text: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    ) throws(DecodingError) {
+        var out = 0
+        for start in stride(from: 0, to: text.count, by: 4) {
+            var word: UInt32 = 0
+            var pads = 0
+            for offset in start..<start + 4 {
+                let byte = text[offset]
+                if byte == padding {
+                    // Padding stands in the last two places of the last group, and nowhere else.
+                    guard start + 4 == text.count, offset >= start + 2 else {
+                        throw DecodingError(problem: .padding, offset: offset)
+                    }
+                    pads += 1
+                    word <<= 6
+                    continue
+                }
+                guard pads == 0 else { throw DecodingError(problem: .padding, offset: offset) }
+                let value = values[Int(byte)]
+                guard value < 64 else { throw DecodingError(problem: .character, offset: offset) }
+                word = word << 6 | UInt32(value)
+            }
+            let unused: UInt32 = pads == 0 ? 0 : (pads == 1 ? 0xFF : 0xFFFF)
+            guard word & unused == 0 else { throw DecodingError(problem: .trailingBits, offset: start) }
+            for place in 0..<(3 - pads) {
+                output[out] = UInt8(truncatingIfNeeded: word >> UInt32(16 - 8 * place))
+                out += 1
+            }
+        }
+    }
+
+    private static let padding = UInt8(ascii: "=")
+    private static let alphabet = Array(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    private static let values: [UInt8] = {
+        var table = [UInt8](repeating: 0xFF, count: 256)
+        for (value, character) in alphabet.enumerated() { table[Int(character)] = UInt8(value) }
+        return table
+    }()
+}
