@@ -1,0 +1,60 @@
+package import Primitives
+
+/// One key that wraps data keys: `spec.recipients[]` of a WrappedSecret.
+package struct Recipient: Hashable, Sendable {
+    /// Which key wrapped, in the form its backend gives it: `vault-transit:transit/sb-wrap`.
+    package var keyID: String
+    /// The wrapped data key, in the backend's own text form or base64 of its bytes.
+    package var wrappedKey: String
+
+    package init(keyID: String, wrappedKey: String) {
+        self.keyID = keyID
+        self.wrappedKey = wrappedKey
+    }
+}
+
+/// A fresh data key, in the clear and wrapped.
+package struct DataKey: Sendable {
+    package let key: SharedSecret
+    package let recipient: Recipient
+
+    package init(key: SharedSecret, recipient: Recipient) {
+        self.key = key
+        self.recipient = recipient
+    }
+}
+
+/// A data key that came back from its KMS.
+package struct UnwrappedKey: Sendable {
+    package let key: SharedSecret
+    /// Which version of the KMS key wrapped it, where the backend shows that.
+    package let version: String?
+
+    package init(key: SharedSecret, version: String? = nil) {
+        self.key = key
+        self.version = version
+    }
+}
+
+/// One key-encryption key in one KMS. Implementations are safe to call from many tasks at once, give every
+/// network call a deadline, and end early when the calling task is cancelled.
+///
+/// The binding goes to the KMS as its encryption context, where it has one: a wrapped key that was moved
+/// to another place must not unwrap.
+package protocol KeyManager: Sendable {
+    /// The key's id, as it is written into recipients.
+    var keyID: String { get }
+
+    /// Whether a recipient with this key id is this key's to unwrap. Decided on the id alone, without a
+    /// call: hosts, paths and key names come from configuration, never from a row.
+    func accepts(keyID: String) -> Bool
+
+    /// Makes a data key of 32 bytes.
+    func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey
+
+    /// Wraps an existing data key, for a second recipient.
+    func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient
+
+    /// Unwraps what this key wrapped under the same binding.
+    func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey
+}

@@ -1,0 +1,17 @@
+/// The keys this process may use: the first wraps, all unwrap. A value type that is safe to share.
+package struct KeyRing: Sendable {
+    package let primary: any KeyManager
+    package let others: [any KeyManager]
+
+    package init(primary: any KeyManager, others: [any KeyManager] = []) {
+        self.primary = primary
+        self.others = others
+    }
+
+    package var all: [any KeyManager] { [primary] + others }
+
+    /// The key that unwraps this recipient; nil: not ours.
+    func manager(for recipient: Recipient) -> (any KeyManager)? {
+        all.first { $0.accepts(keyID: recipient.keyID) }
+    }
+}

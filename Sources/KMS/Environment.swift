@@ -1,0 +1,66 @@
+import FoundationEssentials
+import Glibc
+package import Primitives
+
+/// Settings of the process: variables, and the files that `<NAME>_FILE` points to.
+package struct Environment: Sendable {
+    private let lookUp: @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void
+
+    /// The environment of this process, read in place: a secret in it is not copied into a `String`.
+    package static let process = Environment { name, body in body(getenv(name)) }
+
+    /// For tests and for callers that have settings of their own.
+    package init(_ values: [String: String]) {
+        lookUp = { name, body in
+            if let value = values[name] { value.withCString { body($0) } } else { body(nil) }
+        }
+    }
+
+    private init(lookUp: @escaping @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void) {
+        self.lookUp = lookUp
+    }
+
+    /// A public setting; nil when absent or empty.
+    package func value(_ name: String) -> String? {
+        var value: String?
+        lookUp(name) { value = $0.map { String(cString: $0) } }
+        return value.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// A secret setting, from `name` or from the file that `<name>_FILE` names, with one trailing newline
+    /// removed. Nil when neither is set.
+    ///
+    /// Errors: both are set, or the file cannot be read.
+    package func secret(_ name: String) throws(SettingError) -> SharedSecret? {
+        var inline: SharedSecret?
+        lookUp(name) { pointer in
+            guard let pointer, pointer.pointee != 0 else { return }
+            inline = SharedSecret(
+                SecretBytes(copying: UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
+        }
+        guard let path = value(name + "_FILE") else { return inline }
+        guard inline == nil else {
+            throw SettingError(
+                variable: name, problem: "is set together with \(name)_FILE; keep one of them")
+        }
+        guard let contents = try? SecretBytes(contentsOfFile: path, limit: 64 * 1024) else {
+            throw SettingError(
+                variable: name + "_FILE",
+                problem: "names \(path), which cannot be read; mount it, or correct the path")
+        }
+        return SharedSecret(contents.trimmingNewline())
+    }
+}
+
+/// A setting that is missing or wrong: names the variable, what it expects, and an example.
+package struct SettingError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let variable: String
+    package let problem: String
+
+    package init(variable: String, problem: String) {
+        self.variable = variable
+        self.problem = problem
+    }
+
+    package var description: String { "\(variable) \(problem)" }
+}

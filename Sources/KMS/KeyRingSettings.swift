@@ -1,0 +1,36 @@
+package import Envelope
+import Primitives
+
+extension KeyRing {
+    /// The keys that `SB_KMS_BACKEND` and the settings of its backends describe. A comma-separated list is
+    /// for the time of a move: the first backend wraps, all of them unwrap.
+    package static func load(from environment: Environment) throws(SettingError) -> KeyRing {
+        let names = (environment.value("SB_KMS_BACKEND") ?? "local").split(separator: ",").map {
+            String($0.filter { $0 != " " })
+        }
+        var managers: [any KeyManager] = []
+        for (index, name) in names.enumerated() {
+            guard !names[..<index].contains(name) else {
+                throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name) twice")
+            }
+            managers += try Self.managers(of: name, environment)
+        }
+        guard let primary = managers.first else {
+            throw SettingError(variable: "SB_KMS_BACKEND", problem: "names no backend; for example: local")
+        }
+        return KeyRing(primary: primary, others: Array(managers.dropFirst()))
+    }
+
+    private static func managers(
+        of backend: String, _ environment: Environment
+    ) throws(SettingError) -> [any KeyManager] {
+        switch backend {
+        case "local":
+            return try LocalKeyManager.load(from: environment)
+        default:
+            throw SettingError(
+                variable: "SB_KMS_BACKEND",
+                problem: "is \"\(backend)\"; this version has: local")
+        }
+    }
+}

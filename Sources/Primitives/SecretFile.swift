@@ -1,0 +1,63 @@
+import Glibc
+
+/// Why a file could not be read, as errno says it.
+package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let path: String
+    package let reason: String
+
+    package var description: String { "\(path): \(reason)" }
+}
+
+extension SecretBytes {
+    /// Reads a whole file, or standard input for "-", without an unprotected copy.
+    ///
+    /// Errors: the file cannot be opened or read, or is larger than `limit` bytes.
+    package init(contentsOfFile path: String, limit: Int) throws(FileError) {
+        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+        var buffer = SecretBuffer(capacity: 16 * 1024)
+        let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
+        defer {
+            wipe(chunk)
+            chunk.deallocate()
+        }
+        while true {
+            let count = read(descriptor, chunk.baseAddress, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+            guard count > 0 else { break }
+            buffer.append(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+            guard buffer.count <= limit else {
+                throw FileError(path: path, reason: "is larger than \(limit) bytes")
+            }
+        }
+        self = buffer.finish()
+    }
+
+    /// Without one trailing newline (`\n` or `\r\n`), which editors and `echo` leave behind.
+    package borrowing func trimmingNewline() -> SecretBytes {
+        withUnsafeBytes { bytes in
+            var kept = bytes[...]
+            if kept.last == UInt8(ascii: "\n") {
+                kept = kept.dropLast()
+                if kept.last == UInt8(ascii: "\r") { kept = kept.dropLast() }
+            }
+            return SecretBytes(copying: UnsafeRawBufferPointer(rebasing: kept))
+        }
+    }
+
+    /// The parts between `separator`, empty ones left out.
+    package borrowing func split(separator: UInt8) -> [SharedSecret] {
+        withUnsafeBytes { bytes in
+            bytes.split(separator: separator).map {
+                SharedSecret(SecretBytes(copying: UnsafeRawBufferPointer(rebasing: $0)))
+            }
+        }
+    }
+}
+
+/// errno in words.
+package func lastSystemError() -> String {
+    String(cString: strerror(errno))
+}
