@@ -22,20 +22,10 @@ package enum AES256GCM {
         _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, nonce: [UInt8],
         associatedData: [UInt8]
     ) throws(CryptoError) -> [UInt8] {
-        let context = try CipherContext()
-        try context.start(key: key, nonce: nonce, encrypting: true)
-        try context.authenticate(associatedData)
-        var sealed = nonce
-        sealed.reserveCapacity(plaintext.count + overhead)
-        sealed.append(contentsOf: repeatElement(0, count: plaintext.count + tagCount))
-        try plaintext.withUnsafeBytes { input throws(CryptoError) in
-            try sealed.withMutableBytes { output throws(CryptoError) in
-                let body = UnsafeMutableRawBufferPointer(rebasing: output[nonceCount...].dropLast(tagCount))
-                try context.update(input, into: body)
-                try context.finish(tagInto: UnsafeMutableRawBufferPointer(rebasing: output.suffix(tagCount)))
-            }
+        guard nonce.count == nonceCount else {
+            throw .wrongLength(of: "nonce", expected: nonceCount, actual: nonce.count)
         }
-        return sealed
+        return try nonce + encrypt(plaintext, key: key, nonce: nonce, associatedData: associatedData)
     }
 
     /// Opens nonce ‖ ciphertext ‖ tag. Throws `authenticationFailed` and returns nothing, not even
@@ -46,15 +36,9 @@ package enum AES256GCM {
         guard sealed.count >= overhead else {
             throw .wrongLength(of: "sealed box", expected: overhead, actual: sealed.count)
         }
-        let context = try CipherContext()
-        try context.start(key: key, nonce: Array(sealed.prefix(nonceCount)), encrypting: false)
-        try context.authenticate(associatedData)
-        let body = UnsafeRawBufferPointer(rebasing: sealed.dropFirst(nonceCount).dropLast(tagCount))
-        let tag = UnsafeRawBufferPointer(rebasing: sealed.suffix(tagCount))
-        return try SecretBytes(count: body.count) { output throws(CryptoError) in
-            try context.update(body, into: output)
-            try context.finish(expecting: tag)
-        }
+        return try decrypt(
+            UnsafeRawBufferPointer(rebasing: sealed.dropFirst(nonceCount)), key: key,
+            nonce: Array(sealed.prefix(nonceCount)), associatedData: associatedData)
     }
 
     package static func open(
@@ -62,6 +46,45 @@ package enum AES256GCM {
     ) throws(CryptoError) -> SecretBytes {
         try sealed.withBytes { bytes throws(CryptoError) in
             try open(bytes, key: key, associatedData: associatedData)
+        }
+    }
+
+    /// Returns ciphertext ‖ tag. Takes nonces of any length libcrypto has (1 to 128 bytes), as the published
+    /// test vectors need; the layout above has room for 96 bits only.
+    static func encrypt(
+        _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, nonce: [UInt8],
+        associatedData: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        let context = try CipherContext()
+        try context.start(key: key, nonce: nonce, encrypting: true)
+        try context.authenticate(associatedData)
+        var sealed = [UInt8](repeating: 0, count: plaintext.count + tagCount)
+        try plaintext.withUnsafeBytes { input throws(CryptoError) in
+            try sealed.withMutableBytes { output throws(CryptoError) in
+                try context.update(
+                    input, into: UnsafeMutableRawBufferPointer(rebasing: output.dropLast(tagCount)))
+                try context.finish(tagInto: UnsafeMutableRawBufferPointer(rebasing: output.suffix(tagCount)))
+            }
+        }
+        return sealed
+    }
+
+    /// Opens ciphertext ‖ tag.
+    static func decrypt(
+        _ sealed: UnsafeRawBufferPointer, key: borrowing SecretBytes, nonce: [UInt8], associatedData: [UInt8]
+    ) throws(CryptoError) -> SecretBytes {
+        // libcrypto would verify the few bytes of a shorter tag and be content.
+        guard sealed.count >= tagCount else {
+            throw .wrongLength(of: "ciphertext and tag", expected: tagCount, actual: sealed.count)
+        }
+        let context = try CipherContext()
+        try context.start(key: key, nonce: nonce, encrypting: false)
+        try context.authenticate(associatedData)
+        let body = UnsafeRawBufferPointer(rebasing: sealed.dropLast(tagCount))
+        let tag = UnsafeRawBufferPointer(rebasing: sealed.suffix(tagCount))
+        return try SecretBytes(count: body.count) { output throws(CryptoError) in
+            try context.update(body, into: output)
+            try context.finish(expecting: tag)
         }
     }
 }
@@ -99,9 +122,10 @@ private struct CipherContext: ~Copyable {
 
     func authenticate(_ associatedData: [UInt8]) throws(CryptoError) {
         guard !associatedData.isEmpty else { return }
+        let count = try length(associatedData.count, of: "associated data")
         var written: Int32 = 0
         try check("adding associated data") {
-            EVP_CipherUpdate(context, nil, &written, associatedData, Int32(associatedData.count))
+            EVP_CipherUpdate(context, nil, &written, associatedData, count)
         }
     }
 
@@ -109,11 +133,12 @@ private struct CipherContext: ~Copyable {
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) {
         guard !input.isEmpty else { return }
+        let count = try length(input.count, of: "text")
         var written: Int32 = 0
         try check("AES-256-GCM") {
             EVP_CipherUpdate(
                 context, output.assumingMemoryBound(to: UInt8.self).baseAddress, &written,
-                input.assumingMemoryBound(to: UInt8.self).baseAddress, Int32(input.count))
+                input.assumingMemoryBound(to: UInt8.self).baseAddress, count)
         }
     }
 
@@ -130,6 +155,14 @@ private struct CipherContext: ~Copyable {
         try check("setting the expected tag") { sb_gcm_set_tag(context, Int32(tag.count), tag.baseAddress) }
         ERR_clear_error()
         guard EVP_CipherFinal_ex(context, &nothing, &written) == 1 else { throw .authenticationFailed }
+    }
+
+    /// libcrypto counts in C ints.
+    private func length(_ count: Int, of what: String) throws(CryptoError) -> Int32 {
+        guard let length = Int32(exactly: count) else {
+            throw .wrongLength(of: what, expected: Int(Int32.max), actual: count)
+        }
+        return length
     }
 
     deinit { EVP_CIPHER_CTX_free(context) }

@@ -56,13 +56,11 @@ package struct SecretBuffer: ~Copyable, @unchecked Sendable {
         let larger = UnsafeMutableRawBufferPointer.allocate(
             byteCount: max(count + more, storage.count * 2), alignment: 1)
         larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<count]))
-        wipe(storage)
-        storage.deallocate()
+        SecretMemory.release(storage)
         storage = larger
     }
 
     deinit {
-        wipe(storage)
-        storage.deallocate()
+        SecretMemory.release(storage)
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Bytes that nobody may see: a plaintext, a data key, a token. They have one owner, cannot be copied by
 /// accident, printed, encoded or compared with `==`, and are zeroed when the owner lets go.
 ///
@@ -17,8 +15,7 @@ package struct SecretBytes: ~Copyable, @unchecked Sendable {
         do throws(Failure) {
             try body(fresh)
         } catch {
-            wipe(fresh)
-            fresh.deallocate()
+            SecretMemory.release(fresh)
             throw error
         }
         storage = fresh
@@ -48,8 +45,7 @@ package struct SecretBytes: ~Copyable, @unchecked Sendable {
     }
 
     deinit {
-        wipe(storage)
-        storage.deallocate()
+        SecretMemory.release(storage)
     }
 }
 
@@ -67,9 +63,4 @@ package final class SharedSecret: Sendable {
     }
 
     package var count: Int { bytes.count }
-}
-
-/// Zeroes memory in a way that no optimiser removes.
-func wipe(_ memory: UnsafeMutableRawBufferPointer) {
-    if let base = memory.baseAddress { explicit_bzero(base, memory.count) }
 }

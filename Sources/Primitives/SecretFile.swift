@@ -18,10 +18,7 @@ extension SecretBytes {
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
         var buffer = SecretBuffer(capacity: 16 * 1024)
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
-        defer {
-            wipe(chunk)
-            chunk.deallocate()
-        }
+        defer { SecretMemory.release(chunk) }
         while true {
             let count = read(descriptor, chunk.baseAddress, chunk.count)
             if count < 0, errno == EINTR { continue }
