@@ -57,6 +57,7 @@ let package = Package(
             swiftSettings: strict),
 
         tests("Primitives", []),
+        tests("Envelope", ["KMS", "Primitives"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,93 @@
+import Foundation
+import KMS
+import Primitives
+import Testing
+
+@testable import Envelope
+
+/// Our envelopes in the hands of the independent implementation, and the vectors against their generator.
+/// Runs where Python has the package `cryptography`; `SB_TEST_PYTHON` names the interpreter, and then a
+/// Python that lacks it is a failure.
+@Suite(.enabled(if: Python.isAvailable, "python3 with the package cryptography, or SB_TEST_PYTHON"))
+struct CrossCheckTests {
+    private let master = [UInt8](repeating: 3, count: 32)
+
+    private func temporaryFile() -> URL {
+        FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).json")
+    }
+
+    /// What we sealed, as a case that is expected to open elsewhere.
+    private func sealedCase(
+        _ name: String, _ values: [String: [UInt8]], scope: Scope = .strict
+    ) async throws -> VectorCase {
+        let key = try LocalKeyManager(master: SharedSecret(copying: master))
+        let fields = try await Envelope.seal(
+            values.map { SecretEntry($0, $1) },
+            binding: Binding(scope: scope, namespace: "payments", secretName: "db"), with: key,
+            recipients: [localKey(4)]
+        ).fields
+        return VectorCase(
+            name: name, comment: "", expect: .opens, plaintext: values.mapValues { Base64.encode($0) },
+            masters: [Base64.encode(master)], namespace: "payments", secretName: "db",
+            spec: .init(
+                format: fields.format, scope: fields.scope, mac: fields.mac,
+                recipients: fields.recipients.map { .init(keyID: $0.keyID, wrappedKey: $0.wrappedKey) },
+                data: fields.data))
+    }
+
+    private func check(_ cases: [VectorCase]) async throws -> Python.Outcome {
+        let file = temporaryFile()
+        try JSONEncoder().encode(VectorFile(cases: cases)).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        return try await Python.run(["hack/vectors", "--check", file.path])
+    }
+
+    @Test func opensWhatWeSealed() async throws {
+        var cases = [
+            try await sealedCase("empty", [:]), try await sealedCase("empty value", ["a": []]),
+            try await sealedCase("namespace", ["a": [1]], scope: .namespace),
+            try await sealedCase("cluster", ["a": [1]], scope: .cluster),
+            try await sealedCase("binary", ["a": Array(0...255)]),
+            try await sealedCase(
+                "order", Dictionary(uniqueKeysWithValues: "-.019ABab_".map { ("\($0)x", [1]) })),
+            try await sealedCase("large", ["a": randomBytes(count: 256 * 1024)]),
+        ]
+        var generator = SeededGenerator(state: 42)
+        for number in 0..<100 {
+            var values: [String: [UInt8]] = [:]
+            for _ in 0..<Int.random(in: 0...10, using: &generator) {
+                values[generator.entryName()] = generator.bytes(
+                    count: .random(in: 0...100, using: &generator))
+            }
+            let scope = try #require(Scope.allCases.randomElement(using: &generator))
+            cases.append(try await sealedCase("random \(number)", values, scope: scope))
+        }
+        let outcome = try await check(cases)
+        #expect(outcome.status == 0, "\(outcome.output)")
+        #expect(outcome.output.contains("107 of 107 cases"), "\(outcome.output)")
+    }
+
+    @Test func doesNotOpenWhatWasChanged() async throws {
+        var changed = try await sealedCase("changed", ["a": [1], "b": [2]])
+        let other = changed.spec.data?["b"]
+        changed.spec.data?["a"] = other
+        #expect(try await check([changed]).status == 1)
+        changed.expect = .integrityFailed
+        #expect(try await check([changed]).status == 0)
+    }
+
+    @Test func weOpenLargeValuesOfTheOther() async throws {
+        let file = temporaryFile()
+        defer { try? FileManager.default.removeItem(at: file) }
+        let outcome = try await Python.run(["hack/vectors", "--large", file.path])
+        try #require(outcome.status == 0, "\(outcome.output)")
+        let cases = try VectorFile(contentsOf: file).cases
+        #expect(cases.count == 1)
+        for vector in cases { try await VectorTests().check(vector) }
+    }
+
+    @Test func vectorsAreWhatTheirGeneratorMakes() async throws {
+        let outcome = try await Python.run(["hack/vectors", "--verify"])
+        #expect(outcome.status == 0, "\(outcome.output)")
+    }
+}

@@ -1,0 +1,71 @@
+import FoundationEssentials
+import KMS
+import Primitives
+import Testing
+
+@testable import Envelope
+
+/// Envelopes that an independent implementation made, good and bad.
+@Suite struct VectorTests {
+    @Test(arguments: try VectorFile.names())
+    func vectors(file: String) async throws {
+        let cases = try VectorFile(contentsOf: VectorFile.folder.appending(path: file)).cases
+        #expect(!cases.isEmpty)
+        for vector in cases {
+            try await check(vector)
+        }
+    }
+
+    @Test func everyKindOfRefusalHasVectors() throws {
+        var seen: [VectorCase.Expectation: Int] = [:]
+        for file in try VectorFile.names() {
+            for vector in try VectorFile(contentsOf: VectorFile.folder.appending(path: file)).cases {
+                seen[vector.expect, default: 0] += 1
+            }
+        }
+        #expect(seen.count == 6)
+        #expect(seen.values.reduce(0, +) >= 270)
+    }
+
+    @Test func unknownKeysAndExpectationsAreRefused() throws {
+        let good = try Data(contentsOf: VectorFile.folder.appending(path: "values.json"))
+        let text = String(decoding: good, as: UTF8.self)
+        for (known, other) in [
+            ("\"comment\"", "\"coment\""), ("\"opens\"", "\"open\""), ("\"scope\"", "\"scop\""),
+        ] {
+            let file = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).json")
+            try Data(text.replacing(known, with: other).utf8).write(to: file)
+            defer { try? FileManager.default.removeItem(at: file) }
+            #expect(throws: (any Error).self, "\(other)") { try VectorFile(contentsOf: file) }
+        }
+    }
+
+    /// The vectors call this one too, for files that another process made.
+    func check(_ vector: VectorCase) async throws {
+        do throws(EnvelopeError) {
+            let envelope = try Envelope(
+                vector.fields, namespace: vector.namespace, secretName: vector.secretName)
+            let opened = try await envelope.open(with: keyRing(vector.masters))
+            #expect(vector.expect == .opens, "\(vector.name) opens")
+            #expect(envelope.fields == vector.fields, "\(vector.name)")
+            let names = opened.entries.map(\.name)
+            #expect(names == names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+            #expect(opened.plaintext == vector.plaintext, "\(vector.name)")
+        } catch {
+            #expect(expectation(for: error) == vector.expect, "\(vector.name): \(error)")
+            #expect(!"\(error)".contains("\n"), "\(vector.name)")
+        }
+    }
+
+    private func expectation(for error: EnvelopeError) -> VectorCase.Expectation? {
+        switch error {
+        case .invalid: .invalidSpec
+        case .unsupportedFormat: .unsupportedFormat
+        case .noUsableRecipient: .noUsableRecipient
+        case .integrityFailed: .integrityFailed
+        case .decryptFailed: .decryptFailed
+        case .keyManager(let error): error.code == .invalidCiphertext ? .decryptFailed : nil
+        case .crypto: nil
+        }
+    }
+}
