@@ -46,11 +46,11 @@ let package = Package(
         module("KMS", ["Envelope", "Primitives"]),
         module("YAML", ["CYAML", "Primitives"]),
         module("KubeClient", ["HTTP", "Primitives", "YAML", httpTypes]),
-        module("Resources", ["Envelope", "Primitives"]),
+        module("Resources", ["Envelope", "KubeClient", "Primitives"]),
         module(
             "Controller",
             ["Envelope", "KubeClient", "Primitives", "Resources", deque, heap, lifecycle, logging]),
-        module("CLI", ["Envelope", "Primitives", "Resources", "YAML"]),
+        module("CLI", ["Envelope", "KubeClient", "Primitives", "Resources", "YAML"]),
         .executableTarget(
             name: "SecretsBridge",
             dependencies: ["CLI", "Controller", "KMS", argumentParser, lifecycle, logging],

@@ -17,9 +17,9 @@ package struct Binding: Hashable, Sendable {
     /// Name of the Secret, not of the WrappedSecret. Empty for `namespace` and `cluster`.
     package let name: String
 
-    /// Takes what `scope` binds and ignores the rest, after checking all of it.
+    /// Takes what `scope` binds and ignores the rest; for `cluster`, `namespace` may be empty.
     package init(scope: Scope, namespace: String, secretName: String) throws(EnvelopeError) {
-        try EnvelopeRules.check(namespace: namespace)
+        if scope != .cluster { try EnvelopeRules.check(namespace: namespace) }
         try EnvelopeRules.check(secretName: secretName)
         self.scope = scope
         self.namespace = scope == .cluster ? "" : namespace

@@ -20,6 +20,11 @@ package struct Envelope: Sendable {
     /// In byte order of their names.
     package let entries: [Entry]
 
+    /// Bytes of all values together, in the clear.
+    package var plaintextCount: Int {
+        entries.reduce(0) { $0 + $1.sealed.count - AES256GCM.overhead }
+    }
+
     /// The bytes the MAC is over: `B`, then for each entry in byte order `00 entry 00 SHA-256(sealed)`.
     static func macInput(binding: Binding, entries: [Entry]) throws(CryptoError) -> [UInt8] {
         var input = binding.bytes

@@ -1,0 +1,101 @@
+import Envelope
+import FoundationEssentials
+package import Primitives
+
+/// Builds a Secret from command-line arguments, with the meaning they have in `kubectl create secret`.
+package struct LiteralInput: Sendable {
+    /// Largest file that is read, in bytes. A Secret holds less; more than that is a mistake.
+    private static let limit = 4 * 1024 * 1024
+
+    private var entries: [SecretEntry] = []
+    private var names: Set<String> = []
+
+    package init() {}
+
+    /// `KEY=VALUE`
+    package mutating func addLiteral(_ argument: String) throws(InputError) {
+        guard let equals = argument.firstIndex(of: "="), equals > argument.startIndex else {
+            throw InputError("--from-literal: KEY=VALUE is expected")
+        }
+        let value = argument[argument.index(after: equals)...]
+        try add(String(argument[..<equals]), SharedSecret(copying: value.utf8), "--from-literal")
+    }
+
+    /// `[KEY=]PATH`: a file, or a folder whose files with usable names are taken.
+    package mutating func addFile(_ argument: String) throws(InputError) {
+        let option = "--from-file"
+        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        let path = String(parts[parts.count - 1])
+        let key = parts.count == 2 ? String(parts[0]) : Self.lastComponent(path)
+        guard !path.isEmpty, !key.isEmpty else {
+            throw InputError("\(option): [KEY=]PATH is expected, found \(shown(argument))")
+        }
+        guard Self.isFolder(path) else {
+            try add(key, try Self.read(path), option)
+            return
+        }
+        guard parts.count == 1 else {
+            throw InputError("\(option): \(path) is a folder; leave out the key, its files' names are the keys")
+        }
+        for name in try Self.files(in: path) where (try? EnvelopeRules.check(entry: name)) != nil {
+            try add(name, try Self.read("\(path)/\(name)"), option)
+        }
+    }
+
+    /// Lines of `KEY=VALUE`; `KEY` alone takes its value from the environment.
+    package mutating func addEnvFile(
+        _ path: String, environment: (String) -> SharedSecret?
+    ) throws(InputError) {
+        let contents = try Self.read(path)
+        for line in try EnvFile.lines(contents.bytes, source: path) {
+            guard let value = line.value ?? environment(line.key) else { continue }
+            try add(line.key, value, "\(path):\(line.number)")
+        }
+    }
+
+    package func secret(name: String, namespace: String?, type: String?) -> SecretInput {
+        var secret = SecretInput(name: name, namespace: namespace, type: type, source: "arguments")
+        secret.entries = entries.sorted { $0.name < $1.name }
+        return secret
+    }
+
+    private mutating func add(_ key: String, _ value: SharedSecret, _ source: String) throws(InputError) {
+        do {
+            try EnvelopeRules.check(entry: key)
+        } catch {
+            throw InputError("\(source): \(error)")
+        }
+        guard names.insert(key).inserted else {
+            throw InputError("\(source): the entry \(shown(key)) is given twice")
+        }
+        entries.append(SecretEntry(name: key, value: value))
+    }
+
+    private static func read(_ path: String) throws(InputError) -> SharedSecret {
+        do {
+            return SharedSecret(try SecretBytes(contentsOfFile: path, limit: limit))
+        } catch {
+            throw InputError("cannot read \(error)")
+        }
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var isFolder = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
+    }
+
+    /// Regular files, as kubectl takes them: no subfolders, no links.
+    private static func files(in folder: String) throws(InputError) -> [String] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+            throw InputError("cannot read the folder \(folder)")
+        }
+        return names.sorted().filter {
+            let attributes = try? FileManager.default.attributesOfItem(atPath: "\(folder)/\($0)")
+            return attributes?[.type] as? FileAttributeType == .typeRegular
+        }
+    }
+
+    private static func lastComponent(_ path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? ""
+    }
+}

@@ -1,0 +1,61 @@
+package import Envelope
+import Resources
+
+/// A Secret as a person gave it, with its values in the clear.
+package struct SecretInput: Sendable {
+    package var name: String
+    package var namespace: String?
+    package var type: String?
+    package var immutable = false
+    package var labels: [String: String] = [:]
+    package var annotations: [String: String] = [:]
+    package var entries: [SecretEntry] = []
+    /// Where it came from, for messages.
+    package var source: String
+
+    package init(name: String, namespace: String? = nil, type: String? = nil, source: String) {
+        self.name = name
+        self.namespace = namespace
+        self.type = type
+        self.source = source
+    }
+
+    /// The namespace to bind to.
+    ///
+    /// Errors: none is given although `scope` binds one, or two differ.
+    func namespace(given: String?, scope: Scope) throws(InputError) -> String? {
+        if let given, let namespace, given != namespace {
+            throw InputError(
+                source,
+                "metadata.namespace is \(namespace), --namespace says \(given); make them equal or leave "
+                    + "one out")
+        }
+        guard let result = given ?? namespace else {
+            guard scope == .cluster else {
+                throw InputError(
+                    source,
+                    "Secret \(name) has no namespace, and scope \(scope.rawValue) binds the ciphertext to "
+                        + "one; give --namespace")
+            }
+            return nil
+        }
+        return result
+    }
+
+    /// Removes what a template may not carry. Returns one note for each thing that a person might miss.
+    mutating func stripForbidden() -> [String] {
+        var notes: [String] = []
+        for key in labels.keys.sorted() where TemplateRules.isForbidden(label: key) {
+            labels[key] = nil
+            notes.append("\(source): label \(key) is left out: it belongs to the controller or an apply tool")
+        }
+        for key in annotations.keys.sorted() where TemplateRules.isForbidden(annotation: key) {
+            annotations[key] = nil
+            // kubectl's copy of the manifest, plaintext included, is never wanted.
+            guard key != "kubectl.kubernetes.io/last-applied-configuration" else { continue }
+            notes.append(
+                "\(source): annotation \(key) is left out: it belongs to the controller or an apply tool")
+        }
+        return notes
+    }
+}

@@ -1,0 +1,103 @@
+package import Envelope
+import FoundationEssentials
+import KubeClient
+package import Primitives
+import Resources
+package import YAML
+
+/// Turns WrappedSecret manifests back into Secrets, for whoever holds the key.
+package struct Unwrapping: Sendable {
+    private let keys: KeyRing
+    private let namespace: String?
+
+    package init(keys: KeyRing, namespace: String?) {
+        self.keys = keys
+        self.namespace = namespace
+    }
+
+    /// The Secrets of a file with one or more WrappedSecrets, in their order.
+    package func secrets(
+        in file: borrowing SecretBytes, source: String
+    ) async throws(InputError) -> [YAMLValue] {
+        let documents: [Node]
+        do {
+            documents = try YAMLReader.documents(in: file, source: source)
+        } catch {
+            throw InputError(error.description)
+        }
+        guard !documents.isEmpty else {
+            throw InputError(source, "is empty; a WrappedSecret manifest in YAML or JSON is expected")
+        }
+        var secrets: [YAMLValue] = []
+        for document in documents { secrets.append(try await unwrap(document, source)) }
+        return secrets
+    }
+
+    private func unwrap(_ document: Node, _ source: String) async throws(InputError) -> YAMLValue {
+        let place = document.mark.location(in: source)
+        var object = try decode(document, place)
+        if let namespace {
+            if let own = object.metadata.namespace, own != namespace {
+                throw InputError(
+                    place,
+                    "metadata.namespace is \(own), --namespace says \(namespace); a ciphertext opens in its "
+                        + "own namespace only")
+            }
+            object.metadata.namespace = namespace
+        }
+        guard object.metadata.namespace != nil || object.spec.envelope.scope == Scope.cluster.rawValue else {
+            throw InputError(
+                place, "WrappedSecret \(object.metadata.name) has no namespace; give --namespace")
+        }
+        do {
+            let blueprint = try Blueprint(object)
+            let opened = try await blueprint.envelope.open(with: keys)
+            return secret(blueprint, opened, namespace: object.metadata.namespace)
+        } catch let error as SpecError {
+            throw InputError(place, error.description)
+        } catch let error as EnvelopeError {
+            throw InputError(place, error.description)
+        } catch {
+            throw InputError(place, "\(error)")
+        }
+    }
+
+    private func decode(_ document: Node, _ place: String) throws(InputError) -> WrappedSecret {
+        let kind = document["kind"]?.string ?? ""
+        let version = document["apiVersion"]?.string ?? ""
+        guard kind == WrappedSecret.resource.kind, version == WrappedSecret.resource.apiVersion else {
+            throw InputError(
+                place,
+                "found kind \(shown(kind)) of \(shown(version)); kind: \(WrappedSecret.resource.kind), "
+                    + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
+        }
+        let json = JSONWriter.write([YAMLValue(document)]).withUnsafeBytes { Data($0) }
+        do {
+            return try JSONDecoder().decode(WrappedSecret.self, from: json)
+        } catch let error as DecodingError {
+            throw InputError(place, "the WrappedSecret is malformed: \(error.oneLine)")
+        } catch {
+            throw InputError(place, "the WrappedSecret is malformed")
+        }
+    }
+
+    private func secret(
+        _ blueprint: Blueprint, _ opened: OpenedEnvelope, namespace: String?
+    ) -> YAMLValue {
+        func pairs(_ pairs: [String: String]) -> YAMLValue {
+            .mapping(pairs.sorted { $0.key < $1.key }.map { (key: $0.key, value: .string($0.value)) })
+        }
+        var metadata: [(key: String, value: YAMLValue)] = [("name", .string(blueprint.name))]
+        if let namespace { metadata.append(("namespace", .string(namespace))) }
+        if !blueprint.labels.isEmpty { metadata.append(("labels", pairs(blueprint.labels))) }
+        if !blueprint.annotations.isEmpty { metadata.append(("annotations", pairs(blueprint.annotations))) }
+        var secret: [(key: String, value: YAMLValue)] = [
+            ("apiVersion", "v1"), ("kind", "Secret"), ("metadata", .mapping(metadata)),
+            ("type", .string(blueprint.type)),
+        ]
+        if blueprint.immutable { secret.append(("immutable", true)) }
+        secret.append(
+            ("data", .mapping(opened.entries.map { (key: $0.name, value: .base64($0.value)) })))
+        return .mapping(secret)
+    }
+}

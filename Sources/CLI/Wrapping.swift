@@ -1,0 +1,111 @@
+package import Envelope
+import KubeClient
+import Primitives
+import Resources
+package import YAML
+
+/// Turns Secrets into WrappedSecret manifests.
+package struct Wrapping: Sendable {
+    /// Client-side apply keeps the whole object in one annotation of at most 262,144 bytes.
+    private static let largeManifest = 190_000
+
+    private let keys: KeyRing
+    private let scope: Scope
+    private let namespace: String?
+
+    package init(keys: KeyRing, scope: Scope, namespace: String?) {
+        self.keys = keys
+        self.scope = scope
+        self.namespace = namespace
+    }
+
+    package struct Output: Sendable {
+        package let manifest: YAMLValue
+        /// What a person should know, one line each; for standard error.
+        package let notes: [String]
+    }
+
+    package func wrap(_ input: SecretInput) async throws(InputError) -> Output {
+        var input = input
+        var notes = input.stripForbidden()
+        let namespace = try input.namespace(given: namespace, scope: scope)
+        if scope == .cluster {
+            notes.append(
+                "\(input.source): scope cluster: whoever can copy \(input.name) into a namespace can read it "
+                    + "there, and the controller must be told to allow the scope")
+        }
+        do {
+            let binding = try Binding(scope: scope, namespace: namespace ?? "", secretName: input.name)
+            let total = input.entries.reduce(0) { $0 + $1.value.count }
+            try SecretLimits.check(plaintextCount: total)
+            try TemplateRules.check(input)
+            let envelope = try await Envelope.seal(input.entries, binding: binding, with: keys.primary)
+            let size = envelope.entries.reduce(0) { $0 + Base64.encodedCount($1.sealed.count) }
+            if size > Self.largeManifest {
+                notes.append(
+                    "\(input.source): \(input.name) has \(size) bytes of ciphertext; client-side kubectl apply "
+                        + "stops at 262,144: use kubectl apply --server-side")
+            }
+            return Output(manifest: manifest(input, envelope, namespace), notes: notes)
+        } catch let error as EnvelopeError {
+            throw InputError(input.source, error.description)
+        } catch let error as SpecError {
+            throw InputError(input.source, error.description)
+        } catch {
+            throw InputError(input.source, "\(error)")
+        }
+    }
+
+    private func manifest(_ input: SecretInput, _ envelope: Envelope, _ namespace: String?) -> YAMLValue {
+        let fields = envelope.fields
+        var metadata: [(key: String, value: YAMLValue)] = [("name", .string(input.name))]
+        if let namespace { metadata.append(("namespace", .string(namespace))) }
+        var spec: [(key: String, value: YAMLValue)] = [
+            ("format", .string(fields.format)),
+            ("scope", .string(fields.scope)),
+            (
+                "recipients",
+                .sequence(
+                    fields.recipients.map {
+                        ["keyID": .string($0.keyID), "wrappedKey": .string($0.wrappedKey)]
+                    })
+            ),
+            ("mac", .string(fields.mac)),
+        ]
+        if !envelope.entries.isEmpty {
+            let data = envelope.entries.map { (key: $0.name, value: YAMLValue.string(Base64.encode($0.sealed))) }
+            spec.append(("data", .mapping(data)))
+        }
+        let template = template(input)
+        if !template.isEmpty { spec.append(("template", .mapping(template))) }
+        return [
+            "apiVersion": .string(WrappedSecret.resource.apiVersion),
+            "kind": .string(WrappedSecret.resource.kind),
+            "metadata": .mapping(metadata),
+            "spec": .mapping(spec),
+        ]
+    }
+
+    private func template(_ input: SecretInput) -> [(key: String, value: YAMLValue)] {
+        var metadata: [(key: String, value: YAMLValue)] = []
+        if !input.labels.isEmpty { metadata.append(("labels", pairs(input.labels))) }
+        if !input.annotations.isEmpty { metadata.append(("annotations", pairs(input.annotations))) }
+        var template: [(key: String, value: YAMLValue)] = []
+        if !metadata.isEmpty { template.append(("metadata", .mapping(metadata))) }
+        if let type = input.type, !type.isEmpty, type != "Opaque" { template.append(("type", .string(type))) }
+        if input.immutable { template.append(("immutable", true)) }
+        return template
+    }
+
+    private func pairs(_ pairs: [String: String]) -> YAMLValue {
+        .mapping(pairs.sorted { $0.key < $1.key }.map { (key: $0.key, value: .string($0.value)) })
+    }
+}
+
+extension TemplateRules {
+    fileprivate static func check(_ input: SecretInput) throws(SpecError) {
+        try check(labels: input.labels)
+        try check(annotations: input.annotations)
+        try check(type: input.type ?? "Opaque", entries: input.entries.map(\.name))
+    }
+}

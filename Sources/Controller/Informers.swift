@@ -1,0 +1,109 @@
+import KubeClient
+import Logging
+import Primitives
+import Resources
+
+/// The two caches, fed by their watches, and the queue that learns from them what to look at. Secrets are
+/// cached as metadata: there is no plaintext in memory between reconciles.
+final class Informers: Sendable {
+    let objects = Store<Decoded<WrappedSecret>> { $0.metadata.resourceVersion }
+    let secrets = Store<ObjectMeta> { $0.resourceVersion }
+    let ownWrites = OwnWrites()
+    let queue: WorkQueue
+    private let logger: Logger
+    /// Last failure said of each kind; the same one again is not news.
+    private let said = Locked<[String: KubeError.Code]>([:])
+    private let started = Locked(false)
+
+    init(queue: WorkQueue, logger: Logger) {
+        self.queue = queue
+        self.logger = logger
+    }
+
+    func take(_ event: WatcherEvent<WrappedSecret>) {
+        switch event {
+        case .began:
+            objects.begin()
+        case .applied(let object):
+            ownWrites.saw(object: object.metadata)
+            if objects.apply(object.metadata.ref, object) { enqueue(object.metadata.ref) }
+        case .deleted(let metadata):
+            ownWrites.forget(object: metadata.ref)
+            _ = objects.remove(metadata.ref)
+        case .committed:
+            let difference = objects.commit()
+            for ref in difference.gone.keys { ownWrites.forget(object: ref) }
+            recovered(WrappedSecret.resource)
+            if !startWhenComplete() { difference.changed.forEach(enqueue) }
+        case .interrupted(let error):
+            say(error, WrappedSecret.resource)
+        }
+    }
+
+    func take(_ event: WatcherEvent<SecretMetadata>) {
+        switch event {
+        case .began:
+            secrets.begin()
+        case .applied(let secret):
+            let visible = secrets.apply(secret.metadata.ref, secret.metadata)
+            ownWrites.saw(secret: secret.metadata)
+            if visible { enqueueOwner(of: secret.metadata) }
+        case .deleted(let metadata):
+            _ = secrets.remove(metadata.ref)
+            ownWrites.saw(secret: metadata)
+            enqueueOwner(of: metadata)
+        case .committed:
+            let difference = secrets.commit()
+            ownWrites.forgetSecrets()
+            recovered(.secrets)
+            guard !startWhenComplete() else { return }
+            for ref in difference.changed { secrets[ref].map(enqueueOwner(of:)) }
+            difference.gone.values.forEach(enqueueOwner(of:))
+        case .interrupted(let error):
+            say(error, .secrets)
+        }
+    }
+
+    /// Once both lists are complete, everything is looked at, behind what changes meanwhile. Returns
+    /// whether that happened now.
+    private func startWhenComplete() -> Bool {
+        guard objects.isComplete, secrets.isComplete else { return false }
+        let first = started.withLock { started in
+            defer { started = true }
+            return !started
+        }
+        guard first else { return false }
+        logger.info(
+            "caches complete",
+            metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
+        for ref in objects.refs { queue.add(ref, backlog: true) }
+        return true
+    }
+
+    private func enqueue(_ ref: ObjectRef) {
+        // Before both caches are complete, nothing can be judged; then everything is looked at anyway.
+        if started.withLock({ $0 }) { queue.add(ref) }
+    }
+
+    private func enqueueOwner(of secret: ObjectMeta) {
+        let name = Markers.owner(of: secret)?.name ?? secret.annotations?[Markers.wrappedSecret]
+        if let name { enqueue(ObjectRef(namespace: secret.namespace ?? "", name: name)) }
+    }
+
+    private func say(_ error: KubeError, _ resource: Resource) {
+        let isNews = said.withLock { $0.updateValue(error.code, forKey: resource.plural) != error.code }
+        guard error.code != .cancelled, error.code != .expired else { return }
+        logger.log(
+            level: isNews ? .warning : .debug, "watch interrupted",
+            metadata: ["resource": "\(resource.plural)", "error": "\(error)"])
+    }
+
+    private func recovered(_ resource: Resource) {
+        let failed = said.withLock { $0.removeValue(forKey: resource.plural) }
+        if let failed {
+            logger.info(
+                "watch recovered",
+                metadata: ["resource": "\(resource.plural)", "after": "\(failed.rawValue)"])
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import FoundationEssentials
+import Glibc
+package import Logging
+
+/// One JSON object a line on standard error: `level`, `msg`, `time` (RFC 3339, UTC), then the metadata.
+package struct JSONLogHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var logLevel: Logger.Level
+
+    package init(level: Logger.Level) {
+        logLevel = level
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        var fields: [(String, String)] = [
+            ("level", event.level == .warning ? "warn" : event.level.rawValue),
+            ("msg", "\(event.message)"),
+            ("time", Date.now.formatted(.iso8601)),
+        ]
+        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        fields += all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
+        writeLine("{" + fields.map { "\(quoted($0.0)):\(quoted($0.1))" }.joined(separator: ",") + "}")
+    }
+
+    private func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\t": quoted += "\\t"
+            case _ where scalar.value < 0x20 || (0x2028...0x2029).contains(scalar.value):
+                let digits = String(scalar.value, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+}
+
+/// The same for people: time, level, message, then `key=value`.
+package struct TextLogHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var logLevel: Logger.Level
+
+    package init(level: Logger.Level) {
+        logLevel = level
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        let pairs = all.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let level = event.level.rawValue.uppercased()
+        let time = Date.now.formatted(.iso8601)
+        writeLine(([time, level, "\(event.message)"] + pairs).joined(separator: " "))
+    }
+}
+
+/// One write(2) a line, so that lines of several threads do not mix.
+private func writeLine(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    var written = 0
+    while written < bytes.count {
+        let count = bytes[written...].withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return }
+        written += count
+    }
+}

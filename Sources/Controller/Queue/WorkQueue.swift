@@ -1,0 +1,128 @@
+package import KubeClient
+import Primitives
+
+/// Keys of objects to reconcile. Any thread may add; workers take with `processNext`. See `QueueMachine`
+/// for what the queue guarantees.
+package final class WorkQueue: Sendable {
+    package enum Outcome: Sendable, Equatable {
+        /// Nothing more to do until something changes.
+        case done
+        /// It failed in a way that may pass: again, later each time.
+        case retry
+        /// Again after this long, without counting as a failure.
+        case again(after: Duration)
+    }
+
+    private struct State {
+        var machine = QueueMachine<ObjectRef>()
+        var takers: [CheckedContinuation<ObjectRef?, Never>] = []
+    }
+
+    /// Delays after a failure: 5 ms doubled each time up to `maximum`, with jitter.
+    private let maximumDelay: Duration
+    private let state = Locked(State())
+    private let alarms: AsyncStream<Void>
+    private let alarm: AsyncStream<Void>.Continuation
+
+    package init(maximumDelay: Duration = .seconds(300)) {
+        self.maximumDelay = maximumDelay
+        (alarms, alarm) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    package var count: Int { state.withLock { $0.machine.count } }
+
+    /// `backlog`: behind whatever changes meanwhile, as at a start.
+    package func add(_ key: ObjectRef, backlog: Bool = false) {
+        state.withLock { _ = $0.machine.add(key, backlog ? .backlog : .change) }
+        serve()
+    }
+
+    package func add(_ key: ObjectRef, after delay: Duration) {
+        state.withLock { $0.machine.add(key, at: .now + delay) }
+        alarm.yield()
+    }
+
+    /// Takes the next key, waits for one if need be, and gives it to `body`. Whatever `body` does, the key
+    /// is free again afterwards. Returns false when the queue was shut down.
+    package func processNext(_ body: (ObjectRef) async -> Outcome) async -> Bool {
+        guard let key = await next() else { return false }
+        let outcome = await body(key)
+        finish(key, outcome)
+        return true
+    }
+
+    /// Brings delayed keys in on time. To be run by one task for as long as the queue is used.
+    package func run() async {
+        var sleeper: Task<Void, Never>?
+        for await _ in alarms {
+            sleeper?.cancel()
+            let next = state.withLock { $0.machine.promote(now: .now).next }
+            serve()
+            guard let next else { continue }
+            sleeper = Task { [alarm] in
+                if (try? await Task.sleep(until: next)) != nil { alarm.yield() }
+            }
+        }
+        sleeper?.cancel()
+    }
+
+    /// Drops what waits; workers end when they have finished what they are at.
+    package func shutDown() {
+        let takers = state.withLock { state in
+            state.machine.shutDown()
+            defer { state.takers = [] }
+            return state.takers
+        }
+        for taker in takers { taker.resume(returning: nil) }
+        alarm.finish()
+    }
+
+    private func next() async -> ObjectRef? {
+        await withCheckedContinuation { continuation in
+            let answer: ObjectRef?? = state.withLock { state in
+                if let key = state.machine.take() { return .some(key) }
+                if state.machine.isShutDown { return .some(nil) }
+                state.takers.append(continuation)
+                return .none
+            }
+            if let answer { continuation.resume(returning: answer) }
+        }
+    }
+
+    private func finish(_ key: ObjectRef, _ outcome: Outcome) {
+        state.withLock { state in
+            switch outcome {
+            case .done:
+                state.machine.forget(key)
+            case .retry:
+                state.machine.add(key, at: .now + delay(failures: state.machine.fail(key)))
+            case .again(let delay):
+                state.machine.forget(key)
+                state.machine.add(key, at: .now + delay)
+            }
+            _ = state.machine.done(key)
+        }
+        if outcome != .done { alarm.yield() }
+        serve()
+    }
+
+    /// Half of the exponential delay is fixed, so that a failing object cannot come back at once, and half
+    /// is random, so that many do not come back together.
+    private func delay(failures: Int) -> Duration {
+        var delay = Duration.milliseconds(5)
+        for _ in 1..<max(failures, 1) where delay < maximumDelay { delay *= 2 }
+        return min(delay, maximumDelay) * Double.random(in: 0.5...1)
+    }
+
+    /// Hands keys to waiting workers.
+    private func serve() {
+        while true {
+            let match: (CheckedContinuation<ObjectRef?, Never>, ObjectRef)? = state.withLock { state in
+                guard !state.takers.isEmpty, let key = state.machine.take() else { return nil }
+                return (state.takers.removeLast(), key)
+            }
+            guard let (taker, key) = match else { return }
+            taker.resume(returning: key)
+        }
+    }
+}

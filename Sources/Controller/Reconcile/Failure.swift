@@ -1,0 +1,78 @@
+import Envelope
+import KubeClient
+import Resources
+
+/// Why a reconcile did not come to its end, by what follows from it.
+enum Failure: Error, Sendable {
+    /// Said in the status; whether it is retried depends on the reason.
+    case reason(Reason, message: String)
+    /// The API server could not be used, or somebody was faster: again soon, and nothing to say.
+    case again(KubeError)
+    /// Being deleted, or gone: nothing to do and nothing to say.
+    case moot
+}
+
+extension Failure {
+    /// A failure to open the envelope.
+    init(opening error: EnvelopeError) {
+        self = .reason(Self.reason(error), message: Self.message(error))
+    }
+
+    /// A failure to write the Secret. The server's words are quoted where they cannot carry a value.
+    init(writing error: KubeError) {
+        let causes = error.status?.details?.causes ?? []
+        let words = error.status?.message ?? ""
+        switch error.code {
+        case .forbidden where causes.contains { $0.reason == "NamespaceTerminating" }:
+            self = .reason(.namespaceTerminating, message: "the namespace is being deleted")
+        case .forbidden where words.contains("exceeded quota"):
+            self = .reason(.quotaExceeded, message: "\(error); raise the quota or delete what is not needed")
+        case _ where words.contains("admission webhook"):
+            self = .reason(
+                .admissionDenied, message: "\(error.activity): an admission webhook refused it")
+        case .forbidden:
+            self = .reason(
+                .forbidden, message: "\(error); the controller's role has to allow it (manifests/rbac.yaml)")
+        case .invalid where causes.contains { $0.field == "type" }:
+            self = .reason(
+                .secretTypeChanged,
+                message: "the Secret has another type, which cannot be changed in place; delete the Secret "
+                    + "to have it made anew")
+        case .invalid where causes.contains { $0.field == "data" || $0.field == "immutable" }:
+            self = .reason(
+                .immutableSecret,
+                message: "the Secret is immutable; delete it to have it made anew")
+        // Without causes it is our patch that did not fit: the Secret is not what we took it for.
+        case .invalid where !causes.isEmpty:
+            self = .reason(.invalidSpec, message: "the API server refuses the Secret: \(error.message)")
+        case .tooLarge:
+            self = .reason(.tooLarge, message: "the API server refuses the Secret as too large; split it")
+        default:
+            self = .again(error)
+        }
+    }
+
+    private static func reason(_ error: EnvelopeError) -> Reason {
+        switch error {
+        case .invalid: .invalidSpec
+        case .unsupportedFormat: .unsupportedFormat
+        case .noUsableRecipient: .noUsableRecipient
+        case .integrityFailed: .integrityFailed
+        case .decryptFailed: .decryptFailed
+        case .crypto: .kmsUnavailable
+        case .keyManager(let error):
+            switch error.code {
+            case .invalidCiphertext: .decryptFailed
+            case .accessDenied: .unwrapDenied
+            case .keyUnavailable: .keyUnavailable
+            case .misconfigured, .throttled, .unavailable, .cancelled: .kmsUnavailable
+            }
+        }
+    }
+
+    private static func message(_ error: EnvelopeError) -> String {
+        guard reason(error) == .decryptFailed else { return error.description }
+        return "\(error); check that it was wrapped for this namespace and Secret name: a copy, or a "
+            + "namespace or name transformer of kustomize or Argo CD, makes it another place"
+    }
+}

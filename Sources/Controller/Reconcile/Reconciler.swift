@@ -1,0 +1,200 @@
+import Envelope
+import KubeClient
+import Logging
+import Primitives
+import Resources
+
+/// Brings one Secret in line with its WrappedSecret: load, plan, unwrap, write, say so. Level-triggered:
+/// what happened does not matter, only what is.
+struct Reconciler: Sendable {
+    let client: KubeClient
+    let keys: KeyRing
+    let objects: Store<Decoded<WrappedSecret>>
+    let secrets: Store<ObjectMeta>
+    let ownWrites: OwnWrites
+    let now: @Sendable () -> String
+    let logger: Logger
+
+    func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
+        switch objects[ref] {
+        case nil:
+            return .done
+        case .malformed(let metadata, let problem):
+            guard metadata.deletionTimestamp == nil else { return .done }
+            return await fail(metadata, previous: nil, .invalidSpec, "the object is malformed: \(problem)")
+        case .object(let object):
+            return await reconcile(object)
+        }
+    }
+
+    private func reconcile(_ object: WrappedSecret) async -> WorkQueue.Outcome {
+        let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
+        let previous = ownWrites.status(of: object)
+        do throws(Failure) {
+            let secret = ownWrites.secret(target, watched: secrets[target])
+            try await carryOut(Plan.decide(object, secret: secret, status: previous), object, previous)
+            return .done
+        } catch {
+            switch error {
+            case .moot:
+                return .done
+            case .again(let error):
+                logger.debug(
+                    "will retry", metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
+                return .retry
+            case .reason(let reason, let message):
+                return await fail(object.metadata, previous: previous, reason, message)
+            }
+        }
+    }
+
+    private func carryOut(
+        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async throws(Failure) {
+        let update = StatusUpdate(object: object.metadata, previous: previous, now: now())
+        switch plan {
+        case .nothing:
+            return
+        case .wait:
+            throw .again(
+                KubeError(
+                    .conflict, activity: "reconciling \(object.metadata.ref)",
+                    message: "the Secret is from a later generation than the one known here"))
+        case .suspend:
+            try await write(update.suspended(), object.metadata, previous)
+        case .refuse(let reason, let message):
+            throw .reason(reason, message: message)
+        case .create(let blueprint):
+            let opened = try await open(blueprint)
+            let secret = try await create(blueprint, object, opened)
+            try await finish(secret, object, opened, update)
+        case .update(let blueprint, let current):
+            let opened = try await open(blueprint)
+            let secret = try await patch(current, blueprint, object, opened)
+            try await finish(secret, object, opened, update)
+        }
+    }
+
+    private func open(_ blueprint: Blueprint) async throws(Failure) -> OpenedEnvelope {
+        do {
+            return try await blueprint.envelope.open(with: keys)
+        } catch {
+            throw Failure(opening: error)
+        }
+    }
+
+    /// POST, never apply: what exists is not overwritten. If something does, it is read and judged.
+    private func create(
+        _ blueprint: Blueprint, _ object: WrappedSecret, _ opened: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
+        ownWrites.willWrite(secret: ref)
+        do {
+            let body = SecretRendering.manifest(blueprint, of: object, entries: opened.entries)
+            return try await client.create(.secrets, ref, body: body)
+        } catch where error.code == .alreadyExists {
+            ownWrites.forget(secret: ref)
+            let current = try await read(ref)
+            switch Plan.decide(object, secret: current, status: nil) {
+            case .update(_, let current):
+                return try await patch(current, blueprint, object, opened)
+            case .refuse(let reason, let message):
+                throw .reason(reason, message: message)
+            case .nothing, .suspend, .create, .wait:
+                throw .again(error)
+            }
+        } catch {
+            ownWrites.forget(secret: ref)
+            throw Failure(writing: error)
+        }
+    }
+
+    private func patch(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ opened: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        let patch = SecretRendering.patch(current, to: blueprint, of: object, entries: opened.entries)
+        ownWrites.willWrite(secret: current.ref)
+        do {
+            return try await client.patch(.secrets, current.ref, .json(patch))
+        } catch {
+            // Whatever we believed of the Secret is to be looked up before the next try.
+            ownWrites.forget(secret: current.ref)
+            throw Failure(writing: error)
+        }
+    }
+
+    private func read(_ ref: ObjectRef) async throws(Failure) -> ObjectMeta {
+        do {
+            return try await client.get(SecretMetadata.self, ref).metadata
+        } catch {
+            throw .again(error)
+        }
+    }
+
+    private func finish(
+        _ secret: ObjectMeta, _ object: WrappedSecret, _ opened: OpenedEnvelope, _ update: StatusUpdate
+    ) async throws(Failure) {
+        ownWrites.wrote(secret: secret)
+        logger.info(
+            "secret written",
+            metadata: [
+                "object": "\(object.metadata.ref)", "uid": "\(object.metadata.uid ?? "")",
+                "secret": "\(secret.name)", "key_id": "\(opened.keyID)",
+            ])
+        let made = WrappedSecretStatus.SecretState(
+            name: secret.name, uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
+            generation: object.metadata.generation ?? 0, mac: object.spec.envelope.mac,
+            renderVersion: Plan.renderVersion)
+        try await write(
+            update.synced(made, keyID: opened.keyID, keyVersion: opened.keyVersion), object.metadata,
+            update.previous)
+    }
+
+    /// Says why, and decides when to try again.
+    private func fail(
+        _ object: ObjectMeta, previous: WrappedSecretStatus?, _ reason: Reason, _ message: String
+    ) async -> WorkQueue.Outcome {
+        let update = StatusUpdate(object: object, previous: previous, now: now())
+        if reason != .namespaceTerminating {
+            logger.warning(
+                "not synced",
+                metadata: ["object": "\(object.ref)", "reason": "\(reason.rawValue)", "message": "\(message)"])
+            do {
+                try await write(update.failed(reason, message: message), object, previous)
+            } catch {
+                return .retry
+            }
+        }
+        switch reason {
+        case _ where reason.waitsForChange: return .done
+        // No event tells of a change to a Secret that is not ours.
+        case .secretConflict, .ownedByAnother: return .again(after: .seconds(20))
+        default: return .retry
+        }
+    }
+
+    /// Writes a status that says something new. The uid is tested: a late write must not land on an object
+    /// that was deleted and made again.
+    private func write(
+        _ status: WrappedSecretStatus, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
+    ) async throws(Failure) {
+        guard status != previous else { return }
+        do {
+            let patch = try StatusPatch.make(status, uid: object.uid ?? "")
+            let written = try await client.patch(
+                WrappedSecret.resource, object.ref, subresource: "status", .json(patch))
+            ownWrites.wrote(status: status, on: written)
+        } catch let error as KubeError where error.code == .notFound {
+            throw .moot
+        } catch let error as KubeError where error.code == .invalid || error.code == .conflict {
+            // The uid is another one: the object was made again, and its own event is on the way.
+            ownWrites.forget(object: object.ref)
+            throw .again(error)
+        } catch let error as KubeError {
+            throw .again(error)
+        } catch {
+            throw .again(
+                KubeError(.malformedResponse, activity: "writing status of \(object.ref)", message: "\(error)"))
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import KubeClient
+import Resources
+
+/// Computes the status that follows from an outcome. Pure: the time comes from outside.
+struct StatusUpdate: Sendable {
+    let object: ObjectMeta
+    let previous: WrappedSecretStatus?
+    /// RFC 3339, UTC.
+    let now: String
+
+    func synced(
+        _ secret: WrappedSecretStatus.SecretState, keyID: String, keyVersion: String?
+    ) -> WrappedSecretStatus {
+        var status = base()
+        status.secret = secret
+        status.keyID = keyID
+        status.keyVersion = keyVersion
+        status.lastSyncTime = now
+        status.conditions = [
+            condition(.ready, true, Reason.synced.rawValue, "Secret \(secret.name ?? "") is up to date")
+        ]
+        return status
+    }
+
+    /// The Secret stays as it is; `Ready` says why.
+    func failed(_ reason: Reason, message: String) -> WrappedSecretStatus {
+        var status = base()
+        let stalls = reason.waitsForChange
+        status.conditions = [
+            condition(.ready, false, reason.rawValue, message),
+            condition(
+                stalls ? .stalled : .reconciling, true, reason.rawValue,
+                stalls ? "waits for a change of the object" : "is retried with growing pauses"),
+        ]
+        return status
+    }
+
+    /// `Ready` stays what it was: suspending says nothing about the Secret.
+    func suspended() -> WrappedSecretStatus {
+        var status = base()
+        var conditions = status.conditions?.filter { $0.type == Condition.Kind.ready.rawValue } ?? []
+        conditions.append(
+            condition(.suspended, true, "Suspended", "spec.suspend is true; the Secret is left as it is"))
+        status.conditions = conditions
+        return status
+    }
+
+    private func base() -> WrappedSecretStatus {
+        var status = previous ?? WrappedSecretStatus()
+        status.observedGeneration = object.generation
+        return status
+    }
+
+    /// The transition time moves only when the status of the condition does.
+    private func condition(
+        _ kind: Condition.Kind, _ value: Bool, _ reason: String, _ message: String
+    ) -> Condition {
+        var condition = Condition(
+            kind, value, observedGeneration: object.generation, lastTransitionTime: now, reason: reason,
+            message: String(message.prefix(4096)))
+        if let before = previous?.condition(kind), before.status == condition.status {
+            condition.lastTransitionTime = before.lastTransitionTime
+        }
+        return condition
+    }
+}

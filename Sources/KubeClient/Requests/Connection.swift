@@ -1,0 +1,110 @@
+import FoundationEssentials
+import Glibc
+import HTTP
+import HTTPTypes
+import Primitives
+
+/// Sends single requests to one API server, with its credentials.
+package struct Connection: Sendable {
+    private let server: String
+    private let transport: any HTTPTransport
+    private let credentials: any CredentialSource
+    private let impersonation: HTTPFields
+    /// From the call to the last byte of its answer; watches have none.
+    private let timeout: Duration
+    private static let maximumResponse = 256 * 1024 * 1024
+
+    init(
+        server: String, transport: any HTTPTransport, credentials: any CredentialSource,
+        impersonation: HTTPFields = [:], timeout: Duration = .seconds(30)
+    ) {
+        self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
+        self.transport = transport
+        self.credentials = credentials
+        self.impersonation = impersonation
+        self.timeout = timeout
+    }
+
+    func send(_ call: KubeClient.Call) async throws(KubeError) -> [UInt8] {
+        try await open(call, lane: .unary, idleTimeout: nil) { body in
+            try await body.collect(upTo: Self.maximumResponse)
+        }
+    }
+
+    /// Sends `call` and hands over the body of a 2xx response. A 401 renews the credential, once.
+    func open<Result: Sendable>(
+        _ call: KubeClient.Call, lane: HTTPClientRequest.Lane, idleTimeout: Duration?,
+        _ handler: @Sendable (HTTPBody) async throws -> Result
+    ) async throws(KubeError) -> Result {
+        var renewed = false
+        while true {
+            let credential = try await credential(for: call)
+            let request = request(for: call, credential, lane: lane, idleTimeout: idleTimeout)
+            do {
+                return try await transport.withResponse(to: request) { head, body in
+                    guard head.status.kind == .successful else {
+                        throw await Self.failure(head, body, activity: call.activity)
+                    }
+                    return try await handler(body)
+                }
+            } catch let error as KubeError where error.code == .unauthorized && !renewed {
+                renewed = true
+                await credentials.invalidate(credential)
+            } catch let error as KubeError {
+                throw error
+            } catch let error as HTTPError {
+                throw KubeError(
+                    error.code == .cancelled ? .cancelled : .transport, activity: call.activity,
+                    message: error.description)
+            } catch is CancellationError {
+                throw KubeError(.cancelled, activity: call.activity, message: "cancelled")
+            } catch {
+                throw KubeError(.malformedResponse, activity: call.activity, message: "\(error)")
+            }
+        }
+    }
+
+    private func credential(for call: KubeClient.Call) async throws(KubeError) -> Credential {
+        do {
+            return try await credentials.credential()
+        } catch {
+            throw KubeError(.credentials, activity: call.activity, message: error.description)
+        }
+    }
+
+    private func request(
+        for call: KubeClient.Call, _ credential: Credential, lane: HTTPClientRequest.Lane,
+        idleTimeout: Duration?
+    ) -> HTTPClientRequest {
+        var url = server + call.path
+        for (index, item) in call.query.enumerated() {
+            url += (index == 0 ? "?" : "&") + item.0 + "=" + percentEncoded(item.1)
+        }
+        var fields = impersonation
+        fields[.accept] = call.accept
+        var body = HTTPClientRequest.Body.none
+        switch call.body {
+        case .none: break
+        case .bytes(let bytes, let contentType):
+            fields[.contentType] = contentType
+            body = .bytes(bytes)
+        case .secret(let secret, let contentType):
+            fields[.contentType] = contentType
+            body = .secret(secret)
+        }
+        return HTTPClientRequest(
+            method: call.method, url: url, fields: fields, secretFields: credential.secretFields,
+            body: body, lane: lane, timeout: lane == .unary ? timeout : nil, idleTimeout: idleTimeout)
+    }
+
+    private static func failure(
+        _ head: HTTPResponseHead, _ body: HTTPBody, activity: String
+    ) async -> KubeError {
+        let text = try? await body.collect(upTo: 256 * 1024)
+        let status = text.flatMap { try? JSONDecoder().decode(Status.self, from: Data($0)) }
+        let wait = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
+        return KubeError(
+            httpStatus: head.status.code, retryAfter: wait, status: status,
+            activity: activity)
+    }
+}

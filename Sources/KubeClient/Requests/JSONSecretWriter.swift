@@ -1,0 +1,85 @@
+import FoundationEssentials
+package import Primitives
+
+/// Writes JSON (RFC 8259) into secret memory: the bodies that carry a Secret's data. Calls must nest as
+/// JSON does; commas are its business.
+package struct JSONSecretWriter: ~Copyable {
+    private var buffer = SecretBuffer(capacity: 1024)
+    private var needsComma = false
+
+    package init() {}
+
+    package mutating func beginObject() { open("{") }
+    package mutating func endObject() { close("}") }
+    package mutating func beginArray() { open("[") }
+    package mutating func endArray() { close("]") }
+
+    package mutating func key(_ name: String) {
+        string(name)
+        buffer.append(":")
+        needsComma = false
+    }
+
+    package mutating func string(_ text: String) {
+        separate()
+        buffer.append(UInt8(ascii: "\""))
+        for byte in text.utf8 { append(escaping: byte) }
+        buffer.append(UInt8(ascii: "\""))
+    }
+
+    package mutating func bool(_ value: Bool) {
+        separate()
+        if value { buffer.append("true") } else { buffer.append("false") }
+    }
+
+    package mutating func number(_ value: Int64) {
+        separate()
+        buffer.append(Array(String(value).utf8))
+    }
+
+    /// A string that is the base64 of a secret.
+    package mutating func base64(_ secret: borrowing SecretBytes) {
+        separate()
+        buffer.append(UInt8(ascii: "\""))
+        secret.withUnsafeBytes { buffer.appendBase64($0) }
+        buffer.append(UInt8(ascii: "\""))
+    }
+
+    /// A value that is JSON already.
+    package mutating func encoded(_ json: [UInt8]) {
+        separate()
+        buffer.append(json)
+    }
+
+    package consuming func finish() -> SecretBytes {
+        buffer.finish()
+    }
+
+    private mutating func open(_ bracket: StaticString) {
+        separate()
+        buffer.append(bracket)
+        needsComma = false
+    }
+
+    private mutating func close(_ bracket: StaticString) {
+        buffer.append(bracket)
+        needsComma = true
+    }
+
+    private mutating func separate() {
+        if needsComma { buffer.append(",") }
+        needsComma = true
+    }
+
+    private mutating func append(escaping byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\""): buffer.append("\\\"")
+        case UInt8(ascii: "\\"): buffer.append("\\\\")
+        case UInt8(ascii: "\n"): buffer.append("\\n")
+        case 0..<0x20:
+            buffer.append("\\u00")
+            buffer.append(Array(hex([byte]).utf8))
+        default: buffer.append(byte)
+        }
+    }
+}

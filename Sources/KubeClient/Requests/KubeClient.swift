@@ -1,0 +1,77 @@
+import FoundationEssentials
+import HTTP
+import HTTPTypes
+import Primitives
+
+/// A client for one API server. Safe to use from many tasks at once; all of them share one connection.
+///
+/// Guarantees: every request has a deadline and ends when its task is cancelled. What is safe to repeat
+/// (reads, and whatever the server refused with 429) is repeated with backoff; a refused credential is
+/// renewed once. Everything else is for the caller to repeat, who knows what it means to do it twice.
+package struct KubeClient: Sendable {
+    /// What a request carries.
+    enum Body: Sendable {
+        case none
+        case bytes([UInt8], contentType: String)
+        case secret(SharedSecret, contentType: String)
+    }
+
+    struct Call: Sendable {
+        var method: HTTPRequest.Method
+        var path: String
+        var query: [(String, String)] = []
+        var accept = MediaType.json
+        var body = Body.none
+        var activity: String
+    }
+
+    /// Name under which our writes stand in `managedFields`.
+    package static let fieldManager = "secrets-bridge"
+
+    private static let attempts = 4
+    /// A server that asks for a longer pause gets it from the caller, who has other work meanwhile.
+    private static let longestPause = Duration.seconds(5)
+
+    let connection: Connection
+
+    package init(connection: Connection) {
+        self.connection = connection
+    }
+
+    /// Sends `call`, up to four times where repeating it is safe. Returns the body of a 2xx response.
+    func perform(_ call: Call) async throws(KubeError) -> [UInt8] {
+        var backoff = Backoff(base: .milliseconds(100), maximum: .seconds(2))
+        for _ in 1..<Self.attempts {
+            do {
+                return try await connection.send(call)
+            } catch {
+                let repeatable = call.method == .get ? error.isRetryable : error.code == .tooManyRequests
+                let wait = max(error.retryAfter ?? .zero, backoff.next())
+                guard repeatable, wait <= Self.longestPause else { throw error }
+                guard (try? await Task.sleep(for: wait)) != nil else {
+                    throw KubeError(.cancelled, activity: call.activity, message: "cancelled")
+                }
+            }
+        }
+        return try await connection.send(call)
+    }
+
+    func decode<Value: Decodable>(
+        _ type: Value.Type, from body: [UInt8], activity: String
+    ) throws(KubeError) -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(body))
+        } catch let error as DecodingError {
+            throw KubeError(
+                .malformedResponse, activity: activity, message: "the answer is malformed: \(error.oneLine)")
+        } catch {
+            throw KubeError(.malformedResponse, activity: activity, message: "the answer is not JSON")
+        }
+    }
+}
+
+enum MediaType {
+    static let json = "application/json"
+    static let metadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    static let metadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+}

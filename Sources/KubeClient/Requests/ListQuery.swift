@@ -1,0 +1,31 @@
+/// What a list or watch selects.
+package struct Selection: Sendable, Equatable {
+    /// nil: all namespaces.
+    package var namespace: String?
+    package var labelSelector: String?
+
+    package init(namespace: String? = nil, labelSelector: String? = nil) {
+        self.namespace = namespace
+        self.labelSelector = labelSelector
+    }
+
+    var query: [(String, String)] {
+        labelSelector.map { [("labelSelector", $0)] } ?? []
+    }
+}
+
+/// One page of a list.
+package struct ListPage<Object: KubeObject>: Decodable, Sendable {
+    package struct Metadata: Decodable, Sendable {
+        package var resourceVersion: String?
+        package var `continue`: String?
+        package var remainingItemCount: Int?
+    }
+
+    package let metadata: Metadata
+    package let items: [Decoded<Object>]
+
+    package var continueToken: String? {
+        metadata.continue.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}

@@ -1,0 +1,100 @@
+import FoundationEssentials
+import HTTPTypes
+package import Primitives
+
+/// The verbs. What is written comes back as metadata only: the server need not send a Secret's data.
+extension KubeClient {
+    package func get<Object: KubeObject>(
+        _ type: Object.Type, _ ref: ObjectRef
+    ) async throws(KubeError) -> Object {
+        let resource = Object.resource
+        let activity = "reading \(resource.kind) \(ref)"
+        let body = try await perform(
+            Call(
+                method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
+                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json, activity: activity))
+        return try decode(type, from: body, activity: activity)
+    }
+
+    /// One page; pass its `continueToken` for the next one.
+    package func list<Object: KubeObject>(
+        _ type: Object.Type, _ selection: Selection, limit: Int = 500, continueToken: String? = nil
+    ) async throws(KubeError) -> ListPage<Object> {
+        let resource = Object.resource
+        let activity = "listing \(resource.plural)"
+        var query = selection.query + [("limit", String(limit))]
+        if let continueToken { query.append(("continue", continueToken)) }
+        let body = try await perform(
+            Call(
+                method: .get, path: resource.path(namespace: selection.namespace), query: query,
+                accept: Object.metadataOnly ? MediaType.metadataList : MediaType.json, activity: activity))
+        return try decode(ListPage<Object>.self, from: body, activity: activity)
+    }
+
+    /// POST: fails with `alreadyExists` rather than touch an object that is there.
+    package func create(
+        _ resource: Resource, _ ref: ObjectRef, body: SharedSecret
+    ) async throws(KubeError) -> ObjectMeta {
+        try await write(
+            Call(
+                method: .post, path: resource.path(namespace: ref.namespace),
+                query: [("fieldManager", Self.fieldManager)],
+                body: .secret(body, contentType: MediaType.json),
+                activity: "creating \(resource.kind) \(ref)"))
+    }
+
+    /// PUT: replaces the whole object, whose resourceVersion must be that in `body`.
+    package func update(
+        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, body: SharedSecret
+    ) async throws(KubeError) -> ObjectMeta {
+        try await write(
+            Call(
+                method: .put,
+                path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
+                query: [("fieldManager", Self.fieldManager)],
+                body: .secret(body, contentType: MediaType.json),
+                activity: "replacing \(resource.kind) \(ref)"))
+    }
+
+    package func patch(
+        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, _ patch: Patch
+    ) async throws(KubeError) -> ObjectMeta {
+        let body: Body =
+            switch patch {
+            case .merge(let body), .apply(let body, _, _): .bytes(body, contentType: patch.contentType)
+            case .json(let patch): .secret(patch.body, contentType: Patch.json(patch).contentType)
+            }
+        let what = subresource.map { "\($0) of " } ?? ""
+        return try await write(
+            Call(
+                method: .patch,
+                path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
+                query: patch.query.isEmpty ? [("fieldManager", Self.fieldManager)] : patch.query,
+                body: body, activity: "patching \(what)\(resource.kind) \(ref)"))
+    }
+
+    /// An object that is gone already is `notFound`; one that `preconditions` do not describe, `conflict`.
+    package func delete(
+        _ resource: Resource, _ ref: ObjectRef, preconditions: Preconditions? = nil,
+        propagation: DeletionPropagation? = nil
+    ) async throws(KubeError) {
+        let activity = "deleting \(resource.kind) \(ref)"
+        let options = DeleteOptions(preconditions: preconditions, propagationPolicy: propagation)
+        guard let body = try? JSONEncoder().encode(options) else {
+            throw KubeError(.badRequest, activity: activity, message: "the options cannot be encoded")
+        }
+        // Some deletions answer with the object itself; metadata is enough of it.
+        _ = try await perform(
+            Call(
+                method: .delete, path: resource.path(namespace: ref.namespace, name: ref.name),
+                accept: "\(MediaType.metadata),\(MediaType.json)",
+                body: .bytes(Array(body), contentType: MediaType.json), activity: activity))
+    }
+
+    private func write(_ call: Call) async throws(KubeError) -> ObjectMeta {
+        var call = call
+        call.accept = MediaType.metadata
+        let body = try await perform(call)
+        return try decode(AnyMetadata.self, from: body, activity: call.activity).metadata
+    }
+}

@@ -1,0 +1,77 @@
+import Primitives
+
+/// The contents of a watch, reduced to what its reader keeps. Safe to read from any thread; one watcher
+/// writes. Readers never see half a list: a new one is collected aside and put in place as a whole.
+package final class Store<Value: Sendable>: Sendable {
+    private struct State {
+        var contents: [ObjectRef: Value] = [:]
+        var incoming: [ObjectRef: Value]?
+        var isComplete = false
+    }
+
+    /// What a new list changed.
+    package struct Difference: Sendable {
+        /// New, or of another version than before.
+        package var changed: [ObjectRef] = []
+        /// There before and not any more: deletions that no event told of.
+        package var gone: [ObjectRef: Value] = [:]
+    }
+
+    private let state = Locked(State())
+    private let version: @Sendable (Value) -> String?
+
+    /// `version` tells one state of an object from another.
+    package init(version: @escaping @Sendable (Value) -> String?) {
+        self.version = version
+    }
+
+    package subscript(ref: ObjectRef) -> Value? {
+        state.withLock { $0.contents[ref] }
+    }
+
+    package var count: Int { state.withLock { $0.contents.count } }
+
+    package var refs: [ObjectRef] { state.withLock { Array($0.contents.keys) } }
+
+    /// Whether a list has been completed once.
+    package var isComplete: Bool { state.withLock { $0.isComplete } }
+
+    /// Starts collecting a new list; one that was not finished is dropped.
+    package func begin() {
+        state.withLock { $0.incoming = [:] }
+    }
+
+    /// Puts the collected list in place.
+    package func commit() -> Difference {
+        state.withLock { state in
+            guard let incoming = state.incoming else { return Difference() }
+            let before = state.contents
+            state.contents = incoming
+            state.incoming = nil
+            state.isComplete = true
+            return Difference(
+                changed: incoming.filter { before[$0.key].flatMap(version) != version($0.value) }.map(\.key),
+                gone: before.filter { incoming[$0.key] == nil })
+        }
+    }
+
+    /// Keeps `value`: aside while a list is being collected, else at once. Returns whether readers see it.
+    package func apply(_ ref: ObjectRef, _ value: Value) -> Bool {
+        state.withLock { state in
+            guard state.incoming == nil else {
+                state.incoming?[ref] = value
+                return false
+            }
+            state.contents[ref] = value
+            return true
+        }
+    }
+
+    /// Returns what readers saw until now.
+    package func remove(_ ref: ObjectRef) -> Value? {
+        state.withLock { state in
+            state.incoming?.removeValue(forKey: ref)
+            return state.contents.removeValue(forKey: ref)
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import FoundationEssentials
+import HTTP
+
+/// What a watcher tells its reader. Errors are told too, and are never the end.
+package enum WatcherEvent<Object: KubeObject>: Sendable {
+    /// A complete list begins: collect what comes aside.
+    case began
+    case applied(Decoded<Object>)
+    case deleted(ObjectMeta)
+    /// The list is complete: it replaces what was known.
+    case committed
+    case interrupted(KubeError)
+}
+
+/// How long watches last and how large pages are.
+package struct WatchTiming: Sendable {
+    /// How long the server is asked to keep a watch open, in seconds.
+    package var watch = 270...310
+    /// The same for the first watch after a failure.
+    package var probation = 30
+    /// A watch that ends sooner, without an event, is a failure.
+    package var tooSoon = Duration.seconds(1)
+    package var pageSize = 500
+
+    package init() {}
+}
+
+/// Lists and watches one kind of object until its task is cancelled. Informer is another word for it.
+///
+/// Guarantees: the reader learns of every change that lasts, in order, and of no half list; after any
+/// failure the watcher goes on, with backoff, from where the server still knows the place.
+package struct Watcher<Object: KubeObject>: Sendable {
+    private let client: KubeClient
+    private let selection: Selection
+    private let timing: WatchTiming
+    private let streamingLists: Bool
+
+    package init(
+        _ client: KubeClient, _ selection: Selection = Selection(), timing: WatchTiming = WatchTiming(),
+        streamingLists: Bool = true
+    ) {
+        self.client = client
+        self.selection = selection
+        self.timing = timing
+        self.streamingLists = streamingLists
+    }
+
+    /// Ends on cancellation only. Calls `emit` from one task at a time, in order.
+    package func run(_ emit: @escaping @Sendable (WatcherEvent<Object>) async -> Void) async {
+        var machine = WatcherMachine(streamingLists: streamingLists)
+        var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
+        var step = machine.advance(.start)
+        while !Task.isCancelled {
+            await announce(step.change, emit)
+            guard await pause(step.pause, &backoff) else { return }
+            switch step.effect {
+            case .list(let token):
+                step = await list(token, &machine, emit)
+            case .streamList, .watch:
+                step = await watch(step.effect, &machine, &backoff, emit)
+            case .read:
+                // Reading happens inside a watch; outside of one there is nothing to read.
+                step = machine.advance(.ended(tooSoon: true))
+            }
+        }
+    }
+
+    private func list(
+        _ token: String?, _ machine: inout WatcherMachine,
+        _ emit: @Sendable (WatcherEvent<Object>) async -> Void
+    ) async -> WatcherMachine.Step {
+        do {
+            let page = try await client.list(
+                Object.self, selection, limit: timing.pageSize, continueToken: token)
+            for item in page.items { await emit(.applied(item)) }
+            return machine.advance(
+                .page(
+                    resourceVersion: page.metadata.resourceVersion ?? "",
+                    continueToken: page.continueToken))
+        } catch {
+            await emit(.interrupted(error))
+            return machine.advance(.failed(WatcherMachine.Failure(error)))
+        }
+    }
+
+    /// Opens a watch and reads it to its end. Returns what comes after.
+    private func watch(
+        _ effect: WatcherMachine.Effect, _ machine: inout WatcherMachine, _ backoff: inout Backoff,
+        _ emit: @escaping @Sendable (WatcherEvent<Object>) async -> Void
+    ) async -> WatcherMachine.Step {
+        let opened = ContinuousClock.now
+        let seconds = duration(of: effect)
+        let reader = WatchReader<Object>(machine: machine, emit: emit)
+        do {
+            let outcome = try await client.watch(
+                Object.self, selection, query(effect, seconds), idleTimeout: .seconds(seconds + 5)
+            ) { body in await reader.read(body) }
+            machine = outcome.machine
+            if outcome.heard { backoff.reset() }
+            if let failure = outcome.failure { await emit(.interrupted(failure)) }
+            return outcome.next
+                ?? machine.advance(.ended(tooSoon: ContinuousClock.now - opened < timing.tooSoon))
+        } catch {
+            if error.code != .cancelled { await emit(.interrupted(error)) }
+            return machine.advance(.failed(WatcherMachine.Failure(error)))
+        }
+    }
+
+    private func duration(of effect: WatcherMachine.Effect) -> Int {
+        if case .watch(_, probation: true) = effect { return timing.probation }
+        return Int.random(in: timing.watch)
+    }
+
+    private func query(_ effect: WatcherMachine.Effect, _ seconds: Int) -> [(String, String)] {
+        let common = [
+            ("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", String(seconds)),
+        ]
+        guard case .watch(let version, _) = effect else {
+            return common + [("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
+        }
+        return common + [("resourceVersion", version)]
+    }
+
+    /// False when the task was cancelled meanwhile.
+    private func pause(_ pause: WatcherMachine.Pause, _ backoff: inout Backoff) async -> Bool {
+        let wait: Duration
+        switch pause {
+        case .none: return true
+        case .backOff: wait = backoff.next()
+        case .exactly(let asked): wait = asked
+        }
+        return (try? await Task.sleep(for: wait)) != nil
+    }
+
+    private func announce(
+        _ change: WatcherMachine.Change, _ emit: @Sendable (WatcherEvent<Object>) async -> Void
+    ) async {
+        switch change {
+        case .none: break
+        case .begin: await emit(.began)
+        case .commit: await emit(.committed)
+        }
+    }
+}

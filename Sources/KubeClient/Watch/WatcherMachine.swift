@@ -1,0 +1,152 @@
+/// List, then watch, for ever: what a watcher does next, decided without I/O or clock.
+///
+/// The resource version exists only in the states that have one. Whatever goes wrong, there is a way back:
+/// a watch is resumed where it stood when the server may still know that place, and everything is listed
+/// anew when it does not. Readers keep the old contents until a new list is complete.
+package struct WatcherMachine: Sendable {
+    package enum State: Equatable, Sendable {
+        /// Nothing is known.
+        case empty
+        /// A list is under way, page by page.
+        case listing
+        /// A streamed list (`sendInitialEvents`, KEP-3157) is under way.
+        case streamingList
+        /// Contents are complete as of this version, from which a watch is open or being opened. `heard`:
+        /// whether it has brought an event or a bookmark.
+        case watching(resourceVersion: String, heard: Bool)
+    }
+
+    package enum Input: Equatable, Sendable {
+        case start
+        case page(resourceVersion: String, continueToken: String?)
+        case failed(Failure)
+        case event(resourceVersion: String)
+        case bookmark(resourceVersion: String, initialEventsEnd: Bool)
+        /// The server closed the watch in order, or its time was up.
+        case ended(tooSoon: Bool)
+    }
+
+    /// What matters of a failure.
+    package enum Failure: Equatable, Sendable {
+        /// 410, as HTTP status, as ERROR event or for a continue token: the version is too old.
+        case expired
+        /// The version is one the server does not have: etcd was restored from an older snapshot.
+        case fromTheFuture
+        /// The server does not know `sendInitialEvents` (400, 422).
+        case unsupported
+        /// It asks to wait (429); nil: as we think fit.
+        case throttled(retryAfter: Duration?)
+        /// Anything else: no connection, no credentials, 5xx, 403, 404 while the CRD is missing.
+        case other
+    }
+
+    package enum Effect: Equatable, Sendable {
+        case list(continueToken: String?)
+        case streamList
+        /// `probation`: after a failure, for a short time only, because a watch from a version that the
+        /// server does not have yet stays silent for ever, with HTTP 200.
+        case watch(resourceVersion: String, probation: Bool)
+        case read
+    }
+
+    /// What becomes of the contents that readers see.
+    package enum Change: Equatable, Sendable {
+        case none
+        /// A new list begins; collect it aside.
+        case begin
+        /// The new list is complete; put it in the old one's place.
+        case commit
+    }
+
+    /// How long to wait before the effect.
+    package enum Pause: Equatable, Sendable {
+        case none
+        case backOff
+        case exactly(Duration)
+    }
+
+    package struct Step: Equatable, Sendable {
+        package var change: Change = .none
+        package var pause: Pause = .none
+        package var effect: Effect
+    }
+
+    package private(set) var state: State = .empty
+    /// Whether to try a streamed list; false for good once the server has refused one.
+    private var streams: Bool
+    /// Set by a failure, cleared by the first sign of life of a watch.
+    private var probation = false
+
+    package init(streamingLists: Bool) {
+        streams = streamingLists
+    }
+
+    package mutating func advance(_ input: Input) -> Step {
+        switch (state, input) {
+        case (_, .start):
+            return begin(pause: .none)
+        case (.listing, .page(_, let token?)):
+            return Step(effect: .list(continueToken: token))
+        case (.listing, .page(let version, nil)):
+            state = .watching(resourceVersion: version, heard: false)
+            return Step(change: .commit, effect: .watch(resourceVersion: version, probation: false))
+        case (.listing, .failed(.expired)):
+            // The continue token is too old. A fresh list may go on at once.
+            return begin(pause: .none)
+        case (.streamingList, .failed(.unsupported)):
+            streams = false
+            return begin(pause: .none)
+        case (.streamingList, .event):
+            return Step(effect: .read)
+        case (.streamingList, .bookmark(let version, true)):
+            state = .watching(resourceVersion: version, heard: true)
+            return Step(change: .commit, effect: .read)
+        case (.streamingList, .bookmark(_, false)):
+            return Step(effect: .read)
+        case (.watching, .event(let version)), (.watching, .bookmark(let version, _)):
+            state = .watching(resourceVersion: version, heard: true)
+            probation = false
+            return Step(effect: .read)
+        case (.watching(let version, let heard), .ended(let tooSoon)):
+            return resume(version, heard: heard, tooSoon: tooSoon)
+        case (.watching, .failed(.expired)), (.watching, .failed(.fromTheFuture)):
+            return begin(pause: .none)
+        case (.watching(let version, _), .failed(let failure)):
+            probation = true
+            return watch(version, pause: pause(after: failure))
+        case (_, .failed(let failure)):
+            return begin(pause: pause(after: failure))
+        case (_, .ended):
+            return begin(pause: .backOff)
+        case (_, .page), (_, .event), (_, .bookmark):
+            // Out of order: the transport and this machine disagree. Start over rather than guess.
+            return begin(pause: .backOff)
+        }
+    }
+
+    private mutating func begin(pause: Pause) -> Step {
+        state = streams ? .streamingList : .listing
+        probation = false
+        return Step(change: .begin, pause: pause, effect: streams ? .streamList : .list(continueToken: nil))
+    }
+
+    private mutating func watch(_ version: String, pause: Pause) -> Step {
+        state = .watching(resourceVersion: version, heard: false)
+        return Step(pause: pause, effect: .watch(resourceVersion: version, probation: probation))
+    }
+
+    private mutating func resume(_ version: String, heard: Bool, tooSoon: Bool) -> Step {
+        if heard { return watch(version, pause: tooSoon ? .backOff : .none) }
+        guard tooSoon else {
+            // It ran its time without a single event or bookmark. Servers send a bookmark before they end
+            // a watch, unless it stands at a version they do not have.
+            return begin(pause: .none)
+        }
+        probation = true
+        return watch(version, pause: .backOff)
+    }
+
+    private func pause(after failure: Failure) -> Pause {
+        if case .throttled(let wait?) = failure { .exactly(wait) } else { .backOff }
+    }
+}

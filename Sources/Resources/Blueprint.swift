@@ -1,0 +1,78 @@
+package import Envelope
+import KubeClient
+
+/// The Secret that a WrappedSecret asks for, after every check that needs neither key nor cluster. Its
+/// values are still sealed.
+package struct Blueprint: Sendable {
+    package let name: String
+    package let namespace: String
+    package let type: String
+    package let immutable: Bool
+    /// The template's, without what the controller adds.
+    package let labels: [String: String]
+    package let annotations: [String: String]
+    package let envelope: Envelope
+
+    /// Errors: `SpecError` with the reason for the status and one line that names the field.
+    package init(_ object: WrappedSecret) throws(SpecError) {
+        let spec = object.spec
+        try Self.refuseUnsupported(spec)
+        let template = spec.template
+        name = object.secretName
+        namespace = object.metadata.namespace ?? ""
+        type = template?.type ?? "Opaque"
+        immutable = template?.immutable ?? false
+        labels = template?.metadata?.labels ?? [:]
+        annotations = template?.metadata?.annotations ?? [:]
+        do {
+            envelope = try Envelope(spec.envelope, namespace: namespace, secretName: name)
+        } catch {
+            throw SpecError(error)
+        }
+        try TemplateRules.check(labels: labels)
+        try TemplateRules.check(annotations: annotations)
+        try TemplateRules.check(type: type, entries: spec.envelope.data.keys)
+        try SecretLimits.check(plaintextCount: envelope.plaintextCount)
+    }
+
+    /// What the schema has and this version does not do is refused, not half done.
+    private static func refuseUnsupported(_ spec: WrappedSecretSpec) throws(SpecError) {
+        if let policy = spec.creationPolicy, policy != "Owner" {
+            throw SpecError(
+                .invalidSpec, "spec.creationPolicy \(policy) is not supported by this version; remove it")
+        }
+        if spec.keyRef != nil {
+            throw SpecError(
+                .invalidSpec, "spec.keyRef is not supported by this version; remove it to use the "
+                    + "controller's own key")
+        }
+        if spec.recreate == true {
+            throw SpecError(.invalidSpec, "spec.recreate is not supported by this version; remove it")
+        }
+        if spec.rolloutRestart?.isEmpty == false {
+            throw SpecError(.invalidSpec, "spec.rolloutRestart is not supported by this version; remove it")
+        }
+    }
+}
+
+/// A spec that cannot be turned into a Secret.
+package struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let reason: Reason
+    /// One line: what is wrong, where, what is expected.
+    package let message: String
+
+    package init(_ reason: Reason, _ message: String) {
+        self.reason = reason
+        self.message = message
+    }
+
+    init(_ error: EnvelopeError) {
+        if case .unsupportedFormat = error {
+            self.init(.unsupportedFormat, error.description)
+        } else {
+            self.init(.invalidSpec, error.description)
+        }
+    }
+
+    package var description: String { message }
+}

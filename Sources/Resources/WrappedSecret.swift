@@ -1,0 +1,100 @@
+package import Envelope
+package import KubeClient
+
+/// The custom resource, as the API server or a file gives it: shaped right, and otherwise unchecked.
+/// What it asks for, checked, is its `Blueprint`.
+package struct WrappedSecret: KubeObject, Equatable {
+    package static let resource = Resource(
+        group: "secrets-bridge.io", version: "v1alpha1", kind: "WrappedSecret", plural: "wrappedsecrets")
+
+    package var metadata: ObjectMeta
+    package var spec: WrappedSecretSpec
+    package var status: WrappedSecretStatus?
+
+    package init(metadata: ObjectMeta, spec: WrappedSecretSpec, status: WrappedSecretStatus? = nil) {
+        self.metadata = metadata
+        self.spec = spec
+        self.status = status
+    }
+
+    /// Name of the Secret that is made: the template's, else the object's own.
+    package var secretName: String { spec.template?.metadata?.name ?? metadata.name }
+}
+
+package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
+    package struct Template: Decodable, Sendable, Equatable {
+        package struct Metadata: Decodable, Sendable, Equatable {
+            package var name: String?
+            package var labels: [String: String]?
+            package var annotations: [String: String]?
+
+            package init(
+                name: String? = nil, labels: [String: String]? = nil, annotations: [String: String]? = nil
+            ) {
+                self.name = name
+                self.labels = labels
+                self.annotations = annotations
+            }
+        }
+
+        package var metadata: Metadata?
+        package var type: String?
+        package var immutable: Bool?
+
+        package init(metadata: Metadata? = nil, type: String? = nil, immutable: Bool? = nil) {
+            self.metadata = metadata
+            self.type = type
+            self.immutable = immutable
+        }
+    }
+
+    package struct KeyRef: Decodable, Sendable, Equatable {
+        package var kind: String
+        package var name: String
+    }
+
+    package struct Workload: Decodable, Sendable, Equatable {
+        package var kind: String
+        package var name: String
+    }
+
+    private struct RecipientFields: Decodable {
+        let keyID: String
+        let wrappedKey: String
+    }
+
+    private enum Keys: String, CodingKey {
+        case format, scope, recipients, mac, data, template, keyRef
+        case creationPolicy, recreate, suspend, rolloutRestart
+    }
+
+    package var envelope: EnvelopeFields
+    package var template: Template?
+    package var keyRef: KeyRef?
+    package var creationPolicy: String?
+    package var recreate: Bool?
+    package var suspend: Bool?
+    package var rolloutRestart: [Workload]?
+
+    package init(envelope: EnvelopeFields, template: Template? = nil) {
+        self.envelope = envelope
+        self.template = template
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Keys.self)
+        let recipients = try container.decode([RecipientFields].self, forKey: .recipients)
+        envelope = EnvelopeFields(
+            format: try container.decode(String.self, forKey: .format),
+            scope: try container.decode(String.self, forKey: .scope),
+            recipients: recipients.map { Recipient(keyID: $0.keyID, wrappedKey: $0.wrappedKey) },
+            mac: try container.decode(String.self, forKey: .mac),
+            data: try container.decodeIfPresent([String: String].self, forKey: .data) ?? [:])
+        template = try container.decodeIfPresent(Template.self, forKey: .template)
+        keyRef = try container.decodeIfPresent(KeyRef.self, forKey: .keyRef)
+        creationPolicy = try container.decodeIfPresent(String.self, forKey: .creationPolicy)
+        recreate = try container.decodeIfPresent(Bool.self, forKey: .recreate)
+        suspend = try container.decodeIfPresent(Bool.self, forKey: .suspend)
+        rolloutRestart = try container.decodeIfPresent([Workload].self, forKey: .rolloutRestart)
+    }
+}
