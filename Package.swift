@@ -58,6 +58,7 @@ let package = Package(
 
         tests("Primitives", []),
         tests("Envelope", ["KMS", "Primitives"]),
+        tests("YAML", ["Primitives"]),
     ],
     swiftLanguageModes: [.v6]
 )

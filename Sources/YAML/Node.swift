@@ -1,0 +1,70 @@
+/// A value read from YAML or JSON, and where it stood.
+package struct Node: Sendable {
+    package enum Content: Sendable {
+        case scalar(Scalar)
+        case sequence([Node])
+        /// In the order of the file, keys unique, merge keys (`<<`) resolved.
+        case mapping([Entry])
+    }
+
+    /// One pair of a mapping.
+    package struct Entry: Sendable {
+        /// As kubectl reads it: `yes` is `true`, `0x10` is `16`.
+        package let key: String
+        package let keyMark: Mark
+        /// Whether kubectl reads the key as something else than what is written, so that quotes are missing.
+        package let isKeyRewritten: Bool
+        package let value: Node
+        /// Came in through a merge key; its marks point to where it was defined.
+        package let isMerged: Bool
+    }
+
+    package let content: Content
+    package let mark: Mark
+    /// Written as `*anchor`; `mark` is that of the alias, the marks inside are those of the anchored node.
+    package let isAlias: Bool
+
+    package init(_ content: Content, mark: Mark, isAlias: Bool = false) {
+        self.content = content
+        self.mark = mark
+        self.isAlias = isAlias
+    }
+}
+
+extension Node {
+    package var scalar: Scalar? {
+        if case .scalar(let scalar) = content { scalar } else { nil }
+    }
+
+    package var elements: [Node]? {
+        if case .sequence(let elements) = content { elements } else { nil }
+    }
+
+    package var entries: [Entry]? {
+        if case .mapping(let entries) = content { entries } else { nil }
+    }
+
+    /// The value of `key`; nil where this is no mapping or has no such key.
+    package subscript(key: String) -> Node? { entries?.first { $0.key == key }?.value }
+
+    /// The text of a string. Copies it to ordinary memory: only for what is known not to be secret.
+    package var string: String? { scalar?.string }
+    package var bool: Bool? { scalar?.bool }
+    package var int: Int? { scalar?.int }
+    package var isNull: Bool { scalar?.kind == .null }
+
+    /// For messages: «expected a string, found a number».
+    package var typeName: String {
+        switch content {
+        case .mapping: return "a mapping"
+        case .sequence: return "a list"
+        case .scalar(let scalar):
+            switch scalar.kind {
+            case .null: return "nothing"
+            case .bool: return "a boolean"
+            case .int, .float: return "a number"
+            case .string: return "a string"
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+/// How a string can be written in YAML so that every parser, of 1.1 or 1.2, reads a string, and the same.
+enum ScalarStyle: Equatable {
+    case plain
+    /// `|`, `|-` or `|+`.
+    case literal(chomping: StaticString)
+    case doubleQuoted
+
+    static func == (left: ScalarStyle, right: ScalarStyle) -> Bool {
+        switch (left, right) {
+        case (.plain, .plain), (.doubleQuoted, .doubleQuoted): true
+        case (.literal(let a), .literal(let b)): a.description == b.description
+        default: false
+        }
+    }
+
+    /// `text` is UTF-8.
+    static func best(for text: UnsafeRawBufferPointer) -> ScalarStyle {
+        if isPlainSafe(text) { return .plain }
+        guard isLiteralSafe(text) else { return .doubleQuoted }
+        guard text.last == lineFeed else { return .literal(chomping: "-") }
+        return .literal(chomping: text.dropLast().last == lineFeed ? "+" : "")
+    }
+
+    /// Starts with a letter, `/` or `_`, goes on with what no parser gives a meaning, and is none of the words
+    /// that stand for something.
+    private static func isPlainSafe(_ text: UnsafeRawBufferPointer) -> Bool {
+        guard let first = text.first, let last = text.last else { return false }
+        guard isLetter(first) || first == UInt8(ascii: "/") || first == UInt8(ascii: "_") else {
+            return false
+        }
+        guard last != space, last != UInt8(ascii: ":") else { return false }
+        for (index, byte) in text.enumerated() {
+            if byte == UInt8(ascii: ":"), text[index + 1] == space { return false }
+            guard isLetter(byte) || plainCharacters.contains(byte) else { return false }
+        }
+        return PlainScalar.kind(text) == .string
+    }
+
+    /// Several lines of printable text, none of them ending in a space that an editor may drop, the first one
+    /// neither empty nor indented, since that would need an indentation indicator.
+    private static func isLiteralSafe(_ text: UnsafeRawBufferPointer) -> Bool {
+        guard let first = text.first, first != space, first != tab, first != lineFeed else { return false }
+        guard text.contains(lineFeed), text.last != space, text.last != tab else { return false }
+        var previous = first
+        for scalar in scalars(of: text) {
+            if scalar.value == UInt32(lineFeed) {
+                if previous == space || previous == tab { return false }
+            } else if scalar.value != UInt32(tab), needsEscape(scalar) {
+                return false
+            }
+            previous = UInt8(truncatingIfNeeded: min(scalar.value, 0xFF))
+        }
+        return true
+    }
+
+    /// Not printable in YAML 1.1 or 1.2, or a line break or byte order mark to some parser.
+    static func needsEscape(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF: true
+        default: false
+        }
+    }
+
+    static func scalars(of text: UnsafeRawBufferPointer) -> UTF8Scalars { UTF8Scalars(bytes: text) }
+
+    private static func isLetter(_ byte: UInt8) -> Bool {
+        byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
+    }
+
+    private static let plainCharacters = Array("0123456789 _-./+=@:()".utf8)
+}
+
+/// The Unicode scalars of valid UTF-8, without a `String` that would copy them.
+struct UTF8Scalars: Sequence, IteratorProtocol {
+    private var rest: Slice<UnsafeRawBufferPointer>
+
+    init(bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
+
+    mutating func next() -> Unicode.Scalar? {
+        guard let first = rest.first else { return nil }
+        let length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
+        var value = length == 1 ? UInt32(first) : UInt32(first) & (0x7F >> UInt32(length))
+        for byte in rest.dropFirst().prefix(length - 1) { value = value << 6 | UInt32(byte & 0x3F) }
+        rest = rest.dropFirst(length)
+        return Unicode.Scalar(value)
+    }
+}

@@ -1,0 +1,123 @@
+/// The bytes of one file, known to be text, with what turns offsets into lines and columns. Borrowed: valid
+/// as long as the bytes are.
+struct SourceText {
+    let name: String
+    /// Without a byte order mark.
+    let bytes: UnsafeRawBufferPointer
+    /// Length of the byte order mark that was cut off: 0 or 3.
+    private let base: Int
+    private let lineStarts: [Int]
+    /// Byte offset of every 1,024th character; empty for ASCII, where characters are bytes.
+    private let characterOffsets: [Int]
+
+    static let maximumBytes = 32 << 20
+
+    init(_ file: UnsafeRawBufferPointer, name: String) throws(YAMLError) {
+        func refuse(_ code: YAMLError.Code, _ offset: Int, _ message: String) -> YAMLError {
+            let before = file.prefix(offset)
+            let lineStart = before.lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
+            return YAMLError(
+                code: code, source: name, line: before.count { $0 == lineFeed } + 1,
+                column: scalarCount(file[lineStart..<offset]) + 1, message: message)
+        }
+        guard file.count <= Self.maximumBytes else {
+            throw YAMLError(
+                code: .tooLarge, source: name, line: 1, column: 1,
+                message: "the file has \(file.count) bytes, at most \(Self.maximumBytes) are read; split it")
+        }
+        if file.starts(with: [0xFF, 0xFE]) || file.starts(with: [0xFE, 0xFF]) {
+            throw refuse(.notText, 0, "the file is UTF-16; save it as UTF-8")
+        }
+        base = file.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        let text = UnsafeRawBufferPointer(rebasing: file[base...])
+        let notText = "this is not text; expected YAML or JSON in UTF-8; is it the right file?"
+        do throws(UTF8.ValidationError) {
+            _ = try UTF8Span(validating: text.bindMemory(to: UInt8.self).span)
+        } catch {
+            throw refuse(.notText, base + error.byteOffsets.lowerBound, notText)
+        }
+        var lineStarts = [0]
+        var isASCII = true
+        for (offset, byte) in text.enumerated() {
+            if byte == lineFeed {
+                lineStarts.append(offset + 1)
+            } else if byte < 0x20, byte != tab, byte != carriageReturn {
+                throw refuse(.notText, base + offset, notText)
+            } else if byte >= 0x80 {
+                isASCII = false
+            }
+        }
+        var characterOffsets: [Int] = []
+        if !isASCII {
+            var characters = 0
+            for (offset, byte) in text.enumerated() where byte & 0xC0 != 0x80 {
+                if characters.isMultiple(of: Self.stride) { characterOffsets.append(offset) }
+                characters += 1
+            }
+        }
+        self.name = name
+        bytes = text
+        self.lineStarts = lineStarts
+        self.characterOffsets = characterOffsets
+    }
+
+    /// libyaml counts characters; files are edited by bytes.
+    func byteOffset(ofCharacter index: Int) -> Int {
+        guard !characterOffsets.isEmpty else { return min(index, bytes.count) }
+        let checkpoint = min(index / Self.stride, characterOffsets.count - 1)
+        var offset = characterOffsets[checkpoint]
+        for _ in 0..<max(0, index - checkpoint * Self.stride) where offset < bytes.count {
+            offset += 1
+            while offset < bytes.count, bytes[offset] & 0xC0 == 0x80 { offset += 1 }
+        }
+        return offset
+    }
+
+    /// A line can be the whole file, so that counting from its start for every node would take quadratic time.
+    private func characterIndex(ofByte offset: Int) -> Int {
+        guard !characterOffsets.isEmpty else { return offset }
+        let checkpoint = characterOffsets.lastIndex(notAfter: offset)
+        return checkpoint * Self.stride + scalarCount(bytes[characterOffsets[checkpoint]..<offset])
+    }
+
+    func mark(_ start: Int, _ end: Int) -> Mark {
+        let start = min(start, bytes.count)
+        let line = lineStarts.lastIndex(notAfter: start)
+        return Mark(
+            line: line + 1,
+            column: characterIndex(ofByte: start) - characterIndex(ofByte: lineStarts[line]) + 1,
+            start: base + start, end: base + max(start, min(end, bytes.count)))
+    }
+
+    func error(_ code: YAMLError.Code, at offset: Int, _ message: String) -> YAMLError {
+        error(code, at: mark(offset, offset), message)
+    }
+
+    func error(_ code: YAMLError.Code, at mark: Mark, _ message: String) -> YAMLError {
+        YAMLError(code: code, source: name, line: mark.line, column: mark.column, message: message)
+    }
+
+    private static let stride = 1024
+}
+
+let tab = UInt8(ascii: "\t")
+let lineFeed = UInt8(ascii: "\n")
+let carriageReturn = UInt8(ascii: "\r")
+let space = UInt8(ascii: " ")
+
+private func scalarCount(_ bytes: Slice<UnsafeRawBufferPointer>) -> Int {
+    bytes.count { $0 & 0xC0 != 0x80 }
+}
+
+extension [Int] {
+    /// Of ascending numbers that start with 0, the place of the last one up to `limit`.
+    fileprivate func lastIndex(notAfter limit: Int) -> Int {
+        var low = 0
+        var high = count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if self[middle] <= limit { low = middle } else { high = middle }
+        }
+        return low
+    }
+}

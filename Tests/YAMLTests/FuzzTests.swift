@@ -1,0 +1,72 @@
+import Primitives
+import Testing
+
+@testable import YAML
+
+/// Whatever the bytes, the reader returns or throws, and its errors are one line.
+@Suite struct FuzzTests {
+    private static let pieces: [String] = [
+        "a", "b: ", ": ", "- ", "\n", "  ", "\n  ", "\n- ", "? ", "[", "]", "{", "}", ",", "\"", "'", "|\n",
+        ">-\n",
+        "&a ", "*a", "!!int ", "!!binary ", "!<x> ", "<<: ", "#", "---\n", "...\n", "%YAML 1.1\n", "\\u00",
+        "\\ud83d",
+        "1", "0x", "1e9", "~", "null", "true", "\t", "\r\n", "\u{85}", "\u{2028}", "é", "😀", "\u{FEFF}",
+        "\u{7F}",
+        "@", "`", "%", "\\", "=",
+    ]
+
+    @Test(arguments: 1...8)
+    func randomTokens(seed: UInt64) {
+        var generator = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
+        for _ in 0..<1500 {
+            let count = Int.random(in: 1...40, using: &generator)
+            var text = ""
+            for _ in 0..<count { text += Self.pieces.randomElement(using: &generator) ?? "" }
+            check(Array(text.utf8))
+        }
+    }
+
+    @Test(arguments: 1...4)
+    func randomBytes(seed: UInt64) {
+        var generator = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
+        for _ in 0..<1500 {
+            let count = Int.random(in: 0...60, using: &generator)
+            check((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        }
+    }
+
+    /// A real manifest with one byte changed, in every place.
+    @Test func mutations() {
+        let manifest = Array(
+            "{\"a\": [1, -2.5e3, \"x\\u00e9\\ud83d\\ude00\"], \"b\": {\"c\": null}}\n---\nk: &a |-\n  x\nl: *a\n"
+                .utf8)
+        for index in manifest.indices {
+            for byte: UInt8 in [0, 9, 10, 32, 34, 39, 42, 45, 58, 91, 92, 125, 195, 255] {
+                var changed = manifest
+                changed[index] = byte
+                check(changed)
+            }
+            check(Array(manifest[..<index]))
+        }
+    }
+
+    private func check(_ bytes: [UInt8]) {
+        do {
+            for document in try read(bytes) {
+                verify(document, count: bytes.count)
+                // What was read can be written, and reads the same again.
+                let written = YAMLWriter.write([YAMLValue(document)])
+                let again = try YAMLReader.documents(in: written, source: "again")
+                #expect(text(YAMLWriter.write(again.map { YAMLValue($0) })) == text(written))
+            }
+        } catch {
+            #expect(!"\(error)".contains("\n") && error.line >= 1 && error.column >= 1, "\(bytes)")
+        }
+    }
+
+    private func verify(_ node: Node, count: Int) {
+        #expect(0...count ~= node.mark.start && node.mark.start...count ~= node.mark.end)
+        node.elements?.forEach { verify($0, count: count) }
+        node.entries?.forEach { verify($0.value, count: count) }
+    }
+}

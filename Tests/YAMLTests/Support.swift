@@ -1,0 +1,46 @@
+import Foundation
+import Primitives
+
+@testable import YAML
+
+func read(_ text: String) throws(YAMLError) -> [Node] { try read(Array(text.utf8)) }
+
+func read(_ bytes: [UInt8]) throws(YAMLError) -> [Node] {
+    try YAMLReader.documents(in: SecretBytes(copying: bytes), source: "stdin")
+}
+
+/// The error of a text that has to be refused; nil where it is read.
+func refusal(_ text: String) -> YAMLError? {
+    do throws(YAMLError) {
+        _ = try read(text)
+        return nil
+    } catch {
+        return error
+    }
+}
+
+func text(_ secret: borrowing SecretBytes) -> String {
+    secret.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+}
+
+func text(_ node: Node?) -> String? { node?.scalar.map { text($0.bytes.bytes) } }
+
+enum Vectors {
+    static func lines(_ name: String, file: String = #filePath) throws -> [String] {
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
+        return try String(contentsOf: folder.appendingPathComponent("Vectors/yaml/\(name)"), encoding: .utf8)
+            .split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") }
+    }
+}
+
+/// xorshift64*: the same cases in every run.
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        return state &* 0x2545_F491_4F6C_DD1D
+    }
+}

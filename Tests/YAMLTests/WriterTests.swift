@@ -1,0 +1,141 @@
+import Foundation
+import Primitives
+import Testing
+
+@testable import YAML
+
+@Suite struct WriterTests {
+    @Test func laysOutAsKubectlDoes() {
+        let value: YAMLValue = [
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": ["name": "db", "labels": [:], "finalizers": ["a", "b"]],
+            "data": ["password": .base64(SharedSecret(copying: Array("s3cr3t\n".utf8)))],
+            "script": "one\n\n  two\n", "noEnd": "one\ntwo", "twoEnds": "one\n\n", "none": .sequence([]),
+            "immutable": true, "count": 3, "nothing": .null,
+            "list": [["a": 1, "b": [1, 2]], [["x"], []]],
+        ]
+        #expect(
+            text(YAMLWriter.write([value, "x"])) == """
+                apiVersion: v1
+                kind: Secret
+                metadata:
+                  name: db
+                  labels: {}
+                  finalizers:
+                  - a
+                  - b
+                data:
+                  password: czNjcjN0Cg==
+                script: |
+                  one
+
+                    two
+                noEnd: |-
+                  one
+                  two
+                twoEnds: |+
+                  one
+
+                none: []
+                immutable: true
+                count: 3
+                nothing: null
+                list:
+                - a: 1
+                  b:
+                  - 1
+                  - 2
+                - - - x
+                  - []
+                ---
+                x
+
+                """)
+    }
+
+    @Test func json() {
+        let value: YAMLValue = [
+            "a": ["b", 1, true, .null, ["c": .base64(SharedSecret(copying: [255]))]], "e": [:],
+            "f": .sequence([]),
+            "g": "q\"\\\n\u{1}é😀\u{2028}",
+        ]
+        #expect(
+            text(JSONWriter.write([value])) == #"""
+                {
+                  "a": [
+                    "b",
+                    1,
+                    true,
+                    null,
+                    {
+                      "c": "/w=="
+                    }
+                  ],
+                  "e": {},
+                  "f": [],
+                  "g": "q\"\\\n\u0001é😀\u2028"
+                }
+
+                """#)
+    }
+
+    @Test(arguments: [
+        "true", "yes", "y", "Off", "null", "~", "", "1", "1e3", "012", "0x1f", "1_000", "12:30:45", ".5",
+        ".inf", "-",
+        "2020-01-01", " a", "a ", "a: b", "a #b", "a:", "#a", "- a", "? a", "&a", "*a", "!a", "|", ">", "'a",
+        "\"a",
+        "%a", "@a", "`a", "[a", "{a", "a\tb", "=", "<<", "---", "a\n ", "\na", " a\nb", "a\r\nb", "\u{FEFF}a",
+        "a\u{85}b",
+    ])
+    func quotes(string: String) {
+        #expect(text(YAMLWriter.write([["k": .string(string)]])).hasPrefix("k: \""))
+    }
+
+    @Test(arguments: [
+        "a", "MTIzNDU2Nzg5MGFi", "czNjcjN0Cg==", "a b", "a:b", "/path", "http://host:80/x", "tRue", "x=y",
+    ])
+    func leavesPlain(string: String) {
+        #expect(text(YAMLWriter.write([["k": .string(string)]])) == "k: \(string)\n")
+    }
+
+    @Test func longLinesAreNotFolded() {
+        let secret = SharedSecret(copying: [UInt8](repeating: 65, count: 30_000))
+        #expect(text(YAMLWriter.write([["k": .base64(secret)]])).split(separator: "\n").count == 1)
+    }
+
+    @Test func secretTextIsText() {
+        #expect(SecretText(SharedSecret(copying: [0xFF])) == nil)
+        let secret = SecretText(SharedSecret(copying: Array("yes".utf8)))
+        #expect(secret.map { text(YAMLWriter.write([["k": .secret($0)]])) } == "k: \"yes\"\n")
+    }
+
+    @Test func readNodesCanBeWritten() throws {
+        let node = try #require(try read("a: [0x10, 1_000.5, yes, ~, 'yes', .inf]\nb: {c: x}\n").first)
+        #expect(
+            text(YAMLWriter.write([YAMLValue(node)]))
+                == "a:\n- 16\n- 1000.5\n- true\n- null\n- \"yes\"\n- \".inf\"\nb:\n  c: x\n")
+    }
+
+    @Test func ownReaderGetsEveryStringBack() throws {
+        let strings = NastyStrings.all
+        let document = NastyStrings.document(strings)
+        for written in [text(YAMLWriter.write([document])), text(JSONWriter.write([document]))] {
+            let node = try #require(try read(written).first)
+            #expect(node["values"]?.elements?.map { text($0) } == strings)
+            #expect(node["values"]?.elements?.allSatisfy { $0.scalar?.kind == .string } == true)
+            #expect(node["keys"]?.entries?.map(\.key) == strings)
+            #expect(node["deep"]?.elements?.map { text($0["v"]?["w"]) } == strings)
+        }
+    }
+
+    /// An independent reader of YAML 1.1. JSON, which both write, is what the strings are compared in.
+    @Test(.enabled(if: PyYAML.isInstalled, "needs python3 with yaml"))
+    func pyYAMLGetsEveryStringBack() throws {
+        let strings = NastyStrings.all
+        let json = try PyYAML.loadAsJSON(text(YAMLWriter.write([NastyStrings.document(strings)])))
+        let node = try #require(try read(json).first)
+        #expect(node["values"]?.elements?.map { text($0) } == strings)
+        #expect(node["keys"]?.entries?.map(\.key) == strings)
+        #expect(node["deep"]?.elements?.map { text($0["v"]?["w"]) } == strings)
+    }
+}
