@@ -26,6 +26,7 @@ extension Envelope {
                     keyVersion: unwrapped.version)
             } catch {
                 if case .decryptFailed = error { throw error }
+                if case .keyManager(let cause) = error, cause.code == .cancelled { throw error }
                 if let known = failure, known.rank >= error.rank { continue }
                 failure = error
             }

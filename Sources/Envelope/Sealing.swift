@@ -12,8 +12,8 @@ package struct SecretEntry: Sendable {
 }
 
 extension Envelope {
-    /// Encrypts `entries` under a fresh data key of `keys.primary`. The data key is wrapped for every other
-    /// key named in `recipients` too, and forgotten when this returns: it never encrypts again.
+    /// Encrypts `entries` under a fresh data key of `manager`. The data key is wrapped for `others` too, and
+    /// forgotten when this returns: it never encrypts again.
     package static func seal(
         _ entries: [SecretEntry], binding: Binding, with manager: any KeyManager,
         recipients others: [any KeyManager] = []
@@ -41,21 +41,25 @@ extension Envelope {
     private static func makeDataKey(
         for binding: Binding, with manager: any KeyManager, recipients others: [any KeyManager]
     ) async throws(EnvelopeError) -> (SharedSecret, [Recipient]) {
+        let dataKey: DataKey
+        var recipients: [Recipient]
         do throws(KeyManagerError) {
-            let dataKey = try await manager.generateDataKey(for: binding)
+            dataKey = try await manager.generateDataKey(for: binding)
             guard dataKey.key.count == EnvelopeRules.dataKeyCount else {
                 throw KeyManagerError(
                     .misconfigured, keyID: manager.keyID,
                     message: "made a data key of \(dataKey.key.count) bytes; 32 are expected")
             }
-            var recipients = [dataKey.recipient]
+            recipients = [dataKey.recipient]
             for other in others {
                 recipients.append(try await other.wrap(dataKey.key, for: binding))
             }
-            return (dataKey.key, recipients)
         } catch {
             throw .keyManager(error)
         }
+        // What a reader would refuse is not written.
+        try EnvelopeRules.check(recipients: recipients)
+        return (dataKey.key, recipients)
     }
 
     private static func seal(

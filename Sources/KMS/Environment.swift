@@ -35,20 +35,21 @@ package struct Environment: Sendable {
         var inline: SharedSecret?
         lookUp(name) { pointer in
             guard let pointer, pointer.pointee != 0 else { return }
-            inline = SharedSecret(
-                SecretBytes(copying: UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
+            let bytes = SecretBytes(
+                copying: UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))
+            inline = SharedSecret(bytes.trimmingNewline())
         }
         guard let path = value(name + "_FILE") else { return inline }
         guard inline == nil else {
             throw SettingError(
                 variable: name, problem: "is set together with \(name)_FILE; keep one of them")
         }
-        guard let contents = try? SecretBytes(contentsOfFile: path, limit: 64 * 1024) else {
+        do {
+            return SharedSecret(try SecretBytes(contentsOfFile: path, limit: 64 * 1024).trimmingNewline())
+        } catch {
             throw SettingError(
-                variable: name + "_FILE",
-                problem: "names \(path), which cannot be read; mount it, or correct the path")
+                variable: name + "_FILE", problem: "names a file that cannot be read: \(error)")
         }
-        return SharedSecret(contents.trimmingNewline())
     }
 }
 
