@@ -41,7 +41,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
 
         module("Primitives", ["COpenSSL", "CLinux"]),
-        module("HTTP", ["CCurl", "Primitives", httpTypes]),
+        module("HTTP", ["CCurl", "CLinux", "Primitives", httpTypes]),
         module("Envelope", ["Primitives"]),
         module("KMS", ["Envelope", "Primitives"]),
         module("YAML", ["CYAML", "Primitives"]),
@@ -53,7 +53,10 @@ let package = Package(
         module("CLI", ["Envelope", "KubeClient", "Primitives", "Resources", "YAML"]),
         .executableTarget(
             name: "SecretsBridge",
-            dependencies: ["CLI", "Controller", "KMS", argumentParser, lifecycle, logging],
+            dependencies: [
+                "CLI", "Controller", "Envelope", "KMS", "KubeClient", "Primitives", "YAML", argumentParser,
+                lifecycle, logging,
+            ],
             swiftSettings: strict),
 
         tests("Primitives", []),

@@ -1,27 +1,35 @@
 import FoundationEssentials
 import Glibc
-import HTTP
+package import HTTP
 import HTTPTypes
 import Primitives
 
 /// Sends single requests to one API server, with its credentials.
 package struct Connection: Sendable {
     private let server: String
-    private let transport: any HTTPTransport
+    private let transports: Transports
     private let credentials: any CredentialSource
     private let impersonation: HTTPFields
     /// From the call to the last byte of its answer; watches have none.
     private let timeout: Duration
     private static let maximumResponse = 256 * 1024 * 1024
 
-    init(
-        server: String, transport: any HTTPTransport, credentials: any CredentialSource,
-        impersonation: HTTPFields = [:], timeout: Duration = .seconds(30)
+    package init(_ cluster: ClusterConfiguration, timeout: Duration = .seconds(30)) {
+        self.init(cluster, Transports(HTTPClientConfiguration(cluster)), timeout)
+    }
+
+    /// Through a transport of the caller's, which brings its own trust.
+    package init(
+        _ cluster: ClusterConfiguration, transport: any HTTPTransport, timeout: Duration = .seconds(30)
     ) {
-        self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
-        self.transport = transport
-        self.credentials = credentials
-        self.impersonation = impersonation
+        self.init(cluster, Transports(fixed: transport), timeout)
+    }
+
+    private init(_ cluster: ClusterConfiguration, _ transports: Transports, _ timeout: Duration) {
+        server = cluster.server
+        credentials = cluster.credentials
+        impersonation = cluster.impersonation.map { HTTPFields($0) } ?? [:]
+        self.transports = transports
         self.timeout = timeout
     }
 
@@ -41,7 +49,7 @@ package struct Connection: Sendable {
             let credential = try await credential(for: call)
             let request = request(for: call, credential, lane: lane, idleTimeout: idleTimeout)
             do {
-                return try await transport.withResponse(to: request) { head, body in
+                return try await transports.transport(for: credential).withResponse(to: request) { head, body in
                     guard head.status.kind == .successful else {
                         throw await Self.failure(head, body, activity: call.activity)
                     }
@@ -93,7 +101,8 @@ package struct Connection: Sendable {
             body = .secret(secret)
         }
         return HTTPClientRequest(
-            method: call.method, url: url, fields: fields, secretFields: credential.secretFields,
+            method: call.method, url: url, fields: fields,
+            secretFields: credential.authorization.map { [.init(name: .authorization, value: $0)] } ?? [],
             body: body, lane: lane, timeout: lane == .unary ? timeout : nil, idleTimeout: idleTimeout)
     }
 
@@ -106,5 +115,22 @@ package struct Connection: Sendable {
         return KubeError(
             httpStatus: head.status.code, retryAfter: wait, status: status,
             activity: activity)
+    }
+}
+
+extension HTTPFields {
+    /// Impersonation headers (Kubernetes, "Authenticating", "User impersonation").
+    fileprivate init(_ user: ClusterConfiguration.Impersonation) {
+        self.init()
+        var pairs = [("User", user.user)]
+        if let uid = user.uid { pairs.append(("Uid", uid)) }
+        pairs += user.groups.map { ("Group", $0) }
+        for extra in user.extra {
+            pairs += extra.values.map { ("Extra-\(percentEncoded(extra.key))", $0) }
+        }
+        for (name, value) in pairs {
+            guard let name = HTTPField.Name("Impersonate-\(name)") else { continue }
+            append(HTTPField(name: name, value: value))
+        }
     }
 }

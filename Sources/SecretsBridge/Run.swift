@@ -1,0 +1,89 @@
+import ArgumentParser
+import Controller
+import Envelope
+import FoundationEssentials
+import Glibc
+import KMS
+import KubeClient
+import Logging
+import ServiceLifecycle
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "controller",
+        abstract: "Keep Secrets equal to the WrappedSecrets of a cluster.",
+        discussion: """
+            Runs until SIGTERM or SIGINT, then finishes the work in flight and exits 0. In a pod it uses the
+            pod's service account; elsewhere the kubeconfig, as kubectl does.
+            """)
+
+    @Option(help: "A kubeconfig, instead of KUBECONFIG, the pod's service account or ~/.kube/config.")
+    var kubeconfig: String?
+
+    @Option(help: "A context of the kubeconfig, instead of its current one.")
+    var context: String?
+
+    @Option(help: "Look after this namespace only.")
+    var watchNamespace: String?
+
+    @Option(help: "Reconciles in flight at once.")
+    var workers = 32
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel: Logger.Level = .info
+
+    func validate() throws {
+        guard (1...1024).contains(workers) else {
+            throw ValidationError("--workers is \(workers); 1 to 1024 are expected")
+        }
+    }
+
+    func run() async throws {
+        let logger = makeLogger()
+        let keys = try loadKeys()
+        announce(keys, logger)
+        let cluster = try cluster()
+        var options = Controller.Options()
+        options.workers = workers
+        options.selection.namespace = watchNamespace
+        let controller = Controller(
+            client: KubeClient(connection: Connection(cluster)), keys: keys, options: options, logger: logger)
+        logger.info(
+            "controller starting",
+            metadata: ["version": "\(SecretsBridge.version)", "server": "\(cluster.server)"])
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [controller], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+
+    private func announce(_ keys: KeyRing, _ logger: Logger) {
+        if keys.all.contains(where: { $0 is LocalKeyManager }), Environment.process.value("SB_ENV") != "dev" {
+            logger.warning(
+                """
+                SB_KMS_BACKEND=local keeps the master key in this process and is for development only; use a \
+                KMS, or set SB_ENV=dev to mark this as a development profile
+                """)
+        }
+        logger.info("keymgmt backend ready", metadata: ["key_id": "\(keys.primary.keyID)"])
+    }
+
+    private func cluster() throws -> ClusterConfiguration {
+        do {
+            return try ClusterConfiguration.load(explicitPath: kubeconfig, context: context)
+        } catch {
+            throw CommandError("\(error)")
+        }
+    }
+
+    private func makeLogger() -> Logger {
+        let level = logLevel
+        let isTerminal = isatty(STDERR_FILENO) == 1
+        LoggingSystem.bootstrap { _ in
+            isTerminal ? TextLogHandler(level: level) : JSONLogHandler(level: level)
+        }
+        return Logger(label: "secrets-bridge")
+    }
+}
+
+extension Logger.Level: ExpressibleByArgument {}

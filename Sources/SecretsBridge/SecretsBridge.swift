@@ -1,0 +1,56 @@
+import ArgumentParser
+import Primitives
+
+@main
+struct SecretsBridge: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "secrets-bridge",
+        abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
+        discussion: """
+            Keys come from the environment: SB_KMS_BACKEND and the settings of the backend (docs/configuration.md).
+            Exit codes: 0 done, 1 failed (one line on standard error says why), 64 wrong usage.
+            """,
+        version: version,
+        subcommands: [Wrap.self, Unwrap.self, Run.self, Version.self])
+
+    static let version = "0.1.0"
+
+    static func main() async {
+        // Plaintext and keys are in this memory; nobody else is to read it.
+        _ = forbidMemoryDumps()
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as CommandError {
+            Console.error(error.description)
+            exit(withError: ExitCode.failure)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// A command failed; the line says why and what to do.
+struct CommandError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ error: some Error & CustomStringConvertible) {
+        description = error.description
+    }
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+struct Version: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print the version.")
+
+    func run() {
+        print("secrets-bridge \(SecretsBridge.version)")
+    }
+}

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Envelope
+import KMS
+import Primitives
+import YAML
+
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case yaml, json
+
+    func write(_ documents: [YAMLValue]) throws {
+        switch self {
+        case .yaml: try Console.write(YAMLWriter.write(documents))
+        case .json: try Console.write(JSONWriter.write(documents))
+        }
+    }
+}
+
+/// Where manifests come from and go to.
+struct ManifestOptions: ParsableArguments {
+    /// Largest file that is read, in bytes; a hundred full Secrets.
+    static let maximumFile = 128 * 1024 * 1024
+
+    @Option(
+        name: [.customShort("f"), .long], parsing: .singleValue,
+        help: ArgumentHelp("Read this file; - is standard input. May be repeated.", valueName: "file"))
+    var filename: [String] = []
+
+    @Option(
+        name: .shortAndLong,
+        help: "The namespace the Secret is for; needed where the manifest does not say it.")
+    var namespace: String?
+
+    @Option(name: .shortAndLong, help: "Write yaml or json.")
+    var output: OutputFormat = .yaml
+
+    /// Reads every file before anything is done with one of them.
+    func read() throws -> [(source: String, contents: SharedSecret)] {
+        try (filename.isEmpty ? ["-"] : filename).map { path in
+            do {
+                let contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumFile))
+                return (path == "-" ? "stdin" : path, contents)
+            } catch {
+                throw CommandError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
+            }
+        }
+    }
+}
+
+func loadKeys() throws -> KeyRing {
+    do {
+        return try KeyRing.load(from: .process)
+    } catch {
+        throw CommandError(error)
+    }
+}

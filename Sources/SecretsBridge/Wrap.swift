@@ -1,0 +1,93 @@
+import ArgumentParser
+import CLI
+import Envelope
+import KMS
+import Primitives
+import YAML
+
+extension Scope: ExpressibleByArgument {}
+
+struct Wrap: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Encrypt Secrets into WrappedSecrets.",
+        discussion: """
+            Reads Secret manifests (YAML or JSON, one or more) and writes WrappedSecret manifests that may be
+            committed. Nothing is written unless all of it succeeds.
+
+              secrets-bridge wrap -n payments -f secret.yaml > wrapped.yaml
+              kubectl create secret generic db --from-literal=pw=x --dry-run=client -o yaml \\
+                | secrets-bridge wrap -n payments
+              secrets-bridge wrap -n payments --name db --from-file tls.key --from-env-file .env
+            """)
+
+    @OptionGroup var manifest: ManifestOptions
+
+    @Option(
+        help: """
+            What the ciphertext is bound to: strict (namespace and name), namespace, or cluster (neither; the \
+            controller must allow it).
+            """)
+    var scope: Scope = .strict
+
+    @Option(help: "Make a Secret of this name from the --from options, instead of reading manifests.")
+    var name: String?
+
+    @Option(help: "Type of the Secret that --name makes.")
+    var type: String?
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("An entry; other users of this machine can see it.", valueName: "key=value"))
+    var fromLiteral: [String] = []
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("An entry from a file, or one from each file of a folder.", valueName: "[key=]path"))
+    var fromFile: [String] = []
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("Entries from lines of KEY=VALUE.", valueName: "path"))
+    var fromEnvFile: [String] = []
+
+    private var hasSources: Bool { !(fromLiteral + fromFile + fromEnvFile).isEmpty }
+
+    func validate() throws {
+        if name == nil, hasSources || type != nil {
+            throw ValidationError("--from-literal, --from-file, --from-env-file and --type need --name")
+        }
+        if name != nil, !manifest.filename.isEmpty {
+            throw ValidationError("--name makes a Secret from the --from options; leave out --filename")
+        }
+        if name != nil, !hasSources {
+            throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
+        }
+    }
+
+    func run() async throws {
+        do {
+            let wrapping = Wrapping(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
+            var outputs: [Wrapping.Output] = []
+            for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+            outputs.flatMap(\.notes).forEach(Console.note)
+            try manifest.output.write(outputs.map(\.manifest))
+        } catch let error as InputError {
+            throw CommandError(error)
+        }
+    }
+
+    private func secrets() throws -> [SecretInput] {
+        guard let name else {
+            return try manifest.read().flatMap { file in
+                try SecretManifestReader.secrets(in: file.contents.bytes, source: file.source)
+            }
+        }
+        var input = LiteralInput()
+        for literal in fromLiteral { try input.addLiteral(literal) }
+        for file in fromFile { try input.addFile(file) }
+        for file in fromEnvFile {
+            try input.addEnvFile(file) { Environment.process.value($0).map { SharedSecret(copying: $0.utf8) } }
+        }
+        return [input.secret(name: name, namespace: manifest.namespace, type: type)]
+    }
+}
