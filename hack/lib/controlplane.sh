@@ -1,0 +1,134 @@
+# etcd, kube-apiserver and kube-controller-manager on loopback, in one folder DIR. Sourced, after output.sh,
+# processes.sh and pki.sh. The caller sets DIR; the ports and programs are in DIR/settings.
+
+readonly APISERVER_WAIT=90 # seconds; a start takes 3 on two idle cores
+
+server_url() { printf 'https://127.0.0.1:%s\n' "$API_PORT"; }
+etcd_url() { printf 'http://127.0.0.1:%s\n' "$ETCD_PORT"; }
+as_admin() { curl -sf --max-time 10 --cacert "$DIR/pki/ca.crt" --cert "$DIR/pki/admin.crt" --key "$DIR/pki/admin.key" "$@"; }
+
+# wait_for NAME SECONDS COMMAND...: until the command succeeds; fails, showing NAME's log, when NAME ends or time is up.
+wait_for() {
+    local name=$1 deadline=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if ! running "$DIR" "$name" >/dev/null; then
+            say "$name ended. The end of its log:"
+        elif [ "$SECONDS" -ge "$deadline" ]; then
+            say "$name is not ready in time. The end of its log:"
+        else
+            sleep 0.05
+            continue
+        fi
+        tail -n 15 "$DIR/$name.log" | sed 's/^/   | /' >&2
+        return 1
+    done
+}
+
+start_etcd() {
+    local unsafe=()
+    # Nobody's data: an fsync for each write would only make tests slow.
+    if "$ASSETS/etcd" --help 2>&1 | grep -q -- '--unsafe-no-fsync'; then unsafe=(--unsafe-no-fsync); fi
+    spawn "$DIR" etcd "$ASSETS/etcd" --name=local --data-dir="$DIR/etcd" ${unsafe[@]+"${unsafe[@]}"} \
+        --listen-client-urls="$(etcd_url)" --advertise-client-urls="$(etcd_url)" \
+        --listen-peer-urls="http://127.0.0.1:$ETCD_PEER_PORT" --initial-advertise-peer-urls="http://127.0.0.1:$ETCD_PEER_PORT" \
+        --initial-cluster="local=http://127.0.0.1:$ETCD_PEER_PORT" --logger=zap --log-level=warn
+    wait_for etcd 30 curl -sf --max-time 5 "$(etcd_url)/health"
+}
+
+start_apiserver() {
+    # --v=1 keeps request bodies out of the log.
+    spawn "$DIR" apiserver "$ASSETS/kube-apiserver" --etcd-servers="$(etcd_url)" \
+        --bind-address=127.0.0.1 --secure-port="$API_PORT" --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
+        --service-cluster-ip-range=10.96.0.0/16 \
+        --tls-cert-file="$DIR/pki/apiserver.crt" --tls-private-key-file="$DIR/pki/apiserver.key" \
+        --client-ca-file="$DIR/pki/ca.crt" --authorization-mode=Node,RBAC \
+        --service-account-issuer=https://kubernetes.default.svc.cluster.local \
+        --service-account-key-file="$DIR/pki/service-accounts.pub" \
+        --service-account-signing-key-file="$DIR/pki/service-accounts.key" \
+        --profiling=false --v=1 ${APISERVER_FLAGS[@]+"${APISERVER_FLAGS[@]}"}
+    wait_for apiserver "$APISERVER_WAIT" as_admin "$(server_url)/readyz"
+}
+
+# The garbage collector, namespaces, service accounts and their root CA: what needs no nodes.
+start_controller_manager() {
+    local insecure=()
+    [ -x "$ASSETS/kube-controller-manager" ] || return 0
+    # The insecure port, on by default, is gone since 1.24; so is the flag.
+    case $("$ASSETS/kube-controller-manager" --version) in *v1.20.* | *v1.21.*) insecure=(--port=0) ;; esac
+    spawn "$DIR" controller-manager "$ASSETS/kube-controller-manager" --kubeconfig="$DIR/controller-manager.kubeconfig" \
+        --authentication-kubeconfig="$DIR/controller-manager.kubeconfig" --authentication-skip-lookup=true \
+        --authorization-kubeconfig="$DIR/controller-manager.kubeconfig" --use-service-account-credentials=true \
+        --bind-address=127.0.0.1 --secure-port="$MANAGER_PORT" ${insecure[@]+"${insecure[@]}"} --cert-dir="$DIR/pki/serving" \
+        --leader-elect=false --profiling=false --v=1 --kube-api-qps=200 --kube-api-burst=400 \
+        --controllers=garbagecollector,namespace,serviceaccount,serviceaccount-token,root-ca-cert-publisher \
+        --service-account-private-key-file="$DIR/pki/service-accounts.key" --root-ca-file="$DIR/pki/ca.crt"
+    wait_for controller-manager 60 as_admin "$(server_url)/api/v1/namespaces/default/serviceaccounts/default"
+}
+
+# New settings with free ports, and a start of etcd and the API server; a port taken meanwhile means another try.
+start_servers() {
+    local try
+    for try in 1 2 3; do
+        read -r ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT < <(free_ports 4)
+        write_settings
+        : >"$DIR/etcd.log"
+        : >"$DIR/apiserver.log"
+        start_etcd && start_apiserver && return
+        stop "$DIR" apiserver 1
+        stop "$DIR" etcd
+        rm -rf "$DIR/etcd"
+        grep -q 'address already in use' "$DIR/etcd.log" "$DIR/apiserver.log" || return 1
+        say "a port was taken meanwhile: try $try of 3 failed"
+    done
+    return 1
+}
+
+write_settings() {
+    # -g: they are read inside a function.
+    declare -p ASSETS KUBECTL ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT APISERVER_FLAGS \
+        | sed 's/^declare /declare -g /' >"$DIR/settings"
+}
+
+write_kubeconfigs() (
+    umask 077
+    kubeconfig_with "$(server_url)" "$DIR/pki/ca.crt" "$(certificate_user "$DIR/pki" admin)" >"$DIR/admin.kubeconfig"
+    kubeconfig_with "$(server_url)" "$DIR/pki/ca.crt" "$(certificate_user "$DIR/pki" controller-manager)" \
+        >"$DIR/controller-manager.kubeconfig"
+)
+
+stop_servers() {
+    stop "$DIR" controller-manager 2
+    stop "$DIR" apiserver 2
+    stop "$DIR" etcd
+}
+
+# Makes etcd forget every revision but the latest: a list or watch that goes on from an older one gets 410.
+compact() {
+    local revision
+    revision=$(curl -sf --max-time 10 "$(etcd_url)/v3/kv/range" -d '{"key":"AA=="}' | sed -n 's/.*"revision":"\([0-9]*\)".*/\1/p')
+    [ -n "$revision" ] || die "etcd did not tell its revision"
+    curl -sf --max-time 30 "$(etcd_url)/v3/kv/compaction" -d "{\"revision\":\"$revision\",\"physical\":true}" >/dev/null \
+        || die "etcd did not compact to revision $revision: was it compacted to it before?"
+    printf '%s\n' "$revision"
+}
+
+# snapshot FILE: etcd's data as of now. etcd is held for the moment of the copy, which is then what a power cut would
+# have left: a state etcd recovers from, while no client sees a connection break.
+snapshot() {
+    local pid code=0
+    pid=$(running "$DIR" etcd) || die "etcd does not run in $DIR"
+    kill -STOP "$pid"
+    tar -C "$DIR" --sparse -cf "$1" etcd || code=$?
+    kill -CONT "$pid"
+    [ "$code" -eq 0 ] || die "cannot write the snapshot $1"
+}
+
+# restore FILE: all servers stop, etcd's data becomes the snapshot's, all start again on their ports.
+restore() {
+    tar -tf "$1" etcd >/dev/null || die "$1 is not a snapshot that 'hack/cluster snapshot' made"
+    stop_servers
+    rm -rf "$DIR/etcd"
+    tar -C "$DIR" -xf "$1"
+    start_etcd && start_apiserver && start_controller_manager
+}

@@ -1,0 +1,86 @@
+# Debian's archive, through apt's own checks and without touching the machine's apt configuration.
+# Sourced, after output.sh.
+
+# Runs a command as root.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root and there is no sudo: run as root: $*"
+    fi
+}
+
+package_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# install_packages PACKAGE...: installs what is missing; needs no network and no root when nothing is.
+install_packages() {
+    local missing=() package
+    command -v apt-get >/dev/null && command -v dpkg-query >/dev/null \
+        || die "this script installs packages with apt-get (Debian, Ubuntu); install these by hand and run again: $*"
+    for package in "$@"; do
+        package_installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "   installing with apt-get: ${missing[*]}"
+    as_root apt-get -qq update >&2 || say "   apt-get update failed; trying with the lists that are there"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
+        "${missing[@]}" >&2 || die "apt-get could not install: ${missing[*]}"
+}
+
+# Prints the address of a Debian mirror: $SB_DEBIAN_MIRROR, else the one this machine uses, else (Ubuntu) the one
+# that the package python-apt-common has for Debian.
+debian_mirror() {
+    local mirror=${SB_DEBIAN_MIRROR:-}
+    [ -n "$mirror" ] || mirror=$(debian_mirror_of_this_machine)
+    if [ -z "$mirror" ] && grep -q '^ID=debian' /etc/os-release; then # a machine that was never updated
+        as_root apt-get -qq update >&2 || true
+        mirror=$(debian_mirror_of_this_machine)
+    fi
+    if [ -z "$mirror" ]; then
+        install_packages python-apt-common
+        mirror=$(sed -nE 's#^BaseURI: *(https?://.*/debian/?)$#\1#p' /usr/share/python-apt/templates/[Dd]ebian.info | head -n 1)
+    fi
+    [ -n "$mirror" ] || die "no Debian mirror found: set SB_DEBIAN_MIRROR to the address of one (https://www.debian.org/mirror/list)"
+    printf '%s\n' "$mirror"
+}
+
+debian_mirror_of_this_machine() {
+    apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 -E '^https?://.*/debian/?$' || true
+}
+
+# debian_apt FOLDER SUITE: prepares a private apt in FOLDER for that suite of Debian and leaves its options in the
+# array DEBIAN_APT. The machine's own sources, lists and installed packages play no part.
+debian_apt() {
+    local folder=$1 suite=$2 mirror
+    local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -f "$keyring" ] || install_packages debian-archive-keyring
+    mirror=$(debian_mirror)
+    mkdir -p "$folder"/{parts,preferences,lists/partial,cache/archives/partial}
+    : >"$folder/status"
+    cat >"$folder/parts/debian.sources" <<SOURCES
+Types: deb deb-src
+URIs: $mirror
+Suites: $suite
+Components: main
+Signed-By: $keyring
+SOURCES
+    DEBIAN_APT=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$folder/parts"
+        -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts="$folder/preferences"
+        -o Dir::State::lists="$folder/lists" -o Dir::State::status="$folder/status" -o Dir::Cache="$folder/cache"
+        -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none -o Acquire::Retries=3)
+    apt-get -qq "${DEBIAN_APT[@]}" update >&2 || die "cannot read Debian $suite from $mirror: is the network there?"
+}
+
+# debian_program SUITE PACKAGE PATH TARGET: puts one file of a Debian package, not installed, at TARGET.
+debian_program() {
+    local suite=$1 package=$2 path=$3 target=$4 scratch
+    scratch=$(mktemp -d "$(dirname "$target")/.download.XXXXXX")
+    debian_apt "$scratch/apt" "$suite"
+    (cd "$scratch" && apt-get -qq "${DEBIAN_APT[@]}" download "$package" >&2) \
+        || die "cannot download $package from Debian $suite"
+    dpkg-deb -x "$scratch/$package"_*.deb "$scratch/unpacked"
+    mv "$scratch/unpacked/$path" "$target"
+    rm -rf "$scratch"
+}
