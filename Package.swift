@@ -21,6 +21,7 @@ let deque = Target.Dependency.product(name: "DequeModule", package: "swift-colle
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 // Arrows point one way; hack/lint keeps them. See docs/architecture.md.
@@ -55,7 +56,7 @@ let package = Package(
             name: "SecretsBridge",
             dependencies: [
                 "CLI", "Controller", "Envelope", "KMS", "KubeClient", "Primitives", "YAML", argumentParser,
-                lifecycle, logging,
+                lifecycle, logging, signals,
             ],
             swiftSettings: strict),
 

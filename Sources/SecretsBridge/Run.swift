@@ -1,12 +1,14 @@
-import ArgumentParser
+public import ArgumentParser
 import Controller
 import Envelope
 import FoundationEssentials
 import Glibc
 import KMS
 import KubeClient
-import Logging
+public import Logging
+import Primitives
 import ServiceLifecycle
+import UnixSignals
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -51,9 +53,12 @@ struct Run: AsyncParsableCommand {
         logger.info(
             "controller starting",
             metadata: ["version": "\(SecretsBridge.version)", "server": "\(cluster.server)"])
+        // Its own messages describe services by reflection; what matters is said by the controller.
+        var quiet = logger
+        quiet.logLevel = .error
         let group = ServiceGroup(
             configuration: .init(
-                services: [controller], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+                services: [controller], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
         try await group.run()
     }
 
@@ -70,7 +75,8 @@ struct Run: AsyncParsableCommand {
 
     private func cluster() throws -> ClusterConfiguration {
         do {
-            return try ClusterConfiguration.load(explicitPath: kubeconfig, context: context)
+            return try ClusterConfiguration.load(
+                explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())
         } catch {
             throw CommandError("\(error)")
         }
@@ -80,10 +86,10 @@ struct Run: AsyncParsableCommand {
         let level = logLevel
         let isTerminal = isatty(STDERR_FILENO) == 1
         LoggingSystem.bootstrap { _ in
-            isTerminal ? TextLogHandler(level: level) : JSONLogHandler(level: level)
+            if isTerminal { TextLogHandler(level: level) } else { JSONLogHandler(level: level) }
         }
         return Logger(label: "secrets-bridge")
     }
 }
 
-extension Logger.Level: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}

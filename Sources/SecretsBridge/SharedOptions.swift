@@ -36,7 +36,7 @@ struct ManifestOptions: ParsableArguments {
     /// Reads every file before anything is done with one of them.
     func read() throws -> [(source: String, contents: SharedSecret)] {
         try (filename.isEmpty ? ["-"] : filename).map { path in
-            do {
+            do throws(FileError) {
                 let contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumFile))
                 return (path == "-" ? "stdin" : path, contents)
             } catch {

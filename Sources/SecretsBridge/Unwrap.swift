@@ -1,5 +1,6 @@
 import ArgumentParser
 import CLI
+import Primitives
 import YAML
 
 struct Unwrap: AsyncParsableCommand {

@@ -25,6 +25,15 @@ package struct ListPage<Object: KubeObject>: Decodable, Sendable {
     package let metadata: Metadata
     package let items: [Decoded<Object>]
 
+    private enum Keys: String, CodingKey { case metadata, items }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Keys.self)
+        metadata = try container.decode(Metadata.self, forKey: .metadata)
+        // An empty list of metadata is `null` on the wire.
+        items = try container.decodeIfPresent([Decoded<Object>].self, forKey: .items) ?? []
+    }
+
     package var continueToken: String? {
         metadata.continue.flatMap { $0.isEmpty ? nil : $0 }
     }

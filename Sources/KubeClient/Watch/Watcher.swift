@@ -101,8 +101,10 @@ package struct Watcher<Object: KubeObject>: Sendable {
             return outcome.next
                 ?? machine.advance(.ended(tooSoon: ContinuousClock.now - opened < timing.tooSoon))
         } catch {
-            if error.code != .cancelled { await emit(.interrupted(error)) }
-            return machine.advance(.failed(WatcherMachine.Failure(error)))
+            let failure = WatcherMachine.Failure(error)
+            // A server without streamed lists is no interruption: it is listed page by page.
+            if effect != .streamList || failure != .unsupported { await emit(.interrupted(error)) }
+            return machine.advance(.failed(failure))
         }
     }
 
