@@ -53,7 +53,10 @@ start_apiserver() {
 # The garbage collector, namespaces, service accounts and their root CA: what needs no nodes.
 start_controller_manager() {
     local insecure=()
-    [ -x "$ASSETS/kube-controller-manager" ] || return 0
+    if [ ! -x "$ASSETS/kube-controller-manager" ]; then
+        say "no kube-controller-manager: nothing collects garbage in this cluster"
+        return
+    fi
     # The insecure port, on by default, is gone since 1.24; so is the flag.
     case $("$ASSETS/kube-controller-manager" --version) in *v1.20.* | *v1.21.*) insecure=(--port=0) ;; esac
     spawn "$DIR" controller-manager "$ASSETS/kube-controller-manager" --kubeconfig="$DIR/controller-manager.kubeconfig" \
@@ -64,6 +67,12 @@ start_controller_manager() {
         --controllers=garbagecollector,namespace,serviceaccount,serviceaccount-token,root-ca-cert-publisher \
         --service-account-private-key-file="$DIR/pki/service-accounts.key" --root-ca-file="$DIR/pki/ca.crt"
     wait_for controller-manager 60 as_admin "$(server_url)/api/v1/namespaces/default/serviceaccounts/default"
+}
+
+# The API server again. The controller manager outlives it, unless it had only just started: then it ends, and comes back too.
+resume_apiserver() {
+    running "$DIR" apiserver >/dev/null || start_apiserver
+    running "$DIR" controller-manager >/dev/null || start_controller_manager
 }
 
 # New settings with free ports, and a start of etcd and the API server; a port taken meanwhile means another try.
