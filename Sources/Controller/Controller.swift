@@ -14,6 +14,7 @@ package struct Controller: Service {
         package var workers = 32
         /// Of WrappedSecrets and their Secrets.
         package var selection = Selection()
+        package var allowedScopes = Plan.defaultScopes
         /// Longest pause between two tries of an object that fails.
         package var maximumRetryDelay = Duration.seconds(300)
         package var timing = WatchTiming()
@@ -38,7 +39,7 @@ package struct Controller: Service {
         let informers = Informers(queue: queue, logger: logger)
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, now: { Date.now.formatted(.iso8601) }, logger: logger)
+            ownWrites: informers.ownWrites, scopes: options.allowedScopes, now: { Date.now.formatted(.iso8601) }, logger: logger)
         await withTaskCancellationOrGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await watch(informers) }

@@ -1,11 +1,11 @@
-public import ArgumentParser
+import ArgumentParser
 import Controller
 import Envelope
 import FoundationEssentials
 import Glibc
 import KMS
 import KubeClient
-public import Logging
+import Logging
 import Primitives
 import ServiceLifecycle
 import UnixSignals
@@ -15,8 +15,8 @@ struct Run: AsyncParsableCommand {
         commandName: "controller",
         abstract: "Keep Secrets equal to the WrappedSecrets of a cluster.",
         discussion: """
-            Runs until SIGTERM or SIGINT, then finishes the work in flight and exits 0. In a pod it uses the
-            pod's service account; elsewhere the kubeconfig, as kubectl does.
+            Runs until SIGTERM or SIGINT, then finishes the work in flight and exits 0. \
+            In a pod it uses the pod's service account; elsewhere the kubeconfig, as kubectl does.
             """)
 
     @Option(help: "A kubeconfig, instead of KUBECONFIG, the pod's service account or ~/.kube/config.")
@@ -28,11 +28,26 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Look after this namespace only.")
     var watchNamespace: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Scopes that are served. cluster lets whoever can copy a ciphertext read it in a namespace of theirs.",
+            valueName: "scope,..."),
+        transform: { list in
+            try Set(
+                list.split(separator: ",").map { name in
+                    guard let scope = Scope(rawValue: String(name)) else {
+                        throw ValidationError("\(name) is not a scope; strict, namespace and cluster are")
+                    }
+                    return scope
+                })
+        })
+    var allowedScopes: Set<Scope> = [.strict, .namespace]
+
     @Option(help: "Reconciles in flight at once.")
     var workers = 32
 
-    @Option(help: "trace, debug, info, notice, warning, error or critical.")
-    var logLevel: Logger.Level = .info
+    @Option(help: "How much is logged.")
+    var logLevel = LogLevel.info
 
     func validate() throws {
         guard (1...1024).contains(workers) else {
@@ -47,6 +62,7 @@ struct Run: AsyncParsableCommand {
         let cluster = try cluster()
         var options = Controller.Options()
         options.workers = workers
+        options.allowedScopes = allowedScopes
         options.selection.namespace = watchNamespace
         let controller = Controller(
             client: KubeClient(connection: Connection(cluster)), keys: keys, options: options, logger: logger)
@@ -83,7 +99,7 @@ struct Run: AsyncParsableCommand {
     }
 
     private func makeLogger() -> Logger {
-        let level = logLevel
+        let level = logLevel.level
         let isTerminal = isatty(STDERR_FILENO) == 1
         LoggingSystem.bootstrap { _ in
             if isTerminal { TextLogHandler(level: level) } else { JSONLogHandler(level: level) }
@@ -92,4 +108,17 @@ struct Run: AsyncParsableCommand {
     }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+/// How much is logged.
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case trace, debug, info, warn, error
+
+    var level: Logger.Level {
+        switch self {
+        case .trace: .trace
+        case .debug: .debug
+        case .info: .info
+        case .warn: .warning
+        case .error: .error
+        }
+    }
+}

@@ -7,8 +7,8 @@ struct SecretsBridge: AsyncParsableCommand {
         commandName: "secrets-bridge",
         abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
         discussion: """
-            Keys come from the environment: SB_KMS_BACKEND and the settings of the backend (docs/configuration.md).
-            Exit codes: 0 done, 1 failed (one line on standard error says why), 64 wrong usage.
+            Keys come from the environment: SB_KMS_BACKEND and the settings of the backend.
+            Exit codes: 0 done; 1 failed, one line on standard error says why; 64 wrong usage.
             """,
         version: version,
         subcommands: [Wrap.self, Unwrap.self, Run.self, Version.self])

@@ -7,8 +7,8 @@ struct Unwrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Decrypt WrappedSecrets into Secrets, for whoever may use the key.",
         discussion: """
-            Prints Secret manifests with their values in the clear (base64). The key is the one that the
-            environment configures; the KMS decides whether you may.
+            Prints Secret manifests with their values in the clear (base64). The key is the \
+            one that the environment configures; the KMS decides whether you may.
 
               secrets-bridge unwrap -f wrapped.yaml
             """)

@@ -11,13 +11,12 @@ struct Wrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Encrypt Secrets into WrappedSecrets.",
         discussion: """
-            Reads Secret manifests (YAML or JSON, one or more) and writes WrappedSecret manifests that may be
-            committed. Nothing is written unless all of it succeeds.
+            Reads Secret manifests (YAML or JSON, one or more) and writes WrappedSecret \
+            manifests that may be committed. Nothing is written unless all of it succeeds.
 
               secrets-bridge wrap -n payments -f secret.yaml > wrapped.yaml
-              kubectl create secret generic db --from-literal=pw=x --dry-run=client -o yaml \\
-                | secrets-bridge wrap -n payments
-              secrets-bridge wrap -n payments --name db --from-file tls.key --from-env-file .env
+              secrets-bridge wrap -n payments --name db --from-file tls.key
+              secrets-bridge wrap -n payments --name db --from-env-file .env -o json
             """)
 
     @OptionGroup var manifest: ManifestOptions

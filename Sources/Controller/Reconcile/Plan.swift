@@ -21,12 +21,17 @@ extension Plan {
     /// Version of the rules that turn a blueprint into a Secret. A new version makes every Secret once more.
     static let renderVersion = 1
 
+    /// `cluster` is left out: whoever can copy such a ciphertext into a namespace can read it there.
+    static let defaultScopes: Set<Scope> = [.strict, .namespace]
+
     /// - Parameters:
     ///   - secret: metadata of the Secret of the blueprint's name; nil when there is none that the watch or
     ///     a read has shown.
     ///   - status: what the last write left, which may be newer than what `object` carries.
+    ///   - scopes: those the operator allows.
     static func decide(
-        _ object: WrappedSecret, secret: ObjectMeta?, status: WrappedSecretStatus?
+        _ object: WrappedSecret, secret: ObjectMeta?, status: WrappedSecretStatus?,
+        scopes: Set<Scope> = Plan.defaultScopes
     ) -> Plan {
         // Under foreground deletion the collector takes the Secret first; making it again would undo that.
         guard object.metadata.deletionTimestamp == nil else { return .nothing }
@@ -36,6 +41,13 @@ extension Plan {
             blueprint = try Blueprint(object)
         } catch {
             return .refuse(error.reason, message: error.message)
+        }
+        let scope = blueprint.envelope.binding.scope
+        guard scopes.contains(scope) else {
+            return .refuse(
+                .scopeNotAllowed,
+                message: "scope \(scope.rawValue) is not among the scopes that the operator allows "
+                    + "(--allowed-scopes); wrap the values again with another one")
         }
         guard let secret, secret.deletionTimestamp == nil else { return .create(blueprint) }
         if let refusal = ownership(of: secret, for: object) { return refusal }

@@ -12,6 +12,7 @@ struct Reconciler: Sendable {
     let objects: Store<Decoded<WrappedSecret>>
     let secrets: Store<ObjectMeta>
     let ownWrites: OwnWrites
+    let scopes: Set<Scope>
     let now: @Sendable () -> String
     let logger: Logger
 
@@ -32,7 +33,8 @@ struct Reconciler: Sendable {
         let previous = ownWrites.status(of: object)
         do throws(Failure) {
             let secret = ownWrites.secret(target, watched: secrets[target])
-            try await carryOut(Plan.decide(object, secret: secret, status: previous), object, previous)
+            let plan = Plan.decide(object, secret: secret, status: previous, scopes: scopes)
+            try await carryOut(plan, object, previous)
             return .done
         } catch {
             switch error {
@@ -95,7 +97,7 @@ struct Reconciler: Sendable {
         } catch where error.code == .alreadyExists {
             ownWrites.forget(secret: ref)
             let current = try await read(ref)
-            switch Plan.decide(object, secret: current, status: nil) {
+            switch Plan.decide(object, secret: current, status: nil, scopes: scopes) {
             case .update(_, let current):
                 return try await patch(current, blueprint, object, opened)
             case .refuse(let reason, let message):
