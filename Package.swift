@@ -63,6 +63,7 @@ let package = Package(
         tests("Primitives", []),
         tests("Envelope", ["KMS", "Primitives"]),
         tests("YAML", ["Primitives"]),
+        tests("HTTP", ["Primitives", httpTypes]),
     ],
     swiftLanguageModes: [.v6]
 )

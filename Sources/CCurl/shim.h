@@ -1,2 +1,113 @@
+// libcurl, and typed forms of its variadic calls, which Swift cannot make.
 #pragma once
+#define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+// libcurl copies headers and bodies into its own heap blocks: requests as sent, header lists, receive
+// buffers. With these it zeroes every one before it goes back to malloc.
+static inline void sb_wiping_free(void *block) {
+    if (!block) return;
+    explicit_bzero(block, malloc_usable_size(block));
+    free(block);
+}
+
+static inline void *sb_wiping_realloc(void *block, size_t size) {
+    void *fresh = malloc(size ? size : 1);
+    if (!fresh || !block) return fresh;
+    size_t had = malloc_usable_size(block);
+    memcpy(fresh, block, had < size ? had : size);
+    sb_wiping_free(block);
+    return fresh;
+}
+
+static inline CURLcode sb_curl_global_init(void) {
+    return curl_global_init_mem(
+        CURL_GLOBAL_DEFAULT, malloc, sb_wiping_free, sb_wiping_realloc, strdup, calloc);
+}
+
+static inline CURLcode sb_easy_set_long(CURL *easy, CURLoption option, long value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode sb_easy_set_offset(CURL *easy, CURLoption option, curl_off_t value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode sb_easy_set_string(CURL *easy, CURLoption option, const char *value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode sb_easy_set_pointer(CURL *easy, CURLoption option, void *value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode sb_easy_set_callback(CURL *easy, CURLoption option, curl_write_callback value) {
+    return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode sb_easy_set_prereq(CURL *easy, curl_prereq_callback callback, void *context) {
+    CURLcode result = curl_easy_setopt(easy, CURLOPT_PREREQDATA, context);
+    return result == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, callback) : result;
+}
+
+/// The memory is not copied: it must outlive the transfer.
+static inline CURLcode sb_easy_set_blob(CURL *easy, CURLoption option, const void *data, size_t length) {
+    struct curl_blob blob = {(void *)data, length, CURL_BLOB_NOCOPY};
+    return curl_easy_setopt(easy, option, &blob);
+}
+
+/// No other scheme than http and https, whatever a URL says.
+static inline CURLcode sb_easy_allow_http_only(CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075500
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+/// Removing a transfer whose name is still being resolved must not wait for the resolver's thread: that
+/// thread frees what it holds when getaddrinfo returns.
+static inline CURLcode sb_easy_leave_resolver_behind(CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+    return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#else
+    (void)easy;
+    return CURLE_OK;
+#endif
+}
+
+/// Milliseconds that sent data may stay unacknowledged before the kernel gives the connection up.
+enum { SB_TCP_USER_TIMEOUT_MS = 20000 };
+
+static inline int sb_prepare_socket(void *context, curl_socket_t fd, curlsocktype purpose) {
+    (void)context;
+    (void)purpose;
+    unsigned int timeout = SB_TCP_USER_TIMEOUT_MS;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+    // Child processes (credential plugins) must not inherit connections.
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return CURL_SOCKOPT_OK;
+}
+
+static inline CURLcode sb_easy_prepare_sockets(CURL *easy) {
+    return curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, sb_prepare_socket);
+}
+
+static inline CURLcode sb_easy_get_pointer(CURL *easy, CURLINFO info, void **value) {
+    return curl_easy_getinfo(easy, info, value);
+}
+
+static inline CURLcode sb_easy_get_long(CURL *easy, CURLINFO info, long *value) {
+    return curl_easy_getinfo(easy, info, value);
+}
+
+static inline CURLMcode sb_multi_set_long(CURLM *multi, CURLMoption option, long value) {
+    return curl_multi_setopt(multi, option, value);
+}

@@ -1,5 +1,7 @@
-// Linux calls that Glibc's Swift module leaves out, because they are variadic.
+// Linux calls that Swift cannot make, because they are variadic, or that are simpler in C.
 #pragma once
+#include <pthread.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -9,4 +11,30 @@ static inline int sb_forbid_dumps(void) {
     int dumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int core = setrlimit(RLIMIT_CORE, &none);
     return dumpable == 0 && core == 0 ? 0 : -1;
+}
+
+/// Starts a detached thread that takes no asynchronous signals: they are for the threads that expect them,
+/// and a write to a closed connection is to be an error, not a SIGPIPE. Returns 0 or an errno value.
+static inline int sb_start_thread(void *(*body)(void *), void *context) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    // Those that a fault of the thread itself raises must reach the crash handler.
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&blocked, faults[i]);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int result = pthread_attr_init(&attributes);
+    if (result != 0) return result;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    // Threads inherit the mask they are created under.
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    result = pthread_create(&thread, &attributes, body, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return result;
+}
+
+/// Names the calling thread, in at most 15 bytes.
+static inline void sb_name_thread(const char *name) {
+    prctl(PR_SET_NAME, name, 0, 0, 0);
 }

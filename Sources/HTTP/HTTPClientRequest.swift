@@ -5,9 +5,11 @@ package import Primitives
 package struct HTTPClientRequest: Sendable {
     /// Which connections a request may share.
     package enum Lane: Sendable {
-        /// Multiplexed over one HTTP/2 connection; the body is collected, up to a limit, and never paused.
+        /// Multiplexed over one HTTP/2 connection. The body is collected, up to a limit, before the
+        /// response is handed over.
         case unary
-        /// A connection of its own, so that a slow reader of a watch delays nobody else.
+        /// An HTTP/1.1 connection of its own, read as fast as the body is consumed, so that a slow reader
+        /// of a watch delays nobody else.
         case streaming
     }
 
@@ -38,13 +40,17 @@ package struct HTTPClientRequest: Sendable {
     package var lane: Lane
     /// From the call to the last byte of the response; nil only for watches.
     package var timeout: Duration?
-    /// Longest time without a single byte received; nil: none.
+    /// Longest time without a single byte received, while we read; nil: no limit.
     package var idleTimeout: Duration?
+    /// Unary lane: bytes of body above which the exchange fails with `.responseTooLarge`. nil: the client's
+    /// own limit, which holds in any case.
+    package var maximumResponseBody: Int?
 
     package init(
         method: HTTPRequest.Method = .get, url: String, fields: HTTPFields = [:],
         secretFields: [SecretField] = [], body: Body = .none, lane: Lane = .unary,
-        timeout: Duration? = .seconds(30), idleTimeout: Duration? = nil
+        timeout: Duration? = .seconds(30), idleTimeout: Duration? = nil,
+        maximumResponseBody: Int? = nil
     ) {
         self.method = method
         self.url = url
@@ -54,5 +60,6 @@ package struct HTTPClientRequest: Sendable {
         self.lane = lane
         self.timeout = timeout
         self.idleTimeout = idleTimeout
+        self.maximumResponseBody = maximumResponseBody
     }
 }

@@ -1,5 +1,4 @@
 package import HTTPTypes
-package import Primitives
 
 /// Status and headers, without the body.
 package struct HTTPResponseHead: Sendable {
@@ -15,9 +14,10 @@ package struct HTTPResponseHead: Sendable {
 /// What sends requests. The one implementation is `CurlClient`; fakes serve faults that real servers will
 /// not produce on demand.
 package protocol HTTPTransport: Sendable {
-    /// Sends `request` and hands over the response as soon as its head is here. The exchange lives exactly
-    /// as long as `handler`: when it returns, throws or is cancelled, the transfer is over and its
-    /// resources are free. A status of 400 or more is a response, not an error.
+    /// Sends `request` and hands over the response: on the streaming lane as soon as its head is here, on
+    /// the unary lane when it is complete. The exchange lives at most as long as `handler`: when that
+    /// returns, throws or is cancelled, the transfer is over and its resources are free. A status of 400 or
+    /// more is a response, not an error.
     ///
     /// Errors: `HTTPError`, or what `handler` throws. Cancellation of the calling task throws
     /// `HTTPError` with code `.cancelled`.

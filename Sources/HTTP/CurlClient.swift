@@ -1,0 +1,83 @@
+import FoundationEssentials
+import HTTPTypes
+import Primitives
+
+/// HTTP over libcurl. Safe from any thread; make one per server or per set of credentials and keep it:
+/// connections are reused within a client. Letting go of the last reference shuts it down.
+package final class CurlClient: HTTPTransport {
+    private struct Lanes {
+        var unary: Lane?
+        var streaming: Lane?
+        var isShutDown = false
+    }
+
+    private let settings: ClientSettings
+    /// Each starts with its first request: a client that never streams has one thread.
+    private let lanes = Locked(Lanes())
+
+    /// `environment`: where `Proxy.environment` looks; nil: the process's own, as it is now.
+    package init(
+        _ configuration: HTTPClientConfiguration = HTTPClientConfiguration(),
+        environment: [String: String]? = nil
+    ) {
+        let environment = environment ?? ProcessInfo.processInfo.environment
+        settings = ClientSettings(configuration, environment: environment)
+    }
+
+    deinit {
+        let lanes = lanes.withLock { $0 }
+        lanes.unary?.close()
+        lanes.streaming?.close()
+    }
+
+    package func withResponse<Result: Sendable>(
+        to request: HTTPClientRequest,
+        _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
+    ) async throws -> Result {
+        let plan = try TransferPlan(request, settings)
+        guard !Task.isCancelled else { throw plan.error(.cancelled) }
+        let lane = try lane(for: plan)
+        switch request.lane {
+        case .unary:
+            let response = try await UnaryExchange(plan).response(on: lane)
+            return try await handler(response.head, response.body)
+        case .streaming:
+            let exchange = StreamExchange(plan, on: lane)
+            return try await withTaskCancellationHandler {
+                do {
+                    let head = try await exchange.head()
+                    let result = try await handler(head, HTTPBody(source: exchange))
+                    await exchange.close()
+                    return result
+                } catch {
+                    await exchange.close()
+                    throw error
+                }
+            } onCancel: {
+                exchange.stop()
+            }
+        }
+    }
+
+    /// Ends all exchanges with `.cancelled`, closes all connections and ends the threads. Requests made
+    /// later fail with `.cancelled`.
+    package func shutdown() async {
+        let last = lanes.withLock { lanes in
+            lanes.isShutDown = true
+            return lanes
+        }
+        await last.unary?.shutDown()
+        await last.streaming?.shutDown()
+    }
+
+    private func lane(for plan: TransferPlan) throws(HTTPError) -> Lane {
+        try lanes.withLock { lanes throws(HTTPError) in
+            guard !lanes.isShutDown else { throw plan.error(.cancelled, "the HTTP client was shut down") }
+            let slot: WritableKeyPath<Lanes, Lane?> = plan.request.lane == .unary ? \.unary : \.streaming
+            if let lane = lanes[keyPath: slot] { return lane }
+            let lane = try Lane(plan.request.lane, settings.configuration)
+            lanes[keyPath: slot] = lane
+            return lane
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import HTTPTypes
+
+/// One request on its way: what the task that asked and the lane's thread share.
+protocol Exchange: AnyObject, Sendable {
+    var plan: TransferPlan { get }
+
+    /// Whether the asking side wants no more of it. Any thread.
+    var isStopped: Bool { get }
+
+    // What follows is called by the lane's thread alone, in this order, `ended` exactly once.
+
+    /// Returns why to give up, if so.
+    func received(_ head: HTTPResponseHead) -> HTTPError?
+    func received(_ bytes: UnsafeRawBufferPointer) -> Reception
+    /// The transfer is over and libcurl has let go of everything. nil: the response is complete.
+    func ended(_ error: HTTPError?)
+}
+
+enum Reception {
+    case taken
+    /// Offer the same bytes again when the lane is signalled.
+    case notNow
+    case refused(HTTPError)
+}
+
+/// A request that was checked, with all that sending it takes.
+struct TransferPlan: Sendable {
+    let request: HTTPClientRequest
+    let target: RequestTarget
+    let settings: ClientSettings
+    let activity: String
+    let proxy: String
+    let deadline: ContinuousClock.Instant?
+
+    init(_ request: HTTPClientRequest, _ settings: ClientSettings) throws(HTTPError) {
+        target = try RequestTarget(request.url, serverName: settings.configuration.serverName)
+        activity = "\(request.method.rawValue) \(target.origin)"
+        try settings.check(request, target, activity: activity)
+        self.request = request
+        self.settings = settings
+        proxy = settings.proxy(for: target)
+        deadline = request.timeout.map { .now + $0 }
+    }
+
+    func error(_ code: HTTPError.Code, _ detail: String? = nil) -> HTTPError {
+        HTTPError(code, activity: activity, detail: detail)
+    }
+}

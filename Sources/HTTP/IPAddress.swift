@@ -1,0 +1,37 @@
+import Glibc
+
+/// An address literal as its 4 or 16 network-order bytes.
+struct IPAddress: Equatable {
+    let bytes: [UInt8]
+
+    /// nil when `text` is not an address. Brackets are accepted.
+    init?(_ text: some StringProtocol) {
+        var literal = String(text)
+        if literal.hasPrefix("["), literal.hasSuffix("]") { literal = String(literal.dropFirst().dropLast()) }
+        for (family, length) in [(AF_INET, 4), (AF_INET6, 16)] {
+            var bytes = [UInt8](repeating: 0, count: length)
+            if inet_pton(family, literal, &bytes) == 1 {
+                self.bytes = bytes
+                return
+            }
+        }
+        return nil
+    }
+
+    var isLoopback: Bool {
+        bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]
+    }
+
+    /// Whether the first `bits` bits are those of `network`.
+    func isInside(_ network: IPAddress, bits: Int) -> Bool {
+        guard bytes.count == network.bytes.count, (0...bytes.count * 8).contains(bits) else { return false }
+        return zip(bytes, network.bytes).enumerated().allSatisfy { index, pair in
+            let covered = min(max(bits - index * 8, 0), 8)
+            return (pair.0 ^ pair.1) >> (8 - covered) == 0
+        }
+    }
+
+    static func isLoopback(host: String) -> Bool {
+        host == "localhost" || host.hasSuffix(".localhost") || IPAddress(host)?.isLoopback == true
+    }
+}

@@ -1,0 +1,63 @@
+import CCurl
+
+/// A request's URL as libcurl itself understands it, checked, with the TLS server name worked in.
+struct RequestTarget: Sendable {
+    /// `http` or `https`.
+    let scheme: String
+    /// Without brackets.
+    let host: String
+    let port: Int
+    /// Scheme, host and port: what errors may show.
+    let origin: String
+    /// What libcurl is given.
+    let url: String
+    /// The URL's own host and port, for the Host header, when `url` has the server name instead.
+    let authority: String?
+    /// libcurl's CONNECT_TO: from the server name to the real host.
+    let connectTo: String?
+
+    init(_ text: String, serverName: String?) throws(HTTPError) {
+        guard let parsed = curl_url() else {
+            throw HTTPError(.clientFailed, activity: "parsing a URL", detail: "out of memory")
+        }
+        defer { curl_url_cleanup(parsed) }
+        func part(_ what: CURLUPart, _ flags: Int32 = 0) -> String? {
+            var found: UnsafeMutablePointer<CChar>?
+            guard curl_url_get(parsed, what, &found, UInt32(bitPattern: flags)) == CURLUE_OK, let found
+            else { return nil }
+            defer { curl_free(found) }
+            return String(cString: found)
+        }
+        func invalid(_ why: String) -> HTTPError {
+            HTTPError(.invalidRequest, activity: "parsing a URL", detail: why)
+        }
+        guard !text.utf8.contains(0) else { throw invalid("it contains a NUL") }
+        let result = curl_url_set(parsed, CURLUPART_URL, text, UInt32(CURLU_PATH_AS_IS))
+        guard result == CURLUE_OK else { throw invalid(String(cString: curl_url_strerror(result))) }
+        guard let scheme = part(CURLUPART_SCHEME), let bracketed = part(CURLUPART_HOST),
+            let portText = part(CURLUPART_PORT, CURLU_DEFAULT_PORT), let port = Int(portText)
+        else { throw invalid("it has no scheme or host") }
+        guard scheme == "http" || scheme == "https" else { throw invalid("the scheme is not https") }
+        guard part(CURLUPART_USER) == nil, part(CURLUPART_PASSWORD) == nil else {
+            throw invalid("credentials in a URL are not accepted")
+        }
+        self.scheme = scheme
+        self.port = port
+        host = bracketed.hasPrefix("[") ? String(bracketed.dropFirst().dropLast()) : bracketed
+        origin = "\(scheme)://\(bracketed):\(port)"
+
+        guard let serverName, scheme == "https", serverName != host else {
+            url = text
+            authority = nil
+            connectTo = nil
+            return
+        }
+        guard curl_url_set(parsed, CURLUPART_HOST, serverName, 0) == CURLUE_OK,
+            let renamed = part(CURLUPART_URL)
+        else { throw invalid("the TLS server name is not a host name") }
+        url = renamed
+        authority = part(CURLUPART_PORT) == nil ? bracketed : "\(bracketed):\(port)"
+        let name = serverName.contains(":") && !serverName.hasPrefix("[") ? "[\(serverName)]" : serverName
+        connectTo = "\(name):\(port):\(bracketed):\(port)"
+    }
+}

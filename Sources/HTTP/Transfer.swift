@@ -1,0 +1,206 @@
+import CCurl
+import HTTPTypes
+import Primitives
+
+/// An exchange while libcurl works on it: an easy handle with its options and callbacks. Used by the thread
+/// of its lane alone, which also keeps it alive while libcurl has its address.
+final class Transfer {
+    let exchange: any Exchange
+    let easy: EasyHandle
+    private unowned let lane: Lane
+    private let headers: HeaderList
+    private let route: HeaderList
+    private var parser = HeadParser()
+    /// Why a callback gave up: more exact than libcurl's result.
+    private var verdict: HTTPError?
+    private var isPaused = false
+    private var lastByte = ContinuousClock.now
+
+    private var plan: TransferPlan { exchange.plan }
+
+    init(_ exchange: any Exchange, _ easy: EasyHandle, on lane: Lane) {
+        self.exchange = exchange
+        self.lane = lane
+        self.easy = easy
+        headers = Self.headers(for: exchange.plan)
+        var route = HeaderList()
+        if let connectTo = exchange.plan.target.connectTo { route.append(connectTo) }
+        self.route = route
+
+        plan.settings.apply(to: easy)
+        easy.set(CURLOPT_URL, plan.target.url)
+        easy.set(CURLOPT_CONNECT_TO, pointer: self.route.list)
+        easy.set(CURLOPT_PROXY, plan.proxy)
+        easy.set(CURLOPT_HTTPHEADER, pointer: headers.list)
+        if !headers.isComplete || !self.route.isComplete { easy.note(CURLE_OUT_OF_MEMORY) }
+        setLane()
+        setMethodAndBody()
+
+        let address = Unmanaged.passUnretained(self).toOpaque()
+        easy.set(CURLOPT_PRIVATE, pointer: address)
+        easy.set(CURLOPT_HEADERDATA, pointer: address)
+        easy.set(CURLOPT_WRITEDATA, pointer: address)
+        easy.set(CURLOPT_HEADERFUNCTION, callback: headerLine)
+        easy.set(CURLOPT_WRITEFUNCTION, callback: bodyBytes)
+        easy.note(sb_easy_set_prereq(easy.raw, connectionReady, address))
+    }
+
+    static func of(_ easy: UnsafeMutableRawPointer) -> Transfer? {
+        var address: UnsafeMutableRawPointer?
+        guard sb_easy_get_pointer(easy, CURLINFO_PRIVATE, &address) == CURLE_OK else { return nil }
+        return at(address)
+    }
+
+    fileprivate static func at(_ address: UnsafeMutableRawPointer?) -> Transfer? {
+        address.map { Unmanaged<Transfer>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private static func headers(for plan: TransferPlan) -> HeaderList {
+        var headers = HeaderList()
+        for field in plan.request.fields { headers.append(field) }
+        for field in plan.request.secretFields { headers.append(field) }
+        if let authority = plan.target.authority { headers.append("Host: \(authority)") }
+        // Fields that libcurl would add by itself.
+        headers.append("Expect:")
+        if plan.request.fields[.contentType] == nil { headers.append("Content-Type:") }
+        return headers
+    }
+
+    private func setLane() {
+        switch plan.request.lane {
+        case .unary:
+            easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+            if plan.settings.configuration.acceptsCompression { easy.set(CURLOPT_ACCEPT_ENCODING, "gzip") }
+        case .streaming:
+            easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+        }
+    }
+
+    private func setMethodAndBody() {
+        let method = plan.request.method
+        switch plan.request.body {
+        case .none where method == .get: easy.set(CURLOPT_HTTPGET, true)
+        case .none where method == .head: easy.set(CURLOPT_NOBODY, true)
+        case .none where method != .post && method != .put && method != .patch:
+            easy.set(CURLOPT_HTTPGET, true)
+            easy.set(CURLOPT_CUSTOMREQUEST, method.rawValue)
+        case .none: setBody(method, CURLOPT_COPYPOSTFIELDS, UnsafeRawBufferPointer(start: nil, count: 0))
+        case .bytes(let bytes): bytes.withUnsafeBytes { setBody(method, CURLOPT_COPYPOSTFIELDS, $0) }
+        // The memory of a SecretBytes stays where it is, and the plan holds it.
+        case .secret(let secret): secret.bytes.withUnsafeBytes { setBody(method, CURLOPT_POSTFIELDS, $0) }
+        }
+    }
+
+    private func setBody(_ method: HTTPRequest.Method, _ option: CURLoption, _ bytes: UnsafeRawBufferPointer)
+    {
+        easy.set(CURLOPT_POST, true)
+        easy.set(CURLOPT_CUSTOMREQUEST, method.rawValue)
+        easy.set(CURLOPT_POSTFIELDSIZE_LARGE, offset: bytes.count)
+        // A null pointer would ask for a read callback.
+        guard let base = bytes.baseAddress, !bytes.isEmpty else {
+            return easy.set(CURLOPT_COPYPOSTFIELDS, "")
+        }
+        easy.set(option, pointer: UnsafeMutableRawPointer(mutating: base))
+    }
+
+    // MARK: time
+
+    /// When to look at `overdue` next.
+    var nextDeadline: ContinuousClock.Instant? {
+        let idle = isPaused ? nil : plan.request.idleTimeout.map { lastByte + $0 }
+        guard let deadline = plan.deadline, let idle else { return plan.deadline ?? idle }
+        return min(deadline, idle)
+    }
+
+    func overdue(at now: ContinuousClock.Instant) -> HTTPError? {
+        let phase = parser.head == nil ? "no response head yet" : "in mid-body"
+        if let deadline = plan.deadline, let timeout = plan.request.timeout, now >= deadline {
+            return plan.error(.timedOut, "\(timeout), \(phase)")
+        }
+        if !isPaused, let idle = plan.request.idleTimeout, now >= lastByte + idle {
+            return plan.error(.idleTimedOut, "no byte for \(idle), \(phase)")
+        }
+        return nil
+    }
+
+    /// Goes on after `.notNow`. May call back at once.
+    func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        lastByte = .now
+        easy.note(curl_easy_pause(easy.raw, CURLPAUSE_CONT))
+    }
+
+    /// The exchange's outcome when libcurl is done with `result`; nil is success.
+    func outcome(_ result: CURLcode) -> HTTPError? {
+        if let verdict { return verdict }
+        guard result != CURLE_OK else {
+            return parser.head == nil ? plan.error(.protocolError, "no response head") : nil
+        }
+        var code = HTTPError.Code.meaning(of: result)
+        // libcurl has one result for both; OpenSSL found fault with the chain only in the first case.
+        if code == .certificateUntrusted, easy.info(CURLINFO_SSL_VERIFYRESULT) == 0 {
+            code = .certificateNameMismatch
+        }
+        return plan.error(code, easy.explanation(of: result))
+    }
+
+    // MARK: libcurl's callbacks
+
+    fileprivate func connected() {
+        lane.connected(self)
+    }
+
+    /// Returns whether to go on.
+    fileprivate func header(_ line: UnsafeRawBufferPointer) -> Bool {
+        lastByte = .now
+        guard parser.head == nil else { return true }
+        switch parser.consume(line) {
+        case .more: break
+        case .complete:
+            lane.answered(self, over: easy.info(CURLINFO_HTTP_VERSION))
+            verdict = parser.head.flatMap { exchange.received($0) }
+        case .tooLarge:
+            verdict = plan.error(
+                .responseTooLarge, "a head of more than \(HeadParser.maximumBytes) bytes")
+        case .malformed: verdict = plan.error(.protocolError, "the response head is malformed")
+        }
+        return verdict == nil
+    }
+
+    fileprivate func body(_ bytes: UnsafeRawBufferPointer) -> Int {
+        lastByte = .now
+        switch exchange.received(bytes) {
+        case .taken: return bytes.count
+        case .notNow:
+            isPaused = true
+            return Int(CURL_WRITEFUNC_PAUSE)
+        case .refused(let error):
+            verdict = error
+            return bytes.count &+ 1
+        }
+    }
+}
+
+/// Called before each request is sent, when its connection, new or not, is ready.
+private func connectionReady(
+    _ context: UnsafeMutableRawPointer?, _ peer: UnsafeMutablePointer<CChar>?,
+    _ local: UnsafeMutablePointer<CChar>?, _ peerPort: Int32, _ localPort: Int32
+) -> Int32 {
+    Transfer.at(context)?.connected()
+    return CURL_PREREQFUNC_OK
+}
+
+private func headerLine(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    let length = size * count
+    let line = UnsafeRawBufferPointer(start: bytes, count: length)
+    return Transfer.at(context)?.header(line) == true ? length : length &+ 1
+}
+
+private func bodyBytes(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    Transfer.at(context)?.body(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+}

@@ -1,0 +1,97 @@
+import Glibc
+import Primitives
+
+/// A program started from the tests; ended with its last owner.
+final class ChildProcess: Sendable {
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private let pid: pid_t
+
+    /// Output goes to the file `log`, or nowhere.
+    init(_ arguments: [String], log: String = "/dev/null") throws {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        var pointers = arguments.map { strdup($0) }
+        defer { pointers.forEach { free($0) } }
+        pointers.append(nil)
+        var pid = pid_t()
+        let result = posix_spawnp(&pid, arguments[0], &actions, nil, pointers, environ)
+        guard result == 0 else {
+            throw Failure(description: "\(arguments[0]): \(String(cString: strerror(result)))")
+        }
+        self.pid = pid
+    }
+
+    /// Runs to the end. Errors: any exit status but 0.
+    static func run(_ arguments: String...) throws {
+        let child = try ChildProcess(arguments)
+        var status: Int32 = 0
+        waitpid(child.pid, &status, 0)
+        guard status == 0 else { throw Failure(description: "\(arguments) ended with status \(status)") }
+    }
+
+    var hasEnded: Bool { kill(pid, 0) != 0 || waitpid(pid, nil, WNOHANG) == pid }
+
+    deinit {
+        // Already reaped by `run` or `hasEnded`: then this reaches nobody.
+        if waitpid(pid, nil, WNOHANG) == 0 {
+            kill(pid, SIGKILL)
+            waitpid(pid, nil, 0)
+        }
+    }
+
+    static func isInstalled(_ program: String) -> Bool {
+        path(of: program) != nil
+    }
+
+    static func path(of program: String) -> String? {
+        let directories = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map(
+            String.init)
+        return (directories + ["/usr/sbin"]).map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
+    }
+}
+
+/// A directory that goes with its last owner.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/secrets-bridge-http-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SocketFailure() }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    func write(_ name: String, _ bytes: [UInt8]) throws {
+        guard let file = fopen(file(name), "w") else { throw SocketFailure() }
+        defer { fclose(file) }
+        guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw SocketFailure() }
+    }
+
+    func read(_ name: String) throws -> [UInt8] {
+        guard let file = fopen(file(name), "r") else { throw SocketFailure() }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        return Array(bytes[..<fread(&bytes, 1, bytes.count, file)])
+    }
+
+    deinit {
+        // Flat by construction.
+        guard let directory = opendir(path) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { unlink(file(name)) }
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+}
