@@ -64,6 +64,7 @@ let package = Package(
         tests("Envelope", ["KMS", "Primitives"]),
         tests("YAML", ["Primitives"]),
         tests("HTTP", ["Primitives", httpTypes]),
+        tests("KubeClient", ["HTTP", "Primitives", "YAML"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,51 @@
+import Glibc
+
+extension ClusterConfiguration {
+    /// Finds the cluster as client-go does: `explicitPath` (a `--kubeconfig` flag), else the files of
+    /// `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
+    ///
+    /// Reads files, and blocks while it does; no network, no plugin.
+    /// - Parameters:
+    ///   - context: a `--context` flag; nil: the current one. Not for a service account, which has none.
+    ///   - serviceAccountFolder: where a pod finds its token; for tests.
+    package static func load(
+        explicitPath: String? = nil, context: String? = nil, environment: [String: String],
+        serviceAccountFolder: String? = nil, isTerminal: Bool = isatty(0) == 1
+    ) throws(ConfigurationError) -> ClusterConfiguration {
+        func select(_ kubeconfig: Kubeconfig) throws(ConfigurationError) -> ClusterConfiguration {
+            try KubeconfigSelection(kubeconfig, context: context)
+                .configuration(environment: environment, isTerminal: isTerminal)
+        }
+        if let explicitPath {
+            guard SecretFile.stamp(of: explicitPath) != nil else {
+                throw ConfigurationError(.unreadable, "\(explicitPath): there is no such kubeconfig")
+            }
+            return try select(try Kubeconfig(files: [explicitPath]))
+        }
+        let listed = (environment["KUBECONFIG"] ?? "").split(separator: ":").map(String.init)
+        if !listed.isEmpty {
+            let kubeconfig = try Kubeconfig(files: listed)
+            guard !kubeconfig.isEmpty else {
+                throw ConfigurationError(
+                    .notConfigured,
+                    "KUBECONFIG names \(listed.joined(separator: ", ")), where there is no cluster; correct or unset it"
+                )
+            }
+            return try select(kubeconfig)
+        }
+        let folder = serviceAccountFolder ?? InClusterConfiguration.folder
+        if context == nil, InClusterConfiguration.isAvailable(environment: environment, folder: folder) {
+            return try InClusterConfiguration.load(environment: environment, folder: folder)
+        }
+        let home = environment["HOME"].map { "\($0)/.kube/config" }
+        let kubeconfig = try Kubeconfig(files: home.map { [$0] } ?? [])
+        guard !kubeconfig.isEmpty else {
+            throw ConfigurationError(
+                .notConfigured,
+                "no cluster is configured: looked at KUBECONFIG (not set), the pod's service account (not in a pod) "
+                    + "and \(home ?? "~/.kube/config") (not there, or empty); set KUBECONFIG to a kubeconfig file"
+            )
+        }
+        return try select(kubeconfig)
+    }
+}

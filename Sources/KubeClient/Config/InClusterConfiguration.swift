@@ -1,0 +1,45 @@
+import Primitives
+
+/// The API server of the cluster whose pod we run in, as the pod's service account.
+///
+/// Source: "Accessing the Kubernetes API from a Pod".
+enum InClusterConfiguration {
+    static let folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+    static func isAvailable(environment: [String: String], folder: String) -> Bool {
+        environment["KUBERNETES_SERVICE_HOST"]?.isEmpty == false
+            && environment["KUBERNETES_SERVICE_PORT"]?.isEmpty == false
+            && SecretFile.stamp(of: "\(folder)/token") != nil
+    }
+
+    static func load(
+        environment: [String: String], folder: String
+    ) throws(ConfigurationError) -> ClusterConfiguration {
+        let host = environment["KUBERNETES_SERVICE_HOST"] ?? ""
+        let port = environment["KUBERNETES_SERVICE_PORT"] ?? ""
+        guard !host.isEmpty, UInt16(port) != nil else {
+            throw ConfigurationError(
+                .notConfigured,
+                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; is this a pod?")
+        }
+        let purpose = "the pod's service account"
+        let authority = try SecretFile.read("\(folder)/ca.crt", for: purpose).withUnsafeBytes { Array($0) }
+        guard KubeconfigCluster.isCertificatePEM(authority) else {
+            throw ConfigurationError(.invalid, "\(folder)/ca.crt: holds no PEM certificate")
+        }
+        return ClusterConfiguration(
+            server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", trust: .pem(authority),
+            defaultNamespace: try namespace(folder, purpose),
+            credentials: TokenFile(path: "\(folder)/token", purpose: purpose))
+    }
+
+    private static func namespace(_ folder: String, _ purpose: String) throws(ConfigurationError) -> String {
+        let path = "\(folder)/namespace"
+        guard SecretFile.stamp(of: path) != nil else { return "default" }
+        let text = try SecretFile.read(path, for: purpose).withUnsafeBytes {
+            String(decoding: $0, as: UTF8.self)
+        }
+        let name = text.split(whereSeparator: \.isWhitespace).first.map(String.init)
+        return name ?? "default"
+    }
+}

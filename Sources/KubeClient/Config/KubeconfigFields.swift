@@ -1,0 +1,104 @@
+import Primitives
+import YAML
+
+/// Reads the fields of one mapping of a kubeconfig, each with an error that names file, place and field. As in
+/// kubectl, null and the empty string are the same as no field.
+struct KubeconfigFields {
+    let node: Node
+    /// The file the mapping comes from.
+    let file: String
+    /// Where it stands: `users["admin"].user`.
+    let path: String
+
+    func name(_ field: String) -> String { "\(path.isEmpty ? "" : path + ".")\(field)" }
+
+    func error(_ code: ConfigurationError.Code, _ field: String, _ problem: String) -> ConfigurationError {
+        let mark = (node[field] ?? node).mark
+        return ConfigurationError(code, "\(mark.location(in: file)): \(name(field)) \(problem)")
+    }
+
+    private func value(_ field: String) -> Node? {
+        node[field].flatMap { $0.isNull || $0.scalar?.bytes.count == 0 ? nil : $0 }
+    }
+
+    private func mismatch(_ field: String, _ expected: String) -> ConfigurationError {
+        let found = node[field]?.typeName ?? "nothing"
+        let fix = node[field]?.scalar != nil && expected == "a string" ? "; put it in quotes" : ""
+        return error(.invalid, field, "is \(found), expected \(expected)\(fix)")
+    }
+
+    /// For what is not secret.
+    func string(_ field: String) throws(ConfigurationError) -> String? {
+        guard let value = value(field) else { return nil }
+        guard let text = value.string else { throw mismatch(field, "a string") }
+        return text
+    }
+
+    func required(_ field: String) throws(ConfigurationError) -> String {
+        guard let text = try string(field) else { throw error(.invalid, field, "is missing; add it") }
+        return text
+    }
+
+    func secret(_ field: String) throws(ConfigurationError) -> SharedSecret? {
+        guard let value = value(field) else { return nil }
+        guard let scalar = value.scalar, scalar.kind == .string else { throw mismatch(field, "a string") }
+        return scalar.bytes
+    }
+
+    func bool(_ field: String) throws(ConfigurationError) -> Bool {
+        guard let value = value(field) else { return false }
+        guard let bool = value.bool else { throw mismatch(field, "true or false") }
+        return bool
+    }
+
+    /// Base64, as all `-data` fields are.
+    func data(_ field: String) throws(ConfigurationError) -> SharedSecret? {
+        guard let text = try secret(field) else { return nil }
+        let decoded = text.bytes.withUnsafeBytes { bytes in try? SharedSecret(Base64.decodeSecret(bytes)) }
+        guard let decoded else { throw error(.invalid, field, "is not base64 on one line, padded with =") }
+        return decoded
+    }
+
+    /// A path, resolved against the folder of the file.
+    func file(_ field: String) throws(ConfigurationError) -> String? {
+        try string(field).map { KubeconfigPath.resolve($0, besides: file) }
+    }
+
+    /// The content of FIELD-data, or else of the file that FIELD names.
+    func content(_ field: String) throws(ConfigurationError) -> SharedSecret? {
+        if let data = try data("\(field)-data") { return data }
+        guard let path = try file(field) else { return nil }
+        return SharedSecret(try SecretFile.read(path, for: "\(name(field)) of \(file)"))
+    }
+
+    func mapping(_ field: String) throws(ConfigurationError) -> KubeconfigFields? {
+        guard let value = value(field) else { return nil }
+        guard value.entries != nil else { throw mismatch(field, "a mapping") }
+        return KubeconfigFields(node: value, file: file, path: name(field))
+    }
+
+    func list(_ field: String) throws(ConfigurationError) -> [Node] {
+        guard let value = value(field) else { return [] }
+        guard let elements = value.elements else { throw mismatch(field, "a list") }
+        return elements
+    }
+
+    func strings(_ field: String) throws(ConfigurationError) -> [String] {
+        var strings: [String] = []
+        for element in try list(field) {
+            guard let text = element.string else {
+                throw error(
+                    .invalid, field, "holds \(element.typeName), expected strings; put them in quotes")
+            }
+            strings.append(text)
+        }
+        return strings
+    }
+}
+
+enum KubeconfigPath {
+    static func resolve(_ path: String, besides file: String) -> String {
+        guard !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return path }
+        return "\(file[...slash])\(path)"
+    }
+}

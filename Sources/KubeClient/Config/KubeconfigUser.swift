@@ -1,0 +1,87 @@
+import Primitives
+import YAML
+
+/// The user of a kubeconfig: how to log in, and whom to act as.
+///
+/// Order of what is there, as in client-go: token or tokenFile, then user name and password, then exec. The
+/// content of tokenFile goes before token, which stands in until the file has been read.
+struct KubeconfigUser {
+    let fields: KubeconfigFields
+    let environment: [String: String]
+    /// Whether a person can answer a plugin's questions.
+    let isTerminal: Bool
+
+    func clientCertificate() throws(ConfigurationError) -> ClusterConfiguration.ClientCertificate? {
+        let certificate = try fields.content("client-certificate")
+        let key = try fields.content("client-key")
+        switch (certificate, key) {
+        case (nil, nil): return nil
+        case (.some(let certificate), .some(let key)):
+            return ClusterConfiguration.ClientCertificate(
+                certificate: try KubeconfigCluster.pem(certificate, "client-certificate", of: fields),
+                key: key)
+        case (.some, nil):
+            throw fields.error(.invalid, "client-key", "is missing beside client-certificate; add it")
+        case (nil, .some):
+            throw fields.error(.invalid, "client-certificate", "is missing beside client-key; add it")
+        }
+    }
+
+    func impersonation() throws(ConfigurationError) -> ClusterConfiguration.Impersonation? {
+        let uid = try fields.string("as-uid")
+        let groups = try fields.strings("as-groups")
+        var extra: [ClusterConfiguration.Impersonation.Extra] = []
+        if let mapping = try fields.mapping("as-user-extra") {
+            for entry in mapping.node.entries ?? [] {
+                extra.append(.init(key: entry.key, values: try mapping.strings(entry.key)))
+            }
+        }
+        guard let user = try fields.string("as") else {
+            guard uid == nil, groups.isEmpty, extra.isEmpty else {
+                throw fields.error(
+                    .invalid, "as", "is missing beside as-uid, as-groups or as-user-extra; add it")
+            }
+            return nil
+        }
+        return .init(user: user, uid: uid, groups: groups, extra: extra)
+    }
+
+    func credentials(cluster: ExecClusterInfo) throws(ConfigurationError) -> any CredentialSource {
+        if fields.node["auth-provider"].map({ !$0.isNull }) == true {
+            throw fields.error(
+                .unsupported, "auth-provider",
+                "is not supported (kubectl dropped it in 1.26); use exec instead")
+        }
+        let token = try bearer()
+        let tokenFile = try fields.file("tokenFile")
+        let user = try fields.string("username")
+        guard user == nil || token == nil else {
+            throw fields.error(.invalid, "token", "and username exclude each other; remove one")
+        }
+        if let tokenFile {
+            return TokenFile(
+                path: tokenFile, fallback: token, purpose: "\(fields.name("tokenFile")) of \(fields.file)")
+        }
+        if let token { return StaticCredential(authorization: token) }
+        if let user {
+            guard !user.contains(":") else {
+                throw fields.error(
+                    .invalid, "username", "has a colon, which basic authentication cannot send")
+            }
+            let password = try fields.secret("password") ?? SharedSecret(copying: [])
+            return StaticCredential(
+                authorization: AuthorizationHeader.basic(user: user, password: password.bytes))
+        }
+        guard let exec = try fields.mapping("exec") else { return StaticCredential.none }
+        let plugin = try ExecPlugin(exec, cluster: cluster, environment: environment, isTerminal: isTerminal)
+        return ExecCredentialSource(plugin: plugin)
+    }
+
+    private func bearer() throws(ConfigurationError) -> SharedSecret? {
+        guard let token = try fields.secret("token") else { return nil }
+        guard let header = AuthorizationHeader.bearer(token.bytes) else {
+            throw fields.error(.invalid, "token", "has characters that no header may hold; copy it anew")
+        }
+        return header
+    }
+}

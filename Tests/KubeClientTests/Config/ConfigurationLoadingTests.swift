@@ -1,0 +1,73 @@
+import Primitives
+import Testing
+
+@testable import KubeClient
+
+@Suite struct ConfigurationLoadingTests {
+    private let folder: TemporaryFolder
+    private let pod: [String: String]
+
+    init() throws {
+        folder = try TemporaryFolder()
+        try folder.write("pod/token", "pod-token\n")
+        try folder.write("pod/ca.crt", fakeCertificate)
+        try folder.write("pod/namespace", "team-a\n")
+        try folder.write("home/.kube/config", kubeconfig(user: "token: home"))
+        try folder.write("listed", kubeconfig(user: "token: listed"))
+        try folder.write("explicit", kubeconfig(user: "token: explicit"))
+        pod = [
+            "KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443",
+            "HOME": "\(folder.path)/home",
+        ]
+    }
+
+    private func header(
+        _ environment: [String: String], explicit: String? = nil, context: String? = nil, isPod: Bool = true
+    ) async throws -> String? {
+        let configuration = try ClusterConfiguration.load(
+            explicitPath: explicit, context: context, environment: environment,
+            serviceAccountFolder: "\(folder.path)/\(isPod ? "pod" : "none")")
+        return text(try await configuration.credentials.credential().authorization)
+    }
+
+    @Test func order() async throws {
+        let all = pod.merging(["KUBECONFIG": "\(folder.path)/listed"]) { $1 }
+        #expect(try await header(all, explicit: "\(folder.path)/explicit") == "Bearer explicit")
+        #expect(try await header(all) == "Bearer listed")
+        #expect(try await header(pod) == "Bearer pod-token")
+        #expect(try await header(pod, context: "c") == "Bearer home")
+        #expect(try await header(pod, isPod: false) == "Bearer home")
+        #expect(try await header(["HOME": "\(folder.path)/home"]) == "Bearer home")
+    }
+
+    @Test(arguments: [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")])
+    func inCluster(host: String, server: String) throws {
+        let environment = pod.merging(["KUBERNETES_SERVICE_HOST": host]) { $1 }
+        let configuration = try ClusterConfiguration.load(
+            environment: environment, serviceAccountFolder: "\(folder.path)/pod")
+        #expect(configuration.server == server)
+        #expect(configuration.defaultNamespace == "team-a")
+        guard case .pem(let pem) = configuration.trust else { throw CancellationError() }
+        #expect(pem == Array(fakeCertificate.utf8))
+    }
+
+    @Test func nothingAnywhere() async {
+        let line = await refusal { () throws(ConfigurationError) in
+            _ = try ClusterConfiguration.load(environment: ["HOME": "/nonexistent"])
+        }
+        #expect(
+            line
+                == "no cluster is configured: looked at KUBECONFIG (not set), the pod's service account (not in a pod) "
+                + "and /nonexistent/.kube/config (not there, or empty); set KUBECONFIG to a kubeconfig file")
+    }
+
+    @Test func namedButNotThere() async {
+        #expect(
+            await refusal { () throws(ConfigurationError) in
+                _ = try ClusterConfiguration.load(environment: ["KUBECONFIG": "/no/a:/no/b"])
+            } == "KUBECONFIG names /no/a, /no/b, where there is no cluster; correct or unset it")
+        #expect(
+            await refusal { () throws(ConfigurationError) in _ = try load("/no/a") }
+                == "/no/a: there is no such kubeconfig")
+    }
+}
