@@ -15,7 +15,8 @@ enum EnvFile {
             let bom: [UInt8] = [0xEF, 0xBB, 0xBF]
             let body = bytes.starts(with: bom) ? bytes.dropFirst(3) : bytes[...]
             var lines: [Line] = []
-            for (index, raw) in body.split(separator: newline, omittingEmptySubsequences: false).enumerated() {
+            for (index, raw) in body.split(separator: newline, omittingEmptySubsequences: false).enumerated()
+            {
                 if let line = try parse(raw, number: index + 1, source) { lines.append(line) }
             }
             return lines

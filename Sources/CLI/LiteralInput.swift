@@ -35,7 +35,8 @@ package struct LiteralInput: Sendable {
             return
         }
         guard parts.count == 1 else {
-            throw InputError("\(option): \(path) is a folder; leave out the key, its files' names are the keys")
+            throw InputError(
+                "\(option): \(path) is a folder; leave out the key, its files' names are the keys")
         }
         for name in try Self.files(in: path) where (try? EnvelopeRules.check(entry: name)) != nil {
             try add(name, try Self.read("\(path)/\(name)"), option)

@@ -44,15 +44,18 @@ package enum SecretManifestReader {
             throw InputError(place, "found \(node.typeName); a Secret manifest in YAML or JSON is expected")
         }
         guard let kind = node["kind"]?.string, let version = node["apiVersion"]?.string else {
-            throw InputError(place, "kind or apiVersion is missing; kind: Secret, apiVersion: v1 are expected")
+            throw InputError(
+                place, "kind or apiVersion is missing; kind: Secret, apiVersion: v1 are expected")
         }
         guard kind == "Secret", version == "v1" else {
             throw InputError(
-                place, "found kind \(shown(kind)) of \(shown(version)); kind: Secret, apiVersion: v1 are expected")
+                place,
+                "found kind \(shown(kind)) of \(shown(version)); kind: Secret, apiVersion: v1 are expected")
         }
         for entry in entries where !fields.contains(entry.key) {
             throw InputError(
-                entry.keyMark.location(in: source), "a Secret has no field \(shown(entry.key)); is it misspelt?")
+                entry.keyMark.location(in: source),
+                "a Secret has no field \(shown(entry.key)); is it misspelt?")
         }
         var secret = SecretInput(name: "", source: place)
         try readMetadata(of: node, into: &secret, source)
@@ -73,7 +76,8 @@ package enum SecretManifestReader {
         guard let metadata = node["metadata"], metadata.entries != nil,
             let name = try text(metadata["name"], "metadata.name", source), !name.isEmpty
         else {
-            throw InputError(node.mark.location(in: source), "metadata.name is missing; give the Secret a name")
+            throw InputError(
+                node.mark.location(in: source), "metadata.name is missing; give the Secret a name")
         }
         secret.name = name
         secret.namespace = try text(metadata["namespace"], "metadata.namespace", source)

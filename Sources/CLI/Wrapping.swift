@@ -73,7 +73,9 @@ package struct Wrapping: Sendable {
             ("mac", .string(fields.mac)),
         ]
         if !envelope.entries.isEmpty {
-            let data = envelope.entries.map { (key: $0.name, value: YAMLValue.string(Base64.encode($0.sealed))) }
+            let data = envelope.entries.map {
+                (key: $0.name, value: YAMLValue.string(Base64.encode($0.sealed)))
+            }
             spec.append(("data", .mapping(data)))
         }
         let template = template(input)

@@ -54,7 +54,8 @@ package enum EnvelopeRules {
             else {
                 throw .invalid(
                     field: "\(path).keyID",
-                    problem: "is not a key id (<backend>:<key>, printable ASCII, at most \(maximumKeyID) bytes)")
+                    problem:
+                        "is not a key id (<backend>:<key>, printable ASCII, at most \(maximumKeyID) bytes)")
             }
             guard seen.insert(keyID).inserted else {
                 throw .invalid(

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import HTTPTypes
 import Primitives
 
@@ -20,7 +19,7 @@ package final class CurlClient: HTTPTransport {
         _ configuration: HTTPClientConfiguration = HTTPClientConfiguration(),
         environment: [String: String]? = nil
     ) {
-        let environment = environment ?? ProcessInfo.processInfo.environment
+        let environment = environment ?? inheritableEnvironment()
         settings = ClientSettings(configuration, environment: environment)
     }
 

@@ -43,7 +43,8 @@ package struct Blueprint: Sendable {
         }
         if spec.keyRef != nil {
             throw SpecError(
-                .invalidSpec, "spec.keyRef is not supported by this version; remove it to use the "
+                .invalidSpec,
+                "spec.keyRef is not supported by this version; remove it to use the "
                     + "controller's own key")
         }
         if spec.recreate == true {

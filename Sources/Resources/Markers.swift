@@ -42,6 +42,7 @@ package enum Markers {
 
     private static func isOurKind(_ reference: OwnerReference) -> Bool {
         reference.kind == WrappedSecret.resource.kind
-            && reference.apiVersion.split(separator: "/").first.map(String.init) == WrappedSecret.resource.group
+            && reference.apiVersion.split(separator: "/").first.map(String.init)
+                == WrappedSecret.resource.group
     }
 }

@@ -92,7 +92,8 @@ package enum TemplateRules {
         guard !isForbidden(type: type) else {
             throw SpecError(
                 .forbiddenType,
-                "spec.template.type \(type) carries cluster credentials and is never made from a WrappedSecret")
+                "spec.template.type \(type) carries cluster credentials and is never made from a WrappedSecret"
+            )
         }
         for alternatives in requiredEntries[type] ?? [] {
             guard alternatives.contains(where: { entries.contains($0) }) else {

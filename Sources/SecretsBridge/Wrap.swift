@@ -41,7 +41,8 @@ struct Wrap: AsyncParsableCommand {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("An entry from a file, or one from each file of a folder.", valueName: "[key=]path"))
+        help: ArgumentHelp(
+            "An entry from a file, or one from each file of a folder.", valueName: "[key=]path"))
     var fromFile: [String] = []
 
     @Option(
@@ -85,7 +86,9 @@ struct Wrap: AsyncParsableCommand {
         for literal in fromLiteral { try input.addLiteral(literal) }
         for file in fromFile { try input.addFile(file) }
         for file in fromEnvFile {
-            try input.addEnvFile(file) { Environment.process.value($0).map { SharedSecret(copying: $0.utf8) } }
+            try input.addEnvFile(file) {
+                Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
+            }
         }
         return [input.secret(name: name, namespace: manifest.namespace, type: type)]
     }

@@ -94,7 +94,7 @@ struct Reconciler: Sendable {
         do {
             let body = SecretRendering.manifest(blueprint, of: object, entries: opened.entries)
             return try await client.create(.secrets, ref, body: body)
-        } catch where error.code == .alreadyExists {
+        } catch  where error.code == .alreadyExists {
             ownWrites.forget(secret: ref)
             let current = try await read(ref)
             switch Plan.decide(object, secret: current, status: nil, scopes: scopes) {
@@ -160,7 +160,9 @@ struct Reconciler: Sendable {
         if reason != .namespaceTerminating {
             logger.warning(
                 "not synced",
-                metadata: ["object": "\(object.ref)", "reason": "\(reason.rawValue)", "message": "\(message)"])
+                metadata: [
+                    "object": "\(object.ref)", "reason": "\(reason.rawValue)", "message": "\(message)",
+                ])
             do {
                 try await write(update.failed(reason, message: message), object, previous)
             } catch {
@@ -196,7 +198,8 @@ struct Reconciler: Sendable {
             throw .again(error)
         } catch {
             throw .again(
-                KubeError(.malformedResponse, activity: "writing status of \(object.ref)", message: "\(error)"))
+                KubeError(
+                    .malformedResponse, activity: "writing status of \(object.ref)", message: "\(error)"))
         }
     }
 }

@@ -49,7 +49,8 @@ package struct Connection: Sendable {
             let credential = try await credential(for: call)
             let request = request(for: call, credential, lane: lane, idleTimeout: idleTimeout)
             do {
-                return try await transports.transport(for: credential).withResponse(to: request) { head, body in
+                return try await transports.transport(for: credential).withResponse(to: request) {
+                    head, body in
                     guard head.status.kind == .successful else {
                         throw await Self.failure(head, body, activity: call.activity)
                     }
