@@ -21,7 +21,7 @@ package struct Backoff: Sendable {
     }
 
     package mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
-        let delay = ceiling * Double.random(in: 0...1, using: &random)
+        let delay = ceiling * Double.random(in: 0..<1, using: &random)
         attempts += 1
         return delay
     }
