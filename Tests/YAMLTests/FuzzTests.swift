@@ -18,7 +18,7 @@ import Testing
     @Test(arguments: 1...8)
     func randomTokens(seed: UInt64) {
         var generator = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
-        for _ in 0..<1500 {
+        for _ in 0..<600 {
             let count = Int.random(in: 1...40, using: &generator)
             var text = ""
             for _ in 0..<count { text += Self.pieces.randomElement(using: &generator) ?? "" }
@@ -29,7 +29,7 @@ import Testing
     @Test(arguments: 1...4)
     func randomBytes(seed: UInt64) {
         var generator = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
-        for _ in 0..<1500 {
+        for _ in 0..<600 {
             let count = Int.random(in: 0...60, using: &generator)
             check((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
         }

@@ -18,6 +18,13 @@ final class TemporaryFolder {
         return file
     }
 
+    /// In place, with the same time each time.
+    func writeUnnoticed(_ name: String, _ content: String) throws {
+        let file = try write(name, content)
+        let time = Date(timeIntervalSince1970: 1_000_000_000)
+        try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: file)
+    }
+
     func link(_ name: String, to target: String) throws {
         let link = "\(path)/\(name)"
         let folder = URL(fileURLWithPath: link).deletingLastPathComponent().path

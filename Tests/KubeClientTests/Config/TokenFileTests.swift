@@ -38,6 +38,20 @@ import Testing
         #expect(try await token() == "Bearer three")
     }
 
+    /// A change that the file's time and size do not show is seen after a minute, or once the server refuses.
+    @Test func readsAgainAfterAMinuteAndWhenRefused() async throws {
+        try folder.writeUnnoticed("token", "aaa\n")
+        #expect(try await token() == "Bearer aaa")
+        try folder.writeUnnoticed("token", "bbb\n")
+        #expect(try await token() == "Bearer aaa")
+        pass(.seconds(60))
+        #expect(try await token() == "Bearer bbb")
+        try folder.writeUnnoticed("token", "ccc\n")
+        #expect(try await token() == "Bearer bbb")
+        await file.invalidate(try await file.credential())
+        #expect(try await token() == "Bearer ccc")
+    }
+
     @Test func aRefusedTokenThatIsTheSameKeepsItsGeneration() async throws {
         let used = try await file.credential()
         await file.invalidate(used)
