@@ -28,7 +28,7 @@ wait_for() {
 start_etcd() {
     local unsafe=()
     # Nobody's data: an fsync for each write would only make tests slow.
-    if "$ASSETS/etcd" --help 2>&1 | grep -q -- '--unsafe-no-fsync'; then unsafe=(--unsafe-no-fsync); fi
+    if [[ $("$ASSETS/etcd" --help 2>&1) == *--unsafe-no-fsync* ]]; then unsafe=(--unsafe-no-fsync); fi
     spawn "$DIR" etcd "$ASSETS/etcd" --name=local --data-dir="$DIR/etcd" ${unsafe[@]+"${unsafe[@]}"} \
         --listen-client-urls="$(etcd_url)" --advertise-client-urls="$(etcd_url)" \
         --listen-peer-urls="http://127.0.0.1:$ETCD_PEER_PORT" --initial-advertise-peer-urls="http://127.0.0.1:$ETCD_PEER_PORT" \

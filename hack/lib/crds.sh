@@ -12,7 +12,7 @@ apply_crds() {
     fi
     "$@" wait --for=condition=Established --timeout=60s crd/wrappedsecrets.secrets-bridge.io >/dev/null
     # Established comes a moment before discovery, which kubectl needs, knows the kind.
-    until "$@" api-resources --api-group=secrets-bridge.io -o name 2>/dev/null | grep -q wrappedsecrets; do
+    until [[ $("$@" api-resources --api-group=secrets-bridge.io -o name 2>/dev/null) == *wrappedsecrets* ]]; do
         [ $((tries--)) -gt 0 ] || return 1
         sleep 0.5
     done

@@ -40,14 +40,14 @@ debian_mirror() {
     fi
     if [ -z "$mirror" ]; then
         install_packages python-apt-common
-        mirror=$(sed -nE 's#^BaseURI: *(https?://.*/debian/?)$#\1#p' /usr/share/python-apt/templates/[Dd]ebian.info | head -n 1)
+        mirror=$(sed -nE 's#^BaseURI: *(https?://.*/debian/?)$#\1#p' /usr/share/python-apt/templates/[Dd]ebian.info | sed -n 1p)
     fi
     [ -n "$mirror" ] || die "no Debian mirror found: set SB_DEBIAN_MIRROR to the address of one (https://www.debian.org/mirror/list)"
     printf '%s\n' "$mirror"
 }
 
 debian_mirror_of_this_machine() {
-    apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 -E '^https?://.*/debian/?$' || true
+    apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sed -nE '\#^https?://.*/debian/?$#p' | sed -n 1p || true
 }
 
 # debian_apt FOLDER SUITE: prepares a private apt in FOLDER for that suite of Debian and leaves its options in the
