@@ -35,7 +35,7 @@ package struct Wrapping: Sendable {
                     + "there, and the controller must be told to allow the scope")
         }
         do {
-            let binding = try Binding(scope: scope, namespace: namespace ?? "", secretName: input.name)
+            let binding = try Binding(scope: scope, namespace: namespace, secretName: input.name)
             let total = input.entries.reduce(0) { $0 + $1.value.count }
             try SecretLimits.check(plaintextCount: total)
             try TemplateRules.check(input)

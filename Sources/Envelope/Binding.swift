@@ -17,12 +17,13 @@ package struct Binding: Hashable, Sendable {
     /// Name of the Secret, not of the WrappedSecret. Empty for `namespace` and `cluster`.
     package let name: String
 
-    /// Takes what `scope` binds and ignores the rest; for `cluster`, `namespace` may be empty.
-    package init(scope: Scope, namespace: String, secretName: String) throws(EnvelopeError) {
-        if scope != .cluster { try EnvelopeRules.check(namespace: namespace) }
+    /// Takes what `scope` binds and ignores the rest, after checking all of it. Only for `cluster` may there
+    /// be no namespace: a manifest that says none can still be wrapped.
+    package init(scope: Scope, namespace: String?, secretName: String) throws(EnvelopeError) {
+        if namespace != nil || scope != .cluster { try EnvelopeRules.check(namespace: namespace ?? "") }
         try EnvelopeRules.check(secretName: secretName)
         self.scope = scope
-        self.namespace = scope == .cluster ? "" : namespace
+        self.namespace = scope == .cluster ? "" : namespace ?? ""
         self.name = scope == .strict ? secretName : ""
     }
 

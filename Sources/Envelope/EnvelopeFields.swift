@@ -25,7 +25,7 @@ extension Envelope {
     /// Checks `fields` as the envelope of the Secret `secretName` in `namespace`.
     ///
     /// Errors: `unsupportedFormat`, or `invalid` naming the first field that breaks a rule.
-    package init(_ fields: EnvelopeFields, namespace: String, secretName: String) throws(EnvelopeError) {
+    package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
         guard fields.format.utf8.elementsEqual(Self.format.utf8) else {
             throw .unsupportedFormat(fields.format)
         }
