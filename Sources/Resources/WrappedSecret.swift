@@ -4,6 +4,8 @@ package import KubeClient
 /// The custom resource, as the API server or a file gives it: shaped right, and otherwise unchecked.
 /// What it asks for, checked, is its `Blueprint`.
 package struct WrappedSecret: KubeObject, Equatable {
+    package typealias ObjectStatus = WrappedSecretStatus
+
     package static let resource = Resource(
         group: "secrets-bridge.io", version: "v1alpha1", kind: "WrappedSecret", plural: "wrappedsecrets")
 

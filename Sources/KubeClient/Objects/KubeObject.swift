@@ -30,11 +30,16 @@ package struct Resource: Hashable, Sendable {
 
 /// An object that can be read from the API server.
 package protocol KubeObject: Decodable, Sendable {
+    /// What `status` holds; read even from an object that is malformed otherwise.
+    associatedtype ObjectStatus: Decodable & Sendable = NoStatus
     static var resource: Resource { get }
     /// Asks the server for `PartialObjectMetadata` only: the rest never leaves it.
     static var metadataOnly: Bool { get }
     var metadata: ObjectMeta { get }
 }
+
+/// The status of a kind that has none, or whose status we do not read.
+package struct NoStatus: Decodable, Sendable {}
 
 extension KubeObject {
     package static var metadataOnly: Bool { false }

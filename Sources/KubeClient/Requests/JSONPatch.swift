@@ -13,9 +13,19 @@ package struct JSONPatch: Sendable {
 
     /// Escapes one part of a path (RFC 6901 section 3): `~` is `~0`, `/` is `~1`.
     package static func pointer(_ parts: String...) -> String {
-        parts.map {
-            "/" + $0.replacing("~", with: "~0").replacing("/", with: "~1")
-        }.joined()
+        var pointer = ""
+        for part in parts {
+            pointer += "/"
+            // By scalars: to String, a slash with a combining mark is another character than a slash.
+            for scalar in part.unicodeScalars {
+                switch scalar {
+                case "~": pointer += "~0"
+                case "/": pointer += "~1"
+                default: pointer.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return pointer
     }
 
     package struct Builder: ~Copyable {
