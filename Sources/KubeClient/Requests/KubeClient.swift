@@ -33,9 +33,14 @@ package struct KubeClient: Sendable {
     private static let longestPause = Duration.seconds(5)
 
     let connection: Connection
+    private let sleep: Sleep
 
-    package init(connection: Connection) {
+    /// `sleep` waits between attempts.
+    package init(
+        connection: Connection, sleep: @escaping Sleep = { try await Task.sleep(for: $0) }
+    ) {
         self.connection = connection
+        self.sleep = sleep
     }
 
     /// Sends `call`, up to four times where repeating it is safe. Returns the body of a 2xx response.
@@ -48,7 +53,7 @@ package struct KubeClient: Sendable {
                 let repeatable = call.method == .get ? error.isRetryable : error.code == .tooManyRequests
                 let wait = max(error.retryAfter ?? .zero, backoff.next())
                 guard repeatable, wait <= Self.longestPause else { throw error }
-                guard (try? await Task.sleep(for: wait)) != nil else {
+                guard (try? await sleep(wait)) != nil else {
                     throw KubeError(.cancelled, activity: call.activity, message: "cancelled")
                 }
             }
@@ -69,6 +74,9 @@ package struct KubeClient: Sendable {
         }
     }
 }
+
+/// Waits; throws when the task is cancelled meanwhile. Tests put in one that does not wait.
+package typealias Sleep = @Sendable (Duration) async throws -> Void
 
 enum MediaType {
     static let json = "application/json"

@@ -75,7 +75,7 @@ struct WatchReader<Object: KubeObject>: Sendable {
             outcome.next = step
             return
         }
-        if step.change == .commit { await emit(.committed) }
+        if case .commit(let version) = step.change { await emit(.committed(resourceVersion: version)) }
     }
 
     private func fail(_ error: KubeError, _ outcome: inout Outcome) {

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import HTTP
+package import HTTP
 
 /// What a watcher tells its reader. Errors are told too, and are never the end.
 package enum WatcherEvent<Object: KubeObject>: Sendable {
@@ -7,8 +7,8 @@ package enum WatcherEvent<Object: KubeObject>: Sendable {
     case began
     case applied(Decoded<Object>)
     case deleted(ObjectMeta)
-    /// The list is complete: it replaces what was known.
-    case committed
+    /// The list is complete: it replaces what was known. It shows everything up to this version.
+    case committed(resourceVersion: String)
     case interrupted(KubeError)
 }
 
@@ -21,6 +21,11 @@ package struct WatchTiming: Sendable {
     /// A watch that ends sooner, without an event, is a failure.
     package var tooSoon = Duration.seconds(1)
     package var pageSize = 500
+    /// Pauses after failures, where the server asks for none.
+    package var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
+    /// A longer pause is not granted, whatever the server asks for.
+    package var longestPause = Duration.seconds(60)
+    package var sleep: Sleep = { try await Task.sleep(for: $0) }
 
     package init() {}
 }
@@ -48,7 +53,7 @@ package struct Watcher<Object: KubeObject>: Sendable {
     /// Ends on cancellation only. Calls `emit` from one task at a time, in order.
     package func run(_ emit: @escaping @Sendable (WatcherEvent<Object>) async -> Void) async {
         var machine = WatcherMachine(streamingLists: streamingLists)
-        var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
+        var backoff = timing.backoff
         var step = machine.advance(.start)
         while !Task.isCancelled {
             await announce(step.change, emit)
@@ -78,7 +83,7 @@ package struct Watcher<Object: KubeObject>: Sendable {
                     resourceVersion: page.metadata.resourceVersion ?? "",
                     continueToken: page.continueToken))
         } catch {
-            await emit(.interrupted(error))
+            if error.code != .cancelled { await emit(.interrupted(error)) }
             return machine.advance(.failed(WatcherMachine.Failure(error)))
         }
     }
@@ -97,13 +102,14 @@ package struct Watcher<Object: KubeObject>: Sendable {
             ) { body in await reader.read(body) }
             machine = outcome.machine
             if outcome.heard { backoff.reset() }
-            if let failure = outcome.failure { await emit(.interrupted(failure)) }
+            if let failure = outcome.failure, failure.code != .cancelled { await emit(.interrupted(failure)) }
             return outcome.next
                 ?? machine.advance(.ended(tooSoon: ContinuousClock.now - opened < timing.tooSoon))
         } catch {
             let failure = WatcherMachine.Failure(error)
             // A server without streamed lists is no interruption: it is listed page by page.
-            if effect != .streamList || failure != .unsupported { await emit(.interrupted(error)) }
+            let isKnown = effect == .streamList && failure == .unsupported
+            if !isKnown, error.code != .cancelled { await emit(.interrupted(error)) }
             return machine.advance(.failed(failure))
         }
     }
@@ -129,9 +135,9 @@ package struct Watcher<Object: KubeObject>: Sendable {
         switch pause {
         case .none: return true
         case .backOff: wait = backoff.next()
-        case .exactly(let asked): wait = asked
+        case .atLeast(let asked): wait = min(max(asked, backoff.next()), timing.longestPause)
         }
-        return (try? await Task.sleep(for: wait)) != nil
+        return (try? await timing.sleep(wait)) != nil
     }
 
     private func announce(
@@ -140,7 +146,7 @@ package struct Watcher<Object: KubeObject>: Sendable {
         switch change {
         case .none: break
         case .begin: await emit(.began)
-        case .commit: await emit(.committed)
+        case .commit(let version): await emit(.committed(resourceVersion: version))
         }
     }
 }

@@ -32,7 +32,8 @@ package struct WatcherMachine: Sendable {
         case expired
         /// The version is one the server does not have: etcd was restored from an older snapshot.
         case fromTheFuture
-        /// The server does not know `sendInitialEvents` (400, 422).
+        /// The server calls the request wrong (400, 422): of a streamed list, that it does not know
+        /// `sendInitialEvents`; of a watch, that it does not take our version.
         case unsupported
         /// It asks to wait (429); nil: as we think fit.
         case throttled(retryAfter: Duration?)
@@ -54,15 +55,16 @@ package struct WatcherMachine: Sendable {
         case none
         /// A new list begins; collect it aside.
         case begin
-        /// The new list is complete; put it in the old one's place.
-        case commit
+        /// The new list is complete as of this version; put it in the old one's place.
+        case commit(resourceVersion: String)
     }
 
     /// How long to wait before the effect.
     package enum Pause: Equatable, Sendable {
         case none
         case backOff
-        case exactly(Duration)
+        /// As the server asked, and no shorter than we would have waited anyway: it may ask for nothing.
+        case atLeast(Duration)
     }
 
     package struct Step: Equatable, Sendable {
@@ -89,28 +91,43 @@ package struct WatcherMachine: Sendable {
             return Step(effect: .list(continueToken: token))
         case (.listing, .page(let version, nil)):
             state = .watching(resourceVersion: version, heard: false)
-            return Step(change: .commit, effect: .watch(resourceVersion: version, probation: false))
+            return Step(
+                change: .commit(resourceVersion: version),
+                effect: .watch(resourceVersion: version, probation: false))
         case (.listing, .failed(.expired)):
             // The continue token is too old. A fresh list may go on at once.
             return begin(pause: .none)
         case (.streamingList, .failed(.unsupported)):
             streams = false
             return begin(pause: .none)
+        case (.streamingList, .ended):
+            // It ran its time and never said that the list is complete: some storage behind some servers
+            // cannot tell. To wait for that again would be to wait for ever.
+            streams = false
+            return begin(pause: .backOff)
+        case (.streamingList, .failed(let failure)):
+            // Whatever stands between us and a long stream may let a page through.
+            return begin(pause: pause(after: failure), plainly: true)
         case (.streamingList, .event):
             return Step(effect: .read)
         case (.streamingList, .bookmark(let version, true)):
             state = .watching(resourceVersion: version, heard: true)
-            return Step(change: .commit, effect: .read)
+            return Step(change: .commit(resourceVersion: version), effect: .read)
         case (.streamingList, .bookmark(_, false)):
             return Step(effect: .read)
-        case (.watching, .event(let version)), (.watching, .bookmark(let version, _)):
-            state = .watching(resourceVersion: version, heard: true)
+        case (.watching(let known, _), .event(let version)),
+            (.watching(let known, _), .bookmark(let version, _)):
+            // A watch from no version at all would begin anywhere.
+            state = .watching(resourceVersion: version.isEmpty ? known : version, heard: true)
             probation = false
             return Step(effect: .read)
         case (.watching(let version, let heard), .ended(let tooSoon)):
             return resume(version, heard: heard, tooSoon: tooSoon)
         case (.watching, .failed(.expired)), (.watching, .failed(.fromTheFuture)):
             return begin(pause: .none)
+        case (.watching, .failed(.unsupported)):
+            // Asking the same again would be refused again.
+            return begin(pause: .backOff)
         case (.watching(let version, _), .failed(let failure)):
             probation = true
             return watch(version, pause: pause(after: failure))
@@ -124,7 +141,9 @@ package struct WatcherMachine: Sendable {
         }
     }
 
-    private mutating func begin(pause: Pause) -> Step {
+    /// `plainly`: page by page this time.
+    private mutating func begin(pause: Pause, plainly: Bool = false) -> Step {
+        let streams = streams && !plainly
         state = streams ? .streamingList : .listing
         probation = false
         return Step(change: .begin, pause: pause, effect: streams ? .streamList : .list(continueToken: nil))
@@ -147,6 +166,6 @@ package struct WatcherMachine: Sendable {
     }
 
     private func pause(after failure: Failure) -> Pause {
-        if case .throttled(let wait?) = failure { .exactly(wait) } else { .backOff }
+        if case .throttled(let wait?) = failure { .atLeast(wait) } else { .backOff }
     }
 }
