@@ -44,21 +44,25 @@ package struct Connection: Sendable {
         _ call: KubeClient.Call, lane: HTTPClientRequest.Lane, idleTimeout: Duration?,
         _ handler: @Sendable (HTTPBody) async throws -> Result
     ) async throws(KubeError) -> Result {
+        var credential = try await credential(for: call)
         var renewed = false
         while true {
-            let credential = try await credential(for: call)
             let request = request(for: call, credential, lane: lane, idleTimeout: idleTimeout)
             do {
                 return try await transports.transport(for: credential).withResponse(to: request) {
                     head, body in
                     guard head.status.kind == .successful else {
-                        throw await Self.failure(head, body, activity: call.activity)
+                        throw await Self.failure(head, body, of: call)
                     }
                     return try await handler(body)
                 }
             } catch let error as KubeError where error.code == .unauthorized && !renewed {
                 renewed = true
                 await credentials.invalidate(credential)
+                let next = try await self.credential(for: call)
+                // The same again would be refused again.
+                guard next.generation != credential.generation else { throw error }
+                credential = next
             } catch let error as KubeError {
                 throw error
             } catch let error as HTTPError {
@@ -108,14 +112,16 @@ package struct Connection: Sendable {
     }
 
     private static func failure(
-        _ head: HTTPResponseHead, _ body: HTTPBody, activity: String
+        _ head: HTTPResponseHead, _ body: HTTPBody, of call: KubeClient.Call
     ) async -> KubeError {
         let text = try? await body.collect(upTo: 256 * 1024)
-        let status = text.flatMap { try? JSONDecoder().decode(Status.self, from: Data($0)) }
+        var status = text.flatMap { try? JSONDecoder().decode(Status.self, from: Data($0)) }
+        // A server that could not read a body says so with a piece of it.
+        if head.status.code == 400, case .secret = call.body { status?.message = nil }
         let wait = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
         return KubeError(
             httpStatus: head.status.code, retryAfter: wait, status: status,
-            activity: activity)
+            activity: call.activity)
     }
 }
 
