@@ -7,7 +7,8 @@ import HeapModule
 /// - a key is worked on by one worker at a time;
 /// - adding a key any number of times before it is taken makes one run of it;
 /// - adding it while it is being worked on makes exactly one more run, afterwards;
-/// - a delayed add keeps the earliest time that was asked for.
+/// - a delayed add keeps the earliest time that was asked for, and an immediate one takes its place: whoever
+///   runs sees all there is to see, and asks for another delay if it needs one.
 struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -25,7 +26,8 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    /// Every key in a lane is in `waiting`, and none of them is in `processing`.
+    /// An entry counts while `waiting` has its key for this lane and `processing` does not have it; others,
+    /// left behind by a change of lane, are void and skipped.
     private var changes: Deque<Key> = []
     private var backlog: Deque<Key> = []
     /// Keys that are to run: queued, or, when also in `processing`, as soon as that is over.
@@ -41,26 +43,16 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     private static var backlogShare: Int { 8 }
     private(set) var isShutDown = false
 
-    var isEmpty: Bool { waiting.isEmpty && processing.isEmpty }
+    /// Keys that are to run.
     var count: Int { waiting.count }
-    var processingCount: Int { processing.count }
 
-    /// Returns whether there is something new to take.
-    mutating func add(_ key: Key, _ lane: Lane = .change) -> Bool {
-        guard !isShutDown else { return false }
+    mutating func add(_ key: Key, _ lane: Lane = .change) {
+        guard !isShutDown else { return }
         due[key] = nil
-        if let known = waiting[key] {
-            // A change of what waits in the backlog moves it ahead; its old place there becomes void.
-            guard known == .backlog, lane == .change else { return false }
-            waiting[key] = .change
-            if processing.contains(key) { return false }
-            changes.append(key)
-            return false
-        }
+        // A change of what waits in the backlog moves it ahead; nothing moves back.
+        guard waiting[key] == nil || waiting[key] == .backlog && lane == .change else { return }
         waiting[key] = lane
-        guard !processing.contains(key) else { return false }
-        enqueue(key, lane)
-        return true
+        if !processing.contains(key) { enqueue(key, lane) }
     }
 
     /// Runs `key` at `instant`, unless it is to run earlier anyway.
@@ -72,19 +64,18 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         heap.insert(Delayed(due: instant, order: order, key: key))
     }
 
-    /// Moves what is due into the queue. Returns how many there are to take, and when the next is due.
-    mutating func promote(now: Instant) -> (ready: Int, next: Instant?) {
-        var ready = 0
+    /// Moves what is due into the queue. Returns when the next is due.
+    mutating func promote(now: Instant) -> Instant? {
         while let first = heap.min {
             guard due[first.key] == first.due else {
                 heap.removeMin()
                 continue
             }
-            guard first.due <= now else { return (ready, first.due) }
+            guard first.due <= now else { return first.due }
             heap.removeMin()
-            if add(first.key) { ready += 1 }
+            add(first.key)
         }
-        return (ready, nil)
+        return nil
     }
 
     mutating func take() -> Key? {
@@ -98,12 +89,10 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         return key
     }
 
-    /// Returns whether `key` is to be taken again.
-    mutating func done(_ key: Key) -> Bool {
+    /// Puts `key` back into its lane when it was added meanwhile.
+    mutating func done(_ key: Key) {
         processing.remove(key)
-        guard let lane = waiting[key] else { return false }
-        enqueue(key, lane)
-        return true
+        if let lane = waiting[key] { enqueue(key, lane) }
     }
 
     /// Counts one more failure of `key` and returns how many that makes.
@@ -133,7 +122,7 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
 
     private mutating func pop(_ lane: Lane) -> Key? {
         while let key = lane == .change ? changes.popFirst() : backlog.popFirst() {
-            if waiting[key] == lane { return key }
+            if waiting[key] == lane, !processing.contains(key) { return key }
         }
         return nil
     }

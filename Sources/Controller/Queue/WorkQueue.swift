@@ -33,7 +33,7 @@ package final class WorkQueue: Sendable {
 
     /// `backlog`: behind whatever changes meanwhile, as at a start.
     package func add(_ key: ObjectRef, backlog: Bool = false) {
-        state.withLock { _ = $0.machine.add(key, backlog ? .backlog : .change) }
+        state.withLock { $0.machine.add(key, backlog ? .backlog : .change) }
         serve()
     }
 
@@ -53,17 +53,22 @@ package final class WorkQueue: Sendable {
 
     /// Brings delayed keys in on time. To be run by one task for as long as the queue is used.
     package func run() async {
-        var sleeper: Task<Void, Never>?
-        for await _ in alarms {
-            sleeper?.cancel()
-            let next = state.withLock { $0.machine.promote(now: .now).next }
-            serve()
-            guard let next else { continue }
-            sleeper = Task { [alarm] in
-                if (try? await Task.sleep(until: next)) != nil { alarm.yield() }
+        await withDiscardingTaskGroup { group in
+            // What the children sleep for; each is earlier than all before it, so the last one wakes first.
+            var armed: [ContinuousClock.Instant] = []
+            for await _ in alarms {
+                let now = ContinuousClock.now
+                let next = state.withLock { $0.machine.promote(now: now) }
+                serve()
+                while let first = armed.last, first <= now { armed.removeLast() }
+                guard let next, armed.last.map({ next < $0 }) ?? true else { continue }
+                armed.append(next)
+                group.addTask { [alarm] in
+                    if (try? await Task.sleep(until: next)) != nil { alarm.yield() }
+                }
             }
+            group.cancelAll()
         }
-        sleeper?.cancel()
     }
 
     /// Drops what waits; workers end when they have finished what they are at.
@@ -100,7 +105,7 @@ package final class WorkQueue: Sendable {
                 state.machine.forget(key)
                 state.machine.add(key, at: .now + delay)
             }
-            _ = state.machine.done(key)
+            state.machine.done(key)
         }
         if outcome != .done { alarm.yield() }
         serve()
