@@ -25,14 +25,16 @@ final class Informers: Sendable {
         case .began:
             objects.begin()
         case .applied(let object):
+            recovered(WrappedSecret.resource)
+            guard objects.apply(object.metadata.ref, object) else { return }
             ownWrites.saw(object: object.metadata)
-            if objects.apply(object.metadata.ref, object) { enqueue(object.metadata.ref) }
+            enqueue(object.metadata.ref)
         case .deleted(let metadata):
-            ownWrites.forget(object: metadata.ref)
             _ = objects.remove(metadata.ref)
-        case .committed:
+            ownWrites.forget(object: metadata.ref)
+        case .committed(let version):
             let difference = objects.commit()
-            for ref in difference.gone.keys { ownWrites.forget(object: ref) }
+            ownWrites.sawObjects(upTo: version)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.forEach(enqueue) }
         case .interrupted(let error):
@@ -45,16 +47,17 @@ final class Informers: Sendable {
         case .began:
             secrets.begin()
         case .applied(let secret):
-            let visible = secrets.apply(secret.metadata.ref, secret.metadata)
+            recovered(.secrets)
+            guard secrets.apply(secret.metadata.ref, secret.metadata) else { return }
             ownWrites.saw(secret: secret.metadata)
-            if visible { enqueueOwner(of: secret.metadata) }
+            enqueueOwner(of: secret.metadata)
         case .deleted(let metadata):
             _ = secrets.remove(metadata.ref)
             ownWrites.saw(secret: metadata)
             enqueueOwner(of: metadata)
-        case .committed:
+        case .committed(let version):
             let difference = secrets.commit()
-            ownWrites.forgetSecrets()
+            ownWrites.sawSecrets(upTo: version)
             recovered(.secrets)
             guard !startWhenComplete() else { return }
             for ref in difference.changed { secrets[ref].map(enqueueOwner(of:)) }
@@ -91,8 +94,9 @@ final class Informers: Sendable {
     }
 
     private func say(_ error: KubeError, _ resource: Resource) {
+        // To be told that a version is too old is the ordinary way to a new list.
+        guard error.code != .expired else { return }
         let isNews = said.withLock { $0.updateValue(error.code, forKey: resource.plural) != error.code }
-        guard error.code != .cancelled, error.code != .expired else { return }
         logger.log(
             level: isNews ? .warning : .debug, "watch interrupted",
             metadata: ["resource": "\(resource.plural)", "error": "\(error)"])

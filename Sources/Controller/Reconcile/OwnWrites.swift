@@ -12,11 +12,17 @@ final class OwnWrites: Sendable {
         /// Of the WrappedSecret after the write.
         let resourceVersion: String
         let status: WrappedSecretStatus
+
+        /// The newer of this and what `object` carries.
+        func newest(for object: ObjectMeta, _ status: WrappedSecretStatus?) -> WrappedSecretStatus? {
+            let isNews = uid == object.uid && isOlder(object.resourceVersion, than: resourceVersion)
+            return isNews ? self.status : status
+        }
     }
 
     private enum SecretWrite {
         /// A write is under way. `seen`: the latest version that the watch has shown meanwhile, be it of a
-        /// change or of a deletion.
+        /// change, of a deletion or of a whole list.
         case inFlight(seen: String?)
         case done(ObjectMeta)
     }
@@ -24,6 +30,18 @@ final class OwnWrites: Sendable {
     private struct State {
         var secrets: [ObjectRef: SecretWrite] = [:]
         var statuses: [ObjectRef: WrittenStatus] = [:]
+
+        mutating func see(_ ref: ObjectRef, _ version: String?) {
+            switch secrets[ref] {
+            case nil:
+                return
+            case .inFlight(let seen):
+                // Versions come in order, but for a list after a watch.
+                if seen == nil || isOlder(seen, than: version) { secrets[ref] = .inFlight(seen: version) }
+            case .done(let written):
+                if !isOlder(version, than: written.resourceVersion) { secrets[ref] = nil }
+            }
+        }
     }
 
     private let state = Locked(State())
@@ -37,7 +55,7 @@ final class OwnWrites: Sendable {
     func wrote(secret: ObjectMeta) {
         state.withLock { state in
             if case .inFlight(let seen?) = state.secrets[secret.ref],
-                !Self.isOlder(seen, than: secret.resourceVersion)
+                !isOlder(seen, than: secret.resourceVersion)
             {
                 state.secrets[secret.ref] = nil
             } else {
@@ -51,35 +69,24 @@ final class OwnWrites: Sendable {
         state.withLock { $0.secrets[ref] = nil }
     }
 
-    /// The watch showed this version of a Secret, or its deletion.
+    /// The store has this version of a Secret, or its deletion.
     func saw(secret: ObjectMeta) {
+        state.withLock { $0.see(secret.ref, secret.resourceVersion) }
+    }
+
+    /// The store has every Secret as of this version: what we wrote before it is in there, or is gone.
+    func sawSecrets(upTo version: String) {
         state.withLock { state in
-            switch state.secrets[secret.ref] {
-            case nil:
-                return
-            case .inFlight:
-                state.secrets[secret.ref] = .inFlight(seen: secret.resourceVersion)
-            case .done(let written):
-                guard !Self.isOlder(secret.resourceVersion, than: written.resourceVersion) else { return }
-                state.secrets[secret.ref] = nil
-            }
+            for ref in Array(state.secrets.keys) { state.see(ref, version) }
         }
     }
 
-    /// The newer of what the watch shows and what we wrote.
-    func secret(_ ref: ObjectRef, watched: ObjectMeta?) -> ObjectMeta? {
-        guard case .done(let written) = state.withLock({ $0.secrets[ref] }) else { return watched }
-        guard let watched else { return written }
-        return Self.isOlder(watched.resourceVersion, than: written.resourceVersion) ? written : watched
-    }
-
-    /// A complete list is newer than every write that was over when it began.
-    func forgetSecrets() {
-        state.withLock { state in
-            state.secrets = state.secrets.filter {
-                if case .inFlight = $0.value { true } else { false }
-            }
-        }
+    /// The newer of what the store shows and what we wrote. The memory is read first: it goes only after the
+    /// store has what it stands for, so that in this order one of the two always knows.
+    func secret(_ ref: ObjectRef, watched: @autoclosure () -> ObjectMeta?) -> ObjectMeta? {
+        guard case .done(let written) = state.withLock({ $0.secrets[ref] }) else { return watched() }
+        guard let watched = watched() else { return written }
+        return isOlder(watched.resourceVersion, than: written.resourceVersion) ? written : watched
     }
 
     func wrote(status: WrappedSecretStatus, on object: ObjectMeta) {
@@ -89,34 +96,41 @@ final class OwnWrites: Sendable {
         }
     }
 
-    func status(of object: WrappedSecret) -> WrappedSecretStatus? {
-        guard let written = state.withLock({ $0.statuses[object.metadata.ref] }),
-            written.uid == object.metadata.uid,
-            Self.isOlder(object.metadata.resourceVersion, than: written.resourceVersion)
-        else { return object.status }
-        return written.status
+    /// What we said last of an object. To be asked before the store is read, for the same reason.
+    func writtenStatus(_ ref: ObjectRef) -> WrittenStatus? {
+        state.withLock { $0.statuses[ref] }
     }
 
+    /// The store has this version of an object.
     func saw(object: ObjectMeta) {
         state.withLock {
             guard let written = $0.statuses[object.ref],
-                !Self.isOlder(object.resourceVersion, than: written.resourceVersion)
+                !isOlder(object.resourceVersion, than: written.resourceVersion)
             else { return }
             $0.statuses[object.ref] = nil
+        }
+    }
+
+    /// The store has every object as of this version.
+    func sawObjects(upTo version: String) {
+        state.withLock { state in
+            state.statuses = state.statuses.filter {
+                isOlder(version, than: $0.value.resourceVersion)
+            }
         }
     }
 
     func forget(object ref: ObjectRef) {
         state.withLock { $0.statuses[ref] = nil }
     }
+}
 
-    /// Resource versions are compared as numbers (API concepts, "Resource versions", since 1.35 a promise;
-    /// true of etcd's revisions ever before). What is not a number counts as older, until it is equal.
-    private static func isOlder(_ left: String?, than right: String?) -> Bool {
-        guard left != right else { return false }
-        guard let left = left.flatMap({ UInt64($0) }), let right = right.flatMap({ UInt64($0) }) else {
-            return true
-        }
-        return left < right
+/// Resource versions are compared as numbers (API concepts, "Resource versions", since 1.35 a promise;
+/// true of etcd's revisions ever before). What is not a number counts as older, until it is equal.
+private func isOlder(_ left: String?, than right: String?) -> Bool {
+    guard left != right else { return false }
+    guard let left = left.flatMap({ UInt64($0) }), let right = right.flatMap({ UInt64($0) }) else {
+        return true
     }
+    return left < right
 }
