@@ -16,7 +16,6 @@ package struct Blueprint: Sendable {
     /// Errors: `SpecError` with the reason for the status and one line that names the field.
     package init(_ object: WrappedSecret) throws(SpecError) {
         let spec = object.spec
-        try Self.refuseUnsupported(spec)
         let template = spec.template
         name = object.secretName
         namespace = object.metadata.namespace ?? ""
@@ -25,34 +24,15 @@ package struct Blueprint: Sendable {
         labels = template?.metadata?.labels ?? [:]
         annotations = template?.metadata?.annotations ?? [:]
         do {
-            envelope = try Envelope(spec.envelope, namespace: object.metadata.namespace, secretName: name)
+            envelope = try Envelope(spec.envelope, namespace: namespace, secretName: name)
         } catch {
             throw SpecError(error)
         }
+        try SpecRules.check(spec)
         try TemplateRules.check(labels: labels)
         try TemplateRules.check(annotations: annotations)
         try TemplateRules.check(type: type, entries: spec.envelope.data.keys)
         try SecretLimits.check(plaintextCount: envelope.plaintextCount)
-    }
-
-    /// What the schema has and this version does not do is refused, not half done.
-    private static func refuseUnsupported(_ spec: WrappedSecretSpec) throws(SpecError) {
-        if let policy = spec.creationPolicy, policy != "Owner" {
-            throw SpecError(
-                .invalidSpec, "spec.creationPolicy \(policy) is not supported by this version; remove it")
-        }
-        if spec.keyRef != nil {
-            throw SpecError(
-                .invalidSpec,
-                "spec.keyRef is not supported by this version; remove it to use the "
-                    + "controller's own key")
-        }
-        if spec.recreate == true {
-            throw SpecError(.invalidSpec, "spec.recreate is not supported by this version; remove it")
-        }
-        if spec.rolloutRestart?.isEmpty == false {
-            throw SpecError(.invalidSpec, "spec.rolloutRestart is not supported by this version; remove it")
-        }
     }
 }
 

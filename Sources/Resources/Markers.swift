@@ -31,16 +31,19 @@ package enum Markers {
             name: object.metadata.name, uid: object.metadata.uid ?? "", controller: true)
     }
 
-    /// The WrappedSecret that controls this Secret: our group and kind, any version, any uid.
+    /// The WrappedSecret that this Secret belongs to, of any version and uid: its controller, or, where nobody
+    /// controls it, the first WrappedSecret among its owners (somebody edited what we wrote).
     package static func owner(of secret: ObjectMeta) -> OwnerReference? {
-        controller(of: secret).flatMap { isOurKind($0) ? $0 : nil }
+        if let controller = controller(of: secret) { return isOurKind(controller) ? controller : nil }
+        return secret.ownerReferences?.first(where: isOurKind)
     }
 
     package static func controller(of secret: ObjectMeta) -> OwnerReference? {
         secret.ownerReferences?.first { $0.controller == true }
     }
 
-    private static func isOurKind(_ reference: OwnerReference) -> Bool {
+    /// Group and kind, whatever the version.
+    package static func isOurKind(_ reference: OwnerReference) -> Bool {
         reference.kind == WrappedSecret.resource.kind
             && reference.apiVersion.split(separator: "/").first.map(String.init)
                 == WrappedSecret.resource.group

@@ -15,11 +15,16 @@ enum Failure: Error, Sendable {
 extension Failure {
     /// A failure to open the envelope.
     init(opening error: EnvelopeError) {
+        if case .keyManager(let cause) = error, cause.code == .cancelled {
+            // We are being stopped. That says nothing about the KMS.
+            self = .again(KubeError(.cancelled, activity: "unwrapping", message: cause.message))
+            return
+        }
         self = .reason(Self.reason(error), message: Self.message(error))
     }
 
-    /// A failure to write the Secret. The server's words are quoted where they cannot carry a value.
-    init(writing error: KubeError) {
+    /// A failure to read or write the Secret. The server's words are quoted where they cannot carry a value.
+    init(accessing error: KubeError) {
         let causes = error.status?.details?.causes ?? []
         let words = error.status?.message ?? ""
         switch error.code {
@@ -27,9 +32,12 @@ extension Failure {
             self = .reason(.namespaceTerminating, message: "the namespace is being deleted")
         case .forbidden where words.contains("exceeded quota"):
             self = .reason(.quotaExceeded, message: "\(error); raise the quota or delete what is not needed")
-        case _ where words.contains("admission webhook"):
+        case _ where words.contains("admission webhook") || words.contains("ValidatingAdmissionPolicy"):
             self = .reason(
-                .admissionDenied, message: "\(error.activity): an admission webhook refused it")
+                .admissionDenied,
+                message:
+                    "\(error.activity): an admission webhook or policy refused it; the API server's audit "
+                    + "log says why")
         case .forbidden:
             self = .reason(
                 .forbidden, message: "\(error); the controller's role has to allow it (manifests/rbac.yaml)")
@@ -38,7 +46,7 @@ extension Failure {
                 .secretTypeChanged,
                 message: "the Secret has another type, which cannot be changed in place; delete the Secret "
                     + "to have it made anew")
-        case .invalid where causes.contains { $0.field == "data" || $0.field == "immutable" }:
+        case .invalid where causes.contains(where: Self.isImmutability):
             self = .reason(
                 .immutableSecret,
                 message: "the Secret is immutable; delete it to have it made anew")
@@ -50,6 +58,10 @@ extension Failure {
         default:
             self = .again(error)
         }
+    }
+
+    private static func isImmutability(_ cause: Status.Cause) -> Bool {
+        cause.reason == "FieldValueForbidden" && (cause.field == "data" || cause.field == "immutable")
     }
 
     private static func reason(_ error: EnvelopeError) -> Reason {
@@ -74,5 +86,17 @@ extension Failure {
         guard reason(error) == .decryptFailed else { return error.description }
         return "\(error); check that it was wrapped for this namespace and Secret name: a copy, or a "
             + "namespace or name transformer of kustomize or Argo CD, makes it another place"
+    }
+}
+
+extension KubeError {
+    /// What happens without anybody having done anything wrong: somebody was faster, or the server is away.
+    var isOrdinary: Bool {
+        switch code {
+        case .conflict, .notFound, .alreadyExists, .cancelled: true
+        // Without causes it is a test in our patch that did not hold.
+        case .invalid: status?.details?.causes?.isEmpty != false
+        default: isRetryable
+        }
     }
 }

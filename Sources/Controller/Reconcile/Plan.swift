@@ -49,6 +49,7 @@ extension Plan {
                 message: "scope \(scope.rawValue) is not among the scopes that the operator allows "
                     + "(--allowed-scopes); wrap the values again with another one")
         }
+        if let refusal = unsupported(object.spec) { return refusal }
         guard let secret, secret.deletionTimestamp == nil else { return .create(blueprint) }
         if let refusal = ownership(of: secret, for: object) { return refusal }
         if isFromLaterGeneration(secret, of: object) { return .wait }
@@ -56,22 +57,36 @@ extension Plan {
         return .update(blueprint, current: secret)
     }
 
-    /// The Secret is what the last successful write left of it, and that write was of this generation.
+    /// What the schema has and this version does not do is refused, not half done.
+    private static func unsupported(_ spec: WrappedSecretSpec) -> Plan? {
+        func refusal(_ field: String) -> Plan {
+            .refuse(.invalidSpec, message: "spec.\(field) is not supported by this version; remove it")
+        }
+        if let policy = spec.creationPolicy, policy != "Owner" { return refusal("creationPolicy \(policy)") }
+        if spec.keyRef != nil { return refusal("keyRef") }
+        if spec.recreate == true { return refusal("recreate") }
+        return spec.rolloutRestart?.isEmpty == false ? refusal("rolloutRestart") : nil
+    }
+
+    /// The Secret is what the last successful write left of it, that write was of this generation, and the
+    /// status says so: one that still tells of a failure is not to stand.
     private static func isInSync(
         _ object: WrappedSecret, secret: ObjectMeta, status: WrappedSecretStatus?
     ) -> Bool {
         guard let made = status?.secret, let owner = Markers.owner(of: secret) else { return false }
-        return made.generation == object.metadata.generation
+        return status?.condition(.ready)?.status == "True"
+            && made.generation == object.metadata.generation
             && made.mac == object.spec.envelope.mac
             && made.name == object.secretName
             && made.uid == secret.uid
             && made.resourceVersion == secret.resourceVersion
             && made.renderVersion == renderVersion
             && owner.uid == object.metadata.uid
+            && owner.controller == true
     }
 
-    /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name controls,
-    /// whatever its uid: a deleted and re-created object takes over what its predecessor made.
+    /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name owns, whatever
+    /// its uid: a deleted and re-created object takes over what its predecessor made.
     private static func ownership(of secret: ObjectMeta, for object: WrappedSecret) -> Plan? {
         if let owner = Markers.owner(of: secret) {
             guard owner.name != object.metadata.name else { return nil }

@@ -17,20 +17,25 @@ struct Reconciler: Sendable {
     let logger: Logger
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
+        let written = ownWrites.writtenStatus(ref)
         switch objects[ref] {
         case nil:
             return .done
-        case .malformed(let metadata, let problem):
+        case .malformed(let metadata, let status, let problem):
             guard metadata.deletionTimestamp == nil else { return .done }
-            return await fail(metadata, previous: nil, .invalidSpec, "the object is malformed: \(problem)")
+            let previous = written.map { $0.newest(for: metadata, status) } ?? status
+            return await fail(
+                metadata, previous: previous, .invalidSpec, "the object is malformed: \(problem)")
         case .object(let object):
-            return await reconcile(object)
+            let previous = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
+            return await reconcile(object, previous)
         }
     }
 
-    private func reconcile(_ object: WrappedSecret) async -> WorkQueue.Outcome {
+    private func reconcile(
+        _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async -> WorkQueue.Outcome {
         let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
-        let previous = ownWrites.status(of: object)
         do throws(Failure) {
             let secret = ownWrites.secret(target, watched: secrets[target])
             let plan = Plan.decide(object, secret: secret, status: previous, scopes: scopes)
@@ -41,8 +46,9 @@ struct Reconciler: Sendable {
             case .moot:
                 return .done
             case .again(let error):
-                logger.debug(
-                    "will retry", metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
+                logger.log(
+                    level: error.isOrdinary ? .debug : .warning, "will retry",
+                    metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
                 return .retry
             case .reason(let reason, let message):
                 return await fail(object.metadata, previous: previous, reason, message)
@@ -107,7 +113,7 @@ struct Reconciler: Sendable {
             }
         } catch {
             ownWrites.forget(secret: ref)
-            throw Failure(writing: error)
+            throw Failure(accessing: error)
         }
     }
 
@@ -121,7 +127,7 @@ struct Reconciler: Sendable {
         } catch {
             // Whatever we believed of the Secret is to be looked up before the next try.
             ownWrites.forget(secret: current.ref)
-            throw Failure(writing: error)
+            throw Failure(accessing: error)
         }
     }
 
@@ -129,7 +135,7 @@ struct Reconciler: Sendable {
         do {
             return try await client.get(SecretMetadata.self, ref).metadata
         } catch {
-            throw .again(error)
+            throw Failure(accessing: error)
         }
     }
 
@@ -165,6 +171,8 @@ struct Reconciler: Sendable {
                 ])
             do {
                 try await write(update.failed(reason, message: message), object, previous)
+            } catch .moot {
+                return .done
             } catch {
                 return .retry
             }

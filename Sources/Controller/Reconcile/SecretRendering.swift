@@ -73,14 +73,11 @@ enum SecretRendering {
         blueprint.annotations.merging(Markers.annotations(of: object)) { _, ours in ours }
     }
 
-    /// Ours first, without one that a WrappedSecret of the same name left; what others added stays.
+    /// Ours first, in place of whatever WrappedSecrets left; what others added stays.
     private static func ownerReferences(
         _ current: ObjectMeta, adding ours: OwnerReference
     ) -> [OwnerReference] {
-        [ours]
-            + (current.ownerReferences ?? []).filter {
-                !($0.kind == ours.kind && $0.name == ours.name && $0.controller == true)
-            }
+        [ours] + (current.ownerReferences ?? []).filter { !Markers.isOurKind($0) }
     }
 
     private static func set(

@@ -1,0 +1,53 @@
+/// What the spec may say beside envelope and template, whether this version acts on it or not. The CRD says
+/// the same.
+enum SpecRules {
+    private static let policies = ["Owner", "Merge", "Orphan"]
+    private static let providers = ["KeyProvider", "ClusterKeyProvider"]
+    private static let workloads = ["Deployment", "StatefulSet", "DaemonSet"]
+    private static let maximumWorkloads = 16
+    private static let maximumName = 253
+
+    static func check(_ spec: WrappedSecretSpec) throws(SpecError) {
+        if let key = spec.keyRef {
+            try check(key.kind, "spec.keyRef.kind", in: providers)
+            try check(name: key.name, "spec.keyRef.name")
+        }
+        if let policy = spec.creationPolicy {
+            try check(policy, "spec.creationPolicy", in: policies)
+        }
+        if spec.creationPolicy == "Merge" {
+            guard spec.recreate != true, spec.template?.type == nil, spec.template?.immutable == nil else {
+                throw SpecError(
+                    .invalidSpec,
+                    "spec.creationPolicy Merge cannot be combined with recreate, template.type or "
+                        + "template.immutable: the Secret is somebody else's")
+            }
+        }
+        let restarts = spec.rolloutRestart ?? []
+        guard restarts.count <= maximumWorkloads else {
+            throw SpecError(
+                .invalidSpec,
+                "spec.rolloutRestart has \(restarts.count) items; \(maximumWorkloads) at most are expected")
+        }
+        for (index, workload) in restarts.enumerated() {
+            try check(workload.kind, "spec.rolloutRestart[\(index)].kind", in: workloads)
+            try check(name: workload.name, "spec.rolloutRestart[\(index)].name")
+        }
+    }
+
+    private static func check(
+        _ value: String, _ field: String, in expected: [String]
+    ) throws(SpecError) {
+        guard expected.contains(value) else {
+            throw SpecError(
+                .invalidSpec,
+                "\(field) is not one of \(expected.joined(separator: ", "))")
+        }
+    }
+
+    private static func check(name: String, _ field: String) throws(SpecError) {
+        guard (1...maximumName).contains(name.utf8.count) else {
+            throw SpecError(.invalidSpec, "\(field) has to have 1 to \(maximumName) bytes")
+        }
+    }
+}
