@@ -1,7 +1,8 @@
 import Primitives
+import YAML
 
-/// The files that `--from-env-file` reads: a variable a line, `#` comments, no quoting and no escapes; what
-/// stands after `=` is the value to the letter (kubectl create secret, "from-env-file").
+/// The files that `--from-env-file` reads: UTF-8, a variable a line, `#` comments, no quoting and no escapes;
+/// what stands after `=` is the value to the letter. Tried against kubectl 1.36.
 enum EnvFile {
     struct Line: Sendable {
         let number: Int
@@ -10,8 +11,12 @@ enum EnvFile {
         let value: SharedSecret?
     }
 
-    static func lines(_ contents: borrowing SecretBytes, source: String) throws(InputError) -> [Line] {
-        try contents.withUnsafeBytes { bytes throws(InputError) in
+    static func lines(_ contents: SharedSecret, source: String) throws(InputError) -> [Line] {
+        guard SecretText(contents) != nil else {
+            throw InputError(
+                source, "is not UTF-8; KEY=VALUE lines are expected (binary values: --from-file)")
+        }
+        return try contents.bytes.withUnsafeBytes { bytes throws(InputError) in
             let bom: [UInt8] = [0xEF, 0xBB, 0xBF]
             let body = bytes.starts(with: bom) ? bytes.dropFirst(3) : bytes[...]
             var lines: [Line] = []
@@ -28,8 +33,8 @@ enum EnvFile {
     private static func parse(
         _ raw: Slice<UnsafeRawBufferPointer>, number: Int, _ source: String
     ) throws(InputError) -> Line? {
-        var text = raw.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-        if text.last == UInt8(ascii: "\r") { text = text.dropLast() }
+        let line = raw.last == UInt8(ascii: "\r") ? raw.dropLast() : raw
+        let text = line.drop { $0 == UInt8(ascii: " ") || (9...13).contains($0) }
         guard let first = text.first, first != UInt8(ascii: "#") else { return nil }
         let key = text.prefix { $0 != UInt8(ascii: "=") }
         guard isName(key) else {

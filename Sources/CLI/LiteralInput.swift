@@ -14,21 +14,26 @@ package struct LiteralInput: Sendable {
 
     /// `KEY=VALUE`
     package mutating func addLiteral(_ argument: String) throws(InputError) {
-        guard let equals = argument.firstIndex(of: "="), equals > argument.startIndex else {
+        // By bytes: to String, a "=" with a combining mark after it is another character.
+        let bytes = argument.utf8
+        guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > bytes.startIndex else {
             throw InputError("--from-literal: KEY=VALUE is expected")
         }
-        let value = argument[argument.index(after: equals)...]
-        try add(String(argument[..<equals]), SharedSecret(copying: value.utf8), "--from-literal")
+        let value = bytes[bytes.index(after: equals)...]
+        try add(String(argument[..<equals]), SharedSecret(copying: value), "--from-literal")
     }
 
-    /// `[KEY=]PATH`: a file, or a folder whose files with usable names are taken.
+    /// `[KEY=]PATH`: a file, or a folder whose files are taken.
     package mutating func addFile(_ argument: String) throws(InputError) {
         let option = "--from-file"
-        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        let path = String(parts[parts.count - 1])
-        let key = parts.count == 2 ? String(parts[0]) : Self.lastComponent(path)
-        guard !path.isEmpty, !key.isEmpty else {
-            throw InputError("\(option): [KEY=]PATH is expected, found \(shown(argument))")
+        let parts = argument.utf8.split(separator: UInt8(ascii: "="), omittingEmptySubsequences: false).map {
+            String(Substring($0))
+        }
+        let path = parts[parts.count - 1]
+        let key = parts.count == 2 ? parts[0] : Self.lastComponent(path)
+        guard parts.count <= 2, !path.isEmpty, !key.isEmpty else {
+            throw InputError(
+                "\(option): [KEY=]PATH is expected, neither with a \"=\" in it, found \(shown(argument))")
         }
         guard Self.isFolder(path) else {
             try add(key, try Self.read(path), option)
@@ -38,18 +43,18 @@ package struct LiteralInput: Sendable {
             throw InputError(
                 "\(option): \(path) is a folder; leave out the key, its files' names are the keys")
         }
-        for name in try Self.files(in: path) where (try? EnvelopeRules.check(entry: name)) != nil {
-            try add(name, try Self.read("\(path)/\(name)"), option)
+        for name in try Self.files(in: path) {
+            try add(name, try Self.read("\(path)/\(name)"), "\(option) \(path)")
         }
     }
 
-    /// Lines of `KEY=VALUE`; `KEY` alone takes its value from the environment.
+    /// Lines of `KEY=VALUE`; `KEY` alone takes its value from the environment, or is empty.
     package mutating func addEnvFile(
         _ path: String, environment: (String) -> SharedSecret?
     ) throws(InputError) {
         let contents = try Self.read(path)
-        for line in try EnvFile.lines(contents.bytes, source: path) {
-            guard let value = line.value ?? environment(line.key) else { continue }
+        for line in try EnvFile.lines(contents, source: path) {
+            let value = line.value ?? environment(line.key) ?? SharedSecret(copying: [])
             try add(line.key, value, "\(path):\(line.number)")
         }
     }

@@ -20,6 +20,9 @@ package struct SecretInput: Sendable {
         self.source = source
     }
 
+    /// The type that the API server would give it.
+    var secretType: String { type.flatMap { $0.isEmpty ? nil : $0 } ?? "Opaque" }
+
     /// The namespace to bind to.
     ///
     /// Errors: none is given although `scope` binds one, or two differ.

@@ -12,30 +12,11 @@ package enum SecretManifestReader {
     package static func secrets(
         in file: borrowing SecretBytes, source: String
     ) throws(InputError) -> [SecretInput] {
-        let documents: [Node]
-        do {
-            documents = try YAMLReader.documents(in: file, source: source)
-        } catch {
-            throw InputError(error.description)
-        }
-        guard !documents.isEmpty else {
-            throw InputError(source, "is empty; a Secret manifest in YAML or JSON is expected")
-        }
         var secrets: [SecretInput] = []
-        for document in documents {
-            for item in try items(document, source) { secrets.append(try secret(item, source)) }
+        for object in try ManifestFile.objects(in: file, source: source, kind: "Secret") {
+            secrets.append(try secret(object, source))
         }
         return secrets
-    }
-
-    private static func items(_ document: Node, _ source: String) throws(InputError) -> [Node] {
-        guard let kind = document["kind"]?.string, kind == "List" || kind == "SecretList" else {
-            return [document]
-        }
-        guard let items = document["items"]?.elements else {
-            throw InputError(document.mark.location(in: source), "the List has no items")
-        }
-        return items
     }
 
     private static func secret(_ node: Node, _ source: String) throws(InputError) -> SecretInput {

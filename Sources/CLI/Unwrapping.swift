@@ -19,17 +19,11 @@ package struct Unwrapping: Sendable {
     package func secrets(
         in file: borrowing SecretBytes, source: String
     ) async throws(InputError) -> [YAMLValue] {
-        let documents: [Node]
-        do {
-            documents = try YAMLReader.documents(in: file, source: source)
-        } catch {
-            throw InputError(error.description)
-        }
-        guard !documents.isEmpty else {
-            throw InputError(source, "is empty; a WrappedSecret manifest in YAML or JSON is expected")
-        }
+        let kind = WrappedSecret.resource.kind
         var secrets: [YAMLValue] = []
-        for document in documents { secrets.append(try await unwrap(document, source)) }
+        for object in try ManifestFile.objects(in: file, source: source, kind: kind) {
+            secrets.append(try await unwrap(object, source))
+        }
         return secrets
     }
 
@@ -40,8 +34,8 @@ package struct Unwrapping: Sendable {
             if let own = object.metadata.namespace, own != namespace {
                 throw InputError(
                     place,
-                    "metadata.namespace is \(own), --namespace says \(namespace); a ciphertext opens in its "
-                        + "own namespace only")
+                    "metadata.namespace is \(own), --namespace says \(namespace); make them equal or leave one out"
+                )
             }
             object.metadata.namespace = namespace
         }

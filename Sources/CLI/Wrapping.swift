@@ -94,7 +94,7 @@ package struct Wrapping: Sendable {
         if !input.annotations.isEmpty { metadata.append(("annotations", pairs(input.annotations))) }
         var template: [(key: String, value: YAMLValue)] = []
         if !metadata.isEmpty { template.append(("metadata", .mapping(metadata))) }
-        if let type = input.type, !type.isEmpty, type != "Opaque" { template.append(("type", .string(type))) }
+        if input.secretType != "Opaque" { template.append(("type", .string(input.secretType))) }
         if input.immutable { template.append(("immutable", true)) }
         return template
     }
@@ -108,6 +108,6 @@ extension TemplateRules {
     fileprivate static func check(_ input: SecretInput) throws(SpecError) {
         try check(labels: input.labels)
         try check(annotations: input.annotations)
-        try check(type: input.type ?? "Opaque", entries: input.entries.map(\.name))
+        try check(type: input.secretType, entries: input.entries.map(\.name))
     }
 }
