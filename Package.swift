@@ -64,7 +64,16 @@ let package = Package(
         tests("Envelope", ["KMS", "Primitives"]),
         tests("YAML", ["Primitives"]),
         tests("HTTP", ["Primitives", httpTypes]),
-        tests("KubeClient", ["HTTP", "Primitives", "YAML"]),
+        tests("KubeClient", ["HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
+        tests("Resources", ["Envelope", "KubeClient", "Primitives", "TestSupport", "YAML"]),
+        tests(
+            "Controller",
+            ["Envelope", "HTTP", "KubeClient", "Primitives", "Resources", "TestSupport", httpTypes, logging]),
+        tests("CLI", ["Envelope", "Primitives", "Resources", "TestSupport", "YAML"]),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources", httpTypes],
+            path: "Tests/Support", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

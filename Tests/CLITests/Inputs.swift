@@ -1,0 +1,57 @@
+import Envelope
+import Foundation
+import Primitives
+import TestSupport
+import Testing
+import YAML
+
+@testable import CLI
+
+/// A plaintext that must not be in any message.
+let canary = "canary-7f3a"
+
+func secretBytes(_ text: String) -> SecretBytes { SecretBytes(copying: text.utf8) }
+
+func text(_ secret: SharedSecret?) -> String? {
+    secret.map { $0.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+}
+
+func entries(_ secret: SecretInput) -> [String: String] {
+    Dictionary(uniqueKeysWithValues: secret.entries.map { ($0.name, text($0.value) ?? "") })
+}
+
+/// What a reader says of `bytes`; nil where it takes them.
+func refusal<Value>(_ body: () throws(InputError) -> Value) -> String? {
+    do throws(InputError) {
+        _ = try body()
+        return nil
+    } catch {
+        return error.description
+    }
+}
+
+func refusal<Value: Sendable>(_ body: () async throws(InputError) -> Value) async -> String? {
+    do throws(InputError) {
+        _ = try await body()
+        return nil
+    } catch {
+        return error.description
+    }
+}
+
+/// One line, for a person, without the value.
+func expectSpeakable(_ message: String?, location: SourceLocation = #_sourceLocation) {
+    #expect(message?.contains("\n") == false, sourceLocation: location)
+    #expect(message?.contains(canary) == false, sourceLocation: location)
+    #expect(message?.contains(Base64.encode(canary.utf8)) == false, sourceLocation: location)
+}
+
+/// What is written, as YAML.
+func yaml(_ value: YAMLValue) -> String {
+    YAMLWriter.write([value]).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+}
+
+/// What is written, read by another parser.
+func json(_ value: YAMLValue) throws -> JSONValue {
+    try JSONValue(JSONWriter.write([value]).withUnsafeBytes { Array($0) })
+}

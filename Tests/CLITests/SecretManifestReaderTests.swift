@@ -1,0 +1,153 @@
+import Primitives
+import Testing
+
+@testable import CLI
+
+@Suite struct SecretManifestReaderTests {
+    private func read(_ text: String) throws(InputError) -> [SecretInput] {
+        try SecretManifestReader.secrets(in: secretBytes(text), source: "s.yaml")
+    }
+
+    private func secret(_ rest: String) -> String {
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n" + rest
+    }
+
+    @Test func readsAWholeSecret() throws {
+        let secrets = try read(
+            """
+            apiVersion: v1
+            kind: Secret
+            metadata:
+              name: db
+              namespace: payments
+              labels: {team: a}
+              annotations: {note: "1"}
+              creationTimestamp: null
+            type: example.com/x
+            immutable: true
+            data:
+              both: \(Base64.encode("from data".utf8))
+              folded: |
+                \(Base64.encode("two".utf8).prefix(2))
+                \(Base64.encode("two".utf8).suffix(2))
+              empty: ""
+            stringData:
+              both: from stringData
+              text: |
+                line one
+                line two
+
+            """)
+        let secret = try #require(secrets.first)
+        #expect(secret.name == "db" && secret.namespace == "payments" && secret.type == "example.com/x")
+        #expect(secret.immutable && secret.labels == ["team": "a"] && secret.annotations == ["note": "1"])
+        #expect(
+            entries(secret) == [
+                "both": "from stringData", "folded": "two", "empty": "", "text": "line one\nline two\n",
+            ])
+        #expect(secrets.count == 1)
+    }
+
+    @Test func readsSeveralDocumentsListsAndJSON() throws {
+        let yaml = secret("") + "---\n# nothing\n---\n" + secret("stringData: {a: b}")
+        #expect(try read(yaml).count == 2)
+        let json = #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"data":{"a":"Yg=="}}"#
+        #expect(try entries(read(json)[0]) == ["a": "b"])
+        let list = #"{"apiVersion":"v1","kind":"List","items":[\#(json),\#(json)]}"#
+        #expect(try read(list).map(\.name) == ["db", "db"])
+        #expect(try read(list)[1].source.hasPrefix("s.yaml:1:"))
+    }
+
+    struct Bad: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let text: String
+        let place: String
+        let words: String
+
+        init(_ name: String, _ text: String, at place: String, _ words: String) {
+            testDescription = name
+            self.text = text
+            self.place = place
+            self.words = words
+        }
+    }
+
+    private static let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n"
+
+    static let bad: [Bad] = [
+        Bad("empty file", "", at: "s.yaml", "is empty"),
+        Bad("comments only", "# nothing\n---\n", at: "s.yaml", "is empty"),
+        Bad(
+            "invalid base64", head + "data:\n  pw: \(canary)!\n", at: "s.yaml:5:7",
+            "data.pw is not valid base64"),
+        Bad(
+            "base64 without padding", head + "data: {pw: YWI}\n", at: "s.yaml:4:12", "put it under stringData"
+        ),
+        Bad(
+            "no name", "apiVersion: v1\nkind: Secret\nmetadata: {namespace: n}\n", at: "s.yaml:1:1",
+            "metadata.name is missing"),
+        Bad(
+            "an empty name", "apiVersion: v1\nkind: Secret\nmetadata: {name: ''}\n", at: "s.yaml:1:1",
+            "metadata.name is missing"),
+        Bad("no metadata", "apiVersion: v1\nkind: Secret\n", at: "s.yaml:1:1", "metadata.name is missing"),
+        Bad(
+            "a name that is a number", "apiVersion: v1\nkind: Secret\nmetadata: {name: 12}\n",
+            at: "s.yaml:3:18", "put quotes around it"),
+        Bad(
+            "wrong kind", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\n", at: "s.yaml:1:1",
+            #"found kind "ConfigMap" of "v1"; kind: Secret"#),
+        Bad(
+            "wrong version", "apiVersion: v2\nkind: Secret\nmetadata: {name: db}\n", at: "s.yaml:1:1",
+            #"of "v2""#),
+        Bad("no kind", "metadata: {name: db}\n", at: "s.yaml:1:1", "kind or apiVersion is missing"),
+        Bad(
+            "a wrapped one", "apiVersion: secrets-bridge.io/v1alpha1\nkind: WrappedSecret\n",
+            at: "s.yaml:1:1", #"found kind "WrappedSecret""#),
+        Bad("duplicate keys", head + "stringData:\n  a: \(canary)\n  a: x\n", at: "s.yaml:6:3", "twice"),
+        Bad("duplicate field", head + "data: {}\ndata: {}\n", at: "s.yaml:5:1", "twice"),
+        Bad(
+            "unknown field", head + "dta: {a: \(canary)}\n", at: "s.yaml:4:1", #"a Secret has no field "dta""#
+        ),
+        Bad(
+            "a number in stringData", head + "stringData: {pin: 1234}\n", at: "s.yaml:4:19",
+            "stringData.pin is a number; a string is expected; put quotes around it"),
+        Bad("a boolean in stringData", head + "stringData: {on: yes}\n", at: "s.yaml:4:", "quotes"),
+        Bad(
+            "nothing in stringData", head + "stringData: {a: }\n", at: "s.yaml:4:", "stringData.a is nothing"),
+        Bad(
+            "a mapping in stringData", head + "stringData: {a: {b: c}}\n", at: "s.yaml:4:17",
+            "stringData.a is a mapping"),
+        Bad(
+            "data is a list", head + "data: [a]\n", at: "s.yaml:4:7", "data is a list; a mapping is expected"),
+        Bad("an entry with a slash", head + "stringData: {a/b: x}\n", at: "s.yaml:4:14", #"the entry "a/b""#),
+        Bad(
+            "a label that is a number", head.replacing("}", with: ", labels: {a: 1}}"), at: "s.yaml:3:",
+            "metadata.labels.a is a number"),
+        Bad(
+            "immutable is a word", head + "immutable: maybe\n", at: "s.yaml:4:12", "true or false is expected"
+        ),
+        Bad("a list of strings", "- a\n- b\n", at: "s.yaml:1:1", "found a list; a Secret manifest"),
+        Bad("a word", canary, at: "s.yaml:1:1", "found a string"),
+        Bad("not closed", head + "data: {a: '\(canary)\n", at: "s.yaml:", ""),
+        Bad("an empty List", "apiVersion: v1\nkind: List\nitems: []\n", at: "s.yaml", "List without items"),
+        Bad("a List without items", "apiVersion: v1\nkind: List\n", at: "s.yaml:1:1", "items is missing"),
+        Bad(
+            "a List with something else", "kind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n",
+            at: "s.yaml:3:3", #"found kind "Pod""#),
+    ]
+
+    @Test(arguments: bad) func refuses(bad: Bad) {
+        let message = refusal { () throws(InputError) in try read(bad.text) }
+        #expect(message?.hasPrefix(bad.place) == true, "\(message ?? "taken")")
+        #expect(message?.contains(bad.words) == true, "\(message ?? "taken")")
+        expectSpeakable(message)
+    }
+
+    @Test(arguments: [[0xFF, 0xFE, 0, 1], [0x7F, 0x45, 0x4C, 0x46, 0, 0], [0x1F, 0x8B, 8]] as [[UInt8]])
+    func refusesBinaryNoise(bytes: [UInt8]) {
+        let message = refusal { () throws(InputError) in
+            try SecretManifestReader.secrets(in: SecretBytes(copying: bytes), source: "s.yaml")
+        }
+        expectSpeakable(message)
+    }
+}

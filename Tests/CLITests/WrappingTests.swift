@@ -1,0 +1,260 @@
+import Envelope
+import Primitives
+import TestSupport
+import Testing
+import YAML
+
+@testable import CLI
+
+/// From a Secret to a WrappedSecret and back.
+@Suite struct WrappingTests {
+    private let keys: FakeKeyManager
+
+    init() throws { keys = try FakeKeyManager() }
+
+    private func wrap(
+        _ manifest: String, scope: Scope = .strict, namespace: String? = nil
+    ) async throws(InputError) -> Wrapping.Output {
+        let secret = try SecretManifestReader.secrets(in: secretBytes(manifest), source: "s.yaml")[0]
+        return try await Wrapping(keys: keys.ring, scope: scope, namespace: namespace).wrap(secret)
+    }
+
+    private func unwrap(
+        _ manifest: String, namespace: String? = nil, keys: FakeKeyManager? = nil
+    ) async throws(InputError) -> [YAMLValue] {
+        try await Unwrapping(keys: (keys ?? self.keys).ring, namespace: namespace).secrets(
+            in: secretBytes(manifest), source: "w.yaml")
+    }
+
+    private let manifest = """
+        apiVersion: v1
+        kind: Secret
+        metadata:
+          name: db
+          namespace: payments
+          labels: {team: a}
+          annotations: {note: "yes"}
+        type: example.com/x
+        immutable: true
+        stringData: {password: \(canary), empty: ""}
+        data: {binary: AP8K}
+        """
+
+    private let plain =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: \(canary)}\n"
+
+    @Test func comesBackAsItWas() async throws {
+        let output = try await wrap(manifest)
+        #expect(output.notes == [])
+        let wrapped = try json(output.manifest)
+        #expect(wrapped["metadata"] == ["name": "db", "namespace": "payments"])
+        #expect(
+            wrapped[["spec", "template"]] == [
+                "metadata": ["labels": ["team": "a"], "annotations": ["note": "yes"]],
+                "type": "example.com/x",
+                "immutable": true,
+            ])
+        #expect(wrapped[["spec", "scope"]] == "strict" && wrapped[["spec", "format"]] == "v1")
+        let expected: JSONValue = [
+            "apiVersion": "v1", "kind": "Secret", "type": "example.com/x", "immutable": true,
+            "metadata": [
+                "name": "db", "namespace": "payments", "labels": ["team": "a"],
+                "annotations": ["note": "yes"],
+            ],
+            "data": ["binary": "AP8K", "empty": "", "password": .string(Base64.encode(canary.utf8))],
+        ]
+        let back = try await unwrap(yaml(output.manifest))
+        #expect(try back.map(json) == [expected])
+        // And what unwrap writes, wrap reads.
+        #expect(
+            try json(try await wrap(yaml(back[0])).manifest)[["spec", "template"]]
+                == wrapped[["spec", "template"]])
+    }
+
+    @Test func nothingIsInTheClear() async throws {
+        let text = yaml(try await wrap(manifest).manifest)
+        #expect(
+            !text.contains(canary) && !text.contains(Base64.encode(canary.utf8)) && !text.contains("AP8K"))
+    }
+
+    @Test func whatIsUsualIsNotSaid() async throws {
+        let wrapped = try json(try await wrap(plain + "type: Opaque\n", namespace: "ns").manifest)
+        #expect(wrapped[["spec", "template"]] == nil)
+        let untyped = try json(try await wrap(plain + "type: ''\n", namespace: "ns").manifest)
+        #expect(untyped[["spec", "template"]] == nil)
+        let empty = try await wrap("apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n", namespace: "ns")
+        #expect(try json(empty.manifest)[["spec", "data"]] == nil)
+        #expect(try json(try await unwrap(yaml(empty.manifest))[0])["data"] == [:])
+    }
+
+    @Test func kubectlsCopyOfTheManifestGoesSilently() async throws {
+        let note = #"kubectl.kubernetes.io/last-applied-configuration: '{"data":"\#(canary)"}'"#
+        let output = try await wrap(
+            manifest.replacing("annotations: {note: \"yes\"}", with: "annotations:\n    \(note)"))
+        #expect(output.notes == [])
+        #expect(try json(output.manifest)[["spec", "template", "metadata", "annotations"]] == nil)
+        #expect(!yaml(output.manifest).contains(canary))
+    }
+
+    @Test func whatMayNotBeInATemplateGoesWithANote() async throws {
+        let output = try await wrap(
+            manifest.replacing(
+                "labels: {team: a}",
+                with: "labels: {team: a, app.kubernetes.io/managed-by: Helm, secrets-bridge.io/x: z}"))
+        #expect(output.notes.count == 2)
+        #expect(output.notes[0].contains("label app.kubernetes.io/managed-by is left out"))
+        #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == ["team": "a"])
+    }
+
+    @Test func scopesSayWhereItOpens() async throws {
+        let cluster = try await wrap(plain, scope: .cluster)
+        #expect(cluster.notes.count == 1 && cluster.notes[0].contains("scope cluster"))
+        #expect(try json(cluster.manifest)["metadata"] == ["name": "db"])
+        #expect(try await unwrap(yaml(cluster.manifest)).count == 1)
+        #expect(try await unwrap(yaml(cluster.manifest), namespace: "anywhere").count == 1)
+
+        let namespace = try await wrap(plain, scope: .namespace, namespace: "ns")
+        let renamed = yaml(namespace.manifest).replacing("name: db", with: "name: other")
+        #expect(try await unwrap(renamed).count == 1)
+        #expect(
+            await refusal { () async throws(InputError) in
+                try await unwrap(yaml(namespace.manifest).replacing("namespace: ns", with: "namespace: mm"))
+            } != nil)
+
+        let strict = try await wrap(plain, namespace: "ns")
+        let copy = await refusal { () async throws(InputError) in
+            try await unwrap(yaml(strict.manifest).replacing("name: db", with: "name: other"))
+        }
+        #expect(copy?.contains("made for another namespace, name or scope") == true)
+        expectSpeakable(copy)
+    }
+
+    @Test(arguments: [Scope.strict, .namespace]) func doesNotGuessANamespace(scope: Scope) async {
+        let message = await refusal { () async throws(InputError) in try await wrap(plain, scope: scope) }
+        #expect(message?.hasPrefix("s.yaml:1:1: Secret db has no namespace") == true)
+        #expect(message?.contains("--namespace") == true)
+    }
+
+    @Test func twoNamespacesHaveToAgree() async throws {
+        let message = await refusal { () async throws(InputError) in
+            try await wrap(manifest, namespace: "other")
+        }
+        #expect(message?.contains("metadata.namespace is payments, --namespace says other") == true)
+        let wrapped = yaml(try await wrap(manifest, namespace: "payments").manifest)
+        let back = await refusal { () async throws(InputError) in
+            try await unwrap(wrapped, namespace: "other")
+        }
+        #expect(back?.contains("--namespace says other") == true)
+    }
+
+    @Test(arguments: ["Db", "a_b", "-", "é"]) func namesAreChecked(name: String) async {
+        let message = await refusal { () async throws(InputError) in
+            try await wrap(plain.replacing("name: db", with: "name: \(name)"), namespace: "ns")
+        }
+        #expect(message?.contains("metadata.name") == true)
+    }
+
+    @Test func namespacesAreChecked() async {
+        let message = await refusal { () async throws(InputError) in try await wrap(plain, namespace: "No") }
+        #expect(message?.contains(#"metadata.namespace "No" is not a DNS label"#) == true)
+    }
+
+    @Test func refusesMoreThanASecretHolds() async {
+        let message = await refusal { () async throws(InputError) in
+            try await wrap(
+                plain.replacing(canary, with: String(repeating: "x", count: 2 << 20)), namespace: "ns")
+        }
+        #expect(
+            message?.contains("the values have 2097152 bytes together; a Secret holds 1048576 at most")
+                == true)
+    }
+
+    @Test func warnsOfWhatClientSideApplyCannotTake() async throws {
+        func notes(_ count: Int) async throws -> [String] {
+            try await wrap(
+                plain.replacing(canary, with: String(repeating: "x", count: count)), namespace: "ns"
+            ).notes
+        }
+        #expect(try await notes(140_000) == [])
+        let large = try await notes(145_000)
+        #expect(large.count == 1 && large[0].contains("kubectl apply --server-side"))
+    }
+
+    @Test func typesNeedTheirEntries() async {
+        let message = await refusal { () async throws(InputError) in
+            try await wrap(plain + "type: kubernetes.io/tls\n", namespace: "ns")
+        }
+        #expect(message?.contains("needs the entry tls.crt") == true)
+        let forbidden = await refusal { () async throws(InputError) in
+            try await wrap(plain + "type: kubernetes.io/service-account-token\n", namespace: "ns")
+        }
+        #expect(forbidden?.contains("carries cluster credentials") == true)
+    }
+
+    @Test func aKMSThatFailsIsOneLine() async throws {
+        let wrapped = yaml(try await wrap(manifest).manifest)
+        for code in [KeyManagerError.Code.unavailable, .accessDenied, .invalidCiphertext] {
+            keys.fail(code)
+            expectSpeakable(await refusal { () async throws(InputError) in try await wrap(manifest) })
+            expectSpeakable(await refusal { () async throws(InputError) in try await unwrap(wrapped) })
+        }
+    }
+
+    @Test func anotherKeyDoesNotOpenIt() async throws {
+        let wrapped = yaml(try await wrap(manifest).manifest)
+        let other = try FakeKeyManager(seed: 9)
+        let message = await refusal { () async throws(InputError) in try await unwrap(wrapped, keys: other) }
+        #expect(message?.contains("none of its recipients") == true)
+        #expect(message?.contains(keys.keyID) == true && message?.contains(other.keyID) == true)
+        expectSpeakable(message)
+    }
+}
+
+@Suite struct UnwrappingTests {
+    private func unwrap(_ text: String) async throws -> String? {
+        let keys = try FakeKeyManager()
+        return await refusal { () async throws(InputError) in
+            try await Unwrapping(keys: keys.ring, namespace: nil).secrets(
+                in: secretBytes(text), source: "w.yaml")
+        }
+    }
+
+    private static let head = "apiVersion: secrets-bridge.io/v1alpha1\nkind: WrappedSecret\n"
+    private static let named = head + "metadata: {name: db, namespace: ns}\n"
+
+    @Test(arguments: [
+        ("", "is empty"), ("kind: List\nitems: []\n", "List without items"),
+        ("apiVersion: v1\nkind: Secret\n", #"found kind "Secret" of "v1""#),
+        (head, "metadata is missing"), (named, "spec is missing"),
+        (named + "spec: {}\n", "spec.recipients is missing"),
+        (named + "spec: {format: v1, scope: strict, recipients: [], mac: x}\n", "spec.recipients"),
+        (named + "spec: {format: v9, scope: strict, recipients: [], mac: x}\n", "newer secrets-bridge"),
+        (
+            named + "spec: {format: 1, scope: strict, recipients: [], mac: x}\n",
+            "spec.format is not of type string"
+        ),
+        (
+            head + "metadata: {name: db}\nspec: {format: v1, scope: strict, recipients: [], mac: x}\n",
+            "has no namespace; give --namespace"
+        ),
+        ("[", ""),
+    ]) func refusesInOneLine(text: String, words: String) async throws {
+        let message = try await unwrap(text)
+        #expect(
+            message?.hasPrefix("w.yaml") == true && message?.contains(words) == true, "\(message ?? "taken")")
+        expectSpeakable(message)
+    }
+
+    /// `kubectl get wrappedsecrets -o yaml` writes a List.
+    @Test func readsLists() async throws {
+        let keys = try FakeKeyManager()
+        let manifest =
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: ns}\nstringData: {a: b}\n"
+        let input = try SecretManifestReader.secrets(in: secretBytes(manifest), source: "s")[0]
+        let wrapped = try await Wrapping(keys: keys.ring, scope: .strict, namespace: nil).wrap(input).manifest
+        let list = yaml(["apiVersion": "v1", "kind": "List", "items": .sequence([wrapped, wrapped])])
+        let secrets = try await Unwrapping(keys: keys.ring, namespace: nil).secrets(
+            in: secretBytes(list), source: "w.yaml")
+        #expect(secrets.count == 2)
+    }
+}

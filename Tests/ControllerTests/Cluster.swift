@@ -1,0 +1,99 @@
+import Envelope
+import Foundation
+import HTTPTypes
+import KubeClient
+import Logging
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+/// A reconciler, the caches it reads and the server it writes to. The caches show what `show` was told to
+/// show, and nothing earlier: as slow as a watch can be.
+struct Cluster {
+    static let secrets = "/api/v1/namespaces/payments/secrets"
+    static let objects = "/apis/secrets-bridge.io/v1alpha1/namespaces/payments/wrappedsecrets"
+
+    let server = FakeAPIServer()
+    let transport: FakeTransport
+    let keys: FakeKeyManager
+    let informers: Informers
+    let reconciler: Reconciler
+    let ref = ObjectRef(namespace: "payments", name: "db")
+
+    init() throws {
+        let clock = Locked(0)
+        transport = server.transport()
+        keys = try FakeKeyManager()
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        informers = Informers(queue: WorkQueue(), logger: logger)
+        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        reconciler = Reconciler(
+            client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
+            keys: keys.ring, objects: informers.objects, secrets: informers.secrets,
+            ownWrites: informers.ownWrites, scopes: Plan.defaultScopes,
+            now: {
+                clock.withLock {
+                    $0 += 1
+                    return "T\($0)"
+                }
+            }, logger: logger)
+    }
+
+    /// A cluster with one WrappedSecret in its cache.
+    static func with(_ change: (inout JSONValue) -> Void = { _ in }) async throws -> Cluster {
+        let cluster = try Cluster()
+        try await cluster.put(["password": "canary-1"], change)
+        return cluster
+    }
+
+    /// Applies a (new) WrappedSecret.
+    func put(
+        _ values: [String: String] = ["password": "canary-1"], _ change: (inout JSONValue) -> Void = { _ in }
+    )
+        async throws
+    {
+        var json = try await wrapped(by: keys, values).json
+        json["status"] = server["\(Self.objects)/db"]?["status"]
+        change(&json)
+        server["\(Self.objects)/db"] = json
+        try show()
+    }
+
+    /// The watches catch up, by way of a new list.
+    func show() throws {
+        informers.take(WatcherEvent<WrappedSecret>.began)
+        for json in server.objects(under: Self.objects) {
+            informers.take(.applied(try JSONDecoder().decode(Decoded<WrappedSecret>.self, from: json.data())))
+        }
+        informers.take(WatcherEvent<WrappedSecret>.committed(resourceVersion: server.version))
+        informers.take(WatcherEvent<SecretMetadata>.began)
+        for json in server.objects(under: Self.secrets)
+        where json[["metadata", "labels", Markers.managed]] == "true" {
+            informers.take(
+                .applied(try JSONDecoder().decode(Decoded<SecretMetadata>.self, from: json.data())))
+        }
+        informers.take(WatcherEvent<SecretMetadata>.committed(resourceVersion: server.version))
+    }
+
+    /// Reconciles once; returns the outcome and the requests it took.
+    func run() async -> (outcome: WorkQueue.Outcome, requests: [String]) {
+        let before = transport.requests.count
+        let outcome = await reconciler.reconcile(ref)
+        let requests = transport.requests.dropFirst(before).map { request in
+            let last = request.path.split(separator: "/").suffix(request.path.hasSuffix("status") ? 3 : 2)
+            return "\(request.method.rawValue) \(last.joined(separator: "/"))"
+        }
+        return (outcome, requests)
+    }
+
+    var secret: JSONValue? { server["\(Self.secrets)/db"] }
+    var object: JSONValue? { server["\(Self.objects)/db"] }
+    func condition(_ type: String) -> JSONValue? {
+        object?[["status", "conditions"]]?.items?.first { $0["type"]?.string == type }
+    }
+    var reason: String? { condition("Ready")?["reason"]?.string }
+    var password: String? { secret?[["data", "password"]]?.string }
+}

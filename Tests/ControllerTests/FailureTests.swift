@@ -1,0 +1,116 @@
+import Envelope
+import Primitives
+import Resources
+import Testing
+
+@testable import Controller
+@testable import KubeClient
+
+/// What follows from each way in which the KMS or the API server can refuse.
+@Suite struct FailureTests {
+    private func words(_ failure: Failure) -> String {
+        switch failure {
+        case .reason(let reason, _): reason.rawValue
+        case .again: "again"
+        case .moot: "moot"
+        }
+    }
+
+    private func message(_ failure: Failure) -> String {
+        if case .reason(_, let message) = failure { message } else { "" }
+    }
+
+    static let keyManager: [(KeyManagerError.Code, String)] = [
+        (.invalidCiphertext, "DecryptFailed"), (.accessDenied, "UnwrapDenied"),
+        (.keyUnavailable, "KeyUnavailable"), (.misconfigured, "KMSUnavailable"),
+        (.throttled, "KMSUnavailable"), (.unavailable, "KMSUnavailable"), (.cancelled, "again"),
+    ]
+
+    @Test(arguments: keyManager) func ofTheKMS(code: KeyManagerError.Code, expected: String) {
+        let error = KeyManagerError(code, keyID: "k", message: "m")
+        #expect(words(Failure(opening: .keyManager(error))) == expected)
+    }
+
+    static let envelope: [(EnvelopeError, String)] = [
+        (.invalid(field: "f", problem: "p"), "InvalidSpec"), (.unsupportedFormat("v2"), "UnsupportedFormat"),
+        (.noUsableRecipient(recipients: ["a"], configured: ["b"]), "NoUsableRecipient"),
+        (.integrityFailed, "IntegrityFailed"), (.decryptFailed(entry: "e"), "DecryptFailed"),
+    ]
+
+    @Test(arguments: envelope) func ofTheEnvelope(error: EnvelopeError, expected: String) {
+        #expect(words(Failure(opening: error)) == expected)
+    }
+
+    @Test func aCopyIsToldWhereToLook() {
+        let error = KeyManagerError(.invalidCiphertext, keyID: "k", message: "m")
+        #expect(message(Failure(opening: .keyManager(error))).contains("namespace and Secret name"))
+    }
+
+    struct Refusal: Sendable {
+        var code: Int
+        var words = ""
+        var causes: [(reason: String, field: String)] = []
+        let expected: String
+    }
+
+    private static let secretForbidden = #"secrets "db" is forbidden: "#
+
+    static let refusals = [
+        Refusal(code: 403, words: "secrets is forbidden: User x cannot create", expected: "Forbidden"),
+        Refusal(
+            code: 403, words: secretForbidden + "unable to create new content in namespace payments because",
+            causes: [("NamespaceTerminating", "metadata.namespace")], expected: "NamespaceTerminating"),
+        Refusal(
+            code: 403, words: secretForbidden + "exceeded quota: q, requested: count/secrets=1",
+            expected: "QuotaExceeded"),
+        Refusal(
+            code: 403, words: #"admission webhook "x.y" denied the request: canary"#,
+            expected: "AdmissionDenied"),
+        Refusal(
+            code: 400, words: #"admission webhook "x.y" denied the request: canary"#,
+            expected: "AdmissionDenied"),
+        Refusal(
+            code: 422,
+            words: secretForbidden + "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: canary",
+            causes: [("", "")], expected: "AdmissionDenied"),
+        Refusal(code: 422, causes: [("FieldValueInvalid", "type")], expected: "SecretTypeChanged"),
+        Refusal(code: 422, causes: [("FieldValueForbidden", "data")], expected: "ImmutableSecret"),
+        Refusal(code: 422, causes: [("FieldValueForbidden", "immutable")], expected: "ImmutableSecret"),
+        Refusal(code: 422, causes: [("FieldValueTooLong", "data")], expected: "InvalidSpec"),
+        Refusal(
+            code: 422, causes: [("FieldValueInvalid", "data[.dockerconfigjson]")], expected: "InvalidSpec"),
+        Refusal(code: 422, words: "the server rejected our request", expected: "again"),
+        Refusal(code: 413, expected: "TooLarge"), Refusal(code: 409, expected: "again"),
+        Refusal(code: 404, expected: "again"), Refusal(code: 429, expected: "again"),
+        Refusal(code: 500, expected: "again"), Refusal(code: 503, expected: "again"),
+    ]
+
+    @Test(arguments: refusals) func ofTheAPIServer(refusal: Refusal) {
+        var status = Status()
+        status.message = refusal.words
+        status.reason = refusal.code == 422 ? "Invalid" : nil
+        status.details = Status.Details()
+        status.details?.causes = refusal.causes.map {
+            var cause = Status.Cause()
+            cause.reason = $0.reason
+            cause.field = $0.field
+            return cause
+        }
+        let error = KubeError(
+            httpStatus: refusal.code, retryAfter: nil, status: status, activity: "creating Secret n/db")
+        let failure = Failure(accessing: error)
+        #expect(words(failure) == refusal.expected)
+        #expect(!message(failure).contains("canary"), "an admission webhook may quote a value")
+    }
+
+    @Test func permanentTroubleIsNotCalledOrdinary() {
+        func isOrdinary(_ code: KubeError.Code, causes: Bool = false) -> Bool {
+            var status = Status()
+            status.details = Status.Details()
+            status.details?.causes = causes ? [Status.Cause()] : []
+            return KubeError(code, activity: "", message: "", status: status).isOrdinary
+        }
+        #expect(isOrdinary(.conflict) && isOrdinary(.invalid) && isOrdinary(.unavailable))
+        #expect(!isOrdinary(.invalid, causes: true) && !isOrdinary(.badRequest) && !isOrdinary(.unauthorized))
+    }
+}

@@ -1,0 +1,201 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+/// What is done about a WrappedSecret, for everything that can be found in a cluster.
+@Suite struct PlanTests {
+    /// A situation: the object, the Secret that the watch shows, and what the status remembers.
+    struct Situation: Sendable {
+        var object = unopened()
+        var secret: ObjectMeta? = ObjectMeta(
+            name: "db", namespace: "payments", uid: "s1", resourceVersion: "50",
+            annotations: [Markers.source: "u1/3"],
+            ownerReferences: [
+                OwnerReference(apiVersion: ourVersion, kind: owner, name: "db", uid: "u1", controller: true)
+            ])
+        var status: WrappedSecretStatus?
+        var scopes = Plan.defaultScopes
+
+        init() {
+            var status = WrappedSecretStatus()
+            status.secret = .init(
+                name: "db", uid: "s1", resourceVersion: "50", generation: 3, mac: object.spec.envelope.mac,
+                renderVersion: Plan.renderVersion)
+            status.conditions = [
+                Condition(
+                    .ready, true, observedGeneration: 3, lastTransitionTime: "", reason: "Synced", message: ""
+                )
+            ]
+            self.status = status
+        }
+
+        var plan: String {
+            switch Plan.decide(object, secret: secret, status: status, scopes: scopes) {
+            case .nothing: "nothing"
+            case .suspend: "suspend"
+            case .create: "create"
+            case .update(_, let current): "update \(current.resourceVersion ?? "")"
+            case .wait: "wait"
+            case .refuse(let reason, _): reason.rawValue
+            }
+        }
+    }
+
+    struct Row: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let plan: String
+        let change: @Sendable (inout Situation) -> Void
+
+        init(_ name: String, _ plan: String, _ change: @escaping @Sendable (inout Situation) -> Void) {
+            testDescription = name
+            self.plan = plan
+            self.change = change
+        }
+    }
+
+    private static func reference(
+        _ kind: String, _ name: String, version: String = ourVersion, uid: String = "x",
+        controller: Bool? = true
+    ) -> OwnerReference {
+        OwnerReference(apiVersion: version, kind: kind, name: name, uid: uid, controller: controller)
+    }
+
+    static let inSync = [
+        Row("all is as the last write left it", "nothing") { _ in },
+        Row("no status at all", "update 50") { $0.status = nil },
+        Row("a status that made nothing yet", "update 50") { $0.status?.secret = nil },
+        Row("made from an earlier generation", "update 50") { $0.status?.secret?.generation = 2 },
+        Row("made from other values", "update 50") { $0.status?.secret?.mac = "x" },
+        Row("made under another name", "update 50") { $0.status?.secret?.name = "old" },
+        Row("made as another Secret of the name", "update 50") { $0.status?.secret?.uid = "s0" },
+        Row("somebody wrote it since", "update 50") { $0.status?.secret?.resourceVersion = "49" },
+        Row("made by other rules", "update 50") { $0.status?.secret?.renderVersion = 0 },
+        Row("a status that still tells of a failure", "update 50") {
+            $0.status?.conditions?[0].status = "False"
+        },
+        Row("owned by the object's predecessor", "update 50") {
+            $0.secret?.ownerReferences = [reference(owner, "db", uid: "u0")]
+        },
+        Row("an owner that controls no more", "update 50") {
+            $0.secret?.ownerReferences = [reference(owner, "db", uid: "u1", controller: nil)]
+        },
+    ]
+
+    static let objects = [
+        Row("being deleted, in sync", "nothing") { $0.object.metadata.deletionTimestamp = "2026" },
+        Row("being deleted in the foreground, the Secret gone", "nothing") {
+            $0.object.metadata.deletionTimestamp = "2026"
+            $0.secret = nil
+        },
+        Row("suspended", "suspend") { $0.object.spec.suspend = true },
+        Row("suspended, with no Secret", "suspend") {
+            $0.object.spec.suspend = true
+            $0.secret = nil
+        },
+        Row("suspended and malformed", "suspend") {
+            $0.object.spec.suspend = true
+            $0.object.spec.envelope.format = "v9"
+        },
+        Row("deleted and suspended", "nothing") {
+            $0.object.spec.suspend = true
+            $0.object.metadata.deletionTimestamp = "2026"
+        },
+        Row("not suspended", "nothing") { $0.object.spec.suspend = false },
+        Row("a newer format", "UnsupportedFormat") { $0.object.spec.envelope.format = "v2" },
+        Row("a newer format with fields of its own", "UnsupportedFormat") {
+            $0.object.spec.envelope.format = "v2"
+            $0.object.spec.creationPolicy = "Orphan"
+        },
+        Row("no recipients", "InvalidSpec") { $0.object.spec.envelope.recipients = [] },
+        Row("a MAC that is none", "InvalidSpec") { $0.object.spec.envelope.mac = "AA==" },
+        Row("an entry with a slash", "InvalidSpec") { $0.object.spec.envelope.data["a/b"] = "" },
+        Row("a type that carries cluster credentials", "ForbiddenType") {
+            $0.object.spec.template = .init(type: "kubernetes.io/service-account-token")
+        },
+        Row("a label of ours in the template", "InvalidSpec") {
+            $0.object.spec.template = .init(metadata: .init(labels: ["secrets-bridge.io/managed": "true"]))
+        },
+        Row("values of more than a mebibyte", "TooLarge") {
+            $0.object.spec.envelope.data["big"] = Base64.encode([UInt8](repeating: 0, count: 1_048_600))
+        },
+        Row("what this version does not do", "InvalidSpec") { $0.object.spec.creationPolicy = "Merge" },
+        Row("a scope that is not allowed", "ScopeNotAllowed") { $0.object.spec.envelope.scope = "cluster" },
+        Row("a scope that is", "update 50") {
+            $0.object.spec.envelope.scope = "cluster"
+            $0.scopes = [.cluster]
+            $0.status = nil
+        },
+    ]
+
+    static let secrets = [
+        Row("no Secret", "create") { $0.secret = nil },
+        Row("a Secret that is being deleted", "create") { $0.secret?.deletionTimestamp = "2026" },
+        Row("a foreign Secret", "SecretConflict") { $0.secret?.ownerReferences = nil },
+        Row("a foreign Secret with other owners", "SecretConflict") {
+            $0.secret?.ownerReferences = [reference("Widget", "w", version: "v1", controller: nil)]
+        },
+        Row("a foreign Secret that is handed over", "update 50") {
+            $0.secret?.ownerReferences = nil
+            $0.secret?.annotations?[Markers.allow] = "adopt"
+        },
+        Row("a foreign Secret with another word", "SecretConflict") {
+            $0.secret?.ownerReferences = nil
+            $0.secret?.annotations?[Markers.allow] = "merge"
+        },
+        Row("another WrappedSecret's", "OwnedByAnother") {
+            $0.secret?.ownerReferences = [reference(owner, "other")]
+        },
+        Row("another WrappedSecret's, handed over", "OwnedByAnother") {
+            $0.secret?.ownerReferences = [reference(owner, "other")]
+            $0.secret?.annotations?[Markers.allow] = "adopt"
+        },
+        Row("another controller's", "OwnedByAnother") {
+            $0.secret?.ownerReferences = [reference("Certificate", "db", version: "cert-manager.io/v1")]
+        },
+        Row("another controller's, handed over", "OwnedByAnother") {
+            $0.secret?.ownerReferences = [reference("Certificate", "db", version: "cert-manager.io/v1")]
+            $0.secret?.annotations?[Markers.allow] = "adopt"
+        },
+        Row("another controller's, owned by us as well", "OwnedByAnother") {
+            $0.secret?.ownerReferences = [
+                reference(owner, "db", uid: "u1", controller: nil),
+                reference("Job", "j", version: "batch/v1"),
+            ]
+        },
+        Row("a kind of our name in another group", "OwnedByAnother") {
+            $0.secret?.ownerReferences = [
+                reference(owner, "db", version: "secrets-bridge.io.example/v1alpha1")
+            ]
+        },
+        Row("ours, of another version of the API", "update 50") {
+            $0.secret?.ownerReferences = [reference(owner, "db", version: "secrets-bridge.io/v2")]
+        },
+        Row("from a later generation", "wait") { $0.secret?.annotations?[Markers.source] = "u1/4" },
+        Row("from a later generation of another uid", "nothing") {
+            $0.secret?.annotations?[Markers.source] = "u0/4"
+        },
+        Row("from nobody knows where", "nothing") { $0.secret?.annotations?[Markers.source] = "u1" },
+    ]
+
+    @Test(arguments: inSync + objects + secrets) func decides(row: Row) {
+        var situation = Situation()
+        row.change(&situation)
+        #expect(situation.plan == row.plan)
+    }
+
+    @Test func tellsHowToHandASecretOver() {
+        var situation = Situation()
+        situation.secret?.ownerReferences = nil
+        let plan = Plan.decide(situation.object, secret: situation.secret, status: nil)
+        guard case .refuse(_, let message) = plan else {
+            Issue.record("\(plan)")
+            return
+        }
+        #expect(message.contains("kubectl annotate secret -n payments db secrets-bridge.io/allow=adopt"))
+    }
+}

@@ -1,0 +1,349 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+/// The life of a Secret, step by step, with every request that is made.
+@Suite struct ReconcilerTests {
+    private let create = ["POST payments/secrets", "PATCH wrappedsecrets/db/status"]
+    private let update = ["PATCH secrets/db", "PATCH wrappedsecrets/db/status"]
+    private let statusOnly = ["PATCH wrappedsecrets/db/status"]
+    private let canary1 = "Y2FuYXJ5LTE="
+
+    private func foreign(_ annotations: JSONValue = [:]) -> JSONValue {
+        [
+            "metadata": ["name": "db", "namespace": "payments", "annotations": annotations], "type": "Opaque",
+            "data": ["old": "eA=="],
+        ]
+    }
+
+    @Test func createsTheSecretAndSaysSo() async throws {
+        let cluster = try await Cluster.with()
+        let run = await cluster.run()
+        #expect(run.outcome == .done && run.requests == create)
+        #expect(cluster.password == canary1)
+        let status = try #require(cluster.object?["status"])
+        #expect(cluster.reason == "Synced" && status["observedGeneration"] == 3)
+        #expect(status[["secret", "uid"]] == cluster.secret?[["metadata", "uid"]])
+        #expect(status[["secret", "resourceVersion"]] == cluster.secret?[["metadata", "resourceVersion"]])
+        #expect(status["keyID"]?.string == cluster.keys.keyID)
+    }
+
+    /// Once, whether the watch has shown our writes or not: no KMS call, no write.
+    @Test func doesNothingTwice() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        for _ in 0..<3 { #expect(await cluster.run().requests == []) }
+        try cluster.show()
+        for _ in 0..<3 { #expect(await cluster.run().requests == []) }
+        #expect(cluster.keys.unwraps == 1)
+    }
+
+    @Test func aRestartInSyncTakesNoCall() async throws {
+        let first = try await Cluster.with()
+        _ = await first.run()
+        let second = try Cluster()
+        for path in ["\(Cluster.objects)/db", "\(Cluster.secrets)/db"] {
+            second.server[path] = first.server[path]
+        }
+        // The copy has versions of its own.
+        var object = try #require(second.object)
+        object[["status", "secret", "resourceVersion"]] = second.secret?[["metadata", "resourceVersion"]]
+        second.server["\(Cluster.objects)/db"] = object
+        try second.show()
+        #expect(await second.run().requests == [] && second.keys.unwraps == 0)
+    }
+
+    @Test func updatesTheSecret() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        let uid = cluster.secret?[["metadata", "uid"]]
+        try await cluster.put(["password": "canary-2", "user": "x"]) { $0[["metadata", "generation"]] = 4 }
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.secret?["data"] == ["password": "Y2FuYXJ5LTI=", "user": "eA=="])
+        #expect(cluster.secret?[["metadata", "uid"]] == uid, "the same Secret")
+        #expect(cluster.object?[["status", "secret", "generation"]] == 4)
+        #expect(await cluster.run().requests == [])
+    }
+
+    @Test func repairsDrift() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        var secret = try #require(cluster.secret)
+        secret["data"] = ["password": "ZXZpbA==", "more": "eA=="]
+        secret[["metadata", "labels", "foreign"]] = "stays"
+        cluster.server["\(Cluster.secrets)/db"] = secret
+        try cluster.show()
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.secret?["data"] == ["password": .string(canary1)])
+        #expect(cluster.secret?[["metadata", "labels", "foreign"]] == "stays")
+        try cluster.show()
+        #expect(await cluster.run().requests == [])
+    }
+
+    @Test func repairsADeletion() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        cluster.server["\(Cluster.secrets)/db"] = nil
+        try cluster.show()
+        #expect(await cluster.run().requests == create)
+        #expect(cluster.password == canary1)
+    }
+
+    /// The label that the watch selects by is gone, so the Secret looks deleted.
+    @Test func findsASecretThatLostItsLabel() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        var secret = try #require(cluster.secret)
+        secret[["metadata", "labels", Markers.managed]] = nil
+        cluster.server["\(Cluster.secrets)/db"] = secret
+        try cluster.show()
+        let run = await cluster.run()
+        #expect(run.requests == ["POST payments/secrets", "GET secrets/db"] + update)
+        #expect(cluster.secret?[["metadata", "labels", Markers.managed]] == "true")
+        try cluster.show()
+        #expect(await cluster.run().requests == [])
+    }
+
+    @Test func leavesAForeignSecretAlone() async throws {
+        let cluster = try await Cluster.with()
+        cluster.server["\(Cluster.secrets)/db"] = foreign()
+        let run = await cluster.run()
+        #expect(run.outcome == .again(after: .seconds(20)))
+        #expect(run.requests == ["POST payments/secrets", "GET secrets/db"] + statusOnly)
+        #expect(cluster.secret?["data"] == ["old": "eA=="] && cluster.reason == "SecretConflict")
+        #expect(cluster.condition("Reconciling")?["status"] == "True")
+        #expect(
+            await cluster.run().requests == ["POST payments/secrets", "GET secrets/db"], "said once is enough"
+        )
+    }
+
+    @Test func adoptsWhatItIsGiven() async throws {
+        let cluster = try await Cluster.with()
+        cluster.server["\(Cluster.secrets)/db"] = foreign(["secrets-bridge.io/allow": "adopt"])
+        #expect(await cluster.run().outcome == .done)
+        #expect(cluster.secret?["data"] == ["password": .string(canary1)] && cluster.reason == "Synced")
+        try cluster.show()
+        #expect(await cluster.run().requests == [])
+    }
+
+    @Test func aKMSFailureLeavesTheSecretAsItIs() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        let before = cluster.secret
+        try await cluster.put(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
+        cluster.keys.fail(.unavailable)
+        let failed = await cluster.run()
+        #expect(failed.outcome == .retry && failed.requests == statusOnly)
+        #expect(cluster.secret == before && cluster.reason == "KMSUnavailable")
+        #expect(cluster.object?[["status", "secret", "generation"]] == 3, "what is known of it stays")
+        #expect(await cluster.run().requests == [], "the same again is not written again")
+        try cluster.show()
+        #expect(await cluster.run().requests == [])
+        cluster.keys.fail(nil)
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.reason == "Synced" && cluster.password == "Y2FuYXJ5LTI=")
+    }
+
+    @Test func aPermanentFailureWaitsForAChange() async throws {
+        let cluster = try await Cluster.with()
+        cluster.keys.fail(.invalidCiphertext)
+        #expect(await cluster.run().outcome == .done)
+        #expect(cluster.reason == "DecryptFailed" && cluster.condition("Stalled")?["status"] == "True")
+        #expect(cluster.secret == nil)
+    }
+
+    @Test func aCopyInAnotherNamespaceDoesNotOpen() async throws {
+        let cluster = try Cluster()
+        let object = try await wrapped(by: cluster.keys, namespace: "elsewhere")
+        var json = object.json
+        json[["metadata", "namespace"]] = "payments"
+        cluster.server["\(Cluster.objects)/db"] = json
+        try cluster.show()
+        #expect(await cluster.run().outcome == .done)
+        #expect(cluster.reason == "DecryptFailed" && cluster.secret == nil)
+    }
+
+    @Test func aMalformedObjectIsToldOnce() async throws {
+        let cluster = try await Cluster.with { $0[["spec", "mac"]] = nil }
+        #expect(await cluster.run().requests == statusOnly)
+        #expect(cluster.reason == "InvalidSpec")
+        #expect(
+            cluster.condition("Ready")?["message"] == "the object is malformed: spec.mac is missing")
+        for _ in 0..<3 {
+            try cluster.show()
+            #expect(await cluster.run().requests == [], "or the status would wake us for ever")
+        }
+        try await cluster.put { $0[["metadata", "generation"]] = 4 }
+        #expect(await cluster.run().requests == create)
+    }
+
+    /// The status of an object that was deleted and made again under our hands is not written.
+    @Test func aLateStatusDoesNotLandOnAnotherObject() async throws {
+        let cluster = try await Cluster.with()
+        let server = cluster.server
+        var successor = try #require(cluster.object)
+        successor[["metadata", "uid"]] = "u2"
+        let made = successor
+        server.beforeNext { _ in server["\(Cluster.objects)/db"] = made }
+        let run = await cluster.run()
+        #expect(run.outcome == .retry && run.requests == create)
+        #expect(cluster.object?["status"] == nil)
+        try cluster.show()
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.secret?[["metadata", "ownerReferences"]]?.items?.map { $0["uid"] } == ["u2"])
+        #expect(cluster.reason == "Synced")
+    }
+
+    @Test func anObjectThatIsGoneIsNobodysBusiness() async throws {
+        let cluster = try await Cluster.with()
+        let server = cluster.server
+        server.beforeNext { _ in server["\(Cluster.objects)/db"] = nil }
+        #expect(await cluster.run().outcome == .done)
+        cluster.keys.fail(.unavailable)
+        let failing = try await Cluster.with()
+        failing.keys.fail(.unavailable)
+        failing.server["\(Cluster.objects)/db"] = nil
+        #expect(await failing.run().outcome == .done)
+    }
+
+    @Test func doesNothingToWhatIsBeingDeleted() async throws {
+        let cluster = try await Cluster.with {
+            $0[["metadata", "deletionTimestamp"]] = "2026-01-01T00:00:00Z"
+        }
+        let run = await cluster.run()
+        #expect(run.outcome == .done && run.requests == [])
+        let malformed = try await Cluster.with {
+            $0[["metadata", "deletionTimestamp"]] = "2026-01-01T00:00:00Z"
+            $0[["spec", "mac"]] = nil
+        }
+        #expect(await malformed.run().requests == [])
+    }
+
+    @Test func aConflictIsTriedAgain() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try cluster.show()
+        try await cluster.put(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
+        let server = cluster.server
+        var other = try #require(cluster.secret)
+        other[["metadata", "labels", "faster"]] = "1"
+        let made = other
+        server.beforeNext { _ in server["\(Cluster.secrets)/db"] = made }
+        let run = await cluster.run()
+        #expect(run.outcome == .retry && run.requests == ["PATCH secrets/db"])
+        try cluster.show()
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.secret?[["metadata", "labels", "faster"]] == "1")
+    }
+
+    @Test func aSecretThatGoesWhileItIsPatchedIsMadeAnew() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try await cluster.put(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
+        let server = cluster.server
+        server.beforeNext { _ in server["\(Cluster.secrets)/db"] = nil }
+        #expect(await cluster.run().outcome == .retry)
+        try cluster.show()
+        #expect(await cluster.run().requests == create)
+        #expect(cluster.password == "Y2FuYXJ5LTI=")
+    }
+
+    /// Killed, or cut off, between the two writes: the next run finds the Secret and only has to say so.
+    @Test func aStatusThatWasNotWrittenIsWrittenLater() async throws {
+        let cluster = try await Cluster.with()
+        cluster.server.fail("PATCH", "/status", .status(500, "InternalError"))
+        #expect(await cluster.run().outcome == .retry)
+        let made = cluster.secret
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.secret == made, "the patch changed nothing")
+        #expect(cluster.reason == "Synced")
+        #expect(await cluster.run().requests == [])
+    }
+
+    @Test func immutableAndTypeAreRefusedWithAWayOut() async throws {
+        let cluster = try await Cluster.with { $0[["spec", "template"]] = ["immutable": true] }
+        _ = await cluster.run()
+        try await cluster.put(["password": "canary-2"]) {
+            $0[["metadata", "generation"]] = 4
+            $0[["spec", "template"]] = ["immutable": true]
+        }
+        #expect(await cluster.run().outcome == .retry)
+        #expect(cluster.reason == "ImmutableSecret" && cluster.password == canary1)
+        try await cluster.put { json in
+            json[["metadata", "generation"]] = 5
+            json[["spec", "template"]] = ["type": "example.com/other", "immutable": true]
+        }
+        #expect(await cluster.run().outcome == .retry)
+        #expect(cluster.reason == "SecretTypeChanged")
+    }
+
+    @Test(arguments: [
+        (FakeTransport.Response.status(403, "Forbidden", "User x cannot create"), "Forbidden"),
+        (.status(403, "Forbidden", "exceeded quota: q"), "QuotaExceeded"),
+    ]) func refusalsAreTold(response: FakeTransport.Response, reason: String) async throws {
+        let cluster = try await Cluster.with()
+        cluster.server.fail("POST", "/secrets", response)
+        #expect(await cluster.run().outcome == .retry)
+        #expect(cluster.reason == reason)
+        #expect(await cluster.run().outcome == .done)
+        #expect(cluster.reason == "Synced")
+    }
+
+    @Test func aTerminatingNamespaceIsQuiet() async throws {
+        let cluster = try await Cluster.with()
+        cluster.server.fail(
+            "POST", "/secrets",
+            .status(
+                403, "Forbidden", "being terminated",
+                details: #"{"causes":[{"reason":"NamespaceTerminating"}]}"#))
+        let run = await cluster.run()
+        #expect(run.outcome == .retry && run.requests == ["POST payments/secrets"])
+    }
+
+    @Test func suspendingTouchesNothing() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        let before = cluster.secret
+        try await cluster.put(["password": "canary-2"]) {
+            $0[["metadata", "generation"]] = 4
+            $0[["spec", "suspend"]] = true
+        }
+        let run = await cluster.run()
+        #expect(run.outcome == .done && run.requests == statusOnly)
+        #expect(cluster.secret == before && cluster.reason == "Synced")
+        #expect(cluster.condition("Suspended")?["status"] == "True")
+        #expect(await cluster.run().requests == [])
+        try await cluster.put(["password": "canary-2"]) { $0[["metadata", "generation"]] = 5 }
+        #expect(await cluster.run().requests == update)
+        #expect(cluster.condition("Suspended") == nil)
+    }
+
+    @Test func aStaleCacheDoesNotOverwriteALaterGeneration() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        var secret = try #require(cluster.secret)
+        secret[["metadata", "annotations", Markers.source]] = "u1/9"
+        cluster.server["\(Cluster.secrets)/db"] = secret
+        try cluster.show()
+        let run = await cluster.run()
+        #expect(run.outcome == .retry && run.requests == [])
+    }
+
+    /// Nothing that is sent, but the data itself, holds a value.
+    @Test func noValueIsInAStatus() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try await cluster.put(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
+        cluster.keys.fail(.accessDenied)
+        _ = await cluster.run()
+        for request in cluster.transport.requests where request.path.hasSuffix("/status") {
+            #expect(!request.text.contains("canary") && !request.text.contains("Y2FuYXJ5"))
+        }
+        for request in cluster.transport.requests { #expect(!request.line.contains("canary")) }
+    }
+}

@@ -1,0 +1,163 @@
+import Envelope
+import Foundation
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+@Suite struct SecretRenderingTests {
+    private let entries = [
+        SecretEntry(name: ".conf", value: SharedSecret(copying: [0, 255, 10])),
+        SecretEntry(name: "password", value: SharedSecret(copying: "canary\"".utf8)),
+    ]
+
+    private func object(_ template: WrappedSecretSpec.Template? = nil) -> WrappedSecret {
+        var object = unopened()
+        object.spec.template = template
+        return object
+    }
+
+    private func json(_ secret: SharedSecret) throws -> JSONValue {
+        try JSONValue(secret.bytes.withUnsafeBytes { Array($0) })
+    }
+
+    /// The operations of a patch, without the values: they have a test of their own.
+    private func patch(
+        _ current: ObjectMeta, _ template: WrappedSecretSpec.Template? = nil
+    ) throws -> (paths: [String], operations: [JSONValue]) {
+        let object = object(template)
+        let patch = SecretRendering.patch(current, to: try Blueprint(object), of: object, entries: entries)
+        let operations = try #require(try json(patch.body).items)
+        return (operations.map { "\($0["op"]?.string ?? "") \($0["path"]?.string ?? "")" }, operations)
+    }
+
+    /// A Secret as our last write left it.
+    private func current(
+        labels: [String: String] = [:], annotations: [String: String] = [:], owned: Set<String> = []
+    ) -> ObjectMeta {
+        ObjectMeta(
+            name: "db", namespace: "payments", uid: "s1", resourceVersion: "50",
+            labels: Markers.labels().merging(labels) { $1 },
+            annotations: Markers.annotations(of: object()).merging(annotations) { $1 },
+            ownerReferences: [Markers.ownerReference(to: object())],
+            managedFields: [
+                ManagedFields(manager: "kubectl", labels: ["foreign"]),
+                ManagedFields(manager: KubeClient.fieldManager, labels: owned, annotations: owned),
+            ])
+    }
+
+    private let always = ["add /type", "add /immutable", "add /data"]
+    private let tests = ["test /metadata/uid", "replace /metadata/resourceVersion"]
+
+    @Test func theManifestIsTheSecret() throws {
+        let object = object(
+            .init(
+                metadata: .init(name: "login", labels: ["team": "a\"b"], annotations: ["note": "ü\n"]),
+                type: "example.com/x", immutable: true))
+        // A label value with a quote is no label value; the writer has to cope with it all the same.
+        var plain = object
+        plain.spec.template?.metadata?.labels = ["team": "ab"]
+        let manifest = try json(
+            SecretRendering.manifest(try Blueprint(plain), of: plain, entries: entries))
+        let expected: JSONValue = [
+            "apiVersion": "v1", "kind": "Secret", "type": "example.com/x", "immutable": true,
+            "metadata": [
+                "name": "login", "namespace": "payments",
+                "labels": [
+                    "team": "ab", "secrets-bridge.io/managed": "true",
+                    "app.kubernetes.io/managed-by": "secrets-bridge",
+                ],
+                "annotations": [
+                    "note": "ü\n", "secrets-bridge.io/wrapped-secret": "db",
+                    "secrets-bridge.io/source": "u1/3",
+                ],
+                "ownerReferences": [
+                    [
+                        "apiVersion": "secrets-bridge.io/v1alpha1", "kind": "WrappedSecret", "name": "db",
+                        "uid": "u1", "controller": true,
+                    ]
+                ],
+            ],
+            "data": [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="],
+        ]
+        #expect(manifest == expected)
+    }
+
+    @Test func aPatchReplacesTheDataAndNothingThatIsEqual() throws {
+        let (paths, operations) = try patch(current())
+        #expect(paths == tests + always)
+        #expect(operations[0]["value"] == "s1" && operations[1]["value"] == "50")
+        #expect(operations[4]["value"] == [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="])
+    }
+
+    @Test func foreignLabelsAndAnnotationsStay() throws {
+        let (paths, _) = try patch(current(labels: ["foreign": "1"], annotations: ["foreign": "1"]))
+        #expect(paths == tests + always)
+    }
+
+    @Test func whatTheTemplateNoLongerSaysGoes() throws {
+        let (paths, _) = try patch(
+            current(
+                labels: ["a.b/c~d": "1", "foreign": "1"], annotations: ["old": "1"],
+                owned: ["a.b/c~d", "old"]))
+        #expect(
+            paths == tests + ["remove /metadata/labels/a.b~1c~0d", "remove /metadata/annotations/old"]
+                + always)
+    }
+
+    @Test func whatTheTemplateSaysIsSet() throws {
+        let (paths, operations) = try patch(
+            current(labels: ["b": "old", "c": "same"]),
+            .init(metadata: .init(labels: ["a": "1", "b": "2", "c": "same"], annotations: ["x.io/n": "v"])))
+        #expect(
+            paths == tests
+                + ["add /metadata/labels/a", "add /metadata/labels/b", "add /metadata/annotations/x.io~1n"]
+                + always)
+        #expect(operations[3]["value"] == "2")
+    }
+
+    @Test func ourMarkersComeBack() throws {
+        var secret = current()
+        secret.labels?[Markers.managed] = "no"
+        secret.labels?[Markers.managedBy] = nil
+        secret.annotations?[Markers.source] = "u1/2"
+        let (paths, _) = try patch(secret)
+        #expect(
+            paths == tests + [
+                "add /metadata/labels/app.kubernetes.io~1managed-by",
+                "add /metadata/labels/secrets-bridge.io~1managed",
+                "add /metadata/annotations/secrets-bridge.io~1source",
+            ] + always)
+    }
+
+    @Test func aSecretWithoutAnyIsGivenThemAtOnce() throws {
+        var secret = current()
+        secret.labels = nil
+        secret.annotations = nil
+        secret.ownerReferences = nil
+        let (paths, operations) = try patch(secret)
+        #expect(
+            paths == tests
+                + ["add /metadata/labels", "add /metadata/annotations", "add /metadata/ownerReferences"]
+                + always)
+        #expect(operations[2]["value"]?["secrets-bridge.io/managed"] == "true")
+    }
+
+    @Test func theOwnerIsUsAndOnlyUs() throws {
+        var secret = current()
+        let foreign = OwnerReference(apiVersion: "v1", kind: "Widget", name: "w", uid: "w1")
+        secret.ownerReferences = [
+            foreign,
+            OwnerReference(apiVersion: ourVersion, kind: owner, name: "db", uid: "u0", controller: true),
+            OwnerReference(apiVersion: "secrets-bridge.io/v2", kind: owner, name: "db", uid: "u1"),
+        ]
+        let (paths, operations) = try patch(secret)
+        #expect(paths == tests + ["add /metadata/ownerReferences"] + always)
+        let references = try #require(operations[2]["value"]?.items)
+        #expect(references.map { $0["uid"]?.string } == ["u1", "w1"])
+        #expect(references.map { $0["controller"] } == [true, nil])
+    }
+}

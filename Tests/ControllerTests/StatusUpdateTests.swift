@@ -1,0 +1,89 @@
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+@Suite struct StatusUpdateTests {
+    private let object = ObjectMeta(name: "db", namespace: "n", uid: "u1", generation: 3)
+    private let made = WrappedSecretStatus.SecretState(
+        name: "db", uid: "s1", resourceVersion: "50", generation: 3, mac: "m", renderVersion: 1)
+
+    private func update(_ previous: WrappedSecretStatus? = nil, _ now: String = "T1") -> StatusUpdate {
+        StatusUpdate(object: object, previous: previous, now: now)
+    }
+
+    private func shape(_ status: WrappedSecretStatus) -> [String] {
+        (status.conditions ?? []).map { "\($0.type)=\($0.status) \($0.reason) \($0.lastTransitionTime)" }
+    }
+
+    @Test func synced() {
+        let status = update().synced(made, keyID: "k", keyVersion: "2")
+        #expect(shape(status) == ["Ready=True Synced T1"])
+        #expect(status.observedGeneration == 3 && status.conditions?[0].observedGeneration == 3)
+        #expect(status.secret == made && status.keyID == "k" && status.keyVersion == "2")
+        #expect(status.lastSyncTime == "T1")
+    }
+
+    @Test func transientFailuresReconcileAndPermanentOnesStall() {
+        for reason in Reason.allCases where reason != .synced {
+            let second = reason.waitsForChange ? "Stalled" : "Reconciling"
+            #expect(
+                shape(update().failed(reason, message: "m")) == [
+                    "Ready=False \(reason.rawValue) T1", "\(second)=True \(reason.rawValue) T1",
+                ])
+        }
+    }
+
+    @Test func aFailureKeepsWhatIsKnownOfTheSecret() {
+        let before = update().synced(made, keyID: "k", keyVersion: "2")
+        let status = update(before, "T2").failed(.kmsUnavailable, message: "m")
+        #expect(status.secret == made && status.lastSyncTime == "T1" && status.keyID == "k")
+        #expect(status.conditions?[0].message == "m")
+    }
+
+    @Test func timesMoveOnlyWithTheStatusOfACondition() {
+        let first = update(nil, "T1").failed(.kmsUnavailable, message: "m")
+        let again = update(first, "T2").failed(.kmsUnavailable, message: "m")
+        #expect(again == first, "nothing to write")
+        let other = update(again, "T3").failed(.unwrapDenied, message: "n")
+        #expect(
+            shape(other) == ["Ready=False UnwrapDenied T1", "Reconciling=True UnwrapDenied T1"])
+        let stalled = update(other, "T4").failed(.decryptFailed, message: "n")
+        #expect(shape(stalled) == ["Ready=False DecryptFailed T1", "Stalled=True DecryptFailed T4"])
+        let synced = update(stalled, "T5").synced(made, keyID: "k", keyVersion: nil)
+        #expect(shape(synced) == ["Ready=True Synced T5"])
+    }
+
+    @Test func suspendingKeepsReady() {
+        let synced = update(nil, "T1").synced(made, keyID: "k", keyVersion: nil)
+        let suspended = update(synced, "T2").suspended()
+        #expect(shape(suspended) == ["Ready=True Synced T1", "Suspended=True Suspended T2"])
+        #expect(update(suspended, "T3").suspended() == suspended)
+        let failed = update(nil, "T1").failed(.invalidSpec, message: "m")
+        #expect(
+            shape(update(failed, "T2").suspended()) == [
+                "Ready=False InvalidSpec T1", "Suspended=True Suspended T2",
+            ])
+        #expect(shape(update().suspended()) == ["Suspended=True Suspended T1"])
+    }
+
+    @Test func longMessagesAreCut() {
+        let status = update().failed(.invalidSpec, message: String(repeating: "é", count: 40_000))
+        #expect((status.conditions?[0].message.utf8.count ?? 0) <= 32_768, "metav1.Condition's limit")
+    }
+
+    @Test func thePatchTestsTheUID() throws {
+        var status = WrappedSecretStatus()
+        status.observedGeneration = 3
+        let patch = try JSONValue(
+            try StatusPatch.make(status, uid: "u1").body.bytes.withUnsafeBytes { Array($0) })
+        #expect(
+            patch == [
+                ["op": "test", "path": "/metadata/uid", "value": "u1"],
+                ["op": "add", "path": "/status", "value": ["observedGeneration": 3]],
+            ])
+    }
+}

@@ -1,0 +1,100 @@
+import Foundation
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KubeClient
+
+@Suite struct KubeErrorTests {
+    private let ref = ObjectRef(namespace: "payments", name: "db")
+    private let body = SharedSecret(copying: #"{"data":{"pw":"Y2FuYXJ5"}}"#.utf8)
+
+    private func error(_ response: FakeTransport.Response, write: Bool = true) async -> KubeError? {
+        let client = KubeClient(FakeTransport(script: [response] + [response, response, response]))
+        return await failure { () throws(KubeError) in
+            if write {
+                try await client.create(.secrets, ref, body: body)
+            } else {
+                try await client.get(SecretMetadata.self, ref).metadata
+            }
+        }
+    }
+
+    static let codes: [(Int, String, KubeError.Code)] = [
+        (401, "Unauthorized", .unauthorized), (403, "Forbidden", .forbidden), (404, "NotFound", .notFound),
+        (409, "AlreadyExists", .alreadyExists), (409, "Conflict", .conflict), (410, "Expired", .expired),
+        (410, "Gone", .expired), (422, "Invalid", .invalid), (400, "BadRequest", .badRequest),
+        (406, "NotAcceptable", .notAcceptable), (415, "UnsupportedMediaType", .notAcceptable),
+        (413, "RequestEntityTooLarge", .tooLarge), (429, "TooManyRequests", .tooManyRequests),
+        (500, "InternalError", .internalError), (503, "ServiceUnavailable", .unavailable),
+        (504, "Timeout", .timeout), (418, "", .otherStatus),
+    ]
+
+    @Test(arguments: codes) func mapsTheServersReason(code: Int, reason: String, expected: KubeError.Code)
+        async
+    {
+        #expect(await error(.status(code, reason, "words"))?.code == expected)
+    }
+
+    @Test func tellsWhatWasDoneAndWhy() async {
+        let error = await error(.status(403, "Forbidden", "secrets is forbidden: User x cannot create"))
+        #expect(
+            error?.description
+                == "creating Secret payments/db: secrets is forbidden: User x cannot create")
+    }
+
+    @Test(arguments: ["", "<html>502</html>", "{", #"{"kind":"Status"}"#])
+    func copesWithWhatIsNoStatus(body: String) async {
+        #expect(
+            await error(.init(502, body))?.description
+                == "creating Secret payments/db: the API server answered HTTP 502")
+    }
+
+    /// A 422 quotes what it refuses, and that may be a value.
+    @Test func neverQuotesWhatWasRefused() async {
+        let error = await error(
+            .status(
+                422, "Invalid", #"Secret \"db\" is invalid: data[x]: Invalid value: \"canary\""#,
+                details: #"{"causes":[{"reason":"FieldValueInvalid","field":"data[x]","#
+                    + #""message":"Invalid value: \"canary\""},{"reason":"FieldValueRequired","field":"type"}]}"#
+            ))
+        #expect(
+            error?.description
+                == "creating Secret payments/db: data[x] (FieldValueInvalid), type (FieldValueRequired)")
+    }
+
+    /// A server that cannot read a body quotes the place: `error found in #10 byte of ...|"pw":"Y2Fu|...`.
+    @Test func neverQuotesAPieceOfABody() async {
+        let response = FakeTransport.Response.status(400, "BadRequest", "error found in ...|Y2FuYXJ5|...")
+        #expect(
+            await error(response)?.description
+                == "creating Secret payments/db: the API server answered HTTP 400")
+        #expect(
+            await error(response, write: false)?.message.hasPrefix("error found") == true,
+            "where there was no body, the words help")
+    }
+
+    @Test func readsRetryAfterFromHeaderAndStatus() async {
+        #expect(await error(.init(503, "", fields: [.retryAfter: "7"]))?.retryAfter == .seconds(7))
+        let status = await error(.status(500, "ServerTimeout", details: #"{"retryAfterSeconds":9}"#))
+        #expect(status?.retryAfter == .seconds(9))
+        #expect(await error(.init(503, "", fields: [.retryAfter: "soon"]))?.retryAfter == nil)
+    }
+
+    @Test func knowsAVersionOfTheFuture() async {
+        let details = #"{"causes":[{"reason":"ResourceVersionTooLarge","message":"m"}]}"#
+        #expect(await error(.status(504, "Timeout", details: details))?.isResourceVersionTooLarge == true)
+        #expect(
+            await error(.status(504, "Timeout", "Too large resource version: 9"))?.isResourceVersionTooLarge
+                == true)
+        #expect(await error(.status(504, "Timeout"))?.isResourceVersionTooLarge == false)
+    }
+
+    @Test func aMalformedAnswerIsAnError() async {
+        let error = await error(.init(200, #"{"metadata":{"uid":"canary"}}"#))
+        #expect(error?.code == .malformedResponse)
+        #expect(error?.message == "the answer is malformed: metadata.name is missing")
+    }
+}

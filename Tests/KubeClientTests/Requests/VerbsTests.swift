@@ -1,0 +1,119 @@
+import Foundation
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KubeClient
+
+/// What goes over the wire for each verb.
+@Suite struct VerbsTests {
+    private let ref = ObjectRef(namespace: "pay ments", name: "d/b")
+    private let transport = FakeTransport { _ in
+        .init(200, #"{"metadata":{"name":"db","namespace":"n","uid":"u","resourceVersion":"7"}}"#)
+    }
+
+    private func request(_ body: (KubeClient) async throws -> Void) async throws -> FakeTransport.Request {
+        try await body(KubeClient(transport))
+        return try #require(transport.requests.last)
+    }
+
+    @Test func get() async throws {
+        let request = try await request { _ = try await $0.get(SecretMetadata.self, ref) }
+        #expect(request.line == "GET /api/v1/namespaces/pay%20ments/secrets/d%2Fb")
+        #expect(request.fields[.accept] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+        #expect(request.fields[.contentType] == nil && request.body.isEmpty && request.lane == .unary)
+    }
+
+    @Test func list() async throws {
+        let transport = FakeTransport { _ in .init(200, #"{"metadata":{},"items":[]}"#) }
+        _ = try await KubeClient(transport).list(Widget.self, Selection(), limit: 3, continueToken: "a+b=")
+        #expect(transport.requests[0].line == "GET /apis/example.io/v1/widgets?limit=3&continue=a%2Bb%3D")
+        #expect(transport.requests[0].fields[.accept] == "application/json")
+    }
+
+    @Test func create() async throws {
+        let body = SharedSecret(copying: "{}".utf8)
+        let request = try await request {
+            let made = try await $0.create(.secrets, ref, body: body)
+            #expect(made.resourceVersion == "7")
+        }
+        #expect(request.line == "POST /api/v1/namespaces/pay%20ments/secrets?fieldManager=secrets-bridge")
+        #expect(request.fields[.contentType] == "application/json")
+        #expect(request.fields[.accept] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+        #expect(request.text == "{}")
+    }
+
+    @Test func update() async throws {
+        let body = SharedSecret(copying: "{}".utf8)
+        let request = try await request {
+            _ = try await $0.update(Widget.resource, ref, subresource: "status", body: body)
+        }
+        #expect(
+            request.line == "PUT /apis/example.io/v1/namespaces/pay%20ments/widgets/d%2Fb/status"
+                + "?fieldManager=secrets-bridge")
+    }
+
+    @Test func jsonPatch() async throws {
+        let patch = JSONPatch { $0.add("/a", "b") }
+        let request = try await request { _ = try await $0.patch(.secrets, ref, .json(patch)) }
+        #expect(request.method == .patch)
+        #expect(request.query == ["fieldManager=secrets-bridge"])
+        #expect(request.fields[.contentType] == "application/json-patch+json")
+        #expect(request.text == #"[{"op":"add","path":"/a","value":"b"}]"#)
+    }
+
+    @Test func mergePatchOfStatus() async throws {
+        let request = try await request {
+            _ = try await $0.patch(
+                Widget.resource, ref, subresource: "status", .merge(body: Array("{}".utf8)))
+        }
+        #expect(request.path.hasSuffix("/widgets/d%2Fb/status"))
+        #expect(request.fields[.contentType] == "application/merge-patch+json")
+    }
+
+    @Test func serverSideApply() async throws {
+        let request = try await request {
+            _ = try await $0.patch(
+                .secrets, ref, .apply(body: Array("{}".utf8), fieldManager: "me & you", force: false))
+        }
+        #expect(request.query == ["fieldManager=me%20%26%20you", "force=false"])
+        #expect(request.fields[.contentType] == "application/apply-patch+yaml")
+    }
+
+    @Test func delete() async throws {
+        let request = try await request {
+            try await $0.delete(
+                .secrets, ref, preconditions: Preconditions(uid: "u", resourceVersion: "7"),
+                propagation: .foreground)
+        }
+        #expect(request.line == "DELETE /api/v1/namespaces/pay%20ments/secrets/d%2Fb")
+        let options = try #require(
+            try JSONSerialization.jsonObject(with: Data(request.body)) as? [String: any Sendable])
+        #expect(options["preconditions"] as? [String: String] == ["uid": "u", "resourceVersion": "7"])
+        #expect(options["propagationPolicy"] as? String == "Foreground")
+        #expect(options["kind"] as? String == "DeleteOptions")
+    }
+
+    @Test(arguments: [
+        ("azAZ09-._~", "azAZ09-._~"), ("a b/c", "a%20b%2Fc"), ("%=&?#+", "%25%3D%26%3F%23%2B"),
+        ("é\u{0}", "%C3%A9%00"),
+    ]) func percentEncoding(text: String, encoded: String) {
+        #expect(percentEncoded(text) == encoded)
+    }
+
+    @Test func impersonates() async throws {
+        var cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        cluster.impersonation = .init(
+            user: "jane", groups: ["dev", "ops"], extra: [.init(key: "acme.com/project", values: ["x"])])
+        let client = KubeClient(connection: Connection(cluster, transport: transport))
+        _ = try await client.get(SecretMetadata.self, ref)
+        let fields = try #require(transport.requests.last?.fields)
+        #expect(
+            fields.map { "\($0.name.rawName)=\($0.value)" }.filter { $0.hasPrefix("Impersonate") } == [
+                "Impersonate-User=jane", "Impersonate-Group=dev", "Impersonate-Group=ops",
+                "Impersonate-Extra-acme.com%2Fproject=x",
+            ])
+    }
+}

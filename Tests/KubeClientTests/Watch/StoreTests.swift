@@ -1,0 +1,66 @@
+import Testing
+
+@testable import KubeClient
+
+@Suite struct StoreTests {
+    private let store = Store<String> { String($0.prefix(1)) }
+
+    private func ref(_ name: String) -> ObjectRef { ObjectRef(namespace: "n", name: name) }
+
+    private func fill(_ contents: [String: String]) -> Store<String>.Difference {
+        store.begin()
+        for (name, value) in contents { _ = store.apply(ref(name), value) }
+        return store.commit()
+    }
+
+    @Test func isCompleteAfterTheFirstList() {
+        #expect(!store.isComplete)
+        store.begin()
+        #expect(!store.apply(ref("a"), "1"), "readers do not see it yet")
+        #expect(store[ref("a")] == nil && store.count == 0 && !store.isComplete)
+        #expect(store.commit().changed == [ref("a")])
+        #expect(store[ref("a")] == "1" && store.isComplete)
+    }
+
+    @Test func tellsWhatANewListChanged() {
+        _ = fill(["same": "1 old", "changed": "1", "gone": "1"])
+        let difference = fill(["same": "1 new", "changed": "2", "new": "1"])
+        #expect(Set(difference.changed) == [ref("changed"), ref("new")])
+        #expect(difference.gone == [ref("gone"): "1"])
+        #expect(store[ref("same")] == "1 new")
+        #expect(Set(store.refs) == [ref("same"), ref("changed"), ref("new")])
+    }
+
+    @Test func readersKeepTheOldContentsMeanwhile() {
+        _ = fill(["a": "1", "b": "1"])
+        store.begin()
+        _ = store.apply(ref("a"), "2")
+        #expect(store[ref("a")] == "1" && store[ref("b")] == "1")
+        store.begin()
+        #expect(store.commit().gone.count == 2, "a list that was not finished is dropped")
+    }
+
+    @Test func showsEventsAtOnce() {
+        _ = fill(["a": "1"])
+        #expect(store.apply(ref("a"), "2"))
+        #expect(store[ref("a")] == "2")
+        #expect(store.remove(ref("a")) == "2")
+        #expect(store[ref("a")] == nil && store.remove(ref("a")) == nil)
+    }
+
+    @Test func removesFromBothWhileListing() {
+        _ = fill(["a": "1"])
+        store.begin()
+        _ = store.apply(ref("a"), "2")
+        #expect(store.remove(ref("a")) == "1")
+        #expect(store[ref("a")] == nil)
+        let difference = store.commit()
+        #expect(difference.changed.isEmpty && difference.gone.isEmpty && store.count == 0)
+    }
+
+    @Test func aCommitWithoutAListChangesNothing() {
+        _ = fill(["a": "1"])
+        let difference = store.commit()
+        #expect(difference.changed.isEmpty && difference.gone.isEmpty && store[ref("a")] == "1")
+    }
+}

@@ -1,0 +1,342 @@
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KubeClient
+
+/// The watcher against a server that does what servers do on bad days. Nothing waits: pauses are counted.
+@Suite(.timeLimit(.minutes(1))) struct WatcherTests {
+    typealias Response = FakeTransport.Response
+
+    /// Every event, in words.
+    private struct Run {
+        let transport: FakeTransport
+        let events: [String]
+        let pauses: [Duration]
+        let store: [String: Int]
+
+        var lines: [String] { transport.requests.map(\.line) }
+    }
+
+    /// Lets a watcher loose on `script` until it has told `count` events, and puts them into a store.
+    private func watch(
+        _ script: [Response], until count: Int, streamingLists: Bool = false,
+        credentials: any CredentialSource = StaticCredential.none, tooSoon: Duration = .zero
+    ) async -> Run {
+        let transport = FakeTransport(script: script)
+        let events = Recorder<String>()
+        let pauses = Recorder<Duration>()
+        let store = Store<Int> { "\($0)" }
+        var timing = WatchTiming()
+        timing.tooSoon = tooSoon
+        timing.watch = 270...270
+        timing.sleep = { pauses.append($0) }
+        let watcher = Watcher<Widget>(
+            KubeClient(transport, credentials: credentials), Selection(namespace: "n", labelSelector: "a=b"),
+            timing: timing, streamingLists: streamingLists)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await watcher.run { event in events.append(Self.words(event, store)) }
+            }
+            await events.wait(for: count)
+            // What would come too much comes now.
+            for _ in 0..<50 { await Task.yield() }
+            group.cancelAll()
+        }
+        let contents = Dictionary(uniqueKeysWithValues: store.refs.map { ($0.name, store[$0] ?? 0) })
+        return Run(
+            transport: transport, events: events.elements, pauses: pauses.elements, store: contents)
+    }
+
+    private static func words(_ event: WatcherEvent<Widget>, _ store: Store<Int>) -> String {
+        let seen = { store.refs.map(\.name).sorted().joined() }
+        switch event {
+        case .began:
+            store.begin()
+            return "began [\(seen())]"
+        case .applied(.object(let widget)):
+            _ = store.apply(widget.metadata.ref, widget.spec.size)
+            return "applied \(widget.metadata.name)=\(widget.spec.size)"
+        case .applied(.malformed(let metadata, _, let problem)):
+            return "malformed \(metadata.name): \(problem)"
+        case .deleted(let metadata):
+            _ = store.remove(metadata.ref)
+            return "deleted \(metadata.name)"
+        case .committed(let version):
+            _ = store.commit()
+            return "committed \(version) [\(seen())]"
+        case .interrupted(let error):
+            return "interrupted \(error.code.rawValue)"
+        }
+    }
+
+    private func widget(_ name: String, _ version: Int, size: Int = 1, note: String = "") -> String {
+        #"{"metadata":{"name":"\#(name)","resourceVersion":"\#(version)","annotations":{"note":"\#(note)"}},"#
+            + #""spec":{"size":\#(size)}}"#
+    }
+
+    private func list(_ version: Int, _ items: [String], token: String = "") -> Response {
+        Response(
+            200,
+            #"{"metadata":{"resourceVersion":"\#(version)","continue":"\#(token)"},"items":["#
+                + items.joined(separator: ",") + "]}")
+    }
+
+    private func event(_ type: String, _ object: String) -> String {
+        #"{"type":"\#(type)","object":\#(object)}"# + "\n"
+    }
+
+    private func bookmark(_ version: Int, end: Bool = false) -> String {
+        let annotations = end ? #","annotations":{"k8s.io/initial-events-end":"true"}"# : ""
+        return event("BOOKMARK", #"{"metadata":{"resourceVersion":"\#(version)"\#(annotations)}}"#)
+    }
+
+    private func error(_ code: Int, _ reason: String) -> String {
+        event("ERROR", #"{"kind":"Status","code":\#(code),"reason":"\#(reason)","message":"m"}"#)
+    }
+
+    private let quiet = Response(200, chunks: [], end: .silence)
+
+    @Test func listsPageByPageThenWatches() async {
+        let run = await watch(
+            [
+                list(5, [widget("a", 1)], token: "t/1"), list(5, [widget("b", 2, size: 2)]),
+                Response(200, event("MODIFIED", widget("a", 6, size: 9)) + bookmark(8), end: .silence),
+            ], until: 5)
+        #expect(
+            run.events == ["began []", "applied a=1", "applied b=2", "committed 5 [ab]", "applied a=9"])
+        let path = "GET /apis/example.io/v1/namespaces/n/widgets?labelSelector=a%3Db"
+        #expect(
+            run.lines == [
+                "\(path)&limit=500", "\(path)&limit=500&continue=t%2F1",
+                "\(path)&watch=true&allowWatchBookmarks=true&timeoutSeconds=270&resourceVersion=5",
+            ])
+        #expect(run.transport.requests.map(\.lane) == [.unary, .unary, .streaming])
+        #expect(run.pauses.isEmpty)
+    }
+
+    @Test func streamsTheListWhereTheServerCan() async {
+        let run = await watch(
+            [
+                Response(
+                    200,
+                    event("ADDED", widget("a", 1)) + bookmark(3) + event("ADDED", widget("b", 2))
+                        + bookmark(5, end: true) + event("DELETED", widget("a", 6)), end: .silence)
+            ], until: 5, streamingLists: true)
+        #expect(
+            run.events == ["began []", "applied a=1", "applied b=1", "committed 5 [ab]", "deleted a"])
+        #expect(run.lines[0].hasSuffix("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"))
+        #expect(run.lines.count == 1)
+    }
+
+    @Test(arguments: [400, 422]) func listsWhereTheServerCannotStream(code: Int) async {
+        let run = await watch(
+            [
+                .status(code, "Invalid", "resourceVersionMatch is forbidden for watch"),
+                list(5, [widget("a", 1)]),
+            ], until: 4, streamingLists: true)
+        #expect(run.events == ["began []", "began []", "applied a=1", "committed 5 [a]"])
+        #expect(run.pauses.isEmpty, "and at once")
+    }
+
+    @Test func listsWhereAStreamedListNeverEnds() async {
+        let run = await watch(
+            [Response(200, event("ADDED", widget("x", 1))), list(5, [widget("a", 1)])], until: 5,
+            streamingLists: true)
+        #expect(run.events == ["began []", "applied x=1", "began []", "applied a=1", "committed 5 [a]"])
+    }
+
+    /// Chunks end where they like: inside a character, inside an escape, before or after the line feed.
+    @Test(arguments: [1, 2, 3, 7, 64, 100_000]) func readsEventsHoweverTheyAreCut(size: Int) async {
+        let text =
+            event("ADDED", widget("a", 6, size: 2, note: "one\u{2028}two\u{85}é")) + "\n"
+            + event("ADDED", widget("b", 7, size: 3)) + event("DELETED", widget("a", 8))
+            // The last line has no line feed.
+            + String(event("ADDED", widget("c", 9, size: 4)).dropLast())
+        let bytes = Array(text.utf8)
+        let chunks = stride(from: 0, to: bytes.count, by: size).map {
+            Array(bytes[$0..<min($0 + size, bytes.count)])
+        }
+        let run = await watch([list(5, []), Response(200, chunks: chunks), quiet], until: 6)
+        #expect(
+            run.events.dropFirst(2) == ["applied a=2", "applied b=3", "deleted a", "applied c=4"])
+        #expect(run.lines.last?.hasSuffix("resourceVersion=9") == true)
+    }
+
+    @Test func oneMalformedObjectStopsNothing() async {
+        let bad = #"{"metadata":{"name":"bad","resourceVersion":"6"},"spec":{"size":"x"}}"#
+        let run = await watch(
+            [
+                list(5, [widget("a", 1), bad, widget("b", 2)]),
+                Response(200, event("MODIFIED", bad) + event("ADDED", widget("c", 7)), end: .silence),
+            ], until: 7)
+        #expect(
+            run.events == [
+                "began []", "applied a=1", "malformed bad: spec.size is not of type integer", "applied b=1",
+                "committed 5 [ab]", "malformed bad: spec.size is not of type integer", "applied c=1",
+            ])
+    }
+
+    /// 410 as an event and as a status; for a continue token see below. The store serves on meanwhile.
+    @Test(arguments: [true, false]) func listsAnewWhenItsVersionIsTooOld(asEvent: Bool) async {
+        let gone = asEvent ? Response(200, error(410, "Expired")) : .status(410, "Expired")
+        let run = await watch(
+            [
+                list(5, [widget("a", 1), widget("b", 2)]), gone,
+                list(9, [widget("b", 8, size: 7)], token: "t"), list(9, []), quiet,
+            ], until: 8)
+        #expect(
+            run.events == [
+                "began []", "applied a=1", "applied b=1", "committed 5 [ab]", "interrupted expired",
+                "began [ab]", "applied b=7", "committed 9 [b]",
+            ])
+        #expect(run.store == ["b": 7])
+        #expect(run.pauses.isEmpty)
+    }
+
+    @Test func listsAnewWhenTheContinueTokenIsTooOld() async {
+        let run = await watch(
+            [
+                list(5, [widget("a", 1)], token: "t"), .status(410, "Expired"), list(6, [widget("b", 2)]),
+            ], until: 6)
+        #expect(
+            run.events == [
+                "began []", "applied a=1", "interrupted expired", "began []", "applied b=1",
+                "committed 6 [b]",
+            ])
+    }
+
+    @Test func resumesWhereItStood() async {
+        let broken = HTTPError(.connectionClosed, activity: "GET https://api.test")
+        let run = await watch(
+            [
+                list(5, []), Response(200, event("ADDED", widget("a", 6))),
+                Response(200, chunks: [Array(bookmark(8).utf8)], end: .failure(broken)),
+                .status(500, "InternalError"), .status(403, "Forbidden"),
+                Response(200, event("ADDED", widget("b", 9)), end: .silence),
+            ], until: 7)
+        #expect(
+            run.events == [
+                "began []", "committed 5 []", "applied a=1", "interrupted transport",
+                "interrupted internalError", "interrupted forbidden", "applied b=1",
+            ])
+        let versions = run.lines.dropFirst().map { $0.split(separator: "=").last ?? "" }
+        #expect(versions == ["5", "6", "8", "8", "8"])
+        #expect(run.pauses.count == 3)
+        #expect(run.lines.suffix(2).allSatisfy { $0.contains("timeoutSeconds=30&") }, "on probation")
+    }
+
+    /// After a restore of etcd, a watch from a version of the future stays silent and ends in order.
+    @Test func listsAnewAfterAWatchThatStayedSilent() async {
+        let run = await watch([list(500, [widget("a", 1)]), Response(200, ""), list(7, [])], until: 5)
+        #expect(
+            run.events == [
+                "began []", "applied a=1", "committed 500 [a]", "began [a]", "committed 7 []",
+            ])
+    }
+
+    @Test func listsAnewWhenItsVersionIsOfTheFuture() async {
+        let run = await watch(
+            [
+                list(500, []),
+                .status(
+                    504, "Timeout", "Too large resource version: 500, current: 7",
+                    details: #"{"causes":[{"reason":"ResourceVersionTooLarge"}],"retryAfterSeconds":1}"#),
+                list(7, []),
+            ], until: 5)
+        #expect(
+            run.events == [
+                "began []", "committed 500 []", "interrupted timeout", "began []", "committed 7 []",
+            ])
+    }
+
+    @Test func waitsAsLongAsItIsAskedTo() async {
+        let run = await watch(
+            [
+                list(5, [widget("a", 1)]), .status(429, "TooManyRequests", fields: [.retryAfter: "12"]),
+                .status(429, "TooManyRequests", fields: [.retryAfter: "0"]),
+                .status(429, "TooManyRequests", fields: [.retryAfter: "86400"]),
+                Response(200, event("ADDED", widget("b", 6)), end: .silence),
+            ], until: 7)
+        #expect(run.pauses.count == 3)
+        #expect(run.pauses[0] == .seconds(12))
+        #expect(run.pauses[1] <= .seconds(2), "at least as long as after any failure")
+        #expect(run.pauses[2] == .seconds(60), "but not for a day")
+        #expect(!run.events.dropFirst().contains { $0.hasPrefix("began") }, "without a new list")
+        #expect(run.store == ["a": 1, "b": 1])
+    }
+
+    @Test func pausesGrow() async {
+        let run = await watch(
+            [Response](repeating: .status(403, "Forbidden"), count: 40) + [list(5, [])], until: 82)
+        #expect(run.pauses.count == 40)
+        #expect(run.pauses[0] <= .milliseconds(800))
+        #expect(run.pauses.allSatisfy { $0 <= .seconds(30) })
+        #expect(run.pauses.suffix(30).contains { $0 > .seconds(5) })
+    }
+
+    /// A proxy that closes every watch at once must not be asked in a tight loop.
+    @Test func backsOffFromAWatchThatEndsTooSoon() async {
+        let run = await watch(
+            [
+                list(5, []), Response(200, ""), Response(200, ""),
+                Response(200, event("ADDED", widget("a", 6))),
+            ],
+            until: 3, tooSoon: .seconds(600))
+        #expect(run.events == ["began []", "committed 5 []", "applied a=1"])
+        #expect(run.pauses.count >= 2)
+    }
+
+    @Test func renewsARefusedCredential() async {
+        let run = await watch(
+            [
+                list(5, []), .status(401, "Unauthorized"),
+                Response(200, event("ADDED", widget("a", 6)), end: .silence),
+            ], until: 3, credentials: Renewing())
+        #expect(run.events == ["began []", "committed 5 []", "applied a=1"])
+        #expect(
+            run.transport.requests.map(\.authorization) == [
+                "Bearer token-0", "Bearer token-0", "Bearer token-1",
+            ])
+        #expect(run.pauses.isEmpty)
+    }
+
+    @Test func goesOnAfterAnEventThatIsNotJSON() async {
+        let run = await watch(
+            [
+                list(5, []), Response(200, event("ADDED", widget("a", 6)) + "<html>\n"),
+                Response(200, #"{"type":"NEW","object":{}}"# + "\n"),
+                Response(200, event("ADDED", widget("b", 7)), end: .silence),
+            ], until: 6)
+        #expect(
+            run.events == [
+                "began []", "committed 5 []", "applied a=1", "interrupted malformedResponse",
+                "interrupted malformedResponse", "applied b=1",
+            ])
+    }
+
+    @Test func asksForMetadataOnlyWhereThatIsEnough() async {
+        let transport = FakeTransport(script: [
+            Response(200, #"{"metadata":{"resourceVersion":"5"},"items":null}"#)
+        ])
+        let done = Recorder<Void>()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await Watcher<SecretMetadata>(KubeClient(transport), streamingLists: false).run {
+                    if case .committed = $0 { done.append(()) }
+                }
+            }
+            await done.wait(for: 1)
+            while transport.requests.count < 2 { await Task.yield() }
+            group.cancelAll()
+        }
+        #expect(
+            transport.requests.map { $0.fields[.accept] } == [
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+                "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            ])
+        #expect(transport.requests[0].path == "/api/v1/secrets")
+    }
+}

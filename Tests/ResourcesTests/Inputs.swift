@@ -1,0 +1,51 @@
+import Envelope
+import Foundation
+import KubeClient
+import Primitives
+import Testing
+import YAML
+
+@testable import Resources
+
+let sealed = Base64.encode([UInt8](repeating: 2, count: 40))
+
+/// A valid object that asks for little, to be changed.
+func object(_ change: (inout WrappedSecret) -> Void = { _ in }) -> WrappedSecret {
+    var object = WrappedSecret(
+        metadata: ObjectMeta(name: "db", namespace: "payments", uid: "u1", generation: 3),
+        spec: WrappedSecretSpec(
+            envelope: EnvelopeFields(
+                format: "v1", scope: "strict",
+                recipients: [Recipient(keyID: "local:test", wrappedKey: String(repeating: "A", count: 80))],
+                mac: Base64.encode([UInt8](repeating: 1, count: 32)), data: ["password": sealed])))
+    change(&object)
+    return object
+}
+
+/// Why an object is refused; nil where it is not.
+func refusal(_ object: WrappedSecret) -> SpecError? {
+    do throws(SpecError) {
+        _ = try Blueprint(object)
+        return nil
+    } catch {
+        return error
+    }
+}
+
+func refusal(_ change: (inout WrappedSecret) -> Void) -> SpecError? { refusal(object(change)) }
+
+func refusal(_ template: WrappedSecretSpec.Template) -> SpecError? {
+    refusal { $0.spec.template = template }
+}
+
+enum Vectors {
+    static func file(_ path: String, here: String = #filePath) throws -> SecretBytes {
+        let folder = URL(fileURLWithPath: here).deletingLastPathComponent().deletingLastPathComponent()
+        return SecretBytes(
+            copying: [UInt8](try Data(contentsOf: folder.appendingPathComponent("Vectors/\(path)"))))
+    }
+}
+
+func decode<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+    try JSONDecoder().decode(type, from: Data(text.utf8))
+}

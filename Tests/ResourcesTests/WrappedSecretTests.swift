@@ -1,0 +1,121 @@
+import Envelope
+import Foundation
+import KubeClient
+import Testing
+
+@testable import Resources
+
+@Suite struct WrappedSecretTests {
+    @Test func readsAllOfIt() throws {
+        let object = try decode(
+            WrappedSecret.self,
+            #"""
+            {"apiVersion":"secrets-bridge.io/v1alpha1","kind":"WrappedSecret",
+             "metadata":{"name":"db","namespace":"n","uid":"u","generation":4,"resourceVersion":"9"},
+             "spec":{"format":"v1","scope":"strict","recipients":[{"keyID":"a:b","wrappedKey":"w"}],"mac":"m",
+              "data":{"k":"v"},"template":{"metadata":{"name":"s","labels":{"a":"b"}},"type":"t","immutable":true},
+              "keyRef":{"kind":"ClusterKeyProvider","name":"eu"},"creationPolicy":"Orphan","recreate":true,
+              "suspend":true,"rolloutRestart":[{"kind":"Deployment","name":"api"}],"later":1},
+             "status":{"observedGeneration":-1,"later":{}}}
+            """#)
+        #expect(object.metadata.generation == 4 && object.secretName == "s")
+        #expect(object.spec.envelope.data == ["k": "v"] && object.spec.envelope.recipients.count == 1)
+        #expect(object.spec.template?.immutable == true && object.spec.keyRef?.name == "eu")
+        #expect(object.spec.rolloutRestart?.count == 1 && object.spec.suspend == true)
+        #expect(object.status?.observedGeneration == -1)
+    }
+
+    @Test func dataMayBeAbsent() throws {
+        let object = try decode(
+            WrappedSecret.self,
+            #"{"metadata":{"name":"db"},"spec":{"format":"v1","scope":"strict","recipients":[],"mac":"m"}}"#)
+        #expect(object.spec.envelope.data.isEmpty && object.secretName == "db")
+    }
+
+    @Test(arguments: [
+        (#"{"scope":"s","recipients":[],"mac":"m"}"#, "spec.format is missing"),
+        (
+            #"{"format":"v1","scope":"s","recipients":[{"keyID":"a"}],"mac":"m"}"#,
+            "spec.recipients[0].wrappedKey is missing"
+        ),
+        (
+            #"{"format":"v1","scope":"s","recipients":[],"mac":"m","data":{"k":7}}"#,
+            "spec.data.k is not of type string"
+        ),
+        (
+            #"{"format":"v1","scope":"s","recipients":[],"mac":"m","template":{"immutable":"yes"}}"#,
+            "spec.template.immutable is not of type boolean"
+        ),
+    ]) func tellsWhatIsMissing(spec: String, problem: String) throws {
+        let item = try decode(
+            Decoded<WrappedSecret>.self,
+            #"{"metadata":{"name":"db"},"spec":\#(spec),"status":{"keyID":"k"}}"#)
+        guard case .malformed(_, let status, let found) = item else {
+            Issue.record("\(item)")
+            return
+        }
+        #expect(found == problem)
+        #expect(status?.keyID == "k")
+    }
+
+    @Test func statusComesBackAsItWas() throws {
+        var status = WrappedSecretStatus()
+        status.observedGeneration = 3
+        status.keyID = "k"
+        status.secret = .init(
+            name: "db", uid: "u", resourceVersion: "9", generation: 3, mac: "m", renderVersion: 1)
+        status.conditions = [
+            Condition(
+                .ready, true, observedGeneration: 3, lastTransitionTime: "T", reason: "Synced", message: "m")
+        ]
+        let data = try JSONEncoder().encode(status)
+        #expect(try JSONDecoder().decode(WrappedSecretStatus.self, from: data) == status)
+        let fields = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+        #expect(Set(fields.keys) == ["observedGeneration", "keyID", "secret", "conditions"], "no nulls")
+        #expect(status.condition(.ready)?.status == "True" && status.condition(.stalled) == nil)
+    }
+
+    /// The names are API.
+    @Test func reasonsWaitOrReconcile() {
+        let waiting = Reason.allCases.filter(\.waitsForChange).map(\.rawValue)
+        #expect(
+            Set(waiting) == [
+                "InvalidSpec", "UnsupportedFormat", "IntegrityFailed", "DecryptFailed", "ForbiddenType",
+                "TooLarge",
+            ])
+    }
+}
+
+@Suite struct MarkersTests {
+    private func secret(_ references: OwnerReference...) -> ObjectMeta {
+        ObjectMeta(name: "s", ownerReferences: references)
+    }
+
+    private func reference(
+        _ kind: String = "WrappedSecret", _ name: String = "db", group: String = "secrets-bridge.io/v1alpha1",
+        controller: Bool? = true
+    ) -> OwnerReference {
+        OwnerReference(apiVersion: group, kind: kind, name: name, uid: "u", controller: controller)
+    }
+
+    @Test func theOwnerIsTheWrappedSecretInControl() {
+        #expect(Markers.owner(of: secret())?.name == nil)
+        #expect(Markers.owner(of: secret(reference()))?.name == "db")
+        #expect(Markers.owner(of: secret(reference(group: "secrets-bridge.io/v9")))?.name == "db")
+        #expect(Markers.owner(of: secret(reference(group: "x.io/v1")))?.name == nil)
+        #expect(Markers.owner(of: secret(reference("Other")))?.name == nil)
+        let both = secret(reference(controller: nil), reference("Job", "j", group: "batch/v1"))
+        #expect(Markers.owner(of: both)?.name == nil, "somebody else controls it")
+    }
+
+    @Test func whereNobodyControlsItIsTheOneThatOwnsIt() {
+        let edited = secret(reference("Job", "j", controller: nil), reference(controller: false))
+        #expect(Markers.owner(of: edited)?.name == "db")
+    }
+
+    @Test func ourReferenceControlsAndBlocksNothing() {
+        let ours = Markers.ownerReference(to: object())
+        #expect(ours.controller == true && ours.blockOwnerDeletion == nil && ours.uid == "u1")
+        #expect(Markers.annotations(of: object())["secrets-bridge.io/source"] == "u1/3")
+    }
+}

@@ -1,0 +1,118 @@
+package import HTTP
+package import HTTPTypes
+import Primitives
+
+/// An HTTP transport that answers as a test tells it, and remembers what it was asked.
+package final class FakeTransport: HTTPTransport {
+    /// A request as a server would see it.
+    package struct Request: Sendable {
+        package let method: HTTPRequest.Method
+        package let path: String
+        /// Still percent-encoded, in order.
+        package let query: [String]
+        package let fields: HTTPFields
+        package let authorization: String?
+        package let body: [UInt8]
+        package let lane: HTTPClientRequest.Lane
+
+        package var text: String { String(decoding: body, as: UTF8.self) }
+        package var line: String {
+            "\(method.rawValue) \(path)" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
+        }
+
+        init(_ request: HTTPClientRequest) {
+            method = request.method
+            let parts = request.url.split(separator: "?", maxSplits: 1)
+            path = String(parts[0].drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" })
+            query = parts.count == 2 ? parts[1].split(separator: "&").map(String.init) : []
+            fields = request.fields
+            authorization = request.secretFields.first { $0.name == .authorization }.map {
+                $0.value.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+            }
+            body =
+                switch request.body {
+                case .none: []
+                case .bytes(let bytes): bytes
+                case .secret(let secret): secret.bytes.withUnsafeBytes { Array($0) }
+                }
+            lane = request.lane
+        }
+    }
+
+    package struct Response: Sendable {
+        package enum End: Sendable {
+            case closed
+            case failure(HTTPError)
+            /// Nothing more comes, until the reader gives up.
+            case silence
+        }
+
+        package var status: Int
+        package var fields: HTTPFields
+        package var chunks: [[UInt8]]
+        package var end: End
+
+        package init(
+            _ status: Int, fields: HTTPFields = [:], chunks: [[UInt8]], end: End = .closed
+        ) {
+            self.status = status
+            self.fields = fields
+            self.chunks = chunks
+            self.end = end
+        }
+
+        package init(_ status: Int, _ body: String, fields: HTTPFields = [:], end: End = .closed) {
+            self.init(status, fields: fields, chunks: [Array(body.utf8)], end: end)
+        }
+
+        /// `kind: Status`, as the API server answers what it did not do.
+        package static func status(
+            _ code: Int, _ reason: String, _ message: String = "", details: String = "{}",
+            fields: HTTPFields = [:]
+        ) -> Response {
+            Response(
+                code,
+                #"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"\#(message)","#
+                    + #""reason":"\#(reason)","details":\#(details),"code":\#(code)}"#, fields: fields)
+        }
+    }
+
+    private let answer: @Sendable (Request) async throws -> Response
+    private let log = Locked<[Request]>([])
+
+    package init(_ answer: @escaping @Sendable (Request) async throws -> Response) {
+        self.answer = answer
+    }
+
+    /// One response after the other, then silence.
+    package convenience init(script: [Response]) {
+        let rest = Locked(script)
+        self.init { _ in
+            rest.withLock { $0.isEmpty ? Response(200, chunks: [], end: .silence) : $0.removeFirst() }
+        }
+    }
+
+    package var requests: [Request] { log.withLock { $0 } }
+
+    package func withResponse<Result: Sendable>(
+        to request: HTTPClientRequest,
+        _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
+    ) async throws -> Result {
+        let seen = Request(request)
+        log.withLock { $0.append(seen) }
+        let response = try await answer(seen)
+        let (chunks, source) = AsyncStream<[UInt8]>.makeStream()
+        response.chunks.forEach { source.yield($0) }
+        var failure: HTTPError?
+        switch response.end {
+        case .closed: source.finish()
+        case .failure(let error):
+            failure = error
+            source.finish()
+        case .silence: break
+        }
+        let head = HTTPResponseHead(status: .init(code: response.status), fields: response.fields)
+        defer { source.finish() }
+        return try await handler(head, HTTPBody(chunks: chunks, failure: failure))
+    }
+}
