@@ -1,4 +1,5 @@
 import CCurl
+import HTTPTypes
 import Primitives
 
 /// What every transfer of one client has in common, in the form libcurl takes it. Owns the memory that
@@ -43,6 +44,11 @@ final class ClientSettings: Sendable {
                     .invalidRequest, activity: activity, detail: "plain http is not allowed here; use https")
             }
         }
+        for field in request.secretFields where !Self.isValid(field.value) {
+            throw HTTPError(
+                .invalidRequest, activity: activity,
+                detail: "the value of \(field.name.rawName) has control characters, such as a line end")
+        }
         let size =
             switch request.body {
             case .none: 0
@@ -53,6 +59,13 @@ final class ClientSettings: Sendable {
             throw HTTPError(
                 .requestTooLarge, activity: activity,
                 detail: "\(size) bytes; at most \(configuration.maximumRequestBody) are sent")
+        }
+    }
+
+    /// RFC 9110, section 5.5, on field values. HTTPField sees to the others.
+    private static func isValid(_ value: SharedSecret) -> Bool {
+        value.bytes.withUnsafeBytes { bytes in
+            bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
         }
     }
 

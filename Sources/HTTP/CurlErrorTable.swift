@@ -9,7 +9,8 @@ extension HTTPError.Code {
 
     /// `CURLE_OPERATION_TIMEDOUT` is the connect timeout: it is the only one that libcurl keeps for us.
     static let table: [(result: CURLcode, code: HTTPError.Code)] = [
-        (CURLE_UNSUPPORTED_PROTOCOL, .invalidRequest),
+        // Schemes are checked before: this is an HTTP/0.9 answer.
+        (CURLE_UNSUPPORTED_PROTOCOL, .protocolError),
         (CURLE_URL_MALFORMAT, .invalidRequest),
         (CURLE_COULDNT_RESOLVE_PROXY, .proxyFailed),
         (CURLE_COULDNT_RESOLVE_HOST, .nameNotResolved),

@@ -139,8 +139,10 @@ final class Lane: @unchecked Sendable {
         for exchange in signals {
             if exchange.isStopped {
                 end(ObjectIdentifier(exchange), exchange.plan.error(.cancelled))
-            } else {
-                transfers[ObjectIdentifier(exchange)]?.resume()
+            } else if let transfer = transfers[ObjectIdentifier(exchange)] {
+                transfer.resume()
+                // A paused transfer has no idle timeout.
+                note(transfer.nextDeadline)
             }
         }
         startAdmitted()

@@ -135,12 +135,18 @@ final class Transfer {
     func outcome(_ result: CURLcode) -> HTTPError? {
         if let verdict { return verdict }
         guard result != CURLE_OK else {
-            return parser.head == nil ? plan.error(.protocolError, "no response head") : nil
+            return parser.head == nil ? plan.error(.connectionClosed, "the response head is incomplete") : nil
         }
         var code = HTTPError.Code.meaning(of: result)
-        // libcurl has one result for both; OpenSSL found fault with the chain only in the first case.
-        if code == .certificateUntrusted, easy.info(CURLINFO_SSL_VERIFYRESULT) == 0 {
+        // libcurl has one result for both. OpenSSL's verdict on the chain is X509_V_OK (0), or not yet taken
+        // over (1), when it is the name that does not match.
+        if code == .certificateUntrusted, (0...1).contains(easy.info(CURLINFO_SSL_VERIFYRESULT)) {
             code = .certificateNameMismatch
+        }
+        // A refused CONNECT is a failed read to libcurl.
+        if case let status = easy.info(CURLINFO_HTTP_CONNECTCODE), status != 0, !(200..<300).contains(status)
+        {
+            code = .proxyFailed
         }
         return plan.error(code, easy.explanation(of: result))
     }

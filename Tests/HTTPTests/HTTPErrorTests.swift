@@ -6,7 +6,7 @@ import Testing
 struct HTTPErrorTests {
     /// As written by hand from libcurl-errors(3): a second opinion on the table.
     static let expected: [(CURLcode, HTTPError.Code)] = [
-        (CURLE_UNSUPPORTED_PROTOCOL, .invalidRequest), (CURLE_URL_MALFORMAT, .invalidRequest),
+        (CURLE_UNSUPPORTED_PROTOCOL, .protocolError), (CURLE_URL_MALFORMAT, .invalidRequest),
         (CURLE_COULDNT_RESOLVE_PROXY, .proxyFailed), (CURLE_COULDNT_RESOLVE_HOST, .nameNotResolved),
         (CURLE_COULDNT_CONNECT, .connectFailed), (CURLE_WEIRD_SERVER_REPLY, .protocolError),
         (CURLE_HTTP2, .connectionClosed), (CURLE_PARTIAL_FILE, .connectionClosed),

@@ -9,19 +9,21 @@ final class ChildProcess: Sendable {
 
     private let pid: pid_t
 
-    /// Output goes to the file `log`, or nowhere.
-    init(_ arguments: [String], log: String = "/dev/null") throws {
+    /// In `directory`; output goes nowhere.
+    init(_ arguments: [String], in directory: String = "/") throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        var pointers = arguments.map { strdup($0) }
+        // Swift's Glibc has no posix_spawn_file_actions_addchdir_np.
+        let command = ["/bin/sh", "-c", #"cd "$0" && exec "$@""#, directory] + arguments
+        var pointers = command.map { strdup($0) }
         defer { pointers.forEach { free($0) } }
         pointers.append(nil)
         var pid = pid_t()
-        let result = posix_spawnp(&pid, arguments[0], &actions, nil, pointers, environ)
+        let result = posix_spawnp(&pid, command[0], &actions, nil, pointers, environ)
         guard result == 0 else {
             throw Failure(description: "\(arguments[0]): \(String(cString: strerror(result)))")
         }

@@ -1,0 +1,170 @@
+import HTTPTypes
+import Primitives
+import Testing
+
+@testable import HTTP
+
+/// Cancellation in every phase ends the exchange at once, on both sides.
+@Suite(.timeLimit(.minutes(1)))
+struct CancellationTests {
+    private let client = CurlClient(HTTPClientConfiguration(trust: .insecure), environment: [:])
+    private static let lanes = [HTTPClientRequest.Lane.unary, .streaming]
+
+    /// Cancels a task that runs `body` once `phase` yields; checks that it ends with `.cancelled`, promptly.
+    private func expectCancelled(
+        when phase: Signal?, _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        let task = Task(operation: body)
+        if let phase { try await phase.wait() }
+        let begin = ContinuousClock.now
+        task.cancel()
+        let error = await #expect(throws: HTTPError.self) { try await task.value }
+        #expect(error?.code == .cancelled)
+        // Milliseconds in truth; a machine under load must not fail this.
+        #expect(ContinuousClock.now - begin < .seconds(10))
+    }
+
+    @Test(arguments: lanes)
+    func beforeItBegins(lane: HTTPClientRequest.Lane) async throws {
+        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
+        let client = client
+        try await expectCancelled(when: nil) {
+            withUnsafeCurrentTask { $0?.cancel() }
+            _ = try await client.send(HTTPClientRequest(url: server.url, lane: lane), upTo: 0)
+        }
+        #expect(server.connectionCount == 0)
+    }
+
+    @Test(arguments: lanes)
+    func beforeTheLaneHasSeenIt(lane: HTTPClientRequest.Lane) async throws {
+        // The lane is stopped and the exchange submitted in either order: no lane thread in between.
+        let settings = ClientSettings(HTTPClientConfiguration(), environment: [:])
+        let plan = try TransferPlan(HTTPClientRequest(url: "http://127.0.0.1:1", lane: lane), settings)
+        let idle = try Lane(lane, settings.configuration)
+        defer { idle.close() }
+        let stopped = StreamExchange(plan, on: idle)
+        stopped.stop()
+        let error = await #expect(throws: HTTPError.self) { try await stopped.head() }
+        #expect(error?.code == .cancelled)
+    }
+
+    @Test(arguments: lanes)
+    func whileConnecting(lane: HTTPClientRequest.Lane) async throws {
+        let accepted = Signal()
+        let closed = Signal()
+        // A TLS handshake that never comes.
+        let server = try FakeServer { connection in
+            accepted.raise()
+            connection.waitForClose()
+            closed.raise()
+        }
+        let client = client
+        try await expectCancelled(when: accepted) {
+            let request = HTTPClientRequest(url: "https://127.0.0.1:\(server.port)", lane: lane)
+            _ = try await client.send(request, upTo: 0)
+        }
+        try await closed.wait()
+    }
+
+    @Test func whileItWaitsForAConnection() async throws {
+        let asked = Signal()
+        let server = try FakeServer { connection in
+            guard connection.readRequest() != nil else { return }
+            asked.raise()
+            connection.waitForClose()
+        }
+        let client = CurlClient(HTTPClientConfiguration(maximumConnectionsPerHost: 1), environment: [:])
+        let url = server.url
+        let first = Task { try await client.send(HTTPClientRequest(url: url), upTo: 0) }
+        try await asked.wait()
+        try await expectCancelled(when: nil) {
+            _ = try await client.send(HTTPClientRequest(url: url), upTo: 0)
+        }
+        #expect(server.connectionCount == 1)
+        first.cancel()
+        _ = await first.result
+    }
+
+    @Test(arguments: lanes, ["", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
+    func whileTheServerThinksOrSends(lane: HTTPClientRequest.Lane, start: String) async throws {
+        let asked = Signal()
+        let closed = Signal()
+        let server = try FakeServer { connection in
+            guard connection.readRequest() != nil else { return }
+            connection.send(start)
+            asked.raise()
+            connection.waitForClose()
+            closed.raise()
+        }
+        let client = client
+        try await expectCancelled(when: asked) {
+            _ = try await client.send(HTTPClientRequest(url: server.url, lane: lane), upTo: 10)
+        }
+        try await closed.wait()
+    }
+
+    @Test func afterTheResponse() async throws {
+        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }
+        for lane in Self.lanes {
+            let client = client
+            let task = Task {
+                try await client.withResponse(to: HTTPClientRequest(url: server.url, lane: lane)) {
+                    head, body in
+                    let bytes = try await body.collect(upTo: 2)
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    return bytes
+                }
+            }
+            #expect(try await task.value == Array("ok".utf8))
+        }
+    }
+
+    @Test func oneOfManyLeavesTheOthersAlone() async throws {
+        let server = try FakeServer { connection in
+            while let request = connection.readRequest() {
+                if request.line.contains("/hang") { return connection.waitForClose() }
+                connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            }
+        }
+        let client = CurlClient(HTTPClientConfiguration(maximumConnectionsPerHost: 50), environment: [:])
+        let hanging = (0..<20).map { _ in
+            Task { try await client.send(HTTPClientRequest(url: "\(server.url)/hang"), upTo: 0) }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for task in hanging {
+                group.addTask {
+                    let response = try await client.send(HTTPClientRequest(url: server.url), upTo: 0)
+                    #expect(response.head.status == .ok)
+                    task.cancel()
+                }
+            }
+            try await group.waitForAll()
+        }
+        for task in hanging {
+            let error = await #expect(throws: HTTPError.self) { try await task.value }
+            #expect(error?.code == .cancelled)
+        }
+    }
+
+    @Test func atRandomMoments() async throws {
+        let server = try FakeServer.answering { _ in
+            "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + String(repeating: "x", count: 200_000)
+        }
+        let client = client
+        for round in 0..<200 {
+            let task = Task {
+                let lane = Self.lanes[round % 2]
+                return try await client.send(HTTPClientRequest(url: server.url, lane: lane), upTo: 200_000)
+                    .body.count
+            }
+            try await Task.sleep(for: .microseconds(Int.random(in: 0...1_500)))
+            task.cancel()
+            switch await task.result {
+            case .success(let count): #expect(count == 200_000)
+            case .failure(let error): #expect((error as? HTTPError)?.code == .cancelled, "\(error)")
+            }
+        }
+        #expect(
+            try await client.send(HTTPClientRequest(url: server.url), upTo: 200_000).body.count == 200_000)
+    }
+}

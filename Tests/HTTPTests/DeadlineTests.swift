@@ -1,0 +1,106 @@
+import Testing
+
+@testable import HTTP
+
+@Suite(.timeLimit(.minutes(1)))
+struct DeadlineTests {
+    private let client = CurlClient(environment: [:])
+
+    /// Never answers, or stops after `start`.
+    private func silent(after start: String = "") throws -> FakeServer {
+        try FakeServer { connection in
+            guard connection.readRequest() != nil else { return }
+            connection.send(start)
+            connection.waitForClose()
+        }
+    }
+
+    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming], ["", "HTTP/1.1 200 OK\r\n\r\nabc"])
+    func theWholeExchangeHasATimeout(lane: HTTPClientRequest.Lane, start: String) async throws {
+        let server = try silent(after: start)
+        let request = HTTPClientRequest(url: server.url, lane: lane, timeout: .milliseconds(150))
+        let begin = ContinuousClock.now
+        let error = await #expect(throws: HTTPError.self) { try await client.send(request, upTo: 10) }
+        #expect(error?.code == .timedOut)
+        #expect(error?.detail?.contains(start.isEmpty ? "no response head" : "mid-body") == true)
+        #expect(ContinuousClock.now - begin >= .milliseconds(150))
+    }
+
+    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])
+    func silenceHasATimeoutOfItsOwn(lane: HTTPClientRequest.Lane) async throws {
+        let server = try silent(after: "HTTP/1.1 200 OK\r\n\r\nabc")
+        let request = HTTPClientRequest(
+            url: server.url, lane: lane, timeout: nil, idleTimeout: .milliseconds(100))
+        let error = await #expect(throws: HTTPError.self) { try await client.send(request, upTo: 10) }
+        #expect(error?.code == .idleTimedOut)
+    }
+
+    @Test func aTrickleIsNotSilence() async throws {
+        let server = try FakeServer { connection in
+            guard connection.readRequest() != nil else { return }
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+            for _ in 0..<6 {
+                pause(milliseconds: 100)
+                connection.send("x")
+            }
+        }
+        let request = HTTPClientRequest(url: server.url, lane: .streaming, idleTimeout: .milliseconds(500))
+        #expect(try await client.send(request, upTo: 10).body.count == 6)
+    }
+
+    @Test func aSlowReaderIsNotASilentServer() async throws {
+        let content = [UInt8](repeating: 0x78, count: 32 << 20)
+        let server = try FakeServer { connection in
+            guard connection.readRequest() != nil else { return }
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(content.count)\r\n\r\n")
+            connection.send(content)
+        }
+        let request = HTTPClientRequest(
+            url: server.url, lane: .streaming, timeout: nil, idleTimeout: .seconds(1))
+        let count = try await client.withResponse(to: request) { _, body in
+            try await Task.sleep(for: .seconds(2))
+            return try await body.collect(upTo: content.count).count
+        }
+        #expect(count == content.count)
+    }
+
+    @Test func silenceAfterAPauseIsNoticed() async throws {
+        let server = try silent(
+            after: "HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "x", count: 1 << 20))
+        let request = HTTPClientRequest(
+            url: server.url, lane: .streaming, timeout: nil, idleTimeout: .milliseconds(300))
+        try await client.withResponse(to: request) { _, body in
+            try await Task.sleep(for: .milliseconds(700))
+            let error = await #expect(throws: HTTPError.self) { try await body.collect(upTo: 2 << 20) }
+            #expect(error?.code == .idleTimedOut)
+        }
+    }
+
+    @Test func connectingHasATimeoutThatCoversTheHandshake() async throws {
+        let server = try FakeServer { $0.waitForClose() }
+        let client = CurlClient(
+            HTTPClientConfiguration(trust: .insecure, connectTimeout: .milliseconds(150)), environment: [:])
+        let error = await #expect(throws: HTTPError.self) {
+            try await client.send(HTTPClientRequest(url: "https://127.0.0.1:\(server.port)"), upTo: 0)
+        }
+        #expect(error?.code == .connectTimedOut)
+    }
+
+    @Test func waitingForAConnectionCounts() async throws {
+        let server = try silent()
+        let client = CurlClient(HTTPClientConfiguration(maximumConnectionsPerHost: 1), environment: [:])
+        try await withThrowingTaskGroup(of: HTTPError?.self) { group in
+            for _ in 0..<3 {
+                group.addTask {
+                    await #expect(throws: HTTPError.self) {
+                        let request = HTTPClientRequest(url: server.url, timeout: .milliseconds(200))
+                        return try await client.send(request, upTo: 0)
+                    }
+                }
+            }
+            for try await error in group { #expect(error?.code == .timedOut) }
+        }
+        // All three ran out at the same time, so the server saw one of them, or the next on its heels.
+        #expect(server.connectionCount <= 3)
+    }
+}

@@ -1,0 +1,49 @@
+import HTTPTypes
+import Testing
+
+@testable import HTTP
+
+@Suite(.timeLimit(.minutes(1)))
+struct ProxyTests {
+    @Test func theEnvironmentsProxyServesPlainHTTP() async throws {
+        let proxy = try FakeProxy()
+        let client = CurlClient(
+            HTTPClientConfiguration(plainHTTP: .always), environment: ["http_proxy": proxy.url])
+        let response = try await client.send(HTTPClientRequest(url: "http://vault.test/v1/x"), upTo: 10)
+        #expect(response.body == Array("proxied".utf8))
+        #expect(proxy.requests.map(\.line) == ["GET http://vault.test/v1/x HTTP/1.1"])
+    }
+
+    @Test func exceptionsAreReachedDirectly() async throws {
+        let proxy = try FakeProxy()
+        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ndirect" }
+        let client = CurlClient(environment: ["http_proxy": proxy.url, "no_proxy": "127.0.0.1"])
+        #expect(
+            try await client.send(HTTPClientRequest(url: server.url), upTo: 6).body == Array("direct".utf8))
+        #expect(proxy.requests.isEmpty)
+    }
+
+    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])
+    func aRefusedTunnelIsTheProxysFault(lane: HTTPClientRequest.Lane) async throws {
+        let proxy = try FakeProxy(refusal: "403 Forbidden")
+        let client = CurlClient(HTTPClientConfiguration(proxy: .url(proxy.url)), environment: [:])
+        let error = await #expect(throws: HTTPError.self) {
+            try await client.send(HTTPClientRequest(url: "https://api.test/", lane: lane), upTo: 0)
+        }
+        #expect(error?.code == .proxyFailed)
+        #expect(error?.detail?.contains("403") == true)
+    }
+
+    @Test(.enabled(if: TLSServer.isInstalled), arguments: [HTTPClientRequest.Lane.unary, .streaming])
+    func tlsGoesThroughATunnel(lane: HTTPClientRequest.Lane) async throws {
+        let server = try await TLSServer(for: lane)
+        let proxy = try FakeProxy()
+        let client = try server.client { $0.proxy = .url(proxy.url) }
+        let request = HTTPClientRequest(
+            url: server.url(), fields: [.authorization: "not for the proxy"], lane: lane)
+        #expect(try await client.send(request, upTo: 2).body == Array("ok".utf8))
+        #expect(proxy.requests.map(\.line) == ["CONNECT localhost:\(server.port) HTTP/1.1"])
+        #expect(proxy.requests.first?.field("authorization") == nil)
+        await client.shutdown()
+    }
+}

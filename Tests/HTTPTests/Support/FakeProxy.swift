@@ -1,0 +1,44 @@
+import Glibc
+import Primitives
+
+@testable import HTTP
+
+/// A proxy that tunnels CONNECT to loopback, whatever the host, and remembers what it was asked.
+final class FakeProxy: Sendable {
+    private let server: FakeServer
+    private let asked: Locked<[FakeRequest]>
+
+    var url: String { server.url }
+    var requests: [FakeRequest] { asked.withLock { $0 } }
+
+    /// `refusal`: the status line it gives to everybody.
+    init(refusal: String? = nil) throws {
+        let asked = Locked<[FakeRequest]>([])
+        self.asked = asked
+        server = try FakeServer { client in
+            guard let request = client.readRequest() else { return }
+            asked.withLock { $0.append(request) }
+            if let refusal {
+                client.send("HTTP/1.1 \(refusal)\r\nContent-Length: 0\r\n\r\n")
+                return
+            }
+            let words = request.line.split(separator: " ")
+            guard words[0] == "CONNECT", let port = words[1].split(separator: ":").last.flatMap({ Int($0) }),
+                let fd = connectToLoopback(port: port)
+            else {
+                client.send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nproxied")
+                return
+            }
+            let upstream = FakeConnection(fd)
+            client.send("HTTP/1.1 200 Connection established\r\n\r\n")
+            try? DriverThread.start(name: "fake-tunnel") { Self.pump(from: upstream, to: client) }
+            Self.pump(from: client, to: upstream)
+        }
+    }
+
+    private static func pump(from source: FakeConnection, to sink: FakeConnection) {
+        while let bytes = source.read(), sink.send(bytes) {}
+        source.close()
+        sink.close()
+    }
+}

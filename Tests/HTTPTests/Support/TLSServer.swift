@@ -1,0 +1,80 @@
+import Glibc
+
+@testable import HTTP
+
+/// A TLS server that is not ours: nghttpd for HTTP/2, `openssl s_server` for HTTP/1.
+final class TLSServer: Sendable {
+    static let isInstalled = ChildProcess.isInstalled("nghttpd") && ChildProcess.isInstalled("openssl")
+
+    let port: Int
+    let certificates: TestCertificates
+    private let documents: TemporaryDirectory
+    private let process: ChildProcess
+
+    /// The server for what a lane speaks. Serves `files` by name. `options`: the program's own.
+    init(
+        for lane: HTTPClientRequest.Lane = .unary, files: [String: [UInt8]] = ["small": Array("ok".utf8)],
+        _ options: [String] = []
+    ) async throws {
+        certificates = try TestCertificates.shared.get()
+        documents = try TemporaryDirectory()
+        for (name, content) in files { try documents.write(name, content) }
+        // They take no port 0: try some, below the range from which clients get theirs.
+        for _ in 0..<20 {
+            let port = Int.random(in: 16_000..<32_000)
+            guard connectToLoopback(port: port) == nil else { continue }
+            let arguments =
+                switch lane {
+                case .unary: Self.nghttpd(port, documents, certificates, options)
+                case .streaming: Self.openssl(port, certificates) + options
+                }
+            let process = try ChildProcess(arguments, in: documents.path)
+            if await Self.answers(port, process) {
+                (self.port, self.process) = (port, process)
+                return
+            }
+        }
+        throw ChildProcess.Failure(description: "the TLS server does not start")
+    }
+
+    private static func nghttpd(
+        _ port: Int, _ documents: TemporaryDirectory, _ certificates: TestCertificates, _ options: [String]
+    ) -> [String] {
+        [ChildProcess.path(of: "nghttpd") ?? "nghttpd", "-a", "127.0.0.1", "-d", documents.path] + options + [
+            "\(port)", certificates.directory.file("server.key"), certificates.directory.file("server.crt"),
+        ]
+    }
+
+    /// One connection at a time.
+    private static func openssl(_ port: Int, _ certificates: TestCertificates) -> [String] {
+        [
+            ChildProcess.path(of: "openssl") ?? "openssl", "s_server", "-WWW", "-quiet", "-accept",
+            "127.0.0.1:\(port)", "-key", certificates.directory.file("server.key"), "-cert",
+            certificates.directory.file("server.crt"), "-CAfile", certificates.directory.file("ca.crt"),
+        ]
+    }
+
+    private static func answers(_ port: Int, _ process: ChildProcess) async -> Bool {
+        for _ in 0..<500 {
+            if let fd = connectToLoopback(port: port) {
+                close(fd)
+                return true
+            }
+            if process.hasEnded { return false }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        return false
+    }
+
+    func url(_ file: String = "small", host: String = "localhost") -> String {
+        "https://\(host):\(port)/\(file)"
+    }
+
+    func client(
+        _ change: (inout HTTPClientConfiguration) -> Void = { _ in }
+    ) throws -> CurlClient {
+        var configuration = HTTPClientConfiguration(trust: .pem(try certificates.pem("ca.crt")), proxy: .none)
+        change(&configuration)
+        return CurlClient(configuration)
+    }
+}
