@@ -39,7 +39,7 @@ package struct Controller: Service {
         let informers = Informers(queue: queue, logger: logger)
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, scopes: options.allowedScopes,
+            ownWrites: informers.ownWrites, stalled: informers.stalled, scopes: options.allowedScopes,
             now: { Date.now.formatted(.iso8601) }, logger: logger)
         await withTaskCancellationOrGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in

@@ -9,6 +9,7 @@ final class Informers: Sendable {
     let objects = Store<Decoded<WrappedSecret>> { $0.metadata.resourceVersion }
     let secrets = Store<ObjectMeta> { $0.resourceVersion }
     let ownWrites = OwnWrites()
+    let stalled = StalledObjects()
     let queue: WorkQueue
     private let logger: Logger
     /// Last failure said of each kind; the same one again is not news.
@@ -26,15 +27,17 @@ final class Informers: Sendable {
             objects.begin()
         case .applied(let object):
             recovered(WrappedSecret.resource)
-            guard objects.apply(object.metadata.ref, object) else { return }
+            guard case .visible(let before) = objects.apply(object.metadata.ref, object) else { return }
             ownWrites.saw(object: object.metadata)
-            enqueue(object.metadata.ref)
+            if asksForMore(object.metadata, than: before?.metadata) { enqueue(object.metadata.ref) }
         case .deleted(let metadata):
             _ = objects.remove(metadata.ref)
             ownWrites.forget(object: metadata.ref)
+            stalled.forget(metadata.ref)
         case .committed(let version):
             let difference = objects.commit()
             ownWrites.sawObjects(upTo: version)
+            difference.gone.keys.forEach(stalled.forget)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.forEach(enqueue) }
         case .interrupted(let error):
@@ -48,7 +51,7 @@ final class Informers: Sendable {
             secrets.begin()
         case .applied(let secret):
             recovered(.secrets)
-            guard secrets.apply(secret.metadata.ref, secret.metadata) else { return }
+            guard case .visible = secrets.apply(secret.metadata.ref, secret.metadata) else { return }
             ownWrites.saw(secret: secret.metadata)
             enqueueOwner(of: secret.metadata)
         case .deleted(let metadata):
@@ -81,6 +84,14 @@ final class Informers: Sendable {
             metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
         for ref in objects.refs { queue.add(ref, backlog: true) }
         return true
+    }
+
+    /// A change of the status alone is our own, mostly, and no reason to look again: a failure that is
+    /// written down would otherwise be retried at once instead of after its pause.
+    private func asksForMore(_ object: ObjectMeta, than before: ObjectMeta?) -> Bool {
+        object.uid != before?.uid || object.generation != before?.generation
+            || object.deletionTimestamp != before?.deletionTimestamp
+            || object.annotations != before?.annotations
     }
 
     private func enqueue(_ ref: ObjectRef) {

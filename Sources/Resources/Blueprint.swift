@@ -24,7 +24,8 @@ package struct Blueprint: Sendable {
         labels = template?.metadata?.labels ?? [:]
         annotations = template?.metadata?.annotations ?? [:]
         do {
-            envelope = try Envelope(spec.envelope, namespace: namespace, secretName: name)
+            envelope = try Envelope(
+                spec.envelope, namespace: object.metadata.namespace, secretName: name)
         } catch {
             throw SpecError(error)
         }

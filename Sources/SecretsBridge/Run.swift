@@ -72,9 +72,11 @@ struct Run: AsyncParsableCommand {
         // Its own messages describe services by reflection; what matters is said by the controller.
         var quiet = logger
         quiet.logLevel = .error
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [controller], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
+        var configuration = ServiceGroupConfiguration(
+            services: [controller], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
+        // Before the kubelet's patience (30 s by default) ends.
+        configuration.maximumGracefulShutdownDuration = .seconds(25)
+        let group = ServiceGroup(configuration: configuration)
         try await group.run()
     }
 

@@ -12,6 +12,7 @@ struct Reconciler: Sendable {
     let objects: Store<Decoded<WrappedSecret>>
     let secrets: Store<ObjectMeta>
     let ownWrites: OwnWrites
+    let stalled: StalledObjects
     let scopes: Set<Scope>
     let now: @Sendable () -> String
     let logger: Logger
@@ -22,11 +23,12 @@ struct Reconciler: Sendable {
         case nil:
             return .done
         case .malformed(let metadata, let status, let problem):
-            guard metadata.deletionTimestamp == nil else { return .done }
+            guard metadata.deletionTimestamp == nil, !stalled.contains(metadata) else { return .done }
             let previous = written.map { $0.newest(for: metadata, status) } ?? status
             return await fail(
                 metadata, previous: previous, .invalidSpec, "the object is malformed: \(problem)")
         case .object(let object):
+            guard !stalled.contains(object.metadata) else { return .done }
             let previous = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
             return await reconcile(object, previous)
         }
@@ -178,7 +180,9 @@ struct Reconciler: Sendable {
             }
         }
         switch reason {
-        case _ where reason.waitsForChange: return .done
+        case _ where reason.waitsForChange:
+            stalled.insert(object)
+            return .done
         // No event tells of a change to a Secret that is not ours.
         case .secretConflict, .ownedByAnother: return .again(after: .seconds(20))
         default: return .retry

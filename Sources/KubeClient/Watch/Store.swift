@@ -55,15 +55,21 @@ package final class Store<Value: Sendable>: Sendable {
         }
     }
 
-    /// Keeps `value`: aside while a list is being collected, else at once. Returns whether readers see it.
-    package func apply(_ ref: ObjectRef, _ value: Value) -> Bool {
+    /// What `apply` did.
+    package enum Applied: Sendable {
+        /// Readers see it now, in place of what they saw before.
+        case visible(before: Value?)
+        /// A list is being collected: readers see it when that is complete.
+        case aside
+    }
+
+    package func apply(_ ref: ObjectRef, _ value: Value) -> Applied {
         state.withLock { state in
             guard state.incoming == nil else {
                 state.incoming?[ref] = value
-                return false
+                return .aside
             }
-            state.contents[ref] = value
-            return true
+            return .visible(before: state.contents.updateValue(value, forKey: ref))
         }
     }
 
