@@ -1,4 +1,5 @@
 import Envelope
+import Foundation
 import KubeClient
 import Primitives
 import Resources
@@ -155,6 +156,30 @@ import Testing
         #expect(await cluster.run().outcome == .done)
         #expect(cluster.reason == "DecryptFailed" && cluster.condition("Stalled")?["status"] == "True")
         #expect(cluster.secret == nil)
+        try cluster.show()
+        #expect(await cluster.run().requests == [] && cluster.keys.unwraps == 1, "one try, not one an event")
+        cluster.keys.fail(nil)
+        try await cluster.put { $0[["metadata", "generation"]] = 4 }
+        #expect(await cluster.run().requests == create)
+    }
+
+    /// A failure is written into the status; the event of that is not to bring the object back at once.
+    @Test func aStatusAloneWakesNobody() async throws {
+        let cluster = try await Cluster.with()
+        let queue = cluster.informers.queue
+        while queue.count > 0 { _ = await queue.processNext { _ in .done } }
+        cluster.keys.fail(.unavailable)
+        _ = await cluster.run()
+        func event() throws -> WatcherEvent<WrappedSecret> {
+            .applied(
+                try JSONDecoder().decode(
+                    Decoded<WrappedSecret>.self, from: try #require(cluster.object).data()))
+        }
+        cluster.informers.take(try event())
+        #expect(queue.count == 0)
+        cluster.server["\(Cluster.objects)/db"]?[["metadata", "generation"]] = 4
+        cluster.informers.take(try event())
+        #expect(queue.count == 1)
     }
 
     @Test func aCopyInAnotherNamespaceDoesNotOpen() async throws {
