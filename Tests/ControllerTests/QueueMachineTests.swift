@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Controller
@@ -179,19 +180,5 @@ import Testing
         machine.forget(1)
         #expect(machine.count == 1)
         #expect(machine.fail(1) == 1)
-    }
-}
-
-/// xorshift64*: the same cases in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: Int) { state = 0x9E37_79B9_7F4A_7C15 &+ UInt64(seed) &* 0x1000_0001 }
-
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 0x2545_F491_4F6C_DD1D
     }
 }
