@@ -61,11 +61,18 @@ package struct TextLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        let pairs = all.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let pairs = all.sorted { $0.key < $1.key }.map { "\($0.key)=\(printable("\($0.value)"))" }
         let level = event.level.rawValue.uppercased()
         let time = Date.now.formatted(.iso8601)
         writeLine(([time, level, "\(event.message)"] + pairs).joined(separator: " "))
     }
+}
+
+/// What servers say reaches terminals: control characters are shown, not sent.
+private func printable(_ text: String) -> String {
+    text.unicodeScalars.map { scalar in
+        scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
+    }.joined()
 }
 
 /// One write(2) a line, so that lines of several threads do not mix.
