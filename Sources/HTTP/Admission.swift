@@ -29,8 +29,12 @@ struct Admission<ID: Hashable> {
         var queued: ArraySlice<ID> { waiting[first...] }
         var isConnecting: Bool { !isConnected && !active.isEmpty && active.values.contains(false) }
 
+        /// Streams beyond those allowed over HTTP/1.1: one for each request that went well. All at once,
+        /// they would open a connection each where the server turns out to allow few.
+        var growth = 0
+
         func limit(_ limits: Limits) -> Int {
-            version == .http2 ? limits.streams : limits.connections
+            version == .http2 ? min(limits.connections + growth, limits.streams) : limits.connections
         }
     }
 
@@ -102,6 +106,8 @@ struct Admission<ID: Hashable> {
                     origin.first = 0
                 }
                 origin.isConnected = false
+            } else if hadConnection {
+                origin.growth = min(origin.growth + 1, limits.streams)
             }
         } else if let index = origin.queued.firstIndex(of: id) {
             origin.waiting.remove(at: index)

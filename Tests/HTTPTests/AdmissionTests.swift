@@ -18,9 +18,14 @@ struct AdmissionTests {
         // Until the answer tells, it may be HTTP/1.1.
         #expect(machine.admit() == [2])
         machine.answered(origin, .http2)
-        #expect(machine.admit() == [3, 4])
+        #expect(machine.admit() == [])
+        // Each that goes well makes room for one more, up to the limit.
         #expect(machine.ended(1, origin, isConnectionLost: false) == [])
-        #expect(machine.admit() == [5])
+        #expect(machine.admit() == [3, 4])
+        #expect(machine.ended(2, origin, isConnectionLost: false) == [])
+        #expect(machine.admit() == [5, 6])
+        #expect(machine.ended(3, origin, isConnectionLost: false) == [])
+        #expect(machine.admit() == [7])
     }
 
     @Test func plainHTTPNeedsNoScout() {
@@ -60,7 +65,7 @@ struct AdmissionTests {
     }
 
     @Test func aLostConnectionIsRemadeByOne() {
-        var machine = machine(streams: 10)
+        var machine = machine(connections: 9, streams: 10)
         for id in 1...3 { machine.arrive(id, origin) }
         _ = machine.admit()
         machine.connected(1, origin)

@@ -98,6 +98,15 @@ final class FakeConnection: Sendable {
         return count > 0 ? Array(buffer[..<count]) : nil
     }
 
+    /// What comes next, forgotten: its length.
+    func readAndWipe() -> Int {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 1)
+        defer { buffer.deallocate() }
+        let count = recv(fd.withLock { $0 }, buffer.baseAddress, buffer.count, 0)
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        return count
+    }
+
     /// Blocks until the client has closed its end.
     func waitForClose() {
         while read() != nil {}
