@@ -74,6 +74,13 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources", httpTypes],
             path: "Tests/Support", swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "Controller", "Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources", "SecretsBridge",
+                httpTypes, logging,
+            ],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

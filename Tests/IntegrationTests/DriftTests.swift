@@ -1,0 +1,116 @@
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// Whatever somebody does to the Secret is undone, once.
+@Suite("Drift", .onRealServers, .serialized)
+struct DriftTests {
+    struct Drift: Sendable, CustomTestStringConvertible {
+        let what: String
+        let command: [String]
+        var testDescription: String { what }
+    }
+
+    static let drifts = [
+        Drift(
+            what: "edited data",
+            command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":{"password":"b3RoZXI="}}"#]),
+        Drift(
+            what: "a foreign entry",
+            command: ["patch", "secret", "db", "--type=merge", "-p", #"{"stringData":{"foreign":"x"}}"#]),
+        Drift(
+            what: "a removed entry",
+            command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":{"user":null}}"#]),
+        Drift(what: "data emptied", command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":null}"#]),
+        Drift(what: "our label stripped", command: ["label", "secret", "db", "\(Markers.managed)-"]),
+        Drift(what: "a label of the template edited", command: ["label", "secret", "db", "team=other", "--overwrite"]),
+        Drift(
+            what: "an annotation of the template edited",
+            command: ["annotate", "secret", "db", "example.org/contact=other", "--overwrite"]),
+        Drift(what: "our annotation removed", command: ["annotate", "secret", "db", "\(Markers.source)-"]),
+        Drift(what: "a deleted Secret", command: ["delete", "secret", "db"]),
+    ]
+
+    @Test("is repaired: each kind of it, at the price of one unwrap")
+    func repair() async throws {
+        try await TestNamespace.withShared { namespace in
+            let template = Manifest.Template(
+                metadata: .init(labels: ["team": "payments"], annotations: ["example.org/contact": "me"]))
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply(
+                    try await namespace.wrap("db", ["user": "u", "password": "p"], template: template))
+                try await namespace.settled("db")
+                let original = try #require(try await namespace.secret("db"))
+                for drift in Self.drifts {
+                    try await controller.catchUp(namespace)
+                    let unwraps = controller.key.unwraps(of: "db")
+                    let before = try #require(try await namespace.secret("db")).metadata.resourceVersion
+                    _ = try await Program(
+                        namespace.cluster.kubectl,
+                        ["--kubeconfig", namespace.cluster.kubeconfig, "-n", namespace.name] + drift.command
+                    ).outcome()
+                    let repaired = try await namespace.secret("db", until: "\(drift.what) is repaired") {
+                        $0.metadata.resourceVersion != before && $0.values == original.values
+                            && $0.metadata.labels == original.metadata.labels
+                            && $0.metadata.annotations == original.metadata.annotations
+                            && $0.metadata.ownerReferences == original.metadata.ownerReferences
+                    }
+                    try await eventually("the status knows the repaired Secret after \(drift.what)") {
+                        let made = try await namespace.wrapped("db").status?.secret
+                        return made?.resourceVersion == repaired.metadata.resourceVersion
+                    }
+                    try await controller.catchUp(namespace)
+                    #expect(controller.key.unwraps(of: "db") == unwraps + 1, "\(drift.what)")
+                }
+            }
+        }
+    }
+
+    @Test("that happened while no controller ran is repaired by the next one")
+    func whileAway() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { _ in
+                for name in ["edited", "deleted", "intact"] {
+                    try await namespace.apply(name, ["k": name])
+                    try await namespace.settled(name)
+                }
+            }
+            try await namespace.kubectl(
+                "patch", "secret", "edited", "--type=merge", "-p", #"{"stringData":{"k":"other"}}"#)
+            try await namespace.kubectl("delete", "secret", "deleted")
+            try await RunningController.with(namespace) { controller in
+                try await namespace.secret("edited", until: "is as it was") { $0.values == ["k": "edited"] }
+                try await namespace.secret("deleted", until: "is back") { $0.values == ["k": "deleted"] }
+                try await controller.catchUp(namespace)
+                #expect(controller.key.unwraps(of: "intact") == 0)
+            }
+        }
+    }
+
+    @Test("is left alone under suspend, and repaired afterwards")
+    func suspended() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                var manifest = try await namespace.wrap("db", ["k": "v"])
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                manifest.spec.suspend = true
+                try await namespace.apply(manifest)
+                try await eventually("it is suspended") {
+                    try await namespace.wrapped("db").status?.condition(.suspended) != nil
+                }
+                try await namespace.kubectl("delete", "secret", "db")
+                try await controller.catchUp(namespace)
+                #expect(try await namespace.secret("db") == nil)
+                #expect(try await namespace.wrapped("db").status?.condition(.ready)?.status == "True")
+                manifest.spec.suspend = false
+                try await namespace.apply(manifest)
+                try await namespace.secret("db", until: "is back") { $0.values == ["k": "v"] }
+                try await eventually("it is not suspended any more") {
+                    try await namespace.wrapped("db").status?.condition(.suspended) == nil
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// The executable as it runs in a pod.
+@Suite("Program", .onRealServers, .serialized)
+struct ProgramTests {
+    /// Starts `secrets-bridge controller` and waits until it is at work.
+    private func start(
+        _ namespace: TestNamespace, kubeconfig: String? = nil, _ arguments: [String] = []
+    ) async throws -> Program {
+        let program = try Program(
+            try Settings.required().binary,
+            ["controller", "--kubeconfig", kubeconfig ?? namespace.cluster.kubeconfig, "--watch-namespace", namespace.name]
+                + arguments,
+            environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
+        try await eventually("the controller is at work") { program.errors.contains("caches complete") }
+        return program
+    }
+
+    /// Ends it as Kubernetes does.
+    private func stop(_ program: Program) async throws {
+        program.signal(SIGTERM)
+        let outcome = try await program.outcome()
+        #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
+        #expect(outcome.output.isEmpty)
+    }
+
+    @Test("SIGTERM amid many syncs: what was begun is finished, and the exit code is 0")
+    func drain() async throws {
+        try await TestNamespace.withShared { namespace in
+            let count = 300
+            for index in 0..<count { try await namespace.apply("db-\(index)", ["k": "\(index)"]) }
+            let program = try await start(namespace)
+            try await eventually("some are synced") {
+                try await namespace.cluster.admin.list(
+                    SecretMetadata.self, Selection(namespace: namespace.name, labelSelector: "\(Markers.managed)=true")
+                ).items.count >= 20
+            }
+            try await stop(program)
+            #expect(program.errors.contains("stopped"))
+
+            var unfinished: [String] = []
+            var synced = 0
+            let page = try await namespace.cluster.admin.list(
+                WrappedSecret.self, Selection(namespace: namespace.name))
+            for case .object(let object) in page.items {
+                let isSynced = object.status?.condition(.ready)?.reason == "Synced"
+                let secret = try await namespace.secret(object.metadata.name)
+                if isSynced { synced += 1 }
+                if isSynced != (secret != nil) || secret?.metadata.resourceVersion != object.status?.secret?.resourceVersion {
+                    unfinished.append(object.metadata.name)
+                }
+            }
+            #expect(unfinished.isEmpty)
+            #expect((20..<count).contains(synced), "it was in the midst of it: \(synced)")
+        }
+    }
+
+    @Test("The role of manifests/rbac.yaml is enough to create, update, repair and report")
+    func leastPrivilege() async throws {
+        let settings = try Settings.required()
+        for file in ["namespace", "rbac"] {
+            try await settings.shared.kubectl("apply", "-f", "\(settings.repository)/manifests/\(file).yaml")
+        }
+        try await TestNamespace.withShared { namespace in
+            let kubeconfig = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)").path
+            defer {
+                for file in [kubeconfig, kubeconfig + ".token"] { try? FileManager.default.removeItem(atPath: file) }
+            }
+            try await settings.shared.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
+            let program = try await start(namespace, kubeconfig: kubeconfig)
+            try await namespace.apply("db", ["k": "1"])
+            try await namespace.settled("db")
+            try await namespace.apply("db", ["k": "2"])
+            try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
+            try await namespace.settled("db")
+            try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
+            try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "2"] }
+            try await namespace.kubectl("delete", "secret", "db")
+            try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
+            try await namespace.settled("db")
+            try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
+            try await namespace.apply("foreign", ["k": "ours"])
+            try await namespace.settled("foreign", .secretConflict)
+            try await stop(program)
+            #expect(!program.errors.lowercased().contains("forbidden"))
+        }
+    }
+
+    @Test("wrap, commit, kubectl apply: the Secret is there, and a synced object shows no diff")
+    func gitOps() async throws {
+        try await TestNamespace.withShared { namespace in
+            let manifest = """
+                apiVersion: v1
+                kind: Secret
+                metadata:
+                  name: db
+                  labels: {team: payments}
+                  annotations: {example.org/contact: me}
+                type: Opaque
+                data:
+                  password: aHVudGVyMg==
+                stringData:
+                  user: admin
+                """
+            let wrapped = try await cli(namespace, ["wrap", "-n", namespace.name], input: manifest)
+            #expect(wrapped.status == 0, "\(wrapped.errors)")
+            let file = Data(wrapped.output.utf8)
+            try await namespace.kubectl("apply", "-f", "-", input: file)
+            let program = try await start(namespace)
+            try await namespace.settled("db")
+            let secret = try #require(try await namespace.secret("db"))
+            #expect(secret.values == ["user": "admin", "password": "hunter2"])
+            #expect(secret.metadata.labels?["team"] == "payments")
+            // kubectl diff exits 1 when there is one.
+            let diff = try await namespace.cluster.tryKubectl("diff", "-f", "-", input: file)
+            #expect(diff.status == 0, "\(diff.output)\(diff.errors)")
+            let serverSide = try await namespace.cluster.tryKubectl(
+                "diff", "--server-side", "--force-conflicts", "--validate=ignore", "-f", "-", input: file)
+            #expect(!serverSide.output.contains("\n+  s"), "\(serverSide.output)")
+            try await stop(program)
+
+            let unwrapped = try await cli(namespace, ["unwrap"], input: wrapped.output)
+            #expect(unwrapped.status == 0, "\(unwrapped.errors)")
+            #expect(unwrapped.output.contains("aHVudGVyMg=="))
+        }
+    }
+
+    private func cli(
+        _ namespace: TestNamespace, _ arguments: [String], input: String = ""
+    ) async throws -> Program.Outcome {
+        try await Program(
+            try Settings.required().binary, arguments, environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey],
+            input: Data(input.utf8)
+        ).outcome()
+    }
+
+    @Test("No plaintext in logs at trace level, in errors, events or status, whatever goes wrong")
+    func canary() async throws {
+        try await TestNamespace.withShared { namespace in
+            let canary = "canary-\(UUID().uuidString)"
+            let program = try await start(namespace, ["--log-level", "trace"])
+            let literal = try await cli(
+                namespace,
+                ["wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=\(canary)", "--from-literal", "n=1"])
+            try await namespace.kubectl("apply", "-f", "-", input: Data(literal.output.utf8))
+            try await namespace.settled("db")
+            #expect(try await namespace.secret("db")?.values["k"] == canary)
+
+            // Failures with the value at hand: the API server refuses the Secret, or says it is another's.
+            try await namespace.apply("typed", ["k": canary])
+            try await namespace.settled("typed")
+            try await namespace.apply(
+                try await namespace.wrap("typed", ["k": canary], template: .init(type: "example.org/other")))
+            try await namespace.settled("typed", .secretTypeChanged)
+            try await namespace.apply(
+                try await namespace.wrap("fixed", ["k": canary], template: .init(immutable: true)))
+            try await namespace.settled("fixed")
+            try await namespace.apply(
+                try await namespace.wrap("fixed", ["k": canary + "2"], template: .init(immutable: true)))
+            try await namespace.settled("fixed", .immutableSecret)
+            try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
+            try await namespace.apply("foreign", ["k": canary])
+            try await namespace.settled("foreign", .secretConflict)
+            // A namespace that is full.
+            try await namespace.kubectl("create", "quota", "full", "--hard=count/secrets=1")
+            try await namespace.apply("too-many", ["k": canary])
+            // The quota controller is not part of every control plane: any outcome will do.
+            try await eventually("too-many is settled") {
+                try await namespace.wrapped("too-many").status?.condition(.ready) != nil
+            }
+            // Damaged on its way.
+            var damaged = try await namespace.wrap("damaged", ["k": canary])
+            damaged.spec.mac = String(repeating: "A", count: 43) + "="
+            try await namespace.apply(damaged)
+            try await namespace.settled("damaged", .integrityFailed)
+            try await namespace.kubectl("delete", "secret", "db")
+            try await namespace.secret("db", until: "is back") { $0.values["k"] == canary }
+            try await stop(program)
+
+            var texts = [
+                ("log", program.errors), ("events", try await namespace.kubectl("get", "events", "-o", "json")),
+                ("objects", try await namespace.kubectl("get", "wsec", "-o", "json", "--show-managed-fields")),
+                ("wrap", literal.output + literal.errors),
+            ]
+            #expect(program.errors.contains(#""level":"debug""#) || program.errors.contains(#""level":"trace""#))
+            texts += try await failures(namespace, canary)
+            for (source, text) in texts {
+                for needle in needles(canary) { #expect(!text.contains(needle), "\(source) has the plaintext: \(text)") }
+            }
+            #expect(!program.errors.contains(namespace.masterKey))
+        }
+    }
+
+    /// The text, its base64 by itself and at every offset inside other base64, and its hexadecimal.
+    private func needles(_ canary: String) -> [String] {
+        let shifted = (0..<3).map { offset in
+            let text = Data((String(repeating: "x", count: offset) + canary).utf8).base64EncodedString()
+            return String(text.dropFirst(offset == 0 ? 0 : 4).prefix(32))
+        }
+        let hex = canary.utf8.map { String($0, radix: 16) }.joined()
+        return [canary, canary.lowercased(), hex] + shifted
+    }
+
+    /// What commands print that fail with the plaintext at hand.
+    private func failures(_ namespace: TestNamespace, _ canary: String) async throws -> [(String, String)] {
+        let encoded = Data(canary.utf8).base64EncodedString()
+        func secret(_ body: String) -> String {
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n\(body)\n"
+        }
+        let inputs = [
+            secret("data: {k: \(canary)}"), secret("data: {k: \(encoded)=}"), secret("stringData: {k: \(canary), k: b}"),
+            secret("stringData: {k: [\(canary)]}"), secret("stringData: \(canary)"), secret("stringData: {'a/b': \(canary)}"),
+            secret("stringData:\n  k: \"\(canary)"), canary, "{\"\(canary)", secret("type: kubernetes.io/tls\nstringData: {k: \(canary)}"),
+            secret("unknown: {k: \(canary)}"), secret("stringData: {k: *\(canary)}"), secret("stringData: {k: !!binary \(canary)}"),
+        ]
+        var texts: [(String, String)] = []
+        for input in inputs {
+            let outcome = try await cli(namespace, ["wrap", "-n", namespace.name], input: input)
+            #expect(outcome.status == 1, "\(input)")
+            #expect(outcome.output.isEmpty, "\(input)")
+            texts.append((input.replacing(canary, with: "CANARY"), outcome.errors))
+        }
+        let twice = try await cli(
+            namespace,
+            ["wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=\(canary)", "--from-literal", "k=\(canary)"])
+        #expect(twice.status == 1)
+        texts.append(("a literal given twice", twice.errors))
+        return texts
+    }
+}

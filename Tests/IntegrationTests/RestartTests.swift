@@ -1,0 +1,110 @@
+import KubeClient
+import Resources
+import Testing
+
+/// A controller that ends, one that begins, and many objects at once.
+@Suite("Restart", .onRealServers, .serialized)
+struct RestartTests {
+    @Test("Killed between the Secret's write and the status: the next one finishes the work, with one Secret")
+    func killedBetweenWrites() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await namespace.apply("db", ["k": "1"])
+            try await RunningController.with(
+                namespace, prepare: { _ = $0.hold { $0.method == "PATCH" && $0.path.hasSuffix("/status") } }
+            ) { _ in
+                try await namespace.secret("db", until: "is written") { $0.values == ["k": "1"] }
+            }
+            #expect(try await namespace.wrapped("db").status?.secret == nil, "the status was never written")
+            let written = try #require(try await namespace.secret("db"))
+
+            try await RunningController.with(namespace) { controller in
+                let object = try await namespace.settled("db")
+                let secret = try #require(try await namespace.secret("db"))
+                #expect(secret.metadata.uid == written.metadata.uid)
+                #expect(secret.metadata.resourceVersion == written.metadata.resourceVersion, "nothing to change")
+                #expect(object.status?.secret?.uid == secret.metadata.uid)
+                #expect(controller.key.unwraps == 1)
+            }
+            let names = try await namespace.kubectl(
+                "get", "secret", "-l", "\(Markers.managed)=true", "-o", "name")
+            #expect(names == "secret/db\n")
+        }
+    }
+
+    @Test("Killed between the two writes of an update, and changed again meanwhile: nothing is lost")
+    func killedDuringUpdate() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                let gate = controller.transport.hold { $0.method == "PATCH" && $0.path.hasSuffix("/status") }
+                try await namespace.apply("db", ["k": "2"])
+                try await eventually("the status write is held") { gate.held == 1 }
+                try await namespace.secret("db", until: "is written") { $0.values == ["k": "2"] }
+            }
+            try await namespace.apply("db", ["k": "3"])
+            try await RunningController.with(namespace) { _ in
+                let object = try await namespace.settled("db")
+                #expect(object.status?.secret?.generation == 3)
+                #expect(try await namespace.secret("db")?.values == ["k": "3"])
+            }
+        }
+    }
+
+    @Test("1,000 WrappedSecrets at once: one unwrap and two writes each; after a restart none at all")
+    func thousand() async throws {
+        let count = 1000
+        try await TestNamespace.withShared { namespace in
+            let names = (0..<count).map { "db-\($0)" }
+            func allSynced() async throws -> Bool {
+                var synced = 0
+                var token: String?
+                repeat {
+                    let page = try await namespace.cluster.admin.list(
+                        WrappedSecret.self, Selection(namespace: namespace.name), continueToken: token)
+                    for case .object(let object) in page.items
+                    where object.status?.condition(.ready)?.reason == "Synced" { synced += 1 }
+                    token = page.continueToken
+                } while token != nil
+                return synced == count
+            }
+            try await RunningController.with(namespace) { controller in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for lane in 0..<16 {
+                        group.addTask {
+                            for index in stride(from: lane, to: count, by: 16) {
+                                try await namespace.apply(names[index], ["k": "value \(index)"])
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                try await eventually("all are synced", within: .seconds(240), allSynced)
+                #expect(controller.key.unwraps == count)
+                #expect(controller.transport.count { $0.method == "POST" } == count)
+                #expect(controller.transport.count { $0.method == "PATCH" && $0.path.hasSuffix("/status") } == count)
+                #expect(controller.transport.writes == 2 * count)
+            }
+            for index in [0, 499, 500, 999] {
+                #expect(try await namespace.secret(names[index])?.values == ["k": "value \(index)"])
+            }
+            try await RunningController.with(namespace) { controller in
+                try await eventually("the caches are complete") {
+                    controller.log.lines.contains { $0.contains("caches complete") }
+                }
+                try await controller.catchUp(namespace)
+                #expect(controller.key.unwraps == controller.key.unwraps(of: "zz-fence"))
+                #expect(controller.transport.requests.filter { $0.isWrite && !$0.path.contains("zz-fence") }.count <= 2)
+                for plural in ["secrets", "wrappedsecrets"] {
+                    let pages = controller.transport.count { $0.isList(of: plural) }
+                    let streamed = controller.transport.count {
+                        $0.path.hasSuffix("/\(plural)") && $0.query.contains("sendInitialEvents") && $0.status == 200
+                    }
+                    // The third, empty page is for what the selector leaves out.
+                    #expect((2...3).contains(pages) && streamed == 0 || (pages, streamed) == (0, 1), "\(plural)")
+                }
+            }
+        }
+    }
+}

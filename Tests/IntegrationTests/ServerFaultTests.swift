@@ -1,0 +1,234 @@
+import Controller
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// What happens to API servers. On a control plane of this suite's own.
+@Suite("Server faults", .onRealServers, .ownCluster, .serialized)
+struct ServerFaultTests {
+    @Test("The API server restarts in mid-watch: what changes afterwards is seen, and nothing is written twice")
+    func restart() async throws {
+        let cluster = try OwnCluster.required()
+        try await TestNamespace.with(cluster) { namespace in
+            try await RunningController.with(namespace) { controller in
+                for index in 0..<10 { try await namespace.apply("db-\(index)", ["k": "1"]) }
+                for index in 0..<10 { try await namespace.settled("db-\(index)") }
+                try await cluster.script("restart-apiserver")
+                try await namespace.applyAfterRestart("db-0", ["k": "2"])
+                try await namespace.settled("db-0")
+                try await namespace.secret("db-0", until: "has the new value") { $0.values == ["k": "2"] }
+                try await namespace.kubectl("delete", "secret", "db-1")
+                try await namespace.secret("db-1", until: "is back") { $0.values == ["k": "1"] }
+                try await controller.catchUp(namespace)
+                for index in 2..<10 { #expect(controller.key.unwraps(of: "db-\(index)") == 1) }
+                #expect(!controller.log.lines.contains { $0.contains("stopped") })
+            }
+        }
+    }
+
+    @Test("Compaction while the watches are away: lists anew, serves what it knew meanwhile, misses nothing")
+    func compaction() async throws {
+        let cluster = try OwnCluster.required()
+        try await TestNamespace.with(cluster) { namespace in
+            try await RunningController.with(namespace) { controller in
+                for name in ["edited", "deleted", "gone", "drifted"] {
+                    try await namespace.apply(name, ["k": "1"])
+                    try await namespace.settled(name)
+                }
+                try await controller.catchUp(namespace)
+                let watches = controller.transport.hold { $0.isWatch && !$0.query.contains("sendInitialEvents") }
+                let lists = controller.transport.hold {
+                    $0.isList(of: "wrappedsecrets")
+                        || $0.path.hasSuffix("/wrappedsecrets") && $0.query.contains("sendInitialEvents")
+                }
+                try await cluster.script("restart-apiserver")
+                try await eventually("both watches are held") { watches.held == 2 }
+                // All of this happens unseen.
+                try await namespace.applyAfterRestart("edited", ["k": "2"])
+                try await namespace.kubectl("delete", "secret", "deleted")
+                try await namespace.kubectl("delete", "wsec", "gone")
+                try await eventually("the collector takes the Secret") { try await namespace.secret("gone") == nil }
+                try await cluster.script("compact")
+                // The server's own memory of the past goes with the process.
+                try await cluster.script("restart-apiserver")
+                let unwraps = controller.key.unwraps(of: "gone")
+                let before = controller.transport.count { $0.isList(of: "secrets") || $0.query.contains("sendInitialEvents") }
+                watches.open()
+
+                // The new list of WrappedSecrets is held: the old contents serve.
+                try await eventually("the list is asked for") { lists.held == 1 }
+                try await namespace.secret("deleted", until: "is back") { $0.values == ["k": "1"] }
+                try await namespace.kubectl("delete", "secret", "drifted")
+                try await namespace.secret("drifted", until: "is back") { $0.values == ["k": "1"] }
+                lists.open()
+                try await namespace.secret("edited", until: "has the new value") { $0.values == ["k": "2"] }
+                try await controller.catchUp(namespace)
+                #expect(
+                    controller.transport.count { $0.isList(of: "secrets") || $0.query.contains("sendInitialEvents") }
+                        > before, "listed anew")
+                try await namespace.kubectl("delete", "secret", "drifted")
+                try await namespace.secret("drifted", until: "is back") { $0.values == ["k": "1"] }
+                // Known to be gone: nothing makes its Secret again.
+                #expect(try await namespace.secret("gone") == nil)
+                #expect(controller.key.unwraps(of: "gone") <= unwraps + 1)
+            }
+        }
+    }
+
+    @Test("etcd is restored to an older state: the watch that stays silent is noticed, and the old state is served")
+    func restore() async throws {
+        let cluster = try OwnCluster.required()
+        let snapshot = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).tar").path
+        defer { try? FileManager.default.removeItem(atPath: snapshot) }
+        try await TestNamespace.with(cluster) { namespace in
+            try await namespace.apply("unsynced", ["k": "1"])
+            try await namespace.apply("changed", ["k": "1"])
+            try await cluster.script("snapshot", snapshot)
+            try await RunningController.with(
+                namespace,
+                adjust: {
+                    $0.timing.watch = 4...5
+                    $0.timing.probation = 4
+                }
+            ) { controller in
+                try await namespace.settled("unsynced")
+                try await namespace.settled("changed")
+                try await namespace.apply("changed", ["k": "2"])
+                try await namespace.secret("changed", until: "has the new value") { $0.values == ["k": "2"] }
+                try await namespace.apply("later", ["k": "later"])
+                try await namespace.settled("later")
+                try await controller.catchUp(namespace)
+                // Revisions that the restored etcd will not reach during this test.
+                for round in 0..<300 {
+                    _ = try await cluster.admin.patch(
+                        .secrets, namespace.ref("later"),
+                        .merge(body: Array(#"{"metadata":{"annotations":{"round":"\#(round)"}}}"#.utf8)))
+                }
+                try await cluster.script("restore", snapshot)
+
+                try await namespace.secret("unsynced", until: "is made again") { $0.values == ["k": "1"] }
+                try await namespace.secret("changed", until: "has the restored value") { $0.values == ["k": "1"] }
+                try await namespace.settled("unsynced")
+                try await namespace.settled("changed")
+                #expect(try await namespace.secret("later") == nil)
+                try await namespace.apply("unsynced", ["k": "after"])
+                try await namespace.secret("unsynced", until: "is updated") { $0.values == ["k": "after"] }
+                try await namespace.settled("unsynced")
+                try await namespace.apply("later", ["k": "again"])
+                try await namespace.secret("later", until: "is made") { $0.values == ["k": "again"] }
+                try await namespace.settled("later")
+            }
+        }
+    }
+
+    @Test("A token that is revoked is read anew from its file, and work goes on")
+    func tokenRotation() async throws {
+        let cluster = try OwnCluster.required()
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let kubeconfig = folder.appending(path: "kubeconfig").path
+        try await TestNamespace.with(cluster) { namespace in
+            try await namespace.kubectl("create", "serviceaccount", "controller")
+            try await namespace.kubectl(
+                "create", "clusterrolebinding", namespace.name, "--clusterrole=cluster-admin",
+                "--serviceaccount=\(namespace.name):controller")
+            try await cluster.script("kubeconfig-for", namespace.name, "controller", kubeconfig)
+            // A token that dies with the object it is bound to.
+            func token(_ binding: String) async throws -> String {
+                try await namespace.kubectl("create", "secret", "generic", binding)
+                return try await namespace.kubectl(
+                    "create", "token", "controller", "--bound-object-kind=Secret", "--bound-object-name=\(binding)")
+            }
+            let file = URL(filePath: kubeconfig + ".token")
+            try Data(try await token("first").utf8).write(to: file, options: .atomic)
+
+            try await RunningController.with(
+                namespace, kubeconfig: kubeconfig, adjust: { $0.timing.watch = 4...5 }
+            ) { controller in
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.settled("db")
+                try await namespace.kubectl("delete", "secret", "first")
+                try await namespace.apply("db", ["k": "2"])
+                try await eventually("the token is refused, on a watch and on a write") {
+                    try await namespace.kubectl("annotate", "wsec", "db", "touched=\(UUID())", "--overwrite")
+                    try await namespace.kubectl("delete", "secret", "db", "--ignore-not-found")
+                    return controller.transport.requests.contains { $0.isWatch && $0.status == 401 }
+                        && controller.transport.requests.contains { $0.isWrite && $0.status == 401 }
+                }
+                try Data(try await token("second").utf8).write(to: file, options: .atomic)
+                try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                try await namespace.kubectl("delete", "clusterrolebinding", namespace.name)
+            }
+        }
+    }
+
+    @Test("Objects that an older, looser definition let in are reported, and disturb nobody")
+    func malformed() async throws {
+        let cluster = try OwnCluster.required()
+        try await TestNamespace.with(cluster) { namespace in
+            try await namespace.apply("good", ["k": "1"])
+            let loose = #"""
+                [{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema",\#
+                "value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]
+                """#
+            let definition = try await cluster.kubectl("get", "crd", "wrappedsecrets.secrets-bridge.io", "-o", "json")
+            try await cluster.kubectl(
+                "patch", "crd", "wrappedsecrets.secrets-bridge.io", "--type=json", "-p", loose)
+            let specs = [
+                "no-spec": "null", "text": #""text""#, "no-mac": #"{"format":"v1","scope":"strict","recipients":[]}"#,
+                "number": #"{"format":1,"scope":"strict","recipients":[],"mac":"","data":{}}"#,
+                "list": #"{"format":"v1","scope":"strict","recipients":[],"mac":"","data":["a"]}"#,
+            ]
+            for (name, spec) in specs {
+                let json = """
+                    {"apiVersion":"secrets-bridge.io/v1alpha1","kind":"WrappedSecret",\
+                    "metadata":{"name":"\(name)"},"spec":\(spec)}
+                    """
+                try await eventually("\(name) is let in") {
+                    try await namespace.kubectl("apply", "--validate=false", "-f", "-", input: Data(json.utf8))
+                    return true
+                }
+            }
+            try await RunningController.with(namespace) { controller in
+                try await namespace.settled("good")
+                for name in specs.keys {
+                    let message = try await eventually("\(name) is reported") {
+                        let status = try await namespace.cluster.tryKubectl(
+                            "-n", namespace.name, "get", "wsec", name, "-o",
+                            #"jsonpath={.status.conditions[?(@.type=="Ready")].reason}: "#
+                                + #"{.status.conditions[?(@.type=="Ready")].message}"#)
+                        return status.output.hasPrefix("InvalidSpec: ") ? status.output : nil
+                    }
+                    #expect(message.contains("spec"), "\(message)")
+                }
+                // In the watch as in the list.
+                try await namespace.kubectl("annotate", "wsec", "--all", "touched=yes")
+                try await namespace.apply("good", ["k": "2"])
+                try await namespace.secret("good", until: "is updated") { $0.values == ["k": "2"] }
+                try await controller.catchUp(namespace)
+                let writes = controller.transport.writes
+                try await namespace.apply("good", ["k": "3"])
+                try await namespace.secret("good", until: "is updated") { $0.values == ["k": "3"] }
+                try await controller.catchUp(namespace)
+                // Two for the Secret and its status, four for the fence: reporting has come to rest.
+                #expect(controller.transport.writes <= writes + 6)
+            }
+            try await cluster.kubectl("replace", "-f", "-", "--validate=false", input: Data(definition.utf8))
+        }
+    }
+}
+
+extension TestNamespace {
+    /// The server may need a moment.
+    fileprivate func applyAfterRestart(_ name: String, _ values: [String: String]) async throws {
+        let manifest = try await wrap(name, values)
+        try await eventually("\(name) is applied") {
+            try await apply(manifest)
+            return true
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import Envelope
+import Foundation
+import Primitives
+import Resources
+@testable import KubeClient
+
+/// A Secret with its data: what a pod would see.
+struct SecretObject: KubeObject {
+    static var resource: Resource { .secrets }
+    let metadata: ObjectMeta
+    let type: String
+    let immutable: Bool?
+    private let data: [String: Data]?
+
+    /// Values as text.
+    var values: [String: String] { (data ?? [:]).mapValues { String(decoding: $0, as: UTF8.self) } }
+}
+
+extension Resource {
+    static let namespaces = Resource(group: "", version: "v1", kind: "Namespace", plural: "namespaces")
+}
+
+/// A WrappedSecret manifest, as `wrap` would write it; tests bend its fields before they apply it.
+struct Manifest: Encodable, Sendable {
+    struct Metadata: Encodable, Sendable {
+        var name: String
+        var namespace: String
+    }
+
+    struct Spec: Encodable, Sendable {
+        struct Recipient: Encodable, Sendable {
+            var keyID: String
+            var wrappedKey: String
+        }
+
+        var format: String
+        var scope: String
+        var recipients: [Recipient]
+        var mac: String
+        var data: [String: String]
+        var template: Template?
+        var suspend: Bool?
+    }
+
+    struct Template: Encodable, Sendable {
+        struct Metadata: Encodable, Sendable {
+            var name: String?
+            var labels: [String: String]?
+            var annotations: [String: String]?
+        }
+
+        var metadata: Metadata?
+        var type: String?
+        var immutable: Bool?
+    }
+
+    let apiVersion = WrappedSecret.resource.apiVersion
+    let kind = WrappedSecret.resource.kind
+    var metadata: Metadata
+    var spec: Spec
+
+    /// Wraps `values` for the Secret `name` (or the template's) in `namespace`.
+    init(
+        _ name: String, in namespace: String, _ values: [String: String], scope: Scope = .strict,
+        template: Template? = nil, with key: any KeyManager
+    ) async throws {
+        let binding = try Binding(
+            scope: scope, namespace: namespace, secretName: template?.metadata?.name ?? name)
+        let entries = values.map { SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value.utf8)) }
+        let fields = try await Envelope.seal(entries, binding: binding, with: key).fields
+        metadata = Metadata(name: name, namespace: namespace)
+        spec = Spec(
+            format: fields.format, scope: fields.scope,
+            recipients: fields.recipients.map { .init(keyID: $0.keyID, wrappedKey: $0.wrappedKey) },
+            mac: fields.mac, data: fields.data, template: template)
+    }
+
+    var ref: ObjectRef { ObjectRef(namespace: metadata.namespace, name: metadata.name) }
+
+    func json() throws -> Data {
+        let encoder = JSONEncoder()
+        // Server-side apply reads YAML, which has no \/.
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        return try encoder.encode(self)
+    }
+}

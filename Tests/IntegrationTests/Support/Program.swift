@@ -1,0 +1,103 @@
+import Foundation
+
+/// A program that was started; what it prints goes to files, so that it never waits for us.
+///
+/// Not Foundation's `Process`: that one sees the end of a program only when its daemons have ended too.
+final class Program {
+    struct Outcome: Sendable {
+        /// The exit code, or 128 and the signal that ended it.
+        let status: Int32
+        let output: String
+        let errors: String
+    }
+
+    private let name: String
+    private let folder: URL
+    private let pid: pid_t
+    private var status: Int32?
+
+    /// `executable` is a path. The environment is ours without any `SB_` variable, then `environment`.
+    init(
+        _ executable: String, _ arguments: [String], environment: [String: String] = [:], input: Data = Data()
+    ) throws {
+        name = ([executable.split(separator: "/").last.map(String.init) ?? executable] + arguments.prefix(1))
+            .joined(separator: " ")
+        folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try input.write(to: folder.appending(path: "in"))
+        let inherited = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SB_") }
+        let variables = inherited.merging(environment) { _, new in new }.map { "\($0.key)=\($0.value)" }
+
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        let write = O_WRONLY | O_CREAT | O_TRUNC
+        for (file, (name, mode)) in [("in", O_RDONLY), ("out", write), ("err", write)].enumerated() {
+            posix_spawn_file_actions_addopen(
+                &actions, Int32(file), folder.appending(path: name).path, mode, 0o600)
+        }
+        // The test runner's own ways with signals are no business of the program's.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+
+        let argumentPointers = ([executable] + arguments).map { strdup($0) } + [nil]
+        let variablePointers = variables.map { strdup($0) } + [nil]
+        defer { for pointer in argumentPointers + variablePointers { free(pointer) } }
+        var child: pid_t = 0
+        let code = posix_spawn(&child, executable, &actions, &attributes, argumentPointers, variablePointers)
+        guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EINVAL) }
+        pid = child
+    }
+
+    deinit {
+        if isRunning {
+            kill(pid, SIGKILL)
+            var state: Int32 = 0
+            waitpid(pid, &state, 0)
+        }
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    var isRunning: Bool {
+        guard status == nil else { return false }
+        var state: Int32 = 0
+        guard waitpid(pid, &state, WNOHANG) == pid else { return true }
+        // wait(2)
+        status = state & 0x7F == 0 ? state >> 8 & 0xFF : 128 + state & 0x7F
+        return false
+    }
+
+    /// What it has printed until now.
+    var output: String { contents("out") }
+    var errors: String { contents("err") }
+
+    func signal(_ number: Int32) {
+        if isRunning { kill(pid, number) }
+    }
+
+    /// Waits for its end.
+    func outcome(within limit: Duration = .seconds(120)) async throws -> Outcome {
+        let status = try await eventually("\(name) ends", within: limit) { isRunning ? nil : self.status }
+        return Outcome(status: status, output: output, errors: errors)
+    }
+
+    private func contents(_ name: String) -> String {
+        let data = try? Data(contentsOf: folder.appending(path: name))
+        return String(decoding: data ?? Data(), as: UTF8.self)
+    }
+}
+
+/// A program that was expected to succeed and did not.
+struct ProgramFailure: Error, CustomStringConvertible {
+    let command: String
+    let outcome: Program.Outcome
+
+    var description: String { "\(command): exit code \(outcome.status): \(outcome.errors)" }
+}

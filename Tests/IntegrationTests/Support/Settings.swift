@@ -1,0 +1,36 @@
+import Foundation
+import Testing
+
+/// What `hack/test` hands over. Without it there is no server to test against.
+struct Settings: Sendable {
+    /// `hack/cluster`.
+    let script: String
+    let kubectl: String
+    /// The built secrets-bridge.
+    let binary: String
+    /// The cluster that all tests share which do nothing to the servers themselves.
+    let shared: Cluster
+
+    static let present: Settings? = {
+        let environment = ProcessInfo.processInfo.environment
+        func path(_ name: String) -> String? { environment["SB_TEST_\(name)"].flatMap { $0.isEmpty ? nil : $0 } }
+        guard let script = path("CLUSTER_SCRIPT"), let kubectl = path("KUBECTL"), let binary = path("BINARY"),
+            let directory = path("CLUSTER_DIR"),
+            let shared = try? Cluster(directory: directory, script: script, kubectl: kubectl)
+        else { return nil }
+        return Settings(script: script, kubectl: kubectl, binary: binary, shared: shared)
+    }()
+
+    static func required() throws -> Settings { try #require(present) }
+
+    /// The root of the repository.
+    var repository: String { String(script.dropLast("/hack/cluster".count)) }
+}
+
+extension Trait where Self == ConditionTrait {
+    static var onRealServers: Self {
+        .enabled(
+            if: Settings.present != nil,
+            "needs the servers that hack/test starts (SB_TEST_CLUSTER_SCRIPT, _KUBECTL, _BINARY, _CLUSTER_DIR)")
+    }
+}

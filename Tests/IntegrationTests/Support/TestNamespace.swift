@@ -1,0 +1,134 @@
+import Envelope
+import Foundation
+import KMS
+import Primitives
+import Resources
+import Testing
+@testable import KubeClient
+
+/// A namespace of one test, and a master key of its own.
+struct TestNamespace: Sendable {
+    let name: String
+    let cluster: Cluster
+    let key: LocalKeyManager
+    /// base64, as `SB_WRAP_MASTER_KEY` wants it.
+    let masterKey: String
+
+    private init(_ cluster: Cluster) throws {
+        let bytes = (0..<32).map { _ in UInt8.random(in: 0...255) }
+        self.cluster = cluster
+        name = "test-" + UUID().uuidString.lowercased().prefix(8)
+        key = try LocalKeyManager(master: SharedSecret(copying: bytes))
+        masterKey = Base64.encode(bytes)
+    }
+
+    /// Makes one, and deletes it after `body`, whatever came of it.
+    static func with(
+        _ cluster: Cluster, _ body: (TestNamespace) async throws -> Void
+    ) async throws {
+        let namespace = try TestNamespace(cluster)
+        try await namespace.create()
+        do {
+            try await body(namespace)
+        } catch {
+            await namespace.delete()
+            throw error
+        }
+        await namespace.delete()
+    }
+
+    /// In the cluster that tests share.
+    static func withShared(_ body: (TestNamespace) async throws -> Void) async throws {
+        try await with(try Settings.required().shared, body)
+    }
+
+    private func create() async throws {
+        let body = #"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"\#(name)"}}"#
+        try await eventually("namespace \(name) is made") {
+            do throws(KubeError) {
+                _ = try await cluster.admin.create(
+                    .namespaces, ObjectRef(namespace: "", name: name), body: SharedSecret(copying: body.utf8))
+            } catch where error.code == .alreadyExists {}
+            return true
+        }
+    }
+
+    private func delete() async {
+        try? await cluster.admin.delete(.namespaces, ObjectRef(namespace: "", name: name))
+    }
+
+    func ref(_ name: String) -> ObjectRef { ObjectRef(namespace: self.name, name: name) }
+
+    func wrap(
+        _ name: String, _ values: [String: String], scope: Scope = .strict,
+        template: Manifest.Template? = nil
+    ) async throws -> Manifest {
+        try await Manifest(name, in: self.name, values, scope: scope, template: template, with: key)
+    }
+
+    /// Server-side apply, as a GitOps engine does it.
+    @discardableResult
+    func apply(_ manifest: Manifest) async throws -> ObjectMeta {
+        try await cluster.admin.patch(
+            WrappedSecret.resource, manifest.ref,
+            .apply(body: Array(try manifest.json()), fieldManager: "gitops", force: true))
+    }
+
+    @discardableResult
+    func apply(_ name: String, _ values: [String: String]) async throws -> ObjectMeta {
+        try await apply(try await wrap(name, values))
+    }
+
+    func wrapped(_ name: String) async throws -> WrappedSecret {
+        try await cluster.admin.get(WrappedSecret.self, ref(name))
+    }
+
+    /// Nil when there is none.
+    func secret(_ name: String) async throws -> SecretObject? {
+        do throws(KubeError) {
+            return try await cluster.admin.get(SecretObject.self, ref(name))
+        } catch where error.code == .notFound {
+            return nil
+        }
+    }
+
+    /// kubectl, in this namespace.
+    @discardableResult
+    func kubectl(_ arguments: String..., input: Data = Data()) async throws -> String {
+        let outcome = try await Program(
+            cluster.kubectl, ["--kubeconfig", cluster.kubeconfig, "-n", name] + arguments, input: input
+        ).outcome()
+        guard outcome.status == 0 else {
+            throw ProgramFailure(command: "kubectl " + arguments.joined(separator: " "), outcome: outcome)
+        }
+        return outcome.output
+    }
+
+    /// Waits until Ready says `reason` of the present generation.
+    @discardableResult
+    func settled(_ name: String, _ reason: Reason = .synced) async throws -> WrappedSecret {
+        var seen = "nothing"
+        do {
+            return try await eventually("\(name) is \(reason.rawValue)") {
+                let object = try await wrapped(name)
+                let ready = object.status?.condition(.ready)
+                seen = ready.map { "\($0.status) \($0.reason): \($0.message)" } ?? "no condition Ready"
+                let isNow = object.status?.observedGeneration == object.metadata.generation
+                return isNow && ready?.reason == reason.rawValue ? object : nil
+            }
+        } catch let timeout as Timeout {
+            throw Timeout(what: timeout.what, last: timeout.last ?? seen)
+        }
+    }
+
+    /// Waits until the Secret satisfies `condition`.
+    @discardableResult
+    func secret(
+        _ name: String, until what: String, _ condition: (SecretObject) throws -> Bool
+    ) async throws -> SecretObject {
+        try await eventually("Secret \(name): \(what)") {
+            guard let secret = try await secret(name), try condition(secret) else { return nil }
+            return secret
+        }
+    }
+}
