@@ -84,6 +84,16 @@ import Testing
         #expect(known(nil) == "9", "its event is still to come")
     }
 
+    /// etcd was restored to an older state: its versions begin anew, and what we wrote never was.
+    @Test func aListFromThePastShowsThatNothingWasWritten() {
+        writes.saw(secret: secret("8"))
+        writes.wrote(secret: secret("9"))
+        writes.sawSecrets(upTo: "5")
+        #expect(known("4") == "4" && known(nil) == nil)
+        writes.wrote(secret: secret("6"))
+        #expect(known("4") == "6", "the memory serves in the new time, too")
+    }
+
     @Test func aListCanOvertakeAWriteInFlight() {
         writes.willWrite(secret: ref)
         writes.sawSecrets(upTo: "12")

@@ -30,6 +30,9 @@ final class OwnWrites: Sendable {
     private struct State {
         var secrets: [ObjectRef: SecretWrite] = [:]
         var statuses: [ObjectRef: WrittenStatus] = [:]
+        /// The newest versions that the stores have had.
+        var newestSecret: String?
+        var newestObject: String?
 
         mutating func see(_ ref: ObjectRef, _ version: String?) {
             switch secrets[ref] {
@@ -71,13 +74,22 @@ final class OwnWrites: Sendable {
 
     /// The store has this version of a Secret, or its deletion.
     func saw(secret: ObjectMeta) {
-        state.withLock { $0.see(secret.ref, secret.resourceVersion) }
+        state.withLock {
+            $0.see(secret.ref, secret.resourceVersion)
+            $0.newestSecret = newer($0.newestSecret, secret.resourceVersion)
+        }
     }
 
-    /// The store has every Secret as of this version: what we wrote before it is in there, or is gone.
+    /// The store has every Secret as of this version: what we wrote before it is in there, or is gone. A
+    /// version older than what was there before means that etcd was restored: what we wrote never was.
     func sawSecrets(upTo version: String) {
         state.withLock { state in
-            for ref in Array(state.secrets.keys) { state.see(ref, version) }
+            let isRestored = isOlder(version, than: state.newestSecret)
+            for ref in Array(state.secrets.keys) {
+                if isRestored, case .done = state.secrets[ref] { state.secrets[ref] = nil }
+                state.see(ref, version)
+            }
+            state.newestSecret = version
         }
     }
 
@@ -104,6 +116,7 @@ final class OwnWrites: Sendable {
     /// The store has this version of an object.
     func saw(object: ObjectMeta) {
         state.withLock {
+            $0.newestObject = newer($0.newestObject, object.resourceVersion)
             guard let written = $0.statuses[object.ref],
                 !isOlder(object.resourceVersion, than: written.resourceVersion)
             else { return }
@@ -111,12 +124,14 @@ final class OwnWrites: Sendable {
         }
     }
 
-    /// The store has every object as of this version.
+    /// The store has every object as of this version; see `sawSecrets`.
     func sawObjects(upTo version: String) {
         state.withLock { state in
+            let isRestored = isOlder(version, than: state.newestObject)
             state.statuses = state.statuses.filter {
-                isOlder(version, than: $0.value.resourceVersion)
+                !isRestored && isOlder(version, than: $0.value.resourceVersion)
             }
+            state.newestObject = version
         }
     }
 
@@ -125,10 +140,15 @@ final class OwnWrites: Sendable {
     }
 }
 
+private func newer(_ left: String?, _ right: String?) -> String? {
+    guard let left else { return right }
+    return isOlder(left, than: right) ? right : left
+}
+
 /// Resource versions are compared as numbers (API concepts, "Resource versions", since 1.35 a promise;
 /// true of etcd's revisions ever before). What is not a number counts as older, until it is equal.
 private func isOlder(_ left: String?, than right: String?) -> Bool {
-    guard left != right else { return false }
+    guard left != right, right != nil else { return false }
     guard let left = left.flatMap({ UInt64($0) }), let right = right.flatMap({ UInt64($0) }) else {
         return true
     }
