@@ -5,7 +5,7 @@ import Testing
 @testable import HTTP
 
 /// What servers do wrong, and what callers do.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct FaultTests {
     private let client = CurlClient(environment: [:])
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ProxyTests {
     @Test func theEnvironmentsProxyServesPlainHTTP() async throws {
         let proxy = try FakeProxy()

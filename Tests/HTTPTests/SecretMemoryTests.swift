@@ -7,7 +7,7 @@ import Testing
 
 /// What was sent as a secret over HTTP/1.1 is nowhere in this process afterwards. (HTTP/2: see
 /// docs/adr/0002-http-on-libcurl-multi.md.)
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SecretMemoryTests {
     @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])
     func fieldsAndBodiesAreGoneAfterTheRequest(lane: HTTPClientRequest.Lane) async throws {

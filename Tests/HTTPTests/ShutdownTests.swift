@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ShutdownTests {
     @Test func everyExchangeIsCancelledAndLaterOnesToo() async throws {
         let server = try FakeServer { connection in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct StreamingTests {
     private let client = CurlClient(environment: [:])
 
@@ -146,7 +146,7 @@ struct StreamingTests {
             try await client.withResponse(to: watch) { _, _ in
                 try await Task.sleep(for: .milliseconds(200))
                 for _ in 0..<50 {
-                    let request = HTTPClientRequest(url: url, timeout: .seconds(5))
+                    let request = HTTPClientRequest(url: url, timeout: .seconds(60))
                     #expect(try await client.send(request, upTo: 2).body == Array("ok".utf8))
                 }
             }

@@ -7,7 +7,7 @@ import Testing
 /// Against nghttpd and openssl: trust, names, client certificates, and HTTP/2 where it belongs.
 @Suite(
     .enabled(if: TLSServer.isInstalled, "needs nghttpd (Debian: nghttp2-server) and openssl"),
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct TLSTests {
     private static let lanes = [HTTPClientRequest.Lane.unary, .streaming]
 
@@ -94,7 +94,7 @@ struct TLSTests {
         let count = try await client.withResponse(to: request) { _, body in
             try await Task.sleep(for: .milliseconds(300))
             for _ in 0..<100 {
-                let small = HTTPClientRequest(url: server.url(), timeout: .seconds(5))
+                let small = HTTPClientRequest(url: server.url(), timeout: .seconds(60))
                 #expect(try await client.send(small, upTo: 2).body == Array("ok".utf8))
             }
             return try await body.collect(upTo: large.count).count
