@@ -77,7 +77,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Controller", "Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources", "SecretsBridge",
+                "Controller", "Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources",
+                "SecretsBridge",
                 httpTypes, logging,
             ],
             swiftSettings: strict),

@@ -40,7 +40,7 @@ import Testing
             case .suspend: "suspend"
             case .create: "create"
             case .update(_, let current): "update \(current.resourceVersion ?? "")"
-            case .wait: "wait"
+            case .confirm: "confirm"
             case .refuse(let reason, _): reason.rawValue
             }
         }
@@ -175,7 +175,7 @@ import Testing
         Row("ours, of another version of the API", "update 50") {
             $0.secret?.ownerReferences = [reference(owner, "db", version: "secrets-bridge.io/v2")]
         },
-        Row("from a later generation", "wait") { $0.secret?.annotations?[Markers.source] = "u1/4" },
+        Row("from a later generation", "confirm") { $0.secret?.annotations?[Markers.source] = "u1/4" },
         Row("from a later generation of another uid", "nothing") {
             $0.secret?.annotations?[Markers.source] = "u0/4"
         },

@@ -355,8 +355,27 @@ import Testing
         secret[["metadata", "annotations", Markers.source]] = "u1/9"
         cluster.server["\(Cluster.secrets)/db"] = secret
         try cluster.show()
+        var object = try #require(cluster.object)
+        object[["metadata", "generation"]] = 9
+        cluster.server["\(Cluster.objects)/db"] = object
         let run = await cluster.run()
-        #expect(run.outcome == .retry && run.requests == [])
+        #expect(run.outcome == .retry && run.requests == ["GET wrappedsecrets/db"])
+        #expect(cluster.secret?[["metadata", "annotations", Markers.source]] == "u1/9")
+    }
+
+    /// After etcd was restored, the later generation is one that nobody knows any more.
+    @Test func aSecretFromATimeThatNeverWasIsMadeAnew() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        var secret = try #require(cluster.secret)
+        secret[["metadata", "annotations", Markers.source]] = "u1/9"
+        secret[["data", "password"]] = "bGF0ZXI="
+        cluster.server["\(Cluster.secrets)/db"] = secret
+        try cluster.show()
+        let run = await cluster.run()
+        #expect(run.outcome == .done && run.requests == ["GET wrappedsecrets/db"] + update)
+        #expect(cluster.password == canary1)
+        #expect(cluster.secret?[["metadata", "annotations", Markers.source]] == "u1/3")
     }
 
     /// Nothing that is sent, but the data itself, holds a value.

@@ -23,48 +23,66 @@ struct BadInputTests {
     }
 
     static let cases = [
-        Case(what: "invalid base64", input: secret("data: {password: 'not base64!'}"), says: ["stdin:4", "password", "base64"]),
-        Case(what: "base64 without padding", input: secret("data: {password: YQ}"), says: ["stdin:4", "password", "base64"]),
+        Case(
+            what: "invalid base64", input: secret("data: {password: 'not base64!'}"),
+            says: ["stdin:4", "password", "base64"]),
+        Case(
+            what: "base64 without padding", input: secret("data: {password: YQ}"),
+            says: ["stdin:4", "password", "base64"]),
         Case(what: "a missing name", input: secret("data: {}", metadata: "{}"), says: ["metadata.name"]),
         Case(
             what: "a wrong kind", input: Data("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\n".utf8),
             says: ["ConfigMap", "Secret"]),
-        Case(what: "duplicate keys", input: secret("data: {a: YQ==, a: Yg==}"), says: ["stdin:4", "a", "twice"]),
         Case(
-            what: "a value of 2 MiB", input: secret("stringData: {k: \(String(repeating: "v", count: 2 << 20))}"),
-            says: ["1,048,576"]),
+            what: "duplicate keys", input: secret("data: {a: YQ==, a: Yg==}"),
+            says: ["stdin:4", "a", "twice"]),
         Case(
-            what: "binary noise", input: Data((0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 / 13) }),
+            what: "a value of 2 MiB",
+            input: secret("stringData: {k: \(String(repeating: "v", count: 2 << 20))}"),
+            says: ["1048576"]),
+        Case(
+            what: "binary noise",
+            input: Data((0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 / 13) }),
             says: ["stdin"]),
         Case(what: "nothing at all", says: ["stdin", "empty"]),
         Case(
             what: "an unreadable file", arguments: ["wrap", "-n", "payments", "-f", "/proc/self/mem"],
             says: ["/proc/self/mem"]),
         Case(
-            what: "a file that is not there", arguments: ["wrap", "-n", "payments", "-f", "/nonexistent/secret.yaml"],
+            what: "a file that is not there",
+            arguments: ["wrap", "-n", "payments", "-f", "/nonexistent/secret.yaml"],
             says: ["/nonexistent/secret.yaml"]),
         Case(what: "a folder", arguments: ["wrap", "-n", "payments", "-f", "/"], says: ["/"]),
-        Case(what: "no namespace", arguments: ["wrap"], input: secret("data: {a: YQ==}"), says: ["--namespace"]),
+        Case(
+            what: "no namespace", arguments: ["wrap"], input: secret("data: {a: YQ==}"), says: ["--namespace"]
+        ),
         Case(
             what: "no KMS configured", input: secret("data: {a: YQ==}"), environment: [:],
             says: ["SB_WRAP_MASTER_KEY", "openssl rand -base64 32"]),
         Case(
-            what: "an unknown KMS", input: secret("data: {a: YQ==}"), environment: ["SB_KMS_BACKEND": "abacus"],
+            what: "an unknown KMS", input: secret("data: {a: YQ==}"),
+            environment: ["SB_KMS_BACKEND": "abacus"],
             says: ["SB_KMS_BACKEND", "abacus", "local"]),
         Case(
-            what: "a short master key", input: secret("data: {a: YQ==}"), environment: ["SB_WRAP_MASTER_KEY": "YWJj"],
+            what: "a short master key", input: secret("data: {a: YQ==}"),
+            environment: ["SB_WRAP_MASTER_KEY": "YWJj"],
             says: ["SB_WRAP_MASTER_KEY", "32 bytes"]),
         Case(
             what: "a controller without a KMS", arguments: ["controller", "--kubeconfig", "/nonexistent"],
             environment: [:], says: ["SB_WRAP_MASTER_KEY"]),
         Case(
-            what: "a controller without a cluster", arguments: ["controller", "--kubeconfig", "/nonexistent"],
+            what: "a controller without a cluster",
+            arguments: ["controller", "--kubeconfig", "/nonexistent"],
             says: ["/nonexistent"]),
         Case(what: "no such command", arguments: ["frobnicate"], says: ["frobnicate"], status: 64),
-        Case(what: "no such option", arguments: ["wrap", "--frobnicate"], says: ["--frobnicate"], status: 64),
-        Case(what: "a scope that is none", arguments: ["wrap", "--scope", "galaxy"], says: ["galaxy"], status: 64),
         Case(
-            what: "literals without a name", arguments: ["wrap", "--from-literal", "a=b"], says: ["--name"], status: 64),
+            what: "no such option", arguments: ["wrap", "--frobnicate"], says: ["--frobnicate"], status: 64),
+        Case(
+            what: "a scope that is none", arguments: ["wrap", "--scope", "galaxy"], says: ["galaxy"],
+            status: 64),
+        Case(
+            what: "literals without a name", arguments: ["wrap", "--from-literal", "a=b"], says: ["--name"],
+            status: 64),
     ]
 
     @Test("is refused in one line", arguments: cases)
@@ -73,19 +91,26 @@ struct BadInputTests {
         #expect(outcome.status == bad.status)
         #expect(outcome.output.isEmpty)
         let lines = outcome.errors.split(separator: "\n").filter { !$0.contains(#""level":"warn""#) }
-        if bad.status == 1 { #expect(lines.filter { !$0.contains(#""level":"#) }.count == 1, "\(outcome.errors)") }
+        if bad.status == 1 {
+            #expect(lines.filter { !$0.contains(#""level":"#) }.count == 1, "\(outcome.errors)")
+        }
         for word in bad.says { #expect(outcome.errors.contains(word), "\(outcome.errors)") }
     }
 
     @Test("of unwrap: a wrong master key, and a file that is no WrappedSecret")
     func unwrap() async throws {
         let wrapped = try await run(
-            ["wrap", "-n", "payments"], Self.secret("data: {a: YQ==}"), ["SB_WRAP_MASTER_KEY": Self.masterKey])
+            ["wrap", "-n", "payments"], Self.secret("data: {a: YQ==}"), ["SB_WRAP_MASTER_KEY": Self.masterKey]
+        )
         #expect(wrapped.status == 0)
         let input = Data(wrapped.output.utf8)
         let others = [
-            (input, Self.otherKey, "configured key"), (Self.secret("data: {a: YQ==}"), Self.masterKey, "WrappedSecret"),
-            (Data(wrapped.output.replacing("payments", with: "billing").utf8), Self.masterKey, "another namespace"),
+            (input, Self.otherKey, "configured key"),
+            (Self.secret("data: {a: YQ==}"), Self.masterKey, "WrappedSecret"),
+            (
+                Data(wrapped.output.replacing("payments", with: "billing").utf8), Self.masterKey,
+                "another namespace"
+            ),
             (Data(wrapped.output.replacing("format: v1", with: "format: v2").utf8), Self.masterKey, "v2"),
         ]
         for (input, key, says) in others {

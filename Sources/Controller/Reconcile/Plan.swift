@@ -12,8 +12,9 @@ enum Plan: Sendable {
     case create(Blueprint)
     /// Ours, or handed over to us; to be made equal to the blueprint.
     case update(Blueprint, current: ObjectMeta)
-    /// Another controller made it from a later generation: our cache is behind.
-    case wait
+    /// It was made from a later generation than the one known here. To be updated only if the server knows no
+    /// later one either: else it is our cache that is behind.
+    case confirm(Blueprint, current: ObjectMeta)
     case refuse(Reason, message: String)
 }
 
@@ -52,7 +53,7 @@ extension Plan {
         if let refusal = unsupported(object.spec) { return refusal }
         guard let secret, secret.deletionTimestamp == nil else { return .create(blueprint) }
         if let refusal = ownership(of: secret, for: object) { return refusal }
-        if isFromLaterGeneration(secret, of: object) { return .wait }
+        if isFromLaterGeneration(secret, of: object) { return .confirm(blueprint, current: secret) }
         if isInSync(object, secret: secret, status: status) { return .nothing }
         return .update(blueprint, current: secret)
     }

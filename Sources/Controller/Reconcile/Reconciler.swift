@@ -65,11 +65,6 @@ struct Reconciler: Sendable {
         switch plan {
         case .nothing:
             return
-        case .wait:
-            throw .again(
-                KubeError(
-                    .conflict, activity: "reconciling \(object.metadata.ref)",
-                    message: "the Secret is from a later generation than the one known here"))
         case .suspend:
             try await write(update.suspended(), object.metadata, previous)
         case .refuse(let reason, let message):
@@ -82,6 +77,29 @@ struct Reconciler: Sendable {
             let opened = try await open(blueprint)
             let secret = try await patch(current, blueprint, object, opened)
             try await finish(secret, object, opened, update)
+        case .confirm(let blueprint, let current):
+            try await confirmNewest(object.metadata)
+            try await carryOut(.update(blueprint, current: current), object, previous)
+        }
+    }
+
+    /// The server knows no later generation than ours. A Secret from a later one is then from a time that never
+    /// was: etcd was restored to an older state. A write that overtakes this read changes the Secret's version,
+    /// and our patch fails.
+    private func confirmNewest(_ object: ObjectMeta) async throws(Failure) {
+        let newest: ObjectMeta
+        do {
+            newest = try await client.get(WrappedSecret.self, object.ref).metadata
+        } catch  where error.code == .notFound {
+            throw .moot
+        } catch {
+            throw Failure(accessing: error)
+        }
+        guard newest.uid == object.uid, newest.generation == object.generation else {
+            throw .again(
+                KubeError(
+                    .conflict, activity: "reconciling \(object.ref)",
+                    message: "the Secret is from a later generation than the one known here"))
         }
     }
 
@@ -110,7 +128,7 @@ struct Reconciler: Sendable {
                 return try await patch(current, blueprint, object, opened)
             case .refuse(let reason, let message):
                 throw .reason(reason, message: message)
-            case .nothing, .suspend, .create, .wait:
+            case .nothing, .suspend, .create, .confirm:
                 throw .again(error)
             }
         } catch {

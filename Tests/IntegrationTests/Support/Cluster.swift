@@ -1,4 +1,5 @@
 import Foundation
+
 @testable import KubeClient
 
 /// A control plane that `hack/cluster` started.
@@ -27,7 +28,9 @@ struct Cluster: Sendable {
 
     /// Starts one that nobody else uses and ends it after `body`.
     static func withOwn(_ settings: Settings, _ body: (Cluster) async throws -> Void) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "sb-cluster-\(UUID().uuidString)").path
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "sb-cluster-\(UUID().uuidString)"
+        ).path
         func script(_ command: String, _ options: [String] = []) async throws {
             _ = try await run(settings.script, [command, "--dir", directory] + options)
         }

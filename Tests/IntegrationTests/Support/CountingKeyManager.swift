@@ -12,8 +12,11 @@ final class CountingKeyManager: KeyManager {
     var unwraps: Int { counts.withLock { $0.values.reduce(0, +) } }
 
     /// Of the Secret of this name, under scope strict.
-    func unwraps(of name: String) -> Int {
-        counts.withLock { counts in counts.filter { $0.key.name == name }.values.reduce(0, +) }
+    func unwraps(of name: String) -> Int { unwraps { $0 == name } }
+
+    /// Of the Secrets of these names, under scope strict.
+    func unwraps(_ picks: (String) -> Bool) -> Int {
+        counts.withLock { counts in counts.filter { picks($0.key.name) }.values.reduce(0, +) }
     }
 
     func accepts(keyID: String) -> Bool { key.accepts(keyID: keyID) }

@@ -2,6 +2,7 @@ import Envelope
 import Foundation
 import Primitives
 import Resources
+
 @testable import KubeClient
 
 /// A Secret with its data: what a pod would see.

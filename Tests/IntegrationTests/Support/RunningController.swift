@@ -3,6 +3,7 @@ import Envelope
 import HTTP
 import Resources
 import Testing
+
 @testable import KubeClient
 
 /// A controller in this process, on one namespace.
@@ -60,13 +61,34 @@ final class RunningController: Sendable {
     /// Waits until the controller has seen all that happened before this call: two changes of an object of our
     /// own have then come through both watches, behind everything else.
     func catchUp(_ namespace: TestNamespace) async throws {
-        try await namespace.apply("zz-fence", ["k": "v"])
-        let first = try await namespace.settled("zz-fence").status?.secret?.uid
-        try await namespace.cluster.admin.delete(.secrets, namespace.ref("zz-fence"))
+        // A name of its own: the collector may still be after the Secret of the last one.
+        let name = Self.fence + "\(UInt32.random(in: 0...UInt32.max))"
+        try await namespace.apply(name, ["k": "v"])
+        let first = try await namespace.settled(name).status?.secret?.uid
+        try await namespace.cluster.admin.delete(.secrets, namespace.ref(name))
         try await eventually("the controller catches up") {
-            let made = try await namespace.settled("zz-fence").status?.secret
+            let made = try await namespace.settled(name).status?.secret
             return made?.uid != first
         }
-        try await namespace.cluster.admin.delete(WrappedSecret.resource, namespace.ref("zz-fence"))
+        try await namespace.cluster.admin.delete(WrappedSecret.resource, namespace.ref(name))
+    }
+
+    /// How the names of those objects begin.
+    static let fence = "zz-fence-"
+
+    /// Waits until the Secret `name` is gone, and for good. A cache that is a moment behind may let it be made
+    /// once more, which the collector takes as well.
+    func staysGone(_ name: String, _ namespace: TestNamespace) async throws {
+        for _ in 1...2 {
+            // A collector that has not learnt of our kind yet does so within 30 s.
+            try await eventually("the collector takes Secret \(name)") {
+                try await namespace.secret(name) == nil
+            }
+            try await catchUp(namespace)
+        }
+        let unwraps = key.unwraps(of: name)
+        try await catchUp(namespace)
+        #expect(try await namespace.secret(name) == nil)
+        #expect(key.unwraps(of: name) == unwraps)
     }
 }

@@ -13,7 +13,9 @@ struct Settings: Sendable {
 
     static let present: Settings? = {
         let environment = ProcessInfo.processInfo.environment
-        func path(_ name: String) -> String? { environment["SB_TEST_\(name)"].flatMap { $0.isEmpty ? nil : $0 } }
+        func path(_ name: String) -> String? {
+            environment["SB_TEST_\(name)"].flatMap { $0.isEmpty ? nil : $0 }
+        }
         guard let script = path("CLUSTER_SCRIPT"), let kubectl = path("KUBECTL"), let binary = path("BINARY"),
             let directory = path("CLUSTER_DIR"),
             let shared = try? Cluster(directory: directory, script: script, kubectl: kubectl)
@@ -31,6 +33,7 @@ extension Trait where Self == ConditionTrait {
     static var onRealServers: Self {
         .enabled(
             if: Settings.present != nil,
-            "needs the servers that hack/test starts (SB_TEST_CLUSTER_SCRIPT, _KUBECTL, _BINARY, _CLUSTER_DIR)")
+            "needs the servers that hack/test starts (SB_TEST_CLUSTER_SCRIPT, _KUBECTL, _BINARY, _CLUSTER_DIR)"
+        )
     }
 }

@@ -4,6 +4,7 @@ import KMS
 import Primitives
 import Resources
 import Testing
+
 @testable import KubeClient
 
 /// A namespace of one test, and a master key of its own.
@@ -48,7 +49,7 @@ struct TestNamespace: Sendable {
             do throws(KubeError) {
                 _ = try await cluster.admin.create(
                     .namespaces, ObjectRef(namespace: "", name: name), body: SharedSecret(copying: body.utf8))
-            } catch where error.code == .alreadyExists {}
+            } catch  where error.code == .alreadyExists {}
             return true
         }
     }
@@ -79,6 +80,21 @@ struct TestNamespace: Sendable {
         try await apply(try await wrap(name, values))
     }
 
+    /// Many at once, each with one value.
+    func applyAll(_ names: [String], _ value: @escaping @Sendable (String) -> String) async throws {
+        let lanes = 16
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lane in 0..<lanes {
+                group.addTask {
+                    for index in stride(from: lane, to: names.count, by: lanes) {
+                        try await apply(names[index], ["k": value(names[index])])
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
     func wrapped(_ name: String) async throws -> WrappedSecret {
         try await cluster.admin.get(WrappedSecret.self, ref(name))
     }
@@ -87,7 +103,7 @@ struct TestNamespace: Sendable {
     func secret(_ name: String) async throws -> SecretObject? {
         do throws(KubeError) {
             return try await cluster.admin.get(SecretObject.self, ref(name))
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             return nil
         }
     }
