@@ -104,7 +104,7 @@ struct Run: AsyncParsableCommand {
         let level = logLevel.level
         let isTerminal = isatty(STDERR_FILENO) == 1
         LoggingSystem.bootstrap { _ in
-            if isTerminal { TextLogHandler(level: level) } else { JSONLogHandler(level: level) }
+            LineLogHandler(isTerminal ? .text : .json, level: level)
         }
         return Logger(label: "secrets-bridge")
     }

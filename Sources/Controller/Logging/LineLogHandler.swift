@@ -2,12 +2,21 @@ import FoundationEssentials
 import Glibc
 package import Logging
 
-/// One JSON object a line on standard error: `level`, `msg`, `time` (RFC 3339, UTC), then the metadata.
-package struct JSONLogHandler: LogHandler {
+/// One line a message on standard error.
+package struct LineLogHandler: LogHandler {
+    package enum Format: Sendable {
+        /// An object with `level`, `msg` and `time` (RFC 3339, UTC), then the metadata.
+        case json
+        /// For people: time, level, message, then `key=value`.
+        case text
+    }
+
     package var metadata: Logger.Metadata = [:]
     package var logLevel: Logger.Level
+    private let format: Format
 
-    package init(level: Logger.Level) {
+    package init(_ format: Format, level: Logger.Level) {
+        self.format = format
         logLevel = level
     }
 
@@ -17,14 +26,18 @@ package struct JSONLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var fields: [(String, String)] = [
-            ("level", event.level == .warning ? "warn" : event.level.rawValue),
-            ("msg", "\(event.message)"),
-            ("time", Date.now.formatted(.iso8601)),
-        ]
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        fields += all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        writeLine("{" + fields.map { "\(quoted($0.0)):\(quoted($0.1))" }.joined(separator: ",") + "}")
+        let pairs = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
+        let time = Date.now.formatted(.iso8601)
+        switch format {
+        case .json:
+            let level = event.level == .warning ? "warn" : event.level.rawValue
+            let fields = [("level", level), ("msg", "\(event.message)"), ("time", time)] + pairs
+            writeLine("{" + fields.map { "\(quoted($0.0)):\(quoted($0.1))" }.joined(separator: ",") + "}")
+        case .text:
+            let words = [time, event.level.rawValue.uppercased(), "\(event.message)"]
+            writeLine((words + pairs.map { "\($0.0)=\(printable($0.1))" }).joined(separator: " "))
+        }
     }
 
     private func quoted(_ text: String) -> String {
@@ -42,29 +55,6 @@ package struct JSONLogHandler: LogHandler {
             }
         }
         return quoted + "\""
-    }
-}
-
-/// The same for people: time, level, message, then `key=value`.
-package struct TextLogHandler: LogHandler {
-    package var metadata: Logger.Metadata = [:]
-    package var logLevel: Logger.Level
-
-    package init(level: Logger.Level) {
-        logLevel = level
-    }
-
-    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    package func log(event: LogEvent) {
-        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        let pairs = all.sorted { $0.key < $1.key }.map { "\($0.key)=\(printable("\($0.value)"))" }
-        let level = event.level.rawValue.uppercased()
-        let time = Date.now.formatted(.iso8601)
-        writeLine(([time, level, "\(event.message)"] + pairs).joined(separator: " "))
     }
 }
 
