@@ -44,7 +44,7 @@ let package = Package(
         module("Primitives", ["COpenSSL", "CLinux"]),
         module("HTTP", ["CCurl", "CLinux", "Primitives", httpTypes]),
         module("Envelope", ["Primitives"]),
-        module("KMS", ["Envelope", "Primitives"]),
+        module("KMS", ["Envelope", "HTTP", "Primitives", "YAML", httpTypes]),
         module("YAML", ["CYAML", "Primitives"]),
         module("KubeClient", ["HTTP", "Primitives", "YAML", httpTypes]),
         module("Resources", ["Envelope", "KubeClient", "Primitives"]),
@@ -64,6 +64,7 @@ let package = Package(
         tests("Envelope", ["KMS", "Primitives"]),
         tests("YAML", ["Primitives"]),
         tests("HTTP", ["Primitives", httpTypes]),
+        tests("KMS", ["Envelope", "HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
         tests("KubeClient", ["HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
         tests("Resources", ["Envelope", "KubeClient", "Primitives", "TestSupport", "YAML"]),
         tests(

@@ -57,4 +57,33 @@ package protocol KeyManager: Sendable {
 
     /// Unwraps what this key wrapped under the same binding.
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey
+
+    /// Wraps the same data key under the newest version of this key. A KMS that can, does it without
+    /// showing the data key to this process.
+    func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient
+
+    /// Finds out whether the key can be used as it is configured, without a recipient to try it on.
+    func selfTest() async -> KeyManagerSelfTest
+
+    /// What has to happen beside the calls: credentials are kept alive, and a KMS that is out is asked, one
+    /// probe at a time, whether it is back. `onRecovery` is called when it serves again after it did not:
+    /// whatever waits for this key is then worth a try at once.
+    ///
+    /// For long-lived processes, in one task. Returns when that is cancelled, or when there is nothing to do.
+    func maintain(onRecovery: @escaping @Sendable () -> Void) async
+}
+
+extension KeyManager {
+    /// For a KMS that has no such call: unwraps and wraps.
+    package func rewrap(
+        _ recipient: Recipient, for binding: Binding
+    ) async throws(KeyManagerError) -> Recipient {
+        try await wrap(unwrap(recipient, for: binding).key, for: binding)
+    }
+
+    package func selfTest() async -> KeyManagerSelfTest {
+        await .roundTrip(of: self)
+    }
+
+    package func maintain(onRecovery: @escaping @Sendable () -> Void) async {}
 }

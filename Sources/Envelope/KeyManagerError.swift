@@ -23,11 +23,14 @@ package struct KeyManagerError: Error, Equatable, Sendable {
     package let keyID: String
     /// What happened and what to do, in one line, without secrets.
     package let message: String
+    /// How long the KMS asked us to leave it alone, where it did.
+    package let retryAfter: Duration?
 
-    package init(_ code: Code, keyID: String, message: String) {
+    package init(_ code: Code, keyID: String, message: String, retryAfter: Duration? = nil) {
         self.code = code
         self.keyID = keyID
         self.message = message
+        self.retryAfter = retryAfter
     }
 
     /// Whether the same call can succeed without anyone changing the row. An administrator's action counts:

@@ -27,11 +27,8 @@ package struct Environment: Sendable {
         return value.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// A secret setting, from `name` or from the file that `<name>_FILE` names, with one trailing newline
-    /// removed. Nil when neither is set.
-    ///
-    /// Errors: both are set, or the file cannot be read.
-    package func secret(_ name: String) throws(SettingError) -> SharedSecret? {
+    /// A secret that stands in the variable itself; nil when absent or empty.
+    package func inlineSecret(_ name: String) -> SharedSecret? {
         var inline: SharedSecret?
         lookUp(name) { pointer in
             guard let pointer, pointer.pointee != 0 else { return }
@@ -39,6 +36,15 @@ package struct Environment: Sendable {
                 copying: UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))
             inline = SharedSecret(bytes.trimmingNewline())
         }
+        return inline
+    }
+
+    /// A secret setting, from `name` or from the file that `<name>_FILE` names, with one trailing newline
+    /// removed. Nil when neither is set.
+    ///
+    /// Errors: both are set, or the file cannot be read.
+    package func secret(_ name: String) throws(SettingError) -> SharedSecret? {
+        let inline = inlineSecret(name)
         guard let path = value(name + "_FILE") else { return inline }
         guard inline == nil else {
             throw SettingError(

@@ -27,10 +27,12 @@ extension KeyRing {
         switch backend {
         case "local":
             return try LocalKeyManager.load(from: environment)
+        case "vault-transit":
+            return [BatchingKeyManager(try TransitKeyManager.load(from: environment))]
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend)\"; this version has: local")
+                problem: "is \"\(backend)\"; this version has: local, vault-transit")
         }
     }
 }

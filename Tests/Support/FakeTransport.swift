@@ -12,6 +12,8 @@ package final class FakeTransport: HTTPTransport {
         package let query: [String]
         package let fields: HTTPFields
         package let authorization: String?
+        /// Headers that hold secrets, `Authorization` among them.
+        package let secrets: [HTTPField.Name: String]
         package let body: [UInt8]
         package let lane: HTTPClientRequest.Lane
 
@@ -26,9 +28,14 @@ package final class FakeTransport: HTTPTransport {
             path = String(parts[0].drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" })
             query = parts.count == 2 ? parts[1].split(separator: "&").map(String.init) : []
             fields = request.fields
-            authorization = request.secretFields.first { $0.name == .authorization }.map {
-                $0.value.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-            }
+            secrets = Dictionary(
+                request.secretFields.map { field in
+                    (
+                        field.name,
+                        field.value.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+                    )
+                }, uniquingKeysWith: { first, _ in first })
+            authorization = secrets[.authorization]
             body =
                 switch request.body {
                 case .none: []

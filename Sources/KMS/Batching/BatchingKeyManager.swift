@@ -1,0 +1,50 @@
+import Envelope
+import Primitives
+
+/// A key manager whose unwraps go out in batches, through a circuit breaker. What else it does, it does as its
+/// base does.
+final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
+    private let base: Base
+    private let guarded: GuardedUnwrapping<Base>
+    private let batcher: UnwrapBatcher
+
+    init(_ base: Base, rules: BatchMachine<UnwrapRequest>.Rules = .init()) {
+        self.base = base
+        let guarded = GuardedUnwrapping(base)
+        self.guarded = guarded
+        var rules = rules
+        rules.maximum = min(rules.maximum, base.maximumBatch)
+        batcher = UnwrapBatcher(rules) { await guarded.unwrap($0) }
+    }
+
+    var keyID: String { base.keyID }
+
+    func accepts(keyID: String) -> Bool { base.accepts(keyID: keyID) }
+
+    func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
+        try await base.generateDataKey(for: binding)
+    }
+
+    func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
+        try await base.wrap(dataKey, for: binding)
+    }
+
+    func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
+        try await base.rewrap(recipient, for: binding)
+    }
+
+    func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
+        let request = UnwrapRequest(recipient, binding)
+        try base.check(request)
+        return try await batcher.unwrap(request)
+    }
+
+    func selfTest() async -> KeyManagerSelfTest { await base.selfTest() }
+
+    func maintain(onRecovery: @escaping @Sendable () -> Void) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { [base] in await base.maintain(onRecovery: {}) }
+            group.addTask { [guarded] in await guarded.probe(onRecovery: onRecovery) }
+        }
+    }
+}

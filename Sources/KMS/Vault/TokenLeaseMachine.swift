@@ -1,0 +1,119 @@
+/// When a token is renewed, replaced and thrown away. Pure: instants and jitter come in, steps go out.
+///
+/// No state is absorbing: a failed login or renewal is tried again after a pause, and a token that is still
+/// valid serves meanwhile.
+struct TokenLeaseMachine: Sendable {
+    typealias Instant = ContinuousClock.Instant
+
+    enum Flight: Equatable, Sendable { case login, renewal }
+
+    enum Step: Equatable, Sendable {
+        /// The token is good.
+        case serve
+        /// The token is good, and this flight is to be started beside it.
+        case serveAndStart(Flight)
+        /// There is no token; this login is to be started and waited for.
+        case start
+        /// There is no token, and a flight that will tell is under way.
+        case wait
+        /// The last login failed, and the next one is not due.
+        case fail
+    }
+
+    private struct Lease: Sendable {
+        /// nil: never.
+        var expiresAt: Instant?
+        var renewAt: Instant?
+        var isRenewable: Bool
+        /// What the login gave; renewals that give much less mean that its end is near.
+        var fullDuration: Duration
+    }
+
+    private var lease: Lease?
+    private var flight: Flight?
+    private var failures = 0
+    private var retryAt: Instant?
+    private var refusals = 0
+    private var loginAfterRefusalAt: Instant?
+    /// Of the token that the lease is for.
+    private(set) var generation: UInt64 = 0
+
+    static let renewsAt = 0.6...0.7
+    static let longestRetry = Duration.seconds(60)
+    /// As long as it may only be an outage: recovery must not wait for us.
+    static let longestRetryInOutage = Duration.seconds(2)
+
+    /// Somebody wants a token.
+    mutating func demand(now: Instant) -> Step {
+        let isPausing = retryAt.map { now < $0 } ?? false
+        guard let lease, lease.expiresAt.map({ now < $0 }) ?? true else {
+            lease = nil
+            if flight != nil { return .wait }
+            if isPausing { return .fail }
+            flight = .login
+            return .start
+        }
+        guard flight == nil, !isPausing, let renewAt = lease.renewAt, now >= renewAt else { return .serve }
+        let next: Flight = lease.isRenewable ? .renewal : .login
+        flight = next
+        return .serveAndStart(next)
+    }
+
+    /// The flight got a lease of `duration`, zero: for ever. `jitter`: 0..<1.
+    mutating func granted(_ duration: Duration, isRenewable: Bool, now: Instant, jitter: Double) {
+        let isRenewal = flight == .renewal
+        flight = nil
+        failures = 0
+        retryAt = nil
+        if !isRenewal { generation += 1 }
+        guard duration > .zero else {
+            lease = Lease(isRenewable: false, fullDuration: .zero)
+            return
+        }
+        let full = isRenewal ? lease?.fullDuration ?? duration : duration
+        let share = Self.renewsAt.lowerBound + (Self.renewsAt.upperBound - Self.renewsAt.lowerBound) * jitter
+        lease = Lease(
+            expiresAt: now + duration, renewAt: now + duration * share,
+            // A lease that shrinks runs into its maximum: the next token comes from a login.
+            isRenewable: isRenewable && duration * 3 >= full * 2, fullDuration: full)
+    }
+
+    /// The flight failed. `isOutage`: Vault did not serve; otherwise it refused.
+    mutating func failed(isOutage: Bool, now: Instant, jitter: Double) {
+        let wasRenewal = flight == .renewal
+        flight = nil
+        if wasRenewal, !isOutage {
+            // The token may be dead, or may not renew itself: a login tells, at once.
+            lease?.isRenewable = false
+            retryAt = nil
+            return
+        }
+        failures += 1
+        let longest = isOutage ? Self.longestRetryInOutage : Self.longestRetry
+        let pause = min(Duration.milliseconds(500) * (1 << min(failures - 1, 8)), longest)
+        retryAt = now + pause * (0.5 + jitter / 2)
+    }
+
+    /// Vault answered 403 to a token. Whether a newer one is there or may be had. A policy that says no must
+    /// not become a storm of logins, so that they keep growing pauses.
+    mutating func refused(generation refused: UInt64, now: Instant) -> Bool {
+        guard refused == generation, lease != nil else { return true }
+        if let earliest = loginAfterRefusalAt, now < earliest { return false }
+        lease = nil
+        retryAt = nil
+        loginAfterRefusalAt = now + min(.seconds(10) * (1 << min(refusals, 5)), .seconds(300))
+        refusals += 1
+        return true
+    }
+
+    /// Vault served a request with the token.
+    mutating func worked(generation: UInt64) {
+        if generation == self.generation { refusals = 0 }
+    }
+
+    /// When `demand` has something to do for a token that nobody asks for.
+    var nextRenewal: Instant? {
+        guard flight == nil, let renewAt = lease?.renewAt else { return nil }
+        return max(renewAt, retryAt ?? renewAt)
+    }
+}

@@ -1,0 +1,41 @@
+import HTTP
+import HTTPTypes
+import Primitives
+import YAML
+
+/// What Vault said, whatever the status. Scalars stay in secret memory.
+struct VaultAnswer: Sendable {
+    let status: Int
+    let fields: HTTPFields
+    /// nil: no body, or one that is not JSON.
+    let body: Node?
+
+    /// `body`: JSON, as Vault writes it; a proxy's page counts as none.
+    init(_ head: HTTPResponseHead, body: borrowing SecretBytes) {
+        status = head.status.code
+        fields = head.fields
+        let isObject = body.withUnsafeBytes { bytes in
+            bytes.first { $0 > 0x20 } == UInt8(ascii: "{")
+        }
+        let documents = isObject ? try? YAMLReader.documents(in: body, source: "Vault's answer") : nil
+        self.body = documents?.count == 1 ? documents?.first : nil
+    }
+
+    var data: Node? { body?["data"] }
+
+    /// Vault's reasons, joined. To be looked at, never to be shown.
+    var errors: String {
+        (body?["errors"]?.elements ?? []).compactMap(\.string).joined(separator: "\n")
+    }
+
+    /// Whether Vault itself answered, and not something in front of it.
+    var isOfVault: Bool { body?["errors"] != nil || body?["request_id"] != nil }
+}
+
+extension Node {
+    /// The bytes of a non-empty string.
+    var secret: SharedSecret? {
+        guard let scalar, scalar.kind == .string, scalar.bytes.count > 0 else { return nil }
+        return scalar.bytes
+    }
+}

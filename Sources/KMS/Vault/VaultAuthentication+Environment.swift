@@ -1,0 +1,98 @@
+import Primitives
+
+extension VaultAuthentication {
+    /// `SB_KMS_VAULT_AUTH` decides. Without it: a token of ours, else the role of ours (Kubernetes), else the
+    /// token that the `vault` command line would use.
+    static func load(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
+        switch variables.value(VaultVariables.authentication)?.value {
+        case nil: return try loadUnnamed(variables)
+        case "token":
+            guard let token = try variables.ownToken() ?? variables.commandLineToken() else {
+                throw SettingError(
+                    variable: VaultVariables.token,
+                    problem: "is not set, nor is VAULT_TOKEN or ~/.vault-token there; set it, or "
+                        + "\(VaultVariables.token)_FILE to a file that holds the token")
+            }
+            return token
+        case "kubernetes": return try kubernetes(variables)
+        case "approle": return try appRole(variables)
+        case "jwt": return try jwt(variables)
+        case .some(let other):
+            throw SettingError(
+                variable: VaultVariables.authentication,
+                problem: "is \"\(other)\"; token, kubernetes, approle or jwt is expected")
+        }
+    }
+
+    private static func loadUnnamed(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
+        if let token = try variables.ownToken() { return token }
+        if variables.value(VaultVariables.role) != nil { return try kubernetes(variables) }
+        if let token = variables.commandLineToken() { return token }
+        throw SettingError(
+            variable: VaultVariables.role,
+            problem: "is not set, nor is a token: set it to the role of Vault's Kubernetes auth, for example "
+                + "secrets-bridge, or set \(VaultVariables.token) (or _FILE), or choose approle or jwt with "
+                + VaultVariables.authentication)
+    }
+
+    private static func kubernetes(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
+        guard let role = try role(variables) else {
+            throw SettingError(
+                variable: VaultVariables.role,
+                problem: "is not set; Kubernetes auth needs the name of a role, for example: secrets-bridge")
+        }
+        let file = variables.value(VaultVariables.serviceAccountTokenFile)?.value
+        return .login(
+            .kubernetes(role: role, jwtFile: file ?? VaultVariables.defaultServiceAccountTokenFile),
+            mount: try mount(variables, default: "kubernetes"))
+    }
+
+    private static func jwt(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
+        let file =
+            variables.value(VaultVariables.jwtFile) ?? variables.value(VaultVariables.serviceAccountTokenFile)
+        return .login(
+            .jwt(
+                role: try role(variables),
+                jwtFile: file?.value ?? VaultVariables.defaultServiceAccountTokenFile),
+            mount: try mount(variables, default: "jwt"))
+    }
+
+    private static func appRole(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
+        guard let roleID = variables.value(VaultVariables.roleID)?.value else {
+            throw SettingError(
+                variable: VaultVariables.roleID,
+                problem: "is not set; AppRole needs it (vault read auth/approle/role/<role>/role-id)")
+        }
+        guard roleID.utf8.count <= 4096, roleID.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
+            throw SettingError(
+                variable: VaultVariables.roleID, problem: "is not a role id (printable ASCII is expected)")
+        }
+        let file = VaultVariables.secretID + "_FILE"
+        let inline = variables.environment.inlineSecret(VaultVariables.secretID)
+        let source: VaultSecretSource?
+        if let path = variables.environment.value(file) {
+            guard inline == nil else {
+                throw SettingError(
+                    variable: VaultVariables.secretID, problem: "is set together with \(file); keep one of them")
+            }
+            source = .file(path)
+        } else {
+            source = inline.map { .value($0) }
+        }
+        return .login(
+            .appRole(roleID: roleID, secretID: source), mount: try mount(variables, default: "approle"))
+    }
+
+    private static func role(_ variables: VaultVariables) throws(SettingError) -> String? {
+        guard let (role, variable) = variables.value(VaultVariables.role) else { return nil }
+        guard VaultNames.isSegment(role) else {
+            throw SettingError(
+                variable: variable, problem: "is not the name of a role (A-Z a-z 0-9 - _ .)")
+        }
+        return role
+    }
+
+    private static func mount(_ variables: VaultVariables, default name: String) throws(SettingError) -> String {
+        try VaultSettings.path(variables, VaultVariables.authenticationMount, example: name) ?? name
+    }
+}

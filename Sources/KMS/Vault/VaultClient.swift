@@ -1,0 +1,92 @@
+import HTTP
+import HTTPTypes
+import Primitives
+import YAML
+
+/// Sends single requests to one Vault. Each has a deadline, and none is repeated, except where a standby points
+/// back to the address we were given.
+struct VaultClient: Sendable {
+    let location: VaultLocation
+    private let transport: any HTTPTransport
+    private static let maximumAnswer = 8 << 20
+    private static let maximumRedirects = 2
+
+    init(_ location: VaultLocation, transport: any HTTPTransport) {
+        self.location = location
+        self.transport = transport
+    }
+
+    /// The answer, whatever its status.
+    func exchange(_ call: VaultCall, token: SharedSecret?) async throws(VaultError) -> VaultAnswer {
+        let request = request(for: call, token)
+        var redirects = 0
+        while true {
+            let answer: VaultAnswer
+            do throws(HTTPError) {
+                let (head, body) = try await transport.sendForSecret(request, upTo: Self.maximumAnswer)
+                answer = VaultAnswer(head, body: body.bytes)
+            } catch {
+                throw VaultError(error, location)
+            }
+            // The Location is compared and never used: a request goes only where the settings say.
+            guard answer.status == 307 || answer.status == 308, redirects < Self.maximumRedirects,
+                let target = answer.fields[.location], location.address.isOrigin(of: target)
+            else { return answer }
+            redirects += 1
+        }
+    }
+
+    /// The answer when it is a success.
+    func send(_ call: VaultCall, token: SharedSecret?) async throws(VaultError) -> VaultAnswer {
+        let answer = try await exchange(call, token: token)
+        guard 200..<300 ~= answer.status else { throw answer.failure(call.path, at: location) }
+        return answer
+    }
+
+    private func request(for call: VaultCall, _ token: SharedSecret?) -> HTTPClientRequest {
+        var fields: HTTPFields = [.vaultRequest: "true", .accept: "application/json"]
+        fields[.vaultNamespace] = location.namespace
+        var body = HTTPClientRequest.Body.none
+        if let value = call.body {
+            fields[.contentType] = "application/json"
+            body = .secret(SharedSecret(JSONWriter.write([value])))
+        }
+        return HTTPClientRequest(
+            method: call.method, url: "\(location.address.url)/v1/\(call.path)", fields: fields,
+            secretFields: token.map { [.init(name: .vaultToken, value: $0)] } ?? [], body: body,
+            timeout: call.timeout)
+    }
+}
+
+extension VaultError {
+    fileprivate init(_ error: HTTPError, _ location: VaultLocation) {
+        let code: Code =
+            switch error.code {
+            case .cancelled: .cancelled
+            case _ where error.isRetryable: .unreachable
+            case .protocolError: .failed
+            default: .misconfigured
+            }
+        let advice: String? =
+            switch error.code {
+            case .certificateUntrusted, .caInvalid:
+                "\(VaultVariables.authorities) names the CA's PEM file"
+            case .certificateNameMismatch: "\(VaultVariables.address) must use a name the certificate has"
+            case .nameNotResolved, .connectFailed, .connectTimedOut:
+                "check \(VaultVariables.address) and that Vault runs"
+            default: nil
+            }
+        self.init(code, "\(location) cannot be asked: \(error)" + (advice.map { "; \($0)" } ?? ""))
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let vaultToken = literal("X-Vault-Token")
+    fileprivate static let vaultRequest = literal("X-Vault-Request")
+    fileprivate static let vaultNamespace = literal("X-Vault-Namespace")
+
+    private static func literal(_ text: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is no field name") }
+        return name
+    }
+}

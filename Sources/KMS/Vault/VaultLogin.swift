@@ -1,0 +1,133 @@
+import Primitives
+import YAML
+
+/// A token from a login: Kubernetes, JWT or AppRole. One login serves all who wait for it, and a waiter that is
+/// cancelled does not cancel it. See `TokenLeaseMachine` for when there is one.
+final class VaultLogin: VaultTokenSource {
+    private typealias Outcome = Result<VaultToken, VaultError>
+
+    private struct State {
+        var machine = TokenLeaseMachine()
+        var token: SharedSecret?
+        var failure: VaultError?
+        var waiters = Waiters<Outcome>()
+        var nextWaiter: UInt64 = 0
+    }
+
+    private let requests: VaultLoginRequests
+    private let client: VaultClient
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let state = Locked(State())
+    private let alarm = Alarm()
+
+    init(
+        _ method: VaultLoginMethod, mount: String, client: VaultClient,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
+        requests = VaultLoginRequests(method: method, mount: mount)
+        self.client = client
+        self.now = now
+    }
+
+    func token() async throws(VaultError) -> VaultToken {
+        let cancelled = VaultError(.cancelled, "cancelled while waiting for a Vault token")
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        let outcome = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (flight, answer) = state.withLock { state in demand(&state, continuation, id) }
+                if let flight { start(flight) }
+                if let answer { continuation.resume(returning: answer) }
+                // Its handler may have run before there was anybody to remove.
+                if Task.isCancelled { leave(id, with: cancelled) }
+            }
+        } onCancel: {
+            leave(id, with: cancelled)
+        }
+        return try outcome.get()
+    }
+
+    func refused(_ token: VaultToken) -> Bool {
+        let now = now()
+        return state.withLock { $0.machine.refused(generation: token.generation, now: now) }
+    }
+
+    func worked(_ token: VaultToken) {
+        state.withLock { $0.machine.worked(generation: token.generation) }
+    }
+
+    func maintain() async {
+        await alarm.run {
+            let now = now()
+            guard let due = state.withLock({ $0.machine.nextRenewal }) else { return nil }
+            // Asking is what starts a renewal that is due; when it is over, the alarm rings.
+            if due <= now { _ = try? await token() }
+            return state.withLock { $0.machine.nextRenewal }
+        }
+    }
+
+    /// What to start, and what to answer now; nil: the waiter was noted.
+    private func demand(
+        _ state: inout State, _ continuation: Waiters<Outcome>.Continuation, _ id: UInt64
+    ) -> (TokenLeaseMachine.Flight?, Outcome?) {
+        let step = state.machine.demand(now: now())
+        switch (step, state.token) {
+        case (.serve, .some(let value)):
+            return (nil, .success(VaultToken(value: value, generation: state.machine.generation)))
+        case (.serveAndStart(let flight), .some(let value)):
+            return (flight, .success(VaultToken(value: value, generation: state.machine.generation)))
+        case (.start, _):
+            state.waiters.add(continuation, id: id)
+            return (.login, nil)
+        case (.wait, _):
+            state.waiters.add(continuation, id: id)
+            return (nil, nil)
+        case (.fail, _), (.serve, nil), (.serveAndStart, nil):
+            return (nil, .failure(state.failure ?? VaultError(.failed, "the last login to Vault failed")))
+        }
+    }
+
+    private func leave(_ id: UInt64, with error: VaultError) {
+        state.withLock { $0.waiters.remove(id) }?.resume(returning: .failure(error))
+    }
+
+    /// The flight has a task of its own, so that no waiter takes it along; its requests have deadlines.
+    private func start(_ flight: TokenLeaseMachine.Flight) {
+        Task { await fly(flight) }
+    }
+
+    private func fly(_ flight: TokenLeaseMachine.Flight) async {
+        let result: Result<VaultLease, VaultError>
+        do throws(VaultError) {
+            let token = state.withLock { $0.token }
+            switch (flight, token) {
+            case (.renewal, .some(let token)): result = .success(try await requests.renew(token, client))
+            case (.renewal, nil), (.login, _): result = .success(try await requests.login(client))
+            }
+        } catch {
+            result = .failure(error)
+        }
+        let now = now()
+        let jitter = Double.random(in: 0..<1)
+        let (waiters, outcome) = state.withLock { state in
+            switch result {
+            case .success(let lease):
+                state.machine.granted(
+                    lease.duration, isRenewable: lease.isRenewable, now: now, jitter: jitter)
+                if flight == .login || state.token == nil { state.token = lease.token }
+                state.failure = nil
+            case .failure(let error):
+                state.machine.failed(isOutage: error.isOutage, now: now, jitter: jitter)
+                state.failure = error
+            }
+            let outcome = result.map {
+                VaultToken(value: state.token ?? $0.token, generation: state.machine.generation)
+            }
+            return (state.waiters.takeAll(), outcome)
+        }
+        for waiter in waiters { waiter.resume(returning: outcome) }
+        alarm.ring()
+    }
+}

@@ -1,0 +1,100 @@
+import Primitives
+import YAML
+
+/// What a login or a renewal gave.
+struct VaultLease: Sendable {
+    let token: SharedSecret
+    /// Zero: for ever.
+    let duration: Duration
+    let isRenewable: Bool
+}
+
+/// The requests that get and renew a token.
+struct VaultLoginRequests: Sendable {
+    let method: VaultLoginMethod
+    let mount: String
+    /// Callers wait for a login before their own request.
+    private static let timeout = Duration.seconds(5)
+
+    func login(_ client: VaultClient) async throws(VaultError) -> VaultLease {
+        let call = VaultCall(path: "auth/\(mount)/login", body: try body(), timeout: Self.timeout)
+        let answer = try await client.exchange(call, token: nil)
+        guard 200..<300 ~= answer.status else { throw failure(answer, call, at: client.location) }
+        return try lease(in: answer, of: call, at: client.location)
+    }
+
+    /// Errors: `.denied`, when the token is dead or may not renew itself.
+    func renew(_ token: SharedSecret, _ client: VaultClient) async throws(VaultError) -> VaultLease {
+        let call = VaultCall(path: "auth/token/renew-self", body: [:], timeout: Self.timeout)
+        return try lease(in: await client.send(call, token: token), of: call, at: client.location)
+    }
+
+    private func body() throws(VaultError) -> YAMLValue {
+        switch method {
+        case .kubernetes(let role, let file):
+            return ["role": .string(role), "jwt": try secret(file, "the service account's token")]
+        case .jwt(let role, let file):
+            let jwt = try secret(file, "the JWT for Vault")
+            return role.map { ["role": .string($0), "jwt": jwt] } ?? ["jwt": jwt]
+        case .appRole(let roleID, nil):
+            return ["role_id": .string(roleID)]
+        case .appRole(let roleID, .value(let secretID)):
+            guard let text = SecretText(secretID) else {
+                throw VaultError(.misconfigured, "\(VaultVariables.secretID) is not text")
+            }
+            return ["role_id": .string(roleID), "secret_id": .secret(text)]
+        case .appRole(let roleID, .file(let file)):
+            return ["role_id": .string(roleID), "secret_id": try secret(file, "the AppRole's secret id")]
+        }
+    }
+
+    private func secret(_ file: String, _ purpose: String) throws(VaultError) -> YAMLValue {
+        guard let text = SecretText(try VaultSecretFile.read(file, purpose: purpose)) else {
+            throw VaultError(.misconfigured, "\(file) does not hold \(purpose)")
+        }
+        return .secret(text)
+    }
+
+    private func lease(
+        in answer: VaultAnswer, of call: VaultCall, at location: VaultLocation
+    ) throws(VaultError) -> VaultLease {
+        guard let auth = answer.body?["auth"], let text = auth["client_token"]?.secret,
+            let token = VaultSecretFile.visibleASCII(text.bytes), let seconds = auth["lease_duration"]?.int,
+            0...3_153_600_000 ~= seconds
+        else {
+            throw VaultError(.failed, "\(location) answers \(call.path) without a token; is it Vault?")
+        }
+        return VaultLease(
+            token: token, duration: .seconds(seconds),
+            isRenewable: auth["renewable"]?.bool == true && auth["token_type"]?.string != "batch")
+    }
+
+    private func failure(_ answer: VaultAnswer, _ call: VaultCall, at location: VaultLocation) -> VaultError {
+        switch answer.status {
+        case 400 where answer.isOfVault, 403 where answer.isOfVault:
+            VaultError(.loginRefused, "\(location) refuses the login at auth/\(mount): \(advice)")
+        case 500 where answer.errors.contains("could not load backend configuration"):
+            VaultError(.loginRefused, "\(location) has auth/\(mount), but it is not configured: \(advice)")
+        case 404 where answer.isOfVault:
+            VaultError(
+                .loginRefused,
+                "\(location) has no auth method at auth/\(mount); enable it, or set "
+                    + VaultVariables.authenticationMount)
+        default: answer.failure(call.path, at: location)
+        }
+    }
+
+    private var advice: String {
+        switch method {
+        case .kubernetes(let role, _):
+            "check that the role \(role) exists and binds this service account, its namespace and the token's "
+                + "audience (\(VaultVariables.role), \(VaultVariables.serviceAccountTokenFile)), and that the "
+                + "method may review tokens"
+        case .jwt(let role, _):
+            "check the role \(role ?? "(default)") and its bound claims, and that \(VaultVariables.jwtFile) holds "
+                + "a JWT that is not expired"
+        case .appRole:
+            "check \(VaultVariables.roleID) and \(VaultVariables.secretID); the secret id may be used up or expired"
+        }
+    }
+}

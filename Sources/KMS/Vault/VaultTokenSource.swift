@@ -1,0 +1,38 @@
+import Primitives
+
+/// A token at one moment.
+struct VaultToken: Sendable {
+    let value: SharedSecret
+    /// Grows with each new token of a source, so that a late 403 for an old one does not throw away its
+    /// successor.
+    let generation: UInt64
+}
+
+/// Where tokens come from. Safe to use from many tasks.
+protocol VaultTokenSource: Sendable {
+    /// The present token; cheap when it is at hand.
+    func token() async throws(VaultError) -> VaultToken
+
+    /// Vault answered 403 to `token`. Whether `token()` may give another one now, so that it is worth asking
+    /// again.
+    func refused(_ token: VaultToken) -> Bool
+
+    /// Vault served a request with `token`.
+    func worked(_ token: VaultToken)
+
+    /// Keeps the token alive until the task is cancelled; returns at once where there is nothing to do.
+    func maintain() async
+}
+
+extension VaultTokenSource {
+    func worked(_ token: VaultToken) {}
+    func maintain() async {}
+}
+
+/// A token from a setting.
+struct StaticVaultToken: VaultTokenSource {
+    let value: SharedSecret
+
+    func token() async throws(VaultError) -> VaultToken { VaultToken(value: value, generation: 0) }
+    func refused(_ token: VaultToken) -> Bool { false }
+}
