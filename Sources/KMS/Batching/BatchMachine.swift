@@ -14,7 +14,7 @@ struct BatchMachine<Item: Sendable>: Sendable {
         var gap = Duration.milliseconds(25)
         /// Longest time that a request is held back. What comes when nothing was sent for so long is no stream.
         var patience = Duration.milliseconds(500)
-        var maximum = 250
+        var maximum = 200
     }
 
     enum Step {

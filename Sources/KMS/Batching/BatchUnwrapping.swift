@@ -15,5 +15,7 @@ protocol BatchUnwrapping: KeyManager {
     /// Errors: the KMS did not serve at all. What is wrong with one request is that one's result.
     ///
     /// - Parameter timeout: from the call to its end; nil: the usual one.
-    func unwrap(_ requests: [UnwrapRequest], timeout: Duration?) async throws(KeyManagerError) -> [UnwrapResult]
+    func unwrap(
+        _ requests: [UnwrapRequest], timeout: Duration?
+    ) async throws(KeyManagerError) -> [UnwrapResult]
 }

@@ -21,7 +21,7 @@ struct TokenLeaseMachine: Sendable {
     }
 
     private struct Lease: Sendable {
-        /// nil: never.
+        /// When it is not used any more; nil: never.
         var expiresAt: Instant?
         var renewAt: Instant?
         var isRenewable: Bool
@@ -39,6 +39,8 @@ struct TokenLeaseMachine: Sendable {
     private(set) var generation: UInt64 = 0
 
     static let renewsAt = 0.6...0.7
+    /// The rest is for requests on their way: a token that ends before they arrive is as good as none.
+    static let servesFor = 0.9
     static let longestRetry = Duration.seconds(60)
     /// As long as it may only be an outage: recovery must not wait for us.
     static let longestRetryInOutage = Duration.seconds(2)
@@ -59,7 +61,7 @@ struct TokenLeaseMachine: Sendable {
         return .serveAndStart(next)
     }
 
-    /// The flight got a lease of `duration`, zero: for ever. `jitter`: 0..<1.
+    /// The flight that was sent at `now` got a lease of `duration`, zero: for ever. `jitter`: 0..<1.
     mutating func granted(_ duration: Duration, isRenewable: Bool, now: Instant, jitter: Double) {
         let isRenewal = flight == .renewal
         flight = nil
@@ -73,7 +75,7 @@ struct TokenLeaseMachine: Sendable {
         let full = isRenewal ? lease?.fullDuration ?? duration : duration
         let share = Self.renewsAt.lowerBound + (Self.renewsAt.upperBound - Self.renewsAt.lowerBound) * jitter
         lease = Lease(
-            expiresAt: now + duration, renewAt: now + duration * share,
+            expiresAt: now + duration * Self.servesFor, renewAt: now + duration * share,
             // A lease that shrinks runs into its maximum: the next token comes from a login.
             isRenewable: isRenewable && duration * 3 >= full * 2, fullDuration: full)
     }

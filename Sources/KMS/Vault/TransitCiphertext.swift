@@ -8,7 +8,8 @@ struct TransitCiphertext: Equatable {
     /// nil: not of that form.
     init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].utf8.elementsEqual("vault".utf8), parts[1].utf8.first == UInt8(ascii: "v")
+        guard parts.count == 3, parts[0].utf8.elementsEqual("vault".utf8),
+            parts[1].utf8.first == UInt8(ascii: "v")
         else { return nil }
         let digits = parts[1].dropFirst()
         guard (1...9).contains(digits.utf8.count), digits.utf8.first != UInt8(ascii: "0"),

@@ -3,7 +3,8 @@ import Primitives
 import YAML
 
 extension TransitKeyManager: BatchUnwrapping {
-    var maximumBatch: Int { 250 }
+    /// OpenBao refuses bodies of more than 1,000 JSON strings, and an item has four.
+    var maximumBatch: Int { 200 }
 
     func check(_ request: UnwrapRequest) throws(KeyManagerError) {
         _ = try check(request.recipient)
@@ -60,7 +61,7 @@ extension TransitKeyManager: BatchUnwrapping {
 
     /// nil: the item has neither a plaintext nor an error.
     private func result(_ item: Node, for request: UnwrapRequest, _ call: VaultCall) -> UnwrapResult? {
-        if let error = item["error"]?.string, !error.isEmpty { 
+        if let error = item["error"]?.string, !error.isEmpty {
             return .failure(KeyManagerError(refusal(item, call), keyID: keyID))
         }
         return item["plaintext"]?.secret == nil ? nil : unwrapped(item, request)

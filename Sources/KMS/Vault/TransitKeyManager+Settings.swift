@@ -16,8 +16,9 @@ extension TransitKeyManager {
             VaultLocation(address: settings.address, namespace: settings.namespace), transport: transport)
         let tokens: any VaultTokenSource =
             switch settings.authentication {
-            case .token(let value): StaticVaultToken(value: value)
-            case .tokenFile(let path): VaultTokenFile(path: path)
+            case .token(let value):
+                RenewedVaultToken(base: StaticVaultToken(value: value), client: client)
+            case .tokenFile(let path): RenewedVaultToken(base: VaultTokenFile(path: path), client: client)
             case .login(let method, let mount): VaultLogin(method, mount: mount, client: client)
             }
         self.init(settings, session: VaultSession(client: client, tokens: tokens))

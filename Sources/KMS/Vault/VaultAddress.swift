@@ -45,7 +45,8 @@ struct VaultAddress: Sendable, Equatable {
         if host.hasPrefix("["), host.hasSuffix("]") {
             let literal = host.dropFirst().dropLast().utf8
             guard literal.contains(UInt8(ascii: ":")),
-                literal.allSatisfy({ Unicode.Scalar($0).properties.isASCIIHexDigit || ":.".utf8.contains($0) })
+                literal.allSatisfy({ Unicode.Scalar($0).properties.isASCIIHexDigit || ":.".utf8.contains($0) }
+                )
             else { return nil }
         } else {
             guard VaultNames.isSegment(host) else { return nil }

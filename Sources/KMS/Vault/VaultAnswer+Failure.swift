@@ -27,12 +27,16 @@ extension VaultAnswer {
             return VaultError(
                 .notInitialized, "\(vault) is not initialised; initialise and unseal it (operator init)")
         case 503 where errors.lowercased().contains("sealed"):
-            return VaultError(.sealed, "\(vault) is sealed; unseal it (operator unseal)")
+            // OpenBao says so of a server that was never initialised, too.
+            return VaultError(
+                .sealed, "\(vault) is sealed; unseal it (operator unseal), or initialise it if it is new")
         case 503 where errors.lowercased().contains("not initialized"):
             return VaultError(
                 .notInitialized, "\(vault) is not initialised; initialise and unseal it (operator init)")
-        case 500 where errors.contains("standby") || errors.contains("active node"):
-            return VaultError(.standby, "\(vault) is a standby and cannot reach its active node")
+        case 500 where errors.contains("standby") || errors.contains("node not active"):
+            return VaultError(
+                .standby,
+                "\(vault) is a standby and has no active node; one is being elected, or all are sealed")
         default:
             let who = isOfVault ? vault : "\(vault), or a proxy before it,"
             return VaultError(.failed, "\(who) failed (HTTP \(status)); its log tells why")

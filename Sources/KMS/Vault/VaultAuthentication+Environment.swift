@@ -73,7 +73,8 @@ extension VaultAuthentication {
         if let path = variables.environment.value(file) {
             guard inline == nil else {
                 throw SettingError(
-                    variable: VaultVariables.secretID, problem: "is set together with \(file); keep one of them")
+                    variable: VaultVariables.secretID,
+                    problem: "is set together with \(file); keep one of them")
             }
             source = .file(path)
         } else {
@@ -92,7 +93,9 @@ extension VaultAuthentication {
         return role
     }
 
-    private static func mount(_ variables: VaultVariables, default name: String) throws(SettingError) -> String {
+    private static func mount(
+        _ variables: VaultVariables, default name: String
+    ) throws(SettingError) -> String {
         try VaultSettings.path(variables, VaultVariables.authenticationMount, example: name) ?? name
     }
 }

@@ -55,7 +55,7 @@ enum VaultRefusal: Equatable, Sendable {
     case namespaceNotFound
     /// The key's type or settings do not allow the operation.
     case notSupported
-    /// The body is larger than Vault takes.
+    /// The body is larger than Vault takes, or has more JSON values.
     case tooLarge
     case unknown
 
@@ -74,6 +74,7 @@ enum VaultRefusal: Equatable, Sendable {
             ("does not support", .notSupported),
             ("not supported", .notSupported),
             ("missing 'context'", .notSupported),
+            ("high complexity", .tooLarge),
         ]
         let text = text.lowercased()
         if let match = known.first(where: { text.contains($0.0) }) {

@@ -14,7 +14,7 @@ final class VaultLogin: VaultTokenSource {
         var nextWaiter: UInt64 = 0
     }
 
-    private let requests: VaultLoginRequests
+    private let request: VaultLoginRequest
     private let client: VaultClient
     private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Locked(State())
@@ -24,7 +24,7 @@ final class VaultLogin: VaultTokenSource {
         _ method: VaultLoginMethod, mount: String, client: VaultClient,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
-        requests = VaultLoginRequests(method: method, mount: mount)
+        request = VaultLoginRequest(method: method, mount: mount)
         self.client = client
         self.now = now
     }
@@ -100,11 +100,13 @@ final class VaultLogin: VaultTokenSource {
 
     private func fly(_ flight: TokenLeaseMachine.Flight) async {
         let result: Result<VaultLease, VaultError>
+        // The lease runs since some moment after this one.
+        let sent = now()
         do throws(VaultError) {
             let token = state.withLock { $0.token }
             switch (flight, token) {
-            case (.renewal, .some(let token)): result = .success(try await requests.renew(token, client))
-            case (.renewal, nil), (.login, _): result = .success(try await requests.login(client))
+            case (.renewal, .some(let token)): result = .success(try await VaultRenewal.renew(token, client))
+            case (.renewal, nil), (.login, _): result = .success(try await request.login(client))
             }
         } catch {
             result = .failure(error)
@@ -115,7 +117,7 @@ final class VaultLogin: VaultTokenSource {
             switch result {
             case .success(let lease):
                 state.machine.granted(
-                    lease.duration, isRenewable: lease.isRenewable, now: now, jitter: jitter)
+                    lease.duration, isRenewable: lease.isRenewable, now: sent, jitter: jitter)
                 if flight == .login || state.token == nil { state.token = lease.token }
                 state.failure = nil
             case .failure(let error):

@@ -25,8 +25,8 @@ extension VaultSettings {
         guard let (text, variable) = variables.value(VaultVariables.address) else {
             throw SettingError(
                 variable: VaultVariables.address,
-                problem: "is not set; the vault-transit backend needs the URL of Vault or OpenBao, for example: "
-                    + "export \(VaultVariables.address)=https://vault.example.com:8200")
+                problem: "is not set; the vault-transit backend needs the URL of Vault or OpenBao, "
+                    + "for example: export \(VaultVariables.address)=https://vault.example.com:8200")
         }
         guard let address = VaultAddress(text) else {
             throw SettingError(
@@ -38,8 +38,8 @@ extension VaultSettings {
         guard !address.isPlainHTTP || address.isLoopback || allowsHTTP else {
             throw SettingError(
                 variable: variable,
-                problem: "is plain http to another machine, where data keys and tokens can be read on the way; "
-                    + "use https, or accept that with \(VaultVariables.allowHTTP)=true")
+                problem: "is plain http to another machine, where data keys and tokens can be read on the "
+                    + "way; use https, or accept that with \(VaultVariables.allowHTTP)=true")
         }
         return address
     }

@@ -15,7 +15,8 @@ struct VaultSettings: Sendable {
 
     /// `vault-transit:[<name>:][<vault namespace>/]<mount>/<key>`
     var keyID: String {
-        "vault-transit:" + (name.map { "\($0):" } ?? "") + (namespace.map { "\($0)/" } ?? "") + "\(mount)/\(key)"
+        let prefix = (name.map { "\($0):" } ?? "") + (namespace.map { "\($0)/" } ?? "")
+        return "vault-transit:\(prefix)\(mount)/\(key)"
     }
 }
 

@@ -1,32 +1,16 @@
 import Primitives
 import YAML
 
-/// What a login or a renewal gave.
-struct VaultLease: Sendable {
-    let token: SharedSecret
-    /// Zero: for ever.
-    let duration: Duration
-    let isRenewable: Bool
-}
-
-/// The requests that get and renew a token.
-struct VaultLoginRequests: Sendable {
+/// The request that gets a token.
+struct VaultLoginRequest: Sendable {
     let method: VaultLoginMethod
     let mount: String
-    /// Callers wait for a login before their own request.
-    private static let timeout = Duration.seconds(5)
 
     func login(_ client: VaultClient) async throws(VaultError) -> VaultLease {
-        let call = VaultCall(path: "auth/\(mount)/login", body: try body(), timeout: Self.timeout)
+        let call = VaultCall(path: "auth/\(mount)/login", body: try body(), timeout: VaultRenewal.timeout)
         let answer = try await client.exchange(call, token: nil)
         guard 200..<300 ~= answer.status else { throw failure(answer, call, at: client.location) }
-        return try lease(in: answer, of: call, at: client.location)
-    }
-
-    /// Errors: `.denied`, when the token is dead or may not renew itself.
-    func renew(_ token: SharedSecret, _ client: VaultClient) async throws(VaultError) -> VaultLease {
-        let call = VaultCall(path: "auth/token/renew-self", body: [:], timeout: Self.timeout)
-        return try lease(in: await client.send(call, token: token), of: call, at: client.location)
+        return try VaultLease(answer, of: call, at: client.location)
     }
 
     private func body() throws(VaultError) -> YAMLValue {
@@ -53,20 +37,6 @@ struct VaultLoginRequests: Sendable {
             throw VaultError(.misconfigured, "\(file) does not hold \(purpose)")
         }
         return .secret(text)
-    }
-
-    private func lease(
-        in answer: VaultAnswer, of call: VaultCall, at location: VaultLocation
-    ) throws(VaultError) -> VaultLease {
-        guard let auth = answer.body?["auth"], let text = auth["client_token"]?.secret,
-            let token = VaultSecretFile.visibleASCII(text.bytes), let seconds = auth["lease_duration"]?.int,
-            0...3_153_600_000 ~= seconds
-        else {
-            throw VaultError(.failed, "\(location) answers \(call.path) without a token; is it Vault?")
-        }
-        return VaultLease(
-            token: token, duration: .seconds(seconds),
-            isRenewable: auth["renewable"]?.bool == true && auth["token_type"]?.string != "batch")
     }
 
     private func failure(_ answer: VaultAnswer, _ call: VaultCall, at location: VaultLocation) -> VaultError {

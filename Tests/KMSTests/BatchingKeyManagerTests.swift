@@ -1,0 +1,167 @@
+import Envelope
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+struct BatchingKeyManagerTests {
+    private func request(_ index: Int) throws -> UnwrapRequest {
+        UnwrapRequest(row, try binding("s\(index)"))
+    }
+
+    @Test func manyCallersShareARequest() async throws {
+        let base = ScriptedBatches()
+        let manager = BatchingKeyManager(base)
+        let served = try await withThrowingTaskGroup(of: UnwrappedKey.self) { group in
+            for index in 0..<100 {
+                group.addTask { try await manager.unwrap(row, for: binding("s\(index)")) }
+            }
+            return try await group.reduce(into: 0) { count, _ in count += 1 }
+        }
+        #expect(served == 100)
+        #expect(base.batches.elements.map(\.count).reduce(0, +) == 100)
+        #expect(base.batches.elements.count <= 3)
+    }
+
+    @Test func identicalRequestsAreOne() async throws {
+        let base = ScriptedBatches()
+        let gate = Gate()
+        base.hold.withLock { $0 = gate }
+        let manager = BatchingKeyManager(base)
+        async let first = manager.unwrap(row, for: place)
+        await base.batches.wait(for: 1)
+        // In flight already.
+        async let second = manager.unwrap(row, for: place)
+        async let other = manager.unwrap(row, for: binding("other"))
+        await base.batches.wait(for: 2)
+        gate.open()
+        #expect(try await first.key === second.key)
+        _ = try await other
+        #expect(base.batches.elements.flatMap { $0 }.count == 2)
+    }
+
+    @Test func aCallerThatIsCancelledLeavesAlone() async throws {
+        let base = ScriptedBatches()
+        let gate = Gate()
+        base.hold.withLock { $0 = gate }
+        let manager = BatchingKeyManager(base)
+        let one = Task { try await manager.unwrap(row, for: place) }
+        let two = Task { try await manager.unwrap(row, for: place) }
+        await base.batches.wait(for: 1)
+        one.cancel()
+        await #expect(throws: KeyManagerError.self) { _ = try await one.value }
+        gate.open()
+        #expect(try await two.value.version == "1")
+    }
+
+    @Test func eachGetsItsOwnResult() async throws {
+        let base = ScriptedBatches()
+        base.refused.withLock { $0 = ["s1"] }
+        let manager = BatchingKeyManager(base)
+        async let good = manager.unwrap(row, for: binding("s0"))
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(row, for: named("s1"))
+        }
+        #expect(error?.code == .invalidCiphertext)
+        _ = try await good
+        // What is wrong with one row is no outage.
+        _ = try await manager.unwrap(row, for: binding("s2"))
+    }
+
+    /// Hundreds ask during an outage; the KMS sees a probe at a time; when it is back, that is told once.
+    @Test func anOutageIsProbedAndItsEndTold() async throws {
+        let base = ScriptedBatches()
+        let manager = BatchingKeyManager(base)
+        let recoveries = Recorder<Int>()
+        let upkeep = Task { await manager.maintain { recoveries.append(1) } }
+        base.outage.withLock { $0 = KeyManagerError(.unavailable, keyID: base.keyID, message: "down") }
+        let start = ContinuousClock.now
+        for round in 0..<10 {
+            await withTaskGroup(of: Void.self) { group in
+                for index in 0..<50 {
+                    group.addTask {
+                        let error = await keyManagerError { () throws(KeyManagerError) in
+                            try await manager.unwrap(row, for: named("s\(round)-\(index)"))
+                        }
+                        #expect(error?.message == "down")
+                    }
+                }
+            }
+        }
+        let seconds = Int((ContinuousClock.now - start).components.seconds)
+        #expect(base.batches.elements.count <= 8 + seconds)
+        #expect(recoveries.elements.isEmpty)
+        base.outage.withLock { $0 = nil }
+        await recoveries.wait(for: 1)
+        _ = try await manager.unwrap(row, for: binding("after"))
+        #expect(recoveries.elements == [1])
+        upkeep.cancel()
+        await upkeep.value
+    }
+
+    @Test func whatCannotBeAWrappedKeyIsNotSent() async throws {
+        let transport = FakeTransport { _ in .init(200, "{}") }
+        let manager = BatchingKeyManager(try KMSTests.manager(transport))
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(Recipient(keyID: manager.keyID, wrappedKey: "vault:v1:?"), for: place)
+        }
+        #expect(error?.code == .invalidCiphertext)
+        #expect(transport.requests.isEmpty)
+    }
+
+    /// Swift calls these texts equal; Vault does not.
+    @Test func requestsAreComparedByTheirBytes() throws {
+        let composed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "\u{e9}"), place)
+        let decomposed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "e\u{301}"), place)
+        #expect(composed.recipient == decomposed.recipient)
+        #expect(composed != decomposed)
+        #expect(try request(1) != request(2))
+        #expect(try request(1) == request(1))
+    }
+}
+
+func named(_ name: String) throws(KeyManagerError) -> Binding {
+    do {
+        return try binding(name)
+    } catch {
+        throw KeyManagerError(.misconfigured, keyID: "", message: "\(error)")
+    }
+}
+
+/// A base that answers batches as it is told, and notes them.
+final class ScriptedBatches: BatchUnwrapping {
+    let keyID = "vault-transit:transit/sb-wrap"
+    let maximumBatch = 1000
+    let batches = Recorder<[UnwrapRequest]>()
+    let outage = Locked<KeyManagerError?>(nil)
+    let refused = Locked<Set<String>>([])
+    let hold = Locked<Gate?>(nil)
+
+    func accepts(keyID: String) -> Bool { keyID == self.keyID }
+    func check(_ request: UnwrapRequest) throws(KeyManagerError) {}
+
+    func unwrap(
+        _ requests: [UnwrapRequest], timeout: Duration?
+    ) async throws(KeyManagerError) -> [UnwrapResult] {
+        batches.append(requests)
+        await hold.withLock { $0 }?.wait()
+        if let error = outage.withLock({ $0 }) { throw error }
+        return requests.map { request in
+            refused.withLock { $0.contains(request.binding.name) }
+                ? .failure(KeyManagerError(.invalidCiphertext, keyID: keyID, message: "refused"))
+                : .success(
+                    UnwrappedKey(key: SharedSecret(copying: request.binding.name.utf8), version: "1"))
+        }
+    }
+
+    func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
+        DataKey(key: SharedSecret(copying: [1]), recipient: row)
+    }
+    func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
+        row
+    }
+    func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
+        UnwrappedKey(key: SharedSecret(copying: [1]))
+    }
+}

@@ -1,0 +1,79 @@
+import Envelope
+import Testing
+
+@testable import KMS
+
+struct CircuitBreakerTests {
+    private let start = ContinuousClock.now
+    private func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
+    private let sealed = KeyManagerError(.unavailable, keyID: "k", message: "sealed")
+    private let denied = KeyManagerError(.accessDenied, keyID: "k", message: "denied")
+
+    @Test func closedItLetsAllThrough() {
+        var breaker = CircuitBreaker()
+        for _ in 0..<10 { #expect(breaker.admit(now: start) == .proceed) }
+        #expect(breaker.succeeded() == false)
+    }
+
+    @Test func openItLetsOneThroughAtATime() {
+        var breaker = CircuitBreaker()
+        breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
+        #expect(breaker.admit(now: at(0.1)) == .refuse(sealed))
+        #expect(breaker.admit(now: at(0.125)) == .trial)
+        #expect(breaker.admit(now: at(0.125)) == .refuse(sealed))
+        #expect(breaker.nextTrial == nil)
+        #expect(breaker.succeeded() == true)
+        #expect(breaker.admit(now: at(0.2)) == .proceed)
+    }
+
+    /// An hour's outage: trials that grow rarer, and never rarer than lets a return be noticed at once.
+    @Test func pausesGrowUpToALimit() {
+        for (error, longest) in [(sealed, 3.0), (denied, 30.0)] {
+            var breaker = CircuitBreaker()
+            breaker.failed(error, wasTrial: false, now: start, jitter: 0.999)
+            var trials: [Double] = []
+            var now = 0.0
+            while now < 3600 {
+                if breaker.admit(now: at(now)) == .trial {
+                    trials.append(now)
+                    breaker.failed(error, wasTrial: true, now: at(now), jitter: 0.999)
+                }
+                now += 0.05
+            }
+            let pauses = zip(trials, trials.dropFirst()).map { $1 - $0 }
+            #expect(pauses.allSatisfy { $0 <= longest + 0.1 })
+            #expect(pauses.first.map { $0 < 1 } == true)
+            #expect(Double(trials.count) > 3600 / (longest + 0.1))
+            #expect(Double(trials.count) < 3600 / longest + 10)
+        }
+    }
+
+    @Test func theServersOwnPauseHolds() {
+        var breaker = CircuitBreaker()
+        let error = KeyManagerError(.throttled, keyID: "k", message: "slow", retryAfter: .seconds(7))
+        breaker.failed(error, wasTrial: false, now: start, jitter: 0)
+        #expect(breaker.nextTrial == at(7))
+        breaker = CircuitBreaker()
+        let absurd = KeyManagerError(.throttled, keyID: "k", message: "slow", retryAfter: .seconds(86_400))
+        breaker.failed(absurd, wasTrial: false, now: start, jitter: 0)
+        #expect(breaker.nextTrial == at(60))
+    }
+
+    @Test func latecomersDoNotProlongAPause() {
+        var breaker = CircuitBreaker()
+        breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
+        for _ in 0..<50 { breaker.failed(sealed, wasTrial: false, now: at(0.1), jitter: 1) }
+        #expect(breaker.nextTrial == at(0.125))
+        #expect(breaker.admit(now: at(1)) == .trial)
+        breaker.failed(sealed, wasTrial: false, now: at(1), jitter: 0)
+        #expect(breaker.admit(now: at(9)) == .refuse(sealed))
+    }
+
+    @Test func aTrialThatIsGivenUpIsFollowedByAnother() {
+        var breaker = CircuitBreaker()
+        breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
+        #expect(breaker.admit(now: at(1)) == .trial)
+        breaker.abandoned(now: at(2))
+        #expect(breaker.admit(now: at(2)) == .trial)
+    }
+}

@@ -1,0 +1,69 @@
+import Envelope
+import Foundation
+import Primitives
+import Testing
+
+@testable import KMS
+
+/// hvac, an independent client, on the same key. Runs where `SB_TEST_PYTHON`, or python3, has it.
+@Suite(.enabled(if: OpenBao.isAvailable && HVAC.isAvailable), .serialized)
+struct HVACTests {
+    @Test func opensWhatWeWrapped() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let made = try await bao.manager().generateDataKey(for: binding())
+        let opened = try HVAC.run(
+            bao,
+            "t.decrypt_data('sb-wrap', ciphertext='\(made.recipient.wrappedKey)', context=context)['data']['plaintext']"
+        )
+        #expect(try Base64.decode(opened) == made.key.bytes.withUnsafeBytes { Array($0) })
+    }
+
+    @Test func wrapsWhatWeOpen() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let key = [UInt8](0..<32)
+        let wrapped = try HVAC.run(
+            bao,
+            "t.encrypt_data('sb-wrap', plaintext='\(Base64.encode(key))', context=context)['data']['ciphertext']"
+        )
+        let unwrapped = try await bao.manager().unwrap(
+            Recipient(keyID: "vault-transit:transit/sb-wrap", wrappedKey: wrapped), for: binding())
+        #expect(unwrapped.key.bytes.withUnsafeBytes { Array($0) } == key)
+    }
+}
+
+private enum HVAC {
+    private static let python = ProcessInfo.processInfo.environment["SB_TEST_PYTHON"] ?? "python3"
+    static let isAvailable = (try? run(["-c", "import hvac"])) != nil
+
+    /// The value of an expression over `t`, hvac's transit, and the context of the tests' place, which is spelt
+    /// out here.
+    static func run(_ bao: OpenBao, _ expression: String) throws -> String {
+        try run([
+            "-c",
+            """
+            import base64, hvac
+            t = hvac.Client(url='\(bao.address)', token='\(bao.root)').secrets.transit
+            context = base64.b64encode(b'secrets-bridge/v1\\0strict\\0payments\\0db').decode()
+            print(\(expression), end='')
+            """,
+        ])
+    }
+
+    private static func run(_ arguments: [String]) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [python] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let text = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw OpenBao.Failure(description: "python ended with status \(process.terminationStatus)")
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

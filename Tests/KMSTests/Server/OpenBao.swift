@@ -1,0 +1,186 @@
+import Foundation
+import Glibc
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+
+@testable import KMS
+
+/// A real OpenBao server in development mode, on loopback, that ends with its owner. `SB_TEST_BAO` names the
+/// program; without it these tests are passed over.
+final class OpenBao: Sendable {
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    static let program = ProcessInfo.processInfo.environment["SB_TEST_BAO"]
+    static var isAvailable: Bool { program != nil }
+
+    let address: String
+    let folder: String
+    let root = "root-\(UInt64.random(in: 0 ... .max))"
+    private let process: Process
+    private let transport = CurlClient(HTTPClientConfiguration(proxy: .none))
+
+    init() async throws {
+        guard let program = Self.program else { throw Failure(description: "SB_TEST_BAO is not set") }
+        folder = NSTemporaryDirectory() + "secrets-bridge-bao-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let port = try Self.freePort()
+        address = "http://127.0.0.1:\(port)"
+        let configuration = """
+            {"audit":[{"type":"file","path":"file","options":{"file_path":"\(folder)/audit.log"}}]}
+            """
+        try Data(configuration.utf8).write(to: URL(fileURLWithPath: "\(folder)/config.json"))
+        try Data().write(to: URL(fileURLWithPath: "\(folder)/log"))
+        process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = [
+            "server", "-dev", "-dev-no-store-token", "-dev-root-token-id=\(root)",
+            "-dev-listen-address=127.0.0.1:\(port)", "-config=\(folder)/config.json",
+        ]
+        process.environment = ["HOME": folder, "PATH": "/usr/bin:/bin"]
+        let log = FileHandle(forWritingAtPath: "\(folder)/log")
+        process.standardOutput = log
+        process.standardError = log
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        try await waitUntilReady()
+        try await post("sys/mounts/transit", ["type": "transit"])
+    }
+
+    deinit {
+        resume()
+        stop()
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    func stop() {
+        guard process.isRunning else { return }
+        process.terminate()
+        process.waitUntilExit()
+    }
+
+    /// Stops it without closing its connections: it hangs.
+    func freeze() { kill(process.processIdentifier, SIGSTOP) }
+    func resume() { if process.isRunning { kill(process.processIdentifier, SIGCONT) } }
+
+    /// As the root token, by an HTTP client and a JSON reader that the code under test does not use.
+    @discardableResult
+    func post(_ path: String, _ body: JSONValue = [:], namespace: String? = nil) async throws -> JSONValue {
+        try await send(.post, path, body, namespace: namespace)
+    }
+
+    func get(_ path: String) async throws -> JSONValue { try await send(.get, path, nil, namespace: nil) }
+
+    private func send(
+        _ method: HTTPRequest.Method, _ path: String, _ body: JSONValue?, namespace: String?
+    ) async throws -> JSONValue {
+        var fields: HTTPFields = [:]
+        if let name = HTTPField.Name("X-Vault-Token") { fields[name] = root }
+        if let name = HTTPField.Name("X-Vault-Namespace") { fields[name] = namespace }
+        let (head, bytes) = try await transport.send(
+            HTTPClientRequest(
+                method: method, url: "\(address)/v1/\(path)", fields: fields,
+                body: try body.map { .bytes([UInt8](try $0.data())) } ?? .none), upTo: 1 << 20)
+        guard head.status.kind == .successful else {
+            throw Failure(
+                description: "\(method) \(path): \(head.status) \(String(decoding: bytes, as: UTF8.self))")
+        }
+        return bytes.isEmpty ? .null : try JSONValue(bytes)
+    }
+
+    func makeKey(_ name: String = "sb-wrap", isDerived: Bool = true) async throws {
+        try await post("transit/keys/\(name)", ["derived": .bool(isDerived)])
+    }
+
+    func makePolicy(_ name: String, _ paths: String...) async throws {
+        let text = paths.map { #"path "\#($0)" { capabilities = ["update"] }"# }.joined(separator: "\n")
+        try await post("sys/policies/acl/\(name)", ["policy": .string(text)])
+    }
+
+    func makeToken(policies: [String], ttl: String = "1h") async throws -> String {
+        let made = try await post(
+            "auth/token/create",
+            ["policies": .array(policies.map { .string($0) }), "ttl": .string(ttl)])
+        return made["auth"]?["client_token"]?.string ?? ""
+    }
+
+    /// An AppRole with these policies; its settings for a key manager.
+    func makeAppRole(policies: [String], ttl: String, maximum: String = "1h") async throws -> [String: String]
+    {
+        _ = try? await post("sys/auth/approle", ["type": "approle"])
+        try await post(
+            "auth/approle/role/sb",
+            [
+                "token_policies": .array(policies.map { .string($0) }), "token_ttl": .string(ttl),
+                "token_max_ttl": .string(maximum),
+            ])
+        let role = try await get("auth/approle/role/sb/role-id")
+        let secret = try await post("auth/approle/role/sb/secret-id", [:])
+        return [
+            "SB_KMS_VAULT_AUTH": "approle",
+            "SB_KMS_VAULT_ROLE_ID": role["data"]?["role_id"]?.string ?? "",
+            "SB_KMS_VAULT_SECRET_ID": secret["data"]?["secret_id"]?.string ?? "",
+        ]
+    }
+
+    var unsealKey: String {
+        let log = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
+        return log.split(separator: "\n").first { $0.hasPrefix("Unseal Key: ") }.map {
+            String($0.dropFirst(12))
+        } ?? ""
+    }
+
+    /// Requests to `path` in the audit log.
+    func requests(_ path: String) throws -> Int {
+        let log = try String(contentsOfFile: "\(folder)/audit.log", encoding: .utf8)
+        return try log.split(separator: "\n").count { line in
+            let entry = try JSONValue(Array(line.utf8))
+            return entry["type"]?.string == "request" && entry["request"]?["path"]?.string == path
+        }
+    }
+
+    /// A key manager of these settings; the root token's where they name no login.
+    func manager(_ settings: [String: String] = [:], key: String = "sb-wrap") throws -> TransitKeyManager {
+        var values = ["SB_KMS_VAULT_ADDR": address, "SB_KMS_VAULT_KEY": key]
+        if settings.keys.allSatisfy({ !$0.hasPrefix("SB_KMS_VAULT_TOKEN") && $0 != "SB_KMS_VAULT_AUTH" }) {
+            values["SB_KMS_VAULT_TOKEN"] = root
+        }
+        return try TransitKeyManager.load(from: Environment(values.merging(settings) { $1 }))
+    }
+
+    private func waitUntilReady() async throws {
+        for _ in 0..<600 {
+            if (try? await get("sys/health")) != nil { return }
+            guard process.isRunning else { break }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        let log = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
+        throw Failure(description: "OpenBao did not start: \(log.suffix(2000))")
+    }
+
+    /// A port that is free, as is the next one, which the server takes for its cluster.
+    private static func freePort() throws -> Int {
+        for _ in 0..<100 {
+            let port = Int.random(in: 20000..<32000)
+            if isFree(port), isFree(port + 1) { return port }
+        }
+        throw Failure(description: "no free port")
+    }
+
+    private static func isFree(_ port: Int) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import Envelope
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+/// Tokens that end, on a real server. These tests wait for real leases.
+@Suite(.enabled(if: OpenBao.isAvailable), .serialized)
+struct TokenServerTests {
+    private func decryptor(_ ttl: String, maximum: String = "1h") async throws -> (
+        OpenBao, TransitKeyManager, DataKey
+    ) {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        try await bao.makePolicy("controller", "transit/decrypt/sb-wrap")
+        let settings = try await bao.makeAppRole(policies: ["controller"], ttl: ttl, maximum: maximum)
+        let made = try await bao.manager().generateDataKey(for: binding())
+        return (bao, try bao.manager(settings), made)
+    }
+
+    private func use(_ manager: TransitKeyManager, _ made: DataKey, for seconds: Double) async throws {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while .now < end {
+            let unwrapped = try await manager.unwrap(made.recipient, for: made.place)
+            #expect(unwrapped.key.equals(made.key))
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    /// Nobody asks for a key meanwhile: renewals do not depend on use.
+    @Test func anIdleTokenIsRenewed() async throws {
+        let (bao, manager, made) = try await decryptor("3s")
+        try await use(manager, made, for: 0.1)
+        let upkeep = Task { await manager.maintain(onRecovery: {}) }
+        try await Task.sleep(for: .seconds(8))
+        upkeep.cancel()
+        await upkeep.value
+        try await use(manager, made, for: 0.1)
+        #expect(try bao.requests("auth/approle/login") == 1)
+        #expect(try bao.requests("auth/token/renew-self") >= 3)
+    }
+
+    /// Renewals end at the role's maximum; then there is a new login, and no request fails.
+    @Test func aTokenOfSecondsServesOn() async throws {
+        let (bao, manager, made) = try await decryptor("4s", maximum: "9s")
+        try await use(manager, made, for: 18)
+        let logins = try bao.requests("auth/approle/login")
+        #expect((2...8).contains(logins))
+        #expect(try bao.requests("auth/token/renew-self") >= 1)
+    }
+
+    @Test func aTokenFromASettingIsRenewedToo() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        try await bao.makePolicy("controller", "transit/decrypt/sb-wrap")
+        let made = try await bao.manager().generateDataKey(for: binding())
+        let token = try await bao.makeToken(policies: ["controller"], ttl: "4s")
+        let manager = try bao.manager(["SB_KMS_VAULT_TOKEN": token])
+        let upkeep = Task { await manager.maintain(onRecovery: {}) }
+        try await Task.sleep(for: .seconds(7))
+        try await use(manager, made, for: 0.1)
+        upkeep.cancel()
+        await upkeep.value
+        try await Task.sleep(for: .seconds(5))
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(made.recipient, for: made.place)
+        }
+        #expect(error?.code == .accessDenied)
+    }
+
+    @Test func aRevokedTokenIsReplaced() async throws {
+        let (bao, manager, made) = try await decryptor("1h")
+        try await use(manager, made, for: 0.1)
+        try await bao.post("sys/leases/revoke-prefix/auth/approle")
+        try await use(manager, made, for: 0.3)
+        #expect(try bao.requests("auth/approle/login") == 2)
+    }
+
+    /// A policy that says no costs two logins, however many ask.
+    @Test func denialIsNoLoginStorm() async throws {
+        let (bao, manager, made) = try await decryptor("1h")
+        try await bao.makePolicy("controller", "transit/decrypt/other")
+        for _ in 0..<20 {
+            let error = await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(made.recipient, for: made.place)
+            }
+            #expect(error?.code == .accessDenied)
+        }
+        #expect(try bao.requests("auth/approle/login") == 2)
+        try await bao.makePolicy("controller", "transit/decrypt/sb-wrap")
+        try await use(manager, made, for: 0.1)
+    }
+
+    @Test func aRefusedLoginSaysWhatToCheck() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        var settings = try await bao.makeAppRole(policies: [], ttl: "1h")
+        settings["SB_KMS_VAULT_SECRET_ID"] = "canary-secret-id"
+        let manager = try bao.manager(settings)
+        guard case .failed(let error) = await manager.selfTest() else {
+            Issue.record("logged in with a wrong secret id")
+            return
+        }
+        #expect(error.code == .accessDenied)
+        #expect(error.message.contains("SB_KMS_VAULT_SECRET_ID"))
+        #expect(!error.message.contains("canary"))
+    }
+}

@@ -1,0 +1,226 @@
+import Envelope
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+/// What the key manager makes of a real server's keys.
+@Suite(.enabled(if: OpenBao.isAvailable), .serialized)
+struct TransitServerTests {
+    @Test func roundTrips() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let manager = try bao.manager()
+        let made = try await manager.generateDataKey(for: binding())
+        #expect(made.key.count == 32)
+        #expect(made.recipient.keyID == "vault-transit:transit/sb-wrap")
+        #expect(made.recipient.wrappedKey.hasPrefix("vault:v1:"))
+        let unwrapped = try await manager.unwrap(made.recipient, for: binding())
+        #expect(unwrapped.key.equals(made.key))
+        #expect(unwrapped.version == "1")
+        let second = try await manager.wrap(made.key, for: binding())
+        #expect(second.wrappedKey != made.recipient.wrappedKey)
+        #expect(try await manager.unwrap(second, for: binding()).key.equals(made.key))
+    }
+
+    @Test func aDerivedKeyKnowsItsPlace() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        try await bao.makeKey("plain", isDerived: false)
+        let manager = try bao.manager()
+        let made = try await manager.generateDataKey(for: binding())
+        let elsewhere = try binding("db", namespace: "thieves")
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(made.recipient, for: elsewhere)
+        }
+        #expect(error?.code == .invalidCiphertext)
+        #expect(error?.message.contains("another namespace, name or scope") == true)
+        let plain = try bao.manager(key: "plain")
+        let loose = try await plain.generateDataKey(for: binding())
+        #expect(try await plain.unwrap(loose.recipient, for: elsewhere).key.equals(loose.key))
+    }
+
+    @Test func keysRotate() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let manager = try bao.manager()
+        let old = try await manager.generateDataKey(for: binding())
+        try await bao.post("transit/keys/sb-wrap/rotate")
+        #expect(try await manager.unwrap(old.recipient, for: binding()).key.equals(old.key))
+        let new = try await manager.generateDataKey(for: binding())
+        #expect(new.recipient.wrappedKey.hasPrefix("vault:v2:"))
+        let moved = try await manager.rewrap(old.recipient, for: binding())
+        #expect(moved.wrappedKey.hasPrefix("vault:v2:"))
+        #expect(try await manager.unwrap(moved, for: binding()).key.equals(old.key))
+        try await bao.post("transit/keys/sb-wrap/config", ["min_decryption_version": 2])
+        let results = try await manager.unwrap(
+            [
+                UnwrapRequest(old.recipient, binding()), UnwrapRequest(moved, binding()),
+                UnwrapRequest(new.recipient, binding()),
+            ], timeout: nil)
+        #expect(results.map(\.code) == [.keyUnavailable, nil, nil])
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(old.recipient, for: new.place)
+        }
+        #expect(error?.code == .keyUnavailable)
+        #expect(error?.message.contains("min_decryption_version") == true)
+    }
+
+    @Test func rewrapAloneSeesNoPlaintext() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        try await bao.makePolicy("rotator", "transit/rewrap/sb-wrap")
+        let made = try await bao.manager().generateDataKey(for: binding())
+        try await bao.post("transit/keys/sb-wrap/rotate")
+        let rotator = try await bao.manager(["SB_KMS_VAULT_TOKEN": bao.makeToken(policies: ["rotator"])])
+        let moved = try await rotator.rewrap(made.recipient, for: binding())
+        #expect(moved.wrappedKey.hasPrefix("vault:v2:"))
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await rotator.unwrap(moved, for: made.place)
+        }
+        #expect(error?.code == .accessDenied)
+        #expect(try await bao.manager().unwrap(moved, for: binding()).key.equals(made.key))
+    }
+
+    @Test func policiesOfTwoRoles() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        try await bao.makePolicy("controller", "transit/decrypt/sb-wrap")
+        try await bao.makePolicy("developer", "transit/datakey/plaintext/sb-wrap", "transit/encrypt/sb-wrap")
+        let controller = try await bao.manager(["SB_KMS_VAULT_TOKEN": bao.makeToken(policies: ["controller"])]
+        )
+        let developer = try await bao.manager(["SB_KMS_VAULT_TOKEN": bao.makeToken(policies: ["developer"])])
+        let made = try await developer.generateDataKey(for: binding())
+        _ = try await developer.wrap(made.key, for: binding())
+        #expect(try await controller.unwrap(made.recipient, for: binding()).key.equals(made.key))
+        let unwrapDenied = await keyManagerError { () throws(KeyManagerError) in
+            try await developer.unwrap(made.recipient, for: made.place)
+        }
+        #expect(unwrapDenied?.code == .accessDenied)
+        #expect(
+            unwrapDenied?.message.contains(
+                #"path "transit/decrypt/sb-wrap" { capabilities = ["update"] }"#) == true)
+        let wrapDenied = await keyManagerError { () throws(KeyManagerError) in
+            try await controller.generateDataKey(for: made.place)
+        }
+        #expect(wrapDenied?.message.contains(#"path "transit/datakey/plaintext/sb-wrap""#) == true)
+
+        #expect(try await bao.manager().selfTest() == .passed)
+        guard case .unwrapsOnly = await controller.selfTest() else {
+            Issue.record("the controller's self-test: \(await controller.selfTest())")
+            return
+        }
+        guard case .wrapsOnly(let error) = await developer.selfTest() else {
+            Issue.record("the developer's self-test: \(await developer.selfTest())")
+            return
+        }
+        #expect(error.code == .accessDenied)
+    }
+
+    /// Neither the policy nor a typo makes a key.
+    @Test func whatIsNotThere() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        try await bao.post("sys/namespaces/team-a")
+        func failure(_ settings: [String: String], key: String = "sb-wrap") async throws -> KeyManagerError? {
+            let manager = try bao.manager(settings, key: key)
+            guard case .failed(let error) = await manager.selfTest() else { return nil }
+            return error
+        }
+        try await bao.makePolicy("any", "transit/decrypt/*", "transit/datakey/plaintext/*")
+        let token = try await bao.makeToken(policies: ["any"])
+        #expect(try await failure(["SB_KMS_VAULT_TOKEN": token], key: "typo")?.code == .keyUnavailable)
+        #expect(try await failure(["SB_KMS_VAULT_MOUNT": "none"])?.code == .misconfigured)
+        let other = try await failure(["SB_KMS_VAULT_NAMESPACE": "none"])
+        #expect(other?.message.contains("namespace") == true)
+        #expect(try await failure(["SB_KMS_VAULT_TOKEN": "wrong"])?.code == .accessDenied)
+        #expect(try await failure(["SB_KMS_VAULT_NAMESPACE": "team-a"])?.code == .misconfigured)
+    }
+
+    @Test func namespacesAndMountsWithSlashes() async throws {
+        let bao = try await OpenBao()
+        try await bao.post("sys/namespaces/team-a")
+        try await bao.post("sys/mounts/kms/transit", ["type": "transit"], namespace: "team-a")
+        try await bao.post("kms/transit/keys/k", ["derived": true], namespace: "team-a")
+        let manager = try bao.manager(
+            ["SB_KMS_VAULT_NAMESPACE": "team-a/", "SB_KMS_VAULT_MOUNT": "kms/transit"], key: "k")
+        #expect(manager.keyID == "vault-transit:team-a/kms/transit/k")
+        #expect(await manager.selfTest() == .passed)
+    }
+
+    @Test func aQuotaThrottles() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let made = try await bao.manager().generateDataKey(for: binding())
+        try await bao.post(
+            "sys/quotas/rate-limit/q", ["path": "transit/", "rate": 1, "interval": "60s"])
+        var codes: Set<KeyManagerError.Code?> = []
+        for _ in 0..<3 {
+            codes.insert(
+                await keyManagerError { () throws(KeyManagerError) in
+                    try await bao.reader.unwrap(made.recipient, for: made.place)
+                }?.code)
+        }
+        #expect(codes.contains(.throttled))
+    }
+
+    /// 200 are one request; 300 are more than OpenBao takes, so that there are two.
+    @Test(arguments: [(200, 1), (300, 2)])
+    func badItemsFailAlone(size: Int, expected: Int) async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let manager = try bao.manager()
+        var requests: [UnwrapRequest] = []
+        var keys: [SharedSecret] = []
+        for index in 0..<size {
+            let place = try binding("s\(index)")
+            let key = SharedSecret(try SecretBytes.random(count: 32))
+            keys.append(key)
+            var recipient = try await manager.wrap(key, for: place)
+            switch index % 100 {
+            case 7: recipient.wrappedKey = "vault:v1:" + Base64.encode([UInt8](repeating: 1, count: 60))
+            case 8: recipient.wrappedKey = "vault:v1:AAAA"
+            case 9: recipient.wrappedKey = "vault:v9:" + recipient.wrappedKey.dropFirst(9)
+            default: break
+            }
+            requests.append(UnwrapRequest(recipient, place))
+        }
+        let results = try await manager.unwrap(requests, timeout: nil)
+        #expect(results.count == size)
+        for (index, result) in results.enumerated() {
+            switch index % 100 {
+            case 7, 8: #expect(result.code == .invalidCiphertext)
+            case 9: #expect(result.code == .keyUnavailable)
+            default: #expect(result.key?.equals(keys[index]) == true)
+            }
+        }
+        let count = try bao.requests("transit/decrypt/sb-wrap")
+        #expect(count == expected)
+    }
+}
+
+extension DataKey {
+    /// Where the tests' keys belong.
+    var place: Binding {
+        get throws(KeyManagerError) {
+            do {
+                return try binding()
+            } catch {
+                throw KeyManagerError(.misconfigured, keyID: recipient.keyID, message: "\(error)")
+            }
+        }
+    }
+}
+
+extension OpenBao {
+    var reader: TransitKeyManager {
+        get throws(KeyManagerError) {
+            do {
+                return try manager()
+            } catch {
+                throw KeyManagerError(.misconfigured, keyID: "", message: "\(error)")
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import Testing
+
+@testable import KMS
+
+struct TokenLeaseMachineTests {
+    private let start = ContinuousClock.now
+    private func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
+
+    private func granted(_ seconds: Int64, isRenewable: Bool = true) -> TokenLeaseMachine {
+        var machine = TokenLeaseMachine()
+        _ = machine.demand(now: start)
+        machine.granted(.seconds(seconds), isRenewable: isRenewable, now: start, jitter: 0)
+        return machine
+    }
+
+    @Test func oneLoginForAll() {
+        var machine = TokenLeaseMachine()
+        #expect(machine.demand(now: start) == .start)
+        #expect(machine.demand(now: start) == .wait)
+        machine.granted(.seconds(100), isRenewable: true, now: start, jitter: 0)
+        #expect(machine.demand(now: start) == .serve)
+        #expect(machine.generation == 1)
+    }
+
+    @Test func renewsAtTwoThirds() {
+        var machine = granted(100)
+        #expect(machine.nextRenewal == at(60))
+        #expect(machine.demand(now: at(59)) == .serve)
+        #expect(machine.demand(now: at(60)) == .serveAndStart(.renewal))
+        #expect(machine.demand(now: at(61)) == .serve)
+        machine.granted(.seconds(100), isRenewable: true, now: at(62), jitter: 0.999)
+        #expect(machine.generation == 1)
+        #expect(machine.demand(now: at(130)) == .serve)
+        #expect(machine.demand(now: at(132)) == .serveAndStart(.renewal))
+    }
+
+    /// What shrinks runs into its maximum.
+    @Test func aShrinkingLeaseEndsInALogin() {
+        var machine = granted(100)
+        _ = machine.demand(now: at(60))
+        machine.granted(.seconds(50), isRenewable: true, now: at(60), jitter: 0)
+        #expect(machine.demand(now: at(90)) == .serveAndStart(.login))
+        machine.granted(.seconds(100), isRenewable: true, now: at(90), jitter: 0)
+        #expect(machine.generation == 2)
+    }
+
+    @Test func batchTokensAreNeverRenewed() {
+        var machine = granted(100, isRenewable: false)
+        #expect(machine.demand(now: at(60)) == .serveAndStart(.login))
+    }
+
+    @Test func aTokenForEver() {
+        var machine = granted(0)
+        #expect(machine.nextRenewal == nil)
+        #expect(machine.demand(now: at(1e9)) == .serve)
+    }
+
+    @Test func aRefusedRenewalIsFollowedByALoginAtOnce() {
+        var machine = granted(100)
+        _ = machine.demand(now: at(60))
+        machine.failed(isOutage: false, now: at(61), jitter: 0)
+        #expect(machine.demand(now: at(61)) == .serveAndStart(.login))
+    }
+
+    /// A valid token serves on while renewals fail; then logins do; then one succeeds.
+    @Test func nothingIsAbsorbing() {
+        var machine = granted(100)
+        var now = 60.0
+        var flights = 0
+        while now < 90 {
+            if machine.demand(now: at(now)) == .serveAndStart(.renewal) {
+                machine.failed(isOutage: true, now: at(now), jitter: 0.5)
+                flights += 1
+            }
+            now += 0.1
+        }
+        #expect((10...60).contains(flights))
+        var steps: [TokenLeaseMachine.Step] = []
+        while now < 400 {
+            let step = machine.demand(now: at(now))
+            steps.append(step)
+            if step == .start { machine.failed(isOutage: false, now: at(now), jitter: 0.5) }
+            now += 0.1
+        }
+        #expect(!steps.contains(.serve))
+        #expect(steps.contains(.fail))
+        #expect((5...20).contains(steps.count { $0 == .start }))
+        now += 120
+        #expect(machine.demand(now: at(now)) == .start)
+        machine.granted(.seconds(100), isRenewable: true, now: at(now), jitter: 0)
+        #expect(machine.demand(now: at(now)) == .serve)
+    }
+
+    @Test func expiredMeansALogin() {
+        var machine = granted(100)
+        #expect(machine.demand(now: at(89)) == .serveAndStart(.renewal))
+        machine.failed(isOutage: true, now: at(89), jitter: 0)
+        #expect(machine.demand(now: at(90)) == .start)
+        #expect(machine.nextRenewal == nil)
+    }
+
+    @Test func refusalsArePacedWhileThePolicySaysNo() {
+        var machine = granted(10_000)
+        var logins = 0
+        for second in 0..<600 {
+            if machine.refused(generation: machine.generation, now: at(Double(second))) {
+                if machine.demand(now: at(Double(second))) == .start {
+                    machine.granted(.seconds(10_000), isRenewable: true, now: at(Double(second)), jitter: 0)
+                    logins += 1
+                }
+            }
+        }
+        #expect((5...7).contains(logins))
+    }
+
+    @Test func aLateRefusalLeavesTheSuccessorAlone() {
+        var machine = granted(100)
+        #expect(machine.refused(generation: 1, now: at(1)) == true)
+        #expect(machine.demand(now: at(1)) == .start)
+        machine.granted(.seconds(100), isRenewable: true, now: at(1), jitter: 0)
+        #expect(machine.refused(generation: 1, now: at(2)) == true)
+        #expect(machine.demand(now: at(2)) == .serve)
+    }
+
+    @Test func aTokenThatWorkedMayBeRevokedAgain() {
+        var machine = granted(10_000)
+        for round in 0..<5 {
+            let now = at(Double(round) * 20)
+            let generation = machine.generation
+            #expect(machine.refused(generation: generation, now: now) == true)
+            #expect(machine.demand(now: now) == .start)
+            machine.granted(.seconds(10_000), isRenewable: true, now: now, jitter: 0)
+            machine.worked(generation: machine.generation)
+        }
+    }
+}

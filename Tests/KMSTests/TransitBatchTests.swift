@@ -1,0 +1,91 @@
+import Envelope
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+/// Batches that Vault answers in odd ways.
+struct TransitBatchTests {
+    /// Answers as transit does: the plaintext is the context. `poison`: contexts that spoil a whole batch.
+    private func vault(
+        poison: Set<String> = [], text: String = "something new", silentAbout: Set<String> = []
+    ) -> FakeTransport {
+        FakeTransport { request in
+            let body = try JSONValue(request.body)
+            guard let items = body["batch_input"]?.items else {
+                let context = body["context"]?.string ?? ""
+                if poison.contains(context) { return .init(400, #"{"errors":["\#(text)"]}"#) }
+                return .init(200, #"{"data":{"plaintext":"\#(context)"}}"#)
+            }
+            let contexts = items.compactMap { $0["context"]?.string }
+            if contexts.contains(where: { poison.contains($0) }) {
+                return .init(400, #"{"errors":["\#(text)"]}"#)
+            }
+            let results = contexts.map {
+                silentAbout.contains($0) ? #"{"reference":""}"# : #"{"plaintext":"\#($0)"}"#
+            }
+            return .init(200, #"{"data":{"batch_results":[\#(results.joined(separator: ","))]}}"#)
+        }
+    }
+
+    private func requests(_ count: Int) throws -> [UnwrapRequest] {
+        try (0..<count).map { UnwrapRequest(row, try binding("s\($0)")) }
+    }
+
+    private func context(_ index: Int) throws -> String { Base64.encode(try binding("s\(index)").bytes) }
+
+    private func check(_ results: [Result<UnwrappedKey, KeyManagerError>], bad: [Int]) throws {
+        for (index, result) in results.enumerated() {
+            if bad.contains(index) {
+                #expect(result.code == .misconfigured)
+            } else {
+                let expected = try binding("s\(index)").bytes
+                #expect(result.key?.bytes.withUnsafeBytes { Array($0) } == expected)
+            }
+        }
+    }
+
+    @Test func aPoisonedBatchIsHalvedUntilItsItemStandsAlone() async throws {
+        let transport = vault(poison: [try context(37)])
+        let results = try await manager(transport).unwrap(requests(200), timeout: nil)
+        #expect(results.count == 200)
+        try check(results, bad: [37])
+        #expect(transport.requests.count <= 18)
+    }
+
+    @Test func anItemWithoutItsResultIsAskedForAlone() async throws {
+        let transport = vault(silentAbout: [try context(3)])
+        try check(try await manager(transport).unwrap(requests(9), timeout: nil), bad: [])
+        #expect(transport.requests.count == 2)
+    }
+
+    @Test func tooFewResultsAreNone() async throws {
+        let transport = FakeTransport { request in
+            guard request.text.contains("batch_input") else {
+                return .init(200, #"{"data":{"plaintext":"QUJD"}}"#)
+            }
+            return .init(200, #"{"data":{"batch_results":[{"plaintext":"QUJD"}]}}"#)
+        }
+        let results = try await manager(transport).unwrap(requests(4), timeout: nil)
+        #expect(results.count == 4)
+        #expect(results.allSatisfy { $0.key != nil })
+    }
+
+    /// The whole key is missing: nobody is asked for one by one.
+    @Test(arguments: [
+        (400, "encryption key not found", KeyManagerError.Code.keyUnavailable),
+        (403, "permission denied", .accessDenied),
+        (503, "Vault is sealed", .unavailable), (404, "no handler for route", .misconfigured),
+    ])
+    func whatConcernsAllFailsAll(status: Int, text: String, code: KeyManagerError.Code) async throws {
+        let transport = FakeTransport { _ in .init(status, #"{"errors":["\#(text)"]}"#) }
+        let manager = try manager(transport)
+        let all = try requests(50)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(all, timeout: nil)
+        }
+        #expect(error?.code == code)
+        #expect(transport.requests.count == 1)
+    }
+}

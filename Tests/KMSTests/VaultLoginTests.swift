@@ -1,0 +1,203 @@
+import Foundation
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+struct VaultLoginTests {
+    private let folder = NSTemporaryDirectory() + UUID().uuidString
+    private let clock = Locked(ContinuousClock.now)
+
+    init() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try write("first-jwt\n")
+    }
+
+    private func write(_ jwt: String) throws {
+        try Data(jwt.utf8).write(to: URL(fileURLWithPath: "\(folder)/token"))
+    }
+
+    private func login(_ transport: FakeTransport) throws -> VaultLogin {
+        VaultLogin(
+            .kubernetes(role: "sb", jwtFile: "\(folder)/token"), mount: "k8s/eu",
+            client: VaultClient(try vault(), transport: transport)
+        ) { [clock] in clock.withLock { $0 } }
+    }
+
+    private func pass(_ seconds: Double) { clock.withLock { $0 += .seconds(seconds) } }
+
+    @Test func sendsRoleAndTokenAndNoOtherToken() async throws {
+        let transport = FakeTransport { _ in grant("s.one") }
+        let source = try login(transport)
+        #expect(try await source.token().value.text == "s.one")
+        #expect(transport.requests.map(\.line) == ["POST /v1/auth/k8s/eu/login"])
+        let request = try #require(transport.requests.first)
+        #expect(try JSONValue(request.body) == ["role": "sb", "jwt": "first-jwt"])
+        #expect(request.secrets.isEmpty)
+    }
+
+    @Test func oneLoginForManyWaiters() async throws {
+        let gate = Gate()
+        let transport = FakeTransport { _ in
+            await gate.wait()
+            return grant("s.one")
+        }
+        let source = try login(transport)
+        let tokens = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<50 { group.addTask { try await source.token().value.text } }
+            gate.open()
+            return try await group.reduce(into: Set()) { $0.insert($1) }
+        }
+        #expect(tokens == ["s.one"])
+        #expect(transport.requests.count == 1)
+    }
+
+    /// The login goes on, and serves who comes next.
+    @Test func aWaiterThatIsCancelledLeavesAlone() async throws {
+        let gate = Gate()
+        let started = Recorder<Int>()
+        let transport = FakeTransport { _ in
+            started.append(1)
+            await gate.wait()
+            return grant("s.one")
+        }
+        let source = try login(transport)
+        let waiter = Task { try await source.token() }
+        await started.wait(for: 1)
+        waiter.cancel()
+        await #expect(throws: VaultError(.cancelled, "cancelled while waiting for a Vault token")) {
+            _ = try await waiter.value
+        }
+        gate.open()
+        #expect(try await source.token().value.text == "s.one")
+        #expect(transport.requests.count == 1)
+    }
+
+    @Test func aWaiterThatWasCancelledBeforeAsking() async throws {
+        let gate = Gate()
+        let source = try login(
+            FakeTransport { _ in
+                await gate.wait()
+                return grant("s.one")
+            })
+        let waiter = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await source.token()
+        }
+        await #expect(throws: VaultError.self) { _ = try await waiter.value }
+        gate.open()
+    }
+
+    @Test func theServiceAccountsTokenIsReadAtEachLogin() async throws {
+        let transport = FakeTransport { request in
+            grant(request.text.contains("second-jwt") ? "s.two" : "s.one", seconds: 10)
+        }
+        let source = try login(transport)
+        #expect(try await source.token().value.text == "s.one")
+        try write("second-jwt")
+        pass(11)
+        #expect(try await source.token().value.text == "s.two")
+    }
+
+    @Test func renewsWithTheTokenAndKeepsIt() async throws {
+        let renewed = Recorder<String>()
+        let transport = FakeTransport { request in
+            guard request.path.hasSuffix("renew-self") else { return grant("s.one", seconds: 100) }
+            renewed.append(request.secrets.values.joined())
+            return grant("s.one", seconds: 100)
+        }
+        let source = try login(transport)
+        let first = try await source.token()
+        pass(75)
+        #expect(try await source.token().generation == first.generation)
+        await renewed.wait(for: 1)
+        #expect(renewed.elements == ["s.one"])
+    }
+
+    /// Until a login succeeds again, the last failure is told without asking Vault each time.
+    @Test func failsThenSucceeds() async throws {
+        let answers = Locked([
+            FakeTransport.Response(503, #"{"errors":["Vault is sealed"]}"#),
+            FakeTransport.Response(400, #"{"errors":["invalid role name \"canary\""]}"#),
+        ])
+        let transport = FakeTransport { _ in
+            answers.withLock { $0.isEmpty ? nil : $0.removeFirst() } ?? grant("s.one")
+        }
+        let source = try login(transport)
+        let sealed = await failure(source)
+        #expect(sealed?.code == .sealed)
+        #expect(await failure(source)?.code == .sealed)
+        #expect(transport.requests.count == 1)
+        pass(2.5)
+        let refused = await failure(source)
+        #expect(refused?.code == .loginRefused)
+        #expect(refused?.message.contains("SB_KMS_VAULT_ROLE") == true)
+        #expect(refused?.message.contains("canary") == false)
+        pass(61)
+        #expect(try await source.token().value.text == "s.one")
+    }
+
+    @Test func aMissingFileIsNamed() async throws {
+        try FileManager.default.removeItem(atPath: "\(folder)/token")
+        let error = await failure(try login(FakeTransport { _ in grant("s.one") }))
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains("\(folder)/token") == true)
+    }
+
+    @Test(arguments: [
+        "{}", #"{"auth":null}"#, #"{"auth":{"client_token":"","lease_duration":1}}"#, "<html>",
+        #"{"auth":{"client_token":"a b","lease_duration":1}}"#,
+        #"{"auth":{"client_token":"a\r\nX: y","lease_duration":1}}"#,
+        #"{"auth":{"client_token":"t","lease_duration":-1}}"#, #"{"auth":{"client_token":"t"}}"#,
+    ])
+    func anAnswerWithoutAToken(body: String) async throws {
+        #expect(await failure(try login(FakeTransport { _ in .init(200, body) }))?.code == .failed)
+    }
+
+    private func failure(_ source: VaultLogin) async -> VaultError? {
+        do {
+            _ = try await source.token()
+            return nil
+        } catch {
+            return error
+        }
+    }
+}
+
+struct VaultTokenFileTests {
+    @Test func followsTheFile() async throws {
+        let path = NSTemporaryDirectory() + UUID().uuidString
+        let source = VaultTokenFile(path: path)
+        await #expect(throws: VaultError.self) { _ = try await source.token() }
+        try Data("one\n".utf8).write(to: URL(fileURLWithPath: path))
+        let first = try await source.token()
+        #expect(first.value.text == "one")
+        #expect(!source.refused(first))
+        try Data("second".utf8).write(to: URL(fileURLWithPath: path))
+        #expect(source.refused(first))
+        #expect(try await source.token().value.text == "second")
+        try FileManager.default.removeItem(atPath: path)
+        #expect(try await source.token().value.text == "second")
+    }
+}
+
+func vault(_ url: String = "https://vault:8200", namespace: String? = nil) throws -> VaultLocation {
+    VaultLocation(address: try #require(VaultAddress(url)), namespace: namespace)
+}
+
+func grant(_ token: String, seconds: Int = 3600, isRenewable: Bool = true) -> FakeTransport.Response {
+    .init(
+        200,
+        #"{"request_id":"r","auth":{"client_token":"\#(token)","lease_duration":\#(seconds),"#
+            + #""renewable":\#(isRenewable),"token_type":"service"}}"#)
+}
+
+/// Holds back who waits until it is opened.
+final class Gate: Sendable {
+    private let opened = Recorder<Int>()
+    func open() { opened.append(1) }
+    func wait() async { await opened.wait(for: 1) }
+}

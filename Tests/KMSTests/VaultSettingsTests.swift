@@ -1,0 +1,154 @@
+import Foundation
+import Testing
+
+@testable import KMS
+
+struct VaultSettingsTests {
+    private static let minimum = [
+        "SB_KMS_VAULT_ADDR": "https://vault:8200", "SB_KMS_VAULT_KEY": "sb-wrap", "SB_KMS_VAULT_TOKEN": "t",
+    ]
+
+    private func load(_ more: [String: String], without: String...) throws -> VaultSettings {
+        var values = Self.minimum.merging(more) { $1 }
+        for name in without { values[name] = nil }
+        return try VaultSettings.load(from: Environment(values))
+    }
+
+    private func refusal(_ more: [String: String], without: String...) -> SettingError? {
+        var values = Self.minimum.merging(more) { $1 }
+        for name in without { values[name] = nil }
+        do {
+            _ = try VaultSettings.load(from: Environment(values))
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(arguments: [
+        ([:], "vault-transit:transit/sb-wrap"),
+        (["SB_KMS_VAULT_MOUNT": "/kms/transit/"], "vault-transit:kms/transit/sb-wrap"),
+        (["SB_KMS_VAULT_NAME": "eu"], "vault-transit:eu:transit/sb-wrap"),
+        (["SB_KMS_VAULT_NAMESPACE": "a/b/"], "vault-transit:a/b/transit/sb-wrap"),
+        (["SB_KMS_VAULT_NAMESPACE": "a", "SB_KMS_VAULT_NAME": "eu"], "vault-transit:eu:a/transit/sb-wrap"),
+        (["VAULT_NAMESPACE": "b"], "vault-transit:b/transit/sb-wrap"),
+        (["BAO_NAMESPACE": "c", "VAULT_NAMESPACE": "b"], "vault-transit:c/transit/sb-wrap"),
+    ])
+    func keyID(more: [String: String], expected: String) throws {
+        #expect(try load(more).keyID == expected)
+    }
+
+    /// Names go into URLs and key ids: nothing in them may need escaping, or lead elsewhere.
+    @Test(arguments: [
+        ("SB_KMS_VAULT_KEY", "a/b"), ("SB_KMS_VAULT_KEY", ".."), ("SB_KMS_VAULT_KEY", "a?b"),
+        ("SB_KMS_VAULT_KEY", "a%2f"), ("SB_KMS_VAULT_KEY", "schlüssel"), ("SB_KMS_VAULT_MOUNT", "a//b"),
+        ("SB_KMS_VAULT_MOUNT", "a/../b"), ("SB_KMS_VAULT_MOUNT", "/"), ("SB_KMS_VAULT_MOUNT", "a b"),
+        ("SB_KMS_VAULT_NAMESPACE", "a\r\nX: y"), ("SB_KMS_VAULT_NAME", "a:b"), ("SB_KMS_VAULT_NAME", "a/b"),
+        ("SB_KMS_VAULT_ADDR", "vault:8200"), ("SB_KMS_VAULT_ADDR", "https://"),
+        ("SB_KMS_VAULT_ADDR", "https://u:p@vault"), ("SB_KMS_VAULT_ADDR", "https://vault:8200?x"),
+        ("SB_KMS_VAULT_ADDR", "https://vault:99999"), ("SB_KMS_VAULT_ADDR", "https://vault:"),
+        ("SB_KMS_VAULT_ADDR", "https://vault/../x"), ("SB_KMS_VAULT_ADDR", "ftp://vault"),
+        ("SB_KMS_VAULT_ADDR", "http://vault.vault:8200"), ("SB_KMS_VAULT_ADDR", "http://127.0.0.1.evil"),
+        ("SB_KMS_VAULT_CACERT", "/does/not/exist"), ("SB_KMS_VAULT_CACERT", "/dev/null"),
+        ("SB_KMS_VAULT_AUTH", "ldap"), ("SB_KMS_VAULT_ALLOW_HTTP", "yes"),
+        ("SB_KMS_VAULT_TOKEN_FILE", "/tmp/x"),
+    ])
+    func refusesAndNames(variable: String, value: String) {
+        let error = refusal([variable: value])
+        let named = variable == "SB_KMS_VAULT_TOKEN_FILE" ? "SB_KMS_VAULT_TOKEN" : variable
+        #expect(error?.variable == named)
+    }
+
+    @Test func whatIsMissingIsNamedWithAnExample() {
+        #expect(
+            refusal([:], without: "SB_KMS_VAULT_ADDR")?.description
+                == "SB_KMS_VAULT_ADDR is not set; the vault-transit backend needs the URL of Vault or OpenBao, "
+                + "for example: export SB_KMS_VAULT_ADDR=https://vault.example.com:8200")
+        #expect(refusal([:], without: "SB_KMS_VAULT_KEY")?.problem.contains("sb-wrap") == true)
+        #expect(refusal([:], without: "SB_KMS_VAULT_TOKEN")?.variable == "SB_KMS_VAULT_ROLE")
+        #expect(
+            refusal(["SB_KMS_VAULT_AUTH": "kubernetes"])?.variable == "SB_KMS_VAULT_ROLE")
+        #expect(refusal(["SB_KMS_VAULT_AUTH": "approle"])?.variable == "SB_KMS_VAULT_ROLE_ID")
+        #expect(
+            refusal(["SB_KMS_VAULT_AUTH": "token"], without: "SB_KMS_VAULT_TOKEN")?.variable
+                == "SB_KMS_VAULT_TOKEN")
+    }
+
+    /// An error of the other program's variable names that one.
+    @Test func fallsBackToTheCommandLines() throws {
+        let settings = try load(["VAULT_ADDR": "https://other:1/vault/"], without: "SB_KMS_VAULT_ADDR")
+        #expect(settings.address.url == "https://other:1/vault")
+        #expect(refusal(["VAULT_ADDR": "x"], without: "SB_KMS_VAULT_ADDR")?.variable == "VAULT_ADDR")
+        #expect(try load(["VAULT_ADDR": "https://other:1"]).address.url == "https://vault:8200")
+    }
+
+    @Test(arguments: ["http://127.0.0.1:8200", "http://localhost", "http://[::1]:8200", "HTTP://localhost"])
+    func plainHTTPOnLoopback(url: String) throws {
+        #expect(try load(["SB_KMS_VAULT_ADDR": url]).address.isPlainHTTP)
+    }
+
+    @Test func plainHTTPElsewhereWhereItIsAccepted() throws {
+        let settings = try load([
+            "SB_KMS_VAULT_ADDR": "http://vault.vault:8200", "SB_KMS_VAULT_ALLOW_HTTP": "true",
+        ])
+        #expect(settings.address.origin == "http://vault.vault:8200")
+    }
+
+    @Test func whichLogin() throws {
+        let noToken = "SB_KMS_VAULT_TOKEN"
+        func name(_ more: [String: String], without: String = "none") throws -> String {
+            switch try load(more, without: without).authentication {
+            case .token(let token): "token \(token.text)"
+            case .tokenFile(let path): "file \(path)"
+            case .login(let method, let mount): "\(method.name) at \(mount)"
+            }
+        }
+        #expect(try name([:]) == "token t")
+        #expect(try name(["SB_KMS_VAULT_ROLE": "r"]) == "token t")
+        #expect(
+            try name(["SB_KMS_VAULT_ROLE": "r", "VAULT_TOKEN": "v"], without: noToken)
+                == "kubernetes at kubernetes")
+        #expect(try name(["VAULT_TOKEN": "v"], without: noToken) == "token v")
+        #expect(try name(["VAULT_TOKEN": "v", "BAO_TOKEN": "b"], without: noToken) == "token b")
+        #expect(try name(["SB_KMS_VAULT_TOKEN_FILE": "/f"], without: noToken) == "file /f")
+        #expect(
+            try name(
+                [
+                    "SB_KMS_VAULT_AUTH": "kubernetes", "SB_KMS_VAULT_ROLE": "r",
+                    "SB_KMS_VAULT_AUTH_MOUNT": "k/eu",
+                ])
+                == "kubernetes at k/eu")
+        #expect(try name(["SB_KMS_VAULT_AUTH": "jwt"]) == "jwt at jwt")
+        #expect(
+            try name(["SB_KMS_VAULT_AUTH": "approle", "SB_KMS_VAULT_ROLE_ID": "r"]) == "approle at approle")
+        let home = NSTemporaryDirectory() + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: home) }
+        try Data("h".utf8).write(to: URL(fileURLWithPath: "\(home)/.vault-token"))
+        #expect(try name(["HOME": home], without: noToken) == "file \(home)/.vault-token")
+    }
+
+    @Test func whereTokensOfServiceAccountsAre() throws {
+        func file(_ more: [String: String]) throws -> String? {
+            switch try load(more).authentication {
+            case .login(.kubernetes(_, let file), _), .login(.jwt(_, let file), _): file
+            default: nil
+            }
+        }
+        let kubernetes = ["SB_KMS_VAULT_AUTH": "kubernetes", "SB_KMS_VAULT_ROLE": "r"]
+        #expect(try file(kubernetes) == "/var/run/secrets/kubernetes.io/serviceaccount/token")
+        #expect(try file(kubernetes.merging(["SB_KMS_VAULT_SA_TOKEN_FILE": "/t"]) { $1 }) == "/t")
+        #expect(try file(["SB_KMS_VAULT_AUTH": "jwt", "SB_KMS_VAULT_JWT_FILE": "/j"]) == "/j")
+    }
+
+    @Test(arguments: [
+        ("vault:v1:AAAA", "1"), ("vault:v12:8SDd3WHDOjf7mq69", "12"), ("vault:v0:AAAA", nil),
+        ("vault:v01:AAAA", nil),
+        ("vault:v:AAAA", nil), ("vault:v1:", nil), ("vault:v1:AAA", nil), ("vault:v1:AA==", "1"),
+        ("vault:v1:AB==", nil), ("vault:v1:AAAA\n", nil), ("vault:v1:AAAA:x", nil), ("bao:v1:AAAA", nil),
+        ("vault:v1", nil), ("", nil), ("vault:v9999999999:AAAA", nil), ("vault:v１:AAAA", nil),
+    ])
+    func ciphertexts(text: String, version: String?) {
+        #expect(TransitCiphertext(text)?.version == version)
+    }
+}
