@@ -45,6 +45,9 @@ package struct Controller: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await watch(informers) }
                 group.addTask { await queue.run() }
+                for manager in keys.all {
+                    group.addTask { await manager.maintain { informers.retryWaiting() } }
+                }
                 await work(queue, reconciler)
                 group.cancelAll()
             }

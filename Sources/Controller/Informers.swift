@@ -70,6 +70,18 @@ final class Informers: Sendable {
         }
     }
 
+    /// A KMS serves again: what it kept from being synced is tried at once instead of after its pause.
+    func retryWaiting() {
+        for ref in objects.refs where isWaitingForKMS(ref) { enqueue(ref) }
+    }
+
+    private func isWaitingForKMS(_ ref: ObjectRef) -> Bool {
+        guard case .object(let object) = objects[ref] else { return false }
+        let written = ownWrites.writtenStatus(ref)
+        let status = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
+        return status?.condition(.ready)?.reason == Reason.kmsUnavailable.rawValue
+    }
+
     /// Once both lists are complete, everything is looked at, behind what changes meanwhile. Returns
     /// whether that happened now.
     private func startWhenComplete() -> Bool {

@@ -58,7 +58,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         let logger = makeLogger()
         let keys = try loadKeys()
-        announce(keys, logger)
+        await announce(keys, logger)
         let cluster = try cluster()
         var options = Controller.Options()
         options.workers = workers
@@ -80,7 +80,8 @@ struct Run: AsyncParsableCommand {
         try await group.run()
     }
 
-    private func announce(_ keys: KeyRing, _ logger: Logger) {
+    /// Says which keys serve, after trying each of them for real.
+    private func announce(_ keys: KeyRing, _ logger: Logger) async {
         if keys.all.contains(where: { $0 is LocalKeyManager }), Environment.process.value("SB_ENV") != "dev" {
             logger.warning(
                 """
@@ -88,7 +89,22 @@ struct Run: AsyncParsableCommand {
                 KMS, or set SB_ENV=dev to mark this as a development profile
                 """)
         }
-        logger.info("keymgmt backend ready", metadata: ["key_id": "\(keys.primary.keyID)"])
+        for manager in keys.all {
+            let key: Logger.Metadata = ["key_id": "\(manager.keyID)"]
+            switch await manager.selfTest() {
+            case .passed:
+                logger.info("keymgmt backend ready", metadata: key)
+            case .unwrapsOnly(let limit):
+                logger.info("keymgmt backend ready", metadata: key)
+                logger.warning("keymgmt backend could not be tested", metadata: key.with("reason", limit))
+            case .wrapsOnly(let error):
+                logger.error(
+                    "keymgmt backend may not unwrap", metadata: key.with("error", error.description))
+            case .failed(let error):
+                // It is tried again with each object; a KMS that is away must not keep the controller away.
+                logger.error("keymgmt backend not ready", metadata: key.with("error", error.description))
+            }
+        }
     }
 
     private func cluster() throws -> ClusterConfiguration {
@@ -122,5 +138,11 @@ enum LogLevel: String, ExpressibleByArgument, CaseIterable {
         case .warn: .warning
         case .error: .error
         }
+    }
+}
+
+extension Logger.Metadata {
+    fileprivate func with(_ key: String, _ value: String) -> Logger.Metadata {
+        merging([key: .string(value)]) { _, new in new }
     }
 }

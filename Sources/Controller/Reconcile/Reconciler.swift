@@ -184,13 +184,15 @@ struct Reconciler: Sendable {
     ) async -> WorkQueue.Outcome {
         let update = StatusUpdate(object: object, previous: previous, now: now())
         if reason != .namespaceTerminating {
-            logger.warning(
-                "not synced",
+            let status = update.failed(reason, message: message)
+            logger.log(
+                // The same failure again is no news.
+                level: status == previous ? .debug : .warning, "not synced",
                 metadata: [
                     "object": "\(object.ref)", "reason": "\(reason.rawValue)", "message": "\(message)",
                 ])
             do {
-                try await write(update.failed(reason, message: message), object, previous)
+                try await write(status, object, previous)
             } catch .moot {
                 return .done
             } catch {
