@@ -30,15 +30,17 @@ struct TokenServerTests {
 
     /// Nobody asks for a key meanwhile: renewals do not depend on use.
     @Test func anIdleTokenIsRenewed() async throws {
-        let (bao, manager, made) = try await decryptor("3s")
+        let (bao, manager, made) = try await decryptor("6s")
         try await use(manager, made, for: 0.1)
         let upkeep = Task { await manager.maintain(onRecovery: {}) }
-        try await Task.sleep(for: .seconds(8))
+        try await Task.sleep(for: .seconds(13))
         upkeep.cancel()
         await upkeep.value
         try await use(manager, made, for: 0.1)
-        #expect(try bao.requests("auth/approle/login") == 1)
-        #expect(try bao.requests("auth/token/renew-self") >= 3)
+        let logins = try bao.requests("auth/approle/login")
+        let renewals = try bao.requests("auth/token/renew-self")
+        #expect(logins == 1)
+        #expect(renewals >= 2)
     }
 
     /// Renewals end at the role's maximum; then there is a new login, and no request fails.
