@@ -1,5 +1,4 @@
 import Primitives
-import YAML
 
 /// A token from a login: Kubernetes, JWT or AppRole. One login serves all who wait for it, and a waiter that is
 /// cancelled does not cancel it. See `TokenLeaseMachine` for when there is one.
