@@ -10,8 +10,9 @@ import ServiceLifecycle
 /// `run` returns after a graceful shutdown, when the work in flight is done, and not before.
 package struct Controller: Service {
     package struct Options: Sendable {
-        /// Reconciles in flight. They mostly wait for the API server and the KMS.
-        package var workers = 32
+        /// Reconciles in flight. They mostly wait for the API server and the KMS, and a batch of unwraps
+        /// is at most as large as their number.
+        package var workers = 64
         /// Of WrappedSecrets and their Secrets.
         package var selection = Selection()
         package var allowedScopes = Plan.defaultScopes

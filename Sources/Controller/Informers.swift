@@ -70,6 +70,10 @@ final class Informers: Sendable {
         }
     }
 
+    /// What a KMS or its administrator alone can mend.
+    private static let waitingForKMS: Set<String> = Set(
+        [Reason.kmsUnavailable, .unwrapDenied, .keyUnavailable].map(\.rawValue))
+
     /// A KMS serves again: what it kept from being synced is tried at once instead of after its pause.
     func retryWaiting() {
         for ref in objects.refs where isWaitingForKMS(ref) { enqueue(ref) }
@@ -79,7 +83,7 @@ final class Informers: Sendable {
         guard case .object(let object) = objects[ref] else { return false }
         let written = ownWrites.writtenStatus(ref)
         let status = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
-        return status?.condition(.ready)?.reason == Reason.kmsUnavailable.rawValue
+        return status?.condition(.ready).map { Self.waitingForKMS.contains($0.reason) } ?? false
     }
 
     /// Once both lists are complete, everything is looked at, behind what changes meanwhile. Returns

@@ -44,7 +44,7 @@ struct Run: AsyncParsableCommand {
     var allowedScopes: Set<Scope> = [.strict, .namespace]
 
     @Option(help: "Reconciles in flight at once.")
-    var workers = 32
+    var workers = 64
 
     @Option(help: "How much is logged.")
     var logLevel = LogLevel.info

@@ -163,6 +163,21 @@ import Testing
         #expect(await cluster.run().requests == create)
     }
 
+    /// When the KMS serves again, what it kept waiting is due at once, and nothing else.
+    @Test(arguments: [
+        (KeyManagerError.Code.unavailable, 1), (.accessDenied, 1), (.keyUnavailable, 1),
+        (.invalidCiphertext, 0),
+    ])
+    func aKMSThatIsBackWakesWhatWaits(code: KeyManagerError.Code, woken: Int) async throws {
+        let cluster = try await Cluster.with()
+        let queue = cluster.informers.queue
+        while queue.count > 0 { _ = await queue.processNext { _ in .done } }
+        cluster.keys.fail(code)
+        _ = await cluster.run()
+        cluster.informers.retryWaiting()
+        #expect(queue.count == woken)
+    }
+
     /// A failure is written into the status; the event of that is not to bring the object back at once.
     @Test func aStatusAloneWakesNobody() async throws {
         let cluster = try await Cluster.with()
