@@ -65,6 +65,8 @@ final class Informers: Sendable {
             guard !startWhenComplete() else { return }
             for ref in difference.changed { secrets[ref].map(enqueueOwner(of:)) }
             difference.gone.values.forEach(enqueueOwner(of:))
+            // A Secret that came and went while nobody watched is in neither list.
+            if started.withLock({ $0 }) { enqueueAll() }
         case .interrupted(let error):
             say(error, .secrets)
         }
@@ -98,8 +100,13 @@ final class Informers: Sendable {
         logger.info(
             "caches complete",
             metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
-        for ref in objects.refs { queue.add(ref, backlog: true) }
+        enqueueAll()
         return true
+    }
+
+    /// Behind what changes meanwhile.
+    private func enqueueAll() {
+        for ref in objects.refs { queue.add(ref, backlog: true) }
     }
 
     /// A change of the status alone is our own, mostly, and no reason to look again: a failure that is

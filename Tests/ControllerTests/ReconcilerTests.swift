@@ -197,6 +197,20 @@ import Testing
         #expect(queue.count == 1)
     }
 
+    /// Made and deleted while no watch was open, it stands in neither the old list nor the new one.
+    @Test func aSecretThatCameAndWentUnseenIsMissed() async throws {
+        let cluster = try await Cluster.with()
+        let queue = cluster.informers.queue
+        _ = await cluster.run()
+        while queue.count > 0 { _ = await queue.processNext { _ in .done } }
+        cluster.server["\(Cluster.secrets)/db"] = nil
+        cluster.informers.take(WatcherEvent<SecretMetadata>.began)
+        cluster.informers.take(
+            WatcherEvent<SecretMetadata>.committed(resourceVersion: cluster.server.version))
+        #expect(queue.count == 1)
+        #expect(await cluster.run().requests == create)
+    }
+
     @Test func aCopyInAnotherNamespaceDoesNotOpen() async throws {
         let cluster = try Cluster()
         let object = try await wrapped(by: cluster.keys, namespace: "elsewhere")
