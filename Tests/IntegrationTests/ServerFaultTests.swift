@@ -83,6 +83,28 @@ struct ServerFaultTests {
         }
     }
 
+    @Test("A Secret that is made and deleted while its watch is away is missed when the watch is back")
+    func unseen() async throws {
+        let cluster = try OwnCluster.required()
+        try await TestNamespace.with(cluster) { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                let gate = controller.transport.hold { $0.path.hasSuffix("/secrets") && $0.method == "GET" }
+                try await cluster.script("restart-apiserver")
+                try await eventually("the watch of Secrets is held") { gate.held == 1 }
+                try await namespace.applyAfterRestart("new", ["k": "new"])
+                try await namespace.settled("new")
+                try await namespace.kubectl("delete", "secret", "new")
+                try await cluster.script("compact")
+                try await cluster.script("restart-apiserver")
+                gate.open()
+                try await namespace.secret("new", until: "is back") { $0.values == ["k": "new"] }
+            }
+        }
+    }
+
     @Test(
         "etcd is restored to an older state: the watch that stays silent is noticed, and the old state is served"
     )
