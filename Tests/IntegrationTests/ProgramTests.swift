@@ -33,7 +33,7 @@ struct ProgramTests {
     @Test("SIGTERM amid many syncs: what was begun is finished, and the exit code is 0")
     func drain() async throws {
         try await TestNamespace.withShared { namespace in
-            let count = 300
+            let count = 450
             try await namespace.applyAll((0..<count).map { "db-\($0)" }) { $0 }
             let program = try await start(namespace)
             try await eventually("some are synced") {
