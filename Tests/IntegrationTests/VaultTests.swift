@@ -16,8 +16,7 @@ struct VaultTests {
         _ body: (TestNamespace, ControllerProgram, OpenBao) async throws -> Void
     ) async throws {
         let bao = try OwnOpenBao.required()
-        let folder = try TemporaryFolder()
-        let settings = try await bao.podSettings(folder, role: role)
+        let settings = try await bao.podSettings(role: role)
         try await TestNamespace.withShared { namespace in
             try await ControllerProgram.with(namespace, settings, arguments) { controller in
                 try await body(namespace, controller, bao)
@@ -65,7 +64,7 @@ struct VaultTests {
 
             try await eventually("the key is announced") {
                 try controller.announcements().contains {
-                    $0 == .init(level: "info", msg: "keymgmt backend ready", key_id: keyID)
+                    $0 == .init(level: "info", msg: "keymgmt backend ready", keyID: keyID)
                 }
             }
         }
@@ -178,8 +177,7 @@ struct VaultTests {
     @Test("1,000 WrappedSecrets cost at most 20 decrypt requests")
     func thousand() async throws {
         let bao = try OwnOpenBao.required()
-        let folder = try TemporaryFolder()
-        let settings = try await bao.podSettings(folder)
+        let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
             let count = 1000
             try await namespace.applyAll(

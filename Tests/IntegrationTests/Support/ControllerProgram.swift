@@ -29,6 +29,7 @@ final class ControllerProgram {
             ["controller", "--kubeconfig", kubeconfig, "--watch-namespace", namespace.name] + arguments,
             environment: environment)
         let controller = ControllerProgram(program, folder)
+        defer { withExtendedLifetime(folder) {} }
         do {
             try await eventually("the controller is at work") { controller.log.contains("caches complete") }
             try await body(controller)
@@ -52,6 +53,11 @@ final class ControllerProgram {
     struct Announcement: Decodable, Equatable {
         var level: String
         var msg: String
-        var key_id: String
+        var keyID: String
+
+        enum CodingKeys: String, CodingKey {
+            case level, msg
+            case keyID = "key_id"
+        }
     }
 }

@@ -48,6 +48,9 @@ struct OpenBao: Sendable {
         (address, authorities, program, rootToken) = (values[0], values[1], values[2], values[3])
     }
 
+    /// On loopback.
+    var port: UInt16 { address.split(separator: ":").last.flatMap { UInt16($0) } ?? 0 }
+
     /// `hack/openbao COMMAND...`
     @discardableResult
     func script(_ arguments: String...) async throws -> String {
@@ -76,11 +79,9 @@ struct OpenBao: Sendable {
         settings(["SB_KMS_VAULT_TOKEN": try await script("token", policy).trimmed])
     }
 
-    /// Settings of the controller in its pod, with nothing but a service-account token for Vault, in `folder`.
-    func podSettings(_ folder: TemporaryFolder, role: String = "secrets-bridge") async throws -> [String:
-        String]
-    {
-        let file = folder.path("vault-token")
+    /// Settings of the controller in its pod, with nothing but a service-account token for Vault.
+    func podSettings(role: String = "secrets-bridge") async throws -> [String: String] {
+        let file = "\(directory)/token-\(UUID().uuidString)"
         let token = try await cluster.kubectl(
             "-n", "secrets-bridge", "create", "token", "secrets-bridge", "--audience=vault", "--duration=1h")
         try Data(token.utf8).write(to: URL(filePath: file), options: .atomic)
@@ -134,14 +135,4 @@ struct OpenBao: Sendable {
 
 extension String {
     var trimmed: String { trimmingCharacters(in: .whitespacesAndNewlines) }
-}
-
-/// A folder that goes with its owner.
-final class TemporaryFolder: Sendable {
-    private let url = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
-
-    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    func path(_ name: String) -> String { url.appending(path: name).path }
 }
