@@ -5,7 +5,7 @@ Before it stands what moto leaves out and KMS and STS do:
 - credentials of a session end;
 - a disabled key, and one that waits for its deletion, serve nobody.
 
-    server.py PORT FOLDER      FOLDER/issuer.json holds {"issuer": ..., "jwks": {...}} of the cluster
+    aws_server.py PORT FOLDER  FOLDER/issuer.json holds {"issuer": ..., "jwks": {...}} of the cluster
                                FOLDER/requests.log gets a JSON line for each request
 
 POST /control with {"session_seconds": N} makes sessions that short from then on.
@@ -30,7 +30,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from moto.sts.models import sts_backends
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
-REGION = "us-east-1"
+REGION = "eu-west-1"
 KEY_OPERATIONS = {"Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"}
 
 
