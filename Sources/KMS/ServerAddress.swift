@@ -1,5 +1,5 @@
-/// Where Vault is: `https://host[:port][/prefix]`, checked, without a slash at the end.
-struct VaultAddress: Sendable, Equatable {
+/// Where a server is: `https://host[:port][/prefix]`, checked, without a slash at the end.
+struct ServerAddress: Sendable, Equatable {
     let url: String
     /// Scheme, host and port: what a redirect is compared with.
     let origin: String
@@ -16,7 +16,7 @@ struct VaultAddress: Sendable, Equatable {
         let rest = text.dropFirst(scheme.count)
         let authority = rest.prefix { $0 != "/" }
         let prefix = rest.dropFirst(authority.count)
-        guard prefix.isEmpty || VaultNames.isPath(prefix.dropFirst()),
+        guard prefix.isEmpty || PathNames.isPath(prefix.dropFirst()),
             let (host, port) = Self.parse(authority.lowercased())
         else { return nil }
         isPlainHTTP = scheme == "http://"
@@ -29,7 +29,7 @@ struct VaultAddress: Sendable, Equatable {
     func isOrigin(of location: String) -> Bool {
         let parts = location.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count >= 3 else { return false }
-        return VaultAddress("\(parts[0])//\(parts[2])")?.origin == origin
+        return ServerAddress("\(parts[0])//\(parts[2])")?.origin == origin
     }
 
     private static func parse(_ authority: String) -> (host: String, port: Int?)? {
@@ -49,7 +49,7 @@ struct VaultAddress: Sendable, Equatable {
                 )
             else { return nil }
         } else {
-            guard VaultNames.isSegment(host) else { return nil }
+            guard PathNames.isSegment(host) else { return nil }
         }
         return (String(host), port)
     }
