@@ -14,6 +14,15 @@ enum AWSService: Sendable, CaseIterable {
         }
     }
 
+    /// In messages.
+    var title: String {
+        switch self {
+        case .kms: "KMS"
+        case .sts: "STS"
+        case .sso, .ssoOIDC: "IAM Identity Center"
+        }
+    }
+
     /// As signatures name it.
     var signingName: String {
         switch self {
