@@ -23,7 +23,9 @@ struct AWSPace: Sendable {
 
     /// When the next request is due, were there no saving up.
     private var due: Instant?
-    private var changed: Instant?
+    private var halved: Instant?
+    /// Up to when the recovery is reckoned.
+    private var recovered: Instant?
     private var second: Instant?
     private var sentThisSecond = 0
     private var sentLastSecond = 0
@@ -36,7 +38,8 @@ struct AWSPace: Sendable {
     /// - Parameter patience: The longest that this request can wait.
     mutating func admit(now: Instant, patience: Duration) -> Admission {
         recover(now: now)
-        let start = max(due ?? now, now - .seconds(Self.burst))
+        let saved = now - .seconds(Self.burst)
+        let start = max(due ?? saved, saved)
         let wait = max(now.duration(to: start), .zero)
         guard wait < patience else { return .refuse(wait: wait) }
         due = start + .seconds(1 / rate)
@@ -47,20 +50,21 @@ struct AWSPace: Sendable {
     /// KMS asked to slow down.
     mutating func throttled(now: Instant) {
         recover(now: now)
-        if rate < maximum, let changed, changed.duration(to: now) < Self.settling { return }
+        if let halved, halved.duration(to: now) < Self.settling { return }
         count(now: now, 0)
         let seen = Double(max(sentLastSecond, sentThisSecond))
         rate = max(Self.slowest, min(rate, max(seen, Self.slowest)) / 2)
-        changed = now
+        halved = now
+        recovered = now
         // What was saved up is spent.
         due = max(due ?? now, now)
     }
 
     /// A fifth more, and one, for each second without throttling.
     private mutating func recover(now: Instant) {
-        while rate < maximum, let last = changed, last.duration(to: now) >= .seconds(1) {
+        while rate < maximum, let last = recovered, last.duration(to: now) >= .seconds(1) {
             rate = min(maximum, rate * 1.2 + 1)
-            changed = last + .seconds(1)
+            recovered = last + .seconds(1)
         }
     }
 

@@ -8,7 +8,7 @@ import Testing
 
 /// Against moto, which verifies signatures and policies.
 @Suite(.enabled(if: AWSPython.isAvailable), .serialized)
-struct AWSMotoTests {
+struct AWSKMSServerTests {
     private func failure<Value>(_ body: () async throws(KeyManagerError) -> Value) async -> KeyManagerError? {
         await keyManagerError(body)
     }
