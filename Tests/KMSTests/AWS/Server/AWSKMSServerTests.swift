@@ -14,7 +14,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func wrapsAndUnwraps() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let arn = try moto.makeKey()
         let manager = try moto.manager(arn)
         #expect(manager.keyID == arn)
@@ -30,7 +30,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func theContextIsEnforced() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.makeKey())
         let made = try await manager.generateDataKey(for: place)
         for elsewhere in [
@@ -48,7 +48,7 @@ struct AWSKMSServerTests {
 
     /// The row says which key wrapped it, whatever the alias means today.
     @Test func anAliasMoves() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let old = try moto.makeKey(alias: "alias/moves")
         let before = try moto.manager("alias/moves")
         #expect(before.keyID == "arn:aws:kms:eu-west-1::alias/moves")
@@ -73,7 +73,7 @@ struct AWSKMSServerTests {
 
     @Test(arguments: ["DescribeKey", "Decrypt alone"])
     func anAliasWhoseKeyIsNotKnownYet(policy: String) async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let alias = "alias/lazy-\(policy.prefix(4))"
         let arn = try moto.makeKey(alias: alias)
         let made = try await moto.manager(arn).generateDataKey(for: place)
@@ -98,7 +98,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func policiesOfThreeRoles() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let arn = try moto.makeKey(alias: "alias/roles")
         let controller = try moto.manager("alias/roles", try moto.makeUser("kms:Decrypt"))
         let developer = try moto.manager("alias/roles", try moto.makeUser("kms:GenerateDataKey"))
@@ -131,7 +131,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func aWrongSecretKeyIsRefused() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.makeKey(), ["AWS_SECRET_ACCESS_KEY": "wrong"])
         let error = await failure { () throws(KeyManagerError) in
             try await manager.generateDataKey(for: place)
@@ -147,7 +147,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func whatIsNotThere() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let manager = try moto.manager("alias/none")
         guard case .failed(let error) = await manager.selfTest() else {
             Issue.record("passed")
@@ -158,7 +158,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func botoOpensWhatWeWrapped() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.makeKey())
         let made = try await manager.generateDataKey(for: place)
         let opened = try moto.python(
@@ -171,7 +171,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func opensWhatBotoWrapped() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let arn = try moto.makeKey()
         let wrapped = try moto.python(
             """
@@ -184,7 +184,7 @@ struct AWSKMSServerTests {
     }
 
     @Test func manyAtOnceAreAllSigned() async throws {
-        let moto = try await Moto.server()
+        let moto = try await MotoKMS.server()
         let manager = BatchingKeyManager(try moto.manager(try moto.makeKey()))
         let served = try await withThrowingTaskGroup(of: Bool.self) { group in
             for index in 0..<100 {

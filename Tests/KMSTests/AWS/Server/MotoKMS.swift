@@ -9,11 +9,11 @@ import TestSupport
 
 /// moto's KMS, STS and IAM on loopback, which verify signatures and policies. One server for all tests: it ends with
 /// the process, when its standard input does. Tests make keys and users of their own.
-final class Moto: Sendable {
-    private static let started = Task { try await Moto() }
+final class MotoKMS: Sendable {
+    private static let started = Task { try await MotoKMS() }
 
     /// The server, which starts at the first call.
-    static func server() async throws -> Moto { try await started.value }
+    static func server() async throws -> MotoKMS { try await started.value }
 
     let url: String
     private let process: Process
