@@ -1,12 +1,12 @@
 import FoundationEssentials
 import Primitives
 
-/// The format of `~/.aws/config` and `~/.aws/credentials`, in secret memory: of what a file holds, only names and
-/// the values that are no secrets become `String`.
+/// The format of `~/.aws/config` and `~/.aws/credentials`, in secret memory: of what a file holds, only names
+/// and the values that are no secrets become `String`.
 ///
-/// As most SDKs read it: keys in any case, the last of several wins, ` #` and ` ;` begin a comment, an indented line
-/// goes on with the value above it, and below an empty value it is a setting of its own. (botocore takes comments
-/// for a part of the value, and refuses a file that says something twice.)
+/// As most SDKs read it: keys in any case, the last of several wins, ` #` and ` ;` begin a comment, an
+/// indented line goes on with the value above it, and below an empty value it is a setting of its own.
+/// (botocore takes comments for a part of the value, and refuses a file that says something twice.)
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files", "Format".
 struct AWSConfigFile: Sendable {

@@ -22,11 +22,13 @@ struct AWSProfile: Sendable {
     }
 }
 
-/// The shared configuration: `~/.aws/config` and `~/.aws/credentials`, the second of which wins setting by setting.
+/// The shared configuration: `~/.aws/config` and `~/.aws/credentials`, the second of which wins setting by
+/// setting.
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
 struct AWSProfiles: Sendable {
-    /// The selected profile: AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`. It need not exist in the last case.
+    /// The selected profile: AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`. It need not exist in the last
+    /// case.
     let name: String
     /// Whether a person selected it, by a variable.
     let isNamed: Bool
@@ -38,7 +40,8 @@ struct AWSProfiles: Sendable {
 
     /// Reads both files. One that is not there is empty, as for the SDKs.
     ///
-    /// Errors: a file that cannot be read or understood; a profile that was asked for by name and is not there.
+    /// Errors: a file that cannot be read or understood; a profile that was asked for by name and is not
+    /// there.
     static func load(from environment: Environment) throws(AWSCredentialsError) -> AWSProfiles {
         func file(_ variable: String, _ name: String) throws(AWSCredentialsError) -> AWSConfigFile? {
             let path = environment.value(variable) ?? "~/.aws/\(name)"
@@ -91,10 +94,9 @@ struct AWSProfiles: Sendable {
     /// By service: `services("dev")?["kms"]?["endpoint_url"]`.
     func services(_ name: String) -> [String: [String: String]]? { serviceSections[name]?.nested }
 
-    /// What the selected profile's `services` section says of a service (`kms`, `sts`).
-    func serviceSetting(_ service: String, _ key: String) -> String? {
-        let value = profiles[name]?.value("services").flatMap { services($0)?[service]?[key] }
-        return value.flatMap { $0.isEmpty ? nil : $0 }
+    /// Those that the selected profile names.
+    var activeServices: [String: [String: String]] {
+        profiles[name]?.value("services").flatMap { services($0) } ?? [:]
     }
 
     /// `x` in `profile x`, `profile "x"`.

@@ -89,8 +89,7 @@ struct AWSProfilesTests {
         #expect(profiles.active == ["services": "local", "credential_process": "one\ntwo", "region": "a"])
         #expect(profiles.profile("default")?.nested == ["s3": ["max": "10", "style": "path"]])
         #expect(profiles.services("local")?["sts"] == ["endpoint_url": "http://127.0.0.1:2"])
-        #expect(profiles.serviceSetting("kms", "endpoint_url") == "http://127.0.0.1:1")
-        #expect(profiles.serviceSetting("s3", "endpoint_url") == nil)
+        #expect(profiles.activeServices["kms"] == ["endpoint_url": "http://127.0.0.1:1"])
         #expect(profiles.ssoSession("corp")?.value("sso_region") == "eu-west-1")
         #expect(profiles.profile("corp") == nil)
     }
