@@ -1,7 +1,6 @@
-import Primitives
 import Testing
 
-@testable import KubeClient
+@testable import Primitives
 
 @Suite struct ChildProcessTests {
     private func shell(_ script: String, limit: Int = 1 << 20, deadline: Duration = .seconds(500))
@@ -15,7 +14,7 @@ import Testing
 
     @Test func outputStatusAndEnvironment() async throws {
         let result = try await shell("echo $GREETING; read x && echo input; exit 3").run()
-        #expect(text(result.output) == "hello\n")
+        #expect(result.text == "hello\n")
         #expect(result.status == 3)
         #expect(try await shell("kill -9 $$").run().status == 137)
     }
@@ -42,15 +41,15 @@ import Testing
         let result = try await shell(
             "echo done; sleep 600 & echo $!"
         ).run()
-        #expect(text(result.output)?.hasPrefix("done\n") == true)
+        #expect(result.text.hasPrefix("done\n") == true)
         #expect(ContinuousClock.now - start < .seconds(300))
-        _ = try await shell("kill \(text(result.output)?.split(separator: "\n").last ?? "")").run()
+        _ = try await shell("kill \(result.text.split(separator: "\n").last ?? "")").run()
     }
 
     @Test func inheritsNoDescriptors() async throws {
         let result = try await shell("ls /proc/self/fd").run()
         // 0, 1, 2 and the folder that ls reads.
-        #expect(text(result.output)?.split(separator: "\n") == ["0", "1", "2", "3"])
+        #expect(result.text.split(separator: "\n") == ["0", "1", "2", "3"])
     }
 
     @Test func notThere() async {
@@ -60,4 +59,8 @@ import Testing
             deadline: .seconds(5))
         await #expect(throws: ChildProcess.Failure.cannotStart(errno: 2)) { try await process.run() }
     }
+}
+
+extension ChildProcess.Result {
+    fileprivate var text: String { String(decoding: output.bytes.revealed(), as: UTF8.self) }
 }

@@ -2,7 +2,7 @@ import Glibc
 
 /// Runs `body` on a new thread that ends with it: for calls that block. Returns 0, or an errno value, and then
 /// `body` does not run.
-func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
+package func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
     let retained = Unmanaged.passRetained(ThreadBody(run: body))
     var thread = pthread_t()
     let code = pthread_create(

@@ -1,5 +1,4 @@
 import Glibc
-import Primitives
 
 /// Collects what comes through a pipe, up to a limit, as a secret.
 struct OutputReader: ~Copyable {

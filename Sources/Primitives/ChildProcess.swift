@@ -1,16 +1,15 @@
 import Glibc
-import Primitives
 
 /// Runs a program and collects what it prints. It is always waited for, so that no zombie stays, on a thread
 /// of its own, so that no thread of the task pool blocks.
-struct ChildProcess: Sendable {
-    struct Result: Sendable {
-        let output: SharedSecret
+package struct ChildProcess: Sendable {
+    package struct Result: Sendable {
+        package let output: SharedSecret
         /// The exit code, or 128 and the signal that ended it, as shells have it.
-        let status: Int32
+        package let status: Int32
     }
 
-    enum Failure: Error, Equatable {
+    package enum Failure: Error, Equatable {
         case cannotStart(errno: Int32)
         case deadlineExceeded
         case tooMuchOutput
@@ -27,8 +26,20 @@ struct ChildProcess: Sendable {
     let outputLimit: Int
     let deadline: Duration
 
+    package init(
+        executable: String, arguments: [String], environment: [String: String], isInteractive: Bool,
+        outputLimit: Int, deadline: Duration
+    ) {
+        self.executable = executable
+        self.arguments = arguments
+        self.environment = environment
+        self.isInteractive = isInteractive
+        self.outputLimit = outputLimit
+        self.deadline = deadline
+    }
+
     /// Standard error goes where ours goes. Ends by the deadline, whether or not the task is cancelled.
-    func run() async throws(Failure) -> Result {
+    package func run() async throws(Failure) -> Result {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
             let code = startThread { continuation.resume(returning: outcome()) }
             if code != 0 { continuation.resume(returning: .failure(.cannotStart(errno: code))) }

@@ -1,29 +1,27 @@
 import Glibc
 import Primitives
 
-@testable import HTTP
-
 /// An HTTP/1.1 server on a free loopback port whose every connection is played by a script, on a thread of
 /// its own. For faults that real servers do not produce on demand. Stops when let go.
-final class FakeServer: Sendable {
-    typealias Script = @Sendable (FakeConnection) -> Void
+package final class FakeServer: Sendable {
+    package typealias Script = @Sendable (FakeConnection) -> Void
 
-    let port: Int
+    package let port: Int
     private let listener: Int32
     private let connections: Locked<[FakeConnection]>
 
-    var url: String { "http://127.0.0.1:\(port)" }
-    var connectionCount: Int { connections.withLock { $0.count } }
+    package var url: String { "http://127.0.0.1:\(port)" }
+    package var connectionCount: Int { connections.withLock { $0.count } }
 
-    init(_ script: @escaping Script) throws {
+    package init(_ script: @escaping Script) throws {
         let (listener, port) = try listenOnLoopback()
         let connections = Locked<[FakeConnection]>([])
         (self.listener, self.port, self.connections) = (listener, port, connections)
-        try DriverThread.start(name: "fake-accept") {
+        try run {
             while case let fd = accept(listener, nil, nil), fd >= 0 {
                 let connection = FakeConnection(fd)
                 connections.withLock { $0.append(connection) }
-                try? DriverThread.start(name: "fake-connection") {
+                try? run {
                     script(connection)
                     connection.close()
                 }
@@ -33,7 +31,8 @@ final class FakeServer: Sendable {
     }
 
     /// Answers every request on every connection with what `answer` makes of it.
-    static func answering(_ answer: @escaping @Sendable (FakeRequest) -> String) throws -> FakeServer {
+    package static func answering(_ answer: @escaping @Sendable (FakeRequest) -> String) throws -> FakeServer
+    {
         try FakeServer { connection in
             while let request = connection.readRequest() {
                 guard connection.send(answer(request)) else { return }
@@ -47,13 +46,13 @@ final class FakeServer: Sendable {
     }
 }
 
-struct FakeRequest: Sendable {
-    let head: String
-    let body: [UInt8]
+package struct FakeRequest: Sendable {
+    package let head: String
+    package let body: [UInt8]
 
-    var line: String { head.split(separator: "\r\n").first.map(String.init) ?? "" }
+    package var line: String { head.split(separator: "\r\n").first.map(String.init) ?? "" }
 
-    func field(_ name: String) -> String? {
+    package func field(_ name: String) -> String? {
         for line in head.split(separator: "\r\n").dropFirst() {
             let parts = line.split(separator: ":", maxSplits: 1)
             if parts[0].lowercased() == name.lowercased() {
@@ -65,14 +64,14 @@ struct FakeRequest: Sendable {
 }
 
 /// Blocking reads and writes on one accepted connection.
-final class FakeConnection: Sendable {
+package final class FakeConnection: Sendable {
     private let fd: Locked<Int32>
 
-    init(_ fd: Int32) {
+    package init(_ fd: Int32) {
         self.fd = Locked(fd)
     }
 
-    func readRequest() -> FakeRequest? {
+    package func readRequest() -> FakeRequest? {
         var bytes: [UInt8] = []
         while true {
             if let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) {
@@ -92,14 +91,14 @@ final class FakeConnection: Sendable {
     }
 
     /// nil at the end of the connection.
-    func read() -> [UInt8]? {
+    package func read() -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(fd.withLock { $0 }, &buffer, buffer.count, 0)
         return count > 0 ? Array(buffer[..<count]) : nil
     }
 
     /// What comes next, forgotten: its length.
-    func readAndWipe() -> Int {
+    package func readAndWipe() -> Int {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 1)
         defer { buffer.deallocate() }
         let count = recv(fd.withLock { $0 }, buffer.baseAddress, buffer.count, 0)
@@ -108,15 +107,15 @@ final class FakeConnection: Sendable {
     }
 
     /// Blocks until the client has closed its end.
-    func waitForClose() {
+    package func waitForClose() {
         while read() != nil {}
     }
 
     @discardableResult
-    func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+    package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
     @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
+    package func send(_ bytes: [UInt8]) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes {
@@ -129,7 +128,7 @@ final class FakeConnection: Sendable {
     }
 
     /// A reset instead of an orderly end.
-    func abort() {
+    package func abort() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         fd.withLock {
             _ = setsockopt($0, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
@@ -137,7 +136,7 @@ final class FakeConnection: Sendable {
         close()
     }
 
-    func close() {
+    package func close() {
         fd.withLock { fd in
             guard fd >= 0 else { return }
             shutdown(fd, Int32(SHUT_RDWR))
@@ -147,10 +146,12 @@ final class FakeConnection: Sendable {
     }
 }
 
-struct SocketFailure: Error {}
+package struct SocketFailure: Error {
+    package init() {}
+}
 
 /// A listening socket on a free loopback port. `backlog` 0 with nobody accepting: connecting hangs.
-func listenOnLoopback(backlog: Int32 = 1024) throws -> (listener: Int32, port: Int) {
+package func listenOnLoopback(backlog: Int32 = 1024) throws -> (listener: Int32, port: Int) {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = loopback(port: 0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -165,7 +166,7 @@ func listenOnLoopback(backlog: Int32 = 1024) throws -> (listener: Int32, port: I
 }
 
 /// nil when nobody listens there.
-func connectToLoopback(port: Int) -> Int32? {
+package func connectToLoopback(port: Int) -> Int32? {
     let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = loopback(port: port)
     let result = withUnsafePointer(to: &address) {
@@ -178,6 +179,11 @@ func connectToLoopback(port: Int) -> Int32? {
         return nil
     }
     return fd
+}
+
+/// On a thread of its own.
+private func run(_ body: @escaping @Sendable () -> Void) throws {
+    guard startThread(body) == 0 else { throw SocketFailure() }
 }
 
 private func loopback(port: Int) -> sockaddr_in {
