@@ -12,7 +12,7 @@ package struct Controller: Service {
     package struct Options: Sendable {
         /// Reconciles in flight. They mostly wait for the API server and the KMS, and a batch of unwraps
         /// is at most as large as their number.
-        package var workers = 64
+        package var workers = 128
         /// Of WrappedSecrets and their Secrets.
         package var selection = Selection()
         package var allowedScopes = Plan.defaultScopes
@@ -41,7 +41,10 @@ package struct Controller: Service {
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, scopes: options.allowedScopes,
-            now: { Date.now.formatted(.iso8601) }, logger: logger)
+            now: { Date.now.formatted(.iso8601) },
+            // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
+            crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },
+            logger: logger)
         await withTaskCancellationOrGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await watch(informers) }

@@ -58,6 +58,12 @@ package protocol KeyManager: Sendable {
     /// Unwraps what this key wrapped under the same binding.
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey
 
+    /// As `unwrap`, from a caller that knows how many further unwraps will come within moments: a KMS that takes
+    /// many at once is given the time to collect them.
+    func unwrap(
+        _ recipient: Recipient, for binding: Binding, followedBy more: Int
+    ) async throws(KeyManagerError) -> UnwrappedKey
+
     /// Wraps the same data key under the newest version of this key. A KMS that can, does it without
     /// showing the data key to this process.
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient
@@ -74,6 +80,13 @@ package protocol KeyManager: Sendable {
 }
 
 extension KeyManager {
+    /// For a KMS that takes one at a time.
+    package func unwrap(
+        _ recipient: Recipient, for binding: Binding, followedBy more: Int
+    ) async throws(KeyManagerError) -> UnwrappedKey {
+        try await unwrap(recipient, for: binding)
+    }
+
     /// For a KMS that has no such call: unwraps and wraps.
     package func rewrap(
         _ recipient: Recipient, for binding: Binding

@@ -14,12 +14,16 @@ extension Envelope {
     ///
     /// Recipients that a key of `keys` accepts are tried in order until one gives 32 bytes under which the
     /// MAC verifies. When none does, a transient failure outranks a permanent one in what is thrown.
-    package func open(with keys: KeyRing) async throws(EnvelopeError) -> OpenedEnvelope {
+    ///
+    /// - Parameter more: how many further envelopes the caller will open within moments; see `KeyManager`.
+    package func open(
+        with keys: KeyRing, followedBy more: Int = 0
+    ) async throws(EnvelopeError) -> OpenedEnvelope {
         var failure: EnvelopeError?
         for recipient in recipients {
             guard let manager = keys.manager(for: recipient) else { continue }
             do throws(EnvelopeError) {
-                let unwrapped = try await unwrap(recipient, with: manager)
+                let unwrapped = try await unwrap(recipient, with: manager, followedBy: more)
                 try verifyMAC(unwrapped.key, keyID: recipient.keyID)
                 return OpenedEnvelope(
                     entries: try openEntries(unwrapped.key), keyID: recipient.keyID,
@@ -36,10 +40,10 @@ extension Envelope {
     }
 
     private func unwrap(
-        _ recipient: Recipient, with manager: any KeyManager
+        _ recipient: Recipient, with manager: any KeyManager, followedBy more: Int
     ) async throws(EnvelopeError) -> UnwrappedKey {
         do {
-            return try await manager.unwrap(recipient, for: binding)
+            return try await manager.unwrap(recipient, for: binding, followedBy: more)
         } catch {
             throw .keyManager(error)
         }

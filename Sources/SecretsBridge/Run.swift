@@ -44,7 +44,7 @@ struct Run: AsyncParsableCommand {
     var allowedScopes: Set<Scope> = [.strict, .namespace]
 
     @Option(help: "Reconciles in flight at once.")
-    var workers = 64
+    var workers = 128
 
     @Option(help: "How much is logged.")
     var logLevel = LogLevel.info
@@ -58,7 +58,6 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         let logger = makeLogger()
         let keys = try loadKeys()
-        await announce(keys, logger)
         let cluster = try cluster()
         var options = Controller.Options()
         options.workers = workers
@@ -73,38 +72,16 @@ struct Run: AsyncParsableCommand {
         var quiet = logger
         quiet.logLevel = .error
         var configuration = ServiceGroupConfiguration(
-            services: [controller], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
+            services: [
+                .init(service: controller),
+                .init(
+                    service: KeyAnnouncement(keys: keys, logger: logger), successTerminationBehavior: .ignore),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         // Before the kubelet's patience (30 s by default) ends.
         configuration.maximumGracefulShutdownDuration = .seconds(25)
         let group = ServiceGroup(configuration: configuration)
         try await group.run()
-    }
-
-    /// Says which keys serve, after trying each of them for real.
-    private func announce(_ keys: KeyRing, _ logger: Logger) async {
-        if keys.all.contains(where: { $0 is LocalKeyManager }), Environment.process.value("SB_ENV") != "dev" {
-            logger.warning(
-                """
-                SB_KMS_BACKEND=local keeps the master key in this process and is for development only; use a \
-                KMS, or set SB_ENV=dev to mark this as a development profile
-                """)
-        }
-        for manager in keys.all {
-            let key: Logger.Metadata = ["key_id": "\(manager.keyID)"]
-            switch await manager.selfTest() {
-            case .passed:
-                logger.info("keymgmt backend ready", metadata: key)
-            case .unwrapsOnly(let limit):
-                logger.info("keymgmt backend ready", metadata: key)
-                logger.warning("keymgmt backend could not be tested", metadata: key.with("reason", limit))
-            case .wrapsOnly(let error):
-                logger.error(
-                    "keymgmt backend may not unwrap", metadata: key.with("error", error.description))
-            case .failed(let error):
-                // It is tried again with each object; a KMS that is away must not keep the controller away.
-                logger.error("keymgmt backend not ready", metadata: key.with("error", error.description))
-            }
-        }
     }
 
     private func cluster() throws -> ClusterConfiguration {
@@ -138,11 +115,5 @@ enum LogLevel: String, ExpressibleByArgument, CaseIterable {
         case .warn: .warning
         case .error: .error
         }
-    }
-}
-
-extension Logger.Metadata {
-    fileprivate func with(_ key: String, _ value: String) -> Logger.Metadata {
-        merging([key: .string(value)]) { _, new in new }
     }
 }

@@ -39,7 +39,7 @@ struct Cluster {
                     $0 += 1
                     return "T\($0)"
                 }
-            }, logger: logger)
+            }, crowd: { 0 }, logger: logger)
     }
 
     /// A cluster with one WrappedSecret in its cache.

@@ -7,16 +7,13 @@ import Testing
 @Suite("Program", .onRealServers, .serialized)
 struct ProgramTests {
     /// Starts `secrets-bridge controller` and waits until it is at work.
-    private func start(
-        _ namespace: TestNamespace, kubeconfig: String? = nil, _ arguments: [String] = []
-    ) async throws -> Program {
+    private func start(_ namespace: TestNamespace, _ arguments: [String] = []) async throws -> Program {
         let program = try Program(
             try Settings.required().binary,
             [
-                "controller", "--kubeconfig", kubeconfig ?? namespace.cluster.kubeconfig, "--watch-namespace",
+                "controller", "--kubeconfig", namespace.cluster.kubeconfig, "--watch-namespace",
                 namespace.name,
-            ]
-                + arguments,
+            ] + arguments,
             environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
         try await eventually("the controller is at work") { program.errors.contains("caches complete") }
         return program
@@ -33,7 +30,7 @@ struct ProgramTests {
     @Test("SIGTERM amid many syncs: what was begun is finished, and the exit code is 0")
     func drain() async throws {
         try await TestNamespace.withShared { namespace in
-            let count = 450
+            let count = 1000
             try await namespace.applyAll((0..<count).map { "db-\($0)" }) { $0 }
             let program = try await start(namespace)
             try await eventually("some are synced") {
@@ -66,35 +63,24 @@ struct ProgramTests {
 
     @Test("The role of manifests/rbac.yaml is enough to create, update, repair and report")
     func leastPrivilege() async throws {
-        let settings = try Settings.required()
-        for file in ["namespace", "rbac"] {
-            try await settings.shared.kubectl("apply", "-f", "\(settings.repository)/manifests/\(file).yaml")
-        }
         try await TestNamespace.withShared { namespace in
-            let kubeconfig = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
-                .path
-            defer {
-                for file in [kubeconfig, kubeconfig + ".token"] {
-                    try? FileManager.default.removeItem(atPath: file)
-                }
+            try await ControllerProgram.with(namespace, ["SB_WRAP_MASTER_KEY": namespace.masterKey]) {
+                controller in
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.settled("db")
+                try await namespace.apply("db", ["k": "2"])
+                try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
+                try await namespace.settled("db")
+                try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
+                try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "2"] }
+                try await namespace.kubectl("delete", "secret", "db")
+                try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
+                try await namespace.settled("db")
+                try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
+                try await namespace.apply("foreign", ["k": "ours"])
+                try await namespace.settled("foreign", .secretConflict)
+                #expect(!controller.log.lowercased().contains("forbidden"))
             }
-            try await settings.shared.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
-            let program = try await start(namespace, kubeconfig: kubeconfig)
-            try await namespace.apply("db", ["k": "1"])
-            try await namespace.settled("db")
-            try await namespace.apply("db", ["k": "2"])
-            try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
-            try await namespace.settled("db")
-            try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
-            try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "2"] }
-            try await namespace.kubectl("delete", "secret", "db")
-            try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
-            try await namespace.settled("db")
-            try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
-            try await namespace.apply("foreign", ["k": "ours"])
-            try await namespace.settled("foreign", .secretConflict)
-            try await stop(program)
-            #expect(!program.errors.lowercased().contains("forbidden"))
         }
     }
 

@@ -58,21 +58,11 @@ struct RestartTests {
         let count = 1000
         try await TestNamespace.withShared { namespace in
             let names = (0..<count).map { "db-\($0)" }
-            func allSynced() async throws -> Bool {
-                var synced = 0
-                var token: String?
-                repeat {
-                    let page = try await namespace.cluster.admin.list(
-                        WrappedSecret.self, Selection(namespace: namespace.name), continueToken: token)
-                    for case .object(let object) in page.items
-                    where object.status?.condition(.ready)?.reason == "Synced" { synced += 1 }
-                    token = page.continueToken
-                } while token != nil
-                return synced == count
-            }
             try await RunningController.with(namespace) { controller in
                 try await namespace.applyAll(names) { "value of \($0)" }
-                try await eventually("all are synced", within: .seconds(240), allSynced)
+                try await eventually("all are synced", within: .seconds(240)) {
+                    try await namespace.syncedCount() == count
+                }
                 #expect(controller.key.unwraps == count)
                 #expect(controller.transport.count { $0.method == "POST" } == count)
                 #expect(

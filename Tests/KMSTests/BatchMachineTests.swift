@@ -5,16 +5,21 @@ import Testing
 struct BatchMachineTests {
     private let start = ContinuousClock.now
 
-    /// Runs arrivals (in milliseconds) through the machine; when batches went out, and their sizes.
-    private func run(_ arrivals: [Int], until end: Int) -> [(at: Int, size: Int)] {
+    /// Runs arrivals (in milliseconds) through the machine, each with what `more` says of its index; when batches
+    /// went out, and their sizes.
+    private func run(
+        _ arrivals: [Int], until end: Int, more: (Int) -> Int = { _ in 0 }
+    ) -> [(at: Int, size: Int)] {
         var machine = BatchMachine<Int>()
         var batches: [(at: Int, size: Int)] = []
         var wake: ContinuousClock.Instant?
+        var added = 0
         for millisecond in 0...end {
             let now = start + .milliseconds(millisecond)
             var steps: [BatchMachine<Int>.Step] = []
             for _ in 0..<arrivals.count(where: { $0 == millisecond }) {
-                steps.append(machine.add(millisecond, now: now))
+                steps.append(machine.add(millisecond, followedBy: more(added), now: now))
+                added += 1
             }
             if let due = wake, due <= now { steps.append(machine.step(now: now)) }
             for step in steps {
@@ -62,8 +67,8 @@ struct BatchMachineTests {
     @Test func aStreamGoesOutInBatches() {
         let batches = run(Array(0..<1000), until: 2000)
         #expect(batches.map(\.size).reduce(0, +) == 1000)
-        #expect(batches.count <= 18)
-        #expect(batches.dropFirst().dropLast().allSatisfy { $0.size >= 64 })
+        #expect(batches.count <= 12)
+        #expect(batches.dropFirst().dropLast().allSatisfy { $0.size >= 100 })
     }
 
     /// One for each 20 ms: nobody waits longer than the patience.
@@ -73,5 +78,23 @@ struct BatchMachineTests {
         #expect(batches.map(\.size).reduce(0, +) == 100)
         #expect(batches.dropFirst().allSatisfy { $0.size <= 26 })
         #expect(zip(batches, batches.dropFirst()).allSatisfy { $1.at - $0.at <= 525 })
+    }
+
+    /// A thousand, 40 a second, of which the callers know: as few requests as for a fast stream.
+    @Test func aSlowCrowdIsCollected() {
+        let batches = run((0..<1000).map { $0 * 25 }, until: 30_000) { min(999 - $0, 80) }
+        #expect(batches.map(\.size).reduce(0, +) == 1000)
+        #expect(batches.count <= 20)
+    }
+
+    /// What is left is sent when nobody comes although somebody should.
+    @Test func aCrowdThatStaysAwayIsNotWaitedFor() {
+        let batches = run([0, 10], until: 3000) { _ in 80 }
+        #expect(batches.map(\.at) == [260])
+    }
+
+    @Test func theLastOfACrowdIsNotHeldBack() {
+        let batches = run([0, 1, 2], until: 3000) { 2 - $0 }
+        #expect(batches.map(\.at) == [3])
     }
 }

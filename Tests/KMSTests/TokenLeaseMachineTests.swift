@@ -103,7 +103,7 @@ struct TokenLeaseMachineTests {
         var machine = granted(10_000)
         var logins = 0
         for second in 0..<600 {
-            if machine.refused(generation: machine.generation, now: at(Double(second))) {
+            if machine.refused(generation: machine.generation, path: "decrypt", now: at(Double(second))) {
                 if machine.demand(now: at(Double(second))) == .start {
                     machine.granted(.seconds(10_000), isRenewable: true, now: at(Double(second)), jitter: 0)
                     logins += 1
@@ -115,10 +115,10 @@ struct TokenLeaseMachineTests {
 
     @Test func aLateRefusalLeavesTheSuccessorAlone() {
         var machine = granted(100)
-        #expect(machine.refused(generation: 1, now: at(1)) == true)
+        #expect(machine.refused(generation: 1, path: "decrypt", now: at(1)) == true)
         #expect(machine.demand(now: at(1)) == .start)
         machine.granted(.seconds(100), isRenewable: true, now: at(1), jitter: 0)
-        #expect(machine.refused(generation: 1, now: at(2)) == true)
+        #expect(machine.refused(generation: 1, path: "decrypt", now: at(2)) == true)
         #expect(machine.demand(now: at(2)) == .serve)
     }
 
@@ -127,10 +127,22 @@ struct TokenLeaseMachineTests {
         for round in 0..<5 {
             let now = at(Double(round) * 20)
             let generation = machine.generation
-            #expect(machine.refused(generation: generation, now: now) == true)
+            #expect(machine.refused(generation: generation, path: "decrypt", now: now) == true)
             #expect(machine.demand(now: now) == .start)
             machine.granted(.seconds(10_000), isRenewable: true, now: now, jitter: 0)
-            machine.worked(generation: machine.generation)
+            machine.worked(generation: machine.generation, path: "decrypt")
         }
+    }
+
+    /// A self-test that may not make data keys leaves nothing behind for the token that decrypts.
+    @Test func aRefusalElsewhereDelaysNobody() {
+        var machine = granted(10_000)
+        #expect(machine.refused(generation: 1, path: "datakey", now: start) == true)
+        #expect(machine.demand(now: start) == .start)
+        machine.granted(.seconds(10_000), isRenewable: true, now: start, jitter: 0)
+        #expect(machine.refused(generation: 2, path: "datakey", now: start) == false)
+        machine.worked(generation: 2, path: "decrypt")
+        #expect(machine.refused(generation: 2, path: "datakey", now: at(1)) == false)
+        #expect(machine.refused(generation: 2, path: "decrypt", now: at(1)) == true)
     }
 }

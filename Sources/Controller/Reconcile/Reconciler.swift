@@ -15,6 +15,8 @@ struct Reconciler: Sendable {
     let stalled: StalledObjects
     let scopes: Set<Scope>
     let now: @Sendable () -> String
+    /// How many further objects will be looked at within moments.
+    let crowd: @Sendable () -> Int
     let logger: Logger
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
@@ -105,7 +107,7 @@ struct Reconciler: Sendable {
 
     private func open(_ blueprint: Blueprint) async throws(Failure) -> OpenedEnvelope {
         do {
-            return try await blueprint.envelope.open(with: keys)
+            return try await blueprint.envelope.open(with: keys, followedBy: crowd())
         } catch {
             throw Failure(opening: error)
         }

@@ -1,7 +1,8 @@
 /// Decides which requests go out together. Pure: instants come in, batches go out.
 ///
-/// A lone request waits for the `window` only. In a stream of them, as at a start over thousands of objects,
-/// a batch waits until it is worth a request, as long as more keep coming.
+/// A lone request waits for the `window` only. Where callers say that a crowd is behind them, as at a start over
+/// thousands of objects, a batch waits for a good part of it. In a stream of requests whose end nobody knows, it
+/// waits until it is worth a request, as long as more keep coming.
 struct BatchMachine<Item: Sendable>: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -9,12 +10,19 @@ struct BatchMachine<Item: Sendable>: Sendable {
         /// From the first request of a batch: those that come at the same moment.
         var window = Duration.milliseconds(3)
         /// A batch of this many waits no longer than the window.
-        var enough = 64
-        /// Longest pause between two requests of one stream.
-        var gap = Duration.milliseconds(25)
-        /// Longest time that a request is held back. What comes when nothing was sent for so long is no stream.
-        var patience = Duration.milliseconds(500)
+        var enough = 100
+        /// In a stream.
+        var stream = Patience(gap: .milliseconds(25), total: .milliseconds(500))
+        /// In a crowd.
+        var crowd = Patience(gap: .milliseconds(250), total: .seconds(2))
         var maximum = 200
+    }
+
+    struct Patience: Sendable {
+        /// Longest pause between two requests of one batch.
+        var gap: Duration
+        /// Longest time that a request is held back.
+        var total: Duration
     }
 
     enum Step {
@@ -29,13 +37,17 @@ struct BatchMachine<Item: Sendable>: Sendable {
     private var first: Instant?
     private var last: Instant?
     private var sent: Instant?
+    /// How many more were said to come, with the latest request.
+    private var more = 0
 
     init(_ rules: Rules = Rules()) {
         self.rules = rules
     }
 
-    mutating func add(_ item: Item, now: Instant) -> Step {
+    /// `more`: how many further requests are sure to come soon.
+    mutating func add(_ item: Item, followedBy more: Int, now: Instant) -> Step {
         items.append(item)
+        self.more = more
         if first == nil { first = now }
         last = now
         return step(now: now)
@@ -57,8 +69,15 @@ struct BatchMachine<Item: Sendable>: Sendable {
         guard let first, let last else { return nil }
         if items.count >= rules.maximum { return first }
         let window = first + rules.window
-        let isStream = sent.map { first - $0 < rules.patience } ?? false
-        guard isStream, items.count < rules.enough else { return window }
-        return min(max(last + rules.gap, window), first + rules.patience)
+        guard items.count < rules.enough, let patience else { return window }
+        return min(max(last + patience.gap, window), first + patience.total)
+    }
+
+    /// nil: there is nothing to wait for.
+    private var patience: Patience? {
+        if more > items.count { return rules.crowd }
+        // What comes when nothing was sent for so long is no stream.
+        if let first, let sent, first - sent < rules.stream.total { return rules.stream }
+        return nil
     }
 }

@@ -34,9 +34,15 @@ final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
     }
 
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
+        try await unwrap(recipient, for: binding, followedBy: 0)
+    }
+
+    func unwrap(
+        _ recipient: Recipient, for binding: Binding, followedBy more: Int
+    ) async throws(KeyManagerError) -> UnwrappedKey {
         let request = UnwrapRequest(recipient, binding)
         try base.check(request)
-        return try await batcher.unwrap(request)
+        return try await batcher.unwrap(request, followedBy: more)
     }
 
     func selfTest() async -> KeyManagerSelfTest { await base.selfTest() }

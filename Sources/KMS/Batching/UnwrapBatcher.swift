@@ -28,7 +28,10 @@ final class UnwrapBatcher: Sendable {
         state = Locked(State(machine: BatchMachine(rules)))
     }
 
-    func unwrap(_ request: UnwrapRequest) async throws(KeyManagerError) -> UnwrappedKey {
+    /// `more`: how many further requests are sure to come soon.
+    func unwrap(
+        _ request: UnwrapRequest, followedBy more: Int = 0
+    ) async throws(KeyManagerError) -> UnwrappedKey {
         let cancelled = KeyManagerError(
             .cancelled, keyID: request.recipient.keyID, message: "cancelled while waiting for a data key")
         let id = state.withLock { state in
@@ -37,7 +40,7 @@ final class UnwrapBatcher: Sendable {
         }
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let step = state.withLock { join(&$0, request, continuation, id) }
+                let step = state.withLock { join(&$0, request, more, continuation, id) }
                 perform(step)
                 // Its handler may have run before there was anybody to remove.
                 if Task.isCancelled { leave(request, id, with: cancelled) }
@@ -49,13 +52,13 @@ final class UnwrapBatcher: Sendable {
     }
 
     private func join(
-        _ state: inout State, _ request: UnwrapRequest, _ continuation: Waiters<UnwrapResult>.Continuation,
-        _ id: UInt64
+        _ state: inout State, _ request: UnwrapRequest, _ more: Int,
+        _ continuation: Waiters<UnwrapResult>.Continuation, _ id: UInt64
     ) -> BatchMachine<UnwrapRequest>.Step {
         let isNew = state.waiters[request] == nil
         state.waiters[request, default: Waiters()].add(continuation, id: id)
         guard isNew else { return .idle }
-        return wake(&state, state.machine.add(request, now: .now))
+        return wake(&state, state.machine.add(request, followedBy: more, now: .now))
     }
 
     /// Of several calls for the machine, the earliest is kept.

@@ -10,7 +10,7 @@ struct RenewedVaultToken: VaultTokenSource {
     private static let pauseWhenRefused = Duration.seconds(600)
 
     func token() async throws(VaultError) -> VaultToken { try await base.token() }
-    func refused(_ token: VaultToken) -> Bool { base.refused(token) }
+    func refused(_ token: VaultToken, at path: String) -> Bool { base.refused(token, at: path) }
 
     func maintain() async {
         while (try? await Task.sleep(for: await renew())) != nil {}

@@ -33,8 +33,8 @@ struct TokenLeaseMachine: Sendable {
     private var flight: Flight?
     private var failures = 0
     private var retryAt: Instant?
-    private var refusals = 0
-    private var loginAfterRefusalAt: Instant?
+    /// By path: what one policy denies says nothing about a token that served elsewhere.
+    private var refusals: [String: (count: Int, loginAt: Instant)] = [:]
     /// Of the token that the lease is for.
     private(set) var generation: UInt64 = 0
 
@@ -96,21 +96,22 @@ struct TokenLeaseMachine: Sendable {
         retryAt = now + pause * (0.5 + jitter / 2)
     }
 
-    /// Vault answered 403 to a token. Whether a newer one is there or may be had. A policy that says no must
-    /// not become a storm of logins, so that they keep growing pauses.
-    mutating func refused(generation refused: UInt64, now: Instant) -> Bool {
+    /// Vault answered 403 to a token at a path. Whether a newer one is there or may be had. A policy that says
+    /// no must not become a storm of logins, so that they keep growing pauses.
+    mutating func refused(generation refused: UInt64, path: String, now: Instant) -> Bool {
         guard refused == generation, lease != nil else { return true }
-        if let earliest = loginAfterRefusalAt, now < earliest { return false }
+        let previous = refusals[path]
+        if let previous, now < previous.loginAt { return false }
         lease = nil
         retryAt = nil
-        loginAfterRefusalAt = now + min(.seconds(10) * (1 << min(refusals, 5)), .seconds(300))
-        refusals += 1
+        let count = previous?.count ?? 0
+        refusals[path] = (count + 1, now + min(.seconds(10) * (1 << min(count, 5)), .seconds(300)))
         return true
     }
 
-    /// Vault served a request with the token.
-    mutating func worked(generation: UInt64) {
-        if generation == self.generation { refusals = 0 }
+    /// Vault served a request at the path with the token.
+    mutating func worked(generation: UInt64, path: String) {
+        if generation == self.generation { refusals[path] = nil }
     }
 
     /// When `demand` has something to do for a token that nobody asks for.

@@ -48,13 +48,13 @@ final class VaultLogin: VaultTokenSource {
         return try outcome.get()
     }
 
-    func refused(_ token: VaultToken) -> Bool {
+    func refused(_ token: VaultToken, at path: String) -> Bool {
         let now = now()
-        return state.withLock { $0.machine.refused(generation: token.generation, now: now) }
+        return state.withLock { $0.machine.refused(generation: token.generation, path: path, now: now) }
     }
 
-    func worked(_ token: VaultToken) {
-        state.withLock { $0.machine.worked(generation: token.generation) }
+    func worked(_ token: VaultToken, at path: String) {
+        state.withLock { $0.machine.worked(generation: token.generation, path: path) }
     }
 
     func maintain() async {

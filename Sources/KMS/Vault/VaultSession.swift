@@ -11,14 +11,14 @@ struct VaultSession: Sendable {
         let token = try await tokens.token()
         let answer = try await client.exchange(call, token: token.value)
         guard answer.status == 403 else {
-            tokens.worked(token)
+            tokens.worked(token, at: call.path)
             return answer
         }
-        guard tokens.refused(token) else { return answer }
+        guard tokens.refused(token, at: call.path) else { return answer }
         let fresh = try await tokens.token()
         guard fresh.generation != token.generation else { return answer }
         let second = try await client.exchange(call, token: fresh.value)
-        if second.status != 403 { tokens.worked(fresh) }
+        if second.status != 403 { tokens.worked(fresh, at: call.path) }
         return second
     }
 

@@ -20,7 +20,7 @@ final class VaultTokenFile: VaultTokenSource {
         try current()
     }
 
-    func refused(_ token: VaultToken) -> Bool {
+    func refused(_ token: VaultToken, at path: String) -> Bool {
         state.withLock { if $0.token?.generation == token.generation { $0.mustRead = true } }
         return (try? current()).map { $0.generation != token.generation } ?? false
     }

@@ -13,19 +13,19 @@ protocol VaultTokenSource: Sendable {
     /// The present token; cheap when it is at hand.
     func token() async throws(VaultError) -> VaultToken
 
-    /// Vault answered 403 to `token`. Whether `token()` may give another one now, so that it is worth asking
+    /// Vault answered 403 to `token` at `path`. Whether `token()` may give another one now, so that it is worth asking
     /// again.
-    func refused(_ token: VaultToken) -> Bool
+    func refused(_ token: VaultToken, at path: String) -> Bool
 
-    /// Vault served a request with `token`.
-    func worked(_ token: VaultToken)
+    /// Vault served a request at `path` with `token`.
+    func worked(_ token: VaultToken, at path: String)
 
     /// Keeps the token alive until the task is cancelled; returns at once where there is nothing to do.
     func maintain() async
 }
 
 extension VaultTokenSource {
-    func worked(_ token: VaultToken) {}
+    func worked(_ token: VaultToken, at path: String) {}
     func maintain() async {}
 }
 
@@ -34,5 +34,5 @@ struct StaticVaultToken: VaultTokenSource {
     let value: SharedSecret
 
     func token() async throws(VaultError) -> VaultToken { VaultToken(value: value, generation: 0) }
-    func refused(_ token: VaultToken) -> Bool { false }
+    func refused(_ token: VaultToken, at path: String) -> Bool { false }
 }

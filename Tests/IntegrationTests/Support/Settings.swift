@@ -8,6 +8,8 @@ struct Settings: Sendable {
     let kubectl: String
     /// The built secrets-bridge.
     let binary: String
+    /// With the packages of hack/requirements.txt.
+    let python: String
     /// The cluster that all tests share which do nothing to the servers themselves.
     let shared: Cluster
 
@@ -17,23 +19,30 @@ struct Settings: Sendable {
             environment["SB_TEST_\(name)"].flatMap { $0.isEmpty ? nil : $0 }
         }
         guard let script = path("CLUSTER_SCRIPT"), let kubectl = path("KUBECTL"), let binary = path("BINARY"),
-            let directory = path("CLUSTER_DIR"),
+            let python = path("PYTHON"), let directory = path("CLUSTER_DIR"),
             let shared = try? Cluster(directory: directory, script: script, kubectl: kubectl)
         else { return nil }
-        return Settings(script: script, kubectl: kubectl, binary: binary, shared: shared)
+        return Settings(script: script, kubectl: kubectl, binary: binary, python: python, shared: shared)
     }()
 
     static func required() throws -> Settings { try #require(present) }
 
     /// The root of the repository.
     var repository: String { String(script.dropLast("/hack/cluster".count)) }
+
+    /// The controller's namespace, service account and role in the shared cluster.
+    func installRole() async throws {
+        for file in ["namespace", "rbac"] {
+            try await shared.kubectl("apply", "-f", "\(repository)/manifests/\(file).yaml")
+        }
+    }
 }
 
 extension Trait where Self == ConditionTrait {
     static var onRealServers: Self {
         .enabled(
             if: Settings.present != nil,
-            "needs the servers that hack/test starts (SB_TEST_CLUSTER_SCRIPT, _KUBECTL, _BINARY, _CLUSTER_DIR)"
+            "needs the servers that hack/test starts (SB_TEST_CLUSTER_SCRIPT, _KUBECTL, _BINARY, _PYTHON, _CLUSTER_DIR)"
         )
     }
 }

@@ -62,9 +62,10 @@ struct TestNamespace: Sendable {
 
     func wrap(
         _ name: String, _ values: [String: String], scope: Scope = .strict,
-        template: Manifest.Template? = nil
+        template: Manifest.Template? = nil, with key: (any KeyManager)? = nil
     ) async throws -> Manifest {
-        try await Manifest(name, in: self.name, values, scope: scope, template: template, with: key)
+        try await Manifest(
+            name, in: self.name, values, scope: scope, template: template, with: key ?? self.key)
     }
 
     /// Server-side apply, as a GitOps engine does it.
@@ -76,18 +77,22 @@ struct TestNamespace: Sendable {
     }
 
     @discardableResult
-    func apply(_ name: String, _ values: [String: String]) async throws -> ObjectMeta {
-        try await apply(try await wrap(name, values))
+    func apply(
+        _ name: String, _ values: [String: String], with key: (any KeyManager)? = nil
+    ) async throws -> ObjectMeta {
+        try await apply(try await wrap(name, values, with: key))
     }
 
     /// Many at once, each with one value.
-    func applyAll(_ names: [String], _ value: @escaping @Sendable (String) -> String) async throws {
+    func applyAll(
+        _ names: [String], with key: (any KeyManager)? = nil, _ value: @escaping @Sendable (String) -> String
+    ) async throws {
         let lanes = 16
         try await withThrowingTaskGroup(of: Void.self) { group in
             for lane in 0..<lanes {
                 group.addTask {
                     for index in stride(from: lane, to: names.count, by: lanes) {
-                        try await apply(names[index], ["k": value(names[index])])
+                        try await apply(names[index], ["k": value(names[index])], with: key)
                     }
                 }
             }
@@ -97,6 +102,20 @@ struct TestNamespace: Sendable {
 
     func wrapped(_ name: String) async throws -> WrappedSecret {
         try await cluster.admin.get(WrappedSecret.self, ref(name))
+    }
+
+    /// How many WrappedSecrets say Synced.
+    func syncedCount() async throws -> Int {
+        var synced = 0
+        var token: String?
+        repeat {
+            let page = try await cluster.admin.list(
+                WrappedSecret.self, Selection(namespace: name), continueToken: token)
+            for case .object(let object) in page.items
+            where object.status?.condition(.ready)?.reason == "Synced" { synced += 1 }
+            token = page.continueToken
+        } while token != nil
+        return synced
     }
 
     /// Nil when there is none.

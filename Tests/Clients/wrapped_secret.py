@@ -1,0 +1,89 @@
+"""Opens and makes WrappedSecrets with the KMS's own client for Python and the independent envelope of hack/envelope_v1.
+
+    wrapped_secret.py open < wrappedsecret.json            prints {"entry": "value"}
+    wrapped_secret.py make NAMESPACE NAME ENTRY=VALUE...   prints a WrappedSecret
+
+What is needed to reach the KMS is in the environment: KMS=vault, VAULT_ADDR, VAULT_CACERT, VAULT_TOKEN.
+"""
+
+import base64
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "hack"))
+
+from envelope_v1 import envelope  # noqa: E402
+
+
+class Vault:
+    key_id = "vault-transit:transit/sb-wrap"
+
+    def __init__(self):
+        import hvac
+
+        client = hvac.Client(
+            url=os.environ["VAULT_ADDR"], token=os.environ["VAULT_TOKEN"], verify=os.environ["VAULT_CACERT"]
+        )
+        self.transit = client.secrets.transit
+
+    def unwrap(self, wrapped_key, scope, namespace, name):
+        context = envelope.b64(envelope.binding(scope, namespace, name))
+        answer = self.transit.decrypt_data("sb-wrap", ciphertext=wrapped_key, context=context)
+        return base64.b64decode(answer["data"]["plaintext"], validate=True)
+
+    def data_key(self, scope, namespace, name):
+        context = envelope.b64(envelope.binding(scope, namespace, name))
+        answer = self.transit.generate_data_key("sb-wrap", key_type="plaintext", context=context, bits=256)
+        return base64.b64decode(answer["data"]["plaintext"], validate=True), answer["data"]["ciphertext"]
+
+
+KMS = {"vault": Vault}
+
+
+def open_wrapped(kms, manifest):
+    spec, metadata = manifest["spec"], manifest["metadata"]
+    name = spec.get("template", {}).get("metadata", {}).get("name", metadata["name"])
+    bound, recipients, mac, sealed = envelope.parse(spec, metadata["namespace"], name)
+    recipient = next(r for r in recipients if r["keyID"] == kms.key_id)
+    data_key = kms.unwrap(recipient["wrappedKey"], spec["scope"], metadata["namespace"], name)
+    assert envelope.compute_mac(data_key, bound, sealed) == mac, "MAC"
+    return {entry: envelope.open_value(data_key, bound, entry, value).decode() for entry, value in sealed.items()}
+
+
+def make_wrapped(kms, namespace, name, values):
+    scope = "strict"
+    bound = envelope.binding(scope, namespace, name)
+    data_key, wrapped_key = kms.data_key(scope, namespace, name)
+    sealed = {
+        entry: envelope.seal_value(data_key, bound, entry, value.encode(), os.urandom(12))
+        for entry, value in values.items()
+    }
+    return {
+        "apiVersion": "secrets-bridge.io/v1alpha1",
+        "kind": "WrappedSecret",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "format": "v1",
+            "scope": scope,
+            "recipients": [{"keyID": kms.key_id, "wrappedKey": wrapped_key}],
+            "mac": envelope.b64(envelope.compute_mac(data_key, bound, sealed)),
+            "data": {entry: envelope.b64(value) for entry, value in sealed.items()},
+        },
+    }
+
+
+def main():
+    kms = KMS[os.environ["KMS"]]()
+    match sys.argv[1:]:
+        case ["open"]:
+            result = open_wrapped(kms, json.load(sys.stdin))
+        case ["make", namespace, name, *values]:
+            result = make_wrapped(kms, namespace, name, dict(value.split("=", 1) for value in values))
+        case _:
+            sys.exit(__doc__)
+    json.dump(result, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

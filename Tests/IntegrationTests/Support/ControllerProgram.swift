@@ -1,0 +1,63 @@
+import Foundation
+import Testing
+
+/// `secrets-bridge controller` as it runs in a pod: with the rights of manifests/rbac.yaml and no others.
+final class ControllerProgram {
+    let program: Program
+    private let folder: TemporaryFolder
+
+    private init(_ program: Program, _ folder: TemporaryFolder) {
+        self.program = program
+        self.folder = folder
+    }
+
+    /// Its log.
+    var log: String { program.errors }
+
+    /// Runs one on `namespace` for as long as `body` takes, then ends it as Kubernetes does.
+    static func with(
+        _ namespace: TestNamespace, _ environment: [String: String], _ arguments: [String] = [],
+        _ body: (ControllerProgram) async throws -> Void
+    ) async throws {
+        let settings = try Settings.required()
+        try await settings.installRole()
+        let folder = try TemporaryFolder()
+        let kubeconfig = folder.path("kubeconfig")
+        try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
+        let program = try Program(
+            settings.binary,
+            ["controller", "--kubeconfig", kubeconfig, "--watch-namespace", namespace.name] + arguments,
+            environment: environment)
+        let controller = ControllerProgram(program, folder)
+        defer { withExtendedLifetime(folder) {} }
+        do {
+            try await eventually("the controller is at work") { controller.log.contains("caches complete") }
+            try await body(controller)
+        } catch {
+            program.signal(SIGTERM)
+            Issue.record("the controller's last words:\n\(controller.log.suffix(4000))")
+            throw error
+        }
+        program.signal(SIGTERM)
+        let outcome = try await program.outcome()
+        #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
+    }
+
+    /// The message and key of each line about the KMS.
+    func announcements() throws -> [Announcement] {
+        try log.split(separator: "\n").filter { $0.contains("keymgmt") }.map {
+            try JSONDecoder().decode(Announcement.self, from: Data($0.utf8))
+        }
+    }
+
+    struct Announcement: Decodable, Equatable {
+        var level: String
+        var msg: String
+        var keyID: String
+
+        enum CodingKeys: String, CodingKey {
+            case level, msg
+            case keyID = "key_id"
+        }
+    }
+}

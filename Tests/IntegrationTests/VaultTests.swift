@@ -1,0 +1,224 @@
+import Envelope
+import Foundation
+import KMS
+import KubeClient
+import Resources
+import Testing
+
+/// `vault-transit` with a real OpenBao that asks the real API server who is there.
+@Suite("Vault", .onRealServers, .ownOpenBao, .serialized)
+struct VaultTests {
+    private let keyID = "vault-transit:transit/sb-wrap"
+
+    /// Runs the controller in a new namespace, with nothing but its service account.
+    private func withController(
+        role: String = "secrets-bridge", _ arguments: [String] = [],
+        _ body: (TestNamespace, ControllerProgram, OpenBao) async throws -> Void
+    ) async throws {
+        let bao = try OwnOpenBao.required()
+        let settings = try await bao.podSettings(role: role)
+        try await TestNamespace.withShared { namespace in
+            try await ControllerProgram.with(namespace, settings, arguments) { controller in
+                try await body(namespace, controller, bao)
+            }
+        }
+    }
+
+    private func cli(_ arguments: [String], _ settings: [String: String], input: String) async throws
+        -> Program.Outcome
+    {
+        try await Program(
+            try Settings.required().binary, arguments, environment: settings, input: Data(input.utf8)
+        ).outcome()
+    }
+
+    @Test("With nothing but its service-account token the controller opens what a developer wrapped")
+    func leastPrivileges() async throws {
+        try await withController { namespace, controller, bao in
+            let developer = try await bao.settings(token: "developer")
+            let wrapped = try await cli(
+                [
+                    "wrap", "-n", namespace.name, "--name", "db", "--from-literal", "password=hunter2",
+                ], developer, input: "")
+            #expect(wrapped.status == 0, "\(wrapped.errors)")
+            try await namespace.kubectl("apply", "-f", "-", input: Data(wrapped.output.utf8))
+            let object = try await namespace.settled("db")
+            #expect(try await namespace.secret("db")?.values == ["password": "hunter2"])
+            #expect(object.status?.keyID == keyID)
+            #expect(object.status?.keyVersion == "1")
+
+            // Who wraps cannot read it back, and is told what that would take.
+            let refused = try await cli(["unwrap"], developer, input: wrapped.output)
+            #expect(refused.status == 1)
+            #expect(refused.output.isEmpty)
+            #expect(
+                refused.errors.contains(#"path "transit/decrypt/sb-wrap" { capabilities = ["update"] }"#),
+                "\(refused.errors)")
+            let reader = try await bao.settings(token: "controller")
+            #expect(try await cli(["unwrap"], reader, input: wrapped.output).status == 0)
+            // Who reads cannot wrap.
+            let denied = try await cli(
+                ["wrap", "-n", namespace.name, "--name", "x", "--from-literal", "k=v"], reader, input: "")
+            #expect(denied.status == 1)
+            #expect(denied.errors.contains(#"path "transit/datakey/plaintext/sb-wrap""#), "\(denied.errors)")
+
+            try await eventually("the key is announced") {
+                try controller.announcements().contains {
+                    $0 == .init(level: "info", msg: "keymgmt backend ready", keyID: keyID)
+                }
+            }
+        }
+    }
+
+    @Test("A copy in another namespace is refused by Vault itself")
+    func copies() async throws {
+        try await withController { namespace, _, bao in
+            var stolen = try await Manifest(
+                "db", in: "elsewhere", ["k": "v"], with: try await bao.key("developer"))
+            stolen.metadata.namespace = namespace.name
+            try await namespace.apply(stolen)
+            try await namespace.settled("db", .decryptFailed)
+            #expect(try await namespace.secret("db") == nil)
+        }
+    }
+
+    @Test("The key rotates: old rows open, new ones carry the new version, re-wrapped ones too")
+    func rotation() async throws {
+        try await withController { namespace, _, bao in
+            let developer = try await bao.key("developer")
+            func wrappedKey(_ manifest: Manifest) -> String { manifest.spec.recipients[0].wrappedKey }
+            let first = try await namespace.wrap("first", ["k": "1"], with: developer)
+            try await namespace.apply(first)
+            let old = try #require(try await namespace.settled("first").status?.keyVersion)
+            #expect(wrappedKey(first).hasPrefix("vault:v\(old):"))
+
+            try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
+            let next = try #require(Int(old)) + 1
+            let row = try await namespace.wrap("db", ["k": "2"], with: developer)
+            #expect(wrappedKey(row).hasPrefix("vault:v\(next):"))
+            try await namespace.apply(row)
+            #expect(try await namespace.settled("db").status?.keyVersion == "\(next)")
+            try await namespace.kubectl("delete", "secret", "first")
+            try await namespace.secret("first", until: "is back, by the old version") {
+                $0.values == ["k": "1"]
+            }
+
+            // Moved by somebody who sees neither the data key nor the value.
+            let place = try Binding(scope: .strict, namespace: namespace.name, secretName: "first")
+            let moved = try await bao.key("rotator").rewrap(
+                Recipient(keyID: keyID, wrappedKey: wrappedKey(first)), for: place)
+            #expect(moved.wrappedKey.hasPrefix("vault:v\(next):"))
+            var rewrapped = first
+            rewrapped.spec.recipients[0].wrappedKey = moved.wrappedKey
+            try await namespace.apply(rewrapped)
+            #expect(try await namespace.settled("first").status?.keyVersion == "\(next)")
+            #expect(rewrapped.spec.mac == first.spec.mac)
+
+            // What nobody moved is named when the old version goes, and its Secret stays.
+            try await namespace.apply("late", ["k": "3"], with: developer)
+            try await namespace.settled("late")
+            try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
+            try await bao.bao(
+                "write", "transit/keys/sb-wrap/config", "min_decryption_version=\(next + 1)")
+            try await namespace.kubectl("patch", "secret", "late", "-p", #"{"stringData":{"other":"v"}}"#)
+            let refused = try await namespace.settled("late", .keyUnavailable)
+            let message = refused.status?.condition(.ready)?.message ?? ""
+            #expect(message.contains("min_decryption_version"), "\(message)")
+            #expect(message.contains("vault-transit:transit/sb-wrap"), "\(message)")
+            #expect(try await namespace.secret("late")?.values["k"] == "3")
+            try await bao.bao("write", "transit/keys/sb-wrap/config", "min_decryption_version=1")
+            try await namespace.secret("late", until: "is repaired") { $0.values == ["k": "3"] }
+        }
+    }
+
+    @Test("A token that is revoked in mid-run is replaced by a login, and nobody notices")
+    func revocation() async throws {
+        try await withController { namespace, controller, bao in
+            let developer = try await bao.key("developer")
+            try await namespace.apply("db", ["k": "1"], with: developer)
+            try await namespace.settled("db")
+            let logins = try bao.requests("auth/kubernetes/login")
+            try await bao.bao("token", "revoke", "-mode=path", "auth/kubernetes/")
+            try await namespace.apply("db", ["k": "2"], with: developer)
+            try await namespace.secret("db", until: "has the new value") { $0.values == ["k": "2"] }
+            #expect(try bao.requests("auth/kubernetes/login") == logins + 1)
+            #expect(!controller.log.contains("UnwrapDenied"))
+        }
+    }
+
+    @Test("Tokens of three seconds serve for a minute")
+    func shortTokens() async throws {
+        let bao = try OwnOpenBao.required()
+        try await bao.bao(
+            "write", "auth/kubernetes/role/short", "bound_service_account_names=secrets-bridge",
+            "bound_service_account_namespaces=secrets-bridge", "audience=vault",
+            "token_policies=sb-controller", "token_ttl=3s", "token_max_ttl=12s")
+        let before = try bao.auditEntries()
+        try await withController(role: "short") { namespace, controller, bao in
+            let developer = try await bao.key("developer")
+            let end = ContinuousClock.now + .seconds(60)
+            var round = 0
+            while ContinuousClock.now < end {
+                round += 1
+                try await namespace.apply("db", ["k": "\(round)"], with: developer)
+                try await namespace.settled("db")
+                try await Task.sleep(for: .seconds(1))
+            }
+            #expect(try await namespace.secret("db")?.values == ["k": "\(round)"])
+            #expect(!controller.log.contains("UnwrapDenied") && !controller.log.contains("KMSUnavailable"))
+        }
+        let logins = try bao.requests("auth/kubernetes/login", from: before)
+        let renewals = try bao.requests("auth/token/renew-self", from: before)
+        // Each token is renewed until its twelve seconds are nearly over.
+        #expect((4...30).contains(logins), "\(logins) logins")
+        #expect(renewals >= logins, "\(renewals) renewals, \(logins) logins")
+    }
+
+    @Test("1,000 WrappedSecrets cost at most 20 decrypt requests")
+    func thousand() async throws {
+        let bao = try OwnOpenBao.required()
+        let settings = try await bao.podSettings()
+        try await TestNamespace.withShared { namespace in
+            let count = 1000
+            try await namespace.applyAll(
+                (0..<count).map { "db-\($0)" }, with: try await bao.key("developer")
+            ) { "value of \($0)" }
+            let before = try bao.auditEntries()
+            try await ControllerProgram.with(namespace, settings) { controller in
+                try await eventually("all are synced", within: .seconds(240)) {
+                    try await namespace.syncedCount() == count
+                }
+            }
+            // One of them is the self-test's.
+            let requests = try bao.requests("transit/decrypt/sb-wrap", from: before) - 1
+            print("1,000 WrappedSecrets: \(requests) decrypt requests")
+            #expect(requests <= 20)
+        }
+    }
+
+    @Test("hvac and an independent envelope open what we wrap, and we open what they wrap")
+    func independentClient() async throws {
+        try await withController { namespace, _, bao in
+            let made = try await IndependentClient(
+                environment: try await bao.clientEnvironment(token: "developer")
+            ).run(
+                "make", namespace.name, "theirs", "password=hünter2", "empty=")
+            try await namespace.kubectl("apply", "-f", "-", input: Data(made.utf8))
+            try await namespace.settled("theirs")
+            #expect(try await namespace.secret("theirs")?.values == ["password": "hünter2", "empty": ""])
+
+            let ours = try await cli(
+                [
+                    "wrap", "-n", namespace.name, "--name", "ours", "--from-literal", "password=hünter2",
+                    "-o", "json",
+                ], try await bao.settings(token: "developer"), input: "")
+            #expect(ours.status == 0, "\(ours.errors)")
+            let opened = try await IndependentClient(
+                environment: try await bao.clientEnvironment(token: "controller")
+            ).run("open", input: ours.output)
+            #expect(
+                try JSONDecoder().decode([String: String].self, from: Data(opened.utf8))
+                    == ["password": "hünter2"])
+        }
+    }
+}
