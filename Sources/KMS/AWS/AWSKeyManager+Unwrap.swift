@@ -55,9 +55,11 @@ extension AWSKeyManager: BatchUnwrapping {
             guard body?["KeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
                 throw malformed(call, "another key")
             }
+            recovery.served(source)
             return .success(
                 UnwrappedKey(key: try plaintext(in: body, call), version: body?["KeyMaterialId"]?.string))
         } catch {
+            if error.isOfOneKey { recovery.refused(source) }
             guard error.isOfOneRow else { throw KeyManagerError(error, keyID: keyID) }
             return .failure(KeyManagerError(error, keyID: keyID))
         }

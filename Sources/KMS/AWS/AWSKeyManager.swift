@@ -11,6 +11,7 @@ struct AWSKeyManager: KeyManager {
     let identity: Locked<AWSKeyIdentity>
     /// Of the one attempt to find out what the settings mean.
     let settling = Locked<Task<AWSCallError?, Never>?>(nil)
+    let recovery = AWSKeyRecovery()
 
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
         self.kms = kms
@@ -74,5 +75,8 @@ struct AWSKeyManager: KeyManager {
             }
             return try self.recipient(in: body, call)
         }
+    }
+    func maintain(onRecovery: @escaping @Sendable () -> Void) async {
+        await recovery.watch(onRecovery: onRecovery)
     }
 }

@@ -20,7 +20,7 @@ extension AWSAnswer {
             case .outage: "\(client) failed (HTTP \(status)); it is tried again"
             case .credentials:
                 "\(client) does not take the credentials for \(what): they have ended, were deleted, or belong to "
-                    + "another partition; see where they come from"
+                    + "another partition"
             case .signature:
                 "\(client) computes another signature for \(what): the secret access key does not belong to the "
                     + "access key id, or a proxy changes requests"

@@ -42,6 +42,13 @@ struct AWSCallError: Error, Equatable, Sendable {
     }
 }
 
+extension AWSCallError {
+    /// Whether it concerns everything that the key wrapped.
+    var isOfOneKey: Bool {
+        [.answered(.keyDisabled), .answered(.keyState), .answered(.keyNotFound)].contains(code)
+    }
+}
+
 extension KeyManagerError {
     /// What a failure at AWS is to whoever wants a key.
     init(_ error: AWSCallError, keyID: String) {

@@ -29,6 +29,23 @@ struct AWSKMSServerTests {
         #expect(try await batching.unwrap(made.recipient, for: place).key.equals(made.key))
     }
 
+    /// As the program composes it: settings and credentials from the environment, a client of its own.
+    @Test func theWholeRing() async throws {
+        let moto = try await MotoKMS.server()
+        let arn = try moto.makeKey(alias: "alias/ring")
+        let user = try moto.makeUser("kms:GenerateDataKey", "kms:Decrypt")
+        let ring = try KeyRing.load(
+            from: Environment(
+                user.merging([
+                    "SB_KMS_BACKEND": "aws-kms", "SB_KMS_AWS_KEY_ID": "alias/ring", "AWS_REGION": "eu-west-1",
+                    "AWS_ENDPOINT_URL": moto.url, "AWS_EC2_METADATA_DISABLED": "true",
+                ]) { $1 }))
+        let made = try await ring.primary.generateDataKey(for: place)
+        #expect(made.recipient.keyID == arn)
+        #expect(try await ring.primary.unwrap(made.recipient, for: place).key.equals(made.key))
+        #expect(await ring.primary.selfTest() == .passed)
+    }
+
     @Test func theContextIsEnforced() async throws {
         let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.makeKey())
