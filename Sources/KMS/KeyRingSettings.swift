@@ -29,10 +29,12 @@ extension KeyRing {
             return try LocalKeyManager.load(from: environment)
         case "vault-transit":
             return [BatchingKeyManager(try TransitKeyManager.load(from: environment))]
+        case "aws-kms":
+            return [BatchingKeyManager(try AWSKeyManager.load(from: environment))]
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend)\"; this version has: local, vault-transit")
+                problem: "is \"\(backend)\"; this version has: local, vault-transit, aws-kms")
         }
     }
 }
