@@ -14,8 +14,14 @@ struct AWSProfile: Sendable {
     /// A setting that is there and not empty.
     func value(_ key: String) -> String? { settings[key].flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// What `other` says wins.
+    /// What `other` says wins, setting by setting.
     fileprivate mutating func merge(_ other: AWSConfigFile.Section) {
+        // Keys are a whole: half of one pair with half of another is nobody's.
+        let key = "aws_access_key_id"
+        if other.settings[key] != nil || !other.secrets.isEmpty {
+            settings[key] = nil
+            secrets = [:]
+        }
         settings.merge(other.settings) { $1 }
         nested.merge(other.nested) { $1 }
         secrets.merge(other.secrets) { $1 }
