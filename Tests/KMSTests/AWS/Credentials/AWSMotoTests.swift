@@ -50,19 +50,22 @@ struct AWSMotoTests {
             iam.create_user(UserName="u")
             policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
             iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(policy))
-            iam.create_role(RoleName="sb", AssumeRolePolicyDocument="{}")
+            for role, who in ("sb", "*"), ("closed", "arn:aws:iam::999999999999:root"):
+                trust = {"Effect": "Allow", "Principal": {"AWS": who}, "Action": "sts:AssumeRole"}
+                trust = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+                iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)
             key = iam.create_access_key(UserName="u")["AccessKey"]
             print(key["AccessKeyId"], key["SecretAccessKey"])
             """
         ).split(separator: " ").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
         try await moto.verifySignatures()
         let folder = try ScratchFolder()
-        func config(_ secret: String) throws -> [String: String] {
+        func config(_ secret: String, role: String = Self.arn) throws -> [String: String] {
             let file = try folder.write(
                 "config",
                 """
                 [default]
-                role_arn = \(Self.arn)
+                role_arn = \(role)
                 source_profile = base
                 external_id = an-id
                 role_session_name = me
@@ -84,6 +87,14 @@ struct AWSMotoTests {
         #expect(error?.code == .denied)
         #expect(error?.message.contains("SignatureDoesNotMatch") == true)
         #expect(error?.message.contains("profile default: ") == true)
+        let closed = try config(user[1], role: "arn:aws:iam::123456789012:role/closed")
+        let denied = await awsError { () throws(AWSCredentialsError) in
+            try await self.credentials(moto, closed)
+        }
+        #expect(denied?.code == .denied)
+        #expect(
+            denied?.message.contains("with AccessDenied; check that its trust policy allows sts:AssumeRole")
+                == true)
     }
 
     @Test func aTokenThatIsTooShort() async throws {
