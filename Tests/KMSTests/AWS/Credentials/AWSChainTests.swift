@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import HTTPTypes
 import Primitives
 import TestSupport
 import Testing
@@ -113,8 +114,54 @@ struct AWSChainTests {
 
     static func context(_ environment: Environment) -> AWSCredentialsContext {
         let services = CurlClient(HTTPClientConfiguration(proxy: .none))
-        let local = CurlClient(HTTPClientConfiguration(proxy: .none, plainHTTP: .always))
+        let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
         return AWSCredentialsContext(environment, services: services, local: local)
+    }
+
+    /// Loopback is never proxied, hence the address that a proxy alone would answer for.
+    @Test func noProxyForWhatIsBesideUs() async throws {
+        let proxy = try FakeServer.answering { _ in response(200, instanceCredentials("PROXY")) }
+        var request = HTTPClientRequest(url: "http://192.0.2.1:9/v1/credentials")
+        request.timeout = .milliseconds(200)
+        for name in ["http_proxy", "all_proxy"] {
+            let environment = [name: proxy.url]
+            let local = CurlClient(RefreshingAWSCredentials.localConfiguration, environment: environment)
+            await #expect(throws: HTTPError.self) { try await local.send(request, upTo: 1000) }
+            let other = CurlClient(HTTPClientConfiguration(plainHTTP: .always), environment: environment)
+            #expect(try await other.send(request, upTo: 1000).head.status == .ok)
+        }
+    }
+
+    /// Credentials that end in mid-run are fetched anew, with the token of then; before that, nobody is asked.
+    @Test func theEndInMidRun() async throws {
+        let agent = try FakeContainerAgent(tokens: ["first", "second"])
+        let folder = try ScratchFolder()
+        let environment = Environment([
+            "HOME": folder.path, AWSContainerCredentials.fullURI: agent.url,
+            AWSContainerCredentials.tokenFile: try folder.write("token", "first"),
+        ])
+        let passed = Locked(0.0)
+        let start = ContinuousClock.now
+        let provider = RefreshingAWSCredentials(
+            AWSCredentialsChain(Self.context(environment)),
+            clocks: .init(
+                now: { start + .seconds(passed.withLock { $0 }) }, date: { Date() + passed.withLock { $0 } }))
+        for _ in 0..<10 { #expect(try await provider.credentials().accessKeyID == "CONTAINER-first") }
+        #expect(agent.requests.elements.count == 1)
+        try folder.write("token", "second")
+        agent.answer.withLock { $0 = response(200, instanceCredentials("LATER", 12 * 3600)) }
+        passed.withLock { $0 += 6 * 3600 }
+        #expect(try await provider.credentials().accessKeyID == "LATER")
+        agent.answer.withLock { $0 = nil }
+        #expect(agent.requests.elements.count == 2)
+        // The agent is gone by the next time, and comes back.
+        agent.answer.withLock { $0 = response(400) }
+        passed.withLock { $0 += 6 * 3600 }
+        let error = await awsError { () throws(AWSCredentialsError) in try await provider.credentials() }
+        #expect(error?.code == .denied)
+        agent.answer.withLock { $0 = response(200, instanceCredentials("BACK", 24 * 3600)) }
+        passed.withLock { $0 += 60 }
+        #expect(try await provider.credentials().accessKeyID == "BACK")
     }
 
     /// As the program makes it, against nothing: what a person reads who has configured nothing.

@@ -8,7 +8,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5)))
 struct AWSContainerCredentialsTests {
-    private static let local = CurlClient(HTTPClientConfiguration(proxy: .none, plainHTTP: .always))
+    private static let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
 
     private func source(
         _ settings: [String: String], timeout: Duration = .seconds(30), transport: any HTTPTransport = local

@@ -163,6 +163,17 @@ final class FakeTokenService: Sendable {
     }
 }
 
+extension AWSPython {
+    /// Waits on a thread of its own, so that the other tests keep the threads they share.
+    static func runAside(_ script: String, input: Data = Data()) async throws -> String {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try run(script, input: input) })
+            }
+        }
+    }
+}
+
 /// A failure's error, nil when there is none.
 func awsError<Value>(_ body: () async throws(AWSCredentialsError) -> Value) async -> AWSCredentialsError? {
     do throws(AWSCredentialsError) {
