@@ -37,7 +37,7 @@ struct AWSProfileCredentials: AWSCredentialsSource {
             return try await given(
                 by: AWSProcessCredentials(
                     name: "\(name): credential_process", command: command,
-                    environment: context.childEnvironment))
+                    environment: context.childEnvironment()))
         case .environment:
             return try await given(by: AWSEnvironmentCredentials(environment: context.environment))
         case .container:

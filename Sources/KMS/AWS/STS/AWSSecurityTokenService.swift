@@ -124,7 +124,7 @@ struct AWSSecurityTokenService: Sendable {
     /// Answers with a status of 400 that are not about what was asked.
     private static func isTransient(_ response: AWSCredentialsClient.Response) -> Bool {
         guard response.head.status.code == 400 || response.head.status.code == 403,
-            let code = FlatXML(response.body.bytes)?.string(STSAnswer.codePath)
+            let code = FlatXML(response.body.bytes).flatMap({ STSAnswer.code(in: $0) })
         else { return false }
         return STSAnswer.transientCodes.contains(code)
     }

@@ -13,7 +13,8 @@ struct STSAnswer: Sendable {
     private let action: String
     private let source: String
 
-    static let codePath = "ErrorResponse/Error/Code"
+    /// Where an error's name is; what stands in front of STS has another form.
+    static let codePaths = ["ErrorResponse/Error/Code", "ErrorResponse/Errors/Error/Code"]
     static let transientCodes: Set = [
         "IDPCommunicationError", "Throttling", "ThrottlingException", "ThrottledException",
         "RequestLimitExceeded",
@@ -26,6 +27,10 @@ struct STSAnswer: Sendable {
         xml = FlatXML(response.body.bytes)
         self.action = action
         self.source = source
+    }
+
+    static func code(in xml: FlatXML) -> String? {
+        codePaths.compactMap { xml.string($0) }.first.flatMap { AWSErrorCode($0)?.name }
     }
 
     /// `denied`: what to do when STS knows us and says no.
@@ -49,7 +54,7 @@ struct STSAnswer: Sendable {
     }
 
     private func failure(_ role: AWSAssumedRole, _ denied: String) -> AWSCredentialsError {
-        guard let code = xml?.string(Self.codePath).flatMap({ AWSErrorCode($0)?.name }) else {
+        guard let code = xml.flatMap({ Self.code(in: $0) }) else {
             let isOutage = AWSCredentialsClient.isTransient(status)
             return AWSCredentialsError(
                 isOutage ? .unavailable : .misconfigured,
