@@ -31,7 +31,7 @@ struct AWSProfileCredentials: AWSCredentialsSource {
         case .role(let role, let profile, let inner):
             let source = try await carryOut(inner, profiles)
             let service = try context.tokenService(for: "profile \(profile)", profiles)
-            return try await service.assume(role, with: source, date: context.clocks.date())
+            return try await service.assume(role, with: source, date: context.clocks.date)
         case .singleSignOn(let signOn): return try await given(by: signOnSource(signOn, profiles))
         case .process(let command):
             return try await given(

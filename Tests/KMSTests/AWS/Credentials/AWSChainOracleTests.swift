@@ -21,7 +21,7 @@ struct AWSChainOracleTests {
     private static let container = [
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": "CONTAINER", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "pod-token",
     ]
-    private static let static_ = "aws_access_key_id = PROFILE\naws_secret_access_key = s\n"
+    private static let lastingKeys = "aws_access_key_id = PROFILE\naws_secret_access_key = s\n"
     private static let process =
         #"credential_process = printf '{"Version":1,"AccessKeyId":"PROCESS","SecretAccessKey":"s"}'"# + "\n"
 
@@ -29,11 +29,11 @@ struct AWSChainOracleTests {
         var cases: [Case] = []
         // Every set of sources that may be configured, with what a profile can be.
         let profiles = [
-            "", static_, process,
+            "", lastingKeys, process,
             "role_arn = \(arn)/chained\nsource_profile = base\n",
             "role_arn = \(arn)/chained\nsource_profile = other\n", "role_arn = \(arn)/chained\n",
             "role_arn = \(arn)/chained\nsource_profile = missing\n",
-            "role_arn = \(arn)/chained\nsource_profile = default\n" + static_,
+            "role_arn = \(arn)/chained\nsource_profile = default\n" + lastingKeys,
             "role_arn = \(arn)/chained\nsource_profile = default\n",
             "role_arn = \(arn)/chained\ncredential_source = Ec2InstanceMetadata\n",
             "role_arn = \(arn)/chained\ncredential_source = EcsContainer\n",
@@ -78,18 +78,20 @@ struct AWSChainOracleTests {
             Case(environment: ["AWS_ACCESS_KEY_ID": "ENV"]),
             Case(environment: ["AWS_WEB_IDENTITY_TOKEN_FILE": "TOKENFILE"]),
             Case(environment: ["AWS_PROFILE": "missing"]),
-            Case(environment: ["AWS_PROFILE": "p q"], config: "[profile \"p q\"]\n" + static_),
+            Case(environment: ["AWS_PROFILE": "p q"], config: "[profile \"p q\"]\n" + lastingKeys),
             Case(
                 environment: ["AWS_PROFILE": "base"], config: rest,
                 credentials: "[base]\naws_access_key_id = C\n"),
             Case(
                 credentials:
                     "[default]\naws_access_key_id = C\naws_secret_access_key = s\naws_session_token = t\n"),
-            Case(config: "[profile default]\n" + static_),
-            Case(config: "[Default]\n" + static_), Case(config: "[default]\n  region = x\n" + static_),
-            Case(config: "[default]\ns3 =\n  a = b\n" + static_),
-            Case(config: "[default]\ns3 =\n  nonsense\n" + static_), Case(config: "[default]\nnonsense\n"),
-            Case(config: static_), Case(config: "[default\n" + static_),
+            Case(config: "[profile default]\n" + lastingKeys),
+            Case(config: "[Default]\n" + lastingKeys),
+            Case(config: "[default]\n  region = x\n" + lastingKeys),
+            Case(config: "[default]\ns3 =\n  a = b\n" + lastingKeys),
+            Case(config: "[default]\ns3 =\n  nonsense\n" + lastingKeys),
+            Case(config: "[default]\nnonsense\n"),
+            Case(config: lastingKeys), Case(config: "[default\n" + lastingKeys),
             Case(config: "[default]\n# c\n; c\n AWS_ACCESS_KEY_ID=X\n"),
             Case(config: "[default]\nAWS_Access_Key_ID=UPPER\nAWS_SECRET_access_key=s=s\n"),
         ]

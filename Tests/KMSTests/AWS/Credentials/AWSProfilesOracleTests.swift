@@ -6,7 +6,7 @@ import Testing
 @testable import KMS
 
 /// Generated files, which must be read as botocore reads them. Left out is where the SDKs differ: botocore takes a
-/// comment behind a value for a part of it, refuses what is said twice, and takes `:` for `=`.
+/// comment behind a value for a part of it, and refuses what is said twice.
 @Suite(.enabled(if: AWSPython.isAvailable), .timeLimit(.minutes(5)))
 struct AWSProfilesOracleTests {
     private struct Pair: Codable {
@@ -98,7 +98,7 @@ struct AWSProfilesOracleTests {
                     "kms",
                 ])
                 guard keys.insert(key.lowercased()).inserted else { continue }
-                let equals = pick(["=", " = ", "\t=  ", "= "])
+                let equals = pick(["=", " = ", "\t=  ", "= ", ":", " : "])
                 if chance(15) {
                     lines.append(key + equals)
                     for inner in ["a", "b_c"] where chance(60) {

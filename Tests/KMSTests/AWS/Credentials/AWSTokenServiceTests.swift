@@ -59,6 +59,24 @@ struct AWSTokenServiceTests {
         #expect(request.secrets.isEmpty)
     }
 
+    /// On a machine whose clock is an hour late, the second signature has STS's time.
+    @Test func aClockThatIsWrong() async throws {
+        let now = Date(timeIntervalSince1970: 1_800_000_000)
+        let transport = FakeTransport { _ in
+            // now + 3600
+            Self.error(403, "SignatureDoesNotMatch", fields: [.date: "Fri, 15 Jan 2027 09:00:00 GMT"])
+        }
+        let service = try service(transport)
+        let keys = testCredentials("AKID", secret: "s", token: nil)
+        let error = await awsError { () throws(AWSCredentialsError) in
+            try await service.assume(role, with: keys) { now }
+        }
+        #expect(error?.code == .denied)
+        #expect(transport.requests.map { $0.fields[.amzDate] } == ["20270115T080000Z", "20270115T090000Z"])
+        #expect(
+            transport.requests.allSatisfy { $0.authorization?.contains("Credential=AKID/20270115") == true })
+    }
+
     @Test(arguments: [
         (403, "AccessDenied", "check that its trust policy allows this service account"),
         (400, "ExpiredTokenException", "the token has ended"),
