@@ -90,11 +90,11 @@ struct AWSContainerCredentialsTests {
         let server = try FakeServer { $0.waitForClose() }
         let settings = [AWSContainerCredentials.fullURI: server.url]
         let error = await awsError { () throws(AWSCredentialsError) in
-            try await source(settings, timeout: .milliseconds(50)).credentials()
+            try await source(settings, timeout: .milliseconds(250)).credentials()
         }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("eks-pod-identity-agent") == true)
-        #expect(server.connectionCount == 3)
+        await eventually { server.connectionCount == 3 }
     }
 
     @Test func anAgentThatIsNotReadyYet() async throws {

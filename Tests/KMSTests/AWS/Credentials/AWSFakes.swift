@@ -1,6 +1,7 @@
 import Foundation
 import Primitives
 import TestSupport
+import Testing
 
 @testable import KMS
 
@@ -172,6 +173,15 @@ extension AWSPython {
             }
         }
     }
+}
+
+/// Waits until `condition` holds; a test that fails here does not hang.
+func eventually(_ condition: () async throws -> Bool) async {
+    for _ in 0..<2000 {
+        if (try? await condition()) == true { return }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+    Issue.record("it does not come to pass")
 }
 
 /// A failure's error, nil when there is none.

@@ -78,17 +78,18 @@ struct AWSInstanceCredentialsTests {
     @Test func aPutThatHangs() async throws {
         let service = try FakeInstanceMetadata(.init(answersPUT: false))
         let error = await awsError { () throws(AWSCredentialsError) in
-            try await source(service.url, timeout: .milliseconds(50)).credentials()
+            try await source(service.url, timeout: .milliseconds(250)).credentials()
         }
         #expect(error?.code == .misconfigured)
         #expect(error?.message.contains("hop limit") == true)
+        await eventually { service.requests.elements.count == 2 }
         #expect(service.requests.elements == ["PUT /latest/api/token", "PUT /latest/api/token"])
     }
 
     /// Where the service has answered before, it is an outage.
     @Test func aServiceThatWasThereIsMissed() async throws {
         let service = try FakeInstanceMetadata(.init(credentials: instanceCredentials("INSTANCE1", 43_200)))
-        let source = source(service.url, timeout: .milliseconds(50))
+        let source = source(service.url, timeout: .milliseconds(250))
         while await awsError({ () throws(AWSCredentialsError) in try await source.credentials() }) != nil {}
         service.state.withLock { $0.answersPUT = false }
         pass(22_000)

@@ -164,15 +164,6 @@ struct AWSRefreshingCredentialsTests {
     }
 }
 
-/// Waits until `condition` holds; a test that fails here does not hang.
-private func eventually(_ condition: () async throws -> Bool) async {
-    for _ in 0..<2000 {
-        if (try? await condition()) == true { return }
-        try? await Task.sleep(for: .milliseconds(5))
-    }
-    Issue.record("it does not come to pass")
-}
-
 /// Answers as a test tells it, by the number of the call.
 struct ScriptedSource: AWSCredentialsSource {
     let name: String
