@@ -69,7 +69,7 @@ let package = Package(
         tests("Primitives", []),
         tests("Envelope", ["KMS", "Primitives"]),
         tests("YAML", ["Primitives"]),
-        tests("HTTP", ["Primitives", httpTypes]),
+        tests("HTTP", ["Primitives", "TestSupport", httpTypes]),
         tests("KMS", ["Envelope", "HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
         tests("Metrics", []),
         tests("Serving", ["Primitives"]),

@@ -42,11 +42,13 @@ package struct UnwrappedKey: Sendable {
 /// The binding goes to the KMS as its encryption context, where it has one: a wrapped key that was moved
 /// to another place must not unwrap.
 package protocol KeyManager: Sendable {
-    /// The key's id, as it is written into recipients.
+    /// The key's id, as it is written into recipients. Where settings call the key by another name, and the KMS
+    /// has not said yet which key that is: that name.
     var keyID: String { get }
 
     /// Whether a recipient with this key id is this key's to unwrap. Decided on the id alone, without a
-    /// call: hosts, paths and key names come from configuration, never from a row.
+    /// call: hosts, paths and key names come from configuration, never from a row. Where more must be known of
+    /// the key to tell, it is yes, and `unwrap` finds out before it sends anything.
     func accepts(keyID: String) -> Bool
 
     /// Makes a data key of 32 bytes.

@@ -10,7 +10,7 @@ package enum RetryAfter {
     }
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that servers may send; seconds since 1970.
-    private static func date(_ text: String) -> Int? {
+    package static func date(_ text: String) -> Int? {
         let words = text.split(separator: " ", omittingEmptySubsequences: false)
         guard words.count == 6, words[0].hasSuffix(","), words[5] == "GMT",
             let day = Int(words[1]), let month = months.firstIndex(of: String(words[2])).map({ $0 + 1 }),

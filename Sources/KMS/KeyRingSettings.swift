@@ -33,10 +33,12 @@ extension KeyRing {
             return try LocalKeyManager.load(from: environment, observer: observer)
         case "vault-transit":
             return [BatchingKeyManager(try TransitKeyManager.load(from: environment, observer: observer))]
+        case "aws-kms":
+            return [BatchingKeyManager(try AWSKeyManager.load(from: environment, observer: observer))]
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend)\"; this version has: local, vault-transit")
+                problem: "is \"\(backend)\"; this version has: local, vault-transit, aws-kms")
         }
     }
 }

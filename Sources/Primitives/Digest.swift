@@ -11,6 +11,15 @@ package func sha256(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
     try bytes.withBytes { bytes throws(CryptoError) in try sha256(bytes) }
 }
 
+/// SHA-1, for names that others chose to make with it; it protects nothing.
+package func sha1(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: 20)
+    try bytes.withBytes { bytes throws(CryptoError) in
+        try check("SHA-1") { EVP_Digest(bytes.baseAddress, bytes.count, &digest, nil, EVP_sha1(), nil) }
+    }
+    return digest
+}
+
 /// HMAC-SHA-256 (RFC 2104). The result is a secret when it serves as a key, hence the type.
 package func hmacSHA256(_ message: [UInt8], key: borrowing SecretBytes) throws(CryptoError) -> SecretBytes {
     try key.withUnsafeBytes { key throws(CryptoError) in

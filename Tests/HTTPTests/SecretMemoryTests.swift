@@ -1,6 +1,7 @@
 import Glibc
 import HTTPTypes
 import Primitives
+import TestSupport
 import Testing
 
 @testable import HTTP

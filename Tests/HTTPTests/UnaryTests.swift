@@ -1,5 +1,6 @@
 import HTTPTypes
 import Primitives
+import TestSupport
 import Testing
 
 @testable import HTTP

@@ -188,7 +188,7 @@ struct VaultTokenFileTests {
 }
 
 func vault(_ url: String = "https://vault:8200", namespace: String? = nil) throws -> VaultLocation {
-    VaultLocation(address: try #require(VaultAddress(url)), namespace: namespace)
+    VaultLocation(address: try #require(ServerAddress(url)), namespace: namespace)
 }
 
 func grant(_ token: String, seconds: Int = 3600, isRenewable: Bool = true) -> FakeTransport.Response {

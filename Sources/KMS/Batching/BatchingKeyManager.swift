@@ -49,7 +49,7 @@ final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
         await withDiscardingTaskGroup { group in
-            group.addTask { [base] in await base.maintain(onRecovery: {}) }
+            group.addTask { [base] in await base.maintain(onRecovery: onRecovery) }
             group.addTask { [guarded] in await guarded.probe(onRecovery: onRecovery) }
         }
     }

@@ -86,7 +86,7 @@ extension VaultAuthentication {
 
     private static func role(_ variables: VaultVariables) throws(SettingError) -> String? {
         guard let (role, variable) = variables.value(VaultVariables.role) else { return nil }
-        guard VaultNames.isSegment(role) else {
+        guard PathNames.isSegment(role) else {
             throw SettingError(
                 variable: variable, problem: "is not the name of a role (A-Z a-z 0-9 - _ .)")
         }

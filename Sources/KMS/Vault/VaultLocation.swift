@@ -1,6 +1,6 @@
 /// Which Vault, for messages: `Vault at https://vault:8200 (namespace team-a)`.
 struct VaultLocation: Sendable, CustomStringConvertible {
-    let address: VaultAddress
+    let address: ServerAddress
     let namespace: String?
 
     var description: String {

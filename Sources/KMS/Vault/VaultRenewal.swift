@@ -27,7 +27,7 @@ extension VaultLease {
     init(_ answer: VaultAnswer, of call: VaultCall, at location: VaultLocation) throws(VaultError) {
         // A hundred years are for ever, and safe to add to any instant.
         guard let auth = answer.body?["auth"], let text = auth["client_token"]?.secret,
-            let token = VaultSecretFile.visibleASCII(text.bytes), let seconds = auth["lease_duration"]?.int,
+            let token = HeaderText.word(text.bytes), let seconds = auth["lease_duration"]?.int,
             0...3_153_600_000 ~= seconds
         else {
             throw VaultError(.failed, "\(location) answers \(call.path) without a token; is it Vault?")

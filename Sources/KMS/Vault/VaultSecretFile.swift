@@ -10,23 +10,10 @@ enum VaultSecretFile {
         } catch {
             throw VaultError(.misconfigured, "\(purpose) cannot be read: \(error)")
         }
-        guard let secret = visibleASCII(content) else {
+        guard let secret = HeaderText.word(content) else {
             throw VaultError(
                 .misconfigured, "\(path) does not hold \(purpose): one line of visible ASCII is expected")
         }
         return secret
     }
-
-    /// nil: empty, or not visible ASCII, which could smuggle in a header.
-    static func visibleASCII(_ text: borrowing SecretBytes) -> SharedSecret? {
-        text.withUnsafeBytes { bytes in
-            let start = bytes.firstIndex { !isSpace($0) } ?? bytes.endIndex
-            let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? start
-            let trimmed = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-            guard !trimmed.isEmpty, trimmed.allSatisfy({ 0x21...0x7E ~= $0 }) else { return nil }
-            return SharedSecret(SecretBytes(copying: trimmed))
-        }
-    }
-
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0D ~= byte }
 }

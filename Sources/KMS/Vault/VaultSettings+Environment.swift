@@ -21,14 +21,14 @@ extension VaultSettings {
         return settings
     }
 
-    private static func address(_ variables: VaultVariables) throws(SettingError) -> VaultAddress {
+    private static func address(_ variables: VaultVariables) throws(SettingError) -> ServerAddress {
         guard let (text, variable) = variables.value(VaultVariables.address) else {
             throw SettingError(
                 variable: VaultVariables.address,
                 problem: "is not set; the vault-transit backend needs the URL of Vault or OpenBao, "
                     + "for example: export \(VaultVariables.address)=https://vault.example.com:8200")
         }
-        guard let address = VaultAddress(text) else {
+        guard let address = ServerAddress(text) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not a URL of the form https://<host>[:<port>], for example: "
@@ -51,7 +51,7 @@ extension VaultSettings {
                 problem: "is not set; it names the transit key, for example: "
                     + "export \(VaultVariables.key)=sb-wrap")
         }
-        guard VaultNames.isSegment(key) else {
+        guard PathNames.isSegment(key) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not the name of a key (A-Z a-z 0-9 - _ .), for example: sb-wrap")
@@ -61,7 +61,7 @@ extension VaultSettings {
 
     private static func name(_ variables: VaultVariables) throws(SettingError) -> String? {
         guard let (name, variable) = variables.value(VaultVariables.name) else { return nil }
-        guard VaultNames.isSegment(name) else {
+        guard PathNames.isSegment(name) else {
             throw SettingError(
                 variable: variable, problem: "is not a name (A-Z a-z 0-9 - _ .), for example: eu")
         }
@@ -72,8 +72,8 @@ extension VaultSettings {
         _ variables: VaultVariables, _ variable: String, example: String
     ) throws(SettingError) -> String? {
         guard let (text, variable) = variables.value(variable) else { return nil }
-        let path = VaultNames.trimmingSlashes(text)
-        guard VaultNames.isPath(path) else {
+        let path = PathNames.trimmingSlashes(text)
+        guard PathNames.isPath(path) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not a path of names (A-Z a-z 0-9 - _ .) joined by /, for example: \(example)")

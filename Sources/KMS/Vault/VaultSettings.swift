@@ -2,7 +2,7 @@ import Primitives
 
 /// Which transit key, in which Vault, and how to log in. Every part was checked.
 struct VaultSettings: Sendable {
-    let address: VaultAddress
+    let address: ServerAddress
     /// Path of the transit engine; may have slashes.
     let mount: String
     let key: String

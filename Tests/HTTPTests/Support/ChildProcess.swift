@@ -1,5 +1,6 @@
 import Glibc
 import Primitives
+import TestSupport
 
 /// A program started from the tests; ended with its last owner.
 final class ChildProcess: Sendable {

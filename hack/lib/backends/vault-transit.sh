@@ -20,13 +20,6 @@ key_up() {
 }
 
 # What the developer cannot do.
-key_shown() {
-    say "   With the developer's token it cannot be read back:"
-    say "   \$ secrets-bridge unwrap -f wrapped.yaml"
-    if env "${developer_settings[@]}" "$binary" unwrap -f "$state/wrapped.yaml" >"$state/unwrapped" 2>"$state/refusal"; then
-        die "a developer's token unwraps: see the policy manifests/vault/developer.hcl"
-    fi
-    sed 's/^/   /' "$state/refusal" >&2
-}
+key_shown() { show_refusal "With the developer's token" "manifests/vault/developer.hcl"; }
 
 key_down() { [ ! -d "$state/openbao" ] || hack/openbao down --dir "$state/openbao"; }

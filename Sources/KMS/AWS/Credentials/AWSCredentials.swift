@@ -17,12 +17,20 @@ protocol AWSCredentialsSource: Sendable {
     /// As messages call it.
     var name: String { get }
 
-    /// Gets fresh ones; files are read and servers asked anew each time. nil: not configured here, ask the next
-    /// source.
+    /// Whether it is asked without anybody having configured it, so that its failure means as well that
+    /// nobody configured another.
+    var isImplicit: Bool { get }
+
+    /// Gets fresh ones; files are read and servers asked anew each time. nil: not configured here, ask the
+    /// next source.
     ///
     /// Errors: configured, and broken. Nobody else is asked then: other credentials than those a person
     /// configured would be a surprise.
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials?
+}
+
+extension AWSCredentialsSource {
+    var isImplicit: Bool { false }
 }
 
 /// Credentials that are kept fresh. Safe to use from many tasks.
@@ -30,8 +38,8 @@ protocol AWSCredentialsProvider: Sendable {
     /// At hand, or fetched once for all that wait.
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials
 
-    /// AWS called `credentials` expired or unknown. Whether `credentials()` may give other ones now, so that it
-    /// is worth asking again.
+    /// AWS called `credentials` expired or unknown. Whether `credentials()` may give other ones now, so that
+    /// it is worth asking again.
     func refused(_ credentials: AWSCredentials) -> Bool
 }
 

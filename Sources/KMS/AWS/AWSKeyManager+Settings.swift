@@ -1,0 +1,43 @@
+import Envelope
+import HTTP
+
+extension AWSKeyManager {
+    /// With credentials as the SDKs find them. Nothing is asked before the first use.
+    static func load(
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> AWSKeyManager {
+        let profiles: AWSProfiles
+        do throws(AWSCredentialsError) {
+            profiles = try AWSProfiles.load(from: environment)
+        } catch {
+            throw SettingError(variable: "AWS_PROFILE", problem: "cannot be used: \(error)")
+        }
+        let settings = try AWSSettings.load(
+            from: environment, profile: profiles.active, services: profiles.activeServices)
+        var configuration = HTTPClientConfiguration()
+        if let path = settings.authorities { configuration.trust = .file(path) }
+        if settings.acceptsPlainHTTP { configuration.plainHTTP = .always }
+        // Where AWS speaks HTTP/1.1, this is how many requests are in flight at once.
+        configuration.maximumConnectionsPerHost = 16
+        return AWSKeyManager(
+            settings,
+            credentials: try RefreshingAWSCredentials.load(from: environment, region: settings.region),
+            transport: CurlClient(configuration), observer: observer)
+    }
+
+    /// Through a transport of the caller's, which brings its own trust.
+    init(
+        _ settings: AWSSettings, credentials: any AWSCredentialsProvider, transport: any HTTPTransport,
+        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
+    ) {
+        self.init(
+            settings,
+            kms: AWSClient(
+                .kms, in: settings.region, at: settings.kms, transport: transport, credentials: credentials,
+                pacer: AWSPacer(maximum: settings.requestsPerSecond, clock: clock), clock: clock,
+                observer: observer),
+            sts: AWSClient(
+                .sts, in: settings.region, at: settings.sts, transport: transport, credentials: credentials,
+                clock: clock))
+    }
+}

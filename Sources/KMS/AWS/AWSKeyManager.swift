@@ -1,0 +1,82 @@
+import Envelope
+import Primitives
+import YAML
+
+/// A symmetric key in AWS KMS. The binding goes along as encryption context. A row says by ARN which key wrapped it,
+/// and that key is named at each unwrap, so that KMS uses no other.
+struct AWSKeyManager: KeyManager {
+    let kms: AWSClient
+    /// Asked only for the account of the credentials.
+    let sts: AWSClient
+    let identity: Locked<AWSKeyIdentity>
+    /// Of the one attempt to find out what the settings mean.
+    let settling = Locked<Task<AWSCallError?, Never>?>(nil)
+    let recovery = AWSKeyRecovery()
+
+    init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
+        self.kms = kms
+        self.sts = sts
+        identity = Locked(AWSKeyIdentity(settings.key, region: settings.region))
+    }
+
+    /// Of an alias, once that is known: the ARN of the key behind it.
+    var keyID: String { known.keyID }
+
+    func accepts(keyID: String) -> Bool { known.source(of: keyID) != nil }
+
+    func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
+        let call = AWSCall.kms(
+            "GenerateDataKey", key: configured,
+            [
+                "KeyId": .string(configured), "KeySpec": "AES_256",
+                "EncryptionContext": AWSEncryptionContext.json(binding),
+            ])
+        return try await calling { () throws(AWSCallError) in
+            let body = try await kms.send(call).body
+            let key = try plaintext(in: body, call)
+            guard key.count == EnvelopeRules.dataKeyCount else {
+                throw malformed(call, "\(key.count) bytes of key")
+            }
+            return DataKey(key: key, recipient: try recipient(in: body, call))
+        }
+    }
+
+    func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
+        let call = AWSCall.kms(
+            "Encrypt", key: configured,
+            [
+                "KeyId": .string(configured), "Plaintext": .base64(dataKey),
+                "EncryptionContext": AWSEncryptionContext.json(binding),
+            ])
+        return try await calling { () throws(AWSCallError) in
+            try recipient(in: await kms.send(call).body, call)
+        }
+    }
+
+    func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
+        try await decrypt(recipient, for: binding, timeout: nil).get()
+    }
+
+    /// KMS decrypts and encrypts inside; the data key is not shown.
+    func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
+        let source = try await source(of: recipient, timeout: nil)
+        let context = AWSEncryptionContext.json(binding)
+        let call = AWSCall.kms(
+            "ReEncrypt", key: "\(source.text) to \(configured)",
+            [
+                "CiphertextBlob": .string(recipient.wrappedKey), "SourceKeyId": .string(source.text),
+                "SourceEncryptionContext": context, "DestinationKeyId": .string(configured),
+                "DestinationEncryptionContext": context,
+            ])
+        return try await calling { () throws(AWSCallError) in
+            let body = try await kms.send(call).body
+            guard body?["SourceKeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
+                throw malformed(call, "another source key")
+            }
+            return try self.recipient(in: body, call)
+        }
+    }
+    func maintain(onRecovery: @escaping @Sendable () -> Void) async {
+        await recovery.watch(onRecovery: onRecovery)
+    }
+}

@@ -1,0 +1,64 @@
+/// A part of AWS with accounts, names and domains of its own.
+///
+/// Source: `partitions.json` of the AWS SDKs.
+struct AWSPartition: Sendable, Equatable {
+    /// As ARNs have it.
+    let name: String
+    /// Where its services are: `<service>.<region>.<suffix>`.
+    let suffix: String
+    /// The same for names that resolve to IPv6, too.
+    let dualStackSuffix: String
+    /// How the names of its Regions begin. Empty: as no other's do.
+    fileprivate let prefix: String
+
+    static let all = [
+        AWSPartition(
+            name: "aws-cn", suffix: "amazonaws.com.cn", dualStackSuffix: "api.amazonwebservices.com.cn",
+            prefix: "cn-"),
+        AWSPartition(
+            name: "aws-us-gov", suffix: "amazonaws.com", dualStackSuffix: "api.aws", prefix: "us-gov-"),
+        AWSPartition(
+            name: "aws-eusc", suffix: "amazonaws.eu", dualStackSuffix: "api.amazonwebservices.eu",
+            prefix: "eusc-"),
+        AWSPartition(
+            name: "aws-iso", suffix: "c2s.ic.gov", dualStackSuffix: "api.aws.ic.gov", prefix: "us-iso-"),
+        AWSPartition(
+            name: "aws-iso-b", suffix: "sc2s.sgov.gov", dualStackSuffix: "api.aws.scloud", prefix: "us-isob-"),
+        AWSPartition(
+            name: "aws-iso-e", suffix: "cloud.adc-e.uk", dualStackSuffix: "api.cloud-aws.adc-e.uk",
+            prefix: "eu-isoe-"),
+        AWSPartition(
+            name: "aws-iso-f", suffix: "csp.hci.ic.gov", dualStackSuffix: "api.aws.hci.ic.gov",
+            prefix: "us-isof-"),
+        commercial,
+    ]
+
+    private static let commercial = AWSPartition(
+        name: "aws", suffix: "amazonaws.com", dualStackSuffix: "api.aws", prefix: "")
+
+    fileprivate static func of(region: String) -> AWSPartition {
+        all.first { region.hasPrefix($0.prefix) } ?? commercial
+    }
+}
+
+/// The name of a Region, checked: it becomes part of host names and signatures.
+struct AWSRegion: Sendable, Hashable, CustomStringConvertible {
+    let name: String
+
+    /// nil: not a name of a-z 0-9 - that begins with a letter and ends with a letter or digit, 63 at most.
+    init?(_ text: some StringProtocol) {
+        let bytes = Array(text.utf8)
+        func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
+        func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+        guard (1...63).contains(bytes.count), let first = bytes.first, let last = bytes.last,
+            isLetter(first), isLetter(last) || isDigit(last),
+            bytes.allSatisfy({ isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") })
+        else { return nil }
+        name = String(text)
+    }
+
+    var partition: AWSPartition { .of(region: name) }
+    /// `us-east-1-fips`, `fips-us-east-1`: what old settings call a FIPS endpoint.
+    var isLegacyFIPSName: Bool { name.hasPrefix("fips-") || name.hasSuffix("-fips") }
+    var description: String { name }
+}

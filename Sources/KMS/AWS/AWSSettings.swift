@@ -1,0 +1,18 @@
+/// Which key, where, and how fast. Every part was checked.
+struct AWSSettings: Sendable {
+    let region: AWSRegion
+    let key: AWSKeyReference
+    let kms: ServerAddress
+    let sts: ServerAddress
+    /// Requests to KMS per second, of this process.
+    let requestsPerSecond: Int
+    /// PEM file of the CAs to trust instead of the system's.
+    let authorities: String?
+    let acceptsPlainHTTP: Bool
+
+    static let regionVariable = "SB_KMS_AWS_REGION"
+    static let keyVariable = "SB_KMS_AWS_KEY_ID"
+    static let maximumRate = "SB_KMS_AWS_MAX_RPS"
+    /// Well below the smallest quota that a Region has for all of an account.
+    static let defaultRate = 1000
+}

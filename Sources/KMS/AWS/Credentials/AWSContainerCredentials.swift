@@ -1,0 +1,129 @@
+import FoundationEssentials
+import HTTP
+import HTTPTypes
+import Primitives
+
+/// Credentials from an agent beside the container: EKS Pod Identity, ECS, Greengrass. Where it is and what
+/// proves who we are stands in variables that the platform sets.
+///
+/// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+struct AWSContainerCredentials: AWSCredentialsSource {
+    let name = "container"
+    private let environment: Environment
+    private let client: AWSCredentialsClient
+
+    static let relativeURI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+    static let fullURI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    static let token = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+    static let tokenFile = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+
+    /// Of ECS; the other two are of EKS. Over plain http the token would reach whoever else is named.
+    private static let ecs = "169.254.170.2"
+    private static let hosts: Set = [ecs, "169.254.170.23", "[fd00:ec2::23]", "localhost"]
+
+    /// `transport`: without a proxy, plain http allowed. `timeout`: of one of three attempts.
+    init(_ environment: Environment, transport: any HTTPTransport, timeout: Duration = .seconds(2)) {
+        self.environment = environment
+        client = AWSCredentialsClient(
+            name: name, transport: transport, attempts: 3, timeout: timeout,
+            advice: "check that the agent runs on this node (EKS: eks-pod-identity-agent)")
+    }
+
+    func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
+        guard let url = try url() else { return nil }
+        var request = HTTPClientRequest(url: url, fields: [.accept: "application/json"])
+        if let token = try authorization() {
+            request.secretFields = [.init(name: .authorization, value: token)]
+        }
+        let (head, body) = try await client.send(request)
+        let document = AWSCredentialsDocument(body.bytes)
+        guard head.status.code == 200 else { throw refusal(head.status.code, document?.code) }
+        guard let document else {
+            throw AWSCredentialsError(.unavailable, "\(name): the answer is no JSON object")
+        }
+        return try document.credentials(token: "Token", needsExpiration: true, from: name)
+    }
+
+    private func url() throws(AWSCredentialsError) -> String? {
+        if let path = environment.value(Self.relativeURI) {
+            guard path.hasPrefix("/"), Self.isPath(path) else {
+                throw wrong("\(Self.relativeURI) is no path that begins with /")
+            }
+            return "http://\(Self.ecs)\(path)"
+        }
+        guard let url = environment.value(Self.fullURI) else { return nil }
+        guard let scheme = ["https://", "http://"].first(where: { url.hasPrefix($0) }) else {
+            throw wrong("\(Self.fullURI) is no http or https URL")
+        }
+        let rest = url.dropFirst(scheme.count)
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        guard let host = Self.host(authority), Self.isPath(rest.dropFirst(authority.count)) else {
+            throw wrong("\(Self.fullURI) is no URL of the form http://<host>[:<port>]/<path>")
+        }
+        guard scheme == "https://" || Self.hosts.contains(host) || Self.isLoopback(host) else {
+            throw wrong(
+                "\(Self.fullURI) leads over plain http to \(host); only https, loopback and the hosts of ECS and EKS "
+                    + "are accepted")
+        }
+        return url
+    }
+
+    /// The file wins; it is read each time, since the platform replaces it.
+    private func authorization() throws(AWSCredentialsError) -> SharedSecret? {
+        let token: SharedSecret
+        if let path = environment.value(Self.tokenFile) {
+            do throws(FileError) {
+                token = SharedSecret(try SecretBytes(contentsOfFile: path, limit: 64 * 1024))
+            } catch {
+                throw wrong("the file of \(Self.tokenFile) cannot be read: \(error)")
+            }
+        } else if let inline = environment.inlineSecret(Self.token) {
+            token = inline
+        } else {
+            return nil
+        }
+        guard let words = HeaderText.words(token.bytes) else {
+            throw wrong("the authorization token is empty or has characters that no header may hold")
+        }
+        return words
+    }
+
+    private func refusal(_ status: Int, _ code: String?) -> AWSCredentialsError {
+        let said = "\(name): the agent answers with HTTP \(status)" + (code.map { " (\($0))" } ?? "")
+        if AWSCredentialsClient.isTransient(status) { return AWSCredentialsError(.unavailable, said) }
+        return AWSCredentialsError(
+            .denied,
+            "\(said); check that this service account or task has a role (EKS: a pod identity association)")
+    }
+
+    private func wrong(_ what: String) -> AWSCredentialsError {
+        AWSCredentialsError(.misconfigured, "\(name): \(what)")
+    }
+
+    private static func isPath(_ text: some StringProtocol) -> Bool {
+        text.utf8.allSatisfy { 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "#") }
+    }
+
+    /// In lower case. nil: more than a host and a port, such as `user@host`.
+    private static func host(_ authority: some StringProtocol) -> String? {
+        var host = authority.lowercased()[...]
+        if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
+            guard UInt16(host[host.index(after: colon)...]) != nil else { return nil }
+            host = host[..<colon]
+        }
+        let allowed = host.hasPrefix("[") && host.hasSuffix("]") ? "0123456789abcdef:[]." : nil
+        let isHost = host.utf8.allSatisfy { byte in
+            allowed?.utf8.contains(byte)
+                ?? (UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+                    || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+                    || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "."))
+        }
+        return host.isEmpty || !isHost ? nil : String(host)
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+        return host == "[::1]"
+            || (octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil })
+    }
+}

@@ -1,0 +1,78 @@
+import FoundationEssentials
+import HTTP
+import Primitives
+
+/// What the sources of credentials share: the settings, the ways out, the clocks.
+struct AWSCredentialsContext: Sendable {
+    let environment: Environment
+    /// To AWS's services.
+    let services: any HTTPTransport
+    /// To what is beside us, by plain http and past every proxy: container agents, instance metadata.
+    let local: any HTTPTransport
+    /// Where STS is when neither the environment nor the profile names a Region: that of the key.
+    let fallbackRegion: AWSRegion?
+    /// Of `credential_process`.
+    let childEnvironment: [String: String]
+    let clocks: RefreshingAWSCredentials.Clocks
+    /// One for all, since it keeps a token.
+    let metadata: AWSInstanceMetadata
+
+    static let regionVariables = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+
+    init(
+        _ environment: Environment, services: any HTTPTransport, local: any HTTPTransport,
+        fallbackRegion: AWSRegion? = nil, childEnvironment: [String: String] = inheritableEnvironment(),
+        clocks: RefreshingAWSCredentials.Clocks = .init()
+    ) {
+        self.environment = environment
+        self.services = services
+        self.local = local
+        self.fallbackRegion = fallbackRegion
+        self.childEnvironment = childEnvironment
+        self.clocks = clocks
+        metadata = AWSInstanceMetadata(environment, transport: local, now: clocks.now)
+    }
+
+    /// STS where these settings have it; `name` is for messages.
+    func tokenService(
+        for name: String, _ profiles: AWSProfiles
+    ) throws(AWSCredentialsError) -> AWSSecurityTokenService {
+        let region = try region(for: name, profiles)
+        return AWSSecurityTokenService(
+            name: name, transport: services,
+            endpoint: try url(of: .sts, in: region, for: name, profiles) + "/",
+            region: region)
+    }
+
+    /// Without a slash at the end.
+    func url(
+        of service: AWSService, in region: AWSRegion, for name: String, _ profiles: AWSProfiles
+    ) throws(AWSCredentialsError) -> String {
+        do throws(SettingError) {
+            return try AWSEndpoints(
+                environment: environment, profile: profiles.active, services: profiles.activeServices
+            ).address(of: service, in: region).url
+        } catch {
+            throw AWSCredentialsError(.misconfigured, "\(name): \(error)")
+        }
+    }
+
+    private func region(
+        for name: String, _ profiles: AWSProfiles
+    ) throws(AWSCredentialsError) -> AWSRegion {
+        let variable = Self.regionVariables.first { environment.value($0) != nil }
+        let setting = variable.flatMap { environment.value($0) } ?? profiles.active["region"]
+        guard let setting, !setting.isEmpty else {
+            if let fallbackRegion { return fallbackRegion }
+            throw AWSCredentialsError(
+                .misconfigured,
+                "\(name): AWS_REGION is not set; it says which STS is asked, for example: eu-central-1")
+        }
+        guard let region = AWSRegion(setting) else {
+            throw AWSCredentialsError(
+                .misconfigured,
+                "\(name): \(variable ?? "the profile's region") is no Region, for example: eu-central-1")
+        }
+        return region
+    }
+}

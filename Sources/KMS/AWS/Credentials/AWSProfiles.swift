@@ -1,0 +1,124 @@
+import FoundationEssentials
+import Primitives
+
+/// A profile, or another section of the shared files.
+struct AWSProfile: Sendable {
+    let name: String
+    /// Keys in lower case. Without what is secret.
+    var settings: [String: String] = [:]
+    /// Below a key without a value: `kms` → `endpoint_url` in a `[services …]` section.
+    var nested: [String: [String: String]] = [:]
+    /// `aws_secret_access_key`, `aws_session_token`.
+    var secrets: [String: SharedSecret] = [:]
+
+    /// A setting that is there and not empty.
+    func value(_ key: String) -> String? { settings[key].flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// What `other` says wins.
+    fileprivate mutating func merge(_ other: AWSConfigFile.Section) {
+        settings.merge(other.settings) { $1 }
+        nested.merge(other.nested) { $1 }
+        secrets.merge(other.secrets) { $1 }
+    }
+}
+
+/// The shared configuration: `~/.aws/config` and `~/.aws/credentials`, the second of which wins setting by
+/// setting.
+///
+/// Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
+struct AWSProfiles: Sendable {
+    /// The selected profile: AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`. It need not exist in the last
+    /// case.
+    let name: String
+    /// Whether a person selected it, by a variable.
+    let isNamed: Bool
+    private var profiles: [String: AWSProfile] = [:]
+    private var sessions: [String: AWSProfile] = [:]
+    private var serviceSections: [String: AWSProfile] = [:]
+
+    static let profileVariables = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]
+
+    /// Reads both files. One that is not there is empty, as for the SDKs.
+    ///
+    /// Errors: a file that cannot be read or understood; a profile that was asked for by name and is not
+    /// there.
+    static func load(from environment: Environment) throws(AWSCredentialsError) -> AWSProfiles {
+        func file(_ variable: String, _ name: String) throws(AWSCredentialsError) -> AWSConfigFile? {
+            let path = environment.value(variable) ?? "~/.aws/\(name)"
+            guard let path = environment.expandingHome(path) else { return nil }
+            return try AWSConfigFile(path: path)
+        }
+        return try AWSProfiles(
+            config: try file("AWS_CONFIG_FILE", "config"),
+            credentials: try file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+            selected: profileVariables.compactMap { environment.value($0) }.first)
+    }
+
+    init(
+        config: AWSConfigFile?, credentials: AWSConfigFile?, selected: String? = nil
+    ) throws(AWSCredentialsError) {
+        name = selected ?? "default"
+        isNamed = selected != nil
+        let configured = config?.sections ?? []
+        // `[profile default]` takes the place of `[default]`, wherever it stands.
+        let hasLongDefault = configured.contains { Self.name(in: $0.title, after: "profile") == "default" }
+        for section in configured {
+            if section.title == "default", !hasLongDefault {
+                profiles["default", default: AWSProfile(name: "default")].merge(section)
+            } else if let name = Self.name(in: section.title, after: "profile") {
+                profiles[name, default: AWSProfile(name: name)].merge(section)
+            } else if let name = Self.name(in: section.title, after: "sso-session") {
+                sessions[name, default: AWSProfile(name: name)].merge(section)
+            } else if let name = Self.name(in: section.title, after: "services") {
+                serviceSections[name, default: AWSProfile(name: name)].merge(section)
+            }
+        }
+        for section in credentials?.sections ?? [] {
+            let name = section.title
+            profiles[name, default: AWSProfile(name: name)].merge(section)
+        }
+        if isNamed, profiles[name] == nil {
+            throw AWSCredentialsError(
+                .misconfigured,
+                "there is no AWS profile \(name), which AWS_PROFILE asks for, in the config and credentials files "
+                    + "(AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)")
+        }
+    }
+
+    /// The settings of the selected profile, keys in lower case; empty where there is no such profile.
+    var active: [String: String] { profiles[name]?.settings ?? [:] }
+
+    func profile(_ name: String) -> AWSProfile? { profiles[name] }
+    func ssoSession(_ name: String) -> AWSProfile? { sessions[name] }
+
+    /// By service: `services("dev")?["kms"]?["endpoint_url"]`.
+    func services(_ name: String) -> [String: [String: String]]? { serviceSections[name]?.nested }
+
+    /// Those that the selected profile names.
+    var activeServices: [String: [String: String]] {
+        profiles[name]?.value("services").flatMap { services($0) } ?? [:]
+    }
+
+    /// `x` in `profile x`, `profile "x"`.
+    private static func name(in title: String, after kind: String) -> String? {
+        guard title.hasPrefix(kind) else { return nil }
+        let rest = title.dropFirst(kind.count)
+        guard rest.first == " " || rest.first == "\t" else { return nil }
+        var name = rest.drop { $0 == " " || $0 == "\t" }
+        if let quote = name.first, quote == "\"" || quote == "'" {
+            guard name.count > 2, name.last == quote else { return nil }
+            name = name.dropFirst().dropLast()
+        } else if name.contains(where: { $0 == " " || $0 == "\t" }) {
+            return nil
+        }
+        return name.isEmpty ? nil : String(name)
+    }
+}
+
+extension Environment {
+    /// A path with `~/` at its beginning made absolute; nil where there is no HOME to put there.
+    func expandingHome(_ path: String) -> String? {
+        guard path.hasPrefix("~/") else { return path }
+        return value("HOME").map { $0 + path.dropFirst(1) }
+    }
+}

@@ -1,0 +1,42 @@
+import Primitives
+
+/// A role for a token that the platform puts into a file and replaces: IAM roles for service accounts (IRSA).
+///
+/// Source: AWS SDKs and Tools Reference Guide, "Assume role credential provider", "Federate with web
+/// identity".
+struct AWSWebIdentityCredentials: AWSCredentialsSource {
+    let name = "web identity"
+    let context: AWSCredentialsContext
+
+    static let tokenFile = "AWS_WEB_IDENTITY_TOKEN_FILE"
+    static let role = "AWS_ROLE_ARN"
+    static let sessionName = "AWS_ROLE_SESSION_NAME"
+
+    func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
+        let environment = context.environment
+        guard let file = environment.value(Self.tokenFile) else { return nil }
+        guard let arn = environment.value(Self.role) else {
+            throw AWSCredentialsError(
+                .misconfigured, "\(name): \(Self.tokenFile) is set without \(Self.role)")
+        }
+        let role = try AWSAssumedRole(
+            arn: arn, sessionName: environment.value(Self.sessionName), from: name)
+        let service = try context.tokenService(for: name, try AWSProfiles.load(from: environment))
+        return try await service.assume(role, webIdentity: Self.token(in: file, for: name))
+    }
+
+    /// Read each time: it is replaced long before its end, and after that STS refuses the old one.
+    static func token(in file: String, for name: String) throws(AWSCredentialsError) -> SharedSecret {
+        let content: SecretBytes
+        do throws(FileError) {
+            content = try SecretBytes(contentsOfFile: file, limit: 64 * 1024)
+        } catch {
+            throw AWSCredentialsError(.misconfigured, "\(name): the token's file cannot be read: \(error)")
+        }
+        guard let token = HeaderText.word(content), (4...20_000).contains(token.count) else {
+            throw AWSCredentialsError(
+                .misconfigured, "\(name): \(file) does not hold a token, which is one word")
+        }
+        return token
+    }
+}

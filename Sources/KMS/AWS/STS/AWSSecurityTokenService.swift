@@ -1,0 +1,131 @@
+import FoundationEssentials
+import HTTP
+import HTTPTypes
+import Primitives
+
+/// Which role, and what the token service is to note about it.
+struct AWSAssumedRole: Equatable, Sendable {
+    let arn: String
+    let sessionName: String
+    var externalID: String?
+    /// Seconds; nil: an hour.
+    var duration: Int?
+
+    static let defaultSessionName = "secrets-bridge"
+
+    /// Errors: what a role's settings cannot be; `source` names them.
+    init(
+        arn: String, sessionName: String?, externalID: String? = nil, duration: String? = nil,
+        from source: String
+    ) throws(AWSCredentialsError) {
+        func wrong(_ what: String) -> AWSCredentialsError {
+            AWSCredentialsError(.misconfigured, "\(source): \(what)")
+        }
+        guard arn.hasPrefix("arn:"), (20...2048).contains(arn.utf8.count),
+            arn.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
+        else { throw wrong("the role is no ARN of the form arn:aws:iam::<account>:role/<name>") }
+        let name = sessionName ?? Self.defaultSessionName
+        guard (2...64).contains(name.utf8.count), name.utf8.allSatisfy(Self.isOfName) else {
+            throw wrong("the role session name is not 2 to 64 of A-Z a-z 0-9 _ + = , . @ -")
+        }
+        self.arn = arn
+        self.sessionName = name
+        self.externalID = externalID
+        guard let duration else { return }
+        guard let seconds = Int(duration), (900...43_200).contains(seconds) else {
+            throw wrong("duration_seconds is not a number from 900 to 43200")
+        }
+        self.duration = seconds
+    }
+
+    private static func isOfName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "_+=,.@-".utf8.contains(byte)
+        }
+    }
+}
+
+/// STS: credentials of a role, for a web identity or for other credentials.
+///
+/// Source: AWS Security Token Service API Reference, "AssumeRole", "AssumeRoleWithWebIdentity", "Common
+/// errors".
+struct AWSSecurityTokenService: Sendable {
+    let client: AWSCredentialsClient
+    /// `https://sts.eu-central-1.amazonaws.com/`
+    let endpoint: String
+    let region: AWSRegion
+
+    private static let timeout = Duration.seconds(5)
+
+    init(name: String, transport: any HTTPTransport, endpoint: String, region: AWSRegion) {
+        client = AWSCredentialsClient(
+            name: name, transport: transport, attempts: 3, timeout: Self.timeout,
+            advice: "check the network policy, the proxy (HTTPS_PROXY, NO_PROXY) and AWS_REGION")
+        self.endpoint = endpoint
+        self.region = region
+    }
+
+    /// The request is not signed: the token proves who asks.
+    func assume(_ role: AWSAssumedRole, webIdentity token: SharedSecret) async throws(AWSCredentialsError)
+        -> AWSCredentials
+    {
+        var form = Self.form("AssumeRoleWithWebIdentity", role)
+        form.append("WebIdentityToken", token)
+        let response = try await client.send(request(form.finish()), isTransient: Self.isTransient)
+        return try STSAnswer(response, "AssumeRoleWithWebIdentity", client.name).credentials(
+            for: role,
+            denied:
+                "check that its trust policy allows this service account (sub) and audience (aud) and names "
+                + "the cluster's OIDC provider")
+    }
+
+    func assume(
+        _ role: AWSAssumedRole, with credentials: AWSCredentials, date: Date
+    ) async throws(AWSCredentialsError) -> AWSCredentials {
+        var form = Self.form("AssumeRole", role)
+        if let externalID = role.externalID { form.append("ExternalId", externalID) }
+        let signed: HTTPClientRequest
+        do throws(CryptoError) {
+            let signer = SigV4Signer(region: region.name, service: AWSService.sts.signingName)
+            signed = try signer.sign(request(form.finish()), with: credentials, at: date)
+        } catch {
+            throw AWSCredentialsError(.unavailable, "\(client.name): the request cannot be signed: \(error)")
+        }
+        let response = try await client.send(signed, isTransient: Self.isTransient)
+        return try STSAnswer(response, "AssumeRole", client.name).credentials(
+            for: role,
+            denied: "check that its trust policy allows sts:AssumeRole for the source credentials"
+                + (role.externalID == nil
+                    ? ", and whether it asks for an external id" : " and this external id"))
+    }
+
+    private static func form(_ action: String, _ role: AWSAssumedRole) -> FormBody {
+        var form = FormBody()
+        form.append("Action", action)
+        form.append("Version", "2011-06-15")
+        form.append("RoleArn", role.arn)
+        form.append("RoleSessionName", role.sessionName)
+        if let duration = role.duration { form.append("DurationSeconds", "\(duration)") }
+        return form
+    }
+
+    private func request(_ body: SharedSecret) -> HTTPClientRequest {
+        HTTPClientRequest(
+            method: .post, url: endpoint,
+            fields: [
+                .contentType: "application/x-www-form-urlencoded; charset=utf-8", .accept: "application/xml",
+            ],
+            body: .secret(body))
+    }
+
+    /// Answers with a status of 400 that are not about what was asked.
+    private static func isTransient(_ response: AWSCredentialsClient.Response) -> Bool {
+        guard response.head.status.code == 400 || response.head.status.code == 403,
+            let code = FlatXML(response.body.bytes)?.string(STSAnswer.codePath)
+        else { return false }
+        return STSAnswer.transientCodes.contains(code)
+    }
+}

@@ -1,0 +1,142 @@
+import Primitives
+
+/// The texts of a few elements of an XML answer, in secret memory. For answers that are a tree of elements
+/// with text at its leaves, as the Query protocol of AWS has them; strict about what it reads, blind to what
+/// it need not know: attributes and comments.
+///
+/// No document types and so no entities but XML's own; no CDATA.
+struct FlatXML: Sendable {
+    /// By path: `ErrorResponse/Error/Code`.
+    private let texts: [String: SharedSecret]
+
+    private static let maximumDepth = 16
+
+    /// nil: not well-formed, or not of this kind. An element that comes twice is as bad.
+    init?(_ document: borrowing SecretBytes) {
+        let texts = document.withUnsafeBytes { bytes in
+            var reader = Reader(bytes)
+            return reader.read()
+        }
+        guard let texts else { return nil }
+        self.texts = texts
+    }
+
+    /// nil: there is no such element, or nothing in it.
+    func secret(_ path: String) -> SharedSecret? {
+        texts[path].flatMap { $0.count > 0 ? $0 : nil }
+    }
+
+    /// Copies it to ordinary memory: only for what is not secret.
+    func string(_ path: String) -> String? {
+        secret(path).map { $0.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+    }
+
+    private struct Reader {
+        private var rest: Slice<UnsafeRawBufferPointer>
+        private var path: [String] = []
+        private var texts: [String: SharedSecret] = [:]
+        /// Whether the present element had elements in it, and so is no leaf.
+        private var hasElements = false
+        private var text = Slice(base: UnsafeRawBufferPointer(start: nil, count: 0), bounds: 0..<0)
+
+        init(_ bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
+
+        mutating func read() -> [String: SharedSecret]? {
+            while let start = rest.firstIndex(of: UInt8(ascii: "<")) {
+                text = rest[..<start]
+                // Between elements there is nothing but space.
+                guard !path.isEmpty || text.allSatisfy(Self.isSpace) else { return nil }
+                guard let tag = markup(from: start) else { return nil }
+                if tag.isEmpty { continue }
+                guard element(tag) else { return nil }
+            }
+            return path.isEmpty && !texts.isEmpty && rest.allSatisfy(Self.isSpace) ? texts : nil
+        }
+
+        /// What stands between `<` and `>`, moving behind it; empty: nothing to look at.
+        private mutating func markup(from start: Int) -> Slice<UnsafeRawBufferPointer>? {
+            let body = rest[(start + 1)...]
+            if body.starts(with: "!--".utf8) {
+                guard let end = body.firstRange(of: "-->".utf8) else { return nil }
+                rest = body[end.upperBound...]
+                return body[body.startIndex..<body.startIndex]
+            }
+            guard body.first != UInt8(ascii: "!"), let end = body.firstIndex(of: UInt8(ascii: ">")) else {
+                return nil
+            }
+            rest = body[(end + 1)...]
+            let tag = body[..<end]
+            if tag.first == UInt8(ascii: "?") {
+                return tag.last == UInt8(ascii: "?") ? tag[tag.endIndex..<tag.endIndex] : nil
+            }
+            return tag.isEmpty ? nil : tag
+        }
+
+        private mutating func element(_ tag: Slice<UnsafeRawBufferPointer>) -> Bool {
+            if tag.first == UInt8(ascii: "/") {
+                guard let name = Self.name(tag.dropFirst()), name == path.last else { return false }
+                if !hasElements, !keep(text) { return false }
+                path.removeLast()
+                hasElements = true
+                return true
+            }
+            guard let name = Self.name(tag), path.count < FlatXML.maximumDepth else { return false }
+            // Text beside elements is not of this kind.
+            guard path.isEmpty || text.allSatisfy(Self.isSpace) else { return false }
+            path.append(name)
+            hasElements = false
+            guard tag.last == UInt8(ascii: "/") else { return true }
+            guard keep(tag[tag.endIndex..<tag.endIndex]) else { return false }
+            path.removeLast()
+            hasElements = true
+            return true
+        }
+
+        private mutating func keep(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
+            let key = path.joined(separator: "/")
+            guard texts[key] == nil, let decoded = Self.decoded(text) else { return false }
+            texts[key] = decoded
+            return true
+        }
+
+        private static func name(_ tag: Slice<UnsafeRawBufferPointer>) -> String? {
+            let name = tag.prefix { !isSpace($0) && $0 != UInt8(ascii: "/") }
+            guard !name.isEmpty, name.allSatisfy({ 0x21...0x7E ~= $0 }) else { return nil }
+            return String(decoding: name, as: UTF8.self)
+        }
+
+        /// With the five entities of XML, and characters by number that are ASCII.
+        private static func decoded(_ text: Slice<UnsafeRawBufferPointer>) -> SharedSecret? {
+            var buffer = SecretBuffer(capacity: text.count)
+            var rest = text
+            while let start = rest.firstIndex(of: UInt8(ascii: "&")) {
+                buffer.append(UnsafeRawBufferPointer(rebasing: rest[..<start]))
+                let tail = rest[(start + 1)...]
+                guard let end = tail.prefix(8).firstIndex(of: UInt8(ascii: ";")),
+                    let byte = character(String(decoding: tail[..<end], as: UTF8.self))
+                else { return nil }
+                buffer.append(byte)
+                rest = tail[(end + 1)...]
+            }
+            buffer.append(UnsafeRawBufferPointer(rebasing: rest))
+            return SharedSecret(buffer.finish())
+        }
+
+        private static func character(_ entity: String) -> UInt8? {
+            switch entity {
+            case "amp": return UInt8(ascii: "&")
+            case "lt": return UInt8(ascii: "<")
+            case "gt": return UInt8(ascii: ">")
+            case "quot": return UInt8(ascii: "\"")
+            case "apos": return UInt8(ascii: "'")
+            default:
+                guard entity.hasPrefix("#") else { return nil }
+                let number = entity.dropFirst()
+                let value = number.hasPrefix("x") ? UInt8(number.dropFirst(), radix: 16) : UInt8(number)
+                return value.flatMap { 0x20...0x7E ~= $0 || 0x09...0x0D ~= $0 ? $0 : nil }
+            }
+        }
+
+        private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0D ~= byte }
+    }
+}

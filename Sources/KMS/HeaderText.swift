@@ -1,0 +1,28 @@
+import Primitives
+
+/// What a token may consist of, so that it cannot smuggle in a header or a second line.
+enum HeaderText {
+    /// Visible ASCII, white space around it cut off. nil: empty, or something else.
+    static func word(_ text: borrowing SecretBytes) -> SharedSecret? {
+        trimmed(text) { 0x21...0x7E ~= $0 }
+    }
+
+    /// As `word`, with spaces in between: `Bearer abc`.
+    static func words(_ text: borrowing SecretBytes) -> SharedSecret? {
+        trimmed(text) { 0x20...0x7E ~= $0 }
+    }
+
+    private static func trimmed(
+        _ text: borrowing SecretBytes, _ isAllowed: (UInt8) -> Bool
+    ) -> SharedSecret? {
+        text.withUnsafeBytes { bytes in
+            let start = bytes.firstIndex { !isSpace($0) } ?? bytes.endIndex
+            let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? start
+            let trimmed = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+            guard !trimmed.isEmpty, trimmed.allSatisfy(isAllowed) else { return nil }
+            return SharedSecret(SecretBytes(copying: trimmed))
+        }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0D ~= byte }
+}

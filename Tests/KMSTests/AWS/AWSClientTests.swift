@@ -1,0 +1,184 @@
+import Envelope
+import Foundation
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+/// The loop around a call: repeated, signed anew, within its time.
+struct AWSClientTests {
+    @Test func eachAttemptIsSignedAnew() async throws {
+        let clock = ManualAWSClock()
+        let transport = FakeTransport(script: [
+            .kmsError("KMSInternalException", status: 500, fields: [.retryAfter: "1"]),
+            .kmsError("ThrottlingException", fields: [.retryAfter: "2"]), .decrypted(),
+        ])
+        _ = try await awsManager(transport, clock: clock).unwrap(awsRow, for: place)
+        #expect(
+            transport.requests.map { $0.fields[.amzDate] }
+                == ["20150830T123600Z", "20150830T123601Z", "20150830T123603Z"])
+        #expect(Set(transport.requests.map(\.authorization)).count == 3)
+        #expect(Set(transport.requests.map(\.text)).count == 1)
+    }
+
+    @Test func allAttemptsShareOneDeadline() async throws {
+        let clock = ManualAWSClock()
+        let transport = FakeTransport { _ in
+            clock.advance(by: .seconds(6))
+            throw HTTPError(.timedOut, activity: "POST https://kms")
+        }
+        let manager = try awsManager(transport, clock: clock)
+        let start = clock.now
+        _ = await keyManagerError { () throws(KeyManagerError) in try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(transport.requests.count == 3)
+        #expect(clock.now - start < .seconds(19))
+        // A probe has less.
+        let probe = try UnwrapRequest(awsRow, binding())
+        let before = transport.requests.count
+        await #expect(throws: KeyManagerError.self) {
+            try await manager.unwrap([probe], timeout: .seconds(3))
+        }
+        #expect(transport.requests.count == before + 1)
+    }
+
+    @Test func credentialsThatEndedAreReplacedOnce() async throws {
+        let credentials = ReplacedCredentials("AKIAOLD", "AKIANEW", "AKIANEVER")
+        let transport = FakeTransport { request in
+            request.authorization?.contains("AKIANEW") == true
+                ? .decrypted() : .kmsError("ExpiredTokenException")
+        }
+        _ = try await awsManager(transport, credentials: credentials).unwrap(awsRow, for: place)
+        #expect(transport.requests.count == 2)
+        #expect(credentials.refusals.withLock { $0 } == ["AKIAOLD"])
+    }
+
+    @Test func credentialsAreReplacedOnlyOnce() async throws {
+        let credentials = ReplacedCredentials("A", "B", "C", "D")
+        let transport = FakeTransport { _ in .kmsError("UnrecognizedClientException") }
+        let manager = try awsManager(transport, credentials: credentials)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(error?.code == .accessDenied)
+        #expect(transport.requests.count == 2)
+    }
+
+    @Test func aWrongClockIsCorrectedOnceAndRemembered() async throws {
+        let clock = ManualAWSClock()
+        clock.set(Date(timeIntervalSince1970: 0))
+        // As AWS does it: what is signed more than five minutes off is refused.
+        let transport = FakeTransport { request in
+            request.fields[.amzDate]?.hasPrefix("19941106T0849") == true
+                ? .decrypted()
+                : .kmsError(
+                    "InvalidSignatureException", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])
+        }
+        let manager = try awsManager(transport, clock: clock)
+        _ = try await manager.unwrap(awsRow, for: place)
+        #expect(transport.requests.count == 2)
+        _ = try await manager.unwrap(awsRow, for: place)
+        #expect(transport.requests.count == 3)
+    }
+
+    @Test func aClockThatIsNotTheReason() async throws {
+        let transport = FakeTransport { _ in
+            .kmsError("RequestTimeTooSkewed", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])
+        }
+        let manager = try awsManager(transport)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(error?.code == .misconfigured)
+        #expect(transport.requests.count == 2)
+    }
+
+    /// One throttled request slows the others.
+    @Test func throttlingSlowsAll() async throws {
+        let clock = ManualAWSClock()
+        let throttles = Locked(1)
+        let transport = FakeTransport { _ in
+            let isThrottled = throttles.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+            return isThrottled ? .kmsError("ThrottlingException", fields: [.retryAfter: "0"]) : .decrypted()
+        }
+        let manager = try awsManager(transport, clock: clock)
+        _ = try await manager.unwrap(awsRow, for: place)
+        let before = clock.sleeps.count
+        for _ in 0..<3 { _ = try await manager.unwrap(awsRow, for: place) }
+        #expect(clock.sleeps.count == before + 3)
+        #expect(clock.sleeps.suffix(3).allSatisfy { $0 > .milliseconds(100) })
+    }
+
+    /// What would come too late is not sent, and says so.
+    @Test func beyondThePaceItIsRefusedAtOnce() async throws {
+        let clock = ManualAWSClock()
+        let transport = FakeTransport { _ in .decrypted() }
+        let settings = try AWSSettings.load(
+            from: Environment(["SB_KMS_AWS_KEY_ID": awsARN, "SB_KMS_AWS_MAX_RPS": "1"]))
+        // Nobody sleeps: all come at the same moment.
+        var standing = clock.clock
+        standing.sleep = { _ in }
+        let manager = AWSKeyManager(
+            settings, credentials: StaticCredentials(value: testCredentials()), transport: transport,
+            clock: standing)
+        var errors: [KeyManagerError] = []
+        for _ in 0..<20 {
+            if let error = await keyManagerError({ () throws(KeyManagerError) in
+                try await manager.unwrap(awsRow, for: place)
+            }) {
+                errors.append(error)
+            }
+        }
+        #expect(transport.requests.count == 16)
+        #expect(errors.count == 4)
+        #expect(errors.allSatisfy { $0.code == .throttled && $0.message.contains("SB_KMS_AWS_MAX_RPS") })
+        #expect(errors.first?.retryAfter.map { $0 >= .seconds(14) } == true)
+    }
+
+    @Test func aCancelledCallEndsBetweenAttempts() async throws {
+        let transport = FakeTransport { _ in .kmsError("KMSInternalException", status: 500) }
+        var clock = AWSClock()
+        let sleeping = Gate()
+        clock.sleep = { _ in
+            sleeping.open()
+            try await Task.sleep(for: .seconds(600))
+        }
+        let settings = try AWSSettings.load(from: Environment(["SB_KMS_AWS_KEY_ID": awsARN]))
+        let manager = AWSKeyManager(
+            settings, credentials: StaticCredentials(value: testCredentials()), transport: transport,
+            clock: clock)
+        let call = Task {
+            await keyManagerError { () throws(KeyManagerError) in try await manager.unwrap(awsRow, for: place)
+            }
+        }
+        await sleeping.wait()
+        call.cancel()
+        #expect(await call.value?.code == .cancelled)
+        #expect(transport.requests.count == 1)
+    }
+
+    @Test func credentialsThatHangDoNotHoldACallForEver() async throws {
+        struct Hanging: AWSCredentialsProvider {
+            func credentials() async throws(AWSCredentialsError) -> AWSCredentials {
+                try? await Task.sleep(for: .seconds(600))
+                throw AWSCredentialsError(.cancelled, "cancelled")
+            }
+            func refused(_ credentials: AWSCredentials) -> Bool { false }
+        }
+        let manager = try awsManager(FakeTransport { _ in .decrypted() }, credentials: Hanging())
+        let probe = try UnwrapRequest(awsRow, binding())
+        do {
+            _ = try await manager.unwrap([probe], timeout: .milliseconds(50))
+            Issue.record("served")
+        } catch {
+            #expect(error.code == .unavailable)
+            #expect(error.message.contains("no AWS credentials came in time"))
+        }
+    }
+}

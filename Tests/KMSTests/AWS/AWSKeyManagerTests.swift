@@ -1,0 +1,263 @@
+import Envelope
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+struct AWSKeyManagerTests {
+    private static let context: JSONValue = [
+        "secrets-bridge.io/scope": "strict", "secrets-bridge.io/namespace": "payments",
+        "secrets-bridge.io/name": "db",
+    ]
+    private static let key32 = Base64.encode([UInt8](0..<32))
+
+    @Test func everyRequestCarriesWhatKMSWants() async throws {
+        let transport = fakeKMS(["Decrypt": { _ in .decrypted() }])
+        let credentials = StaticCredentials(value: testCredentials(token: "the-token"))
+        _ = try await awsManager(transport, credentials: credentials).unwrap(awsRow, for: place)
+        let request = try #require(transport.requests.first)
+        #expect(request.line == "POST /")
+        #expect(request.fields[.contentType] == "application/x-amz-json-1.1")
+        #expect(request.fields[.amzTarget] == "TrentService.Decrypt")
+        #expect(request.secrets[.amzSecurityToken] == "the-token")
+        #expect(
+            request.authorization?.contains(
+                "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target") == true)
+        #expect(request.authorization?.contains("/eu-west-1/kms/aws4_request") == true)
+        #expect(
+            try JSONValue(request.body)
+                == [
+                    "CiphertextBlob": .string(awsRow.wrappedKey), "KeyId": .string(awsARN),
+                    "EncryptionContext": Self.context,
+                ])
+    }
+
+    @Test func whatAScopeLeavesOpenIsLeftOut() throws {
+        func names(_ scope: Scope) throws -> [String] {
+            AWSEncryptionContext.entries(try Binding(scope: scope, namespace: "n", secretName: "s")).map(
+                \.name)
+        }
+        #expect(try names(.strict) == ["scope", "namespace", "name"].map { "secrets-bridge.io/\($0)" })
+        #expect(try names(.namespace) == ["scope", "namespace"].map { "secrets-bridge.io/\($0)" })
+        #expect(try names(.cluster) == ["secrets-bridge.io/scope"])
+    }
+
+    @Test func makesDataKeys() async throws {
+        let transport = fakeKMS([
+            "GenerateDataKey": { _ in
+                .init(
+                    200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA==","Plaintext":"\#(Self.key32)"}"#)
+            },
+            "Encrypt": { body in
+                body["Plaintext"]?.string == Self.key32
+                    ? .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"RUZHSA=="}"#)
+                    : .kmsError("ValidationException")
+            },
+        ])
+        let manager = try awsManager(transport, key: "alias/sb-wrap")
+        let made = try await manager.generateDataKey(for: place)
+        #expect(made.recipient == Recipient(keyID: awsARN, wrappedKey: "QUJDRA=="))
+        #expect(made.key.bytes.withUnsafeBytes { Array($0) } == Array(0..<32))
+        #expect(try await manager.wrap(made.key, for: place).wrappedKey == "RUZHSA==")
+        #expect(
+            try JSONValue(try #require(transport.requests.first).body)
+                == ["KeyId": "alias/sb-wrap", "KeySpec": "AES_256", "EncryptionContext": Self.context])
+        #expect(manager.keyID == awsARN)
+    }
+
+    @Test func rewrapsWithoutSeeingTheKey() async throws {
+        let old = awsARN.replacing("1234abcd", with: "00000000")
+        let transport = fakeKMS([
+            "ReEncrypt": { body in
+                .init(
+                    200,
+                    #"{"KeyId":"\#(awsARN)","SourceKeyId":"\#(body["SourceKeyId"]?.string ?? "")","CiphertextBlob":"QUJDRA=="}"#
+                )
+            }
+        ])
+        let row = Recipient(keyID: old, wrappedKey: awsRow.wrappedKey)
+        let moved = try await awsManager(transport).rewrap(row, for: place)
+        #expect(moved == Recipient(keyID: awsARN, wrappedKey: "QUJDRA=="))
+        #expect(transport.operations == ["ReEncrypt"])
+        #expect(
+            try JSONValue(try #require(transport.requests.first).body)
+                == [
+                    "CiphertextBlob": .string(awsRow.wrappedKey), "SourceKeyId": .string(old),
+                    "SourceEncryptionContext": Self.context, "DestinationKeyId": .string(awsARN),
+                    "DestinationEncryptionContext": Self.context,
+                ])
+    }
+
+    /// KMS says which key it used; another than we named is no KMS.
+    @Test func theKeyThatAnswersIsCompared() async throws {
+        let other = awsARN.replacing("1234abcd", with: "00000000")
+        let transport = fakeKMS([
+            "Decrypt": { _ in .decrypted(by: other) },
+            "GenerateDataKey": { _ in
+                .init(200, #"{"KeyId":"\#(other)","CiphertextBlob":"QUJDRA==","Plaintext":"\#(Self.key32)"}"#)
+            },
+            "ReEncrypt": { _ in
+                .init(200, #"{"KeyId":"\#(awsARN)","SourceKeyId":"\#(other)","CiphertextBlob":"QUJDRA=="}"#)
+            },
+        ])
+        let manager = try awsManager(transport)
+        let errors = [
+            await keyManagerError { () throws(KeyManagerError) in try await manager.unwrap(awsRow, for: place)
+            },
+            await keyManagerError { () throws(KeyManagerError) in
+                try await manager.generateDataKey(for: place)
+            },
+            await keyManagerError { () throws(KeyManagerError) in try await manager.rewrap(awsRow, for: place)
+            },
+        ]
+        for error in errors {
+            #expect(error?.code == .unavailable)
+            #expect(error?.message.contains("is it AWS KMS") == true)
+        }
+        #expect(manager.keyID == awsARN)
+    }
+
+    @Test(arguments: [
+        "", "{", "[]", "null", "{}", #"{"Plaintext":"QUJD"}"#, #"{"KeyId":"\#(awsARN)"}"#,
+        #"{"KeyId":"\#(awsARN)","Plaintext":7}"#, #"{"KeyId":"\#(awsARN)","Plaintext":""}"#,
+        #"{"KeyId":"\#(awsARN)","Plaintext":"not base64!"}"#, #"{"KeyId":"\#(awsARN)","Plaintext":"QQ"}"#,
+        #"{"KeyId":"\#(awsARN)","Plaintext":"QUJD","Plaintext":"QUJD"}"#, "<html>canary</html>",
+    ])
+    func answersWithoutAPlaintext(body: String) async throws {
+        let manager = try awsManager(FakeTransport { _ in .init(200, body) })
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains("canary") == false)
+    }
+
+    @Test func aDataKeyHas32Bytes() async throws {
+        let transport = fakeKMS([
+            "GenerateDataKey": { _ in
+                .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA==","Plaintext":"QUJD"}"#)
+            }
+        ])
+        let manager = try awsManager(transport)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.generateDataKey(for: place)
+        }
+        #expect(error?.code == .unavailable)
+    }
+
+    /// A row that KMS cannot have made makes no request, whoever asks.
+    @Test(arguments: [
+        (awsARN, "not base64!"), (awsARN, ""), (awsARN, "QQ"),
+        (awsARN, String(repeating: "QUJD", count: 2049)),
+        (awsARN.replacing("111122223333", with: "999999999999"), "QUJDRA=="), ("alias/sb-wrap", "QUJDRA=="),
+        (awsARN.replacing("eu-west-1", with: "us-east-1"), "QUJDRA=="),
+        (awsARN.replacing("arn:aws:", with: "arn:aws-cn:"), "QUJDRA=="),
+    ])
+    func nothingIsSentForOtherRows(keyID: String, wrapped: String) async throws {
+        let transport = fakeKMS([:])
+        let manager = try awsManager(transport)
+        let row = Recipient(keyID: keyID, wrappedKey: wrapped)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(row, for: place)
+        }
+        #expect(error?.code == (keyID == awsARN ? .invalidCiphertext : .keyUnavailable))
+        let again = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.rewrap(row, for: place)
+        }
+        #expect(again?.code == error?.code)
+        #expect(transport.requests.isEmpty)
+    }
+
+    @Test func aReplicasRowIsOpenedHere() async throws {
+        let here = awsARN.replacing(
+            "1234abcd-12ab-34cd-56ef-1234567890ab", with: "mrk-1234abcd12ab34cd56ef1234567890ab")
+        let transport = fakeKMS(["Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") }])
+        let manager = try awsManager(transport, key: here)
+        let row = Recipient(keyID: here.replacing("eu-west-1", with: "us-east-1"), wrappedKey: "QUJDRA==")
+        _ = try await manager.unwrap(row, for: place)
+        #expect(try JSONValue(try #require(transport.requests.first).body)["KeyId"]?.string == here)
+    }
+
+    /// Decrypt is all that this identity may do, and the settings name an alias.
+    @Test func theAccountIsAskedForOnceForAll() async throws {
+        let transport = fakeKMS([
+            "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") },
+            "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
+        ])
+        let manager = try awsManager(transport, key: "alias/sb-wrap")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<20 {
+                group.addTask { _ = try await manager.unwrap(awsRow, for: binding("s\(index)")) }
+            }
+            try await group.waitForAll()
+        }
+        #expect(transport.operations.filter { $0 == "DescribeKey" }.count == 1)
+        #expect(
+            transport.operations.filter { $0 == "Action=GetCallerIdentity&Version=2011-06-15" }.count == 1)
+        #expect(transport.operations.filter { $0 == "Decrypt" }.count == 20)
+        #expect(manager.keyID == "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap")
+    }
+
+    /// Old rows stay readable when the alias is gone.
+    @Test func anAliasThatWasDeleted() async throws {
+        let transport = fakeKMS([
+            "DescribeKey": { _ in .kmsError("NotFoundException") },
+            "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") },
+            "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
+        ])
+        _ = try await awsManager(transport, key: "alias/sb-wrap").unwrap(awsRow, for: place)
+    }
+
+    @Test func withoutAnAccountNothingIsDecrypted() async throws {
+        let transport = fakeKMS([
+            "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") }
+        ])
+        let manager = try awsManager(transport, key: "alias/sb-wrap")
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(error?.message.contains("set SB_KMS_AWS_KEY_ID to the key's ARN") == true)
+        #expect(!transport.operations.contains("Decrypt"))
+        // It is asked anew.
+        let again = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(again == error)
+        #expect(transport.operations.filter { $0 == "DescribeKey" }.count == 2)
+    }
+
+    @Test func selfTests() async throws {
+        func result(_ answers: [String: @Sendable (JSONValue) -> FakeTransport.Response]) async throws
+            -> KeyManagerSelfTest
+        {
+            try await awsManager(fakeKMS(answers)).selfTest()
+        }
+        #expect(
+            try await result(["Decrypt": { _ in .kmsError("InvalidCiphertextException") }])
+                == .unwrapsOnly(
+                    "policies allow kms:Decrypt and not kms:GenerateDataKey; decrypting was tried, though not on a "
+                        + "key that opens"))
+        guard case .failed(let denied) = try await result([:]) else {
+            Issue.record("it may do nothing")
+            return
+        }
+        #expect(denied.message.contains("kms:Decrypt") == true)
+        guard case .failed(let noise) = try await result(["Decrypt": { _ in .decrypted() }]) else {
+            Issue.record("noise was decrypted")
+            return
+        }
+        #expect(noise.code == .unavailable)
+        guard
+            case .failed(let disabled) = try await result([
+                "GenerateDataKey": { _ in .kmsError("DisabledException") }
+            ])
+        else {
+            Issue.record("the key is disabled")
+            return
+        }
+        #expect(disabled.code == .keyUnavailable)
+    }
+}

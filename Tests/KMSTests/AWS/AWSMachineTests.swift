@@ -1,0 +1,191 @@
+import Foundation
+import Testing
+
+@testable import KMS
+
+/// The clock's correction, the attempts of a call, the pace of all.
+struct AWSClockSkewTests {
+    private let now = Date(timeIntervalSince1970: 784_111_777)
+    private let same = "Sun, 06 Nov 1994 08:49:37 GMT"
+    private let hourAhead = "Sun, 06 Nov 1994 09:49:37 GMT"
+    private let hourBehind = "Sun, 06 Nov 1994 07:49:37 GMT"
+    private let minuteAhead = "Sun, 06 Nov 1994 08:50:37 GMT"
+
+    @Test func learnsFromTheAnswersDate() {
+        var skew = AWSClockSkew()
+        #expect(skew.learn(from: .clock, date: hourAhead, now: now) == true)
+        #expect(skew.offset == 3600)
+        // It was not that.
+        #expect(skew.learn(from: .clock, date: hourAhead, now: now) == false)
+        #expect(skew.learn(from: .signature, date: hourAhead, now: now + 5) == false)
+        // Somebody set the clock meanwhile.
+        #expect(skew.learn(from: .clock, date: hourAhead, now: now + 3600) == true)
+        #expect(skew.offset == 0)
+        #expect(skew.learn(from: .signature, date: hourBehind, now: now) == true)
+        #expect(skew.offset == -3600)
+    }
+
+    @Test func aWrongSignatureIsAClocksFaultOnlyWhereTheyAreFarApart() {
+        var skew = AWSClockSkew()
+        #expect(skew.learn(from: .signature, date: same, now: now) == false)
+        #expect(skew.learn(from: .signature, date: minuteAhead, now: now) == false)
+        #expect(skew.offset == 0)
+        #expect(skew.learn(from: .clock, date: minuteAhead, now: now) == true)
+        #expect(skew.offset == 60)
+    }
+
+    @Test(arguments: AWSErrorKind.allCases.filter { $0 != .clock && $0 != .signature })
+    func otherErrorsTellNothing(kind: AWSErrorKind) {
+        var skew = AWSClockSkew()
+        #expect(skew.learn(from: kind, date: hourAhead, now: now) == false)
+        #expect(skew.offset == 0)
+    }
+
+    @Test(arguments: [nil, "", "3600", "yesterday", "Sun, 06 Nov 1994 08:49:37 CET"])
+    func withoutADateNothingIsLearned(date: String?) {
+        var skew = AWSClockSkew()
+        #expect(skew.learn(from: .clock, date: date, now: now) == false)
+    }
+}
+
+struct AWSAttemptsTests {
+    @Test func threeAttemptsWithGrowingPauses() {
+        var budget = AWSRetryBudget()
+        for _ in 0..<20 {
+            budget = AWSRetryBudget()
+            var attempts = AWSAttempts()
+            for ceiling in [Duration.milliseconds(100), .milliseconds(200)] {
+                guard case .again(let pause) = attempts.next(after: .outage(retryAfter: nil), budget: &budget)
+                else {
+                    Issue.record("gave up")
+                    return
+                }
+                #expect(pause <= ceiling)
+            }
+            #expect(attempts.next(after: .outage(retryAfter: nil), budget: &budget) == .giveUp)
+        }
+        #expect(budget.left == AWSRetryBudget.capacity - 2 * AWSRetryBudget.cost)
+    }
+
+    @Test func theServersPauseHolds() {
+        var budget = AWSRetryBudget()
+        var attempts = AWSAttempts()
+        #expect(
+            attempts.next(after: .throttled(retryAfter: .seconds(7)), budget: &budget)
+                == .again(after: .seconds(7)))
+        #expect(
+            attempts.next(after: .outage(retryAfter: .seconds(3)), budget: &budget)
+                == .again(after: .seconds(3)))
+    }
+
+    @Test func newCredentialsAndTheClockComeOnceEachAndCostNothing() {
+        var budget = AWSRetryBudget()
+        var attempts = AWSAttempts()
+        #expect(attempts.next(after: .credentialsReplaced, budget: &budget) == .again(after: .zero))
+        #expect(attempts.next(after: .clockCorrected, budget: &budget) == .again(after: .zero))
+        #expect(attempts.next(after: .credentialsReplaced, budget: &budget) == .giveUp)
+        #expect(attempts.next(after: .clockCorrected, budget: &budget) == .giveUp)
+        #expect(budget.left == AWSRetryBudget.capacity)
+        guard case .again = attempts.next(after: .timeout, budget: &budget) else {
+            Issue.record("they count as attempts")
+            return
+        }
+    }
+
+    /// In a lasting outage, calls are soon made once only; successes bring repetitions back.
+    @Test func theBudgetEndsAndComesBack() {
+        var budget = AWSRetryBudget()
+        var repeated = 0
+        for _ in 0..<1000 {
+            var attempts = AWSAttempts()
+            while case .again = attempts.next(after: .timeout, budget: &budget) { repeated += 1 }
+        }
+        #expect(repeated == AWSRetryBudget.capacity / AWSRetryBudget.timeoutCost)
+        #expect(budget.left == 0)
+        for _ in 0..<7 { AWSAttempts().succeeded(budget: &budget) }
+        #expect(budget.left == 7)
+        var attempts = AWSAttempts()
+        _ = attempts.next(after: .outage(retryAfter: nil), budget: &budget)
+        #expect(budget.left == 2)
+        attempts.succeeded(budget: &budget)
+        #expect(budget.left == 7)
+        for _ in 0..<1000 { AWSAttempts().succeeded(budget: &budget) }
+        #expect(budget.left == AWSRetryBudget.capacity)
+    }
+}
+
+struct AWSPaceTests {
+    private let start = ContinuousClock.now
+    private func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
+
+    /// Requests that go in this time when asked for at once, again and again.
+    private func sent(_ pace: inout AWSPace, from: Double, for seconds: Double, step: Double = 0.001) -> Int {
+        var count = 0
+        for tick in 0..<Int(seconds / step) {
+            let now = at(from + Double(tick) * step)
+            while case .go = pace.admit(now: now, patience: .microseconds(1)) { count += 1 }
+        }
+        return count
+    }
+
+    @Test func neverFasterThanTheLimit() {
+        var pace = AWSPace(maximum: 100)
+        // What was saved up goes first.
+        #expect((100...126).contains(sent(&pace, from: 0, for: 1)))
+        #expect((995...1005).contains(sent(&pace, from: 1, for: 10)))
+        // An idle time saves up a quarter of a second, not more.
+        #expect((123...127).contains(sent(&pace, from: 100, for: 1)))
+    }
+
+    @Test func whoComesLaterWaitsLonger() {
+        var pace = AWSPace(maximum: 4)
+        var waits: [Duration] = []
+        for _ in 0..<5 {
+            guard case .go(let wait) = pace.admit(now: start, patience: .seconds(10)) else { continue }
+            waits.append(wait)
+        }
+        #expect(waits == [.zero, .zero, .milliseconds(250), .milliseconds(500), .milliseconds(750)])
+        // One that cannot wait takes nobody's place.
+        #expect(pace.admit(now: start, patience: .seconds(1)) == .refuse(wait: .seconds(1)))
+        #expect(pace.admit(now: start, patience: .seconds(1.1)) == .go(after: .seconds(1)))
+    }
+
+    @Test func throttlingHalvesWhatWasReallySent() {
+        var pace = AWSPace(maximum: 1000)
+        for tick in 0..<100 { _ = pace.admit(now: at(Double(tick) * 0.025), patience: .seconds(1)) }
+        pace.throttled(now: at(2.5))
+        #expect(pace.rate == 20)
+        #expect(sent(&pace, from: 2.5, for: 1) <= 22)
+    }
+
+    /// The many that were on their way are one reason to slow down.
+    @Test func latecomersDoNotHalveAgain() {
+        var pace = AWSPace(maximum: 100)
+        _ = sent(&pace, from: 0, for: 2)
+        for _ in 0..<50 { pace.throttled(now: at(2)) }
+        for _ in 0..<50 { pace.throttled(now: at(2.9)) }
+        #expect((45...63).contains(pace.rate))
+        let before = pace.rate
+        _ = sent(&pace, from: 2, for: 1.5)
+        pace.throttled(now: at(3.5))
+        #expect(pace.rate < before * 0.7)
+    }
+
+    @Test func itRecoversAndNeverStops() {
+        var pace = AWSPace(maximum: 1000)
+        for second in 0..<100 { pace.throttled(now: at(Double(second) * 2)) }
+        // What a second without throttling gives is the most that is lost again.
+        #expect(pace.rate <= 2.2)
+        #expect(pace.rate >= AWSPace.slowest)
+        #expect(sent(&pace, from: 199, for: 3) >= 3)
+        var seconds = 0.0
+        while pace.rate < 1000, seconds < 100 {
+            seconds += 1
+            _ = pace.admit(now: at(200 + seconds), patience: .seconds(10))
+        }
+        #expect(pace.rate == 1000)
+        #expect((20...40).contains(seconds))
+        _ = pace.admit(now: at(1_000_000), patience: .seconds(1))
+        #expect(pace.rate == 1000)
+    }
+}

@@ -1,0 +1,108 @@
+import Envelope
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+/// Unwraps behind the circuit breaker that Vault's have.
+struct AWSUnwrappingTests {
+    @Test func aLoneRequestGoesAtOnceAndIdenticalOnesAreOne() async throws {
+        let gate = Gate()
+        let transport = FakeTransport { _ in
+            await gate.wait()
+            return .decrypted()
+        }
+        let manager = BatchingKeyManager(try awsManager(transport))
+        async let first = manager.unwrap(awsRow, for: place)
+        async let second = manager.unwrap(awsRow, for: place)
+        async let other = manager.unwrap(awsRow, for: binding("other"))
+        while transport.requests.count < 2 { await Task.yield() }
+        gate.open()
+        _ = try await (first, second, other)
+        #expect(transport.requests.count <= 3)
+        #expect(Set(transport.requests.map(\.text)).count == 2)
+    }
+
+    /// What KMS has against one row or one key says nothing of the others.
+    @Test(arguments: [
+        "AccessDeniedException", "InvalidCiphertextException", "DisabledException", "NotFoundException",
+        "ThrottlingException", "ValidationException",
+    ])
+    func oneRowDoesNotStopTheOthers(name: String) async throws {
+        let transport = fakeKMS([
+            "Decrypt": { body in
+                body["EncryptionContext"]?["secrets-bridge.io/name"] == "bad"
+                    ? .kmsError(name, fields: [.retryAfter: "0"]) : .decrypted()
+            }
+        ])
+        let manager = BatchingKeyManager(try awsManager(transport))
+        for index in 0..<5 {
+            let error = await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(awsRow, for: named("bad"))
+            }
+            #expect(error != nil)
+            _ = try await manager.unwrap(awsRow, for: binding("good\(index)"))
+        }
+    }
+
+    @Test func anOutageIsProbedAndItsEndTold() async throws {
+        let isOut = Locked(true)
+        let transport = FakeTransport { _ in
+            isOut.withLock { $0 } ? .kmsError("KMSInternalException", status: 500) : .decrypted()
+        }
+        let manager = BatchingKeyManager(try awsManager(transport))
+        let recoveries = Recorder<Int>()
+        let upkeep = Task { await manager.maintain { recoveries.append(1) } }
+        defer { upkeep.cancel() }
+        for index in 0..<100 {
+            let error = await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(awsRow, for: named("s\(index)"))
+            }
+            #expect(error?.code == .unavailable)
+        }
+        // A hundred calls with three attempts each would be 300.
+        #expect(transport.requests.count < 30)
+        #expect(recoveries.elements.isEmpty)
+        isOut.withLock { $0 = false }
+        await recoveries.wait(for: 1)
+        _ = try await manager.unwrap(awsRow, for: binding("after"))
+    }
+
+    /// One row notices it; all are told.
+    @Test func aKeyThatWasDisabledIsNoticedByOne() async throws {
+        let isDisabled = Locked(true)
+        let transport = FakeTransport { _ in
+            isDisabled.withLock { $0 } ? .kmsError("DisabledException") : .decrypted()
+        }
+        let manager = BatchingKeyManager(try awsManager(transport))
+        let recoveries = Recorder<Int>()
+        let upkeep = Task { await manager.maintain { recoveries.append(1) } }
+        defer { upkeep.cancel() }
+        for index in 0..<5 {
+            let error = await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(awsRow, for: named("s\(index)"))
+            }
+            #expect(error?.code == .keyUnavailable)
+        }
+        #expect(recoveries.elements.isEmpty)
+        isDisabled.withLock { $0 = false }
+        for index in 0..<5 { _ = try await manager.unwrap(awsRow, for: binding("s\(index)")) }
+        await recoveries.wait(for: 1)
+        #expect(recoveries.elements == [1])
+    }
+
+    /// Nothing is gained by waiting for more.
+    @Test func oneKeyARequestMeansNoWaiting() throws {
+        var rules = BatchMachine<Int>.Rules()
+        rules.maximum = 1
+        var machine = BatchMachine<Int>(rules)
+        for item in 0..<5 {
+            guard case .send([item]) = machine.add(item, followedBy: 1000, now: .now) else {
+                Issue.record("it waits")
+                return
+            }
+        }
+    }
+}

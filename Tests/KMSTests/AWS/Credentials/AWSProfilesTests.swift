@@ -1,0 +1,139 @@
+import Primitives
+import Testing
+
+@testable import KMS
+
+struct AWSProfilesTests {
+    private func file(_ text: String, _ path: String = "config") throws(AWSCredentialsError) -> AWSConfigFile
+    {
+        try AWSConfigFile(path: path, content: SecretBytes(copying: Array(text.utf8)))
+    }
+
+    private func profiles(
+        _ config: String, _ credentials: String = "", _ selected: String? = nil
+    ) throws(AWSCredentialsError) -> AWSProfiles {
+        try AWSProfiles(
+            config: try file(config), credentials: try file(credentials, "credentials"), selected: selected)
+    }
+
+    @Test func commentsSpacesAndCase() throws {
+        let config = """
+            # a comment
+            ; another
+            [profile Dev] # behind it
+            Region=eu-central-1 ; why
+            ROLE_ARN   =   arn:aws:iam::1:role/a=b#c
+            \t
+              # an indented comment
+            empty =
+
+            [profile "two words"]
+            region = a
+            [ignored]
+            region = b
+            """
+        let dev = try profiles(config, "", "Dev")
+        #expect(
+            dev.active == [
+                "region": "eu-central-1", "role_arn": "arn:aws:iam::1:role/a=b#c", "empty": "",
+            ])
+        #expect(dev.profile("Dev")?.value("empty") == nil)
+        #expect(dev.profile("dev") == nil)
+        #expect(dev.profile("ignored") == nil)
+        #expect(dev.profile("two words")?.value("region") == "a")
+    }
+
+    @Test func crlf() throws {
+        #expect(try profiles("[default]\r\nregion = a\r\n").active == ["region": "a"])
+    }
+
+    @Test func theCredentialsFileWinsSettingBySetting() throws {
+        let both = try profiles(
+            "[profile a]\nregion = one\naws_access_key_id = CONFIG\noutput = json",
+            "[a]\naws_access_key_id = CREDENTIALS\naws_secret_access_key = secret\n", "a")
+        #expect(
+            both.active == ["region": "one", "output": "json", "aws_access_key_id": "CREDENTIALS"])
+        #expect(both.profile("a")?.secrets["aws_secret_access_key"]?.text == "secret")
+    }
+
+    @Test func secretsAreNoSettings() throws {
+        let profile = try profiles(
+            "", "[default]\naws_access_key_id=AKID\nAWS_SECRET_ACCESS_KEY = hush/+= \naws_session_token=tok=="
+        )
+        #expect(profile.active == ["aws_access_key_id": "AKID"])
+        #expect(profile.profile("default")?.secrets["aws_secret_access_key"]?.text == "hush/+=")
+        #expect(profile.profile("default")?.secrets["aws_session_token"]?.text == "tok==")
+        #expect(!"\(profile)".contains("hush"))
+    }
+
+    @Test func nestedSettingsAndContinuedOnes() throws {
+        let config = """
+            [default]
+            services = local
+            s3 =
+              max = 10
+              # nothing
+              Style = path
+            credential_process = one
+              two
+            region = a
+            [services local]
+            kms =
+              endpoint_url = http://127.0.0.1:1
+            sts =
+              endpoint_url = http://127.0.0.1:2
+            [sso-session corp]
+            sso_region = eu-west-1
+            """
+        let profiles = try profiles(config)
+        #expect(profiles.active == ["services": "local", "credential_process": "one\ntwo", "region": "a"])
+        #expect(profiles.profile("default")?.nested == ["s3": ["max": "10", "style": "path"]])
+        #expect(profiles.services("local")?["sts"] == ["endpoint_url": "http://127.0.0.1:2"])
+        #expect(profiles.activeServices["kms"] == ["endpoint_url": "http://127.0.0.1:1"])
+        #expect(profiles.ssoSession("corp")?.value("sso_region") == "eu-west-1")
+        #expect(profiles.profile("corp") == nil)
+    }
+
+    @Test func theLastOfSeveralWins() throws {
+        let config = "[profile a]\nregion=1\noutput=x\n[profile b]\nregion=b\n[profile a]\nregion=2\n"
+        #expect(try profiles(config, "", "a").active == ["region": "2", "output": "x"])
+        let defaults = "[profile default]\nregion=long\n[default]\nregion=short\noutput=x\n"
+        #expect(try profiles(defaults).active == ["region": "long"])
+    }
+
+    @Test(arguments: [
+        ("region = a", "config:1: a setting stands before the first [section]"),
+        ("[default", "config:1: the section has no ]"),
+        ("[a] b", "config:1: something stands behind the section's ]"),
+        ("[a]\nhush-hush", "config:2: expected [section] or key = value"),
+        ("[a]\n= hush", "config:2: expected [section] or key = value"),
+        ("[a]\ns3 =\n  hush", "config:3: expected key = value below s3"),
+        (
+            "[a]\naws_secret_access_key = x\n  hush",
+            "config:3: aws_secret_access_key goes on over a second line; it is one word"
+        ),
+    ])
+    func brokenFiles(_ text: String, _ message: String) {
+        #expect(throws: AWSCredentialsError(.misconfigured, message)) { try file(text) }
+    }
+
+    @Test func aSelectedProfileMustBeThere() throws {
+        #expect(try profiles("[profile a]\n").active == [:])
+        let error = #expect(throws: AWSCredentialsError.self) { try profiles("[profile a]\n", "", "b") }
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains("no AWS profile b,") == true)
+    }
+
+    @Test func filesAndVariables() throws {
+        let folder = try ScratchFolder()
+        try folder.write(".aws/config", "[profile one]\nregion = home\n[profile two]\nregion = two\n")
+        try folder.write("other", "[one]\naws_access_key_id = OTHER\n")
+        let home = ["HOME": folder.path, "AWS_DEFAULT_PROFILE": "two"]
+        #expect(try AWSProfiles.load(from: Environment(home)).active == ["region": "two"])
+        let moved = home.merging([
+            "AWS_PROFILE": "one", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "~/other",
+        ]) { $1 }
+        #expect(try AWSProfiles.load(from: Environment(moved)).active == ["aws_access_key_id": "OTHER"])
+        #expect(try AWSProfiles.load(from: Environment([:])).active == [:])
+    }
+}

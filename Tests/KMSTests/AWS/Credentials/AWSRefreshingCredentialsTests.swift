@@ -1,0 +1,191 @@
+import Foundation
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+struct AWSRefreshingCredentialsTests {
+    /// Clocks that a test moves: both at once.
+    private let passed = Locked(0.0)
+    private let start = (instant: ContinuousClock.now, date: Date(timeIntervalSince1970: 1_800_000_000))
+
+    private func pass(_ seconds: Double) { passed.withLock { $0 += seconds } }
+
+    private func provider(_ source: ScriptedSource) -> RefreshingAWSCredentials {
+        RefreshingAWSCredentials(
+            source,
+            clocks: .init(
+                now: { [passed, start] in start.instant + .seconds(passed.withLock { $0 }) },
+                date: { [passed, start] in start.date + passed.withLock { $0 } }))
+    }
+
+    /// Credentials that end `seconds` after now.
+    private func keys(_ id: String, _ seconds: Double? = 3600) -> AWSCredentials {
+        AWSCredentials(
+            accessKeyID: id, secretAccessKey: SharedSecret(copying: "secret".utf8), sessionToken: nil,
+            expiration: seconds.map { start.date + passed.withLock { $0 } + $0 })
+    }
+
+    private static let outage = AWSCredentialsError(.unavailable, "away")
+
+    @Test func oneFetchForAHundredWaiters() async throws {
+        let gate = Gate()
+        let source = ScriptedSource { [self] _ in
+            await gate.wait()
+            return .success(keys("AKID1"))
+        }
+        let provider = provider(source)
+        let ids = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<100 { group.addTask { try await provider.credentials().accessKeyID } }
+            await source.calls.wait(for: 1)
+            gate.open()
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(ids == Array(repeating: "AKID1", count: 100))
+        #expect(source.calls.elements.count == 1)
+    }
+
+    /// The fetch goes on, and serves the others and who comes next.
+    @Test func aWaiterThatIsCancelledLeavesAlone() async throws {
+        let gate = Gate()
+        let source = ScriptedSource { [self] _ in
+            await gate.wait()
+            return .success(keys("AKID1"))
+        }
+        let provider = provider(source)
+        let first = Task { try await provider.credentials() }
+        await source.calls.wait(for: 1)
+        let other = Task { try await provider.credentials().accessKeyID }
+        first.cancel()
+        let error = await #expect(throws: AWSCredentialsError.self) { try await first.value }
+        #expect(error?.code == .cancelled)
+        gate.open()
+        #expect(try await other.value == "AKID1")
+        #expect(try await provider.credentials().accessKeyID == "AKID1")
+        #expect(source.calls.elements.count == 1)
+    }
+
+    @Test func aWaiterThatWasCancelledBeforeAsking() async throws {
+        let gate = Gate()
+        let provider = provider(
+            ScriptedSource { [self] _ in
+                await gate.wait()
+                return .success(keys("AKID1"))
+            })
+        let waiter = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await provider.credentials()
+        }
+        await #expect(throws: AWSCredentialsError.self) { try await waiter.value }
+        gate.open()
+    }
+
+    /// What has not ended serves while the refresh fails, and is replaced when one succeeds.
+    @Test func aRefreshThatFailsAndThenSucceeds() async throws {
+        let source = ScriptedSource { [self] call in
+            switch call {
+            case 1: .success(keys("AKID1"))
+            case 2: .failure(Self.outage)
+            default: .success(keys("AKID2"))
+            }
+        }
+        let provider = provider(source)
+        #expect(try await provider.credentials().accessKeyID == "AKID1")
+        pass(3000)
+        #expect(try await provider.credentials().accessKeyID == "AKID1")
+        await source.ends.wait(for: 2)
+        #expect(try await provider.credentials().accessKeyID == "AKID1")
+        #expect(source.calls.elements.count == 2)
+        pass(120)
+        #expect(try await provider.credentials().accessKeyID == "AKID1")
+        await source.ends.wait(for: 3)
+        // The outcome is stored a moment after the source has given it.
+        while try await provider.credentials().accessKeyID == "AKID1" { await Task.yield() }
+        #expect(source.calls.elements.count == 3)
+    }
+
+    /// When they have ended and the source still fails, its error is told without asking it each time.
+    @Test func theEndAndTheWayBack() async throws {
+        let source = ScriptedSource { [self] call in
+            switch call {
+            case 1: .success(keys("AKID1"))
+            case 2...4: .failure(Self.outage)
+            default: .success(keys("AKID2"))
+            }
+        }
+        let provider = provider(source)
+        _ = try await provider.credentials()
+        pass(3595)
+        await #expect(throws: Self.outage) { try await provider.credentials() }
+        await #expect(throws: Self.outage) { try await provider.credentials() }
+        #expect(source.calls.elements.count == 2)
+        for _ in 0..<2 {
+            pass(6)
+            await #expect(throws: Self.outage) { try await provider.credentials() }
+        }
+        pass(6)
+        #expect(try await provider.credentials().accessKeyID == "AKID2")
+    }
+
+    @Test func refusedOnceIsReplacedOnce() async throws {
+        let source = ScriptedSource { [self] call in .success(keys("AKID\(call)")) }
+        let provider = provider(source)
+        let first = try await provider.credentials()
+        #expect(provider.refused(first) == true)
+        let second = try await provider.credentials()
+        #expect(second.accessKeyID == "AKID2")
+        // Somebody else's request with the old ones comes back late.
+        #expect(provider.refused(first) == true)
+        #expect(try await provider.credentials().accessKeyID == "AKID2")
+        // The new ones are no better: no storm.
+        #expect(provider.refused(second) == false)
+        #expect(try await provider.credentials().accessKeyID == "AKID2")
+        #expect(source.calls.elements.count == 2)
+        pass(11)
+        #expect(provider.refused(second) == true)
+        #expect(try await provider.credentials().accessKeyID == "AKID3")
+    }
+
+    @Test func whatHasEndedOnArrivalIsNoCredentials() async throws {
+        let provider = provider(ScriptedSource { [self] _ in .success(keys("AKID1", -3)) })
+        let error = await #expect(throws: AWSCredentialsError.self) { try await provider.credentials() }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains("check this machine's clock") == true)
+    }
+
+    @Test func keysWithoutAnEndAreFetchedOnce() async throws {
+        let source = ScriptedSource { [self] _ in .success(keys("AKID1", nil)) }
+        let provider = provider(source)
+        for _ in 0..<3 {
+            #expect(try await provider.credentials().accessKeyID == "AKID1")
+            pass(1e8)
+        }
+        #expect(source.calls.elements.count == 1)
+    }
+}
+
+/// Answers as a test tells it, by the number of the call.
+struct ScriptedSource: AWSCredentialsSource {
+    let name: String
+    let isImplicit: Bool
+    let calls = Recorder<Int>()
+    let ends = Recorder<Int>()
+    private let answer: @Sendable (Int) async -> Result<AWSCredentials?, AWSCredentialsError>
+
+    init(
+        _ name: String = "scripted", isImplicit: Bool = false,
+        _ answer: @escaping @Sendable (Int) async -> Result<AWSCredentials?, AWSCredentialsError>
+    ) {
+        self.name = name
+        self.isImplicit = isImplicit
+        self.answer = answer
+    }
+
+    func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
+        calls.append(1)
+        let result = await answer(calls.elements.count)
+        defer { ends.append(1) }
+        return try result.get()
+    }
+}
