@@ -1,7 +1,7 @@
 /// One series as it stands: the values of its labels, in the order in which the metric names them.
 package struct Sample: Sendable {
-    let labels: [String]
-    let value: Double
+    package let labels: [String]
+    package let value: Double
 
     package init(_ value: Double, _ labels: String...) {
         self.labels = labels

@@ -64,10 +64,10 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         let logger = makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version)
-        // Before anything that takes time: from now on the process can be asked whether it lives.
-        let status = try StatusService(metricsAddress, telemetry, logger: logger)
         let keys = try loadKeys(observer: telemetry.kms)
         let cluster = try cluster()
+        // Before anything that takes time: from now on the process can be asked whether it lives.
+        let status = try StatusService(metricsAddress, telemetry, logger: logger)
         var options = Controller.Options()
         options.workers = workers
         options.allowedScopes = allowedScopes

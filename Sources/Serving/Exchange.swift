@@ -16,11 +16,9 @@ struct Exchange {
     /// A client that is slower than this is given up.
     private(set) var deadline: ContinuousClock.Instant
 
-    static let patience = Duration.seconds(10)
-
-    init(_ descriptor: Int32, now: ContinuousClock.Instant) {
+    init(_ descriptor: Int32, until deadline: ContinuousClock.Instant) {
         self.descriptor = descriptor
-        deadline = now + Self.patience
+        self.deadline = deadline
     }
 
     /// What poll(2) is to wait for.
@@ -42,8 +40,8 @@ struct Exchange {
         let bytes = known + more
         switch RequestHead(bytes) {
         case .incomplete: state = .reading(bytes)
-        case .malformed: write(Page(400, "not an HTTP request\n").bytes(head: false), from: 0)
-        case .other: write(Page(405, "GET and HEAD are served\n").bytes(head: false), from: 0)
+        case .malformed: write(Page("not an HTTP request\n", status: 400).bytes(head: false), from: 0)
+        case .other: write(Page("GET and HEAD are served\n", status: 405).bytes(head: false), from: 0)
         case .get(let request): write(answer(request).bytes(head: false), from: 0)
         case .head(let request): write(answer(request).bytes(head: true), from: 0)
         }

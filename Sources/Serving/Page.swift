@@ -13,7 +13,9 @@ package struct Page: Sendable {
     package let contentType: String
     package let text: String
 
-    package init(_ status: Int = 200, contentType: String = "text/plain; charset=utf-8", _ text: String) {
+    package init(
+        _ text: String, status: Int = 200, contentType: String = "text/plain; charset=utf-8"
+    ) {
         self.status = status
         self.contentType = contentType
         self.text = text

@@ -11,6 +11,7 @@ package final class PageServer: Sendable {
 
     private static let maximumConnections = 32
     private let listener: Int32
+    private let patience: Duration
     /// Written to by `stop`; poll sees it.
     private let wake: (read: Int32, write: Int32)
     private let waiting = Locked<(isOver: Bool, continuations: [CheckedContinuation<Void, Never>])>(
@@ -19,8 +20,11 @@ package final class PageServer: Sendable {
     package let port: UInt16
 
     /// Listens and serves from now on. `answer` is called on the server's thread, one request at a time, and
-    /// must not wait.
-    package init(_ address: ListenAddress, _ answer: @escaping Answer) throws(ServingError) {
+    /// must not wait. `patience`: how long a connection may take.
+    package init(
+        _ address: ListenAddress, patience: Duration = .seconds(10), _ answer: @escaping Answer
+    ) throws(ServingError) {
+        self.patience = patience
         listener = try address.listen()
         port = boundPort(listener)
         var ends: [Int32] = [-1, -1]
@@ -63,7 +67,7 @@ package final class PageServer: Sendable {
                 [pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0)]
                 + [pollfd(fd: listener, events: takes ? Int16(POLLIN) : 0, revents: 0)]
                 + exchanges.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
-            let ready = poll(&polled, nfds_t(polled.count), exchanges.isEmpty && accepts ? -1 : 1000)
+            let ready = poll(&polled, nfds_t(polled.count), exchanges.isEmpty && accepts ? -1 : 250)
             if ready < 0, errno != EINTR { break }
             if ready > 0, polled[0].revents != 0 { break }
             let now = ContinuousClock.now
@@ -92,7 +96,7 @@ package final class PageServer: Sendable {
         guard descriptor >= 0 else { return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        exchanges.append(Exchange(descriptor, now: now))
+        exchanges.append(Exchange(descriptor, until: now + patience))
         return true
     }
 

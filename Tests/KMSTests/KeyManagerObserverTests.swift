@@ -94,6 +94,20 @@ import Testing
         #expect(observer.seen.elements == ["vault-transit generate_data_key 1 unavailable"])
     }
 
+    @Test func everyAttemptAtAWSIsARequest() async throws {
+        let answers = Locked<[FakeTransport.Response]>([
+            .kmsError("KMSInternalException", status: 500), .decrypted(),
+        ])
+        let clock = ManualAWSClock()
+        let manager = AWSKeyManager(
+            try AWSSettings.load(from: Environment(["SB_KMS_AWS_KEY_ID": awsARN])),
+            credentials: StaticCredentials(value: testCredentials()),
+            transport: FakeTransport { _ in answers.withLock { $0.removeFirst() } }, clock: clock.clock,
+            observer: observer)
+        _ = try await manager.unwrap(awsRow, for: try binding())
+        #expect(observer.seen.elements == ["aws-kms unwrap 1 unavailable", "aws-kms unwrap 1"])
+    }
+
     @Test func backendsAreNamedByTheKeyID() {
         for (keyID, backend) in [
             ("local:abc", "local"), ("vault-transit:ns/transit/key", "vault-transit"),

@@ -7,10 +7,11 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct PageServerTests {
     private func withServer(
         _ address: String = "127.0.0.1:0",
-        _ answer: @escaping PageServer.Answer = { Page("you asked for \($0.path)\n") },
-        _ body: (PageServer) throws -> Void
+        patience: Duration = .seconds(10), page: Page? = nil, _ body: (PageServer) throws -> Void
     ) async throws {
-        let server = try PageServer(try #require(ListenAddress(address)), answer)
+        let server = try PageServer(try #require(ListenAddress(address)), patience: patience) {
+            page ?? Page("you asked for \($0.path)\n")
+        }
         do {
             try body(server)
         } catch {
@@ -22,8 +23,9 @@ import Testing
 
     @Test func answers() async throws {
         try await withServer { server in
+            let answer = try Client.get("/a?b", port: server.port)
             #expect(
-                try Client.get("/a?b", port: server.port) == """
+                answer == """
                     HTTP/1.1 200 OK\r
                     Content-Type: text/plain; charset=utf-8\r
                     Content-Length: 17\r
@@ -53,7 +55,7 @@ import Testing
 
     @Test func takesRequestsInPiecesAndSendsLargePages() async throws {
         let text = String(repeating: "0123456789abcde\n", count: 1 << 17)
-        try await withServer("127.0.0.1:0", { _ in Page(text) }) { server in
+        try await withServer(page: Page(text)) { server in
             let client = try Client(port: server.port)
             for piece in ["GE", "T / HT", "TP/1.1\r\n", "\r", "\n"] {
                 client.send(piece)
@@ -75,9 +77,10 @@ import Testing
 
     /// More than are served at once: they wait their turn, until the silent ones are given up.
     @Test func silentClientsAreGivenUp() async throws {
-        try await withServer { server in
+        try await withServer(patience: .milliseconds(300)) { server in
             let silent = try (0..<40).map { _ in try Client(port: server.port) }
-            #expect(try Client.get("/a", port: server.port).hasSuffix("/a\n"))
+            let answer = try Client.get("/a", port: server.port)
+            #expect(answer.hasSuffix("/a\n"))
             for client in silent { close(client.descriptor) }
         }
     }
@@ -85,7 +88,7 @@ import Testing
     /// Reads nothing and goes away in the middle of a page: no signal ends the process.
     @Test func survivesClientsThatLeave() async throws {
         let text = String(repeating: "x", count: 8 << 20)
-        try await withServer("127.0.0.1:0", { _ in Page(text) }) { server in
+        try await withServer(page: Page(text)) { server in
             for _ in 0..<3 {
                 let client = try Client(port: server.port)
                 client.send("GET / HTTP/1.1\r\n\r\n")
@@ -101,11 +104,14 @@ import Testing
 
     @Test func listensOnEveryAddress() async throws {
         try await withServer(":0") { server in
-            #expect(try Client.get("/4", port: server.port).hasSuffix("/4\n"))
-            #expect(try Client.get("/6", port: server.port, v6: true).hasSuffix("/6\n"))
+            let answer4 = try Client.get("/4", port: server.port)
+            #expect(answer4.hasSuffix("/4\n"))
+            let answer6 = try Client.get("/6", port: server.port, v6: true)
+            #expect(answer6.hasSuffix("/6\n"))
         }
         try await withServer("[::1]:0") { server in
-            #expect(try Client.get("/6", port: server.port, v6: true).hasSuffix("/6\n"))
+            let answer6 = try Client.get("/6", port: server.port, v6: true)
+            #expect(answer6.hasSuffix("/6\n"))
             #expect(throws: ClientError.self) { try Client.get("/4", port: server.port) }
         }
     }

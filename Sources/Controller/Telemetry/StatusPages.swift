@@ -5,16 +5,16 @@ extension Telemetry {
     /// Answers for the status server. Waits for nothing but short locks.
     package func page(_ request: PageRequest) -> Page {
         switch request.path {
-        case "/metrics": Page(contentType: MetricsRegistry.contentType, registry.exposition())
+        case "/metrics": Page(registry.exposition(), contentType: MetricsRegistry.contentType)
         case "/healthz": Page(health.liveness())
         case "/readyz": Page(health.readiness())
-        default: Page(404, "/metrics, /healthz and /readyz are served here\n")
+        default: Page("/metrics, /healthz and /readyz are served here\n", status: 404)
         }
     }
 }
 
 extension Page {
     fileprivate init(_ report: Health.Report) {
-        self.init(report.isGood ? 200 : 503, report.text)
+        self.init(report.text, status: report.isGood ? 200 : 503)
     }
 }

@@ -71,7 +71,7 @@ import Testing
         let transport = FakeTransport { _ in
             throw HTTPError(.connectFailed, activity: "connecting", detail: "refused")
         }
-        _ = await failure {
+        _ = await failure { () throws(KubeError) in
             try await client(transport).delete(.secrets, ObjectRef(namespace: "a", name: "b"))
         }
         #expect(observer.seen.elements == ["delete secrets transport"])
