@@ -45,7 +45,7 @@ package struct Controller: Service {
             maximumDelay: options.maximumRetryDelay, observe: telemetry.queue.take(_:))
         let informers = Informers(
             queue: queue, logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
-        telemetry.watch(queue, informers, keys, workers: options.workers)
+        telemetry.watch(queue, [informers], keys, workers: options.workers)
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, scopes: options.allowedScopes,

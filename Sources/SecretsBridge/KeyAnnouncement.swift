@@ -35,12 +35,14 @@ struct KeyAnnouncement: Service {
 
     /// Returns when the key was announced as ready.
     private func announce(_ manager: any KeyManager) async {
-        let key: Logger.Metadata = ["key_id": "\(manager.keyID)"]
         var pause = Self.firstPause
         var said: KeyManagerError?
         repeat {
             let problem: (what: Logger.Message, error: KeyManagerError)
-            switch await manager.selfTest() {
+            let result = await manager.selfTest()
+            // Some find out only now what key their settings mean.
+            let key: Logger.Metadata = ["key_id": "\(manager.keyID)"]
+            switch result {
             case .passed:
                 logger.info("keymgmt backend ready", metadata: key)
                 return

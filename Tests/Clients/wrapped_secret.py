@@ -3,7 +3,8 @@
     wrapped_secret.py open < wrappedsecret.json            prints {"entry": "value"}
     wrapped_secret.py make NAMESPACE NAME ENTRY=VALUE...   prints a WrappedSecret
 
-What is needed to reach the KMS is in the environment: KMS=vault, VAULT_ADDR, VAULT_CACERT, VAULT_TOKEN.
+What is needed to reach the KMS is in the environment: KMS=vault, VAULT_ADDR, VAULT_CACERT, VAULT_TOKEN; or KMS=aws,
+SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION and what boto3 reads.
 """
 
 import base64
@@ -17,8 +18,6 @@ from envelope_v1 import envelope  # noqa: E402
 
 
 class Vault:
-    key_id = "vault-transit:transit/sb-wrap"
-
     def __init__(self):
         import hvac
 
@@ -27,26 +26,62 @@ class Vault:
         )
         self.transit = client.secrets.transit
 
-    def unwrap(self, wrapped_key, scope, namespace, name):
+    def opens(self, key_id):
+        return key_id == "vault-transit:transit/sb-wrap"
+
+    def unwrap(self, recipient, scope, namespace, name):
         context = envelope.b64(envelope.binding(scope, namespace, name))
-        answer = self.transit.decrypt_data("sb-wrap", ciphertext=wrapped_key, context=context)
+        answer = self.transit.decrypt_data("sb-wrap", ciphertext=recipient["wrappedKey"], context=context)
         return base64.b64decode(answer["data"]["plaintext"], validate=True)
 
     def data_key(self, scope, namespace, name):
         context = envelope.b64(envelope.binding(scope, namespace, name))
         answer = self.transit.generate_data_key("sb-wrap", key_type="plaintext", context=context, bits=256)
-        return base64.b64decode(answer["data"]["plaintext"], validate=True), answer["data"]["ciphertext"]
+        recipient = {"keyID": "vault-transit:transit/sb-wrap", "wrappedKey": answer["data"]["ciphertext"]}
+        return base64.b64decode(answer["data"]["plaintext"], validate=True), recipient
 
 
-KMS = {"vault": Vault}
+class AWS:
+    def __init__(self):
+        import boto3
+
+        self.kms = boto3.client("kms", region_name=os.environ["SB_KMS_AWS_REGION"])
+
+    def opens(self, key_id):
+        return key_id.startswith("arn:aws:kms:")
+
+    @staticmethod
+    def context(scope, namespace, name):
+        parts = {"scope": scope, "namespace": namespace, "name": name}
+        return {f"secrets-bridge.io/{part}": value for part, value in parts.items() if value}
+
+    def unwrap(self, recipient, scope, namespace, name):
+        answer = self.kms.decrypt(
+            CiphertextBlob=base64.b64decode(recipient["wrappedKey"], validate=True),
+            KeyId=recipient["keyID"],
+            EncryptionContext=self.context(scope, namespace, name),
+        )
+        return answer["Plaintext"]
+
+    def data_key(self, scope, namespace, name):
+        answer = self.kms.generate_data_key(
+            KeyId=os.environ["SB_KMS_AWS_KEY_ID"],
+            KeySpec="AES_256",
+            EncryptionContext=self.context(scope, namespace, name),
+        )
+        recipient = {"keyID": answer["KeyId"], "wrappedKey": envelope.b64(answer["CiphertextBlob"])}
+        return answer["Plaintext"], recipient
+
+
+KMS = {"vault": Vault, "aws": AWS}
 
 
 def open_wrapped(kms, manifest):
     spec, metadata = manifest["spec"], manifest["metadata"]
     name = spec.get("template", {}).get("metadata", {}).get("name", metadata["name"])
     bound, recipients, mac, sealed = envelope.parse(spec, metadata["namespace"], name)
-    recipient = next(r for r in recipients if r["keyID"] == kms.key_id)
-    data_key = kms.unwrap(recipient["wrappedKey"], spec["scope"], metadata["namespace"], name)
+    recipient = next(r for r in recipients if kms.opens(r["keyID"]))
+    data_key = kms.unwrap(recipient, spec["scope"], metadata["namespace"], name)
     assert envelope.compute_mac(data_key, bound, sealed) == mac, "MAC"
     return {entry: envelope.open_value(data_key, bound, entry, value).decode() for entry, value in sealed.items()}
 
@@ -54,7 +89,7 @@ def open_wrapped(kms, manifest):
 def make_wrapped(kms, namespace, name, values):
     scope = "strict"
     bound = envelope.binding(scope, namespace, name)
-    data_key, wrapped_key = kms.data_key(scope, namespace, name)
+    data_key, recipient = kms.data_key(scope, namespace, name)
     sealed = {
         entry: envelope.seal_value(data_key, bound, entry, value.encode(), os.urandom(12))
         for entry, value in values.items()
@@ -66,7 +101,7 @@ def make_wrapped(kms, namespace, name, values):
         "spec": {
             "format": "v1",
             "scope": scope,
-            "recipients": [{"keyID": kms.key_id, "wrappedKey": wrapped_key}],
+            "recipients": [recipient],
             "mac": envelope.b64(envelope.compute_mac(data_key, bound, sealed)),
             "data": {entry: envelope.b64(value) for entry, value in sealed.items()},
         },

@@ -1,6 +1,7 @@
 """AWS on loopback, for the quickstart and the tests: moto's KMS, STS and IAM, with signatures and policies checked.
 
 Before it stands what moto leaves out and KMS and STS do:
+- policies are asked about keys and encryption contexts (aws_policies.py), and refusals have the services' own form;
 - AssumeRoleWithWebIdentity verifies the token against the issuer's keys and the role's trust policy;
 - credentials of a session end;
 - a disabled key, and one that waits for its deletion, serve nobody.
@@ -8,7 +9,8 @@ Before it stands what moto leaves out and KMS and STS do:
     aws_server.py PORT FOLDER  FOLDER/issuer.json holds {"issuer": ..., "jwks": {...}} of the cluster
                                FOLDER/requests.log gets a JSON line for each request
 
-POST /control with {"session_seconds": N} makes sessions that short from then on.
+MOTO_ACCOUNT_ID is the account. POST /control: {"enforce": true} checks signatures and policies from then on,
+{"session_seconds": N} makes sessions that short.
 """
 
 import datetime
@@ -19,10 +21,10 @@ import threading
 import time
 from urllib.parse import parse_qs
 
+from aws_policies import Refused, authorize, listed, signer
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
@@ -30,15 +32,8 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from moto.sts.models import sts_backends
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
+ACCOUNT = os.environ["MOTO_ACCOUNT_ID"]
 REGION = "eu-west-1"
-KEY_OPERATIONS = {"Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"}
-
-
-class Refused(Exception):
-    def __init__(self, code, message, status=400):
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
-
 
 class Front:
     def __init__(self, folder):
@@ -46,13 +41,13 @@ class Front:
         self.folder = folder
         self.log = open(os.path.join(folder, "requests.log"), "a", buffering=1)
         self.lock = threading.Lock()
-        self.session_seconds = None
+        self.control = {"enforce": False, "session_seconds": None}
 
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = Body(body)
         if environ["PATH_INFO"] == "/control":
-            self.session_seconds = json.loads(body)["session_seconds"]
+            self.control |= json.loads(body)
             return answer(start_response, 200, "text/plain", "")
         service, operation, parameters = describe(environ, body)
         status = "200"
@@ -65,9 +60,8 @@ class Front:
         try:
             if operation == "AssumeRoleWithWebIdentity":
                 return answer(started, 200, "text/xml", self.assume_role_with_web_identity(parameters))
-            self.check_session(environ)
-            if service == "kms" and operation in KEY_OPERATIONS:
-                check_key(parameters.get("KeyId") or parameters.get("SourceKeyId"))
+            if self.control["enforce"] and service:
+                self.check(environ, body, service, operation, parameters)
             return self.moto(environ, started)
         except Refused as refused:
             return answer(started, refused.status, *refusal(service, refused))
@@ -79,12 +73,12 @@ class Front:
 
     def assume_role_with_web_identity(self, parameters):
         role = self.trusting_role(parameters["RoleArn"], self.claims(parameters["WebIdentityToken"]))
-        session = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role_with_web_identity(
+        session = sts_backends[ACCOUNT]["aws"].assume_role_with_web_identity(
             region_name=REGION,
             role_session_name=parameters["RoleSessionName"],
             role_arn=role.arn,
             policy=None,
-            duration=self.session_seconds or int(parameters.get("DurationSeconds", 3600)),
+            duration=self.control["session_seconds"] or int(parameters.get("DurationSeconds", 3600)),
             external_id=None,
         )
         return f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -116,14 +110,12 @@ class Front:
 
     def trusting_role(self, arn, claims):
         provider = claims["iss"].removeprefix("https://")
-        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        facts = {f"{provider}:aud": audiences, f"{provider}:sub": [claims["sub"]]}
-        federated = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:oidc-provider/{provider}"
-        iam = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
-        known = {provider.arn for provider in iam.list_open_id_connect_providers()}
+        facts = {f"{provider}:aud": listed(claims["aud"]), f"{provider}:sub": [claims["sub"]]}
+        federated = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{provider}"
+        iam = iam_backends[ACCOUNT]["aws"]
         denied = Refused("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
         role = next((role for role in iam.roles.values() if role.arn == arn), None)
-        if role is None or not any(name.endswith(provider) for name in known):
+        if role is None or federated not in iam.list_open_id_connect_providers():
             raise denied
         for statement in json.loads(role.assume_role_policy_document)["Statement"]:
             conditions = statement.get("Condition", {})
@@ -137,18 +129,44 @@ class Front:
                 return role
         raise denied
 
-    def check_session(self, environ):
+    def check(self, environ, body, service, operation, parameters):
         token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
-        for session in sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assumed_roles if token else []:
+        for session in sts_backends[ACCOUNT]["aws"].assumed_roles if token else []:
             if session.session_token == token and session.expiration < utcnow():
                 raise Refused("ExpiredTokenException", "The security token included in the request is expired")
+        request = signer(environ, body, operation, ACCOUNT)
+        if service != "kms":
+            request.check_action_permitted("*")
+            return
+        context = parameters.get("EncryptionContext", {})
+        if operation == "ReEncrypt":
+            source, destination = parameters["SourceKeyId"], parameters["DestinationKeyId"]
+            authorize(request, "kms:ReEncryptFrom", key_arn(source), parameters.get("SourceEncryptionContext", {}))
+            authorize(request, "kms:ReEncryptTo", key_arn(destination), parameters.get("DestinationEncryptionContext", {}))
+        else:
+            authorize(request, f"kms:{operation}", key_arn(parameters.get("KeyId")), context)
+        if operation in {"Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"}:
+            for name in ("KeyId", "SourceKeyId", "DestinationKeyId"):
+                check_state(parameters.get(name))
 
 
-def check_key(key_id):
-    kms = kms_backends[DEFAULT_ACCOUNT_ID][REGION]
+def find_key(key_id):
+    kms = kms_backends[ACCOUNT][REGION]
     try:
-        key = kms.keys[kms.any_id_to_key_id(key_id)]
-    except KeyError:
+        return kms.keys.get(kms.any_id_to_key_id(key_id)) if key_id else None
+    except (AttributeError, KeyError):
+        return None
+
+
+def key_arn(key_id):
+    """What a policy's Resource is compared with; "*" for what concerns no key."""
+    key = find_key(key_id)
+    return key.arn if key else key_id or "*"
+
+
+def check_state(key_id):
+    key = find_key(key_id)
+    if key is None:
         return
     if key.deletion_date is not None:
         raise Refused("KMSInvalidStateException", f"{key.arn} is pending deletion.")

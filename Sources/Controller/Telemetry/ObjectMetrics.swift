@@ -3,9 +3,10 @@ import KubeClient
 import Metrics
 import Resources
 
-/// The WrappedSecrets, counted when somebody asks: what is gone is gone from the metrics. 100,000 objects take
-/// milliseconds, as long as they have few statuses among them.
-struct ObjectMetrics {
+/// The WrappedSecrets, counted in the caches when somebody asks: what is gone is gone from the metrics.
+enum ObjectMetrics {
+    typealias Objects = Store<Decoded<WrappedSecret>>
+
     struct State: Hashable {
         /// "True", "False" or "Unknown".
         var ready: String
@@ -13,12 +14,9 @@ struct ObjectMetrics {
     }
 
     struct Key: Hashable {
-        var keyID: String
+        var id: String
         var version: String
     }
-
-    private(set) var states: [State: Int] = [:]
-    private(set) var keys: [Key: Int] = [:]
 
     /// Versions of one key that are shown by themselves. A status is not written by us alone, and must not make
     /// series without end.
@@ -32,7 +30,7 @@ struct ObjectMetrics {
             labels: ["ready", "reason"]
         ) {
             guard let sources = sources() else { return [] }
-            return ObjectMetrics(sources.informers.objects).states.map {
+            return states(sources.informers.map(\.objects)).map {
                 Sample(Double($0.value), $0.key.ready, $0.key.reason)
             }
         }
@@ -42,56 +40,68 @@ struct ObjectMetrics {
             labels: ["key_id", "key_version"]
         ) {
             guard let sources = sources() else { return [] }
-            return ObjectMetrics(sources.informers.objects).samples(of: sources.keys.all.map(\.keyID))
-        }
-    }
-
-    init(_ store: Store<Decoded<WrappedSecret>>) {
-        var states: [State: Int] = [:]
-        var keys: [Key: Int] = [:]
-        store.forEach { object in
-            let status: WrappedSecretStatus? =
-                switch object {
-                case .object(let object): object.status
-                case .malformed(_, let status, _): status
-                }
-            let ready = status?.condition(.ready)
-            states[State(ready: ready?.status ?? "Unknown", reason: ready?.reason ?? ""), default: 0] += 1
-            if let id = status?.keyID {
-                keys[Key(keyID: id, version: status?.keyVersion ?? ""), default: 0] += 1
+            return keys(sources.informers.map(\.objects), configured: sources.keys.all.map(\.keyID)).map {
+                Sample(Double($0.value), $0.key.id, $0.key.version)
             }
         }
-        for (state, count) in states { self.states[state.bounded, default: 0] += count }
-        self.keys = keys
     }
 
-    func samples(of configured: [String]) -> [Sample] {
+    /// What no controller of ours says is not repeated. An object that was never looked at has no reason.
+    static func states(_ stores: [Objects]) -> [State: Int] {
+        let counts = count(stores) { status in
+            let ready = status?.condition(.ready)
+            return State(ready: ready?.status ?? "Unknown", reason: ready?.reason ?? "")
+        }
+        var bounded: [State: Int] = [:]
+        for (state, count) in counts {
+            let isKnown = state.reason.isEmpty || Reason(rawValue: state.reason) != nil
+            let state = State(
+                ready: ["True", "False"].contains(state.ready) ? state.ready : "Unknown",
+                reason: isKnown ? state.reason : "other")
+            bounded[state, default: 0] += count
+        }
+        return bounded
+    }
+
+    static func keys(_ stores: [Objects], configured: [String]) -> [Key: Int] {
+        let counts = count(stores) { status in
+            (status?.keyID).map { Key(id: $0, version: status?.keyVersion ?? "") }
+        }
         var shown: [Key: Int] = [:]
         var versions: [String: Int] = [:]
         // Most used first, so that the same ones are shown each time.
-        for (key, count) in keys.sorted(by: { ($1.value, $0.key.version) < ($0.value, $1.key.version) }) {
-            var key = key
-            if !configured.contains(key.keyID) {
-                key = Key(keyID: "other", version: "")
-            } else if shown[key] == nil {
-                versions[key.keyID, default: 0] += 1
-                let isPlain =
-                    key.version.utf8.count <= 64 && key.version.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-                if !isPlain || versions[key.keyID, default: 0] > Self.maximumVersions {
-                    key.version = "other"
-                }
+        for (key, count) in counts.sorted(by: { ($1.value, $0.key.version) < ($0.value, $1.key.version) }) {
+            guard configured.contains(key.id) else {
+                shown[Key(id: "other", version: ""), default: 0] += count
+                continue
             }
-            shown[key, default: 0] += count
+            let rank = versions[key.id, default: 0]
+            versions[key.id] = rank + 1
+            let isShown = rank < maximumVersions && isPlain(key.version)
+            shown[isShown ? key : Key(id: key.id, version: "other"), default: 0] += count
         }
-        return shown.map { Sample(Double($0.value), $0.key.keyID, $0.key.version) }
+        return shown
     }
-}
 
-extension ObjectMetrics.State {
-    /// What no controller of ours says is not repeated. An object that was never looked at has no reason.
-    fileprivate var bounded: Self {
-        Self(
-            ready: ["True", "False", "Unknown"].contains(ready) ? ready : "Unknown",
-            reason: reason.isEmpty || Reason(rawValue: reason) != nil ? reason : "other")
+    private static func isPlain(_ version: String) -> Bool {
+        version.utf8.count <= 64 && version.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+
+    /// What `of` gives for nil is not counted.
+    private static func count<Value: Hashable>(
+        _ stores: [Objects], of value: (WrappedSecretStatus?) -> Value?
+    ) -> [Value: Int] {
+        var counts: [Value: Int] = [:]
+        for store in stores {
+            store.forEach { object in
+                let found =
+                    switch object {
+                    case .object(let object): value(object.status)
+                    case .malformed(_, let status, _): value(status)
+                    }
+                if let found { counts[found, default: 0] += 1 }
+            }
+        }
+        return counts
     }
 }

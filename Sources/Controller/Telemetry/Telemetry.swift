@@ -10,7 +10,7 @@ package final class Telemetry: Sendable {
     /// What is read when somebody asks, once the controller runs.
     struct Sources: Sendable {
         let queue: WorkQueue
-        let informers: Informers
+        let informers: [Informers]
         let keys: KeyRing
     }
 
@@ -54,15 +54,16 @@ package final class Telemetry: Sendable {
     }
 
     /// From now on these are what is told of.
-    func watch(_ queue: WorkQueue, _ informers: Informers, _ keys: KeyRing, workers: Int) {
+    func watch(_ queue: WorkQueue, _ informers: [Informers], _ keys: KeyRing, workers: Int) {
         sources.withLock { $0 = Sources(queue: queue, informers: informers, keys: keys) }
         kmsMetrics.prepare(keys)
         health.watch(
             caches: {
-                [
-                    (WrappedSecret.resource, informers.objects.isComplete),
-                    (.secrets, informers.secrets.isComplete),
-                ].filter { !$0.1 }.map(\.0.plural)
+                let isComplete = [
+                    (WrappedSecret.resource, informers.allSatisfy(\.objects.isComplete)),
+                    (.secrets, informers.allSatisfy(\.secrets.isComplete)),
+                ]
+                return isComplete.filter { !$0.1 }.map(\.0.plural)
             },
             work: { [metrics = self.queue] in metrics.running(workers: workers) })
     }

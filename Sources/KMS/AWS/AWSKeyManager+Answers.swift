@@ -25,6 +25,18 @@ extension AWSKeyManager {
         }
     }
 
+    /// Which of the key's materials, where KMS says that: one for each rotation.
+    func version(in body: Node?) -> String? {
+        body?["KeyMaterialId"]?.string.flatMap { AWSKeyARN.isID($0) ? $0 : nil }
+    }
+
+    func otherKey(_ call: AWSCall) -> AWSCallError {
+        AWSCallError(
+            .otherKey,
+            "\(kms.address.url) answers \(call.action) with another key than \(call.resource ?? "the one named"); is "
+                + "it AWS KMS?")
+    }
+
     func malformed(_ call: AWSCall, _ what: String) -> AWSCallError {
         AWSCallError(
             .malformed,

@@ -84,7 +84,7 @@ extension AWSKeyManager {
     @discardableResult
     func learned(_ text: String?, _ call: AWSCall) throws(AWSCallError) -> AWSKeyARN {
         guard let arn = text.flatMap({ AWSKeyARN($0) }), known.canBe(arn) else {
-            throw malformed(call, "another key")
+            throw otherKey(call)
         }
         identity.withLock { $0.learned(arn) }
         return arn

@@ -53,11 +53,11 @@ extension AWSKeyManager: BatchUnwrapping {
         do throws(AWSCallError) {
             let body = try await kms.send(call).body
             guard body?["KeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
-                throw malformed(call, "another key")
+                throw otherKey(call)
             }
             recovery.served(source)
             return .success(
-                UnwrappedKey(key: try plaintext(in: body, call), version: body?["KeyMaterialId"]?.string))
+                UnwrappedKey(key: try plaintext(in: body, call), version: version(in: body)))
         } catch {
             if error.isOfOneKey { recovery.refused(source) }
             guard error.isOfOneRow else { throw KeyManagerError(error, keyID: keyID) }

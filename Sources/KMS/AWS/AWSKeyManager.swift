@@ -71,7 +71,7 @@ struct AWSKeyManager: KeyManager {
         return try await calling { () throws(AWSCallError) in
             let body = try await kms.send(call).body
             guard body?["SourceKeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
-                throw malformed(call, "another source key")
+                throw otherKey(call)
             }
             return try self.recipient(in: body, call)
         }

@@ -76,7 +76,7 @@ import Testing
     @Test func objectsAndReadinessFollowTheCaches() async throws {
         let cluster = try Cluster()
         let queue = WorkQueue(maximumDelay: .seconds(1), observe: telemetry.queue.take(_:))
-        telemetry.watch(queue, cluster.informers, cluster.keys.ring, workers: 1)
+        telemetry.watch(queue, [cluster.informers], cluster.keys.ring, workers: 1)
         #expect(
             telemetry.health.readiness().text == "not ready\n- caches not complete: wrappedsecrets, secrets\n"
         )

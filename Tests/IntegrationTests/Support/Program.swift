@@ -16,7 +16,7 @@ final class Program {
     private let pid: pid_t
     private var status: Int32?
 
-    /// `executable` is a path. The environment is ours without any `SB_` variable, then `environment`.
+    /// `executable` is a path. The environment is ours without any setting of a KMS, then `environment`.
     init(
         _ executable: String, _ arguments: [String], environment: [String: String] = [:], input: Data = Data()
     ) throws {
@@ -25,7 +25,9 @@ final class Program {
         folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try input.write(to: folder.appending(path: "in"))
-        let inherited = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SB_") }
+        let inherited = ProcessInfo.processInfo.environment.filter { variable in
+            !["SB_", "AWS_", "BAO_", "VAULT_"].contains { variable.key.hasPrefix($0) }
+        }
         let variables = inherited.merging(environment) { _, new in new }.map { "\($0.key)=\($0.value)" }
 
         var actions = posix_spawn_file_actions_t()

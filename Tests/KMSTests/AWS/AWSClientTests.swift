@@ -84,6 +84,28 @@ struct AWSClientTests {
         #expect(transport.requests.count == 3)
     }
 
+    /// A start with a wrong clock: all are under way before the first is refused.
+    @Test func manyAtOnceLearnTheTime() async throws {
+        let clock = ManualAWSClock()
+        clock.set(Date(timeIntervalSince1970: 0))
+        let gate = Gate()
+        let transport = FakeTransport { request in
+            if request.fields[.amzDate]?.hasPrefix("19941106T0849") == true { return .decrypted() }
+            await gate.wait()
+            return .kmsError("InvalidSignatureException", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])
+        }
+        let manager = try awsManager(transport, clock: clock)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<10 {
+                group.addTask { _ = try await manager.unwrap(awsRow, for: binding("s\(index)")) }
+            }
+            while transport.requests.count < 10 { await Task.yield() }
+            gate.open()
+            try await group.waitForAll()
+        }
+        #expect(transport.requests.count == 20)
+    }
+
     @Test func aClockThatIsNotTheReason() async throws {
         let transport = FakeTransport { _ in
             .kmsError("RequestTimeTooSkewed", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])

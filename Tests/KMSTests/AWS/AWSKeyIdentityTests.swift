@@ -45,6 +45,7 @@ struct AWSKeyIdentityTests {
         "arn:aws:kms:eu-west-1.evil.com:111122223333:key/\(id)",
         "arn:aws:sts:eu-west-1:111122223333:key/\(id)",
         "ARN:aws:kms:eu-west-1:111122223333:key/\(id)", "arn:aws:kms::111122223333:key/\(id)",
+        "arn:aws:kms:eu-west-1:111122223333:key/\(id.uppercased())",
         "vault-transit:transit/sb-wrap", "arn:aws:kms:eu-west-1:111122223333:key/\(id)\n",
     ])
     func onlyKeyARNsAreRows(row: String) throws {
@@ -124,7 +125,8 @@ struct AWSKeyIdentityTests {
     }
 
     @Test(arguments: [
-        ("alias/sb-wrap", true), ("alias/a/b_c-D9", true), (id, true), (mrk, true), (arn(), true),
+        ("alias/sb-wrap", true), ("alias/a/b_c-D9", true), ("alias/Team_A", true), ("alias/a//b", true),
+        (id, true), (mrk, true), (arn(), true),
         (arn(mrk), true),
         ("arn:aws:kms:eu-west-1:111122223333:alias/a", true), ("sb-wrap", false), ("alias/", false),
         ("alias/a b", false), ("alias/ä", false), ("mrk-1234", false), ("1234abcd", false), ("", false),

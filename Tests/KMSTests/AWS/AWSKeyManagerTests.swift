@@ -135,6 +135,15 @@ struct AWSKeyManagerTests {
         #expect(error?.message.contains("canary") == false)
     }
 
+    @Test(arguments: [
+        (#""KeyMaterialId":"0123abcd","#, "0123abcd"), (#""KeyMaterialId":"<b>canary</b>","#, nil), ("", nil),
+    ])
+    func whichMaterialWrappedIt(field: String, version: String?) async throws {
+        let manager = try awsManager(
+            FakeTransport { _ in .init(200, #"{\#(field)"KeyId":"\#(awsARN)","Plaintext":"QUJD"}"#) })
+        #expect(try await manager.unwrap(awsRow, for: place).version == version)
+    }
+
     @Test func aDataKeyHas32Bytes() async throws {
         let transport = fakeKMS([
             "GenerateDataKey": { _ in

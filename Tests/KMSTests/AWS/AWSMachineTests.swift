@@ -13,38 +13,48 @@ struct AWSClockSkewTests {
 
     @Test func learnsFromTheAnswersDate() {
         var skew = AWSClockSkew()
-        #expect(skew.learn(from: .clock, date: hourAhead, now: now) == true)
+        #expect(skew.learn(from: .clock, used: skew.offset, date: hourAhead, now: now) == true)
         #expect(skew.offset == 3600)
         // It was not that.
-        #expect(skew.learn(from: .clock, date: hourAhead, now: now) == false)
-        #expect(skew.learn(from: .signature, date: hourAhead, now: now + 5) == false)
+        #expect(skew.learn(from: .clock, used: skew.offset, date: hourAhead, now: now) == false)
+        #expect(skew.learn(from: .signature, used: skew.offset, date: hourAhead, now: now + 5) == false)
         // Somebody set the clock meanwhile.
-        #expect(skew.learn(from: .clock, date: hourAhead, now: now + 3600) == true)
+        #expect(skew.learn(from: .clock, used: skew.offset, date: hourAhead, now: now + 3600) == true)
         #expect(skew.offset == 0)
-        #expect(skew.learn(from: .signature, date: hourBehind, now: now) == true)
+        #expect(skew.learn(from: .signature, used: skew.offset, date: hourBehind, now: now) == true)
         #expect(skew.offset == -3600)
+    }
+
+    /// The many that were signed before the first of them was answered.
+    @Test func whatWasSignedBeforeIsWorthAnotherSignature() {
+        var skew = AWSClockSkew()
+        for _ in 0..<3 {
+            #expect(skew.learn(from: .signature, used: 0, date: hourAhead, now: now) == true)
+            #expect(skew.offset == 3600)
+        }
+        #expect(skew.learn(from: .signature, used: 3600, date: hourAhead, now: now) == false)
     }
 
     @Test func aWrongSignatureIsAClocksFaultOnlyWhereTheyAreFarApart() {
         var skew = AWSClockSkew()
-        #expect(skew.learn(from: .signature, date: same, now: now) == false)
-        #expect(skew.learn(from: .signature, date: minuteAhead, now: now) == false)
+        #expect(skew.learn(from: .signature, used: skew.offset, date: same, now: now) == false)
+        #expect(skew.learn(from: .signature, used: skew.offset, date: minuteAhead, now: now) == false)
         #expect(skew.offset == 0)
-        #expect(skew.learn(from: .clock, date: minuteAhead, now: now) == true)
+        #expect(skew.learn(from: .clock, used: skew.offset, date: minuteAhead, now: now) == true)
         #expect(skew.offset == 60)
     }
 
     @Test(arguments: AWSErrorKind.allCases.filter { $0 != .clock && $0 != .signature })
     func otherErrorsTellNothing(kind: AWSErrorKind) {
         var skew = AWSClockSkew()
-        #expect(skew.learn(from: kind, date: hourAhead, now: now) == false)
+        #expect(skew.learn(from: kind, used: skew.offset, date: hourAhead, now: now) == false)
         #expect(skew.offset == 0)
     }
 
     @Test(arguments: [nil, "", "3600", "yesterday", "Sun, 06 Nov 1994 08:49:37 CET"])
     func withoutADateNothingIsLearned(date: String?) {
         var skew = AWSClockSkew()
-        #expect(skew.learn(from: .clock, date: date, now: now) == false)
+        #expect(skew.learn(from: .clock, used: skew.offset, date: date, now: now) == false)
     }
 }
 

@@ -1,5 +1,5 @@
 # The backend 'aws-kms' for hack/quickstart: AWS on this machine (moto), where the controller is a role that its service
-# account may assume, and a developer has access keys. Sourced; the caller sets state, kubectl and binary.
+# account may assume, and a developer has access keys. Sourced; the caller sets state, namespace, kubectl and binary.
 
 key_up() {
     local aws=$state/aws common
@@ -16,7 +16,7 @@ key_up() {
         AWS_SECRET_ACCESS_KEY='' AWS_SESSION_TOKEN='' AWS_ENDPOINT_URL="$SB_AWS_ENDPOINT"
         SB_KMS_BACKEND=aws-kms SB_KMS_AWS_KEY_ID=alias/sb-wrap SB_KMS_AWS_REGION="$SB_AWS_REGION")
     controller_settings=("${common[@]}" AWS_ROLE_ARN="$SB_AWS_ROLE_ARN" AWS_WEB_IDENTITY_TOKEN_FILE="$state/aws-token")
-    mapfile -t developer_settings < <(hack/aws keys developer --dir "$aws")
+    mapfile -t developer_settings < <(hack/aws keys developer "$namespace" --dir "$aws")
     developer_settings=("${common[@]}" "${developer_settings[@]}")
 }
 

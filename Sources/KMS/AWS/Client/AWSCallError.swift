@@ -15,6 +15,8 @@ struct AWSCallError: Error, Equatable, Sendable {
         case answered(AWSErrorKind)
         /// A success without what belongs into it, or an answer that AWS does not give.
         case malformed
+        /// Another key was used than the one named.
+        case otherKey
         /// Not sent: this process keeps below its own limit.
         case heldBack
     }
@@ -36,7 +38,7 @@ struct AWSCallError: Error, Equatable, Sendable {
     var isOfOneRow: Bool {
         switch code {
         case .answered(.outage), .answered(.credentials), .answered(.signature), .answered(.clock): false
-        case .answered, .heldBack: true
+        case .answered, .heldBack, .otherKey: true
         case .cancelled, .unreachable, .misconfigured, .credentials, .malformed: false
         }
     }
@@ -55,7 +57,8 @@ extension KeyManagerError {
         let code: Code =
             switch error.code {
             case .cancelled: .cancelled
-            case .unreachable, .malformed, .answered(.outage), .credentials(.unavailable): .unavailable
+            case .unreachable, .malformed, .otherKey, .answered(.outage), .credentials(.unavailable):
+                .unavailable
             case .heldBack, .answered(.throttled): .throttled
             case .misconfigured, .credentials(.misconfigured): .misconfigured
             case .credentials(.denied), .answered(.credentials), .answered(.accessDenied): .accessDenied

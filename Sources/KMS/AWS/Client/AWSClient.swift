@@ -92,10 +92,10 @@ final class AWSClient: Sendable {
         var request = HTTPClientRequest(
             method: .post, url: "\(address.url)/", fields: call.fields, body: .secret(call.body),
             timeout: timeout)
+        let offset = skew.withLock { $0.offset }
         do {
-            let date = clock.date() + skew.withLock { $0.offset }
             request = try SigV4Signer(region: region.name, service: service.signingName)
-                .sign(request, with: credentials, at: date)
+                .sign(request, with: credentials, at: clock.date() + offset)
         } catch {
             let error = AWSCallError(.misconfigured, "\(call.action) cannot be signed: \(error)")
             return .failure(Failure(error: error, trouble: nil))
@@ -114,12 +114,12 @@ final class AWSClient: Sendable {
         }
         guard !answer.isSuccess else { return .success(answer) }
         let error = answer.failure(call, at: self)
-        return .failure(Failure(error: error, trouble: trouble(error, answer, credentials)))
+        return .failure(Failure(error: error, trouble: trouble(error, answer, credentials, offset)))
     }
 
     /// Whether the call may do better next time, having done what there is to do about it.
     private func trouble(
-        _ error: AWSCallError, _ answer: AWSAnswer, _ credentials: AWSCredentials
+        _ error: AWSCallError, _ answer: AWSAnswer, _ credentials: AWSCredentials, _ offset: Double
     ) -> AWSAttempts.Trouble? {
         guard case .answered(let kind) = error.code else { return nil }
         switch kind {
@@ -131,7 +131,8 @@ final class AWSClient: Sendable {
         case .signature, .clock:
             let now = clock.date()
             let date = answer.fields[.date]
-            return skew.withLock { $0.learn(from: kind, date: date, now: now) } ? .clockCorrected : nil
+            let isWorthIt = skew.withLock { $0.learn(from: kind, used: offset, date: date, now: now) }
+            return isWorthIt ? .clockCorrected : nil
         default: return nil
         }
     }

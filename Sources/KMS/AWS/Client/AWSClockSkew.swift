@@ -19,14 +19,15 @@ struct AWSClockSkew: Sendable {
     /// Takes in an answer that refuses a request. Whether another signature, with the new offset, may do better.
     ///
     /// - Parameters:
+    ///   - used: The offset that the request was signed with: others may have learned since. nil: the present one.
     ///   - date: The answer's `Date`.
     ///   - now: Our time, when it came.
-    mutating func learn(from kind: AWSErrorKind, date: String?, now: Date) -> Bool {
+    mutating func learn(from kind: AWSErrorKind, used: Double? = nil, date: String?, now: Date) -> Bool {
         guard kind == .clock || kind == .signature, let seconds = date.flatMap({ RetryAfter.date($0) }) else {
             return false
         }
         let seen = Double(seconds) - now.timeIntervalSince1970
-        let change = abs(seen - offset)
+        let change = abs(seen - (used ?? offset))
         guard change > (kind == .clock ? Self.negligible : Self.telling) else { return false }
         offset = seen
         return true

@@ -127,9 +127,12 @@ struct AWSConfigFile: Sendable {
     }
 
     private static func pair(_ text: Text) -> (key: String, value: Text)? {
-        guard let equals = text.firstIndex(of: UInt8(ascii: "=")) else { return nil }
-        let key = string(trimmed(text[..<equals])).lowercased()
-        var value = text[(equals + 1)...]
+        // As botocore has it, a colon serves too. Whatever comes first: what is behind it may be a secret.
+        guard let end = text.firstIndex(where: { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ":") }) else {
+            return nil
+        }
+        let key = string(trimmed(text[..<end])).lowercased()
+        var value = text[(end + 1)...]
         let comment = value.indices.dropFirst().first { isComment(value[$0]) && isSpace(value[$0 - 1]) }
         if let comment { value = value[..<comment] }
         return key.isEmpty ? nil : (key, trimmed(value))

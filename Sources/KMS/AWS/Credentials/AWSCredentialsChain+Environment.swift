@@ -23,16 +23,17 @@ extension RefreshingAWSCredentials {
     static func load(
         from environment: Environment, region: AWSRegion? = nil
     ) throws(SettingError) -> RefreshingAWSCredentials {
-        let allowsHTTP = try AWSEndpoints(environment: environment).acceptsPlainHTTP
-        let authorities = environment.value("AWS_CA_BUNDLE")
-        let services = CurlClient(
-            HTTPClientConfiguration(
-                trust: authorities.map { .file($0) } ?? .system,
-                plainHTTP: allowsHTTP ? .always : .loopbackOnly, connectTimeout: .seconds(5)))
-        let local = CurlClient(
-            HTTPClientConfiguration(proxy: .none, plainHTTP: .always, connectTimeout: .seconds(2)))
+        let services = HTTPClientConfiguration(
+            trust: environment.value("AWS_CA_BUNDLE").map { .file($0) } ?? .system,
+            plainHTTP: try AWSEndpoints(environment: environment).acceptsPlainHTTP ? .always : .loopbackOnly,
+            connectTimeout: .seconds(5))
         let context = AWSCredentialsContext(
-            environment, services: services, local: local, fallbackRegion: region)
+            environment, services: CurlClient(services), local: CurlClient(localConfiguration),
+            fallbackRegion: region)
         return RefreshingAWSCredentials(AWSCredentialsChain(context))
     }
+
+    /// To what is beside us. A proxy would see its tokens, and has another neighbourhood.
+    static let localConfiguration = HTTPClientConfiguration(
+        proxy: .none, plainHTTP: .always, connectTimeout: .seconds(2))
 }

@@ -11,8 +11,8 @@ struct AWSCredentialsContext: Sendable {
     let local: any HTTPTransport
     /// Where STS is when neither the environment nor the profile names a Region: that of the key.
     let fallbackRegion: AWSRegion?
-    /// Of `credential_process`.
-    let childEnvironment: [String: String]
+    /// Of `credential_process`; made when there is one, since it holds whatever the process's own has.
+    let childEnvironment: @Sendable () -> [String: String]
     let clocks: RefreshingAWSCredentials.Clocks
     /// One for all, since it keeps a token.
     let metadata: AWSInstanceMetadata
@@ -21,7 +21,8 @@ struct AWSCredentialsContext: Sendable {
 
     init(
         _ environment: Environment, services: any HTTPTransport, local: any HTTPTransport,
-        fallbackRegion: AWSRegion? = nil, childEnvironment: [String: String] = inheritableEnvironment(),
+        fallbackRegion: AWSRegion? = nil,
+        childEnvironment: @escaping @Sendable () -> [String: String] = inheritableEnvironment,
         clocks: RefreshingAWSCredentials.Clocks = .init()
     ) {
         self.environment = environment

@@ -31,13 +31,13 @@ struct AWSProfileCredentials: AWSCredentialsSource {
         case .role(let role, let profile, let inner):
             let source = try await carryOut(inner, profiles)
             let service = try context.tokenService(for: "profile \(profile)", profiles)
-            return try await service.assume(role, with: source, date: context.clocks.date())
+            return try await service.assume(role, with: source, date: context.clocks.date)
         case .singleSignOn(let signOn): return try await given(by: signOnSource(signOn, profiles))
         case .process(let command):
             return try await given(
                 by: AWSProcessCredentials(
                     name: "\(name): credential_process", command: command,
-                    environment: context.childEnvironment))
+                    environment: context.childEnvironment()))
         case .environment:
             return try await given(by: AWSEnvironmentCredentials(environment: context.environment))
         case .container:

@@ -14,8 +14,16 @@ struct AWSProfile: Sendable {
     /// A setting that is there and not empty.
     func value(_ key: String) -> String? { settings[key].flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// What `other` says wins.
+    /// What `other` says wins, setting by setting.
     fileprivate mutating func merge(_ other: AWSConfigFile.Section) {
+        // Keys are a whole: half of one pair with half of another is nobody's.
+        let key = "aws_access_key_id"
+        if other.settings[key] != nil || !other.secrets.isEmpty {
+            settings[key] = nil
+            secrets = [:]
+        }
+        for key in other.settings.keys { nested[key] = nil }
+        for key in other.nested.keys { settings[key] = nil }
         settings.merge(other.settings) { $1 }
         nested.merge(other.nested) { $1 }
         secrets.merge(other.secrets) { $1 }
@@ -30,8 +38,6 @@ struct AWSProfiles: Sendable {
     /// The selected profile: AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`. It need not exist in the last
     /// case.
     let name: String
-    /// Whether a person selected it, by a variable.
-    let isNamed: Bool
     private var profiles: [String: AWSProfile] = [:]
     private var sessions: [String: AWSProfile] = [:]
     private var serviceSections: [String: AWSProfile] = [:]
@@ -58,7 +64,6 @@ struct AWSProfiles: Sendable {
         config: AWSConfigFile?, credentials: AWSConfigFile?, selected: String? = nil
     ) throws(AWSCredentialsError) {
         name = selected ?? "default"
-        isNamed = selected != nil
         let configured = config?.sections ?? []
         // `[profile default]` takes the place of `[default]`, wherever it stands.
         let hasLongDefault = configured.contains { Self.name(in: $0.title, after: "profile") == "default" }
@@ -77,7 +82,7 @@ struct AWSProfiles: Sendable {
             let name = section.title
             profiles[name, default: AWSProfile(name: name)].merge(section)
         }
-        if isNamed, profiles[name] == nil {
+        if selected != nil, profiles[name] == nil {
             throw AWSCredentialsError(
                 .misconfigured,
                 "there is no AWS profile \(name), which AWS_PROFILE asks for, in the config and credentials files "

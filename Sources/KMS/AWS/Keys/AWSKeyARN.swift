@@ -5,7 +5,7 @@ struct AWSKeyARN: Sendable, Hashable {
     let region: AWSRegion
     /// Twelve digits.
     let account: String
-    /// A UUID, or `mrk-` and 32 hexadecimal digits.
+    /// A UUID, or `mrk-` and 32 hexadecimal digits; in lower case.
     let id: String
 
     init(partition: String, region: AWSRegion, account: String, id: String) {
@@ -33,12 +33,13 @@ struct AWSKeyARN: Sendable, Hashable {
         AWSKeyARN(partition: partition, region: region, account: account, id: id)
     }
 
+    /// Of a-z 0-9 -: KMS writes ids in one way, so that they can be compared.
     static func isID(_ text: some StringProtocol) -> Bool {
         (1...128).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                    UInt8(ascii: "-"):
                     true
                 default: false
                 }

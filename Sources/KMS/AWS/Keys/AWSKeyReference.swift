@@ -51,12 +51,11 @@ enum AWSKeyReference: Sendable, Hashable {
         }
     }
 
+    /// A-Z a-z 0-9 - _ /
     private static func isAlias(_ text: some StringProtocol) -> Bool {
         (1...250).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                AWSKeyARN.isID(String(decoding: [byte], as: UTF8.self)) || byte == UInt8(ascii: "_")
-                    || byte == UInt8(ascii: "/")
-            }
+            && text.lowercased().split { $0 == "_" || $0 == "/" }.allSatisfy { AWSKeyARN.isID($0) }
+            && text.utf8.allSatisfy { $0 < 0x80 }
     }
 
     /// A UUID, or `mrk-` and 32 hexadecimal digits: so that an alias without its `alias/` is told apart.

@@ -82,24 +82,36 @@ struct AWSSecurityTokenService: Sendable {
                 + "the cluster's OIDC provider")
     }
 
+    /// Signed with STS's time, once, where that turns out to be another one than ours.
     func assume(
-        _ role: AWSAssumedRole, with credentials: AWSCredentials, date: Date
+        _ role: AWSAssumedRole, with credentials: AWSCredentials, date: @Sendable () -> Date
     ) async throws(AWSCredentialsError) -> AWSCredentials {
         var form = Self.form("AssumeRole", role)
         if let externalID = role.externalID { form.append("ExternalId", externalID) }
-        let signed: HTTPClientRequest
-        do throws(CryptoError) {
-            let signer = SigV4Signer(region: region.name, service: AWSService.sts.signingName)
-            signed = try signer.sign(request(form.finish()), with: credentials, at: date)
-        } catch {
-            throw AWSCredentialsError(.unavailable, "\(client.name): the request cannot be signed: \(error)")
-        }
-        let response = try await client.send(signed, isTransient: Self.isTransient)
-        return try STSAnswer(response, "AssumeRole", client.name).credentials(
+        let request = request(form.finish())
+        var skew = AWSClockSkew()
+        var answer: STSAnswer
+        repeat {
+            let signed = try sign(request, with: credentials, at: date() + skew.offset)
+            let response = try await client.send(signed, isTransient: Self.isTransient)
+            answer = STSAnswer(response, "AssumeRole", client.name)
+        } while skew.offset == 0 && answer.correct(&skew, now: date())
+        return try answer.credentials(
             for: role,
             denied: "check that its trust policy allows sts:AssumeRole for the source credentials"
                 + (role.externalID == nil
                     ? ", and whether it asks for an external id" : " and this external id"))
+    }
+
+    private func sign(
+        _ request: HTTPClientRequest, with credentials: AWSCredentials, at date: Date
+    ) throws(AWSCredentialsError) -> HTTPClientRequest {
+        let signer = SigV4Signer(region: region.name, service: AWSService.sts.signingName)
+        do throws(CryptoError) {
+            return try signer.sign(request, with: credentials, at: date)
+        } catch {
+            throw AWSCredentialsError(.unavailable, "\(client.name): the request cannot be signed: \(error)")
+        }
     }
 
     private static func form(_ action: String, _ role: AWSAssumedRole) -> FormBody {
@@ -124,8 +136,8 @@ struct AWSSecurityTokenService: Sendable {
     /// Answers with a status of 400 that are not about what was asked.
     private static func isTransient(_ response: AWSCredentialsClient.Response) -> Bool {
         guard response.head.status.code == 400 || response.head.status.code == 403,
-            let code = FlatXML(response.body.bytes)?.string(STSAnswer.codePath)
+            let code = FlatXML(response.body.bytes).flatMap({ STSAnswer.code(in: $0) })
         else { return false }
-        return STSAnswer.transientCodes.contains(code)
+        return STSAnswer.isTransient(code)
     }
 }

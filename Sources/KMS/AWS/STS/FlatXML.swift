@@ -47,6 +47,8 @@ struct FlatXML: Sendable {
                 // Between elements there is nothing but space.
                 guard !path.isEmpty || text.allSatisfy(Self.isSpace) else { return nil }
                 guard let tag = markup(from: start) else { return nil }
+                // A comment in the middle of a text would cut it.
+                guard !tag.isEmpty || text.allSatisfy(Self.isSpace) else { return nil }
                 if tag.isEmpty { continue }
                 guard element(tag) else { return nil }
             }
@@ -69,7 +71,9 @@ struct FlatXML: Sendable {
             if tag.first == UInt8(ascii: "?") {
                 return tag.last == UInt8(ascii: "?") ? tag[tag.endIndex..<tag.endIndex] : nil
             }
-            return tag.isEmpty ? nil : tag
+            // With a quote open, the tag ends later.
+            let quotes = tag.count { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "'") }
+            return tag.isEmpty || !quotes.isMultiple(of: 2) ? nil : tag
         }
 
         private mutating func element(_ tag: Slice<UnsafeRawBufferPointer>) -> Bool {

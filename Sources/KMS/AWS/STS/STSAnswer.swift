@@ -8,24 +8,37 @@ import Primitives
 struct STSAnswer: Sendable {
     private let status: Int
     private let retryAfter: Duration?
+    private let date: String?
     /// nil: no answer of STS.
     private let xml: FlatXML?
     private let action: String
     private let source: String
 
-    static let codePath = "ErrorResponse/Error/Code"
-    static let transientCodes: Set = [
-        "IDPCommunicationError", "Throttling", "ThrottlingException", "ThrottledException",
-        "RequestLimitExceeded",
-        "RequestThrottled", "SlowDown", "InternalFailure", "InternalError", "ServiceUnavailable",
-    ]
+    /// Where an error's name is; what stands in front of STS has another form.
+    static let codePaths = ["ErrorResponse/Error/Code", "ErrorResponse/Errors/Error/Code"]
 
     init(_ response: AWSCredentialsClient.Response, _ action: String, _ source: String) {
         status = response.head.status.code
         retryAfter = response.head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: time(nil)) }
+        date = response.head.fields[.date]
         xml = FlatXML(response.body.bytes)
         self.action = action
         self.source = source
+    }
+
+    /// Whatever the status: STS throttles with 400.
+    static func isTransient(_ code: String) -> Bool {
+        [.throttled, .outage].contains(AWSErrorKind(name: code, status: 0)) || code == "IDPCommunicationError"
+    }
+
+    static func code(in xml: FlatXML) -> String? {
+        codePaths.compactMap { xml.string($0) }.first.flatMap { AWSErrorCode($0)?.name }
+    }
+
+    /// Whether the request was refused for its time, and `skew` is another one now.
+    func correct(_ skew: inout AWSClockSkew, now: Date) -> Bool {
+        guard status >= 400, let code = xml.flatMap({ Self.code(in: $0) }) else { return false }
+        return skew.learn(from: AWSErrorKind(name: code, status: status), date: date, now: now)
     }
 
     /// `denied`: what to do when STS knows us and says no.
@@ -49,7 +62,7 @@ struct STSAnswer: Sendable {
     }
 
     private func failure(_ role: AWSAssumedRole, _ denied: String) -> AWSCredentialsError {
-        guard let code = xml?.string(Self.codePath).flatMap({ AWSErrorCode($0)?.name }) else {
+        guard let code = xml.flatMap({ Self.code(in: $0) }) else {
             let isOutage = AWSCredentialsClient.isTransient(status)
             return AWSCredentialsError(
                 isOutage ? .unavailable : .misconfigured,
@@ -57,7 +70,7 @@ struct STSAnswer: Sendable {
                     + (isOutage ? "" : "; check the proxy and AWS_ENDPOINT_URL_STS"), retryAfter: retryAfter)
         }
         let said = "\(source): STS refuses \(role.arn) with \(code)"
-        if AWSCredentialsClient.isTransient(status) || Self.transientCodes.contains(code) {
+        if AWSCredentialsClient.isTransient(status) || Self.isTransient(code) {
             return AWSCredentialsError(
                 .unavailable, "\(source): STS does not serve at the moment (\(code))", retryAfter: retryAfter)
         }

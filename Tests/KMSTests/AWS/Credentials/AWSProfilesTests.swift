@@ -56,6 +56,22 @@ struct AWSProfilesTests {
         #expect(both.profile("a")?.secrets["aws_secret_access_key"]?.text == "secret")
     }
 
+    /// Half of a pair there and the other half here are no pair, and a token belongs to its keys.
+    @Test func keysAreAWhole() throws {
+        let config =
+            "[profile a]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = t\nregion = r"
+        let half = try profiles(config, "[a]\naws_access_key_id = B\n", "a")
+        #expect(half.active == ["aws_access_key_id": "B", "region": "r"])
+        #expect(half.profile("a")?.secrets.isEmpty == true)
+        let other = try profiles(config, "[a]\naws_access_key_id = B\naws_secret_access_key = x\n", "a")
+        #expect(other.profile("a")?.secrets.mapValues(\.text) == ["aws_secret_access_key": "x"])
+        let none = try profiles(config, "[a]\noutput = json\n", "a")
+        #expect(
+            none.profile("a")?.secrets.mapValues(\.text) == [
+                "aws_secret_access_key": "s", "aws_session_token": "t",
+            ])
+    }
+
     @Test func secretsAreNoSettings() throws {
         let profile = try profiles(
             "", "[default]\naws_access_key_id=AKID\nAWS_SECRET_ACCESS_KEY = hush/+= \naws_session_token=tok=="

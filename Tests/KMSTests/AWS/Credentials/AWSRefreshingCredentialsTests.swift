@@ -38,7 +38,7 @@ struct AWSRefreshingCredentialsTests {
         let provider = provider(source)
         let ids = try await withThrowingTaskGroup(of: String.self) { group in
             for _ in 0..<100 { group.addTask { try await provider.credentials().accessKeyID } }
-            await source.calls.wait(for: 1)
+            await eventually { !source.calls.elements.isEmpty }
             gate.open()
             return try await group.reduce(into: []) { $0.append($1) }
         }
@@ -55,8 +55,9 @@ struct AWSRefreshingCredentialsTests {
         }
         let provider = provider(source)
         let first = Task { try await provider.credentials() }
-        await source.calls.wait(for: 1)
+        await eventually { !source.calls.elements.isEmpty }
         let other = Task { try await provider.credentials().accessKeyID }
+        for _ in 0..<200 { await Task.yield() }
         first.cancel()
         let error = await #expect(throws: AWSCredentialsError.self) { try await first.value }
         #expect(error?.code == .cancelled)
@@ -94,14 +95,12 @@ struct AWSRefreshingCredentialsTests {
         #expect(try await provider.credentials().accessKeyID == "AKID1")
         pass(3000)
         #expect(try await provider.credentials().accessKeyID == "AKID1")
-        await source.ends.wait(for: 2)
+        await eventually { source.ends.elements.count == 2 }
         #expect(try await provider.credentials().accessKeyID == "AKID1")
         #expect(source.calls.elements.count == 2)
         pass(120)
         #expect(try await provider.credentials().accessKeyID == "AKID1")
-        await source.ends.wait(for: 3)
-        // The outcome is stored a moment after the source has given it.
-        while try await provider.credentials().accessKeyID == "AKID1" { await Task.yield() }
+        await eventually { try await provider.credentials().accessKeyID == "AKID2" }
         #expect(source.calls.elements.count == 3)
     }
 

@@ -1,0 +1,150 @@
+import Envelope
+import Foundation
+import KMS
+import Testing
+
+/// KMS, STS and IAM that `hack/aws` started and set up as docs/aws-kms.md says, beside a cluster.
+struct LoopbackAWS: Sendable {
+    let directory: String
+    let endpoint: String
+    let region: String
+    let role: String
+    private let script: String
+    private let cluster: Cluster
+
+    /// Starts one beside the shared cluster and ends it after `body`.
+    static func with(_ body: (LoopbackAWS) async throws -> Void) async throws {
+        let settings = try Settings.required()
+        let directory = FileManager.default.temporaryDirectory.appending(path: "sb-aws-\(UUID().uuidString)")
+            .path
+        let script = "\(settings.repository)/hack/aws"
+        func run(_ arguments: String...) async throws {
+            let outcome = try await Program(script, arguments + ["--dir", directory]).outcome(
+                within: .seconds(240))
+            guard outcome.status == 0 else { throw ProgramFailure(command: script, outcome: outcome) }
+        }
+        // docs/aws-kms.md trusts its service account.
+        try await settings.installRole()
+        do {
+            try await run("up", "--cluster", settings.shared.directory)
+            try await body(try await LoopbackAWS(directory, script, settings.shared))
+        } catch {
+            try? await run("down")
+            throw error
+        }
+        try await run("down")
+    }
+
+    private init(_ directory: String, _ script: String, _ cluster: Cluster) async throws {
+        self.directory = directory
+        self.script = script
+        self.cluster = cluster
+        let shell = try await Program(
+            "/bin/bash",
+            [
+                "-c", #". "$0/env"; printf '%s\n' "$SB_AWS_ENDPOINT" "$SB_AWS_REGION" "$SB_AWS_ROLE_ARN""#,
+                directory,
+            ]
+        ).outcome()
+        let values = shell.output.split(separator: "\n").map(String.init)
+        try #require(values.count == 3)
+        (endpoint, region, role) = (values[0], values[1], values[2])
+    }
+
+    /// `hack/aws COMMAND...`
+    @discardableResult
+    func script(_ arguments: String...) async throws -> String {
+        let outcome = try await Program(script, arguments + ["--dir", directory]).outcome()
+        guard outcome.status == 0 else { throw ProgramFailure(command: "hack/aws", outcome: outcome) }
+        return outcome.output
+    }
+
+    /// `aws COMMAND...` as the administrator: the value of a query.
+    @discardableResult
+    func aws(_ arguments: String..., query: String? = nil) async throws -> String {
+        let output = ["--output", "text"] + (query.map { ["--query", $0] } ?? [])
+        let outcome = try await Program(script, ["run"] + arguments + output + ["--dir", directory]).outcome()
+        guard outcome.status == 0 else {
+            throw ProgramFailure(command: "aws " + arguments.joined(separator: " "), outcome: outcome)
+        }
+        return outcome.output.trimmed
+    }
+
+    /// Settings of a user with the access keys that `hack/aws keys ARGUMENTS...` makes.
+    func settings(user arguments: String..., key: String = "alias/sb-wrap") async throws -> [String: String] {
+        let outcome = try await Program(script, ["keys"] + arguments + ["--dir", directory]).outcome()
+        guard outcome.status == 0 else { throw ProgramFailure(command: "hack/aws keys", outcome: outcome) }
+        let lines = outcome.output.split(separator: "\n")
+        let keys = lines.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+        return settings(key, Dictionary(uniqueKeysWithValues: keys.map { ($0[0], $0[1]) }))
+    }
+
+    /// Settings of the controller in its pod, as EKS makes them for a service account with a role.
+    func podSettings(tokenFile: String? = nil, key: String = "alias/sb-wrap") async throws -> [String: String]
+    {
+        let file = tokenFile ?? "\(directory)/token-\(UUID().uuidString)"
+        try await writeToken(file)
+        return settings(key, ["AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": file])
+    }
+
+    /// Writes a token of the controller's service account, as the kubelet does, in one step.
+    func writeToken(_ file: String, audience: String = "sts.amazonaws.com") async throws {
+        let token = try await cluster.kubectl(
+            "-n", "secrets-bridge", "create", "token", "secrets-bridge", "--audience=\(audience)",
+            "--duration=1h")
+        try Data(token.utf8).write(to: URL(filePath: file), options: .atomic)
+    }
+
+    private func settings(_ key: String, _ credentials: [String: String]) -> [String: String] {
+        // Nothing of the machine's own AWS settings.
+        [
+            "SB_KMS_BACKEND": "aws-kms", "SB_KMS_AWS_REGION": region, "SB_KMS_AWS_KEY_ID": key,
+            "AWS_ENDPOINT_URL": endpoint, "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
+        ].merging(credentials) { $1 }
+    }
+
+    /// A key manager of whoever may wrap for this namespace, and not unwrap.
+    func developer(_ namespace: TestNamespace) async throws -> any KeyManager {
+        try await key(settings(user: "developer", namespace.name))
+    }
+
+    func key(_ settings: [String: String]) throws -> any KeyManager {
+        try KeyRing.load(from: Environment(settings)).primary
+    }
+
+    /// Requests that were made, from number `start` on.
+    func requests(_ operation: String, from start: Int = 0) throws -> Int {
+        try log().dropFirst(start).count { $0.operation == operation }
+    }
+
+    /// How many there were.
+    func requestCount() throws -> Int { try log().count }
+
+    private func log() throws -> [Request] {
+        try String(contentsOfFile: "\(directory)/requests.log", encoding: .utf8).split(separator: "\n").map {
+            try JSONDecoder().decode(Request.self, from: Data($0.utf8))
+        }
+    }
+
+    private struct Request: Decodable { let operation: String? }
+}
+
+/// Gives a suite an AWS of its own, beside the shared cluster.
+struct OwnAWS: SuiteTrait, TestScoping {
+    @TaskLocal private static var current: LoopbackAWS?
+
+    static func required() throws -> LoopbackAWS { try #require(current) }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await LoopbackAWS.with { aws in
+            try await Self.$current.withValue(aws, operation: function)
+        }
+    }
+}
+
+extension Trait where Self == OwnAWS {
+    static var ownAWS: Self { OwnAWS() }
+}

@@ -1,0 +1,184 @@
+import Foundation
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+/// Who is asked, in which order, and what is said when nobody answers.
+@Suite(.timeLimit(.minutes(5)))
+struct AWSChainTests {
+    private static let keys = testCredentials("AKID", secret: "s", token: nil)
+
+    private func error(_ sources: ScriptedSource...) async -> AWSCredentialsError? {
+        await awsError { () throws(AWSCredentialsError) in
+            try await AWSCredentialsChain(sources).credentials()
+        }
+    }
+
+    @Test func theFirstThatIsConfiguredWins() async throws {
+        let first = ScriptedSource { _ in .success(nil) }
+        let second = ScriptedSource { _ in .success(Self.keys) }
+        let third = ScriptedSource { _ in .success(nil) }
+        let chain = AWSCredentialsChain([first, second, third])
+        #expect(try await chain.credentials()?.accessKeyID == "AKID")
+        #expect(third.calls.elements.isEmpty)
+    }
+
+    /// Looked up anew each time: what is configured may change.
+    @Test func eachTimeAnew() async throws {
+        let first = ScriptedSource { call in
+            .success(call == 2 ? testCredentials("NEW", secret: "s", token: nil) : nil)
+        }
+        let second = ScriptedSource { _ in .success(Self.keys) }
+        let chain = AWSCredentialsChain([first, second])
+        #expect(try await chain.credentials()?.accessKeyID == "AKID")
+        #expect(try await chain.credentials()?.accessKeyID == "NEW")
+        #expect(try await chain.credentials()?.accessKeyID == "AKID")
+    }
+
+    @Test func whatIsBrokenEndsTheSearch() async {
+        let broken = AWSCredentialsError(.denied, "first: no")
+        let second = ScriptedSource { _ in .success(Self.keys) }
+        #expect(await error(ScriptedSource { _ in .failure(broken) }, second) == broken)
+        #expect(second.calls.elements.isEmpty)
+    }
+
+    @Test func nobodyIsConfigured() async {
+        let none = await error(
+            ScriptedSource("one") { _ in .success(nil) }, ScriptedSource("two") { _ in .success(nil) })
+        #expect(none?.code == .misconfigured)
+        #expect(none?.message.hasPrefix("no AWS credentials are configured (one, two); on EKS, ") == true)
+        let implicit = ScriptedSource("three", isImplicit: true) { _ in
+            .failure(AWSCredentialsError(.unavailable, "three: away", retryAfter: .seconds(3)))
+        }
+        let away = await error(ScriptedSource("one") { _ in .success(nil) }, implicit)
+        #expect(away?.code == .unavailable)
+        #expect(away?.retryAfter == .seconds(3))
+        #expect(
+            away?.message.hasPrefix("no AWS credentials are configured (one), and three: away; on EKS, ")
+                == true)
+    }
+
+    @Test func halfAPairOfKeys() async {
+        for (settings, message) in [
+            (["AWS_ACCESS_KEY_ID": "A"], "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY"),
+            (["AWS_SECRET_ACCESS_KEY": "A"], "AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID"),
+        ] {
+            let source = AWSEnvironmentCredentials(environment: Environment(settings))
+            let error = await awsError { () throws(AWSCredentialsError) in try await source.credentials() }
+            #expect(error?.code == .misconfigured)
+            #expect(error?.message == "environment: \(message); set both, or unset both")
+        }
+    }
+
+    /// The token is replaced: each refresh sends the one that is there.
+    @Test func aWebIdentityTokenThatRotates() async throws {
+        let service = try FakeTokenService()
+        let folder = try ScratchFolder()
+        let file = try folder.write("token", "first\n")
+        let environment = Environment([
+            "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/sb", "AWS_WEB_IDENTITY_TOKEN_FILE": file,
+            "AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_STS": service.url, "AWS_ROLE_SESSION_NAME": "me",
+        ])
+        let source = AWSWebIdentityCredentials(context: Self.context(environment))
+        #expect(try await source.credentials()?.accessKeyID == "sb-of-first")
+        try folder.write("token", "second")
+        #expect(try await source.credentials()?.accessKeyID == "sb-of-second")
+        #expect(service.requests.elements.map { $0["RoleSessionName"] } == ["me", "me"])
+    }
+
+    @Test(arguments: [
+        (["AWS_ROLE_ARN": nil], "AWS_WEB_IDENTITY_TOKEN_FILE is set without AWS_ROLE_ARN"),
+        (["AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"], "/nowhere: No such file"),
+        (["AWS_WEB_IDENTITY_TOKEN_FILE": "/etc/passwd"], "/etc/passwd does not hold a token"),
+        (["AWS_REGION": nil], "AWS_REGION is not set"), (["AWS_REGION": "EU!"], "AWS_REGION is no Region"),
+        (["AWS_ROLE_ARN": "sb"], "the role is no ARN"), (["AWS_PROFILE": "z"], "there is no AWS profile z"),
+        (["AWS_ENDPOINT_URL_STS": "http://sts.example.com"], "AWS_ENDPOINT_URL_STS is plain http"),
+    ])
+    func webIdentityThatIsHalfConfigured(_ change: [String: String?], _ problem: String) async throws {
+        let folder = try ScratchFolder()
+        var settings: [String: String?] = [
+            "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/sb", "AWS_REGION": "eu-central-1",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": try folder.write("token", "token"),
+        ]
+        settings.merge(change) { $1 }
+        let source = AWSWebIdentityCredentials(
+            context: Self.context(Environment(settings.compactMapValues { $0 })))
+        let error = await awsError { () throws(AWSCredentialsError) in try await source.credentials() }
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains(problem) == true, "\(error?.message ?? "")")
+    }
+
+    static func context(_ environment: Environment) -> AWSCredentialsContext {
+        let services = CurlClient(HTTPClientConfiguration(proxy: .none))
+        let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
+        return AWSCredentialsContext(environment, services: services, local: local)
+    }
+
+    /// Loopback is never proxied, hence the address that a proxy alone would answer for.
+    @Test func noProxyForWhatIsBesideUs() async throws {
+        let proxy = try FakeServer.answering { _ in response(200, instanceCredentials("PROXY")) }
+        var request = HTTPClientRequest(url: "http://192.0.2.1:9/v1/credentials")
+        request.timeout = .milliseconds(200)
+        for name in ["http_proxy", "all_proxy"] {
+            let environment = [name: proxy.url]
+            let local = CurlClient(RefreshingAWSCredentials.localConfiguration, environment: environment)
+            await #expect(throws: HTTPError.self) { try await local.send(request, upTo: 1000) }
+            let other = CurlClient(HTTPClientConfiguration(plainHTTP: .always), environment: environment)
+            #expect(try await other.send(request, upTo: 1000).head.status == .ok)
+        }
+    }
+
+    /// Credentials that end in mid-run are fetched anew, with the token of then; before that, nobody is asked.
+    @Test func theEndInMidRun() async throws {
+        let agent = try FakeContainerAgent(tokens: ["first", "second"])
+        let folder = try ScratchFolder()
+        let environment = Environment([
+            "HOME": folder.path, AWSContainerCredentials.fullURI: agent.url,
+            AWSContainerCredentials.tokenFile: try folder.write("token", "first"),
+        ])
+        let passed = Locked(0.0)
+        let start = ContinuousClock.now
+        let provider = RefreshingAWSCredentials(
+            AWSCredentialsChain(Self.context(environment)),
+            clocks: .init(
+                now: { start + .seconds(passed.withLock { $0 }) }, date: { Date() + passed.withLock { $0 } }))
+        for _ in 0..<10 { #expect(try await provider.credentials().accessKeyID == "CONTAINER-first") }
+        #expect(agent.requests.elements.count == 1)
+        try folder.write("token", "second")
+        agent.answer.withLock { $0 = response(200, instanceCredentials("LATER", 12 * 3600)) }
+        passed.withLock { $0 += 6 * 3600 }
+        #expect(try await provider.credentials().accessKeyID == "LATER")
+        agent.answer.withLock { $0 = nil }
+        #expect(agent.requests.elements.count == 2)
+        // The agent is gone by the next time, and comes back.
+        agent.answer.withLock { $0 = response(400) }
+        passed.withLock { $0 += 6 * 3600 }
+        let error = await awsError { () throws(AWSCredentialsError) in try await provider.credentials() }
+        #expect(error?.code == .denied)
+        agent.answer.withLock { $0 = response(200, instanceCredentials("BACK", 24 * 3600)) }
+        passed.withLock { $0 += 60 }
+        #expect(try await provider.credentials().accessKeyID == "BACK")
+    }
+
+    /// As the program makes it, against nothing: what a person reads who has configured nothing.
+    @Test func theProductionsOwn() async throws {
+        let folder = try ScratchFolder()
+        let environment = ["HOME": folder.path, "AWS_EC2_METADATA_DISABLED": "true"]
+        let provider = try RefreshingAWSCredentials.load(from: Environment(environment))
+        let error = await awsError { () throws(AWSCredentialsError) in try await provider.credentials() }
+        #expect(error?.code == .misconfigured)
+        #expect(
+            error?.message
+                == "no AWS credentials are configured (environment, web identity, profile default, container, "
+                + "instance metadata); on EKS, give the service account a role: the annotation "
+                + "eks.amazonaws.com/role-arn (IRSA), which sets AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or a "
+                + "pod identity association")
+        #expect(throws: SettingError.self) {
+            try RefreshingAWSCredentials.load(from: Environment(["SB_KMS_AWS_ALLOW_HTTP": "maybe"]))
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import Foundation
+import HTTP
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KMS
+
+@Suite(.timeLimit(.minutes(5)))
+struct AWSContainerCredentialsTests {
+    private static let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
+
+    private func source(
+        _ settings: [String: String], timeout: Duration = .seconds(30), transport: any HTTPTransport = local
+    ) -> AWSContainerCredentials {
+        AWSContainerCredentials(Environment(settings), transport: transport, timeout: timeout)
+    }
+
+    @Test func podIdentity() async throws {
+        let agent = try FakeContainerAgent(tokens: ["pod-token", "next-token"])
+        let folder = try ScratchFolder()
+        let file = try folder.write("token", "pod-token")
+        let source = source([
+            AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.tokenFile: file,
+            // The file wins.
+            AWSContainerCredentials.token: "other",
+        ])
+        let credentials = try #require(try await source.credentials())
+        #expect(credentials.accessKeyID == "CONTAINER-pod-token")
+        #expect(credentials.sessionToken?.text == "token/CONTAINER-pod-token==")
+        #expect(credentials.expiration != nil)
+        // The platform replaces the token.
+        agent.tokens.withLock { $0 = ["next-token"] }
+        try folder.write("token", "next-token\n")
+        #expect(try await source.credentials()?.accessKeyID == "CONTAINER-next-token")
+    }
+
+    @Test func aTokenInAVariableMayHaveSpaces() async throws {
+        let agent = try FakeContainerAgent(tokens: ["Basic abc"])
+        let source = source([
+            AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.token: "Basic abc",
+        ])
+        let error = await awsError { () throws(AWSCredentialsError) in try await source.credentials() }
+        // The fake puts the token into the key, where a space has no place.
+        #expect(error?.message == "container: the answer has keys that no header can hold")
+        #expect(agent.requests.elements == ["GET /v1/credentials HTTP/1.1"])
+    }
+
+    @Test(arguments: ["a\nb", "a\r\nX-Evil: 1", "\n", "tök"])
+    func tokensThatNoHeaderHolds(_ token: String) async throws {
+        let folder = try ScratchFolder()
+        let agent = try FakeContainerAgent()
+        let settings = [
+            AWSContainerCredentials.fullURI: agent.url,
+            AWSContainerCredentials.tokenFile: try folder.write("token", token),
+        ]
+        let error = await awsError { () throws(AWSCredentialsError) in
+            try await source(settings).credentials()
+        }
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains("characters that no header may hold") == true)
+        #expect(agent.requests.elements.isEmpty)
+    }
+
+    @Test func aTokenFileThatIsMissing() async throws {
+        let settings = [
+            AWSContainerCredentials.fullURI: "http://localhost/x",
+            AWSContainerCredentials.tokenFile: "/nowhere",
+        ]
+        let error = await awsError { () throws(AWSCredentialsError) in
+            try await source(settings).credentials()
+        }
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains("/nowhere: No such file") == true)
+    }
+
+    @Test func refusedWithoutAssociation() async throws {
+        let agent = try FakeContainerAgent()
+        let settings = [AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.token: "wrong"]
+        let error = await awsError { () throws(AWSCredentialsError) in
+            try await source(settings).credentials()
+        }
+        #expect(error?.code == .denied)
+        #expect(error?.message.contains("HTTP 401 (AccessDeniedException)") == true)
+        #expect(error?.message.contains("SECRETTEXT") == false)
+    }
+
+    /// Three attempts, each with its own deadline.
+    @Test func anAgentThatHangs() async throws {
+        let server = try FakeServer { $0.waitForClose() }
+        let settings = [AWSContainerCredentials.fullURI: server.url]
+        let error = await awsError { () throws(AWSCredentialsError) in
+            try await source(settings, timeout: .milliseconds(250)).credentials()
+        }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains("eks-pod-identity-agent") == true)
+        await eventually { server.connectionCount == 3 }
+    }
+
+    @Test func anAgentThatIsNotReadyYet() async throws {
+        let calls = Recorder<Int>()
+        let server = try FakeServer.answering { _ in
+            calls.append(1)
+            return calls.elements.count < 3 ? response(503) : response(200, instanceCredentials("LATE"))
+        }
+        #expect(
+            try await source([AWSContainerCredentials.fullURI: server.url]).credentials()?.accessKeyID
+                == "LATE")
+    }
+
+    @Test(arguments: [
+        "http://169.254.170.2/a", "http://169.254.170.23/v1/credentials",
+        "http://[fd00:ec2::23]/v1/credentials",
+        "http://localhost:1234/a?b=c", "http://127.3.2.1/", "http://[::1]:80/a", "https://example.com/creds",
+    ])
+    func hostsThatAreAsked(_ url: String) async throws {
+        let urls = Recorder<String>()
+        let spy = URLSpy(base: FakeTransport { _ in .init(200, instanceCredentials("A")) }, urls: urls)
+        #expect(try await source([AWSContainerCredentials.fullURI: url], transport: spy).credentials() != nil)
+        #expect(urls.elements == [url])
+    }
+
+    @Test(arguments: [
+        "http://example.com/", "http://169.254.169.254/", "http://169.254.170.2@example.com/",
+        "http://127.0.0.1.nip.io/",
+        "http://2130706433/", "http://127.1/", "http://[::ffff:8.8.8.8]/", "http://localhost.example.com/",
+        "http://example.com\\@127.0.0.1/", "http://127.0.0.1#@example.com/", "ftp://127.0.0.1/", "127.0.0.1/",
+        "http:///x", "http://[fd00:ec2::23]x/", "http://127.0.0.1/\r\nX: y",
+    ])
+    func hostsThatAreNot(_ url: String) async throws {
+        let transport = FakeTransport { _ in .init(200, instanceCredentials("A")) }
+        let error = await awsError { () throws(AWSCredentialsError) in
+            try await source([AWSContainerCredentials.fullURI: url], transport: transport).credentials()
+        }
+        #expect(error?.code == .misconfigured)
+        #expect(transport.requests.isEmpty)
+    }
+
+    @Test func theRelativePathIsOfECSAndWins() async throws {
+        let urls = Recorder<String>()
+        let spy = URLSpy(base: FakeTransport { _ in .init(200, instanceCredentials("A")) }, urls: urls)
+        let settings = [
+            AWSContainerCredentials.relativeURI: "/v2/credentials/abc",
+            AWSContainerCredentials.fullURI: "http://localhost/other",
+        ]
+        #expect(try await source(settings, transport: spy).credentials() != nil)
+        #expect(urls.elements == ["http://169.254.170.2/v2/credentials/abc"])
+        let wrong = [AWSContainerCredentials.relativeURI: "@example.com/"]
+        #expect(
+            await awsError { () throws(AWSCredentialsError) in try await source(wrong).credentials() } != nil)
+        #expect(try await source([:]).credentials() == nil)
+    }
+}
