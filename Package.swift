@@ -46,17 +46,23 @@ let package = Package(
         module("Envelope", ["Primitives"]),
         module("KMS", ["Envelope", "HTTP", "Primitives", "YAML", httpTypes]),
         module("YAML", ["CYAML", "Primitives"]),
+        module("Metrics", ["Primitives"]),
+        module("Serving", ["CLinux", "Primitives"]),
         module("KubeClient", ["HTTP", "Primitives", "YAML", httpTypes]),
         module("Resources", ["Envelope", "KubeClient", "Primitives"]),
         module(
             "Controller",
-            ["Envelope", "KubeClient", "Primitives", "Resources", deque, heap, lifecycle, logging]),
+            [
+                "Envelope", "KubeClient", "Metrics", "Primitives", "Resources", "Serving", deque, heap,
+                lifecycle,
+                logging,
+            ]),
         module("CLI", ["Envelope", "KubeClient", "Primitives", "Resources", "YAML"]),
         .executableTarget(
             name: "SecretsBridge",
             dependencies: [
-                "CLI", "Controller", "Envelope", "KMS", "KubeClient", "Primitives", "YAML", argumentParser,
-                lifecycle, logging, signals,
+                "CLI", "Controller", "Envelope", "KMS", "KubeClient", "Primitives", "Serving", "YAML",
+                argumentParser, lifecycle, logging, signals,
             ],
             swiftSettings: strict),
 
@@ -65,11 +71,17 @@ let package = Package(
         tests("YAML", ["Primitives"]),
         tests("HTTP", ["Primitives", "TestSupport", httpTypes]),
         tests("KMS", ["Envelope", "HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
+        tests("Metrics", []),
+        tests("Serving", ["Primitives"]),
         tests("KubeClient", ["HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
         tests("Resources", ["Envelope", "KubeClient", "Primitives", "TestSupport", "YAML"]),
         tests(
             "Controller",
-            ["Envelope", "HTTP", "KubeClient", "Primitives", "Resources", "TestSupport", httpTypes, logging]),
+            [
+                "Envelope", "HTTP", "KubeClient", "Metrics", "Primitives", "Resources", "Serving",
+                "TestSupport",
+                httpTypes, logging,
+            ]),
         tests("CLI", ["Envelope", "Primitives", "Resources", "TestSupport", "YAML"]),
         .target(
             name: "TestSupport",

@@ -26,18 +26,26 @@ package struct Controller: Service {
     private let client: KubeClient
     private let keys: KeyRing
     private let options: Options
+    private let telemetry: Telemetry
     private let logger: Logger
 
-    package init(client: KubeClient, keys: KeyRing, options: Options = Options(), logger: Logger) {
+    package init(
+        client: KubeClient, keys: KeyRing, options: Options = Options(), telemetry: Telemetry = Telemetry(),
+        logger: Logger
+    ) {
         self.client = client
         self.keys = keys
         self.options = options
+        self.telemetry = telemetry
         self.logger = logger
     }
 
     package func run() async throws {
-        let queue = WorkQueue(maximumDelay: options.maximumRetryDelay)
-        let informers = Informers(queue: queue, logger: logger)
+        let queue = WorkQueue(
+            maximumDelay: options.maximumRetryDelay, observe: telemetry.queue.take(_:))
+        let informers = Informers(
+            queue: queue, logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
+        telemetry.watch(queue, [informers], keys, workers: options.workers)
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
@@ -50,6 +58,7 @@ package struct Controller: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await watch(informers) }
                 group.addTask { await queue.run() }
+                group.addTask { await telemetry.health.pulse() }
                 for manager in keys.all {
                     group.addTask { await manager.maintain { informers.retryWaiting() } }
                 }
@@ -78,7 +87,7 @@ package struct Controller: Service {
         await withDiscardingTaskGroup { group in
             for _ in 0..<options.workers {
                 group.addTask {
-                    while await queue.processNext({ await reconciler.reconcile($0) }) {}
+                    while await queue.processNext({ await telemetry.reconciles.observe($0, reconciler) }) {}
                 }
             }
         }

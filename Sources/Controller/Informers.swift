@@ -16,9 +16,15 @@ final class Informers: Sendable {
     /// Last failure said of each kind; the same one again is not news.
     private let said = Locked<[String: KubeError.Code]>([:])
     private let started = Locked(false)
+    private let interrupted: @Sendable (Resource, KubeError.Code) -> Void
 
-    init(queue: WorkQueue, logger: Logger) {
+    /// `interrupted` is told of every list and watch that breaks off.
+    init(
+        queue: WorkQueue, logger: Logger,
+        interrupted: @escaping @Sendable (Resource, KubeError.Code) -> Void = { _, _ in }
+    ) {
         self.queue = queue
+        self.interrupted = interrupted
         self.logger = logger
     }
 
@@ -131,6 +137,7 @@ final class Informers: Sendable {
     }
 
     private func say(_ error: KubeError, _ resource: Resource) {
+        interrupted(resource, error.code)
         // To be told that a version is too old is the ordinary way to a new list.
         guard error.code != .expired else { return }
         let isNews = said.withLock { $0.updateValue(error.code, forKey: resource.plural) != error.code }

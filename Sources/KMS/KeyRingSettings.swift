@@ -4,7 +4,11 @@ import Primitives
 extension KeyRing {
     /// The keys that `SB_KMS_BACKEND` and the settings of its backends describe. A comma-separated list is
     /// for the time of a move: the first backend wraps, all of them unwrap.
-    package static func load(from environment: Environment) throws(SettingError) -> KeyRing {
+    ///
+    /// `observer` is told of the requests of all of them.
+    package static func load(
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> KeyRing {
         let names = (environment.value("SB_KMS_BACKEND") ?? "local").split(separator: ",").map {
             String($0.filter { $0 != " " })
         }
@@ -13,7 +17,7 @@ extension KeyRing {
             guard !names[..<index].contains(name) else {
                 throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name) twice")
             }
-            managers += try Self.managers(of: name, environment)
+            managers += try Self.managers(of: name, environment, observer)
         }
         guard let primary = managers.first else {
             throw SettingError(variable: "SB_KMS_BACKEND", problem: "names no backend; for example: local")
@@ -22,15 +26,15 @@ extension KeyRing {
     }
 
     private static func managers(
-        of backend: String, _ environment: Environment
+        of backend: String, _ environment: Environment, _ observer: (any KeyManagerObserver)?
     ) throws(SettingError) -> [any KeyManager] {
         switch backend {
         case "local":
-            return try LocalKeyManager.load(from: environment)
+            return try LocalKeyManager.load(from: environment, observer: observer)
         case "vault-transit":
-            return [BatchingKeyManager(try TransitKeyManager.load(from: environment))]
+            return [BatchingKeyManager(try TransitKeyManager.load(from: environment, observer: observer))]
         case "aws-kms":
-            return [BatchingKeyManager(try AWSKeyManager.load(from: environment))]
+            return [BatchingKeyManager(try AWSKeyManager.load(from: environment, observer: observer))]
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",

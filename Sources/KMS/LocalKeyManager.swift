@@ -9,13 +9,17 @@ package import Primitives
 package struct LocalKeyManager: KeyManager {
     package let keyID: String
     private let master: SharedSecret
+    private let observer: (any KeyManagerObserver)?
 
     /// `master` must have 32 bytes.
-    package init(master: SharedSecret) throws(CryptoError) {
+    package init(
+        master: SharedSecret, observer: (any KeyManagerObserver)? = nil
+    ) throws(CryptoError) {
         guard master.count == AES256GCM.keyCount else {
             throw .wrongLength(of: "master key", expected: AES256GCM.keyCount, actual: master.count)
         }
         self.master = master
+        self.observer = observer
         let digest = try master.bytes.withUnsafeBytes { bytes throws(CryptoError) in try sha256(bytes) }
         keyID = "local:" + hex(digest)
     }
@@ -25,27 +29,43 @@ package struct LocalKeyManager: KeyManager {
     }
 
     package func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
-        do {
-            let key = SharedSecret(try SecretBytes.random(count: EnvelopeRules.dataKeyCount))
-            return DataKey(key: key, recipient: try wrap(key, binding: binding))
-        } catch {
-            throw unavailable(error)
+        try await request(.generateDataKey).during { () throws(KeyManagerError) in
+            do throws(CryptoError) {
+                let key = SharedSecret(try SecretBytes.random(count: EnvelopeRules.dataKeyCount))
+                return DataKey(key: key, recipient: try wrap(key, binding: binding))
+            } catch {
+                throw unavailable(error)
+            }
         }
     }
 
     package func wrap(
         _ dataKey: SharedSecret, for binding: Binding
     ) async throws(KeyManagerError) -> Recipient {
-        do {
-            return try wrap(dataKey, binding: binding)
-        } catch {
-            throw unavailable(error)
+        try await request(.wrap).during { () throws(KeyManagerError) in
+            do throws(CryptoError) {
+                return try wrap(dataKey, binding: binding)
+            } catch {
+                throw unavailable(error)
+            }
         }
     }
 
     package func unwrap(
         _ recipient: Recipient, for binding: Binding
     ) async throws(KeyManagerError) -> UnwrappedKey {
+        try await request(.unwrap).during { () throws(KeyManagerError) in
+            try open(recipient, for: binding)
+        }
+    }
+
+    private func request(_ operation: KeyManagerOperation) -> KeyManagerRequest {
+        KeyManagerRequest(operation, keyID: keyID, observer: observer)
+    }
+
+    private func open(
+        _ recipient: Recipient, for binding: Binding
+    ) throws(KeyManagerError) -> UnwrappedKey {
         let sealed: [UInt8]
         do {
             sealed = try Base64.decode(recipient.wrappedKey)

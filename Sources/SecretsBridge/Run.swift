@@ -46,6 +46,12 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Reconciles in flight at once.")
     var workers = 128
 
+    @Option(
+        help: ArgumentHelp(
+            "Where /metrics, /healthz and /readyz are served: :8080 on all addresses, 127.0.0.1:8080, [::1]:8080. off: nowhere.",
+            valueName: "address"))
+    var metricsAddress = MetricsAddress.standard
+
     @Option(help: "How much is logged.")
     var logLevel = LogLevel.info
 
@@ -57,14 +63,18 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let logger = makeLogger()
-        let keys = try loadKeys()
+        let telemetry = Telemetry(version: SecretsBridge.version)
+        let keys = try loadKeys(observer: telemetry.kms)
         let cluster = try cluster()
+        // Before anything that takes time: from now on the process can be asked whether it lives.
+        let status = try StatusService(metricsAddress, telemetry, logger: logger)
         var options = Controller.Options()
         options.workers = workers
         options.allowedScopes = allowedScopes
         options.selection.namespace = watchNamespace
         let controller = Controller(
-            client: KubeClient(connection: Connection(cluster)), keys: keys, options: options, logger: logger)
+            client: KubeClient(connection: Connection(cluster, observer: telemetry.api)), keys: keys,
+            options: options, telemetry: telemetry, logger: logger)
         logger.info(
             "controller starting",
             metadata: ["version": "\(SecretsBridge.version)", "server": "\(cluster.server)"])
@@ -73,6 +83,8 @@ struct Run: AsyncParsableCommand {
         quiet.logLevel = .error
         var configuration = ServiceGroupConfiguration(
             services: [
+                // The first to start is the last to stop.
+                .init(service: status),
                 .init(service: controller),
                 .init(
                     service: KeyAnnouncement(keys: keys, logger: logger), successTerminationBehavior: .ignore),

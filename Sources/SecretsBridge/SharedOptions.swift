@@ -46,9 +46,9 @@ struct ManifestOptions: ParsableArguments {
     }
 }
 
-func loadKeys() throws -> KeyRing {
+func loadKeys(observer: (any KeyManagerObserver)? = nil) throws -> KeyRing {
     do {
-        return try KeyRing.load(from: .process)
+        return try KeyRing.load(from: .process, observer: observer)
     } catch {
         throw CommandError(error)
     }

@@ -12,7 +12,7 @@ struct ProgramTests {
             try Settings.required().binary,
             [
                 "controller", "--kubeconfig", namespace.cluster.kubeconfig, "--watch-namespace",
-                namespace.name,
+                namespace.name, "--metrics-address", "127.0.0.1:0",
             ] + arguments,
             environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
         try await eventually("the controller is at work") { program.errors.contains("caches complete") }
@@ -177,10 +177,13 @@ struct ProgramTests {
             try await namespace.settled("damaged", .integrityFailed)
             try await namespace.kubectl("delete", "secret", "db")
             try await namespace.secret("db", until: "is back") { $0.values["k"] == canary }
+            let pages = try StatusClient(log: program.errors)
+            let metrics = try await pages.metrics()
+            let health = try await pages.get("/readyz").text + pages.get("/healthz").text
             try await stop(program)
 
             var texts = [
-                ("log", program.errors),
+                ("log", program.errors), ("metrics", metrics), ("health", health),
                 ("events", try await namespace.kubectl("get", "events", "-o", "json")),
                 (
                     "objects",
@@ -194,7 +197,7 @@ struct ProgramTests {
                     #expect(!text.contains(needle), "\(source) has the plaintext: \(text)")
                 }
             }
-            #expect(!program.errors.contains(namespace.masterKey))
+            #expect(!program.errors.contains(namespace.masterKey) && !metrics.contains(namespace.masterKey))
         }
     }
 

@@ -42,6 +42,8 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     private var taken = 0
     private static var backlogShare: Int { 8 }
     private(set) var isShutDown = false
+    /// Is told what happens; must be quick.
+    var observe: (@Sendable (QueueEvent<Key>) -> Void)?
 
     /// Keys that are to run.
     var count: Int { waiting.count }
@@ -51,7 +53,7 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         due[key] = nil
         // A change of what waits in the backlog moves it ahead; nothing moves back.
         guard waiting[key] == nil || waiting[key] == .backlog && lane == .change else { return }
-        waiting[key] = lane
+        if waiting.updateValue(lane, forKey: key) == nil { observe?(.added(key)) }
         if !processing.contains(key) { enqueue(key, lane) }
     }
 
@@ -86,18 +88,21 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         }
         waiting[key] = nil
         processing.insert(key)
+        observe?(.taken(key))
         return key
     }
 
     /// Puts `key` back into its lane when it was added meanwhile.
     mutating func done(_ key: Key) {
         processing.remove(key)
+        observe?(.finished(key))
         if let lane = waiting[key] { enqueue(key, lane) }
     }
 
     /// Counts one more failure of `key` and returns how many that makes.
     mutating func fail(_ key: Key) -> Int {
         failures[key, default: 0] += 1
+        observe?(.failed(key))
         return failures[key, default: 0]
     }
 

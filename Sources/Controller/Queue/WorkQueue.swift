@@ -24,8 +24,13 @@ package final class WorkQueue: Sendable {
     private let alarms: AsyncStream<Void>
     private let alarm: AsyncStream<Void>.Continuation
 
-    package init(maximumDelay: Duration = .seconds(300)) {
+    package convenience init(maximumDelay: Duration = .seconds(300)) {
+        self.init(maximumDelay: maximumDelay, observe: nil)
+    }
+
+    init(maximumDelay: Duration, observe: (@Sendable (QueueEvent<ObjectRef>) -> Void)?) {
         self.maximumDelay = maximumDelay
+        state.withLock { $0.machine.observe = observe }
         (alarms, alarm) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 

@@ -19,6 +19,8 @@ struct Reconciler: Sendable {
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
     let logger: Logger
+    /// Is told why an object is not synced.
+    var failed: @Sendable (Reason) -> Void = { _ in }
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
         let written = ownWrites.writtenStatus(ref)
@@ -219,6 +221,7 @@ struct Reconciler: Sendable {
     private func fail(
         _ object: ObjectMeta, previous: WrappedSecretStatus?, _ reason: Reason, _ message: String
     ) async -> WorkQueue.Outcome {
+        failed(reason)
         let update = StatusUpdate(object: object, previous: previous, now: now())
         if reason != .namespaceTerminating {
             let status = update.failed(reason, message: message)

@@ -3,7 +3,9 @@ import HTTP
 
 extension AWSKeyManager {
     /// With credentials as the SDKs find them. Nothing is asked before the first use.
-    static func load(from environment: Environment) throws(SettingError) -> AWSKeyManager {
+    static func load(
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> AWSKeyManager {
         let profiles: AWSProfiles
         do throws(AWSCredentialsError) {
             profiles = try AWSProfiles.load(from: environment)
@@ -20,19 +22,20 @@ extension AWSKeyManager {
         return AWSKeyManager(
             settings,
             credentials: try RefreshingAWSCredentials.load(from: environment, region: settings.region),
-            transport: CurlClient(configuration))
+            transport: CurlClient(configuration), observer: observer)
     }
 
     /// Through a transport of the caller's, which brings its own trust.
     init(
         _ settings: AWSSettings, credentials: any AWSCredentialsProvider, transport: any HTTPTransport,
-        clock: AWSClock = AWSClock()
+        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
     ) {
         self.init(
             settings,
             kms: AWSClient(
                 .kms, in: settings.region, at: settings.kms, transport: transport, credentials: credentials,
-                pacer: AWSPacer(maximum: settings.requestsPerSecond, clock: clock), clock: clock),
+                pacer: AWSPacer(maximum: settings.requestsPerSecond, clock: clock), clock: clock,
+                observer: observer),
             sts: AWSClient(
                 .sts, in: settings.region, at: settings.sts, transport: transport, credentials: credentials,
                 clock: clock))

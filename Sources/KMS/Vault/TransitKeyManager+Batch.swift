@@ -23,6 +23,7 @@ extension TransitKeyManager: BatchUnwrapping {
                     })
             ])
         if let timeout { call.timeout = timeout }
+        call.purpose?.items = requests.count
         let answer = try await exchange(call)
         // A batch with a bad item is answered with 400 and all its results.
         if let results = answer.data?["batch_results"]?.elements, results.count == requests.count {

@@ -9,12 +9,16 @@ struct TransitKeyManager: KeyManager {
     private let session: VaultSession
     private let mount: String
     private let key: String
+    private let observer: (any KeyManagerObserver)?
 
-    init(_ settings: VaultSettings, session: VaultSession) {
+    init(
+        _ settings: VaultSettings, session: VaultSession, observer: (any KeyManagerObserver)? = nil
+    ) {
         keyID = settings.keyID
         mount = settings.mount
         key = settings.key
         self.session = session
+        self.observer = observer
     }
 
     func accepts(keyID: String) -> Bool { self.keyID.utf8.elementsEqual(keyID.utf8) }
@@ -66,7 +70,9 @@ extension TransitKeyManager {
     }
 
     func call(_ operation: String, _ body: YAMLValue) -> VaultCall {
-        VaultCall(path: "\(mount)/\(operation)/\(key)", body: body)
+        VaultCall(
+            path: "\(mount)/\(operation)/\(key)", body: body,
+            purpose: KeyManagerOperation(transit: operation).map { ($0, items: 1) })
     }
 
     func decryption(of recipient: Recipient, _ binding: Binding) -> VaultCall {
@@ -94,10 +100,17 @@ extension TransitKeyManager {
 
     /// The answer, whatever its status.
     func exchange(_ call: VaultCall) async throws(KeyManagerError) -> VaultAnswer {
+        let request = call.purpose.map {
+            KeyManagerRequest($0.operation, keyID: keyID, items: $0.items, observer: observer)
+        }
         do {
-            return try await session.exchange(call)
+            let answer = try await session.exchange(call)
+            request?.ended(failures(in: answer, to: call))
+            return answer
         } catch {
-            throw KeyManagerError(error, keyID: keyID)
+            let error = KeyManagerError(error, keyID: keyID)
+            request?.ended([error.code])
+            throw error
         }
     }
 

@@ -1,3 +1,4 @@
+import Envelope
 import HTTPTypes
 import YAML
 
@@ -9,4 +10,6 @@ struct VaultCall: Sendable {
     var body: YAMLValue?
     /// From the call to the last byte of its answer.
     var timeout = Duration.seconds(10)
+    /// What it is for and how many keys it is about; nil: not about a key.
+    var purpose: (operation: KeyManagerOperation, items: Int)?
 }

@@ -12,25 +12,33 @@ package struct Connection: Sendable {
     private let impersonation: HTTPFields
     /// From the call to the last byte of its answer; watches have none.
     private let timeout: Duration
+    private let observer: (any APIObserver)?
     private static let maximumResponse = 256 * 1024 * 1024
 
-    package init(_ cluster: ClusterConfiguration, timeout: Duration = .seconds(30)) {
-        self.init(cluster, Transports(HTTPClientConfiguration(cluster)), timeout)
+    package init(
+        _ cluster: ClusterConfiguration, timeout: Duration = .seconds(30), observer: (any APIObserver)? = nil
+    ) {
+        self.init(cluster, Transports(HTTPClientConfiguration(cluster)), timeout, observer)
     }
 
     /// Through a transport of the caller's, which brings its own trust.
     package init(
-        _ cluster: ClusterConfiguration, transport: any HTTPTransport, timeout: Duration = .seconds(30)
+        _ cluster: ClusterConfiguration, transport: any HTTPTransport, timeout: Duration = .seconds(30),
+        observer: (any APIObserver)? = nil
     ) {
-        self.init(cluster, Transports(fixed: transport), timeout)
+        self.init(cluster, Transports(fixed: transport), timeout, observer)
     }
 
-    private init(_ cluster: ClusterConfiguration, _ transports: Transports, _ timeout: Duration) {
+    private init(
+        _ cluster: ClusterConfiguration, _ transports: Transports, _ timeout: Duration,
+        _ observer: (any APIObserver)?
+    ) {
         server = cluster.server
         credentials = cluster.credentials
         impersonation = cluster.impersonation.map { HTTPFields($0) } ?? [:]
         self.transports = transports
         self.timeout = timeout
+        self.observer = observer
     }
 
     func send(_ call: KubeClient.Call) async throws(KubeError) -> [UInt8] {
@@ -48,9 +56,11 @@ package struct Connection: Sendable {
         var renewed = false
         while true {
             let request = request(for: call, credential, lane: lane, idleTimeout: idleTimeout)
+            let observed = ObservedCall(call, observer)
             do {
                 return try await transports.transport(for: credential).withResponse(to: request) {
                     head, body in
+                    observed.ended(.answered(head.status.code))
                     guard head.status.kind == .successful else {
                         throw await Self.failure(head, body, of: call)
                     }
@@ -66,9 +76,9 @@ package struct Connection: Sendable {
             } catch let error as KubeError {
                 throw error
             } catch let error as HTTPError {
-                throw KubeError(
-                    error.code == .cancelled ? .cancelled : .transport, activity: call.activity,
-                    message: error.description)
+                let code: KubeError.Code = error.code == .cancelled ? .cancelled : .transport
+                observed.ended(.failed(code))
+                throw KubeError(code, activity: call.activity, message: error.description)
             } catch is CancellationError {
                 throw KubeError(.cancelled, activity: call.activity, message: "cancelled")
             } catch {

@@ -33,6 +33,11 @@ package final class Store<Value: Sendable>: Sendable {
 
     package var refs: [ObjectRef] { state.withLock { Array($0.contents.keys) } }
 
+    /// Shows every value to `body`, while nobody can change one: it is to be quick.
+    package func forEach(_ body: (Value) -> Void) {
+        state.withLock { $0.contents.values.forEach(body) }
+    }
+
     /// Whether a list has been completed once.
     package var isComplete: Bool { state.withLock { $0.isComplete } }
 

@@ -26,7 +26,10 @@ final class ControllerProgram {
         try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
         let program = try Program(
             settings.binary,
-            ["controller", "--kubeconfig", kubeconfig, "--watch-namespace", namespace.name] + arguments,
+            [
+                "controller", "--kubeconfig", kubeconfig, "--watch-namespace", namespace.name,
+                "--metrics-address", "127.0.0.1:0",
+            ] + arguments,
             environment: environment)
         let controller = ControllerProgram(program, folder)
         defer { withExtendedLifetime(folder) {} }
@@ -42,6 +45,9 @@ final class ControllerProgram {
         let outcome = try await program.outcome()
         #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
     }
+
+    /// Asks it for metrics and health.
+    func status() throws -> StatusClient { try StatusClient(log: log) }
 
     /// The message and key of each line about the KMS.
     func announcements() throws -> [Announcement] {

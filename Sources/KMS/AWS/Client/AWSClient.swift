@@ -1,3 +1,4 @@
+import Envelope
 import FoundationEssentials
 import HTTP
 import HTTPTypes
@@ -13,6 +14,7 @@ final class AWSClient: Sendable {
     private let credentials: any AWSCredentialsProvider
     private let pacer: AWSPacer?
     private let clock: AWSClock
+    private let observer: (any KeyManagerObserver)?
     private let skew = Locked(AWSClockSkew())
     private let budget = Locked(AWSRetryBudget())
 
@@ -22,7 +24,8 @@ final class AWSClient: Sendable {
 
     init(
         _ service: AWSService, in region: AWSRegion, at address: ServerAddress, transport: any HTTPTransport,
-        credentials: any AWSCredentialsProvider, pacer: AWSPacer? = nil, clock: AWSClock = AWSClock()
+        credentials: any AWSCredentialsProvider, pacer: AWSPacer? = nil, clock: AWSClock = AWSClock(),
+        observer: (any KeyManagerObserver)? = nil
     ) {
         self.service = service
         self.region = region
@@ -31,6 +34,7 @@ final class AWSClient: Sendable {
         self.credentials = credentials
         self.pacer = pacer
         self.clock = clock
+        self.observer = observer
     }
 
     /// The answer, which is a success.
@@ -69,6 +73,20 @@ final class AWSClient: Sendable {
     }
 
     private func attempt(
+        _ call: AWSCall, with credentials: AWSCredentials, within timeout: Duration
+    ) async -> Result<AWSAnswer, Failure> {
+        let request = KeyManagerOperation(awsAction: call.action).map {
+            KeyManagerRequest($0, keyID: "aws-kms", observer: observer)
+        }
+        let result = await exchange(call, with: credentials, within: timeout)
+        switch result {
+        case .success: request?.ended()
+        case .failure(let failure): request?.ended([KeyManagerError(failure.error, keyID: "aws-kms").code])
+        }
+        return result
+    }
+
+    private func exchange(
         _ call: AWSCall, with credentials: AWSCredentials, within timeout: Duration
     ) async -> Result<AWSAnswer, Failure> {
         var request = HTTPClientRequest(

@@ -1,0 +1,57 @@
+import KubeClient
+import Metrics
+import Resources
+
+/// Requests to the API server. They also tell whether it can be reached.
+final class APIMetrics: APIObserver {
+    private let requests: Counter
+    private let durations: Histogram
+    private let health: Health
+
+    init(_ registry: MetricsRegistry, _ health: Health) {
+        self.health = health
+        requests = registry.counter(
+            "secretsbridge_api_requests_total",
+            "Requests to the API server; the code is the HTTP status, or a word where no answer came.",
+            labels: ["verb", "resource", "code"])
+        durations = registry.histogram(
+            "secretsbridge_api_request_duration_seconds",
+            "How long the API server took to answer; of a watch, until it was open.",
+            labels: ["verb", "resource"], bounds: Histogram.durations)
+    }
+
+    func observed(_ request: APIRequest) {
+        let code: String
+        switch request.outcome {
+        case .answered(let status):
+            code = String(status)
+            // A gateway answers for a server that is not there.
+            health.apiServer(isReachable: !(502...504).contains(status), code: code)
+        case .failed(let failure):
+            code = failure.rawValue
+            if failure != .cancelled { health.apiServer(isReachable: false, code: code) }
+        }
+        requests.increment(request.verb, request.resource, code)
+        durations.observe(request.duration.seconds, request.verb, request.resource)
+    }
+}
+
+/// Watches that did not end in order.
+final class WatchMetrics: Sendable {
+    private let restarts: Counter
+
+    init(_ registry: MetricsRegistry) {
+        restarts = registry.counter(
+            "secretsbridge_watch_restarts_total",
+            "Lists and watches that broke off and were begun again.", labels: ["resource", "reason"])
+        for resource in [WrappedSecret.resource, .secrets] {
+            for code in [KubeError.Code.expired, .transport, .unavailable] {
+                restarts.prepare(resource.plural, code.rawValue)
+            }
+        }
+    }
+
+    func interrupted(_ resource: Resource, _ code: KubeError.Code) {
+        restarts.increment(resource.plural, code.rawValue)
+    }
+}

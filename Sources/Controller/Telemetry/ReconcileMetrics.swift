@@ -1,0 +1,45 @@
+import KubeClient
+import Metrics
+import Primitives
+import Resources
+
+/// What came of reconciles, and how long they took.
+final class ReconcileMetrics: Sendable {
+    enum Result: String, CaseIterable {
+        /// The Secret is as it should be, or there was nothing to do.
+        case success
+        /// The object's status says why not.
+        case failure
+        /// The API server could not be used, or somebody was faster: again soon.
+        case retry
+    }
+
+    private let total: Counter
+    private let durations: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        total = registry.counter(
+            "secretsbridge_reconcile_total", "Reconciles by result, failures with the reason of Ready.",
+            labels: ["result", "reason"])
+        durations = registry.histogram(
+            "secretsbridge_reconcile_duration_seconds", "How long reconciles took.", labels: ["result"],
+            bounds: Histogram.durations)
+        for result in Result.allCases where result != .failure { total.prepare(result.rawValue, "") }
+        for reason in Reason.allCases where reason != .synced {
+            total.prepare(Result.failure.rawValue, reason.rawValue)
+        }
+    }
+
+    func observe(_ ref: ObjectRef, _ reconciler: Reconciler) async -> WorkQueue.Outcome {
+        let failure = Locked<Reason?>(nil)
+        var reconciler = reconciler
+        reconciler.failed = { reason in failure.withLock { $0 = reason } }
+        let start = ContinuousClock.now
+        let outcome = await reconciler.reconcile(ref)
+        let reason = failure.withLock { $0 }
+        let result: Result = reason != nil ? .failure : outcome == .retry ? .retry : .success
+        total.increment(result.rawValue, reason?.rawValue ?? "")
+        durations.observe((ContinuousClock.now - start).seconds, result.rawValue)
+        return outcome
+    }
+}

@@ -1,0 +1,70 @@
+package import Envelope
+package import KubeClient
+package import Metrics
+import Primitives
+import Resources
+
+/// What a controller tells of itself: its metrics and its health. One of each lives as long as the process; it
+/// can be asked before the controller runs and after.
+package final class Telemetry: Sendable {
+    /// What is read when somebody asks, once the controller runs.
+    struct Sources: Sendable {
+        let queue: WorkQueue
+        let informers: [Informers]
+        let keys: KeyRing
+    }
+
+    package let registry = MetricsRegistry()
+    package let health = Health()
+    /// To be handed to `KeyRing.load`.
+    package let kms: any KeyManagerObserver
+    /// To be handed to `Connection`.
+    package let api: any APIObserver
+    let queue: QueueMetrics
+    let reconciles: ReconcileMetrics
+    let watches: WatchMetrics
+    private let kmsMetrics: KMSMetrics
+    private let leads = Locked<@Sendable () -> Bool>({ true })
+
+    package init(version: String = "unknown") {
+        let sources = Locked<Sources?>(nil)
+        self.sources = sources
+        let read: @Sendable () -> Sources? = { sources.withLock { $0 } }
+        kmsMetrics = KMSMetrics(registry)
+        kms = kmsMetrics
+        api = APIMetrics(registry, health)
+        queue = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
+        reconciles = ReconcileMetrics(registry)
+        watches = WatchMetrics(registry)
+        ObjectMetrics.register(in: registry, read)
+        registry.computed("secretsbridge_leader", "1 while this process reconciles, 0 while it stands by.") {
+            [leads] in leads.withLock { $0 }() ? 1 : 0
+        }
+        registry.gauge(
+            "secretsbridge_build_info", "Always 1; the labels say what is running.", labels: ["version"]
+        ).set(1, version)
+        registry.registerProcess()
+    }
+
+    private let sources: Locked<Sources?>
+
+    /// Who says whether this process leads; without it, it does.
+    package func setLeadership(_ read: @escaping @Sendable () -> Bool) {
+        leads.withLock { $0 = read }
+    }
+
+    /// From now on these are what is told of.
+    func watch(_ queue: WorkQueue, _ informers: [Informers], _ keys: KeyRing, workers: Int) {
+        sources.withLock { $0 = Sources(queue: queue, informers: informers, keys: keys) }
+        kmsMetrics.prepare(keys)
+        health.watch(
+            caches: {
+                let isComplete = [
+                    (WrappedSecret.resource, informers.allSatisfy(\.objects.isComplete)),
+                    (.secrets, informers.allSatisfy(\.secrets.isComplete)),
+                ]
+                return isComplete.filter { !$0.1 }.map(\.0.plural)
+            },
+            work: { [metrics = self.queue] in metrics.running(workers: workers) })
+    }
+}

@@ -1,0 +1,55 @@
+import Primitives
+
+/// How observations are spread, in buckets whose upper bounds are fixed.
+package final class Histogram: Metric {
+    /// From a call that stays on the machine to one that runs into its deadline.
+    package static let durations: [Double] = [
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+
+    private struct Distribution {
+        /// One for each bound, and one above them all; not cumulative.
+        var buckets: [UInt64]
+        var sum = 0.0
+
+        mutating func add(_ value: Double, to bucket: Int) {
+            buckets[bucket] += 1
+            sum += value
+        }
+    }
+
+    let family: MetricFamily
+    private let bounds: [Double]
+    private let series: Locked<[[String]: Distribution]>
+
+    init(_ family: MetricFamily, bounds: [Double]) {
+        precondition(zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 }, "\(family.name): bounds ascend")
+        self.family = family
+        self.bounds = bounds
+        let empty = Distribution(buckets: Array(repeating: 0, count: bounds.count + 1))
+        series = Locked(family.labels.isEmpty ? [[]: empty] : [:])
+    }
+
+    package func observe(_ value: Double, _ labels: String...) {
+        family.check(labels)
+        let index = bounds.firstIndex { value <= $0 } ?? bounds.count
+        series.withLock { [count = bounds.count + 1] series in
+            series[labels, default: Distribution(buckets: Array(repeating: 0, count: count))].add(
+                value, to: index)
+        }
+    }
+
+    func write(to text: inout TextFormat) {
+        let series = series.withLock { $0 }
+        for (labels, distribution) in series.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            var count: UInt64 = 0
+            for (bound, bucket) in zip(bounds + [.infinity], distribution.buckets) {
+                count += bucket
+                text.sample(
+                    family, labels, Double(count), suffix: "_bucket", extra: ("le", TextFormat.number(bound)))
+            }
+            text.sample(family, labels, distribution.sum, suffix: "_sum")
+            text.sample(family, labels, Double(count), suffix: "_count")
+        }
+    }
+}

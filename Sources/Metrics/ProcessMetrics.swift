@@ -1,0 +1,72 @@
+import Glibc
+
+extension MetricsRegistry {
+    /// The metrics of the process itself, by the names that Prometheus' client libraries give them.
+    package func registerProcess() {
+        computed("process_resident_memory_bytes", "Resident memory size in bytes.") {
+            ProcessStatus.memory?.resident
+        }
+        computed("process_virtual_memory_bytes", "Virtual memory size in bytes.") {
+            ProcessStatus.memory?.virtual
+        }
+        computed(
+            "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", .counter
+        ) {
+            ProcessStatus.cpuSeconds
+        }
+        computed("process_open_fds", "Number of open file descriptors.") { ProcessStatus.openFiles }
+        computed("process_max_fds", "Maximum number of open file descriptors.") { ProcessStatus.fileLimit }
+        let start = ProcessStatus.startTime
+        computed("process_start_time_seconds", "Start time of the process since unix epoch in seconds.") {
+            start
+        }
+    }
+}
+
+/// What Linux knows of this process. nil: it does not say.
+enum ProcessStatus {
+    static var memory: (resident: Double, virtual: Double)? {
+        // proc(5), statm: size and resident, in pages.
+        let pages = contents("/proc/self/statm")?.split(separator: " ").compactMap { Double($0) }
+        guard let pages, pages.count >= 2 else { return nil }
+        let size = Double(sysconf(Int32(_SC_PAGESIZE)))
+        return (pages[1] * size, pages[0] * size)
+    }
+
+    static var cpuSeconds: Double? {
+        var usage = rusage()
+        guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return nil }
+        return [usage.ru_utime, usage.ru_stime].map { Double($0.tv_sec) + Double($0.tv_usec) / 1e6 }
+            .reduce(0, +)
+    }
+
+    /// /proc/self/fd is closed to a process whose memory nobody may dump, so each number is tried.
+    static var openFiles: Double? {
+        let limit = min(fileLimit ?? 1024, 65536)
+        return Double((0..<Int32(limit)).count { fcntl($0, F_GETFD) >= 0 })
+    }
+
+    static var fileLimit: Double? {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
+        return Double(limit.rlim_cur)
+    }
+
+    static var startTime: Double? {
+        // proc(5), stat: field 22, in ticks since boot; what is in parentheses may have spaces.
+        let fields = contents("/proc/self/stat")?.split(separator: ")").last?.split(separator: " ")
+        let boot = contents("/proc/stat")?.split(separator: "\n").first { $0.hasPrefix("btime ") }
+        guard let fields, fields.count > 19, let ticks = Double(fields[19]),
+            let booted = boot.flatMap({ Double($0.dropFirst("btime ".count)) })
+        else { return nil }
+        return booted + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    private static func contents(_ path: String) -> String? {
+        guard let file = fopen(path, "re") else { return nil }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+}

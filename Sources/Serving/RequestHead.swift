@@ -1,0 +1,44 @@
+/// Reads the head of a request (RFC 9112), as far as it matters to somebody who has pages to show and takes
+/// nothing: the first line. Pure.
+enum RequestHead: Equatable {
+    case incomplete
+    case malformed
+    case get(PageRequest)
+    case head(PageRequest)
+    /// A method that is not served here.
+    case other
+
+    static let maximumCount = 16 * 1024
+
+    init(_ bytes: [UInt8]) {
+        guard let end = Self.end(of: bytes) else {
+            self = bytes.count < Self.maximumCount ? .incomplete : .malformed
+            return
+        }
+        let first = bytes[..<end].prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
+        let words = first.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard words.count == 3, words[2].starts(with: Array("HTTP/1.".utf8)),
+            words[1].first == UInt8(ascii: "/"), !words[0].isEmpty
+        else {
+            self = .malformed
+            return
+        }
+        let path = words[1].prefix { $0 != UInt8(ascii: "?") }
+        let request = PageRequest(path: String(decoding: path, as: UTF8.self))
+        switch String(decoding: words[0], as: UTF8.self) {
+        case "GET": self = .get(request)
+        case "HEAD": self = .head(request)
+        default: self = .other
+        }
+    }
+
+    /// Where the empty line begins, with or without carriage returns.
+    private static func end(of bytes: [UInt8]) -> Int? {
+        let newline = UInt8(ascii: "\n")
+        for (index, byte) in bytes.enumerated() where byte == newline {
+            let rest = bytes[(index + 1)...].prefix(2)
+            if rest.first == newline || rest.elementsEqual([UInt8(ascii: "\r"), newline]) { return index }
+        }
+        return nil
+    }
+}

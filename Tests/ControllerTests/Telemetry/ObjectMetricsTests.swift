@@ -1,0 +1,105 @@
+import KubeClient
+import Metrics
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+@Suite struct ObjectMetricsTests {
+    private let store = Store<Decoded<WrappedSecret>> { $0.metadata.resourceVersion }
+
+    private func put(
+        _ name: String, ready: Bool? = nil, reason: Reason = .synced, keyID: String? = nil,
+        version: String? = nil
+    ) {
+        var object = unopened(name)
+        if ready != nil || keyID != nil {
+            var status = WrappedSecretStatus()
+            if let ready {
+                status.conditions = [
+                    Condition(
+                        .ready, ready, observedGeneration: 1, lastTransitionTime: "", reason: reason.rawValue,
+                        message: "")
+                ]
+            }
+            status.keyID = keyID
+            status.keyVersion = version
+            object.status = status
+        }
+        _ = store.apply(object.metadata.ref, .object(object))
+    }
+
+    private func byKey(_ configured: String...) -> [ObjectMetrics.Key: Int] {
+        ObjectMetrics.keys([store], configured: configured)
+    }
+
+    @Test func countsByReadyAndReason() {
+        put("a", ready: true)
+        put("b", ready: true)
+        put("c", ready: false, reason: .kmsUnavailable)
+        put("new")
+        var status = WrappedSecretStatus()
+        status.conditions = [
+            Condition(
+                .ready, false, observedGeneration: 1, lastTransitionTime: "", reason: "Written by somebody",
+                message: "")
+        ]
+        let metadata = ObjectMeta(name: "bad", namespace: "payments")
+        _ = store.apply(metadata.ref, .malformed(metadata, status: status, problem: "p"))
+        #expect(
+            ObjectMetrics.states([store]) == [
+                .init(ready: "True", reason: "Synced"): 2,
+                .init(ready: "False", reason: "KMSUnavailable"): 1,
+                .init(ready: "Unknown", reason: ""): 1,
+                .init(ready: "False", reason: "other"): 1,
+            ])
+        _ = store.remove(ObjectRef(namespace: "payments", name: "c"))
+        #expect(ObjectMetrics.states([store])[.init(ready: "False", reason: "KMSUnavailable")] == nil)
+    }
+
+    @Test func namesConfiguredKeysAlone() {
+        put("a", ready: true, keyID: "vault-transit:transit/sb-wrap", version: "1")
+        put("b", ready: true, keyID: "vault-transit:transit/sb-wrap", version: "2")
+        put("c", ready: true, keyID: "vault-transit:transit/sb-wrap", version: "2")
+        put("d", ready: true, keyID: "vault-transit:transit/old", version: "7")
+        put("e", ready: true, keyID: "local:abc")
+        put("f")
+        #expect(
+            byKey("vault-transit:transit/sb-wrap") == [
+                .init(id: "vault-transit:transit/sb-wrap", version: "1"): 1,
+                .init(id: "vault-transit:transit/sb-wrap", version: "2"): 2,
+                .init(id: "other", version: ""): 2,
+            ])
+        #expect(byKey("local:abc")[.init(id: "local:abc", version: "")] == 1)
+    }
+
+    /// Whoever may write a status must not be able to fill Prometheus.
+    @Test func versionsAreBounded() {
+        for index in 0..<200 { put("a\(index)", ready: true, keyID: "local:abc", version: "\(index)") }
+        put("long", ready: true, keyID: "local:abc", version: String(repeating: "9", count: 65))
+        put("odd", ready: true, keyID: "local:abc", version: "a b\n")
+        let counts = byKey("local:abc")
+        #expect(counts.count <= ObjectMetrics.maximumVersions + 1)
+        #expect(counts.values.reduce(0, +) == 202)
+        #expect(counts[.init(id: "local:abc", version: "other")] ?? 0 >= 150)
+        #expect(byKey("local:abc") == counts)
+    }
+
+    /// A scrape must hold up neither the watch nor the probes, which wait for it.
+    @Test func isQuickOverAHundredThousandObjects() async throws {
+        for index in 0..<100_000 {
+            put(
+                "name-\(index)", ready: index % 10 != 0, reason: index % 10 == 0 ? .decryptFailed : .synced,
+                keyID: "vault-transit:transit/sb-wrap", version: "\(index % 3)")
+        }
+        let start = ContinuousClock.now
+        let states = ObjectMetrics.states([store])
+        let keys = byKey("vault-transit:transit/sb-wrap")
+        let duration = ContinuousClock.now - start
+        print("100,000 objects are counted in \(duration)")
+        #expect(states.values.reduce(0, +) == 100_000)
+        #expect(keys.count == 3)
+        #expect(duration < .seconds(5))
+    }
+}

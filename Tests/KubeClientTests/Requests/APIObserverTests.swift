@@ -1,0 +1,79 @@
+import HTTP
+import HTTPTypes
+import Primitives
+import TestSupport
+import Testing
+
+@testable import KubeClient
+
+@Suite struct APIObserverTests {
+    private final class Observer: APIObserver {
+        let seen = Recorder<String>()
+
+        func observed(_ request: APIRequest) {
+            let outcome =
+                switch request.outcome {
+                case .answered(let status): "\(status)"
+                case .failed(let code): code.rawValue
+                }
+            seen.append("\(request.verb) \(request.resource) \(outcome)")
+        }
+    }
+
+    private let observer = Observer()
+
+    private func client(
+        _ transport: FakeTransport, _ credentials: any CredentialSource = StaticCredential.none
+    )
+        -> KubeClient
+    {
+        let cluster = ClusterConfiguration(
+            server: "https://api.test", trust: .system, credentials: credentials)
+        return KubeClient(connection: Connection(cluster, transport: transport, observer: observer)) { _ in }
+    }
+
+    @Test(
+        arguments: [
+            (.get, "/api/v1/secrets", "", "list secrets"),
+            (.get, "/api/v1/secrets", "watch", "watch secrets"),
+            (.get, "/api/v1/namespaces/watch/secrets", "", "list secrets"),
+            (.get, "/api/v1/namespaces/a/secrets/b", "", "get secrets"),
+            (.post, "/api/v1/namespaces/a/secrets", "", "create secrets"),
+            (.get, "/api/v1/namespaces/a", "", "get namespaces"),
+            (.get, "/api/v1/namespaces", "", "list namespaces"),
+            (
+                .patch, "/apis/secrets-bridge.io/v1alpha1/namespaces/a/wrappedsecrets/b/status", "",
+                "patch wrappedsecrets/status"
+            ),
+            (.get, "/apis/secrets-bridge.io/v1alpha1/wrappedsecrets", "watch", "watch wrappedsecrets"),
+            (.put, "/apis/coordination.k8s.io/v1/namespaces/a/leases/b", "", "update leases"),
+            (.delete, "/api/v1/namespaces/namespaces/secrets/secrets", "", "delete secrets"),
+        ] as [(HTTPRequest.Method, String, String, String)])
+    func namesVerbAndResource(method: HTTPRequest.Method, path: String, query: String, expected: String) {
+        var call = KubeClient.Call(method: method, path: path, activity: "")
+        if !query.isEmpty { call.query = [(query, "true")] }
+        #expect("\(call.verbAndResource.verb) \(call.verbAndResource.resource)" == expected)
+    }
+
+    @Test func seesEveryAttemptAndEveryRenewal() async throws {
+        let answers = Locked([500, 401, 200])
+        let transport = FakeTransport { _ in
+            let status = answers.withLock { $0.removeFirst() }
+            return status == 200
+                ? .init(200, #"{"metadata":{"name":"b"}}"#) : .status(status, "Reason")
+        }
+        _ = try await client(transport, Renewing()).get(
+            SecretMetadata.self, ObjectRef(namespace: "a", name: "b"))
+        #expect(observer.seen.elements == ["get secrets 500", "get secrets 401", "get secrets 200"])
+    }
+
+    @Test func seesWhatGotNoAnswer() async throws {
+        let transport = FakeTransport { _ in
+            throw HTTPError(.connectFailed, activity: "connecting", detail: "refused")
+        }
+        _ = await failure { () throws(KubeError) in
+            try await client(transport).delete(.secrets, ObjectRef(namespace: "a", name: "b"))
+        }
+        #expect(observer.seen.elements == ["delete secrets transport"])
+    }
+}

@@ -1,0 +1,135 @@
+"""Every query runs against what a controller really shows, and everything that it shows is documented."""
+
+import re
+
+import pytest
+import yaml
+
+from page import PAGE, ROOT, TARGET_LABELS, dashboard, documented, families, needs_page, panels, rules, series, used
+
+QUERIES = {**{f"alert {name}": query for name, query in rules().items()}, **panels()}
+
+
+@needs_page
+def test_page_follows_the_conventions():
+    found = families()
+    assert found
+    for family in found:
+        assert re.fullmatch(r"(secretsbridge|process)_[a-z0-9_]+", family.name), family.name
+        assert family.documentation.strip() and family.type in {"counter", "gauge", "histogram"}, family.name
+        if family.type == "histogram":
+            check_histogram(family)
+    # The parser takes the suffix off the names of counters.
+    text = open(PAGE, encoding="utf-8").read()
+    for name in re.findall(r"^# TYPE (\w+) counter$", text, re.MULTILINE):
+        assert name.endswith("_total"), name
+    for name in re.findall(r"^# TYPE (\w+) (?:gauge|histogram)$", text, re.MULTILINE):
+        assert not name.endswith("_total"), name
+    assert text.endswith("\n")
+
+
+def check_histogram(family):
+    buckets = {}
+    for sample in family.samples:
+        labels = tuple(sorted((key, value) for key, value in sample.labels.items() if key != "le"))
+        buckets.setdefault((labels, sample.name.rsplit("_", 1)[1]), []).append((sample.labels.get("le"), sample.value))
+    for (labels, kind), values in buckets.items():
+        if kind == "bucket":
+            counts = [count for _, count in values]
+            assert counts == sorted(counts) and values[-1][0] == "+Inf", (family.name, labels)
+            assert buckets[labels, "count"] == [(None, counts[-1])] and (labels, "sum") in buckets
+
+
+@needs_page
+def test_no_label_is_without_bounds():
+    """Names of objects and namespaces are no labels, and few values make few series."""
+    counts = {family.name: len(family.samples) for family in families()}
+    assert max(counts.values()) < 2000, counts
+    assert not {"namespace", "name", "object", "uid"} & {label for labels in series().values() for label in labels}
+
+
+@needs_page
+@pytest.mark.parametrize("name", QUERIES)
+def test_query_asks_for_what_is_there(name):
+    there = series()
+    metrics = used(QUERIES[name])
+    assert metrics
+    for metric, labels in metrics.items():
+        assert metric in there, f"{metric} is not on the page"
+        assert labels - TARGET_LABELS <= there[metric], f"{metric} has the labels {there[metric]}"
+
+
+@needs_page
+def test_values_in_matchers_are_values_that_exist():
+    """A misspelt code matches nothing, for ever. Codes that a healthy controller does not show are known by pattern."""
+    there = {}
+    for family in families():
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                there.setdefault((sample.name, label), set()).add(value)
+    for name, query in QUERIES.items():
+        for metric, matchers in re.findall(r"\b(secretsbridge_\w+)\{([^}]*)\}", query):
+            for label, operator, pattern in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', matchers):
+                known = there[metric, label]
+                for word in pattern.split("|"):
+                    if not re.fullmatch(r"[45].*", word) and (metric, word) != ("secretsbridge_api_requests_total", "transport"):
+                        assert word in known, f"{name}: {label} of {metric} is never {word}: {known}"
+
+
+@needs_page
+def test_everything_on_the_page_is_documented_and_nothing_else():
+    text = open(PAGE, encoding="utf-8").read()
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+    table = documented()
+    assert {name: kind for name, (kind, _) in table.items()} == kinds
+    there = series()
+    for name, (kind, labels) in table.items():
+        sample = f"{name}_count" if kind == "histogram" else name
+        assert sample in there, f"{name} has no series on the page, so its labels cannot be checked"
+        assert labels == there[sample], name
+
+
+def test_every_alert_is_explained():
+    text = (ROOT / "docs/operating.md").read_text()
+    for alert in rules():
+        assert re.search(rf"^\| `{alert}` \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE), alert
+    assert set(re.findall(r"`(SecretsBridge\w+)`", text)) == set(rules())
+
+
+def test_alerts_say_what_they_are():
+    document = yaml.safe_load((ROOT / "manifests/monitoring/prometheus-rules.yaml").read_text())
+    for group in document["spec"]["groups"]:
+        for rule in group["rules"]:
+            assert rule["labels"]["severity"] in {"warning", "critical"} and rule["for"]
+            assert rule["annotations"]["summary"] and rule["annotations"]["description"]
+            # A label in a message that the query drops stays empty.
+            for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
+                assert any(label in labels for labels in used(rule["expr"]).values()), (rule["alert"], label)
+
+
+def test_dashboard_is_whole():
+    board = dashboard()
+    identifiers = [panel["id"] for panel in board["panels"]]
+    assert len(set(identifiers)) == len(identifiers)
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
+    assert len(set(places)) == len(places)
+    for panel in board["panels"]:
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+        for target in panel["targets"]:
+            for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
+                labels = set().union(*used(target["expr"]).values()) | TARGET_LABELS
+                assert label in labels, (panel["title"], label)
+
+
+def test_the_monitor_and_the_probes_name_the_port_of_the_deployment():
+    deployment = yaml.safe_load((ROOT / "manifests/deployment.yaml").read_text())
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    monitor = yaml.safe_load((ROOT / "manifests/monitoring/podmonitor.yaml").read_text())
+    assert [endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]] == ["metrics"]
+    assert ports == {"metrics": 8080}
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    paths = {kind: container[kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")}
+    assert paths["livenessProbe"] == {"path": "/healthz", "port": "metrics"}
+    assert paths["readinessProbe"] == {"path": "/readyz", "port": "metrics"}
