@@ -48,7 +48,8 @@ package struct Controller: Service {
         telemetry.watch(queue, [informers], keys, workers: options.workers)
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, stalled: informers.stalled, scopes: options.allowedScopes,
+            ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
+            scopes: options.allowedScopes,
             now: { Date.now.formatted(.iso8601) },
             // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
             crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },

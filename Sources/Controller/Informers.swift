@@ -10,6 +10,7 @@ final class Informers: Sendable {
     let secrets = Store<ObjectMeta> { $0.resourceVersion }
     let ownWrites = OwnWrites()
     let stalled = StalledObjects()
+    let opened = OpenedEnvelopes()
     let queue: WorkQueue
     private let logger: Logger
     /// Last failure said of each kind; the same one again is not news.
@@ -40,10 +41,12 @@ final class Informers: Sendable {
             _ = objects.remove(metadata.ref)
             ownWrites.forget(object: metadata.ref)
             stalled.forget(metadata.ref)
+            opened.forget(metadata.ref)
         case .committed(let version):
             let difference = objects.commit()
             ownWrites.sawObjects(upTo: version)
             difference.gone.keys.forEach(stalled.forget)
+            difference.gone.keys.forEach(opened.forget)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.forEach(enqueue) }
         case .interrupted(let error):

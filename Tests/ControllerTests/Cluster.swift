@@ -33,7 +33,8 @@ struct Cluster {
         reconciler = Reconciler(
             client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
             keys: keys.ring, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, stalled: informers.stalled, scopes: Plan.defaultScopes,
+            ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
+            scopes: Plan.defaultScopes,
             now: {
                 clock.withLock {
                     $0 += 1

@@ -20,6 +20,28 @@ import Testing
             ])
         var status: WrappedSecretStatus?
         var scopes = Plan.defaultScopes
+        var isOpened = false
+
+        /// The API server says who wrote what, and the Secret is complete.
+        mutating func account() {
+            status?.lastSyncTime = "T1"
+            let entries = Set(object.spec.envelope.data.keys)
+            secret?.managedFields = [
+                ManagedFields(
+                    manager: KubeClient.fieldManager, time: "T1",
+                    labels: Set(Markers.labels().keys),
+                    annotations: Set(Markers.annotations(of: object).keys), data: entries)
+            ]
+            secret?.labels = Markers.labels()
+            secret?.annotations = Markers.annotations(of: object)
+        }
+
+        /// Somebody else wrote the Secret, and this is what the API server says of its data.
+        mutating func written(by manager: String, data: Set<String> = []) {
+            account()
+            secret?.resourceVersion = "51"
+            secret?.managedFields?.append(ManagedFields(manager: manager, time: "T2", data: data))
+        }
 
         init() {
             var status = WrappedSecretStatus()
@@ -35,11 +57,12 @@ import Testing
         }
 
         var plan: String {
-            switch Plan.decide(object, secret: secret, status: status, scopes: scopes) {
+            switch Plan.decide(object, secret: secret, status: status, scopes: scopes, isOpened: isOpened) {
             case .nothing: "nothing"
             case .suspend: "suspend"
             case .create: "create"
             case .update(_, let current): "update \(current.resourceVersion ?? "")"
+            case .relabel(_, let current): "relabel \(current.resourceVersion ?? "")"
             case .confirm: "confirm"
             case .refuse(let reason, _): reason.rawValue
             }
@@ -83,6 +106,77 @@ import Testing
         },
         Row("an owner that controls no more", "update 50") {
             $0.secret?.ownerReferences = [reference(owner, "db", uid: "u1", controller: nil)]
+        },
+    ]
+
+    /// Where the resourceVersion says nothing, the account of fields does.
+    static let account = [
+        Row("somebody labelled it", "nothing") { $0.written(by: "kubectl-label") },
+        Row("every Secret was rewritten in place", "nothing") {
+            $0.account()
+            $0.secret?.resourceVersion = "99"
+        },
+        Row("somebody changed a value", "update 51") {
+            $0.written(by: "kubectl-patch", data: ["password"])
+            $0.secret?.managedFields?[0] = ManagedFields(manager: KubeClient.fieldManager, time: "T1")
+        },
+        Row("somebody added an entry", "update 51") { $0.written(by: "kubectl-patch", data: ["other"]) },
+        Row("somebody set an entry to the value it had", "update 51") {
+            $0.written(by: "kubectl-apply", data: ["password"])
+        },
+        Row("somebody wrote under our name", "update 51") {
+            $0.account()
+            let ours = $0.secret?.managedFields?[0]
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.managedFields = [
+                ManagedFields(manager: KubeClient.fieldManager, time: "T2", data: ours?.data ?? [])
+            ]
+        },
+        Row("an entry is not accounted for", "update 51") {
+            $0.written(by: "kubectl-patch")
+            $0.object.spec.envelope.data["more"] = $0.object.spec.envelope.data.first?.value
+        },
+        Row("nobody keeps account", "update 51") {
+            $0.written(by: "x")
+            $0.secret?.managedFields = nil
+        },
+        Row("a status without the time of the write", "update 51") {
+            $0.written(by: "kubectl-label")
+            $0.status?.lastSyncTime = nil
+        },
+        Row("a label of ours is gone, the data is not", "relabel 51") {
+            $0.written(by: "kubectl-label")
+            $0.secret?.labels?[Markers.managedBy] = nil
+        },
+        Row("an owner reference is gone, the data is not", "SecretConflict") {
+            $0.written(by: "kubectl-patch")
+            $0.secret?.ownerReferences = []
+        },
+        Row("an owner that controls no more, the data is there", "relabel 51") {
+            $0.written(by: "kubectl-patch")
+            $0.secret?.ownerReferences = [reference(owner, "db", uid: "u1", controller: nil)]
+        },
+        Row("a failure is over, and the data was never touched", "relabel 50") {
+            $0.account()
+            $0.status?.conditions?[0].status = "False"
+        },
+        Row("another template, of an envelope that was opened", "relabel 50") {
+            $0.account()
+            $0.object.metadata.generation = 4
+            $0.isOpened = true
+        },
+        Row("another generation of an envelope that nobody opened", "update 50") {
+            $0.account()
+            $0.object.metadata.generation = 4
+        },
+        Row("another template, and a value that somebody changed", "update 51") {
+            $0.written(by: "kubectl-patch", data: ["password"])
+            $0.object.metadata.generation = 4
+            $0.isOpened = true
+        },
+        Row("other rules", "update 50") {
+            $0.account()
+            $0.status?.secret?.renderVersion = 0
         },
     ]
 
@@ -182,7 +276,7 @@ import Testing
         Row("from nobody knows where", "nothing") { $0.secret?.annotations?[Markers.source] = "u1" },
     ]
 
-    @Test(arguments: inSync + objects + secrets) func decides(row: Row) {
+    @Test(arguments: inSync + account + objects + secrets) func decides(row: Row) {
         var situation = Situation()
         row.change(&situation)
         #expect(situation.plan == row.plan)

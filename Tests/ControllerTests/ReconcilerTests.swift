@@ -11,6 +11,10 @@ import Testing
 /// The life of a Secret, step by step, with every request that is made.
 @Suite struct ReconcilerTests {
     private let create = ["POST payments/secrets", "PATCH wrappedsecrets/db/status"]
+    /// Of an object that was looked at before: what is there is worth a look.
+    private let createAgain = [
+        "GET secrets/db", "POST payments/secrets", "PATCH wrappedsecrets/db/status",
+    ]
     private let update = ["PATCH secrets/db", "PATCH wrappedsecrets/db/status"]
     private let statusOnly = ["PATCH wrappedsecrets/db/status"]
     private let canary1 = "Y2FuYXJ5LTE="
@@ -91,7 +95,7 @@ import Testing
         _ = await cluster.run()
         cluster.server["\(Cluster.secrets)/db"] = nil
         try cluster.show()
-        #expect(await cluster.run().requests == create)
+        #expect(await cluster.run().requests == createAgain)
         #expect(cluster.password == canary1)
     }
 
@@ -104,7 +108,7 @@ import Testing
         cluster.server["\(Cluster.secrets)/db"] = secret
         try cluster.show()
         let run = await cluster.run()
-        #expect(run.requests == ["POST payments/secrets", "GET secrets/db"] + update)
+        #expect(run.requests == ["GET secrets/db"] + update)
         #expect(cluster.secret?[["metadata", "labels", Markers.managed]] == "true")
         try cluster.show()
         #expect(await cluster.run().requests == [])
@@ -118,9 +122,7 @@ import Testing
         #expect(run.requests == ["POST payments/secrets", "GET secrets/db"] + statusOnly)
         #expect(cluster.secret?["data"] == ["old": "eA=="] && cluster.reason == "SecretConflict")
         #expect(cluster.condition("Reconciling")?["status"] == "True")
-        #expect(
-            await cluster.run().requests == ["POST payments/secrets", "GET secrets/db"], "said once is enough"
-        )
+        #expect(await cluster.run().requests == ["GET secrets/db"], "said once is enough, and costs no key")
     }
 
     @Test func adoptsWhatItIsGiven() async throws {
@@ -160,7 +162,7 @@ import Testing
         #expect(await cluster.run().requests == [] && cluster.keys.unwraps == 1, "one try, not one an event")
         cluster.keys.fail(nil)
         try await cluster.put { $0[["metadata", "generation"]] = 4 }
-        #expect(await cluster.run().requests == create)
+        #expect(await cluster.run().requests == createAgain)
     }
 
     /// When the KMS serves again, what it kept waiting is due at once, and nothing else.
@@ -208,7 +210,7 @@ import Testing
         cluster.informers.take(
             WatcherEvent<SecretMetadata>.committed(resourceVersion: cluster.server.version))
         #expect(queue.count == 1)
-        #expect(await cluster.run().requests == create)
+        #expect(await cluster.run().requests == createAgain)
     }
 
     @Test func aCopyInAnotherNamespaceDoesNotOpen() async throws {
@@ -233,7 +235,7 @@ import Testing
             #expect(await cluster.run().requests == [], "or the status would wake us for ever")
         }
         try await cluster.put { $0[["metadata", "generation"]] = 4 }
-        #expect(await cluster.run().requests == create)
+        #expect(await cluster.run().requests == createAgain)
     }
 
     /// The status of an object that was deleted and made again under our hands is not written.
@@ -303,7 +305,7 @@ import Testing
         server.beforeNext { _ in server["\(Cluster.secrets)/db"] = nil }
         #expect(await cluster.run().outcome == .retry)
         try cluster.show()
-        #expect(await cluster.run().requests == create)
+        #expect(await cluster.run().requests == createAgain)
         #expect(cluster.password == "Y2FuYXJ5LTI=")
     }
 

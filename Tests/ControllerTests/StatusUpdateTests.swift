@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func synced() {
-        let status = update().synced(made, keyID: "k", keyVersion: "2")
+        let status = update().synced(made, keyID: "k", keyVersion: "2", at: nil)
         #expect(shape(status) == ["Ready=True Synced T1"])
         #expect(status.observedGeneration == 3 && status.conditions?[0].observedGeneration == 3)
         #expect(status.secret == made && status.keyID == "k" && status.keyVersion == "2")
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func aFailureKeepsWhatIsKnownOfTheSecret() {
-        let before = update().synced(made, keyID: "k", keyVersion: "2")
+        let before = update().synced(made, keyID: "k", keyVersion: "2", at: nil)
         let status = update(before, "T2").failed(.kmsUnavailable, message: "m")
         #expect(status.secret == made && status.lastSyncTime == "T1" && status.keyID == "k")
         #expect(status.conditions?[0].message == "m")
@@ -53,12 +53,12 @@ import Testing
             shape(other) == ["Ready=False UnwrapDenied T1", "Reconciling=True UnwrapDenied T1"])
         let stalled = update(other, "T4").failed(.decryptFailed, message: "n")
         #expect(shape(stalled) == ["Ready=False DecryptFailed T1", "Stalled=True DecryptFailed T4"])
-        let synced = update(stalled, "T5").synced(made, keyID: "k", keyVersion: nil)
+        let synced = update(stalled, "T5").synced(made, keyID: "k", keyVersion: nil, at: nil)
         #expect(shape(synced) == ["Ready=True Synced T5"])
     }
 
     @Test func suspendingKeepsReady() {
-        let synced = update(nil, "T1").synced(made, keyID: "k", keyVersion: nil)
+        let synced = update(nil, "T1").synced(made, keyID: "k", keyVersion: nil, at: nil)
         let suspended = update(synced, "T2").suspended()
         #expect(shape(suspended) == ["Ready=True Synced T1", "Suspended=True Suspended T2"])
         #expect(update(suspended, "T3").suspended() == suspended)

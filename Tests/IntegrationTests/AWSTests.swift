@@ -206,6 +206,25 @@ struct AWSTests {
         #expect(try aws.requests("AssumeRoleWithWebIdentity", from: before) >= 2)
     }
 
+    @Test("A developer of one namespace cannot wrap for another, nor a rotator move its data keys")
+    func tenants() async throws {
+        let aws = try OwnAWS.required()
+        try await TestNamespace.withShared { namespace in
+            let developer = try await aws.developer(namespace)
+            let ours = try Binding(scope: .strict, namespace: namespace.name, secretName: "db")
+            let theirs = try Binding(scope: .strict, namespace: "elsewhere", secretName: "db")
+            let made = try await developer.generateDataKey(for: ours)
+            await #expect(throws: KeyManagerError.self) { try await developer.generateDataKey(for: theirs) }
+            // The scope cluster, which has no namespace, is no way round.
+            let anywhere = try Binding(scope: .cluster, namespace: nil, secretName: "db")
+            await #expect(throws: KeyManagerError.self) { try await developer.generateDataKey(for: anywhere) }
+            let rotator = try aws.key(try await aws.settings(user: "rotator", "elsewhere"))
+            await #expect(throws: KeyManagerError.self) {
+                try await rotator.rewrap(made.recipient, for: ours)
+            }
+        }
+    }
+
     @Test(
         "A token for somebody else, and a wrong secret key, are refused, and the message says what to check")
     func refusedIdentities() async throws {

@@ -97,4 +97,59 @@ struct RestartTests {
             }
         }
     }
+
+    @Test("Labels of others, a new template, every Secret rewritten in etcd, a restart over that: no unwrap")
+    func rewritten() async throws {
+        try await TestNamespace.withShared { namespace in
+            let names = (0..<20).map { "db-\($0)" }
+            func settle(_ controller: RunningController) async throws -> (unwraps: Int, writes: Int) {
+                try await controller.catchUp(namespace)
+                return (
+                    controller.key.unwraps { !$0.hasPrefix(RunningController.fence) },
+                    controller.transport.count {
+                        $0.isWrite && $0.method != "POST" && !$0.path.contains(RunningController.fence)
+                    }
+                )
+            }
+            var manifest = try await namespace.wrap("db-0", ["k": "v"])
+            try await RunningController.with(namespace) { controller in
+                try await namespace.applyAll(Array(names.dropFirst())) { $0 }
+                try await namespace.apply(manifest)
+                try await eventually("all are synced") { try await namespace.syncedCount() == names.count }
+                let before = try await settle(controller)
+                #expect(before.unwraps == names.count)
+
+                try await namespace.kubectl("label", "secrets", "--all", "foreign=l")
+                try await namespace.cluster.rewriteSecrets(in: namespace.name)
+                let after = try await settle(controller)
+                #expect(after == before, "what others did to the metadata, and etcd, is no drift")
+
+                manifest.spec.template = .init(metadata: .init(labels: ["team": "payments"]))
+                try await namespace.apply(manifest)
+                try await namespace.secret("db-0", until: "has the label") {
+                    $0.metadata.labels?["team"] == "payments" && $0.metadata.labels?["foreign"] == "l"
+                }
+                try await namespace.settled("db-0")
+                try await namespace.kubectl("label", "secret", "db-1", "\(Markers.managedBy)-")
+                try await namespace.secret("db-1", until: "has our label again") {
+                    $0.metadata.labels?[Markers.managedBy] == "secrets-bridge"
+                }
+                try await namespace.settled("db-1")
+                let relabelled = try await settle(controller)
+                #expect(relabelled.unwraps == before.unwraps)
+                #expect(relabelled.writes == before.writes + 4, "a Secret and a status each")
+            }
+            try await namespace.kubectl("label", "secrets", "--all", "foreign=again", "--overwrite")
+            try await namespace.cluster.rewriteSecrets(in: namespace.name)
+            try await RunningController.with(namespace) { controller in
+                let restarted = try await settle(controller)
+                #expect(restarted == (0, 0))
+                // And it is told from what is drift.
+                try await namespace.kubectl(
+                    "patch", "secret", "db-2", "-p", #"{"data":{"k":"dGFtcGVyZWQ="}}"#)
+                try await namespace.secret("db-2", until: "is repaired") { $0.values == ["k": "db-2"] }
+                #expect(controller.key.unwraps(of: "db-2") == 1)
+            }
+        }
+    }
 }

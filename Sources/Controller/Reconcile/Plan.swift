@@ -12,6 +12,8 @@ enum Plan: Sendable {
     case create(Blueprint)
     /// Ours, or handed over to us; to be made equal to the blueprint.
     case update(Blueprint, current: ObjectMeta)
+    /// Its data is what we wrote, and what the object says; only metadata has to follow. Needs no key.
+    case relabel(Blueprint, current: ObjectMeta)
     /// It was made from a later generation than the one known here. To be updated only if the server knows no
     /// later one either: else it is our cache that is behind.
     case confirm(Blueprint, current: ObjectMeta)
@@ -29,10 +31,11 @@ extension Plan {
     ///   - secret: metadata of the Secret of the blueprint's name; nil when there is none that the watch or
     ///     a read has shown.
     ///   - status: what the last write left, which may be newer than what `object` carries.
+    ///   - isOpened: whether this very envelope has been opened before, under whatever template.
     ///   - scopes: those the operator allows.
     static func decide(
         _ object: WrappedSecret, secret: ObjectMeta?, status: WrappedSecretStatus?,
-        scopes: Set<Scope> = Plan.defaultScopes
+        scopes: Set<Scope> = Plan.defaultScopes, isOpened: Bool = false
     ) -> Plan {
         // Under foreground deletion the collector takes the Secret first; making it again would undo that.
         guard object.metadata.deletionTimestamp == nil else { return .nothing }
@@ -54,8 +57,22 @@ extension Plan {
         guard let secret, secret.deletionTimestamp == nil else { return .create(blueprint) }
         if let refusal = ownership(of: secret, for: object) { return refusal }
         if isFromLaterGeneration(secret, of: object) { return .confirm(blueprint, current: secret) }
-        if isInSync(object, secret: secret, status: status) { return .nothing }
-        return .update(blueprint, current: secret)
+        guard let made = status?.secret, isMade(made, of: object, as: secret) else {
+            return .update(blueprint, current: secret)
+        }
+        let isReady =
+            made.generation == object.metadata.generation && status?.condition(.ready)?.status == "True"
+        // What the last write left, owner and all.
+        if isReady, made.resourceVersion == secret.resourceVersion, isOwner(object, of: secret) {
+            return .nothing
+        }
+        // The same generation has the same envelope; another one may have other recipients, which must be tried.
+        guard isOpened || made.generation == object.metadata.generation,
+            DataOwnership.isOurs(
+                secret, entries: object.spec.envelope.data.keys, since: status?.lastSyncTime)
+        else { return .update(blueprint, current: secret) }
+        if isReady, MetadataChanges(secret, to: blueprint, of: object).isEmpty { return .nothing }
+        return .relabel(blueprint, current: secret)
     }
 
     /// What the schema has and this version does not do is refused, not half done.
@@ -69,21 +86,17 @@ extension Plan {
         return spec.rolloutRestart?.isEmpty == false ? refusal("rolloutRestart") : nil
     }
 
-    /// The Secret is what the last successful write left of it, that write was of this generation, and the
-    /// status says so: one that still tells of a failure is not to stand.
-    private static func isInSync(
-        _ object: WrappedSecret, secret: ObjectMeta, status: WrappedSecretStatus?
+    /// The last successful write made this Secret, under this name and these rules, of these values.
+    private static func isMade(
+        _ made: WrappedSecretStatus.SecretState, of object: WrappedSecret, as secret: ObjectMeta
     ) -> Bool {
-        guard let made = status?.secret, let owner = Markers.owner(of: secret) else { return false }
-        return status?.condition(.ready)?.status == "True"
-            && made.generation == object.metadata.generation
-            && made.mac == object.spec.envelope.mac
-            && made.name == object.secretName
-            && made.uid == secret.uid
-            && made.resourceVersion == secret.resourceVersion
+        made.mac == object.spec.envelope.mac && made.name == object.secretName && made.uid == secret.uid
             && made.renderVersion == renderVersion
-            && owner.uid == object.metadata.uid
-            && owner.controller == true
+    }
+
+    private static func isOwner(_ object: WrappedSecret, of secret: ObjectMeta) -> Bool {
+        guard let owner = Markers.owner(of: secret) else { return false }
+        return owner.uid == object.metadata.uid && owner.controller == true
     }
 
     /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name owns, whatever

@@ -13,6 +13,7 @@ struct Reconciler: Sendable {
     let secrets: Store<ObjectMeta>
     let ownWrites: OwnWrites
     let stalled: StalledObjects
+    let opened: OpenedEnvelopes
     let scopes: Set<Scope>
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
@@ -44,8 +45,7 @@ struct Reconciler: Sendable {
         let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
         do throws(Failure) {
             let secret = ownWrites.secret(target, watched: secrets[target])
-            let plan = Plan.decide(object, secret: secret, status: previous, scopes: scopes)
-            try await carryOut(plan, object, previous)
+            try await carryOut(decide(object, secret, previous), object, previous)
             return .done
         } catch {
             switch error {
@@ -62,6 +62,13 @@ struct Reconciler: Sendable {
         }
     }
 
+    private func decide(
+        _ object: WrappedSecret, _ secret: ObjectMeta?, _ status: WrappedSecretStatus?
+    ) -> Plan {
+        Plan.decide(
+            object, secret: secret, status: status, scopes: scopes, isOpened: opened.contains(object))
+    }
+
     private func carryOut(
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
     ) async throws(Failure) {
@@ -74,13 +81,23 @@ struct Reconciler: Sendable {
         case .refuse(let reason, let message):
             throw .reason(reason, message: message)
         case .create(let blueprint):
-            let opened = try await open(blueprint)
-            let secret = try await create(blueprint, object, opened)
-            try await finish(secret, object, opened, update)
+            // The watch sees only what carries our label. Of an object that is new nothing is known, and a Secret
+            // in its way is found by the attempt; for any other a look costs less than a key.
+            if previous?.condition(.ready) != nil, let found = try await look(blueprint) {
+                let plan = decide(object, found, previous)
+                guard case .create = plan else { return try await carryOut(plan, object, previous) }
+            }
+            let envelope = try await open(blueprint, object)
+            let secret = try await create(blueprint, object, envelope)
+            try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
         case .update(let blueprint, let current):
-            let opened = try await open(blueprint)
-            let secret = try await patch(current, blueprint, object, opened)
-            try await finish(secret, object, opened, update)
+            let envelope = try await open(blueprint, object)
+            let secret = try await patch(current, blueprint, object, envelope.entries)
+            try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
+        case .relabel(let blueprint, let current):
+            let secret = try await patch(current, blueprint, object, nil)
+            try await finish(
+                secret, object, update, keyID: previous?.keyID, keyVersion: previous?.keyVersion)
         case .confirm(let blueprint, let current):
             try await confirmNewest(object.metadata)
             try await carryOut(.update(blueprint, current: current), object, previous)
@@ -107,9 +124,13 @@ struct Reconciler: Sendable {
         }
     }
 
-    private func open(_ blueprint: Blueprint) async throws(Failure) -> OpenedEnvelope {
+    private func open(
+        _ blueprint: Blueprint, _ object: WrappedSecret
+    ) async throws(Failure) -> OpenedEnvelope {
         do {
-            return try await blueprint.envelope.open(with: keys, followedBy: crowd())
+            let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
+            opened.insert(object)
+            return envelope
         } catch {
             throw Failure(opening: error)
         }
@@ -117,22 +138,22 @@ struct Reconciler: Sendable {
 
     /// POST, never apply: what exists is not overwritten. If something does, it is read and judged.
     private func create(
-        _ blueprint: Blueprint, _ object: WrappedSecret, _ opened: OpenedEnvelope
+        _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
     ) async throws(Failure) -> ObjectMeta {
         let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
         ownWrites.willWrite(secret: ref)
         do {
-            let body = SecretRendering.manifest(blueprint, of: object, entries: opened.entries)
+            let body = SecretRendering.manifest(blueprint, of: object, entries: envelope.entries)
             return try await client.create(.secrets, ref, body: body)
         } catch  where error.code == .alreadyExists {
             ownWrites.forget(secret: ref)
             let current = try await read(ref)
             switch Plan.decide(object, secret: current, status: nil, scopes: scopes) {
             case .update(_, let current):
-                return try await patch(current, blueprint, object, opened)
+                return try await patch(current, blueprint, object, envelope.entries)
             case .refuse(let reason, let message):
                 throw .reason(reason, message: message)
-            case .nothing, .suspend, .create, .confirm:
+            case .nothing, .suspend, .create, .confirm, .relabel:
                 throw .again(error)
             }
         } catch {
@@ -142,15 +163,27 @@ struct Reconciler: Sendable {
     }
 
     private func patch(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ opened: OpenedEnvelope
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ entries: [SecretEntry]?
     ) async throws(Failure) -> ObjectMeta {
-        let patch = SecretRendering.patch(current, to: blueprint, of: object, entries: opened.entries)
+        let patch = SecretRendering.patch(current, to: blueprint, of: object, entries: entries)
         ownWrites.willWrite(secret: current.ref)
         do {
             return try await client.patch(.secrets, current.ref, .json(patch))
         } catch {
             // Whatever we believed of the Secret is to be looked up before the next try.
             ownWrites.forget(secret: current.ref)
+            throw Failure(accessing: error)
+        }
+    }
+
+    /// The Secret of the blueprint's name, whoever made it; nil: there is none.
+    private func look(_ blueprint: Blueprint) async throws(Failure) -> ObjectMeta? {
+        do {
+            let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
+            return try await client.get(SecretMetadata.self, ref).metadata
+        } catch  where error.code == .notFound {
+            return nil
+        } catch {
             throw Failure(accessing: error)
         }
     }
@@ -164,22 +197,24 @@ struct Reconciler: Sendable {
     }
 
     private func finish(
-        _ secret: ObjectMeta, _ object: WrappedSecret, _ opened: OpenedEnvelope, _ update: StatusUpdate
+        _ secret: ObjectMeta, _ object: WrappedSecret, _ update: StatusUpdate, keyID: String?,
+        keyVersion: String?
     ) async throws(Failure) {
         ownWrites.wrote(secret: secret)
         logger.info(
             "secret written",
             metadata: [
                 "object": "\(object.metadata.ref)", "uid": "\(object.metadata.uid ?? "")",
-                "secret": "\(secret.name)", "key_id": "\(opened.keyID)",
+                "secret": "\(secret.name)", "key_id": "\(keyID ?? "")",
             ])
         let made = WrappedSecretStatus.SecretState(
             name: secret.name, uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
             generation: object.metadata.generation ?? 0, mac: object.spec.envelope.mac,
             renderVersion: Plan.renderVersion)
         try await write(
-            update.synced(made, keyID: opened.keyID, keyVersion: opened.keyVersion), object.metadata,
-            update.previous)
+            update.synced(
+                made, keyID: keyID, keyVersion: keyVersion, at: DataOwnership.lastWrite(secret)),
+            object.metadata, update.previous)
     }
 
     /// Says why, and decides when to try again.

@@ -23,9 +23,9 @@ enum SecretRendering {
         json.key("namespace")
         json.string(blueprint.namespace)
         json.key("labels")
-        write(labels(blueprint), to: &json)
+        write(MetadataChanges.labels(blueprint), to: &json)
         json.key("annotations")
-        write(annotations(blueprint, of: object), to: &json)
+        write(MetadataChanges.annotations(blueprint, of: object), to: &json)
         json.key("ownerReferences")
         write([Markers.ownerReference(to: object)], to: &json)
         json.endObject()
@@ -39,61 +39,39 @@ enum SecretRendering {
         return SharedSecret(json.finish())
     }
 
-    /// Makes the Secret in `current` equal to the blueprint. Foreign labels and annotations stay, foreign
-    /// entries go; labels and annotations of an earlier template go, as `managedFields` remembers them.
-    /// Nothing changes, not even the resourceVersion, when it is equal already.
+    /// Makes the Secret in `current` equal to the blueprint; foreign entries go. Nothing changes, not even the
+    /// resourceVersion, when it is equal already.
+    ///
+    /// - Parameter entries: nil: the data is as it should be.
     static func patch(
-        _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]
+        _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]?
     ) -> JSONPatch {
-        let ours = current.keysOwned(by: KubeClient.fieldManager)
+        let changes = MetadataChanges(current, to: blueprint, of: object)
         return JSONPatch { patch in
             patch.test("/metadata/uid", current.uid ?? "")
             patch.replace("/metadata/resourceVersion", current.resourceVersion ?? "")
-            set(
-                labels(blueprint), over: current.labels, owned: ours.labels, at: "/metadata/labels",
-                in: &patch)
-            set(
-                annotations(blueprint, of: object), over: current.annotations, owned: ours.annotations,
-                at: "/metadata/annotations", in: &patch)
-            let references = ownerReferences(current, adding: Markers.ownerReference(to: object))
-            if references != current.ownerReferences {
+            write(changes.labels, at: "/metadata/labels", in: &patch)
+            write(changes.annotations, at: "/metadata/annotations", in: &patch)
+            if let references = changes.ownerReferences {
                 patch.operation("add", "/metadata/ownerReferences") { write(references, to: &$0) }
             }
             patch.operation("add", "/type") { $0.string(blueprint.type) }
             patch.operation("add", "/immutable") { $0.bool(blueprint.immutable) }
-            patch.operation("add", "/data") { write(entries, to: &$0) }
+            if let entries { patch.operation("add", "/data") { write(entries, to: &$0) } }
         }
     }
 
-    private static func labels(_ blueprint: Blueprint) -> [String: String] {
-        blueprint.labels.merging(Markers.labels()) { _, ours in ours }
-    }
-
-    private static func annotations(_ blueprint: Blueprint, of object: WrappedSecret) -> [String: String] {
-        blueprint.annotations.merging(Markers.annotations(of: object)) { _, ours in ours }
-    }
-
-    /// Ours first, in place of whatever WrappedSecrets left; what others added stays.
-    private static func ownerReferences(
-        _ current: ObjectMeta, adding ours: OwnerReference
-    ) -> [OwnerReference] {
-        [ours] + (current.ownerReferences ?? []).filter { !Markers.isOurKind($0) }
-    }
-
-    private static func set(
-        _ wanted: [String: String], over current: [String: String]?, owned: Set<String>, at path: String,
-        in patch: inout JSONPatch.Builder
+    private static func write(
+        _ changes: MetadataChanges.Map, at path: String, in patch: inout JSONPatch.Builder
     ) {
-        guard let current else {
-            patch.operation("add", path) { write(wanted, to: &$0) }
+        if changes.isNew {
+            patch.operation("add", path) { write(changes.added, to: &$0) }
             return
         }
-        for (key, value) in wanted.sorted(by: { $0.key < $1.key }) where current[key] != value {
+        for (key, value) in changes.added.sorted(by: { $0.key < $1.key }) {
             patch.add(path + JSONPatch.pointer(key), value)
         }
-        for key in current.keys.sorted() where wanted[key] == nil && owned.contains(key) {
-            patch.remove(path + JSONPatch.pointer(key))
-        }
+        for key in changes.removed.sorted() { patch.remove(path + JSONPatch.pointer(key)) }
     }
 
     private static func write(_ pairs: [String: String], to json: inout JSONSecretWriter) {

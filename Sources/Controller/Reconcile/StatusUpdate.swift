@@ -8,14 +8,16 @@ struct StatusUpdate: Sendable {
     /// RFC 3339, UTC.
     let now: String
 
+    /// - Parameter time: of the write, by the API server's clock: it is compared with what that says later. nil: it
+    ///   does not say.
     func synced(
-        _ secret: WrappedSecretStatus.SecretState, keyID: String, keyVersion: String?
+        _ secret: WrappedSecretStatus.SecretState, keyID: String?, keyVersion: String?, at time: String?
     ) -> WrappedSecretStatus {
         var status = base()
         status.secret = secret
         status.keyID = keyID
         status.keyVersion = keyVersion
-        status.lastSyncTime = now
+        status.lastSyncTime = time ?? now
         status.conditions = [
             condition(.ready, true, Reason.synced.rawValue, "Secret \(secret.name ?? "") is up to date")
         ]

@@ -62,6 +62,25 @@ struct Cluster: Sendable {
         try await Program(kubectl, ["--kubeconfig", kubeconfig] + arguments, input: input).outcome()
     }
 
+    /// Puts every Secret of a namespace into etcd once more, as it is: what a storage migration does after a new
+    /// encryption key. Each gets a new resourceVersion.
+    func rewriteSecrets(in namespace: String) async throws {
+        let rewriting = """
+            import base64, json, sys, urllib.request
+            etcd, prefix = sys.argv[1], "/registry/secrets/" + sys.argv[2] + "/"
+            def call(method, **body):
+                request = urllib.request.Request(f"{etcd}/v3/kv/{method}", json.dumps(body).encode())
+                return json.load(urllib.request.urlopen(request, timeout=30))
+            def encoded(text): return base64.b64encode(text.encode()).decode()
+            found = call("range", key=encoded(prefix), range_end=encoded(prefix[:-1] + "0")).get("kvs", [])
+            for pair in found: call("put", key=pair["key"], value=pair["value"])
+            print(len(found))
+            """
+        let etcd = try await Self.run(
+            "/bin/bash", ["-c", #". "$0/env" && printf '%s' "$SB_CLUSTER_ETCD""#, directory])
+        _ = try await Self.run("/usr/bin/env", ["python3", "-c", rewriting, etcd, namespace])
+    }
+
     private static func run(
         _ executable: String, _ arguments: [String], input: Data = Data()
     ) async throws -> String {

@@ -12,7 +12,7 @@ key_up() {
     # shellcheck disable=SC1091
     . "$aws/env"
     # Nothing of this machine's own AWS settings.
-    common=(AWS_PROFILE='' AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=''
+    common=(AWS_EC2_METADATA_DISABLED=true AWS_PROFILE='' AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=''
         AWS_SECRET_ACCESS_KEY='' AWS_SESSION_TOKEN='' AWS_ENDPOINT_URL="$SB_AWS_ENDPOINT"
         SB_KMS_BACKEND=aws-kms SB_KMS_AWS_KEY_ID=alias/sb-wrap SB_KMS_AWS_REGION="$SB_AWS_REGION")
     controller_settings=("${common[@]}" AWS_ROLE_ARN="$SB_AWS_ROLE_ARN" AWS_WEB_IDENTITY_TOKEN_FILE="$state/aws-token")

@@ -1,0 +1,53 @@
+import KubeClient
+import Resources
+
+/// What has to happen to a Secret's metadata to make it what a blueprint says. Foreign labels and annotations stay;
+/// those of an earlier template go, as `managedFields` remembers them.
+struct MetadataChanges: Sendable, Equatable {
+    struct Map: Sendable, Equatable {
+        /// Whether there is no map yet, so that it is made with all that is added.
+        var isNew = false
+        var added: [String: String] = [:]
+        var removed: Set<String> = []
+
+        var isEmpty: Bool { added.isEmpty && removed.isEmpty }
+    }
+
+    let labels: Map
+    let annotations: Map
+    /// nil: they are right.
+    let ownerReferences: [OwnerReference]?
+
+    init(_ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret) {
+        let ours = current.keysOwned(by: KubeClient.fieldManager)
+        labels = Self.changes(
+            current.labels, to: Self.labels(blueprint), owned: ours.labels)
+        annotations = Self.changes(
+            current.annotations, to: Self.annotations(blueprint, of: object), owned: ours.annotations)
+        // Ours first, in place of whatever WrappedSecrets left; what others added stays.
+        let references =
+            [Markers.ownerReference(to: object)]
+            + (current.ownerReferences ?? []).filter { !Markers.isOurKind($0) }
+        ownerReferences = references == current.ownerReferences ? nil : references
+    }
+
+    var isEmpty: Bool { labels.isEmpty && annotations.isEmpty && ownerReferences == nil }
+
+    /// All that the Secret is to have: the template's, and ours.
+    static func labels(_ blueprint: Blueprint) -> [String: String] {
+        blueprint.labels.merging(Markers.labels()) { _, ours in ours }
+    }
+
+    static func annotations(_ blueprint: Blueprint, of object: WrappedSecret) -> [String: String] {
+        blueprint.annotations.merging(Markers.annotations(of: object)) { _, ours in ours }
+    }
+
+    private static func changes(
+        _ current: [String: String]?, to wanted: [String: String], owned: Set<String>
+    ) -> Map {
+        guard let current else { return Map(isNew: true, added: wanted) }
+        return Map(
+            added: wanted.filter { current[$0.key] != $0.value },
+            removed: owned.filter { wanted[$0] == nil && current[$0] != nil })
+    }
+}
