@@ -188,6 +188,15 @@ struct VaultTests {
                 try await eventually("all are synced", within: .seconds(240)) {
                     try await namespace.syncedCount() == count
                 }
+                let status = try controller.status()
+                let labels = #"{backend="vault-transit",operation="unwrap"}"#
+                try await eventually("the metrics say what the audit log says") {
+                    try await status.metric("secretsbridge_kms_requests_total\(labels)")
+                        == Double(try bao.requests("transit/decrypt/sb-wrap", from: before))
+                }
+                // One of them is the self-test's.
+                #expect(
+                    try await status.metric("secretsbridge_kms_items_total\(labels)") == Double(count + 1))
             }
             // One of them is the self-test's.
             let requests = try bao.requests("transit/decrypt/sb-wrap", from: before) - 1
