@@ -87,7 +87,8 @@ import Testing
     }
 
     /// A scrape must hold up neither the watch nor the probes, which wait for it.
-    @Test func isQuickOverAHundredThousandObjects() async throws {
+    @Test func isQuickOverAHundredThousandObjects() {
+        let beginning = ContinuousClock.now
         for index in 0..<100_000 {
             put(
                 "name-\(index)", ready: index % 10 != 0, reason: index % 10 == 0 ? .decryptFailed : .synced,
@@ -100,6 +101,7 @@ import Testing
         print("100,000 objects are counted in \(duration)")
         #expect(states.values.reduce(0, +) == 100_000)
         #expect(keys.count == 3)
-        #expect(duration < .seconds(5))
+        // Both suffer alike from whatever else the machine is at.
+        #expect(duration < start - beginning, "counting must cost less than putting in")
     }
 }
