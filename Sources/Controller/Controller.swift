@@ -15,7 +15,7 @@ package struct Controller: Service {
         package var workers = 128
         /// Of WrappedSecrets and their Secrets.
         package var selection = Selection()
-        package var allowedScopes = Plan.defaultScopes
+        package var rules = OperatorRules()
         /// Longest pause between two tries of an object that fails.
         package var maximumRetryDelay = Duration.seconds(300)
         package var timing = WatchTiming()
@@ -49,7 +49,7 @@ package struct Controller: Service {
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            scopes: options.allowedScopes,
+            rules: options.rules, made: informers.made,
             now: { Date.now.formatted(.iso8601) },
             // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
             crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },

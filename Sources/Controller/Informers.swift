@@ -11,6 +11,7 @@ final class Informers: Sendable {
     let ownWrites = OwnWrites()
     let stalled = StalledObjects()
     let opened = OpenedEnvelopes()
+    let made = MadeSecrets()
     let queue: WorkQueue
     private let logger: Logger
     /// Last failure said of each kind; the same one again is not news.
@@ -48,7 +49,7 @@ final class Informers: Sendable {
             difference.gone.keys.forEach(stalled.forget)
             difference.gone.keys.forEach(opened.forget)
             recovered(WrappedSecret.resource)
-            if !startWhenComplete() { difference.changed.forEach(enqueue) }
+            if !startWhenComplete() { difference.changed.keys.forEach(enqueue) }
         case .interrupted(let error):
             say(error, WrappedSecret.resource)
         }
@@ -60,19 +61,24 @@ final class Informers: Sendable {
             secrets.begin()
         case .applied(let secret):
             recovered(.secrets)
-            guard case .visible = secrets.apply(secret.metadata.ref, secret.metadata) else { return }
+            guard case .visible(let before) = secrets.apply(secret.metadata.ref, secret.metadata) else {
+                return
+            }
+            made.saw(before, secret.metadata)
             ownWrites.saw(secret: secret.metadata)
             enqueueOwner(of: secret.metadata)
         case .deleted(let metadata):
-            _ = secrets.remove(metadata.ref)
+            made.saw(secrets.remove(metadata.ref), nil)
             ownWrites.saw(secret: metadata)
             enqueueOwner(of: metadata)
         case .committed(let version):
             let difference = secrets.commit()
+            for (ref, before) in difference.changed { made.saw(before, secrets[ref]) }
+            for before in difference.gone.values { made.saw(before, nil) }
             ownWrites.sawSecrets(upTo: version)
             recovered(.secrets)
             guard !startWhenComplete() else { return }
-            for ref in difference.changed { secrets[ref].map(enqueueOwner(of:)) }
+            for ref in difference.changed.keys { secrets[ref].map(enqueueOwner(of:)) }
             difference.gone.values.forEach(enqueueOwner(of:))
             // A Secret that came and went while nobody watched is in neither list.
             if started.withLock({ $0 }) { enqueueAll() }
@@ -109,8 +115,14 @@ final class Informers: Sendable {
         logger.info(
             "caches complete",
             metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
-        enqueueAll()
+        // What was never synced, or changed while nobody looked, does not wait for the rest.
+        for ref in objects.refs { queue.add(ref, backlog: !isNews(ref)) }
         return true
+    }
+
+    private func isNews(_ ref: ObjectRef) -> Bool {
+        guard case .object(let object) = objects[ref] else { return false }
+        return object.status?.secret == nil || object.status?.observedGeneration != object.metadata.generation
     }
 
     /// Behind what changes meanwhile.

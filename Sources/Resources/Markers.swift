@@ -11,6 +11,10 @@ package enum Markers {
     package static let source = "secrets-bridge.io/source"
     /// Annotation by which the owner of a Secret hands it over: "adopt".
     package static let allow = "secrets-bridge.io/allow"
+    /// Annotation of a Secret that outlives its WrappedSecret, "Orphan": no owner reference says whose it is.
+    package static let creationPolicy = "secrets-bridge.io/creation-policy"
+    /// Annotation of a WrappedSecret: any new value asks for the Secret to be made again from the ciphertext.
+    package static let sync = "secrets-bridge.io/sync"
     package static let managedBy = "app.kubernetes.io/managed-by"
 
     package static func labels() -> [String: String] {
@@ -18,10 +22,31 @@ package enum Markers {
     }
 
     package static func annotations(of object: WrappedSecret) -> [String: String] {
-        [
+        var annotations = [
             wrappedSecret: object.metadata.name,
             source: "\(object.metadata.uid ?? "")/\(object.metadata.generation ?? 0)",
         ]
+        if object.spec.isOrphan { annotations[creationPolicy] = "Orphan" }
+        return annotations
+    }
+
+    /// Those of ours that the Secret is to have: one, or none when it outlives the object.
+    package static func ownerReferences(to object: WrappedSecret) -> [OwnerReference] {
+        object.spec.isOrphan ? [] : [ownerReference(to: object)]
+    }
+
+    /// Name of the WrappedSecret that made a Secret which outlives it; nil: none did.
+    package static func maker(ofOrphan secret: ObjectMeta) -> String? {
+        guard secret.annotations?[creationPolicy] == "Orphan" else { return nil }
+        return secret.annotations?[wrappedSecret]
+    }
+
+    /// uid and generation of the WrappedSecret that a Secret was made from.
+    package static func source(of secret: ObjectMeta) -> (uid: String, generation: Int64)? {
+        guard let source = secret.annotations?[source], let slash = source.lastIndex(of: "/"),
+            let generation = Int64(source[source.index(after: slash)...])
+        else { return nil }
+        return (String(source[..<slash]), generation)
     }
 
     /// `controller: true`, and nothing that would block a deletion.

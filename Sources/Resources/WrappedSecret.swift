@@ -21,6 +21,9 @@ package struct WrappedSecret: KubeObject, Equatable {
 
     /// Name of the Secret that is made: the template's, else the object's own.
     package var secretName: String { spec.template?.metadata?.name ?? metadata.name }
+
+    /// What somebody wrote to have the Secret made again; as much of it as the status holds.
+    package var requestedSync: String? { metadata.annotations?[Markers.sync].map { String($0.prefix(256)) } }
 }
 
 package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
@@ -77,6 +80,9 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
     package var recreate: Bool?
     package var suspend: Bool?
     package var rolloutRestart: [Workload]?
+
+    /// Whether the Secret outlives the WrappedSecret.
+    package var isOrphan: Bool { creationPolicy == "Orphan" }
 
     package init(envelope: EnvelopeFields, template: Template? = nil) {
         self.envelope = envelope

@@ -32,7 +32,10 @@ package struct WrappedSecretStatus: Codable, Sendable, Equatable {
     package var keyID: String?
     package var keyVersion: String?
     package var secret: SecretState?
+    /// When the Secret was last written, by the API server's clock.
     package var lastSyncTime: String?
+    /// Value of the annotation `secrets-bridge.io/sync` that was acted on.
+    package var lastHandledSync: String?
 
     package init() {}
 

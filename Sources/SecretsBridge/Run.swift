@@ -43,6 +43,15 @@ struct Run: AsyncParsableCommand {
         })
     var allowedScopes: Set<Scope> = [.strict, .namespace]
 
+    @Option(
+        help: ArgumentHelp(
+            "How keys of labels and annotations begin that no template may set, instead of those of known replicators.",
+            valueName: "prefix,..."))
+    var denyTemplateMetadata = KeyPrefixes(prefixes: OperatorRules.replicators)
+
+    @Option(help: ArgumentHelp("Labels for every Secret that is made.", valueName: "key=value,..."))
+    var secretLabels = LabelList(pairs: [:])
+
     @Option(help: "Reconciles in flight at once.")
     var workers = 128
 
@@ -70,7 +79,8 @@ struct Run: AsyncParsableCommand {
         let status = try StatusService(metricsAddress, telemetry, logger: logger)
         var options = Controller.Options()
         options.workers = workers
-        options.allowedScopes = allowedScopes
+        options.rules = OperatorRules(
+            scopes: allowedScopes, deniedMetadata: denyTemplateMetadata.prefixes, labels: secretLabels.pairs)
         options.selection.namespace = watchNamespace
         let controller = Controller(
             client: KubeClient(connection: Connection(cluster, observer: telemetry.api)), keys: keys,

@@ -34,7 +34,7 @@ struct Cluster {
             client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
             keys: keys.ring, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            scopes: Plan.defaultScopes,
+            rules: OperatorRules(), made: informers.made,
             now: {
                 clock.withLock {
                     $0 += 1

@@ -13,14 +13,22 @@ import Testing
     struct Situation: Sendable {
         var object = unopened()
         var secret: ObjectMeta? = ObjectMeta(
-            name: "db", namespace: "payments", uid: "s1", resourceVersion: "50",
-            annotations: [Markers.source: "u1/3"],
+            name: "db", namespace: "payments", uid: "s1", resourceVersion: "50", labels: Markers.labels(),
+            annotations: Markers.annotations(of: unopened()),
             ownerReferences: [
                 OwnerReference(apiVersion: ourVersion, kind: owner, name: "db", uid: "u1", controller: true)
             ])
         var status: WrappedSecretStatus?
-        var scopes = Plan.defaultScopes
+        var rules = OperatorRules()
         var isOpened = false
+
+        /// The Secret that a WrappedSecret made which lets it outlive itself.
+        mutating func orphan(by name: String = "db") {
+            object.spec.creationPolicy = "Orphan"
+            account()
+            secret?.ownerReferences = nil
+            secret?.annotations?[Markers.wrappedSecret] = name
+        }
 
         /// The API server says who wrote what, and the Secret is complete.
         mutating func account() {
@@ -57,8 +65,9 @@ import Testing
         }
 
         var plan: String {
-            switch Plan.decide(object, secret: secret, status: status, scopes: scopes, isOpened: isOpened) {
+            switch Plan.decide(object, secret: secret, status: status, rules: rules, isOpened: isOpened) {
             case .nothing: "nothing"
+            case .left: "left"
             case .suspend: "suspend"
             case .create: "create"
             case .update(_, let current): "update \(current.resourceVersion ?? "")"
@@ -98,13 +107,13 @@ import Testing
         Row("made as another Secret of the name", "update 50") { $0.status?.secret?.uid = "s0" },
         Row("somebody wrote it since", "update 50") { $0.status?.secret?.resourceVersion = "49" },
         Row("made by other rules", "update 50") { $0.status?.secret?.renderVersion = 0 },
-        Row("a status that still tells of a failure", "update 50") {
+        Row("a status that still tells of a failure", "relabel 50") {
             $0.status?.conditions?[0].status = "False"
         },
-        Row("owned by the object's predecessor", "update 50") {
+        Row("owned by the object's predecessor", "relabel 50") {
             $0.secret?.ownerReferences = [reference(owner, "db", uid: "u0")]
         },
-        Row("an owner that controls no more", "update 50") {
+        Row("an owner that controls no more", "relabel 50") {
             $0.secret?.ownerReferences = [reference(owner, "db", uid: "u1", controller: nil)]
         },
     ]
@@ -181,8 +190,8 @@ import Testing
     ]
 
     static let objects = [
-        Row("being deleted, in sync", "nothing") { $0.object.metadata.deletionTimestamp = "2026" },
-        Row("being deleted in the foreground, the Secret gone", "nothing") {
+        Row("being deleted, in sync", "left") { $0.object.metadata.deletionTimestamp = "2026" },
+        Row("being deleted in the foreground, the Secret gone", "left") {
             $0.object.metadata.deletionTimestamp = "2026"
             $0.secret = nil
         },
@@ -195,7 +204,7 @@ import Testing
             $0.object.spec.suspend = true
             $0.object.spec.envelope.format = "v9"
         },
-        Row("deleted and suspended", "nothing") {
+        Row("deleted and suspended", "left") {
             $0.object.spec.suspend = true
             $0.object.metadata.deletionTimestamp = "2026"
         },
@@ -218,10 +227,31 @@ import Testing
             $0.object.spec.envelope.data["big"] = Base64.encode([UInt8](repeating: 0, count: 1_048_600))
         },
         Row("what this version does not do", "InvalidSpec") { $0.object.spec.creationPolicy = "Merge" },
+        Row("a label that the operator denies", "InvalidSpec") {
+            $0.object.spec.template = .init(
+                metadata: .init(annotations: ["replicator.v1.mittwald.de/replicate-to": "x"]))
+        },
+        Row("a label that the operator adds, and the Secret has not", "relabel 50") {
+            $0.account()
+            $0.rules.labels = ["env": "prod"]
+        },
+        Row("a sync that is asked for", "update 50") {
+            $0.account()
+            $0.object.metadata.annotations = [Markers.sync: "now"]
+        },
+        Row("a sync that was answered", "nothing") {
+            $0.account()
+            $0.object.metadata.annotations = [Markers.sync: "now"]
+            $0.status?.lastHandledSync = "now"
+        },
+        Row("a sync that is not asked for any more", "nothing") {
+            $0.account()
+            $0.status?.lastHandledSync = "now"
+        },
         Row("a scope that is not allowed", "ScopeNotAllowed") { $0.object.spec.envelope.scope = "cluster" },
         Row("a scope that is", "update 50") {
             $0.object.spec.envelope.scope = "cluster"
-            $0.scopes = [.cluster]
+            $0.rules.scopes = [.cluster]
             $0.status = nil
         },
     ]
@@ -234,6 +264,7 @@ import Testing
             $0.secret?.ownerReferences = [reference("Widget", "w", version: "v1", controller: nil)]
         },
         Row("a foreign Secret that is handed over", "update 50") {
+            $0.status = nil
             $0.secret?.ownerReferences = nil
             $0.secret?.annotations?[Markers.allow] = "adopt"
         },
@@ -266,14 +297,33 @@ import Testing
                 reference(owner, "db", version: "secrets-bridge.io.example/v1alpha1")
             ]
         },
-        Row("ours, of another version of the API", "update 50") {
+        Row("ours, of another version of the API", "relabel 50") {
             $0.secret?.ownerReferences = [reference(owner, "db", version: "secrets-bridge.io/v2")]
         },
+        Row("an orphan, as it was made", "nothing") { $0.orphan() },
+        Row("an orphan of a predecessor", "update 50") {
+            $0.orphan()
+            $0.status = nil
+            $0.secret?.annotations?[Markers.source] = "u0/7"
+        },
+        Row("an orphan that is to be owned from now on", "relabel 50") {
+            $0.orphan()
+            $0.object.spec.creationPolicy = "Owner"
+        },
+        Row("an owned Secret that is to be an orphan", "relabel 50") {
+            $0.account()
+            $0.object.spec.creationPolicy = "Orphan"
+        },
+        Row("an orphan of another", "OwnedByAnother") { $0.orphan(by: "other") },
+        Row("an orphan that somebody owns", "OwnedByAnother") {
+            $0.orphan()
+            $0.secret?.ownerReferences = [reference("Certificate", "db", version: "cert-manager.io/v1")]
+        },
         Row("from a later generation", "confirm") { $0.secret?.annotations?[Markers.source] = "u1/4" },
-        Row("from a later generation of another uid", "nothing") {
+        Row("from a later generation of another uid", "relabel 50") {
             $0.secret?.annotations?[Markers.source] = "u0/4"
         },
-        Row("from nobody knows where", "nothing") { $0.secret?.annotations?[Markers.source] = "u1" },
+        Row("from nobody knows where", "relabel 50") { $0.secret?.annotations?[Markers.source] = "u1" },
     ]
 
     @Test(arguments: inSync + account + objects + secrets) func decides(row: Row) {

@@ -63,7 +63,7 @@ struct RefusalTests {
                 #expect(controller.key.unwraps == 0)
                 #expect(try await namespace.secret("db") == nil)
             }
-            try await RunningController.with(namespace, adjust: { $0.allowedScopes.insert(.cluster) }) { _ in
+            try await RunningController.with(namespace, adjust: { $0.rules.scopes.insert(.cluster) }) { _ in
                 try await namespace.settled("db")
                 #expect(try await namespace.secret("db")?.values == ["k": "v"])
             }

@@ -18,24 +18,27 @@ struct MetadataChanges: Sendable, Equatable {
     /// nil: they are right.
     let ownerReferences: [OwnerReference]?
 
-    init(_ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret) {
+    init(
+        _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret,
+        adding extra: [String: String]
+    ) {
         let ours = current.keysOwned(by: KubeClient.fieldManager)
         labels = Self.changes(
-            current.labels, to: Self.labels(blueprint), owned: ours.labels)
+            current.labels, to: Self.labels(blueprint, adding: extra), owned: ours.labels)
         annotations = Self.changes(
             current.annotations, to: Self.annotations(blueprint, of: object), owned: ours.annotations)
         // Ours first, in place of whatever WrappedSecrets left; what others added stays.
-        let references =
-            [Markers.ownerReference(to: object)]
-            + (current.ownerReferences ?? []).filter { !Markers.isOurKind($0) }
-        ownerReferences = references == current.ownerReferences ? nil : references
+        let foreign = (current.ownerReferences ?? []).filter { !Markers.isOurKind($0) }
+        let references = Markers.ownerReferences(to: object) + foreign
+        ownerReferences = references == current.ownerReferences ?? [] ? nil : references
     }
 
     var isEmpty: Bool { labels.isEmpty && annotations.isEmpty && ownerReferences == nil }
 
-    /// All that the Secret is to have: the template's, and ours.
-    static func labels(_ blueprint: Blueprint) -> [String: String] {
-        blueprint.labels.merging(Markers.labels()) { _, ours in ours }
+    /// All that the Secret is to have: the template's, the operator's (`extra`), and ours.
+    static func labels(_ blueprint: Blueprint, adding extra: [String: String]) -> [String: String] {
+        blueprint.labels.merging(extra) { _, operators in operators }
+            .merging(Markers.labels()) { _, ours in ours }
     }
 
     static func annotations(_ blueprint: Blueprint, of object: WrappedSecret) -> [String: String] {

@@ -4,8 +4,10 @@ import Resources
 
 /// What to do about one WrappedSecret. Decided from what is known, without I/O and without a key.
 enum Plan: Sendable {
-    /// Everything is as it should be, or it is nobody's business any more.
+    /// Everything is as it should be.
     case nothing
+    /// It is being deleted: nobody's business any more.
+    case left
     /// Only the status has to say so.
     case suspend
     /// There is no Secret of this name as far as the watch can see.
@@ -21,24 +23,28 @@ enum Plan: Sendable {
 }
 
 extension Plan {
+    /// Whether the Secret is left alone on purpose.
+    var isRestraint: Bool {
+        switch self {
+        case .suspend, .refuse, .left: true
+        default: false
+        }
+    }
+
     /// Version of the rules that turn a blueprint into a Secret. A new version makes every Secret once more.
     static let renderVersion = 1
-
-    /// `cluster` is left out: whoever can copy such a ciphertext into a namespace can read it there.
-    static let defaultScopes: Set<Scope> = [.strict, .namespace]
 
     /// - Parameters:
     ///   - secret: metadata of the Secret of the blueprint's name; nil when there is none that the watch or
     ///     a read has shown.
     ///   - status: what the last write left, which may be newer than what `object` carries.
     ///   - isOpened: whether this very envelope has been opened before, under whatever template.
-    ///   - scopes: those the operator allows.
     static func decide(
         _ object: WrappedSecret, secret: ObjectMeta?, status: WrappedSecretStatus?,
-        scopes: Set<Scope> = Plan.defaultScopes, isOpened: Bool = false
+        rules: OperatorRules = OperatorRules(), isOpened: Bool = false
     ) -> Plan {
         // Under foreground deletion the collector takes the Secret first; making it again would undo that.
-        guard object.metadata.deletionTimestamp == nil else { return .nothing }
+        guard object.metadata.deletionTimestamp == nil else { return .left }
         if object.spec.suspend == true { return .suspend }
         let blueprint: Blueprint
         do {
@@ -46,33 +52,21 @@ extension Plan {
         } catch {
             return .refuse(error.reason, message: error.message)
         }
-        let scope = blueprint.envelope.binding.scope
-        guard scopes.contains(scope) else {
-            return .refuse(
-                .scopeNotAllowed,
-                message: "scope \(scope.rawValue) is not among the scopes that the operator allows "
-                    + "(--allowed-scopes); wrap the values again with another one")
+        if let refusal = rules.refusal(of: blueprint) {
+            return .refuse(refusal.reason, message: refusal.message)
         }
         if let refusal = unsupported(object.spec) { return refusal }
         guard let secret, secret.deletionTimestamp == nil else { return .create(blueprint) }
         if let refusal = ownership(of: secret, for: object) { return refusal }
         if isFromLaterGeneration(secret, of: object) { return .confirm(blueprint, current: secret) }
-        guard let made = status?.secret, isMade(made, of: object, as: secret) else {
-            return .update(blueprint, current: secret)
-        }
-        let isReady =
-            made.generation == object.metadata.generation && status?.condition(.ready)?.status == "True"
-        // What the last write left, owner and all.
-        if isReady, made.resourceVersion == secret.resourceVersion, isOwner(object, of: secret) {
-            return .nothing
-        }
-        // The same generation has the same envelope; another one may have other recipients, which must be tried.
-        guard isOpened || made.generation == object.metadata.generation,
-            DataOwnership.isOurs(
-                secret, entries: object.spec.envelope.data.keys, since: status?.lastSyncTime)
+        guard let made = status?.secret, isMade(made, of: object, as: secret),
+            object.requestedSync == nil || object.requestedSync == status?.lastHandledSync,
+            isIntact(secret, made, object, since: status?.lastSyncTime, isOpened: isOpened)
         else { return .update(blueprint, current: secret) }
-        if isReady, MetadataChanges(secret, to: blueprint, of: object).isEmpty { return .nothing }
-        return .relabel(blueprint, current: secret)
+        let changes = MetadataChanges(secret, to: blueprint, of: object, adding: rules.labels)
+        let isSaid =
+            made.generation == object.metadata.generation && status?.condition(.ready)?.status == "True"
+        return isSaid && changes.isEmpty ? .nothing : .relabel(blueprint, current: secret)
     }
 
     /// What the schema has and this version does not do is refused, not half done.
@@ -80,7 +74,7 @@ extension Plan {
         func refusal(_ field: String) -> Plan {
             .refuse(.invalidSpec, message: "spec.\(field) is not supported by this version; remove it")
         }
-        if let policy = spec.creationPolicy, policy != "Owner" { return refusal("creationPolicy \(policy)") }
+        if spec.creationPolicy == "Merge" { return refusal("creationPolicy Merge") }
         if spec.keyRef != nil { return refusal("keyRef") }
         if spec.recreate == true { return refusal("recreate") }
         return spec.rolloutRestart?.isEmpty == false ? refusal("rolloutRestart") : nil
@@ -94,9 +88,15 @@ extension Plan {
             && made.renderVersion == renderVersion
     }
 
-    private static func isOwner(_ object: WrappedSecret, of secret: ObjectMeta) -> Bool {
-        guard let owner = Markers.owner(of: secret) else { return false }
-        return owner.uid == object.metadata.uid && owner.controller == true
+    /// The data is what that write made of this very envelope. The same generation has the same one; another may
+    /// have other recipients, which must be tried.
+    private static func isIntact(
+        _ secret: ObjectMeta, _ made: WrappedSecretStatus.SecretState, _ object: WrappedSecret,
+        since time: String?, isOpened: Bool
+    ) -> Bool {
+        guard isOpened || made.generation == object.metadata.generation else { return false }
+        return made.resourceVersion == secret.resourceVersion
+            || DataOwnership.isOurs(secret, entries: object.spec.envelope.data.keys, since: time)
     }
 
     /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name owns, whatever
@@ -115,6 +115,14 @@ extension Plan {
                 message: "Secret \(secret.name) belongs to \(controller.kind) \(controller.name); choose "
                     + "another spec.template.metadata.name")
         }
+        if let maker = Markers.maker(ofOrphan: secret) {
+            guard maker != object.metadata.name else { return nil }
+            return .refuse(
+                .ownedByAnother,
+                message:
+                    "Secret \(secret.name) was made by WrappedSecret \(maker); give one of the two another "
+                    + "spec.template.metadata.name, or delete the Secret")
+        }
         guard secret.annotations?[Markers.allow] != "adopt" else { return nil }
         return .refuse(
             .secretConflict,
@@ -124,11 +132,7 @@ extension Plan {
     }
 
     private static func isFromLaterGeneration(_ secret: ObjectMeta, of object: WrappedSecret) -> Bool {
-        guard let source = secret.annotations?[Markers.source],
-            let slash = source.lastIndex(of: "/"),
-            source[..<slash] == object.metadata.uid ?? "",
-            let generation = Int64(source[source.index(after: slash)...])
-        else { return false }
-        return generation > object.metadata.generation ?? 0
+        guard let source = Markers.source(of: secret), source.uid == object.metadata.uid else { return false }
+        return source.generation > object.metadata.generation ?? 0
     }
 }

@@ -14,7 +14,9 @@ struct Reconciler: Sendable {
     let ownWrites: OwnWrites
     let stalled: StalledObjects
     let opened: OpenedEnvelopes
-    let scopes: Set<Scope>
+    let rules: OperatorRules
+    /// Secrets that a WrappedSecret made under other names than it has now.
+    let made: MadeSecrets
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
@@ -45,7 +47,9 @@ struct Reconciler: Sendable {
         let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
         do throws(Failure) {
             let secret = ownWrites.secret(target, watched: secrets[target])
-            try await carryOut(decide(object, secret, previous), object, previous)
+            let plan = decide(object, secret, previous)
+            try await carryOut(plan, object, previous)
+            if !plan.isRestraint { try await removeLeftovers(of: object) }
             return .done
         } catch {
             switch error {
@@ -66,16 +70,17 @@ struct Reconciler: Sendable {
         _ object: WrappedSecret, _ secret: ObjectMeta?, _ status: WrappedSecretStatus?
     ) -> Plan {
         Plan.decide(
-            object, secret: secret, status: status, scopes: scopes, isOpened: opened.contains(object))
+            object, secret: secret, status: status, rules: rules, isOpened: opened.contains(object))
     }
 
     private func carryOut(
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
     ) async throws(Failure) {
-        let update = StatusUpdate(object: object.metadata, previous: previous, now: now())
+        let update = StatusUpdate(
+            object: object.metadata, requestedSync: object.requestedSync, previous: previous, now: now())
         switch plan {
-        case .nothing:
-            return
+        case .nothing, .left:
+            break
         case .suspend:
             try await write(update.suspended(), object.metadata, previous)
         case .refuse(let reason, let message):
@@ -143,17 +148,18 @@ struct Reconciler: Sendable {
         let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
         ownWrites.willWrite(secret: ref)
         do {
-            let body = SecretRendering.manifest(blueprint, of: object, entries: envelope.entries)
+            let body = SecretRendering.manifest(
+                blueprint, of: object, entries: envelope.entries, adding: rules.labels)
             return try await client.create(.secrets, ref, body: body)
         } catch  where error.code == .alreadyExists {
             ownWrites.forget(secret: ref)
             let current = try await read(ref)
-            switch Plan.decide(object, secret: current, status: nil, scopes: scopes) {
+            switch Plan.decide(object, secret: current, status: nil, rules: rules) {
             case .update(_, let current):
                 return try await patch(current, blueprint, object, envelope.entries)
             case .refuse(let reason, let message):
                 throw .reason(reason, message: message)
-            case .nothing, .suspend, .create, .confirm, .relabel:
+            case .nothing, .left, .suspend, .create, .confirm, .relabel:
                 throw .again(error)
             }
         } catch {
@@ -165,7 +171,8 @@ struct Reconciler: Sendable {
     private func patch(
         _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ entries: [SecretEntry]?
     ) async throws(Failure) -> ObjectMeta {
-        let patch = SecretRendering.patch(current, to: blueprint, of: object, entries: entries)
+        let patch = SecretRendering.patch(
+            current, to: blueprint, of: object, entries: entries, adding: rules.labels)
         ownWrites.willWrite(secret: current.ref)
         do {
             return try await client.patch(.secrets, current.ref, .json(patch))
@@ -173,6 +180,29 @@ struct Reconciler: Sendable {
             // Whatever we believed of the Secret is to be looked up before the next try.
             ownWrites.forget(secret: current.ref)
             throw Failure(accessing: error)
+        }
+    }
+
+    /// The Secret has a new name: what carries the old one, and is still this object's alone, goes. Not before the
+    /// new one is there.
+    private func removeLeftovers(of object: WrappedSecret) async throws(Failure) {
+        for name in made.names(by: object.metadata.ref) where name != object.secretName {
+            let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
+            guard let secret = secrets[ref], Markers.owner(of: secret)?.uid == object.metadata.uid,
+                secret.deletionTimestamp == nil
+            else { continue }
+            do {
+                try await client.delete(
+                    .secrets, ref,
+                    preconditions: Preconditions(uid: secret.uid, resourceVersion: secret.resourceVersion))
+            } catch  where error.code == .notFound {
+                continue
+            } catch {
+                throw Failure(accessing: error)
+            }
+            logger.info(
+                "secret under an earlier name deleted",
+                metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
         }
     }
 

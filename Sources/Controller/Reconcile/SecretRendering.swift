@@ -8,7 +8,8 @@ import Resources
 enum SecretRendering {
     /// Body of the POST that creates the Secret.
     static func manifest(
-        _ blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]
+        _ blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry],
+        adding labels: [String: String] = [:]
     ) -> SharedSecret {
         var json = JSONSecretWriter()
         json.beginObject()
@@ -23,11 +24,11 @@ enum SecretRendering {
         json.key("namespace")
         json.string(blueprint.namespace)
         json.key("labels")
-        write(MetadataChanges.labels(blueprint), to: &json)
+        write(MetadataChanges.labels(blueprint, adding: labels), to: &json)
         json.key("annotations")
         write(MetadataChanges.annotations(blueprint, of: object), to: &json)
         json.key("ownerReferences")
-        write([Markers.ownerReference(to: object)], to: &json)
+        write(Markers.ownerReferences(to: object), to: &json)
         json.endObject()
         json.key("type")
         json.string(blueprint.type)
@@ -42,11 +43,14 @@ enum SecretRendering {
     /// Makes the Secret in `current` equal to the blueprint; foreign entries go. Nothing changes, not even the
     /// resourceVersion, when it is equal already.
     ///
-    /// - Parameter entries: nil: the data is as it should be.
+    /// - Parameters:
+    ///   - entries: nil: the data is as it should be.
+    ///   - labels: the operator's, beside the template's.
     static func patch(
-        _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]?
+        _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]?,
+        adding labels: [String: String] = [:]
     ) -> JSONPatch {
-        let changes = MetadataChanges(current, to: blueprint, of: object)
+        let changes = MetadataChanges(current, to: blueprint, of: object, adding: labels)
         return JSONPatch { patch in
             patch.test("/metadata/uid", current.uid ?? "")
             patch.replace("/metadata/resourceVersion", current.resourceVersion ?? "")

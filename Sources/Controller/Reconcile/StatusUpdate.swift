@@ -4,6 +4,8 @@ import Resources
 /// Computes the status that follows from an outcome. Pure: the time comes from outside.
 struct StatusUpdate: Sendable {
     let object: ObjectMeta
+    /// The forced sync that this outcome answers.
+    var requestedSync: String?
     let previous: WrappedSecretStatus?
     /// RFC 3339, UTC.
     let now: String
@@ -18,6 +20,7 @@ struct StatusUpdate: Sendable {
         status.keyID = keyID
         status.keyVersion = keyVersion
         status.lastSyncTime = time ?? now
+        if let requestedSync { status.lastHandledSync = requestedSync }
         status.conditions = [
             condition(.ready, true, Reason.synced.rawValue, "Secret \(secret.name ?? "") is up to date")
         ]

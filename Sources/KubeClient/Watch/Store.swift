@@ -11,8 +11,8 @@ package final class Store<Value: Sendable>: Sendable {
 
     /// What a new list changed.
     package struct Difference: Sendable {
-        /// New, or of another version than before.
-        package var changed: [ObjectRef] = []
+        /// New, or of another version than before: what was there, if anything.
+        package var changed: [ObjectRef: Value?] = [:]
         /// There before and not any more: deletions that no event told of.
         package var gone: [ObjectRef: Value] = [:]
     }
@@ -62,9 +62,11 @@ package final class Store<Value: Sendable>: Sendable {
             state.contents = incoming
             state.incoming = nil
             state.isComplete = true
-            return Difference(
-                changed: incoming.filter { before[$0.key].flatMap(version) != version($0.value) }.map(\.key),
-                gone: before.filter { incoming[$0.key] == nil })
+            var changed: [ObjectRef: Value?] = [:]
+            for (ref, value) in incoming where before[ref].flatMap(version) != version(value) {
+                changed[ref] = .some(before[ref])
+            }
+            return Difference(changed: changed, gone: before.filter { incoming[$0.key] == nil })
         }
     }
 

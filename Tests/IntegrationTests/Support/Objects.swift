@@ -41,6 +41,7 @@ struct Manifest: Encodable, Sendable {
         var data: [String: String]
         var template: Template?
         var suspend: Bool?
+        var creationPolicy: String?
     }
 
     struct Template: Encodable, Sendable {

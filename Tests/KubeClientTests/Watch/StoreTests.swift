@@ -21,14 +21,14 @@ import Testing
             return
         }
         #expect(store[ref("a")] == nil && store.count == 0 && !store.isComplete)
-        #expect(store.commit().changed == [ref("a")])
+        #expect(Array(store.commit().changed.keys) == [ref("a")])
         #expect(store[ref("a")] == "1" && store.isComplete)
     }
 
     @Test func tellsWhatANewListChanged() {
         _ = fill(["same": "1 old", "changed": "1", "gone": "1"])
         let difference = fill(["same": "1 new", "changed": "2", "new": "1"])
-        #expect(Set(difference.changed) == [ref("changed"), ref("new")])
+        #expect(Set(difference.changed.keys) == [ref("changed"), ref("new")])
         #expect(difference.gone == [ref("gone"): "1"])
         #expect(store[ref("same")] == "1 new")
         #expect(Set(store.refs) == [ref("same"), ref("changed"), ref("new")])

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Resources
+
+/// `--deny-template-metadata`: how keys begin, separated by commas; empty: nothing is denied.
+struct KeyPrefixes: ExpressibleByArgument {
+    let prefixes: [String]
+
+    init(prefixes: [String]) { self.prefixes = prefixes }
+
+    init?(argument: String) {
+        prefixes = argument.split(separator: ",").map(String.init)
+    }
+
+    var defaultValueDescription: String { prefixes.joined(separator: ",") }
+}
+
+/// `--secret-labels`: valid labels that are nobody else's, separated by commas.
+struct LabelList: ExpressibleByArgument {
+    let pairs: [String: String]
+
+    init(pairs: [String: String]) { self.pairs = pairs }
+
+    init?(argument: String) {
+        var pairs: [String: String] = [:]
+        for pair in argument.split(separator: ",") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, pairs.updateValue(String(parts[1]), forKey: String(parts[0])) == nil
+            else {
+                return nil
+            }
+        }
+        guard (try? TemplateRules.check(labels: pairs)) != nil else { return nil }
+        self.pairs = pairs
+    }
+
+    var defaultValueDescription: String {
+        pairs.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    }
+}

@@ -1,0 +1,115 @@
+import Controller
+import KubeClient
+import Resources
+import Testing
+
+/// What a WrappedSecret or its operator asks for beyond the Secret itself.
+@Suite("Policies", .onRealServers, .serialized)
+struct PolicyTests {
+    @Test("An orphan outlives its WrappedSecret, is taken over by the next one, and can be owned again")
+    func orphan() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                var manifest = try await namespace.wrap("db", ["k": "1"])
+                manifest.spec.creationPolicy = "Orphan"
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                let secret = try #require(try await namespace.secret("db"))
+                #expect(secret.metadata.ownerReferences == nil)
+                try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
+                try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "1"] }
+
+                try await namespace.kubectl("delete", "wsec", "db")
+                try await controller.catchUp(namespace)
+                #expect(try await namespace.secret("db")?.metadata.uid == secret.metadata.uid)
+
+                var next = try await namespace.wrap("db", ["k": "2"])
+                next.spec.creationPolicy = "Orphan"
+                try await namespace.apply(next)
+                try await namespace.settled("db")
+                let taken = try #require(try await namespace.secret("db"))
+                #expect(taken.metadata.uid == secret.metadata.uid)
+                #expect(taken.values == ["k": "2"])
+
+                let unwraps = controller.key.unwraps(of: "db")
+                next.spec.creationPolicy = "Owner"
+                let object = try await namespace.apply(next)
+                try await namespace.settled("db")
+                let owned = try #require(try await namespace.secret("db"))
+                #expect(owned.metadata.ownerReferences?.map(\.uid) == [object.uid ?? ""])
+                #expect(owned.metadata.annotations?[Markers.creationPolicy] == nil)
+                #expect(controller.key.unwraps(of: "db") == unwraps)
+            }
+        }
+    }
+
+    @Test("The target gets another name: the new Secret comes first, then the old one goes")
+    func rename() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                func named(_ name: String) -> Manifest.Template { .init(metadata: .init(name: name)) }
+                try await namespace.apply(try await namespace.wrap("db", ["k": "1"], template: named("old")))
+                try await namespace.settled("db")
+                try await namespace.apply(try await namespace.wrap("other", ["k": "1"]))
+                try await namespace.settled("other")
+                let gate = controller.transport.hold { $0.method == "POST" && $0.path.hasSuffix("/secrets") }
+                try await namespace.apply(try await namespace.wrap("db", ["k": "2"], template: named("new")))
+                try await eventually("the new Secret is on its way") { gate.held == 1 }
+                #expect(try await namespace.secret("old") != nil)
+                gate.open()
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("new")?.values == ["k": "2"])
+                try await eventually("the old Secret goes") { try await namespace.secret("old") == nil }
+                #expect(try await namespace.secret("other") != nil)
+            }
+        }
+    }
+
+    @Test("A sync that is asked for opens the ciphertext again, once")
+    func forcedSync() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                try await namespace.kubectl("annotate", "wsec", "db", "\(Markers.sync)=one")
+                try await eventually("the sync is answered") {
+                    try await namespace.wrapped("db").status?.lastHandledSync == "one"
+                }
+                try await controller.catchUp(namespace)
+                #expect(controller.key.unwraps(of: "db") == 2)
+                try await namespace.kubectl("annotate", "wsec", "db", "\(Markers.sync)-")
+                try await controller.catchUp(namespace)
+                #expect(controller.key.unwraps(of: "db") == 2)
+            }
+        }
+    }
+
+    @Test("The operator's labels are on every Secret; what the operator denies, no template may set")
+    func operatorRules() async throws {
+        try await TestNamespace.withShared { namespace in
+            let first = try await namespace.wrap(
+                "db", ["k": "1"], template: .init(metadata: .init(labels: ["team": "a", "env": "mine"])))
+            try await RunningController.with(namespace) { _ in
+                try await namespace.apply(first)
+                try await namespace.settled("db")
+            }
+            try await RunningController.with(namespace, adjust: { $0.rules.labels = ["env": "prod"] }) {
+                controller in
+                try await namespace.secret("db", until: "has the operator's label") {
+                    $0.metadata.labels?["env"] == "prod" && $0.metadata.labels?["team"] == "a"
+                }
+                try await namespace.apply(
+                    try await namespace.wrap(
+                        "far", ["k": "1"],
+                        template: .init(
+                            metadata: .init(annotations: ["reflector.v1.k8s.emberstack.com/reflects": "x/y"]))
+                    ))
+                let message = try await namespace.settled("far", .invalidSpec).status?.condition(.ready)?
+                    .message
+                #expect(message?.contains("reflector.v1.k8s.emberstack.com/reflects") == true)
+                #expect(controller.key.unwraps(of: "far") == 0 && controller.key.unwraps(of: "db") == 0)
+            }
+        }
+    }
+}
