@@ -5,6 +5,7 @@ import Primitives
 /// Label values must come from a bounded set: each new combination lives as long as the process.
 package final class MetricsRegistry: Sendable {
     private let metrics = Locked<[String: any Metric]>([:])
+    private let preparations = Locked<[@Sendable () -> Void]>([])
 
     package init() {}
 
@@ -40,8 +41,14 @@ package final class MetricsRegistry: Sendable {
         computed(name, help, type, labels: []) { read().map { [Sample($0)] } ?? [] }
     }
 
+    /// Runs whenever the page is asked for, before anything is read: for what several metrics are read from.
+    package func beforeExposition(_ prepare: @escaping @Sendable () -> Void) {
+        preparations.withLock { $0.append(prepare) }
+    }
+
     /// Prometheus' text format, version 0.0.4, families by name.
     package func exposition() -> String {
+        for prepare in preparations.withLock({ $0 }) { prepare() }
         let metrics = metrics.withLock { Array($0.values) }
         var text = TextFormat()
         for metric in metrics.sorted(by: { $0.family.name < $1.family.name }) {

@@ -1,10 +1,11 @@
 import Envelope
 import KubeClient
 import Metrics
+import Primitives
 import Resources
 
 /// The WrappedSecrets, counted in the caches when somebody asks: what is gone is gone from the metrics.
-enum ObjectMetrics {
+struct ObjectMetrics: Sendable {
     typealias Objects = Store<Decoded<WrappedSecret>>
 
     struct State: Hashable {
@@ -18,6 +19,9 @@ enum ObjectMetrics {
         var version: String
     }
 
+    private(set) var states: [State: Int] = [:]
+    private(set) var keys: [Key: Int] = [:]
+
     /// Versions of one key that are shown by themselves. A status is not written by us alone, and must not make
     /// series without end.
     static let maximumVersions = 50
@@ -25,33 +29,54 @@ enum ObjectMetrics {
     static func register(
         in registry: MetricsRegistry, _ sources: @escaping @Sendable () -> Telemetry.Sources?
     ) {
+        let latest = Locked<ObjectMetrics?>(nil)
+        registry.beforeExposition {
+            let counted = sources().map {
+                ObjectMetrics($0.informers.map(\.objects), configured: $0.keys.all.map(\.keyID))
+            }
+            latest.withLock { $0 = counted }
+        }
         registry.computed(
             "secretsbridge_wrappedsecrets", "WrappedSecrets by their condition Ready and its reason.",
             labels: ["ready", "reason"]
         ) {
-            guard let sources = sources() else { return [] }
-            return states(sources.informers.map(\.objects)).map {
-                Sample(Double($0.value), $0.key.ready, $0.key.reason)
-            }
+            let states = latest.withLock { $0?.states ?? [:] }
+            return states.map { Sample(Double($0.value), $0.key.ready, $0.key.reason) }
         }
         registry.computed(
             "secretsbridge_wrapped_by_key",
             "WrappedSecrets by the key that unwrapped them last; other: one that is not configured.",
             labels: ["key_id", "key_version"]
         ) {
-            guard let sources = sources() else { return [] }
-            return keys(sources.informers.map(\.objects), configured: sources.keys.all.map(\.keyID)).map {
-                Sample(Double($0.value), $0.key.id, $0.key.version)
-            }
+            let keys = latest.withLock { $0?.keys ?? [:] }
+            return keys.map { Sample(Double($0.value), $0.key.id, $0.key.version) }
         }
     }
 
-    /// What no controller of ours says is not repeated. An object that was never looked at has no reason.
-    static func states(_ stores: [Objects]) -> [State: Int] {
-        let counts = count(stores) { status in
-            let ready = status?.condition(.ready)
-            return State(ready: ready?.status ?? "Unknown", reason: ready?.reason ?? "")
+    /// `configured`: the key ids that are shown.
+    init(_ stores: [Objects], configured: [String]) {
+        var states: [State: Int] = [:]
+        var keys: [Key: Int] = [:]
+        for store in stores {
+            store.forEach { object in
+                let status =
+                    switch object {
+                    case .object(let object): object.status
+                    case .malformed(_, let status, _): status
+                    }
+                let ready = status?.condition(.ready)
+                states[State(ready: ready?.status ?? "Unknown", reason: ready?.reason ?? ""), default: 0] += 1
+                if let id = status?.keyID {
+                    keys[Key(id: id, version: status?.keyVersion ?? ""), default: 0] += 1
+                }
+            }
         }
+        self.states = Self.bounded(states)
+        self.keys = Self.bounded(keys, configured)
+    }
+
+    /// What no controller of ours says is not repeated. An object that was never looked at has no reason.
+    private static func bounded(_ counts: [State: Int]) -> [State: Int] {
         var bounded: [State: Int] = [:]
         for (state, count) in counts {
             let isKnown = state.reason.isEmpty || Reason(rawValue: state.reason) != nil
@@ -63,10 +88,7 @@ enum ObjectMetrics {
         return bounded
     }
 
-    static func keys(_ stores: [Objects], configured: [String]) -> [Key: Int] {
-        let counts = count(stores) { status in
-            (status?.keyID).map { Key(id: $0, version: status?.keyVersion ?? "") }
-        }
+    private static func bounded(_ counts: [Key: Int], _ configured: [String]) -> [Key: Int] {
         var shown: [Key: Int] = [:]
         var versions: [String: Int] = [:]
         // Most used first, so that the same ones are shown each time.
@@ -85,23 +107,5 @@ enum ObjectMetrics {
 
     private static func isPlain(_ version: String) -> Bool {
         version.utf8.count <= 64 && version.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-    }
-
-    /// What `of` gives for nil is not counted.
-    private static func count<Value: Hashable>(
-        _ stores: [Objects], of value: (WrappedSecretStatus?) -> Value?
-    ) -> [Value: Int] {
-        var counts: [Value: Int] = [:]
-        for store in stores {
-            store.forEach { object in
-                let found =
-                    switch object {
-                    case .object(let object): value(object.status)
-                    case .malformed(_, let status, _): value(status)
-                    }
-                if let found { counts[found, default: 0] += 1 }
-            }
-        }
-        return counts
     }
 }

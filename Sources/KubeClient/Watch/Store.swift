@@ -33,9 +33,17 @@ package final class Store<Value: Sendable>: Sendable {
 
     package var refs: [ObjectRef] { state.withLock { Array($0.contents.keys) } }
 
-    /// Shows every value to `body`, while nobody can change one: it is to be quick.
+    /// Shows values to `body`, a few hundred at a time, so that over any number of them others are held up for a
+    /// moment only. What comes or goes meanwhile is shown or not.
     package func forEach(_ body: (Value) -> Void) {
-        state.withLock { $0.contents.values.forEach(body) }
+        let refs = refs
+        for start in stride(from: 0, to: refs.count, by: 256) {
+            state.withLock { state in
+                for ref in refs[start..<min(start + 256, refs.count)] {
+                    if let value = state.contents[ref] { body(value) }
+                }
+            }
+        }
     }
 
     /// Whether a list has been completed once.

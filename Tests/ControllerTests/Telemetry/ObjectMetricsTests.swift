@@ -31,7 +31,7 @@ import Testing
     }
 
     private func byKey(_ configured: String...) -> [ObjectMetrics.Key: Int] {
-        ObjectMetrics.keys([store], configured: configured)
+        ObjectMetrics([store], configured: configured).keys
     }
 
     @Test func countsByReadyAndReason() {
@@ -48,14 +48,16 @@ import Testing
         let metadata = ObjectMeta(name: "bad", namespace: "payments")
         _ = store.apply(metadata.ref, .malformed(metadata, status: status, problem: "p"))
         #expect(
-            ObjectMetrics.states([store]) == [
+            ObjectMetrics([store], configured: []).states == [
                 .init(ready: "True", reason: "Synced"): 2,
                 .init(ready: "False", reason: "KMSUnavailable"): 1,
                 .init(ready: "Unknown", reason: ""): 1,
                 .init(ready: "False", reason: "other"): 1,
             ])
         _ = store.remove(ObjectRef(namespace: "payments", name: "c"))
-        #expect(ObjectMetrics.states([store])[.init(ready: "False", reason: "KMSUnavailable")] == nil)
+        #expect(
+            ObjectMetrics([store], configured: []).states[.init(ready: "False", reason: "KMSUnavailable")]
+                == nil)
     }
 
     @Test func namesConfiguredKeysAlone() {
@@ -87,19 +89,20 @@ import Testing
     }
 
     /// A scrape must hold up neither the watch nor the probes, which wait for it.
-    @Test func isQuickOverAHundredThousandObjects() async throws {
+    @Test func isQuickOverAHundredThousandObjects() {
+        let beginning = ContinuousClock.now
         for index in 0..<100_000 {
             put(
                 "name-\(index)", ready: index % 10 != 0, reason: index % 10 == 0 ? .decryptFailed : .synced,
                 keyID: "vault-transit:transit/sb-wrap", version: "\(index % 3)")
         }
         let start = ContinuousClock.now
-        let states = ObjectMetrics.states([store])
-        let keys = byKey("vault-transit:transit/sb-wrap")
+        let metrics = ObjectMetrics([store], configured: ["vault-transit:transit/sb-wrap"])
         let duration = ContinuousClock.now - start
         print("100,000 objects are counted in \(duration)")
-        #expect(states.values.reduce(0, +) == 100_000)
-        #expect(keys.count == 3)
-        #expect(duration < .seconds(5))
+        #expect(metrics.states.values.reduce(0, +) == 100_000)
+        #expect(metrics.keys.count == 3)
+        // Both suffer alike from whatever else the machine is at.
+        #expect(duration < start - beginning, "counting must cost less than putting in")
     }
 }
