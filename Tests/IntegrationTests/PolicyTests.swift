@@ -112,4 +112,50 @@ struct PolicyTests {
             }
         }
     }
+
+    @Test("recreate: a new type and new immutable data make a new Secret, once the API server would take it")
+    func recreate() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                var manifest = try await namespace.wrap("db", ["k": "1"], template: .init(immutable: true))
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                let first = try #require(try await namespace.secret("db"))
+
+                manifest = try await namespace.wrap("db", ["k": "2"], template: .init(immutable: true))
+                try await namespace.apply(manifest)
+                let message = try await namespace.settled("db", .immutableSecret).status?.condition(.ready)?
+                    .message
+                #expect(message?.contains("spec.recreate") == true)
+                #expect(try await namespace.secret("db")?.values == ["k": "1"])
+                manifest.spec.recreate = true
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                let second = try #require(try await namespace.secret("db"))
+                #expect(second.values == ["k": "2"] && second.immutable == true)
+                #expect(second.metadata.uid != first.metadata.uid)
+
+                // The same envelope under another type: the patch without data is what is refused.
+                manifest.spec.template = .init(type: "example.org/other")
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                let third = try #require(try await namespace.secret("db"))
+                #expect(third.type == "example.org/other" && third.values == ["k": "2"])
+
+                // While nobody may make such a Secret, the one that works stays.
+                try await namespace.withClosedAdmission(label: "guarded") {
+                    manifest.spec.template = .init(
+                        metadata: .init(labels: ["guarded": namespace.name]), type: "example.org/third")
+                    try await namespace.apply(manifest)
+                    try await eventually("it is tried") {
+                        controller.transport.count { $0.query.contains("dryRun=All") } >= 3
+                    }
+                    try await controller.catchUp(namespace)
+                    #expect(try await namespace.secret("db")?.metadata.uid == third.metadata.uid)
+                }
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("db")?.type == "example.org/third")
+            }
+        }
+    }
 }

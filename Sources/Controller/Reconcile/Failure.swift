@@ -13,6 +13,15 @@ enum Failure: Error, Sendable {
 }
 
 extension Failure {
+    /// Whether the Secret that is there can never become what it should be.
+    var needsNewSecret: Bool {
+        if case .reason(let reason, _) = self {
+            reason == .secretTypeChanged || reason == .immutableSecret
+        } else {
+            false
+        }
+    }
+
     /// A failure to open the envelope.
     init(opening error: EnvelopeError) {
         if case .keyManager(let cause) = error, cause.code == .cancelled {
@@ -44,12 +53,14 @@ extension Failure {
         case .invalid where causes.contains { $0.field == "type" }:
             self = .reason(
                 .secretTypeChanged,
-                message: "the Secret has another type, which cannot be changed in place; delete the Secret "
-                    + "to have it made anew")
+                message:
+                    "the Secret has another type, which cannot be changed in place; delete the Secret to have it made "
+                    + "anew, or set spec.recreate to true")
         case .invalid where causes.contains(where: Self.isImmutability):
             self = .reason(
                 .immutableSecret,
-                message: "the Secret is immutable; delete it to have it made anew")
+                message:
+                    "the Secret is immutable; delete it to have it made anew, or set spec.recreate to true")
         // Without causes it is our patch that did not fit: the Secret is not what we took it for.
         case .invalid where !causes.isEmpty:
             self = .reason(.invalidSpec, message: "the API server refuses the Secret: \(error.message)")

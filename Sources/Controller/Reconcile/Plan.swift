@@ -76,7 +76,6 @@ extension Plan {
         }
         if spec.creationPolicy == "Merge" { return refusal("creationPolicy Merge") }
         if spec.keyRef != nil { return refusal("keyRef") }
-        if spec.recreate == true { return refusal("recreate") }
         return spec.rolloutRestart?.isEmpty == false ? refusal("rolloutRestart") : nil
     }
 

@@ -97,10 +97,20 @@ struct Reconciler: Sendable {
             try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
         case .update(let blueprint, let current):
             let envelope = try await open(blueprint, object)
-            let secret = try await patch(current, blueprint, object, envelope.entries)
+            let secret: ObjectMeta
+            do throws(Failure) {
+                secret = try await patch(current, blueprint, object, envelope.entries)
+            } catch  where error.needsNewSecret && object.spec.recreate == true {
+                secret = try await recreate(current, blueprint, object, envelope)
+            }
             try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
         case .relabel(let blueprint, let current):
-            let secret = try await patch(current, blueprint, object, nil)
+            let secret: ObjectMeta
+            do throws(Failure) {
+                secret = try await patch(current, blueprint, object, nil)
+            } catch  where error.needsNewSecret && object.spec.recreate == true {
+                return try await carryOut(.update(blueprint, current: current), object, previous)
+            }
             try await finish(
                 secret, object, update, keyID: previous?.keyID, keyVersion: previous?.keyVersion)
         case .confirm(let blueprint, let current):
@@ -181,6 +191,32 @@ struct Reconciler: Sendable {
             ownWrites.forget(secret: current.ref)
             throw Failure(accessing: error)
         }
+    }
+
+    /// What cannot be changed in place is deleted and made anew, where the object allows that. All that the API
+    /// server could have against the new one is found out before: a Secret that works does not go for one that is
+    /// refused.
+    private func recreate(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        let probe = ObjectRef(
+            namespace: blueprint.namespace, name: "secrets-bridge-\(UInt64.random(in: 0 ... .max))")
+        do {
+            let body = SecretRendering.manifest(
+                blueprint, of: object, entries: envelope.entries, adding: rules.labels, name: probe.name)
+            _ = try await client.create(.secrets, probe, body: body, isDryRun: true)
+            try await client.delete(
+                .secrets, current.ref,
+                preconditions: Preconditions(uid: current.uid, resourceVersion: current.resourceVersion))
+        } catch  where error.code == .notFound {
+            // Somebody was faster.
+        } catch {
+            throw Failure(accessing: error)
+        }
+        logger.info(
+            "secret deleted, to be made anew",
+            metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
+        return try await create(blueprint, object, envelope)
     }
 
     /// The Secret has a new name: what carries the old one, and is still this object's alone, goes. Not before the

@@ -7,9 +7,11 @@ import Resources
 /// and are built in secret memory.
 enum SecretRendering {
     /// Body of the POST that creates the Secret.
+    ///
+    /// - Parameter name: another than its own, for a dry run beside the Secret that has that one.
     static func manifest(
         _ blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry],
-        adding labels: [String: String] = [:]
+        adding labels: [String: String] = [:], name: String? = nil
     ) -> SharedSecret {
         var json = JSONSecretWriter()
         json.beginObject()
@@ -20,7 +22,7 @@ enum SecretRendering {
         json.key("metadata")
         json.beginObject()
         json.key("name")
-        json.string(blueprint.name)
+        json.string(name ?? blueprint.name)
         json.key("namespace")
         json.string(blueprint.namespace)
         json.key("labels")

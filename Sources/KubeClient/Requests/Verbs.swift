@@ -32,13 +32,15 @@ extension KubeClient {
     }
 
     /// POST: fails with `alreadyExists` rather than touch an object that is there.
+    ///
+    /// - Parameter isDryRun: everything is checked, and nothing is made.
     package func create(
-        _ resource: Resource, _ ref: ObjectRef, body: SharedSecret
+        _ resource: Resource, _ ref: ObjectRef, body: SharedSecret, isDryRun: Bool = false
     ) async throws(KubeError) -> ObjectMeta {
         try await write(
             Call(
                 method: .post, path: resource.path(namespace: ref.namespace),
-                query: [("fieldManager", Self.fieldManager)],
+                query: [("fieldManager", Self.fieldManager)] + (isDryRun ? [("dryRun", "All")] : []),
                 body: .secret(body, contentType: MediaType.json),
                 activity: "creating \(resource.kind) \(ref)"))
     }

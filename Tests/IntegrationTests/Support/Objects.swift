@@ -42,6 +42,7 @@ struct Manifest: Encodable, Sendable {
         var template: Template?
         var suspend: Bool?
         var creationPolicy: String?
+        var recreate: Bool?
     }
 
     struct Template: Encodable, Sendable {

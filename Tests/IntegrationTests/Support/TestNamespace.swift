@@ -104,6 +104,36 @@ struct TestNamespace: Sendable {
         try await cluster.admin.get(WrappedSecret.self, ref(name))
     }
 
+    /// While `body` runs, no Secret can be made that has `label` with this namespace's name: an admission webhook is
+    /// asked that nobody answers.
+    func withClosedAdmission(label: String, _ body: () async throws -> Void) async throws {
+        let webhook = """
+            {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+             "metadata": {"name": "\(name)"},
+             "webhooks": [{"name": "closed.example.org", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+               "clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Fail",
+               "objectSelector": {"matchLabels": {"\(label)": "\(name)"}},
+               "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}]}]}
+            """
+        try await kubectl("apply", "-f", "-", input: Data(webhook.utf8))
+        do {
+            // The API server takes it in within moments.
+            try await eventually("the webhook is in force") {
+                let attempt = try await cluster.tryKubectl(
+                    "-n", name, "create", "-f", "-", "--dry-run=server",
+                    input: Data(
+                        #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x","labels":{"\#(label)":"\#(name)"}}}"#
+                            .utf8))
+                return attempt.status != 0
+            }
+            try await body()
+        } catch {
+            _ = try? await kubectl("delete", "validatingwebhookconfiguration", name)
+            throw error
+        }
+        try await kubectl("delete", "validatingwebhookconfiguration", name)
+    }
+
     /// How many WrappedSecrets say Synced.
     func syncedCount() async throws -> Int {
         var synced = 0
