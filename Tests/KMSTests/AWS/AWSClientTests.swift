@@ -45,6 +45,21 @@ struct AWSClientTests {
         #expect(transport.requests.count == before + 1)
     }
 
+    /// Not that it is our own pace that held it back.
+    @Test func aCallWhoseTimeIsOverSaysWhatFailed() async throws {
+        let clock = ManualAWSClock()
+        let transport = FakeTransport { _ in
+            clock.advance(by: .seconds(14.95))
+            throw HTTPError(.connectFailed, activity: "POST https://kms")
+        }
+        let manager = try awsManager(transport, clock: clock)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRow, for: place)
+        }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains("cannot connect") == true)
+    }
+
     @Test func credentialsThatEndedAreReplacedOnce() async throws {
         let credentials = ReplacedCredentials("AKIAOLD", "AKIANEW", "AKIANEVER")
         let transport = FakeTransport { request in

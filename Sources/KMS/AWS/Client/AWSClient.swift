@@ -41,13 +41,18 @@ final class AWSClient: Sendable {
     func send(_ call: AWSCall) async throws(AWSCallError) -> AWSAnswer {
         let deadline = clock.now() + call.timeout
         var attempts = AWSAttempts()
-        while true {
-            let credentials = try await credentials(within: clock.now().duration(to: deadline), call)
-            try await pacer?.admit(within: clock.now().duration(to: deadline))
+        var last: AWSCallError?
+        // What is left of the call's time; when that is nothing, the last failure is what there is to say.
+        func left() throws(AWSCallError) -> Duration {
             let left = clock.now().duration(to: deadline)
-            guard left > .zero else { throw lateness(call) }
+            guard left > .zero else { throw last ?? lateness(call) }
+            return left
+        }
+        while true {
+            let credentials = try await credentials(within: left(), call)
+            try await pacer?.admit(within: left())
             let failure: Failure
-            switch await attempt(call, with: credentials, within: min(left, Self.longestAttempt)) {
+            switch await attempt(call, with: credentials, within: min(try left(), Self.longestAttempt)) {
             case .success(let answer):
                 budget.withLock { attempts.succeeded(budget: &$0) }
                 return answer
@@ -57,6 +62,7 @@ final class AWSClient: Sendable {
                 case .again(let delay) = budget.withLock({ attempts.next(after: trouble, budget: &$0) }),
                 delay < clock.now().duration(to: deadline)
             else { throw failure.error }
+            last = failure.error
             guard delay > .zero else { continue }
             do {
                 try await clock.sleep(delay)
