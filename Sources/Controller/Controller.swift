@@ -49,7 +49,7 @@ package struct Controller: Service {
         let reconciler = Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            rules: options.rules, made: informers.made,
+            rules: options.rules, made: informers.made, contests: informers.contests,
             now: { Date.now.formatted(.iso8601) },
             // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
             crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },

@@ -12,6 +12,7 @@ final class Informers: Sendable {
     let stalled = StalledObjects()
     let opened = OpenedEnvelopes()
     let made = MadeSecrets()
+    let contests = Contests()
     let queue: WorkQueue
     private let logger: Logger
     /// Last failure said of each kind; the same one again is not news.
@@ -43,11 +44,13 @@ final class Informers: Sendable {
             ownWrites.forget(object: metadata.ref)
             stalled.forget(metadata.ref)
             opened.forget(metadata.ref)
+            contests.forget(metadata.ref)
         case .committed(let version):
             let difference = objects.commit()
             ownWrites.sawObjects(upTo: version)
             difference.gone.keys.forEach(stalled.forget)
             difference.gone.keys.forEach(opened.forget)
+            difference.gone.keys.forEach(contests.forget)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.keys.forEach(enqueue) }
         case .interrupted(let error):

@@ -34,7 +34,7 @@ struct Cluster {
             client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
             keys: keys.ring, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            rules: OperatorRules(), made: informers.made,
+            rules: OperatorRules(), made: informers.made, contests: informers.contests,
             now: {
                 clock.withLock {
                     $0 += 1

@@ -121,4 +121,28 @@ struct DriftTests {
             }
         }
     }
+
+    @Test("by somebody who undoes each repair is answered with a pause, and the status names who it is")
+    func contested() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                let message = try await eventually("it is contested") {
+                    try await namespace.kubectl(
+                        "patch", "secret", "db", "--field-manager=rival", "-p",
+                        #"{"stringData":{"k":"theirs"}}"#)
+                    let ready = try await namespace.wrapped("db").status?.condition(.ready)
+                    return ready?.reason == Reason.secretContested.rawValue ? ready?.message : nil
+                }
+                #expect(message.contains("rival"))
+                #expect(controller.key.unwraps(of: "db") <= 15)
+                #expect(try await namespace.secret("db")?.values == ["k": "theirs"])
+                // A new generation is no part of the fight.
+                try await namespace.apply("db", ["k": "2"])
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("db")?.values == ["k": "2"])
+            }
+        }
+    }
 }

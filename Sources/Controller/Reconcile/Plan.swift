@@ -31,6 +31,14 @@ extension Plan {
         }
     }
 
+    /// Whether it undoes what somebody did to the Secret, if the object is the same as before.
+    var repairs: Bool {
+        switch self {
+        case .create, .update, .relabel: true
+        default: false
+        }
+    }
+
     /// Version of the rules that turn a blueprint into a Secret. A new version makes every Secret once more.
     static let renderVersion = 1
 

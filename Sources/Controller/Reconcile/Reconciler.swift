@@ -17,6 +17,7 @@ struct Reconciler: Sendable {
     let rules: OperatorRules
     /// Secrets that a WrappedSecret made under other names than it has now.
     let made: MadeSecrets
+    let contests: Contests
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
@@ -48,6 +49,9 @@ struct Reconciler: Sendable {
         do throws(Failure) {
             let secret = ownWrites.secret(target, watched: secrets[target])
             let plan = decide(object, secret, previous)
+            if let pause = truce(plan, object, previous) {
+                return await giveWay(plan, object, previous, for: pause)
+            }
             try await carryOut(plan, object, previous)
             if !plan.isRestraint { try await removeLeftovers(of: object) }
             return .done
@@ -64,6 +68,28 @@ struct Reconciler: Sendable {
                 return await fail(object.metadata, previous: previous, reason, message)
             }
         }
+    }
+
+    /// How long to leave a Secret to whoever fights us for it; nil: there is no fight, or it is not a repair.
+    private func truce(
+        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) -> Duration? {
+        guard plan.repairs, previous?.secret?.generation == object.metadata.generation,
+            previous?.secret?.mac == object.spec.envelope.mac
+        else { return nil }
+        return contests.repair(object.metadata.ref)
+    }
+
+    private func giveWay(
+        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?, for pause: Duration
+    ) async -> WorkQueue.Outcome {
+        let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
+        let rivals = secrets[target].map(Contests.rivals) ?? "somebody who deletes it"
+        let outcome = await fail(
+            object.metadata, previous: previous, .secretContested,
+            "Secret \(object.secretName) is changed again each time it is repaired, by \(rivals); stop that, or set "
+                + "spec.suspend to true")
+        return outcome == .done ? .done : .again(after: pause)
     }
 
     private func decide(
