@@ -2,7 +2,6 @@ package import Envelope
 import FoundationEssentials
 package import KubeClient
 package import Logging
-import Resources
 import ServiceLifecycle
 
 /// The controller: two watches, a work queue, and workers that reconcile.
@@ -13,56 +12,85 @@ package struct Controller: Service {
         /// Reconciles in flight. They mostly wait for the API server and the KMS, and a batch of unwraps
         /// is at most as large as their number.
         package var workers = 128
-        /// Of WrappedSecrets and their Secrets.
+        /// Of WrappedSecrets and, as far as the namespace goes, their Secrets.
         package var selection = Selection()
+        /// Several namespaces, in place of that of `selection`. Each is listed and watched by itself, so that rights
+        /// in these namespaces are enough, and the loss of one leaves the others alone.
+        package var namespaces: [String] = []
         package var rules = OperatorRules()
         /// Longest pause between two tries of an object that fails.
         package var maximumRetryDelay = Duration.seconds(300)
         package var timing = WatchTiming()
 
+        /// Of this process, in events.
+        package var identity = ""
+
         package init() {}
+
+        var selections: [Selection] {
+            guard !namespaces.isEmpty else { return [selection] }
+            return Set(namespaces).sorted().map {
+                Selection(namespace: $0, labelSelector: selection.labelSelector)
+            }
+        }
     }
 
     private let client: KubeClient
     private let keys: KeyRing
     private let options: Options
+    private let gate: any WorkGate
     private let telemetry: Telemetry
     private let logger: Logger
 
+    /// - Parameter gate: lets the workers work; the caches are kept warm in any case.
     package init(
-        client: KubeClient, keys: KeyRing, options: Options = Options(), telemetry: Telemetry = Telemetry(),
+        client: KubeClient, keys: KeyRing, options: Options = Options(), gate: any WorkGate = OpenGate(),
+        telemetry: Telemetry = Telemetry(),
         logger: Logger
     ) {
         self.client = client
         self.keys = keys
         self.options = options
+        self.gate = gate
         self.telemetry = telemetry
         self.logger = logger
     }
 
+    /// Errors: what the gate throws, once all work has ended.
     package func run() async throws {
         let queue = WorkQueue(
             maximumDelay: options.maximumRetryDelay, observe: telemetry.queue.take(_:))
-        let informers = Informers(
-            queue: queue, logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
-        telemetry.watch(queue, [informers], keys, workers: options.workers)
-        let reconciler = Reconciler(
-            client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            rules: options.rules, made: informers.made, contests: informers.contests,
-            now: { Date.now.formatted(.iso8601) },
-            // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
-            crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },
-            logger: logger)
-        await withTaskCancellationOrGracefulShutdownHandler {
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask { await watch(informers) }
+        let events = EventRecorder(client: client, identity: options.identity, logger: logger)
+        let shards = options.selections.map { selection in
+            let informers = Informers(
+                queue: queue, namespace: options.namespaces.isEmpty ? nil : selection.namespace,
+                logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
+            return Shard(
+                selection: selection, informers: informers,
+                reconciler: reconciler(informers, queue, events))
+        }
+        telemetry.watch(queue, shards.map(\.informers), keys, workers: options.workers)
+        try await withTaskCancellationOrGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for shard in shards {
+                    group.addTask { await shard.watch(client, options.timing) }
+                }
                 group.addTask { await queue.run() }
+                group.addTask { await events.run() }
                 group.addTask { await telemetry.health.pulse() }
                 for manager in keys.all {
-                    group.addTask { await manager.maintain { informers.retryWaiting() } }
+                    group.addTask {
+                        await manager.maintain { for shard in shards { shard.informers.retryWaiting() } }
+                    }
                 }
-                await work(queue, reconciler)
+                try await gate.run {
+                    await withTaskCancellationHandler {
+                        await work(queue, Shards(shards))
+                    } onCancel: {
+                        queue.shutDown()
+                    }
+                }
+                await events.finish(within: .seconds(2))
                 group.cancelAll()
             }
         } onCancelOrGracefulShutdown: {
@@ -72,22 +100,24 @@ package struct Controller: Service {
         logger.info("stopped")
     }
 
-    private func watch(_ informers: Informers) async {
-        var managed = options.selection
-        managed.labelSelector = "\(Markers.managed)=true"
-        let secrets = Watcher<SecretMetadata>(client, managed, timing: options.timing)
-        let objects = Watcher<WrappedSecret>(client, options.selection, timing: options.timing)
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await secrets.run { informers.take($0) } }
-            group.addTask { await objects.run { informers.take($0) } }
-        }
+    private func reconciler(
+        _ informers: Informers, _ queue: WorkQueue, _ events: EventRecorder
+    ) -> Reconciler {
+        Reconciler(
+            client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
+            ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
+            rules: options.rules, made: informers.made, contests: informers.contests,
+            now: { Date.now.formatted(.iso8601) },
+            // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
+            crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },
+            events: events, logger: logger)
     }
 
-    private func work(_ queue: WorkQueue, _ reconciler: Reconciler) async {
+    private func work(_ queue: WorkQueue, _ shards: Shards) async {
         await withDiscardingTaskGroup { group in
             for _ in 0..<options.workers {
                 group.addTask {
-                    while await queue.processNext({ await telemetry.reconciles.observe($0, reconciler) }) {}
+                    while await queue.processNext({ await shards.reconcile($0, telemetry.reconciles) }) {}
                 }
             }
         }

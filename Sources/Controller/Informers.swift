@@ -15,18 +15,22 @@ final class Informers: Sendable {
     let contests = Contests()
     let queue: WorkQueue
     private let logger: Logger
-    /// Last failure said of each kind; the same one again is not news.
-    private let said = Locked<[String: KubeError.Code]>([:])
+    private let objectOutage = Outage()
+    private let secretOutage = Outage()
     private let started = Locked(false)
     private let interrupted: @Sendable (Resource, KubeError.Code) -> Void
 
-    /// `interrupted` is told of every list and watch that breaks off.
+    /// - Parameters:
+    ///   - namespace: the one that is watched, of several.
+    ///   - interrupted: is told of every list and watch that breaks off.
     init(
-        queue: WorkQueue, logger: Logger,
+        queue: WorkQueue, namespace: String? = nil, logger: Logger,
         interrupted: @escaping @Sendable (Resource, KubeError.Code) -> Void = { _, _ in }
     ) {
         self.queue = queue
         self.interrupted = interrupted
+        var logger = logger
+        if let namespace { logger[metadataKey: "namespace"] = "\(namespace)" }
         self.logger = logger
     }
 
@@ -53,6 +57,8 @@ final class Informers: Sendable {
             difference.gone.keys.forEach(contests.forget)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.keys.forEach(enqueue) }
+        case .resumed:
+            recovered(WrappedSecret.resource)
         case .interrupted(let error):
             say(error, WrappedSecret.resource)
         }
@@ -85,6 +91,8 @@ final class Informers: Sendable {
             difference.gone.values.forEach(enqueueOwner(of:))
             // A Secret that came and went while nobody watched is in neither list.
             if started.withLock({ $0 }) { enqueueAll() }
+        case .resumed:
+            recovered(.secrets)
         case .interrupted(let error):
             say(error, .secrets)
         }
@@ -151,22 +159,35 @@ final class Informers: Sendable {
         if let name { enqueue(ObjectRef(namespace: secret.namespace ?? "", name: name)) }
     }
 
+    /// Each kind of failure is said once in an outage.
     private func say(_ error: KubeError, _ resource: Resource) {
         interrupted(resource, error.code)
         // To be told that a version is too old is the ordinary way to a new list.
         guard error.code != .expired else { return }
-        let isNews = said.withLock { $0.updateValue(error.code, forKey: resource.plural) != error.code }
+        var metadata: Logger.Metadata = ["resource": "\(resource.plural)", "error": "\(error)"]
+        metadata["hint"] = Self.hint(error, resource).map { "\($0)" }
         logger.log(
-            level: isNews ? .warning : .debug, "watch interrupted",
-            metadata: ["resource": "\(resource.plural)", "error": "\(error)"])
+            level: outage(of: resource).isNews(error.code.rawValue) ? .warning : .debug, "watch interrupted",
+            metadata: metadata)
     }
 
     private func recovered(_ resource: Resource) {
-        let failed = said.withLock { $0.removeValue(forKey: resource.plural) }
-        if let failed {
-            logger.info(
-                "watch recovered",
-                metadata: ["resource": "\(resource.plural)", "after": "\(failed.rawValue)"])
+        guard let codes = outage(of: resource).end() else { return }
+        logger.info("watch recovered", metadata: ["resource": "\(resource.plural)", "after": "\(codes)"])
+    }
+
+    private func outage(of resource: Resource) -> Outage {
+        resource == .secrets ? secretOutage : objectOutage
+    }
+
+    /// What to do about it, where a person has to.
+    private static func hint(_ error: KubeError, _ resource: Resource) -> String? {
+        switch error.code {
+        case .notFound where resource == WrappedSecret.resource:
+            "the CRD is missing: kubectl apply --server-side -f manifests/crds/"
+        case .forbidden:
+            "the controller's role has to allow list and watch of \(resource.plural) here (manifests/rbac.yaml)"
+        default: nil
         }
     }
 }

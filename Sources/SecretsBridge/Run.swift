@@ -16,6 +16,7 @@ struct Run: AsyncParsableCommand {
         abstract: "Keep Secrets equal to the WrappedSecrets of a cluster.",
         discussion: """
             Runs until SIGTERM or SIGINT, then finishes the work in flight and exits 0. \
+            Of several instances one works and the others stand by (--leader-elect). \
             In a pod it uses the pod's service account; elsewhere the kubeconfig, as kubectl does.
             """)
 
@@ -25,8 +26,7 @@ struct Run: AsyncParsableCommand {
     @Option(help: "A context of the kubeconfig, instead of its current one.")
     var context: String?
 
-    @Option(help: "Look after this namespace only.")
-    var watchNamespace: String?
+    @OptionGroup var territory: TerritoryOptions
 
     @Option(
         help: ArgumentHelp(
@@ -55,14 +55,15 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Reconciles in flight at once.")
     var workers = 128
 
+    @OptionGroup var election: LeaderElectionOptions
+
     @Option(
         help: ArgumentHelp(
             "Where /metrics, /healthz and /readyz are served: :8080 on all addresses, 127.0.0.1:8080, [::1]:8080. off: nowhere.",
             valueName: "address"))
     var metricsAddress = MetricsAddress.standard
 
-    @Option(help: "How much is logged.")
-    var logLevel = LogLevel.info
+    @OptionGroup var log: LogOptions
 
     func validate() throws {
         guard (1...1024).contains(workers) else {
@@ -71,7 +72,7 @@ struct Run: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let logger = makeLogger()
+        let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version)
         let keys = try loadKeys(observer: telemetry.kms)
         let cluster = try cluster()
@@ -81,10 +82,15 @@ struct Run: AsyncParsableCommand {
         options.workers = workers
         options.rules = OperatorRules(
             scopes: allowedScopes, deniedMetadata: denyTemplateMetadata.prefixes, labels: secretLabels.pairs)
-        options.selection.namespace = watchNamespace
+        options.namespaces = territory.namespaces
+        options.selection.labelSelector = territory.selector
+        options.identity = LeaseName.identity(hostname: hostname())
+        let gate = election.gate(
+            cluster, territory, identity: options.identity,
+            podNamespace: Environment.process.value("POD_NAMESPACE"), telemetry: telemetry, logger: logger)
         let controller = Controller(
             client: KubeClient(connection: Connection(cluster, observer: telemetry.api)), keys: keys,
-            options: options, telemetry: telemetry, logger: logger)
+            options: options, gate: gate, telemetry: telemetry, logger: logger)
         logger.info(
             "controller starting",
             metadata: ["version": "\(SecretsBridge.version)", "server": "\(cluster.server)"])
@@ -103,7 +109,11 @@ struct Run: AsyncParsableCommand {
         // Before the kubelet's patience (30 s by default) ends.
         configuration.maximumGracefulShutdownDuration = .seconds(25)
         let group = ServiceGroup(configuration: configuration)
-        try await group.run()
+        do {
+            try await group.run()
+        } catch let error as LeaseLost {
+            throw CommandError(error)
+        }
     }
 
     private func cluster() throws -> ClusterConfiguration {
@@ -112,30 +122,6 @@ struct Run: AsyncParsableCommand {
                 explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())
         } catch {
             throw CommandError("\(error)")
-        }
-    }
-
-    private func makeLogger() -> Logger {
-        let level = logLevel.level
-        let isTerminal = isatty(STDERR_FILENO) == 1
-        LoggingSystem.bootstrap { _ in
-            LineLogHandler(isTerminal ? .text : .json, level: level)
-        }
-        return Logger(label: "secrets-bridge")
-    }
-}
-
-/// How much is logged.
-enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-    case trace, debug, info, warn, error
-
-    var level: Logger.Level {
-        switch self {
-        case .trace: .trace
-        case .debug: .debug
-        case .info: .info
-        case .warn: .warning
-        case .error: .error
         }
     }
 }

@@ -22,7 +22,8 @@ struct ContestTests {
         #expect(repairs.prefix(Contest.limit).allSatisfy { $0 < 2 })
         #expect((20...40).contains(repairs.count), "\(repairs.count) repairs in an hour")
         let gaps = zip(repairs.dropFirst(Contest.limit - 1), repairs.dropFirst(Contest.limit)).map { $1 - $0 }
-        #expect(zip(gaps, gaps.dropFirst()).allSatisfy { $1 > $0 - 1 }, "no gap is shorter than the one before")
+        #expect(
+            zip(gaps, gaps.dropFirst()).allSatisfy { $1 > $0 - 1 }, "no gap is shorter than before")
         #expect(gaps.last ?? 0 >= 300)
     }
 

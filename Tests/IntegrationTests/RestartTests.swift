@@ -64,7 +64,7 @@ struct RestartTests {
                     try await namespace.syncedCount() == count
                 }
                 #expect(controller.key.unwraps == count)
-                #expect(controller.transport.count { $0.method == "POST" } == count)
+                #expect(controller.transport.count { $0.method == "POST" && $0.isWrite } == count)
                 #expect(
                     controller.transport.count { $0.method == "PATCH" && $0.path.hasSuffix("/status") }
                         == count)

@@ -1,11 +1,10 @@
-import FoundationEssentials
 import Glibc
 package import Logging
 
 /// One line a message on standard error.
 package struct LineLogHandler: LogHandler {
     package enum Format: Sendable {
-        /// An object with `level`, `msg` and `time` (RFC 3339, UTC), then the metadata.
+        /// An object with `level`, `msg` and `time` (RFC 3339 with microseconds, UTC), then the metadata.
         case json
         /// For people: time, level, message, then `key=value`.
         case text
@@ -28,7 +27,7 @@ package struct LineLogHandler: LogHandler {
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let pairs = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        let time = Date.now.formatted(.iso8601)
+        let time = Timestamp.now.micro
         switch format {
         case .json:
             let level = event.level == .warning ? "warn" : event.level.rawValue

@@ -21,6 +21,7 @@ struct Reconciler: Sendable {
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
+    var events: EventRecorder?
     let logger: Logger
     /// Is told why an object is not synced.
     var failed: @Sendable (Reason) -> Void = { _ in }
@@ -121,6 +122,7 @@ struct Reconciler: Sendable {
             let envelope = try await open(blueprint, object)
             let secret = try await create(blueprint, object, envelope)
             try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
+            events?.record(.written(secret, over: nil, object, previous))
         case .update(let blueprint, let current):
             let envelope = try await open(blueprint, object)
             let secret: ObjectMeta
@@ -130,6 +132,7 @@ struct Reconciler: Sendable {
                 secret = try await recreate(current, blueprint, object, envelope)
             }
             try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
+            events?.record(.written(secret, over: current, object, previous))
         case .relabel(let blueprint, let current):
             let secret: ObjectMeta
             do throws(Failure) {
@@ -139,6 +142,7 @@ struct Reconciler: Sendable {
             }
             try await finish(
                 secret, object, update, keyID: previous?.keyID, keyVersion: previous?.keyVersion)
+            events?.record(.written(secret, over: current, object, previous))
         case .confirm(let blueprint, let current):
             try await confirmNewest(object.metadata)
             try await carryOut(.update(blueprint, current: current), object, previous)
@@ -168,11 +172,14 @@ struct Reconciler: Sendable {
     private func open(
         _ blueprint: Blueprint, _ object: WrappedSecret
     ) async throws(Failure) -> OpenedEnvelope {
+        let audit = UnwrapAudit(object.metadata, blueprint.envelope, logger)
         do {
             let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
+            audit.succeeded(envelope)
             opened.insert(object)
             return envelope
         } catch {
+            audit.failed(error)
             throw Failure(opening: error)
         }
     }
@@ -325,6 +332,7 @@ struct Reconciler: Sendable {
                 ])
             do {
                 try await write(status, object, previous)
+                events?.record(EventNote(.warning, reason.rawValue, message, about: object))
             } catch .moot {
                 return .done
             } catch {

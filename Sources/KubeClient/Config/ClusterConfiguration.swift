@@ -46,6 +46,8 @@ package struct ClusterConfiguration: Sendable {
     /// nil: as the environment says.
     package var proxyURL: String?
     package var defaultNamespace: String
+    /// We run in a pod of this cluster, as its service account.
+    package var isOwnPod = false
     package var impersonation: Impersonation?
     package var credentials: any CredentialSource
 

@@ -27,10 +27,12 @@ enum InClusterConfiguration {
         guard KubeconfigCluster.isCertificatePEM(authority) else {
             throw ConfigurationError(.invalid, "\(folder)/ca.crt: holds no PEM certificate")
         }
-        return ClusterConfiguration(
+        var configuration = ClusterConfiguration(
             server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", trust: .pem(authority),
             defaultNamespace: try namespace(folder, purpose),
             credentials: TokenFile(path: "\(folder)/token", purpose: purpose))
+        configuration.isOwnPod = true
+        return configuration
     }
 
     private static func namespace(_ folder: String, _ purpose: String) throws(ConfigurationError) -> String {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import HTTP
+import Primitives
 
 /// What a watcher tells its reader. Errors are told too, and are never the end.
 package enum WatcherEvent<Object: KubeObject>: Sendable {
@@ -10,6 +11,8 @@ package enum WatcherEvent<Object: KubeObject>: Sendable {
     /// The list is complete: it replaces what was known. It shows everything up to this version.
     case committed(resourceVersion: String)
     case interrupted(KubeError)
+    /// After an interruption a watch is open again, which may have nothing to tell for long.
+    case resumed
 }
 
 /// How long watches last and how large pages are.
@@ -50,8 +53,23 @@ package struct Watcher<Object: KubeObject>: Sendable {
         self.streamingLists = streamingLists
     }
 
-    /// Ends on cancellation only. Calls `emit` from one task at a time, in order.
-    package func run(_ emit: @escaping @Sendable (WatcherEvent<Object>) async -> Void) async {
+    /// Ends on cancellation only. Calls `reader` from one task at a time, in order.
+    package func run(_ reader: @escaping @Sendable (WatcherEvent<Object>) async -> Void) async {
+        let isInterrupted = Locked(false)
+        let emit: @Sendable (WatcherEvent<Object>) async -> Void = { event in
+            switch event {
+            case .interrupted: isInterrupted.withLock { $0 = true }
+            case .resumed:
+                let wasInterrupted = isInterrupted.withLock { wasInterrupted in
+                    defer { wasInterrupted = false }
+                    return wasInterrupted
+                }
+                guard wasInterrupted else { return }
+            case .committed: isInterrupted.withLock { $0 = false }
+            case .began, .applied, .deleted: break
+            }
+            await reader(event)
+        }
         var machine = WatcherMachine(streamingLists: streamingLists)
         var backoff = timing.backoff
         var step = machine.advance(.start)
@@ -99,7 +117,10 @@ package struct Watcher<Object: KubeObject>: Sendable {
         do {
             let outcome = try await client.watch(
                 Object.self, selection, query(effect, seconds), idleTimeout: .seconds(seconds + 5)
-            ) { body in await reader.read(body) }
+            ) { body in
+                await emit(.resumed)
+                return await reader.read(body)
+            }
             machine = outcome.machine
             if outcome.heard { backoff.reset() }
             if let failure = outcome.failure, failure.code != .cancelled { await emit(.interrupted(failure)) }

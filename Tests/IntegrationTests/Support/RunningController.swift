@@ -1,6 +1,7 @@
 import Controller
 import Envelope
 import HTTP
+import Logging
 import Resources
 import Testing
 
@@ -15,7 +16,8 @@ final class RunningController: Sendable {
 
     private init(
         _ namespace: TestNamespace, _ configuration: ClusterConfiguration,
-        _ prepare: (RecordingTransport) -> Void, _ adjust: (inout Controller.Options) -> Void
+        _ prepare: (RecordingTransport) -> Void, _ adjust: (inout Controller.Options) -> Void,
+        lease: ObjectRef?
     ) {
         key = CountingKeyManager(namespace.key)
         transport = RecordingTransport(HTTPClientConfiguration(configuration))
@@ -23,24 +25,44 @@ final class RunningController: Sendable {
         var options = Controller.Options()
         options.selection.namespace = namespace.name
         adjust(&options)
+        let gate: any WorkGate =
+            if let lease {
+                Self.elector(lease, configuration, transport, log.logger)
+            } else {
+                OpenGate()
+            }
         let controller = Controller(
             client: KubeClient(connection: Connection(configuration, transport: transport)),
-            keys: KeyRing(primary: key), options: options, logger: log.logger)
+            keys: KeyRing(primary: key), options: options,
+            gate: gate,
+            logger: log.logger)
         task = Task { try await controller.run() }
+    }
+
+    private static func elector(
+        _ lease: ObjectRef, _ configuration: ClusterConfiguration, _ transport: RecordingTransport,
+        _ logger: Logger
+    ) -> any WorkGate {
+        LeaderElector(
+            .init(identity: LeaseName.identity(hostname: "test"), lease: lease, timing: LeaseTiming()),
+            store: APILease(lease) {
+                KubeClient(connection: Connection(configuration, transport: transport))
+            }, clock: ContinuousClock(), abandon: { Issue.record("the work does not end") }, logger: logger)
     }
 
     /// Runs one for as long as `body` takes, then cancels it as a kill would: without waiting for its work.
     /// - Parameters:
     ///   - kubeconfig: nil: the administrator's.
+    ///   - lease: what it has to hold in order to work; given back at the end.
     ///   - prepare: before the first request.
     static func with(
-        _ namespace: TestNamespace, kubeconfig: String? = nil,
+        _ namespace: TestNamespace, kubeconfig: String? = nil, lease: ObjectRef? = nil,
         prepare: (RecordingTransport) -> Void = { _ in },
         adjust: (inout Controller.Options) -> Void = { _ in },
         _ body: (RunningController) async throws -> Void
     ) async throws {
         let configuration = try kubeconfig.map(Cluster.configuration) ?? namespace.cluster.configuration
-        let controller = RunningController(namespace, configuration, prepare, adjust)
+        let controller = RunningController(namespace, configuration, prepare, adjust, lease: lease)
         do {
             try await body(controller)
         } catch {
@@ -51,7 +73,12 @@ final class RunningController: Sendable {
         await controller.stop()
     }
 
-    private func stop() async {
+    /// One that `stop` ends.
+    static func start(_ namespace: TestNamespace, lease: ObjectRef? = nil) -> RunningController {
+        RunningController(namespace, namespace.cluster.configuration, { _ in }, { _ in }, lease: lease)
+    }
+
+    func stop() async {
         task.cancel()
         _ = await task.result
     }

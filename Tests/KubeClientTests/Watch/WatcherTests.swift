@@ -69,6 +69,8 @@ import Testing
             return "committed \(version) [\(seen())]"
         case .interrupted(let error):
             return "interrupted \(error.code.rawValue)"
+        case .resumed:
+            return "resumed"
         }
     }
 
@@ -220,7 +222,7 @@ import Testing
         #expect(
             run.events == [
                 "began []", "committed 5 []", "applied a=1", "interrupted transport",
-                "interrupted internalError", "interrupted forbidden", "applied b=1",
+                "interrupted internalError", "interrupted forbidden", "resumed", "applied b=1",
             ])
         let versions = run.lines.dropFirst().map { $0.split(separator: "=").last ?? "" }
         #expect(versions == ["5", "6", "8", "8", "8"])
@@ -312,8 +314,8 @@ import Testing
             ], until: 6)
         #expect(
             run.events == [
-                "began []", "committed 5 []", "applied a=1", "interrupted malformedResponse",
-                "interrupted malformedResponse", "applied b=1",
+                "began []", "committed 5 []", "applied a=1", "interrupted malformedResponse", "resumed",
+                "interrupted malformedResponse", "resumed", "applied b=1",
             ])
     }
 

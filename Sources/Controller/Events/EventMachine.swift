@@ -1,0 +1,125 @@
+import DequeModule
+
+/// Which events are sent, decided without I/O and without a clock: the same again raises a count, at most every
+/// `repetition`; an object has a budget, and all together have one; what does not fit is dropped and counted.
+struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant.Duration == Duration {
+    struct Limits: Sendable {
+        /// Different events of one object at once, and how long until one more.
+        var objectBurst = 10
+        var objectPause = Duration.seconds(60)
+        var totalBurst = 50
+        var totalPause = Duration.milliseconds(50)
+        /// Of those that wait to be sent.
+        var buffer = 1000
+        /// Of those that are remembered in order to raise their count.
+        var memory = 4096
+        /// The same event is sent again after this long, with the count of what was meanwhile. API servers keep
+        /// an event for an hour.
+        var repetition = Duration.seconds(600)
+    }
+
+    /// What to send: a new event, or the count of one that was sent under `name`.
+    struct Post: Equatable, Sendable {
+        var note: EventNote
+        var name: String?
+        var count: Int
+        var first: String
+        var last: String
+    }
+
+    enum Next: Equatable, Sendable {
+        case post(Post)
+        case wait(until: Instant)
+        case idle
+    }
+
+    private struct Series: Sendable {
+        var name: String?
+        var count = 0
+        var first: String
+        var last: String
+        var sent: Instant?
+        var isWaiting = false
+    }
+
+    private let limits: Limits
+    private var series: [EventNote: Series] = [:]
+    private var waiting: Deque<EventNote> = []
+    private var budgets: [EventNote.Subject: EventBudget<Instant>] = [:]
+    private var total: EventBudget<Instant>
+    private(set) var dropped = 0
+
+    /// How many it would know again.
+    var remembered: Int { series.count }
+
+    init(_ limits: Limits = Limits(), now: Instant) {
+        self.limits = limits
+        total = EventBudget(burst: limits.totalBurst, pause: limits.totalPause, now: now)
+    }
+
+    /// - Parameter time: the same instant, as people write it.
+    mutating func record(_ note: EventNote, at now: Instant, time: String) {
+        if series[note] == nil {
+            guard waiting.count < limits.buffer, spend(note.subject, now) else {
+                dropped += 1
+                return
+            }
+            makeRoom(now)
+        }
+        var known = series[note] ?? Series(first: time, last: time)
+        known.count += 1
+        known.last = time
+        let isDue = known.sent.map { now >= $0.advanced(by: limits.repetition) } ?? true
+        if isDue, !known.isWaiting, waiting.count < limits.buffer {
+            known.isWaiting = true
+            waiting.append(note)
+        }
+        series[note] = known
+    }
+
+    mutating func next(at now: Instant) -> Next {
+        guard let note = waiting.first else { return .idle }
+        guard total.spend(at: now) else { return .wait(until: total.next) }
+        waiting.removeFirst()
+        guard var known = series[note] else { return next(at: now) }
+        known.isWaiting = false
+        known.sent = now
+        series[note] = known
+        return .post(
+            Post(note: note, name: known.name, count: known.count, first: known.first, last: known.last))
+    }
+
+    /// It stands on the API server under this name.
+    mutating func sent(_ note: EventNote, as name: String) {
+        series[note]?.name = name
+    }
+
+    /// It is made anew when it comes again.
+    mutating func failed(_ note: EventNote) {
+        dropped += 1
+        if series[note]?.isWaiting == false { series[note] = nil }
+    }
+
+    private mutating func spend(_ subject: EventNote.Subject, _ now: Instant) -> Bool {
+        var budget =
+            budgets[subject]
+            ?? EventBudget(burst: limits.objectBurst, pause: limits.objectPause, now: now)
+        defer { budgets[subject] = budget }
+        return budget.spend(at: now)
+    }
+
+    private mutating func makeRoom(_ now: Instant) {
+        if series.count >= limits.memory {
+            let before = series.count
+            series = series.filter { _, known in
+                known.isWaiting || known.sent.map { now < $0.advanced(by: limits.repetition) } ?? false
+            }
+            if series.count > before / 2 { series = series.filter { $0.value.isWaiting } }
+        }
+        if budgets.count >= limits.memory {
+            budgets = budgets.filter { !$0.value.isFull(at: now) }
+            // Rather a few events too many than a memory without bounds.
+            if budgets.count >= limits.memory { budgets = [:] }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import KubeClient
+
+/// Something to be said about an object. Never a value.
+struct EventNote: Hashable, Sendable {
+    enum Kind: String, Sendable {
+        case normal = "Normal"
+        case warning = "Warning"
+    }
+
+    let subject: Subject
+    let kind: Kind
+    /// UpperCamelCase; of a warning, the reason of Ready.
+    let reason: String
+    let message: String
+
+    struct Subject: Hashable, Sendable {
+        let ref: ObjectRef
+        let uid: String
+    }
+
+    /// The API server takes 1024 bytes.
+    static var longestMessage: Int { 1000 }
+
+    init(_ kind: Kind, _ reason: String, _ message: String, about object: ObjectMeta) {
+        subject = Subject(ref: object.ref, uid: object.uid ?? "")
+        self.kind = kind
+        self.reason = reason
+        self.message = Self.shortened(message)
+    }
+
+    private static func shortened(_ message: String) -> String {
+        guard message.utf8.count > longestMessage else { return message }
+        var text = message.unicodeScalars.prefix(longestMessage)
+        while text.reduce(0, { $0 + UTF8.width($1) }) > longestMessage {
+            text = text.dropLast(text.count / 20 + 1)
+        }
+        return String(text) + "…"
+    }
+}

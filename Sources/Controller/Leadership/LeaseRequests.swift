@@ -1,0 +1,91 @@
+import KubeClient
+import Logging
+import Primitives
+
+/// Carries out a machine's requests, each within a limit, and says once that they fail and once that they do not
+/// any more.
+struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
+    typealias Machine = LeaseMachine<C.Instant>
+
+    private struct TookTooLong: Error {}
+
+    let store: any LeaseStore
+    let clock: C
+    let logger: Logger
+    private let outage = Outage()
+
+    init(store: any LeaseStore, clock: C, logger: Logger) {
+        self.store = store
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// What came of `effect`, which is a request.
+    func perform(_ effect: Machine.Effect, limit: Duration) async -> Machine.Input {
+        do {
+            let input: Machine.Input
+            switch effect {
+            case .get:
+                input = .found(try await within(limit) { try await store.read() }.record)
+            case .create(let claim):
+                input = .written(try await write(LeaseChange(claim: claim, over: nil), limit))
+            case .update(let claim, let version):
+                input = .written(try await write(LeaseChange(claim: claim, over: version), limit))
+            case .wait, .stop:
+                return .woke
+            }
+            succeeded()
+            return input
+        } catch let error as KubeError {
+            return judge(error, effect)
+        } catch {
+            failed("took longer than \(limit)", code: "timeout")
+            return .failed
+        }
+    }
+
+    private func write(_ change: LeaseChange, _ limit: Duration) async throws -> LeaseRecord {
+        try await within(limit) { try await store.write(change) }.record
+    }
+
+    private func judge(_ error: KubeError, _ effect: Machine.Effect) -> Machine.Input {
+        switch (effect, error.code) {
+        case (.get, .notFound):
+            succeeded()
+            return .missing
+        case (.create, .alreadyExists), (.update, .conflict), (.update, .notFound):
+            succeeded()
+            return .conflict
+        default:
+            if error.code != .cancelled { failed("\(error)", code: error.code.rawValue) }
+            return .failed
+        }
+    }
+
+    private func within<Value: Sendable>(
+        _ limit: Duration, _ request: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await request() }
+            group.addTask {
+                try await clock.sleep(until: clock.now.advanced(by: limit), tolerance: nil)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let value = try await group.next() ?? nil else { throw TookTooLong() }
+            return value
+        }
+    }
+
+    private func failed(_ problem: String, code: String) {
+        logger.log(
+            level: outage.isNews(code) ? .warning : .debug, "lease cannot be used",
+            metadata: ["error": "\(problem)"])
+    }
+
+    private func succeeded() {
+        if let codes = outage.end() {
+            logger.info("lease can be used again", metadata: ["after": "\(codes)"])
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package import KubeClient
+import Primitives
+
+/// Where a lease is kept. Requests end when their task is cancelled.
+package protocol LeaseStore: Sendable {
+    func read() async throws(KubeError) -> LeaseSnapshot
+    func write(_ change: LeaseChange) async throws(KubeError) -> LeaseSnapshot
+}
+
+/// The lease after a request; only this module looks inside.
+package struct LeaseSnapshot: Sendable {
+    let record: LeaseRecord
+}
+
+package struct LeaseChange: Sendable {
+    let claim: LeaseClaim
+    /// The version that is replaced; nil to create it.
+    let over: String?
+}
+
+/// A lease on an API server, over connections that nothing else uses: a renewal must not wait behind a crowd of
+/// writes, and after a failure it must not trust a connection that may be dead.
+package final class APILease: LeaseStore {
+    private let ref: ObjectRef
+    private let connect: @Sendable () -> KubeClient
+    private let client: Locked<KubeClient>
+    private let now: @Sendable () -> Timestamp
+
+    /// `connect` makes a client with connections of its own.
+    package init(
+        _ ref: ObjectRef, now: @escaping @Sendable () -> Timestamp = { .now },
+        connect: @escaping @Sendable () -> KubeClient
+    ) {
+        self.ref = ref
+        self.connect = connect
+        self.now = now
+        client = Locked(connect())
+    }
+
+    package func read() async throws(KubeError) -> LeaseSnapshot {
+        try await request { client throws(KubeError) in
+            LeaseSnapshot(record: LeaseRecord(try await client.get(Lease.self, self.ref)))
+        }
+    }
+
+    package func write(_ change: LeaseChange) async throws(KubeError) -> LeaseSnapshot {
+        let time = now().micro
+        var record = LeaseRecord()
+        record.holder = change.claim.holder
+        record.seconds = change.claim.seconds
+        record.acquireTime = change.claim.acquireTime ?? time
+        record.renewTime = time
+        record.transitions = change.claim.transitions
+        let written = record
+        let metadata = try await request { client throws(KubeError) in
+            if let version = change.over {
+                try await client.patch(Lease.resource, self.ref, .json(written.patch(over: version)))
+            } else {
+                try await client.create(Lease.resource, self.ref, body: written.manifest(self.ref))
+            }
+        }
+        record.resourceVersion = metadata.resourceVersion ?? ""
+        return LeaseSnapshot(record: record)
+    }
+
+    private func request<Value: Sendable>(
+        _ body: @Sendable (KubeClient) async throws(KubeError) -> Value
+    ) async throws(KubeError) -> Value {
+        do {
+            return try await body(client.withLock { $0 })
+        } catch {
+            // Cut short by us counts as well: a request that hangs hangs on its connection.
+            if error.code == .transport || error.code == .cancelled { client.withLock { $0 = connect() } }
+            throw error
+        }
+    }
+}
+
+extension LeaseRecord {
+    fileprivate func manifest(_ ref: ObjectRef) -> SharedSecret {
+        var json = JSONSecretWriter()
+        json.beginObject()
+        json.key("apiVersion")
+        json.string(Lease.resource.apiVersion)
+        json.key("kind")
+        json.string(Lease.resource.kind)
+        json.key("metadata")
+        json.beginObject()
+        json.key("name")
+        json.string(ref.name)
+        json.key("namespace")
+        json.string(ref.namespace)
+        json.endObject()
+        json.key("spec")
+        writeSpec(to: &json)
+        json.endObject()
+        return SharedSecret(json.finish())
+    }
+
+    /// Of the spec alone: labels and annotations on a lease are other people's.
+    fileprivate func patch(over version: String) -> JSONPatch {
+        JSONPatch { patch in
+            patch.replace("/metadata/resourceVersion", version)
+            patch.operation("add", "/spec") { writeSpec(to: &$0) }
+        }
+    }
+
+    private func writeSpec(to json: inout JSONSecretWriter) {
+        json.beginObject()
+        json.key("holderIdentity")
+        json.string(holder)
+        if let seconds {
+            json.key("leaseDurationSeconds")
+            json.number(Int64(seconds))
+        }
+        for (key, time) in [("acquireTime", acquireTime), ("renewTime", renewTime)] {
+            guard let time else { continue }
+            json.key(key)
+            json.string(time)
+        }
+        json.key("leaseTransitions")
+        json.number(Int64(transitions))
+        json.endObject()
+    }
+}

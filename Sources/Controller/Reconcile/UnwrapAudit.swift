@@ -1,0 +1,51 @@
+import Envelope
+import KubeClient
+import Logging
+
+/// One line for each time a data key was asked for: who, which key, and what came of it. Never a value and never a
+/// wrapped key. The message and the names of the fields are API: people search for them.
+struct UnwrapAudit {
+    private let object: ObjectMeta
+    private let recipients: [Recipient]
+    private let logger: Logger
+    private let began = ContinuousClock.now
+
+    init(_ object: ObjectMeta, _ envelope: Envelope, _ logger: Logger) {
+        self.object = object
+        recipients = envelope.recipients
+        self.logger = logger
+    }
+
+    func succeeded(_ opened: OpenedEnvelope) {
+        log("ok", keyID: opened.keyID, ["key_version": "\(opened.keyVersion ?? "")"])
+    }
+
+    func failed(_ error: EnvelopeError) {
+        switch error {
+        case .keyManager(let cause): log(cause.code.rawValue, keyID: cause.keyID)
+        case .noUsableRecipient: log("noUsableRecipient", keyID: nil)
+        // The key was unwrapped; what it opens is not what was wrapped.
+        case .integrityFailed: log("integrityFailed", keyID: nil)
+        case .decryptFailed: log("decryptFailed", keyID: nil)
+        case .crypto: log("crypto", keyID: nil)
+        case .invalid, .unsupportedFormat: log("invalid", keyID: nil)
+        }
+    }
+
+    private func log(_ result: String, keyID: String?, _ more: Logger.Metadata = [:]) {
+        let (seconds, attoseconds) = (ContinuousClock.now - began).components
+        var fields: Logger.Metadata = [
+            "object": "\(object.ref)", "uid": "\(object.uid ?? "")",
+            "generation": "\(object.generation ?? 0)",
+            "result": "\(result)", "recipients": "\(recipients.count)",
+            "duration_ms": "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)",
+        ]
+        if let keyID {
+            fields["key_id"] = "\(keyID)"
+            if let index = recipients.firstIndex(where: { $0.keyID == keyID }) {
+                fields["recipient"] = "\(index)"
+            }
+        }
+        logger.info("audit: unwrap of a data key", metadata: fields.merging(more) { _, new in new })
+    }
+}

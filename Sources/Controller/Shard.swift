@@ -1,0 +1,43 @@
+import KubeClient
+import Resources
+
+/// What one controller looks after in one namespace, or in all of them: caches of their own, because a list is
+/// complete, and a version known, for what it lists alone.
+struct Shard: Sendable {
+    let selection: Selection
+    let informers: Informers
+    let reconciler: Reconciler
+
+    /// Lists and watches until it is cancelled.
+    ///
+    /// The label selector is one of WrappedSecrets. Secrets do not carry their labels, which may change besides: of
+    /// Secrets all that are ours are watched, those that other instances look after among them. These belong to no
+    /// WrappedSecret that is known here, and are left alone.
+    func watch(_ client: KubeClient, _ timing: WatchTiming) async {
+        let managed = Selection(namespace: selection.namespace, labelSelector: "\(Markers.managed)=true")
+        let secrets = Watcher<SecretMetadata>(client, managed, timing: timing)
+        let objects = Watcher<WrappedSecret>(client, selection, timing: timing)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await secrets.run { informers.take($0) } }
+            group.addTask { await objects.run { informers.take($0) } }
+        }
+    }
+}
+
+/// Finds the shard of an object.
+struct Shards: Sendable {
+    private let named: [String: Shard]
+    private let everywhere: Shard?
+
+    init(_ shards: [Shard]) {
+        named = Dictionary(
+            shards.compactMap { shard in shard.selection.namespace.map { ($0, shard) } },
+            uniquingKeysWith: { first, _ in first })
+        everywhere = shards.first { $0.selection.namespace == nil }
+    }
+
+    func reconcile(_ ref: ObjectRef, _ metrics: ReconcileMetrics) async -> WorkQueue.Outcome {
+        guard let shard = named[ref.namespace] ?? everywhere else { return .done }
+        return await metrics.observe(ref, shard.reconciler)
+    }
+}

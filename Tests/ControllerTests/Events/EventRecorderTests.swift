@@ -1,0 +1,74 @@
+import HTTPTypes
+import KubeClient
+import Logging
+import Primitives
+import TestSupport
+import Testing
+
+@testable import Controller
+
+@Suite struct EventRecorderTests {
+    private static let path = "/api/v1/namespaces/payments/events"
+    private let server = FakeAPIServer()
+    private let object = ObjectMeta(name: "db", namespace: "payments", uid: "u1")
+
+    private func recorder(_ transport: FakeTransport, _ limits: EventRecorder.Machine.Limits = .init())
+        -> EventRecorder
+    {
+        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        return EventRecorder(
+            client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
+            identity: "me",
+            limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    @Test("What kubectl describe looks for is in it")
+    func shape() async throws {
+        let recorder = recorder(server.transport())
+        recorder.record(EventNote(.normal, "Created", "Secret db is made", about: object))
+        async let running: Void = recorder.run()
+        await recorder.finish(within: .seconds(60))
+        await running
+        let event = try #require(server.objects(under: Self.path).first)
+        #expect(event["involvedObject"]?["uid"] == "u1")
+        #expect(event["involvedObject"]?["kind"] == "WrappedSecret")
+        #expect(event["involvedObject"]?["apiVersion"] == "secrets-bridge.io/v1alpha1")
+        #expect(event["reason"] == "Created")
+        #expect(event["type"] == "Normal")
+        #expect(event["count"] == 1)
+        #expect(event["source"]?["component"] == "secrets-bridge")
+        #expect(event["reportingInstance"] == "me")
+        #expect(event["firstTimestamp"]?.string?.wholeMatch(of: /[-\d]{10}T[:\d]{8}Z/) != nil)
+    }
+
+    @Test("An event whose time on the server is over is made again, with the count it had")
+    func expired() async throws {
+        var limits = EventRecorder.Machine.Limits()
+        limits.repetition = .zero
+        let transport = server.transport()
+        let recorder = recorder(transport, limits)
+        let note = EventNote(.warning, "KMSUnavailable", "m", about: object)
+        let running = Task { await recorder.run() }
+        recorder.record(note)
+        while server.objects(under: Self.path).isEmpty { try await Task.sleep(for: .milliseconds(2)) }
+        for event in server.objects(under: Self.path) {
+            server["\(Self.path)/\(event[["metadata", "name"]]?.string ?? "")"] = nil
+        }
+        recorder.record(note)
+        await recorder.finish(within: .seconds(60))
+        await running.value
+        #expect(server.objects(under: Self.path).first?["count"] == 2)
+        #expect(transport.requests.map(\.method) == [.post, .patch, .post])
+    }
+
+    @Test("A server that does not take them costs nothing but the events", arguments: [403, 500, 422])
+    func refused(status: Int) async {
+        let transport = FakeTransport { _ in .status(status, "Broken") }
+        let recorder = recorder(transport)
+        async let running: Void = recorder.run()
+        for index in 0..<5 { recorder.record(EventNote(.normal, "Created", "\(index)", about: object)) }
+        await recorder.finish(within: .seconds(60))
+        await running
+        #expect(recorder.dropped == 5)
+    }
+}

@@ -1,0 +1,49 @@
+import HTTP
+import Primitives
+import TestSupport
+
+/// A way to a server that can be cut, and that remembers when it was used.
+final class UnreliableTransport: HTTPTransport {
+    enum Mode: Sendable {
+        case works
+        /// No answer until the caller gives up.
+        case hangs
+        /// The same, and giving up is of no use, until the mode is another one.
+        case hangsForGood
+        /// The server does what it is asked, and the answer is lost.
+        case losesAnswers
+        case fails(status: Int)
+    }
+
+    private let server: FakeTransport
+    private let mode = Locked(Mode.works)
+
+    init(_ server: FakeTransport) { self.server = server }
+
+    var requests: [FakeTransport.Request] { server.requests }
+
+    func set(_ new: Mode) { mode.withLock { $0 = new } }
+
+    func withResponse<Result: Sendable>(
+        to request: HTTPClientRequest, _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
+    ) async throws -> Result {
+        switch mode.withLock({ $0 }) {
+        case .works:
+            return try await server.withResponse(to: request, handler)
+        case .hangs:
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+            throw HTTPError(.cancelled, activity: "test")
+        case .hangsForGood:
+            while case .hangsForGood = mode.withLock({ $0 }) {
+                await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
+            }
+            throw HTTPError(.cancelled, activity: "test")
+        case .losesAnswers:
+            _ = try await server.withResponse(to: request) { _, _ in true }
+            throw HTTPError(.connectionClosed, activity: "test")
+        case .fails(let status):
+            return try await FakeTransport(script: [.status(status, "Broken")]).withResponse(
+                to: request, handler)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Envelope
+import KubeClient
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+/// The line that people search for: its message and the names of its fields are API.
+@Suite struct UnwrapAuditTests {
+    /// What is logged of one unwrap by `keys`.
+    private func line(_ keys: FakeKeyManager, by ring: KeyRing? = nil) async throws -> [String: String] {
+        let object = try await wrapped(by: try FakeKeyManager(), ["password": "canary-1"])
+        let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
+        let lines = LogLines()
+        let audit = UnwrapAudit(object.metadata, envelope, lines.logger)
+        do {
+            audit.succeeded(try await envelope.open(with: ring ?? keys.ring))
+        } catch {
+            audit.failed(error)
+        }
+        #expect(lines.texts == ["info audit: unwrap of a data key  "])
+        let fields = try #require(lines.fields.first)
+        for secret in ["canary-1", object.spec.envelope.mac]
+            + object.spec.envelope.recipients.map(\.wrappedKey)
+        {
+            #expect(!fields.values.contains { $0.contains(secret) })
+        }
+        #expect(fields["object"] == "payments/db")
+        #expect(fields["uid"] == "u1")
+        #expect(fields["generation"] == "3")
+        #expect(fields["recipients"] == "1")
+        #expect(Int(fields["duration_ms"] ?? "") != nil)
+        return fields
+    }
+
+    @Test("Who, which key, and that it went well")
+    func success() async throws {
+        let keys = try FakeKeyManager()
+        let fields = try await line(keys)
+        #expect(fields["result"] == "ok")
+        #expect(fields["key_id"] == keys.keyID)
+        #expect(fields["recipient"] == "0")
+        #expect(fields["key_version"] != nil)
+    }
+
+    @Test("Or why not", arguments: [KeyManagerError.Code.accessDenied, .unavailable, .keyUnavailable])
+    func refusal(code: KeyManagerError.Code) async throws {
+        let keys = try FakeKeyManager()
+        keys.fail(code)
+        let fields = try await line(keys)
+        #expect(fields["result"] == code.rawValue)
+        #expect(fields["key_id"] == keys.keyID)
+    }
+
+    @Test("Or that no key of ours was asked")
+    func noRecipient() async throws {
+        let fields = try await line(try FakeKeyManager(seed: 8))
+        #expect(fields["result"] == "noUsableRecipient")
+        #expect(fields["key_id"] == nil)
+    }
+}

@@ -1,0 +1,143 @@
+import Controller
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// Instances that share a cluster.
+@Suite("Splitting", .onRealServers, .serialized)
+struct SplittingTests {
+    @Test(
+        "With two namespaces named, manifests/namespaced-rbac.yaml in each is enough; a third is not touched")
+    func namespaces() async throws {
+        try await TestNamespace.withShared { first in
+            try await TestNamespace.with(first.cluster) { second in
+                try await TestNamespace.with(first.cluster) { third in
+                    try await first.installNamespacedRole()
+                    try await second.installNamespacedRole()
+                    let folder = try TemporaryFolder()
+                    let kubeconfig = folder.path("kubeconfig")
+                    try await first.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
+                    let program = try Program(
+                        try Settings.required().binary,
+                        [
+                            "controller", "--kubeconfig", kubeconfig, "--metrics-address", "off",
+                            "--watch-namespace",
+                            first.name, "--watch-namespace", "\(second.name),\(first.name)", "--leader-elect",
+                            "--leader-elect-namespace", "secrets-bridge",
+                        ], environment: ["SB_WRAP_MASTER_KEY": first.masterKey])
+                    for namespace in [first, second, third] {
+                        try await namespace.apply("db", ["k": "1"], with: first.key)
+                    }
+                    for namespace in [first, second] {
+                        try await namespace.settled("db")
+                        try await namespace.apply("db", ["k": "2"], with: first.key)
+                        try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
+                        try await namespace.kubectl("delete", "secret", "db")
+                        try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
+                        try await eventually("events are there") {
+                            try await namespace.kubectl("get", "events").contains("Repaired")
+                        }
+                    }
+                    #expect(try await third.wrapped("db").status?.condition(.ready) == nil)
+                    #expect(!program.errors.contains("forbidden"), "\(program.errors)")
+                    program.signal(SIGTERM)
+                    #expect(try await program.outcome().status == 0)
+                }
+            }
+        }
+    }
+
+    @Test("Rights that are missing in one namespace do not keep the other from being served, and heal")
+    func oneForbidden() async throws {
+        try await TestNamespace.withShared { first in
+            try await TestNamespace.with(first.cluster) { second in
+                try await first.installNamespacedRole()
+                let folder = try TemporaryFolder()
+                let kubeconfig = folder.path("kubeconfig")
+                try await first.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
+                try await RunningController.with(
+                    first, kubeconfig: kubeconfig, adjust: { $0.namespaces = [first.name, second.name] }
+                ) { controller in
+                    try await first.apply("db", ["k": "1"])
+                    try await first.settled("db")
+                    try await second.apply("db", ["k": "1"], with: first.key)
+                    try await second.installNamespacedRole()
+                    try await second.settled("db")
+                    for resource in ["secrets", "wrappedsecrets"] {
+                        let lines = controller.log.lines.filter {
+                            $0.contains("namespace=\(second.name)") && $0.contains("resource=\(resource)")
+                        }
+                        #expect(lines.count { $0.hasPrefix("warning watch interrupted") } == 1, "\(lines)")
+                        #expect(lines.count { $0.hasPrefix("info watch recovered") } == 1, "\(lines)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "By labels: each looks after its own, repairs its own, and hands over what is labelled anew without any work"
+    )
+    func labels() async throws {
+        try await TestNamespace.withShared { namespace in
+            func label(_ name: String, _ team: String) async throws {
+                try await namespace.kubectl("label", "wsec", name, "team=\(team)", "--overwrite")
+            }
+            try await RunningController.with(namespace, adjust: { $0.selection.labelSelector = "team=a" }) {
+                first in
+                try await RunningController.with(
+                    namespace, adjust: { $0.selection.labelSelector = "team=b" }
+                ) { second in
+                    for (name, team) in [("one", "a"), ("two", "b")] {
+                        try await namespace.apply(name, ["k": name])
+                        try await label(name, team)
+                        try await namespace.settled(name)
+                    }
+                    try await namespace.apply("nobody", ["k": "v"])
+                    for name in ["one", "two"] {
+                        try await namespace.kubectl("delete", "secret", name)
+                        try await namespace.secret(name, until: "is back") { $0.values == ["k": name] }
+                        try await namespace.settled(name)
+                    }
+                    #expect(first.key.unwraps(of: "one") == 2 && first.key.unwraps(of: "two") == 0)
+                    #expect(second.key.unwraps(of: "two") == 2 && second.key.unwraps(of: "one") == 0)
+
+                    let made = try await namespace.secret("one")?.metadata.resourceVersion
+                    try await label("one", "b")
+                    // What the second sees last has come behind that.
+                    try await namespace.apply("fence", ["k": "v"])
+                    try await label("fence", "b")
+                    try await namespace.settled("fence")
+                    #expect(try await namespace.secret("one")?.metadata.resourceVersion == made)
+                    #expect(second.key.unwraps(of: "one") == 0)
+                    try await namespace.kubectl("delete", "secret", "one")
+                    try await namespace.secret("one", until: "is back") { $0.values == ["k": "one"] }
+                    #expect(second.key.unwraps(of: "one") == 1)
+                    #expect(first.key.unwraps(of: "one") == 2)
+                    #expect(try await namespace.wrapped("nobody").status?.condition(.ready) == nil)
+                }
+            }
+        }
+    }
+
+    @Test(
+        "What cannot be looked after stops the start with a line that says why",
+        arguments: [
+            (["--watch-namespace", "Payments"], "is not a namespace's name"),
+            (["--watch-namespace", "a,,b"], "is not a namespace's name"),
+            (["--label-selector", "team in payments"], "--label-selector"),
+            (["--leader-elect-renew-deadline", "20s"], "shorter than the lease duration"),
+            (["--leader-elect-lease-duration", "1500ms"], "whole seconds"),
+            (["--leader-elect-retry-period", "soon"], "is not a duration"),
+            (["--log-format", "xml"], "log-format"),
+        ])
+    func wrong(arguments: [String], expected: String) async throws {
+        let outcome = try await Program(
+            try Settings.required().binary, ["controller"] + arguments,
+            environment: ["SB_WRAP_MASTER_KEY": "AAAA"]
+        ).outcome()
+        #expect(outcome.status == 64)
+        #expect(outcome.errors.contains(expected), "\(outcome.errors)")
+    }
+}

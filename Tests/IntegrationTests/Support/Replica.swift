@@ -1,0 +1,79 @@
+import Foundation
+import KubeClient
+import Testing
+
+/// One of several instances of the executable, with the rights of manifests/rbac.yaml, that share a lease in
+/// `secrets-bridge`.
+final class Replica {
+    let program: Program
+    private let folder: TemporaryFolder
+
+    /// - Parameter proxy: what it reaches the API server through.
+    static func start(
+        _ namespace: TestNamespace, through proxy: TCPProxy? = nil, _ arguments: [String] = []
+    ) async throws -> Replica {
+        let settings = try Settings.required()
+        try await settings.installRole()
+        let folder = try TemporaryFolder()
+        let kubeconfig = folder.path("kubeconfig")
+        try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
+        if let proxy {
+            let text = try String(contentsOfFile: kubeconfig, encoding: .utf8)
+            try text.replacing(
+                namespace.cluster.configuration.server, with: "https://127.0.0.1:\(proxy.port)"
+            )
+            .write(toFile: kubeconfig, atomically: true, encoding: .utf8)
+        }
+        let program = try Program(
+            settings.binary,
+            [
+                "controller", "--kubeconfig", kubeconfig, "--watch-namespace", namespace.name,
+                "--leader-elect",
+                "--leader-elect-namespace", "secrets-bridge", "--metrics-address", "off",
+            ] + arguments,
+            environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
+        let replica = Replica(program, folder)
+        try await eventually("its caches are warm") { replica.says("caches complete") }
+        return replica
+    }
+
+    private init(_ program: Program, _ folder: TemporaryFolder) {
+        self.program = program
+        self.folder = folder
+    }
+
+    var isLeading: Bool { says("leading") }
+
+    func says(_ message: String) -> Bool { program.errors.contains(#""msg":"\#(message)""#) }
+
+    func lines(_ message: String) throws -> [[String: String]] {
+        try program.errors.split(separator: "\n").filter {
+            $0.contains(#""msg":"\#(message)"#) && $0.hasSuffix("}")
+        }
+        .map { try JSONDecoder().decode([String: String].self, from: Data($0.utf8)) }
+    }
+
+    /// Every time it asked for a data key.
+    func audit() throws -> [[String: String]] { try lines("audit: unwrap of a data key") }
+
+    /// Fails the test if the two worked at the same time: `other` comes after this one.
+    func expectEnded(before other: Replica) throws {
+        let last = try #require(try audit().compactMap { $0["time"] }.max())
+        let takeover = try #require(try other.lines("leading").first?["time"])
+        let first = try #require(try other.audit().compactMap { $0["time"] }.min())
+        #expect(last < takeover, "the last work of one and the leadership of the next")
+        #expect(takeover <= first)
+    }
+
+    func stop() async throws {
+        program.signal(SIGTERM)
+        let outcome = try await program.outcome()
+        #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
+    }
+}
+
+extension Cluster {
+    var port: UInt16 {
+        get throws { try #require(UInt16(configuration.server.split(separator: ":").last ?? "")) }
+    }
+}
