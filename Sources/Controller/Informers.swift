@@ -74,15 +74,22 @@ final class Informers: Sendable {
                 return
             }
             made.saw(before, secret.metadata)
+            // Whose it was learns of it too: the pointer to the owner is what may have been changed.
+            if let before { enqueueOwner(of: before) }
             ownWrites.saw(secret: secret.metadata)
             enqueueOwner(of: secret.metadata)
         case .deleted(let metadata):
-            made.saw(secrets.remove(metadata.ref), nil)
+            let before = secrets.remove(metadata.ref)
+            made.saw(before, nil)
+            if let before { enqueueOwner(of: before) }
             ownWrites.saw(secret: metadata)
             enqueueOwner(of: metadata)
         case .committed(let version):
             let difference = secrets.commit()
-            for (ref, before) in difference.changed { made.saw(before, secrets[ref]) }
+            for (ref, before) in difference.changed {
+                made.saw(before, secrets[ref])
+                if let before { enqueueOwner(of: before) }
+            }
             for before in difference.gone.values { made.saw(before, nil) }
             ownWrites.sawSecrets(upTo: version)
             recovered(.secrets)

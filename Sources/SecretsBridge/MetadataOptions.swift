@@ -9,6 +9,14 @@ struct KeyPrefixes: ExpressibleByArgument {
 
     init?(argument: String) {
         prefixes = argument.split(separator: ",").map(String.init)
+        // What cannot begin a key would deny nothing, and nobody would notice.
+        let isPlausible = prefixes.allSatisfy { prefix in
+            prefix.utf8.allSatisfy { byte in
+                (UInt8(ascii: "-")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "_")
+                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+            }
+        }
+        guard isPlausible else { return nil }
     }
 
     var defaultValueDescription: String { prefixes.joined(separator: ",") }

@@ -145,6 +145,10 @@ import Testing
             $0.written(by: "kubectl-patch")
             $0.object.spec.envelope.data["more"] = $0.object.spec.envelope.data.first?.value
         },
+        Row("somebody made it immutable", "update 51") {
+            $0.written(by: "kubectl-patch")
+            $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl-patch", isOfImmutable: true)
+        },
         Row("nobody keeps account", "update 51") {
             $0.written(by: "x")
             $0.secret?.managedFields = nil
@@ -315,6 +319,10 @@ import Testing
             $0.object.spec.creationPolicy = "Orphan"
         },
         Row("an orphan of another", "OwnedByAnother") { $0.orphan(by: "other") },
+        Row("an orphan of another, handed over", "relabel 50") {
+            $0.orphan(by: "other")
+            $0.secret?.annotations?[Markers.allow] = "adopt"
+        },
         Row("an orphan that somebody owns", "OwnedByAnother") {
             $0.orphan()
             $0.secret?.ownerReferences = [reference("Certificate", "db", version: "cert-manager.io/v1")]

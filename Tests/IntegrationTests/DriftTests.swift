@@ -145,4 +145,20 @@ struct DriftTests {
             }
         }
     }
+
+    @Test("whose Secret lost every pointer to its WrappedSecret is noticed, and said")
+    func pointersGone() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                try await namespace.kubectl(
+                    "patch", "secret", "db", "--type=json", "-p",
+                    #"[{"op":"remove","path":"/metadata/ownerReferences"},{"op":"remove","path":"/metadata/annotations"}]"#
+                )
+                try await namespace.settled("db", .secretConflict)
+            }
+        }
+    }
 }

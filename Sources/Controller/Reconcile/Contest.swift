@@ -12,29 +12,25 @@ struct Contest: Sendable {
     private var repairs: [Instant] = []
     private var pause: Duration?
     private var until: Instant?
-    /// When the Secret was last found changed.
+    /// When there was last something to repair.
     private var seen: Instant?
 
-    /// Our Secret was changed by somebody. How long to leave it so; nil: it is to be repaired now, which counts.
-    mutating func repair(now: Instant) -> Duration? {
+    /// There is something to repair. How long to leave it so; nil: it is to be repaired now.
+    mutating func truce(now: Instant) -> Duration? {
         // Whoever has kept the peace for longer than any pause starts afresh.
         if let seen, seen.duration(to: now) > Self.longestPause + Self.window { self = Contest() }
         seen = now
-        if let until, now < until { return now.duration(to: until) }
+        guard let until, now < until else { return nil }
+        return now.duration(to: until)
+    }
+
+    /// A repair was made, and there was something to it. What only was tried is no part of a fight.
+    mutating func repaired(now: Instant) {
         repairs.removeAll { $0.duration(to: now) > Self.window }
-        guard repairs.count >= Self.limit || pause != nil else {
-            repairs.append(now)
-            return nil
-        }
-        if until != nil {
-            // The pause is over: one repair, then the next pause is longer.
-            until = nil
-            repairs.append(now)
-            return nil
-        }
+        repairs.append(now)
+        guard repairs.count >= Self.limit || pause != nil else { return }
         let next = min(pause.map { $0 * 2 } ?? Self.firstPause, Self.longestPause)
         pause = next
         until = now + next
-        return next
     }
 }

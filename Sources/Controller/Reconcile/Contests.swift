@@ -6,8 +6,12 @@ final class Contests: Sendable {
     private let contests = Locked<[ObjectRef: Contest]>([:])
 
     /// See `Contest`.
-    func repair(_ ref: ObjectRef, now: ContinuousClock.Instant = .now) -> Duration? {
-        contests.withLock { $0[ref, default: Contest()].repair(now: now) }
+    func truce(_ ref: ObjectRef, now: ContinuousClock.Instant = .now) -> Duration? {
+        contests.withLock { $0[ref]?.truce(now: now) }
+    }
+
+    func repaired(_ ref: ObjectRef, now: ContinuousClock.Instant = .now) {
+        contests.withLock { $0[ref, default: Contest()].repaired(now: now) }
     }
 
     func forget(_ ref: ObjectRef) {

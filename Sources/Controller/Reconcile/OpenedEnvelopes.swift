@@ -6,28 +6,46 @@ import Resources
 /// Which envelopes were opened by this process, so that a change of the template alone needs no key. A digest of the
 /// ciphertexts is kept, nothing of what is in them. Safe to use from any thread.
 final class OpenedEnvelopes: Sendable {
-    private struct Opened: Equatable {
+    /// Which recipient served, and which version of its key.
+    struct Key: Sendable, Equatable {
+        let id: String?
+        let version: String?
+
+        init(id: String?, version: String?) {
+            self.id = id
+            self.version = version
+        }
+
+        init(_ opened: OpenedEnvelope) { self.init(id: opened.keyID, version: opened.keyVersion) }
+    }
+
+    private struct Identity: Equatable {
         let uid: String?
         let digest: [UInt8]
     }
 
-    private let opened = Locked<[ObjectRef: Opened]>([:])
+    private let opened = Locked<[ObjectRef: (identity: Identity, key: Key)]>([:])
 
-    func insert(_ object: WrappedSecret) {
-        guard let entry = Self.entry(object) else { return }
-        opened.withLock { $0[object.metadata.ref] = entry }
+    func insert(_ object: WrappedSecret, _ key: Key) {
+        guard let identity = Self.identity(object) else { return }
+        opened.withLock { $0[object.metadata.ref] = (identity, key) }
     }
 
-    func contains(_ object: WrappedSecret) -> Bool {
-        guard let known = opened.withLock({ $0[object.metadata.ref] }) else { return false }
-        return known == Self.entry(object)
+    func contains(_ object: WrappedSecret) -> Bool { key(of: object) != nil }
+
+    /// nil: this very envelope was not opened.
+    func key(of object: WrappedSecret) -> Key? {
+        guard let known = opened.withLock({ $0[object.metadata.ref] }),
+            known.identity == Self.identity(object)
+        else { return nil }
+        return known.key
     }
 
     func forget(_ ref: ObjectRef) {
         opened.withLock { $0[ref] = nil }
     }
 
-    private static func entry(_ object: WrappedSecret) -> Opened? {
+    private static func identity(_ object: WrappedSecret) -> Identity? {
         let fields = object.spec.envelope
         // Lengths go before the texts, so that no two envelopes read the same.
         var text: [UInt8] = []
@@ -44,6 +62,6 @@ final class OpenedEnvelopes: Sendable {
             add(name)
             add(value)
         }
-        return (try? sha256(text)).map { Opened(uid: object.metadata.uid, digest: $0) }
+        return (try? sha256(text)).map { Identity(uid: object.metadata.uid, digest: $0) }
     }
 }

@@ -122,20 +122,21 @@ extension Plan {
                 message: "Secret \(secret.name) belongs to \(controller.kind) \(controller.name); choose "
                     + "another spec.template.metadata.name")
         }
-        if let maker = Markers.maker(ofOrphan: secret) {
-            guard maker != object.metadata.name else { return nil }
+        let maker = Markers.maker(ofOrphan: secret)
+        guard maker != object.metadata.name, secret.annotations?[Markers.allow] != "adopt" else { return nil }
+        let handOver =
+            "kubectl annotate secret -n \(secret.namespace ?? "") \(secret.name) \(Markers.allow)=adopt"
+        if let maker {
             return .refuse(
                 .ownedByAnother,
                 message:
                     "Secret \(secret.name) was made by WrappedSecret \(maker); give one of the two another "
-                    + "spec.template.metadata.name, or delete the Secret")
+                    + "spec.template.metadata.name, delete the Secret, or hand it over: \(handOver)")
         }
-        guard secret.annotations?[Markers.allow] != "adopt" else { return nil }
         return .refuse(
             .secretConflict,
             message: "Secret \(secret.name) exists and was not made from this WrappedSecret; delete it, or "
-                + "hand it over: kubectl annotate secret -n \(secret.namespace ?? "") \(secret.name) "
-                + "\(Markers.allow)=adopt")
+                + "hand it over: \(handOver)")
     }
 
     private static func isFromLaterGeneration(_ secret: ObjectMeta, of object: WrappedSecret) -> Bool {

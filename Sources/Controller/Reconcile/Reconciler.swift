@@ -75,10 +75,14 @@ struct Reconciler: Sendable {
     private func truce(
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
     ) -> Duration? {
-        guard plan.repairs, previous?.secret?.generation == object.metadata.generation,
-            previous?.secret?.mac == object.spec.envelope.mac
-        else { return nil }
-        return contests.repair(object.metadata.ref)
+        plan.repairs && isAsBefore(object, previous) ? contests.truce(object.metadata.ref) : nil
+    }
+
+    /// Whether the object asks for nothing new, so that what is to be done is a repair.
+    private func isAsBefore(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> Bool {
+        previous?.secret?.generation == object.metadata.generation
+            && previous?.secret?.mac == object.spec.envelope.mac
+            && (object.requestedSync == nil || object.requestedSync == previous?.lastHandledSync)
     }
 
     private func giveWay(
@@ -121,8 +125,7 @@ struct Reconciler: Sendable {
             }
             let envelope = try await open(blueprint, object)
             let secret = try await create(blueprint, object, envelope)
-            try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
-            events?.record(.written(secret, over: nil, object, previous))
+            try await finish(secret, over: nil, object, update, OpenedEnvelopes.Key(envelope))
         case .update(let blueprint, let current):
             let envelope = try await open(blueprint, object)
             let secret: ObjectMeta
@@ -131,8 +134,7 @@ struct Reconciler: Sendable {
             } catch  where error.needsNewSecret && object.spec.recreate == true {
                 secret = try await recreate(current, blueprint, object, envelope)
             }
-            try await finish(secret, object, update, keyID: envelope.keyID, keyVersion: envelope.keyVersion)
-            events?.record(.written(secret, over: current, object, previous))
+            try await finish(secret, over: current, object, update, OpenedEnvelopes.Key(envelope))
         case .relabel(let blueprint, let current):
             let secret: ObjectMeta
             do throws(Failure) {
@@ -140,9 +142,9 @@ struct Reconciler: Sendable {
             } catch  where error.needsNewSecret && object.spec.recreate == true {
                 return try await carryOut(.update(blueprint, current: current), object, previous)
             }
-            try await finish(
-                secret, object, update, keyID: previous?.keyID, keyVersion: previous?.keyVersion)
-            events?.record(.written(secret, over: current, object, previous))
+            // Of another generation than the status tells of, its own key is known: it was opened.
+            let key = opened.key(of: object) ?? .init(id: previous?.keyID, version: previous?.keyVersion)
+            try await finish(secret, over: current, object, update, key)
         case .confirm(let blueprint, let current):
             try await confirmNewest(object.metadata)
             try await carryOut(.update(blueprint, current: current), object, previous)
@@ -176,7 +178,7 @@ struct Reconciler: Sendable {
         do {
             let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
             audit.succeeded(envelope)
-            opened.insert(object)
+            opened.insert(object, .init(envelope))
             return envelope
         } catch {
             audit.failed(error)
@@ -258,8 +260,11 @@ struct Reconciler: Sendable {
         for name in made.names(by: object.metadata.ref) where name != object.secretName {
             let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
             guard let secret = secrets[ref], Markers.owner(of: secret)?.uid == object.metadata.uid,
-                secret.deletionTimestamp == nil
+                secret.deletionTimestamp == nil, let source = Markers.source(of: secret),
+                source.uid == object.metadata.uid, source.generation < object.metadata.generation ?? 0
             else { continue }
+            // With an older cache than somebody else's, the new Secret would look like the old one.
+            try await confirmNewest(object.metadata)
             do {
                 try await client.delete(
                     .secrets, ref,
@@ -296,15 +301,18 @@ struct Reconciler: Sendable {
     }
 
     private func finish(
-        _ secret: ObjectMeta, _ object: WrappedSecret, _ update: StatusUpdate, keyID: String?,
-        keyVersion: String?
+        _ secret: ObjectMeta, over current: ObjectMeta?, _ object: WrappedSecret, _ update: StatusUpdate,
+        _ key: OpenedEnvelopes.Key
     ) async throws(Failure) {
         ownWrites.wrote(secret: secret)
+        if secret.resourceVersion != current?.resourceVersion, isAsBefore(object, update.previous) {
+            contests.repaired(object.metadata.ref)
+        }
         logger.info(
             "secret written",
             metadata: [
                 "object": "\(object.metadata.ref)", "uid": "\(object.metadata.uid ?? "")",
-                "secret": "\(secret.name)", "key_id": "\(keyID ?? "")",
+                "secret": "\(secret.name)", "key_id": "\(key.id ?? "")",
             ])
         let made = WrappedSecretStatus.SecretState(
             name: secret.name, uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
@@ -312,8 +320,9 @@ struct Reconciler: Sendable {
             renderVersion: Plan.renderVersion)
         try await write(
             update.synced(
-                made, keyID: keyID, keyVersion: keyVersion, at: DataOwnership.lastWrite(secret)),
+                made, keyID: key.id, keyVersion: key.version, at: DataOwnership.lastWrite(secret)),
             object.metadata, update.previous)
+        events?.record(.written(secret, over: current, object, update.previous))
     }
 
     /// Says why, and decides when to try again.

@@ -8,20 +8,25 @@ package struct ManagedFields: Decodable, Sendable, Equatable {
     package let annotations: Set<String>
     /// Entries of a Secret's `data`.
     package let data: Set<String>
+    /// A Secret's `immutable`.
+    package let isOfImmutable: Bool
 
     package init(
         manager: String, time: String? = nil, labels: Set<String> = [], annotations: Set<String> = [],
-        data: Set<String> = []
+        data: Set<String> = [], isOfImmutable: Bool = false
     ) {
         self.manager = manager
         self.time = time
         self.labels = labels
         self.annotations = annotations
         self.data = data
+        self.isOfImmutable = isOfImmutable
     }
 
     private enum Keys: String, CodingKey { case manager, time, fieldsV1 }
-    private enum Fields: String, CodingKey { case metadata = "f:metadata", data = "f:data" }
+    private enum Fields: String, CodingKey {
+        case metadata = "f:metadata", data = "f:data", immutable = "f:immutable"
+    }
     private enum Metadata: String, CodingKey { case labels = "f:labels", annotations = "f:annotations" }
 
     private struct AnyKey: CodingKey {
@@ -40,6 +45,7 @@ package struct ManagedFields: Decodable, Sendable, Equatable {
         labels = Self.keys(of: metadata, .labels)
         annotations = Self.keys(of: metadata, .annotations)
         data = Self.keys(of: fields, .data)
+        isOfImmutable = fields?.contains(.immutable) == true
     }
 
     /// Keys of a map are "f:<key>"; "." stands for the map itself.
