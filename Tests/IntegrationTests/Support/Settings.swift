@@ -30,10 +30,14 @@ struct Settings: Sendable {
     /// The root of the repository.
     var repository: String { String(script.dropLast("/hack/cluster".count)) }
 
-    /// The controller's namespace, service account and role in the shared cluster.
-    func installRole() async throws {
+    /// The controller's namespace, service account and role in the shared cluster. Once for all tests: of two who
+    /// apply what is not there, one fails.
+    func installRole() async throws { try await Self.role.value }
+
+    private static let role = Task {
+        let settings = try required()
         for file in ["namespace", "rbac"] {
-            try await shared.kubectl("apply", "-f", "\(repository)/manifests/\(file).yaml")
+            try await settings.shared.kubectl("apply", "-f", "\(settings.repository)/manifests/\(file).yaml")
         }
     }
 }
