@@ -1,0 +1,137 @@
+import Envelope
+import KubeClient
+import Logging
+import Primitives
+import Resources
+
+/// What is read and written of Secrets, and under which conditions.
+extension Reconciler {
+    func open(
+        _ blueprint: Blueprint, _ object: WrappedSecret
+    ) async throws(Failure) -> OpenedEnvelope {
+        let audit = UnwrapAudit(object.metadata, blueprint.envelope, logger)
+        do {
+            let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
+            audit.succeeded(envelope)
+            opened.insert(object, .init(envelope))
+            return envelope
+        } catch {
+            audit.failed(error)
+            throw Failure(opening: error)
+        }
+    }
+
+    /// POST, never apply: what exists is not overwritten. If something does, it is read and judged.
+    func create(
+        _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
+        ownWrites.willWrite(secret: ref)
+        do {
+            let body = SecretRendering.manifest(
+                blueprint, of: object, entries: envelope.entries, adding: rules.labels)
+            return try await client.create(.secrets, ref, body: body)
+        } catch  where error.code == .alreadyExists {
+            ownWrites.forget(secret: ref)
+            let current = try await read(ref)
+            switch Plan.decide(object, secret: current, status: nil, rules: rules) {
+            case .update(_, let current):
+                return try await patch(current, blueprint, object, envelope.entries)
+            case .refuse(let reason, let message):
+                throw .reason(reason, message: message)
+            case .nothing, .left, .suspend, .create, .confirm, .relabel:
+                throw .again(error)
+            }
+        } catch {
+            ownWrites.forget(secret: ref)
+            throw Failure(accessing: error)
+        }
+    }
+
+    func patch(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ entries: [SecretEntry]?
+    ) async throws(Failure) -> ObjectMeta {
+        let patch = SecretRendering.patch(
+            current, to: blueprint, of: object, entries: entries, adding: rules.labels)
+        ownWrites.willWrite(secret: current.ref)
+        do {
+            return try await client.patch(.secrets, current.ref, .json(patch))
+        } catch {
+            // Whatever we believed of the Secret is to be looked up before the next try.
+            ownWrites.forget(secret: current.ref)
+            throw Failure(accessing: error)
+        }
+    }
+
+    /// What cannot be changed in place is deleted and made anew, where the object allows that. All that the API
+    /// server could have against the new one is found out before: a Secret that works does not go for one that is
+    /// refused.
+    func recreate(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        let probe = ObjectRef(
+            namespace: blueprint.namespace, name: "secrets-bridge-\(UInt64.random(in: 0 ... .max))")
+        do {
+            let body = SecretRendering.manifest(
+                blueprint, of: object, entries: envelope.entries, adding: rules.labels, name: probe.name)
+            _ = try await client.create(.secrets, probe, body: body, isDryRun: true)
+            try await client.delete(
+                .secrets, current.ref,
+                preconditions: Preconditions(uid: current.uid, resourceVersion: current.resourceVersion))
+        } catch  where error.code == .notFound {
+            // Somebody was faster.
+        } catch {
+            throw Failure(accessing: error)
+        }
+        logger.info(
+            "secret deleted, to be made anew",
+            metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
+        return try await create(blueprint, object, envelope)
+    }
+
+    /// The Secret has a new name: what carries the old one, and is still this object's alone, goes. Not before the
+    /// new one is there.
+    func removeLeftovers(of object: WrappedSecret) async throws(Failure) {
+        for name in made.names(by: object.metadata.ref) where name != object.secretName {
+            let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
+            guard let secret = secrets[ref], Markers.owner(of: secret)?.uid == object.metadata.uid,
+                secret.deletionTimestamp == nil, let source = Markers.source(of: secret),
+                source.uid == object.metadata.uid, source.generation < object.metadata.generation ?? 0
+            else { continue }
+            // With an older cache than somebody else's, the new Secret would look like the old one.
+            try await confirmNewest(object.metadata)
+            do {
+                try await client.delete(
+                    .secrets, ref,
+                    preconditions: Preconditions(uid: secret.uid, resourceVersion: secret.resourceVersion))
+            } catch  where error.code == .notFound {
+                continue
+            } catch {
+                throw Failure(accessing: error)
+            }
+            logger.info(
+                "secret under an earlier name deleted",
+                metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
+        }
+    }
+
+    /// The Secret of the blueprint's name, whoever made it; nil: there is none.
+    func look(_ blueprint: Blueprint) async throws(Failure) -> ObjectMeta? {
+        do {
+            let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
+            return try await client.get(SecretMetadata.self, ref).metadata
+        } catch  where error.code == .notFound {
+            return nil
+        } catch {
+            throw Failure(accessing: error)
+        }
+    }
+
+    private func read(_ ref: ObjectRef) async throws(Failure) -> ObjectMeta {
+        do {
+            return try await client.get(SecretMetadata.self, ref).metadata
+        } catch {
+            throw Failure(accessing: error)
+        }
+    }
+}
