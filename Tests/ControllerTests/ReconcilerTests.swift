@@ -114,6 +114,59 @@ import Testing
         #expect(await cluster.run().requests == [])
     }
 
+    /// A Secret that the object owns under another name: as a rename leaves it, or as one that is not known here yet
+    /// has just made it.
+    private func addOwned(_ name: String, generation: Int64, in cluster: Cluster) throws {
+        var secret = try #require(cluster.secret)
+        secret[["metadata", "name"]] = .string(name)
+        secret[["metadata", "uid"]] = .string("uid-of-\(name)")
+        secret[["metadata", "annotations", Markers.source]] = .string("u1/\(generation)")
+        cluster.server["\(Cluster.secrets)/\(name)"] = secret
+        try cluster.show()
+    }
+
+    @Test func whatAnEarlierGenerationMadeUnderAnotherNameGoes() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try addOwned("old", generation: 2, in: cluster)
+        #expect(await cluster.run().requests == ["GET wrappedsecrets/db", "DELETE secrets/old"])
+        #expect(cluster.server["\(Cluster.secrets)/old"] == nil && cluster.secret != nil)
+    }
+
+    /// Another instance, with a newer cache, has renamed the target.
+    @Test func whatALaterGenerationMadeStays() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try addOwned("new", generation: 4, in: cluster)
+        #expect(await cluster.run().requests == [])
+        #expect(cluster.server["\(Cluster.secrets)/new"] != nil)
+    }
+
+    @Test func nothingGoesWhileTheServerKnowsALaterGeneration() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try addOwned("other", generation: 2, in: cluster)
+        var object = try #require(cluster.object)
+        object[["metadata", "generation"]] = 4
+        cluster.server["\(Cluster.objects)/db"] = object
+        #expect(await cluster.run().requests == ["GET wrappedsecrets/db"])
+        #expect(cluster.server["\(Cluster.secrets)/other"] != nil)
+    }
+
+    /// What opened the envelope is said, not what the status of another generation says.
+    @Test func aNewTemplateReportsTheKeyThatOpenedIt() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        var object = try #require(cluster.object)
+        let key = object[["status", "keyID"]]
+        object[["metadata", "generation"]] = 4
+        object[["status", "keyID"]] = "another"
+        cluster.server["\(Cluster.objects)/db"] = object
+        try cluster.show()
+        #expect(await cluster.run().requests == update)
+        #expect(key != nil && cluster.object?[["status", "keyID"]] == key)
+    }
+
     @Test func leavesAForeignSecretAlone() async throws {
         let cluster = try await Cluster.with()
         cluster.server["\(Cluster.secrets)/db"] = foreign()
