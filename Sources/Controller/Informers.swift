@@ -193,7 +193,7 @@ final class Informers: Sendable {
         case .notFound where resource == WrappedSecret.resource:
             "the CRD is missing: kubectl apply --server-side -f manifests/crds/"
         case .forbidden:
-            "the controller's role has to allow list and watch of \(resource.plural) here (manifests/rbac.yaml)"
+            "the controller's role has to allow list and watch of \(resource.plural) here (manifests/base/rbac.yaml)"
         default: nil
         }
     }

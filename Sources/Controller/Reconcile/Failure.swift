@@ -49,7 +49,8 @@ extension Failure {
                     + "log says why")
         case .forbidden:
             self = .reason(
-                .forbidden, message: "\(error); the controller's role has to allow it (manifests/rbac.yaml)")
+                .forbidden,
+                message: "\(error); the controller's role has to allow it (manifests/base/rbac.yaml)")
         case .invalid where causes.contains { $0.field == "type" }:
             self = .reason(
                 .secretTypeChanged,
