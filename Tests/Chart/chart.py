@@ -15,6 +15,7 @@ VALUES = ROOT / "Tests/Chart/values"
 HELMS = {major: os.environ[f"SB_TEST_HELM{major}"] for major in ("3", "4")}
 KUBECTL = os.environ["SB_TEST_KUBECTL"]
 BINARY = os.environ["SB_TEST_BINARY"]
+ENTER = ROOT / "hack/lib/enter_root.py"
 NAMESPACE = "secrets-bridge"
 
 # What the chart's values files correspond to.

@@ -1,0 +1,101 @@
+"""The commands of docs/installing.md, docs/gitops.md and docs/environments.md, run as they stand there, one after the other:
+blocks marked sh. A chart from a registry is the one of this checkout; helm is told of this server's age and OpenBao's CA."""
+
+import re
+import shlex
+
+from chart import BINARY, CHART, HELMS, KUBECTL, NAMESPACE, ROOT, run
+from conftest import eventually
+from objects import Namespace
+from pod import Pod
+from release import flags, settings
+
+PRELUDE = """
+set -euo pipefail
+helm() {
+    local word words=() more=()
+    for word in "$@"; do
+        case $word in oci://*) words+=("$CHART") ;; *) words+=("$word") ;; esac
+    done
+    case $1 in install | upgrade) eval "more=($MORE)" ;; esac
+    "$HELM" "${words[@]}" ${more[@]+"${more[@]}"}
+}
+kubectl() { if [ "$1" = apply ]; then "$KUBECTL" "$@" --validate=false; else "$KUBECTL" "$@"; fi; }
+secrets-bridge() { "$BINARY" "$@"; }
+export -f kubectl
+"""
+
+
+def blocks(page, heading):
+    """The shell blocks directly under a heading."""
+    text = (ROOT / "docs" / page).read_text()
+    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
+    return re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+
+
+class Shell:
+    def __init__(self, cluster, vault):
+        more = [*settings(cluster, "vault.ca.configMap=vault-ca"), *flags(cluster, "4")]
+        self.cluster = cluster
+        self.environment = {
+            "HELM": HELMS["4"], "CHART": str(CHART), "KUBECTL": KUBECTL, "BINARY": BINARY, "MORE": shlex.join(more),
+            "VAULT_ADDR": vault.address, "CLUSTER_TOKEN": "t0", "CLUSTER_CA": "Y2E=", "REPOSITORY_TOKEN": "t1", **vault.developer}
+
+    def run(self, block, **more):
+        return run("bash", "-c", f"cd {ROOT}\n{PRELUDE}\n{more.pop('prepare', '')}\n{block}", kubeconfig=self.cluster.kubeconfig, env=self.environment)
+
+
+def pod(cluster, image_root, folder):
+    return Pod(cluster, cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE), image_root, folder, folder.name).running()
+
+
+def test_commands(cluster, vault, image_root, scratch):
+    shell = Shell(cluster, vault)
+    install, restrict = blocks("installing.md", "Helm")
+    shell.run(install)
+    shell.run(restrict)
+
+    database = Namespace(cluster, "documented", vault.developer)
+    (teach,) = blocks("gitops.md", "Argo CD")
+    (tokens,) = blocks("gitops.md", "Argo CD's own tokens")
+    argo = Namespace(cluster, "argocd", vault.developer)
+    argo.kubectl("create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example.com")
+    shell.run(teach)
+    assert len(argo.get("configmap", "argocd-cm")["data"]) == 2
+    folder = scratch / "tokens"
+    folder.mkdir()
+    shell.run(tokens, prepare=f"cd {folder}")
+    assert sorted(path.name for path in folder.iterdir()) == ["wrapped-cluster.yaml", "wrapped-repository.yaml"]
+    for path in folder.iterdir():
+        argo.apply(path.read_text())
+    database.apply(database.wrap("db", k="v"))
+    with pod(cluster, image_root, scratch / "documented-a"):
+        database.until_values("db", k="v")
+        for name, kind, entry, value in (
+            ("cluster-production", "cluster", "config", '{"bearerToken": "t0", "tlsClientConfig": {"caData": "Y2E="}}'),
+            ("repository-deploy", "repository", "password", "t1"),
+        ):
+            eventually(f"{name} is made", lambda name=name: argo.values(name))
+            assert argo.values(name)[entry] == value
+            assert argo.get("secret", name)["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == kind
+
+    (upgrade,) = blocks("installing.md", "Upgrading")
+    shell.run(upgrade)
+    (label,) = blocks("environments.md", "Velero and other backups of objects")
+    shell.run(label)
+    unwraps = vault.decrypted()
+    uninstall, let_go, remove = blocks("installing.md", "Uninstalling")
+    with pod(cluster, image_root, scratch / "documented-b"):
+        wanted = ("velero.io/exclude-from-backup", "true")
+        eventually("the label is there", lambda: wanted in database.get("secret", "db")["metadata"]["labels"].items())
+        assert vault.decrypted() == unwraps + 1, "the self-test alone asks"
+        shell.run(let_go)
+        assert "ownerReferences" not in database.get("secret", "db")["metadata"]
+
+    shell.run(uninstall)
+    assert database.get("wrappedsecret", "db") and database.values("db") == {"k": "v"}
+    shell.run(install)
+    shell.run(remove)
+    eventually("the WrappedSecret is gone", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
+    # Whatever has an owner that is gone is deleted within this time, as test_release.py shows.
+    assert database.values("db") == {"k": "v"} and argo.values("repository-deploy")["password"] == "t1"
