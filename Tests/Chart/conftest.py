@@ -1,11 +1,15 @@
 """A control plane of these tests' own, whose audit log tells what the controller asked for; and an OpenBao beside it."""
 
+import gzip
+import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -14,7 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chart import BINARY, ENTER, KUBECTL, NAMESPACE, ROOT, run
+from chart import BINARY, ENTER, KUBECTL, NAMESPACE, ROOT, program_version, run
 
 
 def eventually(what, condition, seconds=60):
@@ -125,14 +129,37 @@ def vault(cluster, scratch):
         run(ROOT / "hack/openbao", "down", "--dir", folder, env=dict(os.environ))
 
 
+def unpack(archive, folder):
+    """An OCI archive's one image, with every digest checked."""
+    with tarfile.open(archive) as layout:
+        def blob(descriptor):
+            data = layout.extractfile(f"blobs/{descriptor['digest'].replace(':', '/')}").read()
+            assert hashlib.sha256(data).hexdigest() == descriptor["digest"].removeprefix("sha256:") and len(data) == descriptor["size"]
+            return data
+
+        (image,) = json.load(layout.extractfile("index.json"))["manifests"]
+        manifest = json.loads(blob(image))
+        about = json.loads(blob(manifest["config"]))
+        assert about["config"]["User"] == "65532:65532" and about["config"]["Entrypoint"] == ["/usr/bin/secrets-bridge"]
+        (layer,) = manifest["layers"]
+        data = gzip.decompress(blob(layer))
+        assert about["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(data).hexdigest()}"]
+        with tarfile.open(fileobj=io.BytesIO(data)) as files:
+            assert all(entry.uid == entry.gid == 0 and not entry.mode & 0o6022 for entry in files), "what is not root's, or others may write"
+            files.extractall(folder, filter="tar")
+
+
 @pytest.fixture(scope="session")
 def image_root(scratch):
-    """The image's file system, with the build under test."""
+    """The file system of the image $SB_TEST_IMAGE (an archive of hack/image), else that of an image with the build under test."""
     folder = scratch / "image"
-    run(ROOT / "hack/image", "--root", folder, "--binary", BINARY)
+    if archive := os.environ.get("SB_TEST_IMAGE"):
+        unpack(archive, folder)
+    else:
+        run(ROOT / "hack/image", "--root", folder, "--binary", BINARY)
     trial = subprocess.run(
         [sys.executable, ENTER, folder, "65532", "65532", "--", "/usr/bin/secrets-bridge", "version"], capture_output=True, text=True, check=False)
     if "user namespaces for everybody" in trial.stderr:
         pytest.skip(trial.stderr.strip())
-    assert trial.returncode == 0 and trial.stdout.startswith("secrets-bridge "), trial.stderr
+    assert trial.returncode == 0 and trial.stdout == f"secrets-bridge {program_version()}\n", trial.stderr
     return folder
