@@ -1,6 +1,7 @@
 """The overlays of manifests/ are, in content, what the chart renders."""
 
 import copy
+import os
 
 import pytest
 
@@ -45,6 +46,18 @@ def test_monitoring():
     names = {"PodMonitor", "PrometheusRule", "ConfigMap"}
     chart = rendered("local", *(f"--set=metrics.{name}.enabled=true" for name in ("podMonitor", "prometheusRule", "dashboard")))
     assert_same(plain(kustomized("monitoring")), plain([found for found in chart if found["kind"] in names]))
+
+
+def test_right_to_restart_workloads(tmp_path):
+    def relative(folder):
+        return os.path.relpath(ROOT / "manifests" / folder, tmp_path.resolve())
+
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{relative('overlays/dev')}]\ncomponents: [{relative('components/rollout-restart')}]\n")
+    role = "ClusterRole", "", "secrets-bridge"
+    chart = plain(rendered("local", "--set=rolloutRestart.enabled=true"))
+    assert plain(kustomized(tmp_path))[role] == chart[role]
+    assert len(chart[role]["rules"]) == len(plain(rendered("local"))[role]["rules"]) + 1
 
 
 def test_role_in_a_namespace():

@@ -1,14 +1,16 @@
 """The real helm 3 and helm 4 install, upgrade, roll back and uninstall the chart on a real API server."""
 
 import json
+import shutil
 
 import pytest
 
 from chart import CHART, HELMS, NAMESPACE, OVERLAYS, helm, identity, kustomized, rendered, values_file
 from conftest import eventually
 from objects import Namespace
-from release import flags, settings
+from release import flags, installed, settings
 
+ASSIGNMENTS = ["backend=local", "devProfile=true"]
 CRD = "wrappedsecrets.secrets-bridge.io"
 # Stand-ins where the Prometheus operator is not installed: they know names and kinds, and take any content.
 OPERATOR_KINDS = {"PodMonitor": "podmonitors", "ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"}
@@ -91,6 +93,47 @@ def test_life_of_a_release(cluster, major, name):
     assert deployed() == (2, ["controller"])
     run("uninstall", "secrets-bridge")
     assert {identity(found)[0] for found in leftovers(cluster)} == {"CustomResourceDefinition"}
+
+
+@pytest.mark.parametrize("major", HELMS)
+def test_upgrade_brings_the_new_definition(cluster, scratch, major):
+    """From a chart whose definition lacks a short name; and back."""
+    earlier = scratch / f"earlier-{major}"
+    shutil.copytree(CHART, earlier)
+    text = (earlier / "files/wrappedsecrets.yaml").read_text()
+    assert text.count("    shortNames: [wsec]\n") == 1
+    (earlier / "files/wrappedsecrets.yaml").write_text(text.replace("    shortNames: [wsec]\n", ""))
+
+    def run(*words):
+        helm(major, *words, "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
+
+    def names():
+        return cluster.get("crd", CRD)["spec"]["names"].get("shortNames")
+
+    given = ["--values", values_file("local"), *settings(cluster), *flags(cluster, major)]
+    if cluster.exists("crd", CRD):
+        cluster.kubectl("delete", "crd", CRD)
+    run("install", "secrets-bridge", earlier, *given)
+    assert names() is None
+    run("upgrade", "secrets-bridge", CHART, *given)
+    assert names() == ["wsec"]
+    run("rollback", "secrets-bridge", "1")
+    assert names() is None
+    run("uninstall", "secrets-bridge")
+
+
+def test_view_and_edit_reach_wrapped_secrets(cluster):
+    def may(who, verb):
+        asked = cluster.kubectl("auth", "can-i", verb, "wrappedsecrets.secrets-bridge.io", "-n", "default", f"--as={who}", check=False)
+        return asked.stdout.strip() == "yes"
+
+    for who, role in (("viewer", "view"), ("editor", "edit")):
+        cluster.kubectl("-n", "default", "create", "rolebinding", who, f"--clusterrole={role}", f"--user={who}")
+    assert not may("viewer", "get") and not may("editor", "create")
+    with installed(cluster, "3", *ASSIGNMENTS):
+        eventually("roles are aggregated", lambda: may("viewer", "get") and may("editor", "create"))
+        assert may("viewer", "list") and may("viewer", "watch") and may("editor", "get") and may("editor", "delete")
+        assert not may("viewer", "create") and not may("viewer", "delete")
 
 
 def leftovers(cluster):
