@@ -20,6 +20,8 @@ package struct Controller: Service {
         package var rules = OperatorRules()
         /// Longest pause between two tries of an object that fails.
         package var maximumRetryDelay = Duration.seconds(300)
+        /// How often a Secret is looked at which no watch tells of: it does not carry our label.
+        package var foreignSecretInterval = Duration.seconds(20)
         package var timing = WatchTiming()
 
         /// Of this process, in events.
@@ -110,7 +112,7 @@ package struct Controller: Service {
             now: { Date.now.formatted(.iso8601) },
             // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
             crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },
-            events: events, logger: logger)
+            events: events, foreignSecretInterval: options.foreignSecretInterval, logger: logger)
     }
 
     private func work(_ queue: WorkQueue, _ shards: Shards) async {

@@ -35,6 +35,13 @@ package struct KubeError: Error, Sendable {
         }
     }
 
+    /// Fields that server-side apply would take from another manager, as the server names them: ".data.password".
+    package var contestedFields: [String] {
+        guard code == .conflict else { return [] }
+        return status?.details?.causes?.filter { $0.reason == "FieldManagerConflict" }.compactMap(\.field)
+            ?? []
+    }
+
     /// The resource version is one that the server does not have yet, as after a restore of etcd.
     package var isResourceVersionTooLarge: Bool {
         status?.details?.causes?.contains { $0.reason == "ResourceVersionTooLarge" } == true

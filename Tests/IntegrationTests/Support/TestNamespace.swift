@@ -73,7 +73,7 @@ struct TestNamespace: Sendable {
     func apply(_ manifest: Manifest) async throws -> ObjectMeta {
         try await cluster.admin.patch(
             WrappedSecret.resource, manifest.ref,
-            .apply(body: Array(try manifest.json()), fieldManager: "gitops", force: true))
+            .apply(body: SharedSecret(copying: try manifest.json()), fieldManager: "gitops", force: true))
     }
 
     @discardableResult
