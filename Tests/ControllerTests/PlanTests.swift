@@ -218,7 +218,7 @@ import Testing
             $0.merged()
             $0.secret = nil
         },
-        Row("a Secret to add to that is being deleted", "seek") {
+        Row("a Secret to add to that is being deleted", "SecretConflict") {
             $0.merged()
             $0.secret?.deletionTimestamp = "2026"
         },
@@ -350,7 +350,7 @@ import Testing
 
     static let secrets = [
         Row("no Secret", "create") { $0.secret = nil },
-        Row("a Secret that is being deleted", "create") { $0.secret?.deletionTimestamp = "2026" },
+        Row("a Secret that is being deleted", "SecretConflict") { $0.secret?.deletionTimestamp = "2026" },
         Row("a foreign Secret", "SecretConflict") { $0.secret?.ownerReferences = nil },
         Row("a foreign Secret with other owners", "SecretConflict") {
             $0.secret?.ownerReferences = [reference("Widget", "w", version: "v1", controller: nil)]

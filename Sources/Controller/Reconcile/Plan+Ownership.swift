@@ -3,6 +3,16 @@ import Resources
 
 /// Whose a Secret is, and what that allows.
 extension Plan {
+    /// Nil when the Secret stays. One that goes has a finalizer: others are gone at once.
+    static func departure(of secret: ObjectMeta) -> Plan? {
+        guard secret.deletionTimestamp != nil else { return nil }
+        return .refuse(
+            .secretConflict,
+            message:
+                "Secret \(secret.name) is being deleted, and its finalizers keep it; the next one is made when it "
+                + "is gone")
+    }
+
     /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name owns, whatever
     /// its uid: a deleted and re-created object takes over what its predecessor made.
     static func ownership(of secret: ObjectMeta, for object: WrappedSecret) -> Plan? {

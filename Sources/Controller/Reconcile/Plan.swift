@@ -79,13 +79,11 @@ extension Plan {
         guard object.spec.keyRef == nil else {
             return .refuse(.invalidSpec, message: "spec.keyRef is not supported by this version; remove it")
         }
-        guard let secret, secret.deletionTimestamp == nil else {
-            return blueprint.merger == nil ? .create(blueprint) : .seek(blueprint)
-        }
+        guard let secret else { return blueprint.merger == nil ? .create(blueprint) : .seek(blueprint) }
         let refusal =
             blueprint.merger == nil
             ? ownership(of: secret, for: object) : hospitality(of: secret, for: object)
-        if let refusal { return refusal }
+        if let refusal = departure(of: secret) ?? refusal { return refusal }
         if isFromLaterGeneration(secret, of: object, blueprint.merger) {
             return .confirm(blueprint, current: secret)
         }

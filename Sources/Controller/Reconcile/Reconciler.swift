@@ -141,7 +141,7 @@ struct Reconciler: Sendable {
             return try await finish(
                 secret, over: nil, blueprint, object, update, OpenedEnvelopes.Key(envelope))
         case .seek(let blueprint):
-            guard let found = try await look(blueprint), found.deletionTimestamp == nil else {
+            guard let found = try await look(blueprint) else {
                 throw .reason(
                     .secretMissing,
                     message:
