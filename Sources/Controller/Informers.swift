@@ -13,6 +13,7 @@ final class Informers: Sendable {
     let opened = OpenedEnvelopes()
     let made = MadeSecrets()
     let contests = Contests()
+    let troubles = Troubles()
     let queue: WorkQueue
     private let logger: Logger
     private let objectOutage = Outage()
