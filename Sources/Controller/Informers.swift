@@ -14,6 +14,7 @@ final class Informers: Sendable {
     let made = MadeSecrets()
     let contests = Contests()
     let mergeTargets = MergeTargets()
+    let troubles = Troubles()
     let queue: WorkQueue
     private let logger: Logger
     private let objectOutage = Outage()

@@ -25,6 +25,7 @@ package enum Reason: String, Sendable, CaseIterable {
     case admissionDenied = "AdmissionDenied"
     case quotaExceeded = "QuotaExceeded"
     case scopeNotAllowed = "ScopeNotAllowed"
+    case apiServerError = "APIServerError"
     case namespaceTerminating = "NamespaceTerminating"
 
     /// Only a change of the object can help.

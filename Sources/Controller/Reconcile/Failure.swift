@@ -8,6 +8,8 @@ enum Failure: Error, Sendable {
     case reason(Reason, message: String)
     /// The API server could not be used, or somebody was faster: again soon, and nothing to say.
     case again(KubeError)
+    /// Its namespace has spent its share of the KMS: at this time there is more.
+    case throttled(until: ContinuousClock.Instant)
     /// Being deleted, or gone: nothing to do and nothing to say.
     case moot
 }
@@ -71,6 +73,23 @@ extension Failure {
         }
     }
 
+    /// Of what the API server has answered for some time. Its words are not quoted where they may repeat what it was
+    /// sent: those about a body that it cannot read, and a webhook's.
+    static func message(lasting error: KubeError) -> String {
+        switch error.code {
+        case .internalError where error.webhook != nil:
+            "\(error.activity): the admission webhook \(error.webhook ?? "") fails or cannot be reached; mend it, "
+                + "or let the API server do without it (failurePolicy: Ignore)"
+        case .badRequest, .notAcceptable, .malformedResponse:
+            "\(error.activity): the API server does not understand the request, or we its answer; look for a mutating "
+                + "webhook or a proxy that changes it"
+        case .conflict, .notFound, .alreadyExists, .invalid:
+            "\(error.activity): each time somebody else has changed it meanwhile; managedFields of the Secret tell who"
+        default:
+            "\(error); the API server's log says more"
+        }
+    }
+
     private static func isImmutability(_ cause: Status.Cause) -> Bool {
         cause.reason == "FieldValueForbidden" && (cause.field == "data" || cause.field == "immutable")
     }
@@ -101,6 +120,26 @@ extension Failure {
 }
 
 extension KubeError {
+    /// Whether it says something of this object, once it has lasted. What keeps every request from being served is
+    /// told by metrics and readiness, and could not be written down.
+    var isWorthTelling: Bool {
+        switch code {
+        case .transport, .credentials, .unauthorized, .tooManyRequests, .cancelled: false
+        default: true
+        }
+    }
+
+    /// The name of an admission webhook that could not be asked; nil: it is something else.
+    var webhook: String? {
+        guard let words = status?.message,
+            let start = words.firstRange(of: "failed calling webhook \"")?.upperBound
+        else { return nil }
+        let name = words[start...].prefix {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".")
+        }
+        return String(name.prefix(253))
+    }
+
     /// What happens without anybody having done anything wrong: somebody was faster, or the server is away.
     var isOrdinary: Bool {
         switch code {

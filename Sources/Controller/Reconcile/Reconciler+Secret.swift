@@ -9,6 +9,14 @@ extension Reconciler {
     func open(
         _ blueprint: Blueprint, _ object: WrappedSecret
     ) async throws(Failure) -> OpenedEnvelope {
+        if let wait = budget.take(object.metadata.ref) {
+            if wait.isNews {
+                logger.warning(
+                    "namespace has spent its unwraps: its objects wait for their turn (--kms-namespace-rate)",
+                    metadata: ["namespace": "\(blueprint.namespace)"])
+            }
+            throw .throttled(until: wait.until)
+        }
         let audit = UnwrapAudit(object.metadata, blueprint.envelope, logger)
         do {
             let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
@@ -17,6 +25,7 @@ extension Reconciler {
             return envelope
         } catch {
             audit.failed(error)
+            if error.spentNoUnwrap { budget.giveBack(object.metadata.ref) }
             throw Failure(opening: error)
         }
     }

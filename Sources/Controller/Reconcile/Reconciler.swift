@@ -18,6 +18,8 @@ struct Reconciler: Sendable {
     /// Secrets that a WrappedSecret made under other names than it has now.
     let made: MadeSecrets
     let contests: Contests
+    let troubles: Troubles
+    let budget: UnwrapBudget
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
@@ -29,6 +31,14 @@ struct Reconciler: Sendable {
     var failed: @Sendable (Reason) -> Void = { _ in }
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
+        let outcome = await attempt(ref)
+        // What does not wait for its turn at the KMS needs none any more.
+        if case .throttled = outcome {} else { budget.forget(ref) }
+        if outcome == .done { troubles.end(ref) }
+        return outcome
+    }
+
+    private func attempt(_ ref: ObjectRef) async -> WorkQueue.Outcome {
         let written = ownWrites.writtenStatus(ref)
         switch objects[ref] {
         case nil:
@@ -67,8 +77,13 @@ struct Reconciler: Sendable {
                 logger.log(
                     level: error.isOrdinary ? .debug : .warning, "will retry",
                     metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
-                return .retry
+                guard error.isWorthTelling, troubles.last(object.metadata.ref) else { return .retry }
+                let message = Failure.message(lasting: error)
+                return await fail(object.metadata, previous: previous, .apiServerError, message)
+            case .throttled(let instant):
+                return .throttled(until: instant)
             case .reason(let reason, let message):
+                troubles.end(object.metadata.ref)
                 return await fail(object.metadata, previous: previous, reason, message)
             }
         }
