@@ -43,17 +43,21 @@ struct ReasonTests {
         }
     }
 
-    @Test("An admission webhook that refuses")
+    @Test("An admission webhook that refuses, and quotes what it was sent")
     func admission() async throws {
+        let webhook = try await DenyingWebhook()
         try await TestNamespace.withShared { namespace in
-            try await RunningController.with(namespace, adjust: Self.eager) { _ in
-                try await namespace.withClosedAdmission(label: "guarded") {
+            try await RunningController.with(namespace, adjust: Self.eager) { controller in
+                try await namespace.withClosedAdmission(label: "guarded", by: webhook) {
                     try await namespace.apply(
                         try await namespace.wrap(
-                            "db", ["k": "v"],
+                            "db", ["k": "canary"],
                             template: .init(metadata: .init(labels: ["guarded": namespace.name]))))
                     let message = Self.message(try await namespace.settled("db", .admissionDenied))
-                    #expect(message.contains("audit log"), "\(message)")
+                    #expect(message.contains("closed.example.org"), "\(message)")
+                    let quoted = Data("canary".utf8).base64EncodedString()
+                    #expect(!message.contains(quoted))
+                    #expect(controller.log.lines.allSatisfy { !$0.contains(quoted) })
                 }
                 try await namespace.settled("db")
             }

@@ -85,6 +85,7 @@ extension KubeError {
 
     /// A message for a 422 is built from its causes' fields: the server's own text may quote the value.
     private static func words(_ status: Status) -> String? {
+        if let denial = status.denial { return denial }
         if status.reason == "Invalid", let causes = status.details?.causes, !causes.isEmpty {
             return causes.map { "\($0.field ?? "object") (\($0.reason ?? "invalid"))" }.joined(
                 separator: ", ")
