@@ -20,7 +20,11 @@ package struct Controller: Service {
         package var rules = OperatorRules()
         /// Longest pause between two tries of an object that fails.
         package var maximumRetryDelay = Duration.seconds(300)
+        /// How often a Secret is looked at which no watch tells of: it does not carry our label.
+        package var foreignSecretInterval = Duration.seconds(20)
         package var timing = WatchTiming()
+        /// Of each namespace; nil: none.
+        package var unwrapLimit: UnwrapLimit? = UnwrapLimit()
 
         /// Of this process, in events.
         package var identity = ""
@@ -60,6 +64,7 @@ package struct Controller: Service {
     package func run() async throws {
         let queue = WorkQueue(
             maximumDelay: options.maximumRetryDelay, observe: telemetry.queue.take(_:))
+        let budget = UnwrapBudget(options.unwrapLimit, throttled: telemetry.throttled)
         let events = EventRecorder(client: client, identity: options.identity, logger: logger)
         let shards = options.selections.map { selection in
             let informers = Informers(
@@ -67,7 +72,7 @@ package struct Controller: Service {
                 logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
             return Shard(
                 selection: selection, informers: informers,
-                reconciler: reconciler(informers, queue, events))
+                reconciler: reconciler(informers, queue, budget, events))
         }
         telemetry.watch(queue, shards.map(\.informers), keys, workers: options.workers)
         try await withTaskCancellationOrGracefulShutdownHandler {
@@ -101,16 +106,20 @@ package struct Controller: Service {
     }
 
     private func reconciler(
-        _ informers: Informers, _ queue: WorkQueue, _ events: EventRecorder
+        _ informers: Informers, _ queue: WorkQueue, _ budget: UnwrapBudget, _ events: EventRecorder
     ) -> Reconciler {
         Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
             rules: options.rules, made: informers.made, contests: informers.contests,
+            troubles: informers.troubles, budget: budget,
             now: { Date.now.formatted(.iso8601) },
-            // Workers that wait for a batch take nothing from the queue: it must not wait for all of them.
-            crowd: { [workers = options.workers] in min(queue.count, workers * 3 / 4) },
-            events: events, logger: logger)
+            // Workers that wait for a batch take nothing from the queue: it must not wait for all of them. Nor for
+            // those that may ask for no key.
+            crowd: { [workers = options.workers] in
+                queue.count(upTo: workers * 3 / 4, share: budget.available(_:))
+            },
+            events: events, foreignSecretInterval: options.foreignSecretInterval, logger: logger)
     }
 
     private func work(_ queue: WorkQueue, _ shards: Shards) async {

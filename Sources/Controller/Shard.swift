@@ -15,7 +15,10 @@ struct Shard: Sendable {
     /// WrappedSecret that is known here, and are left alone.
     func watch(_ client: KubeClient, _ timing: WatchTiming) async {
         let managed = Selection(namespace: selection.namespace, labelSelector: "\(Markers.managed)=true")
-        let secrets = Watcher<SecretMetadata>(client, managed, timing: timing)
+        // Of metadata, which is small, a page may hold more.
+        var secretTiming = timing
+        secretTiming.pageSize *= 2
+        let secrets = Watcher<SecretMetadata>(client, managed, timing: secretTiming)
         let objects = Watcher<WrappedSecret>(client, selection, timing: timing)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await secrets.run { informers.take($0) } }

@@ -19,11 +19,13 @@ package enum Reason: String, Sendable, CaseIterable {
     case ownedByAnother = "OwnedByAnother"
     case immutableSecret = "ImmutableSecret"
     case secretTypeChanged = "SecretTypeChanged"
+    case secretMissing = "SecretMissing"
     case secretContested = "SecretContested"
     case forbidden = "Forbidden"
     case admissionDenied = "AdmissionDenied"
     case quotaExceeded = "QuotaExceeded"
     case scopeNotAllowed = "ScopeNotAllowed"
+    case apiServerError = "APIServerError"
     case namespaceTerminating = "NamespaceTerminating"
 
     /// Only a change of the object can help.

@@ -55,6 +55,8 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Reconciles in flight at once.")
     var workers = 128
 
+    @OptionGroup var unwraps: UnwrapLimitOptions
+
     @OptionGroup var election: LeaderElectionOptions
 
     @Option(
@@ -80,6 +82,7 @@ struct Run: AsyncParsableCommand {
         let status = try StatusService(metricsAddress, telemetry, logger: logger)
         var options = Controller.Options()
         options.workers = workers
+        options.unwrapLimit = unwraps.limit
         options.rules = OperatorRules(
             scopes: allowedScopes, deniedMetadata: denyTemplateMetadata.prefixes, labels: secretLabels.pairs)
         options.namespaces = territory.namespaces

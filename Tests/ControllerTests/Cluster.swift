@@ -23,7 +23,7 @@ struct Cluster {
     let reconciler: Reconciler
     let ref = ObjectRef(namespace: "payments", name: "db")
 
-    init() throws {
+    init(limit: UnwrapLimit? = nil) throws {
         let clock = Locked(0)
         transport = server.transport()
         keys = try FakeKeyManager()
@@ -35,6 +35,7 @@ struct Cluster {
             keys: keys.ring, objects: informers.objects, secrets: informers.secrets,
             ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
             rules: OperatorRules(), made: informers.made, contests: informers.contests,
+            troubles: informers.troubles, budget: UnwrapBudget(limit),
             now: {
                 clock.withLock {
                     $0 += 1
@@ -44,8 +45,10 @@ struct Cluster {
     }
 
     /// A cluster with one WrappedSecret in its cache.
-    static func with(_ change: (inout JSONValue) -> Void = { _ in }) async throws -> Cluster {
-        let cluster = try Cluster()
+    static func with(
+        limit: UnwrapLimit? = nil, _ change: (inout JSONValue) -> Void = { _ in }
+    ) async throws -> Cluster {
+        let cluster = try Cluster(limit: limit)
         try await cluster.put(["password": "canary-1"], change)
         return cluster
     }

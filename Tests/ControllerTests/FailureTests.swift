@@ -12,6 +12,7 @@ import Testing
         switch failure {
         case .reason(let reason, _): reason.rawValue
         case .again: "again"
+        case .throttled: "throttled"
         case .moot: "moot"
         }
     }
@@ -101,6 +102,30 @@ import Testing
         let failure = Failure(accessing: error)
         #expect(words(failure) == refusal.expected)
         #expect(!message(failure).contains("canary"), "an admission webhook may quote a value")
+    }
+
+    @Test func whatLastsIsToldWithoutRepeatingWhatWasSent() {
+        func told(_ code: Int, _ words: String) -> String {
+            var status = Status()
+            status.message = words
+            return Failure.message(
+                lasting: KubeError(
+                    httpStatus: code, retryAfter: nil, status: status, activity: "creating Secret n/db"))
+        }
+        let webhook = told(
+            500, #"Internal error occurred: failed calling webhook "a.example.org": x: (canary)"#)
+        #expect(webhook.contains("the admission webhook a.example.org fails") && !webhook.contains("canary"))
+        #expect(!told(400, "json: cannot unmarshal canary").contains("canary"))
+        #expect(told(500, "etcdserver: mvcc: database space exceeded").contains("database space exceeded"))
+        for code in [400, 409, 500, 503] { #expect(told(code, "x").hasPrefix("creating Secret n/db: ")) }
+    }
+
+    @Test func whatConcernsEveryRequestIsNotToldOfOneObject() {
+        func isTold(_ code: KubeError.Code) -> Bool {
+            KubeError(code, activity: "", message: "").isWorthTelling
+        }
+        #expect(isTold(.internalError) && isTold(.badRequest) && isTold(.timeout) && isTold(.conflict))
+        #expect(!isTold(.transport) && !isTold(.unauthorized) && !isTold(.tooManyRequests))
     }
 
     @Test func permanentTroubleIsNotCalledOrdinary() {

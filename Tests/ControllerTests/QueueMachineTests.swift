@@ -42,7 +42,7 @@ import Testing
 
     @Test(arguments: 0..<200) func holdsItsInvariants(seed: Int) {
         var random = SeededGenerator(seed)
-        var machine = Machine()
+        var machine = Machine { "\($0 % 3)" }
         var model = Model()
         var now = start
         for _ in 0..<400 {
@@ -147,6 +147,32 @@ import Testing
             machine.add(key)
         }
         #expect(takes < 10)
+    }
+
+    @Test func flowsTakeTurns() {
+        var machine = Machine { $0 < 1000 ? "loud" : "quiet" }
+        for key in 0..<1000 { machine.add(key) }
+        for key in 1000..<1003 { machine.add(key) }
+        let taken = (0..<6).compactMap { _ in machine.take() }
+        #expect(taken == [0, 1000, 1, 1001, 2, 1002])
+        #expect(machine.take() == 3)
+    }
+
+    @Test func countsWhatEachFlowMayHave() {
+        var machine = Machine { $0 < 100 ? "loud" : "quiet" }
+        for key in 0..<100 { machine.add(key) }
+        for key in 100..<103 { machine.add(key, .backlog) }
+        #expect(machine.count(upTo: 1000) { $0 == "loud" ? 0 : .max } == 3)
+        #expect(machine.count(upTo: 1000) { _ in 2 } == 4)
+        #expect(machine.count(upTo: 50) { _ in .max } == 50)
+        // A change of lane counts once.
+        machine.add(100, .change)
+        #expect(machine.count(upTo: 1000) { $0 == "loud" ? 0 : .max } == 3)
+        while let key = machine.take() { machine.done(key) }
+        #expect(machine.count(upTo: 1000) { _ in .max } == 0)
+        machine.add(1)
+        machine.shutDown()
+        #expect(machine.count(upTo: 1000) { _ in .max } == 0)
     }
 
     @Test func keepsTheEarlierOfTwoDelays() {

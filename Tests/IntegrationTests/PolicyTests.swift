@@ -158,4 +158,26 @@ struct PolicyTests {
             }
         }
     }
+
+    @Test("A webhook that cannot be asked is named once it has lasted; when it is gone, the Secret is made")
+    func brokenAdmission() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.withClosedAdmission(label: "guarded") {
+                    let manifest = try await namespace.wrap(
+                        "db", ["k": "1"],
+                        template: .init(metadata: .init(labels: ["guarded": namespace.name])))
+                    try await namespace.apply(manifest)
+                    let object = try await namespace.settled("db", .apiServerError)
+                    let message = object.status?.condition(.ready)?.message ?? ""
+                    #expect(message.contains("admission webhook closed.example.org"), "\(message)")
+                    #expect(object.status?.condition(.reconciling)?.status == "True")
+                    #expect(try await namespace.secret("db") == nil)
+                    #expect(controller.log.lines.contains { $0.contains("reason=APIServerError") })
+                }
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("db")?.values == ["k": "1"])
+            }
+        }
+    }
 }

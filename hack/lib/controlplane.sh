@@ -50,6 +50,20 @@ start_apiserver() {
     wait_for apiserver "$APISERVER_WAIT" as_admin "$(server_url)/readyz"
 }
 
+# From now on each request of a service account in the controller's namespace has a line in DIR/audit.log, when it comes.
+audit_requests() {
+    cat >"$DIR/audit-policy.yaml" <<'POLICY'
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [ResponseStarted, ResponseComplete, Panic]
+rules:
+- level: Metadata
+  userGroups: ["system:serviceaccounts:secrets-bridge"]
+- level: None
+POLICY
+    APISERVER_FLAGS+=("--audit-policy-file=$DIR/audit-policy.yaml" "--audit-log-path=$DIR/audit.log")
+}
+
 # The garbage collector, namespaces, service accounts and their root CA, aggregated roles: what needs no nodes.
 start_controller_manager() {
     local insecure=()

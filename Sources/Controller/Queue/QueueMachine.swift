@@ -1,4 +1,3 @@
-import DequeModule
 import HeapModule
 
 /// The work queue's rules, without locks and without a clock of its own: what is waiting, what is being
@@ -9,6 +8,8 @@ import HeapModule
 /// - adding it while it is being worked on makes exactly one more run, afterwards;
 /// - a delayed add keeps the earliest time that was asked for, and an immediate one takes its place: whoever
 ///   runs sees all there is to see, and asks for another delay if it needs one.
+///
+/// Beyond client-go, flows take turns: the keys of a namespace wait behind each other, not behind all of another's.
 struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -28,10 +29,13 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
 
     /// An entry counts while `waiting` has its key for this lane and `processing` does not have it; others,
     /// left behind by a change of lane, are void and skipped.
-    private var changes: Deque<Key> = []
-    private var backlog: Deque<Key> = []
+    private var changes = FairQueue<Key>()
+    private var backlog = FairQueue<Key>()
     /// Keys that are to run: queued, or, when also in `processing`, as soon as that is over.
     private var waiting: [Key: Lane] = [:]
+    /// How many of them each flow has.
+    private var depths: [String: Int] = [:]
+    private let flow: @Sendable (Key) -> String
     private var processing: Set<Key> = []
     private var heap = Heap<Delayed>()
     /// The time that counts for a delayed key; entries of `heap` with another one are void.
@@ -45,15 +49,31 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     /// Is told what happens; must be quick.
     var observe: (@Sendable (QueueEvent<Key>) -> Void)?
 
+    /// - Parameter flow: of a key; those of one flow wait behind each other.
+    init(flow: @escaping @Sendable (Key) -> String = { _ in "" }) {
+        self.flow = flow
+    }
+
     /// Keys that are to run.
     var count: Int { waiting.count }
+
+    /// Keys that are to run, no more than `limit`, and of each flow no more than `share` allows. Looks at `limit`
+    /// flows at most.
+    func count(upTo limit: Int, share: (String) -> Int) -> Int {
+        var count = 0
+        for (flow, depth) in depths.prefix(limit) where count < limit { count += min(depth, share(flow)) }
+        return min(count, limit)
+    }
 
     mutating func add(_ key: Key, _ lane: Lane = .change) {
         guard !isShutDown else { return }
         due[key] = nil
         // A change of what waits in the backlog moves it ahead; nothing moves back.
         guard waiting[key] == nil || waiting[key] == .backlog && lane == .change else { return }
-        if waiting.updateValue(lane, forKey: key) == nil { observe?(.added(key)) }
+        if waiting.updateValue(lane, forKey: key) == nil {
+            depths[flow(key), default: 0] += 1
+            observe?(.added(key))
+        }
         if !processing.contains(key) { enqueue(key, lane) }
     }
 
@@ -87,6 +107,7 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
             return nil
         }
         waiting[key] = nil
+        leave(flow(key))
         processing.insert(key)
         observe?(.taken(key))
         return key
@@ -117,12 +138,18 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         changes.removeAll()
         backlog.removeAll()
         waiting.removeAll()
+        depths.removeAll()
         due.removeAll()
         heap = Heap()
     }
 
     private mutating func enqueue(_ key: Key, _ lane: Lane) {
-        if lane == .change { changes.append(key) } else { backlog.append(key) }
+        if lane == .change { changes.append(key, to: flow(key)) } else { backlog.append(key, to: flow(key)) }
+    }
+
+    private mutating func leave(_ flow: String) {
+        let depth = depths[flow, default: 1] - 1
+        depths[flow] = depth > 0 ? depth : nil
     }
 
     private mutating func pop(_ lane: Lane) -> Key? {

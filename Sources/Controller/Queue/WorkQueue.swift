@@ -11,10 +11,13 @@ package final class WorkQueue: Sendable {
         case retry
         /// Again after this long, without counting as a failure.
         case again(after: Duration)
+        /// It has to wait for its namespace's share of the KMS, which is there at this time. Says nothing about its
+        /// failures.
+        case throttled(until: ContinuousClock.Instant)
     }
 
     private struct State {
-        var machine = QueueMachine<ObjectRef>()
+        var machine = QueueMachine<ObjectRef>(flow: \.namespace)
         var takers: [CheckedContinuation<ObjectRef?, Never>] = []
     }
 
@@ -35,6 +38,11 @@ package final class WorkQueue: Sendable {
     }
 
     package var count: Int { state.withLock { $0.machine.count } }
+
+    /// Keys that wait, no more than `limit`, and of each namespace no more than `share` allows.
+    func count(upTo limit: Int, share: (String) -> Int) -> Int {
+        state.withLock { $0.machine.count(upTo: limit, share: share) }
+    }
 
     /// `backlog`: behind whatever changes meanwhile, as at a start.
     package func add(_ key: ObjectRef, backlog: Bool = false) {
@@ -109,6 +117,8 @@ package final class WorkQueue: Sendable {
             case .again(let delay):
                 state.machine.forget(key)
                 state.machine.add(key, at: .now + delay)
+            case .throttled(let instant):
+                state.machine.add(key, at: instant)
             }
             state.machine.done(key)
         }

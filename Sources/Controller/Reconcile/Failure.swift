@@ -8,6 +8,8 @@ enum Failure: Error, Sendable {
     case reason(Reason, message: String)
     /// The API server could not be used, or somebody was faster: again soon, and nothing to say.
     case again(KubeError)
+    /// Its namespace has spent its share of the KMS: at this time there is more.
+    case throttled(until: ContinuousClock.Instant)
     /// Being deleted, or gone: nothing to do and nothing to say.
     case moot
 }
@@ -41,12 +43,10 @@ extension Failure {
             self = .reason(.namespaceTerminating, message: "the namespace is being deleted")
         case .forbidden where words.contains("exceeded quota"):
             self = .reason(.quotaExceeded, message: "\(error); raise the quota or delete what is not needed")
-        case _ where words.contains("admission webhook") || words.contains("ValidatingAdmissionPolicy"):
+        case _ where error.status?.denial != nil:
             self = .reason(
                 .admissionDenied,
-                message:
-                    "\(error.activity): an admission webhook or policy refused it; the API server's audit "
-                    + "log says why")
+                message: "\(error); its reason may quote values, and is in the API server's audit log alone")
         case .forbidden:
             self = .reason(
                 .forbidden,
@@ -69,6 +69,23 @@ extension Failure {
             self = .reason(.tooLarge, message: "the API server refuses the Secret as too large; split it")
         default:
             self = .again(error)
+        }
+    }
+
+    /// Of what the API server has answered for some time. Its words are not quoted where they may repeat what it was
+    /// sent: those about a body that it cannot read, and a webhook's.
+    static func message(lasting error: KubeError) -> String {
+        switch error.code {
+        case .internalError where error.webhook != nil:
+            "\(error.activity): the admission webhook \(error.webhook ?? "") fails or cannot be reached; mend it, "
+                + "or let the API server do without it (failurePolicy: Ignore)"
+        case .badRequest, .notAcceptable, .malformedResponse:
+            "\(error.activity): the API server does not understand the request, or we its answer; look for a mutating "
+                + "webhook or a proxy that changes it"
+        case .conflict, .notFound, .alreadyExists, .invalid:
+            "\(error.activity): each time somebody else has changed it meanwhile; managedFields of the Secret tell who"
+        default:
+            "\(error); the API server's log says more"
         }
     }
 
@@ -102,6 +119,26 @@ extension Failure {
 }
 
 extension KubeError {
+    /// Whether it says something of this object, once it has lasted. What keeps every request from being served is
+    /// told by metrics and readiness, and could not be written down.
+    var isWorthTelling: Bool {
+        switch code {
+        case .transport, .credentials, .unauthorized, .tooManyRequests, .cancelled: false
+        default: true
+        }
+    }
+
+    /// The name of an admission webhook that could not be asked; nil: it is something else.
+    var webhook: String? {
+        guard let words = status?.message,
+            let start = words.firstRange(of: "failed calling webhook \"")?.upperBound
+        else { return nil }
+        let name = words[start...].prefix {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".")
+        }
+        return String(name.prefix(253))
+    }
+
     /// What happens without anybody having done anything wrong: somebody was faster, or the server is away.
     var isOrdinary: Bool {
         switch code {

@@ -9,6 +9,14 @@ extension Reconciler {
     func open(
         _ blueprint: Blueprint, _ object: WrappedSecret
     ) async throws(Failure) -> OpenedEnvelope {
+        if let wait = budget.take(object.metadata.ref) {
+            if wait.isNews {
+                logger.warning(
+                    "namespace has spent its unwraps: its objects wait for their turn (--kms-namespace-rate)",
+                    metadata: ["namespace": "\(blueprint.namespace)"])
+            }
+            throw .throttled(until: wait.until)
+        }
         let audit = UnwrapAudit(object.metadata, blueprint.envelope, logger)
         do {
             let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
@@ -17,6 +25,7 @@ extension Reconciler {
             return envelope
         } catch {
             audit.failed(error)
+            if error.spentNoUnwrap { budget.giveBack(object.metadata.ref) }
             throw Failure(opening: error)
         }
     }
@@ -39,7 +48,7 @@ extension Reconciler {
                 return try await patch(current, blueprint, object, envelope.entries)
             case .refuse(let reason, let message):
                 throw .reason(reason, message: message)
-            case .nothing, .left, .suspend, .create, .confirm, .relabel:
+            case .nothing, .left, .suspend, .create, .seek, .confirm, .relabel:
                 throw .again(error)
             }
         } catch {
@@ -60,6 +69,17 @@ extension Reconciler {
             // Whatever we believed of the Secret is to be looked up before the next try.
             ownWrites.forget(secret: current.ref)
             throw Failure(accessing: error)
+        }
+    }
+
+    /// Makes a Secret that is ours equal to the blueprint.
+    func replace(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        do throws(Failure) {
+            return try await patch(current, blueprint, object, envelope.entries)
+        } catch  where error.needsNewSecret && object.spec.recreate == true {
+            return try await recreate(current, blueprint, object, envelope)
         }
     }
 
@@ -87,32 +107,6 @@ extension Reconciler {
             "secret deleted, to be made anew",
             metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
         return try await create(blueprint, object, envelope)
-    }
-
-    /// The Secret has a new name: what carries the old one, and is still this object's alone, goes. Not before the
-    /// new one is there.
-    func removeLeftovers(of object: WrappedSecret) async throws(Failure) {
-        for name in made.names(by: object.metadata.ref) where name != object.secretName {
-            let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
-            guard let secret = secrets[ref], Markers.owner(of: secret)?.uid == object.metadata.uid,
-                secret.deletionTimestamp == nil, let source = Markers.source(of: secret),
-                source.uid == object.metadata.uid, source.generation < object.metadata.generation ?? 0
-            else { continue }
-            // With an older cache than somebody else's, the new Secret would look like the old one.
-            try await confirmNewest(object.metadata)
-            do {
-                try await client.delete(
-                    .secrets, ref,
-                    preconditions: Preconditions(uid: secret.uid, resourceVersion: secret.resourceVersion))
-            } catch  where error.code == .notFound {
-                continue
-            } catch {
-                throw Failure(accessing: error)
-            }
-            logger.info(
-                "secret under an earlier name deleted",
-                metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
-        }
     }
 
     /// The Secret of the blueprint's name, whoever made it; nil: there is none.

@@ -7,6 +7,7 @@ final class KMSMetrics: KeyManagerObserver {
     private let items: Counter
     private let errors: Counter
     private let durations: Histogram
+    private let throttled: Counter
 
     init(_ registry: MetricsRegistry) {
         let labels = ["backend", "operation"]
@@ -21,7 +22,12 @@ final class KMSMetrics: KeyManagerObserver {
         durations = registry.histogram(
             "secretsbridge_kms_request_duration_seconds", "How long requests to a KMS took.", labels: labels,
             bounds: Histogram.durations)
+        throttled = registry.counter(
+            "secretsbridge_kms_throttled_total",
+            "Unwraps that had to wait because their namespace had spent its share.")
     }
+
+    func waits() { throttled.increment() }
 
     func observed(_ request: KeyManagerRequest.Ended) {
         let operation = request.operation.rawValue

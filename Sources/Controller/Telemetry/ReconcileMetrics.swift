@@ -12,6 +12,8 @@ final class ReconcileMetrics: Sendable {
         case failure
         /// The API server could not be used, or somebody was faster: again soon.
         case retry
+        /// It waits for its namespace's share of the KMS.
+        case throttled
     }
 
     private let total: Counter
@@ -37,9 +39,21 @@ final class ReconcileMetrics: Sendable {
         let start = ContinuousClock.now
         let outcome = await reconciler.reconcile(ref)
         let reason = failure.withLock { $0 }
-        let result: Result = reason != nil ? .failure : outcome == .retry ? .retry : .success
+        let result = Result(outcome, reason)
         total.increment(result.rawValue, reason?.rawValue ?? "")
         durations.observe((ContinuousClock.now - start).seconds, result.rawValue)
         return outcome
+    }
+}
+
+extension ReconcileMetrics.Result {
+    fileprivate init(_ outcome: WorkQueue.Outcome, _ reason: Reason?) {
+        self =
+            switch outcome {
+            case _ where reason != nil: .failure
+            case .retry: .retry
+            case .throttled: .throttled
+            case .done, .again: .success
+            }
     }
 }

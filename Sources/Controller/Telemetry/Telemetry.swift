@@ -23,6 +23,8 @@ package final class Telemetry: Sendable {
     let queue: QueueMetrics
     let reconciles: ReconcileMetrics
     let watches: WatchMetrics
+    /// Is told of every unwrap that waits for its namespace's share of the KMS.
+    let throttled: @Sendable () -> Void
     private let kmsMetrics: KMSMetrics
     private let leads = Locked<@Sendable () -> Bool>({ true })
 
@@ -30,8 +32,10 @@ package final class Telemetry: Sendable {
         let sources = Locked<Sources?>(nil)
         self.sources = sources
         let read: @Sendable () -> Sources? = { sources.withLock { $0 } }
-        kmsMetrics = KMSMetrics(registry)
+        let kmsMetrics = KMSMetrics(registry)
+        self.kmsMetrics = kmsMetrics
         kms = kmsMetrics
+        throttled = kmsMetrics.waits
         api = APIMetrics(registry, health)
         queue = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
         reconciles = ReconcileMetrics(registry)

@@ -37,6 +37,7 @@ import Testing
         #expect(total("retry") == 1)
         #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .done)
         #expect(total("success") == 1)
+        #expect(total("throttled") == 0)
         #expect(
             sample(
                 registry.exposition(), #"secretsbridge_reconcile_duration_seconds_count{result="failure"}"#)
