@@ -59,10 +59,14 @@ class Cluster:
     def authority(self):
         return self.folder / "pki/ca.crt"
 
-    def requests(self):
-        """What the service account of the controller asked for: verb, group, resource, namespace."""
+    def audit_lines(self):
+        log = self.folder / "audit.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def requests(self, before=()):
+        """What the service account of the controller asked for since: verb, group, resource, namespace."""
         found = set()
-        for line in (self.folder / "audit.log").read_text().splitlines():
+        for line in self.audit_lines()[len(before):]:
             event = json.loads(line)
             what = event.get("objectRef")
             if what and "resource" in what:

@@ -34,6 +34,8 @@ def rules(cluster, *role):
 def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_root, scratch):
     namespace = Namespace(cluster, "payments", vault.developer)
     deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # of the tests before
+    before = cluster.audit_lines()
     with Pod(cluster, deployment, image_root, scratch / "pod-a", "secrets-bridge-a").running() as pod:
         (ready,) = eventually("the key is ready", lambda: pod.logged("keymgmt backend ready"))
         assert ready["key_id"] == "vault-transit:transit/sb-wrap"
@@ -65,7 +67,7 @@ def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_
         token = pod.token()
 
     count_an_event(cluster, namespace, token)
-    asked = cluster.requests()
+    asked = cluster.requests(before)
     everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
     used = {request[:3] for request in asked}
     assert used == everywhere | leases
@@ -133,6 +135,35 @@ def test_helm_test_asks_for_readiness(cluster, release, image_root, scratch):
         finally:
             helms.kill()
         assert helms.returncode == 0 and "Succeeded" in output, output
+
+
+def test_restarts_workloads_with_the_right_to(cluster, vault, release, image_root, scratch):
+    namespace = Namespace(cluster, "workloads", vault.developer)
+    helm("3", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=rolloutRestart.enabled=true",
+         *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
+    kinds = ["Deployment", "StatefulSet", "DaemonSet"]
+    for kind in kinds:
+        namespace.kubectl("create", "-f", "-", given=json.dumps(workload(kind)))
+    targets = {"spec": {"rolloutRestart": [{"kind": kind, "name": "api"} for kind in kinds]}}
+    before = cluster.audit_lines()
+    with Pod(cluster, cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE), image_root, scratch / "pod-f", "secrets-bridge-f").running():
+        for value in ("one", "two"):
+            wrapped = yaml.safe_load(namespace.wrap("db", k=value))
+            wrapped["spec"] |= targets["spec"]
+            namespace.apply(json.dumps(wrapped))
+            namespace.until_values("db", k=value)
+            namespace.until("db", "Synced")
+        for kind in kinds:
+            eventually(f"the {kind} is restarted", lambda kind=kind: namespace.get(kind, "api")["metadata"]["generation"] == 2)
+    used = {request[:3] for request in cluster.requests(before) if request[1] == "apps"}
+    assert used == rules(cluster, "clusterrole", "secrets-bridge-rollout-restart")
+
+
+def workload(kind):
+    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [{"name": "api", "image": "api"}]}}
+    spec = {"selector": {"matchLabels": {"app": "api"}}, "template": template, **({"serviceName": "api"} if kind == "StatefulSet" else {})}
+    return {"apiVersion": "apps/v1", "kind": kind, "spec": spec,
+            "metadata": {"name": "api", "annotations": {"secrets-bridge.io/allow-restart": "db"}}}
 
 
 def test_roles_in_its_namespaces_are_enough(cluster, vault, release, image_root, scratch):
