@@ -4,6 +4,8 @@ blocks marked sh. A chart from a registry is the one of this checkout; helm is t
 import re
 import shlex
 
+import pytest
+
 from chart import BINARY, CHART, HELMS, KUBECTL, NAMESPACE, ROOT, run
 from conftest import eventually
 from objects import Namespace
@@ -99,3 +101,18 @@ def test_commands(cluster, vault, image_root, scratch):
     eventually("the WrappedSecret is gone", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
     # Whatever has an owner that is gone is deleted within this time, as test_release.py shows.
     assert database.values("db") == {"k": "v"} and argo.values("repository-deploy")["password"] == "t1"
+
+
+LOCAL = {"SB_KMS_BACKEND": "local", "SB_WRAP_MASTER_KEY": "A" * 43 + "="}
+TRANSFORMERS = {"namespace: staging": False, "namePrefix: eu-": False, "nameSuffix: -eu": False, "labels: [{pairs: {team: core}}]": True}
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_transformers(transformer, tmp_path):
+    """What docs/gitops.md says of kustomize's transformers."""
+    wrapped = run(BINARY, "wrap", "-n", "payments", "--name=db", "--from-literal=k=v", env=LOCAL).stdout
+    (tmp_path / "db.yaml").write_text(wrapped)
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [db.yaml]\n{transformer}\n")
+    changed = run(KUBECTL, "kustomize", tmp_path).stdout
+    opened = run(BINARY, "unwrap", "-f", "-", given=changed, env=LOCAL, check=False)
+    assert (opened.returncode == 0) is TRANSFORMERS[transformer], opened.stderr
