@@ -1,6 +1,7 @@
 """The commands of docs/installing.md, docs/gitops.md and docs/environments.md, run as they stand there, one after the other:
 blocks marked sh. A chart from a registry is the one of this checkout; helm is told of this server's age and OpenBao's CA."""
 
+import json
 import re
 import shlex
 
@@ -101,6 +102,28 @@ def test_commands(cluster, vault, image_root, scratch):
     eventually("the WrappedSecret is gone", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
     # Whatever has an owner that is gone is deleted within this time, as test_release.py shows.
     assert database.values("db") == {"k": "v"} and argo.values("repository-deploy")["password"] == "t1"
+
+
+def test_notes_of_a_development_installation(cluster, vault, image_root, scratch):
+    """What helm install prints for backend local, as one pastes it."""
+    shell = Shell(cluster, vault)
+    folder = scratch / "development"
+    folder.mkdir()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"k": "v"}}
+    (folder / "secret.yaml").write_text(json.dumps(secret))
+    options = "--namespace secrets-bridge --set backend=local --set devProfile=true"
+    notes = shell.run(f"helm install secrets-bridge {CHART} {options}").stdout
+    payments = Namespace(cluster, "payments", {})
+    commands = [line for line in notes.split("NOTES:")[1].splitlines() if line.startswith("  ") and " logs " not in line]
+    assert len(commands) == 4
+    shell.run("\n".join(commands), prepare=f"cd {folder}")
+    with pod(cluster, image_root, scratch / "development-pod") as running:
+        payments.until_values("db", k="v")
+        assert not running.logged("SB_KMS_BACKEND=local keeps the master key in this process and is for development only; use a "
+                                  "KMS, or set SB_ENV=dev to mark this as a development profile")
+    shell.run("helm uninstall secrets-bridge --namespace secrets-bridge")
+    payments.kubectl("delete", "namespace", "payments", "--wait=false")
+    cluster.kubectl("delete", "secret", "secrets-bridge-kms", "-n", NAMESPACE)
 
 
 LOCAL = {"SB_KMS_BACKEND": "local", "SB_WRAP_MASTER_KEY": "A" * 43 + "="}

@@ -32,7 +32,7 @@ def rules(cluster, *role):
 
 
 def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_root, scratch):
-    namespace = Namespace(cluster, "payments", vault.developer)
+    namespace = Namespace(cluster, "shop", vault.developer)
     deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
     cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # of the tests before
     before = cluster.audit_lines()
