@@ -12,7 +12,8 @@ struct SecretsBridge: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Wrap.self, Unwrap.self, Rewrap.self, Status.self, Inspect.self, Verify.self, Run.self,
+            Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
+            Rewrap.self, Status.self, Inspect.self, Verify.self, GitDiff.self, GitTextconv.self, Run.self,
             Version.self,
         ])
 

@@ -24,17 +24,16 @@ package struct Inspection: Sendable {
 
     /// The sizes are those of the values in the clear.
     package var lines: [String] {
-        var table = TextTable(["\(place)"])
+        let namespace = object.metadata.namespace.map { "\($0)/" } ?? ""
+        var table = TextTable(["  WrappedSecret", "\(namespace)\(object.metadata.name)"])
         func add(_ title: String, _ lines: [String]) {
             for (index, line) in lines.enumerated() { table.add([index == 0 ? "  \(title)" : "", line]) }
         }
-        let namespace = object.metadata.namespace.map { "\($0)/" } ?? ""
-        add("WrappedSecret", ["\(namespace)\(object.metadata.name)"])
         add("Secret", ["\(object.secretName), type \(object.spec.template?.type ?? "Opaque")"])
         add("format", ["\(object.spec.envelope.format), scope \(envelope.binding.scope.rawValue)"])
         add("recipients", envelope.recipients.map(\.keyAndVersion))
         add("entries", envelope.entries.isEmpty ? ["none"] : entries.map { "\($0.name), \($0.count) bytes" })
-        return table.lines
+        return [place] + table.lines
     }
 
     package var value: YAMLValue {
