@@ -257,10 +257,30 @@ import Testing
             $0.secret?.resourceVersion = "51"
             $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl", time: "T2", data: ["password"])
         },
-        Row("somebody set an entry of ours to the value it had", "update 51") {
+        Row("somebody set an entry of ours to the value it had", "nothing") {
             $0.merged()
             $0.secret?.resourceVersion = "51"
             $0.secret?.managedFields?.append(ManagedFields(manager: "x", time: "T2", data: ["password"]))
+        },
+        Row("somebody has an entry that we are to add", "SecretConflict") {
+            $0.merged()
+            $0.status = nil
+            $0.secret?.managedFields = [ManagedFields(manager: "helm", data: ["password", "theirs"])]
+        },
+        Row("another WrappedSecret has it", "OwnedByAnother") {
+            $0.merged()
+            $0.status = nil
+            $0.secret?.managedFields = [ManagedFields(manager: "secrets-bridge-0", data: ["password"])]
+        },
+        Row("somebody has overwritten an entry, and there are other values for it now", "SecretConflict") {
+            $0.merged()
+            $0.status?.secret?.mac = "x"
+            $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl", data: ["password"])
+        },
+        Row("somebody has an entry as well as we, and there are other values for it now", "update 50") {
+            $0.merged()
+            $0.status?.secret?.mac = "x"
+            $0.secret?.managedFields?.append(ManagedFields(manager: "kubectl", data: ["password"]))
         },
         Row("our label is gone: it comes back with the values", "update 51") {
             $0.merged()

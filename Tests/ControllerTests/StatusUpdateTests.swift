@@ -80,7 +80,8 @@ import Testing
 
         // Whatever happens to the Secret meanwhile, the debt is not forgotten.
         restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: owed, now: "T4")
-        #expect(restarting.failed(.kmsUnavailable, message: "m").condition(.rolloutRestarted) != nil)
+        let failed = update(owed).failed(.kmsUnavailable, message: "m")
+        #expect(failed.condition(.rolloutRestarted) != nil && failed.rolloutRestart?.mac == "m")
         #expect(restarting.suspended().condition(.rolloutRestarted) != nil)
         #expect(
             restarting.synced(changed, keyID: "k", keyVersion: nil, at: nil).condition(.rolloutRestarted)
@@ -91,6 +92,23 @@ import Testing
         let paid = restarting.restarted(done)
         #expect(paid.condition(.rolloutRestarted)?.message == "restarted: Deployment api")
         #expect(paid.rolloutRestart == .init(mac: "m2", time: "T4"))
+        // Values that were there before: nothing is owed, and nothing said of it.
+        let reverted = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
+        #expect(reverted.condition(.rolloutRestarted) == nil)
+        // Unless one was restarted meanwhile.
+        result.restarted(.init(kind: "Deployment", name: "eager"))
+        restarting = StatusUpdate(
+            object: object, restartsWorkloads: true, previous: restarting.restarted(result), now: "T4")
+        let mixed = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
+        #expect(
+            mixed.rolloutRestart?.mac != made.mac && mixed.condition(.rolloutRestarted)?.status == "False")
+
+        // Listed at the same time as there are other values: what runs has those from before.
+        let before = update().synced(made, keyID: "k", keyVersion: nil, at: nil)
+        let late = StatusUpdate(object: object, restartsWorkloads: true, previous: before, now: "T5")
+            .synced(changed, keyID: "k", keyVersion: nil, at: nil)
+        #expect(late.rolloutRestart?.mac == "m")
+
         let left = StatusUpdate(object: object, previous: paid, now: "T5")
             .synced(changed, keyID: "k", keyVersion: nil, at: nil)
         #expect(left.rolloutRestart == nil && shape(left) == ["Ready=True Synced T1"])

@@ -172,6 +172,42 @@ struct MergeTests {
         }
     }
 
+    @Test("Nor is a label, be it in a Secret that has our entries already")
+    func label() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeTarget(namespace)
+            try await namespace.kubectl("label", "secret", "app", "app=theirs")
+            try await RunningController.with(namespace) { _ in
+                var manifest = try await Self.merge("db", ["ours": "1"], into: "app", namespace)
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                manifest.spec.template = .init(metadata: .init(name: "app", labels: ["app": "ours"]))
+                try await namespace.apply(manifest)
+                let message = Self.message(try await namespace.settled("db", .secretConflict))
+                #expect(
+                    message.contains(".metadata.labels.app") && message.contains("kubectl-label"),
+                    "\(message)")
+                #expect(try await namespace.secret("app")?.metadata.labels?["app"] == "theirs")
+            }
+        }
+    }
+
+    @Test("Several at once open their values once each")
+    func atOnce() async throws {
+        try await TestNamespace.withShared { namespace in
+            let names = (0..<6).map { "db-\($0)" }
+            for name in names {
+                try await namespace.apply(try await Self.merge(name, [name: "1"], into: "app", namespace))
+            }
+            try await Self.makeTarget(namespace)
+            try await RunningController.with(namespace) { controller in
+                for name in names { try await namespace.settled(name) }
+                #expect(controller.key.unwraps(of: "app") == names.count)
+                #expect(try await namespace.secret("app")?.values.count == names.count + 1)
+            }
+        }
+    }
+
     @Test("What a WrappedSecret makes takes no entries of another")
     func ours() async throws {
         try await TestNamespace.withShared { namespace in

@@ -17,26 +17,37 @@ struct DataOwnership: Sendable {
         entries = Set(blueprint.envelope.entries.map(\.name))
     }
 
-    /// Whether the data is what we wrote: exactly we own exactly these entries, nobody else `immutable`, and we have
-    /// changed nothing since `time`, as the API server gave it for our last write. What cannot be told is no.
+    /// Whether the data is what we wrote: we own exactly these entries and have changed nothing since `time`, as the API
+    /// server gave it for our last write. Where the whole Secret is ours, nobody else owns an entry or `immutable`
+    /// besides. What cannot be told is no.
     func isIntact(_ secret: ObjectMeta, since time: String?) -> Bool {
-        guard let time, !isWhole || !others(secret).contains(where: \.isOfImmutable) else { return false }
-        let owners = (secret.managedFields ?? []).filter(concernsUs)
-        guard !entries.isEmpty else { return owners.isEmpty && lastWrite(secret) == time }
-        guard let ours = owners.first, owners.count == 1 else { return false }
-        return ours.manager == manager && ours.time == time && ours.data == entries
+        guard let time, lastWrite(secret) == time, ours(secret) == [entries].filter({ !$0.isEmpty }) else {
+            return false
+        }
+        return !isWhole || others(secret).allSatisfy { $0.data.isEmpty && !$0.isOfImmutable }
     }
 
     /// When we wrote it last, by the API server's clock.
     func lastWrite(_ secret: ObjectMeta) -> String? {
-        // More than one entry of ours there can be after a new version of the API; the times have one format.
+        // The times have one format.
         secret.managedFields?.filter { $0.manager == manager }.compactMap(\.time).max()
+    }
+
+    /// Entries of the blueprint that others have and we have not, and who they are. Whoever overwrites a value of ours
+    /// takes it from us; to have an entry together says that the value is one.
+    func claims(_ secret: ObjectMeta) -> (entries: Set<String>, managers: Set<String>) {
+        let wanted = entries.subtracting(ours(secret).joined())
+        let claimants = others(secret).filter { !$0.data.isDisjoint(with: wanted) }
+        let claimed = claimants.reduce(into: Set<String>()) { $0.formUnion($1.data.intersection(wanted)) }
+        return (claimed, Set(claimants.map(\.manager)))
     }
 
     /// Who else has a hand in the data, or in the Secret at least; in order.
     func rivals(_ secret: ObjectMeta) -> [String] {
         let others = others(secret)
-        let writers = others.filter(concernsUs)
+        let writers = others.filter {
+            isWhole ? !$0.data.isEmpty : !$0.data.isDisjoint(with: entries)
+        }
         return Set((writers.isEmpty ? others : writers).map(\.manager)).sorted()
     }
 
@@ -44,7 +55,8 @@ struct DataOwnership: Sendable {
         (secret.managedFields ?? []).filter { $0.manager != manager }
     }
 
-    private func concernsUs(_ fields: ManagedFields) -> Bool {
-        isWhole || fields.manager == manager ? !fields.data.isEmpty : !fields.data.isDisjoint(with: entries)
+    /// The entries that we have, by each of our accounts: more than one there can be after a new version of the API.
+    private func ours(_ secret: ObjectMeta) -> [Set<String>] {
+        (secret.managedFields ?? []).filter { $0.manager == manager && !$0.data.isEmpty }.map(\.data)
     }
 }

@@ -39,7 +39,7 @@ extension Failure {
         let causes = error.status?.details?.causes ?? []
         let words = error.status?.message ?? ""
         switch error.code {
-        case .forbidden where causes.contains { $0.reason == "NamespaceTerminating" }:
+        case .forbidden where error.isOfTerminatingNamespace:
             self = .reason(.namespaceTerminating, message: "the namespace is being deleted")
         case .forbidden where words.contains("exceeded quota"):
             self = .reason(.quotaExceeded, message: "\(error); raise the quota or delete what is not needed")
@@ -126,6 +126,10 @@ extension KubeError {
         case .transport, .credentials, .unauthorized, .tooManyRequests, .cancelled: false
         default: true
         }
+    }
+
+    var isOfTerminatingNamespace: Bool {
+        status?.details?.causes?.contains { $0.reason == "NamespaceTerminating" } == true
     }
 
     /// The name of an admission webhook that could not be asked; nil: it is something else.

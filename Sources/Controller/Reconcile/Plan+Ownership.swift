@@ -1,3 +1,4 @@
+import Envelope
 import KubeClient
 import Resources
 
@@ -46,9 +47,21 @@ extension Plan {
                 + "hand it over: \(handOver)")
     }
 
+    /// Whether our last write put these values into this Secret.
+    static func wereOurs(
+        _ made: WrappedSecretStatus.SecretState?, of object: WrappedSecret, in secret: ObjectMeta
+    ) -> Bool {
+        made?.uid == secret.uid && made?.mac == object.spec.envelope.mac
+    }
+
     /// Nil when the Secret takes our entries in. Whoever may write it says so; what a WrappedSecret makes it makes
     /// whole, so that the entries of another would not stay in it.
-    static func hospitality(of secret: ObjectMeta, for object: WrappedSecret) -> Plan? {
+    ///
+    /// - Parameter made: what the last successful write made.
+    static func hospitality(
+        of secret: ObjectMeta, for object: WrappedSecret, _ blueprint: Blueprint,
+        _ made: WrappedSecretStatus.SecretState?
+    ) -> Plan? {
         if let maker = Markers.owner(of: secret)?.name ?? Markers.maker(ofOrphan: secret) {
             return .refuse(
                 .ownedByAnother,
@@ -56,7 +69,14 @@ extension Plan {
                     "Secret \(secret.name) is made by WrappedSecret \(maker), whole; creationPolicy Merge adds to "
                     + "Secrets that somebody else makes")
         }
-        guard secret.annotations?[Markers.allow] != "merge" else { return nil }
+        guard secret.annotations?[Markers.allow] != "merge" else {
+            // Where these very entries were ours, whoever has one now has overwritten it.
+            guard !wereOurs(made, of: object, in: secret), let conflict = MergeConflict(secret, blueprint)
+            else {
+                return nil
+            }
+            return .refuse(conflict.reason, message: conflict.message)
+        }
         return .refuse(
             .secretConflict,
             message:

@@ -82,7 +82,8 @@ extension Plan {
         guard let secret else { return blueprint.merger == nil ? .create(blueprint) : .seek(blueprint) }
         let refusal =
             blueprint.merger == nil
-            ? ownership(of: secret, for: object) : hospitality(of: secret, for: object)
+            ? ownership(of: secret, for: object)
+            : hospitality(of: secret, for: object, blueprint, status?.secret)
         if let refusal = departure(of: secret) ?? refusal { return refusal }
         if isFromLaterGeneration(secret, of: object, blueprint.merger) {
             return .confirm(blueprint, current: secret)

@@ -6,9 +6,32 @@ import Resources
 extension Reconciler {
     /// The Secret has a new name: what carries the old one, and is still this object's alone, goes. Not before the
     /// new one is there.
-    func removeLeftovers(of object: WrappedSecret) async throws(Failure) {
-        try await removeLeftSecrets(of: object)
-        try await removeLeftEntries(of: object)
+    ///
+    /// `Ready` is about the Secret that there is, and does not depend on it.
+    func removeLeftovers(of object: WrappedSecret) async -> WorkQueue.Outcome {
+        do throws(Failure) {
+            try await removeLeftSecrets(of: object)
+            try await removeLeftEntries(of: object)
+            return .done
+        } catch {
+            switch error {
+            case .moot: return .done
+            case .throttled(let instant): return .throttled(until: instant)
+            case .again(let error):
+                logger.log(
+                    level: error.isOrdinary ? .debug : .warning, "will retry",
+                    metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
+            case .reason(let reason, let message):
+                logger.warning(
+                    "what an earlier name left cannot be removed",
+                    metadata: [
+                        "object": "\(object.metadata.ref)", "reason": "\(reason.rawValue)",
+                        "message": "\(message)",
+                    ])
+                events?.record(EventNote(.warning, "LeftoverNotRemoved", message, about: object.metadata))
+            }
+            return .retry
+        }
     }
 
     private func removeLeftSecrets(of object: WrappedSecret) async throws(Failure) {
@@ -51,11 +74,13 @@ extension Reconciler {
             let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
             guard let secret = secrets[ref], secret.deletionTimestamp == nil,
                 let merger = try? Merger(object.metadata.name),
+                secret.managedFields?.contains(where: { $0.manager == merger.fieldManager }) == true,
                 let source = Markers.source(of: secret, merger.source), source.uid == uid,
                 source.generation < object.metadata.generation ?? 0
             else { continue }
             try await confirmNewest(object.metadata)
-            try await apply(SecretRendering.withdrawal(from: secret), to: secret, merger, isForced: false)
+            let body = SecretRendering.withdrawal(from: secret)
+            ownWrites.wrote(secret: try await apply(body, to: secret, merger, isForced: false))
             logger.info(
                 "entries taken out of a secret under an earlier name",
                 metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])

@@ -63,12 +63,15 @@ struct Reconciler: Sendable {
             let secret = ownWrites.secret(target, watched: secrets[target])
             let plan = decide(object, secret, previous)
             if let pause = truce(plan, object, previous) {
+                troubles.end(object.metadata.ref)
                 return await giveWay(plan, object, previous, for: pause)
             }
             let status = try await carryOut(plan, object, previous)
+            troubles.end(object.metadata.ref)
             guard !plan.isRestraint else { return .done }
-            try await removeLeftovers(of: object)
-            return try await restartWorkloads(of: object, status)
+            let removal = await removeLeftovers(of: object)
+            let restart = await restartWorkloads(of: object, status)
+            return removal == .done ? restart : removal
         } catch {
             switch error {
             case .moot:
@@ -125,7 +128,7 @@ struct Reconciler: Sendable {
             restartsWorkloads: !object.spec.workloads.isEmpty, previous: previous, now: now())
     }
 
-    private func decide(
+    func decide(
         _ object: WrappedSecret, _ secret: ObjectMeta?, _ status: WrappedSecretStatus?
     ) -> Plan {
         Plan.decide(

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import KubeClient
 
 /// A merge patch that annotates the pods of a workload, if that is still the one which was looked at.
@@ -25,5 +26,15 @@ struct RestartPatch: Encodable {
     init(_ current: ObjectMeta, _ annotations: [String: String]) {
         metadata = Identity(uid: current.uid, resourceVersion: current.resourceVersion)
         spec = Spec(template: .init(metadata: .init(annotations: annotations)))
+    }
+
+    /// RFC 7386
+    func body() throws(KubeError) -> [UInt8] {
+        do {
+            return Array(try JSONEncoder().encode(self))
+        } catch {
+            throw KubeError(
+                .badRequest, activity: "restarting a workload", message: "the patch cannot be encoded")
+        }
     }
 }

@@ -30,9 +30,13 @@ struct StatusUpdate: Sendable {
             status.rolloutRestart = nil
             return status
         }
-        // Whoever starts now starts with these values: the first sync is no change.
-        if status.rolloutRestart == nil { status.rolloutRestart = .init(mac: secret.mac, time: now) }
-        status.conditions? += restartCondition
+        // What runs has the values that the Secret had until now; without any before, the first sync is no change.
+        if status.rolloutRestart == nil {
+            status.rolloutRestart = .init(mac: previous?.secret?.mac ?? secret.mac, time: now)
+        }
+        // A debt that is none any more is not told of either.
+        let isOwed = status.rolloutRestart?.mac != secret.mac
+        status.conditions? += restartCondition.filter { isOwed || $0.status == "True" }
         return status
     }
 
@@ -59,7 +63,12 @@ struct StatusUpdate: Sendable {
         conditions.append(
             condition(.rolloutRestarted, result.isComplete, result.reason, result.message))
         status.conditions = conditions
-        if result.isComplete { status.rolloutRestart = .init(mac: status.secret?.mac, time: now) }
+        if result.isComplete {
+            status.rolloutRestart = .init(mac: status.secret?.mac, time: now)
+        } else if result.hasRestarted {
+            // Some run with these values and some with others: whatever comes next is a change to one of them.
+            status.rolloutRestart?.mac = nil
+        }
         return status
     }
 
@@ -74,7 +83,7 @@ struct StatusUpdate: Sendable {
     }
 
     private var restartCondition: [Condition] {
-        restartsWorkloads ? [previous?.condition(.rolloutRestarted)].compactMap(\.self) : []
+        [previous?.condition(.rolloutRestarted)].compactMap(\.self)
     }
 
     private func base() -> WrappedSecretStatus {

@@ -35,11 +35,17 @@ package struct KubeError: Error, Sendable {
         }
     }
 
-    /// Fields that server-side apply would take from another manager, as the server names them: ".data.password".
-    package var contestedFields: [String] {
-        guard code == .conflict else { return [] }
-        return status?.details?.causes?.filter { $0.reason == "FieldManagerConflict" }.compactMap(\.field)
-            ?? []
+    /// Fields that server-side apply would take from other managers, as the server names them (".data.password"), and
+    /// who these are. Nil when that is not what is wrong.
+    package var contest: (fields: Set<String>, managers: Set<String>)? {
+        guard code == .conflict else { return nil }
+        let causes = status?.details?.causes?.filter { $0.reason == "FieldManagerConflict" } ?? []
+        guard !causes.isEmpty else { return nil }
+        // conflict with "helm" using v1
+        let managers = causes.compactMap {
+            $0.message?.split(separator: "\"").dropFirst().first.map(String.init)
+        }
+        return (Set(causes.compactMap(\.field)), Set(managers))
     }
 
     /// The resource version is one that the server does not have yet, as after a restore of etcd.
