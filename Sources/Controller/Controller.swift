@@ -20,6 +20,8 @@ package struct Controller: Service {
         package var rules = OperatorRules()
         /// Longest pause between two tries of an object that fails.
         package var maximumRetryDelay = Duration.seconds(300)
+        /// How often a Secret is looked at which no watch tells of: it does not carry our label.
+        package var foreignSecretInterval = Duration.seconds(20)
         package var timing = WatchTiming()
         /// Of each namespace; nil: none.
         package var unwrapLimit: UnwrapLimit? = UnwrapLimit()
@@ -117,7 +119,7 @@ package struct Controller: Service {
             crowd: { [workers = options.workers] in
                 queue.count(upTo: workers * 3 / 4, share: budget.available(_:))
             },
-            events: events, logger: logger)
+            events: events, foreignSecretInterval: options.foreignSecretInterval, logger: logger)
     }
 
     private func work(_ queue: WorkQueue, _ shards: Shards) async {

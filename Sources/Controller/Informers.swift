@@ -13,6 +13,7 @@ final class Informers: Sendable {
     let opened = OpenedEnvelopes()
     let made = MadeSecrets()
     let contests = Contests()
+    let mergeTargets = MergeTargets()
     let troubles = Troubles()
     let queue: WorkQueue
     private let logger: Logger
@@ -42,16 +43,19 @@ final class Informers: Sendable {
         case .applied(let object):
             recovered(WrappedSecret.resource)
             guard case .visible(let before) = objects.apply(object.metadata.ref, object) else { return }
+            mergeTargets.saw(before, object)
             ownWrites.saw(object: object.metadata)
             if asksForMore(object.metadata, than: before?.metadata) { enqueue(object.metadata.ref) }
         case .deleted(let metadata):
-            _ = objects.remove(metadata.ref)
+            mergeTargets.saw(objects.remove(metadata.ref), nil)
             ownWrites.forget(object: metadata.ref)
             stalled.forget(metadata.ref)
             opened.forget(metadata.ref)
             contests.forget(metadata.ref)
         case .committed(let version):
             let difference = objects.commit()
+            for (ref, before) in difference.changed { mergeTargets.saw(before, objects[ref]) }
+            for before in difference.gone.values { mergeTargets.saw(before, nil) }
             ownWrites.sawObjects(upTo: version)
             difference.gone.keys.forEach(stalled.forget)
             difference.gone.keys.forEach(opened.forget)
@@ -76,27 +80,27 @@ final class Informers: Sendable {
             }
             made.saw(before, secret.metadata)
             // Whose it was learns of it too: the pointer to the owner is what may have been changed.
-            if let before { enqueueOwner(of: before) }
+            if let before { enqueueOwners(of: before) }
             ownWrites.saw(secret: secret.metadata)
-            enqueueOwner(of: secret.metadata)
+            enqueueOwners(of: secret.metadata)
         case .deleted(let metadata):
             let before = secrets.remove(metadata.ref)
             made.saw(before, nil)
-            if let before { enqueueOwner(of: before) }
+            if let before { enqueueOwners(of: before) }
             ownWrites.saw(secret: metadata)
-            enqueueOwner(of: metadata)
+            enqueueOwners(of: metadata)
         case .committed(let version):
             let difference = secrets.commit()
             for (ref, before) in difference.changed {
                 made.saw(before, secrets[ref])
-                if let before { enqueueOwner(of: before) }
+                if let before { enqueueOwners(of: before) }
             }
             for before in difference.gone.values { made.saw(before, nil) }
             ownWrites.sawSecrets(upTo: version)
             recovered(.secrets)
             guard !startWhenComplete() else { return }
-            for ref in difference.changed.keys { secrets[ref].map(enqueueOwner(of:)) }
-            difference.gone.values.forEach(enqueueOwner(of:))
+            for ref in difference.changed.keys { secrets[ref].map(enqueueOwners(of:)) }
+            difference.gone.values.forEach(enqueueOwners(of:))
             // A Secret that came and went while nobody watched is in neither list.
             if started.withLock({ $0 }) { enqueueAll() }
         case .resumed:
@@ -162,9 +166,12 @@ final class Informers: Sendable {
         if started.withLock({ $0 }) { queue.add(ref) }
     }
 
-    private func enqueueOwner(of secret: ObjectMeta) {
+    private func enqueueOwners(of secret: ObjectMeta) {
         let name = Markers.owner(of: secret)?.name ?? secret.annotations?[Markers.wrappedSecret]
-        if let name { enqueue(ObjectRef(namespace: secret.namespace ?? "", name: name)) }
+        if let name { enqueue(ObjectRef(namespace: secret.ref.namespace, name: name)) }
+        for name in mergeTargets.names(into: secret.ref) {
+            enqueue(ObjectRef(namespace: secret.ref.namespace, name: name))
+        }
     }
 
     /// Each kind of failure is said once in an outage.
@@ -194,7 +201,7 @@ final class Informers: Sendable {
         case .notFound where resource == WrappedSecret.resource:
             "the CRD is missing: kubectl apply --server-side -f manifests/crds/"
         case .forbidden:
-            "the controller's role has to allow list and watch of \(resource.plural) here (manifests/rbac.yaml)"
+            "the controller's role has to allow list and watch of \(resource.plural) here (manifests/base/rbac.yaml)"
         default: nil
         }
     }

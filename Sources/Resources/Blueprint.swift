@@ -12,6 +12,11 @@ package struct Blueprint: Sendable {
     package let labels: [String: String]
     package let annotations: [String: String]
     package let envelope: Envelope
+    /// Set when the Secret is somebody else's and only gets our entries.
+    package let merger: Merger?
+
+    /// Under which our writes to the Secret stand in `managedFields`.
+    package var fieldManager: String { merger?.fieldManager ?? KubeClient.fieldManager }
 
     /// Errors: `SpecError` with the reason for the status and one line that names the field.
     package init(_ object: WrappedSecret) throws(SpecError) {
@@ -28,6 +33,11 @@ package struct Blueprint: Sendable {
                 spec.envelope, namespace: object.metadata.namespace, secretName: name)
         } catch {
             throw SpecError(error)
+        }
+        do {
+            merger = spec.isMerge ? try Merger(object.metadata.name) : nil
+        } catch {
+            throw SpecError(.crypto(error))
         }
         try SpecRules.check(spec)
         try TemplateRules.check(labels: labels)

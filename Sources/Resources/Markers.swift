@@ -9,12 +9,15 @@ package enum Markers {
     /// Annotation `<uid>/<generation>` of the WrappedSecret: a Secret from a later generation is never
     /// overwritten by a controller with an older cache.
     package static let source = "secrets-bridge.io/source"
-    /// Annotation by which the owner of a Secret hands it over: "adopt".
+    /// Annotation by which whoever may write a Secret hands it over, "adopt", or opens it to a WrappedSecret that adds
+    /// its entries to it, "merge".
     package static let allow = "secrets-bridge.io/allow"
     /// Annotation of a Secret that outlives its WrappedSecret, "Orphan": no owner reference says whose it is.
     package static let creationPolicy = "secrets-bridge.io/creation-policy"
     /// Annotation of a WrappedSecret: any new value asks for the Secret to be made again from the ciphertext.
     package static let sync = "secrets-bridge.io/sync"
+    /// Annotation of a workload that lets a WrappedSecret restart it: names, separated by commas, or "*".
+    package static let allowRestart = "secrets-bridge.io/allow-restart"
     package static let managedBy = "app.kubernetes.io/managed-by"
 
     package static func labels() -> [String: String] {
@@ -22,12 +25,14 @@ package enum Markers {
     }
 
     package static func annotations(of object: WrappedSecret) -> [String: String] {
-        var annotations = [
-            wrappedSecret: object.metadata.name,
-            source: "\(object.metadata.uid ?? "")/\(object.metadata.generation ?? 0)",
-        ]
+        var annotations = [wrappedSecret: object.metadata.name, source: source(object)]
         if object.spec.isOrphan { annotations[creationPolicy] = "Orphan" }
         return annotations
+    }
+
+    /// What the annotation `source` says of a Secret that is made from this object as it is.
+    package static func source(_ object: WrappedSecret) -> String {
+        "\(object.metadata.uid ?? "")/\(object.metadata.generation ?? 0)"
     }
 
     /// Those of ours that the Secret is to have: one, or none when it outlives the object.
@@ -42,8 +47,12 @@ package enum Markers {
     }
 
     /// uid and generation of the WrappedSecret that a Secret was made from.
-    package static func source(of secret: ObjectMeta) -> (uid: String, generation: Int64)? {
-        guard let source = secret.annotations?[source], let slash = source.lastIndex(of: "/"),
+    ///
+    /// - Parameter annotation: which says so.
+    package static func source(
+        of secret: ObjectMeta, _ annotation: String = Markers.source
+    ) -> (uid: String, generation: Int64)? {
+        guard let source = secret.annotations?[annotation], let slash = source.lastIndex(of: "/"),
             let generation = Int64(source[source.index(after: slash)...])
         else { return nil }
         return (String(source[..<slash]), generation)

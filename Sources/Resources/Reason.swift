@@ -19,6 +19,7 @@ package enum Reason: String, Sendable, CaseIterable {
     case ownedByAnother = "OwnedByAnother"
     case immutableSecret = "ImmutableSecret"
     case secretTypeChanged = "SecretTypeChanged"
+    case secretMissing = "SecretMissing"
     case secretContested = "SecretContested"
     case forbidden = "Forbidden"
     case admissionDenied = "AdmissionDenied"

@@ -3,7 +3,6 @@
 enum SpecRules {
     private static let policies = ["Owner", "Merge", "Orphan"]
     private static let providers = ["KeyProvider", "ClusterKeyProvider"]
-    private static let workloads = ["Deployment", "StatefulSet", "DaemonSet"]
     private static let maximumWorkloads = 16
     private static let maximumName = 253
 
@@ -30,7 +29,8 @@ enum SpecRules {
                 "spec.rolloutRestart has \(restarts.count) items; \(maximumWorkloads) at most are expected")
         }
         for (index, workload) in restarts.enumerated() {
-            try check(workload.kind, "spec.rolloutRestart[\(index)].kind", in: workloads)
+            try check(
+                workload.kind, "spec.rolloutRestart[\(index)].kind", in: WrappedSecretSpec.Workload.kinds)
             try check(name: workload.name, "spec.rolloutRestart[\(index)].name")
         }
     }

@@ -61,6 +61,11 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
     package struct Workload: Decodable, Sendable, Equatable {
         package var kind: String
         package var name: String
+
+        package init(kind: String, name: String) {
+            self.kind = kind
+            self.name = name
+        }
     }
 
     private struct RecipientFields: Decodable {
@@ -81,8 +86,12 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
     package var suspend: Bool?
     package var rolloutRestart: [Workload]?
 
+    /// What is to be restarted when the values have changed.
+    package var workloads: [Workload] { rolloutRestart ?? [] }
     /// Whether the Secret outlives the WrappedSecret.
     package var isOrphan: Bool { creationPolicy == "Orphan" }
+    /// Whether the Secret is somebody else's, and only our entries go into it.
+    package var isMerge: Bool { creationPolicy == "Merge" }
 
     package init(envelope: EnvelopeFields, template: Template? = nil) {
         self.envelope = envelope

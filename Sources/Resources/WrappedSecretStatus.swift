@@ -26,12 +26,26 @@ package struct WrappedSecretStatus: Codable, Sendable, Equatable {
         }
     }
 
+    /// What workloads were last restarted for.
+    package struct RestartState: Codable, Sendable, Equatable {
+        /// `spec.mac` of the values that they run with.
+        package var mac: String?
+        /// RFC 3339.
+        package var time: String?
+
+        package init(mac: String?, time: String) {
+            self.mac = mac
+            self.time = time
+        }
+    }
+
     package var observedGeneration: Int64?
     package var conditions: [Condition]?
     /// Which recipient served, and which version of its key.
     package var keyID: String?
     package var keyVersion: String?
     package var secret: SecretState?
+    package var rolloutRestart: RestartState?
     /// When the Secret was last written, by the API server's clock.
     package var lastSyncTime: String?
     /// Value of the annotation `secrets-bridge.io/sync` that was acted on.
@@ -53,6 +67,8 @@ package struct Condition: Codable, Sendable, Equatable {
         /// Nothing will happen until somebody changes something.
         case stalled = "Stalled"
         case suspended = "Suspended"
+        /// Whether the workloads of `spec.rolloutRestart` were restarted for the values they have now.
+        case rolloutRestarted = "RolloutRestarted"
     }
 
     package var type: String

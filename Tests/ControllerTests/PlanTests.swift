@@ -51,6 +51,23 @@ import Testing
             secret?.managedFields?.append(ManagedFields(manager: manager, time: "T2", data: data))
         }
 
+        /// Entries in a Secret that somebody else makes, as the last write left it.
+        mutating func merged(allowed: String? = "merge") {
+            object.spec.creationPolicy = "Merge"
+            status?.lastSyncTime = "T1"
+            guard let merger = try? Merger("db") else { return }
+            secret?.labels = [Markers.managed: "true"]
+            secret?.annotations = [merger.source: "u1/3"]
+            secret?.annotations?[Markers.allow] = allowed
+            secret?.ownerReferences = nil
+            secret?.managedFields = [
+                ManagedFields(manager: "helm", time: "T0", data: ["theirs"]),
+                ManagedFields(
+                    manager: merger.fieldManager, time: "T1", labels: [Markers.managed],
+                    annotations: [merger.source], data: ["password"]),
+            ]
+        }
+
         init() {
             var status = WrappedSecretStatus()
             status.secret = .init(
@@ -70,6 +87,7 @@ import Testing
             case .left: "left"
             case .suspend: "suspend"
             case .create: "create"
+            case .seek: "seek"
             case .update(_, let current): "update \(current.resourceVersion ?? "")"
             case .relabel(_, let current): "relabel \(current.resourceVersion ?? "")"
             case .confirm: "confirm"
@@ -193,6 +211,77 @@ import Testing
         },
     ]
 
+    /// `creationPolicy: Merge`.
+    static let merges = [
+        Row("entries as the last write left them", "nothing") { $0.merged() },
+        Row("no Secret to add to, or none that is marked", "seek") {
+            $0.merged()
+            $0.secret = nil
+        },
+        Row("a Secret to add to that is being deleted", "SecretConflict") {
+            $0.merged()
+            $0.secret?.deletionTimestamp = "2026"
+        },
+        Row("a Secret that does not allow it", "SecretConflict") { $0.merged(allowed: nil) },
+        Row("a Secret that allows something else", "SecretConflict") { $0.merged(allowed: "adopt") },
+        Row("a Secret that another WrappedSecret makes", "OwnedByAnother") {
+            $0.merged()
+            $0.secret?.ownerReferences = [reference(owner, "other")]
+        },
+        Row("a Secret that this one made", "OwnedByAnother") {
+            $0.merged()
+            $0.secret?.ownerReferences = [reference(owner, "db", uid: "u1")]
+        },
+        Row("a Secret that another one lets live on", "OwnedByAnother") {
+            $0.merged()
+            $0.secret?.annotations?[Markers.creationPolicy] = "Orphan"
+            $0.secret?.annotations?[Markers.wrappedSecret] = "other"
+        },
+        Row("a Secret of another controller that allows it", "nothing") {
+            $0.merged()
+            $0.secret?.ownerReferences = [reference("Certificate", "db", version: "cert-manager.io/v1")]
+        },
+        Row("its owner changed an entry that is not ours", "nothing") {
+            $0.merged()
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.managedFields?[0] = ManagedFields(
+                manager: "helm", time: "T2", data: ["theirs", "more"])
+        },
+        Row("its owner made it immutable", "nothing") {
+            $0.merged()
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.managedFields?[0] = ManagedFields(manager: "helm", time: "T2", isOfImmutable: true)
+        },
+        Row("somebody changed an entry of ours", "update 51") {
+            $0.merged()
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl", time: "T2", data: ["password"])
+        },
+        Row("somebody set an entry of ours to the value it had", "update 51") {
+            $0.merged()
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.managedFields?.append(ManagedFields(manager: "x", time: "T2", data: ["password"]))
+        },
+        Row("our label is gone: it comes back with the values", "update 51") {
+            $0.merged()
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.labels = nil
+        },
+        Row("another template", "update 50") {
+            $0.merged()
+            $0.object.metadata.generation = 4
+            $0.isOpened = true
+        },
+        Row("from a later generation", "confirm") {
+            $0.merged()
+            $0.object.metadata.generation = 2
+        },
+        Row("a type of its own", "InvalidSpec") {
+            $0.merged()
+            $0.object.spec.template = .init(type: "Opaque")
+        },
+    ]
+
     static let objects = [
         Row("being deleted, in sync", "left") { $0.object.metadata.deletionTimestamp = "2026" },
         Row("being deleted in the foreground, the Secret gone", "left") {
@@ -230,7 +319,6 @@ import Testing
         Row("values of more than a mebibyte", "TooLarge") {
             $0.object.spec.envelope.data["big"] = Base64.encode([UInt8](repeating: 0, count: 1_048_600))
         },
-        Row("what this version does not do", "InvalidSpec") { $0.object.spec.creationPolicy = "Merge" },
         Row("a label that the operator denies", "InvalidSpec") {
             $0.object.spec.template = .init(
                 metadata: .init(annotations: ["replicator.v1.mittwald.de/replicate-to": "x"]))
@@ -262,7 +350,7 @@ import Testing
 
     static let secrets = [
         Row("no Secret", "create") { $0.secret = nil },
-        Row("a Secret that is being deleted", "create") { $0.secret?.deletionTimestamp = "2026" },
+        Row("a Secret that is being deleted", "SecretConflict") { $0.secret?.deletionTimestamp = "2026" },
         Row("a foreign Secret", "SecretConflict") { $0.secret?.ownerReferences = nil },
         Row("a foreign Secret with other owners", "SecretConflict") {
             $0.secret?.ownerReferences = [reference("Widget", "w", version: "v1", controller: nil)]
@@ -334,7 +422,7 @@ import Testing
         Row("from nobody knows where", "relabel 50") { $0.secret?.annotations?[Markers.source] = "u1" },
     ]
 
-    @Test(arguments: inSync + account + objects + secrets) func decides(row: Row) {
+    @Test(arguments: inSync + account + merges + objects + secrets) func decides(row: Row) {
         var situation = Situation()
         row.change(&situation)
         #expect(situation.plan == row.plan)

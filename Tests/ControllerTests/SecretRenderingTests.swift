@@ -52,6 +52,29 @@ import Testing
     private let always = ["add /type", "add /immutable", "add /data"]
     private let tests = ["test /metadata/uid", "replace /metadata/resourceVersion"]
 
+    @Test func whatIsAppliedIsOursAlone() throws {
+        var object = object(.init(metadata: .init(name: "app", labels: ["team": "a"])))
+        object.spec.creationPolicy = "Merge"
+        let blueprint = try Blueprint(object)
+        let merger = try #require(blueprint.merger)
+        #expect(merger.fieldManager.hasPrefix("secrets-bridge-") && merger.fieldManager.utf8.count == 31)
+        let target = ObjectMeta(name: "app", namespace: "payments", uid: "s1", resourceVersion: "50")
+        let body = try json(SecretRendering.application(blueprint, of: object, to: target, entries: entries))
+        let expected: JSONValue = [
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": [
+                "name": "app", "namespace": "payments", "uid": "s1", "resourceVersion": "50",
+                "labels": ["team": "a", "secrets-bridge.io/managed": "true"],
+                "annotations": [merger.source: "u1/3"],
+            ],
+            "data": [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="],
+        ]
+        #expect(body == expected)
+        let nothing = try json(SecretRendering.withdrawal(from: target))
+        #expect(nothing["data"] == nil && nothing[["metadata", "uid"]] == "s1")
+        #expect(nothing[["metadata", "annotations"]] == nil)
+    }
+
     @Test func theManifestIsTheSecret() throws {
         let object = object(
             .init(

@@ -57,6 +57,45 @@ import Testing
         #expect(shape(synced) == ["Ready=True Synced T5"])
     }
 
+    @Test func restartsAreOwedWhenTheValuesAreOthers() {
+        var restarting = update()
+        restarting.restartsWorkloads = true
+        let first = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
+        #expect(first.rolloutRestart == .init(mac: "m", time: "T1"), "the first sync only records")
+        #expect(shape(first) == ["Ready=True Synced T1"])
+
+        var changed = made
+        changed.mac = "m2"
+        restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: first, now: "T2")
+        let second = restarting.synced(changed, keyID: "k", keyVersion: nil, at: nil)
+        #expect(second.rolloutRestart?.mac == "m")
+
+        let api = WrappedSecretSpec.Workload(kind: "Deployment", name: "api")
+        var result = RestartResult()
+        result.isMissing(api)
+        restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: second, now: "T3")
+        let owed = restarting.restarted(result)
+        #expect(shape(owed) == ["Ready=True Synced T1", "RolloutRestarted=False WorkloadMissing T3"])
+        #expect(owed.rolloutRestart?.mac == "m")
+
+        // Whatever happens to the Secret meanwhile, the debt is not forgotten.
+        restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: owed, now: "T4")
+        #expect(restarting.failed(.kmsUnavailable, message: "m").condition(.rolloutRestarted) != nil)
+        #expect(restarting.suspended().condition(.rolloutRestarted) != nil)
+        #expect(
+            restarting.synced(changed, keyID: "k", keyVersion: nil, at: nil).condition(.rolloutRestarted)
+                != nil)
+
+        var done = RestartResult()
+        done.restarted(api)
+        let paid = restarting.restarted(done)
+        #expect(paid.condition(.rolloutRestarted)?.message == "restarted: Deployment api")
+        #expect(paid.rolloutRestart == .init(mac: "m2", time: "T4"))
+        let left = StatusUpdate(object: object, previous: paid, now: "T5")
+            .synced(changed, keyID: "k", keyVersion: nil, at: nil)
+        #expect(left.rolloutRestart == nil && shape(left) == ["Ready=True Synced T1"])
+    }
+
     @Test func suspendingKeepsReady() {
         let synced = update(nil, "T1").synced(made, keyID: "k", keyVersion: nil, at: nil)
         let suspended = update(synced, "T2").suspended()

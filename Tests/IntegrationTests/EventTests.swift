@@ -23,7 +23,7 @@ struct EventTests {
     }
 
     @Test(
-        "Changes and failures are told with the rights of manifests/rbac.yaml; a restart over what is in sync tells nothing"
+        "Changes and failures are told with the rights of manifests/base/rbac.yaml; a restart over what is in sync tells nothing"
     )
     func told() async throws {
         try await TestNamespace.withShared { namespace in

@@ -150,7 +150,8 @@ extension Cluster {
     /// The controller's namespace, service account and role.
     fileprivate func installRole() async throws {
         for file in ["namespace", "rbac"] {
-            try await kubectl("apply", "-f", "\(try Settings.required().repository)/manifests/\(file).yaml")
+            try await kubectl(
+                "apply", "-f", "\(try Settings.required().repository)/manifests/base/\(file).yaml")
         }
     }
 }

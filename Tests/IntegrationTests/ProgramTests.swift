@@ -61,7 +61,7 @@ struct ProgramTests {
         }
     }
 
-    @Test("The role of manifests/rbac.yaml is enough to create, update, repair and report")
+    @Test("The role of manifests/base/rbac.yaml is enough to create, update, repair and report")
     func leastPrivilege() async throws {
         try await TestNamespace.withShared { namespace in
             try await ControllerProgram.with(namespace, ["SB_WRAP_MASTER_KEY": namespace.masterKey]) {

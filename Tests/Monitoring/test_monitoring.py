@@ -122,7 +122,7 @@ def test_dashboard_is_whole():
 
 
 def test_the_monitor_and_the_probes_name_the_port_of_the_deployment():
-    deployment = yaml.safe_load((ROOT / "manifests/deployment.yaml").read_text())
+    deployment = yaml.safe_load((ROOT / "manifests/base/deployment.yaml").read_text())
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     monitor = yaml.safe_load((ROOT / "manifests/monitoring/podmonitor.yaml").read_text())

@@ -64,7 +64,7 @@ POLICY
     APISERVER_FLAGS+=("--audit-policy-file=$DIR/audit-policy.yaml" "--audit-log-path=$DIR/audit.log")
 }
 
-# The garbage collector, namespaces, service accounts and their root CA: what needs no nodes.
+# The garbage collector, namespaces, service accounts and their root CA, aggregated roles: what needs no nodes.
 start_controller_manager() {
     local insecure=()
     if [ ! -x "$ASSETS/kube-controller-manager" ]; then
@@ -78,7 +78,7 @@ start_controller_manager() {
         --authorization-kubeconfig="$DIR/controller-manager.kubeconfig" --use-service-account-credentials=true \
         --bind-address=127.0.0.1 --secure-port="$MANAGER_PORT" ${insecure[@]+"${insecure[@]}"} --cert-dir="$DIR/pki/serving" \
         --leader-elect=false --profiling=false --v=1 --kube-api-qps=200 --kube-api-burst=400 \
-        --controllers=garbagecollector,namespace,serviceaccount,serviceaccount-token,root-ca-cert-publisher \
+        --controllers=clusterrole-aggregation,garbagecollector,namespace,serviceaccount,serviceaccount-token,root-ca-cert-publisher \
         --service-account-private-key-file="$DIR/pki/service-accounts.key" --root-ca-file="$DIR/pki/ca.crt"
     wait_for controller-manager 60 as_admin "$(server_url)/api/v1/namespaces/default/serviceaccounts/default"
 }

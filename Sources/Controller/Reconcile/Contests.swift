@@ -17,12 +17,4 @@ final class Contests: Sendable {
     func forget(_ ref: ObjectRef) {
         contests.withLock { $0[ref] = nil }
     }
-
-    /// Who changed the data beside us, as the API server names them; for a message.
-    static func rivals(_ secret: ObjectMeta) -> String {
-        let others = (secret.managedFields ?? []).filter { $0.manager != KubeClient.fieldManager }
-        let writers = others.filter { !$0.data.isEmpty }
-        let names = Set((writers.isEmpty ? others : writers).map(\.manager)).sorted().prefix(4)
-        return names.isEmpty ? "another writer" : names.joined(separator: ", ")
-    }
 }

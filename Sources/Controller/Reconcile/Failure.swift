@@ -43,15 +43,14 @@ extension Failure {
             self = .reason(.namespaceTerminating, message: "the namespace is being deleted")
         case .forbidden where words.contains("exceeded quota"):
             self = .reason(.quotaExceeded, message: "\(error); raise the quota or delete what is not needed")
-        case _ where words.contains("admission webhook") || words.contains("ValidatingAdmissionPolicy"):
+        case _ where error.status?.denial != nil:
             self = .reason(
                 .admissionDenied,
-                message:
-                    "\(error.activity): an admission webhook or policy refused it; the API server's audit "
-                    + "log says why")
+                message: "\(error); its reason may quote values, and is in the API server's audit log alone")
         case .forbidden:
             self = .reason(
-                .forbidden, message: "\(error); the controller's role has to allow it (manifests/rbac.yaml)")
+                .forbidden,
+                message: "\(error); the controller's role has to allow it (manifests/base/rbac.yaml)")
         case .invalid where causes.contains { $0.field == "type" }:
             self = .reason(
                 .secretTypeChanged,

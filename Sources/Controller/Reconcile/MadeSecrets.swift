@@ -2,24 +2,38 @@ import KubeClient
 import Primitives
 import Resources
 
-/// Which Secrets each WrappedSecret owns, by name: more than one after its target was renamed. Fed by the watch of
-/// Secrets. Safe to use from any thread.
+/// Which Secrets each WrappedSecret owns or has entries in, by name: more than one after its target was renamed. Fed by
+/// the watch of Secrets. Safe to use from any thread.
 final class MadeSecrets: Sendable {
-    private let names = Locked<[ObjectRef: Set<String>]>([:])
+    private struct Names {
+        var owned = NameIndex<ObjectRef>()
+        /// By the uid of the WrappedSecret that has entries in them.
+        var entered = NameIndex<String>()
+    }
 
-    /// By the WrappedSecret `ref`; in order.
+    private let names = Locked(Names())
+
+    /// Owned by the WrappedSecret `ref`; in order.
     func names(by ref: ObjectRef) -> [String] {
-        names.withLock { $0[ref]?.sorted() ?? [] }
+        names.withLock { $0.owned[ref].sorted() }
+    }
+
+    /// Into which the WrappedSecret with this uid has merged entries; in order.
+    func names(enteredBy uid: String) -> [String] {
+        names.withLock { $0.entered[uid].sorted() }
     }
 
     /// The watch shows `after` in place of `before`.
     func saw(_ before: ObjectMeta?, _ after: ObjectMeta?) {
         names.withLock { names in
-            if let before, let owner = Self.owner(of: before) {
-                names[owner]?.remove(before.name)
-                if names[owner]?.isEmpty == true { names[owner] = nil }
+            if let before {
+                if let owner = Self.owner(of: before) { names.owned.remove(before.name, owner) }
+                for uid in Merger.uids(in: before) { names.entered.remove(before.name, uid) }
             }
-            if let after, let owner = Self.owner(of: after) { names[owner, default: []].insert(after.name) }
+            if let after {
+                if let owner = Self.owner(of: after) { names.owned.insert(after.name, owner) }
+                for uid in Merger.uids(in: after) { names.entered.insert(after.name, uid) }
+            }
         }
     }
 

@@ -22,11 +22,15 @@ struct MetadataChanges: Sendable, Equatable {
         _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret,
         adding extra: [String: String]
     ) {
-        let ours = current.keysOwned(by: KubeClient.fieldManager)
+        let ours = current.keysOwned(by: blueprint.fieldManager)
         labels = Self.changes(
             current.labels, to: Self.labels(blueprint, adding: extra), owned: ours.labels)
         annotations = Self.changes(
             current.annotations, to: Self.annotations(blueprint, of: object), owned: ours.annotations)
+        guard blueprint.merger == nil else {
+            ownerReferences = nil
+            return
+        }
         // Ours first, in place of whatever WrappedSecrets left; what others added stays.
         let foreign = (current.ownerReferences ?? []).filter { !Markers.isOurKind($0) }
         let references = Markers.ownerReferences(to: object) + foreign
@@ -35,14 +39,21 @@ struct MetadataChanges: Sendable, Equatable {
 
     var isEmpty: Bool { labels.isEmpty && annotations.isEmpty && ownerReferences == nil }
 
-    /// All that the Secret is to have: the template's, the operator's (`extra`), and ours.
+    /// All that the Secret is to have: the template's, the operator's (`extra`), and ours. Of one that is somebody
+    /// else's, no more than it takes to know it again.
     static func labels(_ blueprint: Blueprint, adding extra: [String: String]) -> [String: String] {
-        blueprint.labels.merging(extra) { _, operators in operators }
+        guard blueprint.merger == nil else {
+            return blueprint.labels.merging([Markers.managed: "true"]) { _, ours in ours }
+        }
+        return blueprint.labels.merging(extra) { _, operators in operators }
             .merging(Markers.labels()) { _, ours in ours }
     }
 
     static func annotations(_ blueprint: Blueprint, of object: WrappedSecret) -> [String: String] {
-        blueprint.annotations.merging(Markers.annotations(of: object)) { _, ours in ours }
+        if let merger = blueprint.merger {
+            return blueprint.annotations.merging([merger.source: Markers.source(object)]) { _, ours in ours }
+        }
+        return blueprint.annotations.merging(Markers.annotations(of: object)) { _, ours in ours }
     }
 
     private static func changes(

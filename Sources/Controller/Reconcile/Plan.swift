@@ -12,6 +12,8 @@ enum Plan: Sendable {
     case suspend
     /// There is no Secret of this name as far as the watch can see.
     case create(Blueprint)
+    /// The same, of a Secret that somebody else has to make. The watch does not see it before we have marked it.
+    case seek(Blueprint)
     /// Ours, or handed over to us; to be made equal to the blueprint.
     case update(Blueprint, current: ObjectMeta)
     /// Its data is what we wrote, and what the object says; only metadata has to follow. Needs no key.
@@ -34,8 +36,19 @@ extension Plan {
     /// Whether it undoes what somebody did to the Secret, if the object is the same as before.
     var repairs: Bool {
         switch self {
-        case .create, .update, .relabel: true
+        case .create, .seek, .update, .relabel: true
         default: false
+        }
+    }
+
+    /// What the Secret is to become, where that is to be brought about.
+    var blueprint: Blueprint? {
+        switch self {
+        case .create(let blueprint), .seek(let blueprint), .update(let blueprint, _),
+            .relabel(let blueprint, _),
+            .confirm(let blueprint, _):
+            blueprint
+        case .nothing, .left, .suspend, .refuse: nil
         }
     }
 
@@ -63,28 +76,28 @@ extension Plan {
         if let refusal = rules.refusal(of: blueprint) {
             return .refuse(refusal.reason, message: refusal.message)
         }
-        if let refusal = unsupported(object.spec) { return refusal }
-        guard let secret, secret.deletionTimestamp == nil else { return .create(blueprint) }
-        if let refusal = ownership(of: secret, for: object) { return refusal }
-        if isFromLaterGeneration(secret, of: object) { return .confirm(blueprint, current: secret) }
+        guard object.spec.keyRef == nil else {
+            return .refuse(.invalidSpec, message: "spec.keyRef is not supported by this version; remove it")
+        }
+        guard let secret else { return blueprint.merger == nil ? .create(blueprint) : .seek(blueprint) }
+        let refusal =
+            blueprint.merger == nil
+            ? ownership(of: secret, for: object) : hospitality(of: secret, for: object)
+        if let refusal = departure(of: secret) ?? refusal { return refusal }
+        if isFromLaterGeneration(secret, of: object, blueprint.merger) {
+            return .confirm(blueprint, current: secret)
+        }
         guard let made = status?.secret, isMade(made, of: object, as: secret),
             object.requestedSync == nil || object.requestedSync == status?.lastHandledSync,
-            isIntact(secret, made, object, since: status?.lastSyncTime, isOpened: isOpened)
+            isIntact(secret, made, object, blueprint, since: status?.lastSyncTime, isOpened: isOpened)
         else { return .update(blueprint, current: secret) }
         let changes = MetadataChanges(secret, to: blueprint, of: object, adding: rules.labels)
         let isSaid =
             made.generation == object.metadata.generation && status?.condition(.ready)?.status == "True"
-        return isSaid && changes.isEmpty ? .nothing : .relabel(blueprint, current: secret)
-    }
-
-    /// What the schema has and this version does not do is refused, not half done.
-    private static func unsupported(_ spec: WrappedSecretSpec) -> Plan? {
-        func refusal(_ field: String) -> Plan {
-            .refuse(.invalidSpec, message: "spec.\(field) is not supported by this version; remove it")
-        }
-        if spec.creationPolicy == "Merge" { return refusal("creationPolicy Merge") }
-        if spec.keyRef != nil { return refusal("keyRef") }
-        return spec.rolloutRestart?.isEmpty == false ? refusal("rolloutRestart") : nil
+        if isSaid && changes.isEmpty { return .nothing }
+        // What is applied is applied whole: a label without the values would take the values away.
+        return blueprint.merger == nil
+            ? .relabel(blueprint, current: secret) : .update(blueprint, current: secret)
     }
 
     /// The last successful write made this Secret, under this name and these rules, of these values.
@@ -99,48 +112,19 @@ extension Plan {
     /// have other recipients, which must be tried.
     private static func isIntact(
         _ secret: ObjectMeta, _ made: WrappedSecretStatus.SecretState, _ object: WrappedSecret,
-        since time: String?, isOpened: Bool
+        _ blueprint: Blueprint, since time: String?, isOpened: Bool
     ) -> Bool {
         guard isOpened || made.generation == object.metadata.generation else { return false }
         return made.resourceVersion == secret.resourceVersion
-            || DataOwnership.isOurs(secret, entries: object.spec.envelope.data.keys, since: time)
+            || DataOwnership(of: blueprint).isIntact(secret, since: time)
     }
 
-    /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name owns, whatever
-    /// its uid: a deleted and re-created object takes over what its predecessor made.
-    private static func ownership(of secret: ObjectMeta, for object: WrappedSecret) -> Plan? {
-        if let owner = Markers.owner(of: secret) {
-            guard owner.name != object.metadata.name else { return nil }
-            return .refuse(
-                .ownedByAnother,
-                message: "Secret \(secret.name) belongs to WrappedSecret \(owner.name); give one of the two "
-                    + "another spec.template.metadata.name, or delete WrappedSecret \(owner.name)")
-        }
-        if let controller = Markers.controller(of: secret) {
-            return .refuse(
-                .ownedByAnother,
-                message: "Secret \(secret.name) belongs to \(controller.kind) \(controller.name); choose "
-                    + "another spec.template.metadata.name")
-        }
-        let maker = Markers.maker(ofOrphan: secret)
-        guard maker != object.metadata.name, secret.annotations?[Markers.allow] != "adopt" else { return nil }
-        let handOver =
-            "kubectl annotate secret -n \(secret.namespace ?? "") \(secret.name) \(Markers.allow)=adopt"
-        if let maker {
-            return .refuse(
-                .ownedByAnother,
-                message:
-                    "Secret \(secret.name) was made by WrappedSecret \(maker); give one of the two another "
-                    + "spec.template.metadata.name, delete the Secret, or hand it over: \(handOver)")
-        }
-        return .refuse(
-            .secretConflict,
-            message: "Secret \(secret.name) exists and was not made from this WrappedSecret; delete it, or "
-                + "hand it over: \(handOver)")
-    }
-
-    private static func isFromLaterGeneration(_ secret: ObjectMeta, of object: WrappedSecret) -> Bool {
-        guard let source = Markers.source(of: secret), source.uid == object.metadata.uid else { return false }
+    private static func isFromLaterGeneration(
+        _ secret: ObjectMeta, of object: WrappedSecret, _ merger: Merger?
+    ) -> Bool {
+        guard let source = Markers.source(of: secret, merger?.source ?? Markers.source),
+            source.uid == object.metadata.uid
+        else { return false }
         return source.generation > object.metadata.generation ?? 0
     }
 }

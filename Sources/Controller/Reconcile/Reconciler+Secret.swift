@@ -48,7 +48,7 @@ extension Reconciler {
                 return try await patch(current, blueprint, object, envelope.entries)
             case .refuse(let reason, let message):
                 throw .reason(reason, message: message)
-            case .nothing, .left, .suspend, .create, .confirm, .relabel:
+            case .nothing, .left, .suspend, .create, .seek, .confirm, .relabel:
                 throw .again(error)
             }
         } catch {
@@ -69,6 +69,17 @@ extension Reconciler {
             // Whatever we believed of the Secret is to be looked up before the next try.
             ownWrites.forget(secret: current.ref)
             throw Failure(accessing: error)
+        }
+    }
+
+    /// Makes a Secret that is ours equal to the blueprint.
+    func replace(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(Failure) -> ObjectMeta {
+        do throws(Failure) {
+            return try await patch(current, blueprint, object, envelope.entries)
+        } catch  where error.needsNewSecret && object.spec.recreate == true {
+            return try await recreate(current, blueprint, object, envelope)
         }
     }
 
@@ -96,41 +107,6 @@ extension Reconciler {
             "secret deleted, to be made anew",
             metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
         return try await create(blueprint, object, envelope)
-    }
-
-    /// The Secret has a new name: what carries the old one, and is still this object's alone, goes. Not before the
-    /// new one is there.
-    func removeLeftovers(of object: WrappedSecret) async throws(Failure) {
-        for name in made.names(by: object.metadata.ref) where name != object.secretName {
-            let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
-            guard let secret = secrets[ref], secret.deletionTimestamp == nil, isLeftover(secret, of: object)
-            else { continue }
-            // With an older cache than somebody else's, the new Secret would look like the old one.
-            try await confirmNewest(object.metadata)
-            do {
-                try await client.delete(
-                    .secrets, ref,
-                    preconditions: Preconditions(uid: secret.uid, resourceVersion: secret.resourceVersion))
-            } catch  where error.code == .notFound {
-                continue
-            } catch {
-                throw Failure(accessing: error)
-            }
-            logger.info(
-                "secret under an earlier name deleted",
-                metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
-        }
-    }
-
-    /// Of an earlier generation, or of a predecessor of the same name and of nobody else besides. The latter is the
-    /// garbage collector's work, which it does not know of when the owner was deleted and made anew while it did not
-    /// watch: an API server that restarts is enough.
-    private func isLeftover(_ secret: ObjectMeta, of object: WrappedSecret) -> Bool {
-        guard Markers.owner(of: secret)?.uid == object.metadata.uid else {
-            return secret.ownerReferences?.count == 1
-        }
-        guard let source = Markers.source(of: secret) else { return false }
-        return source.uid == object.metadata.uid && source.generation < object.metadata.generation ?? 0
     }
 
     /// The Secret of the blueprint's name, whoever made it; nil: there is none.

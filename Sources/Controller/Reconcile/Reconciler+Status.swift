@@ -6,9 +6,9 @@ import Resources
 /// What is said of an outcome: in the status, the log and events.
 extension Reconciler {
     func finish(
-        _ secret: ObjectMeta, over current: ObjectMeta?, _ object: WrappedSecret, _ update: StatusUpdate,
-        _ key: OpenedEnvelopes.Key
-    ) async throws(Failure) {
+        _ secret: ObjectMeta, over current: ObjectMeta?, _ blueprint: Blueprint, _ object: WrappedSecret,
+        _ update: StatusUpdate, _ key: OpenedEnvelopes.Key
+    ) async throws(Failure) -> WrappedSecretStatus {
         ownWrites.wrote(secret: secret)
         if secret.resourceVersion != current?.resourceVersion, isAsBefore(object, update.previous) {
             contests.repaired(object.metadata.ref)
@@ -23,11 +23,13 @@ extension Reconciler {
             name: secret.name, uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
             generation: object.metadata.generation ?? 0, mac: object.spec.envelope.mac,
             renderVersion: Plan.renderVersion)
-        try await write(
+        let status = try await write(
             update.synced(
-                made, keyID: key.id, keyVersion: key.version, at: DataOwnership.lastWrite(secret)),
+                made, keyID: key.id, keyVersion: key.version,
+                at: DataOwnership(of: blueprint).lastWrite(secret)),
             object.metadata, update.previous)
         events?.record(.written(secret, over: current, object, update.previous))
+        return status
     }
 
     /// Says why, and decides when to try again.
@@ -57,23 +59,24 @@ extension Reconciler {
         case _ where reason.waitsForChange:
             stalled.insert(object)
             return .done
-        // No event tells of a change to a Secret that is not ours.
-        case .secretConflict, .ownedByAnother: return .again(after: .seconds(20))
+        case .secretConflict, .ownedByAnother, .secretMissing: return .again(after: foreignSecretInterval)
         default: return .retry
         }
     }
 
-    /// Writes a status that says something new. The uid is tested: a late write must not land on an object
+    /// Writes a status that says something new, and returns it. The uid is tested: a late write must not land on an object
     /// that was deleted and made again.
+    @discardableResult
     func write(
         _ status: WrappedSecretStatus, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) {
-        guard status != previous else { return }
+    ) async throws(Failure) -> WrappedSecretStatus {
+        guard status != previous else { return status }
         do {
             let patch = try StatusPatch.make(status, uid: object.uid ?? "")
             let written = try await client.patch(
                 WrappedSecret.resource, object.ref, subresource: "status", .json(patch))
             ownWrites.wrote(status: status, on: written)
+            return status
         } catch let error as KubeError where error.code == .notFound {
             throw .moot
         } catch let error as KubeError where error.code == .invalid || error.code == .conflict {

@@ -24,6 +24,8 @@ struct Reconciler: Sendable {
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
     var events: EventRecorder?
+    /// See `Controller.Options`.
+    var foreignSecretInterval = Duration.seconds(20)
     let logger: Logger
     /// Is told why an object is not synced.
     var failed: @Sendable (Reason) -> Void = { _ in }
@@ -63,9 +65,10 @@ struct Reconciler: Sendable {
             if let pause = truce(plan, object, previous) {
                 return await giveWay(plan, object, previous, for: pause)
             }
-            try await carryOut(plan, object, previous)
-            if !plan.isRestraint { try await removeLeftovers(of: object) }
-            return .done
+            let status = try await carryOut(plan, object, previous)
+            guard !plan.isRestraint else { return .done }
+            try await removeLeftovers(of: object)
+            return try await restartWorkloads(of: object, status)
         } catch {
             switch error {
             case .moot:
@@ -104,12 +107,22 @@ struct Reconciler: Sendable {
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?, for pause: Duration
     ) async -> WorkQueue.Outcome {
         let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
-        let rivals = secrets[target].map(Contests.rivals) ?? "somebody who deletes it"
+        let rivals =
+            secrets[target].map { secret in
+                plan.blueprint.map { DataOwnership(of: $0).rivals(secret) } ?? []
+            } ?? ["somebody who deletes it"]
+        let names = rivals.isEmpty ? "another writer" : rivals.prefix(4).joined(separator: ", ")
         let outcome = await fail(
             object.metadata, previous: previous, .secretContested,
-            "Secret \(object.secretName) is changed again each time it is repaired, by \(rivals); stop that, or set "
+            "Secret \(object.secretName) is changed again each time it is repaired, by \(names); stop that, or set "
                 + "spec.suspend to true")
         return outcome == .done ? .done : .again(after: pause)
+    }
+
+    func update(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> StatusUpdate {
+        StatusUpdate(
+            object: object.metadata, requestedSync: object.requestedSync,
+            restartsWorkloads: !object.spec.workloads.isEmpty, previous: previous, now: now())
     }
 
     private func decide(
@@ -119,16 +132,16 @@ struct Reconciler: Sendable {
             object, secret: secret, status: status, rules: rules, isOpened: opened.contains(object))
     }
 
+    /// Returns the status as it is then.
     private func carryOut(
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) {
-        let update = StatusUpdate(
-            object: object.metadata, requestedSync: object.requestedSync, previous: previous, now: now())
+    ) async throws(Failure) -> WrappedSecretStatus? {
+        let update = update(object, previous)
         switch plan {
         case .nothing, .left:
-            break
+            return previous
         case .suspend:
-            try await write(update.suspended(), object.metadata, previous)
+            return try await write(update.suspended(), object.metadata, previous)
         case .refuse(let reason, let message):
             throw .reason(reason, message: message)
         case .create(let blueprint):
@@ -140,16 +153,27 @@ struct Reconciler: Sendable {
             }
             let envelope = try await open(blueprint, object)
             let secret = try await create(blueprint, object, envelope)
-            try await finish(secret, over: nil, object, update, OpenedEnvelopes.Key(envelope))
+            return try await finish(
+                secret, over: nil, blueprint, object, update, OpenedEnvelopes.Key(envelope))
+        case .seek(let blueprint):
+            guard let found = try await look(blueprint) else {
+                throw .reason(
+                    .secretMissing,
+                    message:
+                        "there is no Secret \(blueprint.name) to add entries to (creationPolicy Merge); whoever "
+                        + "makes it has to annotate it \(Markers.allow)=merge")
+            }
+            return try await carryOut(decide(object, found, previous), object, previous)
         case .update(let blueprint, let current):
             let envelope = try await open(blueprint, object)
             let secret: ObjectMeta
-            do throws(Failure) {
-                secret = try await patch(current, blueprint, object, envelope.entries)
-            } catch  where error.needsNewSecret && object.spec.recreate == true {
-                secret = try await recreate(current, blueprint, object, envelope)
+            if let merger = blueprint.merger {
+                secret = try await merge(into: current, blueprint, merger, object, envelope, previous)
+            } else {
+                secret = try await replace(current, blueprint, object, envelope)
             }
-            try await finish(secret, over: current, object, update, OpenedEnvelopes.Key(envelope))
+            return try await finish(
+                secret, over: current, blueprint, object, update, OpenedEnvelopes.Key(envelope))
         case .relabel(let blueprint, let current):
             let secret: ObjectMeta
             do throws(Failure) {
@@ -159,10 +183,10 @@ struct Reconciler: Sendable {
             }
             // Of another generation than the status tells of, its own key is known: it was opened.
             let key = opened.key(of: object) ?? .init(id: previous?.keyID, version: previous?.keyVersion)
-            try await finish(secret, over: current, object, update, key)
+            return try await finish(secret, over: current, blueprint, object, update, key)
         case .confirm(let blueprint, let current):
             try await confirmNewest(object.metadata)
-            try await carryOut(.update(blueprint, current: current), object, previous)
+            return try await carryOut(.update(blueprint, current: current), object, previous)
         }
     }
 

@@ -67,6 +67,52 @@ enum SecretRendering {
         }
     }
 
+    /// Body of the server-side apply that adds our entries to the Secret in `current`; those of an earlier apply that are
+    /// not among them go.
+    static func application(
+        _ blueprint: Blueprint, of object: WrappedSecret, to current: ObjectMeta, entries: [SecretEntry]
+    ) -> SharedSecret {
+        application(to: current) { json in
+            json.key("labels")
+            write(MetadataChanges.labels(blueprint, adding: [:]), to: &json)
+            json.key("annotations")
+            write(MetadataChanges.annotations(blueprint, of: object), to: &json)
+            json.endObject()
+            json.key("data")
+            write(entries, to: &json)
+        }
+    }
+
+    /// Body of the apply that takes out again whatever its manager alone has set.
+    static func withdrawal(from current: ObjectMeta) -> SharedSecret {
+        application(to: current) { $0.endObject() }
+    }
+
+    /// - Parameter rest: begins within `metadata`, and closes it.
+    private static func application(
+        to current: ObjectMeta, _ rest: (inout JSONSecretWriter) -> Void
+    ) -> SharedSecret {
+        var json = JSONSecretWriter()
+        json.beginObject()
+        json.key("apiVersion")
+        json.string(Resource.secrets.apiVersion)
+        json.key("kind")
+        json.string(Resource.secrets.kind)
+        json.key("metadata")
+        json.beginObject()
+        json.key("name")
+        json.string(current.name)
+        json.key("namespace")
+        json.string(current.ref.namespace)
+        json.key("uid")
+        json.string(current.uid ?? "")
+        json.key("resourceVersion")
+        json.string(current.resourceVersion ?? "")
+        rest(&json)
+        json.endObject()
+        return SharedSecret(json.finish())
+    }
+
     private static func write(
         _ changes: MetadataChanges.Map, at path: String, in patch: inout JSONPatch.Builder
     ) {

@@ -6,6 +6,8 @@ struct StatusUpdate: Sendable {
     let object: ObjectMeta
     /// The forced sync that this outcome answers.
     var requestedSync: String?
+    /// Whether workloads are to be restarted when the values change.
+    var restartsWorkloads = false
     let previous: WrappedSecretStatus?
     /// RFC 3339, UTC.
     let now: String
@@ -24,6 +26,13 @@ struct StatusUpdate: Sendable {
         status.conditions = [
             condition(.ready, true, Reason.synced.rawValue, "Secret \(secret.name ?? "") is up to date")
         ]
+        guard restartsWorkloads else {
+            status.rolloutRestart = nil
+            return status
+        }
+        // Whoever starts now starts with these values: the first sync is no change.
+        if status.rolloutRestart == nil { status.rolloutRestart = .init(mac: secret.mac, time: now) }
+        status.conditions? += restartCondition
         return status
     }
 
@@ -31,12 +40,26 @@ struct StatusUpdate: Sendable {
     func failed(_ reason: Reason, message: String) -> WrappedSecretStatus {
         var status = base()
         let stalls = reason.waitsForChange
-        status.conditions = [
-            condition(.ready, false, reason.rawValue, message),
-            condition(
-                stalls ? .stalled : .reconciling, true, reason.rawValue,
-                stalls ? "waits for a change of the object" : "is retried with growing pauses"),
-        ]
+        status.conditions =
+            [
+                condition(.ready, false, reason.rawValue, message),
+                condition(
+                    stalls ? .stalled : .reconciling, true, reason.rawValue,
+                    stalls ? "waits for a change of the object" : "is retried with growing pauses"),
+            ] + restartCondition
+        return status
+    }
+
+    /// The Secret is synced; this is what came of the restarts that were owed. `Ready` stays what it was.
+    func restarted(_ result: RestartResult) -> WrappedSecretStatus {
+        var status = base()
+        var conditions = (status.conditions ?? []).filter {
+            $0.type != Condition.Kind.rolloutRestarted.rawValue
+        }
+        conditions.append(
+            condition(.rolloutRestarted, result.isComplete, result.reason, result.message))
+        status.conditions = conditions
+        if result.isComplete { status.rolloutRestart = .init(mac: status.secret?.mac, time: now) }
         return status
     }
 
@@ -46,8 +69,12 @@ struct StatusUpdate: Sendable {
         var conditions = status.conditions?.filter { $0.type == Condition.Kind.ready.rawValue } ?? []
         conditions.append(
             condition(.suspended, true, "Suspended", "spec.suspend is true; the Secret is left as it is"))
-        status.conditions = conditions
+        status.conditions = conditions + restartCondition
         return status
+    }
+
+    private var restartCondition: [Condition] {
+        restartsWorkloads ? [previous?.condition(.rolloutRestarted)].compactMap(\.self) : []
     }
 
     private func base() -> WrappedSecretStatus {

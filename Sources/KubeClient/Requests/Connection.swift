@@ -127,7 +127,10 @@ package struct Connection: Sendable {
         let text = try? await body.collect(upTo: 256 * 1024)
         var status = text.flatMap { try? JSONDecoder().decode(Status.self, from: Data($0)) }
         // A server that could not read a body says so with a piece of it.
-        if head.status.code == 400, case .secret = call.body { status?.message = nil }
+        if head.status.code == 400, case .secret = call.body {
+            let denial = status?.denial
+            status?.message = denial
+        }
         let wait = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
         return KubeError(
             httpStatus: head.status.code, retryAfter: wait, status: status,

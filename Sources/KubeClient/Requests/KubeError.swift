@@ -35,6 +35,13 @@ package struct KubeError: Error, Sendable {
         }
     }
 
+    /// Fields that server-side apply would take from another manager, as the server names them: ".data.password".
+    package var contestedFields: [String] {
+        guard code == .conflict else { return [] }
+        return status?.details?.causes?.filter { $0.reason == "FieldManagerConflict" }.compactMap(\.field)
+            ?? []
+    }
+
     /// The resource version is one that the server does not have yet, as after a restore of etcd.
     package var isResourceVersionTooLarge: Bool {
         status?.details?.causes?.contains { $0.reason == "ResourceVersionTooLarge" } == true
@@ -78,6 +85,7 @@ extension KubeError {
 
     /// A message for a 422 is built from its causes' fields: the server's own text may quote the value.
     private static func words(_ status: Status) -> String? {
+        if let denial = status.denial { return denial }
         if status.reason == "Invalid", let causes = status.details?.causes, !causes.isEmpty {
             return causes.map { "\($0.field ?? "object") (\($0.reason ?? "invalid"))" }.joined(
                 separator: ", ")

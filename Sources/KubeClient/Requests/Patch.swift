@@ -1,4 +1,5 @@
 import FoundationEssentials
+package import Primitives
 
 /// A patch, by the media type that tells the server how to read it.
 package enum Patch: Sendable {
@@ -6,8 +7,8 @@ package enum Patch: Sendable {
     case merge(body: [UInt8])
     /// RFC 6902
     case json(JSONPatch)
-    /// Server-side apply. `force` takes fields that another manager owns.
-    case apply(body: [UInt8], fieldManager: String, force: Bool)
+    /// Server-side apply; may carry plaintext. `force` takes fields that another manager owns.
+    case apply(body: SharedSecret, fieldManager: String, force: Bool)
 
     var contentType: String {
         switch self {

@@ -16,6 +16,16 @@ extension KubeClient {
         return try decode(type, from: body, activity: activity)
     }
 
+    /// Metadata alone, of any kind.
+    package func getMetadata(_ resource: Resource, _ ref: ObjectRef) async throws(KubeError) -> ObjectMeta {
+        let activity = "reading \(resource.kind) \(ref)"
+        let body = try await perform(
+            Call(
+                method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
+                accept: MediaType.metadata, activity: activity))
+        return try decode(AnyMetadata.self, from: body, activity: activity).metadata
+    }
+
     /// One page; pass its `continueToken` for the next one.
     package func list<Object: KubeObject>(
         _ type: Object.Type, _ selection: Selection, limit: Int = 500, continueToken: String? = nil
@@ -63,8 +73,9 @@ extension KubeClient {
     ) async throws(KubeError) -> ObjectMeta {
         let body: Body =
             switch patch {
-            case .merge(let body), .apply(let body, _, _): .bytes(body, contentType: patch.contentType)
-            case .json(let patch): .secret(patch.body, contentType: Patch.json(patch).contentType)
+            case .merge(let body): .bytes(body, contentType: patch.contentType)
+            case .apply(let body, _, _): .secret(body, contentType: patch.contentType)
+            case .json(let operations): .secret(operations.body, contentType: patch.contentType)
             }
         let what = subresource.map { "\($0) of " } ?? ""
         return try await write(

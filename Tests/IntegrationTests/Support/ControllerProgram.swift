@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// `secrets-bridge controller` as it runs in a pod: with the rights of manifests/rbac.yaml and no others.
+/// `secrets-bridge controller` as it runs in a pod: with the rights of manifests/base/rbac.yaml and no others.
 final class ControllerProgram {
     let program: Program
     private let folder: TemporaryFolder

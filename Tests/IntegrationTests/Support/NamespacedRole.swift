@@ -4,7 +4,9 @@ import KubeClient
 extension TestNamespace {
     /// Gives the service account `split` in `secrets-bridge`, which has no other rights, those of
     /// manifests/namespaced-rbac.yaml in this namespace.
-    func installNamespacedRole(events: Bool = true) async throws {
+    ///
+    /// - Parameter verb: taken out of them, with the comma that follows it.
+    func installNamespacedRole(events: Bool = true, without verb: String? = nil) async throws {
         let settings = try Settings.required()
         try await settings.installRole()
         _ = try await cluster.tryKubectl("-n", "secrets-bridge", "create", "serviceaccount", "split")
@@ -15,6 +17,7 @@ extension TestNamespace {
         .replacing(
             "name: secrets-bridge\n    namespace: secrets-bridge",
             with: "name: split\n    namespace: secrets-bridge")
+        if let verb { text = text.replacing(verb, with: "") }
         if !events { text = text.replacing("resources: [events]", with: "resources: [none]") }
         try await cluster.kubectl("apply", "-f", "-", input: Data(text.utf8))
         // The lease is a matter of the controller's own namespace.

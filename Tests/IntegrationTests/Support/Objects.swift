@@ -34,6 +34,11 @@ struct Manifest: Encodable, Sendable {
             var wrappedKey: String
         }
 
+        struct Workload: Encodable, Sendable {
+            var kind: String
+            var name: String
+        }
+
         var format: String
         var scope: String
         var recipients: [Recipient]
@@ -43,6 +48,7 @@ struct Manifest: Encodable, Sendable {
         var suspend: Bool?
         var creationPolicy: String?
         var recreate: Bool?
+        var rolloutRestart: [Workload]?
     }
 
     struct Template: Encodable, Sendable {

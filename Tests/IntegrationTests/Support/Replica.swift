@@ -2,7 +2,7 @@ import Foundation
 import KubeClient
 import Testing
 
-/// One of several instances of the executable, with the rights of manifests/rbac.yaml, that share a lease in
+/// One of several instances of the executable, with the rights of manifests/base/rbac.yaml, that share a lease in
 /// `secrets-bridge`.
 final class Replica {
     let program: Program

@@ -37,7 +37,8 @@ struct Settings: Sendable {
     private static let role = Task {
         let settings = try required()
         for file in ["namespace", "rbac"] {
-            try await settings.shared.kubectl("apply", "-f", "\(settings.repository)/manifests/\(file).yaml")
+            try await settings.shared.kubectl(
+                "apply", "-f", "\(settings.repository)/manifests/base/\(file).yaml")
         }
     }
 }

@@ -73,7 +73,7 @@ struct TestNamespace: Sendable {
     func apply(_ manifest: Manifest) async throws -> ObjectMeta {
         try await cluster.admin.patch(
             WrappedSecret.resource, manifest.ref,
-            .apply(body: Array(try manifest.json()), fieldManager: "gitops", force: true))
+            .apply(body: SharedSecret(copying: try manifest.json()), fieldManager: "gitops", force: true))
     }
 
     @discardableResult
@@ -104,14 +104,18 @@ struct TestNamespace: Sendable {
         try await cluster.admin.get(WrappedSecret.self, ref(name))
     }
 
-    /// While `body` runs, no Secret can be made that has `label` with this namespace's name: an admission webhook is
-    /// asked that nobody answers.
-    func withClosedAdmission(label: String, _ body: () async throws -> Void) async throws {
+    /// While `body` runs, no Secret can be made that has `label` with this namespace's name.
+    ///
+    /// - Parameter denying: is asked, and denies it; nil: one is asked that nobody answers.
+    func withClosedAdmission(
+        label: String, by denying: DenyingWebhook? = nil, _ body: () async throws -> Void
+    ) async throws {
+        let authority = denying.map { #", "caBundle": "\#($0.certificate)""# } ?? ""
         let webhook = """
             {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
              "metadata": {"name": "\(name)"},
              "webhooks": [{"name": "closed.example.org", "sideEffects": "None", "admissionReviewVersions": ["v1"],
-               "clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Fail",
+               "clientConfig": {"url": "\(denying?.url ?? "https://127.0.0.1:1/")"\(authority)}, "failurePolicy": "Fail",
                "objectSelector": {"matchLabels": {"\(label)": "\(name)"}},
                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}]}]}
             """

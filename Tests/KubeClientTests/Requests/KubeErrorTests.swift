@@ -76,6 +76,14 @@ import Testing
             "where there was no body, the words help")
     }
 
+    /// 400 is what an API server answers for a webhook that gives no code.
+    @Test func saysWhoDeniedItAndNotWhy() async {
+        let words = #"admission webhook \"x.example.org\" denied the request: not {\"pw\":\"Y2FuYXJ5\"}"#
+        #expect(
+            await error(.status(400, "BadRequest", words))?.description
+                == #"creating Secret payments/db: admission webhook "x.example.org" denied the request"#)
+    }
+
     @Test func readsRetryAfterFromHeaderAndStatus() async {
         #expect(await error(.init(503, "", fields: [.retryAfter: "7"]))?.retryAfter == .seconds(7))
         let status = await error(.status(500, "ServerTimeout", details: #"{"retryAfterSeconds":9}"#))

@@ -76,7 +76,8 @@ import Testing
     @Test func serverSideApply() async throws {
         let request = try await request {
             _ = try await $0.patch(
-                .secrets, ref, .apply(body: Array("{}".utf8), fieldManager: "me & you", force: false))
+                .secrets, ref,
+                .apply(body: SharedSecret(copying: "{}".utf8), fieldManager: "me & you", force: false))
         }
         #expect(request.query == ["fieldManager=me%20%26%20you", "force=false"])
         #expect(request.fields[.contentType] == "application/apply-patch+yaml")

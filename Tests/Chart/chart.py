@@ -1,0 +1,88 @@
+"""The chart and the manifests, rendered by the real helm and kubectl."""
+
+import functools
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/secrets-bridge"
+VALUES = ROOT / "Tests/Chart/values"
+HELMS = {major: os.environ[f"SB_TEST_HELM{major}"] for major in ("3", "4")}
+KUBECTL = os.environ["SB_TEST_KUBECTL"]
+BINARY = os.environ["SB_TEST_BINARY"]
+ENTER = ROOT / "hack/lib/enter_root.py"
+NAMESPACE = "secrets-bridge"
+
+# What the chart's values files correspond to.
+OVERLAYS = {"vault-transit": "vault-transit", "aws-kms": "aws-kms", "local": "dev"}
+
+# Nothing of the user's: no plugins, no cache.
+HOME = tempfile.mkdtemp()
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME, "HELM_CACHE_HOME": HOME, "HELM_CONFIG_HOME": HOME, "HELM_DATA_HOME": HOME}
+
+
+def run(*command, kubeconfig=None, given=None, check=True, env=None):
+    environment = {**ENVIRONMENT, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}), **(env or {})}
+    done = subprocess.run(
+        [str(word) for word in command], input=given, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert not check or done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def helm(major, *arguments, **more):
+    return run(HELMS[major], *arguments, **more)
+
+
+def values_file(name):
+    return VALUES / f"{name}.yaml"
+
+
+def template(major, *arguments, check=True):
+    """What helm template prints, or its refusal."""
+    return helm(major, "template", "secrets-bridge", CHART, "--namespace", NAMESPACE, *arguments, check=check)
+
+
+def parsed(text):
+    return [found for found in yaml.safe_load_all(text) if found]
+
+
+@functools.cache
+def rendering(major, name, arguments):
+    return template(major, "--values", values_file(name), *arguments).stdout
+
+
+def rendered(name, *arguments, major="4"):
+    return parsed(rendering(major, name, arguments))
+
+
+def kustomized(folder):
+    return parsed(run(KUBECTL, "kustomize", ROOT / "manifests" / folder).stdout)
+
+
+def identity(found):
+    metadata = found["metadata"]
+    return found["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def by_identity(objects):
+    named = {identity(found): found for found in objects}
+    assert len(named) == len(objects), "an object is there twice"
+    return named
+
+
+def pod_specs(objects):
+    for found in objects:
+        if found["kind"] == "Deployment":
+            yield found["spec"]["template"]["spec"]
+        if found["kind"] == "Pod":
+            yield found["spec"]
+
+
+def program_version():
+    source = (ROOT / "Sources/SecretsBridge/SecretsBridge.swift").read_text(encoding="utf-8")
+    return re.search(r'static let version = "(.*)"', source).group(1)

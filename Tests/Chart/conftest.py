@@ -1,0 +1,169 @@
+"""A control plane of these tests' own, whose audit log tells what the controller asked for; and an OpenBao beside it."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chart import BINARY, ENTER, KUBECTL, NAMESPACE, ROOT, program_version, run
+
+
+def eventually(what, condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.1)
+
+
+@dataclass
+class Cluster:
+    folder: Path
+    kubeconfig: Path = field(init=False)
+
+    def __post_init__(self):
+        self.kubeconfig = self.folder / "admin.kubeconfig"
+        version = json.loads(self.kubectl("version", "-o", "json").stdout)["serverVersion"]
+        self.minor = int(re.match(r"\d+", version["minor"]).group())
+
+    def kubectl(self, *arguments, **more):
+        return run(KUBECTL, *arguments, kubeconfig=self.kubeconfig, **more)
+
+    def get(self, *arguments):
+        return json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
+
+    def exists(self, *arguments):
+        return self.kubectl("get", *arguments, "--ignore-not-found", "-o", "name").stdout != ""
+
+    @property
+    def address(self):
+        server = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        return re.match(r"https://([^:]+):(\d+)", server).groups()
+
+    @property
+    def authority(self):
+        return self.folder / "pki/ca.crt"
+
+    def audit_lines(self):
+        log = self.folder / "audit.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def requests(self, before=()):
+        """What the service account of the controller asked for since: verb, group, resource, namespace."""
+        found = set()
+        for line in self.audit_lines()[len(before):]:
+            event = json.loads(line)
+            what = event.get("objectRef")
+            if what and "resource" in what:
+                resource = "/".join([what["resource"], *([what["subresource"]] if "subresource" in what else [])])
+                assert event["annotations"]["authorization.k8s.io/decision"] == "allow", f"refused: {event}"
+                found.add((event["verb"], what.get("apiGroup", ""), resource, what.get("namespace", "")))
+        return found
+
+
+@pytest.fixture(scope="session")
+def scratch():
+    folder = Path(tempfile.mkdtemp(prefix="sb-chart-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster(scratch):
+    folder = scratch / "cluster"
+    run(ROOT / "hack/cluster", "up", "--dir", folder, "--no-kind",
+        "--apiserver-flag", f"--audit-policy-file={ROOT / 'Tests/Chart/audit-policy.yaml'}",
+        "--apiserver-flag", f"--audit-log-path={folder / 'audit.log'}", env=dict(os.environ))
+    try:
+        found = Cluster(folder)
+        found.kubectl("create", "namespace", NAMESPACE)
+        yield found
+    finally:
+        run(ROOT / "hack/cluster", "down", "--dir", folder, env=dict(os.environ))
+
+
+@dataclass
+class Vault:
+    """A real OpenBao, set up as docs/vault.md says."""
+
+    folder: Path
+
+    def __post_init__(self):
+        environment = (self.folder / "env").read_text()
+        self.address = re.search(r"BAO_ADDR=(\S+)", environment).group(1)
+        self.authority = self.folder / "ca.crt"
+
+    @property
+    def developer(self):
+        token = run(ROOT / "hack/openbao", "token", "developer", "--dir", self.folder, env=dict(os.environ)).stdout.strip()
+        return {"SB_KMS_BACKEND": "vault-transit", "SB_KMS_VAULT_ADDR": self.address, "SB_KMS_VAULT_CACERT": str(self.authority),
+                "SB_KMS_VAULT_KEY": "sb-wrap", "SB_KMS_VAULT_TOKEN": token}
+
+
+    def decrypted(self):
+        """How often the key was asked for."""
+        lines = (json.loads(line) for line in (self.folder / "audit.log").read_text().splitlines())
+        return sum(line["type"] == "request" and line["request"]["path"] == "transit/decrypt/sb-wrap" for line in lines)
+
+
+@pytest.fixture(scope="session")
+def vault(cluster, scratch):
+    folder = scratch / "openbao"
+    run(ROOT / "hack/openbao", "up", "--cluster", cluster.folder, "--dir", folder, env=dict(os.environ))
+    try:
+        found = Vault(folder)
+        cluster.kubectl("-n", NAMESPACE, "create", "configmap", "vault-ca", f"--from-file=ca.crt={found.authority}")
+        yield found
+    finally:
+        run(ROOT / "hack/openbao", "down", "--dir", folder, env=dict(os.environ))
+
+
+def unpack(archive, folder):
+    """An OCI archive's one image, with every digest checked."""
+    with tarfile.open(archive) as layout:
+        def blob(descriptor):
+            data = layout.extractfile(f"blobs/{descriptor['digest'].replace(':', '/')}").read()
+            assert hashlib.sha256(data).hexdigest() == descriptor["digest"].removeprefix("sha256:") and len(data) == descriptor["size"]
+            return data
+
+        (image,) = json.load(layout.extractfile("index.json"))["manifests"]
+        manifest = json.loads(blob(image))
+        about = json.loads(blob(manifest["config"]))
+        assert about["config"]["User"] == "65532:65532" and about["config"]["Entrypoint"] == ["/usr/bin/secrets-bridge"]
+        (layer,) = manifest["layers"]
+        data = gzip.decompress(blob(layer))
+        assert about["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(data).hexdigest()}"]
+        with tarfile.open(fileobj=io.BytesIO(data)) as files:
+            assert all(entry.uid == entry.gid == 0 and not entry.mode & 0o6022 for entry in files), "what is not root's, or others may write"
+            files.extractall(folder, filter="tar")
+
+
+@pytest.fixture(scope="session")
+def image_root(scratch):
+    """The file system of the image $SB_TEST_IMAGE (an archive of hack/image), else that of an image with the build under test."""
+    folder = scratch / "image"
+    if archive := os.environ.get("SB_TEST_IMAGE"):
+        unpack(archive, folder)
+    else:
+        run(ROOT / "hack/image", "--root", folder, "--binary", BINARY)
+    trial = subprocess.run(
+        [sys.executable, ENTER, folder, "65532", "65532", "--", "/usr/bin/secrets-bridge", "version"], capture_output=True, text=True, check=False)
+    if "user namespaces for everybody" in trial.stderr:
+        pytest.skip(trial.stderr.strip())
+    assert trial.returncode == 0 and trial.stdout == f"secrets-bridge {program_version()}\n", trial.stderr
+    return folder

@@ -1,0 +1,141 @@
+"""The commands of docs/installing.md, docs/gitops.md and docs/environments.md, run as they stand there, one after the other:
+blocks marked sh. A chart from a registry is the one of this checkout; helm is told of this server's age and OpenBao's CA."""
+
+import json
+import re
+import shlex
+
+import pytest
+
+from chart import BINARY, CHART, HELMS, KUBECTL, NAMESPACE, ROOT, run
+from conftest import eventually
+from objects import Namespace
+from pod import Pod
+from release import flags, settings
+
+PRELUDE = """
+set -euo pipefail
+helm() {
+    local word words=() more=()
+    for word in "$@"; do
+        case $word in oci://*) words+=("$CHART") ;; *) words+=("$word") ;; esac
+    done
+    case $1 in install | upgrade) eval "more=($MORE)" ;; esac
+    "$HELM" "${words[@]}" ${more[@]+"${more[@]}"}
+}
+kubectl() { if [ "$1" = apply ]; then "$KUBECTL" "$@" --validate=false; else "$KUBECTL" "$@"; fi; }
+secrets-bridge() { "$BINARY" "$@"; }
+export -f kubectl
+"""
+
+
+def blocks(page, heading):
+    """The shell blocks directly under a heading."""
+    text = (ROOT / "docs" / page).read_text()
+    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
+    return re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+
+
+class Shell:
+    def __init__(self, cluster, vault):
+        more = [*settings(cluster, "vault.ca.configMap=vault-ca"), *flags(cluster, "4")]
+        self.cluster = cluster
+        self.environment = {
+            "HELM": HELMS["4"], "CHART": str(CHART), "KUBECTL": KUBECTL, "BINARY": BINARY, "MORE": shlex.join(more),
+            "VAULT_ADDR": vault.address, "CLUSTER_TOKEN": "t0", "CLUSTER_CA": "Y2E=", "REPOSITORY_TOKEN": "t1", **vault.developer}
+
+    def run(self, block, **more):
+        return run("bash", "-c", f"cd {ROOT}\n{PRELUDE}\n{more.pop('prepare', '')}\n{block}", kubeconfig=self.cluster.kubeconfig, env=self.environment)
+
+
+def pod(cluster, image_root, folder):
+    return Pod(cluster, cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE), image_root, folder, folder.name).running()
+
+
+def test_commands(cluster, vault, image_root, scratch):
+    shell = Shell(cluster, vault)
+    install, restrict = blocks("installing.md", "Helm")
+    shell.run(install)
+    shell.run(restrict)
+
+    database = Namespace(cluster, "documented", vault.developer)
+    (teach,) = blocks("gitops.md", "Argo CD")
+    (tokens,) = blocks("gitops.md", "Argo CD's own tokens")
+    argo = Namespace(cluster, "argocd", vault.developer)
+    argo.kubectl("create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example.com")
+    shell.run(teach)
+    assert len(argo.get("configmap", "argocd-cm")["data"]) == 2
+    folder = scratch / "tokens"
+    folder.mkdir()
+    shell.run(tokens, prepare=f"cd {folder}")
+    assert sorted(path.name for path in folder.iterdir()) == ["wrapped-cluster.yaml", "wrapped-repository.yaml"]
+    for path in folder.iterdir():
+        argo.apply(path.read_text())
+    database.apply(database.wrap("db", k="v"))
+    with pod(cluster, image_root, scratch / "documented-a"):
+        database.until_values("db", k="v")
+        for name, kind, entry, value in (
+            ("cluster-production", "cluster", "config", '{"bearerToken": "t0", "tlsClientConfig": {"caData": "Y2E="}}'),
+            ("repository-deploy", "repository", "password", "t1"),
+        ):
+            eventually(f"{name} is made", lambda name=name: argo.values(name))
+            assert argo.values(name)[entry] == value
+            assert argo.get("secret", name)["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == kind
+
+    (upgrade,) = blocks("installing.md", "Upgrading")
+    shell.run(upgrade)
+    (label,) = blocks("environments.md", "Velero and other backups of objects")
+    shell.run(label)
+    unwraps = vault.decrypted()
+    uninstall, let_go, remove = blocks("installing.md", "Uninstalling")
+    with pod(cluster, image_root, scratch / "documented-b"):
+        wanted = ("velero.io/exclude-from-backup", "true")
+        eventually("the label is there", lambda: wanted in database.get("secret", "db")["metadata"]["labels"].items())
+        assert vault.decrypted() == unwraps + 1, "the self-test alone asks"
+        shell.run(let_go)
+        assert "ownerReferences" not in database.get("secret", "db")["metadata"]
+
+    shell.run(uninstall)
+    assert database.get("wrappedsecret", "db") and database.values("db") == {"k": "v"}
+    shell.run(install)
+    shell.run(remove)
+    eventually("the WrappedSecret is gone", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
+    # Whatever has an owner that is gone is deleted within this time, as test_release.py shows.
+    assert database.values("db") == {"k": "v"} and argo.values("repository-deploy")["password"] == "t1"
+
+
+def test_notes_of_a_development_installation(cluster, vault, image_root, scratch):
+    """What helm install prints for backend local, as one pastes it."""
+    shell = Shell(cluster, vault)
+    folder = scratch / "development"
+    folder.mkdir()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"k": "v"}}
+    (folder / "secret.yaml").write_text(json.dumps(secret))
+    options = "--namespace secrets-bridge --set backend=local --set devProfile=true"
+    notes = shell.run(f"helm install secrets-bridge {CHART} {options}").stdout
+    payments = Namespace(cluster, "payments", {})
+    commands = [line for line in notes.split("NOTES:")[1].splitlines() if line.startswith("  ") and " logs " not in line]
+    assert len(commands) == 4
+    shell.run("\n".join(commands), prepare=f"cd {folder}")
+    with pod(cluster, image_root, scratch / "development-pod") as running:
+        payments.until_values("db", k="v")
+        assert not running.logged("SB_KMS_BACKEND=local keeps the master key in this process and is for development only; use a "
+                                  "KMS, or set SB_ENV=dev to mark this as a development profile")
+    shell.run("helm uninstall secrets-bridge --namespace secrets-bridge")
+    payments.kubectl("delete", "namespace", "payments", "--wait=false")
+    cluster.kubectl("delete", "secret", "secrets-bridge-kms", "-n", NAMESPACE)
+
+
+LOCAL = {"SB_KMS_BACKEND": "local", "SB_WRAP_MASTER_KEY": "A" * 43 + "="}
+TRANSFORMERS = {"namespace: staging": False, "namePrefix: eu-": False, "nameSuffix: -eu": False, "labels: [{pairs: {team: core}}]": True}
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_transformers(transformer, tmp_path):
+    """What docs/gitops.md says of kustomize's transformers."""
+    wrapped = run(BINARY, "wrap", "-n", "payments", "--name=db", "--from-literal=k=v", env=LOCAL).stdout
+    (tmp_path / "db.yaml").write_text(wrapped)
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [db.yaml]\n{transformer}\n")
+    changed = run(KUBECTL, "kustomize", tmp_path).stdout
+    opened = run(BINARY, "unwrap", "-f", "-", given=changed, env=LOCAL, check=False)
+    assert (opened.returncode == 0) is TRANSFORMERS[transformer], opened.stderr

@@ -1,0 +1,59 @@
+"""The overlays of manifests/ are, in content, what the chart renders."""
+
+import copy
+
+import pytest
+
+from chart import OVERLAYS, ROOT, by_identity, identity, kustomized, parsed, rendered
+
+# What only helm writes.
+HELMS_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
+
+
+def plain(objects):
+    """Without helm's labels; without what helm makes by itself (the namespace) or runs by itself (its test)."""
+    kept = []
+    for found in objects:
+        if found["kind"] == "Namespace" or "helm.sh/hook" in found["metadata"].get("annotations", {}):
+            continue
+        found = copy.deepcopy(found)
+        labels = found["metadata"].get("labels", {})
+        for label in HELMS_LABELS:
+            labels.pop(label, None)
+        for container in found["spec"]["template"]["spec"]["containers"] if found["kind"] == "Deployment" else []:
+            container["env"] = sorted(container["env"], key=lambda variable: variable["name"])
+        kept.append(found)
+    return by_identity(kept)
+
+
+def assert_same(from_manifests, from_chart):
+    assert set(from_manifests) == set(from_chart)
+    for name, found in from_manifests.items():
+        assert found == from_chart[name], name
+
+
+@pytest.mark.parametrize("values", OVERLAYS)
+def test_overlay(values):
+    manifests, chart = plain(kustomized(f"overlays/{OVERLAYS[values]}")), plain(rendered(values))
+    crd = "CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"
+    # The definition is applied by itself, too: it has no labels of an installation.
+    assert chart[crd]["metadata"].pop("labels")
+    assert_same(manifests, chart)
+
+
+def test_monitoring():
+    names = {"PodMonitor", "PrometheusRule", "ConfigMap"}
+    chart = rendered("local", *(f"--set=metrics.{name}.enabled=true" for name in ("podMonitor", "prometheusRule", "dashboard")))
+    assert_same(plain(kustomized("monitoring")), plain([found for found in chart if found["kind"] in names]))
+
+
+def test_right_to_restart_workloads():
+    by_hand = plain(parsed((ROOT / "manifests/rollout-restart-rbac.yaml").read_text()))
+    chart = plain(rendered("local", "--set=rolloutRestart.enabled=true"))
+    assert_same(by_hand, {name: found for name, found in chart.items() if name not in plain(rendered("local"))})
+
+
+def test_role_in_a_namespace():
+    by_hand = plain(parsed((ROOT / "manifests/namespaced-rbac.yaml").read_text()))
+    chart = plain(rendered("local", "--set=controller.watchNamespaces={team-a}"))
+    assert_same(by_hand, {name: found for name, found in chart.items() if identity(found)[1] == "team-a"})

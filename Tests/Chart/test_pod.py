@@ -1,0 +1,180 @@
+"""The controller, run exactly as the chart says, does its work with OpenBao, with no permission that it does not use."""
+
+import json
+import ssl
+import subprocess
+import urllib.request
+
+import pytest
+import yaml
+
+from chart import CHART, ENVIRONMENT, HELMS, NAMESPACE, helm, run
+from conftest import eventually
+from objects import Namespace
+from pod import Pod
+from release import flags, installed
+
+
+@pytest.fixture(scope="module")
+def release(cluster, vault):
+    settings = [f"vault.address={vault.address}", "vault.key=sb-wrap", "vault.ca.configMap=vault-ca"]
+    with installed(cluster, "3", *settings) as found:
+        yield found
+
+
+def rules(cluster, *role):
+    """A role's permissions, one by one."""
+    return {
+        (verb, group, resource)
+        for rule in cluster.get(*role)["rules"]
+        for verb in rule["verbs"] for group in rule["apiGroups"] for resource in rule["resources"]
+    }
+
+
+def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_root, scratch):
+    namespace = Namespace(cluster, "shop", vault.developer)
+    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # of the tests before
+    before = cluster.audit_lines()
+    with Pod(cluster, deployment, image_root, scratch / "pod-a", "secrets-bridge-a").running() as pod:
+        (ready,) = eventually("the key is ready", lambda: pod.logged("keymgmt backend ready"))
+        assert ready["key_id"] == "vault-transit:transit/sb-wrap"
+        with open(f"/proc/{pod.pid}/status", encoding="utf-8") as status:
+            facts = {name: value.strip() for name, _, value in (line.partition(":") for line in status)}
+        assert facts["CapEff"] == facts["CapBnd"] == "0" * 16 and facts["NoNewPrivs"] == "1"
+
+        for name, way in (("db", []), ("server-side", ["--server-side", "--field-manager=gitops"])):
+            wrapped = namespace.wrap(name, password="one")
+            namespace.kubectl("apply", "--validate=false", *way, "-f", "-", given=wrapped)
+            namespace.until(name, "Synced")
+            namespace.until_values(name, password="one")
+            no_difference(namespace, wrapped, *way)
+        namespace.kubectl("delete", "secret", "db")
+        namespace.until_values("db", password="one")
+        namespace.kubectl("patch", "secret", "db", "-p", '{"stringData":{"password":"two"}}')
+        namespace.until_values("db", password="one")
+        # A Secret that is somebody else's is looked at.
+        namespace.kubectl("create", "secret", "generic", "foreign")
+        namespace.apply(namespace.wrap("foreign", k="v"))
+        namespace.until("foreign", "SecretConflict")
+        # The Secret under the earlier name goes.
+        namespace.apply(namespace.wrap("moved", "--scope=namespace", k="v"))
+        namespace.until_values("moved", k="v")
+        namespace.kubectl("patch", "wrappedsecret", "moved", "--type=merge", "-p", '{"spec":{"template":{"metadata":{"name":"new"}}}}')
+        namespace.until_values("new", k="v")
+        eventually("the Secret under the earlier name is gone", lambda: namespace.get("secret", "moved") is None)
+        eventually("an event is written", lambda: events(namespace))
+        token = pod.token()
+
+    count_an_event(cluster, namespace, token)
+    asked = cluster.requests(before)
+    everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
+    used = {request[:3] for request in asked}
+    assert used == everywhere | leases
+    assert {request for request in asked if request[2] == "leases"} == {(*rule, NAMESPACE) for rule in leases}
+
+
+def no_difference(namespace, wrapped, *way):
+    """What is applied again, after the controller has written its status, changes nothing and shows none."""
+    name = yaml.safe_load(wrapped)["metadata"]["name"]
+    before = namespace.get("wrappedsecret", name)
+    diff = namespace.kubectl("diff", *way, "-f", "-", given=wrapped, check=False)
+    assert diff.returncode == 0 and diff.stdout == "", diff.stdout + diff.stderr
+    namespace.kubectl("apply", "--validate=false", *way, "-f", "-", given=wrapped)
+    assert namespace.get("wrappedsecret", name) == before
+
+
+def events(namespace):
+    found = json.loads(namespace.kubectl("get", "events", "-o", "json").stdout)["items"]
+    return [event["metadata"]["name"] for event in found if event["source"]["component"] == "secrets-bridge"]
+
+
+def count_an_event(cluster, namespace, token):
+    """What the controller sends when the same happens again ten minutes later, with its token."""
+    host, port = cluster.address
+    request = urllib.request.Request(
+        f"https://{host}:{port}/api/v1/namespaces/{namespace.name}/events/{events(namespace)[0]}", b'{"count":2}', method="PATCH",
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"})
+    with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=cluster.authority)) as answer:
+        assert json.load(answer)["count"] == 2
+
+
+def test_a_standby_takes_over(cluster, vault, release, image_root, scratch):
+    """Two replicas as the chart says; and then the one that is left."""
+    namespace = Namespace(cluster, "billing", vault.developer)
+    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    assert deployment["spec"]["replicas"] == 2
+    with Pod(cluster, deployment, image_root, scratch / "pod-b", "secrets-bridge-b").running() as second:
+        with Pod(cluster, deployment, image_root, scratch / "pod-c", "secrets-bridge-c").running():
+            namespace.apply(namespace.wrap("a", k="v"))
+            namespace.until_values("a", k="v")
+        namespace.apply(namespace.wrap("b", k="v"))
+        namespace.until_values("b", k="v")
+        assert second.is_ready()
+
+
+def test_helm_test_asks_for_readiness(cluster, release, image_root, scratch):
+    """helm waits for its pod; the command that the pod says is run here, with the service's name resolved."""
+    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    with Pod(cluster, deployment, image_root, scratch / "pod-e", "secrets-bridge-e").running() as pod:
+        helms = subprocess.Popen(
+            [HELMS["4"], "test", "secrets-bridge", "-n", NAMESPACE, "--timeout=60s"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**ENVIRONMENT, "KUBECONFIG": str(cluster.kubeconfig)}, text=True)
+        try:
+            eventually("helm makes the pod", lambda: cluster.exists("pod", "secrets-bridge-test", "-n", NAMESPACE))
+            command = cluster.get("pod", "secrets-bridge-test", "-n", NAMESPACE)["spec"]["containers"][0]["command"]
+            service = cluster.get("service", "secrets-bridge-metrics", "-n", NAMESPACE)
+            assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+            name = f"{service['metadata']['name']}.{NAMESPACE}.svc:{service['spec']['ports'][0]['port']}"
+            assert name in command[-1]
+            answer = run("busybox", *command[:-1], command[-1].replace(name, f"127.0.0.1:{pod.port}"), check=False)
+            phase = "Succeeded" if answer.returncode == 0 else "Failed"
+            cluster.kubectl("patch", "pod", "secrets-bridge-test", "-n", NAMESPACE, "--subresource=status", "--type=merge",
+                            "-p", json.dumps({"status": {"phase": phase}}))
+            output, _ = helms.communicate(timeout=60)
+        finally:
+            helms.kill()
+        assert helms.returncode == 0 and "Succeeded" in output, output
+
+
+def test_restarts_workloads_with_the_right_to(cluster, vault, release, image_root, scratch):
+    namespace = Namespace(cluster, "workloads", vault.developer)
+    helm("3", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=rolloutRestart.enabled=true",
+         *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
+    kinds = ["Deployment", "StatefulSet", "DaemonSet"]
+    for kind in kinds:
+        namespace.kubectl("create", "-f", "-", given=json.dumps(workload(kind)))
+    targets = {"spec": {"rolloutRestart": [{"kind": kind, "name": "api"} for kind in kinds]}}
+    before = cluster.audit_lines()
+    with Pod(cluster, cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE), image_root, scratch / "pod-f", "secrets-bridge-f").running():
+        for value in ("one", "two"):
+            wrapped = yaml.safe_load(namespace.wrap("db", k=value))
+            wrapped["spec"] |= targets["spec"]
+            namespace.apply(json.dumps(wrapped))
+            namespace.until_values("db", k=value)
+            namespace.until("db", "Synced")
+        for kind in kinds:
+            eventually(f"the {kind} is restarted", lambda kind=kind: namespace.get(kind, "api")["metadata"]["generation"] == 2)
+    used = {request[:3] for request in cluster.requests(before) if request[1] == "apps"}
+    assert used == rules(cluster, "clusterrole", "secrets-bridge-rollout-restart")
+
+
+def workload(kind):
+    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [{"name": "api", "image": "api"}]}}
+    spec = {"selector": {"matchLabels": {"app": "api"}}, "template": template, **({"serviceName": "api"} if kind == "StatefulSet" else {})}
+    return {"apiVersion": "apps/v1", "kind": kind, "spec": spec,
+            "metadata": {"name": "api", "annotations": {"secrets-bridge.io/allow-restart": "db"}}}
+
+
+def test_roles_in_its_namespaces_are_enough(cluster, vault, release, image_root, scratch):
+    here, elsewhere = Namespace(cluster, "team-a", vault.developer), Namespace(cluster, "team-b", vault.developer)
+    helm("3", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=controller.watchNamespaces={team-a}",
+         *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
+    assert not cluster.exists("clusterrole", "secrets-bridge")
+    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    with Pod(cluster, deployment, image_root, scratch / "pod-d", "secrets-bridge-d").running():
+        for namespace in (elsewhere, here):
+            namespace.apply(namespace.wrap("db", k="v"))
+        here.until_values("db", k="v")
+    assert elsewhere.values("db") is None
+    cluster.requests()  # none was refused

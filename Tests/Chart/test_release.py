@@ -1,0 +1,170 @@
+"""The real helm 3 and helm 4 install, upgrade, roll back and uninstall the chart on a real API server."""
+
+import json
+import shutil
+
+import pytest
+
+from chart import CHART, HELMS, NAMESPACE, OVERLAYS, helm, identity, kustomized, rendered, values_file
+from conftest import eventually
+from objects import Namespace
+from release import flags, installed, settings
+
+ASSIGNMENTS = ["backend=local", "devProfile=true"]
+CRD = "wrappedsecrets.secrets-bridge.io"
+# Stand-ins where the Prometheus operator is not installed: they know names and kinds, and take any content.
+OPERATOR_KINDS = {"PodMonitor": "podmonitors", "ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"}
+
+
+def definition(kind, plural):
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+        "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}}
+
+
+@pytest.fixture(scope="module")
+def operator(cluster):
+    for kind, plural in OPERATOR_KINDS.items():
+        cluster.kubectl("apply", "-f", "-", given=json.dumps(definition(kind, plural)))
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{plural}.monitoring.coreos.com")
+        eventually(f"{kind} is served", lambda plural=plural: plural in cluster.kubectl(
+            "api-resources", "--api-group=monitoring.coreos.com", "-o", "name", check=False).stdout)
+
+
+def served(cluster, found):
+    """As this server knows it: what came later than the server is asked for by its earlier version."""
+    if found["kind"] == "PodDisruptionBudget" and cluster.minor < 21:
+        return {**found, "apiVersion": "policy/v1beta1"}
+    return found
+
+
+def dry_run(cluster, objects):
+    """One document for kubectl; the definition alone may need leave of an old server's validation."""
+    for is_crd in (True, False):
+        items = [served(cluster, found) for found in objects if (found["kind"] == "CustomResourceDefinition") is is_crd]
+        if not items:
+            continue
+        validation = "--validate=false" if is_crd and cluster.minor < 25 else "--validate=true"
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        answer = cluster.kubectl("apply", "--dry-run=server", validation, "-f", "-", given=given)
+        assert answer.stdout.count("(server dry run)") == len(items), answer.stdout
+
+
+@pytest.mark.parametrize("name", ["vault-transit", "aws-kms", "local", "everything"])
+def test_every_object_is_accepted(cluster, operator, name):
+    for namespace in ("payments-dry", "billing-dry"):
+        if not cluster.exists("namespace", namespace):
+            cluster.kubectl("create", "namespace", namespace)
+    more = ["--set=controller.watchNamespaces={payments-dry,billing-dry}"] if name == "everything" else []
+    dry_run(cluster, rendered(name, *more))
+
+
+def test_both_kinds_of_monitors_are_accepted(cluster, operator):
+    for kind in ("podMonitor", "serviceMonitor"):
+        dry_run(cluster, rendered("local", f"--set=metrics.{kind}.enabled=true", "--set=metrics.prometheusRule.enabled=true"))
+
+
+@pytest.mark.parametrize("folder", [*(f"overlays/{overlay}" for overlay in OVERLAYS.values()), "monitoring"])
+def test_every_overlay_is_accepted(cluster, operator, folder):
+    dry_run(cluster, kustomized(folder))
+
+
+@pytest.mark.parametrize("name", ["vault-transit", "aws-kms", "local"])
+@pytest.mark.parametrize("major", HELMS)
+def test_life_of_a_release(cluster, major, name):
+    def run(*words):
+        return helm(major, *words, "-n", NAMESPACE, kubeconfig=cluster.kubeconfig).stdout
+
+    def deployed():
+        found = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)["spec"]
+        return found["replicas"], found["template"]["spec"]["containers"][0]["args"]
+
+    given = ["--values", values_file(name), *settings(cluster), *flags(cluster, major)]
+    notes = run("install", "secrets-bridge", CHART, *given)
+    assert "secrets-bridge wrap -n payments" in notes and f"backend {name}" in notes
+    assert deployed() == (2, ["controller"])
+    run("upgrade", "secrets-bridge", CHART, *given, "--set=replicas=3", "--set=controller.logLevel=debug")
+    assert deployed() == (3, ["controller", "--log-level=debug"])
+    # Helm 4 goes on as the release began.
+    run("rollback", "secrets-bridge", "1")
+    assert deployed() == (2, ["controller"])
+    run("uninstall", "secrets-bridge")
+    assert {identity(found)[0] for found in leftovers(cluster)} == {"CustomResourceDefinition"}
+
+
+@pytest.mark.parametrize("major", HELMS)
+def test_upgrade_brings_the_new_definition(cluster, scratch, major):
+    """From a chart whose definition lacks a short name; and back."""
+    earlier = scratch / f"earlier-{major}"
+    shutil.copytree(CHART, earlier)
+    text = (earlier / "files/wrappedsecrets.yaml").read_text()
+    assert text.count("    shortNames: [wsec]\n") == 1
+    (earlier / "files/wrappedsecrets.yaml").write_text(text.replace("    shortNames: [wsec]\n", ""))
+
+    def run(*words):
+        helm(major, *words, "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
+
+    def names():
+        return cluster.get("crd", CRD)["spec"]["names"].get("shortNames")
+
+    given = ["--values", values_file("local"), *settings(cluster), *flags(cluster, major)]
+    if cluster.exists("crd", CRD):
+        cluster.kubectl("delete", "crd", CRD)
+    run("install", "secrets-bridge", earlier, *given)
+    assert names() is None
+    run("upgrade", "secrets-bridge", CHART, *given)
+    assert names() == ["wsec"]
+    run("rollback", "secrets-bridge", "1")
+    assert names() is None
+    run("uninstall", "secrets-bridge")
+
+
+def test_view_and_edit_reach_wrapped_secrets(cluster):
+    def may(who, verb):
+        asked = cluster.kubectl("auth", "can-i", verb, "wrappedsecrets.secrets-bridge.io", "-n", "default", f"--as={who}", check=False)
+        return asked.stdout.strip() == "yes"
+
+    for who, role in (("viewer", "view"), ("editor", "edit")):
+        cluster.kubectl("-n", "default", "create", "rolebinding", who, f"--clusterrole={role}", f"--user={who}")
+    assert not may("viewer", "get") and not may("editor", "create")
+    with installed(cluster, "3", *ASSIGNMENTS):
+        eventually("roles are aggregated", lambda: may("viewer", "get") and may("editor", "create"))
+        assert may("viewer", "list") and may("viewer", "watch") and may("editor", "get") and may("editor", "delete")
+        assert not may("viewer", "create") and not may("viewer", "delete")
+
+
+def leftovers(cluster):
+    """What of the chart is still there."""
+    selector = ["-l", "app.kubernetes.io/instance=secrets-bridge"]
+    found = cluster.get("deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,crds", "-A", *selector)
+    return found["items"]
+
+
+@pytest.fixture
+def wrapped(cluster):
+    """A WrappedSecret, and a Secret of it, as the controller leaves them."""
+    namespace = Namespace(cluster, "kept", {"SB_KMS_BACKEND": "local", "SB_WRAP_MASTER_KEY": "A" * 43 + "="})
+    helm("4", "install", "secrets-bridge", CHART, "-n", NAMESPACE, "--values", values_file("local"), *settings(cluster), *flags(cluster, "4"),
+         kubeconfig=cluster.kubeconfig)
+    namespace.apply(namespace.wrap("db", k="v"))
+    owner = namespace.get("wrappedsecret", "db")
+    reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": "db", "uid": owner["metadata"]["uid"], "controller": True}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "ownerReferences": [reference]}}
+    namespace.kubectl("create", "-f", "-", given=json.dumps(secret))
+    yield namespace
+    cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
+
+
+def test_uninstalling_leaves_what_the_values_say(cluster, wrapped):
+    helm("4", "uninstall", "secrets-bridge", "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
+    assert cluster.exists("crd", CRD) and wrapped.get("wrappedsecret", "db") and wrapped.get("secret", "db")
+    # Back again, over the definition that was kept; and then without keeping it.
+    helm("3", "install", "secrets-bridge", CHART, "-n", NAMESPACE, "--values", values_file("local"), "--set=crds.keep=false",
+         *settings(cluster), *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
+    assert wrapped.get("wrappedsecret", "db") and wrapped.get("secret", "db")
+    helm("3", "uninstall", "secrets-bridge", "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
+    eventually("the definition is gone", lambda: not cluster.exists("crd", CRD))
+    eventually("the Secret is gone", lambda: wrapped.get("secret", "db") is None)

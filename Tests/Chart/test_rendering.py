@@ -1,0 +1,130 @@
+"""What the chart renders, without a server: by both versions of helm, for each backend and with every setting."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from chart import BINARY, CHART, HELMS, ROOT, VALUES, helm, identity, pod_specs, program_version, rendered, run, template, values_file
+
+ALL = sorted(path.stem for path in VALUES.iterdir())
+BACKENDS = [name for name in ALL if name != "everything"]
+both = pytest.mark.parametrize("major", HELMS)
+
+
+@both
+@pytest.mark.parametrize("name", ALL)
+def test_lints(major, name):
+    helm(major, "lint", "--strict", CHART, "--values", values_file(name))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_both_helms_render_the_same(name):
+    assert rendered(name, major="3") == rendered(name, major="4")
+
+
+REFUSALS = {
+    "nothing is set": ([], ["vault.address is not set", "https://vault.example.com:8200", "vault.key is not set", "--set vault.key=sb-wrap"]),
+    "no key": (["vault.address=https://v"], ["vault.key is not set"]),
+    "no role": (["vault.address=https://v", "vault.key=k", "vault.role="], ["vault.role is not set"]),
+    "two CAs": (["vault.address=https://v", "vault.key=k", "vault.ca.secret=a", "vault.ca.configMap=b"], ["both set"]),
+    "aws without key": (["backend=aws-kms"], ["aws.keyID is not set", "arn:aws:kms:"]),
+    "local in earnest": (["backend=local"], ["for development", "devProfile=true"]),
+    "two who write": (["backend=local", "devProfile=true", "leaderElection.enabled=false"], ["every replica would write"]),
+    "scraped twice": (
+        ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true", "metrics.serviceMonitor.enabled=true"], ["scraped twice"]),
+    "typo": (["vault.adress=https://v", "vault.key=k"], ["adress"]),
+    "typo at the top": (["replicaCount=3"], ["replicaCount"]),
+    "unknown backend": (["backend=vault"], ["backend"]),
+    "bad digest": (["image.digest=sha256:1"], ["digest"]),
+    "bad level": (["controller.logLevel=verbose"], ["logLevel"]),
+    "a word for a number": (["replicas=two"], ["replicas"]),
+    "bad duration": (["leaderElection.leaseDuration=15 seconds"], ["leaseDuration"]),
+}
+
+
+@both
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refuses(major, name):
+    settings, expected = REFUSALS[name]
+    refusal = template(major, *(f"--set={setting}" for setting in settings), check=False)
+    assert refusal.returncode != 0 and refusal.stdout == ""
+    for text in expected:
+        assert text in refusal.stderr
+
+
+def test_schema_knows_every_value_and_no_other():
+    def compare(schema, values, path):
+        known = schema.get("properties")
+        if known is None:
+            return
+        assert schema["additionalProperties"] is False, f"{path} takes anything"
+        assert set(known) - {"global"} == set(values), f"values.yaml and values.schema.json differ under {path or 'the top'}"
+        for name, value in values.items():
+            if isinstance(value, dict):
+                compare(known[name], value, f"{path}.{name}")
+
+    compare(json.loads((CHART / "values.schema.json").read_text()), yaml.safe_load((CHART / "values.yaml").read_text()), "")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_pods_are_restricted(name):
+    """The Pod Security Standards' level restricted, and a root that cannot be written."""
+    specs = list(pod_specs(rendered(name)))
+    assert len(specs) == 2
+    for spec in specs:
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True and pod["runAsUser"] > 0 and pod["seccompProfile"] == {"type": "RuntimeDefault"}
+        for volume in spec.get("volumes", []):
+            assert set(volume) - {"name"} <= {"configMap", "emptyDir", "projected", "secret"}
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+            assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def test_version_is_the_programs():
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert about["appVersion"] == about["version"] == program_version()
+
+
+def test_some_namespaces_get_roles_and_no_cluster_role():
+    objects = rendered("vault-transit", "--set=controller.watchNamespaces={payments,billing}")
+    cluster_wide = [identity(found)[2] for found in objects if found["kind"].startswith("ClusterRole")]
+    assert cluster_wide == ["secrets-bridge-view", "secrets-bridge-edit"]
+    everywhere = {identity(found): found for found in rendered("vault-transit")}["ClusterRole", "", "secrets-bridge"]
+    for kind in ("Role", "RoleBinding"):
+        there = {identity(found)[1] for found in objects if found["kind"] == kind and identity(found)[2] == "secrets-bridge"}
+        assert there == {"payments", "billing"}
+    for found in objects:
+        if identity(found)[0] == "Role" and identity(found)[2] == "secrets-bridge":
+            assert found["rules"] == everywhere["rules"]
+
+
+def test_keep_is_what_the_values_say():
+    for keep in ("true", "false"):
+        crd = next(found for found in rendered("local", f"--set=crds.keep={keep}") if found["kind"] == "CustomResourceDefinition")
+        assert (crd["metadata"]["annotations"].get("helm.sh/resource-policy") == "keep") is (keep == "true")
+    assert "CustomResourceDefinition" not in {found["kind"] for found in rendered("local", "--set=crds.install=false")}
+
+
+def test_every_setting_reaches_the_controller():
+    """The arguments are those that the program knows, and each environment variable is in docs/configuration.md."""
+    spec = next(pod_specs(rendered("everything")))
+    container = spec["containers"][0]
+    assert container["image"] == "registry.example.com/secrets-bridge@sha256:" + "0" * 64
+    refusal = run(BINARY, *container["args"], "--kubeconfig=/nowhere", env={"SB_KMS_BACKEND": "local", "SB_WRAP_MASTER_KEY": "A" * 43 + "="}, check=False)
+    assert refusal.returncode == 1 and "/nowhere" in refusal.stderr, "what is wrong is the kubeconfig, not the arguments"
+    assert container["args"] == [
+        "controller", "--watch-namespace=payments,billing", "--label-selector=team in (search, ads)",
+        "--allowed-scopes=strict,namespace,cluster", "--deny-template-metadata=replicator.example.com/",
+        "--secret-labels=env=prod,velero.io/exclude-from-backup=true", "--workers=64", "--log-level=debug", "--log-format=json",
+        "--leader-elect-name=bridge", "--leader-elect-lease-duration=30s", "--leader-elect-renew-deadline=20s",
+        "--leader-elect-retry-period=4s", "--metrics-address=:8080"]
+    documented = set(re.findall(r"\bSB_[A-Z_]+\b", (ROOT / "docs/configuration.md").read_text()))
+    documented |= {f"{name}_FILE" for name in documented}
+    ours = {variable["name"] for variable in container["env"] if variable["name"].startswith("SB_")}
+    assert len(ours) == 16 and ours <= documented
+    assert all(variable.get("value") != "" for variable in container["env"])

@@ -1,0 +1,202 @@
+import Controller
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// `creationPolicy: Merge`: entries of ours in a Secret that somebody else makes.
+@Suite("Merge", .onRealServers, .serialized)
+struct MergeTests {
+    private static func merge(
+        _ name: String, _ values: [String: String], into target: String, _ namespace: TestNamespace
+    ) async throws -> Manifest {
+        var manifest = try await namespace.wrap(
+            name, values, template: .init(metadata: .init(name: target)))
+        manifest.spec.creationPolicy = "Merge"
+        return manifest
+    }
+
+    /// A Secret `app` with one entry, which is open to entries of ours.
+    private static func makeTarget(
+        _ namespace: TestNamespace, _ name: String = "app", theirs: String = "1", isOpen: Bool = true
+    ) async throws {
+        let annotations = isOpen ? #", "annotations": {"\#(Markers.allow)": "merge"}"# : ""
+        let secret = """
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "\(name)"\(annotations)},
+             "data": {"theirs": "\(Data(theirs.utf8).base64EncodedString())"}}
+            """
+        try await namespace.kubectl(
+            "apply", "--server-side", "--field-manager=chart", "-f", "-", input: Data(secret.utf8))
+    }
+
+    private static func message(_ object: WrappedSecret) -> String {
+        object.status?.condition(.ready)?.message ?? ""
+    }
+
+    @Test(
+        "It waits for the Secret and for leave to write it; then its entries are kept, and nothing else is touched"
+    )
+    func life() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace, adjust: { $0.foreignSecretInterval = .seconds(1) }) {
+                controller in
+                try await namespace.apply(try await Self.merge("db", ["ours": "1"], into: "app", namespace))
+                let missing = try await namespace.settled("db", .secretMissing)
+                #expect(Self.message(missing).contains("no Secret app"))
+
+                try await Self.makeTarget(namespace, isOpen: false)
+                let closed = try await namespace.settled("db", .secretConflict)
+                #expect(Self.message(closed).contains("\(Markers.allow)=merge"))
+                #expect(controller.key.unwraps(of: "app") == 0)
+                let before = try #require(try await namespace.secret("app"))
+
+                try await Self.makeTarget(namespace)
+                try await namespace.settled("db")
+                let merged = try #require(try await namespace.secret("app"))
+                #expect(merged.values == ["theirs": "1", "ours": "1"])
+                #expect(merged.metadata.uid == before.metadata.uid)
+                #expect(merged.metadata.ownerReferences == nil)
+                #expect(merged.metadata.labels == [Markers.managed: "true"])
+
+                // What the owner does with its own entries is no business of ours.
+                try await controller.catchUp(namespace)
+                let unwraps = controller.key.unwraps(of: "app")
+                try await Self.makeTarget(namespace, theirs: "2")
+                try await namespace.kubectl("label", "secret", "app", "team=a")
+                try await controller.catchUp(namespace)
+                #expect(controller.key.unwraps(of: "app") == unwraps)
+
+                let drifts = [
+                    ["patch", "secret", "app", "-p", #"{"stringData":{"ours":"other"}}"#],
+                    ["patch", "secret", "app", "-p", #"{"data":{"ours":null}}"#],
+                    ["label", "secret", "app", "\(Markers.managed)-"],
+                ]
+                for drift in drifts {
+                    _ = try await Program(
+                        namespace.cluster.kubectl,
+                        ["--kubeconfig", namespace.cluster.kubeconfig, "-n", namespace.name] + drift
+                    ).outcome()
+                    try await namespace.secret("app", until: "is repaired after \(drift)") {
+                        $0.values == ["theirs": "2", "ours": "1"]
+                            && $0.metadata.labels?[Markers.managed] == "true"
+                    }
+                    try await controller.catchUp(namespace)
+                }
+
+                // The Secret is made anew by its owner.
+                try await namespace.kubectl("delete", "secret", "app")
+                try await namespace.settled("db", .secretMissing)
+                try await Self.makeTarget(namespace)
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("app")?.values == ["theirs": "1", "ours": "1"])
+
+                // Another set of entries replaces ours; theirs stay, and so does the Secret when we go.
+                try await namespace.apply(try await Self.merge("db", ["new": "2"], into: "app", namespace))
+                try await namespace.secret("app", until: "has the new entry alone") {
+                    $0.values == ["theirs": "1", "new": "2"]
+                }
+                try await namespace.settled("db")
+                try await namespace.kubectl("delete", "wsec", "db")
+                try await controller.catchUp(namespace)
+                #expect(try await namespace.secret("app")?.values == ["theirs": "1", "new": "2"])
+            }
+        }
+    }
+
+    @Test("A restart asks for no key and writes nothing")
+    func restart() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeTarget(namespace)
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply(try await Self.merge("db", ["ours": "1"], into: "app", namespace))
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+            }
+            let before = try #require(try await namespace.secret("app"))
+            try await namespace.kubectl("annotate", "secret", "app", "example.org/x=y")
+            try await RunningController.with(namespace) { controller in
+                try await controller.catchUp(namespace)
+                #expect(controller.key.unwraps(of: "app") == 0)
+                #expect(
+                    controller.transport.count { $0.method == "PATCH" && $0.path.hasSuffix("/secrets/app") }
+                        == 0)
+            }
+            #expect(try await namespace.secret("app")?.values == before.values)
+        }
+    }
+
+    @Test("Several share a Secret; of two with the same entry the first wins; a new target is moved to")
+    func several() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeTarget(namespace)
+            try await Self.makeTarget(namespace, "other")
+            try await RunningController.with(namespace) { controller in
+                for name in ["a", "b"] {
+                    try await namespace.apply(try await Self.merge(name, [name: "1"], into: "app", namespace))
+                    try await namespace.settled(name)
+                }
+                #expect(try await namespace.secret("app")?.values == ["theirs": "1", "a": "1", "b": "1"])
+                try await namespace.apply(try await Self.merge("c", ["a": "2"], into: "app", namespace))
+                let loser = try await namespace.settled("c", .ownedByAnother)
+                #expect(Self.message(loser).contains(".data.a"), "\(Self.message(loser))")
+                try await controller.catchUp(namespace)
+                #expect(try await namespace.secret("app")?.values["a"] == "1")
+
+                try await namespace.apply(try await Self.merge("a", ["a": "1"], into: "other", namespace))
+                try await namespace.secret("other", until: "has the entry") {
+                    $0.values == ["theirs": "1", "a": "1"]
+                }
+                try await namespace.secret("app", until: "is left, and the next may have it") {
+                    $0.values == ["theirs": "1", "a": "2", "b": "1"]
+                }
+                try await namespace.settled("c")
+                try await namespace.settled("b")
+            }
+        }
+    }
+
+    @Test("An entry that the Secret has from somebody else is not taken")
+    func conflict() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeTarget(namespace)
+            try await RunningController.with(namespace, adjust: { $0.foreignSecretInterval = .seconds(1) }) {
+                _ in
+                try await namespace.apply(try await Self.merge("db", ["theirs": "2"], into: "app", namespace))
+                let message = Self.message(try await namespace.settled("db", .secretConflict))
+                #expect(message.contains(".data.theirs") && message.contains("chart"), "\(message)")
+                #expect(try await namespace.secret("app")?.values == ["theirs": "1"])
+                try await namespace.kubectl("patch", "secret", "app", "-p", #"{"data":{"theirs":null}}"#)
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("app")?.values == ["theirs": "2"])
+            }
+        }
+    }
+
+    @Test("What a WrappedSecret makes takes no entries of another")
+    func ours() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { _ in
+                try await namespace.apply("app", ["k": "1"])
+                try await namespace.settled("app")
+                try await namespace.kubectl("annotate", "secret", "app", "\(Markers.allow)=merge")
+                try await namespace.apply(try await Self.merge("db", ["x": "2"], into: "app", namespace))
+                let message = Self.message(try await namespace.settled("db", .ownedByAnother))
+                #expect(message.contains("WrappedSecret app"), "\(message)")
+                #expect(try await namespace.secret("app")?.values == ["k": "1"])
+            }
+        }
+    }
+
+    @Test("An immutable Secret takes none either")
+    func immutable() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeTarget(namespace)
+            try await namespace.kubectl("patch", "secret", "app", "-p", #"{"immutable":true}"#)
+            try await RunningController.with(namespace) { _ in
+                try await namespace.apply(try await Self.merge("db", ["x": "2"], into: "app", namespace))
+                try await namespace.settled("db", .immutableSecret)
+                #expect(try await namespace.secret("app")?.values == ["theirs": "1"])
+            }
+        }
+    }
+}

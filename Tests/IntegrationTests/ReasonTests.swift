@@ -1,0 +1,153 @@
+import Controller
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// What the API server does not let us do: the status says what it was, and it heals by itself once the cause is gone.
+@Suite("Reasons", .onRealServers)
+struct ReasonTests {
+    private static func message(_ object: WrappedSecret) -> String {
+        object.status?.condition(.ready)?.message ?? ""
+    }
+
+    private static func eager(_ options: inout Controller.Options) {
+        options.maximumRetryDelay = .seconds(1)
+        options.foreignSecretInterval = .seconds(1)
+    }
+
+    @Test("A quota that is used up")
+    func quota() async throws {
+        try await TestNamespace.withShared { namespace in
+            let quota = """
+                {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
+                 "spec": {"hard": {"count/secrets": "0"}}}
+                """
+            try await namespace.kubectl("create", "-f", "-", input: Data(quota.utf8))
+            // What the quota controller does, which this control plane does not run.
+            let status = """
+                {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": "\(namespace.name)"},
+                 "status": {"hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"}}}
+                """
+            try await namespace.kubectl(
+                "replace", "--raw", "/api/v1/namespaces/\(namespace.name)/resourcequotas/few/status", "-f",
+                "-",
+                input: Data(status.utf8))
+            try await RunningController.with(namespace, adjust: Self.eager) { _ in
+                try await namespace.apply("db", ["k": "v"])
+                let message = Self.message(try await namespace.settled("db", .quotaExceeded))
+                #expect(message.contains("few") && message.contains("raise the quota"), "\(message)")
+                try await namespace.kubectl("delete", "resourcequota", "few")
+                try await namespace.settled("db")
+            }
+        }
+    }
+
+    @Test("An admission webhook that refuses, and quotes what it was sent")
+    func admission() async throws {
+        let webhook = try await DenyingWebhook()
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace, adjust: Self.eager) { controller in
+                try await namespace.withClosedAdmission(label: "guarded", by: webhook) {
+                    try await namespace.apply(
+                        try await namespace.wrap(
+                            "db", ["k": "canary"],
+                            template: .init(metadata: .init(labels: ["guarded": namespace.name]))))
+                    let message = Self.message(try await namespace.settled("db", .admissionDenied))
+                    #expect(message.contains("closed.example.org"), "\(message)")
+                    let quoted = Data("canary".utf8).base64EncodedString()
+                    #expect(!message.contains(quoted))
+                    #expect(controller.log.lines.allSatisfy { !$0.contains(quoted) })
+                }
+                try await namespace.settled("db")
+            }
+        }
+    }
+
+    @Test("A role that does not let us make Secrets")
+    func forbidden() async throws {
+        try await TestNamespace.withShared { namespace in
+            let folder = try TemporaryFolder()
+            let kubeconfig = folder.path("kubeconfig")
+            try await namespace.installNamespacedRole(without: "create, ")
+            try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
+            try await RunningController.with(namespace, kubeconfig: kubeconfig, adjust: Self.eager) { _ in
+                try await namespace.apply("db", ["k": "v"])
+                let message = Self.message(try await namespace.settled("db", .forbidden))
+                #expect(
+                    message.contains("creating Secret") && message.contains("manifests/base/rbac.yaml"),
+                    "\(message)")
+                try await namespace.installNamespacedRole()
+                try await namespace.settled("db")
+            }
+        }
+    }
+
+    @Test("More than a Secret can hold is refused before a key is asked for")
+    func tooLarge() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": String(repeating: "x", count: 1_048_577)])
+                let object = try await namespace.settled("db", .tooLarge)
+                #expect(object.status?.condition(.stalled)?.status == "True")
+                #expect(controller.key.unwraps(of: "db") == 0)
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+            }
+        }
+    }
+
+    @Test("A namespace that is being deleted is left in peace: nothing is said, and nothing is in its way")
+    func terminating() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace, adjust: Self.eager) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                // It outlives what goes first, so that there is somebody to make the Secret again for.
+                let lasting = #"{"metadata":{"finalizers":["example.org/hold"]}}"#
+                try await namespace.kubectl("patch", "wsec", "db", "--type=merge", "-p", lasting)
+                try await namespace.kubectl("create", "configmap", "last")
+                try await namespace.kubectl("patch", "configmap", "last", "-p", lasting)
+                let before = try await namespace.wrapped("db").status
+                try await namespace.cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
+                try await eventually("the Secret is gone") { try await namespace.secret("db") == nil }
+                try await eventually("what is left waits for us") {
+                    try await namespace.wrapped("db").metadata.deletionTimestamp != nil
+                }
+                #expect(try await namespace.wrapped("db").status == before)
+                #expect(controller.log.lines.allSatisfy { !$0.hasPrefix("error") })
+                let free = #"{"metadata":{"finalizers":null}}"#
+                try await namespace.kubectl("patch", "wsec", "db", "--type=merge", "-p", free)
+                try await namespace.kubectl("patch", "configmap", "last", "--type=merge", "-p", free)
+                try await eventually("the namespace goes") {
+                    try await namespace.cluster.tryKubectl("get", "namespace", namespace.name).status != 0
+                }
+            }
+        }
+    }
+
+    @Test(
+        "A Secret that goes, and is kept by a finalizer: it costs no key, and the next one is made when it is gone"
+    )
+    func departing() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace, adjust: Self.eager) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                try await namespace.kubectl(
+                    "patch", "secret", "db", "-p", #"{"metadata":{"finalizers":["example.org/hold"]}}"#)
+                try await controller.catchUp(namespace)
+                let unwraps = controller.key.unwraps(of: "db")
+                try await namespace.kubectl("delete", "secret", "db", "--wait=false")
+                let message = Self.message(try await namespace.settled("db", .secretConflict))
+                #expect(message.contains("finalizers"), "\(message)")
+                #expect(controller.key.unwraps(of: "db") == unwraps)
+                let old = try #require(try await namespace.secret("db"))
+                try await namespace.kubectl(
+                    "patch", "secret", "db", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("db")?.metadata.uid != old.metadata.uid)
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+import Controller
+import Foundation
+import KubeClient
+import Resources
+import Testing
+
+/// `spec.rolloutRestart`: workloads get new pods when the values have changed.
+@Suite("Rollout restarts", .onRealServers, .serialized)
+struct RolloutRestartTests {
+    private static func makeDeployment(
+        _ name: String, allow: String? = nil, kind: String = "Deployment", _ namespace: TestNamespace
+    ) async throws {
+        let annotations = allow.map { #", "annotations": {"\#(Markers.allowRestart)": "\#($0)"}"# } ?? ""
+        let service = kind == "StatefulSet" ? #""serviceName": "x","# : ""
+        let workload = """
+            {"apiVersion": "apps/v1", "kind": "\(kind)", "metadata": {"name": "\(name)"\(annotations)},
+             "spec": {\(service) "selector": {"matchLabels": {"app": "\(name)"}},
+               "template": {"metadata": {"labels": {"app": "\(name)"}},
+                 "spec": {"containers": [{"name": "main", "image": "example.org/none"}]}}}}
+            """
+        try await namespace.kubectl("create", "-f", "-", input: Data(workload.utf8))
+    }
+
+    /// Generation of a workload: moves with each change of its pod template.
+    private static func generation(_ workload: String, _ namespace: TestNamespace) async throws -> String {
+        try await namespace.kubectl("get", workload, "-o", "jsonpath={.metadata.generation}")
+    }
+
+    private static func restarts(
+        _ names: [(kind: String, name: String)], _ values: [String: String], _ namespace: TestNamespace
+    ) async throws -> Manifest {
+        var manifest = try await namespace.wrap("db", values)
+        manifest.spec.rolloutRestart = names.map { .init(kind: $0.kind, name: $0.name) }
+        return manifest
+    }
+
+    /// Waits until the condition says `reason`.
+    @discardableResult
+    private static func condition(_ reason: String, _ namespace: TestNamespace) async throws -> Condition {
+        try await eventually("RolloutRestarted is \(reason)") {
+            let object = try await namespace.wrapped("db")
+            guard let condition = object.status?.condition(.rolloutRestarted), condition.reason == reason,
+                condition.observedGeneration == object.metadata.generation
+            else { return nil }
+            return condition
+        }
+    }
+
+    @Test(
+        "Changed values restart what allows it, once; the first sync, templates and repairs restart nothing")
+    func restarts() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeDeployment("api", allow: "other, db", namespace)
+            try await Self.makeDeployment("set", allow: "*", kind: "StatefulSet", namespace)
+            let all = [(kind: "Deployment", name: "api"), (kind: "StatefulSet", name: "set")]
+            try await RunningController.with(namespace) { controller in
+                var manifest = try await Self.restarts(all, ["k": "1"], namespace)
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                manifest.spec.template = .init(metadata: .init(labels: ["team": "a"]))
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                try await namespace.kubectl("delete", "secret", "db")
+                try await controller.catchUp(namespace)
+                #expect(try await Self.generation("deployment/api", namespace) == "1")
+
+                var next = try await Self.restarts(all, ["k": "2"], namespace)
+                next.spec.template = manifest.spec.template
+                try await namespace.apply(next)
+                let condition = try await Self.condition("Restarted", namespace)
+                #expect(condition.status == "True")
+                for workload in ["deployment/api", "statefulset/set"] {
+                    #expect(try await Self.generation(workload, namespace) == "2", "\(workload)")
+                }
+                let object = try await namespace.wrapped("db")
+                #expect(object.status?.rolloutRestart?.mac == next.spec.mac)
+                #expect(object.status?.condition(.ready)?.status == "True")
+            }
+            try await RunningController.with(namespace) { controller in
+                try await controller.catchUp(namespace)
+                #expect(try await Self.generation("deployment/api", namespace) == "2")
+                #expect(controller.key.unwraps(of: "db") == 0)
+            }
+        }
+    }
+
+    @Test("What is missing, or does not allow it, is named, and made up for; Ready is none the worse")
+    func notAllowed() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await Self.makeDeployment("api", namespace)
+            try await Self.makeDeployment("eager", allow: "*", namespace)
+            let all = ["api", "eager", "later"].map { (kind: "Deployment", name: $0) }
+            try await RunningController.with(namespace, adjust: { $0.maximumRetryDelay = .seconds(1) }) {
+                controller in
+                try await namespace.apply(try await Self.restarts(all, ["k": "1"], namespace))
+                try await namespace.settled("db")
+                try await namespace.apply(try await Self.restarts(all, ["k": "2"], namespace))
+                let condition = try await Self.condition("RestartNotAllowed", namespace)
+                #expect(condition.status == "False")
+                #expect(
+                    condition.message.contains("Deployment api")
+                        && condition.message.contains("Deployment later"))
+                try await namespace.settled("db")
+
+                try await namespace.kubectl("annotate", "deployment", "api", "\(Markers.allowRestart)=db")
+                try await Self.condition("WorkloadMissing", namespace)
+                try await Self.makeDeployment("later", allow: "db", namespace)
+                try await Self.condition("Restarted", namespace)
+                // However often it was tried.
+                #expect(try await Self.generation("deployment/eager", namespace) == "2")
+                // Of a Deployment, annotations count too.
+                #expect(try await Self.generation("deployment/api", namespace) == "3")
+                #expect(controller.key.unwraps(of: "db") == 2)
+            }
+        }
+    }
+
+    @Test("Without the right to, it says which manifest grants it, and restarts once it is granted")
+    func forbidden() async throws {
+        try await TestNamespace.withShared { namespace in
+            let folder = try TemporaryFolder()
+            let kubeconfig = folder.path("kubeconfig")
+            try await namespace.installNamespacedRole()
+            try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
+            try await Self.makeDeployment("api", allow: "db", namespace)
+            let all = [(kind: "Deployment", name: "api")]
+            try await RunningController.with(
+                namespace, kubeconfig: kubeconfig, adjust: { $0.maximumRetryDelay = .seconds(1) }
+            ) { _ in
+                try await namespace.apply(try await Self.restarts(all, ["k": "1"], namespace))
+                try await namespace.settled("db")
+                try await namespace.apply(try await Self.restarts(all, ["k": "2"], namespace))
+                let condition = try await Self.condition("Forbidden", namespace)
+                #expect(
+                    condition.message.contains("manifests/rollout-restart-rbac.yaml"), "\(condition.message)")
+
+                let settings = try Settings.required()
+                try await namespace.kubectl(
+                    "apply", "-f", "\(settings.repository)/manifests/rollout-restart-rbac.yaml")
+                try await namespace.kubectl(
+                    "create", "rolebinding", "restart", "--clusterrole=secrets-bridge-rollout-restart",
+                    "--serviceaccount=secrets-bridge:split")
+                try await Self.condition("Restarted", namespace)
+                #expect(try await Self.generation("deployment/api", namespace) == "2")
+            }
+        }
+    }
+}

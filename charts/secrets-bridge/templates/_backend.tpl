@@ -1,0 +1,111 @@
+{{/* What each backend needs of the pod: environment, volumes, and where they are mounted. */}}
+
+{{- define "secrets-bridge.hasVault" -}}
+{{- if has "vault-transit" (splitList "," .Values.backend) }}true{{ end }}
+{{- end }}
+
+{{- define "secrets-bridge.hasAWS" -}}
+{{- if has "aws-kms" (splitList "," .Values.backend) }}true{{ end }}
+{{- end }}
+
+{{- define "secrets-bridge.hasLocal" -}}
+{{- if has "local" (splitList "," .Values.backend) }}true{{ end }}
+{{- end }}
+
+{{/* Vault is shown a token of the service account's. */}}
+{{- define "secrets-bridge.hasVaultToken" -}}
+{{- if and (include "secrets-bridge.hasVault" .) (has .Values.vault.auth (list "kubernetes" "jwt")) }}true{{ end }}
+{{- end }}
+
+{{- define "secrets-bridge.hasVaultCA" -}}
+{{- if and (include "secrets-bridge.hasVault" .) (or .Values.vault.ca.configMap .Values.vault.ca.secret) }}true{{ end }}
+{{- end }}
+
+{{/* A dictionary of name and value, of which the empty ones are left out. */}}
+{{- define "secrets-bridge.variables" -}}
+{{- range $name, $value := . }}
+{{- if $value }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "secrets-bridge.backendEnvironment" -}}
+{{- $variables := dict "SB_KMS_BACKEND" .Values.backend "SB_ENV" (ternary "dev" "" .Values.devProfile) }}
+{{- with .Values.vault }}
+{{- if include "secrets-bridge.hasVault" $ }}
+{{- $variables = merge $variables (dict
+      "SB_KMS_VAULT_ADDR" .address
+      "SB_KMS_VAULT_KEY" .key
+      "SB_KMS_VAULT_MOUNT" .mount
+      "SB_KMS_VAULT_NAME" .name
+      "SB_KMS_VAULT_NAMESPACE" .namespace
+      "SB_KMS_VAULT_AUTH" .auth
+      "SB_KMS_VAULT_AUTH_MOUNT" .authMount) }}
+{{- end }}
+{{- if include "secrets-bridge.hasVaultToken" $ }}
+{{- $variables = merge $variables (dict
+      "SB_KMS_VAULT_ROLE" .role
+      (ternary "SB_KMS_VAULT_JWT_FILE" "SB_KMS_VAULT_SA_TOKEN_FILE" (eq .auth "jwt")) "/var/run/secrets/vault/token") }}
+{{- end }}
+{{- if include "secrets-bridge.hasVaultCA" $ }}
+{{- $variables = set $variables "SB_KMS_VAULT_CACERT" (printf "/etc/secrets-bridge/vault-ca/%s" .ca.key) }}
+{{- end }}
+{{- end }}
+{{- if include "secrets-bridge.hasAWS" . }}
+{{- $variables = merge $variables (dict
+      "SB_KMS_AWS_KEY_ID" .Values.aws.keyID
+      "SB_KMS_AWS_REGION" .Values.aws.region
+      "SB_KMS_AWS_ENDPOINT" .Values.aws.endpoint) }}
+{{- end }}
+{{- if include "secrets-bridge.hasLocal" . }}
+{{- $variables = set $variables "SB_WRAP_MASTER_KEY_FILE" (printf "/etc/secrets-bridge/local/%s" .Values.local.key) }}
+{{- end }}
+{{- include "secrets-bridge.variables" $variables }}
+{{- end }}
+
+{{- define "secrets-bridge.backendMounts" -}}
+{{- if include "secrets-bridge.hasVaultToken" . }}
+- name: vault-token
+  mountPath: /var/run/secrets/vault
+  readOnly: true
+{{- end }}
+{{- if include "secrets-bridge.hasVaultCA" . }}
+- name: vault-ca
+  mountPath: /etc/secrets-bridge/vault-ca
+  readOnly: true
+{{- end }}
+{{- if include "secrets-bridge.hasLocal" . }}
+- name: local-key
+  mountPath: /etc/secrets-bridge/local
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "secrets-bridge.backendVolumes" -}}
+{{- if include "secrets-bridge.hasVaultToken" . }}
+- name: vault-token
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          audience: {{ .Values.vault.audience }}
+          expirationSeconds: {{ .Values.vault.tokenExpirationSeconds }}
+{{- end }}
+{{- if include "secrets-bridge.hasVaultCA" . }}
+- name: vault-ca
+  {{- if .Values.vault.ca.secret }}
+  secret:
+    secretName: {{ .Values.vault.ca.secret }}
+  {{- else }}
+  configMap:
+    name: {{ .Values.vault.ca.configMap }}
+  {{- end }}
+{{- end }}
+{{- if include "secrets-bridge.hasLocal" . }}
+- name: local-key
+  secret:
+    secretName: {{ .Values.local.secret }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,18 @@
+"""Writes each script of GitHub workflows into a file of its own, for shellcheck: workflow_scripts.py FOLDER WORKFLOW...
+
+A script with an expression in it is refused: what an expression says becomes part of the script before bash reads it."""
+
+import pathlib
+import sys
+
+import yaml
+
+folder = pathlib.Path(sys.argv[1])
+for workflow in map(pathlib.Path, sys.argv[2:]):
+    for job, what in yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].items():
+        for number, step in enumerate(what["steps"]):
+            if "run" not in step:
+                continue
+            if "${{" in step["run"]:
+                sys.exit(f"{workflow}: step {number + 1} of {job} has an expression in its script: pass it by env")
+            (folder / f"{workflow.stem}-{job}-{number + 1}").write_text(f"set -eo pipefail\n{step['run']}", encoding="utf-8")
