@@ -116,11 +116,17 @@ import Testing
 
     /// A Secret that the object owns under another name: as a rename leaves it, or as one that is not known here yet
     /// has just made it.
-    private func addOwned(_ name: String, generation: Int64, in cluster: Cluster) throws {
+    private func addOwned(
+        _ name: String, by uid: String = "u1", generation: Int64, _ more: [JSONValue] = [],
+        in cluster: Cluster
+    ) throws {
         var secret = try #require(cluster.secret)
+        var owner = try #require(secret[["metadata", "ownerReferences"]]?.items?.first)
+        owner["uid"] = .string(uid)
+        secret[["metadata", "ownerReferences"]] = .array([owner] + more)
         secret[["metadata", "name"]] = .string(name)
         secret[["metadata", "uid"]] = .string("uid-of-\(name)")
-        secret[["metadata", "annotations", Markers.source]] = .string("u1/\(generation)")
+        secret[["metadata", "annotations", Markers.source]] = .string("\(uid)/\(generation)")
         cluster.server["\(Cluster.secrets)/\(name)"] = secret
         try cluster.show()
     }
@@ -131,6 +137,35 @@ import Testing
         try addOwned("old", generation: 2, in: cluster)
         #expect(await cluster.run().requests == ["GET wrappedsecrets/db", "DELETE secrets/old"])
         #expect(cluster.server["\(Cluster.secrets)/old"] == nil && cluster.secret != nil)
+    }
+
+    /// The garbage collector does not see that an owner was deleted and made anew while it did not watch.
+    @Test func whatAPredecessorMadeUnderAnotherNameGoes() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try addOwned("old", by: "u0", generation: 7, in: cluster)
+        #expect(await cluster.run().requests == ["GET wrappedsecrets/db", "DELETE secrets/old"])
+        #expect(cluster.server["\(Cluster.secrets)/old"] == nil && cluster.secret != nil)
+    }
+
+    @Test func whatOthersOwnAsWellStays() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        let other: JSONValue = ["apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u9"]
+        try addOwned("old", by: "u0", generation: 7, [other], in: cluster)
+        #expect(await cluster.run().requests == [])
+    }
+
+    /// What looks like a predecessor's is the successor's, which is not known here yet.
+    @Test func whatASuccessorMadeStays() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try addOwned("new", by: "u2", generation: 1, in: cluster)
+        var object = try #require(cluster.object)
+        object[["metadata", "uid"]] = "u2"
+        cluster.server["\(Cluster.objects)/db"] = object
+        #expect(await cluster.run().requests == ["GET wrappedsecrets/db"])
+        #expect(cluster.server["\(Cluster.secrets)/new"] != nil)
     }
 
     /// Another instance, with a newer cache, has renamed the target.

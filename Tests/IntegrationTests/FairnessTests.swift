@@ -10,14 +10,14 @@ struct FairnessTests {
         let count = 300
         try await TestNamespace.withShared { loud in
             try await TestNamespace.with(loud.cluster) { quiet in
+                try await loud.applyAll((0..<count).map { "db-\($0)" }) { "value of \($0)" }
                 try await ControllerProgram.with(
                     loud, ["SB_WRAP_MASTER_KEY": loud.masterKey, "SB_ENV": "dev"],
                     [
                         "--watch-namespace", quiet.name, "--kms-namespace-burst", "50",
-                        "--kms-namespace-rate", "10",
+                        "--kms-namespace-rate", "8",
                     ]
                 ) { controller in
-                    try await loud.applyAll((0..<count).map { "db-\($0)" }) { "value of \($0)" }
                     let status = try controller.status()
                     try await eventually("the budget is spent") {
                         try await status.metric("secretsbridge_kms_throttled_total") ?? 0 > 0

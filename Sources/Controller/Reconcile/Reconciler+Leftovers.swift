@@ -14,9 +14,7 @@ extension Reconciler {
     private func removeLeftSecrets(of object: WrappedSecret) async throws(Failure) {
         for name in made.names(by: object.metadata.ref) where name != object.secretName {
             let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
-            guard let secret = secrets[ref], Markers.owner(of: secret)?.uid == object.metadata.uid,
-                secret.deletionTimestamp == nil, let source = Markers.source(of: secret),
-                source.uid == object.metadata.uid, source.generation < object.metadata.generation ?? 0
+            guard let secret = secrets[ref], secret.deletionTimestamp == nil, isLeftover(secret, of: object)
             else { continue }
             // With an older cache than somebody else's, the new Secret would look like the old one.
             try await confirmNewest(object.metadata)
@@ -33,6 +31,17 @@ extension Reconciler {
                 "secret under an earlier name deleted",
                 metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
         }
+    }
+
+    /// Of an earlier generation, or of a predecessor of the same name and of nobody else besides. The latter is the
+    /// garbage collector's work, which it does not know of when the owner was deleted and made anew while it did not
+    /// watch: an API server that restarts is enough.
+    private func isLeftover(_ secret: ObjectMeta, of object: WrappedSecret) -> Bool {
+        guard Markers.owner(of: secret)?.uid == object.metadata.uid else {
+            return secret.ownerReferences?.count == 1
+        }
+        guard let source = Markers.source(of: secret) else { return false }
+        return source.uid == object.metadata.uid && source.generation < object.metadata.generation ?? 0
     }
 
     /// The same of entries in Secrets that are somebody else's. What others have set too stays.
