@@ -44,8 +44,8 @@ REFUSALS = {
 }
 
 
-@both
-@pytest.mark.parametrize("name", REFUSALS)
+# helm 3 reads schemas with another library than helm 4.
+@pytest.mark.parametrize("major, name", [*(("4", name) for name in REFUSALS), ("3", "nothing is set"), ("3", "typo"), ("3", "bad level")])
 def test_refuses(major, name):
     settings, expected = REFUSALS[name]
     refusal = template(major, *(f"--set={setting}" for setting in settings), check=False)
