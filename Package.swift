@@ -61,7 +61,8 @@ let package = Package(
         .executableTarget(
             name: "SecretsBridge",
             dependencies: [
-                "CLI", "Controller", "Envelope", "KMS", "KubeClient", "Primitives", "Serving", "YAML",
+                "CLI", "Controller", "Envelope", "KMS", "KubeClient", "Primitives", "Resources", "Serving",
+                "YAML",
                 argumentParser, lifecycle, logging, signals,
             ],
             swiftSettings: strict),
@@ -82,7 +83,7 @@ let package = Package(
                 "TestSupport",
                 httpTypes, logging,
             ]),
-        tests("CLI", ["Envelope", "Primitives", "Resources", "TestSupport", "YAML"]),
+        tests("CLI", ["Envelope", "KMS", "KubeClient", "Primitives", "Resources", "TestSupport", "YAML"]),
         .target(
             name: "TestSupport",
             dependencies: ["Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources", httpTypes],

@@ -1,5 +1,4 @@
 package import Envelope
-import FoundationEssentials
 import KubeClient
 package import Primitives
 import Resources
@@ -28,21 +27,9 @@ package struct Unwrapping: Sendable {
     }
 
     private func unwrap(_ document: Node, _ source: String) async throws(InputError) -> YAMLValue {
-        let place = document.mark.location(in: source)
-        var object = try decode(document, place)
-        if let namespace {
-            if let own = object.metadata.namespace, own != namespace {
-                throw InputError(
-                    place,
-                    "metadata.namespace is \(own), --namespace says \(namespace); make them equal or leave one out"
-                )
-            }
-            object.metadata.namespace = namespace
-        }
-        guard object.metadata.namespace != nil || object.spec.envelope.scope == Scope.cluster.rawValue else {
-            throw InputError(
-                place, "WrappedSecret \(object.metadata.name) has no namespace; give --namespace")
-        }
+        let document = try WrappedSecretDocument(document, source: source)
+        let object = try document.object(namespace: namespace)
+        let place = document.place
         do {
             let blueprint = try Blueprint(object)
             let opened = try await blueprint.envelope.open(with: keys)
@@ -53,25 +40,6 @@ package struct Unwrapping: Sendable {
             throw InputError(place, error.description)
         } catch {
             throw InputError(place, "\(error)")
-        }
-    }
-
-    private func decode(_ document: Node, _ place: String) throws(InputError) -> WrappedSecret {
-        let kind = document["kind"]?.string ?? ""
-        let version = document["apiVersion"]?.string ?? ""
-        guard kind == WrappedSecret.resource.kind, version == WrappedSecret.resource.apiVersion else {
-            throw InputError(
-                place,
-                "found kind \(shown(kind)) of \(shown(version)); kind: \(WrappedSecret.resource.kind), "
-                    + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
-        }
-        let json = JSONWriter.write([YAMLValue(document)]).withUnsafeBytes { Data($0) }
-        do {
-            return try JSONDecoder().decode(WrappedSecret.self, from: json)
-        } catch let error as DecodingError {
-            throw InputError(place, "the WrappedSecret is malformed: \(error.oneLine)")
-        } catch {
-            throw InputError(place, "the WrappedSecret is malformed")
         }
     }
 

@@ -1,9 +1,11 @@
 // Linux calls that Swift cannot make, because they are variadic, or that are simpler in C.
 #pragma once
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 /// No core dumps, and no ptrace or /proc/<pid>/mem for other processes of this user.
 static inline int sb_forbid_dumps(void) {
@@ -37,4 +39,11 @@ static inline int sb_start_thread(void *(*body)(void *), void *context) {
 /// Names the calling thread, in at most 15 bytes.
 static inline void sb_name_thread(const char *name) {
     prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+/// Whether the folder's file system lives in memory: tmpfs or ramfs.
+static inline int sb_is_in_memory(const char *path) {
+    struct statfs info;
+    if (statfs(path, &info) != 0) return 0;
+    return info.f_type == TMPFS_MAGIC || info.f_type == RAMFS_MAGIC;
 }

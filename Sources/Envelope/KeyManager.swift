@@ -13,6 +13,17 @@ package struct Recipient: Hashable, Sendable {
     }
 }
 
+/// A recipient and the place that its data key was made for.
+package struct BoundRecipient: Sendable {
+    package let recipient: Recipient
+    package let binding: Binding
+
+    package init(_ recipient: Recipient, for binding: Binding) {
+        self.recipient = recipient
+        self.binding = binding
+    }
+}
+
 /// A fresh data key, in the clear and wrapped.
 package struct DataKey: Sendable {
     package let key: SharedSecret
@@ -70,6 +81,13 @@ package protocol KeyManager: Sendable {
     /// showing the data key to this process.
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient
 
+    /// As `rewrap`, of many: one result for each, in their order. A KMS that takes many at once gets them so.
+    func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>]
+
+    /// Finds out which key the settings mean, so that `keyID` is what recipients of the key say. Uses the right to
+    /// wrap, where the KMS does not tell otherwise.
+    func identify() async throws(KeyManagerError)
+
     /// Finds out whether the key can be used as it is configured, without a recipient to try it on.
     func selfTest() async -> KeyManagerSelfTest
 
@@ -95,6 +113,20 @@ extension KeyManager {
     ) async throws(KeyManagerError) -> Recipient {
         try await wrap(unwrap(recipient, for: binding).key, for: binding)
     }
+
+    /// For a KMS that takes one at a time: a few at once.
+    package func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>] {
+        await mapConcurrently(recipients, limit: 16) { item in
+            do throws(KeyManagerError) {
+                return .success(try await rewrap(item.recipient, for: item.binding))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// For a key whose id its settings tell.
+    package func identify() async throws(KeyManagerError) {}
 
     package func selfTest() async -> KeyManagerSelfTest {
         await .roundTrip(of: self)

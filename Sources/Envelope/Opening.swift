@@ -19,17 +19,24 @@ extension Envelope {
     package func open(
         with keys: KeyRing, followedBy more: Int = 0
     ) async throws(EnvelopeError) -> OpenedEnvelope {
+        let (recipient, unwrapped) = try await unlock(with: keys, recipients, followedBy: more)
+        return OpenedEnvelope(
+            entries: try openEntries(unwrapped.key), keyID: recipient.keyID, keyVersion: unwrapped.version)
+    }
+
+    /// The data key, under which the MAC verifies, and the recipient that gave it: proof that `recipients` open the
+    /// envelope. No value is decrypted.
+    package func unlock(
+        with keys: KeyRing, _ recipients: [Recipient], followedBy more: Int = 0
+    ) async throws(EnvelopeError) -> (recipient: Recipient, key: UnwrappedKey) {
         var failure: EnvelopeError?
         for recipient in recipients {
             guard let manager = keys.manager(for: recipient) else { continue }
             do throws(EnvelopeError) {
                 let unwrapped = try await unwrap(recipient, with: manager, followedBy: more)
                 try verifyMAC(unwrapped.key, keyID: recipient.keyID)
-                return OpenedEnvelope(
-                    entries: try openEntries(unwrapped.key), keyID: recipient.keyID,
-                    keyVersion: unwrapped.version)
+                return (recipient, unwrapped)
             } catch {
-                if case .decryptFailed = error { throw error }
                 if case .keyManager(let cause) = error, cause.code == .cancelled { throw error }
                 if let known = failure, known.rank >= error.rank { continue }
                 failure = error

@@ -12,6 +12,11 @@ enum Console {
         }
     }
 
+    /// A line on standard output.
+    static func say(_ text: String) {
+        put(text + "\n", to: STDOUT_FILENO)
+    }
+
     static func error(_ message: String) {
         line("error: \(message)")
     }
@@ -20,8 +25,30 @@ enum Console {
         line("note: \(message)")
     }
 
+    /// Puts a question to the person at the terminal: true for Enter alone, false for anything else, and where
+    /// nobody is there.
+    static func asks(_ question: String) -> Bool {
+        guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
+        put(question)
+        var byte: UInt8 = 0
+        return read(STDIN_FILENO, &byte, 1) == 1 && byte == UInt8(ascii: "\n")
+    }
+
+    /// A line that the next one, or `clearLine`, takes the place of. Only for a terminal.
+    static func transientLine(_ text: String) {
+        put("\r\u{1B}[K\(text)")
+    }
+
+    static func clearLine() {
+        put("\r\u{1B}[K")
+    }
+
     private static func line(_ text: String) {
-        Array((text + "\n").utf8).withUnsafeBytes { _ = writeAll($0, to: STDERR_FILENO) }
+        put(text + "\n")
+    }
+
+    private static func put(_ text: String, to file: Int32 = STDERR_FILENO) {
+        Array(text.utf8).withUnsafeBytes { _ = writeAll($0, to: file) }
     }
 
     private static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {

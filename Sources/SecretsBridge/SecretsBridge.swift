@@ -11,7 +11,11 @@ struct SecretsBridge: AsyncParsableCommand {
             Exit codes: 0 done; 1 failed, one line on standard error says why; 64 wrong usage.
             """,
         version: version,
-        subcommands: [Wrap.self, Unwrap.self, Run.self, Version.self])
+        subcommands: [
+            Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
+            Rewrap.self, Status.self, Inspect.self, Verify.self, GitDiff.self, GitTextconv.self, Run.self,
+            Version.self,
+        ])
 
     static let version = "0.1.0"
 

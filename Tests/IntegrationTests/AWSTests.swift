@@ -159,18 +159,15 @@ struct AWSTests {
 
             // By ReEncrypt, which shows nobody the data key.
             let before = try aws.requestCount()
-            let place = try Binding(scope: .strict, namespace: namespace.name, secretName: "first")
-            let recipient = first.spec.recipients[0]
-            let rotator = try aws.key(
-                try await aws.settings(user: "rotator", namespace.name, old, new))
-            let moved = try await rotator.rewrap(
-                Recipient(keyID: recipient.keyID, wrappedKey: recipient.wrappedKey), for: place)
-            #expect(moved.keyID == new)
+            let file = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).json")
+            defer { try? FileManager.default.removeItem(at: file) }
+            try first.json().write(to: file)
+            let rotator = try await aws.settings(user: "rotator", namespace.name, old, new)
+            let moved = try await cli(["rewrap", file.path], rotator)
+            #expect(moved.output.contains("\(old) -> \(new)"), "\(moved.output)\(moved.errors)")
             #expect(try aws.requests("ReEncrypt", from: before) == 1)
             #expect(try aws.requests("Decrypt", from: before) == 0)
-            var rewrapped = first
-            rewrapped.spec.recipients = [.init(keyID: moved.keyID, wrappedKey: moved.wrappedKey)]
-            try await namespace.apply(rewrapped)
+            try await namespace.kubectl("apply", "--server-side", "--force-conflicts", "-f", file.path)
             #expect(try await namespace.settled("first").status?.keyID == new)
             #expect(try await namespace.secret("first")?.values == ["k": "1"])
         }

@@ -81,6 +81,38 @@ struct BadInputTests {
             what: "a scope that is none", arguments: ["wrap", "--scope", "galaxy"], says: ["galaxy"],
             status: 64),
         Case(
+            what: "a folder that is not there", arguments: ["rewrap", "/nonexistent"], says: ["/nonexistent"]),
+        Case(
+            what: "a re-wrap of nothing", arguments: ["rewrap"], says: ["--all-namespaces", "folders"],
+            status: 64),
+        Case(
+            what: "a key that is not configured", arguments: ["rewrap", "--to", "aws-kms", "/etc/hostname"],
+            says: ["--to", "aws-kms", "SB_KMS_BACKEND"]),
+        Case(
+            what: "a kubeconfig that is empty", arguments: ["status", "-A", "--context", "nowhere"],
+            environment: ["KUBECONFIG": "/dev/null"], says: ["KUBECONFIG", "no cluster"]),
+        Case(
+            what: "a cluster that is not there", arguments: ["status", "-A", "--kubeconfig", "/nonexistent"],
+            says: ["/nonexistent"]),
+        Case(what: "a status of nothing", arguments: ["status"], says: ["--all-namespaces"], status: 64),
+        Case(
+            what: "an edit of something else", arguments: ["edit", "/etc/hostname"],
+            says: ["/etc/hostname", "no WrappedSecret"]),
+        Case(
+            what: "values for something else",
+            arguments: ["set", "/etc/hostname", "--from-literal", "a=b"], says: ["/etc/hostname"]),
+        Case(what: "no values", arguments: ["set", "/etc/hostname"], says: ["--from-literal"], status: 64),
+        Case(
+            what: "a program without values", arguments: ["exec", "/etc/hostname", "--", "true"],
+            says: ["/etc/hostname"]),
+        Case(what: "no program", arguments: ["exec", "/etc/hostname"], says: ["--"], status: 64),
+        Case(
+            what: "a check of what is not there", arguments: ["verify", "/nonexistent"],
+            says: ["/nonexistent"]),
+        Case(
+            what: "a look at something else", arguments: ["inspect", "/etc/hostname"],
+            says: ["/etc/hostname", "no WrappedSecret"]),
+        Case(
             what: "literals without a name", arguments: ["wrap", "--from-literal", "a=b"], says: ["--name"],
             status: 64),
     ]

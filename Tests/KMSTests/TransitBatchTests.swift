@@ -88,4 +88,34 @@ struct TransitBatchTests {
         #expect(error?.code == code)
         #expect(transport.requests.count == 1)
     }
+
+    /// Rows to rewrap go out in batches, what cannot be Vault's stays here, and one bad row fails alone.
+    @Test func rewrapsInBatchesAndLooksAtEachItem() async throws {
+        let bad = try context(3)
+        let transport = FakeTransport { request in
+            let items = try JSONValue(request.body)["batch_input"]?.items ?? []
+            let results = items.map { item in
+                item["context"]?.string == bad
+                    ? #"{"error":"cipher: message authentication failed"}"#
+                    : #"{"ciphertext":"vault:v2:QUJD"}"#
+            }
+            return .init(200, #"{"data":{"batch_results":[\#(results.joined(separator: ","))]}}"#)
+        }
+        var rows = try (0..<450).map { BoundRecipient(row, for: try binding("s\($0)")) }
+        rows[7] = BoundRecipient(Recipient(keyID: row.keyID, wrappedKey: "vault:v1"), for: rows[7].binding)
+        let results = await (try manager(transport) as any KeyManager).rewrap(rows)
+        #expect(results.count == 450)
+        for (index, result) in results.enumerated() {
+            switch result {
+            case .success(let moved):
+                #expect(moved == Recipient(keyID: row.keyID, wrappedKey: "vault:v2:QUJD"))
+                #expect(moved.version == "2")
+            case .failure(let error):
+                #expect(index == 3 || index == 7)
+                #expect(error.code == .invalidCiphertext)
+            }
+        }
+        #expect(
+            transport.requests.map { $0.path } == [String](repeating: "/v1/transit/rewrap/sb-wrap", count: 3))
+    }
 }

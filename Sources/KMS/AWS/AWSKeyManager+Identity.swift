@@ -8,6 +8,21 @@ extension AWSKeyManager {
     var configured: String { known.reference.text }
     var known: AWSKeyIdentity { identity.withLock { $0 } }
 
+    func identify() async throws(KeyManagerError) {
+        try await calling { () throws(AWSCallError) in try await settle() }
+        guard known.key == nil else { return }
+        // DescribeKey is not allowed; what wraps says which key it is.
+        do {
+            _ = try await wrap(
+                SharedSecret(try SecretBytes.random(count: EnvelopeRules.dataKeyCount)),
+                for: try KeyManagerSelfTest.binding())
+        } catch let error as KeyManagerError {
+            throw error
+        } catch {
+            throw KeyManagerError(.unavailable, keyID: keyID, message: "\(error)")
+        }
+    }
+
     /// The key that the row names, when it is ours; that is found out first where it is not known.
     func source(
         of recipient: Recipient, timeout: Duration?

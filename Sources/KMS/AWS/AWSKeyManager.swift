@@ -76,6 +76,7 @@ struct AWSKeyManager: KeyManager {
             return try self.recipient(in: body, call)
         }
     }
+
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
         await recovery.watch(onRecovery: onRecovery)
     }

@@ -33,6 +33,12 @@ final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
         try await base.rewrap(recipient, for: binding)
     }
 
+    func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>] {
+        await base.rewrap(recipients)
+    }
+
+    func identify() async throws(KeyManagerError) { try await base.identify() }
+
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
         try await unwrap(recipient, for: binding, followedBy: 0)
     }

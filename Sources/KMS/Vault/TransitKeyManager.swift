@@ -131,7 +131,7 @@ extension TransitKeyManager {
         return answer.data
     }
 
-    private func recipient(in data: Node?) throws(KeyManagerError) -> Recipient {
+    func recipient(in data: Node?) throws(KeyManagerError) -> Recipient {
         guard let wrapped = data?["ciphertext"]?.string, TransitCiphertext(wrapped) != nil else {
             throw malformed("no ciphertext of the form vault:v<version>:<base64>")
         }

@@ -83,6 +83,28 @@ struct TransitServerTests {
         #expect(try await bao.manager().unwrap(moved, for: binding()).key.equals(made.key))
     }
 
+    @Test func manyAreRewrappedAtOnce() async throws {
+        let bao = try await OpenBao()
+        try await bao.makeKey()
+        let manager = try bao.manager()
+        var made: [DataKey] = []
+        for index in 0..<230 { made.append(try await manager.generateDataKey(for: binding("s\(index)"))) }
+        try await bao.post("transit/keys/sb-wrap/rotate")
+        var rows = try made.enumerated().map { BoundRecipient($1.recipient, for: try binding("s\($0)")) }
+        rows[5] = BoundRecipient(made[5].recipient, for: try binding("elsewhere"))
+        let results = await (manager as any KeyManager).rewrap(rows)
+        for (index, result) in results.enumerated() where index != 5 {
+            #expect(try result.get().version == "2")
+        }
+        let last = try #require(results.last).get()
+        #expect(try await manager.unwrap(last, for: rows[229].binding).key.equals(made[229].key))
+        if case .failure(let error) = results[5] {
+            #expect(error.code == .invalidCiphertext)
+        } else {
+            Issue.record("a row that belongs elsewhere was rewrapped")
+        }
+    }
+
     @Test func policiesOfTwoRoles() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()

@@ -1,0 +1,62 @@
+import Envelope
+import FoundationEssentials
+import KubeClient
+import Primitives
+package import Resources
+package import YAML
+
+/// A WrappedSecret in a file: what it says, and where it says so.
+package struct WrappedSecretDocument: Sendable {
+    /// `FILE:LINE:COLUMN`
+    package let place: String
+    package let node: Node
+    package let object: WrappedSecret
+
+    /// Errors: not a WrappedSecret, or malformed.
+    init(_ node: Node, source: String) throws(InputError) {
+        place = node.mark.location(in: source)
+        self.node = node
+        let kind = node["kind"]?.string ?? ""
+        let version = node["apiVersion"]?.string ?? ""
+        guard Self.isOne(node) else {
+            throw InputError(
+                place,
+                "found kind \(shown(kind)) of \(shown(version)); kind: \(WrappedSecret.resource.kind), "
+                    + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
+        }
+        let json = JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { Data($0) }
+        do {
+            object = try JSONDecoder().decode(WrappedSecret.self, from: json)
+        } catch let error as DecodingError {
+            throw InputError(place, "the WrappedSecret is malformed: \(error.oneLine)")
+        } catch {
+            throw InputError(place, "the WrappedSecret is malformed")
+        }
+    }
+
+    static func isOne(_ node: Node) -> Bool {
+        node["kind"]?.string == WrappedSecret.resource.kind
+            && node["apiVersion"]?.string == WrappedSecret.resource.apiVersion
+    }
+
+    /// The object in its namespace: the one that it says, or the one that is `given`.
+    ///
+    /// Errors: they differ, or the scope needs one and there is none.
+    package func object(namespace given: String?) throws(InputError) -> WrappedSecret {
+        var object = object
+        if let given {
+            if let own = object.metadata.namespace, own != given {
+                throw InputError(
+                    place,
+                    "metadata.namespace is \(own), --namespace says \(given); make them equal or leave one out"
+                )
+            }
+            object.metadata.namespace = given
+        }
+        guard object.metadata.namespace != nil || object.spec.envelope.scope == Scope.cluster.rawValue else {
+            throw InputError(
+                place, "WrappedSecret \(object.metadata.name) has no namespace; give --namespace")
+        }
+        return object
+    }
+}

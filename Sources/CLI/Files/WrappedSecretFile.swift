@@ -1,0 +1,143 @@
+import Envelope
+import KubeClient
+package import Primitives
+import Resources
+import YAML
+
+/// A file that may hold WrappedSecrets among other documents, as it stood when it was read.
+package struct WrappedSecretFile: Sendable {
+    /// Largest file that is read, in bytes; a hundred full Secrets.
+    package static let maximumBytes = 128 * 1024 * 1024
+
+    package let path: String
+    package let contents: SharedSecret
+    /// Of the moment before it was read; nil: not a file on disk.
+    package let stamp: FileStamp?
+    /// All of them.
+    let nodes: [Node]
+    package let documents: [WrappedSecretDocument]
+
+    /// Errors: it cannot be read, is not YAML, or a WrappedSecret in it is malformed. A file without any is none.
+    package init(reading path: String) throws(InputError) {
+        let stamp = FileStamp(path: path)
+        let contents: SharedSecret
+        do throws(FileError) {
+            contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumBytes))
+        } catch {
+            throw InputError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
+        }
+        try self.init(
+            path: path == "-" ? "stdin" : path, contents: contents, stamp: path == "-" ? nil : stamp)
+    }
+
+    package init(path: String, contents: SharedSecret, stamp: FileStamp?) throws(InputError) {
+        self.path = path
+        self.contents = contents
+        self.stamp = stamp
+        // Most files of a repository are other things; they are not even parsed.
+        guard Self.mentionsOurKind(contents) else {
+            nodes = []
+            documents = []
+            return
+        }
+        do throws(YAMLError) {
+            nodes = try YAMLReader.documents(in: contents.bytes, source: path)
+        } catch {
+            throw InputError(error.description)
+        }
+        var documents: [WrappedSecretDocument] = []
+        for node in nodes {
+            let isList = ["List", "WrappedSecretList"].contains(node["kind"]?.string)
+            for item in isList ? node["items"]?.elements ?? [] : [node]
+            where WrappedSecretDocument.isOne(item) {
+                documents.append(try WrappedSecretDocument(item, source: path))
+            }
+        }
+        self.documents = documents
+    }
+
+    /// The place in `documents` of the one that is meant.
+    ///
+    /// Errors: there is none of that name, or several and no name says which.
+    package func index(named name: String?) throws(InputError) -> Int {
+        let found = documents.indices.filter { name == nil || documents[$0].object.metadata.name == name }
+        if found.count == 1 { return found[0] }
+        let names = documents.map(\.object.metadata.name).joined(separator: ", ")
+        guard !documents.isEmpty else { throw InputError(path, "has no WrappedSecret") }
+        throw InputError(path, "has the WrappedSecrets \(names); say with --name which one is meant")
+    }
+
+    private static func mentionsOurKind(_ contents: SharedSecret) -> Bool {
+        let kind = Array(WrappedSecret.resource.kind.utf8)
+        return contents.bytes.withUnsafeBytes { bytes in
+            bytes.indices.contains { bytes[$0] == kind[0] && bytes[$0...].starts(with: kind) }
+        }
+    }
+
+    /// One step of an edit; places are those of the file it is given.
+    typealias Pass = (WrappedSecretFile, inout SourceEditor) throws(SourceEditError) -> Void
+
+    /// Edits the file and puts the result in its place, if it says what it is meant to say and nothing else.
+    ///
+    /// Errors: the layout cannot be edited, or the file cannot be written. It is as it was then.
+    ///
+    /// - Parameters:
+    ///   - expected: the envelopes that are to come out of it, in their order.
+    ///   - paths: below which the documents may differ from what they were.
+    ///   - passes: one after the other, each on what the one before made.
+    func replace(
+        expecting expected: [EnvelopeFields], outside paths: [[String]], _ passes: [Pass]
+    ) throws(InputError) {
+        guard let stamp else { throw InputError(path, "is no file that can be replaced") }
+        var edited = self
+        for pass in passes {
+            var editor = SourceEditor(edited.contents)
+            do throws(SourceEditError) {
+                try pass(edited, &editor)
+            } catch {
+                throw InputError("\(path):\(error.line):\(error.column)", "what stands here \(error.problem)")
+            }
+            if !editor.isEmpty { edited = try reread(editor) }
+        }
+        try check(edited, expected, paths)
+        do throws(FileError) {
+            try FileReplacement.replace(path, with: edited.contents.bytes, unchangedSince: stamp)
+        } catch {
+            throw InputError("cannot write \(path): \(error.reason)")
+        }
+    }
+
+    private static let oddLayout =
+        "its layout cannot be edited safely, and it was left as it is; write it as secrets-bridge wrap does"
+
+    private func reread(_ editor: SourceEditor) throws(InputError) -> WrappedSecretFile {
+        do throws(InputError) {
+            return try WrappedSecretFile(path: path, contents: SharedSecret(editor.finish()), stamp: nil)
+        } catch {
+            throw InputError(path, Self.oddLayout)
+        }
+    }
+
+    private func check(
+        _ new: WrappedSecretFile, _ expected: [EnvelopeFields], _ paths: [[String]]
+    ) throws(InputError) {
+        let allowed =
+            paths
+            + paths.flatMap { path in
+                // Items of a List stand deeper.
+                documents.indices.map { ["items", "\($0)"] + path }
+            }
+        guard new.nodes.count == nodes.count, new.documents.count == expected.count else {
+            throw InputError(path, Self.oddLayout)
+        }
+        for (old, new) in zip(nodes, new.nodes) {
+            if let place = new.difference(from: old, outside: allowed) {
+                throw InputError(path, "\(Self.oddLayout) (\(place))")
+            }
+        }
+        for (document, expected) in zip(new.documents, expected)
+        where document.object.spec.envelope != expected {
+            throw InputError(document.place, Self.oddLayout)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+package import Envelope
+package import KubeClient
+import Primitives
+import Resources
+
+/// Wraps the data keys of a cluster's WrappedSecrets anew, a page at a time.
+package struct ClusterRewrapping: Sendable {
+    private let rows: RowRewrapping
+    private let keys: KeyRing
+    private let client: KubeClient
+    private let isDryRun: Bool
+
+    private static let page = 200
+    /// Patches in flight at once.
+    private static let concurrency = 16
+
+    package init(
+        keys: KeyRing, order: RewrapOrder, client: KubeClient, isDryRun: Bool,
+        patience: KMSPatience = KMSPatience()
+    ) {
+        rows = RowRewrapping(keys: keys, order: order, patience: patience)
+        self.keys = keys
+        self.client = client
+        self.isDryRun = isDryRun
+    }
+
+    /// `report` is told of each row when it is done with.
+    ///
+    /// Errors: the cluster's objects cannot be listed.
+    package func rewrap(
+        _ selection: Selection, report: @escaping @Sendable ([RewrapRow]) -> Void
+    ) async throws(KubeError) {
+        var token: String?
+        repeat {
+            let page = try await client.list(
+                WrappedSecret.self, selection, limit: Self.page, continueToken: token)
+            report(await rewrap(page.items))
+            token = page.continueToken
+        } while token != nil && !Task.isCancelled
+    }
+
+    private func rewrap(_ items: [Decoded<WrappedSecret>]) async -> [RewrapRow] {
+        let rows = items.map { item -> Result<(WrappedSecret, Envelope), InputError> in
+            switch item {
+            case .malformed(_, _, let problem):
+                .failure(InputError("the WrappedSecret is malformed: \(problem)"))
+            case .object(let object): envelope(object).map { (object, $0) }
+            }
+        }
+        var outcomes = await self.rows.rewrap(rows.compactMap { try? $0.get().1 })[...]
+        let work = zip(items, rows).map { item, row in
+            (item.metadata.ref, row, (try? row.get()) == nil ? nil : outcomes.popFirst())
+        }
+        return await mapConcurrently(work, limit: Self.concurrency) { ref, row, outcome in
+            switch row {
+            case .failure(let error):
+                return RewrapRow(place: "\(ref)", outcome: .failed(error.description), foreign: [])
+            case .success(let (object, _)):
+                let foreign = object.spec.envelope.recipients.filter { keys.manager(for: $0) == nil }
+                return RewrapRow(
+                    place: "\(ref)", outcome: await finish(object, outcome ?? .interrupted),
+                    foreign: foreign.map(\.keyID))
+            }
+        }
+    }
+
+    private func envelope(_ object: WrappedSecret) -> Result<Envelope, InputError> {
+        do throws(EnvelopeError) {
+            return .success(
+                try Envelope(
+                    object.spec.envelope, namespace: object.metadata.namespace, secretName: object.secretName)
+            )
+        } catch {
+            return .failure(InputError(error.description))
+        }
+    }
+
+    private func finish(
+        _ object: WrappedSecret, _ outcome: RowRewrapping.Outcome
+    ) async -> RewrapRow.Outcome {
+        switch outcome {
+        case .current: return .current
+        case .failed(let why): return .failed(why)
+        case .interrupted: return .interrupted
+        case .moved(let change):
+            if isDryRun { return .moved(change.description) }
+            do throws(KubeError) {
+                try await write(change, to: object)
+                return .moved(change.description)
+            } catch  where error.code == .cancelled {
+                return .interrupted
+            } catch  where [.conflict, .invalid].contains(error.code) {
+                return .failed("somebody else changed it meanwhile; it was left as it is, run this again")
+            } catch {
+                return .failed("\(error)")
+            }
+        }
+    }
+
+    /// Of the very spec that was read: uid and generation are tested, and recipients alone replaced. The
+    /// resourceVersion moves with every status that the controller writes, so it is not asked for.
+    private func write(_ change: RecipientChange, to object: WrappedSecret) async throws(KubeError) {
+        let patch = JSONPatch { patch in
+            patch.test("/metadata/uid", object.metadata.uid ?? "")
+            patch.operation("test", "/metadata/generation") { $0.number(object.metadata.generation ?? 0) }
+            patch.operation("replace", "/spec/recipients") { writer in
+                writer.beginArray()
+                for recipient in change.result {
+                    writer.beginObject()
+                    writer.key("keyID")
+                    writer.string(recipient.keyID)
+                    writer.key("wrappedKey")
+                    writer.string(recipient.wrappedKey)
+                    writer.endObject()
+                }
+                writer.endArray()
+            }
+        }
+        _ = try await client.patch(WrappedSecret.resource, object.metadata.ref, .json(patch))
+    }
+}

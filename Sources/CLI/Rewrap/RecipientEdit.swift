@@ -1,0 +1,60 @@
+import Envelope
+import Primitives
+import Resources
+import YAML
+
+/// Changed recipients in the text of a WrappedSecret.
+enum RecipientEdit {
+    static let paths = [["spec", "recipients"]]
+
+    /// Writes the changed documents of a file; nil: it stays as it is.
+    ///
+    /// Errors: the layout cannot be edited, or the file cannot be written. It is as it was then.
+    static func replace(_ file: WrappedSecretFile, _ changes: [RecipientChange?]) throws(InputError) {
+        let expected = zip(file.documents, changes).map { document, change in
+            var envelope = document.object.spec.envelope
+            if let change { envelope.recipients = change.result }
+            return envelope
+        }
+        func scalars(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
+            for (document, change) in zip(file.documents, changes) {
+                if let change { try replaceScalars(of: document, change, with: &editor) }
+            }
+        }
+        func elements(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
+            for (document, change) in zip(file.documents, changes) {
+                if let change { try changeElements(of: document, change, with: &editor) }
+            }
+        }
+        try file.replace(expecting: expected, outside: paths, [scalars, elements])
+    }
+
+    /// The first pass: what stands in the place of an old recipient.
+    static func replaceScalars(
+        of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        let nodes = document.node["spec"]?["recipients"]?.elements ?? []
+        for (node, (old, new)) in zip(nodes, zip(change.old, change.kept)) {
+            guard let new else { continue }
+            if !new.keyID.utf8.elementsEqual(old.keyID.utf8), let keyID = node["keyID"] {
+                try editor.replace(keyID, with: new.keyID)
+            }
+            if new.wrappedKey != old.wrappedKey, let wrappedKey = node["wrappedKey"] {
+                try editor.replace(wrappedKey, with: new.wrappedKey)
+            }
+        }
+    }
+
+    /// The second pass: what goes and what comes.
+    static func changeElements(
+        of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        let removed = Set(change.kept.indices.filter { change.kept[$0] == nil })
+        guard let recipients = document.node["spec"]?["recipients"],
+            !removed.isEmpty || !change.added.isEmpty
+        else { return }
+        try editor.change(
+            recipients, removing: removed,
+            appending: change.added.map { [("keyID", $0.keyID), ("wrappedKey", $0.wrappedKey)] })
+    }
+}

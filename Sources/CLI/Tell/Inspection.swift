@@ -1,0 +1,67 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+package import YAML
+
+/// What a WrappedSecret in a file says to whoever has no key.
+package struct Inspection: Sendable {
+    private let place: String
+    private let object: WrappedSecret
+    private let envelope: Envelope
+
+    /// Errors: it breaks a rule of the format.
+    package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
+        let object = try document.object(namespace: namespace)
+        do throws(SpecError) {
+            envelope = try Blueprint(object).envelope
+        } catch {
+            throw InputError(document.place, error.description)
+        }
+        place = document.place
+        self.object = object
+    }
+
+    /// The sizes are those of the values in the clear.
+    package var lines: [String] {
+        let namespace = object.metadata.namespace.map { "\($0)/" } ?? ""
+        var table = TextTable(["  WrappedSecret", "\(namespace)\(object.metadata.name)"])
+        func add(_ title: String, _ lines: [String]) {
+            for (index, line) in lines.enumerated() { table.add([index == 0 ? "  \(title)" : "", line]) }
+        }
+        add("Secret", ["\(object.secretName), type \(object.spec.template?.type ?? "Opaque")"])
+        add("format", ["\(object.spec.envelope.format), scope \(envelope.binding.scope.rawValue)"])
+        add("recipients", envelope.recipients.map(\.keyAndVersion))
+        add("entries", envelope.entries.isEmpty ? ["none"] : entries.map { "\($0.name), \($0.count) bytes" })
+        return [place] + table.lines
+    }
+
+    package var value: YAMLValue {
+        var fields: [(key: String, value: YAMLValue)] = [("place", .string(place))]
+        if let namespace = object.metadata.namespace { fields.append(("namespace", .string(namespace))) }
+        fields += [
+            ("name", .string(object.metadata.name)), ("secretName", .string(object.secretName)),
+            ("type", .string(object.spec.template?.type ?? "Opaque")),
+            ("format", .string(object.spec.envelope.format)),
+            ("scope", .string(envelope.binding.scope.rawValue)),
+            (
+                "recipients",
+                .sequence(
+                    envelope.recipients.map { recipient in
+                        var fields: [(key: String, value: YAMLValue)] = [("keyID", .string(recipient.keyID))]
+                        if let version = recipient.version { fields.append(("keyVersion", .string(version))) }
+                        return .mapping(fields)
+                    })
+            ),
+            (
+                "entries",
+                .sequence(entries.map { ["name": .string($0.name), "bytes": .int($0.count)] })
+            ),
+        ]
+        return .mapping(fields)
+    }
+
+    private var entries: [(name: String, count: Int)] {
+        envelope.entries.map { ($0.name, $0.sealed.count - AES256GCM.overhead) }
+    }
+}

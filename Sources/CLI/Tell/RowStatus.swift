@@ -1,0 +1,96 @@
+package import Envelope
+package import KubeClient
+package import Resources
+package import YAML
+
+/// What can be said of a WrappedSecret without a key: of one in a cluster what its controller says too.
+package struct RowStatus: Sendable {
+    package let namespace: String
+    package let name: String
+    package let recipients: [Recipient]
+    /// Nil for a row of a file, or one that no controller has looked at.
+    package let ready: Condition?
+    /// Which key served, and its version.
+    package let keyID: String?
+    package let keyVersion: String?
+    /// Of one that does not have the shape of its kind.
+    package let problem: String?
+
+    package init(_ object: WrappedSecret) {
+        self.init(object.metadata, object.status, object.spec.envelope.recipients, problem: nil)
+    }
+
+    package init(_ item: Decoded<WrappedSecret>) {
+        switch item {
+        case .object(let object): self.init(object)
+        case .malformed(let metadata, let status, let problem):
+            self.init(metadata, status, [], problem: problem)
+        }
+    }
+
+    private init(
+        _ metadata: ObjectMeta, _ status: WrappedSecretStatus?, _ recipients: [Recipient], problem: String?
+    ) {
+        namespace = metadata.namespace ?? ""
+        name = metadata.name
+        self.recipients = recipients
+        ready = status?.condition(.ready)
+        keyID = status?.keyID
+        keyVersion = status?.keyVersion
+        self.problem = problem
+    }
+
+    /// Whether it lists the key, and the version if one is given.
+    package func lists(_ key: KeyName, version: String?) -> Bool {
+        recipients.contains { key.matches($0) && (version == nil || $0.version == version) }
+    }
+
+    private var cells: [String] {
+        let first = recipients.first
+        return [
+            namespace.isEmpty ? "-" : namespace, name, ready?.status ?? "-",
+            problem == nil ? ready?.reason ?? "-" : "Malformed",
+            keyID ?? first?.keyID ?? "-",
+            keyID == nil ? first?.version ?? "-" : keyVersion ?? "-",
+        ]
+    }
+
+    /// `isWide`: with all recipients and what the controller says.
+    package static func table(_ rows: [RowStatus], isWide: Bool) -> TextTable {
+        let titles = ["NAMESPACE", "NAME", "READY", "REASON", "KEY", "VERSION"]
+        var table = TextTable(titles + (isWide ? ["RECIPIENTS", "MESSAGE"] : []))
+        for row in rows {
+            let recipients = row.recipients.map(\.keyAndVersion).joined(separator: ", ")
+            table.add(
+                row.cells
+                    + (isWide
+                        ? [recipients.isEmpty ? "-" : recipients, row.problem ?? row.ready?.message ?? ""]
+                        : []))
+        }
+        return table
+    }
+
+    package var value: YAMLValue {
+        var fields: [(key: String, value: YAMLValue)] = [
+            ("namespace", .string(namespace)), ("name", .string(name)),
+            (
+                "recipients",
+                .sequence(
+                    recipients.map { recipient in
+                        var fields: [(key: String, value: YAMLValue)] = [("keyID", .string(recipient.keyID))]
+                        if let version = recipient.version { fields.append(("keyVersion", .string(version))) }
+                        return .mapping(fields)
+                    })
+            ),
+        ]
+        if let ready {
+            fields.append(("ready", .string(ready.status)))
+            fields.append(("reason", .string(ready.reason)))
+            fields.append(("message", .string(ready.message)))
+        }
+        if let keyID { fields.append(("keyID", .string(keyID))) }
+        if let keyVersion { fields.append(("keyVersion", .string(keyVersion))) }
+        if let problem { fields.append(("problem", .string(problem))) }
+        return .mapping(fields)
+    }
+}

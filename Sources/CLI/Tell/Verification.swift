@@ -1,0 +1,70 @@
+package import Envelope
+import Primitives
+import Resources
+
+/// Checks WrappedSecrets in files: that each keeps the rules of the format, and, with keys, that it opens.
+package struct Verification: Sendable {
+    /// nil: offline.
+    private let keys: KeyRing?
+    private let namespace: String?
+
+    private static let concurrency = 200
+
+    /// `keys` nil: what needs no key is checked alone.
+    package init(keys: KeyRing?, namespace: String?) {
+        self.keys = keys
+        self.namespace = namespace
+    }
+
+    package struct Result: Sendable {
+        /// WrappedSecrets that were looked at.
+        package var count = 0
+        /// One line each, with its place.
+        package var problems: [String] = []
+    }
+
+    package func verify(_ files: [String]) async -> Result {
+        var result = Result()
+        var documents: [WrappedSecretDocument] = []
+        for path in files {
+            do throws(InputError) {
+                documents += try WrappedSecretFile(reading: path).documents
+            } catch {
+                result.problems.append(error.description)
+            }
+        }
+        result.count = documents.count
+        let all = documents.count
+        let problems = await mapConcurrently(documents, limit: Self.concurrency) { document in
+            await problem(of: document, among: all)
+        }
+        result.problems += problems.compactMap(\.self)
+        return result
+    }
+
+    /// nil: there is none.
+    private func problem(of document: WrappedSecretDocument, among all: Int) async -> String? {
+        do throws(InputError) {
+            let object = try document.object(namespace: namespace)
+            let envelope: Envelope
+            do throws(SpecError) {
+                envelope = try Blueprint(object).envelope
+            } catch {
+                throw InputError(document.place, error.description)
+            }
+            guard let keys else { return nil }
+            do throws(EnvelopeError) {
+                _ = try await envelope.open(with: keys, followedBy: all)
+                // Every key that is ours has to open it, and not the first one alone.
+                for recipient in envelope.recipients where keys.manager(for: recipient) != nil {
+                    _ = try await envelope.unlock(with: keys, [recipient], followedBy: all)
+                }
+            } catch {
+                throw InputError(document.place, error.description)
+            }
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+}

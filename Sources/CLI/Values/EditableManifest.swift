@@ -1,0 +1,58 @@
+package import Envelope
+package import Primitives
+import Resources
+import YAML
+
+/// The values of a WrappedSecret as a person edits them: a Secret manifest, text under `stringData`, other bytes as
+/// base64 under `data`.
+package struct EditableManifest: Sendable {
+    private let opened: OpenedDocument
+
+    package init(_ opened: OpenedDocument) { self.opened = opened }
+
+    package var text: SecretBytes {
+        var texts: [(key: String, value: YAMLValue)] = []
+        var binaries: [(key: String, value: YAMLValue)] = []
+        for entry in opened.entries {
+            if let text = SecretText(entry.value) {
+                texts.append((entry.name, .secret(text)))
+            } else {
+                binaries.append((entry.name, .base64(entry.value)))
+            }
+        }
+        var fields: [(key: String, value: YAMLValue)] = [
+            ("apiVersion", "v1"), ("kind", "Secret"),
+            ("metadata", ["name": .string(opened.secretName)]),
+        ]
+        if !binaries.isEmpty { fields.append(("data", .mapping(binaries))) }
+        fields.append(("stringData", .mapping(texts)))
+        var output = SecretBuffer()
+        output.append(
+            """
+            # Change, add or remove values, save, and leave the editor. Text stands under stringData, other bytes
+            # as base64 under data. Nothing is changed if nothing is saved, or if the editor fails.
+
+            """)
+        output.append(YAMLWriter.write([.mapping(fields)]))
+        return output.finish()
+    }
+
+    /// The values of an edited manifest.
+    ///
+    /// Errors: it is none, or something else than values was changed.
+    package func entries(in edited: borrowing SecretBytes) throws(InputError) -> [SecretEntry] {
+        let secrets = try SecretManifestReader.secrets(in: edited, source: "the edited values")
+        guard secrets.count == 1, let secret = secrets.first else {
+            throw InputError("the edited values", "are \(secrets.count) Secrets; one is expected")
+        }
+        guard secret.name == opened.secretName, secret.namespace == nil, secret.type == nil,
+            secret.labels.isEmpty, secret.annotations.isEmpty, !secret.immutable
+        else {
+            throw InputError(
+                "the edited values",
+                "hold more than values; name, labels, annotations and type are changed in \(opened.file.path)"
+            )
+        }
+        return secret.entries
+    }
+}

@@ -1,0 +1,67 @@
+package import Envelope
+import KubeClient
+import Primitives
+import Resources
+
+/// What differs between two versions of a file with WrappedSecrets, in names and never in values.
+package struct FileComparison: Sendable {
+    private let old: WrappedSecretFile
+    private let new: WrappedSecretFile
+    private let namespace: String?
+
+    package init(_ old: WrappedSecretFile, _ new: WrappedSecretFile, namespace: String?) {
+        self.old = old
+        self.new = new
+        self.namespace = namespace
+    }
+
+    /// A line for each WrappedSecret that differs, and below it what does. `keys` nil, or ones that do not open it:
+    /// only what shows without.
+    package func lines(with keys: KeyRing?) async -> [String] {
+        func names(_ file: WrappedSecretFile) -> [String] { file.documents.map(\.object.metadata.name) }
+        var lines: [String] = []
+        for name in names(new) where !names(old).contains(name) { lines.append("+ WrappedSecret \(name)") }
+        for name in names(old) {
+            guard names(new).contains(name) else {
+                lines.append("- WrappedSecret \(name)")
+                continue
+            }
+            let changes = await changes(of: name, with: keys)
+            if !changes.isEmpty { lines += ["  WrappedSecret \(name)"] + changes.map { "    \($0)" } }
+        }
+        return lines
+    }
+
+    private func changes(of name: String, with keys: KeyRing?) async -> [String] {
+        guard let before = old.documents.first(where: { $0.object.metadata.name == name })?.object.spec,
+            let after = new.documents.first(where: { $0.object.metadata.name == name })?.object.spec
+        else { return [] }
+        var lines: [String] = []
+        let (oldKeys, newKeys) = (before.envelope.recipients, after.envelope.recipients)
+        for recipient in newKeys where !oldKeys.contains(where: { $0.isOfSameVersion(as: recipient) }) {
+            lines.append("+ recipient \(recipient.keyAndVersion)")
+        }
+        for recipient in oldKeys where !newKeys.contains(where: { $0.isOfSameVersion(as: recipient) }) {
+            lines.append("- recipient \(recipient.keyAndVersion)")
+        }
+        guard before.envelope.mac != after.envelope.mac else { return lines }
+        if let keys, let old = try? await OpenedDocument(old, named: name, namespace: namespace, with: keys),
+            let new = try? await OpenedDocument(new, named: name, namespace: namespace, with: keys)
+        {
+            let difference = ValueDifference(from: old.entries, to: new.entries)
+            return lines
+                + (difference.isEmpty ? ["= wrapped anew, the values are the same"] : difference.lines)
+        }
+        let names = (Set(before.envelope.data.keys), Set(after.envelope.data.keys))
+        lines += names.1.subtracting(names.0).sorted().map { "+ \($0)" }
+        lines += names.0.subtracting(names.1).sorted().map { "- \($0)" }
+        return lines + ["? which values changed shows only to who may open both"]
+    }
+}
+
+extension WrappedSecretDocument {
+    /// Changes with every change of a value, and says nothing of it.
+    package var summary: String {
+        "WrappedSecret \(object.metadata.name), mac \(object.spec.envelope.mac.prefix(12))"
+    }
+}

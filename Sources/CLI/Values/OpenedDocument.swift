@@ -1,0 +1,40 @@
+package import Envelope
+import KubeClient
+import Primitives
+import Resources
+
+/// A WrappedSecret of a file with its values in the clear.
+package struct OpenedDocument: Sendable {
+    let file: WrappedSecretFile
+    /// In `file.documents`.
+    let index: Int
+    let blueprint: Blueprint
+    package let namespace: String?
+    /// In byte order of their names.
+    package let entries: [SecretEntry]
+
+    /// Errors: the file, the document or the KMS does not allow it.
+    package init(
+        _ file: WrappedSecretFile, named name: String?, namespace: String?, with keys: KeyRing
+    ) async throws(InputError) {
+        self.file = file
+        index = try file.index(named: name)
+        let document = file.documents[index]
+        let object = try document.object(namespace: namespace)
+        self.namespace = object.metadata.namespace
+        do {
+            blueprint = try Blueprint(object)
+            entries = try await blueprint.envelope.open(with: keys).entries
+        } catch let error as SpecError {
+            throw InputError(document.place, error.description)
+        } catch let error as EnvelopeError {
+            throw InputError(document.place, error.description)
+        } catch {
+            throw InputError(document.place, "\(error)")
+        }
+    }
+
+    package var name: String { file.documents[index].object.metadata.name }
+    package var secretName: String { blueprint.name }
+    var place: String { file.documents[index].place }
+}

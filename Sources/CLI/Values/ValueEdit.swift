@@ -1,0 +1,104 @@
+package import Envelope
+import Primitives
+import Resources
+import YAML
+
+/// Puts other values into a WrappedSecret of a file: under a new data key, as one that encrypted before may be known
+/// to people who must not know the new values. In the file, `data`, `mac` and the wrapped keys change, and no other
+/// byte.
+package struct ValueEdit: Sendable {
+    private let opened: OpenedDocument
+    private let keys: KeyRing
+
+    private static let paths = [["spec", "recipients"], ["spec", "mac"], ["spec", "data"]]
+
+    package init(_ opened: OpenedDocument, with keys: KeyRing) {
+        self.opened = opened
+        self.keys = keys
+    }
+
+    /// What changed; where that is nothing, the file was not touched.
+    ///
+    /// Errors: a recipient is not configured here, the KMS refuses, or the file cannot be edited. It is as it was then.
+    package func replaceValues(with entries: [SecretEntry]) async throws(InputError) -> ValueDifference {
+        let difference = ValueDifference(from: opened.entries, to: entries)
+        guard !difference.isEmpty else { return difference }
+        let managers = try managers()
+        let envelope: Envelope
+        do {
+            try SecretLimits.check(plaintextCount: entries.reduce(0) { $0 + $1.value.count })
+            try TemplateRules.check(type: opened.blueprint.type, entries: entries.map(\.name))
+            envelope = try await Envelope.seal(
+                entries, binding: opened.blueprint.envelope.binding, with: managers[0],
+                recipients: Array(managers.dropFirst()))
+        } catch {
+            throw InputError(opened.place, "\(error)")
+        }
+        try write(envelope.fields, difference)
+        return difference
+    }
+
+    /// The keys to wrap for, in the order of the recipients: for each, the key that wraps for its backend now. Never one
+    /// that only the row names.
+    private func managers() throws(InputError) -> [any KeyManager] {
+        var managers: [any KeyManager] = []
+        for recipient in opened.blueprint.envelope.recipients {
+            guard let own = keys.manager(for: recipient),
+                let manager = keys.wrapper(of: KeyManagerRequest.backend(ofKeyID: own.keyID))
+            else {
+                throw InputError(
+                    opened.place,
+                    "\(shown(recipient.keyID)) opens it too and is not configured here, so that it could not open "
+                        + "the new values; configure that key as well (SB_KMS_BACKEND takes a list), or remove it "
+                        + "first: secrets-bridge rewrap --remove-recipient '\(recipient.keyID)' \(opened.file.path)"
+                )
+            }
+            if !managers.contains(where: { $0.keyID == manager.keyID }) { managers.append(manager) }
+        }
+        return managers
+    }
+
+    private func write(_ new: EnvelopeFields, _ difference: ValueDifference) throws(InputError) {
+        let file = opened.file
+        let old = opened.blueprint.envelope.recipients
+        let change = RecipientChange(
+            old: old, kept: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
+            added: [])
+        let index = opened.index
+        var expected = file.documents.map(\.object.spec.envelope)
+        expected[index] = new
+        func scalars(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
+            let document = file.documents[index]
+            try RecipientEdit.replaceScalars(of: document, change, with: &editor)
+            if let mac = document.node["spec"]?["mac"] { try editor.replace(mac, with: new.mac) }
+            for entry in document.node["spec"]?["data"]?.entries ?? [] {
+                if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
+            }
+        }
+        func structure(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
+            try RecipientEdit.changeElements(of: file.documents[index], change, with: &editor)
+            try Self.changePairs(of: file.documents[index].node["spec"], new, difference, with: &editor)
+        }
+        func firstData(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
+            guard let spec = file.documents[index].node["spec"], spec["data"] == nil, !new.data.isEmpty
+            else { return }
+            try editor.nest(
+                "data", new.data.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, in: spec)
+        }
+        try file.replace(expecting: expected, outside: Self.paths, [scalars, structure, firstData])
+    }
+
+    private static func changePairs(
+        of spec: Node?, _ new: EnvelopeFields, _ difference: ValueDifference, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        guard let spec, let data = spec["data"] else { return }
+        if new.data.isEmpty || data.entries?.isEmpty != false {
+            // Without any entry there is no such field; what comes into an empty one is put in later.
+            try editor.change(pairsOf: spec, removing: ["data"], appending: [])
+        } else if !difference.added.isEmpty || !difference.removed.isEmpty {
+            try editor.change(
+                pairsOf: data, removing: Set(difference.removed),
+                appending: difference.added.map { ($0, new.data[$0] ?? "") })
+        }
+    }
+}

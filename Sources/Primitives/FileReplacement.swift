@@ -1,0 +1,89 @@
+import Glibc
+
+/// Replaces files whole: whoever reads one, at any moment and after any crash, finds the old bytes or the new
+/// ones. A link stays a link; owner and permissions stay.
+package enum FileReplacement {
+    private static let suffix = ".secrets-bridge-tmp"
+
+    /// Errors: the file changed since `stamp` was taken, or the folder or disk does not take a new one. The old
+    /// file is as it was then, and nothing else is left behind.
+    package static func replace(
+        _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileStamp
+    ) throws(FileError) {
+        let target = try resolve(path)
+        var info = stat()
+        guard stat(target, &info) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        let temporary = temporaryPath(for: target)
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else {
+            throw FileError(
+                path: path, reason: "no new file can be made beside it: \(lastSystemError())")
+        }
+        // Tells a run that cleans up that somebody is at work with it.
+        _ = flock(file, LOCK_EX)
+        defer { close(file) }
+        do throws(FileError) {
+            try write(contents, to: file, path)
+            // Only root may give files away; for others it is theirs already, or becomes so.
+            if info.st_uid != geteuid() || info.st_gid != getegid() {
+                _ = fchown(file, info.st_uid, info.st_gid)
+            }
+            guard fchmod(file, info.st_mode & 0o7777) == 0, fsync(file) == 0 else {
+                throw FileError(path: path, reason: lastSystemError())
+            }
+            guard FileStamp(path: target) == stamp else {
+                throw FileError(
+                    path: path,
+                    reason: "somebody else changed it meanwhile; it was left as it is, run this again")
+            }
+            guard rename(temporary, target) == 0 else {
+                throw FileError(path: path, reason: lastSystemError())
+            }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Whether a file is what a run that was killed left behind.
+    package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
+
+    /// Removes such a file, unless a run is at work with it.
+    package static func removeAbandoned(_ path: String) {
+        let file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard file >= 0 else { return }
+        defer { close(file) }
+        if flock(file, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
+    }
+
+    private static func resolve(_ path: String) throws(FileError) -> String {
+        guard let resolved = realpath(path, nil) else {
+            throw FileError(path: path, reason: lastSystemError())
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    private static func temporaryPath(for target: String) -> String {
+        let slash = target.utf8.lastIndex(of: UInt8(ascii: "/")) ?? target.startIndex
+        let folder = target[...slash]
+        let name = target[target.utf8.index(after: slash)...].utf8.prefix(180)
+        let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
+        return "\(folder).\(String(name) ?? "file").\(unique)\(suffix)"
+    }
+
+    private static func write(
+        _ contents: borrowing SecretBytes, to file: Int32, _ path: String
+    ) throws(FileError) {
+        try contents.withUnsafeBytes { bytes throws(FileError) in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = Glibc.write(
+                    file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw FileError(path: path, reason: lastSystemError()) }
+                rest = rest.dropFirst(count)
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import KubeClient
+import Primitives
+
+/// Which cluster, and which of its WrappedSecrets.
+struct ClusterOptions: ParsableArguments {
+    @Option(help: "A kubeconfig, instead of KUBECONFIG or ~/.kube/config.")
+    var kubeconfig: String?
+
+    @Option(help: "A context of the kubeconfig, instead of its current one.")
+    var context: String?
+
+    @Flag(name: [.customShort("A"), .long], help: "The WrappedSecrets of all namespaces of the cluster.")
+    var allNamespaces = false
+
+    @Option(
+        name: [.customShort("l"), .long],
+        help: ArgumentHelp("Those with these labels only, as in kubectl -l.", valueName: "selector"))
+    var selector: String?
+
+    func validate() throws {
+        if let selector, let problem = LabelSelector.problem(selector) {
+            throw ValidationError("--selector: \(problem)")
+        }
+    }
+
+    func client() throws -> KubeClient {
+        do {
+            return KubeClient(
+                connection: Connection(
+                    try ClusterConfiguration.load(
+                        explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())))
+        } catch {
+            throw CommandError("\(error)")
+        }
+    }
+
+    /// nil: neither of the cluster's namespaces is meant.
+    func selection(namespace: String?) -> Selection? {
+        if allNamespaces { return Selection(labelSelector: selector) }
+        return namespace.map { Selection(namespace: $0, labelSelector: selector) }
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import CLI
+import Envelope
+
+/// One WrappedSecret of one file.
+struct DocumentOptions: ParsableArguments {
+    @Argument(help: "A file with the WrappedSecret.")
+    var file: String
+
+    @Option(help: "Its name, where the file has several.")
+    var name: String?
+
+    @Option(name: .shortAndLong, help: "Its namespace, where the file does not say it.")
+    var namespace: String?
+
+    func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {
+        try await OpenedDocument(
+            try WrappedSecretFile(reading: file), named: name, namespace: namespace, with: keys)
+    }
+
+    /// Changes the values, and says which ones were.
+    func change(
+        _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
+    ) async throws {
+        do {
+            let opened = try await open(with: keys)
+            var entries: [String: SecretEntry] = [:]
+            for entry in opened.entries { entries[entry.name] = entry }
+            try change(&entries)
+            let difference = try await ValueEdit(opened, with: keys).replaceValues(
+                with: entries.values.sorted { $0.name < $1.name })
+            Self.say(difference)
+        } catch let error as InputError {
+            throw CommandError(error)
+        }
+    }
+
+    static func say(_ difference: ValueDifference) {
+        difference.lines.forEach(Console.say)
+        if difference.isEmpty { Console.note("nothing changed; the file was not touched") }
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import CLI
+import Envelope
+import Glibc
+import Primitives
+
+struct Exec: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a program with the values of a WrappedSecret in its environment.",
+        discussion: """
+            The program takes this one's place, without the variables SB_*. Entries are variables under their own names; who may look into the \
+            process (/proc/PID/environ) sees them.
+
+              secrets-bridge exec db.yaml -- ./migrate --dry-run
+              secrets-bridge exec db.yaml --only PASSWORD -- psql
+            """)
+
+    @OptionGroup var document: DocumentOptions
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("This entry alone. May be repeated.", valueName: "entry"))
+    var only: [String] = []
+
+    @Argument(parsing: .postTerminator, help: "The program, found on the PATH, and its arguments, after --.")
+    var command: [String]
+
+    func validate() throws {
+        if command.isEmpty { throw ValidationError("give the program to run, after --") }
+    }
+
+    func run() async throws {
+        let variables: [SharedSecret]
+        do throws(InputError) {
+            let opened = try await document.open(with: try keys())
+            variables = try EnvironmentEntries.variables(opened.entries, only: only, source: document.file)
+        } catch {
+            throw CommandError(error)
+        }
+        // Our own settings, a master key among them, are no business of the program's.
+        let inherited = inheritableEnvironment()
+        clearenv()
+        for (name, value) in inherited { setenv(name, value, 1) }
+        // They live until the program takes this one's place.
+        for variable in variables {
+            let copied = variable.bytes.withUnsafeBytes { bytes in
+                bytes.bindMemory(to: CChar.self).baseAddress.flatMap { strdup($0) }
+            }
+            if let copied { putenv(copied) }
+        }
+        let arguments = command.map { strdup($0) } + [nil]
+        if let program = arguments[0] { execvp(program, arguments) }
+        throw CommandError("cannot run \(command[0]): \(lastSystemError())")
+    }
+
+    private func keys() throws(InputError) -> KeyRing {
+        do {
+            return try loadKeys()
+        } catch {
+            throw InputError("\(error)")
+        }
+    }
+}

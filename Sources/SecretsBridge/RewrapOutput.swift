@@ -1,0 +1,55 @@
+import CLI
+import Glibc
+import Primitives
+
+/// What `rewrap` tells while it works: rows on standard output, failures and progress on standard error.
+final class RewrapOutput: Sendable {
+    private struct State {
+        var counts = RewrapCounts()
+        var foreign: Set<String> = []
+        var meter: ProgressMeter?
+    }
+
+    private let isQuiet: Bool
+    private let verb: String
+    private let state: Locked<State>
+
+    /// `total`: what `advance` will have been told in the end; nil: nobody knows.
+    init(total: Int?, isQuiet: Bool, isDryRun: Bool) {
+        self.isQuiet = isQuiet
+        verb = isDryRun ? "to move" : "moved"
+        let isOnTerminal = isatty(STDERR_FILENO) == 1
+        state = Locked(State(meter: isOnTerminal ? total.map { ProgressMeter(total: $0, now: .now) } : nil))
+    }
+
+    var counts: RewrapCounts { state.withLock { $0.counts } }
+
+    func report(_ rows: [RewrapRow], advance: Int = 1) {
+        state.withLock { state in
+            if state.meter != nil { Console.clearLine() }
+            for row in rows {
+                state.counts.add(row)
+                state.foreign.formUnion(row.foreign)
+                switch row.outcome {
+                case .moved(let how) where !isQuiet: Console.say("\(row.place): \(how)")
+                case .failed(let why): Console.error(why.hasPrefix(row.place) ? why : "\(row.place): \(why)")
+                default: break
+                }
+            }
+            state.meter?.advance(by: advance)
+            if let line = state.meter?.line(now: .now) { Console.transientLine(line) }
+        }
+    }
+
+    func finish() {
+        let (counts, foreign, hadMeter) = state.withLock { ($0.counts, $0.foreign, $0.meter != nil) }
+        if hadMeter { Console.clearLine() }
+        for keyID in foreign.sorted() {
+            Console.note("recipients of \(keyID), which is not configured here, were left as they are")
+        }
+        var summary = "\(counts.all) WrappedSecrets: \(counts.moved) \(verb), \(counts.current) current"
+        if counts.failed > 0 { summary += ", \(counts.failed) failed" }
+        if counts.interrupted > 0 { summary += ", \(counts.interrupted) not done" }
+        Console.say(summary)
+    }
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import CLI
+import KubeClient
+import Resources
+import YAML
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show which keys WrappedSecrets depend on, and whether they are synced.",
+        discussion: """
+            Of a cluster, or of files. --by-key tells for every version of a key how many rows it wraps and how many \
+            have no other: a key that wraps no row can be done without. No KMS is asked.
+
+              secrets-bridge status --all-namespaces
+              secrets-bridge status --all-namespaces --by-key
+              secrets-bridge status -n payments --key vault-transit --key-version 1
+              secrets-bridge status --by-key clusters/
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case table, wide, json, yaml
+    }
+
+    @Argument(help: "Files, and folders whose YAML and JSON files are taken, instead of a cluster.")
+    var paths: [String] = []
+
+    @OptionGroup var cluster: ClusterOptions
+
+    @Option(name: .shortAndLong, help: "That namespace of the cluster.")
+    var namespace: String?
+
+    @Flag(help: "Sum up by key and version.")
+    var byKey = false
+
+    @Option(help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"))
+    var key: String?
+
+    @Option(help: "With --key: only those that list this version of it.")
+    var keyVersion: String?
+
+    @Option(name: .shortAndLong, help: "Write a table, a wide one, json or yaml.")
+    var output: Format = .table
+
+    func validate() throws {
+        if keyVersion != nil, key == nil { throw ValidationError("--key-version needs --key") }
+        if paths.isEmpty, cluster.selection(namespace: namespace) == nil {
+            throw ValidationError("give --all-namespaces or --namespace; or files or folders")
+        }
+        if !paths.isEmpty, cluster.allNamespaces || cluster.selector != nil || namespace != nil {
+            throw ValidationError(
+                "--all-namespaces, --namespace and --selector are for a cluster; leave out the files")
+        }
+    }
+
+    func run() async throws {
+        var rows: [RowStatus] = []
+        do {
+            if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
+                let client = try cluster.client()
+                var token: String?
+                repeat {
+                    let page = try await client.list(WrappedSecret.self, selection, continueToken: token)
+                    rows += page.items.map { RowStatus($0) }
+                    token = page.continueToken
+                } while token != nil
+            } else {
+                for path in try ManifestPaths.files(paths) {
+                    rows += try WrappedSecretFile(reading: path).documents.map { RowStatus($0.object) }
+                }
+            }
+        } catch let error as InputError {
+            throw CommandError(error)
+        } catch let error as KubeError {
+            throw CommandError(error)
+        }
+        if let key { rows = rows.filter { $0.lists(KeyName(key), version: keyVersion) } }
+        try write(rows)
+    }
+
+    private func write(_ rows: [RowStatus]) throws {
+        let uses = byKey ? KeyUse.count(rows) : []
+        let value = YAMLValue.sequence(byKey ? uses.map(\.value) : rows.map(\.value))
+        switch output {
+        case .json: try OutputFormat.json.write([value])
+        case .yaml: try OutputFormat.yaml.write([value])
+        case .table, .wide:
+            let table = byKey ? KeyUse.table(uses) : RowStatus.table(rows, isWide: output == .wide)
+            table.lines.forEach(Console.say)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import CLI
+import Envelope
+
+struct Verify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Check WrappedSecrets in files: that they keep the rules, and that they open.",
+        discussion: """
+            Unwraps each data key with every configured key that the row lists, checks the MAC and opens the values, \
+            and shows none of them. With --offline, for CI and pre-commit hooks, only what needs no key is checked. \
+            Documents of other kinds are passed over. Exit codes: 0 all is well; 1 something is not, a line each on \
+            standard error; 64 wrong usage.
+
+              secrets-bridge verify --offline clusters/
+              secrets-bridge verify -n payments db.yaml
+            """)
+
+    @Argument(help: "Files, and folders whose YAML and JSON files are taken; - is standard input.")
+    var paths: [String]
+
+    @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
+    var namespace: String?
+
+    @Flag(help: "Use no key: check the structure alone.")
+    var offline = false
+
+    func run() async throws {
+        let verification = Verification(keys: offline ? nil : try loadKeys(), namespace: namespace)
+        let files: [String]
+        do throws(InputError) {
+            files = try ManifestPaths.files(paths)
+        } catch {
+            throw CommandError(error)
+        }
+        let result = await verification.verify(files)
+        result.problems.forEach(Console.error)
+        let good = offline ? "keep the rules (not opened: --offline)" : "open"
+        Console.say("\(result.count) WrappedSecrets, \(result.problems.count) problems; the others \(good)")
+        if !result.problems.isEmpty { throw ExitCode.failure }
+    }
+}

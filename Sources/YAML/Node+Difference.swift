@@ -1,0 +1,44 @@
+import Primitives
+
+extension Node {
+    /// Where two nodes do not say the same, in content, order of keys and tags, as a path of keys; nil: nowhere.
+    /// What is below one of `paths` may differ. For the proof that an edit did what it should and nothing else.
+    package func difference(from other: Node, outside paths: [[String]]) -> String? {
+        difference(from: other, outside: paths, at: [])
+    }
+
+    private func difference(from other: Node, outside paths: [[String]], at path: [String]) -> String? {
+        if paths.contains(path) { return nil }
+        let here = path.isEmpty ? "the document" : path.joined(separator: ".")
+        switch (content, other.content) {
+        case (.scalar(let left), .scalar(let right)):
+            let isSame =
+                left.kind == right.kind && left.tag == right.tag && left.bytes.bytes.equals(right.bytes.bytes)
+            return isSame ? nil : here
+        case (.sequence(let left), .sequence(let right)):
+            guard left.count == right.count else { return here }
+            for (index, (mine, theirs)) in zip(left, right).enumerated() {
+                let found = mine.difference(from: theirs, outside: paths, at: path + ["\(index)"])
+                if let found { return found }
+            }
+            return nil
+        case (.mapping(let left), .mapping(let right)):
+            let (mine, theirs) = (left.kept(outside: paths, path), right.kept(outside: paths, path))
+            guard mine.count == theirs.count else { return here }
+            for (left, right) in zip(mine, theirs) {
+                guard left.key.utf8.elementsEqual(right.key.utf8) else { return here }
+                let found = left.value.difference(
+                    from: right.value, outside: paths, at: path + [left.key])
+                if let found { return found }
+            }
+            return nil
+        default: return here
+        }
+    }
+}
+
+extension [Node.Entry] {
+    fileprivate func kept(outside paths: [[String]], _ path: [String]) -> [Node.Entry] {
+        filter { !paths.contains(path + [$0.key]) }
+    }
+}

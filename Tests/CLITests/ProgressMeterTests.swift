@@ -1,0 +1,21 @@
+import Testing
+
+@testable import CLI
+
+struct ProgressMeterTests {
+    @Test func tellsRateAndTimeLeft() {
+        let start = ContinuousClock.now
+        var meter = ProgressMeter(total: 10_000, now: start)
+        #expect(meter.line(now: start) == "0 of 10000 (0%)")
+        meter.advance(by: 4_000)
+        #expect(meter.line(now: start + .milliseconds(50)) == nil)
+        #expect(meter.line(now: start + .seconds(4)) == "4000 of 10000 (40%)  1000/s  6 s left")
+        #expect(meter.line(now: start + .seconds(1000)) == "4000 of 10000 (40%)  4.0/s  25 min 0 s left")
+    }
+
+    @Test func timesAreForPeople() {
+        #expect(ProgressMeter.time(99) == "99 s")
+        #expect(ProgressMeter.time(100) == "1 min 40 s")
+        #expect(ProgressMeter.time(7_260) == "2 h 1 min")
+    }
+}

@@ -1,0 +1,85 @@
+import Envelope
+import KMS
+import Primitives
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// What is planned for a row, decided on ids alone.
+struct RecipientPlanTests {
+    private let ring: KeyRing
+    private let keys: [LocalKeyManager]
+
+    init() throws {
+        keys = try (1...3).map { seed in
+            try LocalKeyManager(
+                master: SharedSecret(copying: [UInt8](repeating: UInt8(seed), count: 32)))
+        }
+        ring = KeyRing(primary: keys[0], others: [keys[1], keys[2]])
+    }
+
+    private func row(_ ids: String...) -> [Recipient] {
+        ids.map { Recipient(keyID: $0, wrappedKey: "A234567890123456") }
+    }
+
+    @Test func whatTheWrappingKeyWrappedIsCurrent() throws {
+        #expect(try RecipientPlan.steps(row(keys[0].keyID), .refresh, ring) == [])
+        #expect(try RecipientPlan.steps(row(keys[1].keyID), .refresh, ring) == [.replace(0, with: 0)])
+        // It does not depend on the earlier key.
+        #expect(try RecipientPlan.steps(row(keys[1].keyID, keys[0].keyID), .refresh, ring) == [])
+    }
+
+    @Test func nobodyElsesRecipientIsTouchedAndNothingIsWrappedForIt() throws {
+        let foreign = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        #expect(try RecipientPlan.steps(row(foreign), .refresh, ring) == [])
+        #expect(
+            try RecipientPlan.steps(row(foreign, keys[1].keyID), .move(to: 0), ring) == [.replace(1, with: 0)]
+        )
+        #expect(throws: InputError.self) { try RecipientPlan.steps(row(foreign), .move(to: 0), ring) }
+    }
+
+    @Test func addingIsDoneOnceAndRemovingNeedsNoKey() throws {
+        #expect(
+            try RecipientPlan.steps(row(keys[1].keyID), .change(adding: [0], removing: []), ring) == [.add(0)]
+        )
+        #expect(
+            try RecipientPlan.steps(row(keys[0].keyID), .change(adding: [0], removing: []), ring) == [])
+        let foreign = "vault-transit:transit/old"
+        #expect(
+            try RecipientPlan.steps(
+                row(foreign, keys[0].keyID), .change(adding: [], removing: [KeyName("vault-transit")]), ring)
+                == [.remove(0)])
+        #expect(throws: InputError.self) {
+            try RecipientPlan.steps(row(foreign), .change(adding: [], removing: [KeyName(foreign)]), ring)
+        }
+    }
+
+    @Test func movingLeavesOneOfOurs() throws {
+        #expect(
+            try RecipientPlan.steps(row(keys[0].keyID, keys[1].keyID, keys[2].keyID), .move(to: 1), ring)
+                == [.remove(0), .remove(2)])
+        #expect(
+            try RecipientPlan.steps(row(keys[0].keyID, keys[2].keyID), .move(to: 1), ring)
+                == [.replace(0, with: 1), .remove(1)])
+    }
+
+    @Test func versionsAreReadOffVaultsRowsAlone() {
+        func version(_ id: String, _ wrapped: String) -> String? {
+            Recipient(keyID: id, wrappedKey: wrapped).version
+        }
+        #expect(version("vault-transit:transit/k", "vault:v12:QUJD") == "12")
+        #expect(version("local:00", "vault:v12:QUJD") == nil)
+        #expect(version("vault-transit:transit/k", "vault:vx:QUJD") == nil)
+        #expect(version("vault-transit:transit/k", "vault:v:QUJD") == nil)
+    }
+
+    @Test func keysAreNamedByIdOrBackend() throws {
+        #expect(try KeyName("local").place(in: ring, option: "--to") == 0)
+        #expect(try KeyName(keys[2].keyID).place(in: ring, option: "--to") == 2)
+        let message = refusal { () throws(InputError) in
+            try KeyName("aws-kms").place(in: ring, option: "--to")
+        }
+        #expect(message?.contains("SB_KMS_BACKEND") == true)
+    }
+}

@@ -1,0 +1,262 @@
+import Envelope
+import Foundation
+import KMS
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+import YAML
+
+@testable import CLI
+
+/// Re-wrapping of files, between local keys.
+struct RewrapTests {
+    private let old: LocalKeyManager
+    private let new: LocalKeyManager
+    private let folder: URL
+
+    init() throws {
+        old = try Self.key(1)
+        new = try Self.key(2)
+        folder = FileManager.default.temporaryDirectory.appending(path: "sb-rewrap-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private static func key(_ seed: UInt8) throws -> LocalKeyManager {
+        try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: seed, count: 32)))
+    }
+
+    private func remove() { try? FileManager.default.removeItem(at: folder) }
+
+    /// A manifest of `names`, wrapped by `keys`, among other documents, as a person may have laid it out.
+    private func write(
+        _ file: String, _ names: [String], by keys: [LocalKeyManager], lineBreak: String = "\n"
+    ) async throws -> String {
+        var documents = ["# The team's.\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n"]
+        for name in names {
+            let envelope = try await Envelope.seal(
+                [SecretEntry(name: "password", value: SharedSecret(copying: canary.utf8))],
+                binding: try Binding(scope: .strict, namespace: "payments", secretName: name), with: keys[0],
+                recipients: Array(keys.dropFirst()))
+            let fields = envelope.fields
+            let recipients = fields.recipients.map {
+                "    - wrappedKey: \"\($0.wrappedKey)\" # of \(name)\n      keyID: '\($0.keyID)'\n"
+            }.joined()
+            documents.append(
+                """
+                apiVersion: secrets-bridge.io/v1alpha1
+                kind: WrappedSecret
+                metadata:
+                  namespace: payments   # é
+                  name: \(name)
+                spec:
+                  # Who opens it:
+                  recipients:
+                \(recipients)  format: v1
+                  mac: "\(fields.mac)"
+                  data: {password: "\(fields.data["password"] ?? "")"}
+                  scope: strict
+
+                """)
+        }
+        let text = documents.joined(separator: "---\n").replacing("\n", with: lineBreak)
+        try text.write(to: folder.appending(path: file), atomically: true, encoding: .utf8)
+        return text
+    }
+
+    private func read(_ file: String) throws -> String {
+        try String(contentsOf: folder.appending(path: file), encoding: .utf8)
+    }
+
+    private func rewrap(
+        _ ring: KeyRing, _ order: RewrapOrder, isDryRun: Bool = false
+    ) async throws -> [RewrapRow] {
+        let rows = Locked<[RewrapRow]>([])
+        await FileRewrapping(
+            keys: ring, order: order, namespace: nil, isDryRun: isDryRun,
+            patience: KMSPatience(attempts: 2) { _ in }
+        ).rewrap(try ManifestPaths.files([folder.path])) { more in rows.withLock { $0 += more } }
+        return rows.withLock { $0 }
+    }
+
+    private func recipients(_ file: String) throws -> [[String]] {
+        try WrappedSecretFile(reading: folder.appending(path: file).path).documents.map {
+            $0.object.spec.envelope.recipients.map(\.keyID)
+        }
+    }
+
+    private func opens(_ file: String, with key: LocalKeyManager) async throws -> Bool {
+        for document in try WrappedSecretFile(
+            path: file, contents: SharedSecret(copying: Array(try read(file).utf8)), stamp: nil
+        ).documents {
+            let object = document.object
+            let envelope = try Envelope(
+                object.spec.envelope, namespace: object.metadata.namespace, secretName: object.secretName)
+            guard (try? await envelope.open(with: KeyRing(primary: key))) != nil else { return false }
+        }
+        return true
+    }
+
+    /// What differs between two texts, line by line.
+    private func changedLines(_ before: String, _ after: String) -> [String] {
+        let lines = { (text: String) in text.replacing("\r\n", with: "\n").components(separatedBy: "\n") }
+        let (before, after) = (lines(before), lines(after))
+        return after.difference(from: before).insertions.map { change in
+            if case .insert(_, let line, _) = change { line } else { "" }
+        }
+    }
+
+    @Test(arguments: ["\n", "\r\n"])
+    func aMasterSwapChangesOnlyRecipients(lineBreak: String) async throws {
+        defer { remove() }
+        let before = try await write("a.yaml", ["one", "two"], by: [old], lineBreak: lineBreak)
+        let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
+        #expect(rows.allSatisfy { if case .moved = $0.outcome { true } else { false } })
+        let after = try read("a.yaml")
+        let changed = changedLines(before, after)
+        #expect(changed.count == 4)
+        #expect(changed.allSatisfy { $0.contains("wrappedKey: \"") || $0.contains("keyID: '") })
+        #expect(changed.filter { $0.contains("# of ") }.count == 2)
+        #expect(after.utf8.count { $0 == 13 } == before.utf8.count { $0 == 13 })
+        #expect(try await opens("a.yaml", with: new))
+        #expect(try await !opens("a.yaml", with: old))
+        // Once more: nothing is left to do, and nothing is touched.
+        #expect(
+            try await rewrap(KeyRing(primary: new, others: [old]), .refresh).allSatisfy {
+                $0.outcome == .current
+            })
+        #expect(try read("a.yaml") == after)
+    }
+
+    @Test func addingAndThenRemovingMovesARowBetweenKeys() async throws {
+        defer { remove() }
+        let before = try await write("a.yaml", ["one"], by: [old])
+        let ring = KeyRing(primary: old, others: [new])
+        _ = try await rewrap(ring, .change(adding: [1], removing: []))
+        #expect(try recipients("a.yaml") == [[old.keyID, new.keyID]])
+        #expect(try await opens("a.yaml", with: old))
+        #expect(try await opens("a.yaml", with: new))
+        #expect(changedLines(before, try read("a.yaml")).count == 2)
+        _ = try await rewrap(ring, .change(adding: [1], removing: [KeyName(old.keyID)]))
+        #expect(try recipients("a.yaml") == [[new.keyID]])
+        #expect(try await opens("a.yaml", with: new))
+    }
+
+    @Test func movingPutsTheKeyInTheOthersPlace() async throws {
+        defer { remove() }
+        let third = try Self.key(3)
+        let foreign = try Self.key(9)
+        _ = try await write("a.yaml", ["one"], by: [old, foreign, new])
+        let rows = try await rewrap(KeyRing(primary: old, others: [new, third]), .move(to: 2))
+        #expect(try recipients("a.yaml") == [[third.keyID, foreign.keyID]])
+        #expect(rows.map(\.foreign) == [[foreign.keyID]])
+        #expect(try await opens("a.yaml", with: third))
+    }
+
+    /// The row says that a key is there; the key does not open it.
+    @Test func aKeyIsRemovedOnlyIfAnotherOneOpensTheRow() async throws {
+        defer { remove() }
+        var text = try await write("a.yaml", ["one"], by: [old, new])
+        let wrapped = try WrappedSecretFile(reading: folder.appending(path: "a.yaml").path)
+            .documents[0].object.spec.envelope.recipients[1].wrappedKey
+        text = text.replacing(wrapped, with: "A" + wrapped.dropFirst(1))
+        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        let rows = try await rewrap(
+            KeyRing(primary: old, others: [new]), .change(adding: [], removing: [KeyName(old.keyID)]))
+        guard case .failed(let why) = rows.first?.outcome else {
+            Issue.record("it was removed")
+            return
+        }
+        expectSpeakable(why)
+        #expect(try read("a.yaml") == text)
+    }
+
+    @Test func theLastRecipientIsNotRemoved() async throws {
+        defer { remove() }
+        let text = try await write("a.yaml", ["one"], by: [old])
+        let rows = try await rewrap(
+            KeyRing(primary: old), .change(adding: [], removing: [KeyName("local")]))
+        #expect(
+            rows.contains {
+                if case .failed(let why) = $0.outcome {
+                    why.contains("no recipient would be left")
+                } else {
+                    false
+                }
+            })
+        #expect(try read("a.yaml") == text)
+    }
+
+    /// Somebody who can write the file, and not the key, must not get its data key wrapped for another one.
+    @Test func nothingIsWrappedWhereTheMACDoesNotVerify() async throws {
+        defer { remove() }
+        var text = try await write("a.yaml", ["one"], by: [old])
+        text = text.replacing("scope: strict", with: "scope: namespace")
+        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        let rows = try await rewrap(KeyRing(primary: old, others: [new]), .change(adding: [1], removing: []))
+        #expect(rows.contains { if case .failed = $0.outcome { true } else { false } })
+        #expect(try read("a.yaml") == text)
+    }
+
+    @Test func aDryRunWritesNothing() async throws {
+        defer { remove() }
+        let text = try await write("a.yaml", ["one"], by: [old])
+        let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh, isDryRun: true)
+        #expect(rows.contains { if case .moved = $0.outcome { true } else { false } })
+        #expect(try read("a.yaml") == text)
+    }
+
+    @Test func aBadFileDoesNotKeepTheOthersBack() async throws {
+        defer { remove() }
+        _ = try await write("a.yaml", ["one"], by: [old])
+        try "kind: WrappedSecret\n\tbad".write(
+            to: folder.appending(path: "b.yaml"), atomically: true, encoding: .utf8)
+        _ = try await write("c.yaml", ["three"], by: [old])
+        let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
+        #expect(rows.count { if case .moved = $0.outcome { true } else { false } } == 2)
+        #expect(
+            rows.count { if case .failed(let why) = $0.outcome { why.contains("b.yaml:2:") } else { false } }
+                == 1)
+        #expect(try await opens("c.yaml", with: new))
+    }
+
+    @Test func whatCannotBeEditedIsRefusedAndLeft() async throws {
+        defer { remove() }
+        var text = try await write("a.yaml", ["one"], by: [old])
+        text = text.replacing("keyID: '\(old.keyID)'", with: "keyID: &id '\(old.keyID)'")
+        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
+        #expect(
+            rows.contains { if case .failed(let why) = $0.outcome { why.contains("anchor") } else { false } })
+        #expect(try read("a.yaml") == text)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.yaml"])
+    }
+
+    @Test func aFailingKMSLeavesFilesAndSaysSo() async throws {
+        defer { remove() }
+        let away = try FakeKeyManager(seed: 1)
+        let text = try await write("a.yaml", ["one"], by: [old])
+        away.fail(.unavailable)
+        let rows = try await rewrap(KeyRing(primary: new, others: [away]), .refresh)
+        #expect(
+            rows.contains {
+                if case .failed(let why) = $0.outcome { why.contains("scripted") } else { false }
+            })
+        #expect(try read("a.yaml") == text)
+    }
+
+    @Test func onlyManifestsOfFoldersAreTaken() async throws {
+        defer { remove() }
+        for name in ["a.yaml", "b.yml", "c.json", "d.txt", ".hidden.yaml"] {
+            try "x: 1".write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
+        }
+        try FileManager.default.createSymbolicLink(
+            at: folder.appending(path: "link.yaml"), withDestinationURL: folder.appending(path: "a.yaml"))
+        let files = try ManifestPaths.files([folder.path, folder.path + "/a.yaml"])
+        #expect(
+            files.map { $0.split(separator: "/").last.map(String.init) } == ["a.yaml", "b.yml", "c.json"])
+        let missing = folder.path + "/nope"
+        expectSpeakable(await refusal { () throws(InputError) in try ManifestPaths.files([missing]) })
+    }
+}

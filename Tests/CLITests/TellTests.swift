@@ -1,0 +1,122 @@
+import Envelope
+import Foundation
+import KMS
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+import YAML
+
+@testable import CLI
+
+/// What is told of WrappedSecrets: status, inspect, verify.
+struct TellTests {
+    private let key: LocalKeyManager
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "sb-tell-\(UUID().uuidString)")
+    private var path: String { folder.appending(path: "a.yaml").path }
+
+    init() throws {
+        key = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func write(_ change: (String) -> String = { $0 }) async throws {
+        let secret = try SecretManifestReader.secrets(
+            in: secretBytes(
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {pw: \(canary)}\n"),
+            source: "x")
+        let output = try await Wrapping(
+            keys: KeyRing(primary: key), scope: .strict, namespace: "payments"
+        ).wrap(secret[0])
+        try change(yaml(output.manifest)).write(toFile: path, atomically: true, encoding: .utf8)
+    }
+
+    private func verify(_ keys: KeyRing?) async -> [String] {
+        await Verification(keys: keys, namespace: nil).verify([path]).problems
+    }
+
+    @Test func inspectionNeedsNoKey() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await write()
+        let document = try WrappedSecretFile(reading: path).documents[0]
+        let inspection = try Inspection(document, namespace: nil)
+        let text = inspection.lines.joined(separator: "\n")
+        for part in ["payments/db", key.keyID, "scope strict", "pw, \(canary.utf8.count) bytes"] {
+            #expect(text.contains(part), "\(text)")
+        }
+        #expect(try json(inspection.value)["entries"]?.items?[0]["bytes"] == .int(canary.utf8.count))
+    }
+
+    @Test func whatOpensIsWell() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await write()
+        #expect(await verify(KeyRing(primary: key)) == [])
+        #expect(await verify(nil) == [])
+    }
+
+    @Test(arguments: ["pw: ", "mac: ", "name: db"])
+    func whatWasTamperedWithIsNamed(part: String) async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await write { text in
+            part == "name: db" ? text.replacing(part, with: "name: dc") : Self.flip(text, after: part)
+        }
+        let problems = await verify(KeyRing(primary: key))
+        #expect(problems.count == 1)
+        #expect(problems[0].hasPrefix("\(path):1:1: "))
+        expectSpeakable(problems[0])
+        // Nobody can tell without the key.
+        #expect(await verify(nil) == [])
+    }
+
+    @Test func structureIsCheckedWithoutAKey() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await write { $0.replacing("scope: strict", with: "scope: loose") }
+        #expect(await verify(nil).count == 1)
+        try "kind: WrappedSecret\napiVersion: secrets-bridge.io/v1alpha1\nspec: {}\n".write(
+            toFile: path, atomically: true, encoding: .utf8)
+        #expect(await verify(nil).count == 1)
+    }
+
+    /// The first character after `part` becomes another one that is as good.
+    private static func flip(_ text: String, after part: String) -> String {
+        var text = text
+        guard let place = text.range(of: part)?.upperBound else { return text }
+        let index = text[place] == "\"" ? text.index(after: place) : place
+        text.replaceSubrange(index...index, with: text[index] == "A" ? "B" : "A")
+        return text
+    }
+
+    private func row(_ recipients: (String, String)...) -> RowStatus {
+        RowStatus(
+            WrappedSecret(
+                metadata: ObjectMeta(name: "x", namespace: "n"),
+                spec: WrappedSecretSpec(
+                    envelope: EnvelopeFields(
+                        format: "v1", scope: "strict",
+                        recipients: recipients.map { Recipient(keyID: $0.0, wrappedKey: $0.1) }, mac: "",
+                        data: [:]))))
+    }
+
+    @Test func keysAreCountedByVersion() {
+        let vault = "vault-transit:transit/k"
+        let uses = KeyUse.count([
+            row((vault, "vault:v10:QUJD")), row((vault, "vault:v9:QUJD")),
+            row((vault, "vault:v9:QUJD"), (key.keyID, "QUJD")),
+        ])
+        #expect(
+            KeyUse.table(uses).lines.dropFirst().map {
+                $0.split(separator: " ").dropFirst().joined(separator: " ")
+            }
+                == ["- 1 0", "9 2 1", "10 1 1"])
+        #expect(row((vault, "vault:v9:QUJD")).lists(KeyName("vault-transit"), version: "9"))
+        #expect(!row((vault, "vault:v9:QUJD")).lists(KeyName("vault-transit"), version: "1"))
+    }
+
+    @Test func columnsStartAtTheSamePlace() {
+        var table = TextTable(["A", "LONG", "C"])
+        table.add(["long cell", "x", "y"])
+        #expect(table.lines == ["A           LONG   C", "long cell   x      y"])
+    }
+}

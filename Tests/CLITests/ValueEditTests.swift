@@ -1,0 +1,194 @@
+import Envelope
+import Foundation
+import KMS
+import Primitives
+import Resources
+import TestSupport
+import Testing
+import YAML
+
+@testable import CLI
+
+/// Editing of values in files.
+struct ValueEditTests {
+    private let key: LocalKeyManager
+    private let other: LocalKeyManager
+    private let folder: URL
+    private var ring: KeyRing { KeyRing(primary: key) }
+
+    init() throws {
+        key = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
+        other = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 2, count: 32)))
+        folder = FileManager.default.temporaryDirectory.appending(path: "sb-edit-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private var path: String { folder.appending(path: "a.yaml").path }
+    private func read() throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+    private func remove() { try? FileManager.default.removeItem(at: folder) }
+
+    private func secret(_ entries: [String: String]) -> [SecretEntry] {
+        entries.map { SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value.utf8)) }
+    }
+
+    /// With comments, and a second document behind it.
+    @discardableResult
+    private func write(
+        _ entries: [String: String], by keys: [LocalKeyManager], isFlow: Bool = false
+    ) async throws -> String {
+        let fields = try await Envelope.seal(
+            secret(entries), binding: try Binding(scope: .strict, namespace: "payments", secretName: "db"),
+            with: keys[0], recipients: Array(keys.dropFirst())
+        ).fields
+        let pairs = fields.data.sorted { $0.key < $1.key }.map { "\($0.key): '\($0.value)'" }
+        let data =
+            isFlow
+            ? "{\(pairs.joined(separator: ", "))}"
+            : pairs.map { "\n    # About \($0.prefix(3))\n    \($0) # end" }.joined()
+        let text = """
+            apiVersion: secrets-bridge.io/v1alpha1
+            kind: WrappedSecret
+            metadata: {name: db, namespace: payments} # here
+            spec:
+              mac: "\(fields.mac)" # the MAC
+              data: \(data)
+              format: v1
+              recipients:
+            \(fields.recipients.map { "  - {keyID: '\($0.keyID)', wrappedKey: '\($0.wrappedKey)'}\n" }.joined())\
+              scope: strict
+            ---
+            kind: ConfigMap # other
+            """
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        return text
+    }
+
+    private func edit(_ keys: KeyRing, _ entries: [String: String]) async throws -> ValueDifference {
+        let opened = try await OpenedDocument(
+            try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: keys)
+        return try await ValueEdit(opened, with: keys).replaceValues(with: secret(entries))
+    }
+
+    private func values(with keys: KeyRing) async throws -> [String: String] {
+        let opened = try await OpenedDocument(
+            try WrappedSecretFile(reading: path), named: "db", namespace: nil, with: keys)
+        return Dictionary(uniqueKeysWithValues: opened.entries.map { ($0.name, text($0.value) ?? "") })
+    }
+
+    @Test(arguments: [false, true])
+    func oneValueChangesDataMACAndWrappedKeyAlone(isFlow: Bool) async throws {
+        defer { remove() }
+        let before = try await write(["a": "1", "b": "2"], by: [key], isFlow: isFlow)
+        let difference = try await edit(ring, ["a": "1", "b": "new"])
+        #expect(difference == ValueDifference(from: secret(["b": "2"]), to: secret(["b": "new"])))
+        #expect(try await values(with: ring) == ["a": "1", "b": "new"])
+        let (old, new) = (before.split(separator: "\n"), try read().split(separator: "\n"))
+        #expect(old.count == new.count)
+        for (old, new) in zip(old, new) where old != new {
+            #expect(["mac:", "a:", "b:", "wrappedKey:", "data: {"].contains { old.contains($0) }, "\(old)")
+            #expect(old.split(separator: "#").dropFirst() == new.split(separator: "#").dropFirst())
+        }
+        // All of it is under a new data key.
+        let keys = [before, try read()].map { $0.components(separatedBy: "wrappedKey: ")[1] }
+        #expect(keys[0] != keys[1])
+    }
+
+    @Test(arguments: [false, true])
+    func entriesComeAndGo(isFlow: Bool) async throws {
+        defer { remove() }
+        try await write(["a": "1", "b": "2", "c": "3"], by: [key], isFlow: isFlow)
+        let difference = try await edit(ring, ["b": "2", "c": "x", "d.e": canary])
+        #expect(difference.lines == ["+ d.e", "- a", "~ c"])
+        #expect(try await values(with: ring) == ["b": "2", "c": "x", "d.e": canary])
+        #expect(try read().contains("kind: ConfigMap # other"))
+        _ = try await edit(ring, [:])
+        #expect(try await values(with: ring) == [:])
+        _ = try await edit(ring, ["z": "1"])
+        #expect(try await values(with: ring) == ["z": "1"])
+    }
+
+    @Test func noChangeTouchesNothing() async throws {
+        defer { remove() }
+        let before = try await write(["a": "1"], by: [key])
+        #expect(try await edit(ring, ["a": "1"]).isEmpty)
+        #expect(try read() == before)
+    }
+
+    /// It would lose the Secret, or somebody who is only named in the row would get it.
+    @Test func aForeignRecipientStopsIt() async throws {
+        defer { remove() }
+        let before = try await write(["a": "1"], by: [key, other])
+        let message = await refusal { () throws(InputError) in
+            let opened = try await OpenedDocument(
+                try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
+            return try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": canary]))
+        }
+        expectSpeakable(message)
+        #expect(message?.contains("--remove-recipient '\(other.keyID)'") == true)
+        #expect(try read() == before)
+    }
+
+    @Test func allRecipientsGetTheNewValues() async throws {
+        defer { remove() }
+        try await write(["a": "1"], by: [key, other])
+        // Two keys of one backend: the first wraps for both, as `local` has one master at a time.
+        _ = try await edit(KeyRing(primary: other, others: [key]), ["a": "2"])
+        #expect(try await values(with: KeyRing(primary: other)) == ["a": "2"])
+        #expect(try WrappedSecretFile(reading: path).documents[0].object.spec.envelope.recipients.count == 1)
+    }
+
+    @Test func manifestsGoToTheEditorAndBack() async throws {
+        defer { remove() }
+        try await write(["text": "a: #\nb", "num": "1"], by: [key])
+        let file = try WrappedSecretFile(reading: path)
+        let opened = try await OpenedDocument(file, named: nil, namespace: nil, with: ring)
+        let manifest = EditableManifest(opened)
+        let same = try manifest.entries(in: manifest.text)
+        #expect(ValueDifference(from: opened.entries, to: same).isEmpty)
+        let other = secretBytes("apiVersion: v1\nkind: Secret\nmetadata: {name: other}\nstringData: {}\n")
+        expectSpeakable(await refusal { () throws(InputError) in try manifest.entries(in: other) })
+    }
+
+    @Test func namesTellWhichDocumentIsMeant() async throws {
+        defer { remove() }
+        let one = try await write(["a": "1"], by: [key])
+        try (one + "\n---\n" + one.replacing("name: db", with: "name: db2")).write(
+            toFile: path, atomically: true, encoding: .utf8)
+        let file = try WrappedSecretFile(reading: path)
+        #expect(try file.index(named: "db2") == 1)
+        #expect(
+            await refusal { () throws(InputError) in try file.index(named: nil) }?.contains("db, db2") == true
+        )
+        #expect(await refusal { () throws(InputError) in try file.index(named: "x") } != nil)
+    }
+
+    @Test func comparisonsNameEntriesAndNotValues() async throws {
+        defer { remove() }
+        try await write(["a": "1", "b": canary], by: [key])
+        let old = try WrappedSecretFile(reading: path)
+        _ = try await edit(ring, ["a": "2", "b": canary])
+        let comparison = FileComparison(old, try WrappedSecretFile(reading: path), namespace: nil)
+        #expect(await comparison.lines(with: ring) == ["  WrappedSecret db", "    ~ a"])
+        let without = await comparison.lines(with: nil)
+        #expect(without.count == 2 && without[1].contains("?"))
+    }
+
+    @Test func variablesAreChecked() throws {
+        let made = try EnvironmentEntries.variables(secret(["A_1": "x"]), only: [], source: "f")
+        #expect(made.map { text($0) } == ["A_1=x\0"])
+        for (entries, only) in [(["a.b": canary], []), (["A": "\(canary)\0"], []), (["A": "x"], ["B"])] {
+            let message = refusal { () throws(InputError) in
+                try EnvironmentEntries.variables(secret(entries), only: only, source: "f")
+            }
+            #expect(message != nil)
+            expectSpeakable(message)
+        }
+    }
+
+    @Test func randomValuesAreLettersAndDigits() throws {
+        let value = try RandomValue.make(length: 1000)
+        #expect(value.count == 1000)
+        #expect(text(value)?.utf8.allSatisfy { $0 >= 48 && $0 <= 122 } == true)
+        #expect(Set(text(value) ?? "").count == 62)
+    }
+}

@@ -1,0 +1,175 @@
+import Foundation
+import Testing
+
+/// Commands that change values in files, as a person and a script use them.
+@Suite("Editing", .onRealServers)
+struct EditTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "sb-edit-\(UUID().uuidString)")
+    private let canary = "canary-\(UUID().uuidString)"
+    private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
+    private var file: String { folder.appending(path: "db.yaml").path }
+
+    init() throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func remove() { try? FileManager.default.removeItem(at: folder) }
+
+    private func run(
+        _ arguments: [String], _ more: [String: String] = [:], input: String = "", status: Int32 = 0,
+        location: SourceLocation = #_sourceLocation
+    ) async throws -> Program.Outcome {
+        let outcome = try await Program(
+            try Settings.required().binary, arguments, environment: environment.merging(more) { $1 },
+            input: Data(input.utf8)
+        ).outcome()
+        #expect(
+            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
+            sourceLocation: location)
+        #expect(!outcome.errors.contains(canary), sourceLocation: location)
+        return outcome
+    }
+
+    private func wrap() async throws -> String {
+        let secret =
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: \(canary), user: app}\n"
+        let wrapped = try await run(["wrap", "-n", "payments"], input: secret).output
+        let text = "# The team's database.\n" + wrapped
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        return text
+    }
+
+    /// An editor that does what a script says with the file, `$1`.
+    private func editor(_ script: String) throws -> [String: String] {
+        let path = folder.appending(path: "editor.sh").path
+        try "#!/bin/sh\n\(script)\n".write(toFile: path, atomically: true, encoding: .utf8)
+        chmod(path, 0o755)
+        return ["EDITOR": path]
+    }
+
+    private func value(_ name: String) async throws -> String? {
+        let secret = try await run(["unwrap", "-f", file, "-o", "json"]).output
+        let object = try JSONSerialization.jsonObject(with: Data(secret.utf8)) as? [String: Any]
+        let data = (object?["data"] as? [String: String])?[name].flatMap { Data(base64Encoded: $0) }
+        return data.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private var foldersLeft: [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/dev/shm")) ?? [])
+            .filter { $0.hasPrefix("secrets-bridge-") }
+            .filter { name in
+                let text = try? String(contentsOfFile: "/dev/shm/\(name)/values.yaml", encoding: .utf8)
+                return text?.contains(canary) == true
+            }
+    }
+
+    @Test func anEditorChangesAValueAndNothingElse() async throws {
+        defer { remove() }
+        let before = try await wrap()
+        let where_ = folder.appending(path: "where").path
+        let outcome = try await run(
+            ["edit", file],
+            try editor("grep -q \(canary) $1 && echo $1 >\(where_); sed -i 's/user: app/user: new/' $1"))
+        #expect(outcome.output == "~ user\n")
+        #expect(try await value("user") == "new")
+        #expect(try await value("password") == canary)
+        let path = try String(contentsOfFile: where_, encoding: .utf8).trimmed
+        #expect(path.hasPrefix("/dev/shm/secrets-bridge-") || path.hasPrefix("/run/"))
+        #expect(!FileManager.default.fileExists(atPath: path))
+        let (old, new) = (
+            before.split(separator: "\n"),
+            try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+        )
+        #expect(old.count == new.count)
+        for (old, new) in zip(old, new) where old != new {
+            #expect(["wrappedKey", "mac", "password", "user"].contains { old.contains("\($0):") }, "\(old)")
+        }
+    }
+
+    @Test(
+        "An editor that crashes, changes nothing, or leaves something else, loses nothing and leaves nothing")
+    func editorsThatFail() async throws {
+        defer { remove() }
+        let before = try await wrap()
+        for (script, status): (String, Int32) in [
+            ("sed -i s/app/x/ $1; kill -9 $$", 1), ("exit 3", 1), ("true", 0), (": >$1", 1),
+            ("echo 'stringData: [' >$1", 1), ("sed -i 's/name: db/name: other/' $1", 1),
+        ] {
+            _ = try await run(["edit", file], try editor(script), status: status)
+            #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+            #expect(foldersLeft == [])
+        }
+    }
+
+    /// A file that may not grow is what a full disk is to a program.
+    @Test func aFullDiskLosesNothing() async throws {
+        defer { remove() }
+        let before = try await wrap()
+        let outcome = try await Program(
+            "/bin/sh",
+            [
+                "-c", #"trap '' XFSZ; ulimit -f 0; exec "$0" set "$1" --from-literal user=x 2>/dev/null"#,
+                try Settings.required().binary, file,
+            ], environment: environment
+        ).outcome()
+        #expect(outcome.status == 1)
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["db.yaml"])
+    }
+
+    @Test func scriptsSetUnsetAndRotate() async throws {
+        defer { remove() }
+        _ = try await wrap()
+        #expect(try await run(["set", file, "--from-literal", "new=1"]).output == "+ new\n")
+        #expect(try await value("new") == "1")
+        #expect(try await run(["unset", file, "new"]).output == "- new\n")
+        #expect(try await value("new") == nil)
+        _ = try await run(["unset", file, "new"], status: 1)
+        #expect(try await run(["rotate-value", file, "password", "--length", "40"]).output == "~ password\n")
+        let password = try #require(try await value("password"))
+        #expect(password.utf8.count == 40 && password != canary)
+    }
+
+    @Test func aProgramGetsTheValuesAndNoKey() async throws {
+        defer { remove() }
+        _ = try await wrap()
+        let outcome = try await run(
+            ["exec", file, "--", "sh", "-c", "echo $password; env | grep -c ^SB_; exit 7"], status: 7)
+        #expect(outcome.output == "\(canary)\n0\n")
+        _ = try await run(["exec", file, "--", "no-such-program"], status: 1)
+        let only = try await run(["exec", file, "--only", "user", "--", "sh", "-c", "echo $user$password"])
+        #expect(only.output == "app\n")
+    }
+
+    @Test func gitNamesWhatChanged() async throws {
+        defer { remove() }
+        _ = try await wrap()
+        func git(_ arguments: String...) async throws -> String {
+            let outcome = try await Program(
+                "/usr/bin/env",
+                ["git", "-C", folder.path, "-c", "user.name=t", "-c", "user.email=t@example.org"] + arguments,
+                environment: environment
+            ).outcome()
+            #expect(outcome.status == 0, "\(arguments): \(outcome.errors)")
+            return outcome.output
+        }
+        let binary = try Settings.required().binary
+        _ = try await git("init", "-q")
+        try "*.yaml diff=wrappedsecret\n".write(
+            toFile: folder.appending(path: ".gitattributes").path, atomically: true, encoding: .utf8)
+        _ = try await git("add", ".")
+        _ = try await git("commit", "-q", "-m", "first")
+        _ = try await run(["set", file, "--from-literal", "user=other"])
+        _ = try await git("config", "diff.wrappedsecret.command", "\(binary) git-diff")
+        let named = try await git("diff")
+        #expect(named == "wrappedsecret db.yaml\n  WrappedSecret db\n    ~ user\n")
+        _ = try await git("config", "--unset", "diff.wrappedsecret.command")
+        _ = try await git("config", "diff.wrappedsecret.textconv", "\(binary) git-textconv")
+        let text = try await git("diff")
+        #expect(
+            text.contains("-WrappedSecret db, mac ") && text.contains("user, 3 bytes"),
+            "\(text)")
+        #expect(text.contains("user, 5 bytes") && !text.contains("wrappedKey"))
+    }
+}
