@@ -1,9 +1,11 @@
 """The chart and the manifests, rendered by the real helm and kubectl."""
 
+import atexit
 import functools
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -23,6 +25,7 @@ OVERLAYS = {"vault-transit": "vault-transit", "aws-kms": "aws-kms", "local": "de
 
 # Nothing of the user's: no plugins, no cache.
 HOME = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, HOME)
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME, "HELM_CACHE_HOME": HOME, "HELM_CONFIG_HOME": HOME, "HELM_DATA_HOME": HOME}
 
 

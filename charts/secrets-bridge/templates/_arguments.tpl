@@ -14,6 +14,10 @@
 {{- range $key, $value := .secretLabels }}{{ $labels = append $labels (printf "%s=%s" $key $value) }}{{ end }}
 {{- with $labels }}{{ $arguments = append $arguments (printf "--secret-labels=%s" (join "," .)) }}{{ end }}
 {{- with .workers }}{{ $arguments = append $arguments (printf "--workers=%d" (int .)) }}{{ end }}
+{{- if not (kindIs "invalid" .kmsNamespaceRate) }}
+{{- $arguments = append $arguments (printf "--kms-namespace-rate=%d" (int .kmsNamespaceRate)) }}
+{{- end }}
+{{- with .kmsNamespaceBurst }}{{ $arguments = append $arguments (printf "--kms-namespace-burst=%d" (int .)) }}{{ end }}
 {{- if ne .logLevel "info" }}{{ $arguments = append $arguments (printf "--log-level=%s" .logLevel) }}{{ end }}
 {{- if ne .logFormat "auto" }}{{ $arguments = append $arguments (printf "--log-format=%s" .logFormat) }}{{ end }}
 {{- end }}
