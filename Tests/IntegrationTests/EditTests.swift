@@ -67,14 +67,14 @@ struct EditTests {
     @Test func anEditorChangesAValueAndNothingElse() async throws {
         defer { remove() }
         let before = try await wrap()
-        let where_ = folder.appending(path: "where").path
+        let place = folder.appending(path: "where").path
         let outcome = try await run(
             ["edit", file],
-            try editor("grep -q \(canary) $1 && echo $1 >\(where_); sed -i 's/user: app/user: new/' $1"))
+            try editor("grep -q \(canary) $1 && echo $1 >\(place); sed -i 's/user: app/user: new/' $1"))
         #expect(outcome.output == "~ user\n")
         #expect(try await value("user") == "new")
         #expect(try await value("password") == canary)
-        let path = try String(contentsOfFile: where_, encoding: .utf8).trimmed
+        let path = try String(contentsOfFile: place, encoding: .utf8).trimmed
         #expect(path.hasPrefix("/dev/shm/secrets-bridge-") || path.hasPrefix("/run/"))
         #expect(!FileManager.default.fileExists(atPath: path))
         let (old, new) = (
