@@ -2,15 +2,31 @@ import ArgumentParser
 import KubeClient
 import Primitives
 
-/// Which cluster, and which of its WrappedSecrets.
-struct ClusterOptions: ParsableArguments {
+/// Which cluster.
+struct ClusterAccess: ParsableArguments {
     @Option(help: "A kubeconfig, instead of KUBECONFIG or ~/.kube/config.")
     var kubeconfig: String?
 
     @Option(help: "A context of the kubeconfig, instead of its current one.")
     var context: String?
 
-    @Flag(name: [.customShort("A"), .long], help: "The WrappedSecrets of all namespaces of the cluster.")
+    func client() throws -> KubeClient {
+        do {
+            return KubeClient(
+                connection: Connection(
+                    try ClusterConfiguration.load(
+                        explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())))
+        } catch {
+            throw CommandError("\(error)")
+        }
+    }
+}
+
+/// Which cluster, and which of its objects.
+struct ClusterOptions: ParsableArguments {
+    @OptionGroup var access: ClusterAccess
+
+    @Flag(name: [.customShort("A"), .long], help: "All namespaces of the cluster.")
     var allNamespaces = false
 
     @Option(
@@ -24,16 +40,7 @@ struct ClusterOptions: ParsableArguments {
         }
     }
 
-    func client() throws -> KubeClient {
-        do {
-            return KubeClient(
-                connection: Connection(
-                    try ClusterConfiguration.load(
-                        explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())))
-        } catch {
-            throw CommandError("\(error)")
-        }
-    }
+    func client() throws -> KubeClient { try access.client() }
 
     /// nil: neither of the cluster's namespaces is meant.
     func selection(namespace: String?) -> Selection? {

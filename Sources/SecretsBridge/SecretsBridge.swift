@@ -13,8 +13,8 @@ struct SecretsBridge: AsyncParsableCommand {
         version: version,
         subcommands: [
             Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
-            Rewrap.self, Status.self, Inspect.self, Verify.self, GitDiff.self, GitTextconv.self, Run.self,
-            Version.self,
+            Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self, Doctor.self,
+            GitDiff.self, GitTextconv.self, Run.self, Version.self,
         ])
 
     static let version = "0.1.0"

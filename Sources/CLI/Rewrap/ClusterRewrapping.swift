@@ -56,9 +56,11 @@ package struct ClusterRewrapping: Sendable {
             case .failure(let error):
                 return RewrapRow(place: "\(ref)", outcome: .failed(error.description), foreign: [])
             case .success(let (object, _)):
-                let foreign = object.spec.envelope.recipients.filter { keys.manager(for: $0) == nil }
+                let outcome = outcome ?? .interrupted
+                let foreign = outcome.recipients(of: object.spec.envelope.recipients)
+                    .filter { keys.manager(for: $0) == nil }
                 return RewrapRow(
-                    place: "\(ref)", outcome: await finish(object, outcome ?? .interrupted),
+                    place: "\(ref)", outcome: await finish(object, outcome),
                     foreign: foreign.map(\.keyID))
             }
         }

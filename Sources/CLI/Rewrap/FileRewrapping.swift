@@ -104,7 +104,8 @@ package struct FileRewrapping: Sendable {
                 case .failed(let why): .failed(why)
                 case .interrupted: .interrupted
                 }
-            let foreign = document.object.spec.envelope.recipients.filter { keys.manager(for: $0) == nil }
+            let foreign = result.recipients(of: document.object.spec.envelope.recipients)
+                .filter { keys.manager(for: $0) == nil }
             return RewrapRow(
                 place: "\(document.place): \(document.object.metadata.name)", outcome: outcome,
                 foreign: foreign.map(\.keyID))

@@ -10,6 +10,11 @@ package struct RowRewrapping: Sendable {
         case failed(String)
         /// The task was cancelled before it could be known.
         case interrupted
+
+        /// Those of the row when all is done.
+        func recipients(of old: [Recipient]) -> [Recipient] {
+            if case .moved(let change) = self { change.result } else { old }
+        }
     }
 
     private let keys: KeyRing

@@ -190,6 +190,27 @@ struct AWSKeyManagerTests {
         #expect(try JSONValue(try #require(transport.requests.first).body)["KeyId"]?.string == here)
     }
 
+    /// What is to stand in rows is known before the first of them is looked at.
+    @Test func identifiesTheKeyBehindAnAlias() async throws {
+        let described = fakeKMS(["DescribeKey": { _ in .init(200, #"{"KeyMetadata":{"Arn":"\#(awsARN)"}}"#) }]
+        )
+        let manager = try awsManager(described, key: "alias/sb-wrap")
+        try await manager.identify()
+        #expect(manager.keyID == awsARN)
+        #expect(described.operations == ["DescribeKey"])
+        // Where DescribeKey is denied, what wraps tells.
+        let wrapping = fakeKMS([
+            "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
+            "Encrypt": { _ in .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA=="}"#) },
+        ])
+        let other = try awsManager(wrapping, key: "alias/sb-wrap")
+        try await other.identify()
+        #expect(other.keyID == awsARN)
+        let denied = try awsManager(fakeKMS([:]), key: "alias/sb-wrap")
+        let error = await keyManagerError { () throws(KeyManagerError) in try await denied.identify() }
+        #expect(error?.code == .accessDenied)
+    }
+
     /// Decrypt is all that this identity may do, and the settings name an alias.
     @Test func theAccountIsAskedForOnceForAll() async throws {
         let transport = fakeKMS([

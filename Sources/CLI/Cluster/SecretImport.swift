@@ -1,0 +1,71 @@
+package import Envelope
+package import KubeClient
+import Primitives
+import Resources
+package import YAML
+
+/// Makes WrappedSecrets of the Secrets that a cluster has.
+package struct SecretImport: Sendable {
+    private let secrets: LiveSecrets
+    private let keys: KeyRing
+    private let scope: Scope
+
+    /// Types that the cluster or a tool makes, and makes again.
+    private static let madeTypes = [
+        "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", "helm.sh/release.v1",
+    ]
+
+    package init(secrets: LiveSecrets, keys: KeyRing, scope: Scope) {
+        self.secrets = secrets
+        self.keys = keys
+        self.scope = scope
+    }
+
+    package struct Output: Sendable {
+        package let namespace: String
+        package let name: String
+        package let manifest: YAMLValue
+        package let notes: [String]
+    }
+
+    /// `names` empty: all that nobody else makes; the others are noted.
+    package func wrap(
+        _ selection: Selection, names: [String], note: (String) -> Void
+    ) async throws(InputError) -> [Output] {
+        var refs: [ObjectRef] = []
+        if names.isEmpty {
+            for metadata in try await secrets.list(selection) {
+                if let why = Self.whoseElse(metadata) {
+                    note("Secret \(metadata.ref) is left out: \(why)")
+                } else {
+                    refs.append(metadata.ref)
+                }
+            }
+        } else {
+            refs = names.map { ObjectRef(namespace: selection.namespace ?? "", name: $0) }
+        }
+        var outputs: [Output] = []
+        for ref in refs {
+            guard let secret = try await secrets.secret(ref) else {
+                guard names.isEmpty else { throw InputError("there is no Secret \(ref)") }
+                continue
+            }
+            if names.isEmpty, Self.madeTypes.contains(secret.secretType) {
+                note("Secret \(ref) is left out: \(secret.secretType) is made by the cluster or a tool")
+                continue
+            }
+            let wrapped = try await Wrapping(keys: keys, scope: scope, namespace: nil).wrap(secret)
+            outputs.append(
+                Output(
+                    namespace: ref.namespace, name: ref.name, manifest: wrapped.manifest,
+                    notes: wrapped.notes))
+        }
+        return outputs
+    }
+
+    private static func whoseElse(_ metadata: ObjectMeta) -> String? {
+        if metadata.labels?[Markers.managed] != nil { return "it is made from a WrappedSecret" }
+        guard let owner = metadata.ownerReferences?.first else { return nil }
+        return "\(owner.kind) \(owner.name) owns it and would make it again"
+    }
+}

@@ -1,0 +1,110 @@
+package import Envelope
+import Primitives
+
+/// Tries a key, permission by permission, on data keys of its own.
+package struct KeyCheckup: Sendable {
+    /// One thing that was tried.
+    package struct Finding: Sendable, Equatable {
+        package enum Verdict: Sendable, Equatable {
+            case works
+            /// Denied, or not there; with what to do.
+            case fails(String)
+            /// It could not be tried; why.
+            case untried(String)
+        }
+
+        package let what: String
+        package let verdict: Verdict
+
+        package init(_ what: String, _ verdict: Verdict) {
+            self.what = what
+            self.verdict = verdict
+        }
+    }
+
+    private let key: any KeyManager
+
+    package init(_ key: any KeyManager) { self.key = key }
+
+    package func findings() async -> [Finding] {
+        let binding: Binding
+        let random: SharedSecret
+        do {
+            binding = try KeyManagerSelfTest.binding()
+            random = SharedSecret(try SecretBytes.random(count: EnvelopeRules.dataKeyCount))
+        } catch {
+            return [Finding("make a data key", .fails("\(error)"))]
+        }
+        var sample: Recipient?
+        var findings: [Finding] = []
+        do throws(KeyManagerError) {
+            sample = try await key.generateDataKey(for: binding).recipient
+            findings.append(Finding("make a data key (wrap)", .works))
+        } catch {
+            findings.append(Finding("make a data key (wrap)", .fails(error.message)))
+            // A KMS that is away allows nothing, whatever its policies say.
+            if error.code == .unavailable { return findings }
+        }
+        findings.append(
+            Finding(
+                "wrap an existing one (rewrap --add-recipient)",
+                await verdict { () throws(KeyManagerError) in
+                    sample = try await key.wrap(random, for: binding)
+                }))
+        guard let sample else { return findings + (await withoutSample()) }
+        findings.append(
+            Finding(
+                "unwrap (controller, unwrap, edit, verify)",
+                await verdict { () throws(KeyManagerError) in _ = try await key.unwrap(sample, for: binding) }
+            ))
+        findings.append(
+            Finding(
+                "re-wrap (rewrap)",
+                await verdict { () throws(KeyManagerError) in _ = try await key.rewrap(sample, for: binding) }
+            ))
+        return findings
+    }
+
+    /// Who may wrap nothing has nothing to unwrap; what does not open tells at least whether it may be tried.
+    private func withoutSample() async -> [Finding] {
+        let unwrap: Finding.Verdict =
+            switch await key.selfTest() {
+            case .unwrapsOnly(let limit): .untried("allowed, as far as can be told: \(limit)")
+            case .passed: .works
+            case .wrapsOnly(let error), .failed(let error): .fails(error.message)
+            }
+        return [
+            Finding("unwrap (controller, unwrap, edit, verify)", unwrap),
+            Finding("re-wrap (rewrap)", .untried("there is nothing to try it on")),
+        ]
+    }
+
+    private func verdict(_ body: () async throws(KeyManagerError) -> Void) async -> Finding.Verdict {
+        do {
+            try await body()
+            return .works
+        } catch {
+            return .fails(error.message)
+        }
+    }
+}
+
+extension [KeyCheckup.Finding] {
+    /// Whether the key may do anything. That it may not be re-wrapped says nothing, where there was nothing to try it
+    /// on.
+    package var isUsable: Bool {
+        contains { $0.verdict == .works }
+            || prefix(3).contains { if case .untried = $0.verdict { true } else { false } }
+    }
+}
+
+extension KeyCheckup.Finding {
+    /// For people; what works is told as shortly as it can be.
+    package var line: String {
+        switch verdict {
+        case .works: "  yes  \(what)"
+        case .fails(let why): "  NO   \(what): \(why)"
+        case .untried(let why): "  ?    \(what): \(why)"
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import Foundation
+import Testing
+
+/// Commands that look at a cluster's Secrets.
+@Suite("Cluster commands", .onRealServers)
+struct ClusterCommandTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "sb-cluster-\(UUID().uuidString)")
+    private let canary = "canary-\(UUID().uuidString)"
+
+    private func run(
+        _ namespace: TestNamespace, _ arguments: [String], status: Int32 = 0,
+        location: SourceLocation = #_sourceLocation
+    ) async throws -> Program.Outcome {
+        let outcome = try await Program(
+            try Settings.required().binary, arguments,
+            environment: [
+                "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
+            ]
+        ).outcome()
+        #expect(
+            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
+            sourceLocation: location)
+        #expect(!(outcome.output + outcome.errors).contains(canary), sourceLocation: location)
+        return outcome
+    }
+
+    @Test func secretsOfAClusterAreImportedAndCompared() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await TestNamespace.withShared { namespace in
+            try await namespace.kubectl(
+                "create", "secret", "generic", "app", "--from-literal=password=\(canary)",
+                "--from-literal=user=app")
+            try await namespace.kubectl("label", "secret", "app", "team=payments")
+            try await namespace.kubectl("create", "configmap", "owner")
+            let uid = try await namespace.kubectl(
+                "get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}")
+            try await namespace.kubectl(
+                "apply", "-f", "-",
+                input: Data(
+                    """
+                    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "made", "ownerReferences": [
+                    {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "\(uid)"}]}}
+                    """.utf8))
+            let imported = try await run(
+                namespace, ["import", "-n", namespace.name, "--folder", folder.path])
+            let file = "\(folder.path)/\(namespace.name)/app.yaml"
+            #expect(imported.output == "\(file)\n")
+            #expect(imported.errors.contains("made is left out: ConfigMap owner"))
+            #expect(try String(contentsOfFile: file, encoding: .utf8).contains("team: payments"))
+
+            #expect(try await run(namespace, ["diff", folder.path]).output == "")
+            _ = try await run(
+                namespace, ["set", file, "--from-literal", "user=\(canary)", "--from-literal", "new=1"])
+            let changed = try await run(namespace, ["diff", folder.path], status: 1)
+            #expect(changed.output.hasSuffix(": Secret \(namespace.name)/app\n  + new\n  ~ user\n"))
+            try await namespace.kubectl("delete", "secret", "app")
+            #expect(try await run(namespace, ["diff", folder.path], status: 1).output.contains("+ Secret"))
+            // What is there is not written over.
+            try await namespace.kubectl("create", "secret", "generic", "app")
+            let before = try String(contentsOfFile: file, encoding: .utf8)
+            let again = try await run(
+                namespace, ["import", "-n", namespace.name, "--folder", folder.path, "app"])
+            #expect(again.errors.contains("was left as it is"))
+            #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+            _ = try await run(namespace, ["import", "-n", namespace.name, "nope"], status: 1)
+        }
+    }
+
+    @Test func aDoctorTellsWhatMayBeDone() async throws {
+        try await TestNamespace.withShared { namespace in
+            let well = try await run(namespace, ["doctor", "-n", namespace.name])
+            for part in [
+                "yes  make a data key", "yes  unwrap", "yes  re-wrap", "yes  list WrappedSecrets",
+                "yes  this machine's clock",
+            ] {
+                #expect(well.output.contains(part), "\(well.output)")
+            }
+            let away = try await Program(
+                try Settings.required().binary, ["doctor"],
+                environment: [
+                    "SB_KMS_BACKEND": "vault-transit", "SB_KMS_VAULT_ADDR": "http://127.0.0.1:1",
+                    "SB_KMS_VAULT_KEY": "k", "SB_KMS_VAULT_TOKEN": canary,
+                ]
+            ).outcome()
+            #expect(away.status == 1)
+            #expect(away.output.contains("NO   make a data key"), "\(away.output)")
+            #expect(!(away.output + away.errors).contains(canary))
+        }
+    }
+}
