@@ -133,7 +133,8 @@ def test_every_setting_reaches_the_controller():
     assert container["args"] == [
         "controller", "--watch-namespace=payments,billing", "--label-selector=team in (search, ads)",
         "--allowed-scopes=strict,namespace,cluster", "--deny-template-metadata=replicator.example.com/",
-        "--secret-labels=env=prod,velero.io/exclude-from-backup=true", "--workers=64", "--kms-namespace-rate=0", "--kms-namespace-burst=100", "--log-level=debug", "--log-format=json",
+        "--secret-labels=env=prod,velero.io/exclude-from-backup=true", "--workers=64", "--kms-namespace-rate=0",
+        "--kms-namespace-burst=100", "--log-level=debug", "--log-format=json",
         "--leader-elect-name=bridge", "--leader-elect-lease-duration=30s", "--leader-elect-renew-deadline=20s",
         "--leader-elect-retry-period=4s", "--metrics-address=:8080"]
     documented = set(re.findall(r"\bSB_[A-Z_]+\b", (ROOT / "docs/configuration.md").read_text()))
