@@ -102,7 +102,10 @@ struct Rewrap: AsyncParsableCommand {
             throw CommandError(error)
         }
         output.finish()
-        if isInterrupted { throw ExitCode(130) }
+        if isInterrupted {
+            Console.note("interrupted: what is not listed was not looked at; run it again to go on")
+            throw ExitCode(130)
+        }
         let counts = output.counts
         if counts.failed > 0 || (check && counts.moved > 0) { throw ExitCode.failure }
     }

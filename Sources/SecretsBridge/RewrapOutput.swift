@@ -8,6 +8,8 @@ final class RewrapOutput: Sendable {
         var counts = RewrapCounts()
         var foreign: Set<String> = []
         var meter: ProgressMeter?
+        /// The line of it that was shown last.
+        var progress = ""
     }
 
     private let isQuiet: Bool
@@ -26,18 +28,31 @@ final class RewrapOutput: Sendable {
 
     func report(_ rows: [RewrapRow], advance: Int = 1) {
         state.withLock { state in
-            if state.meter != nil { Console.clearLine() }
+            var hasRoom = state.meter == nil
+            func makeRoom() {
+                if !hasRoom { Console.clearLine() }
+                hasRoom = true
+            }
             for row in rows {
                 state.counts.add(row)
                 state.foreign.formUnion(row.foreign)
                 switch row.outcome {
-                case .moved(let how) where !isQuiet: Console.say("\(row.place): \(how)")
-                case .failed(let why): Console.error(why.hasPrefix(row.place) ? why : "\(row.place): \(why)")
+                case .moved(let how) where !isQuiet:
+                    makeRoom()
+                    Console.say("\(row.place): \(how)")
+                case .failed(let why):
+                    makeRoom()
+                    Console.error(why.hasPrefix(row.place) ? why : "\(row.place): \(why)")
                 default: break
                 }
             }
             state.meter?.advance(by: advance)
-            if let line = state.meter?.line(now: .now) { Console.transientLine(line) }
+            if let line = state.meter?.line(now: .now) {
+                Console.transientLine(line)
+                state.progress = line
+            } else if hasRoom, state.meter != nil {
+                Console.transientLine(state.progress)
+            }
         }
     }
 

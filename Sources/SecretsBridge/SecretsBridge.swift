@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Primitives
 
 @main
@@ -29,12 +30,21 @@ struct SecretsBridge: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            leave(0)
         } catch let error as CommandError {
             Console.error(error.description)
-            exit(withError: ExitCode.failure)
+            leave(ExitCode.failure.rawValue)
+        } catch let code as ExitCode {
+            leave(code.rawValue)
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// Ends the process at once. libcurl's threads may be inside OpenSSL, whose state exit(3) takes down beneath them.
+    private static func leave(_ code: Int32) -> Never {
+        fflush(nil)
+        _exit(code)
     }
 }
 

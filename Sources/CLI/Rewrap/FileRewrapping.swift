@@ -14,6 +14,8 @@ package struct FileRewrapping: Sendable {
     /// Files that go to the KMS together.
     private static let portion = 200
     private static let portionsAtOnce = 3
+    /// Of each portion, so that a disk can make many files durable in one go.
+    private static let writers = 16
 
     package init(
         keys: KeyRing, order: RewrapOrder, namespace: String?, isDryRun: Bool,
@@ -43,7 +45,7 @@ package struct FileRewrapping: Sendable {
         let envelopes: [Result<Envelope, InputError>]
     }
 
-    private func rewrap(portion: [String], _ report: @Sendable ([RewrapRow]) -> Void) async {
+    private func rewrap(portion: [String], _ report: @escaping @Sendable ([RewrapRow]) -> Void) async {
         var work: [Work] = []
         for path in portion {
             do throws(InputError) {
@@ -56,15 +58,16 @@ package struct FileRewrapping: Sendable {
         var outcomes = await rows.rewrap(
             work.flatMap { $0.envelopes.compactMap { try? $0.get() } }
         )[...]
-        for work in work {
+        let finished = work.map { work in
             let results = work.envelopes.map { envelope -> RowRewrapping.Outcome in
                 switch envelope {
                 case .success: outcomes.popFirst() ?? .interrupted
                 case .failure(let error): .failed(error.description)
                 }
             }
-            report(finish(work.file, results))
+            return (file: work.file, results: results)
         }
+        await BlockingWork.run(finished, threads: Self.writers) { report(finish($0.file, $0.results)) }
     }
 
     private func envelope(_ document: WrappedSecretDocument) -> Result<Envelope, InputError> {
