@@ -88,6 +88,14 @@ class Controller:
             process.kill()
             return process.wait()
 
+    def end(self):
+        """At once, if it still runs."""
+        with self.lock:
+            process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
     def watch(self):
         while True:
             with self.lock:
