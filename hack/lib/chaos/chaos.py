@@ -10,6 +10,7 @@ import collections
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -224,6 +225,10 @@ class Run:
         self.report(people, problems)
         return not problems
 
+    def end(self):
+        if hasattr(self, "controller"):
+            self.controller.end()
+
     def progress(self, age, people):
         done = sum(person.done.total() for person in people)
         size = self.controller.lifetimes[-1].samples[-1:]
@@ -256,7 +261,14 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     for name in ("binary", "cluster", "openbao", "folder"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
-    sys.exit(0 if Run(parser.parse_args()).run() else 1)
+    # Whoever ends this ends the controller with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    run = Run(parser.parse_args())
+    try:
+        passed = run.run()
+    finally:
+        run.end()
+    sys.exit(0 if passed else 1)
 
 
 if __name__ == "__main__":
