@@ -1,6 +1,7 @@
 // Linux calls that Swift cannot make, because they are variadic, or that are simpler in C.
 #pragma once
 #include <linux/magic.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -13,6 +14,13 @@ static inline int sb_forbid_dumps(void) {
     int dumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int core = setrlimit(RLIMIT_CORE, &none);
     return dumpable == 0 && core == 0 ? 0 : -1;
+}
+
+/// Has glibc's allocator give back what was freed: few arenas, and thresholds that do not grow by themselves.
+static inline void sb_return_freed_memory(void) {
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
 /// Starts a detached thread that takes no asynchronous signals: they are for the threads that expect them,

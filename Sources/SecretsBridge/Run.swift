@@ -74,6 +74,7 @@ struct Run: AsyncParsableCommand {
     }
 
     func run() async throws {
+        returnFreedMemory()
         let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version)
         let keys = try loadKeys(observer: telemetry.kms)

@@ -51,9 +51,6 @@ class Controller:
         self.command = command
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("SB_", "BAO_", "VAULT_", "AWS_"))}
         self.environment.update(environment)
-        # glibc's allocator keeps what was freed, the more the wilder a time was. It is told to give it back, so that what
-        # is measured is what is held.
-        self.environment.update(MALLOC_ARENA_MAX="1", MALLOC_TRIM_THRESHOLD_="65536", MALLOC_MMAP_THRESHOLD_="65536")
         self.log = log
         self.lifetimes = []
         self.process = None
