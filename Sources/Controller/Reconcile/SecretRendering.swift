@@ -13,18 +13,7 @@ enum SecretRendering {
         _ blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry],
         adding labels: [String: String] = [:], name: String? = nil
     ) -> SharedSecret {
-        var json = JSONSecretWriter()
-        json.beginObject()
-        json.key("apiVersion")
-        json.string(Resource.secrets.apiVersion)
-        json.key("kind")
-        json.string(Resource.secrets.kind)
-        json.key("metadata")
-        json.beginObject()
-        json.key("name")
-        json.string(name ?? blueprint.name)
-        json.key("namespace")
-        json.string(blueprint.namespace)
+        var json = beginning(name ?? blueprint.name, blueprint.namespace)
         json.key("labels")
         write(MetadataChanges.labels(blueprint, adding: labels), to: &json)
         json.key("annotations")
@@ -92,6 +81,18 @@ enum SecretRendering {
     private static func application(
         to current: ObjectMeta, _ rest: (inout JSONSecretWriter) -> Void
     ) -> SharedSecret {
+        var json = beginning(current.name, current.ref.namespace)
+        json.key("uid")
+        json.string(current.uid ?? "")
+        json.key("resourceVersion")
+        json.string(current.resourceVersion ?? "")
+        rest(&json)
+        json.endObject()
+        return SharedSecret(json.finish())
+    }
+
+    /// A Secret, up to the middle of its metadata.
+    private static func beginning(_ name: String, _ namespace: String) -> JSONSecretWriter {
         var json = JSONSecretWriter()
         json.beginObject()
         json.key("apiVersion")
@@ -101,16 +102,10 @@ enum SecretRendering {
         json.key("metadata")
         json.beginObject()
         json.key("name")
-        json.string(current.name)
+        json.string(name)
         json.key("namespace")
-        json.string(current.ref.namespace)
-        json.key("uid")
-        json.string(current.uid ?? "")
-        json.key("resourceVersion")
-        json.string(current.resourceVersion ?? "")
-        rest(&json)
-        json.endObject()
-        return SharedSecret(json.finish())
+        json.string(namespace)
+        return json
     }
 
     private static func write(
