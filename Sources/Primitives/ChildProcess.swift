@@ -168,7 +168,7 @@ private func highestOpenFile() -> Int32 {
 }
 
 /// A list of C strings as posix_spawn(3) wants it.
-private struct CStrings: ~Copyable {
+struct CStrings: ~Copyable {
     let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     private let count: Int
 

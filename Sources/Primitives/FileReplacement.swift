@@ -64,7 +64,7 @@ package enum FileReplacement {
         return String(cString: resolved)
     }
 
-    private static func temporaryPath(for target: String) -> String {
+    static func temporaryPath(for target: String) -> String {
         let slash = target.utf8.lastIndex(of: UInt8(ascii: "/")) ?? target.startIndex
         let folder = target[...slash]
         let name = target[target.utf8.index(after: slash)...].utf8.prefix(180)
@@ -72,7 +72,7 @@ package enum FileReplacement {
         return "\(folder).\(String(name) ?? "file").\(unique)\(suffix)"
     }
 
-    private static func write(
+    static func write(
         _ contents: borrowing SecretBytes, to file: Int32, _ path: String
     ) throws(FileError) {
         try contents.withUnsafeBytes { bytes throws(FileError) in

@@ -1,7 +1,9 @@
+import CLI
 import Glibc
 import Primitives
 
-/// Standard output and standard error.
+/// Standard output and standard error. What is written as a line may hold names out of files and clusters: control
+/// characters become visible ones.
 enum Console {
     /// Writes all of it or reports that it could not.
     static func write(_ bytes: borrowing SecretBytes) throws {
@@ -14,7 +16,7 @@ enum Console {
 
     /// A line on standard output.
     static func say(_ text: String) {
-        put(text + "\n", to: STDOUT_FILENO)
+        put(text.visible + "\n", to: STDOUT_FILENO)
     }
 
     static func error(_ message: String) {
@@ -25,18 +27,16 @@ enum Console {
         line("note: \(message)")
     }
 
-    /// Puts a question to the person at the terminal: true for Enter alone, false for anything else, and where
-    /// nobody is there.
-    static func asks(_ question: String) -> Bool {
-        guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
-        put(question)
-        var byte: UInt8 = 0
-        return read(STDIN_FILENO, &byte, 1) == 1 && byte == UInt8(ascii: "\n")
+    /// A question, which may have several lines, without a line break after it.
+    static func ask(_ question: String) {
+        put(
+            question.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).visible }
+                .joined(separator: "\n"))
     }
 
     /// A line that the next one, or `clearLine`, takes the place of. Only for a terminal.
     static func transientLine(_ text: String) {
-        put("\r\u{1B}[K\(text)")
+        put("\r\u{1B}[K\(text.visible)")
     }
 
     static func clearLine() {
@@ -44,7 +44,7 @@ enum Console {
     }
 
     private static func line(_ text: String) {
-        put(text + "\n")
+        put(text.visible + "\n")
     }
 
     private static func put(_ text: String, to file: Int32 = STDERR_FILENO) {

@@ -20,40 +20,60 @@ struct Edit: AsyncParsableCommand {
 
     func run() async throws {
         let keys = try loadKeys()
+        let difference: ValueDifference
         do {
             let opened = try await document.open(with: keys)
-            let manifest = EditableManifest(opened)
-            // The folder is removed whatever happens to the editor: what ends the terminal's programs ends it first.
-            for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
+            // What ends the terminal's programs, or those of a pipe, ends the editor first: the folder is removed
+            // whatever happens to it.
+            for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
-            let before = manifest.text
-            try folder.write(before, to: "values.yaml")
-            while true {
-                try runEditor(on: "\(folder.path)/values.yaml")
-                do {
-                    let after = try SecretBytes(
-                        contentsOfFile: "\(folder.path)/values.yaml", limit: ManifestOptions.maximumFile)
-                    if after.equals(before) {
-                        DocumentOptions.say(ValueDifference(from: [], to: []))
-                        return
-                    }
-                    let difference = try await ValueEdit(opened, with: keys).replaceValues(
-                        with: try manifest.entries(in: after))
-                    DocumentOptions.say(difference)
-                    return
-                } catch let error as InputError {
-                    // What was typed is not lost for a slip, or for a disk that is full.
-                    guard Console.asks("\(error)\nPress Enter to edit again, or q and Enter to give up: ")
-                    else {
-                        throw error
-                    }
-                }
-            }
+            difference = try await edit(opened, in: folder, with: keys)
         } catch let error as InputError {
             throw CommandError(error)
         } catch let error as FileError {
             throw CommandError("no place for the editor: \(error)")
+        }
+        DocumentOptions.say(difference)
+    }
+
+    private func edit(
+        _ document: OpenedDocument, in folder: PrivateFolder, with keys: KeyRing
+    ) async throws -> ValueDifference {
+        var opened = document
+        let before = EditableManifest(opened).text
+        let path = "\(folder.path)/values.yaml"
+        try folder.write(before, to: "values.yaml")
+        while true {
+            try runEditor(on: path)
+            do throws(InputError) {
+                let after = try read(path)
+                if after.equals(before) { return ValueDifference(from: [], to: []) }
+                return try await ValueEdit(opened, with: keys).replaceValues(
+                    with: try EditableManifest(opened).entries(in: after))
+            } catch {
+                // What was typed is not lost for a slip, for a disk that is full, or for somebody else's change.
+                var question = error.description
+                if let now = try? await self.document.open(with: keys) {
+                    let theirs = ValueDifference(from: opened.entries, to: now.entries)
+                    if !theirs.isEmpty {
+                        question +=
+                            "\nWhat you save next takes the place of theirs: \(theirs.lines.joined(separator: ", "))"
+                    }
+                    opened = now
+                }
+                guard Prompt.asks("\(question)\nPress Enter to edit again, or q to give up: ") else {
+                    throw error
+                }
+            }
+        }
+    }
+
+    private func read(_ path: String) throws(InputError) -> SecretBytes {
+        do throws(FileError) {
+            return try SecretBytes(contentsOfFile: path, limit: ManifestOptions.maximumFile)
+        } catch {
+            throw InputError("cannot read the edited values: \(error.reason)")
         }
     }
 

@@ -2,14 +2,18 @@ import ArgumentParser
 import CLI
 import Envelope
 import Glibc
+import KMS
 import Primitives
 
 struct Exec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program with the values of a WrappedSecret in its environment.",
         discussion: """
-            The program takes this one's place, without the variables SB_*. Entries are variables under their own names; who may look into the \
-            process (/proc/PID/environ) sees them.
+            The program takes this one's place, without the variables SB_*. Entries are variables under their own \
+            names; who may look into the process (/proc/PID/environ) sees them. Those that steer which programs run or \
+            what they load (PATH, LD_*, BASH_ENV, GIT_*, PYTHON*, NODE_OPTIONS and such) are refused unless --only names \
+            them; the program is found on the PATH of before. Exit codes: the program's; 126 it cannot be run; 127 it \
+            is not there; 1 failed before; 64 wrong usage.
 
               secrets-bridge exec db.yaml -- ./migrate --dry-run
               secrets-bridge exec db.yaml --only PASSWORD -- psql
@@ -37,6 +41,7 @@ struct Exec: AsyncParsableCommand {
         } catch {
             throw CommandError(error)
         }
+        let program = try path(of: command[0])
         // Our own settings, a master key among them, are no business of the program's.
         let inherited = inheritableEnvironment()
         clearenv()
@@ -49,8 +54,26 @@ struct Exec: AsyncParsableCommand {
             if let copied { putenv(copied) }
         }
         let arguments = command.map { strdup($0) } + [nil]
-        if let program = arguments[0] { execvp(program, arguments) }
-        throw CommandError("cannot run \(command[0]): \(lastSystemError())")
+        execvp(program, arguments)
+        throw failure(126, lastSystemError())
+    }
+
+    /// As a shell looks for it, before the values are variables.
+    private func path(of program: String) throws -> String {
+        do throws(ProgramSearch.Failure) {
+            return try ProgramSearch.path(of: program, in: Environment.process.value("PATH"))
+        } catch {
+            switch error {
+            case .notFound: throw failure(127, "there is no such program on the PATH")
+            case .notExecutable(let why): throw failure(126, why)
+            }
+        }
+    }
+
+    /// The exit codes that shells have for it.
+    private func failure(_ code: Int32, _ why: String) -> ExitCode {
+        Console.error("cannot run \(command[0]): \(why)")
+        return ExitCode(code)
     }
 
     private func keys() throws(InputError) -> KeyRing {

@@ -6,10 +6,11 @@ import Primitives
 struct GitDiff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "git-diff",
-        abstract: "Name the entries that differ between two versions of a file, for git.",
+        abstract: "Show what differs between two versions of a file, for git.",
         discussion: """
-            Ciphertexts differ with every change of any value; this opens both versions and names what differs, \
-            without the values. Where no key may open them, it tells recipients and entries alone. Set up with:
+            Ciphertexts differ with every change of any value; this opens both versions and names the entries that \
+            differ, without the values. Below stands what differs in the text, whatever it is, with hashes in place of \
+            ciphertexts. Where no key may open both, it tells recipients and entries alone. Set up with:
 
               git config diff.wrappedsecret.command 'secrets-bridge git-diff'
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
@@ -23,25 +24,45 @@ struct GitDiff: AsyncParsableCommand {
     var arguments: [String]
 
     func validate() throws {
-        guard arguments.count == 7 || arguments.count == 9 || arguments.count == 2 else {
+        guard [1, 2, 7, 9].contains(arguments.count) else {
             throw ValidationError("seven arguments of git's are expected, or two files")
         }
     }
 
-    func run() async throws {
-        let (path, old, new) =
-            arguments.count == 2
-            ? (arguments[1], arguments[0], arguments[1]) : (arguments[0], arguments[1], arguments[4])
-        let keys = try? loadKeys()
+    /// Never fails: git would show nothing of the files that come after.
+    func run() async {
+        switch arguments.count {
+        case 1: Console.say("wrappedsecret \(arguments[0]): is being merged")
+        case 2: await show(arguments[1], from: arguments[0], to: arguments[1], [])
+        default: await show(arguments[0], from: arguments[1], to: arguments[4], metadata)
+        }
+    }
+
+    /// What git knows of the files besides their contents.
+    private var metadata: [String] {
+        let (old, new) = (arguments[3], arguments[6])
+        var lines: [String] = []
+        // Of a file that comes or goes one is "."
+        if old != new, old != ".", new != "." { lines = ["old mode \(old)", "new mode \(new)"] }
+        // Renamed: from what, and how much of it is the same.
+        return arguments.count == 9
+            ? lines + arguments[8].split(separator: "\n").map(String.init) : lines
+    }
+
+    private func show(_ path: String, from old: String, to new: String, _ metadata: [String]) async {
         do throws(InputError) {
-            let comparison = FileComparison(
-                try WrappedSecretFile(reading: old), try WrappedSecretFile(reading: new),
-                namespace: namespace)
-            let lines = await comparison.lines(with: keys)
-            if !lines.isEmpty { Console.say("wrappedsecret \(path)") }
-            lines.forEach(Console.say)
+            let (before, after) = (try ReviewText(reading: old), try ReviewText(reading: new))
+            let difference = UnifiedDiff(from: before.bytes, to: after.bytes).lines
+            guard !difference.isEmpty || !metadata.isEmpty else { return }
+            Console.say("wrappedsecret \(path)")
+            metadata.forEach(Console.say)
+            if let before = before.file, let after = after.file {
+                let comparison = FileComparison(before, after, namespace: namespace)
+                await comparison.lines(with: try? loadKeys()).forEach(Console.say)
+            }
+            difference.forEach(Console.say)
         } catch {
-            throw CommandError(error)
+            Console.error("\(error)")
         }
     }
 }
@@ -49,10 +70,9 @@ struct GitDiff: AsyncParsableCommand {
 struct GitTextconv: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "git-textconv",
-        abstract: "Print a file's WrappedSecrets without ciphertexts, for git.",
+        abstract: "Print a file with hashes in place of its WrappedSecrets' ciphertexts, for git.",
         discussion: """
-            Recipients, entries and sizes; and the start of the MAC, which changes with every change of a value. \
-            Needs no key. Set up with:
+            Everything else is the file's own text. Needs no key. Set up with:
 
               git config diff.wrappedsecret.textconv 'secrets-bridge git-textconv'
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
@@ -61,19 +81,19 @@ struct GitTextconv: ParsableCommand {
     @Argument(help: "The file.")
     var file: String
 
-    @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
-    var namespace: String?
-
     func run() throws {
         do throws(InputError) {
-            for document in try WrappedSecretFile(reading: file).documents {
-                Console.say(document.summary)
-                for line in try Inspection(document, namespace: namespace).lines.dropFirst() {
-                    Console.say(line)
-                }
-            }
+            try write(try ReviewText(reading: file).bytes)
         } catch {
             throw CommandError(error)
+        }
+    }
+
+    private func write(_ text: SharedSecret) throws(InputError) {
+        do {
+            try Console.write(text.bytes)
+        } catch {
+            throw InputError("\(error)")
         }
     }
 }

@@ -67,16 +67,18 @@ struct Import: AsyncParsableCommand {
     private func write(_ output: SecretImport.Output, in folder: String) throws(InputError) {
         let parent = "\(folder)/\(output.namespace)"
         let path = "\(parent)/\(output.name).yaml"
-        guard !FileManager.default.fileExists(atPath: path) else {
-            Console.note("\(path) is there and was left as it is")
-            return
-        }
         do {
             try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
-            let text = YAMLWriter.write([output.manifest]).withUnsafeBytes { Data($0) }
-            try text.write(to: URL(filePath: path), options: .withoutOverwriting)
         } catch {
-            throw InputError("cannot write \(path): \(error)")
+            throw InputError("cannot make the folder \(parent): \(error)")
+        }
+        do throws(FileError) {
+            guard try FileCreation.create(path, with: YAMLWriter.write([output.manifest])) else {
+                Console.note("\(path) is there and was left as it is")
+                return
+            }
+        } catch {
+            throw InputError("cannot write \(path): \(error.reason)")
         }
         Console.say(path)
     }

@@ -119,4 +119,12 @@ struct TellTests {
         table.add(["long cell", "x", "y"])
         #expect(table.lines == ["A           LONG   C", "long cell   x      y"])
     }
+
+    @Test func controlCharactersShowAndDoNothing() {
+        #expect(
+            "a\u{1B}[2J\n\u{7F}\u{9B}\u{2028}é\\\"".visible == "a\\u{1B}[2J\\n\\u{7F}\\u{009B}\\u{2028}é\\\"")
+        var table = TextTable(["A", "B"])
+        table.add(["x\u{1B}\n", "y"])
+        #expect(table.lines == ["A           B", #"x\u{1B}\n   y"#])
+    }
 }

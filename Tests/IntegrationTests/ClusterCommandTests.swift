@@ -67,6 +67,31 @@ struct ClusterCommandTests {
         }
     }
 
+    /// A file that may not grow is what a full disk is to a program.
+    @Test func aFullDiskLeavesNoHalfFile() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await TestNamespace.withShared { namespace in
+            try await namespace.kubectl(
+                "create", "secret", "generic", "app", "--from-literal=password=\(canary)",
+                "--from-literal=long=\(String(repeating: "x", count: 2000))")
+            let outcome = try await Program(
+                "/bin/sh",
+                [
+                    "-c",
+                    #"trap '' XFSZ; ulimit -f 1; exec "$0" import -n "$1" --folder "$2""#,
+                    try Settings.required().binary, namespace.name, folder.path,
+                ],
+                environment: [
+                    "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
+                ]
+            ).outcome()
+            #expect(outcome.status == 1)
+            let files = try FileManager.default.contentsOfDirectory(
+                atPath: "\(folder.path)/\(namespace.name)")
+            #expect(files == [])
+        }
+    }
+
     @Test func aDoctorTellsWhatMayBeDone() async throws {
         try await TestNamespace.withShared { namespace in
             let well = try await run(namespace, ["doctor", "-n", namespace.name])

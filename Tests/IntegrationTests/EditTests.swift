@@ -44,8 +44,7 @@ struct EditTests {
     private func editor(_ script: String) throws -> [String: String] {
         let path = folder.appending(path: "editor.sh").path
         try "#!/bin/sh\n\(script)\n".write(toFile: path, atomically: true, encoding: .utf8)
-        chmod(path, 0o755)
-        return ["EDITOR": path]
+        return ["EDITOR": "/bin/sh \(path)"]
     }
 
     private func value(_ name: String) async throws -> String? {
@@ -102,6 +101,74 @@ struct EditTests {
         }
     }
 
+    @Test func anEditorSeesNoKey() async throws {
+        defer { remove() }
+        _ = try await wrap()
+        let place = folder.appending(path: "count").path
+        _ = try await run(["edit", file], try editor("env | grep -c ^SB_ >\(place); true"))
+        #expect(try String(contentsOfFile: place, encoding: .utf8).trimmed == "0")
+    }
+
+    @Test func nothingIsLeftWhereNobodyReadsTheOutput() async throws {
+        defer { remove() }
+        _ = try await wrap()
+        let place = folder.appending(path: "status").path
+        let script = #"{ "$0" edit "$1"; echo $? >"$2"; } | exec true"#
+        let shell = try Program(
+            "/bin/sh", ["-c", script, try Settings.required().binary, file, place],
+            environment: environment.merging(try editor("sleep 0.5; sed -i 's/user: app/user: new/' $1")) {
+                $1
+            })
+        _ = try await shell.outcome()
+        _ = try await eventually("edit ends") { FileManager.default.fileExists(atPath: place) ? true : nil }
+        #expect(foldersLeft == [])
+        #expect(try await value("user") == "new")
+    }
+
+    /// What a person at a terminal sees and types; `keys` answer the prompt, one after the other.
+    private func editAtTerminal(_ script: String, keys: [String]) async throws -> Program.Outcome {
+        let settings = try Settings.required()
+        let outcome = try await Program(
+            settings.python,
+            ["\(settings.repository)/Tests/Clients/terminal.py", "give up: ", keys.joined(separator: ",")]
+                + [settings.binary, "edit", file],
+            environment: environment.merging(try editor(script)) { $1 }
+        ).outcome()
+        #expect(foldersLeft == [])
+        return outcome
+    }
+
+    @Test("A slip can be mended, and Ctrl-C or q gives up", arguments: ["\u{3}", "xq"])
+    func slips(key: String) async throws {
+        defer { remove() }
+        let before = try await wrap()
+        let slip = try await editAtTerminal("sed -i 's/name: db/name: other/' $1", keys: ["\r", key])
+        #expect(slip.status == 1, "\(slip)")
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+        let mended = try await editAtTerminal(
+            "grep -q other $1 && sed -i 's/other/db/; s/user: app/user: new/' $1 || sed -i 's/name: db/name: other/' $1",
+            keys: ["\r"])
+        #expect(mended.status == 0, "\(mended)")
+        #expect(try await value("user") == "new")
+    }
+
+    @Test func whoIsNotAloneIsToldAndMayGoOn() async throws {
+        defer { remove() }
+        _ = try await wrap()
+        let theirs =
+            "\(try Settings.required().binary) set \(file) --from-literal user=theirs --from-literal more=1"
+        let outcome = try await editAtTerminal(
+            """
+            if grep -q 'user: app' $1; then
+              sed -i 's/user: app/user: mine/' $1
+              SB_KMS_BACKEND=local SB_WRAP_MASTER_KEY=\(BadInputTests.masterKey) \(theirs)
+            fi
+            """, keys: ["\r"])
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(outcome.output.contains("takes the place of theirs: + more, ~ user"), "\(outcome)")
+        #expect(try await value("user") == "mine")
+    }
+
     /// A file that may not grow is what a full disk is to a program.
     @Test func aFullDiskLosesNothing() async throws {
         defer { remove() }
@@ -137,39 +204,41 @@ struct EditTests {
         let outcome = try await run(
             ["exec", file, "--", "sh", "-c", "echo $password; env | grep -c ^SB_; exit 7"], status: 7)
         #expect(outcome.output == "\(canary)\n0\n")
-        _ = try await run(["exec", file, "--", "no-such-program"], status: 1)
+        _ = try await run(["exec", file, "--", "no-such-program"], status: 127)
+        _ = try await run(["exec", file, "--", file], status: 126)
         let only = try await run(["exec", file, "--only", "user", "--", "sh", "-c", "echo $user$password"])
         #expect(only.output == "app\n")
     }
 
-    @Test func gitNamesWhatChanged() async throws {
+    @Test func aRowDoesNotChooseWhatRuns() async throws {
         defer { remove() }
         _ = try await wrap()
-        func git(_ arguments: String...) async throws -> String {
-            let outcome = try await Program(
-                "/usr/bin/env",
-                ["git", "-C", folder.path, "-c", "user.name=t", "-c", "user.email=t@example.org"] + arguments,
-                environment: environment
-            ).outcome()
-            #expect(outcome.status == 0, "\(arguments): \(outcome.errors)")
-            return outcome.output
+        // A program of theirs under the name of the one that is meant.
+        let theirs = folder.appending(path: "env").path
+        try "#!/bin/sh\necho theirs\n".write(toFile: theirs, atomically: true, encoding: .utf8)
+        chmod(theirs, 0o755)
+        _ = try await run([
+            "set", file, "--from-literal", "PATH=\(folder.path)", "--from-literal", "user=app",
+        ])
+        let refused = try await run(["exec", file, "--", "env"], status: 1)
+        #expect(refused.errors.contains("\"PATH\"") && refused.output.isEmpty)
+        let allowed = try await run(["exec", file, "--only", "PATH", "--", "env"])
+        #expect(allowed.output.contains("PATH=\(folder.path)\n"), "\(allowed)")
+    }
+
+    @Test func noRowSpeaksToTheTerminal() async throws {
+        defer { remove() }
+        let text = try await wrap()
+        let forged = text.replacing(/keyID: .*/, with: #"keyID: "local:\e[2J\nerror: all is well""#)
+        try forged.write(toFile: file, atomically: true, encoding: .utf8)
+        for (arguments, status): ([String], Int32) in [
+            (["status", file], 0), (["status", "--by-key", file], 0),
+            (["set", file, "--from-literal", "a=b"], 1),
+            (["inspect", file], 1), (["verify", "--offline", file], 1),
+        ] {
+            let outcome = try await run(arguments, status: status)
+            let said = outcome.output + outcome.errors
+            #expect(!said.contains("\u{1B}") && !said.contains("\nerror: all is well"), "\(said)")
         }
-        let binary = try Settings.required().binary
-        _ = try await git("init", "-q")
-        try "*.yaml diff=wrappedsecret\n".write(
-            toFile: folder.appending(path: ".gitattributes").path, atomically: true, encoding: .utf8)
-        _ = try await git("add", ".")
-        _ = try await git("commit", "-q", "-m", "first")
-        _ = try await run(["set", file, "--from-literal", "user=other"])
-        _ = try await git("config", "diff.wrappedsecret.command", "\(binary) git-diff")
-        let named = try await git("diff")
-        #expect(named == "wrappedsecret db.yaml\n  WrappedSecret db\n    ~ user\n")
-        _ = try await git("config", "--unset", "diff.wrappedsecret.command")
-        _ = try await git("config", "diff.wrappedsecret.textconv", "\(binary) git-textconv")
-        let text = try await git("diff")
-        #expect(
-            text.contains("-WrappedSecret db, mac ") && text.contains("user, 3 bytes"),
-            "\(text)")
-        #expect(text.contains("user, 5 bytes") && !text.contains("wrappedKey"))
     }
 }

@@ -2,9 +2,9 @@
 package struct TextTable: Sendable {
     private var rows: [[String]]
 
-    package init(_ titles: [String]) { rows = [titles] }
+    package init(_ titles: [String]) { rows = [titles.map(\.visible)] }
 
-    package mutating func add(_ cells: [String]) { rows.append(cells) }
+    package mutating func add(_ cells: [String]) { rows.append(cells.map(\.visible)) }
 
     /// A line each; cells of a column start at the same place, three spaces after the widest before them.
     package var lines: [String] {

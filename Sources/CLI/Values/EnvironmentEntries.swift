@@ -5,7 +5,8 @@ package import Primitives
 package enum EnvironmentEntries {
     /// `NAME=value`, each ended by a NUL, in secret memory.
     ///
-    /// Errors: an entry's name is no variable's, or its value holds a NUL. `only` empty: all entries.
+    /// Errors: an entry's name is no variable's, or its value holds a NUL; or it steers what is run or loaded, and
+    /// `only` does not name it. `only` empty: all entries.
     package static func variables(
         _ entries: [SecretEntry], only: [String], source: String
     ) throws(InputError) -> [SharedSecret] {
@@ -21,6 +22,12 @@ package enum EnvironmentEntries {
                     "the entry \(shown(entry.name)) cannot be a variable (A-Z a-z 0-9 _, not starting with a digit); "
                         + "name those that are wanted with --only")
             }
+            guard only.contains(entry.name) || !isSteering(entry.name) else {
+                throw InputError(
+                    source,
+                    "the entry \(shown(entry.name)) as a variable steers which programs run or what they load; if that "
+                        + "is wanted, name it, and the others that are, with --only")
+            }
             var variable = SecretBuffer(capacity: entry.name.utf8.count + entry.value.count + 2)
             variable.append(Array(entry.name.utf8))
             variable.append(UInt8(ascii: "="))
@@ -35,6 +42,22 @@ package enum EnvironmentEntries {
         }
         return variables
     }
+
+    /// Whether shells, the loader and common interpreters run or load something because of it. Whoever may write the
+    /// row is not thereby trusted with the machine of whoever uses it.
+    private static func isSteering(_ name: String) -> Bool {
+        steering.contains(name) || steeringPrefixes.contains { name.hasPrefix($0) }
+    }
+
+    private static let steeringPrefixes = ["LD_", "GIT_", "PYTHON", "PERL5", "BASH_"]
+
+    private static let steering: Set<String> = [
+        "PATH", "HOME", "SHELL", "ENV", "IFS", "CDPATH", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND",
+        "ZDOTDIR",
+        "EDITOR", "VISUAL", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "PERLLIB", "RUBYOPT", "RUBYLIB",
+        "NODE_OPTIONS", "NODE_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH",
+        "GCONV_PATH", "LOCPATH", "GLIBC_TUNABLES", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES",
+    ]
 
     private static func isName(_ name: String) -> Bool {
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")

@@ -58,10 +58,3 @@ package struct FileComparison: Sendable {
         return lines + ["? which values changed shows only to who may open both"]
     }
 }
-
-extension WrappedSecretDocument {
-    /// Changes with every change of a value, and says nothing of it.
-    package var summary: String {
-        "WrappedSecret \(object.metadata.name), mac \(object.spec.envelope.mac.prefix(12))"
-    }
-}

@@ -1,0 +1,111 @@
+package import Primitives
+
+/// The lines in which two texts differ, with three around them, as `diff -u` prints them. The texts are files of a
+/// repository; they are in ordinary memory meanwhile.
+package struct UnifiedDiff: Sendable {
+    private enum Kind: Character { case same = " ", removed = "-", added = "+" }
+
+    private typealias Line = (kind: Kind, text: ArraySlice<UInt8>)
+
+    /// Empty: the texts are the same.
+    package let lines: [String]
+
+    private static let context = 3
+    /// Lines that are compared one by one; more than that are told as removed and added.
+    private static let maximumCompared = 4000
+
+    package init(from old: SharedSecret, to new: SharedSecret) {
+        let script = Self.script(Self.split(old), Self.split(new))
+        var lines: [String] = []
+        var (position, oldLine, newLine) = (0, 1, 1)
+        for hunk in Self.hunks(script) {
+            for line in script[position..<hunk.lowerBound] {
+                if line.kind != .added { oldLine += 1 }
+                if line.kind != .removed { newLine += 1 }
+            }
+            let oldCount = script[hunk].count { $0.kind != .added }
+            let newCount = script[hunk].count { $0.kind != .removed }
+            // A side without lines is named by the line before.
+            lines.append(
+                "@@ -\(oldCount == 0 ? oldLine - 1 : oldLine),\(oldCount) "
+                    + "+\(newCount == 0 ? newLine - 1 : newLine),\(newCount) @@")
+            for line in script[hunk] { lines += Self.shown(line) }
+            oldLine += oldCount
+            newLine += newCount
+            position = hunk.upperBound
+        }
+        self.lines = lines
+    }
+
+    /// With their line feeds.
+    private static func split(_ text: SharedSecret) -> [ArraySlice<UInt8>] {
+        let bytes = text.bytes.withUnsafeBytes { Array($0) }
+        var lines: [ArraySlice<UInt8>] = []
+        var rest = bytes[...]
+        while let end = rest.firstIndex(of: lineFeed) {
+            lines.append(rest[...end])
+            rest = rest[(end + 1)...]
+        }
+        return rest.isEmpty ? lines : lines + [rest]
+    }
+
+    private static func script(_ old: [ArraySlice<UInt8>], _ new: [ArraySlice<UInt8>]) -> [Line] {
+        let head = zip(old, new).prefix { $0 == $1 }.count
+        let (oldRest, newRest) = (old[head...], new[head...])
+        let tail = zip(oldRest.reversed(), newRest.reversed()).prefix { $0 == $1 }.count
+        let (before, after) = (Array(oldRest.dropLast(tail)), Array(newRest.dropLast(tail)))
+        var removed = Set(before.indices)
+        var added = Set(after.indices)
+        if before.count + after.count <= maximumCompared {
+            (removed, added) = ([], [])
+            for change in after.difference(from: before) {
+                switch change {
+                case .remove(let offset, _, _): removed.insert(offset)
+                case .insert(let offset, _, _): added.insert(offset)
+                }
+            }
+        }
+        var script: [Line] = old[..<head].map { (.same, $0) }
+        var (left, right) = (0, 0)
+        while left < before.count || right < after.count {
+            if removed.contains(left) {
+                script.append((.removed, before[left]))
+                left += 1
+            } else if added.contains(right) {
+                script.append((.added, after[right]))
+                right += 1
+            } else {
+                script.append((.same, after[right]))
+                left += 1
+                right += 1
+            }
+        }
+        return script + oldRest.suffix(tail).map { (.same, $0) }
+    }
+
+    /// What is shown together.
+    private static func hunks(_ script: [Line]) -> [Range<Int>] {
+        var hunks: [Range<Int>] = []
+        for index in script.indices where script[index].kind != .same {
+            let range = max(0, index - context)..<min(script.count, index + context + 1)
+            if let last = hunks.last, last.upperBound >= range.lowerBound {
+                hunks[hunks.count - 1] = last.lowerBound..<range.upperBound
+            } else {
+                hunks.append(range)
+            }
+        }
+        return hunks
+    }
+
+    private static func shown(_ line: Line) -> [String] {
+        let hasBreak = line.text.last == lineFeed
+        let bytes = hasBreak ? line.text.dropLast() : line.text
+        // Bytes that are no text are not to look like one another.
+        let text =
+            String(validating: bytes, as: UTF8.self)
+            ?? bytes.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x\(hex([$0]))" }.joined()
+        return ["\(line.kind.rawValue)\(text)"] + (hasBreak ? [] : [#"\ No newline at end of file"#])
+    }
+
+    private static let lineFeed = UInt8(ascii: "\n")
+}

@@ -1,0 +1,115 @@
+import Foundation
+import Primitives
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// What git-diff and git-textconv make of files.
+struct ReviewTests {
+    private func diff(_ old: String, _ new: String) -> [String] {
+        UnifiedDiff(from: SharedSecret(copying: old.utf8), to: SharedSecret(copying: new.utf8)).lines
+    }
+
+    @Test func hunksHaveThreeLinesAround() {
+        let old = (1...30).map { "\($0)\n" }
+        var new = old
+        new[9] = "ten\n"
+        new[12] = "thirteen\n"
+        new.append("end")
+        #expect(
+            diff(old.joined(), new.joined()) == [
+                "@@ -7,10 +7,10 @@", " 7", " 8", " 9", "-10", "+ten", " 11", " 12", "-13", "+thirteen", " 14",
+                " 15",
+                " 16", "@@ -28,3 +28,4 @@", " 28", " 29", " 30", "+end", #"\ No newline at end of file"#,
+            ])
+        #expect(diff("a\n", "a\n") == [])
+        #expect(diff("a\n", "a") == ["@@ -1,1 +1,1 @@", "-a", "+a", #"\ No newline at end of file"#])
+    }
+
+    @Test func bytesThatAreNoTextDiffer() {
+        let (old, new): ([UInt8], [UInt8]) = ([0xFF, 10], [0xFE, 10])
+        let lines = UnifiedDiff(from: SharedSecret(copying: old), to: SharedSecret(copying: new)).lines
+        #expect(lines == ["@@ -1,1 +1,1 @@", #"-\xff"#, #"+\xfe"#])
+    }
+
+    /// Independent: git makes the new text of the old one and the difference.
+    @Test(arguments: 0..<40)
+    func gitCanApplyIt(seed: Int) async throws {
+        var generator = SeededGenerator(seed)
+        func text(_ lines: [String]) -> String {
+            lines.joined(separator: "\n") + (Bool.random(using: &generator) ? "\n" : "")
+        }
+        // Two with more lines than are compared one by one.
+        let count = seed < 2 ? 3000 : 30
+        let lines = (0..<count).map { _ in "line \(Int.random(in: 0..<8, using: &generator))" }
+        let changed = lines.flatMap { line in
+            switch Int.random(in: 0..<10, using: &generator) {
+            case 0: [String]()
+            case 1: [line, "new"]
+            case 2: ["other"]
+            default: [line]
+            }
+        }
+        let (old, new) = (text(lines), text(changed + ["end"]))
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try Data(old.utf8).write(to: folder.appending(path: "x"))
+        let patch = "--- a/x\n+++ b/x\n" + diff(old, new).map { "\($0)\n" }.joined()
+        try Data(patch.utf8).write(to: folder.appending(path: "patch"))
+        let result = try await ChildProcess(
+            executable: "/usr/bin/env", arguments: ["git", "-C", folder.path, "apply", "patch"],
+            environment: [
+                "PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": folder.deletingLastPathComponent().path,
+            ],
+            isInteractive: false, outputLimit: 4096, deadline: .seconds(60)
+        ).run()
+        #expect(result.status == 0)
+        #expect(try Data(contentsOf: folder.appending(path: "x")) == Data(new.utf8))
+    }
+
+    private func review(_ contents: String) -> String? {
+        text(ReviewText(path: "x", SharedSecret(copying: contents.utf8)).bytes)
+    }
+
+    private let row = """
+        # A comment.
+        apiVersion: secrets-bridge.io/v1alpha1
+        kind: WrappedSecret
+        metadata: {name: db, annotations: {mac: kept}}
+        spec:
+          format: v1
+          scope: strict
+          recipients:
+            - {keyID: "local:1", wrappedKey: 'AAAA'}
+          mac: BBBB
+          data:
+            a: |-
+              CCCC
+            b: "DDDD" # why
+
+        """
+
+    @Test func onlyCiphertextsAreShortened() throws {
+        let shown = try #require(review(row))
+        for part in ["AAAA", "BBBB", "CCCC", "DDDD"] { #expect(!shown.contains(part)) }
+        for part in ["# A comment.", "annotations: {mac: kept}", "keyID: \"local:1\"", "# why"] {
+            #expect(shown.contains(part), "\(shown)")
+        }
+        #expect(shown.matches(of: /sha256:[0-9a-f]{32}/).count == 4)
+        // Whatever stands there, it shows that it is another.
+        for (old, new) in [
+            ("AAAA", "AAAB"), ("'AAAA'", "AAAA"), ("CCCC", "CCCC\n      C"), ("# why", "# not"),
+        ] {
+            #expect(review(row.replacing(old, with: new)) != shown, "\(new)")
+        }
+    }
+
+    @Test(arguments: [
+        "<<<<<<< HEAD\nkind: WrappedSecret\n", "kind: WrappedSecret\nspec: 1\n", "a: b\n", "", "\0",
+    ])
+    func anythingElseIsLeft(contents: String) {
+        #expect(review(contents) == contents)
+    }
+}

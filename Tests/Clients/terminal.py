@@ -1,0 +1,36 @@
+"""Runs a program at a terminal of its own, and answers its questions:
+
+    terminal.py QUESTION KEYS[,KEYS...] PROGRAM [ARGUMENT...]
+
+Whenever QUESTION was shown, the next KEYS are typed. What was shown goes to standard output; the exit code is the
+program's, or 1 where a signal ended it. A program that asks more often than there are answers sees the terminal go.
+"""
+
+import os
+import pty
+import sys
+
+question, answers, command = sys.argv[1].encode(), sys.argv[2].encode().split(b","), sys.argv[3:]
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp(command[0], command)
+unseen = b""
+while True:
+    try:
+        shown = os.read(terminal, 4096)
+    except OSError:  # Linux says so when the program is gone.
+        break
+    sys.stdout.buffer.write(shown)
+    unseen += shown
+    while question in unseen:
+        unseen = unseen.split(question, 1)[1]
+        if not answers:
+            os.close(terminal)
+            break
+        os.write(terminal, answers.pop(0))
+    else:
+        continue
+    break
+status = os.waitpid(child, 0)[1]
+sys.stdout.buffer.flush()
+sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1)

@@ -1,0 +1,38 @@
+import Foundation
+import Testing
+
+@testable import Primitives
+
+struct FileCreationTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+    private var path: String { folder.appending(path: "a.yaml").path }
+
+    init() throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private var names: [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
+    }
+
+    @Test func whatIsThereStays() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        #expect(try FileCreation.create(path, with: SecretBytes(copying: "first".utf8)))
+        #expect(try !FileCreation.create(path, with: SecretBytes(copying: "second".utf8)))
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "first")
+        #expect(names == ["a.yaml"])
+    }
+
+    @Test func aLinkThatLeadsNowhereIsSomething() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "nowhere")
+        #expect(try !FileCreation.create(path, with: SecretBytes(copying: "x".utf8)))
+        #expect(names == ["a.yaml"])
+    }
+
+    @Test func aFolderThatIsNotThereIsAnError() {
+        #expect(throws: FileError(path: "\(path)/b", reason: "No such file or directory")) {
+            _ = try FileCreation.create("\(path)/b", with: SecretBytes(copying: "x".utf8))
+        }
+    }
+}
