@@ -163,7 +163,7 @@ struct EditTests {
         _ = try await run(["set", file, "--from-literal", "user=other"])
         _ = try await git("config", "diff.wrappedsecret.command", "\(binary) git-diff")
         let named = try await git("diff")
-        #expect(named == "wrappedsecret db.yaml\n  WrappedSecret db\n    ~ user\n")
+        #expect(named == "wrappedsecret db.yaml\n  WrappedSecret payments/db\n    ~ user\n")
         _ = try await git("config", "--unset", "diff.wrappedsecret.command")
         _ = try await git("config", "diff.wrappedsecret.textconv", "\(binary) git-textconv")
         let text = try await git("diff")
