@@ -3,7 +3,7 @@ extension Recipient {
     /// from the row alone; it tells what the row says, not that it opens.
     package var version: String? {
         let parts = wrappedKey.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-        guard backend == "vault-transit", parts.count == 3, parts[0] == "vault", parts[1].first == "v" else {
+        guard hasVersions, parts.count == 3, parts[0] == "vault", parts[1].first == "v" else {
             return nil
         }
         let digits = parts[1].dropFirst()
@@ -12,6 +12,9 @@ extension Recipient {
         else { return nil }
         return String(digits)
     }
+
+    /// Whether the wrapped keys of its backend show versions. Where this one does not, it is not what the backend made.
+    package var hasVersions: Bool { backend == "vault-transit" }
 
     /// The backend whose key it is, as `SB_KMS_BACKEND` names it.
     package var backend: String { KeyManagerRequest.backend(ofKeyID: keyID) }

@@ -1,7 +1,8 @@
 import Glibc
 
 /// Replaces files whole: whoever reads one, at any moment and after any crash, finds the old bytes or the new
-/// ones. A link stays a link; owner and permissions stay.
+/// ones. A symbolic link stays a link; owner, group and permissions stay. Where a new file could not keep them, or
+/// would part from its hard links, the old one is left as it is.
 package enum FileReplacement {
     private static let suffix = ".secrets-bridge-tmp"
 
@@ -13,6 +14,7 @@ package enum FileReplacement {
         let target = try resolve(path)
         var info = stat()
         guard stat(target, &info) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        if let reason = refusal(target, info) { throw FileError(path: path, reason: reason) }
         let temporary = temporaryPath(for: target)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else {
@@ -24,10 +26,7 @@ package enum FileReplacement {
         defer { close(file) }
         do throws(FileError) {
             try write(contents, to: file, path)
-            // Only root may give files away; for others it is theirs already, or becomes so.
-            if info.st_uid != geteuid() || info.st_gid != getegid() {
-                _ = fchown(file, info.st_uid, info.st_gid)
-            }
+            try keepOwner(info, file, path)
             guard fchmod(file, info.st_mode & 0o7777) == 0, fsync(file) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
             }
@@ -54,6 +53,34 @@ package enum FileReplacement {
         guard file >= 0 else { return }
         defer { close(file) }
         if flock(file, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
+    }
+
+    /// Why a file is not one to be replaced; nil: it is.
+    private static func refusal(_ target: String, _ info: stat) -> String? {
+        guard info.st_nlink == 1 else {
+            return
+                "it has \(info.st_nlink) hard links, and a new file would part from the others; make it one file"
+        }
+        // Root may write what nobody is meant to.
+        guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
+            return "it is read-only; chmod u+w it, if it is to be changed"
+        }
+        return nil
+    }
+
+    /// Only root may give files away; others may where it is theirs, to a group that they are in. A folder may give its
+    /// own group to what is made in it, so the new file is asked.
+    private static func keepOwner(_ old: stat, _ file: Int32, _ path: String) throws(FileError) {
+        var new = stat()
+        guard fstat(file, &new) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard new.st_uid != old.st_uid || new.st_gid != old.st_gid else { return }
+        guard fchown(file, old.st_uid, old.st_gid) == 0 else {
+            throw FileError(
+                path: path,
+                reason:
+                    "it belongs to user \(old.st_uid) and group \(old.st_gid), to whom this user cannot give a "
+                    + "new file; run this as its owner")
+        }
     }
 
     private static func resolve(_ path: String) throws(FileError) -> String {

@@ -5,6 +5,12 @@ import Primitives
 /// Standard output and standard error. What is written as a line may hold names out of files and clusters: control
 /// characters become visible ones.
 enum Console {
+    private static let loss = Locked<String?>(nil)
+
+    /// Why lines of `say` could not be written; nil: all of them were. Who asked for something and did not get it has
+    /// not succeeded.
+    static var lostOutput: String? { loss.withLock { $0 } }
+
     /// Writes all of it or reports that it could not.
     static func write(_ bytes: borrowing SecretBytes) throws {
         try bytes.withUnsafeBytes { bytes in
@@ -16,7 +22,9 @@ enum Console {
 
     /// A line on standard output.
     static func say(_ text: String) {
-        put(text.visible + "\n", to: STDOUT_FILENO)
+        guard !put(text.visible + "\n", to: STDOUT_FILENO) else { return }
+        let reason = lastSystemError()
+        loss.withLock { $0 = $0 ?? reason }
     }
 
     static func error(_ message: String) {
@@ -47,8 +55,9 @@ enum Console {
         put(text.visible + "\n")
     }
 
-    private static func put(_ text: String, to file: Int32 = STDERR_FILENO) {
-        Array(text.utf8).withUnsafeBytes { _ = writeAll($0, to: file) }
+    @discardableResult
+    private static func put(_ text: String, to file: Int32 = STDERR_FILENO) -> Bool {
+        Array(text.utf8).withUnsafeBytes { writeAll($0, to: file) }
     }
 
     private static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLI
 import KubeClient
+import Resources
 
 struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,19 +21,34 @@ struct Diff: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
     var namespace: String?
 
+    @Option(help: "Only the WrappedSecrets of this name.")
+    var name: String?
+
     func run() async throws {
-        var lines: [String] = []
+        let files = WrappedSecretFiles(reading: paths)
+        var problems = files.problems.map(\.description)
+        var hasDifferences = false
         do {
             let comparison = LiveComparison(
-                keys: try loadKeys(), secrets: LiveSecrets(try cluster.client()), namespace: namespace)
-            for path in try ManifestPaths.files(paths) {
-                lines += try await comparison.lines(try WrappedSecretFile(reading: path))
+                keys: try loadKeys(), secrets: LiveSecrets(try cluster.client()), namespace: namespace,
+                name: name)
+            if let name, !files.documents.contains(where: { $0.object.metadata.name == name }) {
+                problems.append("no WrappedSecret is named \(name)")
+            }
+            for file in files.files {
+                do throws(InputError) {
+                    let lines = try await comparison.lines(file)
+                    lines.forEach(Console.say)
+                    hasDifferences = hasDifferences || !lines.isEmpty
+                } catch {
+                    problems.append(error.description)
+                }
             }
         } catch {
-            Console.error("\(error)")
-            throw ExitCode(2)
+            problems.append("\(error)")
         }
-        lines.forEach(Console.say)
-        if !lines.isEmpty { throw ExitCode.failure }
+        problems.forEach(Console.error)
+        if !problems.isEmpty { throw ExitCode(2) }
+        if hasDifferences { throw ExitCode.failure }
     }
 }

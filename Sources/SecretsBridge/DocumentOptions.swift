@@ -10,7 +10,9 @@ struct DocumentOptions: ParsableArguments {
     @Option(help: "Its name, where the file has several.")
     var name: String?
 
-    @Option(name: .shortAndLong, help: "Its namespace, where the file does not say it.")
+    @Option(
+        name: .shortAndLong,
+        help: "Its namespace, where the file does not say it, or has several of the name.")
     var namespace: String?
 
     func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {

@@ -26,31 +26,22 @@ struct Inspect: ParsableCommand {
     var output: Format = .text
 
     func run() throws {
-        do throws(InputError) {
-            var found: [Inspection] = []
-            for path in try ManifestPaths.files(paths) {
-                for document in try WrappedSecretFile(reading: path).documents {
-                    found.append(try Inspection(document, namespace: namespace))
-                }
+        let files = WrappedSecretFiles(reading: paths)
+        var problems = files.problems
+        var found: [Inspection] = []
+        for document in files.documents {
+            do throws(InputError) {
+                found.append(try Inspection(document, namespace: namespace))
+            } catch {
+                problems.append(error)
             }
-            guard !found.isEmpty else {
-                throw InputError("no WrappedSecret is in \(paths.joined(separator: ", "))")
-            }
-            switch output {
-            case .text: found.flatMap(\.lines).forEach(Console.say)
-            case .json: try write(.json, found)
-            case .yaml: try write(.yaml, found)
-            }
-        } catch {
-            throw CommandError(error)
         }
-    }
-
-    private func write(_ format: OutputFormat, _ found: [Inspection]) throws(InputError) {
-        do {
-            try format.write([.sequence(found.map(\.value))])
-        } catch {
-            throw InputError("\(error)")
+        switch output {
+        case .text: found.flatMap(\.lines).forEach(Console.say)
+        case .json: try OutputFormat.json.write([.sequence(found.map(\.value))])
+        case .yaml: try OutputFormat.yaml.write([.sequence(found.map(\.value))])
         }
+        for problem in problems { Console.error(problem.description) }
+        if !problems.isEmpty { throw ExitCode.failure }
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import CLI
 import Envelope
 import KubeClient
+import Primitives
 
 struct Rewrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,8 +10,9 @@ struct Rewrap: AsyncParsableCommand {
         discussion: """
             Changes recipients and nothing else: values are not decrypted, and in files every other byte stays. \
             Without an option, what the configured keys wrapped goes to their newest version, and what an \
-            earlier key of a backend wrapped, to the backend's present one. It never wraps for a key only because \
-            a row lists it. It does not revoke: whoever had a value or its data key still has it.
+            earlier key of a backend wrapped, to the backend's present one. A row that no configured key may open has \
+            failed. It never wraps for a key only because a row lists it. It does not revoke: whoever had a value or \
+            its data key still has it.
 
               secrets-bridge rewrap --dry-run clusters/           # what would be done
               secrets-bridge rewrap clusters/                     # files and folders
@@ -38,21 +40,22 @@ struct Rewrap: AsyncParsableCommand {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Wrap for this configured key too. May be repeated.", valueName: "backend|key-id"))
-    var addRecipient: [String] = []
+        help: ArgumentHelp("Wrap for this configured key too. May be repeated.", valueName: "backend|key-id"),
+        transform: keyName)
+    var addRecipient: [KeyName] = []
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
             "Remove this key, after proof that one that stays opens the row. May be repeated.",
-            valueName: "backend|key-id"))
-    var removeRecipient: [String] = []
+            valueName: "backend|key-id"), transform: keyName)
+    var removeRecipient: [KeyName] = []
 
     @Option(
         help: ArgumentHelp(
             "Put this configured key in the place of all others that are configured.",
-            valueName: "backend|key-id"))
-    var to: String?
+            valueName: "backend|key-id"), transform: keyName)
+    var to: KeyName?
 
     @Flag(help: "Ask the KMS, say what would be done, and write nothing.")
     var dryRun = false
@@ -79,6 +82,7 @@ struct Rewrap: AsyncParsableCommand {
         let keys = try loadKeys()
         let output: RewrapOutput
         let isInterrupted: Bool
+        var problems: [InputError] = []
         do {
             let order = try await order(keys)
             if paths.isEmpty, let selection = cluster.selection(namespace: namespace) {
@@ -90,24 +94,30 @@ struct Rewrap: AsyncParsableCommand {
                     try await work.rewrap(selection) { output.report($0) }
                 }
             } else {
-                let files = try ManifestPaths.files(paths)
-                output = RewrapOutput(total: files.count, isQuiet: quiet, isDryRun: dryRun || check)
+                let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
+                output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
                 let work = FileRewrapping(
                     keys: keys, order: order, namespace: namespace, isDryRun: dryRun || check)
-                isInterrupted = try await untilInterrupted { await work.rewrap(files) { output.report($0) } }
+                let eventful = Locked<Set<String>>([])
+                isInterrupted = try await untilInterrupted {
+                    let all = await work.rewrap(found.files) { output.report($0) }
+                    eventful.withLock { $0 = all }
+                }
+                problems = found.problems
+                if !isInterrupted { problems += found.problems(withoutAnyOf: eventful.withLock { $0 }) }
             }
         } catch let error as InputError {
             throw CommandError(error)
         } catch let error as KubeError {
             throw CommandError(error)
         }
-        output.finish()
+        output.finish(problems, removed: isInterrupted ? [] : removeRecipient)
         if isInterrupted {
             Console.note("interrupted: what is not listed was not looked at; run it again to go on")
             throw ExitCode(130)
         }
         let counts = output.counts
-        if counts.failed > 0 || (check && counts.moved > 0) { throw ExitCode.failure }
+        if !problems.isEmpty || counts.failed > 0 || (check && counts.moved > 0) { throw ExitCode.failure }
     }
 
     private func order(_ keys: KeyRing) async throws -> RewrapOrder {
@@ -121,10 +131,10 @@ struct Rewrap: AsyncParsableCommand {
                 }
             }
         }
-        if let to { return .move(to: try KeyName(to).place(in: keys, option: "--to")) }
+        if let to { return .move(to: try to.place(in: keys, option: "--to")) }
         guard !(addRecipient + removeRecipient).isEmpty else { return .refresh }
         return .change(
-            adding: try addRecipient.map { try KeyName($0).place(in: keys, option: "--add-recipient") },
-            removing: removeRecipient.map { KeyName($0) })
+            adding: try addRecipient.map { try $0.place(in: keys, option: "--add-recipient") },
+            removing: removeRecipient)
     }
 }

@@ -7,6 +7,7 @@ final class RewrapOutput: Sendable {
     private struct State {
         var counts = RewrapCounts()
         var foreign: Set<String> = []
+        var listed: Set<String> = []
         var meter: ProgressMeter?
         /// The line of it that was shown last.
         var progress = ""
@@ -36,6 +37,7 @@ final class RewrapOutput: Sendable {
             for row in rows {
                 state.counts.add(row)
                 state.foreign.formUnion(row.foreign)
+                state.listed.formUnion(row.listed)
                 switch row.outcome {
                 case .moved(let how) where !isQuiet:
                     makeRoom()
@@ -56,9 +58,16 @@ final class RewrapOutput: Sendable {
         }
     }
 
-    func finish() {
-        let (counts, foreign, hadMeter) = state.withLock { ($0.counts, $0.foreign, $0.meter != nil) }
+    /// `problems`: of paths. `removed`: keys that were to be removed; which of them no row listed is told.
+    func finish(_ problems: [InputError], removed: [KeyName]) {
+        let (counts, foreign, listed, hadMeter) = state.withLock {
+            ($0.counts, $0.foreign, $0.listed, $0.meter != nil)
+        }
         if hadMeter { Console.clearLine() }
+        for problem in problems { Console.error(problem.description) }
+        for key in removed where !listed.contains(where: { key.matches(keyID: $0) }) {
+            Console.note("no row lists \(key)")
+        }
         for keyID in foreign.sorted() {
             Console.note("recipients of \(keyID), which is not configured here, were left as they are")
         }

@@ -43,8 +43,9 @@ struct SecretsBridge: AsyncParsableCommand {
 
     /// Ends the process at once. libcurl's threads may be inside OpenSSL, whose state exit(3) takes down beneath them.
     private static func leave(_ code: Int32) -> Never {
-        fflush(nil)
-        _exit(code)
+        let lost = fflush(nil) == 0 ? Console.lostOutput : lastSystemError()
+        if let lost { Console.error("cannot write the output: \(lost)") }
+        _exit(lost != nil && code == 0 ? ExitCode.failure.rawValue : code)
     }
 }
 

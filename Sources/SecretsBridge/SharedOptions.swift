@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLI
 import Envelope
 import KMS
 import Primitives
@@ -43,6 +44,15 @@ struct ManifestOptions: ParsableArguments {
                 throw CommandError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
             }
         }
+    }
+}
+
+/// A key, as an option names it.
+func keyName(_ argument: String) throws -> KeyName {
+    do throws(InputError) {
+        return try KeyName(argument)
+    } catch {
+        throw ValidationError(error.description)
     }
 }
 

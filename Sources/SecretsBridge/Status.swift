@@ -9,7 +9,8 @@ struct Status: AsyncParsableCommand {
         abstract: "Show which keys WrappedSecrets depend on, and whether they are synced.",
         discussion: """
             Of a cluster, or of files. --by-key tells for every version of a key how many rows it wraps and how many \
-            have no other: a key that wraps no row can be done without. No KMS is asked.
+            have no other: a key that wraps no row can be done without. No KMS is asked. Exit codes: 0 \
+            done; 1 something cannot be told, a line each on standard error; 64 wrong usage.
 
               secrets-bridge status --all-namespaces
               secrets-bridge status --all-namespaces --by-key
@@ -32,8 +33,9 @@ struct Status: AsyncParsableCommand {
     @Flag(help: "Sum up by key and version.")
     var byKey = false
 
-    @Option(help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"))
-    var key: String?
+    @Option(
+        help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"), transform: keyName)
+    var key: KeyName?
 
     @Option(help: "With --key: only those that list this version of it.")
     var keyVersion: String?
@@ -42,7 +44,16 @@ struct Status: AsyncParsableCommand {
     var output: Format = .table
 
     func validate() throws {
-        if keyVersion != nil, key == nil { throw ValidationError("--key-version needs --key") }
+        if let keyVersion {
+            guard let key else { throw ValidationError("--key-version needs --key") }
+            guard key.hasVersions else {
+                throw ValidationError(
+                    "--key-version: rows of \(key) show no version; those of vault-transit do")
+            }
+            guard let number = Int(keyVersion), number > 0, "\(number)" == keyVersion else {
+                throw ValidationError("--key-version is \(keyVersion); a number is expected, as 2")
+            }
+        }
         if paths.isEmpty, cluster.selection(namespace: namespace) == nil {
             throw ValidationError("give --all-namespaces or --namespace; or files or folders")
         }
@@ -54,6 +65,7 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         var rows: [RowStatus] = []
+        var problems: [String] = []
         do {
             if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
                 let client = try cluster.client()
@@ -64,17 +76,27 @@ struct Status: AsyncParsableCommand {
                     token = page.continueToken
                 } while token != nil
             } else {
-                for path in try ManifestPaths.files(paths) {
-                    rows += try WrappedSecretFile(reading: path).documents.map { RowStatus($0.object) }
-                }
+                let files = WrappedSecretFiles(reading: paths)
+                rows = files.documents.map { RowStatus($0.object) }
+                problems = files.problems.map(\.description)
             }
-        } catch let error as InputError {
-            throw CommandError(error)
         } catch let error as KubeError {
             throw CommandError(error)
         }
-        if let key { rows = rows.filter { $0.lists(KeyName(key), version: keyVersion) } }
+        // Whoever asks for keys wants to know that none was missed.
+        if byKey || key != nil { problems += rows.compactMap(\.doubt) }
+        if let key {
+            let all = rows.count
+            rows = rows.filter { $0.mayList(key, version: keyVersion) }
+            if rows.isEmpty { Console.note("no row lists \(keyAndVersion(key)); \(all) were looked at") }
+        }
         try write(rows)
+        problems.forEach(Console.error)
+        if !problems.isEmpty { throw ExitCode.failure }
+    }
+
+    private func keyAndVersion(_ key: KeyName) -> String {
+        keyVersion.map { "version \($0) of \(key)" } ?? "\(key)"
     }
 
     private func write(_ rows: [RowStatus]) throws {

@@ -8,8 +8,8 @@ struct Verify: AsyncParsableCommand {
         discussion: """
             Unwraps each data key with every configured key that the row lists, checks the MAC and opens the values, \
             and shows none of them. With --offline, for CI and pre-commit hooks, only what needs no key is checked. \
-            Documents of other kinds are passed over. Exit codes: 0 all is well; 1 something is not, a line each on \
-            standard error; 64 wrong usage.
+            Documents of other kinds are passed over; a path without any WrappedSecret is a problem. Exit codes: 0 all \
+            is well; 1 something is not, a line each on standard error; 64 wrong usage.
 
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
@@ -26,13 +26,7 @@ struct Verify: AsyncParsableCommand {
 
     func run() async throws {
         let verification = Verification(keys: offline ? nil : try loadKeys(), namespace: namespace)
-        let files: [String]
-        do throws(InputError) {
-            files = try ManifestPaths.files(paths)
-        } catch {
-            throw CommandError(error)
-        }
-        let result = await verification.verify(files)
+        let result = await verification.verify(WrappedSecretFiles(reading: paths))
         result.problems.forEach(Console.error)
         let good = offline ? "keep the rules (not opened: --offline)" : "open"
         Console.say("\(result.count) WrappedSecrets, \(result.problems.count) problems; the others \(good)")

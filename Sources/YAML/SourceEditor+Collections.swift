@@ -13,7 +13,7 @@ extension SourceEditor {
         try checkOwn(sequence)
         for index in removed { try checkOwn(elements[index]) }
         if isFlow(sequence) {
-            changeFlow(elements, removed, added.map { Self.flowMapping($0) }, open: sequence.mark.start)
+            try changeFlow(sequence, elements, removed, added.map { Self.flowMapping($0) })
             return
         }
         var prefixes: [[UInt8]] = []
@@ -52,7 +52,7 @@ extension SourceEditor {
                 Self.quoted($0.key, as: .doubleQuoted) + Array(": ".utf8)
                     + Self.quoted($0.value, as: .doubleQuoted)
             }
-            changeFlow(entries.map(pairNode), gone, pairs, open: mapping.mark.start)
+            try changeFlow(mapping, entries.map(pairNode), gone, pairs)
             return
         }
         for index in gone {
@@ -72,7 +72,7 @@ extension SourceEditor {
         let (entries, last) = try pairs(of: mapping)
         if isFlow(mapping) {
             let pair = Self.quoted(name, as: .doubleQuoted) + Array(": ".utf8) + Self.flowMapping(fields)
-            changeFlow(entries.map(pairNode), [], [pair], open: mapping.mark.start)
+            try changeFlow(mapping, entries.map(pairNode), [], [pair])
             return
         }
         let indent = try indentation(of: last)
@@ -101,12 +101,20 @@ extension SourceEditor {
         return first == UInt8(ascii: "[") || first == UInt8(ascii: "{")
     }
 
-    /// Rewrites the elements between the brackets; each keeps what stood before it.
+    /// Rewrites the elements between the brackets; each keeps what stood before it. Nobody can tell whose a comment
+    /// between two elements is.
     private mutating func changeFlow(
-        _ elements: [Node], _ removed: Set<Int>, _ added: [[UInt8]], open: Int
-    ) {
+        _ collection: Node, _ elements: [Node], _ removed: Set<Int>, _ added: [[UInt8]]
+    ) throws(SourceEditError) {
         guard let first = elements.first, let last = elements.last else { return }
-        let lead = text(open + 1, first.mark.start)
+        let starts = elements.map(\.mark.start) + [collection.mark.end]
+        let ends = [collection.mark.start + 1] + elements.map(\.mark.end)
+        guard !zip(ends, starts).contains(where: { text($0, max($0, $1)).contains(UInt8(ascii: "#")) }) else {
+            throw refusal(
+                collection,
+                "has a comment between its brackets; move that out, or write a line for each element")
+        }
+        let lead = text(collection.mark.start + 1, first.mark.start)
         var separator = [UInt8(ascii: ",")] + (lead.contains(lineFeed) ? lead : [space])
         var parts: [UInt8] = []
         for (index, element) in elements.enumerated() {

@@ -26,13 +26,49 @@ struct RecipientPlanTests {
     @Test func whatTheWrappingKeyWrappedIsCurrent() throws {
         #expect(try RecipientPlan.steps(row(keys[0].keyID), .refresh, ring) == [])
         #expect(try RecipientPlan.steps(row(keys[1].keyID), .refresh, ring) == [.replace(0, with: 0)])
-        // It does not depend on the earlier key.
-        #expect(try RecipientPlan.steps(row(keys[1].keyID, keys[0].keyID), .refresh, ring) == [])
+    }
+
+    @Test func earlierKeysGoWhereThePresentOneStands() throws {
+        #expect(
+            try RecipientPlan.steps(row(keys[1].keyID, keys[0].keyID), .refresh, ring)
+                == [.supersede(0, by: 1)])
+        #expect(
+            try RecipientPlan.steps(row(keys[1].keyID, keys[2].keyID), .refresh, ring)
+                == [.replace(0, with: 0), .supersede(1, by: 0)])
+        #expect(
+            try RecipientPlan.steps(row(keys[1].keyID, keys[2].keyID, keys[0].keyID), .refresh, ring)
+                == [.supersede(0, by: 2), .supersede(1, by: 2)])
+    }
+
+    /// Its version cannot be read, which proves nothing.
+    @Test func aMalformedWrappedKeyIsNotCurrent() throws {
+        let vault = NamedKey(keyID: "vault-transit:transit/k", key: keys[0])
+        let row = [Recipient(keyID: vault.keyID, wrappedKey: "garbage")]
+        #expect(
+            try RecipientPlan.steps(row, .refresh, KeyRing(primary: vault)) == [.refresh(0, by: 0)])
+    }
+
+    /// A key under the name of another backend's.
+    private struct NamedKey: KeyManager {
+        let keyID: String
+        let key: LocalKeyManager
+
+        func accepts(keyID: String) -> Bool { keyID == self.keyID }
+        func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
+            try await key.generateDataKey(for: binding)
+        }
+        func wrap(
+            _ dataKey: SharedSecret, for binding: Binding
+        ) async throws(KeyManagerError) -> Recipient { try await key.wrap(dataKey, for: binding) }
+        func unwrap(
+            _ recipient: Recipient, for binding: Binding
+        ) async throws(KeyManagerError) -> UnwrappedKey { try await key.unwrap(recipient, for: binding) }
     }
 
     @Test func nobodyElsesRecipientIsTouchedAndNothingIsWrappedForIt() throws {
         let foreign = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-        #expect(try RecipientPlan.steps(row(foreign), .refresh, ring) == [])
+        #expect(try RecipientPlan.steps(row(foreign, keys[0].keyID), .refresh, ring) == [])
+        #expect(throws: InputError.self) { try RecipientPlan.steps(row(foreign), .refresh, ring) }
         #expect(
             try RecipientPlan.steps(row(foreign, keys[1].keyID), .move(to: 0), ring) == [.replace(1, with: 0)]
         )
@@ -58,7 +94,7 @@ struct RecipientPlanTests {
     @Test func movingLeavesOneOfOurs() throws {
         #expect(
             try RecipientPlan.steps(row(keys[0].keyID, keys[1].keyID, keys[2].keyID), .move(to: 1), ring)
-                == [.remove(0), .remove(2)])
+                == [.supersede(0, by: 1), .supersede(2, by: 1)])
         #expect(
             try RecipientPlan.steps(row(keys[0].keyID, keys[2].keyID), .move(to: 1), ring)
                 == [.replace(0, with: 1), .remove(1)])

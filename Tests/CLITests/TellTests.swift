@@ -34,7 +34,7 @@ struct TellTests {
     }
 
     private func verify(_ keys: KeyRing?) async -> [String] {
-        await Verification(keys: keys, namespace: nil).verify([path]).problems
+        await Verification(keys: keys, namespace: nil).verify(WrappedSecretFiles(reading: [path])).problems
     }
 
     @Test func inspectionNeedsNoKey() async throws {
@@ -99,7 +99,7 @@ struct TellTests {
                         data: [:]))))
     }
 
-    @Test func keysAreCountedByVersion() {
+    @Test func keysAreCountedByVersion() throws {
         let vault = "vault-transit:transit/k"
         let uses = KeyUse.count([
             row((vault, "vault:v10:QUJD")), row((vault, "vault:v9:QUJD")),
@@ -110,8 +110,43 @@ struct TellTests {
                 $0.split(separator: " ").dropFirst().joined(separator: " ")
             }
                 == ["- 1 0", "9 2 1", "10 1 1"])
-        #expect(row((vault, "vault:v9:QUJD")).lists(KeyName("vault-transit"), version: "9"))
-        #expect(!row((vault, "vault:v9:QUJD")).lists(KeyName("vault-transit"), version: "1"))
+        #expect(try row((vault, "vault:v9:QUJD")).mayList(KeyName("vault-transit"), version: "9"))
+        #expect(try !row((vault, "vault:v9:QUJD")).mayList(KeyName("vault-transit"), version: "1"))
+        #expect(try !row((vault, "vault:v9:QUJD")).mayList(KeyName("local"), version: nil))
+    }
+
+    /// A row that nobody can read is no proof that a key can go.
+    @Test func whatCannotBeToldIsKeptIn() throws {
+        let vault = "vault-transit:transit/k"
+        #expect(try row((vault, "garbage")).mayList(KeyName("vault-transit"), version: "1"))
+        #expect(row((vault, "garbage")).doubt == nil)
+        let malformed = RowStatus(
+            Decoded<WrappedSecret>.malformed(
+                ObjectMeta(name: "x", namespace: "n"), status: nil, problem: "spec is missing"))
+        for row in [row(), malformed] {
+            #expect(try row.mayList(KeyName("vault-transit"), version: "1"))
+            #expect(row.doubt?.hasPrefix("n/x: ") == true)
+            expectSpeakable(row.doubt)
+        }
+    }
+
+    @Test(arguments: [
+        "local", "vault-transit", "aws-kms", "local:0123", "vault-transit:transit/sb-wrap",
+        "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ])
+    func keysHaveNames(name: String) throws {
+        #expect(try KeyName(name).description == name)
+    }
+
+    @Test(arguments: [
+        "", "valt-transit", "valt-transit:transit/sb-wrap", "vault-transit:", "aws-kms:x", "transit/sb-wrap",
+        "arn",
+        "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap", "alias/sb-wrap", "vault-transit ",
+    ])
+    func whatNoRowCanListIsNoKeyName(name: String) {
+        let message = refusal { () throws(InputError) in try KeyName(name) }
+        #expect(message?.contains("vault-transit") == true)
+        expectSpeakable(message)
     }
 
     @Test func columnsStartAtTheSamePlace() {

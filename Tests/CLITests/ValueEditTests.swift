@@ -155,11 +155,61 @@ struct ValueEditTests {
         try (one + "\n---\n" + one.replacing("name: db", with: "name: db2")).write(
             toFile: path, atomically: true, encoding: .utf8)
         let file = try WrappedSecretFile(reading: path)
-        #expect(try file.index(named: "db2") == 1)
-        #expect(
-            await refusal { () throws(InputError) in try file.index(named: nil) }?.contains("db, db2") == true
-        )
-        #expect(await refusal { () throws(InputError) in try file.index(named: "x") } != nil)
+        #expect(try file.index(named: "db2", namespace: nil) == 1)
+        for name in [nil, "x"] {
+            let message = await refusal { () throws(InputError) in try file.index(named: name, namespace: nil)
+            }
+            #expect(message?.contains("/db, ") == true)
+            #expect(message?.contains("/db2;") == true)
+        }
+    }
+
+    /// As dev/db and prod/db in the file of one application.
+    @Test func namespacesTellWhichDocumentIsMeant() async throws {
+        defer { remove() }
+        let one = try await write(["a": "1"], by: [key])
+        let foreign = one.replacing("namespace: payments", with: "namespace: dev")
+        try (foreign + "\n---\n" + one).write(toFile: path, atomically: true, encoding: .utf8)
+        let file = try WrappedSecretFile(reading: path)
+        #expect(try file.index(named: "db", namespace: "dev") == 0)
+        #expect(try file.index(named: nil, namespace: "payments") == 1)
+        for namespace in [nil, "prod"] {
+            let message = await refusal { () throws(InputError) in
+                try file.index(named: "db", namespace: namespace)
+            }
+            #expect(message?.contains("dev/db, payments/db;") == true)
+        }
+        let opened = try await OpenedDocument(file, named: "db", namespace: "payments", with: ring)
+        _ = try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": "2"]))
+        #expect(try read().hasPrefix(foreign))
+        // The one that did not change is not compared with the other.
+        let lines = await FileComparison(file, try WrappedSecretFile(reading: path), namespace: nil)
+            .lines(with: ring)
+        #expect(lines == ["  WrappedSecret payments/db", "    ~ a"])
+    }
+
+    /// kubectl get -o json gives such lists; what stands before a WrappedSecret in it counts too.
+    @Test(arguments: [0, 1, 3])
+    func anItemOfAListIsEdited(place: Int) async throws {
+        defer { remove() }
+        let one = try await write(["a": "1"], by: [key]).split(separator: "\n---").first ?? ""
+        let item = one.split(separator: "\n").enumerated().map { ($0 == 0 ? "- " : "  ") + $1 }
+        var items = [String](repeating: "- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}", count: 3)
+        items.insert(item.joined(separator: "\n"), at: place)
+        let text =
+            "apiVersion: v1\nkind: ConfigMap\n---\nkind: List\nitems:\n" + items.joined(separator: "\n")
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        _ = try await edit(ring, ["a": "2"])
+        #expect(try await values(with: ring) == ["a": "2"])
+    }
+
+    @Test func aVersionThatThereIsNotIsNotPassedOver() async throws {
+        defer { remove() }
+        let text = try await write(["a": "1"], by: [key]).replacing("io/v1alpha1", with: "io/v1")
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        let path = path
+        let message = await refusal { () throws(InputError) in try WrappedSecretFile(reading: path) }
+        #expect(message?.contains(":1:1: found kind \"WrappedSecret\" of \"secrets-bridge.io/v1\"") == true)
     }
 
     @Test func comparisonsNameEntriesAndNotValues() async throws {
@@ -168,7 +218,7 @@ struct ValueEditTests {
         let old = try WrappedSecretFile(reading: path)
         _ = try await edit(ring, ["a": "2", "b": canary])
         let comparison = FileComparison(old, try WrappedSecretFile(reading: path), namespace: nil)
-        #expect(await comparison.lines(with: ring) == ["  WrappedSecret db", "    ~ a"])
+        #expect(await comparison.lines(with: ring) == ["  WrappedSecret payments/db", "    ~ a"])
         let without = await comparison.lines(with: nil)
         #expect(without.count == 2 && without[1].contains("?"))
     }

@@ -34,6 +34,47 @@ struct FileReplacementTests {
         #expect(names == ["a.yaml", "link.yaml"])
     }
 
+    private func replacing(_ path: String) throws {
+        let stamp = try #require(FileStamp(path: path))
+        try FileReplacement.replace(path, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)
+    }
+
+    @Test func aFileWithHardLinksIsLeft() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = try file("a.yaml", "old")
+        #expect(link(path, folder.appending(path: "b.yaml").path) == 0)
+        let error = #expect(throws: FileError.self) { try replacing(path) }
+        #expect(error?.reason.contains("2 hard links") == true)
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "old")
+        #expect(names == ["a.yaml", "b.yaml"])
+    }
+
+    @Test func whatIsReadOnlyIsLeft() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = try file("a.yaml", "old")
+        chmod(path, 0o444)
+        let error = #expect(throws: FileError.self) { try replacing(path) }
+        #expect(error?.reason.contains("read-only") == true)
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "old")
+        #expect(names == ["a.yaml"])
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root, to make a file somebody else's"))
+    func ownerAndGroupAreKept() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = try file("a.yaml", "old")
+        #expect(chown(path, 1234, 4321) == 0)
+        // A folder that gives its own group to new files.
+        #expect(chown(folder.path, 0, 999) == 0 && chmod(folder.path, 0o2755) == 0)
+        try replacing(path)
+        var info = stat()
+        #expect(stat(path, &info) == 0 && info.st_uid == 1234 && info.st_gid == 4321)
+        let own = try file("b.yaml", "old")
+        #expect(chown(own, 0, 0) == 0)
+        try replacing(own)
+        #expect(stat(own, &info) == 0 && info.st_uid == 0 && info.st_gid == 0)
+    }
+
     @Test func whatSomebodyElseChangedIsLeft() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let path = try file("a.yaml", "old")

@@ -134,6 +134,39 @@ struct SourceEditorTests {
         #expect(result == after)
     }
 
+    /// It would go with the wrong element, or stand by one.
+    @Test(arguments: [
+        "s: [ # x\n  a, b]", "s: [a, # x\n  b]", "s: [a # x\n  , b]", "s: [a, b # x\n]", "s: [a, b, # x\n]",
+    ])
+    func aFlowSequenceWithCommentsIsRefused(text: String) {
+        for (removed, added) in [(Set([0]), []), (Set([1]), []), (Set(), [[("k", "c")]])] {
+            #expect(throws: SourceEditError.self) {
+                try edit(text) { node, editor in
+                    try editor.change(try #require(node["s"]), removing: removed, appending: added)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: ["d: {a: 1, # x\n  b: 2}", "d: {a: 1, b: 2 # x\n}", "d: {\n  # x\n  a: 1, b: 2}"])
+    func aFlowMappingWithCommentsIsRefused(text: String) {
+        for (removed, added) in [(Set(["a"]), []), (Set(["b"]), []), (Set(), [("c", "3")])] {
+            #expect(throws: SourceEditError.self) {
+                try edit(text) { node, editor in
+                    try editor.change(pairsOf: try #require(node["d"]), removing: removed, appending: added)
+                }
+            }
+        }
+    }
+
+    /// A sign that begins no comment.
+    @Test func aNumberSignInAValueIsNone() throws {
+        let result = try edit("s: ['#1', b]") { node, editor in
+            try editor.change(try #require(node["s"]), removing: [1], appending: [])
+        }
+        #expect(result == "s: ['#1']")
+    }
+
     @Test func oddLayoutsAreRefused() {
         for text in ["s:\n-\n  k: a\n", "s: &x\n- k: a\n", "s:\n- &x\n  k: a\nt: *x\n"] {
             #expect(throws: SourceEditError.self, "\(text)") {

@@ -8,19 +8,22 @@ package struct LiveComparison: Sendable {
     private let keys: KeyRing
     private let secrets: LiveSecrets
     private let namespace: String?
+    /// nil: all.
+    private let name: String?
 
-    package init(keys: KeyRing, secrets: LiveSecrets, namespace: String?) {
+    package init(keys: KeyRing, secrets: LiveSecrets, namespace: String?, name: String?) {
         self.keys = keys
         self.secrets = secrets
         self.namespace = namespace
+        self.name = name
     }
 
     /// Lines for each WrappedSecret whose Secret is not what it would make; none: all are.
     package func lines(_ file: WrappedSecretFile) async throws(InputError) -> [String] {
         var lines: [String] = []
-        for document in file.documents {
-            let opened = try await OpenedDocument(
-                file, named: document.object.metadata.name, namespace: namespace, with: keys)
+        for (index, document) in file.documents.enumerated()
+        where name == nil || document.object.metadata.name == name {
+            let opened = try await OpenedDocument(file, at: index, namespace: namespace, with: keys)
             guard let namespace = opened.namespace else {
                 throw InputError(document.place, "is of no namespace; give --namespace")
             }

@@ -2,70 +2,128 @@ import Glibc
 import Primitives
 
 /// The files that paths stand for: a file is taken as it is; of a folder, every YAML and JSON file in it and below,
-/// but not what is hidden (`.git`) and not through links.
-package enum ManifestPaths {
+/// but not what is hidden (`.git`) and not through links. What cannot be looked at does not hide the rest.
+package struct ManifestPaths: Sendable {
+    /// In the order given, those of a folder in the order of their names; none twice, by whatever name.
+    package private(set) var files: [String] = []
+    /// Of paths that are not there or cannot be read.
+    package private(set) var problems: [InputError] = []
+    /// The paths that were given and can be read, each with the places of its files.
+    private var given: [(path: String, places: [Int])] = []
+    private var known: [FileIdentity: Int] = [:]
+
     private static let endings = [".yaml", ".yml", ".json"]
     private static let maximumDepth = 64
 
-    /// In the order given, those of a folder in the order of their names; none twice.
-    ///
-    /// Errors: a path is not there or cannot be read.
-    package static func files(_ paths: [String]) throws(InputError) -> [String] {
-        var files: [String] = []
+    /// `cleansUp`: what killed runs left in the folders is removed. For who is about to write there.
+    package init(_ paths: [String], cleansUp: Bool = false) {
         for path in paths {
-            // Standard input, for those who only read.
-            guard path != "-" else {
-                files.append(path)
-                continue
-            }
-            switch try kind(of: path, isLinkFollowed: true) {
-            case S_IFDIR: try collect(path, into: &files, depth: 0)
-            case S_IFREG: files.append(path)
-            default: throw InputError(path, "is neither a file nor a folder")
+            do throws(InputError) {
+                given.append((path, try places(of: path, cleansUp)))
+            } catch {
+                problems.append(error)
             }
         }
-        var seen: Set<String> = []
-        return files.filter { seen.insert($0).inserted }
     }
 
-    private static func collect(
-        _ folder: String, into files: inout [String], depth: Int
-    ) throws(InputError) {
-        guard depth < maximumDepth else {
-            throw InputError(folder, "is nested deeper than \(maximumDepth) folders")
+    /// One problem for each path that was given and stands for no file of `files`: most likely it is not the one that
+    /// was meant.
+    package func problems(withoutAnyOf files: Set<String>) -> [InputError] {
+        given.filter { !$0.places.contains { files.contains(self.files[$0]) } }.map {
+            InputError($0.path == "-" ? "stdin" : $0.path, "no WrappedSecret is in it; is it the right path?")
+        }
+    }
+
+    private mutating func places(of path: String, _ cleansUp: Bool) throws(InputError) -> [Int] {
+        // Standard input, for those who only read.
+        guard path != "-" else { return [place(of: path, .standardInput)] }
+        let info = try status(of: path, isLinkFollowed: true)
+        switch info.st_mode & S_IFMT {
+        case S_IFDIR: return try collect(path, depth: 0, cleansUp)
+        case S_IFREG: return [place(of: path, FileIdentity(info))]
+        default: throw InputError(path, "is neither a file nor a folder")
+        }
+    }
+
+    private mutating func place(of path: String, _ identity: FileIdentity) -> Int {
+        if let place = known[identity] { return place }
+        known[identity] = files.count
+        files.append(path)
+        return files.count - 1
+    }
+
+    /// Errors: the folder cannot be read. What is in it and cannot be read is among the problems.
+    private mutating func collect(
+        _ folder: String, depth: Int, _ cleansUp: Bool
+    ) throws(InputError) -> [Int] {
+        guard depth < Self.maximumDepth else {
+            throw InputError(folder, "is nested deeper than \(Self.maximumDepth) folders")
         }
         let base = folder.hasSuffix("/") ? folder : folder + "/"
+        var places: [Int] = []
         for name in try names(in: folder).sorted() {
-            if FileReplacement.isTemporary(name) { FileReplacement.removeAbandoned(base + name) }
+            if cleansUp, FileReplacement.isTemporary(name) { FileReplacement.removeAbandoned(base + name) }
             guard !name.hasPrefix(".") else { continue }
-            switch try kind(of: base + name, isLinkFollowed: false) {
-            case S_IFDIR: try collect(base + name, into: &files, depth: depth + 1)
-            case S_IFREG where endings.contains { name.hasSuffix($0) }: files.append(base + name)
-            default: break
+            do throws(InputError) {
+                let info = try status(of: base + name, isLinkFollowed: false)
+                switch info.st_mode & S_IFMT {
+                case S_IFDIR: places += try collect(base + name, depth: depth + 1, cleansUp)
+                case S_IFREG where Self.isManifest(name):
+                    places.append(place(of: base + name, FileIdentity(info)))
+                default: break
+                }
+            } catch {
+                problems.append(error)
             }
         }
+        return places
     }
 
-    private static func kind(of path: String, isLinkFollowed: Bool) throws(InputError) -> mode_t {
+    private static func isManifest(_ name: String) -> Bool { endings.contains { name.hasSuffix($0) } }
+
+    private func status(of path: String, isLinkFollowed: Bool) throws(InputError) -> stat {
         var info = stat()
         guard (isLinkFollowed ? stat(path, &info) : lstat(path, &info)) == 0 else {
             throw InputError("cannot read \(path): \(lastSystemError())")
         }
-        return info.st_mode & S_IFMT
+        return info
     }
 
-    private static func names(in folder: String) throws(InputError) -> [String] {
+    private mutating func names(in folder: String) throws(InputError) -> [String] {
         guard let listing = opendir(folder) else {
             throw InputError("cannot read the folder \(folder): \(lastSystemError())")
         }
         defer { closedir(listing) }
         var names: [String] = []
         while let entry = readdir(listing) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            let bytes = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            let isFolder = [DT_DIR, DT_UNKNOWN].contains(Int(entry.pointee.d_type))
+            if let name = String(validating: bytes, as: UTF8.self) {
+                if name != ".", name != ".." { names.append(name) }
+            } else if isFolder || Self.isManifest(String(decoding: bytes, as: UTF8.self)) {
+                problems.append(
+                    InputError(
+                        "cannot read \(folder)/\(String(decoding: bytes, as: UTF8.self)): its name is not UTF-8; "
+                            + "rename it"))
             }
-            if name != ".", name != ".." { names.append(name) }
         }
         return names
+    }
+}
+
+/// Which file it is, whatever it is called.
+private struct FileIdentity: Hashable {
+    let device: UInt64
+    let inode: UInt64
+
+    static let standardInput = FileIdentity(device: .max, inode: .max)
+
+    init(_ info: stat) {
+        self.init(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
+    }
+
+    private init(device: UInt64, inode: UInt64) {
+        self.device = device
+        self.inode = inode
     }
 }

@@ -18,7 +18,7 @@ package struct WrappedSecretDocument: Sendable {
         self.node = node
         let kind = node["kind"]?.string ?? ""
         let version = node["apiVersion"]?.string ?? ""
-        guard Self.isOne(node) else {
+        guard kind == WrappedSecret.resource.kind, version == WrappedSecret.resource.apiVersion else {
             throw InputError(
                 place,
                 "found kind \(shown(kind)) of \(shown(version)); kind: \(WrappedSecret.resource.kind), "
@@ -34,9 +34,15 @@ package struct WrappedSecretDocument: Sendable {
         }
     }
 
-    static func isOne(_ node: Node) -> Bool {
+    /// Of our kind and group. One of a version that there is not is nobody else's: it is not passed over.
+    static func isMeantToBeOne(_ node: Node) -> Bool {
         node["kind"]?.string == WrappedSecret.resource.kind
-            && node["apiVersion"]?.string == WrappedSecret.resource.apiVersion
+            && node["apiVersion"]?.string?.hasPrefix("\(WrappedSecret.resource.group)/") == true
+    }
+
+    /// As one of several is named.
+    package var namespaceAndName: String {
+        (object.metadata.namespace.map { "\($0)/" } ?? "") + object.metadata.name
     }
 
     /// The object in its namespace: the one that it says, or the one that is `given`.

@@ -16,6 +16,8 @@ package struct WrappedSecretFile: Sendable {
     /// All of them.
     let nodes: [Node]
     package let documents: [WrappedSecretDocument]
+    /// Where each of `documents` stands: in which node, and where in that.
+    private let places: [(node: Int, path: [String])]
 
     /// Errors: it cannot be read, is not YAML, or a WrappedSecret in it is malformed. A file without any is none.
     package init(reading path: String) throws(InputError) {
@@ -38,6 +40,7 @@ package struct WrappedSecretFile: Sendable {
         guard Self.mentionsOurKind(contents) else {
             nodes = []
             documents = []
+            places = []
             return
         }
         do throws(YAMLError) {
@@ -46,25 +49,35 @@ package struct WrappedSecretFile: Sendable {
             throw InputError(error.description)
         }
         var documents: [WrappedSecretDocument] = []
-        for node in nodes {
+        var places: [(node: Int, path: [String])] = []
+        for (index, node) in nodes.enumerated() {
             let isList = ["List", "WrappedSecretList"].contains(node["kind"]?.string)
-            for item in isList ? node["items"]?.elements ?? [] : [node]
-            where WrappedSecretDocument.isOne(item) {
-                documents.append(try WrappedSecretDocument(item, source: path))
+            let items = isList ? node["items"]?.elements ?? [] : [node]
+            for (item, node) in items.enumerated() where WrappedSecretDocument.isMeantToBeOne(node) {
+                documents.append(try WrappedSecretDocument(node, source: path))
+                places.append((index, isList ? ["items", "\(item)"] : []))
             }
         }
         self.documents = documents
+        self.places = places
     }
 
     /// The place in `documents` of the one that is meant.
     ///
-    /// Errors: there is none of that name, or several and no name says which.
-    package func index(named name: String?) throws(InputError) -> Int {
-        let found = documents.indices.filter { name == nil || documents[$0].object.metadata.name == name }
+    /// Errors: there is none of that name and namespace, or several.
+    package func index(named name: String?, namespace: String?) throws(InputError) -> Int {
+        let named = documents.indices.filter { name == nil || documents[$0].object.metadata.name == name }
+        // What namespaces have to say of a single one is told by the document.
+        if named.count == 1 { return named[0] }
+        let found = named.filter { index in
+            let own = documents[index].object.metadata.namespace
+            return namespace == nil || own == nil || own == namespace
+        }
         if found.count == 1 { return found[0] }
-        let names = documents.map(\.object.metadata.name).joined(separator: ", ")
         guard !documents.isEmpty else { throw InputError(path, "has no WrappedSecret") }
-        throw InputError(path, "has the WrappedSecrets \(names); say with --name which one is meant")
+        let names = documents.map(\.namespaceAndName).joined(separator: ", ")
+        throw InputError(
+            path, "has the WrappedSecrets \(names); say with --name and --namespace which one is meant")
     }
 
     private static func mentionsOurKind(_ contents: SharedSecret) -> Bool {
@@ -121,16 +134,12 @@ package struct WrappedSecretFile: Sendable {
     private func check(
         _ new: WrappedSecretFile, _ expected: [EnvelopeFields], _ paths: [[String]]
     ) throws(InputError) {
-        let allowed =
-            paths
-            + paths.flatMap { path in
-                // Items of a List stand deeper.
-                documents.indices.map { ["items", "\($0)"] + path }
-            }
         guard new.nodes.count == nodes.count, new.documents.count == expected.count else {
             throw InputError(path, Self.oddLayout)
         }
-        for (old, new) in zip(nodes, new.nodes) {
+        for (index, (old, new)) in zip(nodes, new.nodes).enumerated() {
+            let allowed = places.filter { $0.node == index }.flatMap { place in paths.map { place.path + $0 }
+            }
             if let place = new.difference(from: old, outside: allowed) {
                 throw InputError(path, "\(Self.oddLayout) (\(place))")
             }

@@ -54,13 +54,15 @@ package struct ClusterRewrapping: Sendable {
         return await mapConcurrently(work, limit: Self.concurrency) { ref, row, outcome in
             switch row {
             case .failure(let error):
-                return RewrapRow(place: "\(ref)", outcome: .failed(error.description), foreign: [])
+                return RewrapRow(
+                    place: "\(ref)", outcome: .failed(error.description), listed: [], foreign: [])
             case .success(let (object, _)):
                 let outcome = outcome ?? .interrupted
                 let foreign = outcome.recipients(of: object.spec.envelope.recipients)
                     .filter { keys.manager(for: $0) == nil }
                 return RewrapRow(
                     place: "\(ref)", outcome: await finish(object, outcome),
+                    listed: object.spec.envelope.recipients.map(\.keyID),
                     foreign: foreign.map(\.keyID))
             }
         }

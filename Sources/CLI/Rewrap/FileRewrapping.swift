@@ -29,14 +29,20 @@ package struct FileRewrapping: Sendable {
 
     /// `report` is told of each file when it is done with: its rows, or why it could not be read. It is called from
     /// several tasks.
-    package func rewrap(_ files: [String], report: @escaping @Sendable ([RewrapRow]) -> Void) async {
+    ///
+    /// Returns the files that there was something to report of.
+    @discardableResult
+    package func rewrap(
+        _ files: [String], report: @escaping @Sendable ([RewrapRow]) -> Void
+    ) async -> Set<String> {
         let portions = stride(from: 0, to: files.count, by: Self.portion).map {
             Array(files[$0..<min($0 + Self.portion, files.count)])
         }
-        _ = await mapConcurrently(portions, limit: Self.portionsAtOnce) { portion in
-            guard !Task.isCancelled else { return }
-            await rewrap(portion: portion, report)
+        let eventful = await mapConcurrently(portions, limit: Self.portionsAtOnce) { portion -> [String] in
+            guard !Task.isCancelled else { return [] }
+            return await rewrap(portion: portion, report)
         }
+        return Set(eventful.joined())
     }
 
     /// A file that was read, with what the envelope of each of its rows is, or why it is none.
@@ -45,15 +51,20 @@ package struct FileRewrapping: Sendable {
         let envelopes: [Result<Envelope, InputError>]
     }
 
-    private func rewrap(portion: [String], _ report: @escaping @Sendable ([RewrapRow]) -> Void) async {
+    private func rewrap(
+        portion: [String], _ report: @escaping @Sendable ([RewrapRow]) -> Void
+    ) async -> [String] {
+        var eventful: [String] = []
         var work: [Work] = []
         for path in portion {
             do throws(InputError) {
                 let file = try WrappedSecretFile(reading: path)
                 work.append(Work(file: file, envelopes: file.documents.map(envelope)))
+                guard !file.documents.isEmpty else { continue }
             } catch {
-                report([RewrapRow(place: path, outcome: .failed(error.description), foreign: [])])
+                report([RewrapRow(place: path, outcome: .failed(error.description), listed: [], foreign: [])])
             }
+            eventful.append(path)
         }
         var outcomes = await rows.rewrap(
             work.flatMap { $0.envelopes.compactMap { try? $0.get() } }
@@ -68,6 +79,7 @@ package struct FileRewrapping: Sendable {
             return (file: work.file, results: results)
         }
         await BlockingWork.run(finished, threads: Self.writers) { report(finish($0.file, $0.results)) }
+        return eventful
     }
 
     private func envelope(_ document: WrappedSecretDocument) -> Result<Envelope, InputError> {
@@ -107,11 +119,11 @@ package struct FileRewrapping: Sendable {
                 case .failed(let why): .failed(why)
                 case .interrupted: .interrupted
                 }
-            let foreign = result.recipients(of: document.object.spec.envelope.recipients)
-                .filter { keys.manager(for: $0) == nil }
+            let listed = document.object.spec.envelope.recipients
+            let foreign = result.recipients(of: listed).filter { keys.manager(for: $0) == nil }
             return RewrapRow(
                 place: "\(document.place): \(document.object.metadata.name)", outcome: outcome,
-                foreign: foreign.map(\.keyID))
+                listed: listed.map(\.keyID), foreign: foreign.map(\.keyID))
         }
     }
 }

@@ -10,6 +10,8 @@ enum RecipientPlan {
         case replace(Int, with: Int)
         case add(Int)
         case remove(Int)
+        /// It goes, after the recipient at the other place alone has opened the row.
+        case supersede(Int, by: Int)
     }
 
     /// Errors: the row's recipients do not allow what is asked.
@@ -17,27 +19,38 @@ enum RecipientPlan {
         _ recipients: [Recipient], _ order: RewrapOrder, _ keys: KeyRing
     ) throws(InputError) -> [Step] {
         switch order {
-        case .refresh: return refresh(recipients, keys)
+        case .refresh: return try refresh(recipients, keys)
         case .change(let added, let removed): return try change(recipients, added, removed, keys)
         case .move(let key): return try move(recipients, key, keys)
         }
     }
 
-    private static func refresh(_ recipients: [Recipient], _ keys: KeyRing) -> [Step] {
-        recipients.indices.compactMap { index in
-            let recipient = recipients[index]
-            guard let own = keys.manager(for: recipient),
-                let key = keys.all.firstIndex(where: {
-                    KeyManagerRequest.backend(ofKeyID: $0.keyID)
-                        == KeyManagerRequest.backend(ofKeyID: own.keyID)
-                })
-            else { return nil }
-            let target = keys.all[key]
-            if isOf(target, recipient) { return recipient.version == nil ? nil : .refresh(index, by: key) }
-            guard !recipients.contains(where: { isOf(target, $0) }) else { return nil }
-            return target.accepts(keyID: recipient.keyID)
-                ? .refresh(index, by: key) : .replace(index, with: key)
+    /// Of each backend one recipient is left, of the key that wraps for it now. A row that lists none of ours is not
+    /// current: nobody here can tell.
+    private static func refresh(
+        _ recipients: [Recipient], _ keys: KeyRing
+    ) throws(InputError) -> [Step] {
+        let own = try own(recipients, keys)
+        let backends = keys.all.map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
+        var steps: [Step] = []
+        for (key, target) in keys.all.enumerated() where backends.firstIndex(of: backends[key]) == key {
+            let places = own.filter { place in
+                keys.manager(for: recipients[place]).map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
+                    == backends[key]
+            }
+            guard let kept = places.first(where: { isOf(target, recipients[$0]) }) ?? places.first else {
+                continue
+            }
+            if !isOf(target, recipients[kept]) {
+                steps.append(
+                    target.accepts(keyID: recipients[kept].keyID)
+                        ? .refresh(kept, by: key) : .replace(kept, with: key))
+            } else if recipients[kept].hasVersions {
+                steps.append(.refresh(kept, by: key))
+            }
+            steps += places.filter { $0 != kept }.map { .supersede($0, by: kept) }
         }
+        return steps
     }
 
     private static func change(
@@ -59,17 +72,23 @@ enum RecipientPlan {
         _ recipients: [Recipient], _ key: Int, _ keys: KeyRing
     ) throws(InputError) -> [Step] {
         let target = keys.all[key]
-        let own = recipients.indices.filter { keys.manager(for: recipients[$0]) != nil }
+        let own = try own(recipients, keys)
         if let there = own.first(where: { isOf(target, recipients[$0]) }) {
-            let removals = own.filter { $0 != there }.map { Step.remove($0) }
-            return (recipients[there].version == nil ? [] : [.refresh(there, by: key)]) + removals
+            let removals = own.filter { $0 != there }.map { Step.supersede($0, by: there) }
+            return (recipients[there].hasVersions ? [.refresh(there, by: key)] : []) + removals
         }
-        guard let first = own.first else {
+        return [.replace(own[0], with: key)] + own.dropFirst().map { .remove($0) }
+    }
+
+    /// The places of those that a configured key may open, one at least.
+    private static func own(_ recipients: [Recipient], _ keys: KeyRing) throws(InputError) -> [Int] {
+        let own = recipients.indices.filter { keys.manager(for: recipients[$0]) != nil }
+        guard !own.isEmpty else {
             throw InputError(
                 "none of its recipients (\(recipients.map { shown($0.keyID) }.joined(separator: ", "))) is a "
                     + "configured key; configure the key that wrapped it as well")
         }
-        return [.replace(first, with: key)] + own.dropFirst().map { .remove($0) }
+        return own
     }
 
     private static func isOf(_ key: any KeyManager, _ recipient: Recipient) -> Bool {

@@ -15,7 +15,32 @@ package enum RewrapOrder: Sendable {
 package struct KeyName: Sendable, CustomStringConvertible {
     package let description: String
 
-    package init(_ text: String) { description = text }
+    private static let backends = ["local", "vault-transit", "aws-kms"]
+
+    /// Errors: no row can list such a key. A name that is mistyped matches nothing, which looks like proof that the key
+    /// can be done without.
+    package init(_ text: String) throws(InputError) {
+        guard Self.isWellFormed(text) else {
+            throw InputError(
+                "\(shown(text)) is neither a backend (\(Self.backends.joined(separator: ", "))) nor a key id; key ids "
+                    + "are as status --by-key shows them, for example vault-transit:transit/sb-wrap")
+        }
+        description = text
+    }
+
+    private static func isWellFormed(_ text: String) -> Bool {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        switch parts[0] {
+        case "arn":
+            let fields = text.split(separator: ":", omittingEmptySubsequences: false)
+            return fields.count == 6 && fields[2] == "kms" && fields[5].hasPrefix("key/")
+        case "aws-kms": return parts.count == 1
+        default: return backends.contains(String(parts[0])) && parts.last?.isEmpty == false
+        }
+    }
+
+    /// Whether rows show which version of the key wrapped them.
+    package var hasVersions: Bool { Recipient(keyID: description, wrappedKey: "").hasVersions }
 
     package func matches(_ recipient: Recipient) -> Bool { matches(keyID: recipient.keyID) }
 

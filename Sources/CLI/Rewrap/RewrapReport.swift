@@ -11,6 +11,8 @@ package struct RewrapRow: Sendable {
     /// Where it is: file, line and column, or namespace and name.
     package let place: String
     package let outcome: Outcome
+    /// The keys that it listed before.
+    package let listed: [String]
     /// Listed keys that are none of ours, so that they were left alone.
     package let foreign: [String]
 }

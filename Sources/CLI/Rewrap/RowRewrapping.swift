@@ -119,24 +119,37 @@ package struct RowRewrapping: Sendable {
                 case .replace(let place, let key):
                     recipients[place] = try await wrap(dataKey, envelope.binding, key)
                 case .add(let key): added.append(try await wrap(dataKey, envelope.binding, key))
-                case .refresh, .remove: break
+                case .refresh, .remove, .supersede: break
                 }
             }
         }
         for step in work.steps {
-            if case .remove(let place) = step { recipients[place] = nil }
-            if case .refresh = step { continue }
-            if case .add = step { continue }
-            isAnyGone = true
+            switch step {
+            case .supersede(let place, let successor):
+                if let recipient = recipients[successor] {
+                    try await prove(envelope, [recipient], of: rows)
+                }
+                recipients[place] = nil
+            case .remove(let place):
+                recipients[place] = nil
+                isAnyGone = true
+            case .replace: isAnyGone = true
+            case .refresh, .add: break
+            }
         }
         let change = RecipientChange(old: envelope.recipients, kept: recipients, added: added)
         try EnvelopeRules.check(recipients: change.result)
-        if isAnyGone {
-            _ = try await patience.trying { () throws(EnvelopeError) in
-                try await envelope.unlock(with: keys, change.result, followedBy: rows)
-            }
-        }
+        if isAnyGone { try await prove(envelope, change.result, of: rows) }
         return change
+    }
+
+    /// That one of these recipients, at least, opens the row.
+    private func prove(
+        _ envelope: Envelope, _ recipients: [Recipient], of rows: Int
+    ) async throws(EnvelopeError) {
+        _ = try await patience.trying { () throws(EnvelopeError) in
+            try await envelope.unlock(with: keys, recipients, followedBy: rows)
+        }
     }
 
     private func wrap(
@@ -156,7 +169,7 @@ extension RecipientPlan.Step {
     fileprivate var needsDataKey: Bool {
         switch self {
         case .replace, .add: true
-        case .refresh, .remove: false
+        case .refresh, .remove, .supersede: false
         }
     }
 }

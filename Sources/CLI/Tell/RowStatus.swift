@@ -17,7 +17,10 @@ package struct RowStatus: Sendable {
     package let problem: String?
 
     package init(_ object: WrappedSecret) {
-        self.init(object.metadata, object.status, object.spec.envelope.recipients, problem: nil)
+        let recipients = object.spec.envelope.recipients
+        self.init(
+            object.metadata, object.status, recipients,
+            problem: recipients.isEmpty ? "spec.recipients is empty" : nil)
     }
 
     package init(_ item: Decoded<WrappedSecret>) {
@@ -40,9 +43,19 @@ package struct RowStatus: Sendable {
         self.problem = problem
     }
 
-    /// Whether it lists the key, and the version if one is given.
-    package func lists(_ key: KeyName, version: String?) -> Bool {
-        recipients.contains { key.matches($0) && (version == nil || $0.version == version) }
+    /// Whether it lists the key, and the version if one is given; or may do so, where it is malformed.
+    package func mayList(_ key: KeyName, version: String?) -> Bool {
+        problem != nil
+            || recipients.contains {
+                key.matches($0) && (version == nil || $0.version == nil || $0.version == version)
+            }
+    }
+
+    /// Where it cannot be told which keys it needs: one line. Nil: it can.
+    package var doubt: String? {
+        problem.map {
+            "\(namespace.isEmpty ? "" : "\(namespace)/")\(name): which keys it needs cannot be told: \($0)"
+        }
     }
 
     private var cells: [String] {

@@ -18,23 +18,15 @@ package struct Verification: Sendable {
 
     package struct Result: Sendable {
         /// WrappedSecrets that were looked at.
-        package var count = 0
+        package let count: Int
         /// One line each, with its place.
-        package var problems: [String] = []
+        package fileprivate(set) var problems: [String]
     }
 
-    package func verify(_ files: [String]) async -> Result {
-        var result = Result()
-        var documents: [WrappedSecretDocument] = []
-        for path in files {
-            do throws(InputError) {
-                documents += try WrappedSecretFile(reading: path).documents
-            } catch {
-                result.problems.append(error.description)
-            }
-        }
-        result.count = documents.count
+    package func verify(_ files: WrappedSecretFiles) async -> Result {
+        let documents = files.documents
         let all = documents.count
+        var result = Result(count: all, problems: files.problems.map(\.description))
         let problems = await mapConcurrently(documents, limit: Self.concurrency) { document in
             await problem(of: document, among: all)
         }

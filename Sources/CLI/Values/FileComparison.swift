@@ -18,7 +18,7 @@ package struct FileComparison: Sendable {
     /// A line for each WrappedSecret that differs, and below it what does. `keys` nil, or ones that do not open it:
     /// only what shows without.
     package func lines(with keys: KeyRing?) async -> [String] {
-        func names(_ file: WrappedSecretFile) -> [String] { file.documents.map(\.object.metadata.name) }
+        func names(_ file: WrappedSecretFile) -> [String] { file.documents.map(\.namespaceAndName) }
         var lines: [String] = []
         for name in names(new) where !names(old).contains(name) { lines.append("+ WrappedSecret \(name)") }
         for name in names(old) {
@@ -33,9 +33,10 @@ package struct FileComparison: Sendable {
     }
 
     private func changes(of name: String, with keys: KeyRing?) async -> [String] {
-        guard let before = old.documents.first(where: { $0.object.metadata.name == name })?.object.spec,
-            let after = new.documents.first(where: { $0.object.metadata.name == name })?.object.spec
+        guard let oldIndex = old.documents.firstIndex(where: { $0.namespaceAndName == name }),
+            let newIndex = new.documents.firstIndex(where: { $0.namespaceAndName == name })
         else { return [] }
+        let (before, after) = (old.documents[oldIndex].object.spec, new.documents[newIndex].object.spec)
         var lines: [String] = []
         let (oldKeys, newKeys) = (before.envelope.recipients, after.envelope.recipients)
         for recipient in newKeys where !oldKeys.contains(where: { $0.isOfSameVersion(as: recipient) }) {
@@ -45,8 +46,8 @@ package struct FileComparison: Sendable {
             lines.append("- recipient \(recipient.keyAndVersion)")
         }
         guard before.envelope.mac != after.envelope.mac else { return lines }
-        if let keys, let old = try? await OpenedDocument(old, named: name, namespace: namespace, with: keys),
-            let new = try? await OpenedDocument(new, named: name, namespace: namespace, with: keys)
+        if let keys, let old = try? await OpenedDocument(old, at: oldIndex, namespace: namespace, with: keys),
+            let new = try? await OpenedDocument(new, at: newIndex, namespace: namespace, with: keys)
         {
             let difference = ValueDifference(from: old.entries, to: new.entries)
             return lines

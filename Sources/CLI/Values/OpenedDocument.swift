@@ -17,8 +17,16 @@ package struct OpenedDocument: Sendable {
     package init(
         _ file: WrappedSecretFile, named name: String?, namespace: String?, with keys: KeyRing
     ) async throws(InputError) {
+        try await self.init(
+            file, at: try file.index(named: name, namespace: namespace), namespace: namespace, with: keys)
+    }
+
+    /// The one at a place of `file.documents`.
+    init(
+        _ file: WrappedSecretFile, at index: Int, namespace: String?, with keys: KeyRing
+    ) async throws(InputError) {
         self.file = file
-        index = try file.index(named: name)
+        self.index = index
         let document = file.documents[index]
         let object = try document.object(namespace: namespace)
         self.namespace = object.metadata.namespace

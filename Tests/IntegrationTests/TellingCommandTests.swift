@@ -1,0 +1,109 @@
+import Foundation
+import Testing
+
+/// What `status`, `inspect`, `verify` and `rewrap --check` say of files, and with which exit code: people destroy keys by
+/// it.
+@Suite("Commands that tell of files", .onRealServers)
+struct TellingCommandTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "sb-telling-\(UUID().uuidString)")
+    private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
+
+    init() throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func remove() { try? FileManager.default.removeItem(at: folder) }
+    private func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+
+    private func run(
+        _ arguments: [String], _ more: [String: String] = [:], status: Int32 = 0,
+        location: SourceLocation = #_sourceLocation
+    ) async throws -> Program.Outcome {
+        let outcome = try await Program(
+            try Settings.required().binary, arguments, environment: environment.merging(more) { $1 }
+        ).outcome()
+        #expect(
+            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
+            sourceLocation: location)
+        return outcome
+    }
+
+    private func wrap(_ name: String) async throws {
+        let wrapped = try await run(["wrap", "-n", "payments", "--name", name, "--from-literal", "k=v"])
+        try wrapped.output.write(toFile: path("\(name).yaml"), atomically: true, encoding: .utf8)
+    }
+
+    @Test func whatNoConfiguredKeyOpensIsNotCurrent() async throws {
+        defer { remove() }
+        try await wrap("db")
+        _ = try await run(["rewrap", "--check", path("db.yaml")])
+        let other = Data(repeating: 5, count: 32).base64EncodedString()
+        let found = try await run(
+            ["rewrap", "--check", path("db.yaml")], ["SB_WRAP_MASTER_KEY": other], status: 1)
+        #expect(found.errors.contains("is a configured key"))
+        #expect(found.output == "1 WrappedSecrets: 0 to move, 0 current, 1 failed\n")
+    }
+
+    @Test(arguments: [
+        ["status", "--key", "valt-transit"], ["rewrap", "--remove-recipient", "valt-transit"],
+        ["rewrap", "--add-recipient", "lokal"], ["rewrap", "--to", "alias/sb-wrap"],
+        ["status", "--key", "vault-transit", "--key-version", "v1"],
+        ["status", "--key", "local", "--key-version", "1"],
+    ])
+    func aMistypedKeyIsWrongUsage(arguments: [String]) async throws {
+        defer { remove() }
+        try await wrap("db")
+        let outcome = try await run(arguments + [path("db.yaml")], status: 64)
+        #expect(outcome.output == "")
+        let typo = try #require(arguments.last)
+        #expect(
+            outcome.errors.contains(typo) || outcome.errors.contains("--key-version"), "\(outcome.errors)")
+    }
+
+    @Test func aKeyThatNoRowListsIsSaidToBeSo() async throws {
+        defer { remove() }
+        try await wrap("db")
+        let listed = try await run(["status", "--key", "local", path("db.yaml")])
+        #expect(listed.output.contains("db") && listed.errors == "")
+        let status = try await run(["status", "--key", "vault-transit", path("db.yaml")])
+        #expect(status.errors == "note: no row lists vault-transit; 1 were looked at\n")
+        let rewrap = try await run(["rewrap", "--remove-recipient", "vault-transit", path("db.yaml")])
+        #expect(rewrap.errors == "note: no row lists vault-transit\n")
+    }
+
+    @Test(arguments: [
+        ["status"], ["status", "--by-key"], ["inspect"], ["verify"], ["verify", "--offline"],
+        ["rewrap", "--check"],
+    ])
+    func aPathWithoutWrappedSecretsAndABadFileAreProblems(command: [String]) async throws {
+        defer { remove() }
+        try await wrap("db")
+        _ = try await run(command + [folder.path])
+        try "apiVersion: v1\nkind: Secret\n".write(toFile: path("x.yaml"), atomically: true, encoding: .utf8)
+        _ = try await run(command + [folder.path])
+        let plain = try await run(command + [path("x.yaml"), path("db.yaml")], status: 1)
+        #expect(plain.errors.contains("x.yaml: no WrappedSecret is in it"), "\(plain.errors)")
+        // It hides neither the problem nor the rows behind it.
+        try "kind: WrappedSecret\n<<<<<<< ours\n".write(
+            toFile: path("a.yaml"), atomically: true, encoding: .utf8)
+        let outcome = try await run(command + [folder.path, path("nope")], status: 1)
+        #expect(outcome.errors.contains("a.yaml:3:") && outcome.errors.contains("nope: No such"))
+        #expect(outcome.output != "", "\(outcome.errors)")
+    }
+
+    @Test(arguments: [
+        ["status"], ["status", "-o", "json"], ["inspect"], ["verify"], ["rewrap", "--check"], ["version"],
+    ])
+    func outputThatIsLostIsNoSuccess(command: [String]) async throws {
+        defer { remove() }
+        try await wrap("db")
+        let binary = try Settings.required().binary
+        let arguments = command == ["version"] ? command : command + [path("db.yaml")]
+        let outcome = try await Program(
+            "/bin/sh", ["-c", "exec \"$@\" >/dev/full", "sh", binary] + arguments, environment: environment
+        ).outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "error: cannot write the output: No space left on device\n")
+    }
+}
