@@ -44,6 +44,7 @@ struct ManifestPathsTests {
         defer { remove() }
         try write("a.yaml")
         try write("in/b.yaml")
+        try write("z.yaml")
         // No String is such a name.
         let odd = Array(path("caf").utf8) + [0xE9] + Array(".yaml\0".utf8)
         let file = odd.withUnsafeBufferPointer { bytes in
@@ -57,7 +58,7 @@ struct ManifestPathsTests {
         for _ in 0..<65 { deep += "/d" }
         try FileManager.default.createDirectory(atPath: deep, withIntermediateDirectories: true)
         let found = ManifestPaths([path("nope.yaml"), "/dev/null", folder.path])
-        #expect(found.files == [path("a.yaml"), path("in/b.yaml")])
+        #expect(found.files == [path("a.yaml"), path("in/b.yaml"), path("z.yaml")])
         let problems = found.problems.map(\.description)
         for part in ["nope.yaml: No such file", "/dev/null: is neither", "is not UTF-8", "nested deeper"] {
             #expect(problems.filter { $0.contains(part) }.count == 1, "\(part) in \(problems)")
