@@ -30,10 +30,10 @@ struct TokenServerTests {
 
     /// Nobody asks for a key meanwhile: renewals do not depend on use.
     @Test func anIdleTokenIsRenewed() async throws {
-        let (bao, manager, made) = try await decryptor("6s")
+        let (bao, manager, made) = try await decryptor("12s")
         try await use(manager, made, for: 0.1)
         let upkeep = Task { await manager.maintain(onRecovery: {}) }
-        try await Task.sleep(for: .seconds(13))
+        try await Task.sleep(for: .seconds(26))
         upkeep.cancel()
         await upkeep.value
         try await use(manager, made, for: 0.1)
