@@ -71,6 +71,8 @@ final class RewrapOutput: Sendable {
         for keyID in foreign.sorted() {
             Console.note("recipients of \(keyID), which is not configured here, were left as they are")
         }
+        // Of nothing there is nothing to sum up.
+        guard counts.all > 0 || problems.isEmpty else { return }
         var summary = "\(counts.all) WrappedSecrets: \(counts.moved) \(verb), \(counts.current) current"
         if counts.failed > 0 { summary += ", \(counts.failed) failed" }
         if counts.interrupted > 0 { summary += ", \(counts.interrupted) not done" }

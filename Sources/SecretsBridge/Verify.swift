@@ -28,6 +28,8 @@ struct Verify: AsyncParsableCommand {
         let verification = Verification(keys: offline ? nil : try loadKeys(), namespace: namespace)
         let result = await verification.verify(WrappedSecretFiles(reading: paths))
         result.problems.forEach(Console.error)
+        // Of nothing there is nothing to sum up.
+        guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
         let good = offline ? "keep the rules (not opened: --offline)" : "open"
         Console.say("\(result.count) WrappedSecrets, \(result.problems.count) problems; the others \(good)")
         if !result.problems.isEmpty { throw ExitCode.failure }

@@ -72,7 +72,9 @@ struct GitTests {
         _ = try await repository()
         _ = try await run(["set", file, "--from-literal", "user=other"])
         let (named, text) = try await diffs()
-        #expect(named.hasPrefix("wrappedsecret db.yaml\n  WrappedSecret db\n    ~ user\n@@ -"), "\(named)")
+        #expect(
+            named.hasPrefix("wrappedsecret db.yaml\n  WrappedSecret payments/db\n    ~ user\n@@ -"),
+            "\(named)")
         for diff in [named, text] {
             let user = try Regex(#"\n-    user: "?sha256:[0-9a-f]{32}"?\n"#)
             #expect(diff.contains(user), "\(diff)")
@@ -118,7 +120,8 @@ struct GitTests {
         _ = try await git("add", ".")
         let all = try await diffs("--cached", "-M").named
         for part in [
-            "wrappedsecret new.yaml", "+ WrappedSecret db", "wrappedsecret other.yaml\n@@ -1,2 +0,0 @@\n",
+            "wrappedsecret new.yaml", "+ WrappedSecret payments/db",
+            "wrappedsecret other.yaml\n@@ -1,2 +0,0 @@\n",
             "db.yaml",
             "old mode 100644\nnew mode 100755\n",
         ] {
