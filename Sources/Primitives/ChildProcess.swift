@@ -127,25 +127,13 @@ package struct ChildProcess: Sendable {
         for file in 3..<max(3, min(highestOpenFile() + 64, limit)) {
             posix_spawn_file_actions_addclose(&actions, file)
         }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        // The controller blocks and ignores signals that the program expects.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        let flags =
-            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (isInteractive ? 0 : POSIX_SPAWN_SETPGROUP)
-        posix_spawnattr_setflags(&attributes, Int16(flags))
+        let attributes = SpawnAttributes(ownGroup: !isInteractive)
 
         let arguments = CStrings([executable] + self.arguments)
         let variables = CStrings(environment.map { "\($0)=\($1)" })
         var child: pid_t = 0
         let code = posix_spawn(
-            &child, executable, &actions, &attributes, arguments.pointers, variables.pointers)
+            &child, executable, &actions, attributes.pointer, arguments.pointers, variables.pointers)
         guard code == 0 else { throw .cannotStart(errno: code) }
         return child
     }

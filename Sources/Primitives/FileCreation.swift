@@ -17,7 +17,7 @@ package enum FileCreation {
             unlink(temporary)
             close(file)
         }
-        try FileReplacement.write(contents, to: file, path)
+        try contents.write(to: file, path)
         guard fsync(file) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
         // Unlike rename(2) it takes nobody's place.
         if link(temporary, path) == 0 { return true }

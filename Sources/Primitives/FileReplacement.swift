@@ -25,7 +25,7 @@ package enum FileReplacement {
         _ = flock(file, LOCK_EX)
         defer { close(file) }
         do throws(FileError) {
-            try write(contents, to: file, path)
+            try contents.write(to: file, path)
             try keepOwner(info, file, path)
             guard fchmod(file, info.st_mode & 0o7777) == 0, fsync(file) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
@@ -97,20 +97,5 @@ package enum FileReplacement {
         let name = target[target.utf8.index(after: slash)...].utf8.prefix(180)
         let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
         return "\(folder).\(String(name) ?? "file").\(unique)\(suffix)"
-    }
-
-    static func write(
-        _ contents: borrowing SecretBytes, to file: Int32, _ path: String
-    ) throws(FileError) {
-        try contents.withUnsafeBytes { bytes throws(FileError) in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let count = Glibc.write(
-                    file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw FileError(path: path, reason: lastSystemError()) }
-                rest = rest.dropFirst(count)
-            }
-        }
     }
 }

@@ -12,8 +12,8 @@ package struct PrivateFolder: Sendable {
     /// Errors: no folder of `parents` is in memory and lets us make another in it.
     package init(in parents: [String]) throws(FileError) {
         for parent in parents where sb_is_in_memory(parent) == 1 {
+            // mkdtemp(3) makes it for this user alone, under a name of its choice in the place of the six X.
             var template = Array("\(parent)/secrets-bridge-XXXXXX".utf8CString)
-            // Makes it for this user alone.
             if mkdtemp(&template) != nil {
                 path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
                 return
@@ -30,16 +30,7 @@ package struct PrivateFolder: Sendable {
         let file = open("\(path)/\(name)", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw FileError(path: "\(path)/\(name)", reason: lastSystemError()) }
         defer { close(file) }
-        try contents.withUnsafeBytes { bytes throws(FileError) in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let count = Glibc.write(
-                    file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw FileError(path: "\(path)/\(name)", reason: lastSystemError()) }
-                rest = rest.dropFirst(count)
-            }
-        }
+        try contents.write(to: file, "\(path)/\(name)")
     }
 
     /// Overwrites and removes the files in it, those that other programs made too, and the folder.

@@ -59,16 +59,4 @@ enum Console {
     private static func put(_ text: String, to file: Int32 = STDERR_FILENO) -> Bool {
         Array(text.utf8).withUnsafeBytes { writeAll($0, to: file) }
     }
-
-    private static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = Glibc.write(
-                descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
-        }
-        return true
-    }
 }
