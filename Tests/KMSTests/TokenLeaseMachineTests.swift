@@ -58,8 +58,28 @@ struct TokenLeaseMachineTests {
     @Test func aRefusedRenewalIsFollowedByALoginAtOnce() {
         var machine = granted(100)
         _ = machine.demand(now: at(60))
-        machine.failed(isOutage: false, now: at(61), jitter: 0)
+        #expect(machine.failed(isOutage: false, now: at(61), jitter: 0) == nil)
         #expect(machine.demand(now: at(61)) == .serveAndStart(.login))
+    }
+
+    /// Its token ended meanwhile: who waits for the renewal gets a login, not the renewal's refusal.
+    @Test func whoWaitsForARefusedRenewalGetsALogin() {
+        var machine = granted(100)
+        _ = machine.demand(now: at(60))
+        #expect(machine.demand(now: at(90)) == .wait)
+        #expect(machine.failed(isOutage: false, now: at(91), jitter: 0) == .login)
+        #expect(machine.demand(now: at(91)) == .wait)
+        machine.granted(.seconds(100), isRenewable: true, now: at(91), jitter: 0)
+        #expect(machine.generation == 2)
+        #expect(machine.demand(now: at(92)) == .serve)
+    }
+
+    /// Vault counts in whole seconds; "for ever" is what a login says.
+    @Test func aRenewalOfNothingIsTheEnd() {
+        var machine = granted(3)
+        _ = machine.demand(now: at(2))
+        machine.granted(.zero, isRenewable: true, now: at(2), jitter: 0)
+        #expect(machine.demand(now: at(2)) == .start)
     }
 
     /// A valid token serves on while renewals fail; then logins do; then one succeeds.
@@ -69,7 +89,7 @@ struct TokenLeaseMachineTests {
         var flights = 0
         while now < 90 {
             if machine.demand(now: at(now)) == .serveAndStart(.renewal) {
-                machine.failed(isOutage: true, now: at(now), jitter: 0.5)
+                _ = machine.failed(isOutage: true, now: at(now), jitter: 0.5)
                 flights += 1
             }
             now += 0.1
@@ -79,7 +99,7 @@ struct TokenLeaseMachineTests {
         while now < 400 {
             let step = machine.demand(now: at(now))
             steps.append(step)
-            if step == .start { machine.failed(isOutage: false, now: at(now), jitter: 0.5) }
+            if step == .start { _ = machine.failed(isOutage: false, now: at(now), jitter: 0.5) }
             now += 0.1
         }
         #expect(!steps.contains(.serve))
@@ -94,7 +114,7 @@ struct TokenLeaseMachineTests {
     @Test func expiredMeansALogin() {
         var machine = granted(100)
         #expect(machine.demand(now: at(89)) == .serveAndStart(.renewal))
-        machine.failed(isOutage: true, now: at(89), jitter: 0)
+        _ = machine.failed(isOutage: true, now: at(89), jitter: 0)
         #expect(machine.demand(now: at(90)) == .start)
         #expect(machine.nextRenewal == nil)
     }

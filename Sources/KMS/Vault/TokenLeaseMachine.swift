@@ -69,7 +69,9 @@ struct TokenLeaseMachine: Sendable {
         retryAt = nil
         if !isRenewal { generation += 1 }
         guard duration > .zero else {
-            lease = Lease(isRenewable: false, fullDuration: .zero)
+            // A renewal that gives nothing, down to the second, has met the token's maximum; it is over.
+            let isOver = isRenewal && lease?.fullDuration != .zero
+            lease = Lease(expiresAt: isOver ? now : nil, isRenewable: false, fullDuration: .zero)
             return
         }
         let full = isRenewal ? lease?.fullDuration ?? duration : duration
@@ -80,20 +82,24 @@ struct TokenLeaseMachine: Sendable {
             isRenewable: isRenewable && duration * 3 >= full * 2, fullDuration: full)
     }
 
-    /// The flight failed. `isOutage`: Vault did not serve; otherwise it refused.
-    mutating func failed(isOutage: Bool, now: Instant, jitter: Double) {
+    /// The flight failed. `isOutage`: Vault did not serve; otherwise it refused. Returns the flight to start now for
+    /// those who wait; nil: they are told of the failure.
+    mutating func failed(isOutage: Bool, now: Instant, jitter: Double) -> Flight? {
         let wasRenewal = flight == .renewal
         flight = nil
         if wasRenewal, !isOutage {
             // The token may be dead, or may not renew itself: a login tells, at once.
-            lease?.isRenewable = false
             retryAt = nil
-            return
+            lease?.isRenewable = false
+            // Somebody came for a token after this one had ended.
+            if lease == nil { flight = .login }
+            return flight
         }
         failures += 1
         let longest = isOutage ? Self.longestRetryInOutage : Self.longestRetry
         let pause = min(Duration.milliseconds(500) * (1 << min(failures - 1, 8)), longest)
         retryAt = now + pause * (0.5 + jitter / 2)
+        return nil
     }
 
     /// Vault answered 403 to a token at a path. Whether a newer one is there or may be had. A policy that says

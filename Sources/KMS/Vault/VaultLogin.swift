@@ -112,7 +112,8 @@ final class VaultLogin: VaultTokenSource {
         }
         let now = now()
         let jitter = Double.random(in: 0..<1)
-        let (waiters, outcome) = state.withLock { state in
+        let (next, waiters, outcome) = state.withLock { state in
+            var next: TokenLeaseMachine.Flight?
             switch result {
             case .success(let lease):
                 state.machine.granted(
@@ -120,14 +121,15 @@ final class VaultLogin: VaultTokenSource {
                 if flight == .login || state.token == nil { state.token = lease.token }
                 state.failure = nil
             case .failure(let error):
-                state.machine.failed(isOutage: error.isOutage, now: now, jitter: jitter)
+                next = state.machine.failed(isOutage: error.isOutage, now: now, jitter: jitter)
                 state.failure = error
             }
             let outcome = result.map {
                 VaultToken(value: state.token ?? $0.token, generation: state.machine.generation)
             }
-            return (state.waiters.takeAll(), outcome)
+            return (next, next == nil ? state.waiters.takeAll() : [], outcome)
         }
+        if let next { start(next) }
         for waiter in waiters { waiter.resume(returning: outcome) }
         alarm.ring()
     }
