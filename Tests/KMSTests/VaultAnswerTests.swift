@@ -46,6 +46,7 @@ struct VaultAnswerTests {
         (472, "", .unavailable, "standby"), (473, "", .unavailable, "standby"),
         (474, "", .unavailable, "standby"),
         (500, "local node not active but active cluster node not found", .unavailable, "standby"),
+        (500, "1 error occurred:\\n\\t* past the max TTL, cannot renew\\n\\n", .accessDenied, "maximum age"),
         (500, "internal error", .unavailable, "HTTP 500"), (501, "", .unavailable, "not initialised"),
         (502, "", .unavailable, "HTTP 502"), (503, "Vault is sealed", .unavailable, "unseal"),
         (503, "overloaded", .unavailable, "HTTP 503"),

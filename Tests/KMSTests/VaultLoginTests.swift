@@ -120,6 +120,30 @@ struct VaultLoginTests {
         #expect(renewed.elements == ["s.one"])
     }
 
+    /// The token ends while its renewal is refused.
+    @Test(arguments: [
+        (403, "permission denied"), (500, "1 error occurred:\\n\\t* past the max TTL, cannot renew\\n\\n"),
+    ])
+    func whoWaitsForARefusedRenewalGetsALogin(status: Int, text: String) async throws {
+        let gate = Gate()
+        let tokens = Locked(["s.two", "s.one"])
+        let transport = FakeTransport { request in
+            guard request.path.hasSuffix("renew-self") else {
+                return grant(tokens.withLock { $0.popLast() } ?? "none", seconds: 100)
+            }
+            await gate.wait()
+            return .init(status, #"{"errors":["\#(text)"]}"#)
+        }
+        let source = try login(transport)
+        _ = try await source.token()
+        pass(75)
+        _ = try await source.token()
+        pass(30)
+        async let waited = source.token()
+        gate.open()
+        #expect(try await waited.value.text == "s.two")
+    }
+
     /// Until a login succeeds again, the last failure is told without asking Vault each time.
     @Test func failsThenSucceeds() async throws {
         let answers = Locked([

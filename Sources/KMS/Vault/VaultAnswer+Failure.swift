@@ -37,6 +37,10 @@ extension VaultAnswer {
             return VaultError(
                 .standby,
                 "\(vault) is a standby and has no active node; one is being elected, or all are sealed")
+        case 500 where errors.contains("past the max TTL"):
+            // Said of a renewal: nothing is wrong with Vault.
+            return VaultError(
+                .denied, "\(vault) does not renew the token: it is at its maximum age, token_max_ttl")
         default:
             let who = isOfVault ? vault : "\(vault), or a proxy before it,"
             return VaultError(.failed, "\(who) failed (HTTP \(status)); its log tells why")

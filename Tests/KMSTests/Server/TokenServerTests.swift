@@ -43,12 +43,14 @@ struct TokenServerTests {
         #expect(renewals >= 2)
     }
 
-    /// Renewals end at the role's maximum; then there is a new login, and no request fails.
-    @Test func aTokenOfSecondsServesOn() async throws {
-        let (bao, manager, made) = try await decryptor("4s", maximum: "9s")
+    /// Renewals end at the role's maximum; then there is a new login, and no request fails. With the second pair most
+    /// tokens are renewed in their last second, which the server refuses (HTTP 500).
+    @Test(arguments: [("4s", "9s"), ("3s", "4s")])
+    func aTokenOfSecondsServesOn(ttl: String, maximum: String) async throws {
+        let (bao, manager, made) = try await decryptor(ttl, maximum: maximum)
         try await use(manager, made, for: 18)
         let logins = try bao.requests("auth/approle/login")
-        #expect((2...8).contains(logins))
+        #expect((2...10).contains(logins))
         #expect(try bao.requests("auth/token/renew-self") >= 1)
     }
 
