@@ -32,7 +32,9 @@ extension KeyRing {
         case "local":
             return try LocalKeyManager.load(from: environment, observer: observer)
         case "vault-transit":
-            return [BatchingKeyManager(try TransitKeyManager.load(from: environment, observer: observer))]
+            return try TransitKeyManager.load(from: environment, observer: observer).map {
+                BatchingKeyManager($0)
+            }
         case "aws-kms":
             return [BatchingKeyManager(try AWSKeyManager.load(from: environment, observer: observer))]
         default:

@@ -140,5 +140,5 @@ def test_every_setting_reaches_the_controller():
     documented = set(re.findall(r"\bSB_[A-Z_]+\b", (ROOT / "docs/configuration.md").read_text()))
     documented |= {f"{name}_FILE" for name in documented}
     ours = {variable["name"] for variable in container["env"] if variable["name"].startswith("SB_")}
-    assert len(ours) == 16 and ours <= documented
+    assert len(ours) == 17 and ours <= documented
     assert all(variable.get("value") != "" for variable in container["env"])

@@ -1,3 +1,4 @@
+import Envelope
 import Foundation
 import Testing
 
@@ -36,6 +37,42 @@ struct VaultSettingsTests {
     ])
     func keyID(more: [String: String], expected: String) throws {
         #expect(try load(more).keyID == expected)
+    }
+
+    @Test(arguments: [
+        ("", []), ("old", ["vault-transit:eu:a/transit/old"]),
+        (
+            " old, /transit/old/2025/ ",
+            ["vault-transit:eu:a/transit/old", "vault-transit:eu:a/transit/old/2025"]
+        ),
+        ("kms/sb-wrap", ["vault-transit:eu:a/kms/sb-wrap"]),
+    ])
+    func previousKeysAreOfTheSameVault(list: String, expected: [String]) throws {
+        let values = Self.minimum.merging([
+            "SB_KMS_VAULT_NAMESPACE": "a", "SB_KMS_VAULT_NAME": "eu", "SB_KMS_VAULT_KEYS_PREVIOUS": list,
+        ]) { $1 }
+        let ring = try KeyRing.load(
+            from: Environment(values.merging(["SB_KMS_BACKEND": "vault-transit"]) { $1 }))
+        #expect(ring.primary.keyID == "vault-transit:eu:a/transit/sb-wrap")
+        #expect(ring.others.map(\.keyID) == expected)
+    }
+
+    @Test(arguments: [
+        ("..", "<mount>/<key>"), ("a//b", "<mount>/<key>"), ("a%2f", "<mount>/<key>"),
+        ("a;b", "<mount>/<key>"),
+        ("sb-wrap", "present key"), ("old,transit/sb-wrap", "present key"), ("old,transit/old", "twice"),
+        ((0..<3).map { "\($0)" + String(repeating: "m", count: 80) }.joined(separator: "/"), "at most 512"),
+    ])
+    func refusesPreviousKeys(list: String, says: String) throws {
+        var values = Self.minimum
+        values["SB_KMS_VAULT_KEYS_PREVIOUS"] = list
+        values["SB_KMS_VAULT_NAMESPACE"] = (0..<3).map { "\($0)" + String(repeating: "n", count: 83) }
+            .joined(separator: "/")
+        let error = #expect(throws: SettingError.self) {
+            try TransitKeyManager.load(from: Environment(values))
+        }
+        #expect(error?.variable == "SB_KMS_VAULT_KEYS_PREVIOUS")
+        #expect(error?.problem.contains(says) == true, "\(error?.problem ?? "")")
     }
 
     /// Names go into URLs and key ids: nothing in them may need escaping, or lead elsewhere.

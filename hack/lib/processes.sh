@@ -18,7 +18,7 @@ spawn() {
 running() {
     local pid started
     [ -f "$1/$2.pid" ] && read -r pid started <"$1/$2.pid" && [ -n "$started" ] \
-        && [ "$(start_time "$pid")" = "$started" ] && [ "$(cut -d' ' -f 3 <"/proc/$pid/stat")" != Z ] \
+        && [ "$(start_time "$pid")" = "$started" ] && [ "$(cut -d' ' -f 3 "/proc/$pid/stat" 2>/dev/null)" != Z ] \
         && printf '%s\n' "$pid"
 }
 

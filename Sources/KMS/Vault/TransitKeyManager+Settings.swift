@@ -2,10 +2,17 @@ import Envelope
 import HTTP
 
 extension TransitKeyManager {
+    /// The key of `SB_KMS_VAULT_KEY`, then those of `SB_KMS_VAULT_KEYS_PREVIOUS`. Each logs in by itself.
     static func load(
         from environment: Environment, observer: (any KeyManagerObserver)? = nil
-    ) throws(SettingError) -> TransitKeyManager {
-        let settings = try VaultSettings.load(from: environment)
+    ) throws(SettingError) -> [TransitKeyManager] {
+        let present = try VaultSettings.load(from: environment)
+        return ([present] + (try present.previous(from: environment))).map { make($0, observer) }
+    }
+
+    private static func make(
+        _ settings: VaultSettings, _ observer: (any KeyManagerObserver)?
+    ) -> TransitKeyManager {
         var configuration = HTTPClientConfiguration()
         if let path = settings.authorities { configuration.trust = .file(path) }
         if settings.address.isPlainHTTP { configuration.plainHTTP = .always }

@@ -12,12 +12,7 @@ extension VaultSettings {
             namespace: try path(variables, VaultVariables.namespace, example: "team-a"),
             authentication: try VaultAuthentication.load(variables),
             authorities: try authorities(variables))
-        guard settings.keyID.utf8.count <= 512 else {
-            throw SettingError(
-                variable: VaultVariables.key,
-                problem: "gives a key id of \(settings.keyID.utf8.count) bytes with its namespace, mount and "
-                    + "name; at most 512 are expected")
-        }
+        try settings.checkKeyID(VaultVariables.key)
         return settings
     }
 

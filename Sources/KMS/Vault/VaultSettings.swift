@@ -4,8 +4,8 @@ import Primitives
 struct VaultSettings: Sendable {
     let address: ServerAddress
     /// Path of the transit engine; may have slashes.
-    let mount: String
-    let key: String
+    var mount: String
+    var key: String
     /// Tells two Vaults apart that have the same mount and key.
     let name: String?
     let namespace: String?

@@ -8,6 +8,7 @@ struct VaultVariables {
 
     static let address = "SB_KMS_VAULT_ADDR"
     static let key = "SB_KMS_VAULT_KEY"
+    static let previousKeys = "SB_KMS_VAULT_KEYS_PREVIOUS"
     static let mount = "SB_KMS_VAULT_MOUNT"
     static let name = "SB_KMS_VAULT_NAME"
     static let namespace = "SB_KMS_VAULT_NAMESPACE"

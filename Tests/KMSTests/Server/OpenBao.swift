@@ -148,7 +148,7 @@ final class OpenBao: Sendable {
         if settings.keys.allSatisfy({ !$0.hasPrefix("SB_KMS_VAULT_TOKEN") && $0 != "SB_KMS_VAULT_AUTH" }) {
             values["SB_KMS_VAULT_TOKEN"] = root
         }
-        return try TransitKeyManager.load(from: Environment(values.merging(settings) { $1 }))
+        return try TransitKeyManager.load(from: Environment(values.merging(settings) { $1 }))[0]
     }
 
     private func waitUntilReady() async throws {

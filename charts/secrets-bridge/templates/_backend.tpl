@@ -38,6 +38,7 @@
 {{- $variables = merge $variables (dict
       "SB_KMS_VAULT_ADDR" .address
       "SB_KMS_VAULT_KEY" .key
+      "SB_KMS_VAULT_KEYS_PREVIOUS" (join "," .previousKeys)
       "SB_KMS_VAULT_MOUNT" .mount
       "SB_KMS_VAULT_NAME" .name
       "SB_KMS_VAULT_NAMESPACE" .namespace
