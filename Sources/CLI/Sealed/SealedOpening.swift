@@ -18,8 +18,8 @@ struct SealedOpening: Sendable {
             let wanted = "secrets-bridge import -n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
             throw InputError(
                 place,
-                "\(name) makes values of Go templates (spec.template.data), which are not read here; take the Secret "
-                    + "that the cluster made of it: \(wanted)")
+                "\(name) makes values of Go templates (spec.template.data), which are not read here; leave it out, and take the "
+                    + "Secret that the cluster made of it: \(wanted)")
         }
         if let blob = document.blob { return try open(blob, document, secret, name) }
         var closed: [SealedValue] = []
