@@ -1,10 +1,11 @@
-// libcrypto as Primitives sees it. EVP_CIPHER_CTX_ctrl's commands are macros, so they are named here.
+// libcrypto as Primitives sees it. What is made of macros has a name here.
 #pragma once
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 
 static inline int sb_gcm_set_nonce_length(EVP_CIPHER_CTX *ctx, int length) {
     return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, length, NULL);
@@ -14,4 +15,16 @@ static inline int sb_gcm_get_tag(EVP_CIPHER_CTX *ctx, int length, void *tag) {
 }
 static inline int sb_gcm_set_tag(EVP_CIPHER_CTX *ctx, int length, const void *tag) {
     return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, length, (void *)tag);
+}
+
+static inline int sb_rsa_set_oaep_padding(EVP_PKEY_CTX *ctx) {
+    return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING);
+}
+// The context owns the label that it is given, so it is given a copy.
+static inline int sb_rsa_set_oaep_label(EVP_PKEY_CTX *ctx, const void *label, int length) {
+    void *copy = OPENSSL_memdup(label, (size_t)length);
+    if (copy == NULL) return 0;
+    int result = EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, copy, length);
+    if (result != 1) OPENSSL_free(copy);
+    return result;
 }

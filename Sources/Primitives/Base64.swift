@@ -63,6 +63,19 @@ package enum Base64 {
         }
     }
 
+    package static let lineBreaks: Set<UInt8> = [UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+
+    /// As above, of a text that is wrapped: `skipped` may stand anywhere in it. Offsets in errors do not count them.
+    package static func decodeSecret(
+        _ text: borrowing SecretBytes, skipping skipped: Set<UInt8>
+    ) throws(DecodingError) -> SecretBytes {
+        var compact = SecretBuffer(capacity: text.count)
+        text.withUnsafeBytes { bytes in
+            for byte in bytes where !skipped.contains(byte) { compact.append(byte) }
+        }
+        return try compact.withUnsafeBytes { bytes throws(DecodingError) in try decodeSecret(bytes) }
+    }
+
     private static func decodedCount(_ text: UnsafeRawBufferPointer) throws(DecodingError) -> Int {
         guard text.count.isMultiple(of: 4) else {
             throw DecodingError(problem: .length, offset: text.count)

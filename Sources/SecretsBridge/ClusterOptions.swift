@@ -40,6 +40,11 @@ struct ClusterOptions: ParsableArguments {
         }
     }
 
+    /// Whether anything is said of a cluster.
+    var isGiven: Bool {
+        allNamespaces || selector != nil || access.kubeconfig != nil || access.context != nil
+    }
+
     func client() throws -> KubeClient { try access.client() }
 
     /// nil: neither of the cluster's namespaces is meant.

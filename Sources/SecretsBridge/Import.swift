@@ -8,7 +8,7 @@ import YAML
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Wrap Secrets that a cluster has already.",
+        abstract: "Wrap Secrets that a cluster has already, or SealedSecrets.",
         discussion: """
             Reads them from the API server, and writes WrappedSecret manifests to standard output or, a file each, \
             into a folder. Secrets that somebody else makes (a controller's, service-account tokens, Helm's) are left \
@@ -17,6 +17,14 @@ struct Import: AsyncParsableCommand {
 
               secrets-bridge import -n payments db
               secrets-bridge import --all-namespaces --folder clusters/production
+
+            With --sealed it reads SealedSecrets (bitnami.com) from files, opens them with the private key of their \
+            controller, and asks no cluster. Documents of other kinds are passed over. Nothing is written unless all \
+            of them could be opened and wrapped.
+
+              kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml > keys.yaml
+              secrets-bridge import --sealed clusters/ --sealing-key keys.yaml
+              secrets-bridge import --sealed db.yaml --sealing-key key.pem --folder wrapped/
             """)
 
     @Argument(help: "Names of Secrets; none: all of the namespace.")
@@ -24,11 +32,18 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "The namespace.")
+    @OptionGroup var sealed: SealedOptions
+
+    @Option(
+        name: .shortAndLong, help: "The namespace; with --sealed, of SealedSecrets that do not say it.")
     var namespace: String?
 
-    @Option(help: "What the ciphertext is bound to: strict, namespace or cluster.")
-    var scope: Scope = .strict
+    @Option(
+        help: """
+            What the ciphertext is bound to: strict, namespace or cluster. (default: strict; with --sealed, what it \
+            was sealed for)
+            """)
+    var scope: Scope?
 
     @Option(
         help: ArgumentHelp(
@@ -38,7 +53,17 @@ struct Import: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Without --folder: write yaml or json.")
     var output: OutputFormat = .yaml
 
+    private var isSealed: Bool { !sealed.sealed.isEmpty }
+
     func validate() throws {
+        guard !isSealed else {
+            guard names.isEmpty, !cluster.isGiven else {
+                throw ValidationError(
+                    "--sealed reads files; leave out names, --all-namespaces, --selector, --kubeconfig and --context"
+                )
+            }
+            return
+        }
         if cluster.selection(namespace: namespace) == nil {
             throw ValidationError("give --namespace or --all-namespaces")
         }
@@ -48,32 +73,41 @@ struct Import: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard let selection = cluster.selection(namespace: namespace) else { return }
-        do throws(InputError) {
-            let secretImport = SecretImport(
-                secrets: LiveSecrets(try access()), keys: try keys(), scope: scope)
-            let outputs = try await secretImport.wrap(selection, names: names, note: Console.note)
-            outputs.flatMap(\.notes).forEach(Console.note)
+        do {
+            let secrets =
+                isSealed
+                ? try await sealed.wrap(scope: scope, namespace: namespace) : try await fromCluster()
+            if folder != nil, let clash = ImportedSecret.clash(in: secrets) { throw clash }
+            secrets.flatMap(\.notes).forEach(Console.note)
             if let folder {
-                for output in outputs { try write(output, in: folder) }
+                for secret in secrets { try write(secret, in: folder) }
             } else {
-                try write(outputs.map(\.manifest))
+                try output.write(secrets.map(\.manifest))
             }
-        } catch {
+            if isSealed { SealedOptions.sayNext(secrets) }
+        } catch let error as InputError {
             throw CommandError(error)
         }
     }
 
-    private func write(_ output: SecretImport.Output, in folder: String) throws(InputError) {
-        let parent = "\(folder)/\(output.namespace)"
-        let path = "\(parent)/\(output.name).yaml"
+    private func fromCluster() async throws -> [ImportedSecret] {
+        guard let selection = cluster.selection(namespace: namespace) else { return [] }
+        let secretImport = SecretImport(
+            secrets: LiveSecrets(try cluster.client()), keys: try loadKeys(), scope: scope ?? .strict)
+        return try await secretImport.wrap(selection, names: names, note: Console.note)
+    }
+
+    private func write(_ secret: ImportedSecret, in folder: String) throws(InputError) {
+        let path = "\(folder)/\(secret.path)"
+        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/")
         do {
             try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
         } catch {
             throw InputError("cannot make the folder \(parent): \(error)")
         }
         do throws(FileError) {
-            guard try FileCreation.create(path, with: YAMLWriter.write([output.manifest])) else {
+            guard try FileCreation.create(path, with: YAMLWriter.write([secret.manifest])) else {
                 Console.note("\(path) is there and was left as it is")
                 return
             }
@@ -81,29 +115,5 @@ struct Import: AsyncParsableCommand {
             throw InputError("cannot write \(path): \(error.reason)")
         }
         Console.say(path)
-    }
-
-    private func write(_ manifests: [YAMLValue]) throws(InputError) {
-        do {
-            try output.write(manifests)
-        } catch {
-            throw InputError("\(error)")
-        }
-    }
-
-    private func access() throws(InputError) -> KubeClient {
-        do {
-            return try cluster.client()
-        } catch {
-            throw InputError("\(error)")
-        }
-    }
-
-    private func keys() throws(InputError) -> KeyRing {
-        do {
-            return try loadKeys()
-        } catch {
-            throw InputError("\(error)")
-        }
     }
 }

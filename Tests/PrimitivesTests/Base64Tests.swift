@@ -82,4 +82,12 @@ import Testing
             #expect((decoded != nil) == alphabet.contains(byte), "byte \(byte)")
         }
     }
+
+    @Test func whatIsSkippedMayStandAnywhere() throws {
+        func decoded(_ text: String) throws(Base64.DecodingError) -> [UInt8] {
+            try Base64.decodeSecret(SecretBytes(copying: text.utf8), skipping: Base64.lineBreaks).revealed()
+        }
+        #expect(try decoded("\nZm\r\n9vYg=\n=\n") == Array("foob".utf8))
+        #expect(throws: Base64.DecodingError(problem: .character, offset: 3)) { try decoded("Zm9\n vYmF") }
+    }
 }

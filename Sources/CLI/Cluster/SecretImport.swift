@@ -2,7 +2,6 @@ package import Envelope
 package import KubeClient
 import Primitives
 import Resources
-package import YAML
 
 /// Makes WrappedSecrets of the Secrets that a cluster has.
 package struct SecretImport: Sendable {
@@ -21,17 +20,10 @@ package struct SecretImport: Sendable {
         self.scope = scope
     }
 
-    package struct Output: Sendable {
-        package let namespace: String
-        package let name: String
-        package let manifest: YAMLValue
-        package let notes: [String]
-    }
-
     /// `names` empty: all that nobody else makes; the others are noted.
     package func wrap(
         _ selection: Selection, names: [String], note: (String) -> Void
-    ) async throws(InputError) -> [Output] {
+    ) async throws(InputError) -> [ImportedSecret] {
         var refs: [ObjectRef] = []
         if names.isEmpty {
             for metadata in try await secrets.list(selection) {
@@ -44,7 +36,7 @@ package struct SecretImport: Sendable {
         } else {
             refs = names.map { ObjectRef(namespace: selection.namespace ?? "", name: $0) }
         }
-        var outputs: [Output] = []
+        var outputs: [ImportedSecret] = []
         for ref in refs {
             guard let secret = try await secrets.secret(ref) else {
                 guard names.isEmpty else { throw InputError("there is no Secret \(ref)") }
@@ -56,9 +48,9 @@ package struct SecretImport: Sendable {
             }
             let wrapped = try await Wrapping(keys: keys, scope: scope, namespace: nil).wrap(secret)
             outputs.append(
-                Output(
-                    namespace: ref.namespace, name: ref.name, manifest: wrapped.manifest,
-                    notes: wrapped.notes))
+                ImportedSecret(
+                    namespace: ref.namespace, name: ref.name, source: secret.source,
+                    manifest: wrapped.manifest, notes: wrapped.notes))
         }
         return outputs
     }

@@ -1,5 +1,7 @@
 import Glibc
+import KubeClient
 import Primitives
+import Resources
 
 /// The files that paths stand for: a file is taken as it is; of a folder, every YAML and JSON file in it and below,
 /// but not what is hidden (`.git`) and not through links. What cannot be looked at does not hide the rest.
@@ -26,11 +28,36 @@ package struct ManifestPaths: Sendable {
         }
     }
 
+    /// Reads every file with `body`, which returns nil for one without any object of `kind`. A bad file does not hide
+    /// the others.
+    func read<File>(
+        kind: String, _ body: (String) throws(InputError) -> File?
+    ) -> (files: [File], problems: [InputError]) {
+        var read: [File] = []
+        var problems = problems
+        // One that cannot be read may have some.
+        var eventful: Set<String> = []
+        for path in files {
+            do throws(InputError) {
+                guard let file = try body(path) else { continue }
+                read.append(file)
+            } catch {
+                problems.append(error)
+            }
+            eventful.insert(path)
+        }
+        return (read, problems + self.problems(withoutAnyOf: eventful, kind: kind))
+    }
+
     /// One problem for each path that was given and stands for no file of `files`: most likely it is not the one that
     /// was meant.
     package func problems(withoutAnyOf files: Set<String>) -> [InputError] {
+        problems(withoutAnyOf: files, kind: WrappedSecret.resource.kind)
+    }
+
+    private func problems(withoutAnyOf files: Set<String>, kind: String) -> [InputError] {
         given.filter { !$0.places.contains { files.contains(self.files[$0]) } }.map {
-            InputError($0.path == "-" ? "stdin" : $0.path, "no WrappedSecret is in it; is it the right path?")
+            InputError(ManifestFile.name($0.path), "no \(kind) is in it; is it the right path?")
         }
     }
 

@@ -6,9 +6,6 @@ import YAML
 
 /// A file that may hold WrappedSecrets among other documents, as it stood when it was read.
 package struct WrappedSecretFile: Sendable {
-    /// Largest file that is read, in bytes; a hundred full Secrets.
-    package static let maximumBytes = 128 * 1024 * 1024
-
     package let path: String
     package let contents: SharedSecret
     /// Of the moment before it was read; nil: not a file on disk.
@@ -22,22 +19,16 @@ package struct WrappedSecretFile: Sendable {
     /// Errors: it cannot be read, is not YAML, or a WrappedSecret in it is malformed. A file without any is none.
     package init(reading path: String) throws(InputError) {
         let stamp = FileStamp(path: path)
-        let contents: SharedSecret
-        do throws(FileError) {
-            contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumBytes))
-        } catch {
-            throw InputError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
-        }
+        let contents = try ManifestFile.contents(of: path)
         try self.init(
-            path: path == "-" ? "stdin" : path, contents: contents, stamp: path == "-" ? nil : stamp)
+            path: ManifestFile.name(path), contents: contents, stamp: path == "-" ? nil : stamp)
     }
 
     package init(path: String, contents: SharedSecret, stamp: FileStamp?) throws(InputError) {
         self.path = path
         self.contents = contents
         self.stamp = stamp
-        // Most files of a repository are other things; they are not even parsed.
-        guard Self.mentionsOurKind(contents) else {
+        guard ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else {
             nodes = []
             documents = []
             places = []
@@ -78,13 +69,6 @@ package struct WrappedSecretFile: Sendable {
         let names = documents.map(\.namespaceAndName).joined(separator: ", ")
         throw InputError(
             path, "has the WrappedSecrets \(names); say with --name and --namespace which one is meant")
-    }
-
-    private static func mentionsOurKind(_ contents: SharedSecret) -> Bool {
-        let kind = Array(WrappedSecret.resource.kind.utf8)
-        return contents.bytes.withUnsafeBytes { bytes in
-            bytes.indices.contains { bytes[$0] == kind[0] && bytes[$0...].starts(with: kind) }
-        }
     }
 
     /// One step of an edit; places are those of the file it is given.

@@ -13,7 +13,7 @@ package struct ReviewText: Sendable {
         let contents: SharedSecret
         do throws(FileError) {
             contents = SharedSecret(
-                try SecretBytes(contentsOfFile: path, limit: WrappedSecretFile.maximumBytes))
+                try SecretBytes(contentsOfFile: path, limit: ManifestFile.maximumBytes))
         } catch {
             throw InputError("cannot read \(path): \(error.reason)")
         }

@@ -1,0 +1,150 @@
+import Envelope
+import Primitives
+import YAML
+
+/// A SealedSecret (`bitnami.com/v1alpha1`) as it stands in a file.
+package struct SealedSecretDocument: Sendable {
+    static let kind = "SealedSecret"
+    static let group = "bitnami.com"
+    private static let version = "\(group)/v1alpha1"
+    private static let annotationPrefix = "sealedsecrets.\(group)/"
+    private static let patch = "\(annotationPrefix)patch"
+
+    /// The Secret that it makes, without its values. `source` is the place of the document.
+    let secret: SecretInput
+    /// By which its values are bound.
+    let scope: Scope
+    let values: [(name: String, value: SealedValue)]
+    /// A whole Secret under one seal, as versions before 0.7 made them.
+    let blob: SealedValue?
+    /// What a person should know, one line each.
+    let notes: [String]
+    /// Where values are made of templates; nil: nowhere.
+    let templatedData: String?
+
+    /// Errors: it is of another version, malformed, or has a field that sealed-secrets does not know.
+    init(_ node: Node, source: String) throws(InputError) {
+        let place = node.mark.location(in: source)
+        let found = node["apiVersion"]?.string ?? ""
+        guard found == Self.version else {
+            throw InputError(place, "found a SealedSecret of \(shown(found)); \(Self.version) is expected")
+        }
+        guard let name = try ManifestFields.text(node["metadata"]?["name"], "metadata.name", source),
+            !name.isEmpty
+        else {
+            throw InputError(place, "metadata.name is missing; the values are bound to it")
+        }
+        guard let spec = node["spec"], spec.entries != nil else {
+            throw InputError(place, "spec is missing or no mapping; is it a SealedSecret?")
+        }
+        let template = spec["template"]
+        try Self.refuseUnknown(spec, "spec", ["template", "encryptedData", "data"], source)
+        try Self.refuseUnknown(template, "spec.template", ["metadata", "type", "immutable", "data"], source)
+
+        let own = try Self.labelsAndAnnotations(node["metadata"], "metadata", source)
+        var made = try Self.labelsAndAnnotations(template?["metadata"], "spec.template.metadata", source)
+        scope = Scope(sealedSecretAnnotations: own.annotations)
+        notes = Self.notes(place, name, own, made)
+        made.annotations = made.annotations.filter { !Self.isForController($0.key) }
+
+        var secret = SecretInput(name: name, source: place)
+        secret.namespace = try ManifestFields.text(
+            node["metadata"]?["namespace"], "metadata.namespace", source)
+        if secret.namespace == "" { secret.namespace = nil }
+        secret.labels = made.labels
+        secret.annotations = made.annotations
+        secret.type = try ManifestFields.text(template?["type"], "spec.template.type", source)
+        secret.immutable = try ManifestFields.bool(template?["immutable"], "spec.template.immutable", source)
+        self.secret = secret
+
+        let templated = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
+        templatedData = templated.first?.keyMark.location(in: source)
+        values = try Self.values(spec["encryptedData"], source)
+        blob = try Self.blob(spec["data"], source)
+        guard blob == nil || values.isEmpty else {
+            throw InputError(
+                place, "has both spec.encryptedData and the older spec.data; one of them is expected")
+        }
+    }
+
+    /// Whether an annotation tells sealed-secrets what to do; it means nothing to us.
+    static func isForController(_ annotation: String) -> Bool { annotation.hasPrefix(annotationPrefix) }
+
+    private static func values(
+        _ node: Node?, _ source: String
+    ) throws(InputError) -> [(name: String, value: SealedValue)] {
+        var values: [(name: String, value: SealedValue)] = []
+        for entry in try ManifestFields.mapping(node, "spec.encryptedData", source) {
+            try ManifestFields.checkEntry(entry, source)
+            values.append((entry.key, try value(entry.value, "spec.encryptedData.\(entry.key)", source)))
+        }
+        return values
+    }
+
+    private static func blob(_ node: Node?, _ source: String) throws(InputError) -> SealedValue? {
+        guard let node, !node.isNull else { return nil }
+        guard node.entries == nil else {
+            throw InputError(
+                node.mark.location(in: source),
+                "spec.data is a mapping, which sealed-secrets does not know; are the values meant to be under "
+                    + "spec.encryptedData?")
+        }
+        return try value(node, "spec.data", source)
+    }
+
+    /// Line breaks inside are allowed, as in sealed-secrets.
+    private static func value(_ node: Node, _ field: String, _ source: String) throws(InputError)
+        -> SealedValue
+    {
+        let text = try ManifestFields.scalar(node, field, source)
+        let place = node.mark.location(in: source)
+        do throws(Base64.DecodingError) {
+            let bytes = try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks)
+            return SealedValue(field: field, place: place, sealed: bytes.withUnsafeBytes { Array($0) })
+        } catch {
+            throw InputError(
+                place,
+                "\(field) is not valid base64 (\(error.problem) at byte \(error.offset)); it is expected as kubeseal "
+                    + "wrote it")
+        }
+    }
+
+    private typealias Pairs = (labels: [String: String], annotations: [String: String])
+
+    private static func labelsAndAnnotations(
+        _ metadata: Node?, _ field: String, _ source: String
+    ) throws(InputError) -> Pairs {
+        (
+            try ManifestFields.pairs(metadata?["labels"], "\(field).labels", source),
+            try ManifestFields.pairs(metadata?["annotations"], "\(field).annotations", source)
+        )
+    }
+
+    private static func notes(_ place: String, _ name: String, _ own: Pairs, _ made: Pairs) -> [String] {
+        var notes: [String] = []
+        let lost = (Array(own.labels.keys) + Array(own.annotations.keys)).filter {
+            !isForController($0) && $0 != "kubectl.kubernetes.io/last-applied-configuration"
+        }
+        if !lost.isEmpty {
+            notes.append(
+                "\(place): the SealedSecret's own \(lost.sorted().joined(separator: ", ")) is left out; put it on the "
+                    + "WrappedSecret if it is wanted there")
+        }
+        if made.annotations[patch] == "true" {
+            notes.append(
+                "\(place): \(name) is patched into a Secret that somebody else makes; for that, a WrappedSecret has "
+                    + "spec.creationPolicy: Merge")
+        }
+        return notes
+    }
+
+    private static func refuseUnknown(
+        _ node: Node?, _ field: String, _ known: Set<String>, _ source: String
+    ) throws(InputError) {
+        for entry in try ManifestFields.mapping(node, field, source) where !known.contains(entry.key) {
+            throw InputError(
+                entry.keyMark.location(in: source),
+                "\(field) of a SealedSecret has no field \(shown(entry.key)); is it misspelt?")
+        }
+    }
+}

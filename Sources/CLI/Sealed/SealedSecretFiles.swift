@@ -1,0 +1,33 @@
+/// The SealedSecrets that some paths stand for.
+package struct SealedSecretFiles: Sendable {
+    package let documents: [SealedSecretDocument]
+    /// What cannot be read, and paths without any SealedSecret.
+    package let problems: [InputError]
+
+    package init(reading paths: [String]) {
+        let kind = SealedSecretDocument.kind
+        let read = ManifestPaths(paths).read(kind: kind) { path throws(InputError) -> Readings? in
+            let source = ManifestFile.name(path)
+            let objects = try ManifestFile.objects(
+                in: try ManifestFile.contents(of: path), source: source, kind: kind,
+                group: SealedSecretDocument.group)
+            guard !objects.isEmpty else { return nil }
+            var readings = Readings()
+            for object in objects {
+                do throws(InputError) {
+                    readings.documents.append(try SealedSecretDocument(object, source: source))
+                } catch {
+                    readings.problems.append(error)
+                }
+            }
+            return readings
+        }
+        documents = read.files.flatMap(\.documents)
+        problems = read.problems + read.files.flatMap(\.problems)
+    }
+
+    private struct Readings {
+        var documents: [SealedSecretDocument] = []
+        var problems: [InputError] = []
+    }
+}

@@ -1,0 +1,97 @@
+import COpenSSL
+
+/// A private RSA key (RFC 8017). Never leaves libcrypto's memory, which is zeroed when the last owner lets go.
+///
+/// Thread-safe: it is only read after it was made, and each decryption has a context of its own.
+package final class RSAPrivateKey: @unchecked Sendable {
+    package enum ReadingError: Error, Equatable, Sendable {
+        /// Not DER of a private key, or damaged.
+        case notAKey
+        /// A private key of another algorithm.
+        case notRSA
+    }
+
+    private let key: OpaquePointer
+
+    /// DER of an `RSAPrivateKey` (PKCS#1, RFC 8017 A.1.2) or of a `PrivateKeyInfo` (PKCS#8, RFC 5208 5), not encrypted.
+    package init(der: borrowing SecretBytes) throws(ReadingError) {
+        let read = der.withUnsafeBytes { bytes -> OpaquePointer? in
+            let start = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
+            var position = start
+            guard let key = d2i_AutoPrivateKey(nil, &position, bytes.count) else { return nil }
+            guard let start, position == start + bytes.count else {
+                EVP_PKEY_free(key)
+                return nil
+            }
+            return key
+        }
+        // What could not be read says no more than that.
+        ERR_clear_error()
+        guard let read else { throw .notAKey }
+        guard EVP_PKEY_is_a(read, "RSA") == 1 else {
+            EVP_PKEY_free(read)
+            throw .notRSA
+        }
+        key = read
+    }
+
+    /// RSAES-OAEP (RFC 8017 7.1.2) with SHA-256 for the label and for MGF1.
+    ///
+    /// Errors: `authenticationFailed` for another key or label, or changed bytes; which of them, nobody can tell.
+    package func decryptOAEP(
+        _ ciphertext: UnsafeRawBufferPointer, label: [UInt8]
+    ) throws(CryptoError) -> SecretBytes {
+        let context = try DecryptionContext(key)
+        try context.start(label: label)
+        var count = 0
+        let largest = try SecretBytes(count: Int(EVP_PKEY_get_size(key))) { output throws(CryptoError) in
+            count = try context.decrypt(ciphertext, into: output)
+        }
+        return largest.withUnsafeBytes {
+            SecretBytes(copying: UnsafeRawBufferPointer(rebasing: $0[..<count]))
+        }
+    }
+
+    deinit { EVP_PKEY_free(key) }
+}
+
+/// Owns one EVP_PKEY_CTX, for one decryption.
+private struct DecryptionContext: ~Copyable {
+    private let context: OpaquePointer
+
+    init(_ key: OpaquePointer) throws(CryptoError) {
+        guard let fresh = EVP_PKEY_CTX_new(key, nil) else {
+            throw .libcrypto(activity: "allocating a decryption", stack: drainErrorStack())
+        }
+        context = fresh
+    }
+
+    func start(label: [UInt8]) throws(CryptoError) {
+        guard let length = Int32(exactly: label.count) else {
+            throw .wrongLength(of: "label", expected: Int(Int32.max), actual: label.count)
+        }
+        try check("initialising RSA-OAEP") { EVP_PKEY_decrypt_init(context) }
+        try check("choosing OAEP") { sb_rsa_set_oaep_padding(context) }
+        try check("setting the hash") { EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) }
+        try check("setting the hash of MGF1") { EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) }
+        // Without one, the label is empty.
+        guard length > 0 else { return }
+        try check("setting the label") { sb_rsa_set_oaep_label(context, label, length) }
+    }
+
+    /// Returns how many bytes it wrote; `output` has room for as many as the modulus has.
+    func decrypt(
+        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    ) throws(CryptoError) -> Int {
+        var count = output.count
+        ERR_clear_error()
+        let result = EVP_PKEY_decrypt(
+            context, output.assumingMemoryBound(to: UInt8.self).baseAddress, &count,
+            input.assumingMemoryBound(to: UInt8.self).baseAddress, input.count)
+        ERR_clear_error()
+        guard result == 1, count <= output.count else { throw .authenticationFailed }
+        return count
+    }
+
+    deinit { EVP_PKEY_CTX_free(context) }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import CLI
+import Envelope
+
+/// SealedSecrets in files, instead of the Secrets of a cluster.
+struct SealedOptions: ParsableArguments {
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "SealedSecrets of this file, or of a folder's YAML and JSON files; - is standard input. May be repeated.",
+            valueName: "path"))
+    var sealed: [String] = []
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            """
+            The private key of the sealed-secrets controller: PEM, or Secrets as kubectl writes them; - is standard \
+            input. May be repeated.
+            """, valueName: "file"))
+    var sealingKey: [String] = []
+
+    func validate() throws {
+        if sealed.isEmpty != sealingKey.isEmpty {
+            throw ValidationError(
+                sealed.isEmpty
+                    ? "--sealing-key opens SealedSecrets; give their files with --sealed"
+                    : "--sealed needs the controller's private key; give --sealing-key")
+        }
+        if (sealed + sealingKey).count(where: { $0 == "-" }) > 1 {
+            throw ValidationError("standard input is read once; give one - at most")
+        }
+    }
+
+    /// Problems are told as they are found.
+    ///
+    /// Errors: there were some; nothing is to be written then.
+    func wrap(scope: Scope?, namespace: String?) async throws -> [ImportedSecret] {
+        let sealingKeys = try SealingKeys(reading: sealingKey)
+        let files = SealedSecretFiles(reading: sealed)
+        try stop(at: files.problems)
+        let result = await SealedImport(
+            sealingKeys: sealingKeys, keys: try loadKeys(), scope: scope, namespace: namespace
+        ).wrap(files.documents)
+        try stop(at: result.problems)
+        return result.outputs
+    }
+
+    private func stop(at problems: [InputError]) throws {
+        guard !problems.isEmpty else { return }
+        for problem in problems { Console.error("\(problem)") }
+        throw ExitCode.failure
+    }
+
+    /// What is left to do, by the example of one.
+    static func sayNext(_ secrets: [ImportedSecret]) {
+        guard let secret = secrets.first else { return }
+        let name = "-n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
+        Console.note(
+            "each Secret belongs to its SealedSecret until it is handed over: kubectl delete sealedsecret \(name) "
+                + "--cascade=orphan && kubectl annotate secret \(name) secrets-bridge.io/allow=adopt, then apply the "
+                + "WrappedSecret; with Argo CD or Flux do as docs/moving-from-sealed-secrets.md says")
+    }
+}

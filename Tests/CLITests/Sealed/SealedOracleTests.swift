@@ -1,0 +1,65 @@
+import Envelope
+import Foundation
+import Primitives
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// What Python's `cryptography` seals now, with keys made now, opens. Runs where Python has that package;
+/// `SB_TEST_PYTHON` names the interpreter, and then a Python that lacks it is a failure.
+@Suite(.enabled(if: SealedOracle.isAvailable, "python3 with the package cryptography, or SB_TEST_PYTHON"))
+struct SealedOracleTests {
+    @Test(arguments: ["", "a line\nanother", String(repeating: "long ", count: 50_000)])
+    func whatItSealsOpens(value: String) throws {
+        let vectors = try SealedVectors(json: try SealedOracle.seal(value))
+        let keys = try vectors.sealingKeys("second", "pkcs8")
+        for name in ["strict", "namespace-wide", "cluster-wide", "second", "described", "whole"] {
+            let objects = try ManifestFile.objects(
+                in: SharedSecret(copying: try vectors.manifest(name).data()), source: "s.json",
+                kind: "SealedSecret",
+                group: "bitnami.com")
+            let document = try SealedSecretDocument(try #require(objects.first), source: "s.json")
+            let secret = try SealedOpening(keys: keys, namespace: nil).open(document)
+            #expect(text(secret.entries.first { $0.name == "password" }?.value) == value, "\(name)")
+            let binary = secret.entries.first { $0.name == "binary" }?.value
+            #expect(binary?.bytes.withUnsafeBytes { Array($0) } == Array(0...255), "\(name)")
+        }
+    }
+}
+
+/// Tests/Clients/sealed_secret.py.
+enum SealedOracle {
+    struct Failure: Error {}
+
+    private static let configured = ProcessInfo.processInfo.environment["SB_TEST_PYTHON"]
+
+    static let isAvailable = configured != nil || (try? run(["-c", "import cryptography"])) != nil
+
+    static func seal(_ value: String) throws -> Data {
+        try run(
+            [SealedVectors.repository.appending(path: "Tests/Clients/sealed_secret.py").path], input: value)
+    }
+
+    private static func run(_ arguments: [String], input: String = "") throws -> Data {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = [configured ?? "python3", "-B"] + arguments
+        let input = try write(input)
+        defer { try? FileManager.default.removeItem(at: input) }
+        process.standardInput = try FileHandle(forReadingFrom: input)
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure() }
+        return data
+    }
+
+    private static func write(_ text: String) throws -> URL {
+        let file = FileManager.default.temporaryDirectory.appending(path: "sb-sealed-\(UUID().uuidString)")
+        try Data(text.utf8).write(to: file)
+        return file
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import Primitives
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// The forms in which the keys of sealed-secrets are kept.
+@Suite struct SealingKeysTests {
+    private let vectors: SealedVectors
+
+    init() throws { vectors = try SealedVectors() }
+
+    private func keys(_ text: String) throws(InputError) -> [RSAPrivateKey] {
+        try SealingKeys.keys(in: SharedSecret(copying: text.utf8), source: "keys")
+    }
+
+    private func opens(_ keys: [RSAPrivateKey], _ manifest: String = "strict") throws -> Bool {
+        let file = try ManifestFile.objects(
+            in: SharedSecret(copying: try vectors.manifest(manifest).data()), source: "s.json",
+            kind: "SealedSecret",
+            group: "bitnami.com")
+        let document = try SealedSecretDocument(try #require(file.first), source: "s.json")
+        return refusal { () throws(InputError) in
+            try SealedOpening(keys: SealingKeys(keys), namespace: nil).open(document)
+        } == nil
+    }
+
+    private func text(_ value: JSONValue) throws -> String {
+        String(decoding: try value.data(), as: UTF8.self)
+    }
+
+    @Test(arguments: ["pkcs1", "pkcs8"])
+    func pemIsRead(form: String) throws {
+        let found = try keys(try vectors.pem(form))
+        #expect(try found.count == 1 && opens(found))
+    }
+
+    @Test func certificatesBesideItAreNoMatter() throws {
+        let found = try keys(
+            try vectors.pem("certificate") + vectors.pem("pkcs8") + vectors.pem("certificate"))
+        #expect(try found.count == 1 && opens(found))
+    }
+
+    @Test func secretsAreReadAsKubectlPrintsThem() throws {
+        let one = try text(try #require(vectors.kubectl["one"]))
+        #expect(try opens(keys(one)))
+        let list = try keys(try text(try #require(vectors.kubectl["list"])))
+        #expect(try list.count == 2 && opens(list) && opens(list, "second"))
+        // Several documents, and a Secret of something else among them.
+        let other = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
+        #expect(try keys("\(one)\n---\n\(one)\n---\n\(other)").count == 2)
+        let pem = try vectors.pem("pkcs1").split(separator: "\n").map { "    \($0)\n" }.joined()
+        #expect(try opens(keys("\(other)stringData:\n  tls.key: |\n\(pem)")))
+    }
+
+    @Test func whatIsNoKeyIsNamed() throws {
+        let whole = try vectors.pem("pkcs1")
+        let cases = [
+            (try vectors.pem("encrypted"), "encrypted; decrypt it on the way: openssl pkey"),
+            (try vectors.pem("encrypted-pkcs1"), "encrypted; decrypt it on the way: openssl pkey"),
+            (try vectors.pem("certificate"), "\"CERTIFICATE\" is in it, and no private key"),
+            (try vectors.pem("ec"), "is not RSA"),
+            (String(whole.prefix(300)), "has no end"),
+            (whole.replacing("\nM", with: "\n*"), "is not valid base64"),
+            (
+                whole.split(separator: "\n").enumerated().filter { $0.offset != 4 }.map(\.element)
+                    .joined(separator: "\n"), "is no private key, or damaged"
+            ),
+            ("", "is empty"),
+            (Data(whole.utf8).base64EncodedString(), "--sealing-key takes PEM too"),
+            ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "no Secret in it has the entry tls.key"),
+            (
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {tls.key: hm}\n",
+                "Secret x: tls.key: it is no PEM, and has no private key"
+            ),
+            ("{apiVersion: v1, kind: List, items: []}", "without items"),
+        ]
+        for (text, part) in cases {
+            let message = refusal { () throws(InputError) in try keys(text) }
+            #expect(message?.contains(part) == true, "\(message ?? "taken")")
+            #expect(message?.contains("\n") == false && message?.contains("MII") == false)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+/// `import --sealed`, of what Tests/Clients/sealed_secret.py made.
+@Suite("Commands that read SealedSecrets", .onRealServers)
+struct SealedCommandTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "sb-sealed-\(UUID().uuidString)")
+    private let canary = "canary-7f3a"
+
+    init() throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let file = "\(try Settings.required().repository)/Tests/Vectors/sealed-secrets/sealed.json"
+        let vectors = try #require(
+            try JSONSerialization.jsonObject(with: try Data(contentsOf: URL(filePath: file)))
+                as? [String: Any])
+        for (name, key) in try #require(vectors["keys"] as? [String: String]) {
+            try write("\(name).pem", Data(key.utf8))
+        }
+        for (name, object) in try #require(vectors["kubectl"] as? [String: Any]) {
+            try write("keys-\(name).json", try JSONSerialization.data(withJSONObject: object))
+        }
+        for (name, object) in try #require(vectors["sealed"] as? [String: Any]) {
+            try write("\(name).json", try JSONSerialization.data(withJSONObject: object))
+        }
+    }
+
+    private func remove() { try? FileManager.default.removeItem(at: folder) }
+    private func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+
+    private func write(_ name: String, _ data: Data) throws {
+        try data.write(to: folder.appending(path: name))
+    }
+
+    private func run(
+        _ arguments: [String], input: Data = Data(), status: Int32 = 0,
+        location: SourceLocation = #_sourceLocation
+    ) async throws -> Program.Outcome {
+        let outcome = try await Program(
+            try Settings.required().binary, arguments,
+            environment: ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey], input: input
+        ).outcome()
+        #expect(
+            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
+            sourceLocation: location)
+        #expect(!(outcome.output + outcome.errors).contains(canary), sourceLocation: location)
+        return outcome
+    }
+
+    private func sealed(_ names: String..., key: String) -> [String] {
+        ["import"] + names.flatMap { ["--sealed", path("\($0).json")] } + ["--sealing-key", path(key)]
+    }
+
+    @Test func theyBecomeWrappedSecrets() async throws {
+        defer { remove() }
+        let file = path("wrapped/payments/db.yaml")
+        let arguments = sealed("strict", key: "keys-list.json") + ["--folder", path("wrapped")]
+        let first = try await run(arguments)
+        #expect(first.output == "\(file)\n")
+        #expect(first.errors.contains("kubectl delete sealedsecret -n payments db --cascade=orphan"))
+        let opened = try await Program(
+            try Settings.required().binary, ["unwrap", "-f", file],
+            environment: ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
+        ).outcome()
+        #expect(opened.output.contains(Data(canary.utf8).base64EncodedString()))
+        // What is there is not written over.
+        let before = try String(contentsOfFile: file, encoding: .utf8)
+        let again = try await run(arguments)
+        #expect(again.output == "" && again.errors.contains("was left as it is"))
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+    }
+
+    @Test func keysAndManifestsComeFromStandardInputToo() async throws {
+        defer { remove() }
+        let key = try Data(contentsOf: folder.appending(path: "pkcs8.pem"))
+        let byKey = try await run(
+            ["import", "--sealed", path("strict.json"), "--sealing-key", "-", "-o", "json"], input: key)
+        #expect(byKey.output.contains("\"kind\": \"WrappedSecret\""), "\(byKey.output)")
+        let manifest = try Data(contentsOf: folder.appending(path: "strict.json"))
+        let byManifest = try await run(
+            ["import", "--sealed", "-", "--sealing-key", path("pkcs1.pem"), "--scope", "cluster"],
+            input: manifest)
+        #expect(byManifest.output.contains("scope: cluster"), "\(byManifest.output)")
+    }
+
+    @Test func nothingIsWrittenUnlessAllOpen() async throws {
+        defer { remove() }
+        let outcome = try await run(
+            sealed("strict", "second", "not-a-secret", key: "pkcs1.pem") + ["--folder", path("wrapped")],
+            status: 1)
+        #expect(outcome.output == "")
+        #expect(outcome.errors.split(separator: "\n").count == 2, "\(outcome.errors)")
+        #expect(!FileManager.default.fileExists(atPath: path("wrapped")))
+        // Two of one name.
+        let clash = try await run(
+            sealed("strict", "described", key: "pkcs1.pem") + ["--folder", path("wrapped")], status: 1)
+        #expect(clash.errors.contains("payments/db.yaml is made of"))
+        #expect(!FileManager.default.fileExists(atPath: path("wrapped")))
+    }
+
+    @Test(arguments: [
+        (["--sealed", "x"], "give --sealing-key"), (["--sealing-key", "x"], "with --sealed"),
+        (["--sealed", "x", "--sealing-key", "x", "db"], "leave out names"),
+        (["--sealed", "x", "--sealing-key", "x", "-A"], "--all-namespaces"),
+        (["--sealed", "x", "--sealing-key", "x", "-l", "a=b"], "--selector"),
+        (["--sealed", "x", "--sealing-key", "x", "--context", "a"], "--context"),
+        (["--sealed", "-", "--sealing-key", "-"], "read once"), ([], "give --namespace or --all-namespaces"),
+    ])
+    func optionsThatDoNotGoTogetherAreWrongUsage(options: [String], part: String) async throws {
+        defer { remove() }
+        let outcome = try await run(["import"] + options, status: 64)
+        #expect(outcome.output == "" && outcome.errors.contains(part), "\(outcome.errors)")
+    }
+}

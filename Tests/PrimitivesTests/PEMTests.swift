@@ -1,0 +1,51 @@
+import Testing
+
+@testable import Primitives
+
+/// RFC 7468, and the older encryption of RFC 1421.
+@Suite struct PEMTests {
+    private func blocks(_ text: String) throws(PEM.Failure) -> [PEM.Block] {
+        try PEM.blocks(in: SecretBytes(copying: text.utf8))
+    }
+
+    @Test func blocksAreFoundAmongOtherText() throws {
+        let found = try blocks(
+            "Bag Attributes\n-----BEGIN CERTIFICATE-----\r\nZm9v\r\nYmE=\r\n-----END CERTIFICATE-----\r\n"
+                + "Key: 1\n-----BEGIN PRIVATE KEY-----\nZm9v \n\n-----END PRIVATE KEY-----")
+        #expect(found.map(\.label) == ["CERTIFICATE", "PRIVATE KEY"])
+        #expect(found.map { $0.contents.bytes.revealed() } == [Array("fooba".utf8), Array("foo".utf8)])
+        #expect(found.allSatisfy { !$0.isEncrypted })
+        #expect(try blocks("").isEmpty && blocks("no PEM").isEmpty)
+    }
+
+    @Test func encryptionIsSeen() throws {
+        let modern = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nZm9v\n-----END ENCRYPTED PRIVATE KEY-----\n"
+        let old = """
+            -----BEGIN RSA PRIVATE KEY-----
+            Proc-Type: 4,ENCRYPTED
+            DEK-Info: AES-256-CBC,00
+
+            Zm9v
+            -----END RSA PRIVATE KEY-----
+            """
+        for text in [modern, old] { #expect(try blocks(text).map(\.isEncrypted) == [true]) }
+    }
+
+    @Test(arguments: [
+        ("-----BEGIN X-----\nZm9v\n", PEM.Failure.unfinished(label: "X")),
+        ("-----BEGIN X-----\nZm9v\n-----END Y-----\n", .unfinished(label: "X")),
+        ("-----BEGIN X-----\nZm9v\n-----BEGIN X-----\nZm9v\n-----END X-----\n", .unfinished(label: "X")),
+        ("-----BEGIN X-----\nZm9\n-----END X-----\n", .notBase64(label: "X")),
+        ("-----BEGIN X-----\nZm9*\n-----END X-----\n", .notBase64(label: "X")),
+    ])
+    func whatIsNotWholeIsRefused(text: String, failure: PEM.Failure) {
+        #expect(throws: failure) { try blocks(text) }
+    }
+
+    @Test func onlyALineOfItsOwnStartsABlock() {
+        func isIn(_ text: String) -> Bool { PEM.isIn(SecretBytes(copying: text.utf8)) }
+        #expect(isIn("-----BEGIN X-----\n") && isIn("x\n-----BEGIN X-----\r\n"))
+        #expect(!isIn("stringData:\n  tls.key: |\n    -----BEGIN X-----\n"))
+        #expect(!isIn("-----BEGIN X----\n") && !isIn("-----BEGIN -----\n") && !isIn(""))
+    }
+}
