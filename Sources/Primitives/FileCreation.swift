@@ -24,4 +24,18 @@ package enum FileCreation {
         guard errno == EEXIST else { throw FileError(path: path, reason: lastSystemError()) }
         return false
     }
+
+    /// Makes the folder, and those that it is in, where they are not there.
+    package static func makeFolder(_ path: String) throws(FileError) {
+        var end = path.startIndex
+        while end < path.endIndex {
+            end = path[path.index(after: end)...].firstIndex(of: "/") ?? path.endIndex
+            let folder = String(path[..<end])
+            if mkdir(folder, 0o777) == 0 { continue }
+            let (code, reason) = (errno, lastSystemError())
+            var info = stat()
+            if stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR { continue }
+            throw FileError(path: path, reason: code == EEXIST ? "\(folder) is a file" : reason)
+        }
+    }
 }

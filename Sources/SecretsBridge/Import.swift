@@ -1,7 +1,6 @@
 import ArgumentParser
 import CLI
 import Envelope
-import FoundationEssentials
 import KubeClient
 import Primitives
 import YAML
@@ -101,10 +100,10 @@ struct Import: AsyncParsableCommand {
         let path = "\(folder)/\(secret.path)"
         let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
             separator: "/")
-        do {
-            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+        do throws(FileError) {
+            try FileCreation.makeFolder(parent)
         } catch {
-            throw InputError("cannot make the folder \(parent): \(error)")
+            throw InputError("cannot make the folder \(parent): \(error.reason)")
         }
         do throws(FileError) {
             guard try FileCreation.create(path, with: YAMLWriter.write([secret.manifest])) else {

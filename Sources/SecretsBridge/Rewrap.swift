@@ -109,7 +109,7 @@ struct Rewrap: AsyncParsableCommand {
         } catch let error as InputError {
             throw CommandError(error)
         } catch let error as KubeError {
-            throw CommandError(error)
+            throw CommandError(error.lineForPeople)
         }
         output.finish(problems, removed: isInterrupted ? [] : removeRecipient)
         if isInterrupted {

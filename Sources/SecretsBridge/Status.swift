@@ -81,7 +81,7 @@ struct Status: AsyncParsableCommand {
                 problems = files.problems.map(\.description)
             }
         } catch let error as KubeError {
-            throw CommandError(error)
+            throw CommandError(error.lineForPeople)
         }
         // Whoever asks for keys wants to know that none was missed.
         if byKey || key != nil { problems += rows.compactMap(\.doubt) }

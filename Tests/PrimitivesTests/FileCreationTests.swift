@@ -30,6 +30,22 @@ struct FileCreationTests {
         #expect(names == ["a.yaml"])
     }
 
+    @Test func makesFoldersWhereThereAreNone() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for _ in 0..<2 {
+            try FileCreation.makeFolder(folder.path + "/x//y/z")
+            #expect(names == ["x"])
+        }
+        #expect(try FileCreation.create(folder.path + "/x/y/z/a", with: SecretBytes(copying: "x".utf8)))
+        let inFile = folder.path + "/x/y/z/a/b"
+        #expect(throws: FileError(path: inFile, reason: "\(folder.path)/x/y/z/a is a file")) {
+            try FileCreation.makeFolder(inFile)
+        }
+        #expect(throws: FileError(path: "/proc/x/y", reason: "No such file or directory")) {
+            try FileCreation.makeFolder("/proc/x/y")
+        }
+    }
+
     @Test func aFolderThatIsNotThereIsAnError() {
         #expect(throws: FileError(path: "\(path)/b", reason: "No such file or directory")) {
             _ = try FileCreation.create("\(path)/b", with: SecretBytes(copying: "x".utf8))

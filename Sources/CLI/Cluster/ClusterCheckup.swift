@@ -34,11 +34,8 @@ package struct ClusterCheckup: Sendable {
         do {
             try await body()
             return .works
-        } catch  where error.code == .notFound {
-            return .fails(
-                "the server does not know WrappedSecrets; kubectl apply --server-side -f manifests/crds/")
         } catch {
-            return .fails("\(error)")
+            return .fails(error.lineForPeople)
         }
     }
 

@@ -19,7 +19,7 @@ package struct LiveSecrets: Sendable {
         } catch  where error.code == .notFound {
             return nil
         } catch {
-            throw InputError("\(error)")
+            throw InputError(error.lineForPeople)
         }
         return try SecretManifestReader.secrets(in: body.bytes, source: "Secret \(ref)").first
     }
@@ -34,7 +34,7 @@ package struct LiveSecrets: Sendable {
                 found += page.items.map(\.metadata)
                 token = page.continueToken
             } catch {
-                throw InputError("\(error)")
+                throw InputError(error.lineForPeople)
             }
         } while token != nil
         return found

@@ -65,7 +65,8 @@ package struct WrappedSecretFile: Sendable {
             return namespace == nil || own == nil || own == namespace
         }
         if found.count == 1 { return found[0] }
-        guard !documents.isEmpty else { throw InputError(path, "has no WrappedSecret") }
+        guard !documents.isEmpty else { throw InputError(
+                path, "has no WrappedSecret; secrets-bridge wrap makes one of a Secret") }
         let names = documents.map(\.namespaceAndName).joined(separator: ", ")
         throw InputError(
             path, "has the WrappedSecrets \(names); say with --name and --namespace which one is meant")

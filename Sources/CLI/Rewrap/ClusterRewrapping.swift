@@ -96,7 +96,7 @@ package struct ClusterRewrapping: Sendable {
             } catch  where [.conflict, .invalid].contains(error.code) {
                 return .failed("somebody else changed it meanwhile; it was left as it is, run this again")
             } catch {
-                return .failed("\(error)")
+                return .failed(error.lineForPeople)
             }
         }
     }

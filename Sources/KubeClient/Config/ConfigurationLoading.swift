@@ -17,7 +17,7 @@ extension ClusterConfiguration {
                 .configuration(environment: environment, isTerminal: isTerminal)
         }
         if let explicitPath {
-            guard SecretFile.stamp(of: explicitPath) != nil else {
+            guard !SecretFile.isMissing(explicitPath) else {
                 throw ConfigurationError(.unreadable, "\(explicitPath): there is no such kubeconfig")
             }
             return try select(try Kubeconfig(files: [explicitPath]))

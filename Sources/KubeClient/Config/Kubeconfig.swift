@@ -17,7 +17,7 @@ struct Kubeconfig {
     /// - Parameter files: absolute paths, or relative ones to the working folder; those that are not there are
     ///   left out.
     init(files: [String]) throws(ConfigurationError) {
-        for file in files where SecretFile.stamp(of: file) != nil && !self.files.contains(file) {
+        for file in files where !SecretFile.isMissing(file) && !self.files.contains(file) {
             try merge(file)
             self.files.append(file)
         }

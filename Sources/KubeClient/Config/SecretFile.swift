@@ -23,6 +23,11 @@ enum SecretFile {
             seconds: Int(info.st_mtim.tv_sec), nanoseconds: Int(info.st_mtim.tv_nsec))
     }
 
+    /// Whether there is nothing of that name. False also where that cannot be seen, so that reading it says why.
+    static func isMissing(_ path: String) -> Bool {
+        access(path, F_OK) != 0 && [ENOENT, ENOTDIR].contains(errno)
+    }
+
     /// `purpose` says in an error what the file was wanted for: `users["a"].user.client-key of FILE`.
     static func read(_ path: String, for purpose: String) throws(ConfigurationError) -> SecretBytes {
         let file = open(path, O_RDONLY | O_CLOEXEC)
