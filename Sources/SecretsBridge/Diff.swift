@@ -38,7 +38,7 @@ struct Diff: AsyncParsableCommand {
             for file in files.files {
                 do throws(InputError) {
                     let lines = try await comparison.lines(file)
-                    lines.forEach(Console.say)
+                    lines.forEach { Console.say(StyledText(change: $0)) }
                     hasDifferences = hasDifferences || !lines.isEmpty
                 } catch {
                     problems.append(error.description)

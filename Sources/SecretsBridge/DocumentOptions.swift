@@ -38,7 +38,7 @@ struct DocumentOptions: ParsableArguments {
     }
 
     static func say(_ difference: ValueDifference) {
-        difference.lines.forEach(Console.say)
+        difference.lines.forEach { Console.say(StyledText(change: $0)) }
         if difference.isEmpty { Console.note("nothing changed; the file was not touched") }
     }
 }

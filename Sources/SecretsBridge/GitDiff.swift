@@ -58,9 +58,11 @@ struct GitDiff: AsyncParsableCommand {
             metadata.forEach(Console.say)
             if let before = before.file, let after = after.file {
                 let comparison = FileComparison(before, after, namespace: namespace)
-                await comparison.lines(with: try? loadKeys()).forEach(Console.say)
+                for line in await comparison.lines(with: try? loadKeys()) {
+                    Console.say(StyledText(change: line), for: Console.pagerDisplay)
+                }
             }
-            difference.forEach(Console.say)
+            for line in difference { Console.say(StyledText(diff: line), for: Console.pagerDisplay) }
         } catch {
             Console.error("\(error)")
         }

@@ -52,7 +52,12 @@ struct Import: AsyncParsableCommand {
         do throws(InputError) {
             let secretImport = SecretImport(
                 secrets: LiveSecrets(try access()), keys: try keys(), scope: scope)
-            let outputs = try await secretImport.wrap(selection, names: names, note: Console.note)
+            let progress = ProgressLine(total: nil)
+            defer { progress.end() }
+            let outputs = try await secretImport.wrap(
+                selection, names: names, note: { note in progress.above { Console.note(note) } },
+                expect: progress.expect, advance: { progress.advance(by: 1) })
+            progress.end()
             outputs.flatMap(\.notes).forEach(Console.note)
             if let folder {
                 for output in outputs { try write(output, in: folder) }

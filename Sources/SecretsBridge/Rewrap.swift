@@ -91,7 +91,9 @@ struct Rewrap: AsyncParsableCommand {
                 let work = ClusterRewrapping(
                     keys: keys, order: order, client: client, isDryRun: dryRun || check)
                 isInterrupted = try await untilInterrupted {
-                    try await work.rewrap(selection) { output.report($0) }
+                    try await work.rewrap(selection, expect: output.expect) {
+                        output.report($0, advance: $0.count)
+                    }
                 }
             } else {
                 let found = ManifestPaths(paths, cleansUp: !(dryRun || check))

@@ -107,7 +107,7 @@ struct Status: AsyncParsableCommand {
         case .yaml: try OutputFormat.yaml.write([value])
         case .table, .wide:
             let table = byKey ? KeyUse.table(uses) : RowStatus.table(rows, isWide: output == .wide)
-            table.lines.forEach(Console.say)
+            table.styledLines.forEach(Console.say)
         }
     }
 }
