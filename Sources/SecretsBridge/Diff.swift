@@ -13,7 +13,9 @@ struct Diff: AsyncParsableCommand {
               secrets-bridge diff clusters/production/
             """)
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken; - is standard input.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        completion: manifestFiles)
     var paths: [String]
 
     @OptionGroup var cluster: ClusterAccess

@@ -4,7 +4,7 @@ import Envelope
 
 /// One WrappedSecret of one file.
 struct DocumentOptions: ParsableArguments {
-    @Argument(help: "A file with the WrappedSecret.")
+    @Argument(help: "A file with the WrappedSecret.", completion: manifestFiles)
     var file: String
 
     @Option(help: "Its name, where the file has several.")

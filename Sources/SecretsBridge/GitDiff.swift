@@ -20,7 +20,8 @@ struct GitDiff: AsyncParsableCommand {
     var namespace: String?
 
     @Argument(
-        help: "What git gives to a diff command: path, old file, its hash and mode, new file, hash, mode.")
+        help: "What git gives to a diff command: path, old file, its hash and mode, new file, hash, mode.",
+        completion: .file())
     var arguments: [String]
 
     func validate() throws {
@@ -80,7 +81,7 @@ struct GitTextconv: ParsableCommand {
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 
-    @Argument(help: "The file.")
+    @Argument(help: "The file.", completion: manifestFiles)
     var file: String
 
     func run() throws {

@@ -32,7 +32,8 @@ struct Import: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write a file for each, NAMESPACE/NAME.yaml; those that are there are left.", valueName: "path"))
+            "Write a file for each, NAMESPACE/NAME.yaml; those that are there are left.", valueName: "path"),
+        completion: .directory)
     var folder: String?
 
     @Option(name: .shortAndLong, help: "Without --folder: write yaml or json.")

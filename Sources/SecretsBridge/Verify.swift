@@ -15,7 +15,9 @@ struct Verify: AsyncParsableCommand {
               secrets-bridge verify -n payments db.yaml
             """)
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken; - is standard input.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        completion: manifestFiles)
     var paths: [String]
 
     @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
