@@ -91,10 +91,12 @@ struct Rewrap: AsyncParsableCommand {
             if paths.isEmpty, let selection = cluster.selection(namespace: namespace) {
                 let client = try cluster.client()
                 output = RewrapOutput(total: nil, isQuiet: quiet, isDryRun: dryRun || check)
+                // What the error says is not to stand behind it.
+                defer { output.progress.end() }
                 let work = ClusterRewrapping(
                     keys: keys, order: order, client: client, isDryRun: dryRun || check)
                 isInterrupted = try await untilInterrupted {
-                    try await work.rewrap(selection, expect: output.expect) {
+                    try await work.rewrap(selection, expect: output.progress.expect) {
                         output.report($0, advance: $0.count)
                     }
                 }

@@ -11,7 +11,7 @@ final class RewrapOutput: Sendable {
 
     private let isQuiet: Bool
     private let verb: String
-    private let progress: ProgressLine
+    let progress: ProgressLine
     private let state: Locked<State>
 
     /// `total`: what `advance` will have been told in the end; nil: nobody knows yet.
@@ -21,8 +21,6 @@ final class RewrapOutput: Sendable {
         progress = ProgressLine(total: total)
         state = Locked(State())
     }
-
-    func expect(_ total: Int) { progress.expect(total) }
 
     var counts: RewrapCounts { state.withLock { $0.counts } }
 
