@@ -4,10 +4,10 @@ import Primitives
 
 /// Which cluster.
 struct ClusterAccess: ParsableArguments {
-    @Option(help: "A kubeconfig, instead of KUBECONFIG or ~/.kube/config.")
+    @Option(help: "A kubeconfig, instead of KUBECONFIG or ~/.kube/config.", completion: .file())
     var kubeconfig: String?
 
-    @Option(help: "A context of the kubeconfig, instead of its current one.")
+    @Option(help: "A context of the kubeconfig, instead of its current one.", completion: contexts)
     var context: String?
 
     func client() throws -> KubeClient {

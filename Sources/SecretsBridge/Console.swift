@@ -1,11 +1,27 @@
 import CLI
 import Glibc
+import KMS
 import Primitives
 
 /// Standard output and standard error. What is written as a line may hold names out of files and clusters: control
 /// characters become visible ones.
 enum Console {
     private static let loss = Locked<String?>(nil)
+
+    /// What the streams can show.
+    private static let outputDisplay = display(isTerminal: isatty(STDOUT_FILENO) == 1)
+    static let errorDisplay = display(isTerminal: isatty(STDERR_FILENO) == 1)
+
+    /// Of standard output where git reads it and a pager of git's may be behind it: git says so, and colours what it
+    /// writes itself.
+    static let pagerDisplay =
+        Environment.process.value("GIT_PAGER_IN_USE") == nil ? outputDisplay : display(isTerminal: true)
+
+    private static func display(isTerminal: Bool) -> Display {
+        let environment = Environment.process
+        return Display(
+            isTerminal: isTerminal, term: environment.value("TERM"), noColor: environment.value("NO_COLOR"))
+    }
 
     /// Why lines of `say` could not be written; nil: all of them were. Who asked for something and did not get it has
     /// not succeeded.
@@ -21,18 +37,22 @@ enum Console {
     }
 
     /// A line on standard output.
-    static func say(_ text: String) {
-        guard !put(text.visible + "\n", to: STDOUT_FILENO) else { return }
+    static func say(_ text: String) { say(StyledText(text)) }
+
+    static func say(_ text: StyledText) { say(text, for: outputDisplay) }
+
+    static func say(_ text: StyledText, for display: Display) {
+        guard !put(text.rendered(for: display) + "\n", to: STDOUT_FILENO) else { return }
         let reason = lastSystemError()
         loss.withLock { $0 = $0 ?? reason }
     }
 
     static func error(_ message: String) {
-        line("error: \(message)")
+        line(StyledText("error:", .red) + StyledText(" \(message)"))
     }
 
     static func note(_ message: String) {
-        line("note: \(message)")
+        line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }
 
     /// A question, which may have several lines, without a line break after it.
@@ -51,8 +71,8 @@ enum Console {
         put("\r\u{1B}[K")
     }
 
-    private static func line(_ text: String) {
-        put(text.visible + "\n")
+    private static func line(_ text: StyledText) {
+        put(text.rendered(for: errorDisplay) + "\n")
     }
 
     @discardableResult

@@ -13,7 +13,9 @@ struct Diff: AsyncParsableCommand {
               secrets-bridge diff clusters/production/
             """)
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken; - is standard input.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        completion: manifestFiles)
     var paths: [String]
 
     @OptionGroup var cluster: ClusterAccess
@@ -38,7 +40,7 @@ struct Diff: AsyncParsableCommand {
             for file in files.files {
                 do throws(InputError) {
                     let lines = try await comparison.lines(file)
-                    lines.forEach(Console.say)
+                    lines.forEach { Console.say(StyledText(change: $0)) }
                     hasDifferences = hasDifferences || !lines.isEmpty
                 } catch {
                     problems.append(error.description)

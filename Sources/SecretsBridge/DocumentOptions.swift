@@ -4,7 +4,7 @@ import Envelope
 
 /// One WrappedSecret of one file.
 struct DocumentOptions: ParsableArguments {
-    @Argument(help: "A file with the WrappedSecret.")
+    @Argument(help: "A file with the WrappedSecret.", completion: manifestFiles)
     var file: String
 
     @Option(help: "Its name, where the file has several.")
@@ -38,7 +38,7 @@ struct DocumentOptions: ParsableArguments {
     }
 
     static func say(_ difference: ValueDifference) {
-        difference.lines.forEach(Console.say)
+        difference.lines.forEach { Console.say(StyledText(change: $0)) }
         if difference.isEmpty { Console.note("nothing changed; the file was not touched") }
     }
 }

@@ -20,7 +20,8 @@ struct GitDiff: AsyncParsableCommand {
     var namespace: String?
 
     @Argument(
-        help: "What git gives to a diff command: path, old file, its hash and mode, new file, hash, mode.")
+        help: "What git gives to a diff command: path, old file, its hash and mode, new file, hash, mode.",
+        completion: .file())
     var arguments: [String]
 
     func validate() throws {
@@ -58,9 +59,11 @@ struct GitDiff: AsyncParsableCommand {
             metadata.forEach(Console.say)
             if let before = before.file, let after = after.file {
                 let comparison = FileComparison(before, after, namespace: namespace)
-                await comparison.lines(with: try? loadKeys()).forEach(Console.say)
+                for line in await comparison.lines(with: try? loadKeys()) {
+                    Console.say(StyledText(change: line), for: Console.pagerDisplay)
+                }
             }
-            difference.forEach(Console.say)
+            for line in difference { Console.say(StyledText(diff: line), for: Console.pagerDisplay) }
         } catch {
             Console.error("\(error)")
         }
@@ -78,7 +81,7 @@ struct GitTextconv: ParsableCommand {
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 
-    @Argument(help: "The file.")
+    @Argument(help: "The file.", completion: manifestFiles)
     var file: String
 
     func run() throws {

@@ -46,7 +46,8 @@ struct Import: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write a file for each, NAMESPACE/NAME.yaml; those that are there are left.", valueName: "path"))
+            "Write a file for each, NAMESPACE/NAME.yaml; those that are there are left.", valueName: "path"),
+        completion: .directory)
     var folder: String?
 
     @Option(name: .shortAndLong, help: "Without --folder: write yaml or json.")
@@ -93,7 +94,11 @@ struct Import: AsyncParsableCommand {
         guard let selection = cluster.selection(namespace: namespace) else { return [] }
         let secretImport = SecretImport(
             secrets: LiveSecrets(try cluster.client()), keys: try loadKeys(), scope: scope ?? .strict)
-        return try await secretImport.wrap(selection, names: names, note: Console.note)
+        let progress = ProgressLine(total: nil)
+        defer { progress.end() }
+        return try await secretImport.wrap(
+            selection, names: names, note: { note in progress.above { Console.note(note) } },
+            expect: progress.expect, advance: { progress.advance(by: 1) })
     }
 
     private func write(_ secret: ImportedSecret, in folder: String) throws(InputError) {

@@ -16,7 +16,9 @@ struct Inspect: ParsableCommand {
         case text, json, yaml
     }
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken; - is standard input.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        completion: manifestFiles)
     var paths: [String]
 
     @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")

@@ -26,7 +26,8 @@ struct Rewrap: AsyncParsableCommand {
             --check found something; 64 wrong usage; 130 interrupted.
             """)
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken.", completion: manifestFiles)
     var paths: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
@@ -41,20 +42,22 @@ struct Rewrap: AsyncParsableCommand {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp("Wrap for this configured key too. May be repeated.", valueName: "backend|key-id"),
-        transform: keyName)
+        completion: .list(KeyName.backends), transform: keyName)
     var addRecipient: [KeyName] = []
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
             "Remove this key, after proof that one that stays opens the row. May be repeated.",
-            valueName: "backend|key-id"), transform: keyName)
+            valueName: "backend|key-id"),
+        completion: .list(KeyName.backends), transform: keyName)
     var removeRecipient: [KeyName] = []
 
     @Option(
         help: ArgumentHelp(
             "Put this configured key in the place of all others that are configured.",
-            valueName: "backend|key-id"), transform: keyName)
+            valueName: "backend|key-id"),
+        completion: .list(KeyName.backends), transform: keyName)
     var to: KeyName?
 
     @Flag(help: "Ask the KMS, say what would be done, and write nothing.")
@@ -88,10 +91,14 @@ struct Rewrap: AsyncParsableCommand {
             if paths.isEmpty, let selection = cluster.selection(namespace: namespace) {
                 let client = try cluster.client()
                 output = RewrapOutput(total: nil, isQuiet: quiet, isDryRun: dryRun || check)
+                // What the error says is not to stand behind it.
+                defer { output.progress.end() }
                 let work = ClusterRewrapping(
                     keys: keys, order: order, client: client, isDryRun: dryRun || check)
                 isInterrupted = try await untilInterrupted {
-                    try await work.rewrap(selection) { output.report($0) }
+                    try await work.rewrap(selection, expect: output.progress.expect) {
+                        output.report($0, advance: $0.count)
+                    }
                 }
             } else {
                 let found = ManifestPaths(paths, cleansUp: !(dryRun || check))

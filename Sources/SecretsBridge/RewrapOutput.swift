@@ -1,5 +1,4 @@
 import CLI
-import Glibc
 import Primitives
 
 /// What `rewrap` tells while it works: rows on standard output, failures and progress on standard error.
@@ -8,62 +7,49 @@ final class RewrapOutput: Sendable {
         var counts = RewrapCounts()
         var foreign: Set<String> = []
         var listed: Set<String> = []
-        var meter: ProgressMeter?
-        /// The line of it that was shown last.
-        var progress = ""
     }
 
     private let isQuiet: Bool
     private let verb: String
+    let progress: ProgressLine
     private let state: Locked<State>
 
-    /// `total`: what `advance` will have been told in the end; nil: nobody knows.
+    /// `total`: what `advance` will have been told in the end; nil: nobody knows yet.
     init(total: Int?, isQuiet: Bool, isDryRun: Bool) {
         self.isQuiet = isQuiet
         verb = isDryRun ? "to move" : "moved"
-        let isOnTerminal = isatty(STDERR_FILENO) == 1
-        state = Locked(State(meter: isOnTerminal ? total.map { ProgressMeter(total: $0, now: .now) } : nil))
+        progress = ProgressLine(total: total)
+        state = Locked(State())
     }
 
     var counts: RewrapCounts { state.withLock { $0.counts } }
 
     func report(_ rows: [RewrapRow], advance: Int = 1) {
         state.withLock { state in
-            var hasRoom = state.meter == nil
-            func makeRoom() {
-                if !hasRoom { Console.clearLine() }
-                hasRoom = true
-            }
+            var sayings: [() -> Void] = []
             for row in rows {
                 state.counts.add(row)
                 state.foreign.formUnion(row.foreign)
                 state.listed.formUnion(row.listed)
                 switch row.outcome {
                 case .moved(let how) where !isQuiet:
-                    makeRoom()
-                    Console.say("\(row.place): \(how)")
+                    sayings.append { Console.say("\(row.place): \(how)") }
                 case .failed(let why):
-                    makeRoom()
-                    Console.error(why.hasPrefix(row.place) ? why : "\(row.place): \(why)")
+                    sayings.append {
+                        Console.error(why.hasPrefix(row.place) ? why : "\(row.place): \(why)")
+                    }
                 default: break
                 }
             }
-            state.meter?.advance(by: advance)
-            if let line = state.meter?.line(now: .now) {
-                Console.transientLine(line)
-                state.progress = line
-            } else if hasRoom, state.meter != nil {
-                Console.transientLine(state.progress)
-            }
+            if !sayings.isEmpty { progress.above { sayings.forEach { $0() } } }
+            progress.advance(by: advance)
         }
     }
 
     /// `problems`: of paths. `removed`: keys that were to be removed; which of them no row listed is told.
     func finish(_ problems: [InputError], removed: [KeyName]) {
-        let (counts, foreign, listed, hadMeter) = state.withLock {
-            ($0.counts, $0.foreign, $0.listed, $0.meter != nil)
-        }
-        if hadMeter { Console.clearLine() }
+        let (counts, foreign, listed) = state.withLock { ($0.counts, $0.foreign, $0.listed) }
+        progress.end()
         for problem in problems { Console.error(problem.description) }
         for key in removed where !listed.contains(where: { key.matches(keyID: $0) }) {
             Console.note("no row lists \(key)")

@@ -20,10 +20,12 @@ struct Run: AsyncParsableCommand {
             In a pod it uses the pod's service account; elsewhere the kubeconfig, as kubectl does.
             """)
 
-    @Option(help: "A kubeconfig, instead of KUBECONFIG, the pod's service account or ~/.kube/config.")
+    @Option(
+        help: "A kubeconfig, instead of KUBECONFIG, the pod's service account or ~/.kube/config.",
+        completion: .file())
     var kubeconfig: String?
 
-    @Option(help: "A context of the kubeconfig, instead of its current one.")
+    @Option(help: "A context of the kubeconfig, instead of its current one.", completion: contexts)
     var context: String?
 
     @OptionGroup var territory: TerritoryOptions

@@ -5,7 +5,8 @@ import Primitives
 @main
 struct SecretsBridge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "secrets-bridge",
+        // As people typed it.
+        commandName: Invocation.name == Invocation.plugin ? "kubectl wrappedsecret" : "secrets-bridge",
         abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
         discussion: """
             Keys come from the environment: SB_KMS_BACKEND and the settings of the backend.
@@ -24,6 +25,10 @@ struct SecretsBridge: AsyncParsableCommand {
         // Plaintext and keys are in this memory; nobody else is to read it.
         _ = forbidMemoryDumps()
         do {
+            if Invocation.name == Invocation.pluginCompletion {
+                print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")
+                leave(0)
+            }
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -47,6 +52,14 @@ struct SecretsBridge: AsyncParsableCommand {
         if let lost { Console.error("cannot write the output: \(lost)") }
         _exit(lost != nil && code == 0 ? ExitCode.failure.rawValue : code)
     }
+}
+
+/// The name that the program was started by, and those that mean something.
+enum Invocation {
+    static let plugin = "kubectl-wrappedsecret"
+    static let pluginCompletion = "kubectl_complete-wrappedsecret"
+
+    static let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
 }
 
 /// A command failed; the line says why and what to do.

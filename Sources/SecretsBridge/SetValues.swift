@@ -23,11 +23,14 @@ struct SetValues: AsyncParsableCommand {
         help: ArgumentHelp("A value; other users of this machine can see it.", valueName: "key=value"))
     var fromLiteral: [String] = []
 
-    @Option(parsing: .singleValue, help: ArgumentHelp("A value from a file.", valueName: "[key=]path"))
+    @Option(
+        parsing: .singleValue, help: ArgumentHelp("A value from a file.", valueName: "[key=]path"),
+        completion: .file())
     var fromFile: [String] = []
 
     @Option(
-        parsing: .singleValue, help: ArgumentHelp("Values from lines of KEY=VALUE.", valueName: "path"))
+        parsing: .singleValue, help: ArgumentHelp("Values from lines of KEY=VALUE.", valueName: "path"),
+        completion: .file())
     var fromEnvFile: [String] = []
 
     func validate() throws {

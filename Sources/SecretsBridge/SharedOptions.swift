@@ -23,7 +23,8 @@ struct ManifestOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("f"), .long], parsing: .singleValue,
-        help: ArgumentHelp("Read this file; - is standard input. May be repeated.", valueName: "file"))
+        help: ArgumentHelp("Read this file; - is standard input. May be repeated.", valueName: "file"),
+        completion: manifestFiles)
     var filename: [String] = []
 
     @Option(

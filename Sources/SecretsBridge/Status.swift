@@ -22,7 +22,9 @@ struct Status: AsyncParsableCommand {
         case table, wide, json, yaml
     }
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken, instead of a cluster.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken, instead of a cluster.",
+        completion: manifestFiles)
     var paths: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
@@ -34,7 +36,8 @@ struct Status: AsyncParsableCommand {
     var byKey = false
 
     @Option(
-        help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"), transform: keyName)
+        help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"),
+        completion: .list(KeyName.backends), transform: keyName)
     var key: KeyName?
 
     @Option(help: "With --key: only those that list this version of it.")
@@ -107,7 +110,7 @@ struct Status: AsyncParsableCommand {
         case .yaml: try OutputFormat.yaml.write([value])
         case .table, .wide:
             let table = byKey ? KeyUse.table(uses) : RowStatus.table(rows, isWide: output == .wide)
-            table.lines.forEach(Console.say)
+            table.styledLines.forEach(Console.say)
         }
     }
 }

@@ -15,7 +15,9 @@ struct Verify: AsyncParsableCommand {
               secrets-bridge verify -n payments db.yaml
             """)
 
-    @Argument(help: "Files, and folders whose YAML and JSON files are taken; - is standard input.")
+    @Argument(
+        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        completion: manifestFiles)
     var paths: [String]
 
     @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
@@ -26,12 +28,18 @@ struct Verify: AsyncParsableCommand {
 
     func run() async throws {
         let verification = Verification(keys: offline ? nil : try loadKeys(), namespace: namespace)
-        let result = await verification.verify(WrappedSecretFiles(reading: paths))
+        let files = WrappedSecretFiles(reading: paths)
+        let progress = ProgressLine(total: files.documents.count)
+        let result = await verification.verify(files) { progress.advance(by: 1) }
+        progress.end()
         result.problems.forEach(Console.error)
         // Of nothing there is nothing to sum up.
         guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
         let good = offline ? "keep the rules (not opened: --offline)" : "open"
-        Console.say("\(result.count) WrappedSecrets, \(result.problems.count) problems; the others \(good)")
+        Console.say(
+            StyledText(
+                "\(result.count) WrappedSecrets, \(result.problems.count) problems; the others \(good)",
+                result.problems.isEmpty ? .green : .red))
         if !result.problems.isEmpty { throw ExitCode.failure }
     }
 }

@@ -42,12 +42,13 @@ struct Wrap: AsyncParsableCommand {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "An entry from a file, or one from each file of a folder.", valueName: "[key=]path"))
+            "An entry from a file, or one from each file of a folder.", valueName: "[key=]path"),
+        completion: .file())
     var fromFile: [String] = []
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Entries from lines of KEY=VALUE.", valueName: "path"))
+        help: ArgumentHelp("Entries from lines of KEY=VALUE.", valueName: "path"), completion: .file())
     var fromEnvFile: [String] = []
 
     private var hasSources: Bool { !(fromLiteral + fromFile + fromEnvFile).isEmpty }

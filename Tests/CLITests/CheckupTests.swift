@@ -18,7 +18,7 @@ struct CheckupTests {
         let findings = await KeyCheckup(key).findings()
         #expect(findings.count == 1)
         #expect(!findings.isUsable)
-        #expect(findings[0].line.contains("NO   make a data key (wrap): scripted"))
+        #expect(findings[0].line.plain.contains("NO   make a data key (wrap): scripted"))
     }
 
     @Test func clocksAreComparedByTheMinute() {

@@ -13,6 +13,19 @@ struct ProgressMeterTests {
         #expect(meter.line(now: start + .seconds(1000)) == "4000 of 10000 (40%)  4.0/s  25 min 0 s left")
     }
 
+    @Test func theWholeMayBeUnknownAndMayChange() {
+        let start = ContinuousClock.now
+        var meter = ProgressMeter(total: nil, now: start)
+        #expect(meter.line(now: start) == "0")
+        meter.advance(by: 200)
+        #expect(meter.line(now: start + .seconds(2)) == "200  100/s")
+        meter.expect(400)
+        #expect(meter.line(now: start + .seconds(4)) == "200 of 400 (50%)  50/s  4 s left")
+        // More came than the server had counted.
+        meter.advance(by: 300)
+        #expect(meter.line(now: start + .seconds(5)) == "500 of 400 (100%)  100/s  0 s left")
+    }
+
     @Test func timesAreForPeople() {
         #expect(ProgressMeter.time(99) == "99 s")
         #expect(ProgressMeter.time(100) == "1 min 40 s")

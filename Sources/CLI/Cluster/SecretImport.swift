@@ -20,9 +20,11 @@ package struct SecretImport: Sendable {
         self.scope = scope
     }
 
-    /// `names` empty: all that nobody else makes; the others are noted.
+    /// `names` empty: all that nobody else makes; the others are noted. `expect` is told how many Secrets there are to
+    /// read, then `advance` of each that is done with.
     package func wrap(
-        _ selection: Selection, names: [String], note: (String) -> Void
+        _ selection: Selection, names: [String], note: (String) -> Void, expect: (Int) -> Void = { _ in },
+        advance: () -> Void = {}
     ) async throws(InputError) -> [ImportedSecret] {
         var refs: [ObjectRef] = []
         if names.isEmpty {
@@ -37,7 +39,9 @@ package struct SecretImport: Sendable {
             refs = names.map { ObjectRef(namespace: selection.namespace ?? "", name: $0) }
         }
         var outputs: [ImportedSecret] = []
+        expect(refs.count)
         for ref in refs {
+            defer { advance() }
             guard let secret = try await secrets.secret(ref) else {
                 guard names.isEmpty else { throw InputError("there is no Secret \(ref)") }
                 continue

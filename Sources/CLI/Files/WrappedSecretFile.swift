@@ -65,8 +65,10 @@ package struct WrappedSecretFile: Sendable {
             return namespace == nil || own == nil || own == namespace
         }
         if found.count == 1 { return found[0] }
-        guard !documents.isEmpty else { throw InputError(
-                path, "has no WrappedSecret; secrets-bridge wrap makes one of a Secret") }
+        guard !documents.isEmpty else {
+            throw InputError(
+                path, "has no WrappedSecret; secrets-bridge wrap makes one of a Secret")
+        }
         let names = documents.map(\.namespaceAndName).joined(separator: ", ")
         throw InputError(
             path, "has the WrappedSecrets \(names); say with --name and --namespace which one is meant")

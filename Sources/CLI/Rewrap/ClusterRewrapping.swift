@@ -24,16 +24,20 @@ package struct ClusterRewrapping: Sendable {
         self.isDryRun = isDryRun
     }
 
-    /// `report` is told of each row when it is done with.
+    /// `expect` is told how many rows there are, as soon as the server says it; `report` of each row when it is done with.
     ///
     /// Errors: the cluster's objects cannot be listed.
     package func rewrap(
-        _ selection: Selection, report: @escaping @Sendable ([RewrapRow]) -> Void
+        _ selection: Selection, expect: (Int) -> Void = { _ in },
+        report: @escaping @Sendable ([RewrapRow]) -> Void
     ) async throws(KubeError) {
         var token: String?
+        var read = 0
         repeat {
             let page = try await client.list(
                 WrappedSecret.self, selection, limit: Self.page, continueToken: token)
+            read += page.items.count
+            if let remaining = page.remaining { expect(read + remaining) }
             report(await rewrap(page.items))
             token = page.continueToken
         } while token != nil && !Task.isCancelled

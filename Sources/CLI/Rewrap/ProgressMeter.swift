@@ -1,30 +1,39 @@
 /// How far a long piece of work is, for a line on a terminal. Pure: instants come in.
 package struct ProgressMeter: Sendable {
-    private let total: Int
+    /// nil: nobody knows, as where the server does not count.
+    private var total: Int?
     private let start: ContinuousClock.Instant
     private var done = 0
     private var shown: ContinuousClock.Instant?
 
     private static let interval = Duration.milliseconds(100)
 
-    package init(total: Int, now: ContinuousClock.Instant) {
+    package init(total: Int?, now: ContinuousClock.Instant) {
         self.total = total
         start = now
     }
 
     package mutating func advance(by count: Int) { done += count }
 
-    /// The line, if it is time for another one: `4,200 of 10,000 (42%)  1310/s  4 s left`.
+    /// What is known of the whole now: objects come and go while they are listed.
+    package mutating func expect(_ total: Int) { self.total = total }
+
+    /// The line, if it is time for another one: `4200 of 10000 (42%)  1310/s  5 s left`; where the whole is not known,
+    /// `4200  1310/s`.
     package mutating func line(now: ContinuousClock.Instant) -> String? {
         if let shown, now - shown < Self.interval { return nil }
         shown = now
         let elapsed = (now - start) / Duration.seconds(1)
-        let percent = total > 0 ? done * 100 / total : 100
-        var line = "\(done) of \(total) (\(percent)%)"
+        var line = "\(done)"
+        if let total {
+            let percent = total > 0 ? min(done * 100 / total, 100) : 100
+            line += " of \(total) (\(percent)%)"
+        }
         guard elapsed > 0, done > 0 else { return line }
         let rate = Double(done) / elapsed
         line += rate >= 10 ? "  \(Int(rate))/s" : "  \(Int(rate * 10) / 10).\(Int(rate * 10) % 10)/s"
-        let left = Int((Double(total - done) / rate).rounded(.up))
+        guard let total else { return line }
+        let left = Int((Double(max(total - done, 0)) / rate).rounded(.up))
         return line + "  \(Self.time(left)) left"
     }
 

@@ -15,7 +15,7 @@ package enum RewrapOrder: Sendable {
 package struct KeyName: Sendable, CustomStringConvertible {
     package let description: String
 
-    private static let backends = ["local", "vault-transit", "aws-kms"]
+    package static let backends = ["local", "vault-transit", "aws-kms"]
 
     /// Errors: no row can list such a key. A name that is mistyped matches nothing, which looks like proof that the key
     /// can be done without.

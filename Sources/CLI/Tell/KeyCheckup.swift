@@ -100,11 +100,11 @@ extension [KeyCheckup.Finding] {
 
 extension KeyCheckup.Finding {
     /// For people; what works is told as shortly as it can be.
-    package var line: String {
+    package var line: StyledText {
         switch verdict {
-        case .works: "  yes  \(what)"
-        case .fails(let why): "  NO   \(what): \(why)"
-        case .untried(let why): "  ?    \(what): \(why)"
+        case .works: StyledText("  yes", .green) + StyledText("  \(what)")
+        case .fails(let why): StyledText("  NO", .red) + StyledText("   \(what): \(why)")
+        case .untried(let why): StyledText("  ?", .yellow) + StyledText("    \(what): \(why)")
         }
     }
 }

@@ -68,6 +68,18 @@ package struct RowStatus: Sendable {
         ]
     }
 
+    /// READY, and the word that says why the row is not even that.
+    private var colours: [Int: Colour] {
+        let ready: Colour? =
+            switch self.ready?.status {
+            case "True": .green
+            case "False": .red
+            case "Unknown": .yellow
+            default: nil
+            }
+        return [2: ready, 3: problem == nil ? nil : .red].compactMapValues(\.self)
+    }
+
     /// `isWide`: with all recipients and what the controller says.
     package static func table(_ rows: [RowStatus], isWide: Bool) -> TextTable {
         let titles = ["NAMESPACE", "NAME", "READY", "REASON", "KEY", "VERSION"]
@@ -78,7 +90,8 @@ package struct RowStatus: Sendable {
                 row.cells
                     + (isWide
                         ? [recipients.isEmpty ? "-" : recipients, row.problem ?? row.ready?.message ?? ""]
-                        : []))
+                        : []),
+                colours: row.colours)
         }
         return table
     }

@@ -23,12 +23,16 @@ package struct Verification: Sendable {
         package fileprivate(set) var problems: [String]
     }
 
-    package func verify(_ files: WrappedSecretFiles) async -> Result {
+    /// `advance` is called when a WrappedSecret is done with, from several tasks.
+    package func verify(
+        _ files: WrappedSecretFiles, advance: @escaping @Sendable () -> Void = {}
+    ) async -> Result {
         let documents = files.documents
         let all = documents.count
         var result = Result(count: all, problems: files.problems.map(\.description))
         let problems = await mapConcurrently(documents, limit: Self.concurrency) { document in
-            await problem(of: document, among: all)
+            defer { advance() }
+            return await problem(of: document, among: all)
         }
         result.problems += problems.compactMap(\.self)
         return result

@@ -22,7 +22,7 @@ extension ClusterConfiguration {
             }
             return try select(try Kubeconfig(files: [explicitPath]))
         }
-        let listed = (environment["KUBECONFIG"] ?? "").split(separator: ":").map(String.init)
+        let listed = files(in: environment)
         if !listed.isEmpty {
             let kubeconfig = try Kubeconfig(files: listed)
             guard !kubeconfig.isEmpty else {
@@ -37,7 +37,7 @@ extension ClusterConfiguration {
         if context == nil, InClusterConfiguration.isAvailable(environment: environment, folder: folder) {
             return try InClusterConfiguration.load(environment: environment, folder: folder)
         }
-        let home = environment["HOME"].map { "\($0)/.kube/config" }
+        let home = homeFile(in: environment)
         let kubeconfig = try Kubeconfig(files: home.map { [$0] } ?? [])
         guard !kubeconfig.isEmpty else {
             throw ConfigurationError(
@@ -47,5 +47,22 @@ extension ClusterConfiguration {
             )
         }
         return try select(kubeconfig)
+    }
+
+    /// Names of the contexts of the kubeconfig that `load` would read, in order; none where it cannot be read.
+    package static func contextNames(explicitPath: String?, environment: [String: String]) -> [String] {
+        let listed = files(in: environment)
+        let home = homeFile(in: environment).map { [$0] } ?? []
+        let kubeconfig = try? Kubeconfig(
+            files: explicitPath.map { [$0] } ?? (listed.isEmpty ? home : listed))
+        return kubeconfig?.contexts.keys.sorted() ?? []
+    }
+
+    private static func files(in environment: [String: String]) -> [String] {
+        (environment["KUBECONFIG"] ?? "").split(separator: ":").map(String.init)
+    }
+
+    private static func homeFile(in environment: [String: String]) -> String? {
+        environment["HOME"].map { "\($0)/.kube/config" }
     }
 }

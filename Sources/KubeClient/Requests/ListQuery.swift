@@ -37,4 +37,7 @@ package struct ListPage<Object: KubeObject>: Decodable, Sendable {
     package var continueToken: String? {
         metadata.continue.flatMap { $0.isEmpty ? nil : $0 }
     }
+
+    /// How many objects the pages after this one have; nil: the server does not say, as where a selector is given.
+    package var remaining: Int? { continueToken == nil ? 0 : metadata.remainingItemCount }
 }

@@ -40,6 +40,19 @@ import Testing
         #expect(try await header(["HOME": "\(folder.path)/home"]) == "Bearer home")
     }
 
+    @Test func contextsAreOfTheSameFiles() throws {
+        try folder.write(
+            "more", "contexts: [{name: b, context: {cluster: l}}, {name: a, context: {cluster: l}}]")
+        let listed = ["KUBECONFIG": "\(folder.path)/more:\(folder.path)/listed"]
+        func names(_ path: String?, _ environment: [String: String]) -> [String] {
+            ClusterConfiguration.contextNames(explicitPath: path, environment: environment)
+        }
+        #expect(names(nil, pod.merging(listed) { $1 }) == ["a", "b", "c"])
+        #expect(names("\(folder.path)/explicit", listed) == ["c"])
+        #expect(names(nil, ["HOME": "\(folder.path)/home"]) == ["c"])
+        #expect(names("\(folder.path)/nope", listed) == [] && names(nil, [:]) == [])
+    }
+
     @Test(arguments: [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")])
     func inCluster(host: String, server: String) throws {
         let environment = pod.merging(["KUBERNETES_SERVICE_HOST": host]) { $1 }

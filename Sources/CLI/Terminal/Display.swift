@@ -1,0 +1,18 @@
+/// What a stream can show besides text.
+package struct Display: Sendable, Equatable {
+    /// A line may take the place of another one.
+    package let movesCursor: Bool
+    package let hasColours: Bool
+
+    /// A file, or a pipe to a program.
+    package static let plain = Display(isTerminal: false, term: nil, noColor: nil)
+
+    /// - Parameters:
+    ///   - isTerminal: or a pager that hands on to one what it gets.
+    ///   - term: TERM; without it, as with `dumb`, nothing is known of the terminal.
+    ///   - noColor: NO_COLOR; set and not empty, it turns colours off (no-color.org).
+    package init(isTerminal: Bool, term: String?, noColor: String?) {
+        movesCursor = isTerminal && !["dumb", "", nil].contains(term)
+        hasColours = movesCursor && ["", nil].contains(noColor)
+    }
+}

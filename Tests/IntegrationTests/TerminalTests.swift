@@ -1,0 +1,113 @@
+import Foundation
+import Testing
+
+/// What a person at a terminal sees, and a pipe does not.
+@Suite("Colours and progress", .onRealServers)
+struct TerminalTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "sb-terminal-\(UUID().uuidString)")
+    private var file: String { folder.appending(path: "db.yaml").path }
+
+    init() throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func remove() { try? FileManager.default.removeItem(at: folder) }
+
+    /// Without a variable of the tests' own terminal.
+    private func environment(_ more: [String: String]) -> [String: String] {
+        [
+            "SB_WRAP_MASTER_KEY": BadInputTests.masterKey, "TERM": "xterm", "NO_COLOR": "",
+            "GIT_PAGER_IN_USE": "",
+        ].merging(more) { $1 }
+    }
+
+    private func run(
+        _ arguments: [String], _ more: [String: String] = [:]
+    ) async throws -> Program.Outcome {
+        try await Program(try Settings.required().binary, arguments, environment: environment(more)).outcome()
+    }
+
+    /// Output and errors as one, with the terminal's line ends.
+    private func runAtTerminal(_ arguments: [String], _ more: [String: String] = [:]) async throws -> String {
+        let settings = try Settings.required()
+        return try await Program(
+            settings.python,
+            ["\(settings.repository)/Tests/Clients/terminal.py", "no question", "", settings.binary]
+                + arguments, environment: environment(more)
+        ).outcome().output
+    }
+
+    private func wrap() async throws {
+        let wrapped = try await run(["wrap", "-n", "payments", "--name", "db", "--from-literal", "k=v"])
+        try wrapped.output.write(toFile: file, atomically: true, encoding: .utf8)
+    }
+
+    @Test func coloursAreForTerminalsAndForWhoWantsThem() async throws {
+        defer { remove() }
+        try await wrap()
+        let shown = try await runAtTerminal(["verify", file, "\(folder.path)/nope"])
+        #expect(shown.contains("\u{1B}[31merror:\u{1B}[0m "), "\(shown)")
+        #expect(shown.contains("\u{1B}[31m1 WrappedSecrets, 1 problems"), "\(shown)")
+        #expect(try await runAtTerminal(["doctor"]).contains("\u{1B}[32m  yes\u{1B}[0m  unwrap"))
+        #expect(try await runAtTerminal(["unset", file, "k"]).contains("\u{1B}[31m- k\u{1B}[0m"))
+        try await wrap()
+        for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let plain = try await runAtTerminal(["doctor"], [name: value])
+            #expect(plain.contains("  yes  unwrap") && !plain.contains("\u{1B}[3"), "\(name): \(plain)")
+        }
+        let piped = try await run(["verify", file, "\(folder.path)/nope"])
+        #expect(piped.errors.hasPrefix("error: ") && piped.output.hasPrefix("1 WrappedSecrets"))
+        #expect(!(piped.output + piped.errors).contains("\u{1B}"))
+        for format in ["json", "yaml"] {
+            let text = try await runAtTerminal(["status", "-o", format, file])
+            #expect(text.contains("payments") && !text.contains("\u{1B}"), "\(text)")
+        }
+    }
+
+    @Test func progressGoesAwayAndIsNotForPipes() async throws {
+        defer { remove() }
+        try await wrap()
+        for arguments in [["verify", file], ["rewrap", "--dry-run", file]] {
+            let shown = try await runAtTerminal(arguments, ["NO_COLOR": "1"])
+            #expect(shown.contains("\r\u{1B}[K1 of 1 (100%)"), "\(arguments): \(shown)")
+            // What remains on the screen, on its own line.
+            let last = shown.split(separator: "\u{1B}[K").last
+            #expect(last?.hasPrefix("1 WrappedSecrets") == true, "\(shown)")
+            let dumb = try await runAtTerminal(arguments, ["TERM": "dumb"])
+            #expect(dumb.hasPrefix("1 WrappedSecrets"), "\(dumb)")
+            #expect(try await run(arguments).errors == "")
+        }
+    }
+
+    @Test func aClusterIsCountedFromTheStart() async throws {
+        defer { remove() }
+        try await TestNamespace.withShared { namespace in
+            try await namespace.applyAll((0..<230).map { "db-\($0)" }) { $0 }
+            let shown = try await runAtTerminal(
+                ["rewrap", "--dry-run", "-n", namespace.name],
+                ["SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig])
+            #expect(shown.contains("\u{1B}[K0 of 230 (0%)"), "\(shown)")
+            #expect(shown.contains("230 WrappedSecrets: 0 to move, 230 current"), "\(shown)")
+        }
+    }
+
+    @Test func gitsPagerGetsColours() async throws {
+        defer { remove() }
+        try await wrap()
+        let other = folder.appending(path: "other.yaml").path
+        try FileManager.default.copyItem(atPath: file, toPath: other)
+        _ = try await run(["set", other, "--from-literal", "k=new", "--from-literal", "more=1"])
+        let arguments = ["git-diff", "-n", "payments", file, other]
+        #expect(try await !run(arguments).output.contains("\u{1B}"))
+        let paged = try await run(arguments, ["GIT_PAGER_IN_USE": "true"]).output
+        for line in ["\u{1B}[32m    + more\u{1B}[0m\n", "\u{1B}[33m    ~ k\u{1B}[0m\n", "\u{1B}[36m@@ -"] {
+            #expect(paged.contains(line), "\(paged)")
+        }
+        // Not for whoever wants none, and not of commands that git does not start.
+        for (arguments, noColor) in [(arguments, "1"), (["status", file], "")] {
+            let plain = try await run(arguments, ["GIT_PAGER_IN_USE": "true", "NO_COLOR": noColor]).output
+            #expect(!plain.contains("\u{1B}"), "\(plain)")
+        }
+    }
+}
