@@ -21,7 +21,8 @@ struct Import: AsyncParsableCommand {
             controller, and asks no cluster. Documents of other kinds are passed over. Nothing is written unless all \
             of them could be opened and wrapped.
 
-              kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml > keys.yaml
+              kubectl get secret -n kube-system -o yaml \\
+                -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
               secrets-bridge import --sealed clusters/ --sealing-key keys.yaml
               secrets-bridge import --sealed db.yaml --sealing-key key.pem --folder wrapped/
             """)

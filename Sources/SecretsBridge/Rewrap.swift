@@ -17,7 +17,7 @@ struct Rewrap: AsyncParsableCommand {
               secrets-bridge rewrap --dry-run clusters/           # what would be done
               secrets-bridge rewrap clusters/                     # files and folders
               secrets-bridge rewrap --all-namespaces              # a cluster
-              secrets-bridge rewrap --check clusters/             # exit 1 if anything is left to do
+              secrets-bridge rewrap --check clusters/             # exit 1 if rows are left
               secrets-bridge rewrap --add-recipient aws-kms clusters/
               secrets-bridge rewrap --remove-recipient vault-transit clusters/
               secrets-bridge rewrap --to aws-kms clusters/        # both at once

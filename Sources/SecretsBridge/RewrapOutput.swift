@@ -59,7 +59,8 @@ final class RewrapOutput: Sendable {
         }
         // Of nothing there is nothing to sum up.
         guard counts.all > 0 || problems.isEmpty else { return }
-        var summary = "\(counts.all) WrappedSecrets: \(counts.moved) \(verb), \(counts.current) current"
+        var summary =
+            "\(counted(counts.all, "WrappedSecret")): \(counts.moved) \(verb), \(counts.current) current"
         if counts.failed > 0 { summary += ", \(counts.failed) failed" }
         if counts.interrupted > 0 { summary += ", \(counts.interrupted) not done" }
         Console.say(summary)

@@ -42,7 +42,7 @@ struct TellingCommandTests {
         let found = try await run(
             ["rewrap", "--check", path("db.yaml")], ["SB_WRAP_MASTER_KEY": other], status: 1)
         #expect(found.errors.contains("is a configured key"))
-        #expect(found.output == "1 WrappedSecrets: 0 to move, 0 current, 1 failed\n")
+        #expect(found.output == "1 WrappedSecret: 0 to move, 0 current, 1 failed\n")
     }
 
     @Test(arguments: [

@@ -48,7 +48,7 @@ struct TerminalTests {
         try await wrap()
         let shown = try await runAtTerminal(["verify", file, "\(folder.path)/nope"])
         #expect(shown.contains("\u{1B}[31merror:\u{1B}[0m "), "\(shown)")
-        #expect(shown.contains("\u{1B}[31m1 WrappedSecrets, 1 problems"), "\(shown)")
+        #expect(shown.contains("\u{1B}[31m1 WrappedSecret, 1 problem;"), "\(shown)")
         #expect(try await runAtTerminal(["doctor"]).contains("\u{1B}[32m  yes\u{1B}[0m  unwrap"))
         #expect(try await runAtTerminal(["unset", file, "k"]).contains("\u{1B}[31m- k\u{1B}[0m"))
         try await wrap()
