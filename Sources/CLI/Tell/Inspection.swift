@@ -32,7 +32,9 @@ package struct Inspection: Sendable {
         add("Secret", ["\(object.secretName), type \(object.spec.template?.type ?? "Opaque")"])
         add("format", ["\(object.spec.envelope.format), scope \(envelope.binding.scope.rawValue)"])
         add("recipients", envelope.recipients.map(\.keyAndVersion))
-        add("entries", envelope.entries.isEmpty ? ["none"] : entries.map { "\($0.name), \(counted($0.count, "byte"))" })
+        add(
+            "entries",
+            envelope.entries.isEmpty ? ["none"] : entries.map { "\($0.name), \(counted($0.count, "byte"))" })
         return [place] + table.lines
     }
 
