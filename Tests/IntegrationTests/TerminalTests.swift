@@ -57,7 +57,7 @@ struct TerminalTests {
             #expect(plain.contains("  yes  unwrap") && !plain.contains("\u{1B}[3"), "\(name): \(plain)")
         }
         let piped = try await run(["verify", file, "\(folder.path)/nope"])
-        #expect(piped.errors.hasPrefix("error: ") && piped.output.hasPrefix("1 WrappedSecrets"))
+        #expect(piped.errors.hasPrefix("error: ") && piped.output.hasPrefix("1 WrappedSecret"))
         #expect(!(piped.output + piped.errors).contains("\u{1B}"))
         for format in ["json", "yaml"] {
             let text = try await runAtTerminal(["status", "-o", format, file])
@@ -73,9 +73,9 @@ struct TerminalTests {
             #expect(shown.contains("\r\u{1B}[K1 of 1 (100%)"), "\(arguments): \(shown)")
             // What remains on the screen, on its own line.
             let last = shown.split(separator: "\u{1B}[K").last
-            #expect(last?.hasPrefix("1 WrappedSecrets") == true, "\(shown)")
+            #expect(last?.hasPrefix("1 WrappedSecret") == true, "\(shown)")
             let dumb = try await runAtTerminal(arguments, ["TERM": "dumb"])
-            #expect(dumb.hasPrefix("1 WrappedSecrets"), "\(dumb)")
+            #expect(dumb.hasPrefix("1 WrappedSecret"), "\(dumb)")
             #expect(try await run(arguments).errors == "")
         }
     }
