@@ -63,20 +63,22 @@ static inline CURLcode sb_easy_set_blob(CURL *easy, CURLoption option, const voi
     return curl_easy_setopt(easy, option, &blob);
 }
 
-/// No other scheme than http and https, whatever a URL says.
+/// No other scheme than http and https, whatever a URL says. The library that is loaded may be older than these headers.
 static inline CURLcode sb_easy_allow_http_only(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
-    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    CURLcode result = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (result != CURLE_UNKNOWN_OPTION) return result;
 #endif
+    // CURLOPT_PROTOCOLS, whose name is deprecated since; CURLPROTO_HTTP and CURLPROTO_HTTPS.
+    return curl_easy_setopt(easy, (CURLoption)(CURLOPTTYPE_LONG + 181), 3L);
 }
 
 /// Removing a transfer whose name is still being resolved must not wait for the resolver's thread: that
 /// thread frees what it holds when getaddrinfo returns.
 static inline CURLcode sb_easy_leave_resolver_behind(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075700
-    return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    CURLcode result = curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    return result == CURLE_UNKNOWN_OPTION ? CURLE_OK : result;
 #else
     (void)easy;
     return CURLE_OK;

@@ -15,10 +15,12 @@ enum PathNames {
     }
 
     /// "/transit/" and "transit" are one mount to a person.
-    static func trimmingSlashes(_ text: String) -> String {
-        var rest = text[...]
-        while rest.first == "/" { rest.removeFirst() }
-        while rest.last == "/" { rest.removeLast() }
+    static func trimmingSlashes(_ text: String) -> String { trimming("/", from: text) }
+
+    static func trimming(_ character: Character, from text: some StringProtocol) -> String {
+        var rest = Substring(text)
+        while rest.first == character { rest.removeFirst() }
+        while rest.last == character { rest.removeLast() }
         return String(rest)
     }
 

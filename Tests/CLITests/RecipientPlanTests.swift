@@ -112,10 +112,21 @@ struct RecipientPlanTests {
 
     @Test func keysAreNamedByIdOrBackend() throws {
         #expect(try KeyName("local").place(in: ring, option: "--to") == 0)
-        #expect(try KeyName(keys[2].keyID).place(in: ring, option: "--to") == 2)
+        let vault = NamedKey(keyID: "vault-transit:transit/k", key: keys[2])
+        let two = KeyRing(primary: keys[0], others: [keys[1], vault])
+        #expect(try KeyName("vault-transit").place(in: two, option: "--to") == 2)
+        #expect(try KeyName(vault.keyID).place(in: two, option: "--to") == 2)
         let message = refusal { () throws(InputError) in
             try KeyName("aws-kms").place(in: ring, option: "--to")
         }
         #expect(message?.contains("SB_KMS_BACKEND") == true)
+    }
+
+    @Test func earlierKeysAreNotWrappedFor() throws {
+        let message = refusal { () throws(InputError) in
+            try KeyName(keys[2].keyID).place(in: ring, option: "--to")
+        }
+        #expect(message?.contains("earlier key") == true)
+        #expect(message?.contains(keys[0].keyID) == true)
     }
 }

@@ -120,9 +120,10 @@ struct VaultLoginTests {
         #expect(renewed.elements == ["s.one"])
     }
 
-    /// The token ends while its renewal is refused.
+    /// The token ends while its renewal is refused, or gets nothing.
     @Test(arguments: [
-        (403, "permission denied"), (500, "1 error occurred:\\n\\t* past the max TTL, cannot renew\\n\\n"),
+        (200, ""), (403, "permission denied"),
+        (500, "1 error occurred:\\n\\t* past the max TTL, cannot renew\\n\\n"),
     ])
     func whoWaitsForARefusedRenewalGetsALogin(status: Int, text: String) async throws {
         let gate = Gate()
@@ -132,6 +133,7 @@ struct VaultLoginTests {
                 return grant(tokens.withLock { $0.popLast() } ?? "none", seconds: 100)
             }
             await gate.wait()
+            guard status != 200 else { return grant("s.one", seconds: 0) }
             return .init(status, #"{"errors":["\#(text)"]}"#)
         }
         let source = try login(transport)
@@ -140,6 +142,8 @@ struct VaultLoginTests {
         _ = try await source.token()
         pass(30)
         async let waited = source.token()
+        // The more likely it is that it waits.
+        try await Task.sleep(for: .milliseconds(50))
         gate.open()
         #expect(try await waited.value.text == "s.two")
     }

@@ -59,7 +59,7 @@ struct VaultSettingsTests {
 
     @Test(arguments: [
         ("..", "<mount>/<key>"), ("a//b", "<mount>/<key>"), ("a%2f", "<mount>/<key>"),
-        ("a;b", "<mount>/<key>"),
+        ("a;b", "<mount>/<key>"), ("ol d", "<mount>/<key>"),
         ("sb-wrap", "present key"), ("old,transit/sb-wrap", "present key"), ("old,transit/old", "twice"),
         ((0..<3).map { "\($0)" + String(repeating: "m", count: 80) }.joined(separator: "/"), "at most 512"),
     ])

@@ -1,4 +1,5 @@
 package import KubeClient
+import Resources
 
 extension KubeError {
     /// The line for a person who asked a cluster: what happened, and what to do where that can be said.
@@ -12,7 +13,7 @@ extension KubeError {
         case .unauthorized, .credentials: "log in again, or choose another user with --context"
         case .transport, .timeout, .unavailable:
             "check that the cluster is up, and that it is the one you mean (--context, KUBECONFIG)"
-        case .notFound:
+        case .notFound where activity == "listing \(WrappedSecret.resource.plural)":
             "does the cluster know WrappedSecrets? kubectl apply --server-side -f manifests/crds/"
         default: nil
         }

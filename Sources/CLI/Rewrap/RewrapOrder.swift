@@ -50,9 +50,19 @@ package struct KeyName: Sendable, CustomStringConvertible {
 
     /// The place in the ring of the key that is meant: the first one, as it is the one that wraps.
     ///
-    /// Errors: the ring has no such key.
+    /// Errors: the ring has no such key, or it is one of those that only unwrap.
     package func place(in keys: KeyRing, option: String) throws(InputError) -> Int {
-        if let place = keys.all.firstIndex(where: { matches(keyID: $0.keyID) }) { return place }
+        if let place = keys.all.firstIndex(where: { matches(keyID: $0.keyID) }) {
+            let key = keys.all[place]
+            if let present = keys.wrapper(of: KeyManagerRequest.backend(ofKeyID: key.keyID)),
+                present.keyID != key.keyID
+            {
+                throw InputError(
+                    "\(option): \(shown(description)) is an earlier key, which wraps nothing any more; name the "
+                        + "present one (\(present.keyID)), or make this the present one")
+            }
+            return place
+        }
         let configured = keys.all.map(\.keyID).joined(separator: ", ")
         throw InputError(
             "\(option): \(shown(description)) is not a configured key (\(configured)); add its backend to "

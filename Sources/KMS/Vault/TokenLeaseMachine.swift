@@ -61,8 +61,12 @@ struct TokenLeaseMachine: Sendable {
         return .serveAndStart(next)
     }
 
-    /// The flight that was sent at `now` got a lease of `duration`, zero: for ever. `jitter`: 0..<1.
-    mutating func granted(_ duration: Duration, isRenewable: Bool, now: Instant, jitter: Double) {
+    /// The flight that was sent at `now` got a lease of `duration`, zero: for ever. `jitter`: 0..<1. Returns the flight to
+    /// start now for those who wait; nil: they have their token.
+    @discardableResult
+    mutating func granted(
+        _ duration: Duration, isRenewable: Bool, now: Instant, jitter: Double
+    ) -> Flight? {
         let isRenewal = flight == .renewal
         flight = nil
         failures = 0
@@ -71,8 +75,10 @@ struct TokenLeaseMachine: Sendable {
         guard duration > .zero else {
             // A renewal that gives nothing, down to the second, has met the token's maximum; it is over.
             let isOver = isRenewal && lease?.fullDuration != .zero
-            lease = Lease(expiresAt: isOver ? now : nil, isRenewable: false, fullDuration: .zero)
-            return
+            // Somebody came for a token after this one had ended.
+            if isOver, lease == nil { flight = .login }
+            lease = isOver ? nil : Lease(isRenewable: false, fullDuration: .zero)
+            return flight
         }
         let full = isRenewal ? lease?.fullDuration ?? duration : duration
         let share = Self.renewsAt.lowerBound + (Self.renewsAt.upperBound - Self.renewsAt.lowerBound) * jitter
@@ -80,6 +86,7 @@ struct TokenLeaseMachine: Sendable {
             expiresAt: now + duration * Self.servesFor, renewAt: now + duration * share,
             // A lease that shrinks runs into its maximum: the next token comes from a login.
             isRenewable: isRenewable && duration * 3 >= full * 2, fullDuration: full)
+        return nil
     }
 
     /// The flight failed. `isOutage`: Vault did not serve; otherwise it refused. Returns the flight to start now for

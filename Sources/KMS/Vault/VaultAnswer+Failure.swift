@@ -76,8 +76,8 @@ extension VaultRefusal {
             "the wrapped key is of a newer version than \(path) has; was the key deleted and made anew, or "
                 + "Vault restored from a backup?"
         case .keyNotFound:
-            "\(location) has no key for \(path); check \(VaultVariables.key) and \(VaultVariables.mount), or "
-                + "make the key"
+            "\(location) has no key for \(path); check \(VaultVariables.key), \(VaultVariables.previousKeys) and "
+                + "\(VaultVariables.mount), or make the key"
         case .pathNotFound:
             "\(location) has nothing at \(path); check \(VaultVariables.mount), "
                 + "\(VaultVariables.authenticationMount) and \(VaultVariables.namespace)"

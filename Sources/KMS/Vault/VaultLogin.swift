@@ -116,7 +116,7 @@ final class VaultLogin: VaultTokenSource {
             var next: TokenLeaseMachine.Flight?
             switch result {
             case .success(let lease):
-                state.machine.granted(
+                next = state.machine.granted(
                     lease.duration, isRenewable: lease.isRenewable, now: sent, jitter: jitter)
                 if flight == .login || state.token == nil { state.token = lease.token }
                 state.failure = nil

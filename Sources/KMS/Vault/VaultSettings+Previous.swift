@@ -7,7 +7,7 @@ extension VaultSettings {
         let variable = VaultVariables.previousKeys
         var list: [VaultSettings] = []
         for entry in (environment.value(variable) ?? "").split(separator: ",") {
-            let path = PathNames.trimmingSlashes(String(entry.filter { $0 != " " }))
+            let path = PathNames.trimmingSlashes(PathNames.trimming(" ", from: entry))
             guard PathNames.isPath(path) else {
                 throw SettingError(
                     variable: variable,
