@@ -16,6 +16,7 @@ final class Informers: Sendable {
     let mergeTargets = MergeTargets()
     let troubles = Troubles()
     let queue: WorkQueue
+    private let values = CachedValues()
     private let logger: Logger
     private let objectOutage = Outage()
     private let secretOutage = Outage()
@@ -42,6 +43,7 @@ final class Informers: Sendable {
             objects.begin()
         case .applied(let object):
             recovered(WrappedSecret.resource)
+            let object = values.reduced(object)
             guard case .visible(let before) = objects.apply(object.metadata.ref, object) else { return }
             mergeTargets.saw(before, object)
             ownWrites.saw(object: object.metadata)
@@ -75,14 +77,13 @@ final class Informers: Sendable {
             secrets.begin()
         case .applied(let secret):
             recovered(.secrets)
-            guard case .visible(let before) = secrets.apply(secret.metadata.ref, secret.metadata) else {
-                return
-            }
-            made.saw(before, secret.metadata)
+            let secret = values.reduced(secret.metadata)
+            guard case .visible(let before) = secrets.apply(secret.ref, secret) else { return }
+            made.saw(before, secret)
             // Whose it was learns of it too: the pointer to the owner is what may have been changed.
             if let before { enqueueOwners(of: before) }
-            ownWrites.saw(secret: secret.metadata)
-            enqueueOwners(of: secret.metadata)
+            ownWrites.saw(secret: secret)
+            enqueueOwners(of: secret)
         case .deleted(let metadata):
             let before = secrets.remove(metadata.ref)
             made.saw(before, nil)

@@ -1,6 +1,8 @@
 /// One item of a list or watch: the object, or, when it does not have the shape of its kind, who it is, what
 /// was last said of it and what is wrong. One malformed object must not break the list it is in.
-package enum Decoded<Object: KubeObject>: Sendable {
+///
+/// Indirect, so that a table of many has room for references alone.
+package indirect enum Decoded<Object: KubeObject>: Sendable {
     case object(Object)
     case malformed(ObjectMeta, status: Object.ObjectStatus?, problem: String)
 
