@@ -1,0 +1,67 @@
+import Envelope
+import KMS
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// What becomes of a row of a cluster whose patch the server does not take.
+struct ClusterRewrapTests {
+    private func rewrap(answer: FakeTransport.Response) async throws -> [RewrapRow] {
+        let old = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
+        let new = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 2, count: 32)))
+        let fields = try await Envelope.seal(
+            [SecretEntry(name: "password", value: SharedSecret(copying: canary.utf8))],
+            binding: try Binding(scope: .strict, namespace: "payments", secretName: "db"), with: old,
+            recipients: []
+        ).fields
+        let list = FakeTransport.Response(
+            200,
+            """
+            {"metadata": {"resourceVersion": "1"}, "items": [{
+              "metadata": {"namespace": "payments", "name": "db", "uid": "u", "generation": 1},
+              "spec": {"format": "v1", "scope": "strict", "mac": "\(fields.mac)",
+                "data": {"password": "\(fields.data["password"] ?? "")"},
+                "recipients": [{"keyID": "\(fields.recipients[0].keyID)", "wrappedKey": "\(fields.recipients[0].wrappedKey)"}]}}]}
+            """)
+        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let work = ClusterRewrapping(
+            keys: KeyRing(primary: new, others: [old]), order: .refresh,
+            client: KubeClient(
+                connection: Connection(cluster, transport: FakeTransport(script: [list, answer]))),
+            isDryRun: false)
+        let told = Recorder<RewrapRow>()
+        try await work.rewrap(Selection()) { rows in rows.forEach(told.append) }
+        return told.elements
+    }
+
+    @Test func whatIsWrittenIsMoved() async throws {
+        let rows = try await rewrap(
+            answer: .init(200, #"{"metadata": {"namespace": "payments", "name": "db"}}"#))
+        guard case .moved = rows.first?.outcome else {
+            Issue.record("\(rows)")
+            return
+        }
+    }
+
+    @Test func oneThatWentAwayIsNoFailure() async throws {
+        #expect(try await rewrap(answer: .status(404, "NotFound", "not found")).isEmpty)
+    }
+
+    @Test(arguments: [
+        (403, "Forbidden", "kubectl auth can-i"), (409, "Conflict", "run this again"),
+        (422, "Invalid", "run this again"),
+    ])
+    func aRefusalSaysWhatToDo(status: Int, reason: String, says: String) async throws {
+        let rows = try await rewrap(answer: .status(status, reason, "no"))
+        guard case .failed(let why) = rows.first?.outcome else {
+            Issue.record("\(rows)")
+            return
+        }
+        #expect(why.contains(says), "\(why)")
+        #expect(!why.contains("manifests/crds"))
+    }
+}
