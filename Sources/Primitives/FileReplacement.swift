@@ -11,10 +11,7 @@ package enum FileReplacement {
     package static func replace(
         _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileStamp
     ) throws(FileError) {
-        let target = try resolve(path)
-        var info = stat()
-        guard stat(target, &info) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
-        if let reason = refusal(target, info) { throw FileError(path: path, reason: reason) }
+        let (target, info) = try examine(path)
         let temporary = temporaryPath(for: target)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else {
@@ -44,6 +41,20 @@ package enum FileReplacement {
         }
     }
 
+    /// For who has much to do before a file is replaced.
+    ///
+    /// Errors: as of `replace`, as far as can be told without trying.
+    package static func check(_ path: String) throws(FileError) { _ = try examine(path) }
+
+    /// The file behind links, and what it is.
+    private static func examine(_ path: String) throws(FileError) -> (target: String, info: stat) {
+        let target = try resolve(path)
+        var info = stat()
+        guard stat(target, &info) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        if let reason = refusal(target, info) { throw FileError(path: path, reason: reason) }
+        return (target, info)
+    }
+
     /// Whether a file is what a run that was killed left behind.
     package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
 
@@ -64,6 +75,10 @@ package enum FileReplacement {
         // Root may write what nobody is meant to.
         guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
             return "it is read-only; chmod u+w it, if it is to be changed"
+        }
+        let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "."
+        guard faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 else {
+            return "a new file takes its place, and its folder is read-only (\(lastSystemError())); chmod u+w that"
         }
         return nil
     }

@@ -23,6 +23,8 @@ struct Edit: AsyncParsableCommand {
         let difference: ValueDifference
         do {
             let opened = try await document.open(with: keys)
+            // What cannot be written is better known before it is typed.
+            try check()
             // What ends the terminal's programs, or those of a pipe, ends the editor first: the folder is removed
             // whatever happens to it.
             for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
@@ -35,6 +37,14 @@ struct Edit: AsyncParsableCommand {
             throw CommandError("no place for the editor: \(error)")
         }
         DocumentOptions.say(difference)
+    }
+
+    private func check() throws(InputError) {
+        do throws(FileError) {
+            try FileReplacement.check(document.file)
+        } catch {
+            throw InputError("cannot write \(document.file): \(error.reason)")
+        }
     }
 
     private func edit(
