@@ -237,6 +237,8 @@ import YAML
             (["apiVersion"], "bitnami.com/v2", "bitnami.com/v1alpha1 is expected"),
             (["metadata", "name"], .null, "metadata.name is missing"),
             (["spec"], .null, "spec is missing"),
+            (["spec", "encryptedData"], .null, "spec has neither encryptedData nor the older data"),
+            (["encryptedData"], [:], "a SealedSecret has no field \"encryptedData\""),
             (["spec", "encyptedData"], [:], "spec of a SealedSecret has no field \"encyptedData\""),
             (["spec", "template", "labels"], [:], "spec.template of a SealedSecret has no field \"labels\""),
             (
@@ -253,6 +255,29 @@ import YAML
         manifest[path] = value
         let message = try await problem(manifest)
         #expect(message.contains(part), "\(message)")
+    }
+
+    /// As where `encryptedData:` is indented too far to the left.
+    @Test func valuesInTheWrongPlaceAreNotNoValues() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest["encryptedData"] = manifest[["spec", "encryptedData"]]
+        manifest[["spec", "encryptedData"]] = nil
+        #expect(try await problem(manifest).contains("a SealedSecret has no field \"encryptedData\""))
+        manifest["encryptedData"] = nil
+        #expect(try await problem(manifest).contains("spec has neither"))
+        manifest[["spec", "data"]] = .null
+        #expect(try await problem(manifest).contains("spec has neither"))
+    }
+
+    @Test func noValuesAreTakenWhereThatIsSaid() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest[["spec", "encryptedData"]] = [:]
+        manifest["status"] = ["observedGeneration": 1]
+        let output = try #require(try await convert([manifest]).outputs.first)
+        #expect(output.notes.count == 1 && output.notes[0].contains("spec.encryptedData of db is empty"))
+        var whole = try vectors.manifest("whole")
+        whole[["spec", "encryptedData"]] = [:]
+        #expect(try await convert([whole]).outputs.map(\.notes) == [[]])
     }
 
     /// A cluster-wide value opens under any name, so that a name could be a path.
