@@ -298,6 +298,24 @@ import YAML
         #expect(result.outputs.isEmpty && result.problems.count == 2)
     }
 
+    /// What a WrappedSecret cannot be made of is found before the KMS is asked, here one that would fail.
+    @Test func eachThatCannotBeWrappedIsToldOf() async throws {
+        keys.fail(.unavailable)
+        var odd = try vectors.manifest("strict")
+        odd[["spec", "template", "metadata", "labels"]] = ["-odd-": "x"]
+        var lacking = try vectors.manifest("strict")
+        lacking[["spec", "template", "type"]] = "kubernetes.io/tls"
+        var named = try vectors.manifest("cluster-wide")
+        named[["metadata", "name"]] = "A"
+        let result = try await convert([vectors.manifest("strict"), odd, lacking, named])
+        let messages = result.problems.map(\.description)
+        #expect(result.outputs.isEmpty && messages.count == 3, "\(messages)")
+        for (message, part) in zip(messages, ["-odd-", "needs the entry tls.crt", "metadata.name"]) {
+            #expect(message.contains(part), "\(message)")
+            expectSpeakable(message)
+        }
+    }
+
     @Test func aKeyManagerThatFailsIsSaidOnce() async throws {
         keys.fail(.unavailable)
         let result = try await convert([vectors.manifest("strict"), vectors.manifest("described")])
