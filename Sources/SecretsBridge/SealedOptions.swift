@@ -37,6 +37,7 @@ struct SealedOptions: ParsableArguments {
     /// Errors: there were some; nothing is to be written then.
     func wrap(scope: Scope?, namespace: String?) async throws -> [ImportedSecret] {
         let sealingKeys = try SealingKeys(reading: sealingKey)
+        sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
         try stop(at: files.problems)
         let result = await SealedImport(
