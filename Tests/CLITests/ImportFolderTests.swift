@@ -54,7 +54,7 @@ struct ImportFolderTests {
         let secrets = [secret("c", "z"), secret("a", "x"), secret("b", "y")]
         let refused = write(secrets)
         #expect(refused.written == [] && refused.problems.count == 2)
-        #expect(refused.problems[0].description.hasPrefix("\(path("a/x.yaml")) is there already"))
+        #expect(refused.problems.first?.description.hasPrefix("\(path("a/x.yaml")) is there already") == true)
         #expect(files == ["a/x.yaml", "b/y.yaml"])
         let taken = write(secrets, .left)
         #expect(taken.written == [path("c/z.yaml")] && taken.problems == [])

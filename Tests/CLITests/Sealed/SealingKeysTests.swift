@@ -73,11 +73,10 @@ import Testing
         let other = try secret("ec")
         let found = try sealingKeys("\(other)---\n\(one)\n".utf8)
         #expect(try found.keys.count == 1 && opens(found.keys))
-        #expect(found.notes.count == 1)
         #expect(
-            found.notes[0].hasSuffix(
-                "Secret web: tls.key: a private key is not RSA, which is what sealed-secrets uses; it was left out"
-            ))
+            found.notes == [
+                "keys:1:1: Secret web: tls.key: a private key is not RSA, which is what sealed-secrets uses; it was left out"
+            ])
         let alone = refusal { () throws(InputError) in try keys(other) }
         #expect(alone?.contains("is not RSA") == true && alone?.hasSuffix("is it the right file?") == true)
         // What may be one of ours and is damaged is not passed over.
