@@ -26,20 +26,28 @@ enum ManifestFile {
         }
     }
 
+    static func documents(in contents: borrowing SecretBytes, source: String) throws(InputError) -> [Node] {
+        do throws(YAMLError) {
+            return try YAMLReader.documents(in: contents, source: source)
+        } catch {
+            throw InputError(error.description)
+        }
+    }
+
+    /// The document itself, or the items of a `List`, each with its place in the document; nil: a List without a list
+    /// of items.
+    static func objects(of document: Node, kind: String) -> [(node: Node, path: [String])]? {
+        guard ["List", "\(kind)List"].contains(document["kind"]?.string) else { return [(document, [])] }
+        return document["items"]?.elements?.enumerated().map { ($1, ["items", "\($0)"]) }
+    }
+
     /// Those of one kind and group, of whatever version, also in a `List`. What else is in the file is passed over.
     static func objects(
         in contents: SharedSecret, source: String, kind: String, group: String
     ) throws(InputError) -> [Node] {
         guard mentions(kind, in: contents) else { return [] }
-        let documents: [Node]
-        do throws(YAMLError) {
-            documents = try YAMLReader.documents(in: contents.bytes, source: source)
-        } catch {
-            throw InputError(error.description)
-        }
-        return documents.flatMap { document in
-            let isList = ["List", "\(kind)List"].contains(document["kind"]?.string)
-            return (isList ? document["items"]?.elements ?? [] : [document]).filter {
+        return try documents(in: contents.bytes, source: source).flatMap { document in
+            (objects(of: document, kind: kind) ?? []).map(\.node).filter {
                 $0["kind"]?.string == kind && $0["apiVersion"]?.string?.hasPrefix("\(group)/") == true
             }
         }
@@ -49,32 +57,20 @@ enum ManifestFile {
     static func objects(
         in file: borrowing SecretBytes, source: String, kind: String
     ) throws(InputError) -> [Node] {
-        let documents: [Node]
-        do {
-            documents = try YAMLReader.documents(in: file, source: source)
-        } catch {
-            throw InputError(error.description)
-        }
+        let documents = try documents(in: file, source: source)
         guard !documents.isEmpty else {
             throw InputError(source, "is empty; a \(kind) manifest in YAML or JSON is expected")
         }
-        var objects: [Node] = []
-        for document in documents { objects += try items(of: document, source, kind) }
-        guard !objects.isEmpty else {
+        var found: [Node] = []
+        for document in documents {
+            guard let objects = objects(of: document, kind: kind) else {
+                throw InputError(document.mark.location(in: source), "items is missing or no list")
+            }
+            found += objects.map(\.node)
+        }
+        guard !found.isEmpty else {
             throw InputError(source, "is a List without items; a \(kind) is expected")
         }
-        return objects
-    }
-
-    private static func items(
-        of document: Node, _ source: String, _ kind: String
-    ) throws(InputError) -> [Node] {
-        guard let found = document["kind"]?.string, found == "List" || found == "\(kind)List" else {
-            return [document]
-        }
-        guard let items = document["items"]?.elements else {
-            throw InputError(document.mark.location(in: source), "items is missing or no list")
-        }
-        return items
+        return found
     }
 }

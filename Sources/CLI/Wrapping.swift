@@ -25,7 +25,22 @@ package struct Wrapping: Sendable {
         package let notes: [String]
     }
 
+    /// A Secret of which all was checked that can be checked without a key.
+    package struct Prepared: Sendable {
+        fileprivate let input: SecretInput
+        fileprivate let binding: Binding
+        fileprivate let namespace: String?
+        fileprivate let notes: [String]
+    }
+
     package func wrap(_ input: SecretInput) async throws(InputError) -> Output {
+        try await seal(try prepare(input))
+    }
+
+    /// Asks nobody.
+    ///
+    /// Errors: what a WrappedSecret cannot be made of.
+    package func prepare(_ input: SecretInput) throws(InputError) -> Prepared {
         var input = input
         var notes = input.stripForbidden()
         let namespace = try input.namespace(given: namespace, scope: scope)
@@ -36,17 +51,10 @@ package struct Wrapping: Sendable {
         }
         do {
             let binding = try Binding(scope: scope, namespace: namespace, secretName: input.name)
-            let total = input.entries.reduce(0) { $0 + $1.value.count }
-            try SecretLimits.check(plaintextCount: total)
+            try EnvelopeRules.check(entries: input.entries.map(\.name))
+            try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateRules.check(input)
-            let envelope = try await Envelope.seal(input.entries, binding: binding, with: keys.primary)
-            let size = envelope.entries.reduce(0) { $0 + Base64.encodedCount($1.sealed.count) }
-            if size > Self.largeManifest {
-                notes.append(
-                    "\(input.source): \(input.name) has \(size) bytes of ciphertext; client-side kubectl apply "
-                        + "stops at 262,144: use kubectl apply --server-side")
-            }
-            return Output(manifest: manifest(input, envelope, namespace), notes: notes)
+            return Prepared(input: input, binding: binding, namespace: namespace, notes: notes)
         } catch let error as EnvelopeError {
             throw InputError(input.source, error.description)
         } catch let error as SpecError {
@@ -54,6 +62,25 @@ package struct Wrapping: Sendable {
         } catch {
             throw InputError(input.source, "\(error)")
         }
+    }
+
+    /// Errors: the KMS makes no data key.
+    package func seal(_ prepared: Prepared) async throws(InputError) -> Output {
+        let input = prepared.input
+        var notes = prepared.notes
+        let envelope: Envelope
+        do throws(EnvelopeError) {
+            envelope = try await Envelope.seal(input.entries, binding: prepared.binding, with: keys.primary)
+        } catch {
+            throw InputError(input.source, error.description)
+        }
+        let size = envelope.entries.reduce(0) { $0 + Base64.encodedCount($1.sealed.count) }
+        if size > Self.largeManifest {
+            notes.append(
+                "\(input.source): \(input.name) has \(size) bytes of ciphertext; client-side kubectl apply "
+                    + "stops at 262,144: use kubectl apply --server-side")
+        }
+        return Output(manifest: manifest(input, envelope, prepared.namespace), notes: notes)
     }
 
     private func manifest(_ input: SecretInput, _ envelope: Envelope, _ namespace: String?) -> YAMLValue {

@@ -40,6 +40,22 @@ package enum EnvelopeRules {
         }
     }
 
+    /// All of a set.
+    package static func check(entries names: [String]) throws(EnvelopeError) {
+        var seen: Set<[UInt8]> = []
+        for name in names {
+            try check(entry: name)
+            guard seen.insert(Array(name.utf8)).inserted else {
+                throw .invalid(field: "data", problem: "has the entry \(name) twice")
+            }
+        }
+        guard names.count <= maximumEntries else {
+            throw .invalid(
+                field: "data",
+                problem: "has \(names.count) entries; \(maximumEntries) at most are expected")
+        }
+    }
+
     package static func check(recipients: [Recipient]) throws(EnvelopeError) {
         guard (1...maximumRecipients).contains(recipients.count) else {
             throw .invalid(

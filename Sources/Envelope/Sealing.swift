@@ -18,18 +18,7 @@ extension Envelope {
         _ entries: [SecretEntry], binding: Binding, with manager: any KeyManager,
         recipients others: [any KeyManager] = []
     ) async throws(EnvelopeError) -> Envelope {
-        var names: Set<[UInt8]> = []
-        for entry in entries {
-            try EnvelopeRules.check(entry: entry.name)
-            guard names.insert(Array(entry.name.utf8)).inserted else {
-                throw .invalid(field: "data", problem: "has the entry \(entry.name) twice")
-            }
-        }
-        guard entries.count <= EnvelopeRules.maximumEntries else {
-            throw .invalid(
-                field: "data",
-                problem: "has \(entries.count) entries; \(EnvelopeRules.maximumEntries) at most are expected")
-        }
+        try EnvelopeRules.check(entries: entries.map(\.name))
         let (dataKey, recipients) = try await makeDataKey(for: binding, with: manager, recipients: others)
         do {
             return try seal(entries, binding: binding, dataKey: dataKey, recipients: recipients)

@@ -33,9 +33,10 @@ package enum FileCreation {
             let folder = String(path[..<end])
             if mkdir(folder, 0o777) == 0 { continue }
             let (code, reason) = (errno, lastSystemError())
-            var info = stat()
-            if stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR { continue }
-            throw FileError(path: path, reason: code == EEXIST ? "\(folder) is a file" : reason)
+            let kind = try? FileKind(of: folder)
+            if case .folder = kind { continue }
+            throw FileError(
+                path: path, reason: code == EEXIST ? "\(folder) is \(kind?.text ?? "no folder")" : reason)
         }
     }
 }

@@ -72,12 +72,21 @@ package enum PEM {
         guard text.count > prefix.count + dashes.count, text.starts(with: prefix),
             text.suffix(dashes.count).elementsEqual(dashes)
         else { return nil }
-        return String(decoding: text.dropFirst(prefix.count).dropLast(dashes.count), as: UTF8.self)
+        let label = text.dropFirst(prefix.count).dropLast(dashes.count)
+        // A label has no two dashes in a row (RFC 7468, 3). Those of a block in one line have, with the key between them.
+        guard !zip(label, label.dropFirst()).contains(where: { $0 == dashes[0] && $1 == dashes[0] }) else {
+            return nil
+        }
+        return String(decoding: label, as: UTF8.self)
     }
 
     private static func lines(_ bytes: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
-        bytes.split(separator: UInt8(ascii: "\n")).map { UnsafeRawBufferPointer(rebasing: $0) }
+        let text = bytes.dropFirst(bytes.starts(with: byteOrderMark) ? byteOrderMark.count : 0)
+        return text.split(separator: UInt8(ascii: "\n")).map { UnsafeRawBufferPointer(rebasing: $0) }
     }
+
+    /// Of UTF-8, as editors of Windows write it.
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
     private static let begin = Array("-----BEGIN ".utf8)
     private static let end = Array("-----END ".utf8)

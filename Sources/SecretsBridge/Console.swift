@@ -62,9 +62,16 @@ enum Console {
                 .joined(separator: "\n"))
     }
 
-    /// A line that the next one, or `clearLine`, takes the place of. Only for a terminal.
+    /// A line that the next one, or `clearLine`, takes the place of; cut where the terminal is too narrow. Only for a
+    /// terminal.
     static func transientLine(_ text: String) {
-        put("\r\u{1B}[K\(text.visible)")
+        put("\r\u{1B}[K\(text.visible.fitting(columns: errorColumns))")
+    }
+
+    /// Of the terminal now; it may be resized at any time.
+    private static var errorColumns: Int? {
+        var size = winsize()
+        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : nil
     }
 
     static func clearLine() {

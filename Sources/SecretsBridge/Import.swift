@@ -2,8 +2,6 @@ import ArgumentParser
 import CLI
 import Envelope
 import KubeClient
-import Primitives
-import YAML
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +17,7 @@ struct Import: AsyncParsableCommand {
 
             With --sealed it reads SealedSecrets (bitnami.com) from files, opens them with the private key of their \
             controller, and asks no cluster. Documents of other kinds are passed over. Nothing is written unless all \
-            of them could be opened and wrapped.
+            of them could be opened and wrapped, and none of their files is there.
 
               kubectl get secret -n kube-system -o yaml \\
                 -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
@@ -47,7 +45,10 @@ struct Import: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write a file for each, NAMESPACE/NAME.yaml; those that are there are left.", valueName: "path"),
+            """
+            Write a file for each, NAMESPACE/NAME.yaml; those that are there are left; with --sealed, they are an \
+            error.
+            """, valueName: "path"),
         completion: .directory)
     var folder: String?
 
@@ -57,6 +58,9 @@ struct Import: AsyncParsableCommand {
     private var isSealed: Bool { !sealed.sealed.isEmpty }
 
     func validate() throws {
+        guard folder != "" else {
+            throw ValidationError("--folder is empty; give a path, . is the folder that you are in")
+        }
         guard !isSealed else {
             guard names.isEmpty, !cluster.isGiven else {
                 throw ValidationError(
@@ -78,10 +82,9 @@ struct Import: AsyncParsableCommand {
             let secrets =
                 isSealed
                 ? try await sealed.wrap(scope: scope, namespace: namespace) : try await fromCluster()
-            if folder != nil, let clash = ImportedSecret.clash(in: secrets) { throw clash }
             secrets.flatMap(\.notes).forEach(Console.note)
             if let folder {
-                for secret in secrets { try write(secret, in: folder) }
+                try write(secrets, in: folder)
             } else {
                 try output.write(secrets.map(\.manifest))
             }
@@ -102,23 +105,12 @@ struct Import: AsyncParsableCommand {
             expect: progress.expect, advance: { progress.advance(by: 1) })
     }
 
-    private func write(_ secret: ImportedSecret, in folder: String) throws(InputError) {
-        let path = "\(folder)/\(secret.path)"
-        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
-            separator: "/")
-        do throws(FileError) {
-            try FileCreation.makeFolder(parent)
-        } catch {
-            throw InputError("cannot make the folder \(parent): \(error.reason)")
-        }
-        do throws(FileError) {
-            guard try FileCreation.create(path, with: YAMLWriter.write([secret.manifest])) else {
-                Console.note("\(path) is there and was left as it is")
-                return
-            }
-        } catch {
-            throw InputError("cannot write \(path): \(error.reason)")
-        }
-        Console.say(path)
+    private func write(_ secrets: [ImportedSecret], in folder: String) throws {
+        let result = ImportFolder(folder, whatIsThere: isSealed ? .problem : .left).write(secrets)
+        for path in result.left { Console.note("\(path) is there and was left as it is") }
+        for problem in result.problems { Console.error("\(problem)") }
+        guard result.problems.isEmpty else { throw ExitCode.failure }
+        // Not before all of them are there: a pipe that is closed ends the program.
+        result.written.forEach { Console.say($0) }
     }
 }

@@ -8,7 +8,8 @@ struct SealedOptions: ParsableArguments {
         parsing: .singleValue,
         help: ArgumentHelp(
             "SealedSecrets of this file, or of a folder's YAML and JSON files; - is standard input. May be repeated.",
-            valueName: "path"))
+            valueName: "path"),
+        completion: manifestFiles)
     var sealed: [String] = []
 
     @Option(
@@ -17,7 +18,8 @@ struct SealedOptions: ParsableArguments {
             """
             The private key of the sealed-secrets controller: PEM, or Secrets as kubectl writes them; - is standard \
             input. May be repeated.
-            """, valueName: "file"))
+            """, valueName: "file"),
+        completion: .file())
     var sealingKey: [String] = []
 
     func validate() throws {
@@ -37,6 +39,7 @@ struct SealedOptions: ParsableArguments {
     /// Errors: there were some; nothing is to be written then.
     func wrap(scope: Scope?, namespace: String?) async throws -> [ImportedSecret] {
         let sealingKeys = try SealingKeys(reading: sealingKey)
+        sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
         try stop(at: files.problems)
         let result = await SealedImport(

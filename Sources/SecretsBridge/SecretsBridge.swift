@@ -5,8 +5,8 @@ import Primitives
 @main
 struct SecretsBridge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        // As people typed it.
-        commandName: Invocation.name == Invocation.plugin ? "kubectl wrappedsecret" : "secrets-bridge",
+        commandName: Invocation.isForPeople && Invocation.name == Invocation.plugin
+            ? "kubectl wrappedsecret" : "secrets-bridge",
         abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
         discussion: """
             Keys come from the environment: SB_KMS_BACKEND and the settings of the backend.
@@ -60,6 +60,11 @@ enum Invocation {
     static let pluginCompletion = "kubectl_complete-wrappedsecret"
 
     static let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+
+    /// Whether messages show the command as it was typed. In what shells and programs read, it is one word.
+    static let isForPeople = !CommandLine.arguments.contains {
+        $0.hasPrefix("--generate-completion-script") || $0 == "--experimental-dump-help"
+    }
 }
 
 /// A command failed; the line says why and what to do.

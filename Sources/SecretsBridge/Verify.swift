@@ -36,11 +36,7 @@ struct Verify: AsyncParsableCommand {
         // Of nothing there is nothing to sum up.
         guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
         let good = offline ? "keep the rules (not opened: --offline)" : "open"
-        let verdict = result.problems.isEmpty ? "all \(good)" : "the others \(good)"
-        let counts = "\(counted(result.count, "WrappedSecret")), \(counted(result.problems.count, "problem"))"
-        Console.say(
-            StyledText(
-                "\(counts); \(verdict)", result.problems.isEmpty ? .green : .red))
+        Console.say(StyledText(result.summary(good), result.problems.isEmpty ? .green : .red))
         if !result.problems.isEmpty { throw ExitCode.failure }
     }
 }

@@ -6,6 +6,7 @@ import Testing
 
 struct DisplayTests {
     private static let terminal = Display(isTerminal: true, term: "xterm", noColor: nil)
+    private static let pipe = Display(isTerminal: false, term: nil, noColor: nil)
 
     @Test func aTerminalHasColoursUnlessToldOtherwise() {
         #expect(Self.terminal.hasColours && Self.terminal.movesCursor)
@@ -15,14 +16,23 @@ struct DisplayTests {
         for display in [
             Display(isTerminal: true, term: "dumb", noColor: nil),
             Display(isTerminal: true, term: nil, noColor: nil),
-            Display(isTerminal: false, term: "xterm", noColor: nil), .plain,
+            Display(isTerminal: false, term: "xterm", noColor: nil), Self.pipe,
         ] { #expect(!display.hasColours && !display.movesCursor) }
+    }
+
+    @Test func aLineIsCutForTheTerminal() {
+        let line = "4200 of 10000"
+        #expect(line.fitting(columns: line.count + 1) == line)
+        #expect(line.fitting(columns: line.count) == "4200 of 1000")
+        #expect(line.fitting(columns: 5) == "4200" && line.fitting(columns: 1) == "")
+        // Not known.
+        #expect(line.fitting(columns: 0) == line && line.fitting(columns: nil) == line)
     }
 
     @Test func onlyColoursAreEscapes() {
         let text = StyledText("a\u{1B}[2J", .red) + StyledText(" b")
         #expect(text.rendered(for: Self.terminal) == "\u{1B}[31ma\\u{1B}[2J\u{1B}[0m b")
-        #expect(text.rendered(for: .plain) == "a\\u{1B}[2J b")
+        #expect(text.rendered(for: Self.pipe) == "a\\u{1B}[2J b")
         #expect(StyledText("", .red).rendered(for: Self.terminal) == "")
     }
 

@@ -56,6 +56,25 @@ struct TellTests {
         #expect(await verify(nil) == [])
     }
 
+    @Test func theSumSaysOfTheOthersWhatIsTrue() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await write()
+        let bad = folder.appending(path: "b.yaml").path
+        try Self.flip(try String(contentsOfFile: path, encoding: .utf8), after: "mac: ").write(
+            toFile: bad, atomically: true, encoding: .utf8)
+        let cases = [
+            ([path], "1 WrappedSecret, 0 problems; all open"),
+            ([path, bad], "2 WrappedSecrets, 1 problem; the others open"),
+            ([bad], "1 WrappedSecret, 1 problem"), ([bad, "/nowhere"], "1 WrappedSecret, 2 problems"),
+            ([path, "/nowhere"], "1 WrappedSecret, 1 problem; the others open"),
+        ]
+        for (paths, summary) in cases {
+            let result = await Verification(keys: KeyRing(primary: key), namespace: nil).verify(
+                WrappedSecretFiles(reading: paths))
+            #expect(result.summary("open") == summary)
+        }
+    }
+
     @Test(arguments: ["pw: ", "mac: ", "name: db"])
     func whatWasTamperedWithIsNamed(part: String) async throws {
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -63,11 +63,75 @@ struct SealedCommandTests {
             environment: ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
         ).outcome()
         #expect(opened.output.contains(Data(canary.utf8).base64EncodedString()))
-        // What is there is not written over.
-        let before = try String(contentsOfFile: file, encoding: .utf8)
-        let again = try await run(arguments)
-        #expect(again.output == "" && again.errors.contains("was left as it is"))
-        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+    }
+
+    /// Whoever would follow the advice would lose a Secret that no WrappedSecret makes.
+    @Test func whatIsThereIsNotWrittenOverAndNothingElseIsWritten() async throws {
+        defer { remove() }
+        let file = path("wrapped/payments/db.yaml")
+        try FileManager.default.createDirectory(
+            atPath: path("wrapped/payments"), withIntermediateDirectories: true)
+        try "mine".write(toFile: file, atomically: true, encoding: .utf8)
+        var other = try #require(
+            try JSONSerialization.jsonObject(
+                with: try Data(contentsOf: folder.appending(path: "cluster-wide.json")))
+                as? [String: Any])
+        var metadata = try #require(other["metadata"] as? [String: Any])
+        metadata["name"] = "another"
+        other["metadata"] = metadata
+        try write("another.json", try JSONSerialization.data(withJSONObject: other))
+        let outcome = try await run(
+            sealed("another", "strict", key: "pkcs1.pem") + ["--folder", path("wrapped")], status: 1)
+        #expect(outcome.output == "" && outcome.errors.contains("error: \(file) is there already"))
+        #expect(!outcome.errors.contains("kubectl delete"), "\(outcome.errors)")
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == "mine")
+        #expect(!FileManager.default.fileExists(atPath: path("wrapped/payments/another.yaml")))
+    }
+
+    @Test func aClosedPipeDoesNotStopTheWriting() async throws {
+        defer { remove() }
+        let manifest = try Data(contentsOf: folder.appending(path: "cluster-wide.json"))
+        let object = try #require(try JSONSerialization.jsonObject(with: manifest) as? [String: Any])
+        try FileManager.default.createDirectory(atPath: path("many"), withIntermediateDirectories: true)
+        for number in 0..<3 {
+            var copy = object
+            var metadata = try #require(copy["metadata"] as? [String: Any])
+            metadata["name"] = "db-\(number)"
+            copy["metadata"] = metadata
+            try write("many/\(number).json", try JSONSerialization.data(withJSONObject: copy))
+        }
+        // The reader is gone before the first path is written.
+        let script = #"exec 3> >(exit); sleep 0.3; exec "$0" "$@" >&3"#
+        let outcome = try await Program(
+            "/bin/bash",
+            [
+                "-c", script, try Settings.required().binary, "import", "--sealed", path("many"),
+                "--sealing-key", path("pkcs1.pem"), "--folder", path("wrapped"),
+            ], environment: ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
+        ).outcome()
+        #expect(outcome.status != 0)
+        let written = try FileManager.default.contentsOfDirectory(atPath: path("wrapped/payments")).sorted()
+        #expect(written == ["db-0.yaml", "db-1.yaml", "db-2.yaml"])
+    }
+
+    @Test func aKeyOfSomethingElseIsLeftOutWithANote() async throws {
+        defer { remove() }
+        let pem = try Data(contentsOf: folder.appending(path: "ec.pem")).base64EncodedString()
+        let list = try #require(
+            try JSONSerialization.jsonObject(
+                with: try Data(contentsOf: folder.appending(path: "keys-list.json")))
+                as? [String: Any])
+        let other: [String: Any] = [
+            "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "web"], "data": ["tls.key": pem],
+        ]
+        let items = [other] + (try #require(list["items"] as? [[String: Any]]))
+        try write(
+            "keys-mixed.json",
+            try JSONSerialization.data(withJSONObject: ["apiVersion": "v1", "kind": "List", "items": items]))
+        let outcome = try await run(sealed("strict", key: "keys-mixed.json"))
+        #expect(
+            outcome.errors.contains("note: ") && outcome.errors.contains("Secret web: tls.key"),
+            "\(outcome.errors)")
     }
 
     @Test func keysAndManifestsComeFromStandardInputToo() async throws {
@@ -104,7 +168,9 @@ struct SealedCommandTests {
         (["--sealed", "x", "--sealing-key", "x", "-A"], "--all-namespaces"),
         (["--sealed", "x", "--sealing-key", "x", "-l", "a=b"], "--selector"),
         (["--sealed", "x", "--sealing-key", "x", "--context", "a"], "--context"),
-        (["--sealed", "-", "--sealing-key", "-"], "read once"), ([], "give --namespace or --all-namespaces"),
+        (["--sealed", "-", "--sealing-key", "-"], "read once"),
+        (["--sealed", "x", "--sealing-key", "x", "--folder", ""], "--folder is empty"),
+        (["-n", "x", "--folder", ""], "--folder is empty"), ([], "give --namespace or --all-namespaces"),
     ])
     func optionsThatDoNotGoTogetherAreWrongUsage(options: [String], part: String) async throws {
         defer { remove() }

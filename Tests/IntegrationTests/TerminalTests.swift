@@ -80,6 +80,15 @@ struct TerminalTests {
         }
     }
 
+    /// A line that went on to the next one could not be taken away.
+    @Test func progressIsNoWiderThanTheTerminal() async throws {
+        defer { remove() }
+        try await wrap()
+        let shown = try await runAtTerminal(["verify", file], ["NO_COLOR": "1", "SB_TEST_COLUMNS": "8"])
+        #expect(shown.contains("\r\u{1B}[K1 of 1 \r\u{1B}[K"), "\(shown)")
+        #expect(shown.contains("1 WrappedSecret, 0 problems; all open"), "\(shown)")
+    }
+
     @Test func aClusterIsCountedFromTheStart() async throws {
         defer { remove() }
         try await TestNamespace.withShared { namespace in

@@ -76,10 +76,11 @@ def test_words(place, prefix, shell, words, expected):
 
 @pytest.mark.parametrize("shell", [bash, fish])
 def test_files(place, prefix, shell):
-    for words in (["verify", ""], ["edit", ""], ["wrap", "-f", ""]):
+    for words in (["verify", ""], ["edit", ""], ["wrap", "-f", ""], ["import", "--sealed", ""]):
         assert {name.rstrip("/") for name in shell(prefix, *words) if not name.startswith("-")} == {"db.yaml", "clusters"}
     assert {name.rstrip("/") for name in shell(prefix, "import", "--folder", "")} == {"clusters"}
-    assert "kubeconfig" in shell(prefix, "status", "--kubeconfig", "")
+    for words in (["status", "--kubeconfig", ""], ["import", "--sealing-key", ""]):
+        assert {"kubeconfig", "notes.txt"} <= set(shell(prefix, *words))
 
 
 def test_zsh_reads_its_file(prefix):
@@ -101,7 +102,9 @@ def test_kubectl_is_told_the_same_words(place, words, expected):
 
 def test_kubectl_is_told_of_files(place):
     assert plugin("verify", "") == "yaml\nyml\njson\n:8\n"
-    assert plugin("status", "--kubeconfig", "") == ":0\n"
+    assert plugin("import", "--sealed", "") == "yaml\nyml\njson\n:8\n"
+    for words in (["status", "--kubeconfig", ""], ["import", "--sealing-key", ""]):
+        assert plugin(*words) == ":0\n"
     assert plugin("import", "--folder", "") == ":16\n"
 
 
@@ -122,3 +125,12 @@ def test_the_plugin_shows_the_name_that_was_typed(place):
     wrong = subprocess.run(["kubectl-wrappedsecret", "status", "--nope"], capture_output=True, text=True)
     assert wrong.returncode == 64 and "kubectl wrappedsecret status" in wrong.stderr
     assert "USAGE: secrets-bridge status" in run("secrets-bridge", "status", "--help").stdout
+
+
+@pytest.mark.parametrize("options", [["--generate-completion-script", shell] for shell in ("bash", "zsh", "fish")]
+                         + [["--generate-completion-script=bash"], ["--experimental-dump-help"]])
+def test_what_is_generated_has_a_name_of_one_word(place, options):
+    by_plugin = run("kubectl-wrappedsecret", *options).stdout
+    assert by_plugin == run("secrets-bridge", *options).stdout
+    if "bash" in options:
+        run("bash", "-n", input=by_plugin)

@@ -46,6 +46,26 @@ struct FileCreationTests {
         }
     }
 
+    @Test func whatIsNoFolderIsNamed() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder.path)/dangling", withDestinationPath: "nowhere")
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/self", withDestinationPath: "self")
+        #expect(mkfifo("\(folder.path)/pipe", 0o600) == 0)
+        for (name, what) in [
+            ("dangling", "a link to what is not there"), ("self", "a link to what is not there"),
+            ("pipe", "neither a file nor a folder"),
+        ] {
+            let path = "\(folder.path)/\(name)"
+            #expect(throws: FileError(path: path, reason: "\(path) is \(what)")) {
+                try FileCreation.makeFolder(path)
+            }
+        }
+        // A link to a folder is one.
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/link", withDestinationPath: ".")
+        try FileCreation.makeFolder("\(folder.path)/link/x")
+    }
+
     @Test func aFolderThatIsNotThereIsAnError() {
         #expect(throws: FileError(path: "\(path)/b", reason: "No such file or directory")) {
             _ = try FileCreation.create("\(path)/b", with: SecretBytes(copying: "x".utf8))

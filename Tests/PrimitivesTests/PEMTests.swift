@@ -46,6 +46,8 @@ import Testing
         func isIn(_ text: String) -> Bool { PEM.isIn(SecretBytes(copying: text.utf8)) }
         #expect(isIn("-----BEGIN X-----\n") && isIn("x\n-----BEGIN X-----\r\n"))
         #expect(!isIn("stringData:\n  tls.key: |\n    -----BEGIN X-----\n"))
+        #expect(isIn("\u{FEFF}-----BEGIN X-----\n") && !isIn("x\n\u{FEFF}-----BEGIN X-----\n"))
+        #expect(!isIn(#"-----BEGIN X-----\nZm9v\n-----END X-----"#))
         #expect(!isIn("-----BEGIN X----\n") && !isIn("-----BEGIN -----\n") && !isIn(""))
     }
 }

@@ -34,19 +34,14 @@ package struct WrappedSecretFile: Sendable {
             places = []
             return
         }
-        do throws(YAMLError) {
-            nodes = try YAMLReader.documents(in: contents.bytes, source: path)
-        } catch {
-            throw InputError(error.description)
-        }
+        nodes = try ManifestFile.documents(in: contents.bytes, source: path)
         var documents: [WrappedSecretDocument] = []
         var places: [(node: Int, path: [String])] = []
         for (index, node) in nodes.enumerated() {
-            let isList = ["List", "WrappedSecretList"].contains(node["kind"]?.string)
-            let items = isList ? node["items"]?.elements ?? [] : [node]
-            for (item, node) in items.enumerated() where WrappedSecretDocument.isMeantToBeOne(node) {
-                documents.append(try WrappedSecretDocument(node, source: path))
-                places.append((index, isList ? ["items", "\(item)"] : []))
+            let objects = ManifestFile.objects(of: node, kind: WrappedSecret.resource.kind) ?? []
+            for object in objects where WrappedSecretDocument.isMeantToBeOne(object.node) {
+                documents.append(try WrappedSecretDocument(object.node, source: path))
+                places.append((index, object.path))
             }
         }
         self.documents = documents

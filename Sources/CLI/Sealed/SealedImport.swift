@@ -20,30 +20,33 @@ package struct SealedImport: Sendable {
         package let problems: [InputError]
     }
 
-    /// Nobody is asked to wrap before all are open.
+    /// All that needs no KMS is done for all of them first, and what is wrong with each is told; a KMS that fails is
+    /// told of once.
     package func wrap(_ documents: [SealedSecretDocument]) async -> Result {
-        var opened: [(document: SealedSecretDocument, secret: SecretInput)] = []
+        var prepared: [(SealedSecretDocument, SecretInput, Wrapping, Wrapping.Prepared)] = []
         var problems: [InputError] = []
         for document in documents {
             do throws(InputError) {
-                opened.append((document, try opening.open(document)))
+                let secret = try opening.open(document)
+                let wrapping = Wrapping(keys: keys, scope: scope ?? document.scope, namespace: nil)
+                prepared.append((document, secret, wrapping, try wrapping.prepare(secret)))
             } catch {
                 problems.append(error)
             }
         }
+        guard problems.isEmpty else { return Result(outputs: [], problems: problems) }
         var outputs: [ImportedSecret] = []
-        for (document, secret) in opened where problems.isEmpty {
+        for (document, secret, wrapping, ready) in prepared {
             do throws(InputError) {
-                let wrapping = Wrapping(keys: keys, scope: scope ?? document.scope, namespace: nil)
-                let wrapped = try await wrapping.wrap(secret)
+                let wrapped = try await wrapping.seal(ready)
                 outputs.append(
                     ImportedSecret(
                         namespace: secret.namespace, name: secret.name, source: secret.source,
                         manifest: wrapped.manifest, notes: document.notes + wrapped.notes))
             } catch {
-                problems.append(error)
+                return Result(outputs: [], problems: [error])
             }
         }
-        return Result(outputs: problems.isEmpty ? outputs : [], problems: problems)
+        return Result(outputs: outputs, problems: [])
     }
 }

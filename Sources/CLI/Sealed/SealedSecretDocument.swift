@@ -29,6 +29,7 @@ package struct SealedSecretDocument: Sendable {
         guard found == Self.version else {
             throw InputError(place, "found a SealedSecret of \(shown(found)); \(Self.version) is expected")
         }
+        try Self.refuseUnknown(node, nil, ["apiVersion", "kind", "metadata", "spec", "status"], source)
         guard let name = try ManifestFields.text(node["metadata"]?["name"], "metadata.name", source),
             !name.isEmpty
         else {
@@ -44,7 +45,20 @@ package struct SealedSecretDocument: Sendable {
         let own = try Self.labelsAndAnnotations(node["metadata"], "metadata", source)
         var made = try Self.labelsAndAnnotations(template?["metadata"], "spec.template.metadata", source)
         scope = Scope(sealedSecretAnnotations: own.annotations)
-        notes = Self.notes(place, name, own, made)
+        let sealed = spec["encryptedData"].flatMap { $0.isNull ? nil : $0 }
+        values = try Self.values(sealed, source)
+        blob = try Self.blob(spec["data"], source)
+        guard sealed != nil || blob != nil else {
+            throw InputError(
+                spec.mark.location(in: source),
+                "spec has neither encryptedData nor the older data; is the field misspelt, or are the values indented "
+                    + "wrongly? encryptedData: {} says that there are none")
+        }
+        guard blob == nil || values.isEmpty else {
+            throw InputError(
+                place, "has both spec.encryptedData and the older spec.data; one of them is expected")
+        }
+        notes = Self.notes(place, name, own, made, isEmpty: values.isEmpty && blob == nil)
         made.annotations = made.annotations.filter { !Self.isForController($0.key) }
 
         var secret = SecretInput(name: name, source: place)
@@ -59,12 +73,6 @@ package struct SealedSecretDocument: Sendable {
 
         let templated = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
         templatedData = templated.first?.keyMark.location(in: source)
-        values = try Self.values(spec["encryptedData"], source)
-        blob = try Self.blob(spec["data"], source)
-        guard blob == nil || values.isEmpty else {
-            throw InputError(
-                place, "has both spec.encryptedData and the older spec.data; one of them is expected")
-        }
     }
 
     /// Whether an annotation tells sealed-secrets what to do; it means nothing to us.
@@ -120,8 +128,11 @@ package struct SealedSecretDocument: Sendable {
         )
     }
 
-    private static func notes(_ place: String, _ name: String, _ own: Pairs, _ made: Pairs) -> [String] {
-        var notes: [String] = []
+    private static func notes(
+        _ place: String, _ name: String, _ own: Pairs, _ made: Pairs, isEmpty: Bool
+    ) -> [String] {
+        var notes =
+            isEmpty ? ["\(place): spec.encryptedData of \(name) is empty; so is the WrappedSecret"] : []
         let lost = (Array(own.labels.keys) + Array(own.annotations.keys)).filter {
             !isForController($0) && $0 != "kubectl.kubernetes.io/last-applied-configuration"
         }
@@ -138,13 +149,16 @@ package struct SealedSecretDocument: Sendable {
         return notes
     }
 
+    /// - Parameter field: nil: the SealedSecret itself.
     private static func refuseUnknown(
-        _ node: Node?, _ field: String, _ known: Set<String>, _ source: String
+        _ node: Node?, _ field: String?, _ known: Set<String>, _ source: String
     ) throws(InputError) {
-        for entry in try ManifestFields.mapping(node, field, source) where !known.contains(entry.key) {
+        for entry in try ManifestFields.mapping(node, field ?? kind, source) where !known.contains(entry.key)
+        {
             throw InputError(
                 entry.keyMark.location(in: source),
-                "\(field) of a SealedSecret has no field \(shown(entry.key)); is it misspelt?")
+                "\(field.map { "\($0) of " } ?? "")a SealedSecret has no field \(shown(entry.key)); is it misspelt, "
+                    + "or indented wrongly?")
         }
     }
 }

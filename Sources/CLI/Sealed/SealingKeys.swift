@@ -9,82 +9,56 @@ package struct SealingKeys: Sendable {
         "kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml"
     private static let entry = "tls.key"
 
-    let keys: [RSAPrivateKey]
+    private(set) var keys: [RSAPrivateKey] = []
+    /// Keys that were left out, one line each.
+    package private(set) var notes: [String] = []
 
     /// `-` is standard input.
     ///
     /// Errors: a file cannot be read, has no private key, or one that is encrypted or not RSA.
     package init(reading paths: [String]) throws(InputError) {
-        var keys: [RSAPrivateKey] = []
         for path in paths {
-            keys += try Self.keys(in: try ManifestFile.contents(of: path), source: ManifestFile.name(path))
+            try read(try ManifestFile.contents(of: path), source: ManifestFile.name(path))
         }
-        self.keys = keys
     }
+
+    init(in file: SharedSecret, source: String) throws(InputError) { try read(file, source: source) }
 
     init(_ keys: [RSAPrivateKey]) { self.keys = keys }
 
-    static func keys(in file: SharedSecret, source: String) throws(InputError) -> [RSAPrivateKey] {
-        if PEM.isIn(file.bytes) { return try keys(inPEM: file, source) }
-        var keys: [RSAPrivateKey] = []
+    private mutating func read(_ file: SharedSecret, source: String) throws(InputError) {
+        let found =
+            PEM.isIn(file.bytes) ? [try SealingKeyPEM(file, source)] : try Self.secrets(in: file, source)
+        let others = found.filter(\.hasOther).map {
+            InputError($0.source, "a private key is not RSA, which is what sealed-secrets uses")
+        }
+        let keys = found.flatMap(\.keys)
+        if keys.isEmpty, let other = others.first { throw InputError("\(other); is it the right file?") }
+        self.keys += keys
+        notes += others.map { "\($0); it was left out" }
+    }
+
+    private static func secrets(
+        in file: SharedSecret, _ source: String
+    ) throws(InputError) -> [SealingKeyPEM] {
         let secrets: [SecretInput]
         do throws(InputError) {
             secrets = try SecretManifestReader.secrets(in: file.bytes, source: source)
         } catch {
+            // In a manifest a key may be indented, and is not what is wrong.
+            let isManifest = ManifestFile.mentions("apiVersion", in: file)
+            if !isManifest, let form = SealingKeyPEM.oddForm(of: file) { throw InputError(source, form) }
             throw InputError("\(error); --sealing-key takes PEM too, and what this prints: \(backup)")
         }
+        var found: [SealingKeyPEM] = []
         for secret in secrets {
             guard let value = secret.entries.first(where: { $0.name == entry })?.value else { continue }
-            keys += try self.keys(inPEM: value, "\(secret.source): Secret \(secret.name): \(entry)")
+            found.append(try SealingKeyPEM(value, "\(secret.source): Secret \(secret.name): \(entry)"))
         }
-        guard !keys.isEmpty else {
+        guard !found.isEmpty else {
             throw InputError(
                 source, "no Secret in it has the entry \(entry); the keys are what this prints: \(backup)")
         }
-        return keys
-    }
-
-    private static func keys(inPEM text: SharedSecret, _ source: String) throws(InputError) -> [RSAPrivateKey]
-    {
-        let blocks: [PEM.Block]
-        do throws(PEM.Failure) {
-            blocks = try PEM.blocks(in: text.bytes)
-        } catch {
-            switch error {
-            case .unfinished(let label):
-                throw InputError(source, "the block \(shown(label)) has no end; is the file whole?")
-            case .notBase64(let label):
-                throw InputError(source, "the block \(shown(label)) is not valid base64; is the file whole?")
-            }
-        }
-        var keys: [RSAPrivateKey] = []
-        for block in blocks where block.label.hasSuffix("PRIVATE KEY") { keys.append(try key(block, source)) }
-        guard !keys.isEmpty else {
-            let found = blocks.first.map { "\(shown($0.label)) is in it, and" } ?? "it is no PEM, and has"
-            throw InputError(
-                source, "\(found) no private key; that is in what this prints: \(backup)")
-        }
-        return keys
-    }
-
-    private static func key(_ block: PEM.Block, _ source: String) throws(InputError) -> RSAPrivateKey {
-        guard !block.isEncrypted else {
-            throw InputError(
-                source,
-                "the private key is encrypted; decrypt it on the way: openssl pkey -in FILE | secrets-bridge import "
-                    + "--sealing-key - …")
-        }
-        do throws(RSAPrivateKey.ReadingError) {
-            return try RSAPrivateKey(der: block.contents.bytes)
-        } catch {
-            switch error {
-            case .notAKey:
-                throw InputError(source, "the block \(shown(block.label)) is no private key, or damaged")
-            case .notRSA:
-                throw InputError(
-                    source,
-                    "the private key is not RSA, which is what sealed-secrets uses; is it the right file?")
-            }
-        }
+        return found
     }
 }

@@ -21,6 +21,15 @@ package struct Verification: Sendable {
         package let count: Int
         /// One line each, with its place.
         package fileprivate(set) var problems: [String]
+        /// Of the WrappedSecrets, those without a problem.
+        fileprivate var soundCount = 0
+
+        /// - Parameter good: what those without a problem do, as in `they open`.
+        package func summary(_ good: String) -> String {
+            let counts = "\(counted(count, "WrappedSecret")), \(counted(problems.count, "problem"))"
+            guard !problems.isEmpty else { return "\(counts); all \(good)" }
+            return soundCount == 0 ? counts : "\(counts); the others \(good)"
+        }
     }
 
     /// `advance` is called when a WrappedSecret is done with, from several tasks.
@@ -34,6 +43,7 @@ package struct Verification: Sendable {
             defer { advance() }
             return await problem(of: document, among: all)
         }
+        result.soundCount = problems.count { $0 == nil }
         result.problems += problems.compactMap(\.self)
         return result
     }

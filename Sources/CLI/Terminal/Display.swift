@@ -4,9 +4,6 @@ package struct Display: Sendable, Equatable {
     package let movesCursor: Bool
     package let hasColours: Bool
 
-    /// A file, or a pipe to a program.
-    package static let plain = Display(isTerminal: false, term: nil, noColor: nil)
-
     /// - Parameters:
     ///   - isTerminal: or a pager that hands on to one what it gets.
     ///   - term: TERM; without it, as with `dumb`, nothing is known of the terminal.

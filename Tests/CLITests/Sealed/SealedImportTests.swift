@@ -237,6 +237,8 @@ import YAML
             (["apiVersion"], "bitnami.com/v2", "bitnami.com/v1alpha1 is expected"),
             (["metadata", "name"], .null, "metadata.name is missing"),
             (["spec"], .null, "spec is missing"),
+            (["spec", "encryptedData"], .null, "spec has neither encryptedData nor the older data"),
+            (["encryptedData"], [:], "a SealedSecret has no field \"encryptedData\""),
             (["spec", "encyptedData"], [:], "spec of a SealedSecret has no field \"encyptedData\""),
             (["spec", "template", "labels"], [:], "spec.template of a SealedSecret has no field \"labels\""),
             (
@@ -255,6 +257,29 @@ import YAML
         #expect(message.contains(part), "\(message)")
     }
 
+    /// As where `encryptedData:` is indented too far to the left.
+    @Test func valuesInTheWrongPlaceAreNotNoValues() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest["encryptedData"] = manifest[["spec", "encryptedData"]]
+        manifest[["spec", "encryptedData"]] = nil
+        #expect(try await problem(manifest).contains("a SealedSecret has no field \"encryptedData\""))
+        manifest["encryptedData"] = nil
+        #expect(try await problem(manifest).contains("spec has neither"))
+        manifest[["spec", "data"]] = .null
+        #expect(try await problem(manifest).contains("spec has neither"))
+    }
+
+    @Test func noValuesAreTakenWhereThatIsSaid() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest[["spec", "encryptedData"]] = [:]
+        manifest["status"] = ["observedGeneration": 1]
+        let output = try #require(try await convert([manifest]).outputs.first)
+        #expect(output.notes.count == 1 && output.notes[0].contains("spec.encryptedData of db is empty"))
+        var whole = try vectors.manifest("whole")
+        whole[["spec", "encryptedData"]] = [:]
+        #expect(try await convert([whole]).outputs.map(\.notes) == [[]])
+    }
+
     /// A cluster-wide value opens under any name, so that a name could be a path.
     @Test(arguments: [("namespace", "../../etc"), ("name", "../x"), ("name", "a/b")])
     func aNameIsNoPath(field: String, value: String) async throws {
@@ -271,6 +296,24 @@ import YAML
             vectors.manifest("strict"), moved, vectors.manifest("second"), vectors.manifest("described"),
         ])
         #expect(result.outputs.isEmpty && result.problems.count == 2)
+    }
+
+    /// What a WrappedSecret cannot be made of is found before the KMS is asked, here one that would fail.
+    @Test func eachThatCannotBeWrappedIsToldOf() async throws {
+        keys.fail(.unavailable)
+        var odd = try vectors.manifest("strict")
+        odd[["spec", "template", "metadata", "labels"]] = ["-odd-": "x"]
+        var lacking = try vectors.manifest("strict")
+        lacking[["spec", "template", "type"]] = "kubernetes.io/tls"
+        var named = try vectors.manifest("cluster-wide")
+        named[["metadata", "name"]] = "A"
+        let result = try await convert([vectors.manifest("strict"), odd, lacking, named])
+        let messages = result.problems.map(\.description)
+        #expect(result.outputs.isEmpty && messages.count == 3, "\(messages)")
+        for (message, part) in zip(messages, ["-odd-", "needs the entry tls.crt", "metadata.name"]) {
+            #expect(message.contains(part), "\(message)")
+            expectSpeakable(message)
+        }
     }
 
     @Test func aKeyManagerThatFailsIsSaidOnce() async throws {

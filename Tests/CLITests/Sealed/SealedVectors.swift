@@ -31,7 +31,7 @@ struct SealedVectors: Decodable {
     func sealingKeys(_ names: String...) throws -> SealingKeys {
         SealingKeys(
             try names.flatMap { name in
-                try SealingKeys.keys(in: SharedSecret(copying: try pem(name).utf8), source: "key.pem")
+                try SealingKeys(in: SharedSecret(copying: try pem(name).utf8), source: "key.pem").keys
             })
     }
 }

@@ -12,7 +12,11 @@ import Testing
     init() throws { vectors = try SealedVectors() }
 
     private func keys(_ text: String) throws(InputError) -> [RSAPrivateKey] {
-        try SealingKeys.keys(in: SharedSecret(copying: text.utf8), source: "keys")
+        try sealingKeys(text.utf8).keys
+    }
+
+    private func sealingKeys(_ file: some Sequence<UInt8>) throws(InputError) -> SealingKeys {
+        try SealingKeys(in: SharedSecret(copying: Array(file)), source: "keys")
     }
 
     private func opens(_ keys: [RSAPrivateKey], _ manifest: String = "strict") throws -> Bool {
@@ -52,6 +56,64 @@ import Testing
         #expect(try keys("\(one)\n---\n\(one)\n---\n\(other)").count == 2)
         let pem = try vectors.pem("pkcs1").split(separator: "\n").map { "    \($0)\n" }.joined()
         #expect(try opens(keys("\(other)stringData:\n  tls.key: |\n\(pem)")))
+    }
+
+    @Test func aByteOrderMarkIsNoMatter() throws {
+        let found = try keys("\u{FEFF}" + vectors.pem("pkcs8"))
+        #expect(try found.count == 1 && opens(found))
+    }
+
+    /// Whatever it may be for.
+    @Test func keysThatAreNotRSAAreLeftOutBesideOthers() throws {
+        let one = try text(try #require(vectors.kubectl["one"]))
+        func secret(_ pem: String) throws -> String {
+            let value = Data(try vectors.pem(pem).utf8).base64EncodedString()
+            return "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\ndata: {tls.key: \(value)}\n"
+        }
+        let other = try secret("ec")
+        let found = try sealingKeys("\(other)---\n\(one)\n".utf8)
+        #expect(try found.keys.count == 1 && opens(found.keys))
+        #expect(
+            found.notes == [
+                "keys:1:1: Secret web: tls.key: a private key is not RSA, which is what sealed-secrets uses; it was left out"
+            ])
+        let alone = refusal { () throws(InputError) in try keys(other) }
+        #expect(alone?.contains("is not RSA") == true && alone?.hasSuffix("is it the right file?") == true)
+        // What may be one of ours and is damaged is not passed over.
+        let damaged = try secret("certificate")
+        #expect(
+            refusal { () throws(InputError) in try keys("\(damaged)---\n\(one)\n") }?.contains(
+                "no private key") == true)
+        #expect(try sealingKeys((vectors.pem("ec") + vectors.pem("pkcs1")).utf8).notes.count == 1)
+    }
+
+    @Test func oddFormsOfAKeyAreNamed() throws {
+        let whole = try vectors.pem("pkcs1")
+        let lines = whole.split(separator: "\n")
+        let indented = lines.map { "  \($0)\n" }.joined()
+        let deep = lines.map { "    \($0)\n" }.joined()
+        let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
+        let body = lines.dropFirst().dropLast().joined()
+        let der = try #require(Data(base64Encoded: body))
+        let misplaced = "-----BEGIN does not stand on a line of its own"
+        let cases: [(Data, String)] = [
+            (Data(indented.utf8), "keys: \(misplaced)"),
+            (Data(lines.joined(separator: "\\n").utf8), "keys: \(misplaced)"),
+            (Data((lines.joined(separator: "\\n") + "\\n").utf8), "keys: \(misplaced)"),
+            (Data("key: |\n\(indented)".utf8), "keys: \(misplaced)"),
+            (der, "openssl pkey -inform der -in FILE"),
+            (
+                Data("\(head)stringData:\n tls.key: |2\n\(deep)".utf8),
+                "keys:1:1: Secret x: tls.key: \(misplaced)"
+            ),
+            // In a manifest it may be indented, and something else is wrong.
+            (Data("\(head)spec:\n tls.key: |\n\(indented)".utf8), "a Secret has no field \"spec\""),
+        ]
+        for (file, part) in cases {
+            let message = refusal { () throws(InputError) in try sealingKeys(file) }
+            #expect(message?.contains(part) == true, "\(message ?? "taken")")
+            #expect(message?.contains("\n") == false && message?.contains("MII") == false)
+        }
     }
 
     @Test func whatIsNoKeyIsNamed() throws {

@@ -1,0 +1,111 @@
+import Glibc
+import Primitives
+import YAML
+
+/// The files of imported Secrets, `NAMESPACE/NAME.yaml` below a folder: all that are to be made are made, or none.
+package struct ImportFolder {
+    /// Of a file that is there, which is never written over.
+    package enum Presence: Sendable {
+        /// It is left, and the others are made.
+        case left
+        /// It is a problem.
+        case problem
+    }
+
+    package struct Result: Sendable {
+        package fileprivate(set) var written: [String] = []
+        /// Files that were there.
+        package fileprivate(set) var left: [String] = []
+        /// Where there is one, nothing was written; folders may have been made.
+        package fileprivate(set) var problems: [InputError] = []
+    }
+
+    private let base: String
+    private let presence: Presence
+
+    package init(_ folder: String, whatIsThere presence: Presence) {
+        base = folder.hasSuffix("/") ? folder : folder + "/"
+        self.presence = presence
+    }
+
+    /// Looks at all places and makes all folders before the first file. A process that is killed may leave a part of the
+    /// files, each of them whole.
+    package func write(_ secrets: [ImportedSecret]) -> Result {
+        var result = Result()
+        if let clash = ImportedSecret.clash(in: secrets) {
+            result.problems.append(clash)
+            return result
+        }
+        let missing = lookAtPlaces(of: secrets, &result)
+        if result.problems.isEmpty { makeFolders(for: missing, &result) }
+        guard result.problems.isEmpty else { return result }
+        for secret in missing {
+            do throws(InputError) {
+                try create(secret, &result)
+            } catch {
+                result.problems.append(error)
+                result.written.forEach { unlink($0) }
+                result.written = []
+                return result
+            }
+        }
+        return result
+    }
+
+    private func path(of secret: ImportedSecret) -> String { base + secret.path }
+
+    private func lookAtPlaces(of secrets: [ImportedSecret], _ result: inout Result) -> [ImportedSecret] {
+        secrets.filter { secret in
+            let path = path(of: secret)
+            do throws(FileError) {
+                switch try FileKind(of: path) {
+                case .nothing: return true
+                case .file where presence == .left: result.left.append(path)
+                case .file: result.problems.append(inTheWay(path))
+                case let kind:
+                    result.problems.append(
+                        InputError("\(path) is \(kind.text), and a file is to be made there; take it away"))
+                }
+                return false
+            } catch {
+                // A file where a folder is to be is told of when the folder is made.
+                return true
+            }
+        }
+    }
+
+    private func inTheWay(_ path: String) -> InputError {
+        InputError(
+            "\(path) is there already, and nothing was written; remove it, or give another folder or other SealedSecrets"
+        )
+    }
+
+    private func makeFolders(for secrets: [ImportedSecret], _ result: inout Result) {
+        var made: Set<String> = []
+        for path in secrets.map(path(of:)) {
+            guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { continue }
+            let folder = String(path[..<slash])
+            guard !folder.isEmpty, made.insert(folder).inserted else { continue }
+            do throws(FileError) {
+                try FileCreation.makeFolder(folder)
+            } catch {
+                result.problems.append(InputError("cannot make the folder \(folder): \(error.reason)"))
+            }
+        }
+    }
+
+    private func create(_ secret: ImportedSecret, _ result: inout Result) throws(InputError) {
+        let path = path(of: secret)
+        do throws(FileError) {
+            if try FileCreation.create(path, with: YAMLWriter.write([secret.manifest])) {
+                result.written.append(path)
+                return
+            }
+        } catch {
+            throw InputError("cannot write \(path): \(error.reason)")
+        }
+        // Somebody made it meanwhile.
+        guard presence == .left else { throw inTheWay(path) }
+        result.left.append(path)
+    }
+}
