@@ -78,7 +78,8 @@ package enum FileReplacement {
         }
         let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "."
         guard faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 else {
-            return "a new file takes its place, and its folder is read-only (\(lastSystemError())); chmod u+w that"
+            return
+                "a new file takes its place, and its folder is read-only (\(lastSystemError())); chmod u+w that"
         }
         return nil
     }

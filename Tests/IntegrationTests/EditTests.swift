@@ -106,7 +106,8 @@ struct EditTests {
         let before = try await wrap()
         #expect(chmod(file, 0o444) == 0)
         let place = folder.appending(path: "started").path
-        let outcome = try await run(["edit", file], try editor("touch \(place); sed -i s/app/x/ $1"), status: 1)
+        let outcome = try await run(
+            ["edit", file], try editor("touch \(place); sed -i s/app/x/ $1"), status: 1)
         #expect(outcome.errors.contains("chmod u+w"), "\(outcome.errors)")
         #expect(!FileManager.default.fileExists(atPath: place))
         #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
