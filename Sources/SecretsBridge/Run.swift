@@ -18,6 +18,10 @@ struct Run: AsyncParsableCommand {
             Runs until SIGTERM or SIGINT, then finishes the work in flight and exits 0. \
             Of several instances one works and the others stand by (--leader-elect). \
             In a pod it uses the pod's service account; elsewhere the kubeconfig, as kubectl does.
+
+              secrets-bridge controller
+              secrets-bridge controller --watch-namespace payments --metrics-address 127.0.0.1:8080
+              secrets-bridge controller --label-selector team=search
             """)
 
     @Option(

@@ -10,6 +10,11 @@ struct SecretsBridge: AsyncParsableCommand {
         abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
         discussion: """
             Keys come from the environment: SB_KMS_BACKEND and the settings of the backend.
+
+              secrets-bridge wrap -n payments -f secret.yaml > wrapped.yaml
+              secrets-bridge edit wrapped.yaml
+              secrets-bridge status --all-namespaces
+
             Exit codes: 0 done; 1 failed, one line on standard error says why; 64 wrong usage.
             """,
         version: version,
