@@ -10,7 +10,6 @@ final class UnwrapBatcher: Sendable {
         var machine: BatchMachine<UnwrapRequest>
         /// Of every request that waits for its batch or is in one.
         var waiters: [UnwrapRequest: Waiters<UnwrapResult>] = [:]
-        var nextWaiter: UInt64 = 0
         /// When the machine is called next; nil: when something is added.
         var wakesAt: ContinuousClock.Instant?
     }
@@ -34,26 +33,17 @@ final class UnwrapBatcher: Sendable {
     ) async throws(KeyManagerError) -> UnwrappedKey {
         let cancelled = KeyManagerError(
             .cancelled, keyID: request.recipient.keyID, message: "cancelled while waiting for a data key")
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let step = state.withLock { join(&$0, request, more, continuation, id) }
-                perform(step)
-                // Its handler may have run before there was anybody to remove.
-                if Task.isCancelled { leave(request, id, with: cancelled) }
-            }
-        } onCancel: {
-            leave(request, id, with: cancelled)
+        let result = await waiting { continuation, id in
+            perform(state.withLock { join(&$0, request, more, continuation, id) })
+        } leave: { id in
+            self.leave(request, id, with: cancelled)
         }
         return try result.get()
     }
 
     private func join(
         _ state: inout State, _ request: UnwrapRequest, _ more: Int,
-        _ continuation: Waiters<UnwrapResult>.Continuation, _ id: UInt64
+        _ continuation: Waiters<UnwrapResult>.Continuation, _ id: WaiterID
     ) -> BatchMachine<UnwrapRequest>.Step {
         let isNew = state.waiters[request] == nil
         state.waiters[request, default: Waiters()].add(continuation, id: id)
@@ -116,7 +106,7 @@ final class UnwrapBatcher: Sendable {
         }
     }
 
-    private func leave(_ request: UnwrapRequest, _ id: UInt64, with error: KeyManagerError) {
+    private func leave(_ request: UnwrapRequest, _ id: WaiterID, with error: KeyManagerError) {
         // An empty set of waiters stays, as the request is under way.
         let waiter = state.withLock { $0.waiters[request]?.remove(id) }
         waiter?.resume(returning: .failure(error))

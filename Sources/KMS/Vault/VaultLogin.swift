@@ -10,7 +10,6 @@ final class VaultLogin: VaultTokenSource {
         var token: SharedSecret?
         var failure: VaultError?
         var waiters = Waiters<Outcome>()
-        var nextWaiter: UInt64 = 0
     }
 
     private let request: VaultLoginRequest
@@ -30,20 +29,12 @@ final class VaultLogin: VaultTokenSource {
 
     func token() async throws(VaultError) -> VaultToken {
         let cancelled = VaultError(.cancelled, "cancelled while waiting for a Vault token")
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        let outcome = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let (flight, answer) = state.withLock { state in demand(&state, continuation, id) }
-                if let flight { start(flight) }
-                if let answer { continuation.resume(returning: answer) }
-                // Its handler may have run before there was anybody to remove.
-                if Task.isCancelled { leave(id, with: cancelled) }
-            }
-        } onCancel: {
-            leave(id, with: cancelled)
+        let outcome = await waiting { continuation, id in
+            let (flight, answer) = state.withLock { state in demand(&state, continuation, id) }
+            if let flight { start(flight) }
+            if let answer { continuation.resume(returning: answer) }
+        } leave: { id in
+            self.leave(id, with: cancelled)
         }
         return try outcome.get()
     }
@@ -69,7 +60,7 @@ final class VaultLogin: VaultTokenSource {
 
     /// What to start, and what to answer now; nil: the waiter was noted.
     private func demand(
-        _ state: inout State, _ continuation: Waiters<Outcome>.Continuation, _ id: UInt64
+        _ state: inout State, _ continuation: Waiters<Outcome>.Continuation, _ id: WaiterID
     ) -> (TokenLeaseMachine.Flight?, Outcome?) {
         let step = state.machine.demand(now: now())
         switch (step, state.token) {
@@ -88,7 +79,7 @@ final class VaultLogin: VaultTokenSource {
         }
     }
 
-    private func leave(_ id: UInt64, with error: VaultError) {
+    private func leave(_ id: WaiterID, with error: VaultError) {
         state.withLock { $0.waiters.remove(id) }?.resume(returning: .failure(error))
     }
 

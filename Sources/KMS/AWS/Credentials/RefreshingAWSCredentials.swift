@@ -17,7 +17,6 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
         var current: AWSCredentials?
         var failure: AWSCredentialsError?
         var waiters = Waiters<Outcome>()
-        var nextWaiter: UInt64 = 0
     }
 
     private let source: any AWSCredentialsSource
@@ -32,20 +31,12 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
     /// At hand, or fetched. While the source fails, its last error is repeated until the next fetch is due.
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials {
         let cancelled = AWSCredentialsError(.cancelled, "cancelled while waiting for AWS credentials")
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        let outcome = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let (starts, answer) = state.withLock { state in demand(&state, continuation, id) }
-                if starts { start() }
-                if let answer { continuation.resume(returning: answer) }
-                // Its handler may have run before there was anybody to remove.
-                if Task.isCancelled { leave(id, with: cancelled) }
-            }
-        } onCancel: {
-            leave(id, with: cancelled)
+        let outcome = await waiting { continuation, id in
+            let (starts, answer) = state.withLock { state in demand(&state, continuation, id) }
+            if starts { start() }
+            if let answer { continuation.resume(returning: answer) }
+        } leave: { id in
+            self.leave(id, with: cancelled)
         }
         return try outcome.get()
     }
@@ -63,7 +54,7 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
 
     /// Whether to start a fetch, and what to answer now; nil: the waiter was noted.
     private func demand(
-        _ state: inout State, _ continuation: Waiters<Outcome>.Continuation, _ id: UInt64
+        _ state: inout State, _ continuation: Waiters<Outcome>.Continuation, _ id: WaiterID
     ) -> (starts: Bool, Outcome?) {
         let step = state.machine.demand(now: clocks.now())
         switch (step, state.current) {
@@ -81,7 +72,7 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
         }
     }
 
-    private func leave(_ id: UInt64, with error: AWSCredentialsError) {
+    private func leave(_ id: WaiterID, with error: AWSCredentialsError) {
         state.withLock { $0.waiters.remove(id) }?.resume(returning: .failure(error))
     }
 
