@@ -67,9 +67,9 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        tests("Primitives", []),
-        tests("Envelope", ["KMS", "Primitives"]),
-        tests("YAML", ["Primitives"]),
+        tests("Primitives", ["TestSupport"]),
+        tests("Envelope", ["KMS", "Primitives", "TestSupport"]),
+        tests("YAML", ["Primitives", "TestSupport"]),
         tests("HTTP", ["Primitives", "TestSupport", httpTypes]),
         tests("KMS", ["Envelope", "HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
         tests("Metrics", []),
@@ -92,7 +92,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "Controller", "Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources",
-                "SecretsBridge",
+                "SecretsBridge", "TestSupport",
                 httpTypes, logging,
             ],
             swiftSettings: strict),

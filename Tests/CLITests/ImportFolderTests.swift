@@ -8,15 +8,9 @@ import YAML
 
 /// The files of imported Secrets: all of them, or none.
 struct ImportFolderTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-import-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
 
-    init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-    private func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+    init() throws { folder = try TemporaryFolder() }
 
     private func secret(_ namespace: String?, _ name: String) -> ImportedSecret {
         ImportedSecret(
@@ -28,7 +22,7 @@ struct ImportFolderTests {
         let all = FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? []
         return all.filter {
             var isFolder: ObjCBool = false
-            return !FileManager.default.fileExists(atPath: path($0), isDirectory: &isFolder)
+            return !FileManager.default.fileExists(atPath: folder.path($0), isDirectory: &isFolder)
                 || !isFolder.boolValue
         }.sorted()
     }
@@ -40,58 +34,55 @@ struct ImportFolderTests {
     }
 
     @Test func eachHasAFileInTheFolderOfItsNamespace() throws {
-        defer { remove() }
-        let result = write([secret("a", "x"), secret("b", "x"), secret(nil, "y")], in: path("new/"))
-        #expect(result.written == ["a/x.yaml", "b/x.yaml", "y.yaml"].map { path("new/\($0)") })
+        let result = write([secret("a", "x"), secret("b", "x"), secret(nil, "y")], in: folder.path("new/"))
+        #expect(result.written == ["a/x.yaml", "b/x.yaml", "y.yaml"].map { folder.path("new/\($0)") })
         #expect(result.problems == [] && result.left == [])
         #expect(files == ["new/a/x.yaml", "new/b/x.yaml", "new/y.yaml"])
-        #expect(try String(contentsOfFile: path("new/a/x.yaml"), encoding: .utf8) == "name: x\n")
+        #expect(try folder.read("new/a/x.yaml") == "name: x\n")
     }
 
     @Test func whatIsThereIsAProblemOrLeft() throws {
-        defer { remove() }
         _ = write([secret("a", "x"), secret("b", "y")])
         let secrets = [secret("c", "z"), secret("a", "x"), secret("b", "y")]
         let refused = write(secrets)
         #expect(refused.written == [] && refused.problems.count == 2)
-        #expect(refused.problems.first?.description.hasPrefix("\(path("a/x.yaml")) is there already") == true)
+        #expect(
+            refused.problems.first?.description.hasPrefix("\(folder.path("a/x.yaml")) is there already")
+                == true)
         #expect(files == ["a/x.yaml", "b/y.yaml"])
         let taken = write(secrets, .left)
-        #expect(taken.written == [path("c/z.yaml")] && taken.problems == [])
-        #expect(taken.left == [path("a/x.yaml"), path("b/y.yaml")])
+        #expect(taken.written == [folder.path("c/z.yaml")] && taken.problems == [])
+        #expect(taken.left == [folder.path("a/x.yaml"), folder.path("b/y.yaml")])
     }
 
     @Test(arguments: [ImportFolder.Presence.left, .problem])
     func whatCannotBeAFileIsFoundBeforeAnythingIsWritten(presence: ImportFolder.Presence) throws {
-        defer { remove() }
-        let manager = FileManager.default
-        try manager.createDirectory(atPath: path("b/folder.yaml"), withIntermediateDirectories: true)
-        try manager.createSymbolicLink(atPath: path("b/link.yaml"), withDestinationPath: "nowhere")
+        try FileManager.default.createDirectory(
+            atPath: folder.path("b/folder.yaml"), withIntermediateDirectories: true)
+        try folder.link("b/link.yaml", to: "nowhere")
         let result = write([secret("a", "x"), secret("b", "folder"), secret("b", "link")], presence)
         #expect(result.written == [] && result.left == [])
         #expect(
             result.problems.map(\.description) == [
-                "\(path("b/folder.yaml")) is a folder, and a file is to be made there; take it away",
-                "\(path("b/link.yaml")) is a link to what is not there, and a file is to be made there; take it away",
+                "\(folder.path("b/folder.yaml")) is a folder, and a file is to be made there; take it away",
+                "\(folder.path("b/link.yaml")) is a link to what is not there, and a file is to be made there; take it away",
             ])
         #expect(files == ["b/link.yaml"])
     }
 
     @Test func allFoldersAreMadeBeforeTheFirstFile() throws {
-        defer { remove() }
-        try "x".write(toFile: path("b"), atomically: true, encoding: .utf8)
-        try FileManager.default.createSymbolicLink(atPath: path("c"), withDestinationPath: "nowhere")
+        try folder.write("b", "x")
+        try folder.link("c", to: "nowhere")
         let result = write([secret("a", "x"), secret("b", "x"), secret("b", "y"), secret("c", "x")])
         #expect(
             result.problems.map(\.description) == [
-                "cannot make the folder \(path("b")): \(path("b")) is a file",
-                "cannot make the folder \(path("c")): \(path("c")) is a link to what is not there",
+                "cannot make the folder \(folder.path("b")): \(folder.path("b")) is a file",
+                "cannot make the folder \(folder.path("c")): \(folder.path("c")) is a link to what is not there",
             ])
         #expect(result.written == [] && files == ["b", "c"])
     }
 
     @Test func whatWasWrittenBeforeAnErrorIsTakenBack() throws {
-        defer { remove() }
         // Longer than a name in a folder may be, which is found when the file is made.
         let result = write([secret("a", "x"), secret("a", String(repeating: "n", count: 252))])
         #expect(result.written == [] && result.problems.count == 1)
@@ -100,7 +91,6 @@ struct ImportFolderTests {
     }
 
     @Test func twoOfOneNameAreRefused() {
-        defer { remove() }
         let result = write([secret("a", "x"), secret("a", "x")])
         #expect(result.problems.count == 1 && result.written == [] && files == [])
     }

@@ -1,22 +1,15 @@
 import Foundation
 import Primitives
+import TestSupport
 import Testing
 
 @testable import CLI
 
 /// `--from-literal`, `--from-file` and `--from-env-file`, as kubectl 1.36 was seen to take them.
 @Suite struct LiteralInputTests {
-    /// A folder of its own, gone afterwards.
-    private func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sb-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        return try body(folder.path)
-    }
+    private let folder: TemporaryFolder
 
-    private func write(_ text: String, to path: String) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    }
+    init() throws { folder = try TemporaryFolder() }
 
     private func literals(_ arguments: String...) throws(InputError) -> [String: String] {
         var input = LiteralInput()
@@ -42,41 +35,36 @@ import Testing
     }
 
     @Test func readsFiles() throws {
-        try withFolder { folder in
-            try write("one\n", to: "\(folder)/plain.txt")
-            var input = LiteralInput()
-            try input.addFile("\(folder)/plain.txt")
-            try input.addFile("key=\(folder)/plain.txt")
-            #expect(
-                entries(input.secret(name: "x", namespace: nil, type: nil)) == [
-                    "plain.txt": "one\n", "key": "one\n",
-                ])
-        }
+        let file = try folder.write("plain.txt", "one\n")
+        var input = LiteralInput()
+        try input.addFile(file)
+        try input.addFile("key=\(file)")
+        #expect(
+            entries(input.secret(name: "x", namespace: nil, type: nil)) == [
+                "plain.txt": "one\n", "key": "one\n",
+            ])
     }
 
     @Test func readsFolders() throws {
-        try withFolder { folder in
-            try write("1", to: "\(folder)/a")
-            try write("2", to: "\(folder)/.b")
-            try FileManager.default.createDirectory(
-                atPath: "\(folder)/sub", withIntermediateDirectories: false)
-            try FileManager.default.createSymbolicLink(atPath: "\(folder)/link", withDestinationPath: "a")
+        try folder.write("a", "1")
+        try folder.write(".b", "2")
+        try folder.write("sub/c", "3")
+        try folder.link("link", to: "a")
+        var input = LiteralInput()
+        try input.addFile(folder.path)
+        #expect(entries(input.secret(name: "x", namespace: nil, type: nil)) == ["a": "1", ".b": "2"])
+        let named = refusal { () throws(InputError) in
             var input = LiteralInput()
-            try input.addFile(folder)
-            #expect(entries(input.secret(name: "x", namespace: nil, type: nil)) == ["a": "1", ".b": "2"])
-            let named = refusal { () throws(InputError) in
-                var input = LiteralInput()
-                try input.addFile("key=\(folder)")
-            }
-            #expect(named?.contains("leave out the key") == true)
-            try write(canary, to: "\(folder)/no key")
-            let odd = refusal { () throws(InputError) in
-                var input = LiteralInput()
-                try input.addFile(folder)
-            }
-            #expect(odd?.contains(#"the entry "no key""#) == true, "not left out in silence")
-            expectSpeakable(odd)
+            try input.addFile("key=\(folder.path)")
         }
+        #expect(named?.contains("leave out the key") == true)
+        try folder.write("no key", canary)
+        let odd = refusal { () throws(InputError) in
+            var input = LiteralInput()
+            try input.addFile(folder.path)
+        }
+        #expect(odd?.contains(#"the entry "no key""#) == true, "not left out in silence")
+        expectSpeakable(odd)
     }
 
     @Test(arguments: ["", "=", "a=", "=/etc/hostname", "a=b=c", "/nonexistent/file", "k=/nonexistent/file"])
@@ -90,14 +78,10 @@ import Testing
     }
 
     private func env(_ text: [UInt8], _ environment: [String: String] = [:]) throws -> [String: String] {
-        try withFolder { folder in
-            try Data(text).write(to: URL(fileURLWithPath: "\(folder)/.env"))
-            var input = LiteralInput()
-            try input.addEnvFile("\(folder)/.env") { key in
-                environment[key].map { SharedSecret(copying: $0.utf8) }
-            }
-            return entries(input.secret(name: "x", namespace: nil, type: nil))
-        }
+        let file = try folder.write(".env", text)
+        var input = LiteralInput()
+        try input.addEnvFile(file) { key in environment[key].map { SharedSecret(copying: $0.utf8) } }
+        return entries(input.secret(name: "x", namespace: nil, type: nil))
     }
 
     /// Each was tried: `kubectl create secret generic x --from-env-file f --dry-run=client -o yaml`.

@@ -52,21 +52,20 @@ struct ReviewTests {
             }
         }
         let (old, new) = (text(lines), text(changed + ["end"]))
-        let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try Data(old.utf8).write(to: folder.appending(path: "x"))
+        let folder = try TemporaryFolder()
+        try folder.write("x", old)
         let patch = "--- a/x\n+++ b/x\n" + diff(old, new).map { "\($0)\n" }.joined()
-        try Data(patch.utf8).write(to: folder.appending(path: "patch"))
+        try folder.write("patch", patch)
         let result = try await ChildProcess(
             executable: "/usr/bin/env", arguments: ["git", "-C", folder.path, "apply", "patch"],
             environment: [
-                "PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": folder.deletingLastPathComponent().path,
+                "PATH": "/usr/bin:/bin",
+                "GIT_CEILING_DIRECTORIES": URL(filePath: folder.path).deletingLastPathComponent().path,
             ],
             isInteractive: false, outputLimit: 4096, deadline: .seconds(60)
         ).run()
         #expect(result.status == 0)
-        #expect(try Data(contentsOf: folder.appending(path: "x")) == Data(new.utf8))
+        #expect(try folder.read("x") == new)
     }
 
     private func review(_ contents: String) -> String? {

@@ -14,21 +14,17 @@ import YAML
 struct RewrapTests {
     private let old: LocalKeyManager
     private let new: LocalKeyManager
-    private let folder: URL
+    private let folder: TemporaryFolder
 
     init() throws {
         old = try Self.key(1)
         new = try Self.key(2)
-        folder = FileManager.default.temporaryDirectory.appending(path: "sb-rewrap-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try TemporaryFolder()
     }
 
     private static func key(_ seed: UInt8) throws -> LocalKeyManager {
         try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: seed, count: 32)))
     }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-
     /// A manifest of `names`, wrapped by `keys`, among other documents, as a person may have laid it out.
     private func write(
         _ file: String, _ names: [String], by keys: [LocalKeyManager], lineBreak: String = "\n"
@@ -61,12 +57,8 @@ struct RewrapTests {
                 """)
         }
         let text = documents.joined(separator: "---\n").replacing("\n", with: lineBreak)
-        try text.write(to: folder.appending(path: file), atomically: true, encoding: .utf8)
+        try folder.write(file, text)
         return text
-    }
-
-    private func read(_ file: String) throws -> String {
-        try String(contentsOf: folder.appending(path: file), encoding: .utf8)
     }
 
     private func rewrap(
@@ -81,14 +73,14 @@ struct RewrapTests {
     }
 
     private func recipients(_ file: String) throws -> [[String]] {
-        try WrappedSecretFile(reading: folder.appending(path: file).path).documents.map {
+        try WrappedSecretFile(reading: folder.path(file)).documents.map {
             $0.object.spec.envelope.recipients.map(\.keyID)
         }
     }
 
     private func opens(_ file: String, with key: LocalKeyManager) async throws -> Bool {
         for document in try WrappedSecretFile(
-            path: file, contents: SharedSecret(copying: Array(try read(file).utf8)), stamp: nil
+            path: file, contents: SharedSecret(copying: Array(try folder.read(file).utf8)), stamp: nil
         ).documents {
             let object = document.object
             let envelope = try Envelope(
@@ -109,11 +101,10 @@ struct RewrapTests {
 
     @Test(arguments: ["\n", "\r\n"])
     func aMasterSwapChangesOnlyRecipients(lineBreak: String) async throws {
-        defer { remove() }
         let before = try await write("a.yaml", ["one", "two"], by: [old], lineBreak: lineBreak)
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
         #expect(rows.allSatisfy { if case .moved = $0.outcome { true } else { false } })
-        let after = try read("a.yaml")
+        let after = try folder.read("a.yaml")
         let changed = changedLines(before, after)
         #expect(changed.count == 4)
         #expect(changed.allSatisfy { $0.contains("wrappedKey: \"") || $0.contains("keyID: '") })
@@ -126,25 +117,23 @@ struct RewrapTests {
             try await rewrap(KeyRing(primary: new, others: [old]), .refresh).allSatisfy {
                 $0.outcome == .current
             })
-        #expect(try read("a.yaml") == after)
+        #expect(try folder.read("a.yaml") == after)
     }
 
     @Test func addingAndThenRemovingMovesARowBetweenKeys() async throws {
-        defer { remove() }
         let before = try await write("a.yaml", ["one"], by: [old])
         let ring = KeyRing(primary: old, others: [new])
         _ = try await rewrap(ring, .change(adding: [1], removing: []))
         #expect(try recipients("a.yaml") == [[old.keyID, new.keyID]])
         #expect(try await opens("a.yaml", with: old))
         #expect(try await opens("a.yaml", with: new))
-        #expect(changedLines(before, try read("a.yaml")).count == 2)
+        #expect(changedLines(before, try folder.read("a.yaml")).count == 2)
         _ = try await rewrap(ring, .change(adding: [1], removing: [KeyName(old.keyID)]))
         #expect(try recipients("a.yaml") == [[new.keyID]])
         #expect(try await opens("a.yaml", with: new))
     }
 
     @Test func movingPutsTheKeyInTheOthersPlace() async throws {
-        defer { remove() }
         let third = try Self.key(3)
         let foreign = try Self.key(9)
         _ = try await write("a.yaml", ["one"], by: [old, foreign, new])
@@ -156,12 +145,11 @@ struct RewrapTests {
 
     /// The row says that a key is there; the key does not open it.
     @Test func aKeyIsRemovedOnlyIfAnotherOneOpensTheRow() async throws {
-        defer { remove() }
         var text = try await write("a.yaml", ["one"], by: [old, new])
-        let wrapped = try WrappedSecretFile(reading: folder.appending(path: "a.yaml").path)
+        let wrapped = try WrappedSecretFile(reading: folder.path("a.yaml"))
             .documents[0].object.spec.envelope.recipients[1].wrappedKey
         text = text.replacing(wrapped, with: (wrapped.first == "A" ? "B" : "A") + wrapped.dropFirst(1))
-        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         let rows = try await rewrap(
             KeyRing(primary: old, others: [new]), .change(adding: [], removing: [KeyName(old.keyID)]))
         guard case .failed(let why) = rows.first?.outcome else {
@@ -169,12 +157,11 @@ struct RewrapTests {
             return
         }
         expectSpeakable(why)
-        #expect(try read("a.yaml") == text)
+        #expect(try folder.read("a.yaml") == text)
     }
 
     /// With a previous key, as with one that was added and never taken away again.
     @Test func earlierKeysGoInOneRun() async throws {
-        defer { remove() }
         let third = try Self.key(3)
         _ = try await write("a.yaml", ["one"], by: [old, third])
         _ = try await write("b.yaml", ["two"], by: [old, new])
@@ -190,12 +177,11 @@ struct RewrapTests {
 
     /// Only the old one opens it: it stays, and the row is not called current.
     @Test func anEarlierKeyStaysWhereThePresentOneDoesNotOpen() async throws {
-        defer { remove() }
         var text = try await write("a.yaml", ["one"], by: [old, new])
-        let wrapped = try WrappedSecretFile(reading: folder.appending(path: "a.yaml").path)
+        let wrapped = try WrappedSecretFile(reading: folder.path("a.yaml"))
             .documents[0].object.spec.envelope.recipients[1].wrappedKey
         text = text.replacing(wrapped, with: (wrapped.first == "A" ? "B" : "A") + wrapped.dropFirst(1))
-        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         for order in [RewrapOrder.refresh, .move(to: 0)] {
             let rows = try await rewrap(KeyRing(primary: new, others: [old]), order)
             guard case .failed(let why) = rows.first?.outcome else {
@@ -203,12 +189,11 @@ struct RewrapTests {
                 return
             }
             expectSpeakable(why)
-            #expect(try read("a.yaml") == text)
+            #expect(try folder.read("a.yaml") == text)
         }
     }
 
     @Test func aRowThatNoConfiguredKeyMayOpenIsNotCurrent() async throws {
-        defer { remove() }
         let text = try await write("a.yaml", ["one"], by: [old])
         let rows = try await rewrap(KeyRing(primary: new), .refresh, isDryRun: true)
         guard case .failed(let why) = rows.first?.outcome else {
@@ -218,11 +203,10 @@ struct RewrapTests {
         expectSpeakable(why)
         #expect(why.contains(old.keyID))
         #expect(rows.map(\.foreign) == [[old.keyID]])
-        #expect(try read("a.yaml") == text)
+        #expect(try folder.read("a.yaml") == text)
     }
 
     @Test func theLastRecipientIsNotRemoved() async throws {
-        defer { remove() }
         let text = try await write("a.yaml", ["one"], by: [old])
         let rows = try await rewrap(
             KeyRing(primary: old), .change(adding: [], removing: [KeyName("local")]))
@@ -234,36 +218,32 @@ struct RewrapTests {
                     false
                 }
             })
-        #expect(try read("a.yaml") == text)
+        #expect(try folder.read("a.yaml") == text)
     }
 
     /// Somebody who can write the file must not get its data key wrapped for another key by a trick: here an entry was
     /// taken from the set, and the data key still unwraps.
     @Test func nothingIsWrappedWhereTheMACDoesNotVerify() async throws {
-        defer { remove() }
         var text = try await write("a.yaml", ["one"], by: [old])
         let data = try #require(text.split(separator: "\n").first { $0.contains("  data: {password") })
         text = text.replacing(data, with: "  data: {}")
-        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         let rows = try await rewrap(KeyRing(primary: old, others: [new]), .change(adding: [1], removing: []))
         #expect(
             rows.contains { if case .failed(let why) = $0.outcome { why.contains("MAC") } else { false } })
-        #expect(try read("a.yaml") == text)
+        #expect(try folder.read("a.yaml") == text)
     }
 
     @Test func aDryRunWritesNothing() async throws {
-        defer { remove() }
         let text = try await write("a.yaml", ["one"], by: [old])
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh, isDryRun: true)
         #expect(rows.contains { if case .moved = $0.outcome { true } else { false } })
-        #expect(try read("a.yaml") == text)
+        #expect(try folder.read("a.yaml") == text)
     }
 
     @Test func aBadFileDoesNotKeepTheOthersBack() async throws {
-        defer { remove() }
         _ = try await write("a.yaml", ["one"], by: [old])
-        try "kind: WrappedSecret\n\tbad".write(
-            to: folder.appending(path: "b.yaml"), atomically: true, encoding: .utf8)
+        try folder.write("b.yaml", "kind: WrappedSecret\n\tbad")
         _ = try await write("c.yaml", ["three"], by: [old])
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
         #expect(rows.count { if case .moved = $0.outcome { true } else { false } } == 2)
@@ -274,19 +254,17 @@ struct RewrapTests {
     }
 
     @Test func whatCannotBeEditedIsRefusedAndLeft() async throws {
-        defer { remove() }
         var text = try await write("a.yaml", ["one"], by: [old])
         text = text.replacing("keyID: '\(old.keyID)'", with: "keyID: &id '\(old.keyID)'")
-        try text.write(to: folder.appending(path: "a.yaml"), atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
         #expect(
             rows.contains { if case .failed(let why) = $0.outcome { why.contains("anchor") } else { false } })
-        #expect(try read("a.yaml") == text)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.yaml"])
+        #expect(try folder.read("a.yaml") == text)
+        #expect(try folder.names == ["a.yaml"])
     }
 
     @Test func aFailingKMSLeavesFilesAndSaysSo() async throws {
-        defer { remove() }
         let away = try FakeKeyManager(seed: 1)
         let text = try await write("a.yaml", ["one"], by: [old])
         away.fail(.unavailable)
@@ -295,17 +273,15 @@ struct RewrapTests {
             rows.contains {
                 if case .failed(let why) = $0.outcome { why.contains("scripted") } else { false }
             })
-        #expect(try read("a.yaml") == text)
+        #expect(try folder.read("a.yaml") == text)
     }
 
     @Test func onlyManifestsOfFoldersAreTaken() async throws {
-        defer { remove() }
         for name in ["a.yaml", "b.yml", "c.json", "d.txt", ".hidden.yaml"] {
-            try "x: 1".write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
+            try folder.write(name, "x: 1")
         }
-        try FileManager.default.createSymbolicLink(
-            at: folder.appending(path: "link.yaml"), withDestinationURL: folder.appending(path: "a.yaml"))
-        let files = ManifestPaths([folder.path, folder.path + "/a.yaml"]).files
+        try folder.link("link.yaml", to: "a.yaml")
+        let files = ManifestPaths([folder.path, folder.path("a.yaml")]).files
         #expect(
             files.map { $0.split(separator: "/").last.map(String.init) } == ["a.yaml", "b.yml", "c.json"])
     }

@@ -13,13 +13,12 @@ import YAML
 /// What is told of WrappedSecrets: status, inspect, verify.
 struct TellTests {
     private let key: LocalKeyManager
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-tell-\(UUID().uuidString)")
-    private var path: String { folder.appending(path: "a.yaml").path }
+    private let folder: TemporaryFolder
+    private var path: String { folder.path("a.yaml") }
 
     init() throws {
         key = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try TemporaryFolder()
     }
 
     private func write(_ change: (String) -> String = { $0 }) async throws {
@@ -30,7 +29,7 @@ struct TellTests {
         let output = try await Wrapping(
             keys: KeyRing(primary: key), scope: .strict, namespace: "payments"
         ).wrap(secret[0])
-        try change(yaml(output.manifest)).write(toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", change(yaml(output.manifest)))
     }
 
     private func verify(_ keys: KeyRing?) async -> [String] {
@@ -38,7 +37,6 @@ struct TellTests {
     }
 
     @Test func inspectionNeedsNoKey() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await write()
         let document = try WrappedSecretFile(reading: path).documents[0]
         let inspection = try Inspection(document, namespace: nil)
@@ -50,18 +48,14 @@ struct TellTests {
     }
 
     @Test func whatOpensIsWell() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await write()
         #expect(await verify(KeyRing(primary: key)) == [])
         #expect(await verify(nil) == [])
     }
 
     @Test func theSumSaysOfTheOthersWhatIsTrue() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await write()
-        let bad = folder.appending(path: "b.yaml").path
-        try Self.flip(try String(contentsOfFile: path, encoding: .utf8), after: "mac: ").write(
-            toFile: bad, atomically: true, encoding: .utf8)
+        let bad = try folder.write("b.yaml", Self.flip(folder.read("a.yaml"), after: "mac: "))
         let cases = [
             ([path], "1 WrappedSecret, 0 problems; all open"),
             ([path, bad], "2 WrappedSecrets, 1 problem; the others open"),
@@ -77,7 +71,6 @@ struct TellTests {
 
     @Test(arguments: ["pw: ", "mac: ", "name: db"])
     func whatWasTamperedWithIsNamed(part: String) async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await write { text in
             part == "name: db" ? text.replacing(part, with: "name: dc") : Self.flip(text, after: part)
         }
@@ -90,11 +83,9 @@ struct TellTests {
     }
 
     @Test func structureIsCheckedWithoutAKey() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await write { $0.replacing("scope: strict", with: "scope: loose") }
         #expect(await verify(nil).count == 1)
-        try "kind: WrappedSecret\napiVersion: secrets-bridge.io/v1alpha1\nspec: {}\n".write(
-            toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", "kind: WrappedSecret\napiVersion: secrets-bridge.io/v1alpha1\nspec: {}\n")
         #expect(await verify(nil).count == 1)
     }
 

@@ -13,20 +13,17 @@ import YAML
 struct ValueEditTests {
     private let key: LocalKeyManager
     private let other: LocalKeyManager
-    private let folder: URL
+    private let folder: TemporaryFolder
     private var ring: KeyRing { KeyRing(primary: key) }
 
     init() throws {
         key = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
         other = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 2, count: 32)))
-        folder = FileManager.default.temporaryDirectory.appending(path: "sb-edit-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try TemporaryFolder()
     }
 
-    private var path: String { folder.appending(path: "a.yaml").path }
-    private func read() throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-
+    private var path: String { folder.path("a.yaml") }
+    private func read() throws -> String { try folder.read("a.yaml") }
     private func secret(_ entries: [String: String]) -> [SecretEntry] {
         entries.map { SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value.utf8)) }
     }
@@ -59,7 +56,7 @@ struct ValueEditTests {
             ---
             kind: ConfigMap # other
             """
-        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         return text
     }
 
@@ -77,7 +74,6 @@ struct ValueEditTests {
 
     @Test(arguments: [false, true])
     func oneValueChangesDataMACAndWrappedKeyAlone(isFlow: Bool) async throws {
-        defer { remove() }
         let before = try await write(["a": "1", "b": "2"], by: [key], isFlow: isFlow)
         let difference = try await edit(ring, ["a": "1", "b": "new"])
         #expect(difference == ValueDifference(from: secret(["b": "2"]), to: secret(["b": "new"])))
@@ -95,7 +91,6 @@ struct ValueEditTests {
 
     @Test(arguments: [false, true])
     func entriesComeAndGo(isFlow: Bool) async throws {
-        defer { remove() }
         try await write(["a": "1", "b": "2", "c": "3"], by: [key], isFlow: isFlow)
         let difference = try await edit(ring, ["b": "2", "c": "x", "d.e": canary])
         #expect(difference.lines == ["+ d.e", "- a", "~ c"])
@@ -108,7 +103,6 @@ struct ValueEditTests {
     }
 
     @Test func noChangeTouchesNothing() async throws {
-        defer { remove() }
         let before = try await write(["a": "1"], by: [key])
         #expect(try await edit(ring, ["a": "1"]).isEmpty)
         #expect(try read() == before)
@@ -116,7 +110,6 @@ struct ValueEditTests {
 
     /// It would lose the Secret, or somebody who is only named in the row would get it.
     @Test func aForeignRecipientStopsIt() async throws {
-        defer { remove() }
         let before = try await write(["a": "1"], by: [key, other])
         let message = await refusal { () throws(InputError) in
             let opened = try await OpenedDocument(
@@ -129,7 +122,6 @@ struct ValueEditTests {
     }
 
     @Test func allRecipientsGetTheNewValues() async throws {
-        defer { remove() }
         try await write(["a": "1"], by: [key, other])
         // Two keys of one backend: the first wraps for both, as `local` has one master at a time.
         _ = try await edit(KeyRing(primary: other, others: [key]), ["a": "2"])
@@ -138,7 +130,6 @@ struct ValueEditTests {
     }
 
     @Test func manifestsGoToTheEditorAndBack() async throws {
-        defer { remove() }
         try await write(["text": "a: #\nb", "num": "1"], by: [key])
         let file = try WrappedSecretFile(reading: path)
         let opened = try await OpenedDocument(file, named: nil, namespace: nil, with: ring)
@@ -150,10 +141,8 @@ struct ValueEditTests {
     }
 
     @Test func namesTellWhichDocumentIsMeant() async throws {
-        defer { remove() }
         let one = try await write(["a": "1"], by: [key])
-        try (one + "\n---\n" + one.replacing("name: db", with: "name: db2")).write(
-            toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", one + "\n---\n" + one.replacing("name: db", with: "name: db2"))
         let file = try WrappedSecretFile(reading: path)
         #expect(try file.index(named: "db2", namespace: nil) == 1)
         for name in [nil, "x"] {
@@ -166,10 +155,9 @@ struct ValueEditTests {
 
     /// As dev/db and prod/db in the file of one application.
     @Test func namespacesTellWhichDocumentIsMeant() async throws {
-        defer { remove() }
         let one = try await write(["a": "1"], by: [key])
         let foreign = one.replacing("namespace: payments", with: "namespace: dev")
-        try (foreign + "\n---\n" + one).write(toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", foreign + "\n---\n" + one)
         let file = try WrappedSecretFile(reading: path)
         #expect(try file.index(named: "db", namespace: "dev") == 0)
         #expect(try file.index(named: nil, namespace: "payments") == 1)
@@ -191,29 +179,26 @@ struct ValueEditTests {
     /// kubectl get -o json gives such lists; what stands before a WrappedSecret in it counts too.
     @Test(arguments: [0, 1, 3])
     func anItemOfAListIsEdited(place: Int) async throws {
-        defer { remove() }
         let one = try await write(["a": "1"], by: [key]).split(separator: "\n---").first ?? ""
         let item = one.split(separator: "\n").enumerated().map { ($0 == 0 ? "- " : "  ") + $1 }
         var items = [String](repeating: "- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}", count: 3)
         items.insert(item.joined(separator: "\n"), at: place)
         let text =
             "apiVersion: v1\nkind: ConfigMap\n---\nkind: List\nitems:\n" + items.joined(separator: "\n")
-        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         _ = try await edit(ring, ["a": "2"])
         #expect(try await values(with: ring) == ["a": "2"])
     }
 
     @Test func aVersionThatThereIsNotIsNotPassedOver() async throws {
-        defer { remove() }
         let text = try await write(["a": "1"], by: [key]).replacing("io/v1alpha1", with: "io/v1")
-        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        try folder.write("a.yaml", text)
         let path = path
         let message = await refusal { () throws(InputError) in try WrappedSecretFile(reading: path) }
         #expect(message?.contains(":1:1: found kind \"WrappedSecret\" of \"secrets-bridge.io/v1\"") == true)
     }
 
     @Test func comparisonsNameEntriesAndNotValues() async throws {
-        defer { remove() }
         try await write(["a": "1", "b": canary], by: [key])
         let old = try WrappedSecretFile(reading: path)
         _ = try await edit(ring, ["a": "2", "b": canary])

@@ -1,6 +1,7 @@
 import Foundation
 import KMS
 import Primitives
+import TestSupport
 import Testing
 
 @testable import Envelope
@@ -11,10 +12,9 @@ import Testing
 @Suite(.enabled(if: Python.isAvailable, "python3 with the package cryptography, or SB_TEST_PYTHON"))
 struct CrossCheckTests {
     private let master = [UInt8](repeating: 3, count: 32)
+    private let folder: TemporaryFolder
 
-    private func temporaryFile() -> URL {
-        FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).json")
-    }
+    init() throws { folder = try TemporaryFolder() }
 
     /// What we sealed, as a case that is expected to open elsewhere.
     private func sealedCase(
@@ -36,10 +36,8 @@ struct CrossCheckTests {
     }
 
     private func check(_ cases: [VectorCase]) async throws -> Python.Outcome {
-        let file = temporaryFile()
-        try JSONEncoder().encode(VectorFile(cases: cases)).write(to: file)
-        defer { try? FileManager.default.removeItem(at: file) }
-        return try await Python.run(["hack/vectors", "--check", file.path])
+        let file = try folder.write("cases.json", JSONEncoder().encode(VectorFile(cases: cases)))
+        return try await Python.run(["hack/vectors", "--check", file])
     }
 
     @Test func opensWhatWeSealed() async throws {
@@ -77,11 +75,10 @@ struct CrossCheckTests {
     }
 
     @Test func weOpenLargeValuesOfTheOther() async throws {
-        let file = temporaryFile()
-        defer { try? FileManager.default.removeItem(at: file) }
-        let outcome = try await Python.run(["hack/vectors", "--large", file.path])
+        let file = folder.path("large.json")
+        let outcome = try await Python.run(["hack/vectors", "--large", file])
         try #require(outcome.status == 0, "\(outcome.output)")
-        let cases = try VectorFile(contentsOf: file).cases
+        let cases = try VectorFile(contentsOf: URL(filePath: file)).cases
         #expect(cases.count == 1)
         for vector in cases { try await VectorTests().check(vector) }
     }

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import KMS
 import Primitives
+import TestSupport
 import Testing
 
 @testable import Envelope
@@ -30,13 +31,14 @@ import Testing
     @Test func unknownKeysAndExpectationsAreRefused() throws {
         let good = try Data(contentsOf: VectorFile.folder.appending(path: "values.json"))
         let text = String(decoding: good, as: UTF8.self)
+        let folder = try TemporaryFolder()
         for (known, other) in [
             ("\"comment\"", "\"coment\""), ("\"opens\"", "\"open\""), ("\"scope\"", "\"scop\""),
         ] {
-            let file = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).json")
-            try Data(text.replacing(known, with: other).utf8).write(to: file)
-            defer { try? FileManager.default.removeItem(at: file) }
-            #expect(throws: (any Error).self, "\(other)") { try VectorFile(contentsOf: file) }
+            try folder.write("a.json", text.replacing(known, with: other))
+            #expect(throws: (any Error).self, "\(other)") {
+                try VectorFile(contentsOf: URL(filePath: folder.path("a.json")))
+            }
         }
     }
 

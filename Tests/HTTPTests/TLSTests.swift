@@ -1,5 +1,6 @@
 import HTTPTypes
 import Primitives
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -25,7 +26,7 @@ struct TLSTests {
         let trusting: [HTTPClientConfiguration.Trust] = [
             .pem(try server.certificates.pem("ca.crt")),
             .pem(try server.certificates.pem("stranger.crt") + server.certificates.pem("ca.crt")),
-            .file(server.certificates.directory.file("ca.crt")), .insecure,
+            .file(server.certificates.folder.path("ca.crt")), .insecure,
         ]
         for trust in trusting {
             let client = try server.client { $0.trust = trust }
@@ -34,7 +35,7 @@ struct TLSTests {
         }
         let doubting: [HTTPClientConfiguration.Trust] = [
             .system, .pem(try server.certificates.pem("stranger.crt")),
-            .file(server.certificates.directory.file("stranger.crt")),
+            .file(server.certificates.folder.path("stranger.crt")),
         ]
         for trust in doubting {
             let error = await failure(try server.client { $0.trust = trust }, server.url(), lane)

@@ -3,6 +3,7 @@ import Foundation
 import KMS
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// `aws-kms` with moto's KMS, STS and IAM, which check signatures and policies, and an STS that verifies the tokens
@@ -159,15 +160,15 @@ struct AWSTests {
 
             // By ReEncrypt, which shows nobody the data key.
             let before = try aws.requestCount()
-            let file = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).json")
-            defer { try? FileManager.default.removeItem(at: file) }
-            try first.json().write(to: file)
+            let folder = try TemporaryFolder()
+            defer { withExtendedLifetime(folder) {} }
+            let file = try folder.write("first.json", first.json())
             let rotator = try await aws.settings(user: "rotator", namespace.name, old, new)
-            let moved = try await cli(["rewrap", file.path], rotator)
+            let moved = try await cli(["rewrap", file], rotator)
             #expect(moved.output.contains("\(old) -> \(new)"), "\(moved.output)\(moved.errors)")
             #expect(try aws.requests("ReEncrypt", from: before) == 1)
             #expect(try aws.requests("Decrypt", from: before) == 0)
-            try await namespace.kubectl("apply", "--server-side", "--force-conflicts", "-f", file.path)
+            try await namespace.kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
             #expect(try await namespace.settled("first").status?.keyID == new)
             #expect(try await namespace.secret("first")?.values == ["k": "1"])
         }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Input that cannot be used gives one line that tells what to do, and nothing else.
@@ -156,14 +157,12 @@ struct BadInputTests {
 
     @Test("in one of several files: nothing is written for the others either")
     func allOrNothing() async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let (good, bad) = (folder.appending(path: "good.yaml"), folder.appending(path: "bad.yaml"))
-        try Self.secret("data: {a: YQ==}").write(to: good)
-        try Self.secret("data: {a: YQ}").write(to: bad)
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        let good = try folder.write("good.yaml", Self.secret("data: {a: YQ==}"))
+        let bad = try folder.write("bad.yaml", Self.secret("data: {a: YQ}"))
         let outcome = try await run(
-            ["wrap", "-n", "payments", "-f", good.path, "-f", bad.path], Data(),
+            ["wrap", "-n", "payments", "-f", good, "-f", bad], Data(),
             ["SB_WRAP_MASTER_KEY": Self.masterKey])
         #expect(outcome.status == 1)
         #expect(outcome.output.isEmpty)

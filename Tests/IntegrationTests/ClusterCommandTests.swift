@@ -1,12 +1,16 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Commands that look at a cluster's Secrets.
 @Suite("Cluster commands", .onRealServers)
 struct ClusterCommandTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-cluster-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let canary = "canary-\(UUID().uuidString)"
+    /// Which is not there before something is imported.
+    private var imports: String { folder.path("imports") }
+
+    init() throws { folder = try TemporaryFolder() }
 
     private func run(
         _ namespace: TestNamespace, _ arguments: [String], status: Int32 = 0,
@@ -26,7 +30,6 @@ struct ClusterCommandTests {
     }
 
     @Test func secretsOfAClusterAreImportedAndCompared() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl(
                 "create", "secret", "generic", "app", "--from-literal=password=\(canary)",
@@ -43,24 +46,24 @@ struct ClusterCommandTests {
                     {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "\(uid)"}]}}
                     """.utf8))
             let imported = try await run(
-                namespace, ["import", "-n", namespace.name, "--folder", folder.path])
-            let file = "\(folder.path)/\(namespace.name)/app.yaml"
+                namespace, ["import", "-n", namespace.name, "--folder", imports])
+            let file = "\(imports)/\(namespace.name)/app.yaml"
             #expect(imported.output == "\(file)\n")
             #expect(imported.errors.contains("made is left out: ConfigMap owner"))
             #expect(try String(contentsOfFile: file, encoding: .utf8).contains("team: payments"))
 
-            #expect(try await run(namespace, ["diff", folder.path]).output == "")
+            #expect(try await run(namespace, ["diff", imports]).output == "")
             _ = try await run(
                 namespace, ["set", file, "--from-literal", "user=\(canary)", "--from-literal", "new=1"])
-            let changed = try await run(namespace, ["diff", folder.path], status: 1)
+            let changed = try await run(namespace, ["diff", imports], status: 1)
             #expect(changed.output.hasSuffix(": Secret \(namespace.name)/app\n  + new\n  ~ user\n"))
             try await namespace.kubectl("delete", "secret", "app")
-            #expect(try await run(namespace, ["diff", folder.path], status: 1).output.contains("+ Secret"))
+            #expect(try await run(namespace, ["diff", imports], status: 1).output.contains("+ Secret"))
             // What is there is not written over.
             try await namespace.kubectl("create", "secret", "generic", "app")
             let before = try String(contentsOfFile: file, encoding: .utf8)
             let again = try await run(
-                namespace, ["import", "-n", namespace.name, "--folder", folder.path, "app"])
+                namespace, ["import", "-n", namespace.name, "--folder", imports, "app"])
             #expect(again.errors.contains("was left as it is"))
             #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
             _ = try await run(namespace, ["import", "-n", namespace.name, "nope"], status: 1)
@@ -69,7 +72,6 @@ struct ClusterCommandTests {
 
     /// A file that may not grow is what a full disk is to a program.
     @Test func aFullDiskLeavesNoHalfFile() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl(
                 "create", "secret", "generic", "app", "--from-literal=password=\(canary)",
@@ -79,7 +81,7 @@ struct ClusterCommandTests {
                 [
                     "-c",
                     #"trap '' XFSZ; ulimit -f 1; exec "$0" import -n "$1" --folder "$2""#,
-                    try Settings.required().binary, namespace.name, folder.path,
+                    try Settings.required().binary, namespace.name, imports,
                 ],
                 environment: [
                     "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
@@ -87,7 +89,7 @@ struct ClusterCommandTests {
             ).outcome()
             #expect(outcome.status == 1)
             let files = try FileManager.default.contentsOfDirectory(
-                atPath: "\(folder.path)/\(namespace.name)")
+                atPath: "\(imports)/\(namespace.name)")
             #expect(files == [])
         }
     }

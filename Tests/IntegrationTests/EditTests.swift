@@ -1,21 +1,16 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Commands that change values in files, as a person and a script use them.
 @Suite("Editing", .onRealServers)
 struct EditTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-edit-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let canary = "canary-\(UUID().uuidString)"
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
-    private var file: String { folder.appending(path: "db.yaml").path }
+    private var file: String { folder.path("db.yaml") }
 
-    init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-
+    init() throws { folder = try TemporaryFolder() }
     private func run(
         _ arguments: [String], _ more: [String: String] = [:], input: String = "", status: Int32 = 0,
         location: SourceLocation = #_sourceLocation
@@ -36,14 +31,13 @@ struct EditTests {
             "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: \(canary), user: app}\n"
         let wrapped = try await run(["wrap", "-n", "payments"], input: secret).output
         let text = "# The team's database.\n" + wrapped
-        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        try folder.write("db.yaml", text)
         return text
     }
 
     /// An editor that does what a script says with the file, `$1`.
     private func editor(_ script: String) throws -> [String: String] {
-        let path = folder.appending(path: "editor.sh").path
-        try "#!/bin/sh\n\(script)\n".write(toFile: path, atomically: true, encoding: .utf8)
+        let path = try folder.write("editor.sh", "#!/bin/sh\n\(script)\n")
         return ["EDITOR": "/bin/sh \(path)"]
     }
 
@@ -64,21 +58,20 @@ struct EditTests {
     }
 
     @Test func anEditorChangesAValueAndNothingElse() async throws {
-        defer { remove() }
         let before = try await wrap()
-        let place = folder.appending(path: "where").path
+        let place = folder.path("where")
         let outcome = try await run(
             ["edit", file],
             try editor("grep -q \(canary) $1 && echo $1 >\(place); sed -i 's/user: app/user: new/' $1"))
         #expect(outcome.output == "~ user\n")
         #expect(try await value("user") == "new")
         #expect(try await value("password") == canary)
-        let path = try String(contentsOfFile: place, encoding: .utf8).trimmed
+        let path = try folder.read("where").trimmed
         #expect(path.hasPrefix("/dev/shm/secrets-bridge-") || path.hasPrefix("/run/"))
         #expect(!FileManager.default.fileExists(atPath: path))
         let (old, new) = (
             before.split(separator: "\n"),
-            try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+            try folder.read("db.yaml").split(separator: "\n")
         )
         #expect(old.count == new.count)
         for (old, new) in zip(old, new) where old != new {
@@ -89,42 +82,38 @@ struct EditTests {
     @Test(
         "An editor that crashes, changes nothing, or leaves something else, loses nothing and leaves nothing")
     func editorsThatFail() async throws {
-        defer { remove() }
         let before = try await wrap()
         for (script, status): (String, Int32) in [
             ("sed -i s/app/x/ $1; kill -9 $$", 1), ("exit 3", 1), ("true", 0), (": >$1", 1),
             ("echo 'stringData: [' >$1", 1), ("sed -i 's/name: db/name: other/' $1", 1),
         ] {
             _ = try await run(["edit", file], try editor(script), status: status)
-            #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+            #expect(try folder.read("db.yaml") == before)
             #expect(foldersLeft == [])
         }
     }
 
     @Test func whatCannotBeWrittenIsToldBeforeTheEditorStarts() async throws {
-        defer { remove() }
         let before = try await wrap()
         #expect(chmod(file, 0o444) == 0)
-        let place = folder.appending(path: "started").path
+        let place = folder.path("started")
         let outcome = try await run(
             ["edit", file], try editor("touch \(place); sed -i s/app/x/ $1"), status: 1)
         #expect(outcome.errors.contains("chmod u+w"), "\(outcome.errors)")
         #expect(!FileManager.default.fileExists(atPath: place))
-        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+        #expect(try folder.read("db.yaml") == before)
     }
 
     @Test func anEditorSeesNoKey() async throws {
-        defer { remove() }
         _ = try await wrap()
-        let place = folder.appending(path: "count").path
+        let place = folder.path("count")
         _ = try await run(["edit", file], try editor("env | grep -c ^SB_ >\(place); true"))
-        #expect(try String(contentsOfFile: place, encoding: .utf8).trimmed == "0")
+        #expect(try folder.read("count").trimmed == "0")
     }
 
     @Test func nothingIsLeftWhereNobodyReadsTheOutput() async throws {
-        defer { remove() }
         _ = try await wrap()
-        let place = folder.appending(path: "status").path
+        let place = folder.path("status")
         let script = #"{ "$0" edit "$1"; echo $? >"$2"; } | exec true"#
         let shell = try Program(
             "/bin/sh", ["-c", script, try Settings.required().binary, file, place],
@@ -152,11 +141,10 @@ struct EditTests {
 
     @Test("A slip can be mended, and Ctrl-C or q gives up", arguments: ["\u{3}", "xq"])
     func slips(key: String) async throws {
-        defer { remove() }
         let before = try await wrap()
         let slip = try await editAtTerminal("sed -i 's/name: db/name: other/' $1", keys: ["\r", key])
         #expect(slip.status == 1, "\(slip)")
-        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+        #expect(try folder.read("db.yaml") == before)
         let mended = try await editAtTerminal(
             "grep -q other $1 && sed -i 's/other/db/; s/user: app/user: new/' $1 || sed -i 's/name: db/name: other/' $1",
             keys: ["\r"])
@@ -165,7 +153,6 @@ struct EditTests {
     }
 
     @Test func whoIsNotAloneIsToldAndMayGoOn() async throws {
-        defer { remove() }
         _ = try await wrap()
         let theirs =
             "\(try Settings.required().binary) set \(file) --from-literal user=theirs --from-literal more=1"
@@ -183,7 +170,6 @@ struct EditTests {
 
     /// A file that may not grow is what a full disk is to a program.
     @Test func aFullDiskLosesNothing() async throws {
-        defer { remove() }
         let before = try await wrap()
         let outcome = try await Program(
             "/bin/sh",
@@ -193,12 +179,11 @@ struct EditTests {
             ], environment: environment
         ).outcome()
         #expect(outcome.status == 1)
-        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["db.yaml"])
+        #expect(try folder.read("db.yaml") == before)
+        #expect(try folder.names == ["db.yaml"])
     }
 
     @Test func scriptsSetUnsetAndRotate() async throws {
-        defer { remove() }
         _ = try await wrap()
         #expect(try await run(["set", file, "--from-literal", "new=1"]).output == "+ new\n")
         #expect(try await value("new") == "1")
@@ -211,7 +196,6 @@ struct EditTests {
     }
 
     @Test func aProgramGetsTheValuesAndNoKey() async throws {
-        defer { remove() }
         _ = try await wrap()
         let outcome = try await run(
             ["exec", file, "--", "sh", "-c", "echo $password; env | grep -c ^SB_; exit 7"], status: 7)
@@ -223,11 +207,9 @@ struct EditTests {
     }
 
     @Test func aRowDoesNotChooseWhatRuns() async throws {
-        defer { remove() }
         _ = try await wrap()
         // A program of theirs under the name of the one that is meant.
-        let theirs = folder.appending(path: "env").path
-        try "#!/bin/sh\necho theirs\n".write(toFile: theirs, atomically: true, encoding: .utf8)
+        let theirs = try folder.write("env", "#!/bin/sh\necho theirs\n")
         chmod(theirs, 0o755)
         _ = try await run([
             "set", file, "--from-literal", "PATH=\(folder.path)", "--from-literal", "user=app",
@@ -239,10 +221,9 @@ struct EditTests {
     }
 
     @Test func noRowSpeaksToTheTerminal() async throws {
-        defer { remove() }
         let text = try await wrap()
         let forged = text.replacing(/keyID: .*/, with: #"keyID: "local:\e[2J\nerror: all is well""#)
-        try forged.write(toFile: file, atomically: true, encoding: .utf8)
+        try folder.write("db.yaml", forged)
         for (arguments, status): ([String], Int32) in [
             (["status", file], 0), (["status", "--by-key", file], 0),
             (["set", file, "--from-literal", "a=b"], 1),

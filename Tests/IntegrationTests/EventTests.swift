@@ -1,6 +1,7 @@
 import Foundation
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// What `kubectl describe wsec` tells.
@@ -70,6 +71,7 @@ struct EventTests {
     func forbidden() async throws {
         try await TestNamespace.withShared { namespace in
             let folder = try TemporaryFolder()
+            defer { withExtendedLifetime(folder) {} }
             let kubeconfig = folder.path("kubeconfig")
             try await namespace.installNamespacedRole(events: false)
             try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)

@@ -1,19 +1,15 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What git shows of WrappedSecrets, set up as docs/wrapping.md says.
 @Suite("Git", .onRealServers)
 struct GitTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(path: "sb-git-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
-    private var file: String { folder.appending(path: "db.yaml").path }
+    private var file: String { folder.path("db.yaml") }
 
-    init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-
+    init() throws { folder = try TemporaryFolder() }
     private func run(_ arguments: [String], input: String = "") async throws -> String {
         let outcome = try await Program(
             try Settings.required().binary, arguments, environment: environment, input: Data(input.utf8)
@@ -32,9 +28,7 @@ struct GitTests {
         return outcome.output
     }
 
-    private func write(_ text: String, _ name: String = "db.yaml") throws {
-        try text.write(toFile: folder.appending(path: name).path, atomically: true, encoding: .utf8)
-    }
+    private func write(_ text: String, _ name: String = "db.yaml") throws { try folder.write(name, text) }
 
     /// A repository with a WrappedSecret and a ConfigMap in one file; the file's text.
     private func repository() async throws -> String {
@@ -68,7 +62,6 @@ struct GitTests {
     }
 
     @Test func entriesThatChangedAreNamed() async throws {
-        defer { remove() }
         _ = try await repository()
         _ = try await run(["set", file, "--from-literal", "user=other"])
         let (named, text) = try await diffs()
@@ -93,7 +86,6 @@ struct GitTests {
 
     @Test("No change is hidden", arguments: changes)
     func everythingShows(change: (String, String)) async throws {
-        defer { remove() }
         let before = try await repository()
         let after = before.replacing(change.0, with: change.1, maxReplacements: 1)
         try #require(after != before)
@@ -106,7 +98,6 @@ struct GitTests {
     }
 
     @Test func filesThatComeGoMoveOrAreOfAnotherKindShow() async throws {
-        defer { remove() }
         let text = try await repository()
         try write("kind: ConfigMap\nmetadata: {name: changed}\n", "other.yaml")
         let (named, converted) = try await diffs()
@@ -116,7 +107,7 @@ struct GitTests {
         try write(text, "new.yaml")
         _ = try await git("rm", "-q", "other.yaml", "--force")
         _ = try await git("mv", "db.yaml", "moved.yaml")
-        chmod(folder.appending(path: "moved.yaml").path, 0o755)
+        chmod(folder.path("moved.yaml"), 0o755)
         _ = try await git("add", ".")
         let all = try await diffs("--cached", "-M").named
         for part in [
@@ -131,7 +122,6 @@ struct GitTests {
 
     @Test("What cannot be understood is shown as it is, and what comes after it too")
     func conflicts() async throws {
-        defer { remove() }
         let text = try await repository()
         try write("<<<<<<< HEAD\n\(text)=======\n>>>>>>> other\n")
         try write("kind: ConfigMap\nmetadata: {name: changed}\n", "other.yaml")

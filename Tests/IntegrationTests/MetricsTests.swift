@@ -2,6 +2,7 @@ import Foundation
 import KMS
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// What the executable tells of itself, on a real API server.
@@ -74,6 +75,7 @@ struct MetricsTests {
         try await TestNamespace.withShared { namespace in
             // Nobody answers there.
             let folder = try TemporaryFolder()
+            defer { withExtendedLifetime(folder) {} }
             let kubeconfig = folder.path("kubeconfig")
             let real = try String(contentsOfFile: namespace.cluster.kubeconfig, encoding: .utf8)
             try real.replacing(#/server: "[^"]+"/#, with: #"server: "https://127.0.0.1:9""#).write(

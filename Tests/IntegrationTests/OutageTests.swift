@@ -2,6 +2,7 @@ import Controller
 import Foundation
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// What is taken from under a running controller, and comes back. On a control plane of this suite's own.
@@ -78,6 +79,7 @@ struct OutageTests {
         let cluster = try OwnCluster.required()
         try await cluster.installRole()
         let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
         let kubeconfig = folder.path("kubeconfig")
         try await cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
         try await TestNamespace.with(cluster) { namespace in

@@ -2,6 +2,7 @@ import Controller
 import Foundation
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// What the API server does not let us do: the status says what it was, and it heals by itself once the cause is gone.
@@ -68,6 +69,7 @@ struct ReasonTests {
     func forbidden() async throws {
         try await TestNamespace.withShared { namespace in
             let folder = try TemporaryFolder()
+            defer { withExtendedLifetime(folder) {} }
             let kubeconfig = folder.path("kubeconfig")
             try await namespace.installNamespacedRole(without: "create, ")
             try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)

@@ -3,17 +3,15 @@ import Foundation
 import KMS
 import Primitives
 import Resources
+import TestSupport
 import Testing
 
 /// `secrets-bridge rewrap` and `status` against OpenBao and a cluster.
 @Suite("Re-wrapping", .onRealServers, .serialized)
 struct VaultRewrapTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-rewrap-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
 
-    init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
+    init() throws { folder = try TemporaryFolder() }
 
     private func run(
         _ arguments: [String], _ environment: [String: String], status: Int32 = 0,
@@ -29,24 +27,22 @@ struct VaultRewrapTests {
     }
 
     private func write(_ manifest: Manifest) throws {
-        try manifest.json().write(to: folder.appending(path: "\(manifest.metadata.name).json"))
+        try folder.write("\(manifest.metadata.name).json", manifest.json())
     }
 
     @Test func filesFollowTheKeyAndNothingElseChanges() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await OpenBao.with { bao in
             let developer = try await bao.key("developer")
             for index in 0..<230 {
                 try write(try await Manifest("s\(index)", in: "payments", ["k": "\(index)"], with: developer))
             }
-            let path = folder.appending(path: "s7.json")
-            let before = try String(contentsOf: path, encoding: .utf8)
+            let before = try folder.read("s7.json")
             let rotator = try await bao.settings(token: "rotator")
             _ = try await run(["rewrap", "--check", folder.path], rotator)
             try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
             let found = try await run(["rewrap", "--check", "-q", folder.path], rotator, status: 1)
             #expect(found.output == "230 WrappedSecrets: 230 to move, 0 current\n")
-            #expect(try String(contentsOf: path, encoding: .utf8) == before)
+            #expect(try folder.read("s7.json") == before)
 
             // With the right to rewrap alone, in batches.
             let start = try bao.auditEntries()
@@ -55,7 +51,7 @@ struct VaultRewrapTests {
             #expect(done.output.contains("s7: vault-transit:transit/sb-wrap v1 -> v2\n"))
             #expect(try bao.requests("transit/rewrap/sb-wrap", from: start) == 2)
             #expect(try bao.requests("transit/decrypt/sb-wrap", from: start) == 0)
-            let after = try String(contentsOf: path, encoding: .utf8)
+            let after = try folder.read("s7.json")
             let fields = { (text: String) in text.split(separator: ",").filter { !$0.contains("wrappedKey") }
             }
             #expect(fields(after) == fields(before))
@@ -68,7 +64,6 @@ struct VaultRewrapTests {
     }
 
     @Test func rowsMoveBetweenBackends() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await OpenBao.with { bao in
             try write(
                 try await Manifest("db", in: "payments", ["k": "v"], with: try await bao.key("developer")))
@@ -88,14 +83,13 @@ struct VaultRewrapTests {
             let uses = try await run(["status", "--by-key", folder.path], [:])
             #expect(!uses.output.contains("vault-transit"))
             #expect(
-                try await run(["unwrap", "-f", folder.path + "/db.json"], local).output.contains("k: dg=="))
+                try await run(["unwrap", "-f", folder.path("db.json")], local).output.contains("k: dg=="))
             let wrong = try await run(["rewrap", "--to", "aws-kms", folder.path], local, status: 1)
             #expect(wrong.errors.contains("SB_KMS_BACKEND"))
         }
     }
 
     @Test func aClusterIsMovedWhereItIs() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await OpenBao.with { bao in
             try await TestNamespace.withShared { namespace in
                 let developer = try await bao.key("developer")
@@ -125,11 +119,10 @@ struct VaultRewrapTests {
 
     /// Killed at any moment, every file is old or new, and another run ends what was begun.
     @Test func aKillLeavesEveryFileWhole() async throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         try await OpenBao.with { bao in
             let developer = try await bao.key("developer")
             let manifest = try await Manifest("db", in: "payments", ["k": "v"], with: developer)
-            for index in 0..<1500 { try manifest.json().write(to: folder.appending(path: "f\(index).json")) }
+            for index in 0..<1500 { try folder.write("f\(index).json", manifest.json()) }
             try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
             let rotator = try await bao.settings(token: "rotator")
             for milliseconds in [60, 120, 180, 240] {
@@ -144,8 +137,7 @@ struct VaultRewrapTests {
             #expect(done.output.hasPrefix("1500 WrappedSecrets: "))
             #expect(!done.output.contains("failed"))
             _ = try await run(["rewrap", "--check", "-q", folder.path], rotator)
-            let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-            #expect(names.count == 1500)
+            #expect(try folder.names.count == 1500)
         }
     }
 }

@@ -2,6 +2,7 @@ import Controller
 import Foundation
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// `spec.rolloutRestart`: workloads get new pods when the values have changed.
@@ -119,6 +120,7 @@ struct RolloutRestartTests {
     func forbidden() async throws {
         try await TestNamespace.withShared { namespace in
             let folder = try TemporaryFolder()
+            defer { withExtendedLifetime(folder) {} }
             let kubeconfig = folder.path("kubeconfig")
             try await namespace.installNamespacedRole()
             try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)

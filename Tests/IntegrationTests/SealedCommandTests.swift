@@ -1,35 +1,28 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `import --sealed`, of what Tests/Clients/sealed_secret.py made.
 @Suite("Commands that read SealedSecrets", .onRealServers)
 struct SealedCommandTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-sealed-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let canary = "canary-7f3a"
 
     init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try TemporaryFolder()
         let file = "\(try Settings.required().repository)/Tests/Vectors/sealed-secrets/sealed.json"
         let vectors = try #require(
             try JSONSerialization.jsonObject(with: try Data(contentsOf: URL(filePath: file)))
                 as? [String: Any])
         for (name, key) in try #require(vectors["keys"] as? [String: String]) {
-            try write("\(name).pem", Data(key.utf8))
+            try folder.write("\(name).pem", key)
         }
         for (name, object) in try #require(vectors["kubectl"] as? [String: Any]) {
-            try write("keys-\(name).json", try JSONSerialization.data(withJSONObject: object))
+            try folder.write("keys-\(name).json", try JSONSerialization.data(withJSONObject: object))
         }
         for (name, object) in try #require(vectors["sealed"] as? [String: Any]) {
-            try write("\(name).json", try JSONSerialization.data(withJSONObject: object))
+            try folder.write("\(name).json", try JSONSerialization.data(withJSONObject: object))
         }
-    }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-    private func path(_ name: String) -> String { "\(folder.path)/\(name)" }
-
-    private func write(_ name: String, _ data: Data) throws {
-        try data.write(to: folder.appending(path: name))
     }
 
     private func run(
@@ -48,13 +41,14 @@ struct SealedCommandTests {
     }
 
     private func sealed(_ names: String..., key: String) -> [String] {
-        ["import"] + names.flatMap { ["--sealed", path("\($0).json")] } + ["--sealing-key", path(key)]
+        ["import"] + names.flatMap { ["--sealed", folder.path("\($0).json")] } + [
+            "--sealing-key", folder.path(key),
+        ]
     }
 
     @Test func theyBecomeWrappedSecrets() async throws {
-        defer { remove() }
-        let file = path("wrapped/payments/db.yaml")
-        let arguments = sealed("strict", key: "keys-list.json") + ["--folder", path("wrapped")]
+        let file = folder.path("wrapped/payments/db.yaml")
+        let arguments = sealed("strict", key: "keys-list.json") + ["--folder", folder.path("wrapped")]
         let first = try await run(arguments)
         #expect(first.output == "\(file)\n")
         #expect(first.errors.contains("kubectl delete sealedsecret -n payments db --cascade=orphan"))
@@ -67,65 +61,60 @@ struct SealedCommandTests {
 
     /// Whoever would follow the advice would lose a Secret that no WrappedSecret makes.
     @Test func whatIsThereIsNotWrittenOverAndNothingElseIsWritten() async throws {
-        defer { remove() }
-        let file = path("wrapped/payments/db.yaml")
-        try FileManager.default.createDirectory(
-            atPath: path("wrapped/payments"), withIntermediateDirectories: true)
-        try "mine".write(toFile: file, atomically: true, encoding: .utf8)
+        let file = folder.path("wrapped/payments/db.yaml")
+        try folder.write("wrapped/payments/db.yaml", "mine")
         var other = try #require(
             try JSONSerialization.jsonObject(
-                with: try Data(contentsOf: folder.appending(path: "cluster-wide.json")))
+                with: Data(try folder.read("cluster-wide.json").utf8))
                 as? [String: Any])
         var metadata = try #require(other["metadata"] as? [String: Any])
         metadata["name"] = "another"
         other["metadata"] = metadata
-        try write("another.json", try JSONSerialization.data(withJSONObject: other))
+        try folder.write("another.json", try JSONSerialization.data(withJSONObject: other))
         let outcome = try await run(
-            sealed("another", "strict", key: "pkcs1.pem") + ["--folder", path("wrapped")], status: 1)
+            sealed("another", "strict", key: "pkcs1.pem") + ["--folder", folder.path("wrapped")], status: 1)
         #expect(outcome.output == "" && outcome.errors.contains("error: \(file) is there already"))
         #expect(!outcome.errors.contains("kubectl delete"), "\(outcome.errors)")
-        #expect(try String(contentsOfFile: file, encoding: .utf8) == "mine")
-        #expect(!FileManager.default.fileExists(atPath: path("wrapped/payments/another.yaml")))
+        #expect(try folder.read("wrapped/payments/db.yaml") == "mine")
+        #expect(!FileManager.default.fileExists(atPath: folder.path("wrapped/payments/another.yaml")))
     }
 
     @Test func aClosedPipeDoesNotStopTheWriting() async throws {
-        defer { remove() }
-        let manifest = try Data(contentsOf: folder.appending(path: "cluster-wide.json"))
+        let manifest = Data(try folder.read("cluster-wide.json").utf8)
         let object = try #require(try JSONSerialization.jsonObject(with: manifest) as? [String: Any])
-        try FileManager.default.createDirectory(atPath: path("many"), withIntermediateDirectories: true)
         for number in 0..<3 {
             var copy = object
             var metadata = try #require(copy["metadata"] as? [String: Any])
             metadata["name"] = "db-\(number)"
             copy["metadata"] = metadata
-            try write("many/\(number).json", try JSONSerialization.data(withJSONObject: copy))
+            try folder.write("many/\(number).json", try JSONSerialization.data(withJSONObject: copy))
         }
         // The reader is gone before the first path is written.
         let script = #"exec 3> >(exit); sleep 0.3; exec "$0" "$@" >&3"#
         let outcome = try await Program(
             "/bin/bash",
             [
-                "-c", script, try Settings.required().binary, "import", "--sealed", path("many"),
-                "--sealing-key", path("pkcs1.pem"), "--folder", path("wrapped"),
+                "-c", script, try Settings.required().binary, "import", "--sealed", folder.path("many"),
+                "--sealing-key", folder.path("pkcs1.pem"), "--folder", folder.path("wrapped"),
             ], environment: ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
         ).outcome()
         #expect(outcome.status != 0)
-        let written = try FileManager.default.contentsOfDirectory(atPath: path("wrapped/payments")).sorted()
+        let written = try FileManager.default.contentsOfDirectory(atPath: folder.path("wrapped/payments"))
+            .sorted()
         #expect(written == ["db-0.yaml", "db-1.yaml", "db-2.yaml"])
     }
 
     @Test func aKeyOfSomethingElseIsLeftOutWithANote() async throws {
-        defer { remove() }
-        let pem = try Data(contentsOf: folder.appending(path: "ec.pem")).base64EncodedString()
+        let pem = Data(try folder.read("ec.pem").utf8).base64EncodedString()
         let list = try #require(
             try JSONSerialization.jsonObject(
-                with: try Data(contentsOf: folder.appending(path: "keys-list.json")))
+                with: Data(try folder.read("keys-list.json").utf8))
                 as? [String: Any])
         let other: [String: Any] = [
             "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "web"], "data": ["tls.key": pem],
         ]
         let items = [other] + (try #require(list["items"] as? [[String: Any]]))
-        try write(
+        try folder.write(
             "keys-mixed.json",
             try JSONSerialization.data(withJSONObject: ["apiVersion": "v1", "kind": "List", "items": items]))
         let outcome = try await run(sealed("strict", key: "keys-mixed.json"))
@@ -135,31 +124,32 @@ struct SealedCommandTests {
     }
 
     @Test func keysAndManifestsComeFromStandardInputToo() async throws {
-        defer { remove() }
-        let key = try Data(contentsOf: folder.appending(path: "pkcs8.pem"))
+        let key = Data(try folder.read("pkcs8.pem").utf8)
         let byKey = try await run(
-            ["import", "--sealed", path("strict.json"), "--sealing-key", "-", "-o", "json"], input: key)
+            ["import", "--sealed", folder.path("strict.json"), "--sealing-key", "-", "-o", "json"], input: key
+        )
         #expect(byKey.output.contains("\"kind\": \"WrappedSecret\""), "\(byKey.output)")
-        let manifest = try Data(contentsOf: folder.appending(path: "strict.json"))
+        let manifest = Data(try folder.read("strict.json").utf8)
         let byManifest = try await run(
-            ["import", "--sealed", "-", "--sealing-key", path("pkcs1.pem"), "--scope", "cluster"],
+            ["import", "--sealed", "-", "--sealing-key", folder.path("pkcs1.pem"), "--scope", "cluster"],
             input: manifest)
         #expect(byManifest.output.contains("scope: cluster"), "\(byManifest.output)")
     }
 
     @Test func nothingIsWrittenUnlessAllOpen() async throws {
-        defer { remove() }
         let outcome = try await run(
-            sealed("strict", "second", "not-a-secret", key: "pkcs1.pem") + ["--folder", path("wrapped")],
+            sealed("strict", "second", "not-a-secret", key: "pkcs1.pem") + [
+                "--folder", folder.path("wrapped"),
+            ],
             status: 1)
         #expect(outcome.output == "")
         #expect(outcome.errors.split(separator: "\n").count == 2, "\(outcome.errors)")
-        #expect(!FileManager.default.fileExists(atPath: path("wrapped")))
+        #expect(!FileManager.default.fileExists(atPath: folder.path("wrapped")))
         // Two of one name.
         let clash = try await run(
-            sealed("strict", "described", key: "pkcs1.pem") + ["--folder", path("wrapped")], status: 1)
+            sealed("strict", "described", key: "pkcs1.pem") + ["--folder", folder.path("wrapped")], status: 1)
         #expect(clash.errors.contains("payments/db.yaml is made of"))
-        #expect(!FileManager.default.fileExists(atPath: path("wrapped")))
+        #expect(!FileManager.default.fileExists(atPath: folder.path("wrapped")))
     }
 
     @Test(arguments: [
@@ -173,7 +163,6 @@ struct SealedCommandTests {
         (["-n", "x", "--folder", ""], "--folder is empty"), ([], "give --namespace or --all-namespaces"),
     ])
     func optionsThatDoNotGoTogetherAreWrongUsage(options: [String], part: String) async throws {
-        defer { remove() }
         let outcome = try await run(["import"] + options, status: 64)
         #expect(outcome.output == "" && outcome.errors.contains(part), "\(outcome.errors)")
     }

@@ -2,6 +2,7 @@ import Controller
 import Foundation
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// What happens to API servers. On a control plane of this suite's own.
@@ -110,9 +111,9 @@ struct ServerFaultTests {
     )
     func restore() async throws {
         let cluster = try OwnCluster.required()
-        let snapshot = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString).tar")
-            .path
-        defer { try? FileManager.default.removeItem(atPath: snapshot) }
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        let snapshot = folder.path("snapshot.tar")
         try await TestNamespace.with(cluster) { namespace in
             try await namespace.apply("unsynced", ["k": "1"])
             try await namespace.apply("changed", ["k": "1"])
@@ -159,10 +160,9 @@ struct ServerFaultTests {
     @Test("A token that is revoked is read anew from its file, and work goes on")
     func tokenRotation() async throws {
         let cluster = try OwnCluster.required()
-        let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let kubeconfig = folder.appending(path: "kubeconfig").path
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        let kubeconfig = folder.path("kubeconfig")
         try await TestNamespace.with(cluster) { namespace in
             try await namespace.kubectl("create", "serviceaccount", "controller")
             try await namespace.kubectl(

@@ -2,6 +2,7 @@ import Controller
 import Foundation
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// Instances that share a cluster.
@@ -16,6 +17,7 @@ struct SplittingTests {
                     try await first.installNamespacedRole()
                     try await second.installNamespacedRole()
                     let folder = try TemporaryFolder()
+                    defer { withExtendedLifetime(folder) {} }
                     let kubeconfig = folder.path("kubeconfig")
                     try await first.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
                     let program = try Program(
@@ -54,6 +56,7 @@ struct SplittingTests {
             try await TestNamespace.with(first.cluster) { second in
                 try await first.installNamespacedRole()
                 let folder = try TemporaryFolder()
+                defer { withExtendedLifetime(folder) {} }
                 let kubeconfig = folder.path("kubeconfig")
                 try await first.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
                 try await RunningController.with(

@@ -1,20 +1,15 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What `status`, `inspect`, `verify` and `rewrap --check` say of files, and with which exit code: people destroy keys by
 /// it.
 @Suite("Commands that tell of files", .onRealServers)
 struct TellingCommandTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-telling-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
 
-    init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-    private func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+    init() throws { folder = try TemporaryFolder() }
 
     private func run(
         _ arguments: [String], _ more: [String: String] = [:], status: Int32 = 0,
@@ -31,16 +26,15 @@ struct TellingCommandTests {
 
     private func wrap(_ name: String) async throws {
         let wrapped = try await run(["wrap", "-n", "payments", "--name", name, "--from-literal", "k=v"])
-        try wrapped.output.write(toFile: path("\(name).yaml"), atomically: true, encoding: .utf8)
+        try folder.write("\(name).yaml", wrapped.output)
     }
 
     @Test func whatNoConfiguredKeyOpensIsNotCurrent() async throws {
-        defer { remove() }
         try await wrap("db")
-        _ = try await run(["rewrap", "--check", path("db.yaml")])
+        _ = try await run(["rewrap", "--check", folder.path("db.yaml")])
         let other = Data(repeating: 5, count: 32).base64EncodedString()
         let found = try await run(
-            ["rewrap", "--check", path("db.yaml")], ["SB_WRAP_MASTER_KEY": other], status: 1)
+            ["rewrap", "--check", folder.path("db.yaml")], ["SB_WRAP_MASTER_KEY": other], status: 1)
         #expect(found.errors.contains("is a configured key"))
         #expect(found.output == "1 WrappedSecret: 0 to move, 0 current, 1 failed\n")
     }
@@ -52,9 +46,8 @@ struct TellingCommandTests {
         ["status", "--key", "local", "--key-version", "1"],
     ])
     func aMistypedKeyIsWrongUsage(arguments: [String]) async throws {
-        defer { remove() }
         try await wrap("db")
-        let outcome = try await run(arguments + [path("db.yaml")], status: 64)
+        let outcome = try await run(arguments + [folder.path("db.yaml")], status: 64)
         #expect(outcome.output == "")
         let typo = try #require(arguments.last)
         #expect(
@@ -62,13 +55,12 @@ struct TellingCommandTests {
     }
 
     @Test func aKeyThatNoRowListsIsSaidToBeSo() async throws {
-        defer { remove() }
         try await wrap("db")
-        let listed = try await run(["status", "--key", "local", path("db.yaml")])
+        let listed = try await run(["status", "--key", "local", folder.path("db.yaml")])
         #expect(listed.output.contains("db") && listed.errors == "")
-        let status = try await run(["status", "--key", "vault-transit", path("db.yaml")])
+        let status = try await run(["status", "--key", "vault-transit", folder.path("db.yaml")])
         #expect(status.errors == "note: no row lists vault-transit; 1 were looked at\n")
-        let rewrap = try await run(["rewrap", "--remove-recipient", "vault-transit", path("db.yaml")])
+        let rewrap = try await run(["rewrap", "--remove-recipient", "vault-transit", folder.path("db.yaml")])
         #expect(rewrap.errors == "note: no row lists vault-transit\n")
     }
 
@@ -77,17 +69,15 @@ struct TellingCommandTests {
         ["rewrap", "--check"],
     ])
     func aPathWithoutWrappedSecretsAndABadFileAreProblems(command: [String]) async throws {
-        defer { remove() }
         try await wrap("db")
         _ = try await run(command + [folder.path])
-        try "apiVersion: v1\nkind: Secret\n".write(toFile: path("x.yaml"), atomically: true, encoding: .utf8)
+        try folder.write("x.yaml", "apiVersion: v1\nkind: Secret\n")
         _ = try await run(command + [folder.path])
-        let plain = try await run(command + [path("x.yaml"), path("db.yaml")], status: 1)
+        let plain = try await run(command + [folder.path("x.yaml"), folder.path("db.yaml")], status: 1)
         #expect(plain.errors.contains("x.yaml: no WrappedSecret is in it"), "\(plain.errors)")
         // It hides neither the problem nor the rows behind it.
-        try "kind: WrappedSecret\n<<<<<<< ours\n".write(
-            toFile: path("a.yaml"), atomically: true, encoding: .utf8)
-        let outcome = try await run(command + [folder.path, path("nope")], status: 1)
+        try folder.write("a.yaml", "kind: WrappedSecret\n<<<<<<< ours\n")
+        let outcome = try await run(command + [folder.path, folder.path("nope")], status: 1)
         #expect(outcome.errors.contains("a.yaml:3:") && outcome.errors.contains("nope: No such"))
         #expect(outcome.output != "", "\(outcome.errors)")
     }
@@ -96,10 +86,9 @@ struct TellingCommandTests {
         ["status"], ["status", "-o", "json"], ["inspect"], ["verify"], ["rewrap", "--check"], ["version"],
     ])
     func outputThatIsLostIsNoSuccess(command: [String]) async throws {
-        defer { remove() }
         try await wrap("db")
         let binary = try Settings.required().binary
-        let arguments = command == ["version"] ? command : command + [path("db.yaml")]
+        let arguments = command == ["version"] ? command : command + [folder.path("db.yaml")]
         let outcome = try await Program(
             "/bin/sh", ["-c", "exec \"$@\" >/dev/full", "sh", binary] + arguments, environment: environment
         ).outcome()

@@ -1,19 +1,14 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What a person at a terminal sees, and a pipe does not.
 @Suite("Colours and progress", .onRealServers)
 struct TerminalTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(
-        path: "sb-terminal-\(UUID().uuidString)")
-    private var file: String { folder.appending(path: "db.yaml").path }
+    private let folder: TemporaryFolder
+    private var file: String { folder.path("db.yaml") }
 
-    init() throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    private func remove() { try? FileManager.default.removeItem(at: folder) }
-
+    init() throws { folder = try TemporaryFolder() }
     /// Without a variable of the tests' own terminal.
     private func environment(_ more: [String: String]) -> [String: String] {
         [
@@ -40,13 +35,12 @@ struct TerminalTests {
 
     private func wrap() async throws {
         let wrapped = try await run(["wrap", "-n", "payments", "--name", "db", "--from-literal", "k=v"])
-        try wrapped.output.write(toFile: file, atomically: true, encoding: .utf8)
+        try folder.write("db.yaml", wrapped.output)
     }
 
     @Test func coloursAreForTerminalsAndForWhoWantsThem() async throws {
-        defer { remove() }
         try await wrap()
-        let shown = try await runAtTerminal(["verify", file, "\(folder.path)/nope"])
+        let shown = try await runAtTerminal(["verify", file, folder.path("nope")])
         #expect(shown.contains("\u{1B}[31merror:\u{1B}[0m "), "\(shown)")
         #expect(shown.contains("\u{1B}[31m1 WrappedSecret, 1 problem;"), "\(shown)")
         #expect(try await runAtTerminal(["doctor"]).contains("\u{1B}[32m  yes\u{1B}[0m  unwrap"))
@@ -56,7 +50,7 @@ struct TerminalTests {
             let plain = try await runAtTerminal(["doctor"], [name: value])
             #expect(plain.contains("  yes  unwrap") && !plain.contains("\u{1B}[3"), "\(name): \(plain)")
         }
-        let piped = try await run(["verify", file, "\(folder.path)/nope"])
+        let piped = try await run(["verify", file, folder.path("nope")])
         #expect(piped.errors.hasPrefix("error: ") && piped.output.hasPrefix("1 WrappedSecret"))
         #expect(!(piped.output + piped.errors).contains("\u{1B}"))
         for format in ["json", "yaml"] {
@@ -66,7 +60,6 @@ struct TerminalTests {
     }
 
     @Test func progressGoesAwayAndIsNotForPipes() async throws {
-        defer { remove() }
         try await wrap()
         for arguments in [["verify", file], ["rewrap", "--dry-run", file]] {
             let shown = try await runAtTerminal(arguments, ["NO_COLOR": "1"])
@@ -82,7 +75,6 @@ struct TerminalTests {
 
     /// A line that went on to the next one could not be taken away.
     @Test func progressIsNoWiderThanTheTerminal() async throws {
-        defer { remove() }
         try await wrap()
         let shown = try await runAtTerminal(["verify", file], ["NO_COLOR": "1", "SB_TEST_COLUMNS": "8"])
         #expect(shown.contains("\r\u{1B}[K1 of 1 \r\u{1B}[K"), "\(shown)")
@@ -90,7 +82,6 @@ struct TerminalTests {
     }
 
     @Test func aClusterIsCountedFromTheStart() async throws {
-        defer { remove() }
         try await TestNamespace.withShared { namespace in
             try await namespace.applyAll((0..<230).map { "db-\($0)" }) { $0 }
             let shown = try await runAtTerminal(
@@ -102,9 +93,8 @@ struct TerminalTests {
     }
 
     @Test func gitsPagerGetsColours() async throws {
-        defer { remove() }
         try await wrap()
-        let other = folder.appending(path: "other.yaml").path
+        let other = folder.path("other.yaml")
         try FileManager.default.copyItem(atPath: file, toPath: other)
         _ = try await run(["set", other, "--from-literal", "k=new", "--from-literal", "more=1"])
         let arguments = ["git-diff", "-n", "payments", file, other]

@@ -8,21 +8,19 @@ import Testing
 @testable import KMS
 
 struct VaultLoginTests {
-    private let folder = NSTemporaryDirectory() + UUID().uuidString
+    private let folder: TemporaryFolder
     private let clock = Locked(ContinuousClock.now)
 
     init() throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        folder = try TemporaryFolder()
         try write("first-jwt\n")
     }
 
-    private func write(_ jwt: String) throws {
-        try Data(jwt.utf8).write(to: URL(fileURLWithPath: "\(folder)/token"))
-    }
+    private func write(_ jwt: String) throws { try folder.write("token", jwt) }
 
     private func login(_ transport: FakeTransport) throws -> VaultLogin {
         VaultLogin(
-            .kubernetes(role: "sb", jwtFile: "\(folder)/token"), mount: "k8s/eu",
+            .kubernetes(role: "sb", jwtFile: folder.path("token")), mount: "k8s/eu",
             client: VaultClient(try vault(), transport: transport)
         ) { [clock] in clock.withLock { $0 } }
     }
@@ -172,10 +170,10 @@ struct VaultLoginTests {
     }
 
     @Test func aMissingFileIsNamed() async throws {
-        try FileManager.default.removeItem(atPath: "\(folder)/token")
+        try folder.remove("token")
         let error = await failure(try login(FakeTransport { _ in grant("s.one") }))
         #expect(error?.code == .misconfigured)
-        #expect(error?.message.contains("\(folder)/token") == true)
+        #expect(error?.message.contains(folder.path("token")) == true)
     }
 
     @Test(arguments: [
@@ -200,17 +198,17 @@ struct VaultLoginTests {
 
 struct VaultTokenFileTests {
     @Test func followsTheFile() async throws {
-        let path = NSTemporaryDirectory() + UUID().uuidString
-        let source = VaultTokenFile(path: path)
+        let folder = try TemporaryFolder()
+        let source = VaultTokenFile(path: folder.path("token"))
         await #expect(throws: VaultError.self) { _ = try await source.token() }
-        try Data("one\n".utf8).write(to: URL(fileURLWithPath: path))
+        try folder.write("token", "one\n")
         let first = try await source.token()
         #expect(first.value.text == "one")
         #expect(!source.refused(first, at: "transit/decrypt/sb-wrap"))
-        try Data("second".utf8).write(to: URL(fileURLWithPath: path))
+        try folder.write("token", "second")
         #expect(source.refused(first, at: "transit/decrypt/sb-wrap"))
         #expect(try await source.token().value.text == "second")
-        try FileManager.default.removeItem(atPath: path)
+        try folder.remove("token")
         #expect(try await source.token().value.text == "second")
     }
 }

@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import TestSupport
 import Testing
 
 @testable import KMS
@@ -158,11 +159,10 @@ struct VaultSettingsTests {
         #expect(try name(["SB_KMS_VAULT_AUTH": "jwt"]) == "jwt at jwt")
         #expect(
             try name(["SB_KMS_VAULT_AUTH": "approle", "SB_KMS_VAULT_ROLE_ID": "r"]) == "approle at approle")
-        let home = NSTemporaryDirectory() + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: home) }
-        try Data("h".utf8).write(to: URL(fileURLWithPath: "\(home)/.vault-token"))
-        #expect(try name(["HOME": home], without: noToken) == "file \(home)/.vault-token")
+        let home = try TemporaryFolder()
+        let file = try home.write(".vault-token", "h")
+        #expect(try name(["HOME": home.path], without: noToken) == "file \(file)")
+        withExtendedLifetime(home) {}
     }
 
     @Test func whereTokensOfServiceAccountsAre() throws {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Primitives
@@ -12,9 +13,8 @@ struct PrivateFolderTests {
         try folder.write(SecretBytes(copying: "plain".utf8), to: "a")
         #expect(stat(folder.path + "/a", &info) == 0 && info.st_mode & 0o777 == 0o600)
         // What an editor leaves: a link keeps its target, and all of it goes.
-        let kept = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)").path
-        defer { try? FileManager.default.removeItem(atPath: kept) }
-        try "kept".write(toFile: kept, atomically: true, encoding: .utf8)
+        let outside = try TemporaryFolder()
+        let kept = try outside.write("kept", "kept")
         try FileManager.default.createSymbolicLink(
             atPath: folder.path + "/link", withDestinationPath: kept)
         try FileManager.default.createDirectory(
@@ -22,7 +22,7 @@ struct PrivateFolderTests {
         try "swap".write(toFile: folder.path + "/sub/.a.swp", atomically: true, encoding: .utf8)
         folder.remove()
         #expect(lstat(folder.path, &info) != 0)
-        #expect(try String(contentsOfFile: kept, encoding: .utf8) == "kept")
+        #expect(try outside.read("kept") == "kept")
     }
 
     @Test func aDiskIsRefused() {

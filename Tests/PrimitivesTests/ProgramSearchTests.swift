@@ -1,25 +1,24 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Primitives
 
 struct ProgramSearchTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
 
     private func program(_ name: String, mode: mode_t) throws -> String {
-        let path = folder.appending(path: name).path
-        try FileManager.default.createDirectory(
-            at: folder.appending(path: name).deletingLastPathComponent(), withIntermediateDirectories: true)
-        try "#!/bin/sh\n".write(toFile: path, atomically: true, encoding: .utf8)
+        let path = try folder.write(name, "#!/bin/sh\n")
         chmod(path, mode)
         return path
     }
 
     @Test func theFirstThatCanBeRunIsTaken() throws {
-        defer { try? FileManager.default.removeItem(at: folder) }
         let (plain, runnable) = (try program("a/tool", mode: 0o644), try program("b/tool", mode: 0o755))
         _ = try program("c/tool", mode: 0o755)
-        let folders = ["a", "b", "c"].map { folder.appending(path: $0).path }
+        let folders = ["a", "b", "c"].map { folder.path($0) }
         #expect(
             try ProgramSearch.path(of: "tool", in: "/nowhere:" + folders.joined(separator: ":")) == runnable)
         #expect(try ProgramSearch.path(of: runnable, in: "") == runnable)

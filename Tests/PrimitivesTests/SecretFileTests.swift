@@ -1,32 +1,24 @@
-import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import Primitives
 
 @Suite struct SecretFileTests {
-    private let file = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
 
-    private func withFile(_ contents: [UInt8], _ body: (String) throws -> Void) throws {
-        let path = file.path
-        try Data(contents).write(to: file)
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try body(path)
-    }
+    init() throws { folder = try TemporaryFolder() }
 
     @Test(arguments: [0, 1, 16 * 1024, 64 * 1024, 64 * 1024 + 1, 200_000])
     func readsAWholeFile(count: Int) throws {
         let contents = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-        try withFile(contents) { path in
-            let read = try SecretBytes(contentsOfFile: path, limit: count)
-            #expect(read.revealed() == contents)
-        }
+        let read = try SecretBytes(contentsOfFile: folder.write("a", contents), limit: count)
+        #expect(read.revealed() == contents)
     }
 
     @Test func refusesMoreThanTheLimit() throws {
-        try withFile([1, 2, 3]) { path in
-            #expect(throws: FileError(path: path, reason: "is larger than 2 bytes")) {
-                _ = try SecretBytes(contentsOfFile: path, limit: 2)
-            }
+        let path = try folder.write("a", [1, 2, 3])
+        #expect(throws: FileError(path: path, reason: "is larger than 2 bytes")) {
+            _ = try SecretBytes(contentsOfFile: path, limit: 2)
         }
     }
 
@@ -40,13 +32,12 @@ import Testing
     }
 
     @Test func zeroesEveryBufferItReadThrough() throws {
-        try withFile([UInt8](repeating: 0xA5, count: 40_000)) { path in
-            let releases = ReleasedMemory.during {
-                #expect(throws: Never.self) { _ = try SecretBytes(contentsOfFile: path, limit: 40_000) }
-            }
-            #expect(releases.count >= 3)
-            #expect(releases.allSatisfy { $0.isZero })
+        let path = try folder.write("a", [UInt8](repeating: 0xA5, count: 40_000))
+        let releases = ReleasedMemory.during {
+            #expect(throws: Never.self) { _ = try SecretBytes(contentsOfFile: path, limit: 40_000) }
         }
+        #expect(releases.count >= 3)
+        #expect(releases.allSatisfy { $0.isZero })
     }
 
     @Test(arguments: [

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// The reader that our writer is checked against.
 enum PyYAML {
@@ -15,11 +16,9 @@ enum PyYAML {
     private struct Failure: Error {}
 
     private static func run(_ arguments: [String], input: String) throws -> String {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = folder.appendingPathComponent("in")
-        try Data(input.utf8).write(to: file)
+        let folder = try TemporaryFolder()
+        let file = URL(filePath: try folder.write("in", input))
+        defer { withExtendedLifetime(folder) {} }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["python3"] + arguments

@@ -45,9 +45,9 @@ enum SealedOracle {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = [configured ?? "python3", "-B"] + arguments
-        let input = try write(input)
-        defer { try? FileManager.default.removeItem(at: input) }
-        process.standardInput = try FileHandle(forReadingFrom: input)
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        process.standardInput = try FileHandle(forReadingFrom: URL(filePath: folder.write("input", input)))
         let output = Pipe()
         process.standardOutput = output
         try process.run()
@@ -55,11 +55,5 @@ enum SealedOracle {
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw Failure() }
         return data
-    }
-
-    private static func write(_ text: String) throws -> URL {
-        let file = FileManager.default.temporaryDirectory.appending(path: "sb-sealed-\(UUID().uuidString)")
-        try Data(text.utf8).write(to: file)
-        return file
     }
 }

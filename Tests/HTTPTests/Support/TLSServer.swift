@@ -9,7 +9,7 @@ final class TLSServer: Sendable {
 
     let port: Int
     let certificates: TestCertificates
-    private let documents: TemporaryDirectory
+    private let documents: TemporaryFolder
     private let process: ChildProcess
 
     /// The server for what a lane speaks. Serves `files` by name. `options`: the program's own.
@@ -17,8 +17,8 @@ final class TLSServer: Sendable {
         for lane: HTTPClientRequest.Lane = .unary, files: [String: [UInt8]] = ["small": Array("ok".utf8)],
         _ options: [String] = []
     ) async throws {
-        certificates = try TestCertificates.shared.get()
-        documents = try TemporaryDirectory()
+        certificates = try TestCertificates.shared()
+        documents = try TemporaryFolder()
         for (name, content) in files { try documents.write(name, content) }
         // They take no port 0: try some, below the range from which clients get theirs.
         for _ in 0..<20 {
@@ -39,10 +39,10 @@ final class TLSServer: Sendable {
     }
 
     private static func nghttpd(
-        _ port: Int, _ documents: TemporaryDirectory, _ certificates: TestCertificates, _ options: [String]
+        _ port: Int, _ documents: TemporaryFolder, _ certificates: TestCertificates, _ options: [String]
     ) -> [String] {
         [ChildProcess.path(of: "nghttpd") ?? "nghttpd", "-a", "127.0.0.1", "-d", documents.path] + options + [
-            "\(port)", certificates.directory.file("server.key"), certificates.directory.file("server.crt"),
+            "\(port)", certificates.folder.path("server.key"), certificates.folder.path("server.crt"),
         ]
     }
 
@@ -50,8 +50,8 @@ final class TLSServer: Sendable {
     private static func openssl(_ port: Int, _ certificates: TestCertificates) -> [String] {
         [
             ChildProcess.path(of: "openssl") ?? "openssl", "s_server", "-WWW", "-quiet", "-accept",
-            "127.0.0.1:\(port)", "-key", certificates.directory.file("server.key"), "-cert",
-            certificates.directory.file("server.crt"), "-CAfile", certificates.directory.file("ca.crt"),
+            "127.0.0.1:\(port)", "-key", certificates.folder.path("server.key"), "-cert",
+            certificates.folder.path("server.crt"), "-CAfile", certificates.folder.path("ca.crt"),
         ]
     }
 

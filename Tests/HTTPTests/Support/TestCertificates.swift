@@ -1,39 +1,55 @@
-/// A CA with a server and a client certificate, and a CA that nobody has heard of, made by openssl for one
-/// test run.
-final class TestCertificates: Sendable {
-    /// Made once; `nil` with openssl missing.
-    static let shared: Result<TestCertificates, any Error> = Result { try TestCertificates() }
+import Primitives
+import TestSupport
 
-    let directory: TemporaryDirectory
+/// A CA with a server and a client certificate, and a CA that nobody has heard of, made by openssl.
+final class TestCertificates: Sendable {
+    private struct Latest {
+        weak var certificates: TestCertificates?
+    }
+
+    private static let latest = Locked(Latest())
+
+    /// Those that another test uses now, else new ones: nothing is left when all tests have ended, as there would be of
+    /// a `static let`.
+    static func shared() throws -> TestCertificates {
+        try latest.withLock { latest in
+            if let certificates = latest.certificates { return certificates }
+            let made = try TestCertificates()
+            latest.certificates = made
+            return made
+        }
+    }
+
+    let folder: TemporaryFolder
     /// The names in the server's certificate; 127.0.0.1 is not among them.
     static let serverNames = ["localhost", "api.internal"]
 
     private init() throws {
-        directory = try TemporaryDirectory()
+        folder = try TemporaryFolder()
         for authority in ["ca", "stranger"] { try makeAuthority(authority) }
         let names = Self.serverNames.map { "DNS:\($0)" }.joined(separator: ",")
         try makeCertificate("server", "subjectAltName=\(names)")
         try makeCertificate("client", "extendedKeyUsage=clientAuth")
     }
 
-    func pem(_ name: String) throws -> [UInt8] { try directory.read(name) }
+    func pem(_ name: String) throws -> [UInt8] { Array(try folder.read(name).utf8) }
 
     private func makeAuthority(_ name: String) throws {
         try ChildProcess.run(
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-days", "2", "-subj", "/CN=\(name)", "-keyout", directory.file("\(name).key"),
-            "-out", directory.file("\(name).crt"))
+            "-days", "2", "-subj", "/CN=\(name)", "-keyout", folder.path("\(name).key"),
+            "-out", folder.path("\(name).crt"))
     }
 
     private func makeCertificate(_ name: String, _ extensionLine: String) throws {
-        try directory.write("\(name).ext", Array("\(extensionLine)\n".utf8))
+        try folder.write("\(name).ext", "\(extensionLine)\n")
         try ChildProcess.run(
             "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-subj", "/CN=\(name)", "-keyout", directory.file("\(name).key"),
-            "-out", directory.file("\(name).csr"))
+            "-subj", "/CN=\(name)", "-keyout", folder.path("\(name).key"),
+            "-out", folder.path("\(name).csr"))
         try ChildProcess.run(
-            "openssl", "x509", "-req", "-days", "2", "-in", directory.file("\(name).csr"),
-            "-CA", directory.file("ca.crt"), "-CAkey", directory.file("ca.key"), "-CAcreateserial",
-            "-extfile", directory.file("\(name).ext"), "-out", directory.file("\(name).crt"))
+            "openssl", "x509", "-req", "-days", "2", "-in", folder.path("\(name).csr"),
+            "-CA", folder.path("ca.crt"), "-CAkey", folder.path("ca.key"), "-CAcreateserial",
+            "-extfile", folder.path("\(name).ext"), "-out", folder.path("\(name).crt"))
     }
 }

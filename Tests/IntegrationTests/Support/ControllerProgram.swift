@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `secrets-bridge controller` as it runs in a pod: with the rights of manifests/base/rbac.yaml and no others.

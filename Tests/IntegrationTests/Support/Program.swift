@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A program that was started; what it prints goes to files, so that it never waits for us.
 ///
@@ -12,7 +13,7 @@ final class Program {
     }
 
     private let name: String
-    private let folder: URL
+    private let folder: TemporaryFolder
     private let pid: pid_t
     private var status: Int32?
 
@@ -22,9 +23,8 @@ final class Program {
     ) throws {
         name = ([executable.split(separator: "/").last.map(String.init) ?? executable] + arguments.prefix(1))
             .joined(separator: " ")
-        folder = FileManager.default.temporaryDirectory.appending(path: "sb-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try input.write(to: folder.appending(path: "in"))
+        folder = try TemporaryFolder()
+        try folder.write("in", input)
         let inherited = ProcessInfo.processInfo.environment.filter { variable in
             !["SB_", "AWS_", "BAO_", "VAULT_"].contains { variable.key.hasPrefix($0) }
         }
@@ -36,7 +36,7 @@ final class Program {
         let write = O_WRONLY | O_CREAT | O_TRUNC
         for (file, (name, mode)) in [("in", O_RDONLY), ("out", write), ("err", write)].enumerated() {
             posix_spawn_file_actions_addopen(
-                &actions, Int32(file), folder.appending(path: name).path, mode, 0o600)
+                &actions, Int32(file), folder.path(name), mode, 0o600)
         }
         // The test runner's own ways with signals are no business of the program's.
         var attributes = posix_spawnattr_t()
@@ -64,7 +64,6 @@ final class Program {
             var state: Int32 = 0
             waitpid(pid, &state, 0)
         }
-        try? FileManager.default.removeItem(at: folder)
     }
 
     var isRunning: Bool {
@@ -91,7 +90,7 @@ final class Program {
     }
 
     private func contents(_ name: String) -> String {
-        let data = try? Data(contentsOf: folder.appending(path: name))
+        let data = try? Data(contentsOf: URL(filePath: folder.path(name)))
         return String(decoding: data ?? Data(), as: UTF8.self)
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import KubeClient
+import TestSupport
 import Testing
 
 /// One of several instances of the executable, with the rights of manifests/base/rbac.yaml, that share a lease in

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The Python that has botocore, boto3 and moto: `SB_TEST_PYTHON`, else the one that hack/setup made. Tests that
@@ -28,12 +29,9 @@ enum AWSPython {
         process.environment = ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"].merging(environment) {
             $1
         }
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sb-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = folder.appendingPathComponent("input")
-        try input.write(to: file)
-        process.standardInput = try FileHandle(forReadingFrom: file)
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        process.standardInput = try FileHandle(forReadingFrom: URL(filePath: folder.write("input", input)))
         let output = Pipe()
         process.standardOutput = output
         try process.run()

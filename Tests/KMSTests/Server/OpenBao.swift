@@ -18,30 +18,28 @@ final class OpenBao: Sendable {
     static var isAvailable: Bool { program != nil }
 
     let address: String
-    let folder: String
+    let folder: TemporaryFolder
     let root = "root-\(UInt64.random(in: 0 ... .max))"
     private let process: Process
     private let transport = CurlClient(HTTPClientConfiguration(proxy: .none))
 
     init() async throws {
         guard let program = Self.program else { throw Failure(description: "SB_TEST_BAO is not set") }
-        folder = NSTemporaryDirectory() + "secrets-bridge-bao-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        folder = try TemporaryFolder()
         let port = try Self.freePort()
         address = "http://127.0.0.1:\(port)"
         let configuration = """
-            {"audit":[{"type":"file","path":"file","options":{"file_path":"\(folder)/audit.log"}}]}
+            {"audit":[{"type":"file","path":"file","options":{"file_path":"\(folder.path)/audit.log"}}]}
             """
-        try Data(configuration.utf8).write(to: URL(fileURLWithPath: "\(folder)/config.json"))
-        try Data().write(to: URL(fileURLWithPath: "\(folder)/log"))
+        let file = try folder.write("config.json", configuration)
         process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = [
             "server", "-dev", "-dev-no-store-token", "-dev-root-token-id=\(root)",
-            "-dev-listen-address=127.0.0.1:\(port)", "-config=\(folder)/config.json",
+            "-dev-listen-address=127.0.0.1:\(port)", "-config=\(file)",
         ]
-        process.environment = ["HOME": folder, "PATH": "/usr/bin:/bin"]
-        let log = FileHandle(forWritingAtPath: "\(folder)/log")
+        process.environment = ["HOME": folder.path, "PATH": "/usr/bin:/bin"]
+        let log = FileHandle(forWritingAtPath: try folder.write("log", ""))
         process.standardOutput = log
         process.standardError = log
         process.standardInput = FileHandle.nullDevice
@@ -53,7 +51,6 @@ final class OpenBao: Sendable {
     deinit {
         resume()
         stop()
-        try? FileManager.default.removeItem(atPath: folder)
     }
 
     func stop() {
@@ -127,7 +124,7 @@ final class OpenBao: Sendable {
     }
 
     var unsealKey: String {
-        let log = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
+        let log = (try? folder.read("log")) ?? ""
         return log.split(separator: "\n").first { $0.hasPrefix("Unseal Key: ") }.map {
             String($0.dropFirst(12))
         } ?? ""
@@ -135,7 +132,7 @@ final class OpenBao: Sendable {
 
     /// Requests to `path` in the audit log.
     func requests(_ path: String) throws -> Int {
-        let log = try String(contentsOfFile: "\(folder)/audit.log", encoding: .utf8)
+        let log = try folder.read("audit.log")
         return try log.split(separator: "\n").count { line in
             let entry = try JSONValue(Array(line.utf8))
             return entry["type"]?.string == "request" && entry["request"]?["path"]?.string == path
@@ -157,7 +154,7 @@ final class OpenBao: Sendable {
             guard process.isRunning else { break }
             try await Task.sleep(for: .milliseconds(50))
         }
-        let log = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
+        let log = (try? folder.read("log")) ?? ""
         throw Failure(description: "OpenBao did not start: \(log.suffix(2000))")
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Primitives
+import TestSupport
 import Testing
 import YAML
 
@@ -60,6 +61,7 @@ import YAML
 
     @Test func pathsAreRelativeToTheFileThatHasThem() async throws {
         let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
         try folder.write("a/ca.pem", fakeCertificate)
         try folder.write("b/sub/c.pem", fakeCertificate)
         try folder.write("b/sub/k.pem", "key of b")

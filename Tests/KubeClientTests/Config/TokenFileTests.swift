@@ -1,4 +1,6 @@
+import FoundationEssentials
 import Primitives
+import TestSupport
 import Testing
 
 @testable import KubeClient
@@ -16,6 +18,13 @@ import Testing
 
     private func token() async throws -> String? { text(try await file.credential().authorization) }
     private func pass(_ duration: Duration) { clock.withLock { $0 += duration } }
+
+    /// In place, with the same time each time.
+    private func writeUnnoticed(_ content: String) throws {
+        let file = try folder.write("token", content)
+        let time = Date(timeIntervalSince1970: 1_000_000_000)
+        try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: file)
+    }
 
     @Test func followsTheFile() async throws {
         #expect(try await token() == "Bearer one")
@@ -40,13 +49,13 @@ import Testing
 
     /// A change that the file's time and size do not show is seen after a minute, or once the server refuses.
     @Test func readsAgainAfterAMinuteAndWhenRefused() async throws {
-        try folder.writeUnnoticed("token", "aaa\n")
+        try writeUnnoticed("aaa\n")
         #expect(try await token() == "Bearer aaa")
-        try folder.writeUnnoticed("token", "bbb\n")
+        try writeUnnoticed("bbb\n")
         #expect(try await token() == "Bearer aaa")
         pass(.seconds(60))
         #expect(try await token() == "Bearer bbb")
-        try folder.writeUnnoticed("token", "ccc\n")
+        try writeUnnoticed("ccc\n")
         #expect(try await token() == "Bearer bbb")
         await file.invalidate(try await file.credential())
         #expect(try await token() == "Bearer ccc")

@@ -102,7 +102,8 @@ struct AWSChainOracleTests {
         let (agent, metadata, service) = (
             try FakeContainerAgent(), try FakeInstanceMetadata(), try FakeTokenService()
         )
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
         let token = try folder.write("token", "web-token")
         var prepared: [Case] = []
         for (index, given) in Self.cases().enumerated() {

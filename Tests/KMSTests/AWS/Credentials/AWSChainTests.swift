@@ -11,6 +11,9 @@ import Testing
 @Suite(.timeLimit(.minutes(5)))
 struct AWSChainTests {
     private static let keys = testCredentials("AKID", secret: "s", token: nil)
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
 
     private func error(_ sources: ScriptedSource...) async -> AWSCredentialsError? {
         await awsError { () throws(AWSCredentialsError) in
@@ -77,7 +80,6 @@ struct AWSChainTests {
     /// The token is replaced: each refresh sends the one that is there.
     @Test func aWebIdentityTokenThatRotates() async throws {
         let service = try FakeTokenService()
-        let folder = try ScratchFolder()
         let file = try folder.write("token", "first\n")
         let environment = Environment([
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/sb", "AWS_WEB_IDENTITY_TOKEN_FILE": file,
@@ -99,7 +101,6 @@ struct AWSChainTests {
         (["AWS_ENDPOINT_URL_STS": "http://sts.example.com"], "AWS_ENDPOINT_URL_STS is plain http"),
     ])
     func webIdentityThatIsHalfConfigured(_ change: [String: String?], _ problem: String) async throws {
-        let folder = try ScratchFolder()
         var settings: [String: String?] = [
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/sb", "AWS_REGION": "eu-central-1",
             "AWS_WEB_IDENTITY_TOKEN_FILE": try folder.write("token", "token"),
@@ -135,7 +136,6 @@ struct AWSChainTests {
     /// Credentials that end in mid-run are fetched anew, with the token of then; before that, nobody is asked.
     @Test func theEndInMidRun() async throws {
         let agent = try FakeContainerAgent(tokens: ["first", "second"])
-        let folder = try ScratchFolder()
         let environment = Environment([
             "HOME": folder.path, AWSContainerCredentials.fullURI: agent.url,
             AWSContainerCredentials.tokenFile: try folder.write("token", "first"),
@@ -166,7 +166,6 @@ struct AWSChainTests {
 
     /// As the program makes it, against nothing: what a person reads who has configured nothing.
     @Test func theProductionsOwn() async throws {
-        let folder = try ScratchFolder()
         let environment = ["HOME": folder.path, "AWS_EC2_METADATA_DISABLED": "true"]
         let provider = try RefreshingAWSCredentials.load(from: Environment(environment))
         let error = await awsError { () throws(AWSCredentialsError) in try await provider.credentials() }

@@ -9,6 +9,9 @@ import Testing
 @Suite(.timeLimit(.minutes(5)))
 struct AWSContainerCredentialsTests {
     private static let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
 
     private func source(
         _ settings: [String: String], timeout: Duration = .seconds(30), transport: any HTTPTransport = local
@@ -18,7 +21,6 @@ struct AWSContainerCredentialsTests {
 
     @Test func podIdentity() async throws {
         let agent = try FakeContainerAgent(tokens: ["pod-token", "next-token"])
-        let folder = try ScratchFolder()
         let file = try folder.write("token", "pod-token")
         let source = source([
             AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.tokenFile: file,
@@ -48,7 +50,6 @@ struct AWSContainerCredentialsTests {
 
     @Test(arguments: ["a\nb", "a\r\nX-Evil: 1", "\n", "tök"])
     func tokensThatNoHeaderHolds(_ token: String) async throws {
-        let folder = try ScratchFolder()
         let agent = try FakeContainerAgent()
         let settings = [
             AWSContainerCredentials.fullURI: agent.url,

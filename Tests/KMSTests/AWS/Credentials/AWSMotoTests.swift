@@ -11,6 +11,9 @@ import Testing
 @Suite(.enabled(if: AWSPython.isAvailable), .serialized, .timeLimit(.minutes(5)))
 struct AWSMotoTests {
     private static let arn = "arn:aws:iam::123456789012:role/sb"
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
 
     private func credentials(
         _ moto: Moto, _ settings: [String: String]
@@ -25,7 +28,6 @@ struct AWSMotoTests {
 
     @Test func webIdentity() async throws {
         let moto = try await Moto()
-        let folder = try ScratchFolder()
         let given = try await credentials(
             moto,
             [
@@ -59,7 +61,6 @@ struct AWSMotoTests {
             """
         ).split(separator: " ").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
         try await moto.verifySignatures()
-        let folder = try ScratchFolder()
         func config(_ secret: String, role: String = Self.arn) throws -> [String: String] {
             let file = try folder.write(
                 "config",
@@ -99,7 +100,6 @@ struct AWSMotoTests {
 
     @Test func aTokenThatIsTooShort() async throws {
         let moto = try await Moto()
-        let folder = try ScratchFolder()
         let settings = [
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:user/not-a-role-but-long-enough",
             "AWS_WEB_IDENTITY_TOKEN_FILE": try folder.write("token", "abc"),

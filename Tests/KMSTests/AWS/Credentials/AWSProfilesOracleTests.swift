@@ -122,7 +122,8 @@ struct AWSProfilesOracleTests {
         import json, os, sys, tempfile
         import botocore.session
         names = ["default", "a", "B", "two words", "a-b_c.d", "\\u00e9"]
-        folder = tempfile.mkdtemp()
+        kept = tempfile.TemporaryDirectory()
+        folder = kept.name
         os.environ["AWS_CONFIG_FILE"] = folder + "/config"
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = folder + "/credentials"
         for pair in json.load(sys.stdin):

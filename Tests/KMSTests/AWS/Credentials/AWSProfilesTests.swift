@@ -1,4 +1,5 @@
 import Primitives
+import TestSupport
 import Testing
 
 @testable import KMS
@@ -141,7 +142,8 @@ struct AWSProfilesTests {
     }
 
     @Test func filesAndVariables() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
         try folder.write(".aws/config", "[profile one]\nregion = home\n[profile two]\nregion = two\n")
         try folder.write("other", "[one]\naws_access_key_id = OTHER\n")
         let home = ["HOME": folder.path, "AWS_DEFAULT_PROFILE": "two"]

@@ -8,10 +8,10 @@ import Testing
 @testable import KMS
 
 struct AWSSignOnTests {
-    private let folder: ScratchFolder
+    private let folder: TemporaryFolder
     private let now = Date(timeIntervalSince1970: 1_800_000_000)
 
-    init() throws { folder = try ScratchFolder() }
+    init() throws { folder = try TemporaryFolder() }
 
     private func source(
         _ transport: FakeTransport, session: String? = "corp"
@@ -126,7 +126,7 @@ struct AWSSignOnTests {
                 "clientId": "ID", "clientSecret": "CLIENTSECRET", "grantType": "refresh_token",
                 "refreshToken": "REFRESH1",
             ])
-        let kept = try JSONValue(Array(try #require(folder.read(path("corp"))).utf8))
+        let kept = try JSONValue(Array(try folder.read(path("corp")).utf8))
         #expect(
             kept == [
                 "startUrl": "https://corp.example/start", "accessToken": "ACCESS2",
