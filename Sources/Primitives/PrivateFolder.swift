@@ -12,8 +12,9 @@ package struct PrivateFolder: Sendable {
     /// Errors: no folder of `parents` is in memory and lets us make another in it.
     package init(in parents: [String]) throws(FileError) {
         for parent in parents where sb_is_in_memory(parent) == 1 {
-            // mkdtemp(3) makes it for this user alone, under a name of its choice in the place of the six X.
-            var template = Array("\(parent)/secrets-bridge-XXXXXX".utf8CString)
+            // mkdtemp(3) makes it for this user alone, under a name of its choice in the place of six X.
+            let choice = String(repeating: "X", count: 6)
+            var template = Array("\(parent)/secrets-bridge-\(choice)".utf8CString)
             if mkdtemp(&template) != nil {
                 path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
                 return

@@ -9,7 +9,7 @@ import Testing
 /// Our envelopes in the hands of the independent implementation, and the vectors against their generator.
 /// Runs where Python has the package `cryptography`; `SB_TEST_PYTHON` names the interpreter, and then a
 /// Python that lacks it is a failure.
-@Suite(.enabled(if: Python.isAvailable, "python3 with the package cryptography, or SB_TEST_PYTHON"))
+@Suite(.enabled(if: Python.has("cryptography"), "python3 with the package cryptography, or SB_TEST_PYTHON"))
 struct CrossCheckTests {
     private let master = [UInt8](repeating: 3, count: 32)
     private let folder: TemporaryFolder
@@ -35,9 +35,13 @@ struct CrossCheckTests {
                 data: fields.data))
     }
 
+    private func vectors(_ arguments: [String]) async throws -> Python.Outcome {
+        try await Python.aside { try Python.outcome(["hack/vectors"] + arguments, errorsToo: true) }
+    }
+
     private func check(_ cases: [VectorCase]) async throws -> Python.Outcome {
         let file = try folder.write("cases.json", JSONEncoder().encode(VectorFile(cases: cases)))
-        return try await Python.run(["hack/vectors", "--check", file])
+        return try await vectors(["--check", file])
     }
 
     @Test func opensWhatWeSealed() async throws {
@@ -61,8 +65,8 @@ struct CrossCheckTests {
             cases.append(try await sealedCase("random \(number)", values, scope: scope))
         }
         let outcome = try await check(cases)
-        #expect(outcome.status == 0, "\(outcome.output)")
-        #expect(outcome.output.contains("107 of 107 cases"), "\(outcome.output)")
+        #expect(outcome.status == 0, "\(outcome.text)")
+        #expect(outcome.text.contains("107 of 107 cases"), "\(outcome.text)")
     }
 
     @Test func doesNotOpenWhatWasChanged() async throws {
@@ -76,15 +80,15 @@ struct CrossCheckTests {
 
     @Test func weOpenLargeValuesOfTheOther() async throws {
         let file = folder.path("large.json")
-        let outcome = try await Python.run(["hack/vectors", "--large", file])
-        try #require(outcome.status == 0, "\(outcome.output)")
+        let outcome = try await vectors(["--large", file])
+        try #require(outcome.status == 0, "\(outcome.text)")
         let cases = try VectorFile(contentsOf: URL(filePath: file)).cases
         #expect(cases.count == 1)
         for vector in cases { try await VectorTests().check(vector) }
     }
 
     @Test func vectorsAreWhatTheirGeneratorMakes() async throws {
-        let outcome = try await Python.run(["hack/vectors", "--verify"])
-        #expect(outcome.status == 0, "\(outcome.output)")
+        let outcome = try await vectors(["--verify"])
+        #expect(outcome.status == 0, "\(outcome.text)")
     }
 }

@@ -16,16 +16,12 @@ struct ClusterCommandTests {
         _ namespace: TestNamespace, _ arguments: [String], status: Int32 = 0,
         location: SourceLocation = #_sourceLocation
     ) async throws -> Program.Outcome {
-        let outcome = try await Program(
-            try Settings.required().binary, arguments,
-            environment: [
-                "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
-            ]
-        ).outcome()
-        #expect(
-            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
-            sourceLocation: location)
-        #expect(!(outcome.output + outcome.errors).contains(canary), sourceLocation: location)
+        let environment = [
+            "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
+        ]
+        let outcome = try await secretsBridge(
+            arguments, environment, status: status, canary: canary, location: location)
+        #expect(!outcome.output.contains(canary), sourceLocation: location)
         return outcome
     }
 

@@ -15,15 +15,9 @@ struct EditTests {
         _ arguments: [String], _ more: [String: String] = [:], input: String = "", status: Int32 = 0,
         location: SourceLocation = #_sourceLocation
     ) async throws -> Program.Outcome {
-        let outcome = try await Program(
-            try Settings.required().binary, arguments, environment: environment.merging(more) { $1 },
-            input: Data(input.utf8)
-        ).outcome()
-        #expect(
-            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
-            sourceLocation: location)
-        #expect(!outcome.errors.contains(canary), sourceLocation: location)
-        return outcome
+        try await secretsBridge(
+            arguments, environment.merging(more) { $1 }, input: Data(input.utf8), status: status,
+            canary: canary, location: location)
     }
 
     private func wrap() async throws -> String {

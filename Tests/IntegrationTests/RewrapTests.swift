@@ -17,13 +17,7 @@ struct VaultRewrapTests {
         _ arguments: [String], _ environment: [String: String], status: Int32 = 0,
         location: SourceLocation = #_sourceLocation
     ) async throws -> Program.Outcome {
-        let outcome = try await Program(
-            try Settings.required().binary, arguments, environment: environment
-        ).outcome(within: .seconds(120))
-        #expect(
-            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
-            sourceLocation: location)
-        return outcome
+        try await secretsBridge(arguments, environment, status: status, location: location)
     }
 
     private func write(_ manifest: Manifest) throws {

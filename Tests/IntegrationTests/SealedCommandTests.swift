@@ -29,14 +29,10 @@ struct SealedCommandTests {
         _ arguments: [String], input: Data = Data(), status: Int32 = 0,
         location: SourceLocation = #_sourceLocation
     ) async throws -> Program.Outcome {
-        let outcome = try await Program(
-            try Settings.required().binary, arguments,
-            environment: ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey], input: input
-        ).outcome()
-        #expect(
-            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
-            sourceLocation: location)
-        #expect(!(outcome.output + outcome.errors).contains(canary), sourceLocation: location)
+        let outcome = try await secretsBridge(
+            arguments, ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey], input: input, status: status,
+            canary: canary, location: location)
+        #expect(!outcome.output.contains(canary), sourceLocation: location)
         return outcome
     }
 

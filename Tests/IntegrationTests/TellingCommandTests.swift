@@ -15,13 +15,8 @@ struct TellingCommandTests {
         _ arguments: [String], _ more: [String: String] = [:], status: Int32 = 0,
         location: SourceLocation = #_sourceLocation
     ) async throws -> Program.Outcome {
-        let outcome = try await Program(
-            try Settings.required().binary, arguments, environment: environment.merging(more) { $1 }
-        ).outcome()
-        #expect(
-            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
-            sourceLocation: location)
-        return outcome
+        try await secretsBridge(
+            arguments, environment.merging(more) { $1 }, status: status, location: location)
     }
 
     private func wrap(_ name: String) async throws {

@@ -30,30 +30,9 @@ struct SealedOracleTests {
 
 /// Tests/Clients/sealed_secret.py.
 enum SealedOracle {
-    struct Failure: Error {}
-
-    private static let configured = ProcessInfo.processInfo.environment["SB_TEST_PYTHON"]
-
-    static let isAvailable = configured != nil || (try? run(["-c", "import cryptography"])) != nil
+    static let isAvailable = Python.has("cryptography")
 
     static func seal(_ value: String) throws -> Data {
-        try run(
-            [SealedVectors.repository.appending(path: "Tests/Clients/sealed_secret.py").path], input: value)
-    }
-
-    private static func run(_ arguments: [String], input: String = "") throws -> Data {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [configured ?? "python3", "-B"] + arguments
-        let folder = try TemporaryFolder()
-        defer { withExtendedLifetime(folder) {} }
-        process.standardInput = try FileHandle(forReadingFrom: URL(filePath: folder.write("input", input)))
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure() }
-        return data
+        try Python.run(["Tests/Clients/sealed_secret.py"], input: Data(value.utf8))
     }
 }

@@ -1,11 +1,12 @@
 import Envelope
 import Foundation
 import Primitives
+import TestSupport
 import Testing
 
 @testable import KMS
 
-/// hvac, an independent client, on the same key. Runs where `SB_TEST_PYTHON`, or python3, has it.
+/// hvac, an independent client, on the same key. Runs where there is a Python that has it.
 @Suite(.enabled(if: OpenBao.isAvailable && HVAC.isAvailable), .serialized)
 struct HVACTests {
     @Test func opensWhatWeWrapped() async throws {
@@ -34,36 +35,17 @@ struct HVACTests {
 }
 
 private enum HVAC {
-    private static let python = ProcessInfo.processInfo.environment["SB_TEST_PYTHON"] ?? "python3"
-    static let isAvailable = (try? run(["-c", "import hvac"])) != nil
+    static let isAvailable = Python.has("hvac")
 
     /// The value of an expression over `t`, hvac's transit, and the context of the tests' place, which is spelt
     /// out here.
     static func run(_ bao: OpenBao, _ expression: String) throws -> String {
-        try run([
-            "-c",
-            """
+        let script = """
             import base64, hvac
             t = hvac.Client(url='\(bao.address)', token='\(bao.root)').secrets.transit
             context = base64.b64encode(b'secrets-bridge/v1\\0strict\\0payments\\0db').decode()
             print(\(expression), end='')
-            """,
-        ])
-    }
-
-    private static func run(_ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [python] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let text = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw OpenBao.Failure(description: "python ended with status \(process.terminationStatus)")
-        }
-        return String(decoding: text, as: UTF8.self)
+            """
+        return String(decoding: try Python.run(["-c", script]), as: UTF8.self)
     }
 }

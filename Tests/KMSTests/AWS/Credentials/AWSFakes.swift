@@ -164,17 +164,6 @@ final class FakeTokenService: Sendable {
     }
 }
 
-extension AWSPython {
-    /// Waits on a thread of its own, so that the other tests keep the threads they share.
-    static func runAside(_ script: String, input: Data = Data()) async throws -> String {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread {
-                continuation.resume(with: Result { try run(script, input: input) })
-            }
-        }
-    }
-}
-
 /// Waits until `condition` holds; a test that fails here does not hang.
 func eventually(_ condition: () async throws -> Bool) async {
     for _ in 0..<2000 {

@@ -129,7 +129,7 @@ final class Moto: Sendable {
         url = "http://127.0.0.1:\(port)"
         process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [AWSPython.program, "-m", "moto.server", "-H", "127.0.0.1", "-p", "\(port)"]
+        process.arguments = [Python.program, "-m", "moto.server", "-H", "127.0.0.1", "-p", "\(port)"]
         process.environment = ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
@@ -140,7 +140,7 @@ final class Moto: Sendable {
             }
             try await Task.sleep(for: .milliseconds(100))
         }
-        throw AWSPython.Failure(description: "moto does not start")
+        throw Python.Failure(description: "moto does not start")
     }
 
     deinit {
@@ -155,6 +155,6 @@ final class Moto: Sendable {
             method: .post, url: "\(url)/moto-api/reset-auth", fields: [.contentType: "text/plain"],
             body: .bytes(Array("0".utf8)))
         let (head, _) = try await transport.send(request, upTo: 1 << 20)
-        guard head.status.code == 200 else { throw AWSPython.Failure(description: "moto: \(head.status)") }
+        guard head.status.code == 200 else { throw Python.Failure(description: "moto: \(head.status)") }
     }
 }

@@ -24,7 +24,7 @@ final class MotoKMS: Sendable {
         process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
-            AWSPython.program, "-c",
+            Python.program, "-c",
             """
             import os, sys
             from moto.server import ThreadedMotoServer
@@ -57,7 +57,7 @@ final class MotoKMS: Sendable {
                 method: .post, url: "\(url)/moto-api/reset-auth", fields: [.contentType: "text/plain"],
                 body: .bytes(Array("0".utf8))), upTo: 1 << 16)
         guard head.status.code == 200 else {
-            throw AWSPython.Failure(description: "reset-auth: \(head.status)")
+            throw Python.Failure(description: "reset-auth: \(head.status)")
         }
     }
 
