@@ -15,9 +15,6 @@ final class CachedValues: Sendable {
 
     private let pools = Locked(Pools())
 
-    /// What kubectl keeps for itself: the object once more, a Secret's values among it.
-    private static let lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
-
     func reduced(_ item: Decoded<WrappedSecret>) -> Decoded<WrappedSecret> {
         pools.withLock { pools in
             switch item {
@@ -52,7 +49,7 @@ final class CachedValues: Sendable {
         metadata.labels = metadata.labels.map { pools.maps.one($0) }
         if let annotations = metadata.annotations {
             metadata.annotations = Dictionary(
-                uniqueKeysWithValues: annotations.filter { $0.key != Self.lastApplied }.map {
+                uniqueKeysWithValues: annotations.map {
                     (pools.strings.one($0.key), $0.value)
                 })
         }

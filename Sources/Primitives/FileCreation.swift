@@ -29,7 +29,7 @@ package enum FileCreation {
     package static func makeFolder(_ path: String) throws(FileError) {
         var end = path.startIndex
         while end < path.endIndex {
-            end = path[path.index(after: end)...].firstIndex(of: "/") ?? path.endIndex
+            end = path.utf8[path.utf8.index(after: end)...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
             let folder = String(path[..<end])
             if mkdir(folder, 0o777) == 0 { continue }
             let (code, reason) = (errno, lastSystemError())

@@ -15,8 +15,7 @@ package enum FileReplacement {
         let temporary = temporaryPath(for: target)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else {
-            throw FileError(
-                path: path, reason: "no new file can be made beside it: \(lastSystemError())")
+            throw FileError(path: path, reason: noNewFile(lastSystemError()))
         }
         // Tells a run that cleans up that somebody is at work with it.
         _ = flock(file, LOCK_EX)
@@ -44,7 +43,26 @@ package enum FileReplacement {
     /// For who has much to do before a file is replaced.
     ///
     /// Errors: as of `replace`, as far as can be told without trying.
-    package static func check(_ path: String) throws(FileError) { _ = try examine(path) }
+    package static func check(_ path: String) throws(FileError) {
+        let (target, info) = try examine(path)
+        // realpath(3) gives an absolute one.
+        let folder = target.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(target[...$0]) } ?? "/"
+        guard faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 else {
+            throw FileError(path: path, reason: noNewFile(lastSystemError()))
+        }
+        guard geteuid() == 0 || info.st_uid == geteuid() else {
+            throw FileError(path: path, reason: strangersFile(info))
+        }
+    }
+
+    private static func noNewFile(_ reason: String) -> String {
+        "no new file can be made beside it (\(reason)); its folder has to be writable"
+    }
+
+    private static func strangersFile(_ info: stat) -> String {
+        "it belongs to user \(info.st_uid) and group \(info.st_gid), to whom this user cannot give a new file; run "
+            + "this as its owner"
+    }
 
     /// The file behind links, and what it is.
     private static func examine(_ path: String) throws(FileError) -> (target: String, info: stat) {
@@ -76,11 +94,6 @@ package enum FileReplacement {
         guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
             return "it is read-only; chmod u+w it, if it is to be changed"
         }
-        let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "."
-        guard faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 else {
-            return
-                "a new file takes its place, and its folder is read-only (\(lastSystemError())); chmod u+w that"
-        }
         return nil
     }
 
@@ -91,11 +104,7 @@ package enum FileReplacement {
         guard fstat(file, &new) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
         guard new.st_uid != old.st_uid || new.st_gid != old.st_gid else { return }
         guard fchown(file, old.st_uid, old.st_gid) == 0 else {
-            throw FileError(
-                path: path,
-                reason:
-                    "it belongs to user \(old.st_uid) and group \(old.st_gid), to whom this user cannot give a "
-                    + "new file; run this as its owner")
+            throw FileError(path: path, reason: strangersFile(old))
         }
     }
 

@@ -55,22 +55,21 @@ package struct ClusterRewrapping: Sendable {
         let work = zip(items, rows).map { item, row in
             (item.metadata.ref, row, (try? row.get()) == nil ? nil : outcomes.popFirst())
         }
-        return await mapConcurrently(work, limit: Self.concurrency) { ref, row, outcome -> RewrapRow? in
+        return await mapConcurrently(work, limit: Self.concurrency) { ref, row, outcome in
             switch row {
             case .failure(let error):
                 return RewrapRow(
                     place: "\(ref)", outcome: .failed(error.description), listed: [], foreign: [])
             case .success(let (object, _)):
                 let outcome = outcome ?? .interrupted
-                guard let end = await finish(object, outcome) else { return nil }
                 let foreign = outcome.recipients(of: object.spec.envelope.recipients)
                     .filter { keys.manager(for: $0) == nil }
                 return RewrapRow(
-                    place: "\(ref)", outcome: end,
+                    place: "\(ref)", outcome: await finish(object, outcome),
                     listed: object.spec.envelope.recipients.map(\.keyID),
                     foreign: foreign.map(\.keyID))
             }
-        }.compactMap(\.self)
+        }
     }
 
     private func envelope(_ object: WrappedSecret) -> Result<Envelope, InputError> {
@@ -84,10 +83,9 @@ package struct ClusterRewrapping: Sendable {
         }
     }
 
-    /// nil: it is gone.
     private func finish(
         _ object: WrappedSecret, _ outcome: RowRewrapping.Outcome
-    ) async -> RewrapRow.Outcome? {
+    ) async -> RewrapRow.Outcome {
         switch outcome {
         case .current: return .current
         case .failed(let why): return .failed(why)
@@ -100,7 +98,8 @@ package struct ClusterRewrapping: Sendable {
             } catch  where error.code == .cancelled {
                 return .interrupted
             } catch  where error.code == .notFound {
-                return nil
+                // It may be back by now, as it was.
+                return .failed("it went away meanwhile; run this again")
             } catch  where [.conflict, .invalid].contains(error.code) {
                 return .failed("somebody else changed it meanwhile; it was left as it is, run this again")
             } catch {

@@ -48,7 +48,7 @@ package struct SealedSecretDocument: Sendable {
         let sealed = spec["encryptedData"].flatMap { $0.isNull ? nil : $0 }
         values = try Self.values(sealed, source)
         blob = try Self.blob(spec["data"], source)
-        guard sealed != nil || blob != nil else {
+        guard sealed != nil || blob != nil || template?["data"] != nil else {
             throw InputError(
                 spec.mark.location(in: source),
                 "spec has neither encryptedData nor the older data; is the field misspelt, or are the values indented "

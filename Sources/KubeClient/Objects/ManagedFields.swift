@@ -29,13 +29,6 @@ package struct ManagedFields: Decodable, Sendable, Equatable {
     }
     private enum Metadata: String, CodingKey { case labels = "f:labels", annotations = "f:annotations" }
 
-    private struct AnyKey: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Keys.self)
         manager = try container.decodeIfPresent(String.self, forKey: .manager) ?? ""
