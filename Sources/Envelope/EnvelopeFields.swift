@@ -31,6 +31,20 @@ extension Envelope {
         guard fields.dropped == nil else {
             throw .invalid(field: "spec.data", problem: "is not in memory; read the WrappedSecret again")
         }
+        let (scope, mac) = try Self.header(fields)
+        var entries: [Entry] = []
+        for name in fields.data.keys.sorted(by: Self.inByteOrder) {
+            let text = fields.data[name] ?? ""
+            _ = try Self.plaintextCount(of: text, entry: name)
+            entries.append(Entry(name: name, sealed: try Self.decode(text, field: "spec.data.\(name)")))
+        }
+        self.init(
+            binding: try Binding(scope: scope, namespace: namespace, secretName: secretName),
+            recipients: fields.recipients, mac: mac, entries: entries)
+    }
+
+    /// Checks everything but the entries.
+    static func header(_ fields: EnvelopeFields) throws(EnvelopeError) -> (scope: Scope, mac: [UInt8]) {
         guard fields.format.utf8.elementsEqual(Self.format.utf8) else {
             throw .unsupportedFormat(fields.format)
         }
@@ -51,20 +65,26 @@ extension Envelope {
             throw .invalid(
                 field: "spec.mac", problem: "has \(mac.count) bytes; \(EnvelopeRules.macCount) are expected")
         }
-        var entries: [Entry] = []
-        for name in fields.data.keys.sorted(by: Self.inByteOrder) {
-            try EnvelopeRules.check(entry: name)
-            let sealed = try Self.decode(fields.data[name] ?? "", field: "spec.data.\(name)")
-            guard sealed.count >= AES256GCM.overhead else {
-                throw .invalid(
-                    field: "spec.data.\(name)",
-                    problem: "has \(sealed.count) bytes; nonce and tag alone are \(AES256GCM.overhead)")
-            }
-            entries.append(Entry(name: name, sealed: sealed))
+        return (scope, mac)
+    }
+
+    /// Checks the name of an entry and the length of its text, and returns how many bytes its value has. The text is not
+    /// decoded, so that this takes little time for an entry of any size.
+    static func plaintextCount(of text: String, entry name: String) throws(EnvelopeError) -> Int {
+        try EnvelopeRules.check(entry: name)
+        let bytes = text.utf8
+        guard bytes.count.isMultiple(of: 4) else {
+            throw .invalid(
+                field: "spec.data.\(name)", problem: "is not canonical base64 (length at byte \(bytes.count))")
         }
-        self.init(
-            binding: try Binding(scope: scope, namespace: namespace, secretName: secretName),
-            recipients: fields.recipients, mac: mac, entries: entries)
+        let padding = bytes.suffix(2).count { $0 == UInt8(ascii: "=") }
+        let count = bytes.count / 4 * 3 - padding
+        guard count >= AES256GCM.overhead else {
+            throw .invalid(
+                field: "spec.data.\(name)",
+                problem: "has \(count) bytes; nonce and tag alone are \(AES256GCM.overhead)")
+        }
+        return count - AES256GCM.overhead
     }
 
     /// The text form that goes into a spec.

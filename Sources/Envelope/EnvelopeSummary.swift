@@ -14,7 +14,7 @@ package struct EnvelopeSummary: Sendable, Equatable {
 
     /// Summarizes `fields`, whether their ciphertexts are in memory or were dropped.
     ///
-    /// Errors: as `Envelope.init(_:namespace:secretName:)`.
+    /// Errors: as `Envelope.init(_:namespace:secretName:)`, which checks the texts of the entries as well.
     package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
         let contents =
             fields.dropped ?? DroppedCiphertexts(fields, namespace: namespace, secretName: secretName)
@@ -30,7 +30,8 @@ package struct EnvelopeSummary: Sendable, Equatable {
     }
 }
 
-/// Stands for `EnvelopeFields.data` when the ciphertexts are dropped: what they were, and whether they were valid.
+/// Stands for `EnvelopeFields.data` when the ciphertexts are dropped. Their names and lengths were checked; that they are
+/// base64 is checked when they are opened.
 package struct DroppedCiphertexts: Sendable, Equatable {
     /// In byte order. Settable so that caches can share equal lists.
     package var entryNames: [String]
@@ -44,11 +45,12 @@ package struct DroppedCiphertexts: Sendable, Equatable {
         var known: (names: [String], count: Int, digest: [UInt8]) = ([], 0, [])
         var problem: EnvelopeError?
         do throws(EnvelopeError) {
-            let envelope = try Envelope(fields, namespace: namespace, secretName: secretName)
-            known = (
-                envelope.entries.map(\.name), envelope.plaintextCount,
-                try Self.digest(fields, namespace, secretName)
-            )
+            _ = try Envelope.header(fields)
+            known.names = fields.data.keys.sorted(by: Envelope.inByteOrder)
+            for name in known.names {
+                known.count += try Envelope.plaintextCount(of: fields.data[name] ?? "", entry: name)
+            }
+            known.digest = try Self.digest(fields, namespace, secretName)
         } catch {
             problem = error
         }

@@ -7,7 +7,7 @@ final class MissingTargets: Sendable {
     typealias Instant = ContinuousClock.Instant
 
     /// How long a look counts.
-    static let lifetime = Duration.seconds(5)
+    static let lifetime = Duration.seconds(15)
 
     private let looked = Locked<[ObjectRef: Instant]>([:])
 
