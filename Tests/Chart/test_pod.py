@@ -8,10 +8,11 @@ import urllib.request
 import pytest
 import yaml
 
-from chart import CHART, ENVIRONMENT, HELMS, NAMESPACE, helm, run
+from chart import CHART, ENVIRONMENT, HELMS, NAMESPACE, helm, rendered, run
 from conftest import eventually
 from objects import Namespace
 from pod import Pod
+from policy import denials
 from release import flags, installed
 
 
@@ -65,13 +66,34 @@ def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_
         eventually("the Secret under the earlier name is gone", lambda: namespace.get("secret", "moved") is None)
         eventually("an event is written", lambda: events(namespace))
         token = pod.token()
+        the_policy_allows_what_was_written(namespace)
 
     count_an_event(cluster, namespace, token)
     asked = cluster.requests(before)
     everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
+    deletion = rules(cluster, "clusterrole", "secrets-bridge-delete-secrets")
     used = {request[:3] for request in asked}
-    assert used == everywhere | leases
+    assert used == everywhere | deletion | leases
     assert {request for request in asked if request[2] == "leases"} == {(*rule, NAMESPACE) for rule in leases}
+
+
+def the_policy_allows_what_was_written(namespace):
+    """The admission policy, which this server may be too old for, over the Secrets as the server has them."""
+    objects = rendered("local", "--set=admissionPolicy.enabled=true")
+    (policy,) = (found for found in objects if found["kind"] == "ValidatingAdmissionPolicy")
+    controller = f"system:serviceaccount:{NAMESPACE}:secrets-bridge"
+    secrets = json.loads(namespace.kubectl("get", "secrets", "-o", "json", "--show-managed-fields").stdout)["items"]
+    written = {secret["metadata"]["name"]: secret for secret in secrets}
+    for name in ("db", "server-side", "new"):
+        secret = written[name]
+        for request in (("CREATE", None, secret), ("UPDATE", secret, secret), ("DELETE", secret, None)):
+            assert denials(policy, controller, *request) == [], (name, request[0])
+        stripped = {**secret, "metadata": {**secret["metadata"], "labels": {}, "annotations": {}, "ownerReferences": []}}
+        assert denials(policy, controller, "UPDATE", stripped, secret) == [], "managedFields show that it was ours"
+    for name in set(written) - {"db", "server-side", "new"}:
+        for request in (("UPDATE", written[name], written["db"]), ("DELETE", written[name], None)):
+            assert denials(policy, controller, *request), (name, request[0])
+    assert "foreign" in written
 
 
 def no_difference(namespace, wrapped, *way):

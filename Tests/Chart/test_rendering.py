@@ -1,5 +1,6 @@
 """What the chart renders, without a server: by both versions of helm, for each backend and with every setting."""
 
+import hashlib
 import json
 import re
 import ssl
@@ -36,6 +37,9 @@ REFUSALS = {
     "two who write": (["backend=local", "devProfile=true", "leaderElection.enabled=false"], ["every replica would write"]),
     "scraped twice": (
         ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true", "metrics.serviceMonitor.enabled=true"], ["scraped twice"]),
+    "scraped by nobody": (
+        ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true"], ["networkPolicy.metricsFrom is empty", "Prometheus"]),
+    "a token type": (["controller.allowSecretTypes={kubernetes.io/service-account-token}"], ["allowSecretTypes"]),
     "typo": (["vault.adress=https://v", "vault.key=k"], ["adress"]),
     "typo at the top": (["replicaCount=3"], ["replicaCount"]),
     "unknown backend": (["backend=vault"], ["backend"]),
@@ -103,6 +107,62 @@ def test_some_namespaces_get_roles_and_no_cluster_role():
     for found in objects:
         if identity(found)[0] == "Role" and identity(found)[2] == "secrets-bridge":
             assert found["rules"] == everywhere["rules"]
+        if identity(found)[2] == "secrets-bridge-delete-secrets":
+            assert identity(found)[:2] in {(kind, namespace) for kind in ("Role", "RoleBinding") for namespace in there}
+
+
+def test_deleting_secrets_is_an_option():
+    def verbs(*arguments):
+        return {verb for found in rendered("vault-transit", *arguments) if found["kind"] in ("Role", "ClusterRole")
+                for rule in found["rules"] if "secrets" in rule["resources"] for verb in rule["verbs"]}
+
+    watched = "--set=controller.watchNamespaces={payments,billing}"
+    for arguments in ((), (watched,)):
+        assert verbs(*arguments) == {"get", "list", "watch", "create", "patch", "delete"}
+        assert verbs("--set=rbac.deleteSecrets=false", *arguments) == {"get", "list", "watch", "create", "patch"}
+
+
+LEASES = {
+    "all": ([], "secrets-bridge"),
+    "named": (["leaderElection.leaseName=bridge", "controller.labelSelector=a=b"], "bridge"),
+    # As LeaseName in Sources/Controller: the first bytes of a digest of the sorted namespaces, a line break and the selector.
+    "namespaces": (["controller.watchNamespaces={b,a,b}"], "a,b\n"),
+    "selector": (["controller.labelSelector=team in (search\\, ads)"], "\nteam in (search, ads)"),
+    "both": (["controller.watchNamespaces={z}", "controller.labelSelector=x"], "z\nx"),
+}
+
+
+@pytest.mark.parametrize("name", LEASES)
+def test_leases_are_read_and_written_by_name(name):
+    settings, expected = LEASES[name]
+    if "\n" in expected:
+        expected = f"secrets-bridge-{hashlib.sha256(expected.encode()).hexdigest()[:10]}"
+    (role,) = (found for found in rendered("local", *(f"--set={setting}" for setting in settings))
+               if found["kind"] == "Role" and found["metadata"]["name"] == "secrets-bridge-leader-election")
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert role["rules"] == [{**leases, "resourceNames": [expected], "verbs": ["get", "patch"]}, {**leases, "verbs": ["create"]}]
+
+
+def network_policy(*arguments):
+    return next((found["spec"] for found in rendered("vault-transit", *arguments) if found["kind"] == "NetworkPolicy"), None)
+
+
+def test_the_port_is_closed_unless_it_is_opened():
+    test_pod = {"podSelector": {"matchLabels": {
+        "app.kubernetes.io/name": "secrets-bridge-test", "app.kubernetes.io/instance": "secrets-bridge"}}}
+    ports = [{"port": "metrics"}]
+    closed = network_policy()
+    assert closed["policyTypes"] == ["Ingress"] and closed["ingress"] == [{"ports": ports, "from": [test_pod]}]
+    monitoring = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    opened = network_policy("--set-json=networkPolicy.metricsFrom=" + json.dumps([monitoring]))
+    assert opened["ingress"] == [{"ports": ports, "from": [test_pod, monitoring]}]
+    assert network_policy("--set=networkPolicy.enabled=false") is None
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_crash_prints_no_memory(name):
+    (container,) = next(pod_specs(rendered(name)))["containers"]
+    assert {"name": "SWIFT_BACKTRACE", "value": "enable=no"} in container["env"]
 
 
 def test_keep_is_what_the_values_say():
@@ -133,6 +193,7 @@ def test_every_setting_reaches_the_controller():
     assert container["args"] == [
         "controller", "--watch-namespace=payments,billing", "--label-selector=team in (search, ads)",
         "--allowed-scopes=strict,namespace,cluster", "--deny-template-metadata=replicator.example.com/",
+        "--allow-secret-types=helm.sh/release.v1",
         "--secret-labels=env=prod,velero.io/exclude-from-backup=true", "--workers=64", "--kms-namespace-rate=0",
         "--kms-namespace-burst=100", "--log-level=debug", "--log-format=json",
         "--leader-elect-name=bridge", "--leader-elect-lease-duration=30s", "--leader-elect-renew-deadline=20s",
