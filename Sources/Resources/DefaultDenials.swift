@@ -48,7 +48,7 @@ package enum DefaultDenials {
     }
 }
 
-/// Helm keeps its releases in Secrets. Whoever can write one decides what the next `helm upgrade`, `rollback` or
+/// Helm keeps its releases in Secrets. A user who can write one decides what the next `helm upgrade`, `rollback` or
 /// `uninstall` does, with the rights of the person who runs it.
 package enum HelmRelease {
     package static let type = "helm.sh/release.v1"

@@ -33,7 +33,7 @@ def plain(objects):
 
 
 def without_helms_test(policy):
-    """Without the pod of helm's test among those that reach the port; nobody at all is no rule."""
+    """Without the pod of helm's test among those that reach the port; a rule without peers is dropped."""
     for rule in policy.get("ingress", []):
         rule["from"] = [peer for peer in rule["from"] if "podSelector" not in peer]
     policy["ingress"] = [rule for rule in policy.get("ingress", []) if rule["from"]]

@@ -37,7 +37,7 @@ REFUSALS = {
     "two who write": (["backend=local", "devProfile=true", "leaderElection.enabled=false"], ["every replica would write"]),
     "scraped twice": (
         ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true", "metrics.serviceMonitor.enabled=true"], ["scraped twice"]),
-    "scraped by nobody": (
+    "a monitor without access": (
         ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true"], ["networkPolicy.metricsFrom is empty", "Prometheus"]),
     "a token type": (["controller.allowSecretTypes={kubernetes.io/service-account-token}"], ["allowSecretTypes"]),
     "typo": (["vault.adress=https://v", "vault.key=k"], ["adress"]),
