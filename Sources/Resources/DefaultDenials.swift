@@ -19,7 +19,7 @@ package enum DefaultDenials {
         "clustersecret.io",  // ClusterSecret: the label has no name after a slash
         "management.cattle.io/project-scoped-secret",  // Rancher, into all namespaces of a project
         "vcluster.loft.sh/",  // vCluster, to the host cluster
-        "cluster.open-cluster-management.io/",  // Open Cluster Management, into its backups and to managed clusters
+        "cluster.open-cluster-management.io/",  // Open Cluster Management, to its hub
         "propagationpolicy.karmada.io/",  // Karmada, to member clusters
         "clusterpropagationpolicy.karmada.io/",
     ]
