@@ -29,7 +29,7 @@ let package = Package(
     name: "secrets-bridge",
     products: [.executable(name: "secrets-bridge", targets: ["SecretsBridge"])],
     dependencies: [
-        // Exact versions, of dependencies of dependencies too (docs/adr/0010-locked-builds.md; hack/lint checks it).
+        // Exact versions, of dependencies of dependencies too (docs/adr/0011-locked-builds.md; hack/lint checks it).
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that builds take what is written down and nothing newer (docs/adr/0010-locked-builds.md). Prints what is not locked.
+"""Checks that builds take what is written down and nothing newer (docs/adr/0011-locked-builds.md). Prints what is not locked.
 
     hack/lib/locked.py
 """
