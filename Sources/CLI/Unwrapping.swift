@@ -32,7 +32,7 @@ package struct Unwrapping: Sendable {
         let place = document.place
         do {
             let blueprint = try Blueprint(object)
-            let opened = try await blueprint.envelope.open(with: keys)
+            let opened = try await object.sealedEnvelope().open(with: keys)
             return secret(blueprint, opened, namespace: object.metadata.namespace)
         } catch let error as SpecError {
             throw InputError(place, error.description)

@@ -10,37 +10,60 @@ final class CachedValues: Sendable {
     private struct Pools {
         var strings = ValuePool<String>()
         var sets = ValuePool<Set<String>>()
+        var lists = ValuePool<[String]>()
         var maps = ValuePool<[String: String]>()
     }
 
     private let pools = Locked(Pools())
 
+    /// Without ciphertexts. Objects whose other fields are large are abridged.
     func reduced(_ item: Decoded<WrappedSecret>) -> Decoded<WrappedSecret> {
-        pools.withLock { pools in
-            switch item {
-            case .object(var object):
+        switch item {
+        case .object(var object):
+            object.metadata = Self.ownAnnotations(of: object.metadata)
+            object.metadata.managedFields = nil
+            // A status that is not ours makes the object look unsynced, and is written again.
+            if let status = object.status, CacheSize.of(status) > CacheSize.maximum { object.status = nil }
+            object = object.droppingCiphertexts()
+            if CacheSize.of(object) > CacheSize.maximum { object = object.abridged() }
+            return pools.withLock { pools in
                 reduce(&object.metadata, &pools)
-                object.metadata.managedFields = nil
                 reduce(&object.spec, &pools)
                 if var status = object.status {
                     reduce(&status, mac: object.spec.envelope.mac, &pools)
                     object.status = status
                 }
                 return .object(object)
-            case .malformed(var metadata, let status, let problem):
+            }
+        case .malformed(let metadata, let status, let problem):
+            var metadata = Self.ownAnnotations(of: metadata)
+            metadata.managedFields = nil
+            let isLarge = status.map { CacheSize.of($0) > CacheSize.maximum } ?? false
+            return pools.withLock { pools in
                 reduce(&metadata, &pools)
-                metadata.managedFields = nil
-                return .malformed(metadata, status: status, problem: problem)
+                return .malformed(
+                    metadata, status: isLarge ? nil : status, problem: String(problem.prefix(1024)))
             }
         }
     }
 
     func reduced(_ secret: ObjectMeta) -> ObjectMeta {
-        pools.withLock { pools in
-            var secret = secret
+        var secret = CacheSize.of(secret) > CacheSize.maximum ? secret.abridged() : secret
+        return pools.withLock { pools in
             reduce(&secret, &pools)
             return secret
         }
+    }
+
+    /// Annotations and labels of a WrappedSecret are not copied to its Secret: only our own are read.
+    private static func ownAnnotations(of metadata: ObjectMeta) -> ObjectMeta {
+        var metadata = metadata
+        metadata.annotations = metadata.annotations.map { annotations in
+            annotations.filter { $0.key == Markers.sync }.mapValues { String($0.prefix(256)) }
+        }
+        metadata.labels = nil
+        metadata.ownerReferences = nil
+        return metadata
     }
 
     private func reduce(_ metadata: inout ObjectMeta, _ pools: inout Pools) {
@@ -71,8 +94,9 @@ final class CachedValues: Sendable {
         spec.envelope.recipients = spec.envelope.recipients.map {
             Recipient(keyID: pools.strings.one($0.keyID), wrappedKey: $0.wrappedKey)
         }
-        spec.envelope.data = Dictionary(
-            uniqueKeysWithValues: spec.envelope.data.map { (pools.strings.one($0.key), $0.value) })
+        if let dropped = spec.envelope.dropped {
+            spec.envelope.dropped?.entryNames = pools.lists.one(dropped.entryNames)
+        }
     }
 
     private func reduce(_ status: inout WrappedSecretStatus, mac: String, _ pools: inout Pools) {

@@ -26,7 +26,9 @@ package struct Controller: Service {
         /// Of each namespace; nil: none.
         package var unwrapLimit: UnwrapLimit? = UnwrapLimit()
 
-        /// Of this process, in events.
+        /// Bytes for the objects that are opened at the same time; see `MemoryBudget`.
+        package var workMemory = 32 << 20
+        /// Of this process, in events and in messages about other writers.
         package var identity = ""
 
         package init() {}
@@ -64,15 +66,17 @@ package struct Controller: Service {
     package func run() async throws {
         let queue = WorkQueue(
             maximumDelay: options.maximumRetryDelay, observe: telemetry.queue.take(_:))
-        let budget = UnwrapBudget(options.unwrapLimit, throttled: telemetry.throttled)
         let events = EventRecorder(client: client, identity: options.identity, logger: logger)
+        let shared = Shared(
+            budget: UnwrapBudget(options.unwrapLimit, throttled: telemetry.throttled),
+            memory: MemoryBudget(limit: options.workMemory) { queue.add($0) }, events: events)
         let shards = options.selections.map { selection in
             let informers = Informers(
                 queue: queue, namespace: options.namespaces.isEmpty ? nil : selection.namespace,
                 logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
             return Shard(
                 selection: selection, informers: informers,
-                reconciler: reconciler(informers, queue, budget, events))
+                reconciler: reconciler(informers, queue, shared))
         }
         telemetry.watch(queue, shards.map(\.informers), keys, workers: options.workers)
         try await withTaskCancellationOrGracefulShutdownHandler {
@@ -106,20 +110,28 @@ package struct Controller: Service {
     }
 
     private func reconciler(
-        _ informers: Informers, _ queue: WorkQueue, _ budget: UnwrapBudget, _ events: EventRecorder
+        _ informers: Informers, _ queue: WorkQueue, _ shared: Shared
     ) -> Reconciler {
         Reconciler(
             client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            rules: options.rules, made: informers.made, contests: informers.contests,
-            troubles: informers.troubles, budget: budget,
+            tracker: informers.tracker, rules: options.rules, made: informers.made, budget: shared.budget,
+            memory: shared.memory, pacer: shared.pacer,
             now: { Date.now.formatted(.iso8601) },
             // Workers that wait for a batch take nothing from the queue: it must not wait for all of them. Nor for
             // those that may ask for no key.
-            crowd: { [workers = options.workers] in
+            crowd: { [workers = options.workers, budget = shared.budget] in
                 queue.count(upTo: workers * 3 / 4, share: budget.available(_:))
             },
-            events: events, foreignSecretInterval: options.foreignSecretInterval, logger: logger)
+            events: shared.events, identity: options.identity,
+            foreignSecretInterval: options.foreignSecretInterval, logger: logger, enqueue: { queue.add($0) })
+    }
+
+    /// What the shards have in common.
+    private struct Shared {
+        let budget: UnwrapBudget
+        let memory: MemoryBudget
+        let pacer = VerificationPacer()
+        let events: EventRecorder
     }
 
     private func work(_ queue: WorkQueue, _ shards: Shards) async {

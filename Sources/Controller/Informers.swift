@@ -1,3 +1,4 @@
+import Envelope
 import KubeClient
 import Logging
 import Primitives
@@ -8,13 +9,9 @@ import Resources
 final class Informers: Sendable {
     let objects = Store<Decoded<WrappedSecret>> { $0.metadata.resourceVersion }
     let secrets = Store<ObjectMeta> { $0.resourceVersion }
-    let ownWrites = OwnWrites()
-    let stalled = StalledObjects()
-    let opened = OpenedEnvelopes()
+    let tracker = ObjectTracker()
     let made = MadeSecrets()
-    let contests = Contests()
     let mergeTargets = MergeTargets()
-    let troubles = Troubles()
     let queue: WorkQueue
     private let values = CachedValues()
     private let logger: Logger
@@ -43,25 +40,21 @@ final class Informers: Sendable {
             objects.begin()
         case .applied(let object):
             recovered(WrappedSecret.resource)
-            let object = values.reduced(object)
-            guard case .visible(let before) = objects.apply(object.metadata.ref, object) else { return }
-            mergeTargets.saw(before, object)
-            ownWrites.saw(object: object.metadata)
-            if asksForMore(object.metadata, than: before?.metadata) { enqueue(object.metadata.ref) }
+            let reduced = values.reduced(object)
+            hold(object, reduced)
+            guard case .visible(let before) = objects.apply(reduced.metadata.ref, reduced) else { return }
+            mergeTargets.saw(before, reduced)
+            tracker.ownWrites.saw(object: reduced.metadata)
+            if asksForMore(reduced, than: before) { enqueue(reduced.metadata.ref) }
         case .deleted(let metadata):
             mergeTargets.saw(objects.remove(metadata.ref), nil)
-            ownWrites.forget(object: metadata.ref)
-            stalled.forget(metadata.ref)
-            opened.forget(metadata.ref)
-            contests.forget(metadata.ref)
+            tracker.forget(metadata.ref)
         case .committed(let version):
             let difference = objects.commit()
             for (ref, before) in difference.changed { mergeTargets.saw(before, objects[ref]) }
             for before in difference.gone.values { mergeTargets.saw(before, nil) }
-            ownWrites.sawObjects(upTo: version)
-            difference.gone.keys.forEach(stalled.forget)
-            difference.gone.keys.forEach(opened.forget)
-            difference.gone.keys.forEach(contests.forget)
+            tracker.ownWrites.sawObjects(upTo: version)
+            difference.gone.keys.forEach(tracker.forget)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.keys.forEach(enqueue) }
         case .resumed:
@@ -80,15 +73,16 @@ final class Informers: Sendable {
             let secret = values.reduced(secret.metadata)
             guard case .visible(let before) = secrets.apply(secret.ref, secret) else { return }
             made.saw(before, secret)
+            tracker.missingTargets.remove(secret.ref)
             // Whose it was learns of it too: the pointer to the owner is what may have been changed.
             if let before { enqueueOwners(of: before) }
-            ownWrites.saw(secret: secret)
+            tracker.ownWrites.saw(secret: secret)
             enqueueOwners(of: secret)
         case .deleted(let metadata):
             let before = secrets.remove(metadata.ref)
             made.saw(before, nil)
             if let before { enqueueOwners(of: before) }
-            ownWrites.saw(secret: metadata)
+            tracker.ownWrites.saw(secret: metadata)
             enqueueOwners(of: metadata)
         case .committed(let version):
             let difference = secrets.commit()
@@ -97,7 +91,7 @@ final class Informers: Sendable {
                 if let before { enqueueOwners(of: before) }
             }
             for before in difference.gone.values { made.saw(before, nil) }
-            ownWrites.sawSecrets(upTo: version)
+            tracker.ownWrites.sawSecrets(upTo: version)
             recovered(.secrets)
             guard !startWhenComplete() else { return }
             for ref in difference.changed.keys { secrets[ref].map(enqueueOwners(of:)) }
@@ -115,14 +109,19 @@ final class Informers: Sendable {
     private static let waitingForKMS: Set<String> = Set(
         [Reason.kmsUnavailable, .unwrapDenied, .keyUnavailable].map(\.rawValue))
 
-    /// A KMS serves again: what it kept from being synced is tried at once instead of after its pause.
+    /// A KMS serves again: what it kept from being synced is tried at once instead of after its pause, and what it may have
+    /// answered wrongly is tried once more.
     func retryWaiting() {
         for ref in objects.refs where isWaitingForKMS(ref) { enqueue(ref) }
+        for ref in tracker.refused.all {
+            tracker.stalled.forget(ref)
+            enqueue(ref)
+        }
     }
 
     private func isWaitingForKMS(_ ref: ObjectRef) -> Bool {
         guard case .object(let object) = objects[ref] else { return false }
-        let written = ownWrites.writtenStatus(ref)
+        let written = tracker.ownWrites.writtenStatus(ref)
         let status = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
         return status?.condition(.ready).map { Self.waitingForKMS.contains($0.reason) } ?? false
     }
@@ -140,11 +139,11 @@ final class Informers: Sendable {
             "caches complete",
             metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
         // What was never synced, or changed while nobody looked, does not wait for the rest.
-        for ref in objects.refs { queue.add(ref, backlog: !isNews(ref)) }
+        for ref in objects.refs { queue.add(ref, backlog: !isUnsynced(ref)) }
         return true
     }
 
-    private func isNews(_ ref: ObjectRef) -> Bool {
+    private func isUnsynced(_ ref: ObjectRef) -> Bool {
         guard case .object(let object) = objects[ref] else { return false }
         return object.status?.secret == nil || object.status?.observedGeneration != object.metadata.generation
     }
@@ -154,12 +153,26 @@ final class Informers: Sendable {
         for ref in objects.refs { queue.add(ref, backlog: true) }
     }
 
-    /// A change of the status alone is our own, mostly, and no reason to look again: a failure that is
-    /// written down would otherwise be retried at once instead of after its pause.
-    private func asksForMore(_ object: ObjectMeta, than before: ObjectMeta?) -> Bool {
-        object.uid != before?.uid || object.generation != before?.generation
-            || object.deletionTimestamp != before?.deletionTimestamp
-            || object.annotations != before?.annotations
+    /// A change of the status alone is our own, mostly, and no reason to look again: a failure that is written down would
+    /// otherwise be retried at once instead of after its pause. One of another writer is corrected.
+    private func asksForMore(_ item: Decoded<WrappedSecret>, than before: Decoded<WrappedSecret>?) -> Bool {
+        let (object, known) = (item.metadata, before?.metadata)
+        return object.uid != known?.uid || object.generation != known?.generation
+            || object.deletionTimestamp != known?.deletionTimestamp
+            || object.annotations != known?.annotations
+            || tracker.statuses.isForeign(item.status, of: object)
+    }
+
+    /// Keeps the ciphertexts of an object that is about to be synced.
+    private func hold(_ item: Decoded<WrappedSecret>, _ reduced: Decoded<WrappedSecret>) {
+        guard case .object(let object) = item, case .object(let cached) = reduced, !cached.isAbridged,
+            object.status?.secret?.generation != object.metadata.generation,
+            let digest = cached.spec.envelope.dropped?.digest, !digest.isEmpty
+        else {
+            tracker.pending.release(item.metadata.ref)
+            return
+        }
+        tracker.pending.hold(object, digest: digest)
     }
 
     private func enqueue(_ ref: ObjectRef) {

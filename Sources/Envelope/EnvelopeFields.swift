@@ -7,8 +7,10 @@ package struct EnvelopeFields: Sendable, Equatable {
     package var recipients: [Recipient]
     /// base64 of 32 bytes.
     package var mac: String
-    /// Entry name to base64(nonce ‖ ciphertext ‖ tag).
+    /// Entry name to base64(nonce ‖ ciphertext ‖ tag). Empty when the ciphertexts were dropped.
     package var data: [String: String]
+    /// Set when the ciphertexts were dropped from memory: such fields can be judged, and not opened.
+    package var dropped: DroppedCiphertexts?
 
     package init(
         format: String, scope: String, recipients: [Recipient], mac: String, data: [String: String]
@@ -26,6 +28,9 @@ extension Envelope {
     ///
     /// Errors: `unsupportedFormat`, or `invalid` naming the first field that breaks a rule.
     package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
+        guard fields.dropped == nil else {
+            throw .invalid(field: "spec.data", problem: "is not in memory; read the WrappedSecret again")
+        }
         guard fields.format.utf8.elementsEqual(Self.format.utf8) else {
             throw .unsupportedFormat(fields.format)
         }

@@ -22,11 +22,19 @@ package func sha1(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
 
 /// HMAC-SHA-256 (RFC 2104). The result is a secret when it serves as a key, hence the type.
 package func hmacSHA256(_ message: [UInt8], key: borrowing SecretBytes) throws(CryptoError) -> SecretBytes {
+    try message.withBytes { message throws(CryptoError) in try hmacSHA256(message, key: key) }
+}
+
+/// HMAC-SHA-256 of a message that may be secret.
+package func hmacSHA256(
+    _ message: UnsafeRawBufferPointer, key: borrowing SecretBytes
+) throws(CryptoError) -> SecretBytes {
     try key.withUnsafeBytes { key throws(CryptoError) in
         try SecretBytes(count: 32) { output throws(CryptoError) in
             ERR_clear_error()
             let result = HMAC(
-                EVP_sha256(), key.baseAddress, Int32(key.count), message, message.count,
+                EVP_sha256(), key.baseAddress, Int32(key.count),
+                message.assumingMemoryBound(to: UInt8.self).baseAddress, message.count,
                 output.assumingMemoryBound(to: UInt8.self).baseAddress, nil)
             guard result != nil else { throw .libcrypto(activity: "HMAC-SHA-256", stack: drainErrorStack()) }
         }

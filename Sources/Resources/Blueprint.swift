@@ -1,8 +1,8 @@
 package import Envelope
 import KubeClient
 
-/// The Secret that a WrappedSecret asks for, after every check that needs neither key nor cluster. Its
-/// values are still sealed.
+/// The Secret that a WrappedSecret asks for, after every check that needs neither key nor cluster. It holds no values,
+/// not even encrypted ones: `WrappedSecret.sealedEnvelope` has these.
 package struct Blueprint: Sendable {
     package let name: String
     package let namespace: String
@@ -11,7 +11,7 @@ package struct Blueprint: Sendable {
     /// The template's, without what the controller adds.
     package let labels: [String: String]
     package let annotations: [String: String]
-    package let envelope: Envelope
+    package let envelope: EnvelopeSummary
     /// Set when the Secret is somebody else's and only gets our entries.
     package let merger: Merger?
 
@@ -29,7 +29,7 @@ package struct Blueprint: Sendable {
         labels = template?.metadata?.labels ?? [:]
         annotations = template?.metadata?.annotations ?? [:]
         do {
-            envelope = try Envelope(
+            envelope = try EnvelopeSummary(
                 spec.envelope, namespace: object.metadata.namespace, secretName: name)
         } catch {
             throw SpecError(error)
@@ -42,8 +42,29 @@ package struct Blueprint: Sendable {
         try SpecRules.check(spec)
         try TemplateRules.check(labels: labels)
         try TemplateRules.check(annotations: annotations)
-        try TemplateRules.check(type: type, entries: spec.envelope.data.keys)
+        try TemplateRules.check(type: type, entries: envelope.entryNames)
         try SecretLimits.check(plaintextCount: envelope.plaintextCount)
+    }
+}
+
+extension WrappedSecret {
+    /// The envelope with its ciphertexts, ready to be opened. They must not have been dropped.
+    ///
+    /// Errors: as `Blueprint.init`.
+    package func sealedEnvelope() throws(SpecError) -> Envelope {
+        do {
+            return try Envelope(spec.envelope, namespace: metadata.namespace, secretName: secretName)
+        } catch {
+            throw SpecError(error)
+        }
+    }
+
+    /// The same object without its ciphertexts.
+    package func droppingCiphertexts() -> WrappedSecret {
+        var object = self
+        object.spec.envelope = spec.envelope.droppingCiphertexts(
+            namespace: metadata.namespace, secretName: secretName)
+        return object
     }
 }
 

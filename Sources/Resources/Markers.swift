@@ -12,6 +12,8 @@ package enum Markers {
     /// Annotation by which whoever may write a Secret hands it over, "adopt", or opens it to a WrappedSecret that adds
     /// its entries to it, "merge".
     package static let allow = "secrets-bridge.io/allow"
+    /// Value of `allow` by which a Secret is handed over. It is used up: the adoption removes it.
+    package static let adopt = "adopt"
     /// Annotation of a Secret that outlives its WrappedSecret, "Orphan": no owner reference says whose it is.
     package static let creationPolicy = "secrets-bridge.io/creation-policy"
     /// Annotation of a WrappedSecret: any new value asks for the Secret to be made again from the ciphertext.
@@ -40,10 +42,15 @@ package enum Markers {
         object.spec.isOrphan ? [] : [ownerReference(to: object)]
     }
 
-    /// Name of the WrappedSecret that made a Secret which outlives it; nil: none did.
-    package static func maker(ofOrphan secret: ObjectMeta) -> String? {
-        guard secret.annotations?[creationPolicy] == "Orphan" else { return nil }
-        return secret.annotations?[wrappedSecret]
+    /// Name of the WrappedSecret that made a Secret, as our annotation says: the only mark of an orphan, and the last one
+    /// of a Secret that lost its owner reference.
+    package static func maker(of secret: ObjectMeta) -> String? {
+        secret.annotations?[wrappedSecret]
+    }
+
+    /// Whether we have set a field of this Secret, by the API server's account.
+    package static func isManaged(_ secret: ObjectMeta) -> Bool {
+        secret.managedFields?.contains { $0.manager == KubeClient.fieldManager } == true
     }
 
     /// uid and generation of the WrappedSecret that a Secret was made from.

@@ -12,6 +12,10 @@ package struct WrappedSecret: KubeObject, Equatable {
     package var metadata: ObjectMeta
     package var spec: WrappedSecretSpec
     package var status: WrappedSecretStatus?
+    /// Whether a cache has left parts of the spec out because of their size; see the API server for all of it.
+    package var isAbridged = false
+
+    private enum CodingKeys: CodingKey { case metadata, spec, status }
 
     package init(metadata: ObjectMeta, spec: WrappedSecretSpec, status: WrappedSecretStatus? = nil) {
         self.metadata = metadata
@@ -113,5 +117,15 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
         recreate = try container.decodeIfPresent(Bool.self, forKey: .recreate)
         suspend = try container.decodeIfPresent(Bool.self, forKey: .suspend)
         rolloutRestart = try container.decodeIfPresent([Workload].self, forKey: .rolloutRestart)
+    }
+}
+
+extension Decoded<WrappedSecret> {
+    /// The status, also of an object that is malformed otherwise.
+    package var status: WrappedSecretStatus? {
+        switch self {
+        case .object(let object): object.status
+        case .malformed(_, let status, _): status
+        }
     }
 }

@@ -1,8 +1,8 @@
 /// What the controller says of a WrappedSecret. Written only when something in it changes.
-package struct WrappedSecretStatus: Codable, Sendable, Equatable {
+package struct WrappedSecretStatus: Codable, Sendable, Hashable {
     /// The Secret as of the last successful write. Together with the Secret's metadata it tells, without
     /// the KMS, whether there is anything to do.
-    package struct SecretState: Codable, Sendable, Equatable {
+    package struct SecretState: Codable, Sendable, Hashable {
         package var name: String?
         package var uid: String?
         package var resourceVersion: String?
@@ -27,7 +27,7 @@ package struct WrappedSecretStatus: Codable, Sendable, Equatable {
     }
 
     /// What workloads were last restarted for.
-    package struct RestartState: Codable, Sendable, Equatable {
+    package struct RestartState: Codable, Sendable, Hashable {
         /// `spec.mac` of the values that they run with.
         package var mac: String?
         /// RFC 3339.
@@ -48,6 +48,8 @@ package struct WrappedSecretStatus: Codable, Sendable, Equatable {
     package var rolloutRestart: RestartState?
     /// When the Secret was last written, by the API server's clock.
     package var lastSyncTime: String?
+    /// When the Secret's data was last written, or compared with what this controller wrote. RFC 3339.
+    package var lastVerifiedTime: String?
     /// Value of the annotation `secrets-bridge.io/sync` that was acted on.
     package var lastHandledSync: String?
 
@@ -59,7 +61,7 @@ package struct WrappedSecretStatus: Codable, Sendable, Equatable {
 }
 
 /// A condition in the shape of the Kubernetes API conventions (metav1.Condition).
-package struct Condition: Codable, Sendable, Equatable {
+package struct Condition: Codable, Sendable, Hashable {
     package enum Kind: String, Sendable {
         case ready = "Ready"
         /// Work that the controller will go on with by itself.

@@ -33,9 +33,8 @@ struct Cluster {
         reconciler = Reconciler(
             client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
             keys: keys.ring, objects: informers.objects, secrets: informers.secrets,
-            ownWrites: informers.ownWrites, stalled: informers.stalled, opened: informers.opened,
-            rules: OperatorRules(), made: informers.made, contests: informers.contests,
-            troubles: informers.troubles, budget: UnwrapBudget(limit),
+            tracker: informers.tracker, rules: OperatorRules(), made: informers.made,
+            budget: UnwrapBudget(limit), memory: MemoryBudget { _ in }, pacer: VerificationPacer(),
             now: {
                 clock.withLock {
                     $0 += 1

@@ -13,6 +13,8 @@ import Testing
         case .reason(let reason, _): reason.rawValue
         case .again: "again"
         case .throttled: "throttled"
+        case .waitsForMemory: "waitsForMemory"
+        case .later: "later"
         case .moot: "moot"
         }
     }

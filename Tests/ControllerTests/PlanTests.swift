@@ -21,6 +21,15 @@ import Testing
         var status: WrappedSecretStatus?
         var rules = OperatorRules()
         var isOpened = false
+        var proof: SecretProof?
+
+        /// This process has proved the data for a version of the Secret.
+        mutating func prove(_ resourceVersion: String, values: [UInt8] = [1]) {
+            guard let desired = try? Blueprint(object) else { return }
+            proof = SecretProof(
+                uid: "s1", resourceVersion: resourceVersion, envelope: desired.envelope.digest, values: values
+            )
+        }
 
         /// The Secret that a WrappedSecret made which lets it outlive itself.
         mutating func orphan(by name: String = "db") {
@@ -28,6 +37,13 @@ import Testing
             account()
             secret?.ownerReferences = nil
             secret?.annotations?[Markers.wrappedSecret] = name
+        }
+
+        /// The Secret has lost every mark of ours.
+        mutating func strip() {
+            secret?.ownerReferences = nil
+            secret?.labels = [:]
+            secret?.annotations = [:]
         }
 
         /// The API server says who wrote what, and the Secret is complete.
@@ -75,14 +91,17 @@ import Testing
                 renderVersion: Plan.renderVersion)
             status.conditions = [
                 Condition(
-                    .ready, true, observedGeneration: 3, lastTransitionTime: "", reason: "Synced", message: ""
-                )
+                    .ready, true, observedGeneration: 3, lastTransitionTime: "", reason: "Synced",
+                    message: "Secret db is up to date")
             ]
+            status.observedGeneration = 3
             self.status = status
         }
 
         var plan: String {
-            switch Plan.decide(object, secret: secret, status: status, rules: rules, isOpened: isOpened) {
+            switch Plan.decide(
+                object, secret: secret, status: status, rules: rules, isOpened: isOpened, proof: proof)
+            {
             case .nothing: "nothing"
             case .left: "left"
             case .suspend: "suspend"
@@ -90,6 +109,10 @@ import Testing
             case .seek: "seek"
             case .update(_, let current): "update \(current.resourceVersion ?? "")"
             case .relabel(_, let current): "relabel \(current.resourceVersion ?? "")"
+            case .verify(_, let current, _): "verify \(current.resourceVersion ?? "")"
+            case .verifyByWriting(_, let current): "verifyByWriting \(current.resourceVersion ?? "")"
+            case .recordProof(_, let current): "recordProof \(current.resourceVersion ?? "")"
+            case .updateStatus(_, let current): "updateStatus \(current.resourceVersion ?? "")"
             case .confirm: "confirm"
             case .refuse(let reason, _): reason.rawValue
             }
@@ -125,7 +148,7 @@ import Testing
         Row("made as another Secret of the name", "update 50") { $0.status?.secret?.uid = "s0" },
         Row("somebody wrote it since", "update 50") { $0.status?.secret?.resourceVersion = "49" },
         Row("made by other rules", "update 50") { $0.status?.secret?.renderVersion = 0 },
-        Row("a status that still tells of a failure", "relabel 50") {
+        Row("a status that still tells of a failure", "updateStatus 50") {
             $0.status?.conditions?[0].status = "False"
         },
         Row("owned by the object's predecessor", "relabel 50") {
@@ -138,8 +161,8 @@ import Testing
 
     /// Where the resourceVersion says nothing, the account of fields does.
     static let account = [
-        Row("somebody labelled it", "nothing") { $0.written(by: "kubectl-label") },
-        Row("every Secret was rewritten in place", "nothing") {
+        Row("somebody labelled it", "verifyByWriting 51") { $0.written(by: "kubectl-label") },
+        Row("every Secret was rewritten in place", "verifyByWriting 99") {
             $0.account()
             $0.secret?.resourceVersion = "99"
         },
@@ -175,19 +198,19 @@ import Testing
             $0.written(by: "kubectl-label")
             $0.status?.lastSyncTime = nil
         },
-        Row("a label of ours is gone, the data is not", "relabel 51") {
+        Row("a label of ours is gone, the data is not", "verifyByWriting 51") {
             $0.written(by: "kubectl-label")
             $0.secret?.labels?[Markers.managedBy] = nil
         },
-        Row("an owner reference is gone, the data is not", "SecretConflict") {
+        Row("an owner reference is gone, the data is not", "verifyByWriting 51") {
             $0.written(by: "kubectl-patch")
             $0.secret?.ownerReferences = []
         },
-        Row("an owner that controls no more, the data is there", "relabel 51") {
+        Row("an owner that controls no more, the data is there", "verifyByWriting 51") {
             $0.written(by: "kubectl-patch")
             $0.secret?.ownerReferences = [reference(owner, "db", uid: "u1", controller: nil)]
         },
-        Row("a failure is over, and the data was never touched", "relabel 50") {
+        Row("a failure is over, and the data was never touched", "updateStatus 50") {
             $0.account()
             $0.status?.conditions?[0].status = "False"
         },
@@ -211,8 +234,78 @@ import Testing
         },
     ]
 
+    /// What this process remembers of the data it wrote, and what others do to the Secret and the status meanwhile.
+    static let proofs = [
+        Row("proved for this version", "nothing") { $0.prove("50") },
+        Row("proved for an earlier version", "verify 51") {
+            $0.written(by: "kubectl-label")
+            $0.prove("50")
+        },
+        Row("proved for an earlier version, and the fields look untouched", "verify 99") {
+            $0.account()
+            $0.secret?.resourceVersion = "99"
+            $0.prove("50")
+        },
+        Row("proved for a version that the status does not know", "recordProof 51") {
+            $0.written(by: "kubectl-label")
+            $0.prove("51")
+        },
+        Row("proved for another envelope", "verifyByWriting 51") {
+            $0.prove("51")
+            $0.written(by: "kubectl-label")
+            $0.proof = $0.proof.map {
+                SecretProof(uid: $0.uid, resourceVersion: "51", envelope: [0], values: $0.values)
+            }
+        },
+        Row("proved for another Secret of the name", "verifyByWriting 51") {
+            $0.prove("51")
+            $0.written(by: "kubectl-label")
+            $0.proof = $0.proof.map {
+                SecretProof(uid: "s0", resourceVersion: "51", envelope: $0.envelope, values: $0.values)
+            }
+        },
+        Row("an adopted Secret whose fields are an earlier manager's", "verifyByWriting 51") {
+            $0.account()
+            $0.secret?.resourceVersion = "51"
+            $0.secret?.managedFields = [
+                ManagedFields(manager: "kubectl-create", time: "T0", data: ["password"]),
+                ManagedFields(manager: KubeClient.fieldManager, time: "T1", labels: [Markers.managed]),
+            ]
+        },
+        Row("a status with another message", "updateStatus 50") {
+            $0.status?.conditions?[0].message = "all is well"
+        },
+        Row("a status with a condition of another writer", "updateStatus 50") {
+            $0.status?.conditions?.append(
+                Condition(
+                    .stalled, true, observedGeneration: 3, lastTransitionTime: "", reason: "X", message: "x"))
+        },
+        Row("a status of another generation", "updateStatus 50") { $0.status?.observedGeneration = 2 },
+        Row("every mark is gone, and this process wrote the Secret", "verify 51") {
+            $0.prove("50")
+            $0.strip()
+            $0.secret?.resourceVersion = "51"
+        },
+        Row("every mark is gone, and the API server remembers us", "update 51") {
+            $0.written(by: "kubectl-replace", data: ["password"])
+            $0.strip()
+            $0.secret?.managedFields?[0] = ManagedFields(manager: KubeClient.fieldManager, time: "T1")
+        },
+        Row("every mark is gone, and only the status names the Secret", "SecretConflict") { $0.strip() },
+        Row("the owner reference is gone, of an object with a new uid", "update 50") {
+            $0.secret?.ownerReferences = nil
+            $0.secret?.uid = "s9"
+            $0.status = nil
+        },
+    ]
+
     /// `creationPolicy: Merge`.
     static let merges = [
+        Row("a restore gave both objects new uids", "update 50") {
+            $0.merged()
+            $0.status = nil
+            $0.secret?.managedFields = [ManagedFields(manager: "velero", data: ["password", "theirs"])]
+        },
         Row("entries as the last write left them", "nothing") { $0.merged() },
         Row("no Secret to add to, or none that is marked", "seek") {
             $0.merged()
@@ -241,13 +334,13 @@ import Testing
             $0.merged()
             $0.secret?.ownerReferences = [reference("Certificate", "db", version: "cert-manager.io/v1")]
         },
-        Row("its owner changed an entry that is not ours", "nothing") {
+        Row("its owner changed an entry that is not ours", "verifyByWriting 51") {
             $0.merged()
             $0.secret?.resourceVersion = "51"
             $0.secret?.managedFields?[0] = ManagedFields(
                 manager: "helm", time: "T2", data: ["theirs", "more"])
         },
-        Row("its owner made it immutable", "nothing") {
+        Row("its owner made it immutable", "verifyByWriting 51") {
             $0.merged()
             $0.secret?.resourceVersion = "51"
             $0.secret?.managedFields?[0] = ManagedFields(manager: "helm", time: "T2", isOfImmutable: true)
@@ -257,7 +350,7 @@ import Testing
             $0.secret?.resourceVersion = "51"
             $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl", time: "T2", data: ["password"])
         },
-        Row("somebody set an entry of ours to the value it had", "nothing") {
+        Row("somebody set an entry of ours to the value it had", "update 51") {
             $0.merged()
             $0.secret?.resourceVersion = "51"
             $0.secret?.managedFields?.append(ManagedFields(manager: "x", time: "T2", data: ["password"]))
@@ -265,24 +358,29 @@ import Testing
         Row("somebody has an entry that we are to add", "SecretConflict") {
             $0.merged()
             $0.status = nil
+            $0.secret?.annotations = [Markers.allow: "merge"]
             $0.secret?.managedFields = [ManagedFields(manager: "helm", data: ["password", "theirs"])]
         },
         Row("another WrappedSecret has it", "OwnedByAnother") {
             $0.merged()
             $0.status = nil
+            $0.secret?.annotations = [Markers.allow: "merge"]
             $0.secret?.managedFields = [ManagedFields(manager: "secrets-bridge-0", data: ["password"])]
         },
         Row("somebody has overwritten an entry, and there are other values for it now", "SecretConflict") {
             $0.merged()
             $0.status?.secret?.mac = "x"
             $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl", data: ["password"])
+            guard let merger = try? Merger("db") else { return }
+            $0.secret?.managedFields?.append(
+                ManagedFields(manager: merger.fieldManager, time: "T1", labels: [Markers.managed]))
         },
         Row("somebody has an entry as well as we, and there are other values for it now", "update 50") {
             $0.merged()
             $0.status?.secret?.mac = "x"
             $0.secret?.managedFields?.append(ManagedFields(manager: "kubectl", data: ["password"]))
         },
-        Row("our label is gone: it comes back with the values", "update 51") {
+        Row("our label is gone: it comes back with the values", "verifyByWriting 51") {
             $0.merged()
             $0.secret?.resourceVersion = "51"
             $0.secret?.labels = nil
@@ -398,17 +496,18 @@ import Testing
     static let secrets = [
         Row("no Secret", "create") { $0.secret = nil },
         Row("a Secret that is being deleted", "SecretConflict") { $0.secret?.deletionTimestamp = "2026" },
-        Row("a foreign Secret", "SecretConflict") { $0.secret?.ownerReferences = nil },
+        Row("a foreign Secret", "SecretConflict") { $0.strip() },
         Row("a foreign Secret with other owners", "SecretConflict") {
+            $0.strip()
             $0.secret?.ownerReferences = [reference("Widget", "w", version: "v1", controller: nil)]
         },
         Row("a foreign Secret that is handed over", "update 50") {
+            $0.strip()
             $0.status = nil
-            $0.secret?.ownerReferences = nil
             $0.secret?.annotations?[Markers.allow] = "adopt"
         },
         Row("a foreign Secret with another word", "SecretConflict") {
-            $0.secret?.ownerReferences = nil
+            $0.strip()
             $0.secret?.annotations?[Markers.allow] = "merge"
         },
         Row("another WrappedSecret's", "OwnedByAnother") {
@@ -454,7 +553,7 @@ import Testing
             $0.object.spec.creationPolicy = "Orphan"
         },
         Row("an orphan of another", "OwnedByAnother") { $0.orphan(by: "other") },
-        Row("an orphan of another, handed over", "relabel 50") {
+        Row("an orphan of another, handed over", "OwnedByAnother") {
             $0.orphan(by: "other")
             $0.secret?.annotations?[Markers.allow] = "adopt"
         },
@@ -469,7 +568,7 @@ import Testing
         Row("from nobody knows where", "relabel 50") { $0.secret?.annotations?[Markers.source] = "u1" },
     ]
 
-    @Test(arguments: inSync + account + merges + objects + secrets) func decides(row: Row) {
+    @Test(arguments: inSync + account + proofs + merges + objects + secrets) func decides(row: Row) {
         var situation = Situation()
         row.change(&situation)
         #expect(situation.plan == row.plan)
@@ -477,7 +576,7 @@ import Testing
 
     @Test func tellsHowToHandASecretOver() {
         var situation = Situation()
-        situation.secret?.ownerReferences = nil
+        situation.strip()
         let plan = Plan.decide(situation.object, secret: situation.secret, status: nil)
         guard case .refuse(_, let message) = plan else {
             Issue.record("\(plan)")

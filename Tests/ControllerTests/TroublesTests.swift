@@ -31,8 +31,8 @@ import Testing
         }
         #expect(cluster.reason == "Synced", "so far it may be a restart")
         // As if it had begun earlier.
-        cluster.reconciler.troubles.end(cluster.ref)
-        _ = cluster.reconciler.troubles.last(cluster.ref, now: .now - Troubles.patience)
+        cluster.reconciler.tracker.troubles.end(cluster.ref)
+        _ = cluster.reconciler.tracker.troubles.last(cluster.ref, now: .now - Troubles.patience)
         cluster.server.fail("PATCH", "/secrets/db", .status(code, "x"))
         #expect(await cluster.run().outcome == .retry)
         #expect(cluster.reason == "APIServerError")

@@ -146,7 +146,7 @@ struct DriftTests {
         }
     }
 
-    @Test("whose Secret lost every pointer to its WrappedSecret is noticed, and said")
+    @Test("whose Secret lost every pointer to its WrappedSecret is corrected")
     func pointersGone() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
@@ -157,7 +157,35 @@ struct DriftTests {
                     "patch", "secret", "db", "--type=json", "-p",
                     #"[{"op":"remove","path":"/metadata/ownerReferences"},{"op":"remove","path":"/metadata/annotations"}]"#
                 )
-                try await namespace.settled("db", .secretConflict)
+                try await namespace.secret("db", until: "points to it again") {
+                    $0.metadata.ownerReferences?.count == 1
+                        && $0.metadata.annotations?[Markers.wrappedSecret] == "db"
+                }
+                #expect(controller.key.unwraps(of: "db") == 1)
+            }
+        }
+    }
+
+    @Test("by a writer that puts the old managedFields back is corrected", arguments: [false, true])
+    func forgedManagedFields(asUs: Bool) async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                let fields = try await namespace.kubectl(
+                    "get", "secret", "db", "-o", "jsonpath={.metadata.managedFields}", "--show-managed-fields"
+                )
+                try await namespace.kubectl(
+                    "patch", "secret", "db", "--type=json",
+                    "--field-manager=\(asUs ? KubeClient.fieldManager : "evil")", "-p",
+                    #"[{"op":"replace","path":"/data/k","value":"ZXZpbA=="}]"#)
+                try await namespace.kubectl(
+                    "patch", "secret", "db", "--type=json", "-p",
+                    #"[{"op":"replace","path":"/metadata/managedFields","value":\#(fields)}]"#)
+                try await namespace.secret("db", until: "is corrected") { $0.values == ["k": "v"] }
+                try await namespace.settled("db")
+                #expect(try await namespace.wrapped("db").status?.lastVerifiedTime != nil)
             }
         }
     }

@@ -83,17 +83,147 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A Secret whose owner reference was taken away is not ours any more")
-    func disowned() async throws {
+    @Test(
+        "A Secret that lost its owner reference, or all marks of ours, is corrected",
+        arguments: [
+            #"{"metadata":{"ownerReferences":null},"stringData":{"k":"theirs"}}"#,
+            #"{"metadata":{"ownerReferences":null,"annotations":null,"labels":null},"stringData":{"k":"theirs"}}"#,
+        ])
+    func disowned(patch: String) async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+                try await namespace.kubectl("patch", "secret", "db", "--type=merge", "-p", patch)
+                try await namespace.secret("db", until: "is ours again") {
+                    $0.values == ["k": "v"] && $0.metadata.ownerReferences?.map(\.name) == ["db"]
+                        && $0.metadata.labels?[Markers.managed] == "true"
+                }
+            }
+        }
+    }
+
+    @Test("A Secret that kubectl replaced while no controller ran is corrected", arguments: [true, false])
+    func replaced(withMarks: Bool) async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { controller in
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                try await controller.catchUp(namespace)
+            }
+            let labels = withMarks ? #""labels":{"\#(Markers.managed)":"true"},"# : ""
+            let secret =
+                #"{"apiVersion":"v1","kind":"Secret","metadata":{\#(labels)"name":"db"},"stringData":{"other":"x"}}"#
+            try await namespace.kubectl("replace", "-f", "-", input: Data(secret.utf8))
+            try await RunningController.with(namespace) { _ in
+                try await namespace.secret("db", until: "is ours again") {
+                    $0.values == ["k": "v"] && $0.metadata.ownerReferences?.map(\.name) == ["db"]
+                }
+            }
+        }
+    }
+
+    @Test("A WrappedSecret that was deleted with --cascade=orphan and applied again takes its Secret back")
+    func orphanedByDelete() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "v"])
                 try await namespace.settled("db")
-                try await namespace.kubectl(
-                    "patch", "secret", "db", "--type=merge", "-p",
-                    #"{"metadata":{"ownerReferences":null},"stringData":{"k":"theirs"}}"#)
-                try await namespace.settled("db", .secretConflict)
-                #expect(try await namespace.secret("db")?.values == ["k": "theirs"])
+                let uid = try #require(try await namespace.secret("db")).metadata.uid
+                try await namespace.kubectl("delete", "wsec", "db", "--cascade=orphan")
+                try await eventually("the owner reference is gone") {
+                    try await namespace.secret("db")?.metadata.ownerReferences?.isEmpty ?? true
+                }
+                try await namespace.apply("db", ["k": "v"])
+                try await namespace.settled("db")
+                let taken = try #require(try await namespace.secret("db"))
+                #expect(taken.metadata.uid == uid)
+                #expect(taken.metadata.ownerReferences?.map(\.name) == ["db"])
+            }
+        }
+    }
+
+    @Test("Of two orphans with one target that is handed over, one takes it, once")
+    func leftoverPermission() async throws {
+        try await TestNamespace.withShared { namespace in
+            let secret =
+                #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"t","annotations":{"\#(Markers.allow)":"adopt"}}}"#
+            try await namespace.kubectl("create", "-f", "-", input: Data(secret.utf8))
+            try await RunningController.with(namespace) { controller in
+                for name in ["one", "two"] {
+                    var manifest = try await namespace.wrap(
+                        name, ["k": name], template: .init(metadata: .init(name: "t")))
+                    manifest.spec.creationPolicy = "Orphan"
+                    try await namespace.apply(manifest)
+                }
+                let reasons = try await eventually("both are settled") { () -> [String]? in
+                    var reasons: [String] = []
+                    for name in ["one", "two"] {
+                        guard let ready = try await namespace.wrapped(name).status?.condition(.ready) else {
+                            return nil
+                        }
+                        reasons.append(ready.reason)
+                    }
+                    return reasons
+                }
+                #expect(reasons.sorted() == ["OwnedByAnother", "Synced"])
+                let winner = reasons[0] == "Synced" ? "one" : "two"
+                #expect(try await namespace.secret("t")?.values == ["k": winner])
+                #expect(try await namespace.secret("t")?.metadata.annotations?[Markers.allow] == nil)
+                let writes = controller.transport.count { $0.isWrite && $0.path.hasSuffix("/secrets/t") }
+                #expect(writes <= 3)
+            }
+        }
+    }
+
+    @Test("Owner to Merge names a way out that works")
+    func ownerToMerge() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace) { _ in
+                var manifest = try await namespace.wrap("db", ["k": "v"])
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                manifest.spec.creationPolicy = "Merge"
+                try await namespace.apply(manifest)
+                try await namespace.settled("db", .ownedByAnother)
+                let message = try #require(
+                    try await namespace.wrapped("db").status?.condition(.ready)?.message)
+                let commands = try #require(message.split(separator: "release the Secret: ").last)
+                for command in commands.components(separatedBy: " && ") {
+                    let words = command.split(separator: " ").dropFirst().map {
+                        String($0).replacingOccurrences(of: "'", with: "")
+                    }
+                    try await namespace.kubectl(words)
+                }
+                try await namespace.kubectl("annotate", "wsec", "db", "\(Markers.sync)=1")
+                try await namespace.settled("db")
+                #expect(try await namespace.secret("db")?.metadata.ownerReferences == nil)
+            }
+        }
+    }
+
+    @Test("An adopted Secret costs no unwrap when others label it, and loses labels that leave the template")
+    func adoptedFields() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
+            try await namespace.kubectl("label", "secret", "db", "team=a")
+            try await namespace.kubectl("annotate", "secret", "db", "\(Markers.allow)=adopt")
+            try await RunningController.with(namespace) { controller in
+                var manifest = try await namespace.wrap(
+                    "db", ["k": "v"], template: .init(metadata: .init(labels: ["team": "a"])))
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                for value in ["1", "2", "3"] {
+                    try await namespace.kubectl("label", "secret", "db", "foreign=\(value)", "--overwrite")
+                    try await controller.catchUp(namespace)
+                }
+                #expect(controller.key.unwraps(of: "db") == 1)
+                manifest.spec.template = .init(metadata: .init(labels: ["stage": "b"]))
+                try await namespace.apply(manifest)
+                try await namespace.secret("db", until: "has lost the template's label") {
+                    $0.metadata.labels?["team"] == nil && $0.metadata.labels?["foreign"] == "3"
+                }
             }
         }
     }

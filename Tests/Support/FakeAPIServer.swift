@@ -117,6 +117,9 @@ extension FakeAPIServer.State {
         _ request: FakeTransport.Request, at path: String, isStatus: Bool
     ) -> FakeTransport.Response {
         guard let current = objects[path] else { return .status(404, "NotFound", "not found") }
+        if let applied = try? JSONValue(request.body), applied.fields != nil {
+            return apply(applied, at: path, over: current)
+        }
         guard let operations = try? JSONValue(request.body).items else { return .status(400, "BadRequest") }
         var changed = current
         for operation in operations {
@@ -135,6 +138,32 @@ extension FakeAPIServer.State {
             return refusal
         } else {
             manage(&changed, from: current)
+        }
+        if changed != current { store(changed, at: path) }
+        return answer(objects[path] ?? .null)
+    }
+
+    /// A forced server-side apply of labels and annotations.
+    private mutating func apply(
+        _ applied: JSONValue, at path: String, over current: JSONValue
+    ) -> FakeTransport.Response {
+        var changed = current
+        for field in ["labels", "annotations"] {
+            for (key, value) in applied[["metadata", field]]?.fields ?? [:] {
+                changed[["metadata", field, key]] = value
+            }
+        }
+        manage(&changed, from: current)
+        for (field, managed) in [("labels", "f:labels"), ("annotations", "f:annotations")] {
+            for key in (applied[["metadata", field]]?.fields ?? [:]).keys {
+                var entries = changed[["metadata", "managedFields"]]?.items ?? []
+                guard
+                    let index = entries.firstIndex(where: { $0["manager"]?.string == KubeClient.fieldManager }
+                    )
+                else { continue }
+                entries[index][["fieldsV1", "f:metadata", managed, "f:\(key)"]] = .object([:])
+                changed[["metadata", "managedFields"]] = .array(entries)
+            }
         }
         if changed != current { store(changed, at: path) }
         return answer(objects[path] ?? .null)

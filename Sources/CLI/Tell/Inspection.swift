@@ -14,7 +14,8 @@ package struct Inspection: Sendable {
     package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
         let object = try document.object(namespace: namespace)
         do throws(SpecError) {
-            envelope = try Blueprint(object).envelope
+            _ = try Blueprint(object)
+            envelope = try object.sealedEnvelope()
         } catch {
             throw InputError(document.place, error.description)
         }

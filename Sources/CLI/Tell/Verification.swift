@@ -67,7 +67,8 @@ package struct Verification: Sendable {
             let object = try document.object(namespace: namespace)
             let envelope: Envelope
             do throws(SpecError) {
-                envelope = try Blueprint(object).envelope
+                _ = try Blueprint(object)
+                envelope = try object.sealedEnvelope()
             } catch {
                 throw InputError(document.place, error.description)
             }

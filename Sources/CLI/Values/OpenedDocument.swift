@@ -32,7 +32,7 @@ package struct OpenedDocument: Sendable {
         self.namespace = object.metadata.namespace
         do {
             blueprint = try Blueprint(object)
-            entries = try await blueprint.envelope.open(with: keys).entries
+            entries = try await object.sealedEnvelope().open(with: keys).entries
         } catch let error as SpecError {
             throw InputError(document.place, error.description)
         } catch let error as EnvelopeError {

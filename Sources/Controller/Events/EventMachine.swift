@@ -1,16 +1,22 @@
-import DequeModule
+import KubeClient
 
 /// Which events are sent, decided without I/O and without a clock: the same again raises a count, at most every
-/// `repetition`; an object has a budget, and all together have one; what does not fit is dropped and counted.
+/// `repetition`; an object and a namespace have budgets, and all together have one, in which namespaces take turns; what
+/// does not fit is dropped and counted.
 struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant.Duration == Duration {
     struct Limits: Sendable {
         /// Different events of one object at once, and how long until one more.
         var objectBurst = 10
         var objectPause = Duration.seconds(60)
+        /// New events of one namespace at once, and how long until one more.
+        var namespaceBurst = 100
+        var namespacePause = Duration.seconds(1)
         var totalBurst = 50
         var totalPause = Duration.milliseconds(50)
         /// Of those that wait to be sent.
         var buffer = 1000
+        /// The same for one namespace, so that it leaves room for others.
+        var namespaceBuffer = 200
         /// Of those that are remembered in order to raise their count.
         var memory = 4096
         /// The same event is sent again after this long, with the count of what was meanwhile. API servers keep
@@ -44,8 +50,12 @@ struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
 
     private let limits: Limits
     private var series: [EventNote: Series] = [:]
-    private var waiting: Deque<EventNote> = []
+    private var waiting = FairQueue<EventNote>()
+    /// How many wait, by namespace.
+    private var depths: [String: Int] = [:]
+    private var waitingCount = 0
     private var budgets: [EventNote.Subject: EventBudget<Instant>] = [:]
+    private var namespaces: [String: EventBudget<Instant>] = [:]
     private var total: EventBudget<Instant>
     private(set) var dropped = 0
 
@@ -60,7 +70,7 @@ struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
     /// - Parameter time: the same instant, as people write it.
     mutating func record(_ note: EventNote, at now: Instant, time: String) {
         if series[note] == nil {
-            guard waiting.count < limits.buffer, spend(note.subject, now) else {
+            guard hasRoom(for: note), spend(note.subject, now) else {
                 dropped += 1
                 return
             }
@@ -70,17 +80,20 @@ struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
         known.count += 1
         known.last = time
         let isDue = known.sent.map { now >= $0.advanced(by: limits.repetition) } ?? true
-        if isDue, !known.isWaiting, waiting.count < limits.buffer {
+        if isDue, !known.isWaiting, hasRoom(for: note) {
             known.isWaiting = true
-            waiting.append(note)
+            waiting.append(note, to: note.subject.ref.namespace)
+            depths[note.subject.ref.namespace, default: 0] += 1
+            waitingCount += 1
         }
         series[note] = known
     }
 
     mutating func next(at now: Instant) -> Next {
-        guard let note = waiting.first else { return .idle }
+        guard waitingCount > 0 else { return .idle }
         guard total.spend(at: now) else { return .wait(until: total.next) }
-        waiting.removeFirst()
+        guard let note = waiting.popFirst() else { return .idle }
+        leave(note.subject.ref.namespace)
         guard var known = series[note] else { return next(at: now) }
         known.isWaiting = false
         known.sent = now
@@ -100,12 +113,30 @@ struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
         if series[note]?.isWaiting == false { series[note] = nil }
     }
 
+    private func hasRoom(for note: EventNote) -> Bool {
+        waitingCount < limits.buffer
+            && depths[note.subject.ref.namespace, default: 0] < limits.namespaceBuffer
+    }
+
+    private mutating func leave(_ namespace: String) {
+        waitingCount -= 1
+        let depth = depths[namespace, default: 1] - 1
+        depths[namespace] = depth > 0 ? depth : nil
+    }
+
+    /// Uses one event of the object's budget and one of its namespace's.
     private mutating func spend(_ subject: EventNote.Subject, _ now: Instant) -> Bool {
-        var budget =
+        var object =
             budgets[subject]
             ?? EventBudget(burst: limits.objectBurst, pause: limits.objectPause, now: now)
-        defer { budgets[subject] = budget }
-        return budget.spend(at: now)
+        var namespace =
+            namespaces[subject.ref.namespace]
+            ?? EventBudget(burst: limits.namespaceBurst, pause: limits.namespacePause, now: now)
+        defer {
+            budgets[subject] = object
+            namespaces[subject.ref.namespace] = namespace
+        }
+        return object.spend(at: now) && namespace.spend(at: now)
     }
 
     private mutating func makeRoom(_ now: Instant) {
@@ -120,6 +151,9 @@ struct EventMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
             budgets = budgets.filter { !$0.value.isFull(at: now) }
             // Rather a few events too many than a memory without bounds.
             if budgets.count >= limits.memory { budgets = [:] }
+        }
+        if namespaces.count >= limits.memory {
+            namespaces = namespaces.filter { !$0.value.isFull(at: now) }
         }
     }
 }

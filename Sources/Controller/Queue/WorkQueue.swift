@@ -9,6 +9,11 @@ package final class WorkQueue: Sendable {
         case done
         /// It failed in a way that may pass: again, later each time.
         case retry
+        /// It failed for a reason that does not pass in milliseconds: again after about this long, and later each
+        /// time.
+        case backOff(from: Duration)
+        /// It waits for memory, and is added again when that is reserved for it. Says nothing about its failures.
+        case waiting
         /// Again after this long, without counting as a failure.
         case again(after: Duration)
         /// It has to wait for its namespace's share of the KMS, which is there at this time. Says nothing about its
@@ -21,7 +26,7 @@ package final class WorkQueue: Sendable {
         var takers: [CheckedContinuation<ObjectRef?, Never>] = []
     }
 
-    /// Delays after a failure: 5 ms doubled each time up to `maximum`, with jitter.
+    /// Delays after a failure: 5 ms, or what the outcome says, doubled each time up to `maximum`, with jitter.
     private let maximumDelay: Duration
     private let state = Locked(State())
     private let alarms: AsyncStream<Void>
@@ -114,6 +119,10 @@ package final class WorkQueue: Sendable {
                 state.machine.forget(key)
             case .retry:
                 state.machine.add(key, at: .now + delay(failures: state.machine.fail(key)))
+            case .backOff(let first):
+                state.machine.add(key, at: .now + delay(failures: state.machine.fail(key), from: first))
+            case .waiting:
+                break
             case .again(let delay):
                 state.machine.forget(key)
                 state.machine.add(key, at: .now + delay)
@@ -128,8 +137,8 @@ package final class WorkQueue: Sendable {
 
     /// Half of the exponential delay is fixed, so that a failing object cannot come back at once, and half
     /// is random, so that many do not come back together.
-    private func delay(failures: Int) -> Duration {
-        var delay = Duration.milliseconds(5)
+    private func delay(failures: Int, from first: Duration = .milliseconds(5)) -> Duration {
+        var delay = first
         for _ in 1..<max(failures, 1) where delay < maximumDelay { delay *= 2 }
         return min(delay, maximumDelay) * Double.random(in: 0.5...1)
     }

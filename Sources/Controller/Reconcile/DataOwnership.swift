@@ -14,17 +14,23 @@ struct DataOwnership: Sendable {
     init(of blueprint: Blueprint) {
         manager = blueprint.fieldManager
         isWhole = blueprint.merger == nil
-        entries = Set(blueprint.envelope.entries.map(\.name))
+        entries = Set(blueprint.envelope.entryNames)
     }
 
-    /// Whether the data is what we wrote: we own exactly these entries and have changed nothing since `time`, as the API
-    /// server gave it for our last write. Where the whole Secret is ours, nobody else owns an entry or `immutable`
-    /// besides. What cannot be told is no.
-    func isIntact(_ secret: ObjectMeta, since time: String?) -> Bool {
-        guard let time, lastWrite(secret) == time, ours(secret) == [entries].filter({ !$0.isEmpty }) else {
-            return false
-        }
-        return !isWhole || others(secret).allSatisfy { $0.data.isEmpty && !$0.isOfImmutable }
+    /// Whether nothing hints at a change of the data since `time`, as the API server gave it for our last write: each of
+    /// our entries still has a manager, and no other manager has set an entry, or `immutable`, since then. A hint and no
+    /// proof, because a writer of the Secret can set these fields as well.
+    func looksIntact(_ secret: ObjectMeta, since time: String?) -> Bool {
+        guard let time, lastWrite(secret) == time else { return false }
+        let others = others(secret)
+        let owned = others.reduce(into: Set(ours(secret).joined())) { $0.formUnion($1.data) }
+        return entries.isSubset(of: owned)
+            && others.allSatisfy { $0.time.map { $0 < time } == true || !touches($0) }
+    }
+
+    /// Whether a manager has a hand in what is ours of the Secret.
+    private func touches(_ fields: ManagedFields) -> Bool {
+        isWhole ? !fields.data.isEmpty || fields.isOfImmutable : !fields.data.isDisjoint(with: entries)
     }
 
     /// When we wrote it last, by the API server's clock.

@@ -10,6 +10,10 @@ enum Failure: Error, Sendable {
     case again(KubeError)
     /// Its namespace has spent its share of the KMS: at this time there is more.
     case throttled(until: ContinuousClock.Instant)
+    /// It waits until memory has been reserved for it.
+    case waitsForMemory
+    /// Again after this long, and nothing to say.
+    case later(Duration)
     /// Being deleted, or gone: nothing to do and nothing to say.
     case moot
 }
@@ -119,6 +123,11 @@ extension Failure {
 }
 
 extension KubeError {
+    /// The same error of something else that was being done.
+    func during(_ activity: String) -> KubeError {
+        KubeError(code, activity: activity, message: message, retryAfter: retryAfter, status: status)
+    }
+
     /// Whether it says something of this object, once it has lasted. What keeps every request from being served is
     /// told by metrics and readiness, and could not be written down.
     var isWorthTelling: Bool {

@@ -18,11 +18,14 @@ struct MetadataChanges: Sendable, Equatable {
     /// nil: they are right.
     let ownerReferences: [OwnerReference]?
 
+    /// - Parameter isAdoption: whether the Secret is being taken over with its annotation `allow: adopt`.
     init(
         _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret,
-        adding extra: [String: String]
+        adding extra: [String: String], isAdoption: Bool = false
     ) {
-        let ours = current.keysOwned(by: blueprint.fieldManager)
+        var ours = current.keysOwned(by: blueprint.fieldManager)
+        // An adoption uses the permission up, so that no later WrappedSecret finds it.
+        if isAdoption { ours.annotations.insert(Markers.allow) }
         labels = Self.changes(
             current.labels, to: Self.labels(blueprint, adding: extra), owned: ours.labels)
         annotations = Self.changes(

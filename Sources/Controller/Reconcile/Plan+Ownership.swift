@@ -14,44 +14,27 @@ extension Plan {
                 + "is gone")
     }
 
-    /// Nil when the Secret is ours to write. Ours is one that a WrappedSecret of this name owns, whatever
-    /// its uid: a deleted and re-created object takes over what its predecessor made.
-    static func ownership(of secret: ObjectMeta, for object: WrappedSecret) -> Plan? {
-        if let owner = Markers.owner(of: secret) {
-            guard owner.name != object.metadata.name else { return nil }
-            return .refuse(
-                .ownedByAnother,
-                message: "Secret \(secret.name) belongs to WrappedSecret \(owner.name); give one of the two "
-                    + "another spec.template.metadata.name, or delete WrappedSecret \(owner.name)")
-        }
-        if let controller = Markers.controller(of: secret) {
-            return .refuse(
-                .ownedByAnother,
-                message: "Secret \(secret.name) belongs to \(controller.kind) \(controller.name); choose "
-                    + "another spec.template.metadata.name")
-        }
-        let maker = Markers.maker(ofOrphan: secret)
-        guard maker != object.metadata.name, secret.annotations?[Markers.allow] != "adopt" else { return nil }
-        let handOver =
-            "kubectl annotate secret -n \(secret.namespace ?? "") \(secret.name) \(Markers.allow)=adopt"
-        if let maker {
-            return .refuse(
-                .ownedByAnother,
-                message:
-                    "Secret \(secret.name) was made by WrappedSecret \(maker); give one of the two another "
-                    + "spec.template.metadata.name, delete the Secret, or hand it over: \(handOver)")
-        }
-        return .refuse(
-            .secretConflict,
-            message: "Secret \(secret.name) exists and was not made from this WrappedSecret; delete it, or "
-                + "hand it over: \(handOver)")
+    /// Blocks a Secret that belongs to another object, or to no WrappedSecret at all.
+    static func ownership(
+        of secret: ObjectMeta, for object: WrappedSecret, _ made: WrappedSecretStatus.SecretState?,
+        _ proof: SecretProof?
+    ) -> Plan? {
+        guard
+            case .blocked(let reason, let message) = SecretClaim(
+                secret, for: object, made: made, proof: proof)
+        else { return nil }
+        return .refuse(reason, message: message)
     }
 
-    /// Whether our last write put these values into this Secret.
-    static func wereOurs(
-        _ made: WrappedSecretStatus.SecretState?, of object: WrappedSecret, in secret: ObjectMeta
+    /// Whether an earlier merge put our entries into this Secret. The status says so; after a restore, in which both
+    /// objects get new uids and the API server forgets the field managers, our annotation on the Secret does.
+    static func hasMerged(
+        _ object: WrappedSecret, into secret: ObjectMeta, _ merger: Merger,
+        _ made: WrappedSecretStatus.SecretState?
     ) -> Bool {
-        made?.uid == secret.uid && made?.mac == object.spec.envelope.mac
+        if made?.uid == secret.uid && made?.mac == object.spec.envelope.mac { return true }
+        return secret.annotations?[merger.source] != nil
+            && secret.managedFields?.contains { $0.manager == merger.fieldManager } != true
     }
 
     /// Nil when the Secret takes our entries in. Whoever may write it says so; what a WrappedSecret makes it makes
@@ -62,16 +45,14 @@ extension Plan {
         of secret: ObjectMeta, for object: WrappedSecret, _ blueprint: Blueprint,
         _ made: WrappedSecretStatus.SecretState?
     ) -> Plan? {
-        if let maker = Markers.owner(of: secret)?.name ?? Markers.maker(ofOrphan: secret) {
+        if let maker = Markers.owner(of: secret)?.name ?? Markers.maker(of: secret) {
             return .refuse(
-                .ownedByAnother,
-                message:
-                    "Secret \(secret.name) is made by WrappedSecret \(maker), whole; creationPolicy Merge adds to "
-                    + "Secrets that somebody else makes")
+                .ownedByAnother, message: mergeRefusal(of: secret, madeBy: maker, for: object))
         }
         guard secret.annotations?[Markers.allow] != "merge" else {
-            // Where these very entries were ours, whoever has one now has overwritten it.
-            guard !wereOurs(made, of: object, in: secret), let conflict = MergeConflict(secret, blueprint)
+            // Where these very entries were ours, another writer has overwritten them.
+            guard let merger = blueprint.merger, !hasMerged(object, into: secret, merger, made),
+                let conflict = MergeConflict(secret, blueprint)
             else {
                 return nil
             }
@@ -82,5 +63,23 @@ extension Plan {
             message:
                 "Secret \(secret.name) does not allow entries of ours; allow them: kubectl annotate secret -n "
                 + "\(secret.namespace ?? "") \(secret.name) \(Markers.allow)=merge")
+    }
+
+    /// A Secret that a WrappedSecret owns is replaced whole, so that the entries of another would not stay in it.
+    private static func mergeRefusal(
+        of secret: ObjectMeta, madeBy maker: String, for object: WrappedSecret
+    ) -> String {
+        guard maker == object.metadata.name else {
+            return
+                "Secret \(secret.name) is owned by WrappedSecret \(maker); creationPolicy Merge requires a Secret "
+                + "that no WrappedSecret owns: set another spec.template.metadata.name"
+        }
+        let namespace = secret.namespace ?? ""
+        return
+            "Secret \(secret.name) was made whole by this WrappedSecret, under another creationPolicy; set that "
+            + "again, set another spec.template.metadata.name, or release the Secret: "
+            + "kubectl annotate secret -n \(namespace) \(secret.name) \(Markers.wrappedSecret)- "
+            + "\(Markers.creationPolicy)- \(Markers.allow)=merge && kubectl patch secret -n \(namespace) "
+            + "\(secret.name) --type=merge -p '{\"metadata\":{\"ownerReferences\":null}}'"
     }
 }

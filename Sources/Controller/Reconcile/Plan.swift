@@ -18,6 +18,15 @@ enum Plan: Sendable {
     case update(Blueprint, current: ObjectMeta)
     /// Its data is what we wrote, and what the object says; only metadata has to follow. Needs no key.
     case relabel(Blueprint, current: ObjectMeta)
+    /// The Secret has changed since its data was proved: read the data and compare it. Needs no key.
+    case verify(Blueprint, current: ObjectMeta, SecretProof)
+    /// The Secret has changed while nobody watched, and nothing looks wrong: verify the data by writing it again, in the
+    /// background.
+    case verifyByWriting(Blueprint, current: ObjectMeta)
+    /// The data was proved for a version of the Secret that the status does not know.
+    case recordProof(Blueprint, current: ObjectMeta)
+    /// The Secret is as it should be, and the status does not say so: a failure is over, or another writer has changed it.
+    case updateStatus(Blueprint, current: ObjectMeta)
     /// It was made from a later generation than the one known here. To be updated only if the server knows no
     /// later one either: else it is our cache that is behind.
     case confirm(Blueprint, current: ObjectMeta)
@@ -36,7 +45,7 @@ extension Plan {
     /// Whether it undoes what somebody did to the Secret, if the object is the same as before.
     var repairs: Bool {
         switch self {
-        case .create, .seek, .update, .relabel: true
+        case .create, .seek, .update, .verifyByWriting, .relabel, .confirm: true
         default: false
         }
     }
@@ -45,8 +54,8 @@ extension Plan {
     var blueprint: Blueprint? {
         switch self {
         case .create(let blueprint), .seek(let blueprint), .update(let blueprint, _),
-            .relabel(let blueprint, _),
-            .confirm(let blueprint, _):
+            .relabel(let blueprint, _), .verify(let blueprint, _, _), .verifyByWriting(let blueprint, _),
+            .recordProof(let blueprint, _), .updateStatus(let blueprint, _), .confirm(let blueprint, _):
             blueprint
         case .nothing, .left, .suspend, .refuse: nil
         }
@@ -60,9 +69,10 @@ extension Plan {
     ///     a read has shown.
     ///   - status: what the last write left, which may be newer than what `object` carries.
     ///   - isOpened: whether this very envelope has been opened before, under whatever template.
+    ///   - proof: what this process knows of the Secret's data.
     static func decide(
         _ object: WrappedSecret, secret: ObjectMeta?, status: WrappedSecretStatus?,
-        rules: OperatorRules = OperatorRules(), isOpened: Bool = false
+        rules: OperatorRules = OperatorRules(), isOpened: Bool = false, proof: SecretProof? = nil
     ) -> Plan {
         // Under foreground deletion the collector takes the Secret first; making it again would undo that.
         guard object.metadata.deletionTimestamp == nil else { return .left }
@@ -82,23 +92,34 @@ extension Plan {
         guard let secret else { return blueprint.merger == nil ? .create(blueprint) : .seek(blueprint) }
         let refusal =
             blueprint.merger == nil
-            ? ownership(of: secret, for: object)
+            ? ownership(of: secret, for: object, status?.secret, proof)
             : hospitality(of: secret, for: object, blueprint, status?.secret)
         if let refusal = departure(of: secret) ?? refusal { return refusal }
         if isFromLaterGeneration(secret, of: object, blueprint.merger) {
             return .confirm(blueprint, current: secret)
         }
-        guard let made = status?.secret, isMade(made, of: object, as: secret),
-            object.requestedSync == nil || object.requestedSync == status?.lastHandledSync,
-            isIntact(secret, made, object, blueprint, since: status?.lastSyncTime, isOpened: isOpened)
+        guard let status, let made = status.secret, isMade(made, of: object, as: secret),
+            object.requestedSync == nil || object.requestedSync == status.lastHandledSync,
+            // The same generation has the same recipients; those of another one must be tried.
+            isOpened || made.generation == object.metadata.generation
         else { return .update(blueprint, current: secret) }
+        switch DataEvidence(secret, made, blueprint, proof, lastSync: status.lastSyncTime) {
+        case .intact: break
+        case .moved(let proof): return .verify(blueprint, current: secret, proof)
+        case .unknown: return .verifyByWriting(blueprint, current: secret)
+        case .changed: return .update(blueprint, current: secret)
+        }
         let changes = MetadataChanges(secret, to: blueprint, of: object, adding: rules.labels)
-        let isSaid =
-            made.generation == object.metadata.generation && status?.condition(.ready)?.status == "True"
-        if isSaid && changes.isEmpty { return .nothing }
-        // What is applied is applied whole: a label without the values would take the values away.
-        return blueprint.merger == nil
-            ? .relabel(blueprint, current: secret) : .update(blueprint, current: secret)
+        guard made.generation == object.metadata.generation, changes.isEmpty else {
+            // What is applied is applied whole: a label without the values would take the values away.
+            return blueprint.merger == nil
+                ? .relabel(blueprint, current: secret) : .update(blueprint, current: secret)
+        }
+        guard StatusUpdate.isCurrent(status, of: object) else {
+            return .updateStatus(blueprint, current: secret)
+        }
+        return made.resourceVersion == secret.resourceVersion
+            ? .nothing : .recordProof(blueprint, current: secret)
     }
 
     /// The last successful write made this Secret, under this name and these rules, of these values.
@@ -107,17 +128,6 @@ extension Plan {
     ) -> Bool {
         made.mac == object.spec.envelope.mac && made.name == object.secretName && made.uid == secret.uid
             && made.renderVersion == renderVersion
-    }
-
-    /// The data is what that write made of this very envelope. The same generation has the same one; another may
-    /// have other recipients, which must be tried.
-    private static func isIntact(
-        _ secret: ObjectMeta, _ made: WrappedSecretStatus.SecretState, _ object: WrappedSecret,
-        _ blueprint: Blueprint, since time: String?, isOpened: Bool
-    ) -> Bool {
-        guard isOpened || made.generation == object.metadata.generation else { return false }
-        return made.resourceVersion == secret.resourceVersion
-            || DataOwnership(of: blueprint).isIntact(secret, since: time)
     }
 
     private static func isFromLaterGeneration(

@@ -17,6 +17,8 @@ extension Reconciler {
             switch error {
             case .moot: return .done
             case .throttled(let instant): return .throttled(until: instant)
+            case .waitsForMemory: return .waiting
+            case .later(let pause): return .again(after: pause)
             case .again(let error):
                 logger.log(
                     level: error.isOrdinary ? .debug : .warning, "will retry",
@@ -80,7 +82,7 @@ extension Reconciler {
             else { continue }
             try await confirmNewest(object.metadata)
             let body = SecretRendering.withdrawal(from: secret)
-            ownWrites.wrote(secret: try await apply(body, to: secret, merger, isForced: false))
+            tracker.ownWrites.wrote(secret: try await apply(body, to: secret, merger, isForced: false))
             logger.info(
                 "entries taken out of a secret under an earlier name",
                 metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])

@@ -45,8 +45,8 @@ extension Reconciler {
             return try await apply(body, to: current, merger, isForced: false)
         } catch {
             guard case .again(let cause) = error, let contest = cause.contest else { throw error }
-            let wereOurs = Plan.wereOurs(previous?.secret, of: object, in: current)
-            guard contest.fields.allSatisfy({ isOurs($0, current, blueprint, wereOurs) }) else {
+            let wereOurs = Plan.hasMerged(object, into: current, merger, previous?.secret)
+            guard contest.fields.allSatisfy({ isOurs($0, current, blueprint, merger, wereOurs) }) else {
                 let conflict = MergeConflict(current, contest.fields, contest.managers)
                 throw .reason(conflict.reason, message: conflict.message)
             }
@@ -56,11 +56,12 @@ extension Reconciler {
 
     /// - Parameter field: as the API server names it.
     private func isOurs(
-        _ field: String, _ secret: ObjectMeta, _ blueprint: Blueprint, _ wereOurs: Bool
+        _ field: String, _ secret: ObjectMeta, _ blueprint: Blueprint, _ merger: Merger, _ wereOurs: Bool
     ) -> Bool {
         let data = ".data."
         guard field.hasPrefix(data) else {
-            return field.contains(Markers.managed) || field.contains(Markers.source)
+            return field == ".metadata.labels.\(Markers.managed)"
+                || field == ".metadata.annotations.\(merger.source)"
         }
         let entry = String(field.dropFirst(data.count))
         return wereOurs || !DataOwnership(of: blueprint).claims(secret).entries.contains(entry)
@@ -70,13 +71,13 @@ extension Reconciler {
     func apply(
         _ body: SharedSecret, to current: ObjectMeta, _ merger: Merger, isForced: Bool
     ) async throws(Failure) -> ObjectMeta {
-        ownWrites.willWrite(secret: current.ref)
+        tracker.ownWrites.willWrite(secret: current.ref)
         do {
             return try await client.patch(
                 .secrets, current.ref,
                 .apply(body: body, fieldManager: merger.fieldManager, force: isForced))
         } catch {
-            ownWrites.forget(secret: current.ref)
+            tracker.ownWrites.forget(secret: current.ref)
             throw Failure(accessing: error)
         }
     }

@@ -6,113 +6,127 @@ import Resources
 
 /// What is read and written of Secrets, and under which conditions.
 extension Reconciler {
-    func open(
-        _ blueprint: Blueprint, _ object: WrappedSecret
-    ) async throws(Failure) -> OpenedEnvelope {
-        if let wait = budget.take(object.metadata.ref) {
-            if wait.isNews {
-                logger.warning(
-                    "namespace has spent its unwraps: its objects wait for their turn (--kms-namespace-rate)",
-                    metadata: ["namespace": "\(blueprint.namespace)"])
-            }
-            throw .throttled(until: wait.until)
-        }
-        let audit = UnwrapAudit(object.metadata, blueprint.envelope, logger)
-        do {
-            let envelope = try await blueprint.envelope.open(with: keys, followedBy: crowd())
-            audit.succeeded(envelope)
-            opened.insert(object, .init(envelope))
-            return envelope
-        } catch {
-            audit.failed(error)
-            if error.spentNoUnwrap { budget.giveBack(object.metadata.ref) }
-            throw Failure(opening: error)
-        }
-    }
-
     /// POST, never apply: what exists is not overwritten. If something does, it is read and judged.
     func create(
         _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
     ) async throws(Failure) -> ObjectMeta {
         let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
-        ownWrites.willWrite(secret: ref)
+        tracker.ownWrites.willWrite(secret: ref)
         do {
             let body = SecretRendering.manifest(
                 blueprint, of: object, entries: envelope.entries, adding: rules.labels)
             return try await client.create(.secrets, ref, body: body)
         } catch  where error.code == .alreadyExists {
-            ownWrites.forget(secret: ref)
+            tracker.ownWrites.forget(secret: ref)
             let current = try await read(ref)
-            switch Plan.decide(object, secret: current, status: nil, rules: rules) {
+            switch Plan.decide(
+                object, secret: current, status: nil, rules: rules, proof: tracker.proofs[object.metadata.ref]
+            )
+            {
             case .update(_, let current):
                 return try await patch(current, blueprint, object, envelope.entries)
             case .refuse(let reason, let message):
                 throw .reason(reason, message: message)
-            case .nothing, .left, .suspend, .create, .seek, .confirm, .relabel:
+            default:
                 throw .again(error)
             }
         } catch {
-            ownWrites.forget(secret: ref)
+            tracker.ownWrites.forget(secret: ref)
             throw Failure(accessing: error)
         }
     }
 
+    /// - Parameter entries: nil if the data is as it should be.
     func patch(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ entries: [SecretEntry]?
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ entries: [SecretEntry]?,
+        made: WrappedSecretStatus.SecretState? = nil
     ) async throws(Failure) -> ObjectMeta {
+        let claim = SecretClaim(
+            current, for: object, made: made, proof: tracker.proofs[object.metadata.ref])
+        let isAdoption = if case .handedOver = claim { true } else { false }
         let patch = SecretRendering.patch(
-            current, to: blueprint, of: object, entries: entries, adding: rules.labels)
-        ownWrites.willWrite(secret: current.ref)
+            current, to: blueprint, of: object, entries: entries, adding: rules.labels, isAdoption: isAdoption
+        )
+        let written = try await send(.json(patch), to: current)
+        guard isAdoption else { return written }
+        let body = SecretRendering.ownership(blueprint, of: object, in: written, adding: rules.labels)
+        return try await send(
+            .apply(body: body, fieldManager: blueprint.fieldManager, force: true), to: written)
+    }
+
+    private func send(_ patch: Patch, to current: ObjectMeta) async throws(Failure) -> ObjectMeta {
+        tracker.ownWrites.willWrite(secret: current.ref)
         do {
-            return try await client.patch(.secrets, current.ref, .json(patch))
+            return try await client.patch(.secrets, current.ref, patch)
         } catch {
             // Whatever we believed of the Secret is to be looked up before the next try.
-            ownWrites.forget(secret: current.ref)
+            tracker.ownWrites.forget(secret: current.ref)
             throw Failure(accessing: error)
         }
     }
 
     /// Makes a Secret that is ours equal to the blueprint.
     func replace(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope,
+        _ previous: WrappedSecretStatus?
     ) async throws(Failure) -> ObjectMeta {
         do throws(Failure) {
-            return try await patch(current, blueprint, object, envelope.entries)
+            return try await patch(
+                current, blueprint, object, envelope.entries, made: previous?.secret)
         } catch  where error.needsNewSecret && object.spec.recreate == true {
             return try await recreate(current, blueprint, object, envelope)
         }
     }
 
-    /// What cannot be changed in place is deleted and made anew, where the object allows that. All that the API
-    /// server could have against the new one is found out before: a Secret that works does not go for one that is
-    /// refused.
+    /// Deletes a Secret that cannot be changed in place and creates it again, where the object allows that. A dry run finds
+    /// out first whether the API server would refuse the new one. The opened values are kept until the new Secret exists,
+    /// so that an outage of the KMS after the delete does not leave none.
     func recreate(
         _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
     ) async throws(Failure) -> ObjectMeta {
-        let probe = ObjectRef(
-            namespace: blueprint.namespace, name: "secrets-bridge-\(UInt64.random(in: 0 ... .max))")
+        try await probe(current, blueprint, object, envelope)
+        tracker.held.pin(envelope, digest: blueprint.envelope.digest, for: object.metadata.ref)
         do {
-            let body = SecretRendering.manifest(
-                blueprint, of: object, entries: envelope.entries, adding: rules.labels, name: probe.name)
-            _ = try await client.create(.secrets, probe, body: body, isDryRun: true)
             try await client.delete(
                 .secrets, current.ref,
                 preconditions: Preconditions(uid: current.uid, resourceVersion: current.resourceVersion))
         } catch  where error.code == .notFound {
-            // Somebody was faster.
+            // Another client has deleted it.
         } catch {
             throw Failure(accessing: error)
         }
         logger.info(
-            "secret deleted, to be made anew",
+            "secret deleted, to be recreated",
             metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
         return try await create(blueprint, object, envelope)
     }
 
-    /// The Secret of the blueprint's name, whoever made it; nil: there is none.
-    func look(_ blueprint: Blueprint) async throws(Failure) -> ObjectMeta? {
+    /// Creates the Secret in a dry run, beside the one that it is to replace.
+    private func probe(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(Failure) {
+        // The same name each time, so that the message of a refusal, and with it the status, stays the same.
+        let probe = ObjectRef(
+            namespace: blueprint.namespace, name: "secrets-bridge-\(object.metadata.uid ?? "probe")")
         do {
-            let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
+            let body = SecretRendering.manifest(
+                blueprint, of: object, entries: envelope.entries, adding: rules.labels, name: probe.name)
+            _ = try await client.create(.secrets, probe, body: body, isDryRun: true)
+        } catch  where QuotaMessage(error)?.admitsReplacement == true {
+            // The quota counts both; it is the last check, so nothing else is wrong.
+        } catch {
+            throw Failure(
+                accessing: error.during("checking that Secret \(current.ref) can be recreated"))
+        }
+    }
+
+    /// The Secret of the blueprint's name, whoever made it; nil if there is none.
+    func look(_ blueprint: Blueprint) async throws(Failure) -> ObjectMeta? {
+        try await look(ObjectRef(namespace: blueprint.namespace, name: blueprint.name))
+    }
+
+    func look(_ ref: ObjectRef) async throws(Failure) -> ObjectMeta? {
+        do {
             return try await client.get(SecretMetadata.self, ref).metadata
         } catch  where error.code == .notFound {
             return nil

@@ -4,99 +4,132 @@ import Logging
 import Primitives
 import Resources
 
-/// Brings one Secret in line with its WrappedSecret: load, plan, unwrap, write, say so. Level-triggered:
-/// what happened does not matter, only what is.
+/// Brings one Secret in line with its WrappedSecret: load, plan, unwrap, write, report. Level-triggered: what happened does
+/// not matter, only what is.
 struct Reconciler: Sendable {
     let client: KubeClient
     let keys: KeyRing
     let objects: Store<Decoded<WrappedSecret>>
     let secrets: Store<ObjectMeta>
-    let ownWrites: OwnWrites
-    let stalled: StalledObjects
-    let opened: OpenedEnvelopes
+    let tracker: ObjectTracker
     let rules: OperatorRules
     /// Secrets that a WrappedSecret made under other names than it has now.
     let made: MadeSecrets
-    let contests: Contests
-    let troubles: Troubles
     let budget: UnwrapBudget
+    let memory: MemoryBudget
+    let pacer: VerificationPacer
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
     let crowd: @Sendable () -> Int
     var events: EventRecorder?
+    /// Of this process, in messages about other writers.
+    var identity = ""
     /// See `Controller.Options`.
     var foreignSecretInterval = Duration.seconds(20)
     let logger: Logger
     /// Is told why an object is not synced.
     var failed: @Sendable (Reason) -> Void = { _ in }
+    /// Adds an object to the queue.
+    var enqueue: @Sendable (ObjectRef) -> Void = { _ in }
+
+    /// The pause after the first failure that does not pass in milliseconds.
+    static let firstPause = Duration.seconds(1)
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
         let outcome = await attempt(ref)
-        // What does not wait for its turn at the KMS needs none any more.
-        if case .throttled = outcome {} else { budget.forget(ref) }
-        if outcome == .done { troubles.end(ref) }
+        memory.release(ref)
+        if case .throttled = outcome {
+            // It keeps its place.
+        } else {
+            budget.forget(ref)
+            pacer.forget(ref)
+        }
+        if outcome == .done {
+            tracker.troubles.end(ref)
+            tracker.held.drop(ref)
+        }
         return outcome
     }
 
     private func attempt(_ ref: ObjectRef) async -> WorkQueue.Outcome {
-        let written = ownWrites.writtenStatus(ref)
+        let written = tracker.ownWrites.writtenStatus(ref)
         switch objects[ref] {
         case nil:
             return .done
         case .malformed(let metadata, let status, let problem):
-            guard metadata.deletionTimestamp == nil, !stalled.contains(metadata) else { return .done }
+            guard metadata.deletionTimestamp == nil else { return .done }
             let previous = written.map { $0.newest(for: metadata, status) } ?? status
+            if let known = tracker.stalled.status(of: metadata) {
+                return await keep(known, metadata, previous)
+            }
             return await fail(
                 metadata, previous: previous, .invalidSpec, "the object is malformed: \(problem)")
         case .object(let object):
-            guard !stalled.contains(object.metadata) else { return .done }
             let previous = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
+            if let known = tracker.stalled.status(of: object.metadata) {
+                return await keep(known, object.metadata, previous)
+            }
             return await reconcile(object, previous)
         }
     }
 
     private func reconcile(
-        _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+        _ cached: WrappedSecret, _ previous: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
-        let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
+        let ref = cached.metadata.ref
         do throws(Failure) {
-            let secret = ownWrites.secret(target, watched: secrets[target])
-            let plan = decide(object, secret, previous)
+            let object = cached.isAbridged ? try await readWhole(cached) : cached
+            let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
+            var secret = tracker.ownWrites.secret(target, watched: secrets[target])
+            if secret?.isAbridged == true { secret = try await look(target) }
+            let plan = try await resolve(decide(object, secret, previous), object, previous)
             if let pause = truce(plan, object, previous) {
-                troubles.end(object.metadata.ref)
+                tracker.troubles.end(ref)
                 return await giveWay(plan, object, previous, for: pause)
             }
             let status = try await carryOut(plan, object, previous)
-            troubles.end(object.metadata.ref)
+            tracker.troubles.end(ref)
             guard !plan.isRestraint else { return .done }
+            tracker.statuses.set(status, of: object.metadata)
+            if let digest = plan.blueprint?.envelope.digest ?? object.spec.envelope.dropped?.digest {
+                tracker.pending.release(ref, digest: digest)
+            }
             let removal = await removeLeftovers(of: object)
             let restart = await restartWorkloads(of: object, status)
             return removal == .done ? restart : removal
         } catch {
-            switch error {
-            case .moot:
-                return .done
-            case .again(let error):
-                logger.log(
-                    level: error.isOrdinary ? .debug : .warning, "will retry",
-                    metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
-                guard error.isWorthTelling, troubles.last(object.metadata.ref) else { return .retry }
-                let message = Failure.message(lasting: error)
-                return await fail(object.metadata, previous: previous, .apiServerError, message)
-            case .throttled(let instant):
-                return .throttled(until: instant)
-            case .reason(let reason, let message):
-                troubles.end(object.metadata.ref)
-                return await fail(object.metadata, previous: previous, reason, message)
-            }
+            return await outcome(of: error, cached, previous)
         }
     }
 
-    /// How long to leave a Secret to whoever fights us for it; nil: there is no fight, or it is not a repair.
+    private func outcome(
+        of failure: Failure, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async -> WorkQueue.Outcome {
+        let ref = object.metadata.ref
+        switch failure {
+        case .moot: return .done
+        case .throttled(let instant): return .throttled(until: instant)
+        case .waitsForMemory: return .waiting
+        case .later(let pause): return .again(after: pause)
+        case .again(let error):
+            logger.log(
+                level: error.isOrdinary ? .debug : .warning, "will retry",
+                metadata: ["object": "\(ref)", "error": "\(error)"])
+            guard error.isWorthTelling, tracker.troubles.last(ref) else { return .retry }
+            let message = Failure.message(lasting: error)
+            return await fail(object.metadata, previous: previous, .apiServerError, message)
+        case .reason(let reason, let message):
+            tracker.troubles.end(ref)
+            return await fail(object.metadata, previous: previous, reason, message)
+        }
+    }
+
+    /// How long to leave a Secret, or a status, to another writer who keeps changing it; nil if there is none, or the plan
+    /// corrects nothing.
     private func truce(
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
     ) -> Duration? {
-        plan.repairs && isAsBefore(object, previous) ? contests.truce(object.metadata.ref) : nil
+        plan.repairs && isAsBefore(object, previous) ? tracker.contests.truce(object.metadata.ref) : nil
     }
 
     /// Whether the object asks for nothing new, so that what is to be done is a repair.
@@ -110,16 +143,24 @@ struct Reconciler: Sendable {
         _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?, for pause: Duration
     ) async -> WorkQueue.Outcome {
         let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
-        let rivals =
-            secrets[target].map { secret in
-                plan.blueprint.map { DataOwnership(of: $0).rivals(secret) } ?? []
-            } ?? ["somebody who deletes it"]
-        let names = rivals.isEmpty ? "another writer" : rivals.prefix(4).joined(separator: ", ")
         let outcome = await fail(
             object.metadata, previous: previous, .secretContested,
-            "Secret \(object.secretName) is changed again each time it is repaired, by \(names); stop that, or set "
-                + "spec.suspend to true")
+            "Secret \(object.secretName) is changed again each time it is repaired, by "
+                + "\(rivals(for: secrets[target], plan.blueprint)); stop that writer, or set spec.suspend to true"
+        )
         return outcome == .done ? .done : .again(after: pause)
+    }
+
+    /// Who keeps changing the Secret, by the API server's account.
+    private func rivals(for secret: ObjectMeta?, _ blueprint: Blueprint?) -> String {
+        guard let secret else { return "a writer that deletes it" }
+        guard let blueprint else { return "another writer" }
+        let names = DataOwnership(of: blueprint).rivals(secret)
+        guard names.isEmpty else { return names.prefix(4).joined(separator: ", ") }
+        // Every field is ours by name, and this process did not write this version.
+        return
+            "another Secrets Bridge with other settings (field manager \(blueprint.fieldManager), as this one"
+            + "\(identity.isEmpty ? "" : ", \(identity)"))"
     }
 
     func update(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> StatusUpdate {
@@ -131,8 +172,11 @@ struct Reconciler: Sendable {
     func decide(
         _ object: WrappedSecret, _ secret: ObjectMeta?, _ status: WrappedSecretStatus?
     ) -> Plan {
-        Plan.decide(
-            object, secret: secret, status: status, rules: rules, isOpened: opened.contains(object))
+        let digest = object.spec.envelope.dropped?.digest ?? []
+        return Plan.decide(
+            object, secret: secret, status: status, rules: rules,
+            isOpened: tracker.opened.key(of: object.metadata, digest: digest) != nil,
+            proof: tracker.proofs[object.metadata.ref])
     }
 
     /// Returns the status as it is then.
@@ -141,56 +185,51 @@ struct Reconciler: Sendable {
     ) async throws(Failure) -> WrappedSecretStatus? {
         let update = update(object, previous)
         switch plan {
-        case .nothing, .left:
+        case .nothing, .left, .seek, .verify, .confirm:
             return previous
         case .suspend:
             return try await write(update.suspended(), object.metadata, previous)
         case .refuse(let reason, let message):
             throw .reason(reason, message: message)
         case .create(let blueprint):
-            // The watch sees only what carries our label. Of an object that is new nothing is known, and a Secret
-            // in its way is found by the attempt; for any other a look costs less than a key.
-            if previous?.condition(.ready) != nil, let found = try await look(blueprint) {
-                let plan = decide(object, found, previous)
-                guard case .create = plan else { return try await carryOut(plan, object, previous) }
-            }
             let envelope = try await open(blueprint, object)
             let secret = try await create(blueprint, object, envelope)
-            return try await finish(
-                secret, over: nil, blueprint, object, update, OpenedEnvelopes.Key(envelope))
-        case .seek(let blueprint):
-            guard let found = try await look(blueprint) else {
-                throw .reason(
-                    .secretMissing,
-                    message:
-                        "there is no Secret \(blueprint.name) to add entries to (creationPolicy Merge); whoever "
-                        + "makes it has to annotate it \(Markers.allow)=merge")
-            }
-            return try await carryOut(decide(object, found, previous), object, previous)
+            return try await finish(secret, over: nil, blueprint, object, update, .init(envelope), envelope)
         case .update(let blueprint, let current):
-            let envelope = try await open(blueprint, object)
-            let secret: ObjectMeta
-            if let merger = blueprint.merger {
-                secret = try await merge(into: current, blueprint, merger, object, envelope, previous)
-            } else {
-                secret = try await replace(current, blueprint, object, envelope)
-            }
-            return try await finish(
-                secret, over: current, blueprint, object, update, OpenedEnvelopes.Key(envelope))
+            return try await updateSecret(current, blueprint, object, update)
+        case .verifyByWriting(let blueprint, let current):
+            if let turn = pacer.wait(object.metadata.ref) { throw .throttled(until: turn) }
+            return try await updateSecret(current, blueprint, object, update)
         case .relabel(let blueprint, let current):
             let secret: ObjectMeta
             do throws(Failure) {
                 secret = try await patch(current, blueprint, object, nil)
             } catch  where error.needsNewSecret && object.spec.recreate == true {
-                return try await carryOut(.update(blueprint, current: current), object, previous)
+                return try await updateSecret(current, blueprint, object, update)
             }
             // Of another generation than the status tells of, its own key is known: it was opened.
-            let key = opened.key(of: object) ?? .init(id: previous?.keyID, version: previous?.keyVersion)
-            return try await finish(secret, over: current, blueprint, object, update, key)
-        case .confirm(let blueprint, let current):
-            try await confirmNewest(object.metadata)
-            return try await carryOut(.update(blueprint, current: current), object, previous)
+            let key =
+                tracker.opened.key(of: object.metadata, digest: blueprint.envelope.digest)
+                ?? .init(id: previous?.keyID, version: previous?.keyVersion)
+            return try await finish(secret, over: current, blueprint, object, update, key, nil)
+        case .recordProof(_, let current):
+            return try await recordProof(of: current, object, update)
+        case .updateStatus(_, let current):
+            return try await updateStatus(current, object, update)
         }
+    }
+
+    private func updateSecret(
+        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ update: StatusUpdate
+    ) async throws(Failure) -> WrappedSecretStatus {
+        let envelope = try await open(blueprint, object)
+        let secret: ObjectMeta
+        if let merger = blueprint.merger {
+            secret = try await merge(into: current, blueprint, merger, object, envelope, update.previous)
+        } else {
+            secret = try await replace(current, blueprint, object, envelope, update.previous)
+        }
+        return try await finish(secret, over: current, blueprint, object, update, .init(envelope), envelope)
     }
 
     /// The server knows no later generation than ours. A Secret from a later one is then from a time that never
@@ -199,7 +238,7 @@ struct Reconciler: Sendable {
     func confirmNewest(_ object: ObjectMeta) async throws(Failure) {
         let newest: ObjectMeta
         do {
-            newest = try await client.get(WrappedSecret.self, object.ref).metadata
+            newest = try await client.getMetadata(WrappedSecret.resource, object.ref)
         } catch  where error.code == .notFound {
             throw .moot
         } catch {

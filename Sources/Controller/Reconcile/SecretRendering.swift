@@ -37,11 +37,13 @@ enum SecretRendering {
     /// - Parameters:
     ///   - entries: nil: the data is as it should be.
     ///   - labels: the operator's, beside the template's.
+    ///   - isAdoption: see `MetadataChanges`.
     static func patch(
         _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]?,
-        adding labels: [String: String] = [:]
+        adding labels: [String: String] = [:], isAdoption: Bool = false
     ) -> JSONPatch {
-        let changes = MetadataChanges(current, to: blueprint, of: object, adding: labels)
+        let changes = MetadataChanges(
+            current, to: blueprint, of: object, adding: labels, isAdoption: isAdoption)
         return JSONPatch { patch in
             patch.test("/metadata/uid", current.uid ?? "")
             patch.replace("/metadata/resourceVersion", current.resourceVersion ?? "")
@@ -69,6 +71,21 @@ enum SecretRendering {
             json.endObject()
             json.key("data")
             write(entries, to: &json)
+        }
+    }
+
+    /// Body of the forced apply after an adoption. It changes nothing: it makes us a manager of the labels and annotations
+    /// that an earlier manager set to the same values, so that those which leave the template later are removed.
+    static func ownership(
+        _ blueprint: Blueprint, of object: WrappedSecret, in current: ObjectMeta,
+        adding labels: [String: String]
+    ) -> SharedSecret {
+        application(to: current) { json in
+            json.key("labels")
+            write(MetadataChanges.labels(blueprint, adding: labels), to: &json)
+            json.key("annotations")
+            write(MetadataChanges.annotations(blueprint, of: object), to: &json)
+            json.endObject()
         }
     }
 

@@ -12,16 +12,19 @@ struct StatusUpdate: Sendable {
     /// RFC 3339, UTC.
     let now: String
 
-    /// - Parameter time: of the write, by the API server's clock: it is compared with what that says later. nil: it
-    ///   does not say.
+    /// - Parameters:
+    ///   - time: of the write, by the API server's clock, with which it is compared later; nil if that is unknown.
+    ///   - verified: when the data was proved, if that was not now.
     func synced(
-        _ secret: WrappedSecretStatus.SecretState, keyID: String?, keyVersion: String?, at time: String?
+        _ secret: WrappedSecretStatus.SecretState, keyID: String?, keyVersion: String?, at time: String?,
+        verified: String? = nil
     ) -> WrappedSecretStatus {
         var status = base()
         status.secret = secret
         status.keyID = keyID
         status.keyVersion = keyVersion
         status.lastSyncTime = time ?? now
+        status.lastVerifiedTime = verified ?? now
         if let requestedSync { status.lastHandledSync = requestedSync }
         status.conditions = [
             condition(.ready, true, Reason.synced.rawValue, "Secret \(secret.name ?? "") is up to date")
@@ -38,6 +41,33 @@ struct StatusUpdate: Sendable {
         let isOwed = status.rolloutRestart?.mac != secret.mac
         status.conditions? += restartCondition.filter { isOwed || $0.status == "True" }
         return status
+    }
+
+    /// The Secret is as the last write left it, and a later version of it has the same data.
+    ///
+    /// - Parameter resourceVersion: of the Secret whose data was proved now.
+    func verified(_ resourceVersion: String?) -> WrappedSecretStatus {
+        restored(resourceVersion, verified: now)
+    }
+
+    /// The status of a synced object as it was before another writer changed it.
+    func restored(_ resourceVersion: String?, verified: String?) -> WrappedSecretStatus {
+        guard var secret = previous?.secret else { return previous ?? WrappedSecretStatus() }
+        secret.resourceVersion = resourceVersion ?? secret.resourceVersion
+        var status = synced(
+            secret, keyID: previous?.keyID, keyVersion: previous?.keyVersion, at: previous?.lastSyncTime,
+            verified: verified)
+        status.lastSyncTime = previous?.lastSyncTime
+        status.lastVerifiedTime = verified
+        return status
+    }
+
+    /// Whether the status of an object in sync is one that we would write: another writer may have changed it.
+    static func isCurrent(_ status: WrappedSecretStatus, of object: WrappedSecret) -> Bool {
+        let update = StatusUpdate(
+            object: object.metadata, requestedSync: object.requestedSync,
+            restartsWorkloads: !object.spec.workloads.isEmpty, previous: status, now: "")
+        return update.restored(nil, verified: status.lastVerifiedTime) == status
     }
 
     /// The Secret stays as it is; `Ready` says why.

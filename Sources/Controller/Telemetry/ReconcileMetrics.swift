@@ -12,7 +12,7 @@ final class ReconcileMetrics: Sendable {
         case failure
         /// The API server could not be used, or somebody was faster: again soon.
         case retry
-        /// It waits for its namespace's share of the KMS.
+        /// It waits for its namespace's share of the KMS, or for memory.
         case throttled
     }
 
@@ -52,7 +52,8 @@ extension ReconcileMetrics.Result {
             switch outcome {
             case _ where reason != nil: .failure
             case .retry: .retry
-            case .throttled: .throttled
+            case .throttled, .waiting: .throttled
+            case .backOff: .retry
             case .done, .again: .success
             }
     }

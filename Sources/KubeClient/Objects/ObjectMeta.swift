@@ -12,6 +12,8 @@ package struct ObjectMeta: Decodable, Sendable, Equatable {
     package var annotations: [String: String]?
     package var ownerReferences: [OwnerReference]?
     package var managedFields: [ManagedFields]?
+    /// Whether a cache has left parts out because of their size; see the API server for all of it.
+    package var isAbridged = false
 
     package init(
         name: String, namespace: String? = nil, uid: String? = nil, resourceVersion: String? = nil,

@@ -5,15 +5,19 @@ package import Primitives
 /// Reading what must not be copied about.
 extension KubeClient {
     /// One object, as JSON in secret memory: for the few who are to see a Secret's data.
-    package func getSecretly(_ resource: Resource, _ ref: ObjectRef) async throws(KubeError) -> SharedSecret {
+    ///
+    /// - Parameter limit: in bytes; a longer answer is an error.
+    package func getSecretly(
+        _ resource: Resource, _ ref: ObjectRef, limit: Int = KubeClient.maximumSecret
+    ) async throws(KubeError) -> SharedSecret {
         let call = Call(
             method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
             activity: "reading \(resource.kind) \(ref)")
         return try await connection.open(call, lane: .unary, idleTimeout: nil) { body in
-            SharedSecret(try await body.collectSecret(upTo: Self.maximumSecret))
+            SharedSecret(try await body.collectSecret(upTo: limit))
         }
     }
 
     /// A Secret has 1 MiB, which base64 and managedFields make larger.
-    private static var maximumSecret: Int { 8 * 1024 * 1024 }
+    package static var maximumSecret: Int { 8 * 1024 * 1024 }
 }

@@ -7,10 +7,12 @@ import Testing
 @Suite struct EventMachineTests {
     private typealias Machine = EventMachine<ManualClock.Instant>
 
-    private func note(_ name: String = "db", _ message: String = "m") -> EventNote {
+    private func note(_ name: String = "db", _ message: String = "m", in namespace: String = "payments")
+        -> EventNote
+    {
         EventNote(
             .warning, "KMSUnavailable", message,
-            about: ObjectMeta(name: name, namespace: "payments", uid: "u-\(name)"))
+            about: ObjectMeta(name: name, namespace: namespace, uid: "u-\(name)"))
     }
 
     /// All that may be sent by then.
@@ -60,15 +62,29 @@ import Testing
         #expect(posts(&machine, until: 61).map(\.note.message) == ["later"])
     }
 
-    @Test("All together have a budget: a storm is sent as a trickle, and its rest is dropped and counted")
+    @Test(
+        "A storm over many namespaces is sent at the total rate, and what does not fit is dropped and counted"
+    )
     func storm() {
         var machine = Machine(now: at(0))
-        for index in 0..<10_000 { machine.record(note("db-\(index)"), at: at(0), time: "t") }
+        for index in 0..<10_000 {
+            machine.record(note("db-\(index)", in: "team-\(index % 100)"), at: at(0), time: "t")
+        }
         #expect(machine.dropped == 9000)
         #expect(posts(&machine, until: 0).count == 50)
         #expect(machine.next(at: at(0)) == .wait(until: at(0.05)))
         #expect(posts(&machine, until: 1).count == 20)
         #expect(posts(&machine, until: 1000).count == 50, "what is not used is not saved up")
+    }
+
+    @Test("A namespace with thousands of events does not crowd out another namespace")
+    func namespacesTakeTurns() {
+        var machine = Machine(now: at(0))
+        for index in 0..<10_000 { machine.record(note("db-\(index)"), at: at(0), time: "t") }
+        machine.record(note("victim", in: "other"), at: at(0), time: "t")
+        let sent = posts(&machine, until: 0)
+        #expect(sent.prefix(2).contains { $0.note.subject.ref.namespace == "other" })
+        #expect(machine.dropped == 9900)
     }
 
     @Test("What could not be sent is forgotten, and made anew when it comes again")

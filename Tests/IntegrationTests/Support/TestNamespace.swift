@@ -164,6 +164,11 @@ struct TestNamespace: Sendable {
     /// kubectl, in this namespace.
     @discardableResult
     func kubectl(_ arguments: String..., input: Data = Data()) async throws -> String {
+        try await kubectl(arguments, input: input)
+    }
+
+    @discardableResult
+    func kubectl(_ arguments: [String], input: Data = Data()) async throws -> String {
         let outcome = try await Program(
             cluster.kubectl, ["--kubeconfig", cluster.kubeconfig, "-n", name] + arguments, input: input
         ).outcome()

@@ -1,0 +1,105 @@
+import Envelope
+import KubeClient
+import Resources
+
+/// How large an object is in a cache, as far as its owner can make it large. What is larger than `maximum` is kept in part
+/// and read from the API server when it is needed, so that no tenant decides how much memory the controller has.
+enum CacheSize {
+    /// Bytes. Ordinary objects are far below it.
+    static let maximum = 8 << 10
+
+    static func of(_ metadata: ObjectMeta) -> Int {
+        var size = of(metadata.labels) + of(metadata.annotations)
+        for owner in metadata.ownerReferences ?? [] {
+            size +=
+                owner.apiVersion.utf8.count + owner.kind.utf8.count + owner.name.utf8.count
+                + owner.uid.utf8.count + 64
+        }
+        for fields in metadata.managedFields ?? [] {
+            for keys in [fields.labels, fields.annotations, fields.data] {
+                size += keys.reduce(fields.manager.utf8.count) { $0 + $1.utf8.count + 16 }
+            }
+        }
+        return size
+    }
+
+    static func of(_ object: WrappedSecret) -> Int {
+        let spec = object.spec
+        let texts = [
+            spec.envelope.format, spec.envelope.scope, spec.envelope.mac, spec.template?.type ?? "",
+            spec.keyRef?.kind ?? "", spec.keyRef?.name ?? "", spec.creationPolicy ?? "",
+        ]
+        var size = texts.reduce(0) { $0 + $1.utf8.count }
+        for recipient in spec.envelope.recipients {
+            size += recipient.keyID.utf8.count + recipient.wrappedKey.utf8.count
+        }
+        size += spec.envelope.dropped?.entryNames.reduce(0) { $0 + $1.utf8.count + 16 } ?? 0
+        size += of(spec.template?.metadata?.labels) + of(spec.template?.metadata?.annotations)
+        for workload in spec.workloads { size += workload.kind.utf8.count + workload.name.utf8.count }
+        return size
+    }
+
+    static func of(_ status: WrappedSecretStatus) -> Int {
+        let texts = [
+            status.keyID, status.keyVersion, status.lastSyncTime, status.lastVerifiedTime,
+            status.lastHandledSync,
+            status.secret?.name, status.secret?.uid, status.secret?.resourceVersion, status.secret?.mac,
+            status.rolloutRestart?.mac, status.rolloutRestart?.time,
+        ]
+        var size = texts.reduce(0) { $0 + ($1?.utf8.count ?? 0) }
+        for condition in status.conditions ?? [] {
+            size +=
+                condition.type.utf8.count + condition.reason.utf8.count + condition.message.utf8.count
+                + condition.status.utf8.count + condition.lastTransitionTime.utf8.count
+        }
+        return size
+    }
+
+    private static func of(_ pairs: [String: String]?) -> Int {
+        (pairs ?? [:]).reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 32 }
+    }
+}
+
+extension ObjectMeta {
+    /// What tells whose a Secret is, and that it has changed.
+    fileprivate static let longestName = 253
+
+    /// The part of a Secret's metadata by which it is found and claimed.
+    func abridged() -> ObjectMeta {
+        var part = ObjectMeta(name: name, namespace: namespace, uid: uid, resourceVersion: resourceVersion)
+        part.generation = generation
+        part.deletionTimestamp = deletionTimestamp
+        part.labels = labels.map { $0.filter { $0.key == Markers.managed && $0.value.utf8.count <= 63 } }
+        let ours = [
+            Markers.wrappedSecret, Markers.source, Markers.allow, Markers.creationPolicy,
+        ]
+        part.annotations = annotations.map { annotations in
+            annotations.filter { ours.contains($0.key) && $0.value.utf8.count <= Self.longestName }
+        }
+        part.ownerReferences = ownerReferences.map { owners in
+            owners.filter { owner in
+                (Markers.isOurKind(owner) || owner.controller == true)
+                    && [owner.apiVersion, owner.kind, owner.name, owner.uid].allSatisfy {
+                        $0.utf8.count <= Self.longestName
+                    }
+            }
+        }
+        part.isAbridged = true
+        return part
+    }
+}
+
+extension WrappedSecret {
+    /// The part of an object by which it is found: its target and how it writes to it.
+    func abridged() -> WrappedSecret {
+        var envelope = EnvelopeFields(format: "", scope: "", recipients: [], mac: "", data: [:])
+        envelope.mac = String(spec.envelope.mac.prefix(64))
+        var part = WrappedSecret(
+            metadata: metadata, spec: WrappedSecretSpec(envelope: envelope), status: status)
+        part.spec.template = .init(
+            metadata: .init(name: spec.template?.metadata?.name.map { String($0.prefix(256)) }))
+        part.spec.creationPolicy = spec.creationPolicy.map { String($0.prefix(16)) }
+        part.isAbridged = true
+        return part
+    }
+}

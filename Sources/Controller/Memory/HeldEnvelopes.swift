@@ -1,0 +1,90 @@
+import Envelope
+import KubeClient
+import Primitives
+
+/// Opened envelopes whose Secret could not be written yet, so that a retry asks the KMS for nothing. They hold plaintext in
+/// zeroed memory: few bytes, for a limited time, and only while an object is being retried. Safe to use from any thread.
+final class HeldEnvelopes: Sendable {
+    fileprivate struct Entry {
+        let digest: [UInt8]
+        let envelope: OpenedEnvelope
+        let bytes: Int
+        let since: ContinuousClock.Instant
+        /// Whether no Secret exists while this is held, because the old one was deleted to be recreated.
+        var isPinned = false
+    }
+
+    fileprivate struct State {
+        var entries: [ObjectRef: Entry] = [:]
+        var bytes = 0
+    }
+
+    /// A retry that comes later asks the KMS again.
+    static let longest = Duration.seconds(600)
+
+    private let limit: Int
+    private let state = Locked(State())
+
+    /// - Parameter limit: in bytes of plaintext; envelopes beyond it are not held, unless they are pinned.
+    init(limit: Int = 8 << 20) {
+        self.limit = limit
+    }
+
+    /// Holds `envelope`, opened from ciphertexts with this digest, if there is room.
+    func hold(
+        _ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef, now: ContinuousClock.Instant = .now
+    ) {
+        let bytes = envelope.entries.reduce(0) { $0 + $1.value.count }
+        state.withLock { state in
+            state.dropExpired(now)
+            state.remove(ref)
+            guard bytes <= limit - state.bytes else { return }
+            state.bytes += bytes
+            state.entries[ref] = Entry(digest: digest, envelope: envelope, bytes: bytes, since: now)
+        }
+    }
+
+    /// Holds `envelope` whatever its size until it is dropped: without it, an outage would leave no Secret at all.
+    func pin(_ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef) {
+        let bytes = envelope.entries.reduce(0) { $0 + $1.value.count }
+        state.withLock { state in
+            state.remove(ref)
+            state.bytes += bytes
+            state.entries[ref] = Entry(
+                digest: digest, envelope: envelope, bytes: bytes, since: .now, isPinned: true)
+        }
+    }
+
+    /// Returns nil if nothing is held for these ciphertexts.
+    func envelope(
+        of ref: ObjectRef, digest: [UInt8], now: ContinuousClock.Instant = .now
+    ) -> OpenedEnvelope? {
+        state.withLock { state in
+            guard let entry = state.entries[ref], entry.digest == digest, !entry.isExpired(now) else {
+                state.remove(ref)
+                return nil
+            }
+            return entry.envelope
+        }
+    }
+
+    func drop(_ ref: ObjectRef) {
+        state.withLock { $0.remove(ref) }
+    }
+}
+
+extension HeldEnvelopes.Entry {
+    fileprivate func isExpired(_ now: ContinuousClock.Instant) -> Bool {
+        !isPinned && since.duration(to: now) > HeldEnvelopes.longest
+    }
+}
+
+extension HeldEnvelopes.State {
+    fileprivate mutating func remove(_ ref: ObjectRef) {
+        if let entry = entries.removeValue(forKey: ref) { bytes -= entry.bytes }
+    }
+
+    fileprivate mutating func dropExpired(_ now: ContinuousClock.Instant) {
+        for (ref, entry) in entries where entry.isExpired(now) { remove(ref) }
+    }
+}

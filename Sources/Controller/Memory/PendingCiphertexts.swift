@@ -1,0 +1,61 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+
+/// The ciphertexts of WrappedSecrets that wait to be synced: most of them need no second read. What does not fit into the
+/// limit is left out, and read from the API server when its turn comes. Safe to use from any thread.
+final class PendingCiphertexts: Sendable {
+    fileprivate struct Entry {
+        let digest: [UInt8]
+        let data: [String: String]
+        let bytes: Int
+    }
+
+    fileprivate struct State {
+        var entries: [ObjectRef: Entry] = [:]
+        var bytes = 0
+    }
+
+    private let limit: Int
+    private let state = Locked(State())
+
+    /// - Parameter limit: in bytes of base64.
+    init(limit: Int = 32 << 20) {
+        self.limit = limit
+    }
+
+    /// Keeps the ciphertexts of `object`, whose envelope has `digest`, if there is room for them.
+    func hold(_ object: WrappedSecret, digest: [UInt8]) {
+        let data = object.spec.envelope.data
+        let bytes = data.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        state.withLock { state in
+            state.remove(object.metadata.ref)
+            guard bytes <= limit - state.bytes else { return }
+            state.bytes += bytes
+            state.entries[object.metadata.ref] = Entry(digest: digest, data: data, bytes: bytes)
+        }
+    }
+
+    /// Returns nil if the ciphertexts with this digest are not held.
+    func data(of ref: ObjectRef, digest: [UInt8]) -> [String: String]? {
+        state.withLock { $0.entries[ref].flatMap { $0.digest == digest ? $0.data : nil } }
+    }
+
+    /// Frees the ciphertexts of `ref`; with a digest, only if they still have it.
+    func release(_ ref: ObjectRef, digest: [UInt8]? = nil) {
+        state.withLock { state in
+            if let digest, state.entries[ref]?.digest != digest { return }
+            state.remove(ref)
+        }
+    }
+
+    /// Bytes that are held.
+    var byteCount: Int { state.withLock { $0.bytes } }
+}
+
+extension PendingCiphertexts.State {
+    fileprivate mutating func remove(_ ref: ObjectRef) {
+        if let entry = entries.removeValue(forKey: ref) { bytes -= entry.bytes }
+    }
+}

@@ -1,0 +1,86 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+
+/// What has to be read before a plan is final.
+extension Reconciler {
+    /// Reads what `plan` leaves open, and decides again with it. Each kind of read happens once at most.
+    func resolve(
+        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async throws(Failure) -> Plan {
+        var plan = plan
+        var hasLooked = false
+        var hasCompared = false
+        while true {
+            switch plan {
+            case .create(let desired) where !hasLooked && previous?.condition(.ready) != nil:
+                // The watch sees only what carries our label. Of an object that is new nothing is known, and a Secret
+                // in its way is found by the attempt; for any other a look costs less than a key.
+                hasLooked = true
+                guard let found = try await look(desired) else { return plan }
+                plan = decide(object, found, previous)
+            case .seek(let desired):
+                guard !hasLooked, let found = try await seek(desired) else {
+                    return .refuse(.secretMissing, message: Self.missing(desired))
+                }
+                hasLooked = true
+                plan = decide(object, found, previous)
+            case .verify(let desired, let current, let proof):
+                guard !hasCompared else { return .update(desired, current: current) }
+                hasCompared = true
+                guard let contents = try await contents(of: current, desired, object) else {
+                    // It is gone; the next plan makes it again.
+                    plan = desired.merger == nil ? .create(desired) : .seek(desired)
+                    hasLooked = true
+                    continue
+                }
+                guard contents.matches(proof, desired, tracker.proofs) else {
+                    return .update(desired, current: contents.metadata)
+                }
+                tracker.proofs.move(
+                    object.metadata.ref, uid: proof.uid, to: contents.metadata.resourceVersion ?? "",
+                    isRecorded: false)
+                plan = decide(object, contents.metadata, previous)
+            case .confirm(let desired, let current):
+                try await confirmNewest(object.metadata)
+                return .update(desired, current: current)
+            default:
+                return plan
+            }
+        }
+    }
+
+    private static func missing(_ desired: Blueprint) -> String {
+        "Secret \(desired.name) does not exist; creationPolicy Merge adds entries to a Secret that another writer creates "
+            + "and annotates \(Markers.allow)=merge"
+    }
+
+    /// The Secret to merge into; nil if there is none. All that wait for the same one share a look.
+    private func seek(_ desired: Blueprint) async throws(Failure) -> ObjectMeta? {
+        let target = ObjectRef(namespace: desired.namespace, name: desired.name)
+        guard !tracker.missingTargets.contains(target) else { return nil }
+        let found = try await look(desired)
+        if found == nil { tracker.missingTargets.insert(target) }
+        return found
+    }
+
+    /// The Secret with digests of its values; nil if it is gone.
+    private func contents(
+        of secret: ObjectMeta, _ desired: Blueprint, _ object: WrappedSecret
+    ) async throws(Failure) -> SecretContents? {
+        let limit = Self.readLimit(desired)
+        guard memory.reserve(limit, for: object.metadata.ref) else { throw .waitsForMemory }
+        do {
+            let json = try await client.getSecretly(.secrets, secret.ref, limit: limit)
+            return try SecretContents(json, tracker.proofs, activity: "reading Secret \(secret.ref)")
+        } catch  where error.code == .notFound {
+            return nil
+        } catch {
+            throw Failure(accessing: error)
+        }
+    }
+
+    /// Bytes of a Secret's JSON that are read in order to compare it: the API server stores at most 1.5 MiB of it.
+    private static func readLimit(_ desired: Blueprint) -> Int { 4 << 20 }
+}

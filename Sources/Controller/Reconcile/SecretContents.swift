@@ -1,0 +1,83 @@
+import Envelope
+import JSON
+import KubeClient
+import Primitives
+import Resources
+
+/// A Secret as the API server has it, with keyed digests in place of its values: what a proof is compared with.
+struct SecretContents: Sendable {
+    let metadata: ObjectMeta
+    let type: String
+    let immutable: Bool
+    /// `SecretProofs.digest(ofValue:)` of each entry.
+    let values: [String: [UInt8]]
+
+    /// Reads a Secret out of secret memory. Values are decoded one at a time, into secret memory too.
+    ///
+    /// Errors: `KubeError` with the code `malformedResponse`, without anything of the Secret.
+    init(_ json: SharedSecret, _ proofs: SecretProofs, activity: String) throws(KubeError) {
+        let result: Result<Draft, JSONError> = json.bytes.withUnsafeBytes { bytes in
+            Result { () throws(JSONError) in
+                var reader = JSONReader(bytes)
+                return try Draft(json: &reader, proofs)
+            }
+        }
+        guard case .success(let draft) = result, let metadata = draft.metadata else {
+            throw KubeError(
+                .malformedResponse, activity: activity, message: "the API server's answer is not a Secret")
+        }
+        self.metadata = metadata
+        type = draft.type ?? ""
+        immutable = draft.immutable
+        values = draft.values
+    }
+
+    private struct Draft {
+        var metadata: ObjectMeta?
+        var type: String?
+        var immutable = false
+        var values: [String: [UInt8]] = [:]
+
+        init(json: inout JSONReader, _ proofs: SecretProofs) throws(JSONError) {
+            try json.object { key, json throws(JSONError) in
+                switch key {
+                case "metadata": metadata = try json.read()
+                case "type": type = try json.optional()
+                case "immutable": immutable = try json.optional() ?? false
+                case "data":
+                    guard try !json.null() else { return }
+                    try json.object { name, json throws(JSONError) in
+                        values[try name.text()] = try Self.digest(&json, proofs)
+                    }
+                default: break
+                }
+            }
+        }
+
+        private static func digest(
+            _ json: inout JSONReader, _ proofs: SecretProofs
+        ) throws(JSONError) -> [UInt8] {
+            if try json.null() { return [] }
+            let text = try json.plainBytes()
+            guard let value = try? Base64.decodeSecret(text),
+                let digest = try? proofs.digest(ofValue: SharedSecret(value))
+            else { throw json.error(.text) }
+            return digest
+        }
+    }
+}
+
+extension SecretContents {
+    /// Whether the Secret still holds what was proved: exactly these entries, or, where it is somebody else's and only
+    /// gets our entries, these among others.
+    func matches(_ proof: SecretProof, _ desired: Blueprint, _ proofs: SecretProofs) -> Bool {
+        guard metadata.uid == proof.uid else { return false }
+        let isWhole = desired.merger == nil
+        if isWhole, type != desired.type || immutable != desired.immutable { return false }
+        let names = Set(desired.envelope.entryNames)
+        let ours = values.filter { names.contains($0.key) }
+        guard !isWhole || ours.count == values.count else { return false }
+        let digest = try? proofs.digest(ours.map { (name: $0.key, value: $0.value) })
+        return digest == proof.values
+    }
+}

@@ -1,0 +1,132 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+@Suite struct MemoryBudgetTests {
+    private let mebibyte = 1 << 20
+
+    private func ref(_ name: String, in namespace: String = "a") -> ObjectRef {
+        ObjectRef(namespace: namespace, name: name)
+    }
+
+    @Test func smallReservationsAreNeverRefused() {
+        let budget = MemoryBudget(limit: mebibyte) { _ in }
+        #expect(budget.reserve(mebibyte, for: ref("large")))
+        #expect(budget.reserve(MemoryBudget.uncounted, for: ref("small")))
+    }
+
+    @Test func anObjectLargerThanTheLimitGetsItAlone() {
+        let budget = MemoryBudget(limit: mebibyte) { _ in }
+        #expect(budget.reserve(5 * mebibyte, for: ref("huge")))
+        #expect(!budget.reserve(mebibyte, for: ref("other")))
+    }
+
+    @Test func whoWaitsIsWokenWithItsBytesReserved() {
+        let woken = Locked<[ObjectRef]>([])
+        let budget = MemoryBudget(limit: 2 * mebibyte) { ref in woken.withLock { $0.append(ref) } }
+        #expect(budget.reserve(2 * mebibyte, for: ref("first")))
+        #expect(!budget.reserve(mebibyte, for: ref("second")))
+        #expect(!budget.reserve(mebibyte, for: ref("third")))
+        budget.release(ref("first"))
+        #expect(woken.withLock { $0 } == [ref("second"), ref("third")])
+        #expect(!budget.reserve(mebibyte, for: ref("fourth")))
+        #expect(budget.reserve(mebibyte, for: ref("second")))
+    }
+
+    @Test func namespacesTakeTurns() {
+        let woken = Locked<[ObjectRef]>([])
+        let budget = MemoryBudget(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
+        #expect(budget.reserve(mebibyte, for: ref("0")))
+        for index in 1...50 { #expect(!budget.reserve(mebibyte, for: ref("\(index)"))) }
+        #expect(!budget.reserve(mebibyte, for: ref("victim", in: "b")))
+        budget.release(ref("0"))
+        budget.release(ref("1"))
+        #expect(woken.withLock { $0 } == [ref("1"), ref("victim", in: "b")])
+    }
+
+    /// An event queues an object again that waits for memory already.
+    @Test func waitingTwiceIsWaitingOnce() {
+        let woken = Locked<[ObjectRef]>([])
+        let budget = MemoryBudget(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
+        #expect(budget.reserve(mebibyte, for: ref("first")))
+        #expect(!budget.reserve(mebibyte, for: ref("second")))
+        #expect(!budget.reserve(mebibyte, for: ref("second")))
+        budget.release(ref("first"))
+        budget.release(ref("second"))
+        #expect(woken.withLock { $0 } == [ref("second")])
+        #expect(budget.reserve(mebibyte, for: ref("third")))
+    }
+}
+
+@Suite struct PendingCiphertextsTests {
+    private func object(_ name: String, bytes: Int) -> WrappedSecret {
+        var object = unopened(name)
+        object.spec.envelope.data = ["k": String(repeating: "A", count: bytes - 1)]
+        return object
+    }
+
+    @Test func holdsWhatFitsAndLeavesOutTheRest() {
+        let pending = PendingCiphertexts(limit: 100)
+        pending.hold(object("a", bytes: 60), digest: [1])
+        pending.hold(object("b", bytes: 60), digest: [2])
+        #expect(pending.byteCount == 60)
+        #expect(pending.data(of: ObjectRef(namespace: "payments", name: "a"), digest: [1]) != nil)
+        #expect(pending.data(of: ObjectRef(namespace: "payments", name: "b"), digest: [2]) == nil)
+    }
+
+    @Test func replacesTheCiphertextsOfAnObject() {
+        let pending = PendingCiphertexts(limit: 100)
+        pending.hold(object("a", bytes: 60), digest: [1])
+        pending.hold(object("a", bytes: 80), digest: [2])
+        #expect(pending.byteCount == 80)
+        #expect(pending.data(of: ObjectRef(namespace: "payments", name: "a"), digest: [1]) == nil)
+    }
+
+    @Test func releasesOnlyTheCiphertextsThatWereSynced() {
+        let pending = PendingCiphertexts(limit: 100)
+        let ref = ObjectRef(namespace: "payments", name: "a")
+        pending.hold(object("a", bytes: 60), digest: [2])
+        pending.release(ref, digest: [1])
+        #expect(pending.byteCount == 60)
+        pending.release(ref, digest: [2])
+        #expect(pending.byteCount == 0)
+    }
+}
+
+@Suite struct HeldEnvelopesTests {
+    private let ref = ObjectRef(namespace: "payments", name: "db")
+
+    private func opened(_ count: Int) async throws -> OpenedEnvelope {
+        let keys = try FakeKeyManager()
+        let object = try await wrapped(by: keys, ["k": String(repeating: "x", count: count)])
+        return try await object.sealedEnvelope().open(with: keys.ring)
+    }
+
+    @Test func returnsWhatWasOpenedFromTheSameCiphertexts() async throws {
+        let held = HeldEnvelopes(limit: 100)
+        held.hold(try await opened(50), digest: [1], for: ref)
+        #expect(held.envelope(of: ref, digest: [1]) != nil)
+        #expect(held.envelope(of: ref, digest: [2]) == nil)
+        #expect(held.envelope(of: ref, digest: [1]) == nil, "other ciphertexts are a change of the object")
+    }
+
+    @Test func doesNotHoldWhatIsTooLarge() async throws {
+        let held = HeldEnvelopes(limit: 100)
+        held.hold(try await opened(101), digest: [1], for: ref)
+        #expect(held.envelope(of: ref, digest: [1]) == nil)
+    }
+
+    @Test func forgetsAfterAWhileUnlessPinned() async throws {
+        let held = HeldEnvelopes(limit: 100)
+        let later = ContinuousClock.now + .seconds(601)
+        held.hold(try await opened(50), digest: [1], for: ref)
+        #expect(held.envelope(of: ref, digest: [1], now: later) == nil)
+        held.pin(try await opened(150), digest: [1], for: ref)
+        #expect(held.envelope(of: ref, digest: [1], now: later) != nil)
+    }
+}

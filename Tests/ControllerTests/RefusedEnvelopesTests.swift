@@ -1,0 +1,36 @@
+import KubeClient
+import Testing
+
+@testable import Controller
+
+@Suite struct RefusedEnvelopesTests {
+    private let ref = ObjectRef(namespace: "payments", name: "db")
+
+    @Test func areTriedAgainWhenOthersAreServed() {
+        let refused = RefusedEnvelopes()
+        let start = ContinuousClock.now
+        refused.insert(ref, now: start)
+        #expect(refused.othersAreServed(now: start) == [])
+        #expect(refused.othersAreServed(now: start + .seconds(2)) == [ref])
+    }
+
+    @Test func areTriedEverMoreRarely() {
+        let refused = RefusedEnvelopes()
+        let start = ContinuousClock.now
+        refused.insert(ref, now: start)
+        let tries = (0..<36_000).count {
+            !refused.othersAreServed(now: start + .milliseconds($0 * 100)).isEmpty
+        }
+        #expect(tries <= 12)
+    }
+
+    @Test func startOverOnceNoneIsLeft() {
+        let refused = RefusedEnvelopes()
+        let start = ContinuousClock.now
+        refused.insert(ref, now: start)
+        _ = refused.othersAreServed(now: start + .seconds(2))
+        refused.remove(ref)
+        refused.insert(ref, now: start + .seconds(10))
+        #expect(refused.othersAreServed(now: start + .seconds(12)) == [ref])
+    }
+}

@@ -1,0 +1,205 @@
+import Foundation
+import KubeClient
+import Resources
+import TestSupport
+import Testing
+
+@testable import Controller
+
+/// Secrets and statuses that another writer changes, with whatever tricks the API server allows.
+@Suite struct TamperingTests {
+    /// The Secret is read and differs; the ciphertexts of an object in sync are not in memory.
+    private let repair = [
+        "GET secrets/db", "GET wrappedsecrets/db", "PATCH secrets/db", "PATCH wrappedsecrets/db/status",
+    ]
+    private let canary1 = "Y2FuYXJ5LTE="
+    private static let managedFields = ["metadata", "managedFields"]
+
+    /// A synced cluster whose Secret is then changed by `change`, as the watch shows it.
+    private func synced(_ change: (inout JSONValue) -> Void) async throws -> Cluster {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try self.change(cluster, change)
+        return cluster
+    }
+
+    private func change(_ cluster: Cluster, _ change: (inout JSONValue) -> Void) throws {
+        var secret = try #require(cluster.secret)
+        change(&secret)
+        cluster.server["\(Cluster.secrets)/db"] = secret
+        try cluster.show()
+    }
+
+    /// A new process over the state of `cluster`.
+    private func restarted(_ cluster: Cluster) throws -> Cluster {
+        let second = try Cluster()
+        second.server["\(Cluster.objects)/db"] = cluster.object
+        // As often as it takes for the Secret to have another version than the status names.
+        for _ in 0..<9 { second.server["\(Cluster.secrets)/db"] = cluster.secret }
+        try second.show()
+        return second
+    }
+
+    @Test func correctsAValueUnderForgedManagedFields() async throws {
+        // The old managedFields stay, as a writer may put them back.
+        let cluster = try await synced { $0[["data", "password"]] = "ZXZpbA==" }
+        let run = await cluster.run()
+        #expect(run.outcome == .done)
+        #expect(run.requests == repair)
+        #expect(cluster.password == canary1)
+        #expect(cluster.reason == "Synced")
+    }
+
+    @Test func correctsAnAddedEntryUnderForgedManagedFields() async throws {
+        let cluster = try await synced { $0[["data", "more"]] = "eA==" }
+        #expect(await cluster.run().requests == repair)
+        #expect(cluster.secret?["data"] == ["password": .string(canary1)])
+    }
+
+    @Test func correctsARemovedEntryUnderForgedManagedFields() async throws {
+        let cluster = try await synced { $0["data"] = .object([:]) }
+        #expect(await cluster.run().requests == repair)
+        #expect(cluster.password == canary1)
+    }
+
+    /// The process has no digest, the version has moved, and the fields look untouched.
+    @Test func correctsAValueThatWasChangedBeforeARestart() async throws {
+        let cluster = try await synced { $0[["data", "password"]] = "ZXZpbA==" }
+        let second = try restarted(cluster)
+        _ = await second.run()
+        #expect(second.password == canary1)
+        #expect(second.keys.unwraps == 1)
+    }
+
+    @Test func provesTheDataWithoutTheKMSWhenALabelChanges() async throws {
+        let cluster = try await synced { $0[["metadata", "labels", "foreign"]] = "1" }
+        _ = await cluster.run()
+        #expect(cluster.keys.unwraps == 1)
+        #expect(cluster.password == canary1)
+        #expect(await cluster.run().requests == [], "the next look reads nothing")
+    }
+
+    @Test func doesNotReadASecretWhoseVersionHasNotMoved() async throws {
+        let cluster = try await synced { _ in }
+        _ = await cluster.run()
+        try cluster.show()
+        #expect(await cluster.run().requests == [])
+    }
+
+    @Test func removesATemplateLabelFromAnAdoptedSecret() async throws {
+        let cluster = try await Cluster.with {
+            $0[["spec", "template", "metadata", "labels"]] = ["team": "a"]
+        }
+        cluster.server["\(Cluster.secrets)/db"] = [
+            "metadata": [
+                "name": "db", "namespace": "payments", "labels": ["team": "a"],
+                "annotations": ["secrets-bridge.io/allow": "adopt"],
+                "managedFields": [
+                    ["manager": "kubectl-create", "fieldsV1": ["f:metadata": ["f:labels": ["f:team": [:]]]]]
+                ],
+            ],
+            "type": "Opaque", "data": ["password": .string(canary1)],
+        ]
+        _ = await cluster.run()
+        try await cluster.put { $0[["metadata", "generation"]] = 4 }
+        _ = await cluster.run()
+        #expect(cluster.secret?[["metadata", "labels", "team"]] == nil)
+    }
+
+    @Test func healsASecretThatLostEveryMark() async throws {
+        let cluster = try await synced {
+            $0[["metadata", "ownerReferences"]] = nil
+            $0[["metadata", "annotations"]] = nil
+            $0[["metadata", "labels"]] = nil
+            $0["data"] = ["password": "ZXZpbA=="]
+        }
+        _ = await cluster.run()
+        #expect(cluster.password == canary1)
+        #expect(cluster.secret?[["metadata", "ownerReferences"]]?.items?.count == 1)
+        #expect(cluster.reason == "Synced")
+    }
+
+    @Test func neverTakesASecretFromItsMakerByALeftoverPermission() async throws {
+        let cluster = try await Cluster.with()
+        cluster.server["\(Cluster.secrets)/db"] = [
+            "metadata": [
+                "name": "db", "namespace": "payments",
+                "annotations": [
+                    "secrets-bridge.io/allow": "adopt", "secrets-bridge.io/creation-policy": "Orphan",
+                    "secrets-bridge.io/wrapped-secret": "other",
+                ],
+            ],
+            "type": "Opaque", "data": ["old": "eA=="],
+        ]
+        _ = await cluster.run()
+        #expect(cluster.reason == "OwnedByAnother")
+        #expect(cluster.secret?["data"] == ["old": "eA=="])
+    }
+
+    // MARK: statuses
+
+    @Test func correctsAStatusThatAnotherWriterChanged() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try cluster.show()
+        let queue = cluster.informers.queue
+        while queue.count > 0 { _ = await queue.processNext { _ in .done } }
+        let right = cluster.object?["status"]
+        var object = try #require(cluster.object)
+        var conditions = try #require(object[["status", "conditions"]]?.items)
+        conditions[0]["status"] = "False"
+        object[["status", "conditions"]] = .array(conditions)
+        object[["status", "observedGeneration"]] = 1
+        cluster.server["\(Cluster.objects)/db"] = object
+        cluster.informers.take(
+            .applied(try JSONDecoder().decode(Decoded<WrappedSecret>.self, from: object.data())))
+        #expect(queue.count == 1, "a foreign status is looked at")
+        #expect(await cluster.run().requests == ["PATCH wrappedsecrets/db/status"])
+        #expect(cluster.reason == "Synced")
+        #expect(cluster.object?[["status", "observedGeneration"]] == right?["observedGeneration"])
+        #expect(cluster.keys.unwraps == 1)
+    }
+
+    @Test func correctsTheStatusOfAnObjectThatWaitsForAChange() async throws {
+        let cluster = try await Cluster.with { $0[["spec", "mac"]] = "AA==" }
+        _ = await cluster.run()
+        try cluster.show()
+        let right = cluster.object?["status"]
+        var object = try #require(cluster.object)
+        object[["status", "conditions"]] = .array([])
+        cluster.server["\(Cluster.objects)/db"] = object
+        try cluster.show()
+        #expect(await cluster.run().requests == ["PATCH wrappedsecrets/db/status"])
+        #expect(cluster.object?["status"] == right)
+    }
+
+    // MARK: fights
+
+    /// A generation from outside must not hide a fight.
+    @Test func aForgedSourceDoesNotEscapeTheThrottle() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        for _ in 0..<20 where cluster.reason != "SecretContested" {
+            try change(cluster) {
+                $0[["metadata", "annotations", Markers.source]] = "u1/9223372036854775807"
+                $0[["data", "password"]] = "ZXZpbA=="
+            }
+            _ = await cluster.run()
+        }
+        #expect(cluster.reason == "SecretContested")
+    }
+
+    @Test func namesAnotherSecretsBridgeAsTheRival() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        for index in 0..<20 where cluster.reason != "SecretContested" {
+            try change(cluster) {
+                $0[["data", "password"]] = .string(Data("other-\(index)".utf8).base64EncodedString())
+            }
+            _ = await cluster.run()
+        }
+        let message = cluster.condition("Ready")?["message"]?.string ?? ""
+        #expect(message.contains("another Secrets Bridge"))
+        #expect(message.contains("field manager secrets-bridge"))
+    }
+}
