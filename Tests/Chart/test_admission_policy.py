@@ -60,6 +60,12 @@ ALLOWED = {
     "updates": ("UPDATE", secret(), secret(annotations={"secrets-bridge.io/source": "u1/4"})),
     "puts its label back": ("UPDATE", secret(managed=False, manager="kubectl-edit"), secret()),
     "puts label and owner back": ("UPDATE", secret(managed=False, owners=()), secret()),
+    "takes back one that has our annotation alone": (
+        "UPDATE", foreign(manager="velero", annotations={"secrets-bridge.io/wrapped-secret": "db"}), secret()),
+    "recreates one that has our annotation alone": (
+        "DELETE", foreign(manager="velero", annotations={"secrets-bridge.io/wrapped-secret": "db"}), None),
+    "takes back its entries after a restore": (
+        "UPDATE", foreign(manager="velero", annotations={"secrets-bridge.io/source-1b2c": "u1/3"}), secret(owners=(), annotations=MERGED)),
     "adopts": ("UPDATE", foreign(annotations={"secrets-bridge.io/allow": "adopt"}), secret()),
     "merges for the first time": ("UPDATE", foreign(annotations={"secrets-bridge.io/allow": "merge"}), secret(owners=(), annotations=MERGED)),
     "merges again": ("UPDATE", secret(owners=(), annotations=MERGED), secret(owners=(), annotations=MERGED)),
@@ -75,6 +81,8 @@ DENIED = {
     "creates one that only claims an owner": ("CREATE", None, foreign(owners=(OWNER,)), [NOT_OURS]),
     "updates a foreign one": ("UPDATE", foreign(), foreign(), [NOT_OURS]),
     "labels a foreign one": ("UPDATE", foreign(), secret(), [NOT_OURS]),
+    "marks a foreign one": ("UPDATE", foreign(), foreign(annotations={"secrets-bridge.io/wrapped-secret": "db"}), [NOT_OURS]),
+    "creates one with our annotation alone": ("CREATE", None, foreign(annotations={"secrets-bridge.io/wrapped-secret": "db"}), [NOT_OURS]),
     "allows itself a foreign one": ("UPDATE", foreign(), foreign(annotations={"secrets-bridge.io/allow": "adopt"}), [NOT_OURS]),
     "updates one with our label set to another value": ("UPDATE", foreign(labels={"secrets-bridge.io/managed": "false"}), secret(), [NOT_OURS]),
     "updates one of a controller with a similar name": ("UPDATE", foreign(manager="secrets-bridged"), secret(), [NOT_OURS]),
@@ -134,7 +142,7 @@ def test_every_validation_is_seen_to_deny(policy):
 def test_every_part_of_the_first_validation_is_needed(policy):
     """Without any one of its alternatives, something that the controller writes is denied."""
     parts = policy["spec"]["validations"][0]["expression"].split(" || ")
-    assert len(parts) == 4
+    assert len(parts) == 5
     for part in parts:
         less = copy.deepcopy(policy)
         less["spec"]["validations"][0]["expression"] = " || ".join(other for other in parts if other != part)

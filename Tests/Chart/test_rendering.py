@@ -225,3 +225,12 @@ def test_the_crash_handler_is_off_as_the_pods_say():
             assert program.returncode == -signal.SIGSEGV and errors == ""
         else:
             assert "rip 0x" in errors or "pc 0x" in errors or "crashed" in errors, errors
+
+
+@pytest.mark.parametrize("types, expected", [
+    ("kubernetes.io/service-account-token", "is never allowed"), ("helm.sh/release.v1,bootstrap.kubernetes.io/token", "is never allowed"),
+    ("Opaque", "is not a type that is denied by default; helm.sh/release.v1 is"), ("", "is not a type that is denied by default"),
+])
+def test_the_program_allows_no_other_types(types, expected):
+    refusal = run(BINARY, "controller", f"--allow-secret-types={types}", "--kubeconfig=/nowhere", check=False)
+    assert refusal.returncode == 64 and expected in refusal.stderr, refusal.stderr
