@@ -50,16 +50,18 @@ let package = Package(
         module("YAML", ["CYAML", "Primitives"]),
         module("Metrics", ["Primitives"]),
         module("Serving", ["CLinux", "Primitives"]),
-        module("KubeClient", ["HTTP", "Primitives", "YAML", httpTypes]),
-        module("Resources", ["Envelope", "KubeClient", "Primitives"]),
+        module("JSON", []),
+        module("KubeClient", ["HTTP", "JSON", "Primitives", "YAML", httpTypes]),
+        module("Resources", ["Envelope", "JSON", "KubeClient", "Primitives"]),
         module(
             "Controller",
             [
-                "Envelope", "KubeClient", "Metrics", "Primitives", "Resources", "Serving", deque, heap,
+                "Envelope", "JSON", "KubeClient", "Metrics", "Primitives", "Resources", "Serving", deque,
+                heap,
                 lifecycle,
                 logging,
             ]),
-        module("CLI", ["Envelope", "KubeClient", "Primitives", "Resources", "YAML"]),
+        module("CLI", ["Envelope", "JSON", "KubeClient", "Primitives", "Resources", "YAML"]),
         .executableTarget(
             name: "SecretsBridge",
             dependencies: [
@@ -76,12 +78,13 @@ let package = Package(
         tests("KMS", ["Envelope", "HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
         tests("Metrics", []),
         tests("Serving", ["Primitives"]),
-        tests("KubeClient", ["HTTP", "Primitives", "TestSupport", "YAML", httpTypes]),
-        tests("Resources", ["Envelope", "KubeClient", "Primitives", "TestSupport", "YAML"]),
+        tests("JSON", ["TestSupport"]),
+        tests("KubeClient", ["HTTP", "JSON", "Primitives", "TestSupport", "YAML", httpTypes]),
+        tests("Resources", ["Envelope", "JSON", "KubeClient", "Primitives", "TestSupport", "YAML"]),
         tests(
             "Controller",
             [
-                "Envelope", "HTTP", "KubeClient", "Metrics", "Primitives", "Resources", "Serving",
+                "Envelope", "HTTP", "JSON", "KubeClient", "Metrics", "Primitives", "Resources", "Serving",
                 "TestSupport",
                 httpTypes, logging,
             ]),
@@ -93,7 +96,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Controller", "Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources",
+                "Controller", "Envelope", "HTTP", "JSON", "KMS", "KubeClient", "Primitives", "Resources",
                 "SecretsBridge", "TestSupport",
                 httpTypes, logging,
             ],

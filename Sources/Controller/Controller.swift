@@ -70,19 +70,24 @@ package struct Controller: Service {
         let shared = Shared(
             budget: UnwrapBudget(options.unwrapLimit, throttled: telemetry.throttled),
             memory: MemoryBudget(limit: options.workMemory) { queue.add($0) }, events: events)
+        let outages = WatchOutages()
         let shards = options.selections.map { selection in
+            let namespace = options.namespaces.isEmpty ? nil : selection.namespace
             let informers = Informers(
-                queue: queue, namespace: options.namespaces.isEmpty ? nil : selection.namespace,
-                logger: logger, interrupted: telemetry.watches.interrupted(_:_:))
+                queue: queue, namespace: namespace, logger: logger, outages: outages,
+                metrics: telemetry.watches)
             return Shard(
                 selection: selection, informers: informers,
-                reconciler: reconciler(informers, queue, shared))
+                reconciler: reconciler(informers, queue, shared),
+                progress: ShardProgress(namespace: namespace))
         }
-        telemetry.watch(queue, shards.map(\.informers), keys, workers: options.workers)
+        let slots = WatchSlots()
+        telemetry.watch(
+            queue, shards.map(\.informers), shards.map(\.progress), keys, workers: options.workers)
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for shard in shards {
-                    group.addTask { await shard.watch(client, options.timing) }
+                    group.addTask { await shard.watch(client, options.timing, slots) }
                 }
                 group.addTask { await queue.run() }
                 group.addTask { await events.run() }

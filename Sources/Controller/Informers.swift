@@ -15,20 +15,24 @@ final class Informers: Sendable {
     let queue: WorkQueue
     private let values = CachedValues()
     private let logger: Logger
-    private let objectOutage = Outage()
-    private let secretOutage = Outage()
+    private let namespace: String?
+    private let outages: WatchOutages
+    private let unreadable = Locked<Set<String>>([])
     private let started = Locked(false)
-    private let interrupted: @Sendable (Resource, KubeError.Code) -> Void
+    private let metrics: WatchMetrics?
 
     /// - Parameters:
     ///   - namespace: the one that is watched, of several.
-    ///   - interrupted: is told of every list and watch that breaks off.
+    ///   - outages: shared by the informers of all namespaces.
+    ///   - metrics: is told of every list and watch that breaks off, and of what cannot be read.
     init(
-        queue: WorkQueue, namespace: String? = nil, logger: Logger,
-        interrupted: @escaping @Sendable (Resource, KubeError.Code) -> Void = { _, _ in }
+        queue: WorkQueue, namespace: String? = nil, logger: Logger, outages: WatchOutages = WatchOutages(),
+        metrics: WatchMetrics? = nil
     ) {
         self.queue = queue
-        self.interrupted = interrupted
+        self.namespace = namespace
+        self.outages = outages
+        self.metrics = metrics
         var logger = logger
         if let namespace { logger[metadataKey: "namespace"] = "\(namespace)" }
         self.logger = logger
@@ -61,6 +65,8 @@ final class Informers: Sendable {
             recovered(WrappedSecret.resource)
         case .interrupted(let error):
             say(error, WrappedSecret.resource)
+        case .unreadable(let problem):
+            say(problem, WrappedSecret.resource)
         }
     }
 
@@ -102,6 +108,8 @@ final class Informers: Sendable {
             recovered(.secrets)
         case .interrupted(let error):
             say(error, .secrets)
+        case .unreadable(let problem):
+            say(problem, .secrets)
         }
     }
 
@@ -190,23 +198,32 @@ final class Informers: Sendable {
 
     /// Each kind of failure is said once in an outage.
     private func say(_ error: KubeError, _ resource: Resource) {
-        interrupted(resource, error.code)
+        metrics?.interrupted(resource, error.code)
         // To be told that a version is too old is the ordinary way to a new list.
         guard error.code != .expired else { return }
         var metadata: Logger.Metadata = ["resource": "\(resource.plural)", "error": "\(error)"]
         metadata["hint"] = Self.hint(error, resource).map { "\($0)" }
         logger.log(
-            level: outage(of: resource).isNews(error.code.rawValue) ? .warning : .debug, "watch interrupted",
+            level: outages.isNews(error.code, watch(of: resource)) ? .warning : .debug, "watch interrupted",
             metadata: metadata)
     }
 
+    /// Each kind is said once; the metric counts them all.
+    private func say(_ problem: UnreadableEvent, _ resource: Resource) {
+        metrics?.skipped(resource, problem)
+        let isNews = unreadable.withLock { $0.insert("\(resource.plural) \(problem.rawValue)").inserted }
+        logger.log(
+            level: isNews ? .warning : .debug, "watch event cannot be read and is skipped",
+            metadata: ["resource": "\(resource.plural)", "problem": "\(problem.rawValue)"])
+    }
+
     private func recovered(_ resource: Resource) {
-        guard let codes = outage(of: resource).end() else { return }
+        guard let codes = outages.end(watch(of: resource)) else { return }
         logger.info("watch recovered", metadata: ["resource": "\(resource.plural)", "after": "\(codes)"])
     }
 
-    private func outage(of resource: Resource) -> Outage {
-        resource == .secrets ? secretOutage : objectOutage
+    private func watch(of resource: Resource) -> WatchOutages.Watch {
+        WatchOutages.Watch(resource: resource.plural, namespace: namespace)
     }
 
     /// What to do about it, where a person has to.

@@ -7,19 +7,25 @@ struct Shard: Sendable {
     let selection: Selection
     let informers: Informers
     let reconciler: Reconciler
+    /// How the watches of Secrets and of WrappedSecrets get on.
+    let progress: ShardProgress
 
     /// Lists and watches until it is cancelled.
     ///
     /// The label selector is one of WrappedSecrets. Secrets do not carry their labels, which may change besides: of
     /// Secrets all that are ours are watched, those that other instances look after among them. These belong to no
     /// WrappedSecret that is known here, and are left alone.
-    func watch(_ client: KubeClient, _ timing: WatchTiming) async {
+    ///
+    /// - Parameter slots: shared by all shards.
+    func watch(_ client: KubeClient, _ timing: WatchTiming, _ slots: WatchSlots) async {
         let managed = Selection(namespace: selection.namespace, labelSelector: "\(Markers.managed)=true")
         // Of metadata, which is small, a page may hold more.
         var secretTiming = timing
         secretTiming.pageSize *= 2
-        let secrets = Watcher<SecretMetadata>(client, managed, timing: secretTiming)
-        let objects = Watcher<WrappedSecret>(client, selection, timing: timing)
+        let secrets = Watcher<SecretMetadata>(
+            client, managed, timing: secretTiming, progress: progress.secrets, slots: slots)
+        let objects = Watcher<WrappedSecret>(
+            client, selection, timing: timing, progress: progress.objects, slots: slots)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await secrets.run { informers.take($0) } }
             group.addTask { await objects.run { informers.take($0) } }

@@ -126,6 +126,8 @@ extension Duration {
     /// Rounded up, at least 1: libcurl takes 0 for "no limit".
     var wholeMilliseconds: Int {
         let (seconds, attoseconds) = components
-        return max(Int(seconds) * 1_000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000), 1)
+        let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000)
+        guard !isTooLong, whole < Int64.max - 1_000 else { return seconds < 0 ? 1 : Int.max }
+        return max(Int(whole + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000), 1)
     }
 }

@@ -53,6 +53,19 @@ package struct HTTPBody: AsyncSequence, Sendable {
         return bytes
     }
 
+    /// Shows all that is left of the body to `read`; a body that is in memory as a whole is not copied.
+    ///
+    /// Errors: `.responseTooLarge` above `limit` bytes.
+    package func collect<Value>(
+        upTo limit: Int, _ read: (UnsafeRawBufferPointer) -> Value
+    ) async throws(HTTPError) -> Value {
+        if let whole = source.takeWhole() {
+            guard whole.count <= limit else { throw tooLarge(limit) }
+            return whole.withUnsafeBytes(read)
+        }
+        return try await collect(upTo: limit).withUnsafeBytes(read)
+    }
+
     /// As `collect`, for a body that holds secrets; what was buffered is zeroed on the way.
     package func collectSecret(upTo limit: Int) async throws(HTTPError) -> SecretBytes {
         if let whole = source.takeWhole() {

@@ -2,45 +2,53 @@ import Glibc
 
 /// Cuts a byte stream into lines at 0x0A and nowhere else: U+2028 and 0x0D are content. The terminator is
 /// not part of the line; empty lines are lines.
+///
+/// A line that is too long ends nothing: its beginning is handed over when its end has come, and the rest is dropped as
+/// it arrives.
 package struct LineFramer {
+    package enum Line: Sendable, Equatable {
+        case whole([UInt8])
+        /// The first bytes, as many as a whole line may have. `length`: of all of it.
+        case tooLong(prefix: [UInt8], length: Int)
+    }
+
     /// Bytes, without the terminator.
     private let maximumLength: Int
     private var partial: [UInt8] = []
+    /// Bytes of this line that were dropped.
+    private var dropped = 0
 
     package init(maximumLength: Int) {
         self.maximumLength = maximumLength
     }
 
     /// The lines that `chunk` completes, in order.
-    ///
-    /// Errors: `.responseTooLarge` as soon as a line is longer than the limit; the framer is then of no
-    /// further use.
-    package mutating func append(_ chunk: [UInt8]) throws(HTTPError) -> [[UInt8]] {
-        var lines: [[UInt8]] = []
+    package mutating func append(_ chunk: [UInt8]) -> [Line] {
+        var lines: [Line] = []
         var start = 0
         while let end = Self.newline(in: chunk, from: start) {
-            try extend(by: chunk[start..<end])
-            lines.append(partial)
-            partial = []
+            extend(by: chunk[start..<end])
+            lines.append(take())
             start = end + 1
         }
-        try extend(by: chunk[start...])
+        extend(by: chunk[start...])
         return lines
     }
 
     /// The last line, when the stream ended without a terminator after it.
-    package mutating func finish() -> [UInt8]? {
-        defer { partial = [] }
-        return partial.isEmpty ? nil : partial
+    package mutating func finish() -> Line? {
+        partial.isEmpty ? nil : take()
     }
 
-    private mutating func extend(by bytes: ArraySlice<UInt8>) throws(HTTPError) {
-        guard partial.count + bytes.count <= maximumLength else {
-            throw HTTPError(
-                .responseTooLarge, activity: "reading a streamed line",
-                detail: "one line is longer than \(maximumLength) bytes")
-        }
-        partial.append(contentsOf: bytes)
+    private mutating func take() -> Line {
+        defer { (partial, dropped) = ([], 0) }
+        return dropped == 0 ? .whole(partial) : .tooLong(prefix: partial, length: partial.count + dropped)
+    }
+
+    private mutating func extend(by bytes: ArraySlice<UInt8>) {
+        let kept = bytes.prefix(maximumLength - partial.count)
+        partial.append(contentsOf: kept)
+        dropped += bytes.count - kept.count
     }
 
     private static func newline(in chunk: [UInt8], from start: Int) -> Int? {

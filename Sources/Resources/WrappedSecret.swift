@@ -15,8 +15,6 @@ package struct WrappedSecret: KubeObject, Equatable {
     /// Whether a cache has left parts of the spec out because of their size; see the API server for all of it.
     package var isAbridged = false
 
-    private enum CodingKeys: CodingKey { case metadata, spec, status }
-
     package init(metadata: ObjectMeta, spec: WrappedSecretSpec, status: WrappedSecretStatus? = nil) {
         self.metadata = metadata
         self.spec = spec
@@ -30,9 +28,9 @@ package struct WrappedSecret: KubeObject, Equatable {
     package var requestedSync: String? { metadata.annotations?[Markers.sync].map { String($0.prefix(256)) } }
 }
 
-package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
-    package struct Template: Decodable, Sendable, Equatable {
-        package struct Metadata: Decodable, Sendable, Equatable {
+package struct WrappedSecretSpec: Sendable, Equatable {
+    package struct Template: Sendable, Equatable {
+        package struct Metadata: Sendable, Equatable {
             package var name: String?
             package var labels: [String: String]?
             package var annotations: [String: String]?
@@ -57,12 +55,12 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
         }
     }
 
-    package struct KeyRef: Decodable, Sendable, Equatable {
+    package struct KeyRef: Sendable, Equatable {
         package var kind: String
         package var name: String
     }
 
-    package struct Workload: Decodable, Sendable, Equatable {
+    package struct Workload: Sendable, Equatable {
         package var kind: String
         package var name: String
 
@@ -70,16 +68,6 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
             self.kind = kind
             self.name = name
         }
-    }
-
-    private struct RecipientFields: Decodable {
-        let keyID: String
-        let wrappedKey: String
-    }
-
-    private enum Keys: String, CodingKey {
-        case format, scope, recipients, mac, data, template, keyRef
-        case creationPolicy, recreate, suspend, rolloutRestart
     }
 
     package var envelope: EnvelopeFields
@@ -100,23 +88,6 @@ package struct WrappedSecretSpec: Decodable, Sendable, Equatable {
     package init(envelope: EnvelopeFields, template: Template? = nil) {
         self.envelope = envelope
         self.template = template
-    }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
-        let recipients = try container.decode([RecipientFields].self, forKey: .recipients)
-        envelope = EnvelopeFields(
-            format: try container.decode(String.self, forKey: .format),
-            scope: try container.decode(String.self, forKey: .scope),
-            recipients: recipients.map { Recipient(keyID: $0.keyID, wrappedKey: $0.wrappedKey) },
-            mac: try container.decode(String.self, forKey: .mac),
-            data: try container.decodeIfPresent([String: String].self, forKey: .data) ?? [:])
-        template = try container.decodeIfPresent(Template.self, forKey: .template)
-        keyRef = try container.decodeIfPresent(KeyRef.self, forKey: .keyRef)
-        creationPolicy = try container.decodeIfPresent(String.self, forKey: .creationPolicy)
-        recreate = try container.decodeIfPresent(Bool.self, forKey: .recreate)
-        suspend = try container.decodeIfPresent(Bool.self, forKey: .suspend)
-        rolloutRestart = try container.decodeIfPresent([Workload].self, forKey: .rolloutRestart)
     }
 }
 

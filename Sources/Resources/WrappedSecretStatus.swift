@@ -1,8 +1,10 @@
+package import JSON
+
 /// What the controller says of a WrappedSecret. Written only when something in it changes.
-package struct WrappedSecretStatus: Codable, Sendable, Hashable {
+package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
     /// The Secret as of the last successful write. Together with the Secret's metadata it tells, without
     /// the KMS, whether there is anything to do.
-    package struct SecretState: Codable, Sendable, Hashable {
+    package struct SecretState: Encodable, Sendable, Hashable {
         package var name: String?
         package var uid: String?
         package var resourceVersion: String?
@@ -27,7 +29,7 @@ package struct WrappedSecretStatus: Codable, Sendable, Hashable {
     }
 
     /// What workloads were last restarted for.
-    package struct RestartState: Codable, Sendable, Hashable {
+    package struct RestartState: Encodable, Sendable, Hashable {
         /// `spec.mac` of the values that they run with.
         package var mac: String?
         /// RFC 3339.
@@ -61,7 +63,7 @@ package struct WrappedSecretStatus: Codable, Sendable, Hashable {
 }
 
 /// A condition in the shape of the Kubernetes API conventions (metav1.Condition).
-package struct Condition: Codable, Sendable, Hashable {
+package struct Condition: Encodable, Sendable, Hashable {
     package enum Kind: String, Sendable {
         case ready = "Ready"
         /// Work that the controller will go on with by itself.
@@ -91,5 +93,78 @@ package struct Condition: Codable, Sendable, Hashable {
         self.lastTransitionTime = lastTransitionTime
         self.reason = reason
         self.message = message
+    }
+}
+
+/// Others may write a status, too. What has another shape is as good as absent, and is written again.
+extension WrappedSecretStatus: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        self.init()
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "observedGeneration": observedGeneration = try json.readable()
+            case "conditions": conditions = try json.readable()
+            case "keyID": keyID = try json.readable()
+            case "keyVersion": keyVersion = try json.readable()
+            case "secret": secret = try json.readable()
+            case "rolloutRestart": rolloutRestart = try json.readable()
+            case "lastSyncTime": lastSyncTime = try json.readable()
+            case "lastVerifiedTime": lastVerifiedTime = try json.readable()
+            case "lastHandledSync": lastHandledSync = try json.readable()
+            default: break
+            }
+        }
+    }
+}
+
+extension WrappedSecretStatus.SecretState: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "name": name = try json.readable()
+            case "uid": uid = try json.readable()
+            case "resourceVersion": resourceVersion = try json.readable()
+            case "generation": generation = try json.readable()
+            case "mac": mac = try json.readable()
+            case "renderVersion": renderVersion = try json.readable()
+            default: break
+            }
+        }
+    }
+}
+
+extension WrappedSecretStatus.RestartState: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "mac": mac = try json.readable()
+            case "time": time = try json.readable()
+            default: break
+            }
+        }
+    }
+}
+
+extension Condition: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var type, status, lastTransitionTime, reason, message: String?
+        var observedGeneration: Int64?
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "type": type = try json.read()
+            case "status": status = try json.read()
+            case "observedGeneration": observedGeneration = try json.optional()
+            case "lastTransitionTime": lastTransitionTime = try json.read()
+            case "reason": reason = try json.read()
+            case "message": message = try json.read()
+            default: break
+            }
+        }
+        self.type = try json.require(type, "type")
+        self.status = try json.require(status, "status")
+        self.observedGeneration = observedGeneration
+        self.lastTransitionTime = try json.require(lastTransitionTime, "lastTransitionTime")
+        self.reason = try json.require(reason, "reason")
+        self.message = try json.require(message, "message")
     }
 }

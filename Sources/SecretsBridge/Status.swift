@@ -71,13 +71,8 @@ struct Status: AsyncParsableCommand {
         var problems: [String] = []
         do {
             if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
-                let client = try cluster.client()
-                var token: String?
-                repeat {
-                    let page = try await client.list(WrappedSecret.self, selection, continueToken: token)
-                    rows += page.items.map { RowStatus($0) }
-                    token = page.continueToken
-                } while token != nil
+                var pager = ListPager<WrappedSecret>(try cluster.client(), selection)
+                while let page = try await pager.nextPage() { rows += page.items.map { RowStatus($0) } }
             } else {
                 let files = WrappedSecretFiles(reading: paths)
                 rows = files.documents.map { RowStatus($0.object) }

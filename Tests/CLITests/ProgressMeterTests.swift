@@ -13,6 +13,15 @@ struct ProgressMeterTests {
         #expect(meter.line(now: start + .seconds(1000)) == "4000 of 10000 (40%)  4.0/s  25 min 0 s left")
     }
 
+    /// The server says how many there are.
+    @Test(arguments: [Int.max, Int.max - 1, Int.min, -1, 0]) func anyWholeIsTaken(total: Int) {
+        let start = ContinuousClock.now
+        var meter = ProgressMeter(total: nil, now: start)
+        meter.expect(total)
+        meter.advance(by: 1)
+        #expect(meter.line(now: start + .seconds(1000))?.hasPrefix("1 of ") == true)
+    }
+
     @Test func theWholeMayBeUnknownAndMayChange() {
         let start = ContinuousClock.now
         var meter = ProgressMeter(total: nil, now: start)

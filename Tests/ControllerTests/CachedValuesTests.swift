@@ -1,4 +1,4 @@
-import FoundationEssentials
+import JSON
 import KubeClient
 import Resources
 import TestSupport
@@ -25,8 +25,8 @@ struct CachedValuesTests {
             """)
     }
 
-    private func decoded<Value: Decodable>(_ json: String) throws -> Value {
-        try JSONDecoder().decode(Value.self, from: Data(json.utf8))
+    private func decoded<Value: JSONReadable>(_ json: String) throws -> Value {
+        try JSONReader.read(Value.self, from: Array(json.utf8))
     }
 
     /// Whatever the pool holds by then: each object keeps its own values.

@@ -1,6 +1,7 @@
 import Envelope
 import Foundation
 import HTTPTypes
+import JSON
 import KubeClient
 import Logging
 import Primitives
@@ -69,14 +70,15 @@ struct Cluster {
     func show() throws {
         informers.take(WatcherEvent<WrappedSecret>.began)
         for json in server.objects(under: Self.objects) {
-            informers.take(.applied(try JSONDecoder().decode(Decoded<WrappedSecret>.self, from: json.data())))
+            informers.take(
+                .applied(try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(json.data()))))
         }
         informers.take(WatcherEvent<WrappedSecret>.committed(resourceVersion: server.version))
         informers.take(WatcherEvent<SecretMetadata>.began)
         for json in server.objects(under: Self.secrets)
         where json[["metadata", "labels", Markers.managed]] == "true" {
             informers.take(
-                .applied(try JSONDecoder().decode(Decoded<SecretMetadata>.self, from: json.data())))
+                .applied(try JSONReader.read(Decoded<SecretMetadata>.self, from: Array(json.data()))))
         }
         informers.take(WatcherEvent<SecretMetadata>.committed(resourceVersion: server.version))
     }

@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import JSON
 import KubeClient
 import Primitives
 import Resources
@@ -283,8 +284,8 @@ import Testing
         _ = await cluster.run()
         func event() throws -> WatcherEvent<WrappedSecret> {
             .applied(
-                try JSONDecoder().decode(
-                    Decoded<WrappedSecret>.self, from: try #require(cluster.object).data()))
+                try JSONReader.read(
+                    Decoded<WrappedSecret>.self, from: Array(try #require(cluster.object).data())))
         }
         cluster.informers.take(try event())
         #expect(queue.count == 0)

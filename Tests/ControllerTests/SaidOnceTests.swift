@@ -36,6 +36,28 @@ import Testing
             ])
     }
 
+    @Test("An outage of the server is one for all namespaces, and what is refused in one is said of each")
+    func namespaces() {
+        let lines = LogLines()
+        let outages = WatchOutages()
+        let informers = (0..<1000).map {
+            Informers(queue: WorkQueue(), namespace: "n\($0)", logger: lines.logger, outages: outages)
+        }
+        for one in informers {
+            one.take(WatcherEvent<WrappedSecret>.interrupted(error(.tooManyRequests)))
+            one.take(WatcherEvent<SecretMetadata>.interrupted(error(.tooManyRequests)))
+        }
+        #expect(lines.texts.count == 2, "one for each kind of object")
+        informers[7].take(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
+        informers[8].take(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
+        #expect(lines.texts.count == 4)
+        lines.clear()
+        for one in informers.dropLast() { one.take(WatcherEvent<SecretMetadata>.resumed) }
+        #expect(lines.texts.count == 2, "the two that were refused: \(lines.texts)")
+        informers[999].take(WatcherEvent<SecretMetadata>.resumed)
+        #expect(lines.texts.count == 3, "the last one ends the outage: \(lines.texts)")
+    }
+
     @Test("What a person has to mend comes with what to do")
     func hints() {
         let lines = LogLines()

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import KubeClient
 import Resources
 import TestSupport
@@ -152,7 +153,7 @@ import Testing
         object[["status", "observedGeneration"]] = 1
         cluster.server["\(Cluster.objects)/db"] = object
         cluster.informers.take(
-            .applied(try JSONDecoder().decode(Decoded<WrappedSecret>.self, from: object.data())))
+            .applied(try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(object.data()))))
         #expect(queue.count == 1, "a foreign status is looked at")
         #expect(await cluster.run().requests == ["PATCH wrappedsecrets/db/status"])
         #expect(cluster.reason == "Synced")

@@ -3,15 +3,19 @@ import Testing
 @testable import HTTP
 
 struct LineFramerTests {
-    private func lines(_ chunks: [[UInt8]], limit: Int = 1 << 20) throws -> [[UInt8]] {
+    private func framed(_ chunks: [[UInt8]], limit: Int = 1 << 20) -> [LineFramer.Line] {
         var framer = LineFramer(maximumLength: limit)
-        var lines: [[UInt8]] = []
-        for chunk in chunks { lines += try framer.append(chunk) }
+        var lines: [LineFramer.Line] = []
+        for chunk in chunks { lines += framer.append(chunk) }
         if let last = framer.finish() { lines.append(last) }
         return lines
     }
 
-    @Test func anyChunkingGivesTheSameLines() throws {
+    private func lines(_ chunks: [[UInt8]]) -> [[UInt8]] {
+        framed(chunks).compactMap { if case .whole(let line) = $0 { line } else { nil } }
+    }
+
+    @Test func anyChunkingGivesTheSameLines() {
         var random = SystemRandomNumberGenerator()
         let alphabet: [UInt8] = [0x0A, 0x0D, 0x61, 0x62, 0xE2, 0x80, 0xA8, 0x00]
         for _ in 0..<500 {
@@ -27,19 +31,30 @@ struct LineFramerTests {
                 chunks.append(Array(rest.prefix(length)))
                 rest = rest.dropFirst(length)
             }
-            #expect(try lines(chunks) == expected, "\(chunks)")
+            #expect(lines(chunks) == expected, "\(chunks)")
         }
     }
 
-    @Test func separatorsOfUnicodeAreContent() throws {
+    @Test func separatorsOfUnicodeAreContent() {
         let line = Array("{\"a\":\"x\u{2028}y\u{2029}\u{85}\"}\r".utf8)
-        #expect(try lines([line + [0x0A]]) == [line])
+        #expect(lines([line + [0x0A]]) == [line])
     }
 
-    @Test func aLineMayBeAsLongAsTheLimitAndNotLonger() throws {
+    @Test func aLineMayBeAsLongAsTheLimitAndNotLonger() {
         let line = [UInt8](repeating: 0x61, count: 10)
-        #expect(try lines([line, [0x0A]], limit: 10) == [line])
-        #expect(throws: HTTPError.self) { try lines([line, [0x61]], limit: 10) }
-        #expect(throws: HTTPError.self) { try lines([line + [0x61, 0x0A]], limit: 10) }
+        #expect(framed([line, [0x0A]], limit: 10) == [.whole(line)])
+        #expect(framed([line, [0x61], [0x0A]], limit: 10) == [.tooLong(prefix: line, length: 11)])
+        #expect(framed([line + [0x61, 0x0A]], limit: 10) == [.tooLong(prefix: line, length: 11)])
+        #expect(framed([line, line], limit: 10) == [.tooLong(prefix: line, length: 20)], "at the end, too")
+    }
+
+    @Test func linesAfterOneThatIsTooLongAreWhole() {
+        let long = [[UInt8]](repeating: [UInt8](repeating: 0x61, count: 1000), count: 50)
+        let lines = framed([[0x62, 0x0A]] + long + [[0x0A, 0x63, 0x0A, 0x0A]], limit: 100)
+        #expect(
+            lines == [
+                .whole([0x62]), .tooLong(prefix: [UInt8](repeating: 0x61, count: 100), length: 50_000),
+                .whole([0x63]), .whole([]),
+            ])
     }
 }

@@ -33,34 +33,40 @@ struct RaceTests {
         }
     }
 
-    @Test("One whose cache is behind does not overwrite what a later one has made of a later state")
-    func staleCache() async throws {
+    /// Lists that come page by page, and lists that come as a stream of events.
+    @Test(
+        "One whose cache is behind does not overwrite what a later one has made of a later state",
+        arguments: [false, true])
+    func staleCache(streamed: Bool) async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.apply("db", ["k": "1"])
             var gate: RecordingTransport.Gate?
             try await RunningController.with(
                 namespace,
                 prepare: {
-                    gate = $0.hold {
-                        $0.isWatch && !$0.query.contains("sendInitialEvents")
-                            && $0.path.hasSuffix("/wrappedsecrets")
-                    }
+                    if streamed { $0.streamLists() }
+                    gate = $0.holdBodies { $0.isWatch && $0.path.hasSuffix("/wrappedsecrets") }
                 }
             ) { stale in
                 let gate = try #require(gate)
                 try await namespace.settled("db")
-                try await eventually("it hears no more of WrappedSecrets") { gate.held == 1 }
+                try await stale.catchUp(namespace)
+                gate.close()
                 try await RunningController.with(namespace) { _ in
                     try await namespace.apply("db", ["k": "2"])
+                    try await eventually("the Secret has the later value") {
+                        try await namespace.secret("db")?.values == ["k": "2"]
+                    }
                     try await namespace.settled("db")
                 }
+                try await eventually("it hears no more of WrappedSecrets") { gate.held >= 1 }
+                let pages = stale.transport.count { $0.isList(of: "wrappedsecrets") }
+                #expect(!streamed || pages == 0, "no page was asked for")
                 let made = try #require(try await namespace.secret("db"))
                 // The stale one hears of this, and takes the Secret for another's work on generation 1.
+                let before = looks(stale)
                 try await namespace.kubectl("annotate", "secret", "db", "example.org/look=here")
-                try await eventually("it looks for a newer state") {
-                    stale.transport.count { $0.method == "GET" && $0.path.hasSuffix("/wrappedsecrets/db") }
-                        > 0
-                }
+                try await eventually("it looks for a newer state") { looks(stale) > before }
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.values == ["k": "2"])
                 #expect(
@@ -73,5 +79,10 @@ struct RaceTests {
                 #expect(try await namespace.secret("db")?.values == ["k": "3"])
             }
         }
+    }
+
+    /// How often it has read the object from the API server.
+    private func looks(_ controller: RunningController) -> Int {
+        controller.transport.count { $0.method == "GET" && $0.path.hasSuffix("/wrappedsecrets/db") }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import JSON
 import Primitives
 import TestSupport
 
@@ -7,14 +8,37 @@ import TestSupport
 
 /// A kind with a field that has to be there.
 struct Widget: KubeObject, Equatable {
-    struct Spec: Decodable, Sendable, Equatable {
+    struct Spec: JSONReadable, Sendable, Equatable {
         let size: Int
         let names: [String]?
         let on: Bool?
+
+        init(json: inout JSONReader) throws(JSONError) {
+            var size: Int?
+            var names: [String]?
+            var on: Bool?
+            try json.object { key, json throws(JSONError) in
+                switch key {
+                case "size": size = try json.read()
+                case "names": names = try json.optional()
+                case "on": on = try json.optional()
+                default: break
+                }
+            }
+            self.size = try json.require(size, "size")
+            self.names = names
+            self.on = on
+        }
     }
 
-    struct WidgetStatus: Decodable, Sendable, Equatable {
+    struct WidgetStatus: JSONReadable, Sendable, Equatable {
         let said: String
+
+        init(json: inout JSONReader) throws(JSONError) {
+            var said: String?
+            try json.object { key, json throws(JSONError) in if case "said" = key { said = try json.read() } }
+            self.said = try json.require(said, "said")
+        }
     }
 
     typealias ObjectStatus = WidgetStatus
@@ -22,6 +46,20 @@ struct Widget: KubeObject, Equatable {
     static let resource = Resource(group: "example.io", version: "v1", kind: "Widget", plural: "widgets")
     let metadata: ObjectMeta
     let spec: Spec
+
+    init(json: inout JSONReader) throws(JSONError) {
+        var metadata: ObjectMeta?
+        var spec: Spec?
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "metadata": metadata = try json.read()
+            case "spec": spec = try json.read()
+            default: break
+            }
+        }
+        self.metadata = try json.require(metadata, "metadata")
+        self.spec = try json.require(spec, "spec")
+    }
 }
 
 /// Credentials that are renewed by being refused.
@@ -55,8 +93,8 @@ func json(_ secret: SharedSecret) throws -> Any {
     try JSONSerialization.jsonObject(with: secret.bytes.withUnsafeBytes { Data($0) })
 }
 
-func decoded<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
-    try JSONDecoder().decode(type, from: Data(text.utf8))
+func decoded<Value: JSONReadable>(_ type: Value.Type, _ text: String) throws -> Value {
+    try JSONReader.read(type, from: Array(text.utf8))
 }
 
 /// The error of a request that has to fail; nil where it does not.

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import KubeClient
 import Primitives
 import Testing
@@ -37,7 +38,7 @@ import YAML
 
     /// Why the code refuses an object; nil where it accepts it.
     private func refusal(_ data: Data) throws -> SpecError? {
-        switch try JSONDecoder().decode(Decoded<WrappedSecret>.self, from: data) {
+        switch try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(data)) {
         case .malformed(_, _, let problem): SpecError(.invalidSpec, problem)
         case .object(let object): ResourcesTests.refusal(object)
         }

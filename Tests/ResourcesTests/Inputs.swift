@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import JSON
 import KubeClient
 import Primitives
 import Testing
@@ -46,6 +47,6 @@ enum Vectors {
     }
 }
 
-func decode<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
-    try JSONDecoder().decode(type, from: Data(text.utf8))
+func decode<Value: JSONReadable>(_ type: Value.Type, _ text: String) throws -> Value {
+    try JSONReader.read(type, from: Array(text.utf8))
 }

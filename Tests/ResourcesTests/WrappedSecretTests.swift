@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import JSON
 import KubeClient
 import Testing
 
@@ -69,7 +70,7 @@ import Testing
                 .ready, true, observedGeneration: 3, lastTransitionTime: "T", reason: "Synced", message: "m")
         ]
         let data = try JSONEncoder().encode(status)
-        #expect(try JSONDecoder().decode(WrappedSecretStatus.self, from: data) == status)
+        #expect(try JSONReader.read(WrappedSecretStatus.self, from: Array(data)) == status)
         let fields = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
         #expect(Set(fields.keys) == ["observedGeneration", "keyID", "secret", "conditions"], "no nulls")
         #expect(status.condition(.ready)?.status == "True" && status.condition(.stalled) == nil)

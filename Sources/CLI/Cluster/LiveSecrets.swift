@@ -27,16 +27,12 @@ package struct LiveSecrets: Sendable {
     /// Names, and what else is metadata.
     package func list(_ selection: Selection) async throws(InputError) -> [ObjectMeta] {
         var found: [ObjectMeta] = []
-        var token: String?
-        repeat {
-            do throws(KubeError) {
-                let page = try await client.list(SecretMetadata.self, selection, continueToken: token)
-                found += page.items.map(\.metadata)
-                token = page.continueToken
-            } catch {
-                throw InputError(error.lineForPeople)
-            }
-        } while token != nil
+        var pager = ListPager<SecretMetadata>(client, selection)
+        do throws(KubeError) {
+            while let page = try await pager.nextPage() { found += page.items.map(\.metadata) }
+        } catch {
+            throw InputError(error.lineForPeople)
+        }
         return found
     }
 }

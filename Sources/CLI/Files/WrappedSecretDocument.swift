@@ -1,5 +1,5 @@
 import Envelope
-import FoundationEssentials
+import JSON
 import KubeClient
 import Primitives
 package import Resources
@@ -24,13 +24,13 @@ package struct WrappedSecretDocument: Sendable {
                 "found kind \(shown(kind)) of \(shown(version)); kind: \(WrappedSecret.resource.kind), "
                     + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
         }
-        let json = JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { Data($0) }
+        let read = JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { json in
+            Result { () throws(JSONError) in try JSONReader.read(WrappedSecret.self, from: json) }
+        }
         do {
-            object = try JSONDecoder().decode(WrappedSecret.self, from: json)
-        } catch let error as DecodingError {
-            throw InputError(place, "the WrappedSecret is malformed: \(error.oneLine)")
+            object = try read.get()
         } catch {
-            throw InputError(place, "the WrappedSecret is malformed")
+            throw InputError(place, "the WrappedSecret is malformed: \(error)")
         }
     }
 

@@ -31,16 +31,17 @@ package struct ClusterRewrapping: Sendable {
         _ selection: Selection, expect: (Int) -> Void = { _ in },
         report: @escaping @Sendable ([RewrapRow]) -> Void
     ) async throws(KubeError) {
-        var token: String?
+        var pager = ListPager<WrappedSecret>(client, selection, size: Self.page)
         var read = 0
-        repeat {
-            let page = try await client.list(
-                WrappedSecret.self, selection, limit: Self.page, continueToken: token)
+        while !Task.isCancelled, let page = try await pager.nextPage() {
             read += page.items.count
-            if let remaining = page.remaining { expect(read + remaining) }
+            if let remaining = page.remaining,
+                case let (total, false) = read.addingReportingOverflow(remaining)
+            {
+                expect(total)
+            }
             report(await rewrap(page.items))
-            token = page.continueToken
-        } while token != nil && !Task.isCancelled
+        }
     }
 
     private func rewrap(_ items: [Decoded<WrappedSecret>]) async -> [RewrapRow] {

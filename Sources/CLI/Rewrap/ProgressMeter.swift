@@ -32,8 +32,10 @@ package struct ProgressMeter: Sendable {
         guard elapsed > 0, done > 0 else { return line }
         let rate = Double(done) / elapsed
         line += rate >= 10 ? "  \(Int(rate))/s" : "  \(Int(rate * 10) / 10).\(Int(rate * 10) % 10)/s"
-        guard let total else { return line }
-        let left = Int((Double(max(total - done, 0)) / rate).rounded(.up))
+        // The whole is what the server says: a number that is beyond reason is not told.
+        guard let total, let left = Int(exactly: (Double(max(total - done, 0)) / rate).rounded(.up)) else {
+            return line
+        }
         return line + "  \(Self.time(left)) left"
     }
 

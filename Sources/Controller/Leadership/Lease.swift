@@ -1,3 +1,4 @@
+import JSON
 import KubeClient
 
 /// A `coordination.k8s.io/v1` Lease, as far as leader election reads it.
@@ -5,7 +6,7 @@ struct Lease: KubeObject {
     static let resource = Resource(
         group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases")
 
-    struct Spec: Decodable, Sendable {
+    struct Spec: Sendable {
         var holderIdentity: String?
         var leaseDurationSeconds: Int?
         var acquireTime: String?
@@ -15,6 +16,36 @@ struct Lease: KubeObject {
 
     let metadata: ObjectMeta
     let spec: Spec?
+
+    init(json: inout JSONReader) throws(JSONError) {
+        var metadata: ObjectMeta?
+        var spec: Spec?
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "metadata": metadata = try json.read()
+            case "spec": spec = try json.readable()
+            default: break
+            }
+        }
+        self.metadata = try json.require(metadata, "metadata")
+        self.spec = spec
+    }
+}
+
+/// A field of another shape is left out, as if nobody had set it: a lease that cannot be read could never be taken.
+extension Lease.Spec: JSONReadable {
+    init(json: inout JSONReader) throws(JSONError) {
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "holderIdentity": holderIdentity = try json.readable()
+            case "leaseDurationSeconds": leaseDurationSeconds = try json.readable()
+            case "acquireTime": acquireTime = try json.readable()
+            case "renewTime": renewTime = try json.readable()
+            case "leaseTransitions": leaseTransitions = try json.readable()
+            default: break
+            }
+        }
+    }
 }
 
 /// What candidates compare and keep of a lease. Its times are other people's clocks: they are written for people

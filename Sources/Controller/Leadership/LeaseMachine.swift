@@ -89,7 +89,8 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
 
     private func release(_ record: LeaseRecord) -> Effect {
         .update(
-            LeaseClaim(holder: "", seconds: 1, transitions: record.transitions), over: record.resourceVersion)
+            LeaseClaim(holder: "", seconds: 1, transitions: min(max(record.transitions, 0), Self.maximum)),
+            over: record.resourceVersion)
     }
 
     private mutating func decide(_ input: Input, _ now: Instant, pause: Duration) -> Effect {
@@ -157,15 +158,20 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
     private func claim(over record: LeaseRecord) -> LeaseClaim {
         let isOurs = record.holder == identity
         let isNew = record.resourceVersion.isEmpty
+        // A lease may hold any number; the API server takes back no larger one.
+        let transitions = min(max(record.transitions, 0), Self.maximum)
         return LeaseClaim(
             holder: identity, seconds: timing.leaseSeconds,
-            transitions: record.transitions + (isOurs || isNew ? 0 : 1),
+            transitions: isOurs || isNew ? transitions : min(transitions, Self.maximum - 1) + 1,
             acquireTime: isOurs ? record.acquireTime : nil)
     }
 
+    /// Numbers of a Lease have 32 bits.
+    private static var maximum: Int { Int(Int32.max) }
+
     /// As long as its holder was promised, which may be longer than we ask for.
     private func expiry(of record: LeaseRecord) -> Instant {
-        let promised = record.seconds.flatMap { $0 > 0 ? Duration.seconds($0) : nil }
+        let promised = record.seconds.flatMap { $0 > 0 ? Duration.seconds(min($0, Self.maximum)) : nil }
         return learnt.advanced(by: promised ?? timing.leaseDuration)
     }
 }

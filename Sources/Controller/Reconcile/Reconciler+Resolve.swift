@@ -29,10 +29,13 @@ extension Reconciler {
             case .verify(let desired, let current, let proof):
                 guard !hasCompared else { return .update(desired, current: current) }
                 hasCompared = true
-                guard let contents = try await contents(of: current, desired, object) else {
-                    // It is gone; the next plan makes it again.
-                    plan = desired.merger == nil ? .create(desired) : .seek(desired)
+                let contents: SecretContents
+                switch try await read(current, desired, object) {
+                case .contents(let read): contents = read
+                case .tooLarge: return .verifyByWriting(desired, current: current)
+                case .gone:
                     hasLooked = true
+                    plan = desired.merger == nil ? .create(desired) : .seek(desired)
                     continue
                 }
                 guard contents.matches(proof, desired, tracker.proofs) else {
@@ -65,22 +68,31 @@ extension Reconciler {
         return found
     }
 
-    /// The Secret with digests of its values; nil if it is gone.
-    private func contents(
-        of secret: ObjectMeta, _ desired: Blueprint, _ object: WrappedSecret
-    ) async throws(Failure) -> SecretContents? {
-        let limit = Self.readLimit(desired)
-        guard memory.reserve(limit, for: object.metadata.ref) else { throw .waitsForMemory }
+    private enum Reading {
+        case contents(SecretContents)
+        /// Its metadata is larger than anything that a Secret of ours has.
+        case tooLarge
+        case gone
+    }
+
+    /// Bytes of a Secret's JSON that are read in order to compare it. The API server stores 1.5 MiB of an object.
+    private static let longestSecret = 4 << 20
+
+    /// Reads the Secret, with digests in place of its values.
+    private func read(
+        _ secret: ObjectMeta, _ desired: Blueprint, _ object: WrappedSecret
+    ) async throws(Failure) -> Reading {
+        guard memory.reserve(Self.longestSecret, for: object.metadata.ref) else { throw .waitsForMemory }
         do {
-            let json = try await client.getSecretly(.secrets, secret.ref, limit: limit)
-            return try SecretContents(json, tracker.proofs, activity: "reading Secret \(secret.ref)")
+            let json = try await client.getSecretly(.secrets, secret.ref, limit: Self.longestSecret)
+            return .contents(
+                try SecretContents(json, tracker.proofs, activity: "reading Secret \(secret.ref)"))
         } catch  where error.code == .notFound {
-            return nil
+            return .gone
+        } catch  where error.code == .responseTooLarge {
+            return .tooLarge
         } catch {
             throw Failure(accessing: error)
         }
     }
-
-    /// Bytes of a Secret's JSON that are read in order to compare it: the API server stores at most 1.5 MiB of it.
-    private static func readLimit(_ desired: Blueprint) -> Int { 4 << 20 }
 }

@@ -36,11 +36,26 @@ final class APIMetrics: APIObserver {
     }
 }
 
-/// Watches that did not end in order.
+/// Watches that did not end in order, and whether they get on.
 final class WatchMetrics: Sendable {
     private let restarts: Counter
+    private let skipped: Counter
 
-    init(_ registry: MetricsRegistry) {
+    init(_ registry: MetricsRegistry, progress: @escaping @Sendable () -> [ShardProgress] = { [] }) {
+        skipped = registry.counter(
+            "secretsbridge_watch_skipped_total",
+            "Watch events and list items that cannot be read and do not tell which object they are about.",
+            labels: ["resource", "problem"])
+        registry.computed(
+            "secretsbridge_watch_last_progress_timestamp_seconds",
+            "When a list was last complete or a watch last brought an event or a bookmark; of several namespaces, of "
+                + "the one where that is longest ago.", labels: ["resource"]
+        ) {
+            let all = progress().flatMap(\.all)
+            let times = Dictionary(
+                all.map { ($0.resource.plural, $0.progress.lastProgress ?? 0) }, uniquingKeysWith: min)
+            return times.map { Sample($0.value, $0.key) }
+        }
         restarts = registry.counter(
             "secretsbridge_watch_restarts_total",
             "Lists and watches that broke off and were begun again.", labels: ["resource", "reason"])
@@ -48,7 +63,12 @@ final class WatchMetrics: Sendable {
             for code in [KubeError.Code.expired, .transport, .unavailable] {
                 restarts.prepare(resource.plural, code.rawValue)
             }
+            for problem in UnreadableEvent.allCases { skipped.prepare(resource.plural, problem.rawValue) }
         }
+    }
+
+    func skipped(_ resource: Resource, _ problem: UnreadableEvent) {
+        skipped.increment(resource.plural, problem.rawValue)
     }
 
     func interrupted(_ resource: Resource, _ code: KubeError.Code) {

@@ -13,6 +13,7 @@ package final class Health: Sendable {
         /// When a task last ran. Not counted while the machine is suspended.
         var lastPulse: SuspendingClock.Instant?
         var caches: (@Sendable () -> [String])?
+        var watches: (@Sendable () -> [String])?
         var work: (@Sendable () -> Duration?)?
         var outage: (since: Date, code: String)?
     }
@@ -50,10 +51,15 @@ package final class Health: Sendable {
 
     /// - Parameters:
     ///   - caches: which are not complete.
+    ///   - watches: which make no progress, a line each.
     ///   - work: how long all workers have been at their objects; nil: one of them has nothing to do.
-    func watch(caches: @escaping @Sendable () -> [String], work: @escaping @Sendable () -> Duration?) {
+    func watch(
+        caches: @escaping @Sendable () -> [String], watches: @escaping @Sendable () -> [String] = { [] },
+        work: @escaping @Sendable () -> Duration?
+    ) {
         state.withLock {
             $0.caches = caches
+            $0.watches = watches
             $0.work = work
         }
     }
@@ -87,7 +93,7 @@ package final class Health: Sendable {
 
     /// Whether the caches show the cluster as it is. A standby is ready, and so is a controller whose KMS is out.
     package func readiness() -> Report {
-        let (caches, outage) = state.withLock { ($0.caches, $0.outage) }
+        let (caches, watches, outage) = state.withLock { ($0.caches, $0.watches, $0.outage) }
         var problems: [String] = []
         if let caches {
             let missing = caches()
@@ -97,6 +103,7 @@ package final class Health: Sendable {
         } else {
             problems.append("the controller has not started")
         }
+        problems += watches?() ?? []
         if let outage {
             problems.append(
                 "API server unreachable since \(outage.since.formatted(.iso8601)): \(outage.code)")

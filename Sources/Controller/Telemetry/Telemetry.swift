@@ -11,6 +11,7 @@ package final class Telemetry: Sendable {
     struct Sources: Sendable {
         let queue: WorkQueue
         let informers: [Informers]
+        let progress: [ShardProgress]
         let keys: KeyRing
     }
 
@@ -39,7 +40,7 @@ package final class Telemetry: Sendable {
         api = APIMetrics(registry, health)
         queue = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
         reconciles = ReconcileMetrics(registry)
-        watches = WatchMetrics(registry)
+        watches = WatchMetrics(registry) { read()?.progress ?? [] }
         ObjectMetrics.register(in: registry, read)
         registry.computed("secretsbridge_leader", "1 while this process reconciles, 0 while it stands by.") {
             [leads] in leads.withLock { $0 }() ? 1 : 0
@@ -58,8 +59,13 @@ package final class Telemetry: Sendable {
     }
 
     /// From now on these are what is told of.
-    func watch(_ queue: WorkQueue, _ informers: [Informers], _ keys: KeyRing, workers: Int) {
-        sources.withLock { $0 = Sources(queue: queue, informers: informers, keys: keys) }
+    func watch(
+        _ queue: WorkQueue, _ informers: [Informers], _ progress: [ShardProgress], _ keys: KeyRing,
+        workers: Int
+    ) {
+        sources.withLock {
+            $0 = Sources(queue: queue, informers: informers, progress: progress, keys: keys)
+        }
         kmsMetrics.prepare(keys)
         health.watch(
             caches: {
@@ -69,6 +75,7 @@ package final class Telemetry: Sendable {
                 ]
                 return isComplete.filter { !$0.1 }.map(\.0.plural)
             },
+            watches: { ShardProgress.problems(progress) },
             work: { [metrics = self.queue] in metrics.running(workers: workers) })
     }
 }

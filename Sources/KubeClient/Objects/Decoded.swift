@@ -1,5 +1,7 @@
-/// One item of a list or watch: the object, or, when it does not have the shape of its kind, who it is, what
-/// was last said of it and what is wrong. One malformed object must not break the list it is in.
+package import JSON
+
+/// One item of a list or watch: the object, or, when it does not have the shape of its kind, its metadata, its last
+/// status and the problem. One malformed object must not break the list it is in.
 ///
 /// Indirect, so that a table of many has room for references alone.
 package indirect enum Decoded<Object: KubeObject>: Sendable {
@@ -14,58 +16,42 @@ package indirect enum Decoded<Object: KubeObject>: Sendable {
     }
 }
 
-extension Decoded: Decodable {
-    package init(from decoder: any Decoder) throws {
+extension Decoded: JSONReadable {
+    /// - Throws: the object has no name that can be read, or is not JSON.
+    package init(json: inout JSONReader) throws(JSONError) {
+        let start = json.mark
         do {
-            self = .object(try Object(from: decoder))
+            self = .object(try Object(json: &json))
         } catch {
-            // A number that does not fit comes as an error of the decoder's own.
-            let problem = (error as? DecodingError)?.oneLine(below: decoder.codingPath.count)
-            self = .malformed(
-                try AnyMetadata(from: decoder).metadata, status: (try? StatusOnly(from: decoder))?.status,
-                problem: problem ?? "a number in it is not of the kind or size that is expected")
+            json.rewind(to: start)
+            var salvaged = SalvagedObject<Object.ObjectStatus>()
+            do throws(JSONError) {
+                try salvaged.read(&json)
+            } catch let later {
+                throw error.isSyntax ? error : later
+            }
+            guard !salvaged.metadata.name.isEmpty else { throw error }
+            self = .malformed(salvaged.metadata, status: salvaged.status, problem: error.description)
         }
-    }
-
-    private struct StatusOnly: Decodable {
-        let status: Object.ObjectStatus?
     }
 }
 
-extension DecodingError {
-    /// What is wrong and where, without the value.
-    package var oneLine: String { oneLine(below: 0) }
+/// What can be told of an object that is malformed, or cut off: filled in as far as reading comes.
+struct SalvagedObject<Status: JSONReadable & Sendable>: Sendable {
+    var metadata = ObjectMeta(name: "")
+    var status: Status?
 
-    /// The same, with the path told from `depth` on: an object's fields have the same names in a list of many
-    /// and in a watch of one.
-    func oneLine(below depth: Int) -> String {
-        func path(_ keys: [any CodingKey]) -> String {
-            let text = keys.dropFirst(depth).map { key in
-                key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)"
-            }.joined()
-            return text.isEmpty ? "the object" : String(text.drop { $0 == "." })
-        }
-        switch self {
-        case .keyNotFound(let key, let context):
-            return "\(path(context.codingPath + [key])) is missing"
-        case .typeMismatch(let type, let context):
-            return "\(path(context.codingPath)) is not of type \(Self.jsonName(type))"
-        case .valueNotFound(let type, let context):
-            return "\(path(context.codingPath)) is null; \(Self.jsonName(type)) is expected"
-        case .dataCorrupted(let context):
-            return "\(path(context.codingPath)) is not valid"
-        @unknown default:
-            return "the object is not valid"
-        }
-    }
-
-    private static func jsonName(_ type: any Any.Type) -> String {
-        switch type {
-        case is String.Type: "string"
-        case is Bool.Type: "boolean"
-        case is Int.Type, is Int64.Type: "integer"
-        case is [Any].Type: "array"
-        default: "object"
+    /// - Throws: what comes after is not JSON. What came before has been filled in.
+    mutating func read(_ json: inout JSONReader) throws(JSONError) {
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "metadata":
+                _ = try json.ifReadable { json throws(JSONError) in
+                    try metadata.read(&json, isLenient: true)
+                }
+            case "status": status = try json.readable()
+            default: break
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+package import JSON
+
 /// A kind of object and where the API server keeps it.
 package struct Resource: Hashable, Sendable {
     /// Empty for the core group.
@@ -29,9 +31,9 @@ package struct Resource: Hashable, Sendable {
 }
 
 /// An object that can be read from the API server.
-package protocol KubeObject: Decodable, Sendable {
+package protocol KubeObject: JSONReadable, Sendable {
     /// What `status` holds; read even from an object that is malformed otherwise.
-    associatedtype ObjectStatus: Decodable & Sendable = NoStatus
+    associatedtype ObjectStatus: JSONReadable & Sendable = NoStatus
     static var resource: Resource { get }
     /// Asks the server for `PartialObjectMetadata` only: the rest never leaves it.
     static var metadataOnly: Bool { get }
@@ -39,7 +41,9 @@ package protocol KubeObject: Decodable, Sendable {
 }
 
 /// The status of a kind that has none, or whose status we do not read.
-package struct NoStatus: Decodable, Sendable {}
+package struct NoStatus: JSONReadable, Sendable {
+    package init(json: inout JSONReader) throws(JSONError) { try json.skip() }
+}
 
 extension KubeObject {
     package static var metadataOnly: Bool { false }
@@ -54,11 +58,23 @@ package struct SecretMetadata: KubeObject {
     package init(metadata: ObjectMeta) {
         self.metadata = metadata
     }
+
+    package init(json: inout JSONReader) throws(JSONError) {
+        metadata = try AnyMetadata(json: &json).metadata
+    }
 }
 
 /// The metadata that a write returns, whatever the kind.
-struct AnyMetadata: Decodable {
+struct AnyMetadata: JSONReadable {
     let metadata: ObjectMeta
+
+    init(json: inout JSONReader) throws(JSONError) {
+        var metadata: ObjectMeta?
+        try json.object { key, json throws(JSONError) in
+            if case "metadata" = key { metadata = try json.read() }
+        }
+        self.metadata = try json.require(metadata, "metadata")
+    }
 }
 
 /// RFC 3986 unreserved characters stay; everything else is encoded.

@@ -1,6 +1,8 @@
+package import JSON
+
 /// One entry of `metadata.managedFields`, reduced to what a Secret's keeper asks of it: which keys this
 /// manager set last, and when it last set anything (Kubernetes, "Server-Side Apply", FieldsV1).
-package struct ManagedFields: Decodable, Sendable, Equatable {
+package struct ManagedFields: Sendable, Equatable {
     package let manager: String
     /// By the API server's clock.
     package let time: String?
@@ -22,31 +24,69 @@ package struct ManagedFields: Decodable, Sendable, Equatable {
         self.data = data
         self.isOfImmutable = isOfImmutable
     }
+}
 
-    private enum Keys: String, CodingKey { case manager, time, fieldsV1 }
-    private enum Fields: String, CodingKey {
-        case metadata = "f:metadata", data = "f:data", immutable = "f:immutable"
+extension ManagedFields: JSONReadable {
+    /// A hint, and nothing to rely on: whatever has another shape is left out, and is no error.
+    package init(json: inout JSONReader) throws(JSONError) {
+        var manager = ""
+        var time: String?
+        var fields = Fields()
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "manager": manager = try json.readable() ?? ""
+            case "time": time = try json.readable()
+            case "fieldsV1":
+                fields = Fields()
+                _ = try json.ifReadable { json throws(JSONError) in try fields.read(&json) }
+            default: break
+            }
+        }
+        self.init(
+            manager: manager, time: time, labels: fields.labels, annotations: fields.annotations,
+            data: fields.data, isOfImmutable: fields.isOfImmutable)
     }
-    private enum Metadata: String, CodingKey { case labels = "f:labels", annotations = "f:annotations" }
 
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
-        manager = try container.decodeIfPresent(String.self, forKey: .manager) ?? ""
-        time = try container.decodeIfPresent(String.self, forKey: .time)
-        let fields = try? container.nestedContainer(keyedBy: Fields.self, forKey: .fieldsV1)
-        let metadata = try? fields?.nestedContainer(keyedBy: Metadata.self, forKey: .metadata)
-        labels = Self.keys(of: metadata, .labels)
-        annotations = Self.keys(of: metadata, .annotations)
-        data = Self.keys(of: fields, .data)
-        isOfImmutable = fields?.contains(.immutable) == true
-    }
+    /// The part of `fieldsV1` that is read: maps at most three deep. The rest may nest as it likes.
+    private struct Fields {
+        var labels: Set<String> = []
+        var annotations: Set<String> = []
+        var data: Set<String> = []
+        var isOfImmutable = false
 
-    /// Keys of a map are "f:<key>"; "." stands for the map itself.
-    private static func keys<Key>(of container: KeyedDecodingContainer<Key>?, _ field: Key) -> Set<String> {
-        let map = try? container?.nestedContainer(keyedBy: AnyKey.self, forKey: field)
-        return Set(
-            (map?.allKeys ?? []).compactMap {
-                $0.stringValue.hasPrefix("f:") ? String($0.stringValue.dropFirst(2)) : nil
-            })
+        mutating func read(_ json: inout JSONReader) throws(JSONError) {
+            try json.object { key, json throws(JSONError) in
+                switch key {
+                case "f:metadata":
+                    _ = try json.ifReadable { json throws(JSONError) in try readMetadata(&json) }
+                case "f:data": data = try Self.keys(&json)
+                case "f:immutable": isOfImmutable = true
+                default: break
+                }
+            }
+        }
+
+        private mutating func readMetadata(_ json: inout JSONReader) throws(JSONError) {
+            try json.object { key, json throws(JSONError) in
+                switch key {
+                case "f:labels": labels = try Self.keys(&json)
+                case "f:annotations": annotations = try Self.keys(&json)
+                default: break
+                }
+            }
+        }
+
+        /// Keys of a map are "f:<key>"; "." stands for the map itself.
+        private static func keys(_ json: inout JSONReader) throws(JSONError) -> Set<String> {
+            let keys = try json.ifReadable { json throws(JSONError) in
+                var keys: Set<String> = []
+                try json.object { key, _ throws(JSONError) in
+                    guard let text = try? key.text(), text.hasPrefix("f:") else { return }
+                    keys.insert(String(text.dropFirst(2)))
+                }
+                return keys
+            }
+            return keys ?? []
+        }
     }
 }

@@ -1,6 +1,6 @@
 /// The part of `metadata` that this product reads (Kubernetes API conventions, "Metadata"). Times stay the
 /// text the server sent: they are never compared with the local clock.
-package struct ObjectMeta: Decodable, Sendable, Equatable {
+package struct ObjectMeta: Sendable, Equatable {
     package var name: String
     package var namespace: String?
     package var uid: String?
@@ -31,39 +31,6 @@ package struct ObjectMeta: Decodable, Sendable, Equatable {
         self.managedFields = managedFields
     }
 
-    private enum CodingKeys: CodingKey {
-        case name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp
-        case labels, annotations, ownerReferences, managedFields
-    }
-
-    /// Without the annotation in which kubectl keeps the object once more: of a Secret it has the values.
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        name = try container.decode(String.self, forKey: .name)
-        namespace = try container.decodeIfPresent(String.self, forKey: .namespace)
-        uid = try container.decodeIfPresent(String.self, forKey: .uid)
-        resourceVersion = try container.decodeIfPresent(String.self, forKey: .resourceVersion)
-        generation = try container.decodeIfPresent(Int64.self, forKey: .generation)
-        creationTimestamp = try container.decodeIfPresent(String.self, forKey: .creationTimestamp)
-        deletionTimestamp = try container.decodeIfPresent(String.self, forKey: .deletionTimestamp)
-        labels = try container.decodeIfPresent([String: String].self, forKey: .labels)
-        annotations = try container.decodeIfPresent(Annotations.self, forKey: .annotations)?.values
-        ownerReferences = try container.decodeIfPresent([OwnerReference].self, forKey: .ownerReferences)
-        managedFields = try container.decodeIfPresent([ManagedFields].self, forKey: .managedFields)
-    }
-
-    private struct Annotations: Decodable {
-        var values: [String: String] = [:]
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.container(keyedBy: AnyKey.self)
-            for key in container.allKeys
-            where key.stringValue != "kubectl.kubernetes.io/last-applied-configuration" {
-                values[key.stringValue] = try container.decode(String.self, forKey: key)
-            }
-        }
-    }
-
     /// Keys of labels and annotations that `manager` set last, by the server's own account.
     package func keysOwned(by manager: String) -> (labels: Set<String>, annotations: Set<String>) {
         var labels: Set<String> = []
@@ -79,7 +46,7 @@ package struct ObjectMeta: Decodable, Sendable, Equatable {
 }
 
 /// An entry of `metadata.ownerReferences`: what the garbage collector follows.
-package struct OwnerReference: Decodable, Sendable, Equatable {
+package struct OwnerReference: Sendable, Equatable {
     package var apiVersion: String
     package var kind: String
     package var name: String

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 package import HTTP
 import HTTPTypes
+import JSON
 import Primitives
 
 /// Sends single requests to one API server, with its credentials.
@@ -13,7 +14,6 @@ package struct Connection: Sendable {
     /// From the call to the last byte of its answer; watches have none.
     private let timeout: Duration
     private let observer: (any APIObserver)?
-    private static let maximumResponse = 256 * 1024 * 1024
 
     package init(
         _ cluster: ClusterConfiguration, timeout: Duration = .seconds(30), observer: (any APIObserver)? = nil
@@ -41,10 +41,16 @@ package struct Connection: Sendable {
         self.observer = observer
     }
 
-    func send(_ call: KubeClient.Call) async throws(KubeError) -> [UInt8] {
-        try await open(call, lane: .unary, idleTimeout: nil) { body in
-            try await body.collect(upTo: Self.maximumResponse)
+    /// Sends `call` and shows the body of a 2xx response to `read`.
+    func send<Value: Sendable>(
+        _ call: KubeClient.Call, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
+    ) async throws(KubeError) -> Value {
+        let result = try await open(call, lane: .unary, idleTimeout: nil) { body in
+            try await body.collect(upTo: call.maximumResponse) { bytes in
+                Result { () throws(KubeError) in try read(bytes) }
+            }
         }
+        return try result.get()
     }
 
     /// Sends `call` and hands over the body of a 2xx response. A 401 renews the credential, once.
@@ -76,7 +82,7 @@ package struct Connection: Sendable {
             } catch let error as KubeError {
                 throw error
             } catch let error as HTTPError {
-                let code: KubeError.Code = error.code == .cancelled ? .cancelled : .transport
+                let code = KubeError.Code(error.code)
                 observed.ended(.failed(code))
                 throw KubeError(code, activity: call.activity, message: error.description)
             } catch is CancellationError {
@@ -118,14 +124,15 @@ package struct Connection: Sendable {
         return HTTPClientRequest(
             method: call.method, url: url, fields: fields,
             secretFields: credential.authorization.map { [.init(name: .authorization, value: $0)] } ?? [],
-            body: body, lane: lane, timeout: lane == .unary ? timeout : nil, idleTimeout: idleTimeout)
+            body: body, lane: lane, timeout: lane == .unary ? timeout : nil, idleTimeout: idleTimeout,
+            maximumResponseBody: call.maximumResponse)
     }
 
     private static func failure(
         _ head: HTTPResponseHead, _ body: HTTPBody, of call: KubeClient.Call
     ) async -> KubeError {
         let text = try? await body.collect(upTo: 256 * 1024)
-        var status = text.flatMap { try? JSONDecoder().decode(Status.self, from: Data($0)) }
+        var status = text.flatMap { try? JSONReader.read(Status.self, from: $0) }
         // A server that could not read a body says so with a piece of it.
         if head.status.code == 400, case .secret = call.body {
             let denial = status?.denial

@@ -1,6 +1,6 @@
-import FoundationEssentials
 import HTTP
 import HTTPTypes
+import JSON
 import Primitives
 
 /// A client for one API server. Safe to use from many tasks at once; all of them share one connection.
@@ -23,7 +23,13 @@ package struct KubeClient: Sendable {
         var accept = MediaType.json
         var body = Body.none
         var activity: String
+        /// Bytes of the answer's body above which it is refused.
+        var maximumResponse = KubeClient.maximumObject
     }
+
+    /// Bytes of JSON that one object may have: etcd takes 1.5 MiB, or what its `--max-request-bytes` says, and JSON
+    /// writes some characters as six (`\u003c`).
+    static let maximumObject = 64 << 20
 
     /// Name under which our writes stand in `managedFields`.
     package static let fieldManager = "secrets-bridge"
@@ -43,12 +49,14 @@ package struct KubeClient: Sendable {
         self.sleep = sleep
     }
 
-    /// Sends `call`, up to four times where repeating it is safe. Returns the body of a 2xx response.
-    func perform(_ call: Call) async throws(KubeError) -> [UInt8] {
+    /// Sends `call`, up to four times where repeating it is safe. Returns what `read` makes of the body of a 2xx response.
+    func perform<Value: Sendable>(
+        _ call: Call, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
+    ) async throws(KubeError) -> Value {
         var backoff = Backoff(base: .milliseconds(100), maximum: .seconds(2))
         for _ in 1..<Self.attempts {
             do {
-                return try await connection.send(call)
+                return try await connection.send(call, read)
             } catch {
                 let repeatable = call.method == .get ? error.isRetryable : error.code == .tooManyRequests
                 let wait = max(error.retryAfter ?? .zero, backoff.next())
@@ -58,19 +66,28 @@ package struct KubeClient: Sendable {
                 }
             }
         }
-        return try await connection.send(call)
+        return try await connection.send(call, read)
     }
 
-    func decode<Value: Decodable>(
-        _ type: Value.Type, from body: [UInt8], activity: String
+    /// As `perform`, for an answer that is a `Value`.
+    func perform<Value: JSONReadable & Sendable>(
+        _ call: Call, _ type: Value.Type = Value.self
+    ) async throws(KubeError) -> Value {
+        try await perform(call) { bytes throws(KubeError) in
+            try Self.decode(type, from: bytes, activity: call.activity)
+        }
+    }
+
+    static func decode<Value: JSONReadable>(
+        _ type: Value.Type, from bytes: UnsafeRawBufferPointer, activity: String
     ) throws(KubeError) -> Value {
         do {
-            return try JSONDecoder().decode(type, from: Data(body))
-        } catch let error as DecodingError {
-            throw KubeError(
-                .malformedResponse, activity: activity, message: "the answer is malformed: \(error.oneLine)")
-        } catch {
+            return try JSONReader.read(type, from: bytes)
+        } catch  where error.isSyntax {
             throw KubeError(.malformedResponse, activity: activity, message: "the answer is not JSON")
+        } catch {
+            throw KubeError(
+                .malformedResponse, activity: activity, message: "the answer is malformed: \(error)")
         }
     }
 }

@@ -1,3 +1,5 @@
+import HTTP
+
 /// Why a request to the API server did not do what it should.
 package struct KubeError: Error, Sendable {
     /// Doubles as a metric label. The first group is what the API server said (`Status.reason`).
@@ -6,6 +8,17 @@ package struct KubeError: Error, Sendable {
         case expired, tooManyRequests, tooLarge, timeout, internalError, unavailable, otherStatus
         /// It could not be asked: no connection, no credentials, an answer that is not Kubernetes'.
         case transport, credentials, malformedResponse, cancelled
+        /// The answer has more bytes than we take at once.
+        case responseTooLarge
+
+        init(_ code: HTTPError.Code) {
+            self =
+                switch code {
+                case .cancelled: .cancelled
+                case .responseTooLarge: .responseTooLarge
+                default: .transport
+                }
+        }
     }
 
     package let code: Code

@@ -1,3 +1,5 @@
+package import JSON
+
 /// What a list or watch selects.
 package struct Selection: Sendable, Equatable {
     /// nil: all namespaces.
@@ -15,29 +17,72 @@ package struct Selection: Sendable, Equatable {
 }
 
 /// One page of a list.
-package struct ListPage<Object: KubeObject>: Decodable, Sendable {
-    package struct Metadata: Decodable, Sendable {
+package struct ListPage<Object: KubeObject>: Sendable {
+    package struct Metadata: Sendable {
         package var resourceVersion: String?
         package var `continue`: String?
-        package var remainingItemCount: Int?
+        package var remainingItemCount: Int64?
     }
 
     package let metadata: Metadata
     package let items: [Decoded<Object>]
-
-    private enum Keys: String, CodingKey { case metadata, items }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
-        metadata = try container.decode(Metadata.self, forKey: .metadata)
-        // An empty list of metadata is `null` on the wire.
-        items = try container.decodeIfPresent([Decoded<Object>].self, forKey: .items) ?? []
-    }
+    /// Of items that have no name that can be read.
+    package let problems: [String]
+    /// That the page had on the wire, uncompressed.
+    package internal(set) var bytes = 0
 
     package var continueToken: String? {
         metadata.continue.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// How many objects the pages after this one have; nil: the server does not say, as where a selector is given.
-    package var remaining: Int? { continueToken == nil ? 0 : metadata.remainingItemCount }
+    package var remaining: Int? {
+        guard continueToken != nil else { return 0 }
+        return metadata.remainingItemCount.flatMap { $0 < 0 ? nil : Int(exactly: $0) }
+    }
+}
+
+extension ListPage: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var metadata: Metadata?
+        var items: [Decoded<Object>] = []
+        var problems: [String] = []
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "metadata": metadata = try json.read()
+            case "items":
+                (items, problems) = ([], [])
+                // An empty list of metadata is `null` on the wire.
+                if try json.null() { return }
+                try json.array { json throws(JSONError) in
+                    let start = json.mark
+                    do throws(JSONError) {
+                        items.append(try json.read())
+                    } catch  where !error.isSyntax {
+                        problems.append(error.description)
+                        json.rewind(to: start)
+                        try json.skip()
+                    }
+                }
+            default: break
+            }
+        }
+        self.metadata = try json.require(metadata, "metadata")
+        self.items = items
+        self.problems = problems
+    }
+}
+
+extension ListPage.Metadata: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        self.init()
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "resourceVersion": resourceVersion = try json.optional()
+            case "continue": `continue` = try json.optional()
+            case "remainingItemCount": remainingItemCount = try json.readable()
+            default: break
+            }
+        }
+    }
 }

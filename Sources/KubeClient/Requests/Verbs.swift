@@ -9,36 +9,42 @@ extension KubeClient {
     ) async throws(KubeError) -> Object {
         let resource = Object.resource
         let activity = "reading \(resource.kind) \(ref)"
-        let body = try await perform(
+        return try await perform(
             Call(
                 method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
-                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json, activity: activity))
-        return try decode(type, from: body, activity: activity)
+                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json, activity: activity), type)
     }
 
     /// Metadata alone, of any kind.
     package func getMetadata(_ resource: Resource, _ ref: ObjectRef) async throws(KubeError) -> ObjectMeta {
         let activity = "reading \(resource.kind) \(ref)"
-        let body = try await perform(
+        return try await perform(
             Call(
                 method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
-                accept: MediaType.metadata, activity: activity))
-        return try decode(AnyMetadata.self, from: body, activity: activity).metadata
+                accept: MediaType.metadata, activity: activity), AnyMetadata.self
+        ).metadata
     }
 
-    /// One page; pass its `continueToken` for the next one.
+    /// One page; pass its `continueToken` for the next one. `ListPager` reads them all.
+    ///
+    /// - Throws: `.responseTooLarge` when the page has more than `maximumBytes`.
     package func list<Object: KubeObject>(
-        _ type: Object.Type, _ selection: Selection, limit: Int = 500, continueToken: String? = nil
+        _ type: Object.Type, _ selection: Selection, limit: Int = 500, continueToken: String? = nil,
+        maximumBytes: Int = 32 << 20
     ) async throws(KubeError) -> ListPage<Object> {
         let resource = Object.resource
         let activity = "listing \(resource.plural)"
         var query = selection.query + [("limit", String(limit))]
         if let continueToken { query.append(("continue", continueToken)) }
-        let body = try await perform(
-            Call(
-                method: .get, path: resource.path(namespace: selection.namespace), query: query,
-                accept: Object.metadataOnly ? MediaType.metadataList : MediaType.json, activity: activity))
-        return try decode(ListPage<Object>.self, from: body, activity: activity)
+        let call = Call(
+            method: .get, path: resource.path(namespace: selection.namespace), query: query,
+            accept: Object.metadataOnly ? MediaType.metadataList : MediaType.json, activity: activity,
+            maximumResponse: maximumBytes)
+        return try await perform(call) { bytes throws(KubeError) in
+            var page = try Self.decode(ListPage<Object>.self, from: bytes, activity: activity)
+            page.bytes = bytes.count
+            return page
+        }
     }
 
     /// POST: fails with `alreadyExists` rather than touch an object that is there.
@@ -97,17 +103,17 @@ extension KubeClient {
             throw KubeError(.badRequest, activity: activity, message: "the options cannot be encoded")
         }
         // Some deletions answer with the object itself; metadata is enough of it.
-        _ = try await perform(
+        try await perform(
             Call(
                 method: .delete, path: resource.path(namespace: ref.namespace, name: ref.name),
                 accept: "\(MediaType.metadata),\(MediaType.json)",
-                body: .bytes(Array(body), contentType: MediaType.json), activity: activity))
+                body: .bytes(Array(body), contentType: MediaType.json), activity: activity)
+        ) { _ in }
     }
 
     private func write(_ call: Call) async throws(KubeError) -> ObjectMeta {
         var call = call
         call.accept = MediaType.metadata
-        let body = try await perform(call)
-        return try decode(AnyMetadata.self, from: body, activity: call.activity).metadata
+        return try await perform(call, AnyMetadata.self).metadata
     }
 }

@@ -1,3 +1,5 @@
+package import JSON
+
 /// One line of a watch.
 package enum WatchEvent<Object: KubeObject>: Sendable {
     case added(Decoded<Object>)
@@ -6,36 +8,58 @@ package enum WatchEvent<Object: KubeObject>: Sendable {
     /// No change, only how far the server is. `initialEventsEnd` closes a streamed list.
     case bookmark(resourceVersion: String, initialEventsEnd: Bool)
     case error(Status)
+    /// Of a type that this version does not know.
+    case unknown
 }
 
-extension WatchEvent: Decodable {
-    private enum Keys: String, CodingKey { case type, object }
-
-    /// `metadata` of a bookmark, whose object has nothing else.
-    private struct Bookmark: Decodable {
-        struct Metadata: Decodable {
-            let resourceVersion: String
-            let annotations: [String: String]?
+extension WatchEvent: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var type: String?
+        var object: JSONReader.Mark?
+        var event: Self?
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "type": type = try json.read()
+            case "object":
+                object = json.mark
+                // The API server writes the type first. Where it does not, the object is read afterwards.
+                if let type { event = try Self(type, &json) }
+            default: break
+            }
         }
-        let metadata: Metadata
+        if event == nil, let type, let object {
+            var again = json
+            again.rewind(to: object)
+            event = try Self(type, &again)
+        }
+        self = try json.require(event, type == nil ? "type" : "object")
     }
 
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
-        let type = try container.decode(String.self, forKey: .type)
+    private init(_ type: String, _ json: inout JSONReader) throws(JSONError) {
         switch type {
-        case "ADDED": self = .added(try container.decode(Decoded<Object>.self, forKey: .object))
-        case "MODIFIED": self = .modified(try container.decode(Decoded<Object>.self, forKey: .object))
-        case "DELETED": self = .deleted(try container.decode(Decoded<Object>.self, forKey: .object))
+        case "ADDED": self = .added(try json.read())
+        case "MODIFIED": self = .modified(try json.read())
+        case "DELETED": self = .deleted(try json.read())
         case "BOOKMARK":
-            let metadata = try container.decode(Bookmark.self, forKey: .object).metadata
+            let metadata = try json.read(Bookmark.self).metadata
             self = .bookmark(
-                resourceVersion: metadata.resourceVersion,
+                resourceVersion: try json.require(metadata.resourceVersion, "metadata.resourceVersion"),
                 initialEventsEnd: metadata.annotations?["k8s.io/initial-events-end"] == "true")
-        case "ERROR": self = .error(try container.decode(Status.self, forKey: .object))
+        case "ERROR": self = .error(try json.readable() ?? Status())
         default:
-            throw DecodingError.dataCorruptedError(
-                forKey: .type, in: container, debugDescription: "unknown watch event")
+            try json.skip()
+            self = .unknown
+        }
+    }
+}
+
+/// `metadata` of a bookmark, whose object has nothing else, and no name.
+private struct Bookmark: JSONReadable {
+    var metadata = ObjectMeta(name: "")
+
+    init(json: inout JSONReader) throws(JSONError) {
+        try json.object { key, json throws(JSONError) in
+            if case "metadata" = key { try metadata.read(&json, isLenient: true) }
         }
     }
 }

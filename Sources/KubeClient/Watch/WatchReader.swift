@@ -1,6 +1,6 @@
-import FoundationEssentials
 import HTTP
 import HTTPTypes
+import JSON
 
 /// Reads the lines of one open watch and tells the machine and the reader of each.
 struct WatchReader<Object: KubeObject>: Sendable {
@@ -14,43 +14,49 @@ struct WatchReader<Object: KubeObject>: Sendable {
         var failure: KubeError?
     }
 
-    /// An object is at most 1.5 MiB (etcd's request limit), twice that with the fields of two versions.
-    private static var maximumLine: Int { 8 * 1024 * 1024 }
-
     let machine: WatcherMachine
+    let progress: WatchProgress?
+    let slot: WatchSlot?
     let emit: @Sendable (WatcherEvent<Object>) async -> Void
 
     func read(_ body: HTTPBody) async -> Outcome {
         var outcome = Outcome(machine: machine)
         let activity = "watching \(Object.resource.plural)"
-        var framer = LineFramer(maximumLength: Self.maximumLine)
+        var framer = LineFramer(maximumLength: WatchLine<Object>.maximumLength)
         do {
             for try await chunk in body {
-                for line in try framer.append(chunk) where !line.isEmpty {
-                    await take(line, &outcome)
+                for line in framer.append(chunk) where line != .whole([]) {
+                    await take(WatchLine(line), &outcome)
                     if outcome.next != nil { return outcome }
                 }
             }
-            if let line = framer.finish() { await take(line, &outcome) }
+            // An event that is not complete comes again: the watch goes on from the version before it.
+            if case .whole(let bytes)? = framer.finish(),
+                let event = try? JSONReader.read(WatchEvent<Object>.self, from: bytes)
+            {
+                await take(event, &outcome)
+            }
         } catch {
-            let code: KubeError.Code = error.code == .cancelled ? .cancelled : .transport
-            fail(KubeError(code, activity: activity, message: error.description), &outcome)
+            fail(
+                KubeError(KubeError.Code(error.code), activity: activity, message: error.description),
+                &outcome)
         }
         return outcome
     }
 
-    private func take(_ line: [UInt8], _ outcome: inout Outcome) async {
-        let event: WatchEvent<Object>
-        do {
-            event = try JSONDecoder().decode(WatchEvent<Object>.self, from: Data(line))
-        } catch {
-            let problem = (error as? DecodingError)?.oneLine ?? "it is not JSON"
-            fail(
-                KubeError(
-                    .malformedResponse, activity: "watching \(Object.resource.plural)",
-                    message: "an event is malformed: \(problem)"), &outcome)
-            return
+    private func take(_ line: WatchLine<Object>, _ outcome: inout Outcome) async {
+        switch line {
+        case .event(let event): await take(event, &outcome)
+        case .unreadable(let problem, let version):
+            await emit(.unreadable(problem))
+            if let version {
+                outcome.heard = true
+                await proceed(.event(resourceVersion: version), &outcome)
+            }
         }
+    }
+
+    private func take(_ event: WatchEvent<Object>, _ outcome: inout Outcome) async {
         if case .error = event {} else { outcome.heard = true }
         switch event {
         case .added(let object), .modified(let object):
@@ -66,6 +72,7 @@ struct WatchReader<Object: KubeObject>: Sendable {
                 KubeError(
                     httpStatus: status.code ?? 500, retryAfter: nil, status: status,
                     activity: "watching \(Object.resource.plural)"), &outcome)
+        case .unknown: break
         }
     }
 
@@ -75,7 +82,12 @@ struct WatchReader<Object: KubeObject>: Sendable {
             outcome.next = step
             return
         }
-        if case .commit(let version) = step.change { await emit(.committed(resourceVersion: version)) }
+        // What a streamed list brings before its end is not progress: it may never end.
+        if case .watching = outcome.machine.state { progress?.advanced() }
+        if case .commit(let version) = step.change {
+            slot?.end()
+            await emit(.committed(resourceVersion: version))
+        }
     }
 
     private func fail(_ error: KubeError, _ outcome: inout Outcome) {

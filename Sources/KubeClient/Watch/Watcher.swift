@@ -1,4 +1,3 @@
-import FoundationEssentials
 package import HTTP
 import Primitives
 
@@ -11,6 +10,8 @@ package enum WatcherEvent<Object: KubeObject>: Sendable {
     /// The list is complete: it replaces what was known. It shows everything up to this version.
     case committed(resourceVersion: String)
     case interrupted(KubeError)
+    /// Something came that cannot be attributed to an object. It is passed over.
+    case unreadable(UnreadableEvent)
     /// After an interruption a watch is open again, which may have nothing to tell for long.
     case resumed
 }
@@ -24,6 +25,8 @@ package struct WatchTiming: Sendable {
     /// A watch that ends sooner, without an event, is a failure.
     package var tooSoon = Duration.seconds(1)
     package var pageSize = 500
+    /// Bytes of a page above which half as many objects are asked for.
+    package var pageBytes = 32 << 20
     /// Pauses after failures, where the server asks for none.
     package var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
     /// A longer pause is not granted, whatever the server asks for.
@@ -42,15 +45,22 @@ package struct Watcher<Object: KubeObject>: Sendable {
     private let selection: Selection
     private let timing: WatchTiming
     private let streamingLists: Bool
+    private let progress: WatchProgress?
+    private let slots: WatchSlots
 
+    /// - Parameters:
+    ///   - progress: is told how the watch gets on.
+    ///   - slots: shared by all watchers that use one API server.
     package init(
         _ client: KubeClient, _ selection: Selection = Selection(), timing: WatchTiming = WatchTiming(),
-        streamingLists: Bool = true
+        streamingLists: Bool = true, progress: WatchProgress? = nil, slots: WatchSlots = WatchSlots()
     ) {
         self.client = client
         self.selection = selection
         self.timing = timing
         self.streamingLists = streamingLists
+        self.progress = progress
+        self.slots = slots
     }
 
     /// Ends on cancellation only. Calls `reader` from one task at a time, in order.
@@ -58,27 +68,34 @@ package struct Watcher<Object: KubeObject>: Sendable {
         let isInterrupted = Locked(false)
         let emit: @Sendable (WatcherEvent<Object>) async -> Void = { event in
             switch event {
-            case .interrupted: isInterrupted.withLock { $0 = true }
+            case .interrupted(let error):
+                isInterrupted.withLock { $0 = true }
+                progress?.failed(error.code.rawValue)
+            case .unreadable(let problem): progress?.failed(problem.rawValue)
             case .resumed:
                 let wasInterrupted = isInterrupted.withLock { wasInterrupted in
                     defer { wasInterrupted = false }
                     return wasInterrupted
                 }
                 guard wasInterrupted else { return }
-            case .committed: isInterrupted.withLock { $0 = false }
+            case .committed:
+                isInterrupted.withLock { $0 = false }
+                progress?.advanced()
             case .began, .applied, .deleted: break
             }
             await reader(event)
         }
         var machine = WatcherMachine(streamingLists: streamingLists)
         var backoff = timing.backoff
+        // What it learns of the size of objects lasts as long as the watcher.
+        var pager = ListPager<Object>(client, selection, size: timing.pageSize, pageBytes: timing.pageBytes)
         var step = machine.advance(.start)
         while !Task.isCancelled {
             await announce(step.change, emit)
             guard await pause(step.pause, &backoff) else { return }
             switch step.effect {
             case .list(let token):
-                step = await list(token, &machine, emit)
+                step = await list(token, &pager, &machine, emit)
             case .streamList, .watch:
                 step = await watch(step.effect, &machine, &backoff, emit)
             case .read:
@@ -89,13 +106,15 @@ package struct Watcher<Object: KubeObject>: Sendable {
     }
 
     private func list(
-        _ token: String?, _ machine: inout WatcherMachine,
+        _ token: String?, _ pager: inout ListPager<Object>, _ machine: inout WatcherMachine,
         _ emit: @Sendable (WatcherEvent<Object>) async -> Void
     ) async -> WatcherMachine.Step {
         do {
-            let page = try await client.list(
-                Object.self, selection, limit: timing.pageSize, continueToken: token)
+            let slot = await slots.take()
+            let page = try await pager.page(after: token)
+            slot?.end()
             for item in page.items { await emit(.applied(item)) }
+            for _ in page.problems { await emit(.unreadable(.incomplete)) }
             return machine.advance(
                 .page(
                     resourceVersion: page.metadata.resourceVersion ?? "",
@@ -113,11 +132,14 @@ package struct Watcher<Object: KubeObject>: Sendable {
     ) async -> WatcherMachine.Step {
         let opened = ContinuousClock.now
         let seconds = duration(of: effect)
-        let reader = WatchReader<Object>(machine: machine, emit: emit)
+        let slot = await slots.take()
+        let reader = WatchReader<Object>(machine: machine, progress: progress, slot: slot, emit: emit)
         do {
             let outcome = try await client.watch(
                 Object.self, selection, query(effect, seconds), idleTimeout: .seconds(seconds + 5)
             ) { body in
+                // The server is busy with a streamed list until its end, and with a watch until it is open.
+                if effect != .streamList { slot?.end() }
                 await emit(.resumed)
                 return await reader.read(body)
             }

@@ -48,6 +48,25 @@ func record(
         LeaseClaim(holder: "me", seconds: 15, transitions: transitions, acquireTime: acquired)
     }
 
+    /// Whoever may write the lease writes what it likes; the API server takes 32 bits back.
+    @Test("Any number in a lease is taken", arguments: [Int.max, Int.max - 1, Int(Int32.max), Int.min, -1])
+    func numbers(number: Int) {
+        let limit = Int(Int32.max)
+        var machine = candidate()
+        let released = machine.advance(
+            .found(record("", version: 4, seconds: number, transitions: number)), at: at(1))
+        let next = min(max(number, 0), limit - 1) + 1
+        #expect(released == .update(claim(transitions: next), over: "4"))
+        var standby = candidate()
+        let held = standby.advance(
+            .found(record("other", version: 4, seconds: number, transitions: number)), at: at(1))
+        #expect(held == .wait(until: at(3)))
+        // Of a lease that it holds itself.
+        var own = candidate()
+        let mine = own.advance(.found(record("me", version: 4, transitions: number)), at: at(1))
+        #expect(mine == .update(claim(transitions: min(max(number, 0), limit), acquired: "a"), over: "4"))
+    }
+
     @Test("A lease that nobody has is created, one that was released is taken at once")
     func free() {
         #expect(leader().deadline == at(10), "counted from the request, not from its answer")

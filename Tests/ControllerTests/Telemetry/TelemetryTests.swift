@@ -1,4 +1,5 @@
 import Envelope
+import HTTP
 import KubeClient
 import Logging
 import Primitives
@@ -66,17 +67,91 @@ import Testing
     @Test func watchesThatBreakOffAreCounted() {
         let informers = Informers(
             queue: WorkQueue(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            interrupted: telemetry.watches.interrupted(_:_:))
+            metrics: telemetry.watches)
         let error = KubeError(.expired, activity: "watching", message: "too old")
         informers.take(WatcherEvent<SecretMetadata>.interrupted(error))
         let series = #"secretsbridge_watch_restarts_total{resource="secrets",reason="expired"}"#
         #expect(sample(page, series) == 1)
     }
 
+    @Test func linesThatCannotBeReadAreCountedAndSaidOnce() {
+        let lines = LogLines()
+        let informers = Informers(queue: WorkQueue(), logger: lines.logger, metrics: telemetry.watches)
+        for _ in 0..<5 { informers.take(WatcherEvent<SecretMetadata>.unreadable(.notJSON)) }
+        informers.take(WatcherEvent<SecretMetadata>.unreadable(.tooLong))
+        let series = #"secretsbridge_watch_skipped_total{resource="secrets",problem="#
+        #expect(sample(page, series + #""not_json"}"#) == 5)
+        #expect(sample(page, series + #""too_long"}"#) == 1)
+        #expect(lines.texts.count == 2, "\(lines.texts)")
+    }
+
+    /// A watch whose connection opens each time and that never gets on.
+    @Test func aWatchWithoutProgressIsSeenByReadinessAndByAMetric() async throws {
+        let clock = Locked(SuspendingClock.now)
+        let shard = ShardProgress { clock.withLock { $0 } }
+        let cluster = try await Cluster.with()
+        telemetry.watch(WorkQueue(), [cluster.informers], [shard], cluster.keys.ring, workers: 1)
+        let series = #"secretsbridge_watch_last_progress_timestamp_seconds{resource="wrappedsecrets"}"#
+        #expect(sample(page, series) == 0)
+        let broken = HTTPError(.connectionClosed, activity: "GET")
+        let list = #"{"metadata":{"resourceVersion":"5"},"items":[]}"#
+        let answers = Locked(0)
+        let transport = FakeTransport { request in
+            answers.withLock { $0 += 1 }
+            guard request.query.contains("watch=true") else { return .init(200, list) }
+            return .init(200, chunks: [], end: .failure(broken))
+        }
+        let config = ClusterConfiguration(server: "https://api.test", trust: .system)
+        var timing = WatchTiming()
+        timing.sleep = { _ in try await Task.sleep(for: .milliseconds(1)) }
+        let client = KubeClient(connection: Connection(config, transport: transport)) { _ in }
+        let watcher = Watcher<WrappedSecret>(
+            client, timing: timing, streamingLists: false, progress: shard.objects)
+        let task = Task { await watcher.run { _ in } }
+        while answers.withLock({ $0 }) < 20 { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(telemetry.health.readiness().isGood, "a watch may break off")
+        #expect((sample(page, series) ?? 0) > 1_700_000_000, "the list was progress")
+        clock.withLock { $0 += .seconds(121) }
+        let report = telemetry.health.readiness()
+        #expect(!report.isGood)
+        #expect(
+            report.text.contains("\n- watch of wrappedsecrets: no progress for 121 s, "), "\(report.text)")
+        #expect(report.text.contains("the last one: transport\n"), "\(report.text)")
+        task.cancel()
+        await task.value
+    }
+
+    /// Its RoleBinding goes with a namespace. The other namespaces are served on.
+    @Test func oneNamespaceOfSeveralThatIsRefusedIsNoReasonForUnreadiness() async throws {
+        for (namespace, problems) in [("shop" as String?, 0), (nil, 1)] {
+            let clock = Locked(SuspendingClock.now)
+            let shard = ShardProgress(namespace: namespace) { clock.withLock { $0 } }
+            let list = #"{"metadata":{"resourceVersion":"5"},"items":[]}"#
+            let answers = Locked(0)
+            let transport = FakeTransport { request in
+                answers.withLock { $0 += 1 }
+                guard request.query.contains("watch=true") else { return .init(200, list) }
+                return .status(403, "Forbidden")
+            }
+            let config = ClusterConfiguration(server: "https://api.test", trust: .system)
+            var timing = WatchTiming()
+            timing.sleep = { _ in try await Task.sleep(for: .milliseconds(1)) }
+            let client = KubeClient(connection: Connection(config, transport: transport)) { _ in }
+            let watcher = Watcher<SecretMetadata>(
+                client, timing: timing, streamingLists: false, progress: shard.secrets)
+            let task = Task { await watcher.run { _ in } }
+            while answers.withLock({ $0 }) < 10 { try await Task.sleep(for: .milliseconds(1)) }
+            clock.withLock { $0 += .seconds(600) }
+            #expect(ShardProgress.problems([shard]).count == problems)
+            task.cancel()
+            await task.value
+        }
+    }
+
     @Test func objectsAndReadinessFollowTheCaches() async throws {
         let cluster = try Cluster()
         let queue = WorkQueue(maximumDelay: .seconds(1), observe: telemetry.queue.take(_:))
-        telemetry.watch(queue, [cluster.informers], cluster.keys.ring, workers: 1)
+        telemetry.watch(queue, [cluster.informers], [], cluster.keys.ring, workers: 1)
         #expect(
             telemetry.health.readiness().text == "not ready\n- caches not complete: wrappedsecrets, secrets\n"
         )

@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import JSON
 import Primitives
 import Resources
 
@@ -11,10 +12,32 @@ struct SecretObject: KubeObject {
     let metadata: ObjectMeta
     let type: String
     let immutable: Bool?
-    private let data: [String: Data]?
+    private let data: [String: String]?
+
+    init(json: inout JSONReader) throws(JSONError) {
+        var metadata: ObjectMeta?
+        var type: String?
+        var immutable: Bool?
+        var data: [String: String]?
+        try json.object { key, json throws(JSONError) in
+            switch key {
+            case "metadata": metadata = try json.read()
+            case "type": type = try json.read()
+            case "immutable": immutable = try json.optional()
+            case "data": data = try json.optional()
+            default: break
+            }
+        }
+        self.metadata = try json.require(metadata, "metadata")
+        self.type = try json.require(type, "type")
+        self.immutable = immutable
+        self.data = data
+    }
 
     /// Values as text.
-    var values: [String: String] { (data ?? [:]).mapValues { String(decoding: $0, as: UTF8.self) } }
+    var values: [String: String] {
+        (data ?? [:]).mapValues { String(decoding: Data(base64Encoded: $0) ?? Data(), as: UTF8.self) }
+    }
 }
 
 extension Resource {

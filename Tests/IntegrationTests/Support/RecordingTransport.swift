@@ -26,13 +26,14 @@ final class RecordingTransport: HTTPTransport {
         private let state: Locked<(isOpen: Bool, held: Int)>
         fileprivate let picks: @Sendable (Request) -> Bool
 
-        init(_ picks: @escaping @Sendable (Request) -> Bool) {
+        init(isOpen: Bool = false, _ picks: @escaping @Sendable (Request) -> Bool) {
             self.picks = picks
-            state = Locked((false, 0))
+            state = Locked((isOpen, 0))
         }
 
         var held: Int { state.withLock { $0.held } }
         func open() { state.withLock { $0.isOpen = true } }
+        func close() { state.withLock { $0.isOpen = false } }
 
         fileprivate func pass() async throws {
             guard !state.withLock({ $0.isOpen }) else { return }
@@ -45,6 +46,8 @@ final class RecordingTransport: HTTPTransport {
     private let next: CurlClient
     private let log = Locked<[Request]>([])
     private let gates = Locked<[Gate]>([])
+    private let bodyGates = Locked<[Gate]>([])
+    private let streamsLists = Locked(false)
 
     init(_ configuration: HTTPClientConfiguration) { next = CurlClient(configuration) }
 
@@ -59,14 +62,50 @@ final class RecordingTransport: HTTPTransport {
         return gate
     }
 
+    /// Holds back what comes in the answers that `picks` picks, while the gate, which is open at first, is closed.
+    func holdBodies(_ picks: @escaping @Sendable (Request) -> Bool) -> Gate {
+        let gate = Gate(isOpen: true, picks)
+        bodyGates.withLock { $0.append(gate) }
+        return gate
+    }
+
+    /// From now on, watches with `sendInitialEvents` are answered as Kubernetes 1.32 and later do (KEP-3157), whatever
+    /// the server can.
+    func streamLists() { streamsLists.withLock { $0 = true } }
+
     func withResponse<Result: Sendable>(
         to request: HTTPClientRequest, _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
     ) async throws -> Result {
         let (index, entry) = remember(request)
         for gate in gates.withLock({ $0 }) where gate.picks(entry) { try await gate.pass() }
+        var request = request
+        var beginning: [UInt8] = []
+        if streamsLists.withLock({ $0 }), entry.query.contains("sendInitialEvents=true") {
+            (request, beginning) = try await StreamedList.begin(request, through: next)
+        }
+        let held = bodyGates.withLock { $0 }.filter { $0.picks(entry) }
         return try await next.withResponse(to: request) { head, body in
             log.withLock { $0[index].status = head.status.code }
-            return try await handler(head, body)
+            guard !held.isEmpty || !beginning.isEmpty else { return try await handler(head, body) }
+            let (chunks, source) = AsyncStream<[UInt8]>.makeStream()
+            if !beginning.isEmpty { source.yield(beginning) }
+            // Ends with this scope.
+            async let _: Void = Self.relay(body, through: held, to: source)
+            return try await handler(head, HTTPBody(chunks: chunks))
+        }
+    }
+
+    /// A body that breaks off ends: that is enough for a watch to begin again.
+    private static func relay(
+        _ body: HTTPBody, through gates: [Gate], to source: AsyncStream<[UInt8]>.Continuation
+    ) async {
+        defer { source.finish() }
+        var chunks = body.makeAsyncIterator()
+        while let chunk = try? await chunks.next() {
+            for gate in gates {
+                guard (try? await gate.pass()) != nil else { return }
+            }
+            source.yield(chunk)
         }
     }
 

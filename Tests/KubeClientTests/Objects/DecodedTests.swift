@@ -40,10 +40,8 @@ import Testing
         (#"{"metadata":{"name":"a"},"spec":{}}"#, "spec.size is missing"),
         (#"{"metadata":{"name":"a"},"spec":{"size":null}}"#, "spec.size is null; integer is expected"),
         (#"{"metadata":{"name":"a"},"spec":{"size":"canary"}}"#, "spec.size is not of type integer"),
-        (
-            #"{"metadata":{"name":"a"},"spec":{"size":1.5}}"#,
-            "a number in it is not of the kind or size that is expected"
-        ),
+        (#"{"metadata":{"name":"a"},"spec":{"size":1.5}}"#, "spec.size is not of type integer"),
+        (#"{"metadata":{"name":"a"},"spec":{"size":99999999999999999999}}"#, "spec.size is out of range"),
         (#"{"metadata":{"name":"a"},"spec":{"size":1,"on":"canary"}}"#, "spec.on is not of type boolean"),
         (#"{"metadata":{"name":"a"},"spec":[]}"#, "spec is not of type object"),
         (#"{"metadata":{"name":"a"},"spec":{"size":1,"names":{}}}"#, "spec.names is not of type array"),

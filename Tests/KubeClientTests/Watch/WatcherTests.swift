@@ -7,98 +7,7 @@ import Testing
 @testable import KubeClient
 
 /// The watcher against a server that does what servers do on bad days. Nothing waits: pauses are counted.
-@Suite(.timeLimit(.minutes(1))) struct WatcherTests {
-    typealias Response = FakeTransport.Response
-
-    /// Every event, in words.
-    private struct Run {
-        let transport: FakeTransport
-        let events: [String]
-        let pauses: [Duration]
-        let store: [String: Int]
-
-        var lines: [String] { transport.requests.map(\.line) }
-    }
-
-    /// Lets a watcher loose on `script` until it has told `count` events, and puts them into a store.
-    private func watch(
-        _ script: [Response], until count: Int, streamingLists: Bool = false,
-        credentials: any CredentialSource = StaticCredential.none, tooSoon: Duration = .zero
-    ) async -> Run {
-        let transport = FakeTransport(script: script)
-        let events = Recorder<String>()
-        let pauses = Recorder<Duration>()
-        let store = Store<Int> { "\($0)" }
-        var timing = WatchTiming()
-        timing.tooSoon = tooSoon
-        timing.watch = 270...270
-        timing.sleep = { pauses.append($0) }
-        let watcher = Watcher<Widget>(
-            KubeClient(transport, credentials: credentials), Selection(namespace: "n", labelSelector: "a=b"),
-            timing: timing, streamingLists: streamingLists)
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await watcher.run { event in events.append(Self.words(event, store)) }
-            }
-            await events.wait(for: count)
-            // What would come too much comes now.
-            for _ in 0..<50 { await Task.yield() }
-            group.cancelAll()
-        }
-        let contents = Dictionary(uniqueKeysWithValues: store.refs.map { ($0.name, store[$0] ?? 0) })
-        return Run(
-            transport: transport, events: events.elements, pauses: pauses.elements, store: contents)
-    }
-
-    private static func words(_ event: WatcherEvent<Widget>, _ store: Store<Int>) -> String {
-        let seen = { store.refs.map(\.name).sorted().joined() }
-        switch event {
-        case .began:
-            store.begin()
-            return "began [\(seen())]"
-        case .applied(.object(let widget)):
-            _ = store.apply(widget.metadata.ref, widget.spec.size)
-            return "applied \(widget.metadata.name)=\(widget.spec.size)"
-        case .applied(.malformed(let metadata, _, let problem)):
-            return "malformed \(metadata.name): \(problem)"
-        case .deleted(let metadata):
-            _ = store.remove(metadata.ref)
-            return "deleted \(metadata.name)"
-        case .committed(let version):
-            _ = store.commit()
-            return "committed \(version) [\(seen())]"
-        case .interrupted(let error):
-            return "interrupted \(error.code.rawValue)"
-        case .resumed:
-            return "resumed"
-        }
-    }
-
-    private func widget(_ name: String, _ version: Int, size: Int = 1, note: String = "") -> String {
-        #"{"metadata":{"name":"\#(name)","resourceVersion":"\#(version)","annotations":{"note":"\#(note)"}},"#
-            + #""spec":{"size":\#(size)}}"#
-    }
-
-    private func list(_ version: Int, _ items: [String], token: String = "") -> Response {
-        Response(
-            200,
-            #"{"metadata":{"resourceVersion":"\#(version)","continue":"\#(token)"},"items":["#
-                + items.joined(separator: ",") + "]}")
-    }
-
-    private func event(_ type: String, _ object: String) -> String {
-        #"{"type":"\#(type)","object":\#(object)}"# + "\n"
-    }
-
-    private func bookmark(_ version: Int, end: Bool = false) -> String {
-        let annotations = end ? #","annotations":{"k8s.io/initial-events-end":"true"}"# : ""
-        return event("BOOKMARK", #"{"metadata":{"resourceVersion":"\#(version)"\#(annotations)}}"#)
-    }
-
-    private func error(_ code: Int, _ reason: String) -> String {
-        event("ERROR", #"{"kind":"Status","code":\#(code),"reason":"\#(reason)","message":"m"}"#)
-    }
-
+@Suite(.timeLimit(.minutes(1))) struct WatcherTests: WatcherSuite {
     private let quiet = Response(200, chunks: [], end: .silence)
 
     @Test func listsPageByPageThenWatches() async {
@@ -305,17 +214,20 @@ import Testing
         #expect(run.pauses.isEmpty)
     }
 
-    @Test func goesOnAfterAnEventThatIsNotJSON() async {
+    @Test func passesOverLinesThatAreNoEvents() async {
         let run = await watch(
             [
-                list(5, []), Response(200, event("ADDED", widget("a", 6)) + "<html>\n"),
-                Response(200, #"{"type":"NEW","object":{}}"# + "\n"),
-                Response(200, event("ADDED", widget("b", 7)), end: .silence),
-            ], until: 6)
+                list(5, []),
+                Response(
+                    200,
+                    event("ADDED", widget("a", 6)) + "<html>\n" + #"{"type":"NEW","object":{}}"# + "\n"
+                        + #"{"type":"ADDED","object":{"metadata":{"resourceVersion":"7"}}}"# + "\n[]\n"
+                        + event("ADDED", widget("b", 8)), end: .silence),
+            ], until: 8)
         #expect(
             run.events == [
-                "began []", "committed 5 []", "applied a=1", "interrupted malformedResponse", "resumed",
-                "interrupted malformedResponse", "resumed", "applied b=1",
+                "began []", "committed 5 []", "applied a=1", "unreadable not_json", "unreadable unknown_type",
+                "unreadable incomplete", "unreadable incomplete", "applied b=1",
             ])
     }
 

@@ -1,0 +1,83 @@
+/// A type that builds itself from JSON. Types that read other types bound how deep what is read may nest.
+package protocol JSONReadable {
+    init(json: inout JSONReader) throws(JSONError)
+}
+
+extension JSONReader {
+    package mutating func read<Value: JSONReadable>(_ type: Value.Type = Value.self) throws(JSONError)
+        -> Value
+    {
+        try Value(json: &self)
+    }
+
+    /// Returns nil for a null.
+    package mutating func optional<Value: JSONReadable>(
+        _ type: Value.Type = Value.self
+    ) throws(JSONError) -> Value? {
+        try null() ? nil : try Value(json: &self)
+    }
+
+    /// Returns nil for a value of another shape, which is skipped.
+    ///
+    /// - Throws: only what ends the document.
+    package mutating func ifReadable<Value>(
+        _ read: (inout JSONReader) throws(JSONError) -> Value
+    ) throws(JSONError) -> Value? {
+        let start = mark
+        do {
+            return try read(&self)
+        } catch  where !error.isSyntax {
+            rewind(to: start)
+            try skip()
+            return nil
+        }
+    }
+
+    /// Returns nil for a value that is no `Value`, which is skipped.
+    package mutating func readable<Value: JSONReadable>(
+        _ type: Value.Type = Value.self
+    ) throws(JSONError) -> Value? {
+        try ifReadable { json throws(JSONError) in try Value(json: &json) }
+    }
+
+    /// A member that has to be there.
+    package func require<Value>(_ value: Value?, _ key: StaticString) throws(JSONError) -> Value {
+        guard let value else { throw error(.missing).below(.key("\(key)")) }
+        return value
+    }
+}
+
+extension String: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) { self = try json.string() }
+}
+
+extension Bool: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) { self = try json.bool() }
+}
+
+extension Int64: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) { self = try json.integer() }
+}
+
+extension Int: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        guard let value = Int(exactly: try json.integer()) else { throw json.error(.range) }
+        self = value
+    }
+}
+
+extension Array: JSONReadable where Element: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var elements: [Element] = []
+        try json.array { json throws(JSONError) in elements.append(try json.read()) }
+        self = elements
+    }
+}
+
+extension Dictionary: JSONReadable where Key == String, Value: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var values: [String: Value] = [:]
+        try json.object { key, json throws(JSONError) in values[try key.text()] = try json.read() }
+        self = values
+    }
+}

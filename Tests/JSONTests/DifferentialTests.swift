@@ -1,0 +1,141 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import JSON
+
+/// The reader against Foundation's decoder, on documents that are generated and then damaged.
+@Suite struct DifferentialTests {
+    /// What both can read: an object as the API server might write it.
+    struct Sample: Decodable, JSONReadable, Equatable {
+        var name: String?
+        var flag: Bool?
+        var number: Int64?
+        var list: [String]?
+        var map: [String: String]?
+
+        init(json: inout JSONReader) throws(JSONError) {
+            try json.object { key, json throws(JSONError) in
+                switch key {
+                case "name": name = try json.optional()
+                case "flag": flag = try json.optional()
+                case "number": number = try json.optional()
+                case "list": list = try json.optional()
+                case "map": map = try json.optional()
+                default: break
+                }
+            }
+        }
+    }
+
+    private func ours(_ bytes: [UInt8]) -> Sample? { try? JSONReader.read(Sample.self, from: bytes) }
+
+    private func foundations(_ bytes: [UInt8]) -> Sample? {
+        try? JSONDecoder().decode(Sample.self, from: Data(bytes))
+    }
+
+    private static let texts = [
+        #""""#, #""a""#, #""é😀""#, #""\u00e9\ud83d\ude00""#, #""\"\\\/\b\f\n\r\t""#, #""\u0000\u001f\u2028""#,
+        #"",:]}{[""#,
+        #""\\""#, #""\\\"""#,
+    ]
+
+    private func value(_ random: inout SeededGenerator, _ depth: Int) -> String {
+        let space = ["", "", " ", "\n\t"].randomElement(using: &random) ?? ""
+        let text = { (random: inout SeededGenerator) in Self.texts.randomElement(using: &random) ?? "" }
+        let body: String
+        switch Int.random(in: 0..<(depth > 0 ? 9 : 6), using: &random) {
+        case 0: body = "null"
+        case 1: body = ["true", "false"].randomElement(using: &random) ?? ""
+        case 2:
+            body =
+                ["0", "-1", "42", "9223372036854775807", "-9223372036854775808"].randomElement(using: &random)
+                ?? ""
+        case 3: body = ["1.5", "-0.25e-3", "1E5"].randomElement(using: &random) ?? ""
+        case 4, 5: body = text(&random)
+        case 6:
+            body =
+                "["
+                + (0..<Int.random(in: 0...3, using: &random)).map { _ in value(&random, depth - 1) }
+                .joined(separator: ",") + "]"
+        default:
+            body =
+                "{"
+                + (0..<Int.random(in: 0...3, using: &random)).map {
+                    "\"k\($0)\"\(space):" + value(&random, depth - 1)
+                }
+                .joined(separator: ",") + "}"
+        }
+        return space + body + space
+    }
+
+    private func document(_ random: inout SeededGenerator) -> String {
+        var members: [String] = []
+        for (key, good) in [
+            ("name", Self.texts), ("flag", ["true", "false"]),
+            ("number", ["0", "-7", "9223372036854775807"]),
+            ("list", ["[]", #"["a", "\u00e9"]"#]), ("map", ["{}", #"{"a":"b","c" : "d"}"#]), ("other", []),
+            ("more", []),
+        ] {
+            guard Bool.random(using: &random) else { continue }
+            let isGood = !good.isEmpty && Int.random(in: 0..<8, using: &random) > 0
+            members.append(
+                "\"\(key)\":" + (isGood ? good.randomElement(using: &random) ?? "" : value(&random, 3)))
+        }
+        members.shuffle(using: &random)
+        return "{" + members.joined(separator: ",") + "}"
+    }
+
+    /// Numbers with a fraction apart, which Foundation takes for an integer when the fraction is zero.
+    @Test(arguments: 0..<8) func readsWhatFoundationReads(seed: Int) {
+        var random = SeededGenerator(seed)
+        for _ in 0..<500 {
+            let text = document(&random)
+            guard !text.contains("1E5") else { continue }
+            let bytes = Array(text.utf8)
+            #expect(ours(bytes) == foundations(bytes), "\(text)")
+        }
+    }
+
+    /// Whatever the damage, nothing traps, and what both still read is the same. In values that nobody reads, the
+    /// reader forgives what Foundation does not: bytes that are not UTF-8, and escapes that are none.
+    @Test(arguments: 0..<8) func readsNothingElseInWhatIsDamaged(seed: Int) {
+        var random = SeededGenerator(1000 + seed)
+        let alphabet = Array("{}[]\",:\\u0019.eE+-truefalsn \n".utf8) + [0x00, 0x7F, 0x80, 0xC3, 0xFF]
+        for _ in 0..<1500 {
+            var bytes = Array(document(&random).utf8)
+            for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
+                let index = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: bytes[index] = alphabet.randomElement(using: &random) ?? 0
+                case 1: bytes.remove(at: index)
+                default: bytes.insert(alphabet.randomElement(using: &random) ?? 0, at: index)
+                }
+            }
+            // Of equal keys Foundation takes the first one.
+            let text = String(decoding: bytes, as: UTF8.self)
+            let isTwice = ["name", "flag", "number", "list", "map"].contains {
+                text.components(separatedBy: "\"\($0)\"").count > 2
+            }
+            guard !isTwice, let theirs = foundations(bytes) else {
+                _ = ours(bytes)
+                continue
+            }
+            let isNumberOnly = text.contains(".") || text.contains("e") || text.contains("E")
+            if let own = ours(bytes) {
+                #expect(own == theirs, "\(text)")
+            } else {
+                #expect(isNumberOnly, "\(text)")
+            }
+        }
+    }
+
+    /// Truncated anywhere, it is an error and no trap.
+    @Test func everyTruncationIsAnError() {
+        var random = SeededGenerator(7)
+        for _ in 0..<100 {
+            let bytes = Array(document(&random).utf8)
+            for end in 0..<bytes.count { #expect(ours(Array(bytes[..<end])) == nil) }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import Testing
+
+@testable import JSON
+
+@Suite struct JSONReaderTests {
+    private func read<Value: JSONReadable>(_ type: Value.Type, _ text: String) throws -> Value {
+        try JSONReader.read(type, from: Array(text.utf8))
+    }
+
+    private func problem<Value: JSONReadable>(_ type: Value.Type, _ bytes: [UInt8]) -> JSONError.Problem? {
+        do throws(JSONError) {
+            _ = try JSONReader.read(type, from: bytes)
+            return nil
+        } catch {
+            return error.problem
+        }
+    }
+
+    private func problem<Value: JSONReadable>(_ type: Value.Type, _ text: String) -> JSONError.Problem? {
+        problem(type, Array(text.utf8))
+    }
+
+    /// Reads nothing.
+    struct Anything: JSONReadable {
+        init(json: inout JSONReader) throws(JSONError) { try json.skip() }
+    }
+
+    struct Pair: JSONReadable, Equatable {
+        var a: Int64?
+        var b: String?
+
+        init(json: inout JSONReader) throws(JSONError) {
+            try json.object { key, json throws(JSONError) in
+                switch key {
+                case "a": a = try json.optional()
+                case "b": b = try json.optional()
+                default: break
+                }
+            }
+        }
+    }
+
+    @Test func readsMembersInAnyOrderAndSkipsOthers() throws {
+        let pair = try read(
+            Pair.self, "\n{ \"x\" : [1, {\"a\":2}], \"b\":\"é\\n\" ,\t\"a\":-7,\"y\":null}\r\n")
+        #expect(pair.a == -7)
+        #expect(pair.b == "é\n")
+    }
+
+    @Test func theLastOfEqualKeysCounts() throws {
+        #expect(try read(Pair.self, #"{"a":1,"b":"x","a":2}"#).a == 2)
+        #expect(try read(Pair.self, #"{"a":1,"a":null}"#).a == nil)
+        #expect(try read([String: Int64].self, #"{"k":1,"k":3}"#) == ["k": 3])
+    }
+
+    @Test func comparesKeysWithEscapes() throws {
+        #expect(try read(Pair.self, #"{"\u0061":5,"a\u0000":6}"#).a == 5)
+    }
+
+    @Test(arguments: [
+        (#""a\"b\\c\/d\b\f\n\r\t""#, "a\"b\\c/d\u{8}\u{C}\n\r\t"), (#""\u00e9\u20AC""#, "é€"),
+        (#""\ud83d\ude00""#, "😀"), (#""\u0000""#, "\u{0}"), (#""\\\\""#, "\\\\"), (#""""#, ""),
+        (#""\u003c\u2028""#, "<\u{2028}"),
+    ]) func unescapes(text: String, expected: String) throws {
+        #expect(try read(String.self, text) == expected)
+    }
+
+    @Test(arguments: [
+        #""\ud800""#, #""\udc00""#, #""\ud800x""#, #""\ud800\u0041""#, #""\ud83d\ud83d""#, #""\u12g4""#,
+        #""\x""#,
+        #""\u12""#, "\"a\nb\"", "\"a\u{0}b\"",
+    ]) func refusesWhatIsNoText(text: String) {
+        #expect(problem(String.self, text) == .text)
+        #expect(problem(Anything.self, text) == nil, "nobody reads it")
+    }
+
+    @Test func bytesThatAreNotUTF8AreRefusedWhereTheyAreReadAndSkippedElsewhere() throws {
+        for bytes: [UInt8] in [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF5, 0x80, 0x80, 0x80]] {
+            let string = [0x22] + bytes + [0x22]
+            #expect(problem(String.self, string) == .text)
+            #expect(problem(Anything.self, string) == nil)
+            let pair = try JSONReader.read(
+                Pair.self, from: Array(#"{"z":"#.utf8) + string + Array(#","a":1}"#.utf8))
+            #expect(pair.a == 1)
+        }
+    }
+
+    @Test(arguments: [
+        "", " ", "{", "[", "[1", "[1,", "[1,]", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}", "{,}", "{a:1}",
+        "[}",
+        "{\"a\":[1}", "[1 2]", "\"a", "\"a\\\"", "tru", "truex", "nul", "-", "01", "1.", ".5", "1e", "1e+",
+        "+1",
+        "1 1", "{} {}", "\u{FEFF}{}", "'a'", "NaN", "[1]]", "{\"a\" 1}", "//", "\u{0}",
+    ]) func refusesWhatIsNotJSON(text: String) {
+        #expect(problem(Anything.self, text) == .syntax)
+    }
+
+    @Test(arguments: [
+        "0", "-0", "12", "1.5", "-1.5e-10", "1E+400", "true", "false", "null", "\"\"", "[]", "{}", "[[],{}]",
+        "{\"a\":{\"b\":[{},[1,2,{\"c\":null}]]},\"d\":\"]}\"}", "[\"\\\"\",\"\\\\\"]",
+    ]) func skipsAnyValue(text: String) {
+        #expect(problem(Anything.self, text) == nil)
+        #expect(problem([Anything].self, "[\(text), \(text)]") == nil)
+    }
+
+    @Test func integersAreTakenInTheirRange() throws {
+        #expect(try read(Int64.self, "9223372036854775807") == .max)
+        #expect(try read(Int64.self, "-9223372036854775808") == .min)
+        #expect(try read(Int64.self, "-0") == 0)
+        for text in ["9223372036854775808", "-9223372036854775809", String(repeating: "9", count: 10_000)] {
+            #expect(problem(Int64.self, text) == .range)
+            #expect(problem(Anything.self, text) == nil)
+        }
+        for text in ["1.0", "1e3", "\"1\"", "true"] {
+            #expect(problem(Int64.self, text) == .type(expected: .integer))
+        }
+    }
+
+    /// No stack bounds it, and no test of a depth: what is not read may nest as it likes.
+    @Test(arguments: [63, 64, 65, 128, 600, 100_000]) func skipsAnyDepth(depth: Int) throws {
+        let arrays = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        let objects = String(repeating: #"{"k":"#, count: depth) + "0" + String(repeating: "}", count: depth)
+        let mixed = String(repeating: #"[{"k":"#, count: depth) + "0" + String(repeating: "}]", count: depth)
+        for value in [arrays, objects, mixed] {
+            #expect(try read(Pair.self, #"{"x":\#(value),"a":1}"#).a == 1)
+            #expect(problem(Anything.self, String(value.dropLast())) == .syntax)
+        }
+        let wrong = String(repeating: #"[{"k":"#, count: depth) + "0" + String(repeating: "]}", count: depth)
+        #expect(problem(Anything.self, wrong) == .syntax)
+    }
+
+    @Test(arguments: [
+        (#"{"x":{"a":1}}"#, "x.k is missing"), (#"{"x":{"k":"canary"}}"#, "x.k is not of type integer"),
+        (#"{"x":{"k":null}}"#, "x.k is null; integer is expected"),
+        (#"{"x":{"k":99999999999999999999}}"#, "x.k is out of range"),
+        (#"{"x":[]}"#, "x is not of type object"),
+        (#"[]"#, "the object is not of type object"),
+        (#"{"x":{"k":1},"l":[1,"canary"]}"#, "l[1] is not of type integer"),
+        (#"{"x":{"k":canary}}"#, "x.k is not valid JSON"), ("", "the object is not valid JSON"),
+    ]) func tellsWhatIsWrongAndWhere(text: String, expected: String) {
+        struct Inner: JSONReadable {
+            init(json: inout JSONReader) throws(JSONError) {
+                var k: Int64?
+                try json.object { key, json throws(JSONError) in if case "k" = key { k = try json.read() } }
+                _ = try json.require(k, "k")
+            }
+        }
+        struct Outer: JSONReadable {
+            init(json: inout JSONReader) throws(JSONError) {
+                try json.object { key, json throws(JSONError) in
+                    switch key {
+                    case "x": _ = try json.read(Inner.self)
+                    case "l": _ = try json.read([Int64].self)
+                    default: break
+                    }
+                }
+            }
+        }
+        do {
+            _ = try read(Outer.self, text)
+            Issue.record("\(text) was read")
+        } catch {
+            #expect("\(error)" == expected)
+        }
+    }
+
+    @Test func aValueOfAnotherShapeCanBeLeftOut() throws {
+        struct Loose: JSONReadable {
+            var values: [Int64?] = []
+            init(json: inout JSONReader) throws(JSONError) {
+                try json.array { json throws(JSONError) in values.append(try json.readable()) }
+            }
+        }
+        #expect(try read(Loose.self, #"[1,"x",{"a":[1]},2,null,1.5]"#).values == [1, nil, nil, 2, nil, nil])
+        #expect(problem(Loose.self, "[1,") == .syntax)
+    }
+
+    @Test func namesNoKeyAtLength() {
+        let key = String(repeating: "k", count: 100_000)
+        do {
+            _ = try read([String: Int64].self, #"{"\#(key)":"x"}"#)
+        } catch {
+            #expect("\(error)".utf8.count < 400)
+        }
+    }
+}
