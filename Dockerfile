@@ -1,5 +1,12 @@
-# The image of hack/image, for those who have Docker: docker build -t secrets-bridge .
-FROM swift:6.2-bookworm AS build
+# The image of hack/image, for those who have Docker. BASE_IMAGE is what hack/base-image names, by its digest:
+#
+#   image=$(cat hack/base-image)
+#   digest=$(docker buildx imagetools inspect "$image" --format '{{.Manifest.Digest}}')
+#   docker build --build-arg BASE_IMAGE="${image%@*}@$digest" -t secrets-bridge .
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS build
+ARG BASE_IMAGE
+RUN case "$BASE_IMAGE" in *@sha256:*) ;; *) echo "BASE_IMAGE=$BASE_IMAGE has no digest; the Dockerfile says how to get it" >&2; exit 1 ;; esac
 RUN apt-get update && apt-get install -y --no-install-recommends \
     ca-certificates git libcurl4-openssl-dev libssl-dev libyaml-dev pkg-config python3
 WORKDIR /source
@@ -9,5 +16,7 @@ RUN swift build -c release --product secrets-bridge --static-swift-stdlib -Xlink
 
 FROM scratch
 COPY --from=build /image /
+# Swift's crash handler would print memory, keys included.
+ENV SWIFT_BACKTRACE=enable=no
 USER 65532:65532
 ENTRYPOINT ["/usr/bin/secrets-bridge"]

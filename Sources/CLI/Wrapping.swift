@@ -54,6 +54,9 @@ package struct Wrapping: Sendable {
             try EnvelopeRules.check(entries: input.entries.map(\.name))
             try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateRules.check(input)
+            notes += DefaultDenials.warnings(
+                name: input.name, type: input.secretType, labels: input.labels, annotations: input.annotations
+            ).map { "\(input.source): \($0)" }
             return Prepared(input: input, binding: binding, namespace: namespace, notes: notes)
         } catch let error as EnvelopeError {
             throw InputError(input.source, error.description)

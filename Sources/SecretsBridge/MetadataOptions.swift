@@ -45,3 +45,19 @@ struct LabelList: ExpressibleByArgument {
         pairs.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
     }
 }
+
+/// `--allow-secret-types`: types out of `DefaultDenials`, separated by commas.
+enum AllowedSecretTypes {
+    static func parse(_ list: String) throws -> Set<String> {
+        let denied = DefaultDenials.types.sorted().joined(separator: ", ")
+        let types = list.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        for type in types where !DefaultDenials.types.contains(type) {
+            // The list is no allow-list of all types; a type that changes nothing here would look like one.
+            throw ValidationError(
+                TemplateRules.isForbidden(type: type)
+                    ? "\(type) is never allowed: its Secrets are credentials for the cluster"
+                    : "\(type.debugDescription) is not a type that is denied by default; \(denied) is")
+        }
+        return Set(types)
+    }
+}

@@ -7,6 +7,7 @@ import KMS
 import KubeClient
 import Logging
 import Primitives
+import Resources
 import ServiceLifecycle
 import UnixSignals
 
@@ -51,9 +52,16 @@ struct Run: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How keys of labels and annotations begin that no template may set, instead of those of known replicators.",
+            "Prefixes of labels and annotations that no template may set, instead of those by which known controllers copy Secrets into other namespaces and clusters.",
             valueName: "prefix,..."))
-    var denyTemplateMetadata = KeyPrefixes(prefixes: OperatorRules.replicators)
+    var denyTemplateMetadata = KeyPrefixes(prefixes: DefaultDenials.metadataPrefixes)
+
+    @Option(
+        help: ArgumentHelp(
+            "Secret types that are denied by default and allowed here: \(DefaultDenials.types.sorted().joined(separator: ", ")).",
+            valueName: "type,..."),
+        transform: AllowedSecretTypes.parse)
+    var allowSecretTypes: Set<String> = []
 
     @Option(help: ArgumentHelp("Labels for every Secret that is made.", valueName: "key=value,..."))
     var secretLabels = LabelList(pairs: [:])
@@ -91,7 +99,9 @@ struct Run: AsyncParsableCommand {
         options.workers = workers
         options.unwrapLimit = unwraps.limit
         options.rules = OperatorRules(
-            scopes: allowedScopes, deniedMetadata: denyTemplateMetadata.prefixes, labels: secretLabels.pairs)
+            scopes: allowedScopes, deniedMetadata: denyTemplateMetadata.prefixes,
+            allowedTypes: allowSecretTypes,
+            labels: secretLabels.pairs)
         options.namespaces = territory.namespaces
         options.selection.labelSelector = territory.selector
         options.identity = LeaseName.identity(hostname: hostname())

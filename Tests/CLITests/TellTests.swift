@@ -53,6 +53,17 @@ struct TellTests {
         #expect(await verify(nil) == [])
     }
 
+    @Test func verifyNotesWhatTheControllerDeniesByDefault() async throws {
+        try await write {
+            $0 + "  template: {metadata: {annotations: {propagate.hnc.x-k8s.io/select: team}}}\n"
+        }
+        let result = await Verification(keys: nil, namespace: nil).verify(WrappedSecretFiles(reading: [path]))
+        #expect(result.problems == [])
+        #expect(result.notes.count == 1)
+        #expect(
+            result.notes.first?.hasPrefix("\(path):1:1: annotation propagate.hnc.x-k8s.io/select ") == true)
+    }
+
     @Test func theSumSaysOfTheOthersWhatIsTrue() async throws {
         try await write()
         let bad = try folder.write("b.yaml", Self.flip(folder.read("a.yaml"), after: "mac: "))

@@ -106,6 +106,16 @@ import YAML
         #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == ["team": "a"])
     }
 
+    @Test func warnsOfWhatTheControllerDeniesByDefault() async throws {
+        let output = try await wrap(
+            manifest.replacing("labels: {team: a}", with: "labels: {team: a, synator/sync: \"yes\"}"))
+        #expect(output.notes.count == 1)
+        #expect(output.notes.first?.contains("label synator/sync makes another controller copy") == true)
+        #expect(
+            try json(output.manifest)[["spec", "template", "metadata", "labels"]]
+                == ["team": "a", "synator/sync": "yes"])
+    }
+
     @Test func scopesSayWhereItOpens() async throws {
         let cluster = try await wrap(plain, scope: .cluster)
         #expect(cluster.notes.count == 1 && cluster.notes[0].contains("scope cluster"))

@@ -145,6 +145,7 @@ def unpack(archive, folder):
         manifest = json.loads(blob(image))
         about = json.loads(blob(manifest["config"]))
         assert about["config"]["User"] == "65532:65532" and about["config"]["Entrypoint"] == ["/usr/bin/secrets-bridge"]
+        assert about["config"]["Env"] == ["SWIFT_BACKTRACE=enable=no"]
         (layer,) = manifest["layers"]
         data = gzip.decompress(blob(layer))
         assert about["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(data).hexdigest()}"]

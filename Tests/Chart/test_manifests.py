@@ -1,11 +1,15 @@
 """The overlays of manifests/ are, in content, what the chart renders."""
 
 import copy
+import json
+import os
 
 import pytest
 
-from chart import OVERLAYS, ROOT, by_identity, identity, kustomized, parsed, rendered
+from chart import KUBECTL, OVERLAYS, ROOT, by_identity, identity, kustomized, parsed, rendered, run
 
+MONITORING = "--set-json=networkPolicy.metricsFrom=" + json.dumps(
+    [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}])
 # What only helm writes.
 HELMS_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 
@@ -20,10 +24,19 @@ def plain(objects):
         labels = found["metadata"].get("labels", {})
         for label in HELMS_LABELS:
             labels.pop(label, None)
+        if found["kind"] == "NetworkPolicy":
+            without_helms_test(found["spec"])
         for container in found["spec"]["template"]["spec"]["containers"] if found["kind"] == "Deployment" else []:
             container["env"] = sorted(container["env"], key=lambda variable: variable["name"])
         kept.append(found)
     return by_identity(kept)
+
+
+def without_helms_test(policy):
+    """Without the pod of helm's test among those that reach the port; a rule without peers is dropped."""
+    for rule in policy.get("ingress", []):
+        rule["from"] = [peer for peer in rule["from"] if "podSelector" not in peer]
+    policy["ingress"] = [rule for rule in policy.get("ingress", []) if rule["from"]]
 
 
 def assert_same(from_manifests, from_chart):
@@ -43,8 +56,32 @@ def test_overlay(values):
 
 def test_monitoring():
     names = {"PodMonitor", "PrometheusRule", "ConfigMap"}
-    chart = rendered("local", *(f"--set=metrics.{name}.enabled=true" for name in ("podMonitor", "prometheusRule", "dashboard")))
+    chart = rendered("local", MONITORING, *(f"--set=metrics.{name}.enabled=true" for name in ("podMonitor", "prometheusRule", "dashboard")))
     assert_same(plain(kustomized("monitoring")), plain([found for found in chart if found["kind"] in names]))
+
+
+COMPONENTS = {"metrics-access": MONITORING, "without-secret-deletion": "--set=rbac.deleteSecrets=false"}
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_component(component, tmp_path):
+    """A component changes an overlay as the value of the chart does."""
+    def path(folder):
+        return os.path.relpath((ROOT / "manifests" / folder).resolve(), tmp_path.resolve())
+
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(
+        {"resources": [path("overlays/dev")], "components": [path(f"components/{component}")]}))
+    manifests, chart = plain(parsed(run(KUBECTL, "kustomize", tmp_path).stdout)), plain(rendered("local", COMPONENTS[component]))
+    assert plain(kustomized("overlays/dev")) != manifests
+    for objects in (manifests, chart):
+        del objects["CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"]
+    assert_same(manifests, chart)
+
+
+def test_admission_policy():
+    by_hand = plain(parsed((ROOT / "manifests/admission-policy.yaml").read_text()))
+    chart = plain(rendered("local", "--set=admissionPolicy.enabled=true"))
+    assert_same(by_hand, {name: found for name, found in chart.items() if name not in plain(rendered("local"))})
 
 
 def test_right_to_restart_workloads():

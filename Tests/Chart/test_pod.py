@@ -8,10 +8,11 @@ import urllib.request
 import pytest
 import yaml
 
-from chart import CHART, ENVIRONMENT, HELMS, NAMESPACE, helm, run
+from chart import CHART, ENVIRONMENT, HELMS, NAMESPACE, helm, rendered, run
 from conftest import eventually
 from objects import Namespace
 from pod import Pod
+from policy import denials
 from release import flags, installed
 
 
@@ -65,16 +66,37 @@ def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_
         eventually("the Secret under the earlier name is gone", lambda: namespace.get("secret", "moved") is None)
         eventually("an event is written", lambda: events(namespace))
         token = pod.token()
+        the_policy_allows_what_was_written(namespace)
 
     count_an_event(cluster, namespace, token)
     asked = cluster.requests(before)
     everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
+    deletion = rules(cluster, "clusterrole", "secrets-bridge-delete-secrets")
     used = {request[:3] for request in asked}
     # A server that streams lists (Kubernetes 1.32 and later) is asked for no pages; others are, and all are when a stream breaks off.
-    pages = {("list", "", "secrets"), ("list", "secrets-bridge.io", "wrappedsecrets")}
+    allowed, pages = everywhere | deletion | leases, {("list", "", "secrets"), ("list", "secrets-bridge.io", "wrappedsecrets")}
     assert pages <= everywhere
-    assert (everywhere | leases) - pages <= used <= everywhere | leases
+    assert allowed - pages <= used <= allowed
     assert {request for request in asked if request[2] == "leases"} == {(*rule, NAMESPACE) for rule in leases}
+
+
+def the_policy_allows_what_was_written(namespace):
+    """The admission policy, which this server may be too old for, over the Secrets as the server has them."""
+    objects = rendered("local", "--set=admissionPolicy.enabled=true")
+    (policy,) = (found for found in objects if found["kind"] == "ValidatingAdmissionPolicy")
+    controller = f"system:serviceaccount:{NAMESPACE}:secrets-bridge"
+    secrets = json.loads(namespace.kubectl("get", "secrets", "-o", "json", "--show-managed-fields").stdout)["items"]
+    written = {secret["metadata"]["name"]: secret for secret in secrets}
+    for name in ("db", "server-side", "new"):
+        secret = written[name]
+        for request in (("CREATE", None, secret), ("UPDATE", secret, secret), ("DELETE", secret, None)):
+            assert denials(policy, controller, *request) == [], (name, request[0])
+        stripped = {**secret, "metadata": {**secret["metadata"], "labels": {}, "annotations": {}, "ownerReferences": []}}
+        assert denials(policy, controller, "UPDATE", stripped, secret) == [], "managedFields show that it was ours"
+    for name in set(written) - {"db", "server-side", "new"}:
+        for request in (("UPDATE", written[name], written["db"]), ("DELETE", written[name], None)):
+            assert denials(policy, controller, *request), (name, request[0])
+    assert "foreign" in written
 
 
 def no_difference(namespace, wrapped, *way):
@@ -181,3 +203,35 @@ def test_roles_in_its_namespaces_are_enough(cluster, vault, release, image_root,
         here.until_values("db", k="v")
     assert elsewhere.values("db") is None
     cluster.requests()  # none was refused
+
+
+def test_without_the_right_to_delete_the_old_secret_stays(cluster, vault, release, image_root, scratch):
+    """The last test here: its requests are refused."""
+    namespace = Namespace(cluster, "keeps", vault.developer)
+    helm("3", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=rbac.deleteSecrets=false",
+         "--set-json=controller.watchNamespaces=[]", *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
+    assert not cluster.exists("clusterrole", "secrets-bridge-delete-secrets")
+
+    def apply_immutable(value):
+        wrapped = yaml.safe_load(namespace.wrap("db", k=value))
+        wrapped["spec"] |= {"template": {"immutable": True}, "recreate": True}
+        namespace.apply(json.dumps(wrapped))
+
+    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    with Pod(cluster, deployment, image_root, scratch / "pod-g", "secrets-bridge-g").running():
+        apply_immutable("one")
+        namespace.until_values("db", k="one")
+        uid = namespace.get("secret", "db")["metadata"]["uid"]
+        apply_immutable("two")
+        namespace.until("db", "Forbidden")
+        (ready,) = (condition for condition in namespace.get("wrappedsecret", "db")["status"]["conditions"] if condition["type"] == "Ready")
+        assert "deleting Secret keeps/db" in ready["message"] and 'cannot delete resource "secrets"' in ready["message"]
+        assert namespace.get("secret", "db")["metadata"]["uid"] == uid and namespace.values("db") == {"k": "one"}
+
+        namespace.apply(namespace.wrap("moved", "--scope=namespace", k="v"))
+        namespace.until_values("moved", k="v")
+        namespace.kubectl("patch", "wrappedsecret", "moved", "--type=merge", "-p", '{"spec":{"template":{"metadata":{"name":"new"}}}}')
+        namespace.until_values("new", k="v")
+        eventually("an event says so", lambda: "LeftoverNotRemoved" in namespace.kubectl("get", "events", "-o", "json").stdout)
+        assert namespace.values("moved") == {"k": "v"}
+        namespace.until("moved", "Synced")

@@ -1,8 +1,13 @@
 """What the chart renders, without a server: by both versions of helm, for each backend and with every setting."""
 
+import hashlib
 import json
+import os
 import re
+import signal
 import ssl
+import subprocess
+import time
 
 import pytest
 import yaml
@@ -36,6 +41,9 @@ REFUSALS = {
     "two who write": (["backend=local", "devProfile=true", "leaderElection.enabled=false"], ["every replica would write"]),
     "scraped twice": (
         ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true", "metrics.serviceMonitor.enabled=true"], ["scraped twice"]),
+    "a monitor without access": (
+        ["backend=local", "devProfile=true", "metrics.podMonitor.enabled=true"], ["networkPolicy.metricsFrom is empty", "Prometheus"]),
+    "a token type": (["controller.allowSecretTypes={kubernetes.io/service-account-token}"], ["allowSecretTypes"]),
     "typo": (["vault.adress=https://v", "vault.key=k"], ["adress"]),
     "typo at the top": (["replicaCount=3"], ["replicaCount"]),
     "unknown backend": (["backend=vault"], ["backend"]),
@@ -103,6 +111,62 @@ def test_some_namespaces_get_roles_and_no_cluster_role():
     for found in objects:
         if identity(found)[0] == "Role" and identity(found)[2] == "secrets-bridge":
             assert found["rules"] == everywhere["rules"]
+        if identity(found)[2] == "secrets-bridge-delete-secrets":
+            assert identity(found)[:2] in {(kind, namespace) for kind in ("Role", "RoleBinding") for namespace in there}
+
+
+def test_deleting_secrets_is_an_option():
+    def verbs(*arguments):
+        return {verb for found in rendered("vault-transit", *arguments) if found["kind"] in ("Role", "ClusterRole")
+                for rule in found["rules"] if "secrets" in rule["resources"] for verb in rule["verbs"]}
+
+    watched = "--set=controller.watchNamespaces={payments,billing}"
+    for arguments in ((), (watched,)):
+        assert verbs(*arguments) == {"get", "list", "watch", "create", "patch", "delete"}
+        assert verbs("--set=rbac.deleteSecrets=false", *arguments) == {"get", "list", "watch", "create", "patch"}
+
+
+LEASES = {
+    "all": ([], "secrets-bridge"),
+    "named": (["leaderElection.leaseName=bridge", "controller.labelSelector=a=b"], "bridge"),
+    # As LeaseName in Sources/Controller: the first bytes of a digest of the sorted namespaces, a line break and the selector.
+    "namespaces": (["controller.watchNamespaces={b,a,b}"], "a,b\n"),
+    "selector": (["controller.labelSelector=team in (search\\, ads)"], "\nteam in (search, ads)"),
+    "both": (["controller.watchNamespaces={z}", "controller.labelSelector=x"], "z\nx"),
+}
+
+
+@pytest.mark.parametrize("name", LEASES)
+def test_leases_are_read_and_written_by_name(name):
+    settings, expected = LEASES[name]
+    if "\n" in expected:
+        expected = f"secrets-bridge-{hashlib.sha256(expected.encode()).hexdigest()[:10]}"
+    (role,) = (found for found in rendered("local", *(f"--set={setting}" for setting in settings))
+               if found["kind"] == "Role" and found["metadata"]["name"] == "secrets-bridge-leader-election")
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert role["rules"] == [{**leases, "resourceNames": [expected], "verbs": ["get", "patch"]}, {**leases, "verbs": ["create"]}]
+
+
+def network_policy(*arguments):
+    return next((found["spec"] for found in rendered("vault-transit", *arguments) if found["kind"] == "NetworkPolicy"), None)
+
+
+def test_the_port_is_closed_unless_it_is_opened():
+    test_pod = {"podSelector": {"matchLabels": {
+        "app.kubernetes.io/name": "secrets-bridge-test", "app.kubernetes.io/instance": "secrets-bridge"}}}
+    ports = [{"port": "metrics"}]
+    closed = network_policy()
+    assert closed["policyTypes"] == ["Ingress"] and closed["ingress"] == [{"ports": ports, "from": [test_pod]}]
+    monitoring = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    opened = network_policy("--set-json=networkPolicy.metricsFrom=" + json.dumps([monitoring]))
+    assert opened["ingress"] == [{"ports": ports, "from": [test_pod, monitoring]}]
+    assert network_policy("--set=networkPolicy.enabled=false") is None
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_crash_prints_no_memory(name):
+    (container,) = next(pod_specs(rendered(name)))["containers"]
+    assert {"name": "SWIFT_BACKTRACE", "value": "enable=no"} in container["env"]
 
 
 def test_keep_is_what_the_values_say():
@@ -133,6 +197,7 @@ def test_every_setting_reaches_the_controller():
     assert container["args"] == [
         "controller", "--watch-namespace=payments,billing", "--label-selector=team in (search, ads)",
         "--allowed-scopes=strict,namespace,cluster", "--deny-template-metadata=replicator.example.com/",
+        "--allow-secret-types=helm.sh/release.v1",
         "--secret-labels=env=prod,velero.io/exclude-from-backup=true", "--workers=64", "--kms-namespace-rate=0",
         "--kms-namespace-burst=100", "--log-level=debug", "--log-format=json",
         "--leader-elect-name=bridge", "--leader-elect-lease-duration=30s", "--leader-elect-renew-deadline=20s",
@@ -142,3 +207,30 @@ def test_every_setting_reaches_the_controller():
     ours = {variable["name"] for variable in container["env"] if variable["name"].startswith("SB_")}
     assert len(ours) == 17 and ours <= documented
     assert all(variable.get("value") != "" for variable in container["env"])
+
+
+def test_the_crash_handler_is_off_as_the_pods_say():
+    """Swift's runtime knows the variable: with the handler on, a crash prints registers and the memory that they point to."""
+    (container,) = next(pod_specs(rendered("local")))["containers"]
+    variable = next(variable for variable in container["env"] if variable["name"] == "SWIFT_BACKTRACE")
+    for environment, is_silent in (({variable["name"]: variable["value"]}, True), ({"SWIFT_BACKTRACE": "enable=yes,color=no,interactive=no"}, False)):
+        program = subprocess.Popen(
+            [BINARY, "verify", "--offline", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **environment}, text=True)
+        time.sleep(2)  # it waits for its input
+        assert program.poll() is None
+        program.send_signal(signal.SIGSEGV)
+        _, errors = program.communicate(timeout=60)
+        if is_silent:
+            assert program.returncode == -signal.SIGSEGV and errors == ""
+        else:
+            assert "rip 0x" in errors or "pc 0x" in errors or "crashed" in errors, errors
+
+
+@pytest.mark.parametrize("types, expected", [
+    ("kubernetes.io/service-account-token", "is never allowed"), ("helm.sh/release.v1,bootstrap.kubernetes.io/token", "is never allowed"),
+    ("Opaque", "is not a type that is denied by default; helm.sh/release.v1 is"), ("", "is not a type that is denied by default"),
+])
+def test_the_program_allows_no_other_types(types, expected):
+    refusal = run(BINARY, "controller", f"--allow-secret-types={types}", "--kubeconfig=/nowhere", check=False)
+    assert refusal.returncode == 64 and expected in refusal.stderr, refusal.stderr

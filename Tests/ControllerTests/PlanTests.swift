@@ -441,6 +441,33 @@ import Testing
             $0.object.spec.template = .init(
                 metadata: .init(annotations: ["replicator.v1.mittwald.de/replicate-to": "x"]))
         },
+        Row("an annotation of HNC", "InvalidSpec") {
+            $0.object.spec.template = .init(
+                metadata: .init(annotations: ["propagate.hnc.x-k8s.io/treeSelect": "team"]))
+        },
+        Row("a label of a propagator", "InvalidSpec") {
+            $0.object.spec.template = .init(metadata: .init(labels: ["synator/sync": "yes"]))
+        },
+        Row("a release of Helm, by its type", "ForbiddenType") {
+            $0.object.spec.template = .init(type: "helm.sh/release.v1")
+        },
+        Row("a release of Helm, by its name alone", "InvalidSpec") {
+            $0.object.spec.envelope.scope = "namespace"
+            $0.object.spec.template = .init(metadata: .init(name: "sh.helm.release.v1.api.v2"))
+        },
+        Row("a release of Helm, by its label alone", "InvalidSpec") {
+            $0.object.spec.template = .init(metadata: .init(labels: ["owner": "helm", "name": "api"]))
+        },
+        Row("a release of Helm that the operator allows", "update 50") {
+            $0.rules.allowedTypes = ["helm.sh/release.v1"]
+            $0.object.spec.template = .init(
+                metadata: .init(labels: ["owner": "helm"]), type: "helm.sh/release.v1")
+            $0.status = nil
+        },
+        Row("a token, whatever the operator allows", "ForbiddenType") {
+            $0.rules.allowedTypes = ["kubernetes.io/service-account-token"]
+            $0.object.spec.template = .init(type: "kubernetes.io/service-account-token")
+        },
         Row("a label that the operator adds, and the Secret has not", "relabel 50") {
             $0.account()
             $0.rules.labels = ["env": "prod"]

@@ -16,6 +16,9 @@ struct SplittingTests {
                 try await TestNamespace.with(first.cluster) { third in
                     try await first.installNamespacedRole()
                     try await second.installNamespacedRole()
+                    try await first.cluster.allowLease(
+                        LeaseName.make(namespaces: [first.name, second.name], labelSelector: nil),
+                        to: "split")
                     let folder = try TemporaryFolder()
                     defer { withExtendedLifetime(folder) {} }
                     let kubeconfig = folder.path("kubeconfig")

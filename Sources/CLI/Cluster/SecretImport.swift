@@ -11,7 +11,7 @@ package struct SecretImport: Sendable {
 
     /// Types that the cluster or a tool makes, and makes again.
     private static let madeTypes = [
-        "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", "helm.sh/release.v1",
+        "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", HelmRelease.type,
     ]
 
     package init(secrets: LiveSecrets, keys: KeyRing, scope: Scope) {

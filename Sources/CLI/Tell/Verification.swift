@@ -21,6 +21,8 @@ package struct Verification: Sendable {
         package let count: Int
         /// One line each, with its place.
         package fileprivate(set) var problems: [String]
+        /// Properties that a controller with default settings refuses, one line each, with its place.
+        package fileprivate(set) var notes: [String] = []
         /// Of the WrappedSecrets, those without a problem.
         fileprivate var soundCount = 0
 
@@ -43,9 +45,20 @@ package struct Verification: Sendable {
             defer { advance() }
             return await problem(of: document, among: all)
         }
+        result.notes = documents.flatMap(notes)
         result.soundCount = problems.count { $0 == nil }
         result.problems += problems.compactMap(\.self)
         return result
+    }
+
+    /// Returns none for what `problem` reports.
+    private func notes(on document: WrappedSecretDocument) -> [String] {
+        guard let object = try? document.object(namespace: namespace), let blueprint = try? Blueprint(object)
+        else { return [] }
+        return DefaultDenials.warnings(
+            name: blueprint.name, type: blueprint.type, labels: blueprint.labels,
+            annotations: blueprint.annotations
+        ).map { "\(document.place): \($0)" }
     }
 
     /// nil: there is none.

@@ -6,24 +6,22 @@ package struct OperatorRules: Sendable {
     /// `cluster` is left out: whoever can copy such a ciphertext into a namespace can read it there.
     package static let defaultScopes: Set<Scope> = [.strict, .namespace]
 
-    /// Replicators that copy what is annotated so into other namespaces: a template could send a Secret anywhere.
-    package static let replicators = [
-        "reflector.v1.k8s.emberstack.com/", "replicator.v1.mittwald.de/", "kubed.appscode.com/",
-        "config-syncer.appscode.com/",
-    ]
-
     package var scopes: Set<Scope>
-    /// How keys of labels and annotations begin that no template may set.
+    /// Prefixes of the labels and annotations that no template may set.
     package var deniedMetadata: [String]
+    /// Secret types that are allowed although `DefaultDenials` has them.
+    package var allowedTypes: Set<String>
     /// On every Secret that is made.
     package var labels: [String: String]
 
     package init(
         scopes: Set<Scope> = OperatorRules.defaultScopes,
-        deniedMetadata: [String] = OperatorRules.replicators, labels: [String: String] = [:]
+        deniedMetadata: [String] = DefaultDenials.metadataPrefixes, allowedTypes: Set<String> = [],
+        labels: [String: String] = [:]
     ) {
         self.scopes = scopes
         self.deniedMetadata = deniedMetadata
+        self.allowedTypes = allowedTypes
         self.labels = labels
     }
 
@@ -47,6 +45,25 @@ package struct OperatorRules: Sendable {
                 )
             }
         }
-        return nil
+        return refusal(ofTypeIn: blueprint)
+    }
+
+    private func refusal(ofTypeIn blueprint: Blueprint) -> (reason: Reason, message: String)? {
+        if DefaultDenials.types.subtracting(allowedTypes).contains(blueprint.type) {
+            return (
+                .forbiddenType,
+                "spec.template.type: the operator does not allow \(blueprint.type) (--allow-secret-types); "
+                    + "choose another type"
+            )
+        }
+        guard !allowedTypes.contains(HelmRelease.type),
+            let property = HelmRelease.property(
+                name: blueprint.name, type: blueprint.type, labels: blueprint.labels)
+        else { return nil }
+        return (
+            .invalidSpec,
+            "spec.template: \(property) makes the Secret a release of Helm, which the operator does not allow "
+                + "(--allow-secret-types \(HelmRelease.type)); change it"
+        )
     }
 }

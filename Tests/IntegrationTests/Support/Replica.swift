@@ -1,3 +1,4 @@
+import Controller
 import Foundation
 import KubeClient
 import TestSupport
@@ -15,6 +16,9 @@ final class Replica {
     ) async throws -> Replica {
         let settings = try Settings.required()
         try await settings.installRole()
+        let named = arguments.firstIndex(of: "--leader-elect-name").map { arguments[$0 + 1] }
+        try await namespace.cluster.allowLease(
+            named ?? LeaseName.make(namespaces: [namespace.name], labelSelector: nil), to: "secrets-bridge")
         let folder = try TemporaryFolder()
         let kubeconfig = folder.path("kubeconfig")
         try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
@@ -74,6 +78,17 @@ final class Replica {
 }
 
 extension Cluster {
+    /// Lets a service account of the namespace `secrets-bridge` read and patch this lease there, as the Role of
+    /// manifests/base/rbac.yaml lets it the lease `secrets-bridge`.
+    func allowLease(_ lease: String, to account: String) async throws {
+        _ = try await tryKubectl(
+            "-n", "secrets-bridge", "create", "role", "lease-\(lease)", "--verb=get,patch",
+            "--resource=leases.coordination.k8s.io", "--resource-name=\(lease)")
+        _ = try await tryKubectl(
+            "-n", "secrets-bridge", "create", "rolebinding", "lease-\(lease)", "--role=lease-\(lease)",
+            "--serviceaccount=secrets-bridge:\(account)")
+    }
+
     var port: UInt16 {
         get throws { try #require(UInt16(configuration.server.split(separator: ":").last ?? "")) }
     }

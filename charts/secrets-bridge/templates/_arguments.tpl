@@ -10,6 +10,7 @@
 {{- if kindIs "slice" .denyTemplateMetadata }}
 {{- $arguments = append $arguments (printf "--deny-template-metadata=%s" (join "," .denyTemplateMetadata)) }}
 {{- end }}
+{{- with .allowSecretTypes }}{{ $arguments = append $arguments (printf "--allow-secret-types=%s" (join "," .)) }}{{ end }}
 {{- $labels := list }}
 {{- range $key, $value := .secretLabels }}{{ $labels = append $labels (printf "%s=%s" $key $value) }}{{ end }}
 {{- with $labels }}{{ $arguments = append $arguments (printf "--secret-labels=%s" (join "," .)) }}{{ end }}

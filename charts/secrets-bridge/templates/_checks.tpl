@@ -28,6 +28,9 @@
 {{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled }}
   {{- $problems = append $problems "metrics.podMonitor and metrics.serviceMonitor are both on: everything would be scraped twice. Use one of them" }}
 {{- end }}
+{{- if and (or .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled) .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
+  {{- $problems = append $problems "a monitor is on, but networkPolicy.metricsFrom is empty: Prometheus could not reach the metrics. Set networkPolicy.metricsFrom to where Prometheus runs, as in a NetworkPolicy's \"from\": [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" }}
+{{- end }}
 {{- if $problems }}
   {{- fail (printf "\n\nsecrets-bridge cannot be installed like this:\n  - %s\n" (join "\n  - " $problems)) }}
 {{- end }}

@@ -48,3 +48,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   name: {{ include "secrets-bridge.serviceAccount" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* The lease's name, as the controller makes it up where none is given: with a digest of the namespaces and the selector. */}}
+{{- define "secrets-bridge.leaseName" -}}
+{{- $namespaces := .Values.controller.watchNamespaces | uniq | sortAlpha | join "," }}
+{{- if .Values.leaderElection.leaseName }}
+{{- .Values.leaderElection.leaseName }}
+{{- else if or $namespaces .Values.controller.labelSelector }}
+{{- printf "secrets-bridge-%s" (printf "%s\n%s" $namespaces .Values.controller.labelSelector | sha256sum | trunc 10) }}
+{{- else }}
+{{- "secrets-bridge" }}
+{{- end }}
+{{- end }}

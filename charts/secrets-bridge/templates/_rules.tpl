@@ -8,10 +8,17 @@
   verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- end }}
+
+{{/* The right to delete Secrets: for spec.recreate, and for what carries the earlier name of a renamed target. */}}
+{{- define "secrets-bridge.deletionRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [delete]
 {{- end }}
 
 {{/* The right to restart workloads: to annotate their pod templates. */}}
