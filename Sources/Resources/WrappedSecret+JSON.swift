@@ -44,9 +44,10 @@ extension WrappedSecretSpec: JSONReadable {
             default: break
             }
         }
+        let required = try json.require(recipients, "recipients")
         spec.envelope = EnvelopeFields(
             format: try json.require(format, "format"), scope: try json.require(scope, "scope"),
-            recipients: try json.require(recipients, "recipients"), mac: try json.require(mac, "mac"),
+            recipients: required, mac: try json.require(mac, "mac"),
             data: data ?? [:])
         self = spec
     }

@@ -33,7 +33,8 @@ package struct ProgressMeter: Sendable {
         let rate = Double(done) / elapsed
         line += rate >= 10 ? "  \(Int(rate))/s" : "  \(Int(rate * 10) / 10).\(Int(rate * 10) % 10)/s"
         // The whole is what the server says: a number that is beyond reason is not told.
-        guard let total, let left = Int(exactly: (Double(max(total - done, 0)) / rate).rounded(.up)) else {
+        let undone = total.map { $0 > done ? $0 - done : 0 }
+        guard let undone, let left = Int(exactly: (Double(undone) / rate).rounded(.up)) else {
             return line
         }
         return line + "  \(Self.time(left)) left"
