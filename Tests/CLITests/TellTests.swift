@@ -167,7 +167,8 @@ struct TellTests {
 
     @Test func controlCharactersShowAndDoNothing() {
         #expect(
-            "a\u{1B}[2J\n\u{7F}\u{9B}\u{2028}é\\\"".visible == "a\\u{1B}[2J\\n\\u{7F}\\u{009B}\\u{2028}é\\\"")
+            "a\u{1B}[2J\n\u{7F}\u{9B}\u{2028}é\\\"".escapingInvisibleCharacters
+                == "a\\u{1B}[2J\\n\\u{7F}\\u{009B}\\u{2028}é\\\"")
         var table = TextTable(["A", "B"])
         table.add(["x\u{1B}\n", "y"])
         #expect(table.lines == ["A           B", #"x\u{1B}\n   y"#])

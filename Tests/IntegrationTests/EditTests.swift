@@ -189,6 +189,25 @@ struct EditTests {
         #expect(password.utf8.count == 40 && password != canary)
     }
 
+    /// The kernel ends it at once: nothing can be cleaned up then.
+    @Test func whatAKilledEditLeftTheNextOneRemoves() async throws {
+        _ = try await wrap()
+        let place = folder.path("where")
+        let killed = try Program(
+            try Settings.required().binary, ["edit", file],
+            environment: environment.merging(try editor("echo $1 >\(place); exec sleep 600")) { $1 })
+        let values = try await eventually("the editor is open") {
+            let path = (try? folder.read("where"))?.split(separator: "\n").first.map(String.init)
+            return path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+        }
+        killed.signal(SIGKILL)
+        #expect(try await killed.outcome().status == 137)
+        #expect(foldersLeft.count == 1)
+        _ = try await run(["edit", file], try editor("exit 0"))
+        #expect(foldersLeft == [])
+        #expect(!FileManager.default.fileExists(atPath: values))
+    }
+
     @Test func aProgramGetsTheValuesAndNoKey() async throws {
         _ = try await wrap()
         let outcome = try await run(
