@@ -32,6 +32,7 @@ struct Verify: AsyncParsableCommand {
         let progress = ProgressLine(total: files.documents.count)
         let result = await verification.verify(files) { progress.advance(by: 1) }
         progress.end()
+        result.notes.forEach(Console.note)
         result.problems.forEach(Console.error)
         // Of nothing there is nothing to sum up.
         guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
