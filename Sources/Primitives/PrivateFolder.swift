@@ -13,7 +13,9 @@ package final class PrivateFolder: Sendable {
     package let path: String
     private let descriptor: Int32
 
-    private static let prefix = "secrets-bridge-"
+    private static let prefix = "secrets-bridge-edit-"
+    /// mkdtemp(3) replaces it.
+    private static let choice = String(repeating: "X", count: 6)
 
     /// Creates a folder in the first of `parents` that is in memory.
     ///
@@ -36,8 +38,7 @@ package final class PrivateFolder: Sendable {
     private static func create(in parent: String) -> (path: String, descriptor: Int32)? {
         // Each try fails only if a process that cleans up took the new folder before it was locked.
         for _ in 0..<8 {
-            // mkdtemp(3) makes it for this user alone, and replaces the six X.
-            let choice = String(repeating: "X", count: 6)
+            // For this user alone.
             var template = Array("\(parent)/\(prefix)\(choice)".utf8CString)
             guard mkdtemp(&template) != nil else { return nil }
             let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -73,7 +74,8 @@ package final class PrivateFolder: Sendable {
             let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
             defer { close(descriptor) }
-            for name in FolderRemoval.names(in: descriptor) where name.hasPrefix(prefix) {
+            for name in FolderRemoval.names(in: descriptor)
+            where name.hasPrefix(prefix) && name.utf8.count == (prefix + choice).utf8.count {
                 removeAbandoned(name, in: descriptor)
             }
         }
@@ -85,7 +87,8 @@ package final class PrivateFolder: Sendable {
         defer { close(folder) }
         var info = stat()
         // Others may use the same names where everyone may create folders.
-        guard fstat(folder, &info) == 0, info.st_uid == geteuid(), flock(folder, LOCK_EX | LOCK_NB) == 0
+        guard fstat(folder, &info) == 0, info.st_uid == geteuid(), info.st_mode & 0o777 == 0o700,
+            flock(folder, LOCK_EX | LOCK_NB) == 0
         else {
             return
         }

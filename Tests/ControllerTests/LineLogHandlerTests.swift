@@ -1,5 +1,7 @@
 import Foundation
+import KubeClient
 import Logging
+import Resources
 import TestSupport
 import Testing
 
@@ -20,6 +22,15 @@ struct LineLogHandlerTests {
         let fields = try JSONDecoder().decode([String: String].self, from: Data(line.utf8))
         #expect(
             fields == ["level": "warn", "msg": "m\(hostile)", "time": "now", "k\(hostile)": "v\(hostile)"])
+    }
+
+    @Test func eventsAndConditionsEscapeWhatDoesNotShow() {
+        let shown = #"a\u{1B}[2J\n\u{7F}\u{009B}\u{2028}\u{202E}\u{200B}z"#
+        let object = ObjectMeta(name: "db", namespace: "payments")
+        #expect(EventNote(.warning, "Forbidden", hostile, about: object).message == shown)
+        let status = StatusUpdate(object: object, previous: nil, now: "now").failed(
+            .forbidden, message: hostile)
+        #expect(status.condition(.ready)?.message == shown)
     }
 
     @Test func textEscapesWhatDoesNotShow() {

@@ -44,8 +44,10 @@ struct PrivateFolderTests {
     /// As a process leaves it that is killed: the kernel has dropped its lock.
     private func leaveBehind(_ name: String) throws -> String {
         let path = "\(parent)/secrets-bridge-\(name)"
-        try FileManager.default.createDirectory(
-            atPath: path + "/sub", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        for folder in [path, path + "/sub"] {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        }
         try "plain".write(toFile: path + "/values.yaml", atomically: false, encoding: .utf8)
         try "plain".write(toFile: path + "/sub/.values.yaml.swp", atomically: false, encoding: .utf8)
         return path
@@ -54,7 +56,7 @@ struct PrivateFolderTests {
     @Test func whatKilledProcessesLeftIsRemoved() throws {
         let outside = try TemporaryFolder()
         let kept = try outside.write("kept", "kept")
-        let left = try leaveBehind("\(UUID())")
+        let left = try leaveBehind("edit-a1b2C3")
         try FileManager.default.createSymbolicLink(atPath: left + "/link", withDestinationPath: kept)
         try FileManager.default.createSymbolicLink(
             atPath: left + "/folder", withDestinationPath: outside.path)
@@ -62,6 +64,21 @@ struct PrivateFolderTests {
         PrivateFolder.removeAbandoned(in: ["", "/nonexistent", "/etc", parent])
         #expect(!FileManager.default.fileExists(atPath: left))
         #expect(try outside.read("kept") == "kept")
+    }
+
+    @Test(arguments: ["build", "edit-a", "edit-a1b2C3-old", "edit-"]) func aFolderOfAnotherNameStays(
+        name: String
+    ) throws {
+        let path = try leaveBehind(name)
+        PrivateFolder.removeAbandoned(in: [parent])
+        #expect(FileManager.default.fileExists(atPath: path + "/values.yaml"))
+    }
+
+    @Test func aFolderThatOthersMayEnterStays() throws {
+        let path = try leaveBehind("edit-a1b2C3")
+        #expect(chmod(path, 0o755) == 0)
+        PrivateFolder.removeAbandoned(in: [parent])
+        #expect(FileManager.default.fileExists(atPath: path + "/values.yaml"))
     }
 
     @Test func whatAProcessUsesIsNotRemoved() throws {
@@ -77,7 +94,7 @@ struct PrivateFolderTests {
     @Test func aLinkIsNoAbandonedFolder() throws {
         let outside = try TemporaryFolder()
         try outside.write("kept", "kept")
-        let link = "\(parent)/secrets-bridge-\(UUID())"
+        let link = "\(parent)/secrets-bridge-edit-a1b2C3"
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: outside.path)
         defer { unlink(link) }
         PrivateFolder.removeAbandoned(in: [parent])
@@ -86,7 +103,7 @@ struct PrivateFolderTests {
 
     /// Only root can give a folder away.
     @Test(.enabled(if: geteuid() == 0)) func aFolderOfAnotherUserStays() throws {
-        let path = try leaveBehind("\(UUID())")
+        let path = try leaveBehind("edit-a1b2C3")
         defer { try? FileManager.default.removeItem(atPath: path) }
         #expect(chown(path, 65534, 65534) == 0)
         PrivateFolder.removeAbandoned(in: [parent])
