@@ -179,6 +179,30 @@ import Testing
         expectSpeakable(message)
     }
 
+    /// Every slip of one character, in every place: no error shows a part of the value.
+    @Test(arguments: [
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData:\n  pw: \(canary)\n  two: |\n    \(canary)\n    x\n",
+        "{apiVersion: v1, kind: Secret, metadata: {name: db}, stringData: {pw: \(canary), two: '\(canary)'}}\n",
+        #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"stringData":{"pw":"\#(canary)"}}"#,
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  pw: \(canary)\n",
+    ])
+    func noSlipShowsAValue(text: String) {
+        let secret = Array(canary)
+        let parts = (0...(secret.count - 5)).map { String(secret[$0..<($0 + 5)]) }
+        let characters = Array(text)
+        for index in characters.indices {
+            var slips = [characters[..<index] + characters[(index + 1)...]]
+            slips += ":,{}[]\"'\n#-&*!?|> \t\u{0}".map { characters[..<index] + [$0] + characters[index...] }
+            for slip in slips {
+                let slip = String(slip)
+                let message = refusal { () throws(InputError) in try read(slip) }
+                guard let message else { continue }
+                #expect(!parts.contains { message.contains($0) }, "\(slip.debugDescription): \(message)")
+                #expect(!message.contains("\n"))
+            }
+        }
+    }
+
     @Test(arguments: [[0xFF, 0xFE, 0, 1], [0x7F, 0x45, 0x4C, 0x46, 0, 0], [0x1F, 0x8B, 8]] as [[UInt8]])
     func refusesBinaryNoise(bytes: [UInt8]) {
         let message = refusal { () throws(InputError) in
