@@ -1,20 +1,35 @@
 package import YAML
 
-/// A WrappedSecret that was made of what is there already.
+/// A WrappedSecret that was made of a Secret or a SealedSecret.
 package struct ImportedSecret: Sendable {
-    /// nil: its scope needs none, and nobody said one.
+    /// nil if its scope needs none, and none was given.
     package let namespace: String?
     package let name: String
     /// Where it came from, for messages.
     package let source: String
     package let manifest: YAMLValue
-    /// What a person should know, one line each.
+    /// Notes for the user, one line each.
     package let notes: [String]
 
-    /// Its file below a folder of many.
-    package var path: String { (namespace.map { "\($0)/" } ?? "") + "\(name).yaml" }
+    /// - Throws: `InputError` if the namespace or the name is not one that Kubernetes allows: they become the path of a
+    ///   file and parts of commands that are shown.
+    package init(
+        namespace: String?, name: String, source: String, manifest: YAMLValue, notes: [String]
+    ) throws(InputError) {
+        try ObjectNames.check(namespace: namespace, name: name, source)
+        self.namespace = namespace
+        self.name = name
+        self.source = source
+        self.manifest = manifest
+        self.notes = notes
+    }
 
-    /// Two that would be one file.
+    package var fileName: String { "\(name).yaml" }
+
+    /// Its file below a folder of many.
+    package var path: String { (namespace.map { "\($0)/" } ?? "") + fileName }
+
+    /// Reports two that would be one file.
     package static func clash(in secrets: [ImportedSecret]) -> InputError? {
         var seen: [String: ImportedSecret] = [:]
         for secret in secrets {

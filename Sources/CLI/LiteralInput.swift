@@ -33,7 +33,8 @@ package struct LiteralInput: Sendable {
         let key = parts.count == 2 ? parts[0] : Self.lastComponent(path)
         guard parts.count <= 2, !path.isEmpty, !key.isEmpty else {
             throw InputError(
-                "\(option): [KEY=]PATH is expected, neither with a \"=\" in it, found \(shown(argument))")
+                "\(option): [KEY=]PATH is expected, neither with a \"=\" in it; a value is given with --from-literal"
+            )
         }
         guard Self.isFolder(path) else {
             try add(key, try Self.read(path), option)
@@ -44,7 +45,7 @@ package struct LiteralInput: Sendable {
                 "\(option): \(path) is a folder; leave out the key, its files' names are the keys")
         }
         for name in try Self.files(in: path) {
-            try add(name, try Self.read("\(path)/\(name)"), "\(option) \(path)")
+            try add(name, try Self.read("\(path)/\(name)"), "\(option) \(path)/\(name)")
         }
     }
 
@@ -66,11 +67,7 @@ package struct LiteralInput: Sendable {
     }
 
     private mutating func add(_ key: String, _ value: SharedSecret, _ source: String) throws(InputError) {
-        do {
-            try EnvelopeRules.check(entry: key)
-        } catch {
-            throw InputError("\(source): \(error)")
-        }
+        try ManifestFields.checkEntryName(key, source)
         guard names.insert(key).inserted else {
             throw InputError("\(source): the entry \(shown(key)) is given twice")
         }

@@ -2,17 +2,58 @@ import Envelope
 import Primitives
 import YAML
 
-/// What stands in the fields of a manifest, or a line that says what should. `source` names the file, `field` the field.
+/// The fields of a manifest, and errors that say what they should be. `source` names the file, `field` the field.
+///
+/// A key is quoted only where it is known to be one: at a slip of the syntax a value is read as a key. `{password:hunter2}`
+/// and `{password: a,hunter2}` have keys that hold values, and an indentation that is lost makes keys of lines of a value.
+/// Errors point to such places and do not quote them.
 enum ManifestFields {
     static func checkEntry(_ entry: Node.Entry, _ source: String) throws(InputError) {
         let place = entry.keyMark.location(in: source)
         guard !entry.isKeyRewritten else {
-            throw InputError(place, "a key is read as \(shown(entry.key)); put quotes around it")
+            throw InputError(place, "this key is read as a number or a boolean; put quotes around it")
         }
-        do {
-            try EnvelopeRules.check(entry: entry.key)
+        try checkEntryName(entry.key, place)
+        guard !entry.value.isNull else {
+            throw InputError(
+                place,
+                "this entry has no value; KEY: VALUE is expected, with a space after the colon, and quotes around a value "
+                    + "with a comma in it; an empty value is \"\"")
+        }
+    }
+
+    /// Refuses a name that no entry can have, without quoting it.
+    static func checkEntryName(_ name: String, _ place: String) throws(InputError) {
+        do throws(EnvelopeError) {
+            try EnvelopeRules.check(entry: name)
         } catch {
-            throw InputError(place, error.description)
+            throw InputError(
+                place,
+                "this is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ ., not starting with '..'); in YAML, a "
+                    + "space is needed between a key's colon and its value")
+        }
+    }
+
+    /// Refuses fields that are not `known`, without quoting them.
+    ///
+    /// - Parameter what: has the fields, as in `a Secret`.
+    static func refuseUnknown(
+        _ entries: [Node.Entry], _ what: String, known: [String], _ source: String
+    ) throws(InputError) {
+        for entry in entries where !known.contains(entry.key) {
+            throw InputError(
+                entry.keyMark.location(in: source),
+                "\(what) has no such field (\(known.joined(separator: ", ")) are its fields); is it misspelt, or indented "
+                    + "wrongly?")
+        }
+    }
+
+    /// Fields of `metadata` that a user sets, that mean something, and that a template cannot have. Those that the API
+    /// server sets, and empty ones, are not among them.
+    static func otherMetadata(_ metadata: Node?) -> [String] {
+        ["finalizers", "ownerReferences", "generateName"].filter { field in
+            guard let node = metadata?[field], !node.isNull else { return false }
+            return node.elements?.isEmpty != true
         }
     }
 
@@ -42,7 +83,7 @@ enum ManifestFields {
         return text
     }
 
-    /// Nothing is false.
+    /// A missing value is false.
     static func bool(_ node: Node?, _ field: String, _ source: String) throws(InputError) -> Bool {
         guard let node, !node.isNull else { return false }
         guard let value = node.bool else { throw mismatch(node, field, "true or false", source) }

@@ -5,13 +5,24 @@ import Resources
 package struct SecretInput: Sendable {
     package var name: String
     package var namespace: String?
+    /// Of a Secret out of a cluster.
+    package var uid: String?
     package var type: String?
     package var immutable = false
     package var labels: [String: String] = [:]
     package var annotations: [String: String] = [:]
+    /// What is set of `metadata` and cannot be in a template.
+    package var otherMetadata: [String] = []
+    /// The controller of a Secret out of a cluster.
+    package var owner: Owner?
     package var entries: [SecretEntry] = []
     /// Where it came from, for messages.
     package var source: String
+
+    package struct Owner: Sendable {
+        package let kind: String
+        package let name: String
+    }
 
     package init(name: String, namespace: String? = nil, type: String? = nil, source: String) {
         self.name = name
@@ -47,7 +58,9 @@ package struct SecretInput: Sendable {
 
     /// Removes what a template may not carry. Returns one note for each thing that a person might miss.
     mutating func stripForbidden() -> [String] {
-        var notes: [String] = []
+        var notes = otherMetadata.sorted().map {
+            "\(source): metadata.\($0) is left out: a WrappedSecret's template has labels and annotations alone"
+        }
         for key in labels.keys.sorted() where TemplateRules.isForbidden(label: key) {
             labels[key] = nil
             notes.append("\(source): label \(key) is left out: it belongs to the controller or an apply tool")

@@ -4,7 +4,7 @@ import YAML
 
 /// Reads `Secret` manifests, as kubectl would, and refuses what kubectl would ignore.
 package enum SecretManifestReader {
-    private static let fields: Set<String> = [
+    private static let fields = [
         "apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData",
     ]
 
@@ -31,13 +31,9 @@ package enum SecretManifestReader {
         guard kind == "Secret", version == "v1" else {
             throw InputError(
                 place,
-                "found kind \(shown(kind)) of \(shown(version)); kind: Secret, apiVersion: v1 are expected")
+                "found \(described(kind: kind, version)); kind: Secret, apiVersion: v1 are expected")
         }
-        for entry in entries where !fields.contains(entry.key) {
-            throw InputError(
-                entry.keyMark.location(in: source),
-                "a Secret has no field \(shown(entry.key)); is it misspelt?")
-        }
+        try ManifestFields.refuseUnknown(entries, "a Secret", known: fields, source)
         var secret = SecretInput(name: "", source: place)
         try readMetadata(of: node, into: &secret, source)
         secret.type = try ManifestFields.text(node["type"], "type", source)
@@ -57,8 +53,20 @@ package enum SecretManifestReader {
         }
         secret.name = name
         secret.namespace = try ManifestFields.text(metadata["namespace"], "metadata.namespace", source)
+        secret.otherMetadata = ManifestFields.otherMetadata(metadata)
+        secret.owner = owner(metadata["ownerReferences"])
+        secret.uid = try ManifestFields.text(metadata["uid"], "metadata.uid", source)
         secret.labels = try ManifestFields.pairs(metadata["labels"], "metadata.labels", source)
         secret.annotations = try ManifestFields.pairs(metadata["annotations"], "metadata.annotations", source)
+    }
+
+    /// The controller among the owners; owner references that are malformed are none.
+    private static func owner(_ references: Node?) -> SecretInput.Owner? {
+        let controller = references?.elements?.first { $0["controller"]?.bool == true }
+        guard let kind = controller?["kind"]?.string, let name = controller?["name"]?.string else {
+            return nil
+        }
+        return SecretInput.Owner(kind: kind, name: name)
     }
 
     /// `stringData` wins over `data`, as in the API.
@@ -91,7 +99,21 @@ package enum SecretManifestReader {
     }
 }
 
-/// A text as it can stand in a message.
+/// Kind and version of an object for a message, if they look like ones.
+func described(kind: String, _ version: String) -> String {
+    let isKind = kind.utf8.count <= 63 && kind.utf8.allSatisfy { isLetterOrDigit($0) }
+    let isVersion =
+        version.utf8.count <= 253
+        && version.utf8.allSatisfy { isLetterOrDigit($0) || "./-".utf8.contains($0) }
+    return isKind && isVersion ? "kind \(shown(kind)) of \(shown(version))" : "another kind or apiVersion"
+}
+
+private func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+}
+
+/// A text that is not secret as it can stand in a message.
 func shown(_ text: String) -> String {
     "\"" + text.unicodeScalars.prefix(80).map { $0.escaped(asASCII: true) }.joined() + "\""
 }

@@ -54,6 +54,7 @@ package struct Wrapping: Sendable {
             try EnvelopeRules.check(entries: input.entries.map(\.name))
             try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateRules.check(input)
+            try ObjectLimits.check(input)
             notes += DefaultDenials.warnings(
                 name: input.name, type: input.secretType, labels: input.labels, annotations: input.annotations
             ).map { "\(input.source): \($0)" }
@@ -131,6 +132,24 @@ package struct Wrapping: Sendable {
 
     private func pairs(_ pairs: [String: String]) -> YAMLValue {
         .mapping(pairs.sorted { $0.key < $1.key }.map { (key: $0.key, value: .string($0.value)) })
+    }
+}
+
+extension ObjectLimits {
+    /// The Secret and the WrappedSecret that come of it.
+    fileprivate static func check(_ input: SecretInput) throws(SpecError) {
+        let names = input.entries.map(\.name)
+        try check(template: input.annotations, of: input.name, isOrphan: false)
+        try check(
+            plaintextCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
+            labels: input.labels,
+            annotations: input.annotations)
+        let pairs = Array(input.labels) + Array(input.annotations)
+        let metadata = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
+        let values = input.entries.reduce(0) { sum, entry in
+            sum + entry.name.utf8.count + 8 + Base64.encodedCount(entry.value.count + AES256GCM.overhead)
+        }
+        try check(json: metadata + values, names: names)
     }
 }
 

@@ -16,6 +16,16 @@ static inline int sb_forbid_dumps(void) {
     return dumpable == 0 && core == 0 ? 0 : -1;
 }
 
+/// Leaves a crash to the kernel: it ends the process and nothing else. The Swift runtime installs handlers for these
+/// signals before main where SWIFT_BACKTRACE asks it to, and they print registers and the memory around them.
+static inline int sb_reset_crash_handlers(void) {
+    static const int signals[] = {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS};
+    int result = 0;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (signal(signals[i], SIG_DFL) == SIG_ERR) result = -1;
+    return result;
+}
+
 /// Has glibc's allocator give back what was freed: few arenas, and thresholds that do not grow by themselves.
 static inline void sb_return_freed_memory(void) {
     mallopt(M_ARENA_MAX, 2);

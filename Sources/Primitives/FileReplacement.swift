@@ -118,9 +118,11 @@ package enum FileReplacement {
 
     static func temporaryPath(for target: String) -> String {
         let slash = target.utf8.lastIndex(of: UInt8(ascii: "/")) ?? target.startIndex
-        let folder = target[...slash]
-        let name = target[target.utf8.index(after: slash)...].utf8.prefix(180)
+        return target[...slash] + temporaryName(for: String(target[target.utf8.index(after: slash)...]))
+    }
+
+    static func temporaryName(for name: String) -> String {
         let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
-        return "\(folder).\(String(name) ?? "file").\(unique)\(suffix)"
+        return ".\(String(name.utf8.prefix(180)) ?? "file").\(unique)\(suffix)"
     }
 }

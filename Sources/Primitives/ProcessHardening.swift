@@ -1,7 +1,9 @@
 import CLinux
 
-/// Forbids core dumps and inspection by other processes of the same user (prctl(2) PR_SET_DUMPABLE,
-/// RLIMIT_CORE). To be called first of all. Returns false where the kernel refuses.
-package func forbidMemoryDumps() -> Bool {
-    sb_forbid_dumps() == 0
+/// Keeps what is in this process's memory from others: no core dumps and no inspection by other processes of the same
+/// user (prctl(2) PR_SET_DUMPABLE, RLIMIT_CORE), and no crash report of the Swift runtime, whatever SWIFT_BACKTRACE says
+/// (it prints registers and memory). To be called first of all. Returns false if the kernel refuses a part of it.
+package func protectMemory() -> Bool {
+    let isUndumpable = sb_forbid_dumps() == 0
+    return sb_reset_crash_handlers() == 0 && isUndumpable
 }

@@ -55,6 +55,6 @@ extension SecretBytes {
 }
 
 /// errno in words.
-package func lastSystemError() -> String {
-    String(cString: strerror(errno))
-}
+package func lastSystemError() -> String { systemError(errno) }
+
+func systemError(_ code: Int32) -> String { String(cString: strerror(code)) }

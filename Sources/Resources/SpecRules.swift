@@ -1,10 +1,11 @@
+import Envelope
+
 /// What the spec may say beside envelope and template, whether this version acts on it or not. The CRD says
 /// the same.
 enum SpecRules {
     private static let policies = ["Owner", "Merge", "Orphan"]
     private static let providers = ["KeyProvider", "ClusterKeyProvider"]
     private static let maximumWorkloads = 16
-    private static let maximumName = 253
 
     static func check(_ spec: WrappedSecretSpec) throws(SpecError) {
         if let key = spec.keyRef {
@@ -46,8 +47,9 @@ enum SpecRules {
     }
 
     private static func check(name: String, _ field: String) throws(SpecError) {
-        guard (1...maximumName).contains(name.utf8.count) else {
-            throw SpecError(.invalidSpec, "\(field) has to have 1 to \(maximumName) bytes")
+        // It becomes a part of a URL.
+        guard EnvelopeRules.isDNSSubdomain(name) else {
+            throw SpecError(.invalidSpec, "\(field) is not the name of an object (1 to 253 of a-z 0-9 - .)")
         }
     }
 }

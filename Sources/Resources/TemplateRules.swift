@@ -119,7 +119,7 @@ package enum TemplateRules {
 
     /// `[prefix/]name`: the prefix a DNS subdomain, the name 1 to 63 of A-Z a-z 0-9 - _ . with a letter or
     /// digit at both ends (Kubernetes, "Labels and Selectors").
-    private static func isQualifiedName(_ key: String, lowercasePrefix: Bool) -> Bool {
+    static func isQualifiedName(_ key: String, lowercasePrefix: Bool) -> Bool {
         let parts = key.split(separator: "/", omittingEmptySubsequences: false)
         guard let name = parts.last, parts.count <= 2 else { return false }
         if parts.count == 2 {
@@ -131,7 +131,7 @@ package enum TemplateRules {
         return (1...63).contains(name.utf8.count) && isBounded(name.utf8)
     }
 
-    private static func isLabelValue(_ value: String) -> Bool {
+    static func isLabelValue(_ value: String) -> Bool {
         value.isEmpty || value.utf8.count <= 63 && isBounded(value.utf8)
     }
 

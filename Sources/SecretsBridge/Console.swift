@@ -3,8 +3,8 @@ import Glibc
 import KMS
 import Primitives
 
-/// Standard output and standard error. What is written as a line may hold names out of files and clusters: control
-/// characters become visible ones.
+/// Standard output and standard error. What is written as a line may hold names out of files and clusters: invisible
+/// characters become escapes that are shown.
 enum Console {
     private static let loss = Locked<String?>(nil)
 
@@ -58,14 +58,16 @@ enum Console {
     /// A question, which may have several lines, without a line break after it.
     static func ask(_ question: String) {
         put(
-            question.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).visible }
-                .joined(separator: "\n"))
+            question.split(separator: "\n", omittingEmptySubsequences: false).map {
+                String($0).escapingInvisibleCharacters
+            }
+            .joined(separator: "\n"))
     }
 
     /// A line that the next one, or `clearLine`, takes the place of; cut where the terminal is too narrow. Only for a
     /// terminal.
     static func transientLine(_ text: String) {
-        put("\r\u{1B}[K\(text.visible.fitting(columns: errorColumns))")
+        put("\r\u{1B}[K\(text.escapingInvisibleCharacters.fitting(columns: errorColumns))")
     }
 
     /// Of the terminal now; it may be resized at any time.

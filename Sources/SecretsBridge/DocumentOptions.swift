@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLI
 import Envelope
+import Resources
 
 /// One WrappedSecret of one file.
 struct DocumentOptions: ParsableArguments {
@@ -18,6 +19,18 @@ struct DocumentOptions: ParsableArguments {
     func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {
         try await OpenedDocument(
             try WrappedSecretFile(reading: file), named: name, namespace: namespace, with: keys)
+    }
+
+    /// The options as they were given.
+    var arguments: [String] {
+        [file] + (name.map { ["--name", $0] } ?? []) + (namespace.map { ["--namespace", $0] } ?? [])
+    }
+
+    /// The names of the values, which are not secret.
+    func entryNames() throws(InputError) -> [String] {
+        let file = try WrappedSecretFile(reading: file)
+        let index = try file.index(named: name, namespace: namespace)
+        return file.documents[index].object.spec.envelope.data.keys.sorted()
     }
 
     /// Changes the values, and says which ones were.

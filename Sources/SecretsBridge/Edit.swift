@@ -10,7 +10,7 @@ struct Edit: AsyncParsableCommand {
         abstract: "Edit the values of a WrappedSecret in a file.",
         discussion: """
             Opens them in VISUAL, EDITOR or vi, in a folder of its own that is in memory (XDG_RUNTIME_DIR or \
-            /dev/shm) and is emptied afterwards. Changed values get a new data key, wrapped for the same keys; other \
+            /dev/shm) and is emptied afterwards; if this is killed, the next edit empties it. Changed values get a new data key, wrapped for the same keys; other \
             bytes of the file stay. If nothing changes, or the editor fails, the file is not touched.
 
               secrets-bridge edit db.yaml
@@ -19,6 +19,8 @@ struct Edit: AsyncParsableCommand {
     @OptionGroup var document: DocumentOptions
 
     func run() async throws {
+        // Values that an earlier run left because it was killed.
+        PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
         let keys = try loadKeys()
         let difference: ValueDifference
         do {

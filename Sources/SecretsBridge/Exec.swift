@@ -9,22 +9,29 @@ struct Exec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program with the values of a WrappedSecret in its environment.",
         discussion: """
-            The program takes this one's place, without the variables SB_*. Entries are variables under their own \
-            names; who may look into the process (/proc/PID/environ) sees them. Those that steer which programs run or \
-            what they load (PATH, LD_*, BASH_ENV, GIT_*, PYTHON*, NODE_OPTIONS and such) are refused unless --only names \
-            them; the program is found on the PATH of before. Exit codes: the program's; 126 it cannot be run; 127 it \
-            is not there; 1 failed before; 64 wrong usage.
+            The program replaces this one, without the variables SB_*. The entries that --only names, or all of them \
+            with --all, become variables under their own names; a user who may look into the process \
+            (/proc/PID/environ) sees them. Whoever can change the file chooses what --all passes, so --all refuses \
+            entries that decide which programs run, what they load or whom they talk to (PATH, LD_*, BASH_ENV, GIT_*, \
+            PYTHON*, NODE_OPTIONS, MAKEFLAGS, KUBECONFIG, *_PROXY and such), unless --only names them too. No such list \
+            is complete: prefer --only. The program is found on the PATH of before. Exit codes: the program's; 126 it \
+            cannot be run; 127 it does not exist; 1 failed before; 64 wrong usage.
 
-              secrets-bridge exec db.yaml -- ./migrate --dry-run
-              secrets-bridge exec db.yaml --only PASSWORD -- psql
+              secrets-bridge exec db.yaml --only USER,PASSWORD -- ./migrate --dry-run
+              secrets-bridge exec db.yaml --all -- ./server
             """)
 
     @OptionGroup var document: DocumentOptions
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("This entry alone. May be repeated.", valueName: "entry"))
+        help: ArgumentHelp(
+            "Pass these entries; with --all, those that it would refuse. May be repeated.",
+            valueName: "entry,..."))
     var only: [String] = []
+
+    @Flag(help: "Pass all entries.")
+    var all = false
 
     @Argument(parsing: .postTerminator, help: "The program, found on the PATH, and its arguments, after --.")
     var command: [String]
@@ -35,10 +42,17 @@ struct Exec: AsyncParsableCommand {
 
     func run() async throws {
         let variables: [SharedSecret]
-        do throws(InputError) {
+        do {
+            guard let choice = EnvironmentEntries.Choice(only: only, all: all) else {
+                // The names need no key.
+                let error = EnvironmentEntries.choiceMissing(
+                    try document.entryNames(), document: document.arguments, program: command)
+                Console.error(error.description)
+                throw ExitCode.validationFailure
+            }
             let opened = try await document.open(with: try keys())
-            variables = try EnvironmentEntries.variables(opened.entries, only: only, source: document.file)
-        } catch {
+            variables = try EnvironmentEntries.variables(opened.entries, choice, source: document.file)
+        } catch let error as InputError {
             throw CommandError(error)
         }
         let program = try path(of: command[0])

@@ -41,27 +41,21 @@ struct SealedOptions: ParsableArguments {
         let sealingKeys = try SealingKeys(reading: sealingKey)
         sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
-        try stop(at: files.problems)
         let result = await SealedImport(
             sealingKeys: sealingKeys, keys: try loadKeys(), scope: scope, namespace: namespace
-        ).wrap(files.documents)
-        try stop(at: result.problems)
+        ).wrap(files.documents, beside: files.problems)
+        guard result.problems.isEmpty else {
+            for problem in result.problems { Console.error("\(problem)") }
+            throw ExitCode.failure
+        }
         return result.outputs
-    }
-
-    private func stop(at problems: [InputError]) throws {
-        guard !problems.isEmpty else { return }
-        for problem in problems { Console.error("\(problem)") }
-        throw ExitCode.failure
     }
 
     /// What is left to do, by the example of one.
     static func sayNext(_ secrets: [ImportedSecret]) {
         guard let secret = secrets.first else { return }
-        let name = "-n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
         Console.note(
-            "each Secret belongs to its SealedSecret until it is handed over: kubectl delete sealedsecret \(name) "
-                + "--cascade=orphan && kubectl annotate secret \(name) secrets-bridge.io/allow=adopt, then apply the "
-                + "WrappedSecret; with Argo CD or Flux do as docs/moving-from-sealed-secrets.md says")
+            "each Secret belongs to its SealedSecret until it is handed over: "
+                + SealedHandOver.steps(namespace: secret.namespace, name: secret.name))
     }
 }

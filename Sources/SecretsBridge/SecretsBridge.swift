@@ -28,7 +28,7 @@ struct SecretsBridge: AsyncParsableCommand {
 
     static func main() async {
         // Plaintext and keys are in this memory; nobody else is to read it.
-        _ = forbidMemoryDumps()
+        _ = protectMemory()
         do {
             if Invocation.name == Invocation.pluginCompletion {
                 print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")

@@ -89,6 +89,7 @@ struct Status: AsyncParsableCommand {
             if rows.isEmpty { Console.note("no row lists \(keyAndVersion(key)); \(all) were looked at") }
         }
         try write(rows)
+        rows.compactMap(\.advice).forEach(Console.note)
         problems.forEach(Console.error)
         if !problems.isEmpty { throw ExitCode.failure }
     }

@@ -86,13 +86,17 @@ extension ListenAddress {
         guard descriptor >= 0 else { throw ServingError(errno, self) }
         // The port of a process that ended a moment ago is free.
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        // Connections inherit these: what the kernel keeps for a client that does not read, or sends without end,
+        // counts against the container's memory too.
+        setOption(descriptor, SOL_SOCKET, SO_SNDBUF, 32 * 1024)
+        setOption(descriptor, SOL_SOCKET, SO_RCVBUF, 16 * 1024)
         prepare(descriptor)
         let bound = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(descriptor, $0, socklen_t(MemoryLayout<Address>.size))
             }
         }
-        guard bound == 0, Glibc.listen(descriptor, 64) == 0 else {
+        guard bound == 0, Glibc.listen(descriptor, 1024) == 0 else {
             let code = errno
             close(descriptor)
             throw ServingError(code, self)

@@ -1,5 +1,5 @@
 /// What a client asks for: the path of a GET or HEAD, without its query.
-package struct PageRequest: Sendable, Equatable {
+package struct PageRequest: Sendable, Hashable {
     package let path: String
 
     package init(path: String) {

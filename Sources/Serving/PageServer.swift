@@ -2,29 +2,31 @@ import CLinux
 import Glibc
 import Primitives
 
-/// Serves pages over HTTP/1.1 from a thread of its own, which waits in poll(2): it answers whatever the tasks of
-/// this process are at, and can tell when they are at nothing any more.
+/// Serves pages over HTTP/1.1 from a thread of its own, which waits in poll(2): it answers whatever the tasks of this
+/// process do, and can report when they do nothing any more.
 ///
-/// Guarantees: connections are few and short, and a client that is slow or silent holds up nobody.
+/// Guarantees: a new connection is always accepted and, if its request is there, answered in the same round. Clients
+/// that are slow, silent or many delay no other one, and use no more than `ServingLimits` say.
 package final class PageServer: Sendable {
     package typealias Answer = @Sendable (PageRequest) -> Page
 
-    private static let maximumConnections = 32
     private let listener: Int32
-    private let patience: Duration
-    /// Written to by `stop`; poll sees it.
+    private let limits: ServingLimits
+    /// `stop` writes to it, and poll returns.
     private let wake: (read: Int32, write: Int32)
     private let waiting = Locked<(isOver: Bool, continuations: [CheckedContinuation<Void, Never>])>(
         (false, []))
 
     package let port: UInt16
 
-    /// Listens and serves from now on. `answer` is called on the server's thread, one request at a time, and
-    /// must not wait. `patience`: how long a connection may take.
+    /// Listens and serves from now on.
+    ///
+    /// - Parameter answer: is called on the server's thread, one request at a time, and must not wait. Requests for the
+    ///   same path that arrive at the same moment share an answer.
     package init(
-        _ address: ListenAddress, patience: Duration = .seconds(10), _ answer: @escaping Answer
+        _ address: ListenAddress, limits: ServingLimits = ServingLimits(), _ answer: @escaping Answer
     ) throws(ServingError) {
-        self.patience = patience
+        self.limits = limits
         listener = try address.listen()
         port = boundPort(listener)
         var ends: [Int32] = [-1, -1]
@@ -37,7 +39,7 @@ package final class PageServer: Sendable {
         wake = (ends[0], ends[1])
         let code = startThread { self.serve(answer) }
         guard code == 0 else {
-            closeAll([])
+            close(listener)
             throw ServingError(code, address)
         }
     }
@@ -58,30 +60,27 @@ package final class PageServer: Sendable {
         }
     }
 
-    private func serve(_ answer: Answer) {
-        var exchanges: [Exchange] = []
-        var accepts = true
+    private func serve(_ answer: @escaping Answer) {
+        var table = ConnectionTable(limits)
+        var canAccept = true
         while true {
-            let takes = accepts && exchanges.count < Self.maximumConnections
             var polled =
-                [pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0)]
-                + [pollfd(fd: listener, events: takes ? Int16(POLLIN) : 0, revents: 0)]
-                + exchanges.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
-            let ready = poll(&polled, nfds_t(polled.count), exchanges.isEmpty && accepts ? -1 : 250)
+                [
+                    pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0),
+                    pollfd(fd: listener, events: canAccept ? Int16(POLLIN) : 0, revents: 0),
+                ] + table.connections.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
+            let ready = poll(&polled, nfds_t(polled.count), table.isEmpty && canAccept ? -1 : 250)
             if ready < 0, errno != EINTR { break }
             if ready > 0, polled[0].revents != 0 { break }
             let now = ContinuousClock.now
-            for index in exchanges.indices where ready > 0 && polled[index + 2].revents != 0 {
-                exchanges[index].advance(answer)
-            }
-            for exchange in exchanges where exchange.isOver || exchange.deadline < now {
-                close(exchange.descriptor)
-            }
-            exchanges.removeAll { $0.isOver || $0.deadline < now }
-            accepts = true
-            if ready > 0, polled[1].revents != 0 { accepts = accept(into: &exchanges, now) }
+            let responses = ResponseCache(answer)
+            table.advance(where: { ready > 0 && polled[$0 + 2].revents != 0 }, responses, now: now)
+            table.sweep(now: now)
+            canAccept = ready > 0 && polled[1].revents != 0 ? accept(into: &table, responses, now) : true
+            table.sweep(now: now)
         }
-        closeAll(exchanges)
+        table.dropAll()
+        close(listener)
         let continuations = waiting.withLock { waiting in
             waiting.isOver = true
             defer { waiting.continuations = [] }
@@ -90,23 +89,36 @@ package final class PageServer: Sendable {
         for continuation in continuations { continuation.resume() }
     }
 
-    /// False when the process is out of descriptors: the connection keeps waiting, and so do we.
-    private func accept(into exchanges: inout [Exchange], _ now: ContinuousClock.Instant) -> Bool {
-        let descriptor = Glibc.accept(listener, nil, nil)
-        guard descriptor >= 0 else { return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED }
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        exchanges.append(Exchange(descriptor, until: now + patience))
+    /// Accepts those that wait, at most as many as the table holds, so that the others have their turn. Returns false if
+    /// the process is out of descriptors although every connection is dropped; they wait then.
+    private func accept(
+        into table: inout ConnectionTable, _ responses: ResponseCache, _ now: ContinuousClock.Instant
+    ) -> Bool {
+        for _ in 0..<limits.connections {
+            var address = sockaddr_storage()
+            var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let descriptor = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Glibc.accept(listener, $0, &size)
+                }
+            }
+            guard descriptor >= 0 else {
+                if errno == EAGAIN || errno == EINTR || errno == ECONNABORTED { return true }
+                guard !table.isEmpty else { return false }
+                table.dropOne()
+                continue
+            }
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+            table.add(
+                ClientConnection(descriptor, from: PeerAddress(address), limits, now: now), responses,
+                now: now)
+        }
         return true
     }
 
-    private func closeAll(_ exchanges: [Exchange]) {
-        for exchange in exchanges { close(exchange.descriptor) }
-        close(listener)
-    }
-
     deinit {
-        // `stop` may write to it up to here.
+        // Only now can no `stop` write to it any more.
         close(wake.read)
         close(wake.write)
     }

@@ -1,6 +1,5 @@
-/// Reads the head of a request (RFC 9112), as far as it matters to somebody who has pages to show and takes
-/// nothing: the first line. Pure.
-enum RequestHead: Equatable {
+/// The head of a request (RFC 9112), as far as a server of pages that accepts no bodies reads it: its first line. Pure.
+enum RequestHead: Hashable {
     case incomplete
     case malformed
     case get(PageRequest)
@@ -8,10 +7,12 @@ enum RequestHead: Equatable {
     /// A method that is not served here.
     case other
 
-    static let maximumCount = 16 * 1024
+    static let maximumCount = 8 * 1024
 
-    init(_ bytes: [UInt8]) {
-        guard let end = Self.end(of: bytes) else {
+    /// - Parameter alreadySearched: how many of `bytes` were an incomplete head before. They are not searched again, so
+    ///   that a head that arrives byte by byte costs no more than one that arrives whole.
+    init(_ bytes: [UInt8], alreadySearched: Int = 0) {
+        guard let end = Self.end(of: bytes, from: alreadySearched - 3) else {
             self = bytes.count < Self.maximumCount ? .incomplete : .malformed
             return
         }
@@ -33,9 +34,9 @@ enum RequestHead: Equatable {
     }
 
     /// Where the empty line begins, with or without carriage returns.
-    private static func end(of bytes: [UInt8]) -> Int? {
+    private static func end(of bytes: [UInt8], from start: Int) -> Int? {
         let newline = UInt8(ascii: "\n")
-        for (index, byte) in bytes.enumerated() where byte == newline {
+        for index in max(0, start)..<max(0, start, bytes.count) where bytes[index] == newline {
             let rest = bytes[(index + 1)...].prefix(2)
             if rest.first == newline || rest.elementsEqual([UInt8(ascii: "\r"), newline]) { return index }
         }

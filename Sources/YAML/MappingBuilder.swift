@@ -17,7 +17,7 @@ struct MappingBuilder {
         if let line = earlierLine(of: entry.key) {
             throw text.error(
                 .duplicateKey, at: entry.keyMark,
-                "key \(quoted(entry.key)) is there twice, first in line \(line); remove one")
+                "this key is there twice, first in line \(line); remove one")
         }
         if let place = places[entry.key] {
             entries[place] = entry
@@ -26,12 +26,4 @@ struct MappingBuilder {
             entries.append(entry)
         }
     }
-}
-
-/// A key for a message: one line, and not endless.
-func quoted(_ key: String) -> String {
-    let shown = key.unicodeScalars.prefix(80).map { $0.properties.generalCategory == .control ? "?" : $0 }
-    var text = String(String.UnicodeScalarView(shown))
-    if key.unicodeScalars.count > 80 { text += "..." }
-    return "\"\(text)\""
 }

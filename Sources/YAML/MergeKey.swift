@@ -20,7 +20,7 @@ enum MergeKey {
                 if let line = mapping.earlierLine(of: entry.key) {
                     throw text.error(
                         .badMerge, at: mark,
-                        "<< comes after key \(quoted(entry.key)) of line \(line), which it holds too; "
+                        "<< comes after the key of line \(line), which it holds too; "
                             + "parsers disagree which wins: put << first")
                 }
                 guard !mapping.contains(entry.key) else { continue }

@@ -1,3 +1,5 @@
+import Primitives
+
 /// How a string can be written in YAML so that every parser, of 1.1 or 1.2, reads a string, and the same.
 enum ScalarStyle: Equatable {
     case plain
@@ -53,11 +55,12 @@ enum ScalarStyle: Equatable {
         return true
     }
 
-    /// Not printable in YAML 1.1 or 1.2, or a line break or byte order mark to some parser.
+    /// Not printable in YAML 1.1 or 1.2, a line break or byte order mark to some parser, or a control that makes an editor
+    /// or a terminal show another text than the one that is there.
     static func needsEscape(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0..<0x20, 0x7F..<0xA0, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF: true
-        default: false
+        default: scalar.isBidirectionalControl
         }
     }
 

@@ -1,5 +1,5 @@
-/// Why a text was refused. One line, `SOURCE:LINE:COLUMN: what; what to do`; it may name keys, never values,
-/// since any value may be a secret.
+/// Why a text was refused. One line, `SOURCE:LINE:COLUMN: what; what to do`. It quotes nothing out of the text: any value
+/// may be a secret, and at a slip of the syntax a value is read as a key (`{password:hunter2}`).
 package struct YAMLError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Code: Sendable {
         /// Not UTF-8, or control characters.

@@ -12,8 +12,8 @@ struct ImportFolderTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func secret(_ namespace: String?, _ name: String) -> ImportedSecret {
-        ImportedSecret(
+    private func secret(_ namespace: String?, _ name: String) throws -> ImportedSecret {
+        try ImportedSecret(
             namespace: namespace, name: name, source: "s.yaml", manifest: ["name": .string(name)], notes: [])
     }
 
@@ -34,7 +34,8 @@ struct ImportFolderTests {
     }
 
     @Test func eachHasAFileInTheFolderOfItsNamespace() throws {
-        let result = write([secret("a", "x"), secret("b", "x"), secret(nil, "y")], in: folder.path("new/"))
+        let result = write(
+            [try secret("a", "x"), try secret("b", "x"), try secret(nil, "y")], in: folder.path("new/"))
         #expect(result.written == ["a/x.yaml", "b/x.yaml", "y.yaml"].map { folder.path("new/\($0)") })
         #expect(result.problems == [] && result.left == [])
         #expect(files == ["new/a/x.yaml", "new/b/x.yaml", "new/y.yaml"])
@@ -42,8 +43,8 @@ struct ImportFolderTests {
     }
 
     @Test func whatIsThereIsAProblemOrLeft() throws {
-        _ = write([secret("a", "x"), secret("b", "y")])
-        let secrets = [secret("c", "z"), secret("a", "x"), secret("b", "y")]
+        _ = write([try secret("a", "x"), try secret("b", "y")])
+        let secrets = [try secret("c", "z"), try secret("a", "x"), try secret("b", "y")]
         let refused = write(secrets)
         #expect(refused.written == [] && refused.problems.count == 2)
         #expect(
@@ -60,7 +61,8 @@ struct ImportFolderTests {
         try FileManager.default.createDirectory(
             atPath: folder.path("b/folder.yaml"), withIntermediateDirectories: true)
         try folder.link("b/link.yaml", to: "nowhere")
-        let result = write([secret("a", "x"), secret("b", "folder"), secret("b", "link")], presence)
+        let result = write(
+            [try secret("a", "x"), try secret("b", "folder"), try secret("b", "link")], presence)
         #expect(result.written == [] && result.left == [])
         #expect(
             result.problems.map(\.description) == [
@@ -73,7 +75,9 @@ struct ImportFolderTests {
     @Test func allFoldersAreMadeBeforeTheFirstFile() throws {
         try folder.write("b", "x")
         try folder.link("c", to: "nowhere")
-        let result = write([secret("a", "x"), secret("b", "x"), secret("b", "y"), secret("c", "x")])
+        let result = write([
+            try secret("a", "x"), try secret("b", "x"), try secret("b", "y"), try secret("c", "x"),
+        ])
         #expect(
             result.problems.map(\.description) == [
                 "cannot make the folder \(folder.path("b")): \(folder.path("b")) is a file",
@@ -84,14 +88,41 @@ struct ImportFolderTests {
 
     @Test func whatWasWrittenBeforeAnErrorIsTakenBack() throws {
         // Longer than a name in a folder may be, which is found when the file is made.
-        let result = write([secret("a", "x"), secret("a", String(repeating: "n", count: 252))])
+        let result = write([try secret("a", "x"), try secret("a", String(repeating: "n", count: 252))])
         #expect(result.written == [] && result.problems.count == 1)
         #expect(result.problems.first?.description.contains("File name too long") == true)
         #expect(files == [])
     }
 
-    @Test func twoOfOneNameAreRefused() {
-        let result = write([secret("a", "x"), secret("a", "x")])
+    @Test func twoOfOneNameAreRefused() throws {
+        let result = write([try secret("a", "x"), try secret("a", "x")])
         #expect(result.problems.count == 1 && result.written == [] && files == [])
+    }
+
+    @Test(arguments: [
+        ("../../x", "x"), ("a", "../../x"), ("a", ".."), ("a", "."), ("a", ""), ("", "x"), ("a/b", "x"),
+        ("a", "x/y"), ("A", "x"), ("a", "x\n"), ("a", "x; rm -rf /"), ("a.b", "x"), ("a", "/etc/x"),
+    ])
+    func aNameThatKubernetesDoesNotAllowIsNoPath(namespace: String, name: String) {
+        #expect(throws: InputError.self) { try secret(namespace, name) }
+    }
+
+    /// Whoever can commit a link beside the files would choose where one is written.
+    @Test(arguments: [ImportFolder.Presence.left, .problem])
+    func aLinkIsNoFolderOfANamespace(presence: ImportFolder.Presence) throws {
+        let outside = try TemporaryFolder()
+        try folder.link("b", to: outside.path)
+        let result = write([try secret("a", "x"), try secret("b", "x")], presence)
+        #expect(result.written == [] && result.problems.count == 1)
+        #expect(result.problems.first?.description.contains("is a symbolic link") == true)
+        #expect(try outside.names == [])
+        #expect(files == [])
+    }
+
+    @Test func theFolderItselfMayBeALink() throws {
+        let target = try TemporaryFolder()
+        try folder.link("link", to: target.path)
+        #expect(write([try secret("a", "x")], in: folder.path("link")).problems == [])
+        #expect(try target.read("a/x.yaml") == "name: x\n")
     }
 }

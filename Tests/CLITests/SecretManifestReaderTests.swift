@@ -106,20 +106,56 @@ import Testing
         Bad("duplicate keys", head + "stringData:\n  a: \(canary)\n  a: x\n", at: "s.yaml:6:3", "twice"),
         Bad("duplicate field", head + "data: {}\ndata: {}\n", at: "s.yaml:5:1", "twice"),
         Bad(
-            "unknown field", head + "dta: {a: \(canary)}\n", at: "s.yaml:4:1", #"a Secret has no field "dta""#
+            "unknown field", head + "dta: {a: \(canary)}\n", at: "s.yaml:4:1", "a Secret has no such field"
         ),
         Bad(
             "a number in stringData", head + "stringData: {pin: 1234}\n", at: "s.yaml:4:19",
             "stringData.pin is a number; a string is expected; put quotes around it"),
         Bad("a boolean in stringData", head + "stringData: {on: yes}\n", at: "s.yaml:4:", "quotes"),
         Bad(
-            "nothing in stringData", head + "stringData: {a: }\n", at: "s.yaml:4:", "stringData.a is nothing"),
+            "nothing in stringData", head + "stringData: {a: }\n", at: "s.yaml:4:14",
+            "this entry has no value"),
+        // Values that are read as keys.
+        Bad(
+            "no space after the colon", head + "stringData: {password:\(canary)}\n", at: "s.yaml:4:14",
+            "not the name of an entry"),
+        Bad(
+            "no space after the colon, in data", head + "data: {password:\(canary)}\n", at: "s.yaml:4:8",
+            "a space is needed"),
+        Bad(
+            "no space after the colon of a field", "{apiVersion: v1, kind: Secret, type:\(canary)}\n",
+            at: "s.yaml:1:32", "a Secret has no such field"),
+        Bad(
+            "a comma in a value", head + "stringData: {password: a,\(canary)}\n", at: "s.yaml:4:26",
+            "quotes around a value with a comma"),
+        Bad(
+            "a value alone", head + "stringData: {\(canary)}\n", at: "s.yaml:4:14", "this entry has no value"),
+        Bad(
+            "a value twice", head + "stringData: {\(canary), \(canary)}\n", at: "s.yaml:4:", "twice"),
+        Bad(
+            "a value that lost its indentation", head + "stringData:\n  a: |\n\(canary): b\n",
+            at: "s.yaml:6:1",
+            "a Secret has no such field"),
+        Bad(
+            "a value as a complex key", head + "stringData: {? {a: \(canary)} : b}\n", at: "s.yaml:4:",
+            "a mapping cannot be a key"),
+        Bad(
+            "a value that is read as a number", head + "stringData: {0x7F3A: \(canary)}\n", at: "s.yaml:4:14",
+            "put quotes around it"),
+        Bad(
+            "a value as the kind", "apiVersion: v1\nkind: 'Secret \(canary)'\nmetadata: {name: db}\n",
+            at: "s.yaml:1:1", "found another kind"),
+        Bad(
+            "a value in a tag", head + "stringData: {a: !!int \(canary)}\n", at: "s.yaml:4:", "its tag says"),
+        Bad("a value as an alias", head + "stringData: {a: *\(canary)}\n", at: "s.yaml:4:", "an alias"),
         Bad(
             "a mapping in stringData", head + "stringData: {a: {b: c}}\n", at: "s.yaml:4:17",
             "stringData.a is a mapping"),
         Bad(
             "data is a list", head + "data: [a]\n", at: "s.yaml:4:7", "data is a list; a mapping is expected"),
-        Bad("an entry with a slash", head + "stringData: {a/b: x}\n", at: "s.yaml:4:14", #"the entry "a/b""#),
+        Bad(
+            "an entry with a slash", head + "stringData: {a/b: x}\n", at: "s.yaml:4:14",
+            "not the name of an entry"),
         Bad(
             "a label that is a number", head.replacing("}", with: ", labels: {a: 1}}"), at: "s.yaml:3:",
             "metadata.labels.a is a number"),
@@ -141,6 +177,30 @@ import Testing
         #expect(message?.hasPrefix(bad.place) == true, "\(message ?? "taken")")
         #expect(message?.contains(bad.words) == true, "\(message ?? "taken")")
         expectSpeakable(message)
+    }
+
+    /// Every slip of one character, in every place: no error shows a part of the value.
+    @Test(arguments: [
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData:\n  pw: \(canary)\n  two: |\n    \(canary)\n    x\n",
+        "{apiVersion: v1, kind: Secret, metadata: {name: db}, stringData: {pw: \(canary), two: '\(canary)'}}\n",
+        #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"stringData":{"pw":"\#(canary)"}}"#,
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  pw: \(canary)\n",
+    ])
+    func noSlipShowsAValue(text: String) {
+        let secret = Array(canary)
+        let parts = (0...(secret.count - 5)).map { String(secret[$0..<($0 + 5)]) }
+        let characters = Array(text)
+        for index in characters.indices {
+            var slips = [characters[..<index] + characters[(index + 1)...]]
+            slips += ":,{}[]\"'\n#-&*!?|> \t\u{0}".map { characters[..<index] + [$0] + characters[index...] }
+            for slip in slips {
+                let slip = String(slip)
+                let message = refusal { () throws(InputError) in try read(slip) }
+                guard let message else { continue }
+                #expect(!parts.contains { message.contains($0) }, "\(slip.debugDescription): \(message)")
+                #expect(!message.contains("\n"))
+            }
+        }
     }
 
     @Test(arguments: [[0xFF, 0xFE, 0, 1], [0x7F, 0x45, 0x4C, 0x46, 0, 0], [0x1F, 0x8B, 8]] as [[UInt8]])

@@ -100,6 +100,51 @@ struct TellTests {
         #expect(await verify(nil).count == 1)
     }
 
+    /// What fits the CRD and is refused by the API server, or by the API server for the Secret.
+    @Test(arguments: [
+        ("annotations", 5, 60_000, "metadata.annotations has"), ("labels", 1, 64, "is not a label"),
+        ("template", 5, 60_000, "the Secret would have"),
+    ])
+    func whatTheAPIServerRefusesIsFound(field: String, count: Int, size: Int, part: String) async throws {
+        let value = String(repeating: "x", count: size)
+        let pairs = (0..<count).map { "a\($0): \(value)" }.joined(separator: ", ")
+        try await write { text in
+            field == "template"
+                ? text.replacing(
+                    "spec:\n", with: "spec:\n  template: {metadata: {annotations: {\(pairs)}}}\n")
+                : text.replacing("metadata:\n", with: "metadata:\n  \(field): {\(pairs)}\n")
+        }
+        let problems = await verify(nil)
+        #expect(problems.count == 1 && problems.first?.contains(part) == true, "\(problems)")
+    }
+
+    @Test func whatATemplateCannotHaveIsNoted() async throws {
+        try await write {
+            $0.replacing("spec:\n", with: "spec:\n  template: {metadata: {finalizers: [a/b]}}\n")
+        }
+        let result = await Verification(keys: nil, namespace: nil).verify(WrappedSecretFiles(reading: [path]))
+        #expect(result.problems == [])
+        #expect(result.notes.map { $0.contains("spec.template.metadata.finalizers") } == [true])
+    }
+
+    @Test func aSecretOfASealedSecretHasAWayOut() {
+        var status = WrappedSecretStatus()
+        status.conditions = [
+            Condition(
+                .ready, false, observedGeneration: 1, lastTransitionTime: "", reason: "OwnedByAnother",
+                message: "Secret db belongs to SealedSecret db; choose another name")
+        ]
+        let template = WrappedSecretSpec.Template(metadata: .init(name: "db"))
+        let spec = WrappedSecretSpec(
+            envelope: EnvelopeFields(format: "v1", scope: "strict", recipients: [], mac: "", data: [:]),
+            template: template)
+        let row = RowStatus(
+            WrappedSecret(metadata: ObjectMeta(name: "x", namespace: "n"), spec: spec, status: status))
+        #expect(row.advice?.contains("kubectl delete sealedsecret -n n db --cascade=orphan") == true)
+        #expect(row.advice?.contains("kubectl annotate secret -n n db secrets-bridge.io/allow=adopt") == true)
+        #expect(self.row().advice == nil)
+    }
+
     /// The first character after `part` becomes another one that is as good.
     private static func flip(_ text: String, after part: String) -> String {
         var text = text
@@ -178,7 +223,8 @@ struct TellTests {
 
     @Test func controlCharactersShowAndDoNothing() {
         #expect(
-            "a\u{1B}[2J\n\u{7F}\u{9B}\u{2028}é\\\"".visible == "a\\u{1B}[2J\\n\\u{7F}\\u{009B}\\u{2028}é\\\"")
+            "a\u{1B}[2J\n\u{7F}\u{9B}\u{2028}é\\\"".escapingInvisibleCharacters
+                == "a\\u{1B}[2J\\n\\u{7F}\\u{009B}\\u{2028}é\\\"")
         var table = TextTable(["A", "B"])
         table.add(["x\u{1B}\n", "y"])
         #expect(table.lines == ["A           B", #"x\u{1B}\n   y"#])

@@ -190,6 +190,52 @@ import YAML
         #expect(large.count == 1 && large[0].contains("kubectl apply --server-side"))
     }
 
+    @Test func whatATemplateCannotHaveIsNoted() async throws {
+        let notes = try await wrap(
+            plain.replacing(
+                "{name: db}",
+                with: "{name: db, finalizers: [a/b], generateName: x, ownerReferences: [], uid: u-1}"),
+            namespace: "ns"
+        ).notes
+        #expect(notes.count == 2, "\(notes)")
+        #expect(notes.contains { $0.contains("metadata.finalizers is left out") })
+        #expect(notes.contains { $0.contains("metadata.generateName is left out") })
+    }
+
+    /// The controller's own annotations count too: its Secret would be refused.
+    @Test(arguments: [(0, false), (60_000, true)])
+    func annotationsHaveALimitTogether(last: Int, isRefused: Bool) async throws {
+        let full = String(repeating: "x", count: 65_000)
+        let annotations = (0..<4).map { "a\($0): \(full)" } + ["b: '\(String(repeating: "x", count: last))'"]
+        let text = plain.replacing(
+            "{name: db}", with: "{name: db, annotations: {\(annotations.joined(separator: ", "))}}")
+        let message = await refusal { () async throws(InputError) in try await wrap(text, namespace: "ns") }
+        #expect((message != nil) == isRefused)
+        if isRefused {
+            #expect(message?.contains("262144 at most") == true, "\(message ?? "")")
+            expectSpeakable(message)
+        }
+    }
+
+    /// The values fit into a Secret, and neither what stores them nor their names does.
+    @Test func anObjectHasALimit() async throws {
+        func message(_ entries: Int, _ size: Int) async -> String? {
+            var secret = SecretInput(name: "db", namespace: "ns", source: "s.yaml")
+            secret.entries = (0..<entries).map { index in
+                let name = "\(index + 1000)-" + String(repeating: "n", count: 248)
+                return SecretEntry(
+                    name: name, value: SharedSecret(copying: [UInt8](repeating: 120, count: size)))
+            }
+            return await refusal { () async throws(InputError) in
+                try await Wrapping(keys: keys.ring, scope: .strict, namespace: nil).wrap(secret)
+            }
+        }
+        #expect(await message(1, 1_048_576) == nil)
+        let refused = await message(1000, 1000)
+        #expect(refused?.contains("the API server stores") == true, "\(refused ?? "taken")")
+        expectSpeakable(refused)
+    }
+
     @Test func typesNeedTheirEntries() async {
         let message = await refusal { () async throws(InputError) in
             try await wrap(plain + "type: kubernetes.io/tls\n", namespace: "ns")

@@ -36,7 +36,10 @@ struct BadInputTests {
             says: ["ConfigMap", "Secret"]),
         Case(
             what: "duplicate keys", input: secret("data: {a: YQ==, a: Yg==}"),
-            says: ["stdin:4", "a", "twice"]),
+            says: ["stdin:4", "twice"]),
+        Case(
+            what: "no space after a colon", input: secret("stringData: {password:s3cr3t}"),
+            says: ["stdin:4", "a space is needed"]),
         Case(
             what: "a value of 2 MiB",
             input: secret("stringData: {k: \(String(repeating: "v", count: 2 << 20))}"),
@@ -104,7 +107,7 @@ struct BadInputTests {
             arguments: ["set", "/etc/hostname", "--from-literal", "a=b"], says: ["/etc/hostname"]),
         Case(what: "no values", arguments: ["set", "/etc/hostname"], says: ["--from-literal"], status: 64),
         Case(
-            what: "a program without values", arguments: ["exec", "/etc/hostname", "--", "true"],
+            what: "a program without values", arguments: ["exec", "/etc/hostname", "--all", "--", "true"],
             says: ["/etc/hostname"]),
         Case(what: "no program", arguments: ["exec", "/etc/hostname"], says: ["--"], status: 64),
         Case(

@@ -189,15 +189,38 @@ struct EditTests {
         #expect(password.utf8.count == 40 && password != canary)
     }
 
+    /// The kernel ends it at once: nothing can be cleaned up then.
+    @Test func whatAKilledEditLeftTheNextOneRemoves() async throws {
+        _ = try await wrap()
+        let place = folder.path("where")
+        let killed = try Program(
+            try Settings.required().binary, ["edit", file],
+            environment: environment.merging(try editor("echo $1 >\(place); exec sleep 600")) { $1 })
+        let values = try await eventually("the editor is open") {
+            let path = (try? folder.read("where"))?.split(separator: "\n").first.map(String.init)
+            return path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+        }
+        killed.signal(SIGKILL)
+        #expect(try await killed.outcome().status == 137)
+        #expect(foldersLeft.count == 1)
+        _ = try await run(["edit", file], try editor("exit 0"))
+        #expect(foldersLeft == [])
+        #expect(!FileManager.default.fileExists(atPath: values))
+    }
+
     @Test func aProgramGetsTheValuesAndNoKey() async throws {
         _ = try await wrap()
         let outcome = try await run(
-            ["exec", file, "--", "sh", "-c", "echo $password; env | grep -c ^SB_; exit 7"], status: 7)
+            ["exec", file, "--all", "--", "sh", "-c", "echo $password; env | grep -c ^SB_; exit 7"], status: 7
+        )
         #expect(outcome.output == "\(canary)\n0\n")
-        _ = try await run(["exec", file, "--", "no-such-program"], status: 127)
-        _ = try await run(["exec", file, "--", file], status: 126)
+        _ = try await run(["exec", file, "--all", "--", "no-such-program"], status: 127)
+        _ = try await run(["exec", file, "--all", "--", file], status: 126)
         let only = try await run(["exec", file, "--only", "user", "--", "sh", "-c", "echo $user$password"])
         #expect(only.output == "app\n")
+        let undecided = try await run(["exec", file, "--", "echo", "it ran"], status: 64)
+        #expect(undecided.output.isEmpty)
+        #expect(undecided.errors.contains("--only password,user -- echo 'it ran'"), "\(undecided)")
     }
 
     @Test func aRowDoesNotChooseWhatRuns() async throws {
@@ -208,10 +231,13 @@ struct EditTests {
         _ = try await run([
             "set", file, "--from-literal", "PATH=\(folder.path)", "--from-literal", "user=app",
         ])
-        let refused = try await run(["exec", file, "--", "env"], status: 1)
+        let refused = try await run(["exec", file, "--all", "--", "env"], status: 1)
         #expect(refused.errors.contains("\"PATH\"") && refused.output.isEmpty)
         let allowed = try await run(["exec", file, "--only", "PATH", "--", "env"])
         #expect(allowed.output.contains("PATH=\(folder.path)\n"), "\(allowed)")
+        #expect(!allowed.output.contains("password="), "\(allowed)")
+        let all = try await run(["exec", file, "--all", "--only", "PATH", "--", "env"])
+        #expect(all.output.contains("PATH=\(folder.path)\n") && all.output.contains("password="), "\(all)")
     }
 
     @Test func noRowSpeaksToTheTerminal() async throws {

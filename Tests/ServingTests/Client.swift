@@ -5,11 +5,24 @@ import Serving
 struct Client {
     let descriptor: Int32
 
-    init(port: UInt16, v6: Bool = false) throws {
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    /// - Parameter source: the address that the server sees, of 127.0.0.0/8.
+    init(port: UInt16, v6: Bool = false, from source: String? = nil) throws {
         let family = v6 ? AF_INET6 : AF_INET
         descriptor = socket(family, Int32(SOCK_STREAM.rawValue), 0)
         var timeout = timeval(tv_sec: 20, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        if let source {
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            inet_pton(AF_INET, source, &address.sin_addr)
+            _ = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+        }
         let result: Int32
         if v6 {
             var address = sockaddr_in6()

@@ -7,9 +7,9 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct PageServerTests {
     private func withServer(
         _ address: String = "127.0.0.1:0",
-        patience: Duration = .seconds(10), page: Page? = nil, _ body: (PageServer) throws -> Void
+        page: Page? = nil, _ body: (PageServer) throws -> Void
     ) async throws {
-        let server = try PageServer(try #require(ListenAddress(address)), patience: patience) {
+        let server = try PageServer(try #require(ListenAddress(address))) {
             page ?? Page("you asked for \($0.path)\n")
         }
         do {
@@ -62,26 +62,6 @@ import Testing
                 usleep(2000)
             }
             #expect(client.answer().utf8.count > text.utf8.count)
-        }
-    }
-
-    @Test func silentClientsHoldUpNobody() async throws {
-        try await withServer { server in
-            let silent = try (0..<20).map { _ in try Client(port: server.port) }
-            silent[0].send("GET /")
-            #expect(try Client.get("/a", port: server.port).hasSuffix("/a\n"))
-            for client in silent { close(client.descriptor) }
-            #expect(try Client.get("/b", port: server.port).hasSuffix("/b\n"))
-        }
-    }
-
-    /// More than are served at once: they wait their turn, until the silent ones are given up.
-    @Test func silentClientsAreGivenUp() async throws {
-        try await withServer(patience: .milliseconds(300)) { server in
-            let silent = try (0..<40).map { _ in try Client(port: server.port) }
-            let answer = try Client.get("/a", port: server.port)
-            #expect(answer.hasSuffix("/a\n"))
-            for client in silent { close(client.descriptor) }
         }
     }
 

@@ -19,6 +19,14 @@ import Testing
         }
     }
 
+    @Test func findsTheEndAcrossPieces() {
+        let whole = Array("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+        for known in 0..<whole.count {
+            #expect(
+                RequestHead(whole, alreadySearched: known) == .get(PageRequest(path: "/metrics")), "\(known)")
+        }
+    }
+
     @Test(arguments: [
         "GET /metrics\r\n\r\n", "GET  /metrics HTTP/1.1\r\n\r\n", "GET http://a/ HTTP/1.1\r\n\r\n",
         "GET /a b HTTP/1.1\r\n\r\n", "GET / HTTP/2\r\n\r\n", " / HTTP/1.1\r\n\r\n", "\r\n\r\n",

@@ -17,7 +17,7 @@ enum NastyStrings {
             "- a", "? a", "a\tb", "\t", "é", "😀", "日本", "\u{85}", "\u{A0}", "\u{2028}", "\u{2029}",
             "\u{FEFF}", "\u{7F}",
             "\u{1}", "\u{1B}", "\u{9F}", "\u{FFFD}", "\u{E000}", "\u{10FFFF}", "http://a/b?c=d&e#f", "a=b",
-            "$(x)", "${x}",
+            "$(x)", "${x}", "\u{202E}a", "a\u{2066}b", "\u{200F}", "\u{61C}",
         ]
         var strings = words
         for word in words {

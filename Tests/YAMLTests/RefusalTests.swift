@@ -4,9 +4,9 @@ import Testing
 
 @Suite struct RefusalTests {
     @Test(arguments: [
-        ("a: 1\nb: 2\na: 3\n", "stdin:3:1: key \"a\" is there twice, first in line 1; remove one"),
-        ("{\"a\": 1,\n \"\\u0061\": 2}", "stdin:2:2: key \"a\" is there twice, first in line 1; remove one"),
-        ("1: x\n'1': y\n", "stdin:2:1: key \"1\" is there twice, first in line 1; remove one"),
+        ("a: 1\nb: 2\na: 3\n", "stdin:3:1: this key is there twice, first in line 1; remove one"),
+        ("{\"a\": 1,\n \"\\u0061\": 2}", "stdin:2:2: this key is there twice, first in line 1; remove one"),
+        ("1: x\n'1': y\n", "stdin:2:1: this key is there twice, first in line 1; remove one"),
         ("~: x\n", "stdin:1:1: nothing cannot be a key; write a string, in quotes if need be"),
         ("? [a]\n: x\n", "stdin:1:3: a list cannot be a key; write a string, in quotes if need be"),
         (
@@ -18,7 +18,7 @@ import Testing
         ("<<: 5\n", "stdin:1:1: << needs a mapping or a list of mappings, found a number"),
         (
             "a: &a {k: 1}\nb:\n  k: 2\n  <<: *a\n",
-            "stdin:4:3: << comes after key \"k\" of line 3, which it holds too; "
+            "stdin:4:3: << comes after the key of line 3, which it holds too; "
                 + "parsers disagree which wins: put << first"
         ),
         (

@@ -5,6 +5,18 @@ import Testing
 @testable import YAML
 
 @Suite struct WriterTests {
+    /// An editor and a terminal show what is there.
+    @Test func writesBidirectionalControlsAsEscapes() {
+        let value: YAMLValue = ["a": "x\u{202E}y\nz\n", "b\u{200F}": "\u{2066}"]
+        #expect(
+            text(YAMLWriter.write([value])) == #"""
+                a: "x\u202ey\nz\n"
+                "b\u200f": "\u2066"
+
+                """#)
+        #expect(text(JSONWriter.write([.string("a\u{202E}")])) == #""a\u202e"\#n"#)
+    }
+
     @Test func laysOutAsKubectlDoes() {
         let value: YAMLValue = [
             "apiVersion": "v1", "kind": "Secret",

@@ -26,23 +26,23 @@ package struct SecretImport: Sendable {
         _ selection: Selection, names: [String], note: (String) -> Void, expect: (Int) -> Void = { _ in },
         advance: () -> Void = {}
     ) async throws(InputError) -> [ImportedSecret] {
-        var refs: [ObjectRef] = []
+        var refs: [(ref: ObjectRef, uid: String?)] = []
         if names.isEmpty {
             for metadata in try await secrets.list(selection) {
                 if let why = Self.whoseElse(metadata) {
                     note("Secret \(metadata.ref) is left out: \(why)")
                 } else {
-                    refs.append(metadata.ref)
+                    refs.append((metadata.ref, metadata.uid))
                 }
             }
         } else {
-            refs = names.map { ObjectRef(namespace: selection.namespace ?? "", name: $0) }
+            refs = names.map { (ObjectRef(namespace: selection.namespace ?? "", name: $0), nil) }
         }
         var outputs: [ImportedSecret] = []
         expect(refs.count)
-        for ref in refs {
+        for (ref, uid) in refs {
             defer { advance() }
-            guard let secret = try await secrets.secret(ref) else {
+            guard let secret = try await secrets.secret(ref, uid: uid) else {
                 guard names.isEmpty else { throw InputError("there is no Secret \(ref)") }
                 continue
             }
@@ -51,17 +51,31 @@ package struct SecretImport: Sendable {
                 continue
             }
             let wrapped = try await Wrapping(keys: keys, scope: scope, namespace: nil).wrap(secret)
+            let owned = secret.owner.map {
+                ["Secret \(ref) belongs to \($0.kind) \($0.name)\(Self.handOver(ref, $0.kind))"]
+            }
             outputs.append(
-                ImportedSecret(
+                try ImportedSecret(
                     namespace: ref.namespace, name: ref.name, source: secret.source,
-                    manifest: wrapped.manifest, notes: wrapped.notes))
+                    manifest: wrapped.manifest, notes: wrapped.notes + (owned ?? [])))
         }
         return outputs
+    }
+
+    /// What a WrappedSecret needs before it may write a Secret with an owner.
+    private static func handOver(_ ref: ObjectRef, _ kind: String) -> String {
+        guard SealedHandOver.isOwner(kind) else {
+            return "; a WrappedSecret does not write it as long as that is its owner (OwnedByAnother)"
+        }
+        return "; hand it over: \(SealedHandOver.steps(namespace: ref.namespace, name: ref.name))"
     }
 
     private static func whoseElse(_ metadata: ObjectMeta) -> String? {
         if metadata.labels?[Markers.managed] != nil { return "it is made from a WrappedSecret" }
         guard let owner = metadata.ownerReferences?.first else { return nil }
-        return "\(owner.kind) \(owner.name) owns it and would make it again"
+        let advice =
+            SealedHandOver.isOwner(owner.kind)
+            ? "; convert the SealedSecret with import --sealed, or name the Secret and hand it over" : ""
+        return "\(owner.kind) \(owner.name) owns it and would make it again\(advice)"
     }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import Primitives
 import YAML
 
@@ -39,12 +38,13 @@ package struct ImportFolder {
         let missing = lookAtPlaces(of: secrets, &result)
         if result.problems.isEmpty { makeFolders(for: missing, &result) }
         guard result.problems.isEmpty else { return result }
+        var created: [ImportedSecret] = []
         for secret in missing {
             do throws(InputError) {
-                try create(secret, &result)
+                if try create(secret, &result) { created.append(secret) }
             } catch {
                 result.problems.append(error)
-                result.written.forEach { unlink($0) }
+                for secret in created { try? folder(of: secret).removeFile(secret.fileName) }
                 result.written = []
                 return result
             }
@@ -81,31 +81,42 @@ package struct ImportFolder {
     }
 
     private func makeFolders(for secrets: [ImportedSecret], _ result: inout Result) {
+        guard !secrets.isEmpty else { return }
         var made: Set<String> = []
-        for path in secrets.map(path(of:)) {
-            guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { continue }
-            let folder = String(path[..<slash])
-            guard !folder.isEmpty, made.insert(folder).inserted else { continue }
+        for secret in secrets where made.insert(secret.namespace ?? "").inserted {
             do throws(FileError) {
-                try FileCreation.makeFolder(folder)
+                _ = try folder(of: secret)
             } catch {
-                result.problems.append(InputError("cannot make the folder \(folder): \(error.reason)"))
+                result.problems.append(InputError("cannot make the folder \(error.path): \(error.reason)"))
             }
         }
     }
 
-    private func create(_ secret: ImportedSecret, _ result: inout Result) throws(InputError) {
+    /// The folder that the Secret's file goes to. `base` is the user's own and may be a symbolic link; the folder of the
+    /// namespace in it may not: whoever can commit one would choose where the file is written.
+    private func folder(of secret: ImportedSecret) throws(FileError) -> OpenFolder {
+        let path = base.count > 1 ? String(base.dropLast()) : base
+        try FileCreation.makeFolder(path)
+        let folder = try OpenFolder(path)
+        guard let namespace = secret.namespace else { return folder }
+        return try folder.makeFolder(namespace)
+    }
+
+    /// Returns false if there was a file of that name.
+    private func create(_ secret: ImportedSecret, _ result: inout Result) throws(InputError) -> Bool {
         let path = path(of: secret)
         do throws(FileError) {
-            if try FileCreation.create(path, with: YAMLWriter.write([secret.manifest])) {
+            let folder = try folder(of: secret)
+            if try folder.create(secret.fileName, with: YAMLWriter.write([secret.manifest])) {
                 result.written.append(path)
-                return
+                return true
             }
         } catch {
             throw InputError("cannot write \(path): \(error.reason)")
         }
-        // Somebody made it meanwhile.
+        // It was created after the look.
         guard presence == .left else { throw inTheWay(path) }
         result.left.append(path)
+        return false
     }
 }

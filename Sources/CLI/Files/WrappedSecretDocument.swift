@@ -21,9 +21,11 @@ package struct WrappedSecretDocument: Sendable {
         guard kind == WrappedSecret.resource.kind, version == WrappedSecret.resource.apiVersion else {
             throw InputError(
                 place,
-                "found kind \(shown(kind)) of \(shown(version)); kind: \(WrappedSecret.resource.kind), "
+                "found \(described(kind: kind, version)); kind: \(WrappedSecret.resource.kind), "
                     + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
         }
+        // Before they are decoded, which would quote a key: it may be a value that was typed in the wrong way.
+        for entry in node["spec"]?["data"]?.entries ?? [] { try ManifestFields.checkEntry(entry, source) }
         let read = JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { json in
             Result { () throws(JSONError) in try JSONReader.read(WrappedSecret.self, from: json) }
         }

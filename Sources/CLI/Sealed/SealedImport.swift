@@ -20,11 +20,15 @@ package struct SealedImport: Sendable {
         package let problems: [InputError]
     }
 
-    /// All that needs no KMS is done for all of them first, and what is wrong with each is told; a KMS that fails is
-    /// told of once.
-    package func wrap(_ documents: [SealedSecretDocument]) async -> Result {
+    /// All that needs no KMS is done for all of them first, and what is wrong with each is reported, beside the files that
+    /// cannot be read; a KMS that fails is reported once.
+    ///
+    /// - Parameter unreadable: problems of files that cannot be read.
+    package func wrap(_ documents: [SealedSecretDocument], beside unreadable: [InputError] = []) async
+        -> Result
+    {
         var prepared: [(SealedSecretDocument, SecretInput, Wrapping, Wrapping.Prepared)] = []
-        var problems: [InputError] = []
+        var problems = unreadable
         for document in documents {
             do throws(InputError) {
                 let secret = try opening.open(document)
@@ -40,7 +44,7 @@ package struct SealedImport: Sendable {
             do throws(InputError) {
                 let wrapped = try await wrapping.seal(ready)
                 outputs.append(
-                    ImportedSecret(
+                    try ImportedSecret(
                         namespace: secret.namespace, name: secret.name, source: secret.source,
                         manifest: wrapped.manifest, notes: document.notes + wrapped.notes))
             } catch {

@@ -13,6 +13,7 @@ struct SealedOpening: Sendable {
     func open(_ document: SealedSecretDocument) throws(InputError) -> SecretInput {
         var secret = document.secret
         secret.namespace = try namespace(of: document)
+        try ObjectNames.check(namespace: secret.namespace, name: secret.name, secret.source)
         let name = "SealedSecret \(secret.namespace.map { "\($0)/" } ?? "")\(secret.name)"
         if let place = document.templatedData {
             let wanted = "secrets-bridge import -n \(secret.namespace ?? "NAMESPACE") \(secret.name)"

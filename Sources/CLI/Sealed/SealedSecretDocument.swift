@@ -27,7 +27,7 @@ package struct SealedSecretDocument: Sendable {
         let place = node.mark.location(in: source)
         let found = node["apiVersion"]?.string ?? ""
         guard found == Self.version else {
-            throw InputError(place, "found a SealedSecret of \(shown(found)); \(Self.version) is expected")
+            throw InputError(place, "found \(described(kind: Self.kind, found)); \(Self.version) is expected")
         }
         try Self.refuseUnknown(node, nil, ["apiVersion", "kind", "metadata", "spec", "status"], source)
         guard let name = try ManifestFields.text(node["metadata"]?["name"], "metadata.name", source),
@@ -58,7 +58,9 @@ package struct SealedSecretDocument: Sendable {
             throw InputError(
                 place, "has both spec.encryptedData and the older spec.data; one of them is expected")
         }
-        notes = Self.notes(place, name, own, made, isEmpty: values.isEmpty && blob == nil)
+        notes =
+            Self.notes(place, name, own, made, isEmpty: values.isEmpty && blob == nil)
+            + Self.notes(place, node["metadata"], template?["metadata"])
         made.annotations = made.annotations.filter { !Self.isForController($0.key) }
 
         var secret = SecretInput(name: name, source: place)
@@ -149,16 +151,22 @@ package struct SealedSecretDocument: Sendable {
         return notes
     }
 
-    /// - Parameter field: nil: the SealedSecret itself.
-    private static func refuseUnknown(
-        _ node: Node?, _ field: String?, _ known: Set<String>, _ source: String
-    ) throws(InputError) {
-        for entry in try ManifestFields.mapping(node, field ?? kind, source) where !known.contains(entry.key)
-        {
-            throw InputError(
-                entry.keyMark.location(in: source),
-                "\(field.map { "\($0) of " } ?? "")a SealedSecret has no field \(shown(entry.key)); is it misspelt, "
-                    + "or indented wrongly?")
+    /// Of metadata that comes of neither the SealedSecret nor its template.
+    private static func notes(_ place: String, _ own: Node?, _ made: Node?) -> [String] {
+        ManifestFields.otherMetadata(own).map {
+            "\(place): the SealedSecret's own metadata.\($0) is left out; set it on the WrappedSecret if it is wanted there"
         }
+            + ManifestFields.otherMetadata(made).map {
+                "\(place): spec.template.metadata.\($0) is left out: a WrappedSecret's template has labels and annotations "
+                    + "alone"
+            }
+    }
+
+    private static func refuseUnknown(
+        _ node: Node?, _ field: String?, _ known: [String], _ source: String
+    ) throws(InputError) {
+        try ManifestFields.refuseUnknown(
+            try ManifestFields.mapping(node, field ?? kind, source),
+            "\(field.map { "\($0) of " } ?? "")a SealedSecret", known: known, source)
     }
 }

@@ -15,11 +15,12 @@ package struct RowStatus: Sendable {
     package let keyVersion: String?
     /// Of one that does not have the shape of its kind.
     package let problem: String?
+    private let secretName: String
 
     package init(_ object: WrappedSecret) {
         let recipients = object.spec.envelope.recipients
         self.init(
-            object.metadata, object.status, recipients,
+            object.metadata, object.status, recipients, secretName: object.secretName,
             problem: recipients.isEmpty ? "spec.recipients is empty" : nil)
     }
 
@@ -27,13 +28,15 @@ package struct RowStatus: Sendable {
         switch item {
         case .object(let object): self.init(object)
         case .malformed(let metadata, let status, let problem):
-            self.init(metadata, status, [], problem: problem)
+            self.init(metadata, status, [], secretName: metadata.name, problem: problem)
         }
     }
 
     private init(
-        _ metadata: ObjectMeta, _ status: WrappedSecretStatus?, _ recipients: [Recipient], problem: String?
+        _ metadata: ObjectMeta, _ status: WrappedSecretStatus?, _ recipients: [Recipient], secretName: String,
+        problem: String?
     ) {
+        self.secretName = secretName
         namespace = metadata.namespace ?? ""
         name = metadata.name
         self.recipients = recipients
@@ -56,6 +59,15 @@ package struct RowStatus: Sendable {
         problem.map {
             "\(namespace.isEmpty ? "" : "\(namespace)/")\(name): which keys it needs cannot be told: \($0)"
         }
+    }
+
+    /// Where the Secret belongs to a SealedSecret: how it is handed over, in one line. Nil otherwise.
+    package var advice: String? {
+        guard ready?.reason == Reason.ownedByAnother.rawValue,
+            ready?.message.contains(SealedSecretDocument.kind) == true
+        else { return nil }
+        return "\(namespace)/\(name): its Secret belongs to a SealedSecret; hand it over: "
+            + SealedHandOver.steps(namespace: namespace, name: secretName)
     }
 
     private var cells: [String] {

@@ -1,6 +1,8 @@
 package import Envelope
+import KubeClient
 import Primitives
 import Resources
+import YAML
 
 /// Checks WrappedSecrets in files: that each keeps the rules of the format, and, with keys, that it opens.
 package struct Verification: Sendable {
@@ -21,7 +23,8 @@ package struct Verification: Sendable {
         package let count: Int
         /// One line each, with its place.
         package fileprivate(set) var problems: [String]
-        /// Properties that a controller with default settings refuses, one line each, with its place.
+        /// What is no problem and may be none that is meant, or what a controller with default settings refuses; one line
+        /// each, with its place.
         package fileprivate(set) var notes: [String] = []
         /// Of the WrappedSecrets, those without a problem.
         fileprivate var soundCount = 0
@@ -45,20 +48,50 @@ package struct Verification: Sendable {
             defer { advance() }
             return await problem(of: document, among: all)
         }
-        result.notes = documents.flatMap(notes)
         result.soundCount = problems.count { $0 == nil }
         result.problems += problems.compactMap(\.self)
+        result.notes = documents.flatMap { denials(of: $0) + Self.notes(of: $0) }
         return result
     }
 
     /// Returns none for what `problem` reports.
-    private func notes(on document: WrappedSecretDocument) -> [String] {
+    private func denials(of document: WrappedSecretDocument) -> [String] {
         guard let object = try? document.object(namespace: namespace), let blueprint = try? Blueprint(object)
         else { return [] }
         return DefaultDenials.warnings(
             name: blueprint.name, type: blueprint.type, labels: blueprint.labels,
             annotations: blueprint.annotations
         ).map { "\(document.place): \($0)" }
+    }
+
+    private static func notes(of document: WrappedSecretDocument) -> [String] {
+        ManifestFields.otherMetadata(document.node["spec"]?["template"]?["metadata"]).map {
+            "\(document.place): spec.template.metadata.\($0) has no effect: a template has a name, labels and annotations"
+        }
+    }
+
+    /// What the API server refuses, whatever the fields of the spec say.
+    private static func checkLimits(
+        _ document: WrappedSecretDocument, _ object: WrappedSecret
+    ) throws(InputError) {
+        let (node, place) = (document.node, document.place)
+        try ObjectNames.check(namespace: object.metadata.namespace, name: object.metadata.name, place)
+        // Not those of the object: it leaves out what kubectl may have put there.
+        func pairs(_ field: String) -> [String: String] {
+            let entries = node["metadata"]?[field]?.entries ?? []
+            return Dictionary(entries.map { ($0.key, $0.value.string ?? "") }, uniquingKeysWith: { $1 })
+        }
+        do throws(SpecError) {
+            try ObjectLimits.check(labels: pairs("labels"), annotations: pairs("annotations"), of: "metadata")
+            let names = object.spec.envelope.data.keys
+            try ObjectLimits.check(json: JSONWriter.write([YAMLValue(node)]).count, names: names)
+            let blueprint = try Blueprint(object)
+            try ObjectLimits.check(
+                plaintextCount: blueprint.envelope.plaintextCount, names: names, labels: blueprint.labels,
+                annotations: blueprint.annotations)
+        } catch {
+            throw InputError(place, error.description)
+        }
     }
 
     /// nil: there is none.
@@ -72,6 +105,7 @@ package struct Verification: Sendable {
             } catch {
                 throw InputError(document.place, error.description)
             }
+            try Self.checkLimits(document, object)
             guard let keys else { return nil }
             do throws(EnvelopeError) {
                 _ = try await envelope.open(with: keys, followedBy: all)

@@ -1,3 +1,5 @@
+import Primitives
+
 /// One of the terminal's own colours; which shade that is, its owner chose. The numbers are those of SGR (ECMA-48, 8.3.117).
 package enum Colour: Int, Sendable {
     case red = 31
@@ -6,8 +8,8 @@ package enum Colour: Int, Sendable {
     case cyan = 36
 }
 
-/// A line with parts in colours. The text may come from files and clusters: control characters in it become visible ones,
-/// so that escapes are those of the colours alone.
+/// A line with parts in colours. The text may come from files and clusters: invisible characters in it become
+/// escapes that are shown, so that those the terminal obeys are the ones of the colours alone.
 package struct StyledText: Sendable, Equatable {
     private struct Part: Sendable, Equatable {
         let text: String
@@ -17,7 +19,7 @@ package struct StyledText: Sendable, Equatable {
     private var parts: [Part]
 
     package init(_ text: String, _ colour: Colour? = nil) {
-        parts = [Part(text: text.visible, colour: colour)]
+        parts = [Part(text: text.escapingInvisibleCharacters, colour: colour)]
     }
 
     package static func + (left: StyledText, right: StyledText) -> StyledText {

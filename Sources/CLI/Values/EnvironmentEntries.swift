@@ -3,30 +3,68 @@ package import Primitives
 
 /// Entries of a Secret as variables of a program.
 package enum EnvironmentEntries {
+    /// Which entries become variables.
+    package struct Choice: Sendable {
+        /// Named by the user, whatever they do to the program.
+        let named: Set<String>
+        /// The others too, unless they are dangerous.
+        let includesAll: Bool
+
+        /// Returns nil if nothing is chosen.
+        ///
+        /// - Parameter only: lists of names with commas between them.
+        package init?(only: [String], all: Bool) {
+            named = Set(only.flatMap { $0.split(separator: ",") }.map(String.init))
+            includesAll = all
+            guard all || !named.isEmpty else { return nil }
+        }
+    }
+
+    /// The error for a command that chooses no entries: what could be chosen, and the commands that do it.
+    ///
+    /// - Parameters:
+    ///   - names: of the entries.
+    ///   - document: arguments that name it; the file comes first.
+    ///   - program: and its arguments.
+    package static func choiceMissing(
+        _ names: [String], document: [String], program: [String]
+    ) -> InputError {
+        let program = program.map(\.shellQuoted).joined(separator: " ")
+        let usable = names.sorted().filter(isName)
+        let example = usable.isEmpty ? "NAME" : usable.joined(separator: ",")
+        let command = "secrets-bridge exec \(document.map(\.shellQuoted).joined(separator: " "))"
+        return InputError(
+            document.first ?? "",
+            "no entries are chosen; it has \(names.isEmpty ? "none" : names.sorted().joined(separator: ", ")): name "
+                + "those that the program needs: \(command) --only \(example) -- \(program); or take all, if you trust "
+                + "everyone who can change the file: \(command) --all -- \(program)")
+    }
+
     /// `NAME=value`, each ended by a NUL, in secret memory.
     ///
-    /// Errors: an entry's name is no variable's, or its value holds a NUL; or it steers what is run or loaded, and
-    /// `only` does not name it. `only` empty: all entries.
+    /// - Throws: `InputError` if a named entry is missing, if an entry's name cannot be that of a variable, or its value
+    ///   holds a NUL, or if it is dangerous and not named.
     package static func variables(
-        _ entries: [SecretEntry], only: [String], source: String
+        _ entries: [SecretEntry], _ choice: Choice, source: String
     ) throws(InputError) -> [SharedSecret] {
-        for name in only where !entries.contains(where: { $0.name == name }) {
+        for name in choice.named.sorted() where !entries.contains(where: { $0.name == name }) {
             throw InputError(
                 source, "has no entry \(shown(name)); it has \(entries.map(\.name).joined(separator: ", "))")
         }
         var variables: [SharedSecret] = []
-        for entry in entries where only.isEmpty || only.contains(entry.name) {
+        for entry in entries where choice.includesAll || choice.named.contains(entry.name) {
             guard isName(entry.name) else {
                 throw InputError(
                     source,
                     "the entry \(shown(entry.name)) cannot be a variable (A-Z a-z 0-9 _, not starting with a digit); "
-                        + "name those that are wanted with --only")
+                        + "leave out --all, and name those that are wanted with --only")
             }
-            guard only.contains(entry.name) || !isSteering(entry.name) else {
+            guard choice.named.contains(entry.name) || !isDangerous(entry.name) else {
                 throw InputError(
                     source,
-                    "the entry \(shown(entry.name)) as a variable steers which programs run or what they load; if that "
-                        + "is wanted, name it, and the others that are, with --only")
+                    "the entry \(shown(entry.name)) as a variable decides which programs run, what they load or whom "
+                        + "they talk to; if that is wanted, add --only \(entry.name) to --all, or leave out --all and "
+                        + "name all that are wanted")
             }
             var variable = SecretBuffer(capacity: entry.name.utf8.count + entry.value.count + 2)
             variable.append(Array(entry.name.utf8))
@@ -43,20 +81,32 @@ package enum EnvironmentEntries {
         return variables
     }
 
-    /// Whether shells, the loader and common interpreters run or load something because of it. Whoever may write the
-    /// row is not thereby trusted with the machine of whoever uses it.
-    private static func isSteering(_ name: String) -> Bool {
-        steering.contains(name) || steeringPrefixes.contains { name.hasPrefix($0) }
+    /// Whether shells, the loader, common interpreters or tools run or load something because of it, or send requests
+    /// elsewhere. A user who may write the file is not thereby trusted with the machine of those who use it. No such list
+    /// is complete, so it only guards `--all`.
+    private static func isDangerous(_ name: String) -> Bool {
+        dangerous.contains(name) || dangerousPrefixes.contains { name.hasPrefix($0) }
+            || dangerousInAnyCase.contains { name.lowercased().hasPrefix($0) }
+            || name.lowercased().hasSuffix("_proxy")
     }
 
-    private static let steeringPrefixes = ["LD_", "GIT_", "PYTHON", "PERL5", "BASH_"]
+    private static let dangerousPrefixes = [
+        "LD_", "GIT_", "PYTHON", "PERL5", "BASH_", "CARGO_", "RUSTC", "DOCKER_",
+    ]
 
-    private static let steering: Set<String> = [
+    private static let dangerousInAnyCase = ["npm_config_"]
+
+    private static let dangerous: Set<String> = [
         "PATH", "HOME", "SHELL", "ENV", "IFS", "CDPATH", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND",
         "ZDOTDIR",
         "EDITOR", "VISUAL", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "PERLLIB", "RUBYOPT", "RUBYLIB",
         "NODE_OPTIONS", "NODE_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH",
         "GCONV_PATH", "LOCPATH", "GLIBC_TUNABLES", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES",
+        "GOFLAGS", "GOENV", "GOROOT", "GOPATH", "GOPROXY", "GOTOOLCHAIN", "RUSTFLAGS", "MAKEFLAGS", "MFLAGS",
+        "GNUMAKEFLAGS", "KUBECONFIG", "MAVEN_OPTS", "GRADLE_OPTS", "NODE_EXTRA_CA_CERTS",
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_HOME", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
+        "AWS_CONFIG_FILE",
+        "AWS_CA_BUNDLE", "HOSTALIASES", "RES_OPTIONS",
     ]
 
     private static func isName(_ name: String) -> Bool {

@@ -50,7 +50,8 @@ package struct ValueEdit: Sendable {
                     opened.place,
                     "\(shown(recipient.keyID)) opens it too and is not configured here, so that it could not open "
                         + "the new values; configure that key as well (SB_KMS_BACKEND takes a list), or remove it "
-                        + "first: secrets-bridge rewrap --remove-recipient '\(recipient.keyID)' \(opened.file.path)"
+                        + "first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
+                        + opened.file.path.shellQuoted
                 )
             }
             if !managers.contains(where: { $0.keyID == manager.keyID }) { managers.append(manager) }

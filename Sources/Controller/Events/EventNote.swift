@@ -1,4 +1,5 @@
 import KubeClient
+import Primitives
 
 /// Something to be said about an object. Never a value.
 struct EventNote: Hashable, Sendable {
@@ -25,7 +26,7 @@ struct EventNote: Hashable, Sendable {
         subject = Subject(ref: object.ref, uid: object.uid ?? "")
         self.kind = kind
         self.reason = reason
-        self.message = Self.shortened(message)
+        self.message = Self.shortened(message.escapingInvisibleCharacters)
     }
 
     private static func shortened(_ message: String) -> String {

@@ -1,5 +1,6 @@
 import Glibc
 package import Logging
+import Primitives
 
 /// One line a message on standard error.
 package struct LineLogHandler: LogHandler {
@@ -26,42 +27,24 @@ package struct LineLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        let pairs = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        let time = Timestamp.now.micro
+        writeLine(line(event.level, "\(event.message)", all, time: Timestamp.now.micro))
+    }
+
+    /// One line, whatever is in the message and the metadata: what servers say, and names that tenants choose.
+    func line(
+        _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata, time: String
+    ) -> String {
+        let pairs = metadata.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
         switch format {
         case .json:
-            let level = event.level == .warning ? "warn" : event.level.rawValue
-            let fields = [("level", level), ("msg", "\(event.message)"), ("time", time)] + pairs
-            writeLine("{" + fields.map { "\(quoted($0.0)):\(quoted($0.1))" }.joined(separator: ",") + "}")
+            let level = level == .warning ? "warn" : level.rawValue
+            let fields = [("level", level), ("msg", message), ("time", time)] + pairs
+            return "{" + fields.map { "\($0.0.jsonQuoted):\($0.1.jsonQuoted)" }.joined(separator: ",") + "}"
         case .text:
-            let words = [time, event.level.rawValue.uppercased(), "\(event.message)"]
-            writeLine((words + pairs.map { "\($0.0)=\(printable($0.1))" }).joined(separator: " "))
+            let words = [time, level.rawValue.uppercased(), message] + pairs.map { "\($0.0)=\($0.1)" }
+            return words.joined(separator: " ").escapingInvisibleCharacters
         }
     }
-
-    private func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            case _ where scalar.value < 0x20 || (0x2028...0x2029).contains(scalar.value):
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
-    }
-}
-
-/// What servers say reaches terminals: control characters are shown, not sent.
-private func printable(_ text: String) -> String {
-    text.unicodeScalars.map { scalar in
-        scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
-    }.joined()
 }
 
 /// One write(2) a line, so that lines of several threads do not mix.

@@ -1,4 +1,5 @@
 import KubeClient
+import Primitives
 import Resources
 
 /// Computes the status that follows from an outcome. Pure: the time comes from outside.
@@ -128,7 +129,7 @@ struct StatusUpdate: Sendable {
     ) -> Condition {
         var condition = Condition(
             kind, value, observedGeneration: object.generation, lastTransitionTime: now, reason: reason,
-            message: String(message.prefix(4096)))
+            message: String(message.escapingInvisibleCharacters.prefix(4096)))
         if let before = previous?.condition(kind), before.status == condition.status {
             condition.lastTransitionTime = before.lastTransitionTime
         }

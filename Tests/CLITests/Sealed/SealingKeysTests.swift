@@ -107,7 +107,7 @@ import Testing
                 "keys:1:1: Secret x: tls.key: \(misplaced)"
             ),
             // In a manifest it may be indented, and something else is wrong.
-            (Data("\(head)spec:\n tls.key: |\n\(indented)".utf8), "a Secret has no field \"spec\""),
+            (Data("\(head)spec:\n tls.key: |\n\(indented)".utf8), "a Secret has no such field"),
         ]
         for (file, part) in cases {
             let message = refusal { () throws(InputError) in try sealingKeys(file) }

@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("server: ftp://x", "server"), ("insecure-skip-tls-verify: 1", "is a number, expected true or false"),
+        ("server: ftp://x", "twice"), ("insecure-skip-tls-verify: 1", "is a number, expected true or false"),
         ("proxy-url: x", "expected http://, https:// or socks5://HOST:PORT"),
         ("certificate-authority-data: AAAA", "holds no PEM certificate"),
         (

@@ -1,0 +1,97 @@
+import Glibc
+
+/// The connections of a server, oldest first. It decides which one is dropped for a new one; memory and descriptors
+/// have a bound whatever the clients do.
+struct ConnectionTable {
+    private(set) var connections: [ClientConnection] = []
+    /// Connections of each peer.
+    private var counts: [PeerAddress: Int] = [:]
+    private let limits: ServingLimits
+
+    init(_ limits: ServingLimits) { self.limits = limits }
+
+    var isEmpty: Bool { connections.isEmpty }
+
+    /// Takes in a connection, and serves it at once if its request is there already. If the table is full, another
+    /// one is dropped.
+    mutating func add(
+        _ connection: ClientConnection, _ responses: ResponseCache, now: ContinuousClock.Instant
+    ) {
+        var connection = connection
+        connection.advance(responses, now: now)
+        connections.append(connection)
+        counts[connection.peer, default: 0] += 1
+        while connections.count > limits.connections { dropOne() }
+    }
+
+    /// Advances the connections that poll(2) found ready; `isReady` is indexed like `connections`.
+    mutating func advance(
+        where isReady: (Int) -> Bool, _ responses: ResponseCache, now: ContinuousClock.Instant
+    ) {
+        for index in connections.indices where isReady(index) {
+            connections[index].advance(responses, now: now)
+        }
+    }
+
+    /// Removes what is closed or late, and the oldest of those that do not read their answers, if these are too large
+    /// together.
+    mutating func sweep(now: ContinuousClock.Instant) {
+        remove { $0.isClosed || $0.deadline < now }
+        var unsent = connections.reduce(0) { $0 + $1.unsentCount }
+        while unsent > limits.unsentBytes {
+            let slow = connections.indices.filter { connections[$0].unsentCount > 0 }
+            guard slow.count > 1 else { break }
+            unsent -= connections[slow[0]].unsentCount
+            drop(at: slow[0])
+        }
+    }
+
+    /// Drops the oldest connection of the peer that has the most. One client cannot push out the others that way.
+    mutating func dropOne() {
+        let most = counts.values.max()
+        guard let index = connections.firstIndex(where: { counts[$0.peer] == most }) else { return }
+        drop(at: index)
+    }
+
+    mutating func dropAll() { remove { _ in true } }
+
+    private mutating func drop(at index: Int) {
+        forget(connections.remove(at: index))
+    }
+
+    private mutating func forget(_ connection: ClientConnection) {
+        close(connection.descriptor)
+        counts[connection.peer, default: 0] -= 1
+        if counts[connection.peer] == 0 { counts[connection.peer] = nil }
+    }
+
+    private mutating func remove(where isUnwanted: (ClientConnection) -> Bool) {
+        for connection in connections where isUnwanted(connection) { forget(connection) }
+        connections.removeAll(where: isUnwanted)
+    }
+}
+
+/// The IP address of a client, without its port.
+struct PeerAddress: Hashable {
+    private let high: UInt64
+    private let low: UInt64
+
+    init(high: UInt64 = 0, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    init(_ address: sockaddr_storage) {
+        self = withUnsafeBytes(of: address) { raw in
+            // sockaddr_in and sockaddr_in6: the address follows the family, the port and, for IPv6, the flow label.
+            switch Int32(address.ss_family) {
+            case AF_INET: PeerAddress(low: UInt64(raw.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
+            case AF_INET6:
+                PeerAddress(
+                    high: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+                    low: raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+            default: PeerAddress(low: 0)
+            }
+        }
+    }
+}

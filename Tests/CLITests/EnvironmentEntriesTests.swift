@@ -1,0 +1,67 @@
+import Envelope
+import Primitives
+import Testing
+
+@testable import CLI
+
+/// Which values become variables of a program.
+struct EnvironmentEntriesTests {
+    private func variables(
+        _ entries: [String: String], only: [String] = [], all: Bool = false
+    ) throws -> [String] {
+        let choice = try #require(EnvironmentEntries.Choice(only: only, all: all))
+        let entries = entries.sorted { $0.key < $1.key }.map {
+            SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value.utf8))
+        }
+        return try EnvironmentEntries.variables(entries, choice, source: "f").compactMap { text($0) }
+    }
+
+    private func message(_ entries: [String: String], only: [String] = [], all: Bool = false) -> String? {
+        do {
+            _ = try variables(entries, only: only, all: all)
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func passesNothingThatWasNotChosen() throws {
+        #expect(EnvironmentEntries.Choice(only: [], all: false) == nil)
+        #expect(EnvironmentEntries.Choice(only: [","], all: false) == nil)
+        #expect(try variables(["A": "1", "B": "2", "C": "3"], only: ["A,C"]) == ["A=1\0", "C=3\0"])
+        #expect(try variables(["A": "1", "B": "2"], only: ["A", "B"]) == ["A=1\0", "B=2\0"])
+        #expect(try variables(["A": "1", "B": "2"], all: true) == ["A=1\0", "B=2\0"])
+    }
+
+    @Test(arguments: [
+        "PATH", "LD_PRELOAD", "BASH_ENV", "GIT_SSH_COMMAND", "PYTHONSTARTUP", "NODE_OPTIONS", "MAKEFLAGS",
+        "KUBECONFIG", "GOFLAGS", "npm_config_script_shell", "NPM_CONFIG_SCRIPT_SHELL", "HTTPS_PROXY",
+        "https_proxy",
+    ])
+    func allRefusesWhatIsDangerousUnlessItIsNamed(name: String) throws {
+        let refused = message([name: canary, "A": "1"], all: true)
+        #expect(refused?.contains("--only \(name)") == true)
+        expectSpeakable(refused)
+        #expect(try variables([name: "x", "A": "1"], only: [name]) == ["\(name)=x\0"])
+        #expect(try variables([name: "x", "A": "1"], only: [name], all: true).count == 2)
+    }
+
+    @Test(arguments: [(["a.b": canary], []), (["A": "\(canary)\0"], []), (["A": canary], ["B"])])
+    func refusesWhatCannotBeAVariable(entries: [String: String], only: [String]) {
+        let refused = message(entries, only: only, all: only.isEmpty)
+        #expect(refused != nil)
+        expectSpeakable(refused)
+    }
+
+    @Test func theErrorWithoutAChoiceShowsTheCommand() {
+        let error = EnvironmentEntries.choiceMissing(
+            ["user", "password", "tls.key"], document: ["my db.yaml", "--name", "db"],
+            program: ["psql", "-c", "select 'x'"])
+        #expect(
+            error.description.contains(
+                #"secrets-bridge exec 'my db.yaml' --name db --only password,user -- psql -c 'select '\''x'\'''; or"#
+            ))
+        #expect(error.description.contains("it has password, tls.key, user"))
+        expectSpeakable(error.description)
+    }
+}

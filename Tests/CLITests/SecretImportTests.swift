@@ -1,0 +1,109 @@
+import Envelope
+import KubeClient
+import Primitives
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// What an API server that lies makes of an import.
+struct SecretImportTests {
+    private func secret(
+        _ namespace: String, _ name: String, uid: String = "1", more: String = ""
+    ) -> String {
+        #"{"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "\#(namespace)", "name": "\#(name)", "#
+            + #""uid": "\#(uid)"\#(more)}, "stringData": {"pw": "\#(canary)"}}"#
+    }
+
+    private func list(_ items: [String]) -> FakeTransport.Response {
+        FakeTransport.Response(
+            200, #"{"metadata": {"resourceVersion": "1"}, "items": [\#(items.joined(separator: ","))]}"#)
+    }
+
+    /// - Returns: what is imported, and the requests for Secrets.
+    private func `import`(
+        _ responses: [FakeTransport.Response], _ selection: Selection = Selection(), names: [String] = [],
+        notes: Recorder<String> = Recorder()
+    ) async throws -> (secrets: [ImportedSecret], paths: [String]) {
+        let transport = FakeTransport(script: responses)
+        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let work = SecretImport(
+            secrets: LiveSecrets(KubeClient(connection: Connection(cluster, transport: transport))),
+            keys: try FakeKeyManager().ring, scope: .strict)
+        do {
+            let secrets = try await work.wrap(selection, names: names, note: { notes.append($0) })
+            return (secrets, transport.requests.map(\.path))
+        } catch {
+            expectSpeakable("\(error)")
+            #expect(transport.requests.allSatisfy { !$0.path.contains("..") })
+            throw error
+        }
+    }
+
+    private func answer(_ text: String) -> FakeTransport.Response { FakeTransport.Response(200, text) }
+
+    @Test func whatIsListedIsImported() async throws {
+        let found = try await self.import([list([secret("a", "x")]), answer(secret("a", "x"))])
+        #expect(found.secrets.map(\.path) == ["a/x.yaml"])
+    }
+
+    @Test(arguments: [
+        ("a", "../../x"), ("../..", "x"), ("a", ".."), ("a", "x/y"), ("", "x"), ("a", "x\\u001b"),
+    ])
+    func aNameThatIsNoneEndsTheImport(namespace: String, name: String) async throws {
+        await #expect(throws: InputError.self) {
+            try await self.import([
+                list([secret(namespace, name)]), answer(secret(namespace, name)),
+            ])
+        }
+    }
+
+    @Test(arguments: [
+        ("another name", "a", "y", "1"), ("another namespace", "b", "x", "1"), ("another uid", "a", "x", "2"),
+        ("a path", "a", "../../x", "1"),
+    ])
+    func theSecretThatIsReadIsTheOneThatWasListed(
+        what: String, namespace: String, name: String, uid: String
+    ) async throws {
+        await #expect(throws: InputError.self, "\(what)") {
+            try await self.import([
+                list([secret("a", "x")]), answer(secret(namespace, name, uid: uid)),
+            ])
+        }
+    }
+
+    /// The user asked for one namespace, and the Secrets of another would be read with the user's rights.
+    @Test func aListOfAnotherNamespaceEndsTheImport() async throws {
+        await #expect(throws: InputError.self) {
+            try await self.import(
+                [list([secret("kube-system", "x")]), answer(secret("kube-system", "x"))],
+                Selection(namespace: "a"))
+        }
+    }
+
+    @Test(arguments: ["..", "../secrets/x", "A", ""])
+    func aNameThatIsNoneIsNotAskedFor(name: String) async throws {
+        let transport = FakeTransport(script: [])
+        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let secrets = LiveSecrets(KubeClient(connection: Connection(cluster, transport: transport)))
+        await #expect(throws: InputError.self) {
+            try await secrets.secret(ObjectRef(namespace: "a", name: name))
+        }
+        #expect(transport.requests.isEmpty)
+    }
+
+    @Test func aSecretOfASealedSecretNeedsAHandOver() async throws {
+        let owner =
+            #", "ownerReferences": [{"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "name": "x", "#
+            + #""uid": "9", "controller": true}], "finalizers": ["example.com/keep"]"#
+        let notes = Recorder<String>()
+        let all = try await self.import([list([secret("a", "x", more: owner)])], notes: notes)
+        #expect(all.secrets.isEmpty)
+        #expect(notes.elements.count == 1 && notes.elements[0].contains("import --sealed"))
+        let named = try await self.import(
+            [answer(secret("a", "x", more: owner))], Selection(namespace: "a"), names: ["x"])
+        let told = try #require(named.secrets.first?.notes)
+        #expect(told.contains { $0.contains("kubectl delete sealedsecret -n a x --cascade=orphan") })
+        #expect(told.contains { $0.contains("metadata.finalizers is left out") })
+    }
+}
