@@ -15,6 +15,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[1:1] = [str(ROOT / "hack/lib"), str(ROOT / "Tests/Clients")]
 
+import service_account  # noqa: E402
 from kubernetes_api import API  # noqa: E402
 
 BINARY = os.environ["SB_TEST_BINARY"]
@@ -23,14 +24,6 @@ SCRIPT = os.environ.get("SB_TEST_CLUSTER_SCRIPT", str(ROOT / "hack/cluster"))
 HOME = tempfile.mkdtemp(prefix="sb-tenants-home-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME}
-
-RIGHTS = [
-    {"apiGroups": ["secrets-bridge.io"], "resources": ["wrappedsecrets"],
-     "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]},
-    {"apiGroups": [""], "resources": ["secrets"],
-     "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]},
-]  # fmt: skip
-
 
 def run(*command, env=None, check=True, given=None, timeout=300):
     done = subprocess.run([str(word) for word in command], env={**ENVIRONMENT, **(env or {})}, input=given,
@@ -70,20 +63,9 @@ class Cluster:
     def kubeconfig_for(self, namespace, account):
         return pathlib.Path(self.script("kubeconfig-for", namespace, account).strip())
 
-    def namespace(self, name):
-        self.admin.expect({201}, "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-
-    def client(self, namespace, account, rules=RIGHTS):
-        """A client with the token of a new service account that has these rights in its namespace."""
-        rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-        named = {"metadata": {"name": account}}
-        self.admin.expect({201}, "POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", named)
-        self.admin.expect({201}, "POST", f"{rbac}/roles", {**named, "rules": rules})
-        self.admin.expect({201}, "POST", f"{rbac}/rolebindings", {
-            **named, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]})  # fmt: skip
-        token = self.kubectl("-n", namespace, "create", "token", account, "--duration=24h").strip()
-        return API(self.server, self.folder / "pki", token)
+    def client(self, namespace, account):
+        """With the rights of a new service account in its namespace, which is created if it is missing."""
+        return service_account.create(self.admin, namespace, account)
 
     def requests(self, since=0):
         """What the controller asked for, from the audit log; and where the log ends now."""

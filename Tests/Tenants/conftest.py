@@ -60,13 +60,11 @@ def program(cluster):
 
 @pytest.fixture(scope="session")
 def victims(cluster, program):
-    cluster.namespace("victim")
     return Victims(cluster.client("victim", "victim"), "victim", wrap)
 
 
 @pytest.fixture(scope="session")
 def tenant_of_session(cluster):
-    cluster.namespace("hostile")
     return attacks.Tenant(cluster.client("hostile", "tenant"), "hostile", wrap, patience=10)
 
 

@@ -6,6 +6,7 @@ import time
 
 from kubernetes_api import APPLY, MERGE, object_path, secret_path
 
+COUNT = 8
 PROMISED = 1.0
 ON_A_BUSY_MACHINE = 5.0
 INTERVAL = 0.02
@@ -14,7 +15,7 @@ INTERVAL = 0.02
 class Victims:
     """Several, because a Secret that is changed often counts as contested."""
 
-    def __init__(self, api, namespace, wrap, count=8):
+    def __init__(self, api, namespace, wrap, count=COUNT):
         self.api, self.namespace, self.wrap = api, namespace, wrap
         self.names = itertools.cycle([f"db-{number}" for number in range(count)])
         self.values = {}

@@ -253,11 +253,22 @@ def churn(tenant, count=30):
         tenant.annotate(tenant.object("churn"), {"secrets-bridge.io/sync": str(number)})
 
 
+def forged_data(tenant):
+    """Data of its own in a Secret of ours, under the managedFields that were there before."""
+    tenant.apply("forged-data")
+    status, secret = tenant.api.call("GET", tenant.secret_path("forged-data"), patience=tenant.patience)
+    if status == 200:
+        tenant.send("PATCH", tenant.secret_path("forged-data"), {"data": {"password": "Zm9yZ2Vk"}}, MERGE, also={404})
+        before = [{"op": "replace", "path": "/metadata/managedFields", "value": secret["metadata"]["managedFields"]}]
+        tenant.send("PATCH", tenant.secret_path("forged-data"), before, JSON_PATCH, also={404})
+
+
 BLINDING = [
     deep_fields_of_object, deep_fields_of_secret, deeper_fields, deep_fields_at_creation, wide_fields, many_managers,
     strange_managers, long_manager, long_owner_of_secret, long_owner_of_object, many_owners, many_annotations, nested_text,
 ]  # fmt: skip
 MISLEADING = [
     extreme_numbers, strange_text, held_by_finalizers, invalid_objects, large_objects, contested_secrets, missing_targets, churn,
+    forged_data,
 ]  # fmt: skip
 ALL = BLINDING + MISLEADING
