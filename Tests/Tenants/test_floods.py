@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from attacks import large_objects
+from attacks import OWNER, large_objects
 from cluster import eventually
 
 
@@ -29,6 +29,17 @@ def test_many_large_objects(tenant, program, victims):
     print(f"   ready {program.until_ready(60):.1f} s after a restart")
     victims.check("after the restart")
     victims.check_all()
+
+
+def test_many_secrets_whose_metadata_is_long(tenant, program, victims):
+    """35 Secrets that the API server lists as more than 256 MiB of metadata."""
+    for number in range(35):
+        tenant.secret(f"long-{number}", metadata={"ownerReferences": [{**OWNER, "name": "<" * 1_400_000}]})
+    victims.check("with all of them")
+    program.stop()
+    program.start(ready=False)
+    print(f"   ready {program.until_ready(60):.1f} s after a restart")
+    victims.check("after the restart")
 
 
 def test_missing_merge_targets_are_asked_for_ever_more_rarely(cluster, tenant, program, victims):

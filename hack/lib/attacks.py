@@ -114,6 +114,16 @@ def wide_fields(tenant):
     tenant.patch(tenant.secret_path("wide-fields"), managed_fields(fields))
 
 
+def strange_fields(tenant):
+    """Keys that carry JSON of their own: deep, out of range, and longer by escapes than a line may be."""
+    keys = ["f:" + "<" * 700_000, 'k:{"name":' + '{"a":' * 600 + "1" + "}" * 601, "v:1e999999", "v:9223372036854775808", "i:-99999999999999999999"]
+    for number, key in enumerate(keys):
+        tenant.secret(f"strange-fields-{number}")
+        body = managed_fields(json.dumps({key: {}, "f:data": {key: {}}}))
+        # Some are refused as no valid path.
+        tenant.send("PATCH", tenant.secret_path(f"strange-fields-{number}"), body, JSON_PATCH, also={400, 422, 500})
+
+
 def many_managers(tenant):
     entries = [
         {"manager": f"manager-{number}", "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
@@ -168,6 +178,13 @@ def many_annotations(tenant):
     annotations = {f"a{number}": "" for number in range(5000)}
     tenant.secret("many-annotations", metadata={"annotations": annotations})
     tenant.apply("many-annotations-object", metadata={"annotations": annotations})
+
+
+def many_labels(tenant):
+    """Their total size has no limit of its own."""
+    labels = {f"l{number}": "x" * 60 for number in range(5000)}
+    tenant.secret("many-labels", metadata={"labels": {**labels, **MANAGED}})
+    tenant.apply("many-labels-object", metadata={"labels": labels})
 
 
 def nested_text(tenant):
@@ -264,8 +281,9 @@ def forged_data(tenant):
 
 
 BLINDING = [
-    deep_fields_of_object, deep_fields_of_secret, deeper_fields, deep_fields_at_creation, wide_fields, many_managers,
-    strange_managers, long_manager, long_owner_of_secret, long_owner_of_object, many_owners, many_annotations, nested_text,
+    deep_fields_of_object, deep_fields_of_secret, deeper_fields, deep_fields_at_creation, wide_fields, strange_fields,
+    many_managers, strange_managers, long_manager, long_owner_of_secret, long_owner_of_object, many_owners, many_annotations, many_labels,
+    nested_text,
 ]  # fmt: skip
 MISLEADING = [
     extreme_numbers, strange_text, held_by_finalizers, invalid_objects, large_objects, contested_secrets, missing_targets, churn,
