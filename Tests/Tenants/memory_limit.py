@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import subprocess
 import threading
 import time
 
@@ -74,9 +75,11 @@ class Cgroup(Limit):
             for name, value, is_needed in settings:
                 if is_needed or (self.folder / name).exists():
                     (self.folder / name).write_text(str(value))
-            os.stat(self.folder / "cgroup.procs")
+            # A group may be made where no process may be moved into it.
+            if subprocess.run(self.command(["true"]), stderr=subprocess.DEVNULL, check=False).returncode != 0:
+                raise OSError(f"no process may enter {self.folder}")
         except OSError:
-            self.folder.rmdir()
+            self.remove()
             raise
 
     def command(self, command):
