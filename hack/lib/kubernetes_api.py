@@ -1,4 +1,4 @@
-"""The API server, asked directly and as its administrator: what people and GitOps engines do. It may restart at any time."""
+"""A client of the API server for what users and GitOps engines do. The server may restart at any time."""
 
 import threading
 import time
@@ -7,6 +7,7 @@ import requests
 
 OBJECTS = "/apis/secrets-bridge.io/v1alpha1"
 MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 
 
@@ -15,9 +16,11 @@ class GivenUp(Exception):
 
 
 class API:
-    def __init__(self, server, pki):
+    def __init__(self, server, pki, token=None):
+        """`token`: of a service account; without it, requests are the administrator's."""
         self.server = server
         self.pki = pki
+        self.token = token
         self.local = threading.local()
 
     def session(self):
@@ -25,21 +28,28 @@ class API:
             self.local.session = requests.Session()
             self.local.session.trust_env = False
             self.local.session.verify = str(self.pki / "ca.crt")
-            self.local.session.cert = (str(self.pki / "admin.crt"), str(self.pki / "admin.key"))
+            if self.token:
+                self.local.session.headers["Authorization"] = f"Bearer {self.token}"
+            else:
+                self.local.session.cert = (str(self.pki / "admin.crt"), str(self.pki / "admin.key"))
         return self.local.session
 
     def call(self, method, path, body=None, kind="application/json", accept="application/json", patience=90):
-        """Status and body. What a server that restarts does is tried again, so a call may be carried out twice."""
+        """Returns status and body. Retries while the server restarts, so a call may be carried out twice. A `body` of bytes
+        is sent as it is."""
         end = time.monotonic() + patience
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
         while True:
             try:
                 answer = self.session().request(
-                    method, self.server + path, json=body, headers={"Content-Type": kind, "Accept": accept}, timeout=30
+                    method, self.server + path, **content, headers={"Content-Type": kind, "Accept": accept}, timeout=30
                 )
                 # Until its role caches are filled, an API server that starts refuses even administrators.
                 if answer.status_code not in {401, 403, 429, 500, 502, 503, 504}:
                     return answer.status_code, answer.json()
                 problem = f"{answer.status_code} {answer.text[:300]}"
+            except RecursionError:
+                return answer.status_code, {}  # nests deeper than Python's decoder goes
             except (requests.RequestException, ValueError) as error:
                 problem = repr(error)
             if time.monotonic() > end:

@@ -24,6 +24,7 @@ import certificate  # noqa: E402
 import verdict  # noqa: E402
 import wrapped_secret  # noqa: E402
 from controller import Controller  # noqa: E402
+from hostile import HostileTenant  # noqa: E402
 from kubernetes_api import API  # noqa: E402
 from people import CANARY, Person  # noqa: E402
 from proxy import Proxy, kubernetes_answer, vault_answer  # noqa: E402
@@ -202,18 +203,21 @@ class Run:
     def run(self):
         self.prepare()
         people = list(self.people())
-        for person in people:
+        hostile = HostileTenant(self.api, wrapped_secret.Vault(), wrapped_secret.make_wrapped, self.random.random())
+        for person in [*people, hostile]:
             person.start()
         self.disturb(self.options.minutes * 60, people)
         say("   the faults end")
         for proxy in self.proxies.values():
             proxy.change(CALM)
             proxy.break_all()
-        for person in people:
+        # What the hostile tenant left behind stays there while all is compared.
+        for person in [*people, hostile]:
             person.stopped.set()
-        for person in people:
+        for person in [*people, hostile]:
             person.join(120)
-        problems = [f"somebody could not go on: {person.failure!r}" for person in people if person.failure or person.is_alive()]
+        problems = [f"a writer stopped: {person.failure!r}" for person in people if person.failure or person.is_alive()]
+        problems += hostile.problems()
         problems += self.settle(people)
         problems += self.unrest()
         problems += self.leaks()
@@ -222,7 +226,7 @@ class Run:
             problems.append(f"the controller ended with {code}")
         problems += [f"the controller ended by itself, with {code}" for code in self.controller.crashes]
         problems += [f"memory grows: {lifetime}" for lifetime in self.controller.lifetimes if lifetime.grows]
-        self.report(people, problems)
+        self.report(people, hostile, problems)
         return not problems
 
     def end(self):
@@ -235,11 +239,13 @@ class Run:
         memory = f"; memory {size[0][1]:.0f} MiB" if size else ""
         say(f"   {age:.0f} s: {done} acts of people, {self.events.total()} of the servers'; controller {len(self.controller.lifetimes)}{memory}")
 
-    def report(self, people, problems):
+    def report(self, people, hostile, problems):
         def table(title, counts):
             say(f"{title}: " + (", ".join(f"{what} {count}" for what, count in counts.most_common()) or "none"))
 
         table("People", sum((person.done for person in people), collections.Counter()))
+        table("Hostile tenant", hostile.done)
+        table("Attacks that a fault stopped", hostile.failures)
         table("Servers", self.events)
         for name, proxy in self.proxies.items():
             table(f"On the way to {name}", proxy.faults)

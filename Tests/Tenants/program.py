@@ -1,0 +1,98 @@
+"""The controller's process: started, stopped, held still, and asked over HTTP."""
+
+import http.client
+import signal
+import socket
+import subprocess
+import time
+
+from cluster import BINARY, ENVIRONMENT, eventually
+from prometheus_client.parser import text_string_to_metric_families
+
+READY_WITHIN = 20
+
+
+class Program:
+    def __init__(self, cluster, name, settings, *arguments, limit=None):
+        """`limit`: a memory limit of memory_limit.py."""
+        self.cluster, self.name, self.settings, self.arguments, self.limit = cluster, name, settings, arguments, limit
+        self.log = cluster.folder.parent / f"{name}.log"
+        self.process = None
+
+    def start(self, ready=True):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
+        command = [BINARY, "controller", "--kubeconfig", self.cluster.controller_kubeconfig, "--log-format", "json",
+                   "--metrics-address", f"127.0.0.1:{self.port}", *self.arguments]  # fmt: skip
+        command = [str(word) for word in command]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.limit.command(command) if self.limit else command, env={**ENVIRONMENT, **self.settings},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+        if self.limit:
+            self.limit.watch(self.process)
+        if ready:
+            self.until_ready()
+        return self
+
+    def until_ready(self, seconds=READY_WITHIN):
+        _, took = eventually(f"{self.name} is ready", lambda: not self.runs or self.get("/readyz")[0] == 200, seconds)
+        assert self.runs, f"{self.name} ended with {self.process.returncode}: {self.log.read_text(errors='replace')[-2000:]}"
+        return took
+
+    @property
+    def runs(self):
+        return self.process is not None and self.process.poll() is None
+
+    def get(self, path, timeout=5):
+        """Status, body and how long it took; status None when there was no response in time."""
+        began = time.monotonic()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read().decode()
+            connection.close()
+            return answer.status, body, time.monotonic() - began
+        except (OSError, http.client.HTTPException):
+            return None, "", time.monotonic() - began
+
+    def metric(self, name, **labels):
+        """The sum over all series that have these labels."""
+        status, page, _ = self.get("/metrics")
+        assert status == 200
+        return sum(sample.value for family in text_string_to_metric_families(page) for sample in family.samples
+                   if sample.name == name and labels.items() <= sample.labels.items())  # fmt: skip
+
+    def stop(self):
+        """As Kubernetes does."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{self.name} did not end within 40 s of SIGTERM") from None
+        assert code == 0, f"{self.name} ended with {code}: {self.log.read_text(errors='replace')[-2000:]}"
+
+    def kill(self):
+        if self.process is not None:
+            process, self.process = self.process, None
+            process.kill()
+            process.wait()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def hold(self):
+        """The process stands still, so that what follows is one change to it."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)

@@ -1,0 +1,65 @@
+"""WrappedSecrets of another namespace, whose users expect every change in its Secret within a second."""
+
+import base64
+import itertools
+import time
+
+from kubernetes_api import APPLY, MERGE, object_path, secret_path
+
+COUNT = 8
+PROMISED = 1.0
+ON_A_BUSY_MACHINE = 5.0
+INTERVAL = 0.02
+
+
+class Victims:
+    """Several, because a Secret that is changed often counts as contested."""
+
+    def __init__(self, api, namespace, wrap, count=COUNT):
+        self.api, self.namespace, self.wrap = api, namespace, wrap
+        self.names = itertools.cycle([f"db-{number}" for number in range(count)])
+        self.values = {}
+        for name in itertools.islice(self.names, count):
+            self.change(name, limit=20)
+
+    def write(self, name):
+        self.values[name] = f"value-{time.monotonic_ns()}"
+        manifest = self.wrap(self.namespace, name, {"password": self.values[name]})
+        self.api.expect({200, 201}, "PATCH", object_path(self.namespace, name) + "?fieldManager=gitops&force=true", manifest, kind=APPLY)
+
+    def change(self, name, limit=ON_A_BUSY_MACHINE):
+        """Applies a new version and returns the seconds until the Secret has it."""
+        self.write(name)
+        return self.arrival(name, limit)
+
+    def drift(self, name, limit=ON_A_BUSY_MACHINE):
+        """Changes the Secret by hand and returns the seconds until the change is reverted."""
+        body = {"data": {"password": base64.b64encode(b"drift").decode()}}
+        self.api.expect({200}, "PATCH", secret_path(self.namespace, name), body, kind=MERGE)
+        return self.arrival(name, limit)
+
+    def arrival(self, name, limit):
+        wanted = base64.b64encode(self.values[name].encode()).decode()
+        began = time.monotonic()
+        while True:
+            status, secret = self.api.call("GET", secret_path(self.namespace, name))
+            took = time.monotonic() - began
+            if status == 200 and secret.get("data", {}).get("password") == wanted:
+                return took
+            assert took < limit, f"Secret {name} of the victim does not have the new value within {limit} s"
+            time.sleep(INTERVAL)
+
+    def check(self, when):
+        """Of three changes and three drifts each the best within a second and all within five."""
+        changed, reverted = [], []
+        for name in itertools.islice(self.names, 3):
+            changed.append(self.change(name))
+            reverted.append(self.drift(name))
+        shown = [" ".join(f"{took * 1000:.0f}" for took in times) for times in (changed, reverted)]
+        print(f"   {when}: changes arrive after {shown[0]} ms, drift is reverted after {shown[1]} ms")
+        assert min(changed) < PROMISED, f"{when}: a change of the victim arrives after {min(changed):.2f} s at best"
+        assert min(reverted) < PROMISED, f"{when}: drift of the victim is reverted after {min(reverted):.2f} s at best"
+
+    def check_all(self):
+        for name, value in self.values.items():
+            self.arrival(name, ON_A_BUSY_MACHINE)
