@@ -42,9 +42,9 @@ package struct Blueprint: Sendable {
         try SpecRules.check(spec)
         try TemplateRules.check(labels: labels)
         try TemplateRules.check(annotations: annotations)
-        try ObjectLimits.check(template: annotations, of: object.metadata.name, isOrphan: spec.isOrphan)
         try TemplateRules.check(type: type, entries: envelope.entryNames)
         try SecretLimits.check(plaintextCount: envelope.plaintextCount)
+        try ObjectLimits.check(template: annotations, of: object.metadata.name, isOrphan: spec.isOrphan)
     }
 }
 

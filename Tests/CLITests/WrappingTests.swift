@@ -301,6 +301,15 @@ import YAML
         expectSpeakable(message)
     }
 
+    /// A value that was typed where its ciphertext belongs, in the wrong way.
+    @Test(arguments: [("password:\(canary)", "a space is needed"), (canary, "this entry has no value")])
+    func aValueThatIsReadAsAKeyIsNotQuoted(entry: String, words: String) async throws {
+        let spec = "spec: {format: v1, scope: strict, recipients: [], mac: x, data: {\(entry)}}\n"
+        let message = try await unwrap(Self.named + spec)
+        #expect(message?.contains(words) == true, "\(message ?? "taken")")
+        expectSpeakable(message)
+    }
+
     /// `kubectl get wrappedsecrets -o yaml` writes a List.
     @Test func readsLists() async throws {
         let keys = try FakeKeyManager()

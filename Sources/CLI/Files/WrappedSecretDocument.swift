@@ -16,6 +16,9 @@ package struct WrappedSecretDocument: Sendable {
     init(_ node: Node, source: String) throws(InputError) {
         place = node.mark.location(in: source)
         self.node = node
+        // Before they are decoded, which would quote a key: it may be a value that was typed in the wrong way.
+        let data = Self.isMeantToBeOne(node) ? node["spec"]?["data"] : nil
+        for entry in data?.entries ?? [] { try ManifestFields.checkEntry(entry, source) }
         let kind = node["kind"]?.string ?? ""
         let version = node["apiVersion"]?.string ?? ""
         guard kind == WrappedSecret.resource.kind, version == WrappedSecret.resource.apiVersion else {
@@ -24,8 +27,6 @@ package struct WrappedSecretDocument: Sendable {
                 "found \(described(kind: kind, version)); kind: \(WrappedSecret.resource.kind), "
                     + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
         }
-        // Before they are decoded, which would quote a key: it may be a value that was typed in the wrong way.
-        for entry in node["spec"]?["data"]?.entries ?? [] { try ManifestFields.checkEntry(entry, source) }
         let read = JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { json in
             Result { () throws(JSONError) in try JSONReader.read(WrappedSecret.self, from: json) }
         }
