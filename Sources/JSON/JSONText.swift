@@ -21,11 +21,20 @@ enum JSONText {
         return String(validating: raw, as: UTF8.self)
     }
 
-    /// Without an early exit, so that the compiler compares many bytes at a time.
+    /// Eight bytes at a time: the high bit of a byte of `(word - 0x20...) & ~word` is set in the lowest byte that is
+    /// less than 0x20, and in none where there is no such byte.
     private static func hasControlCharacter(_ raw: UnsafeRawBufferPointer) -> Bool {
-        var found: UInt8 = 0
-        for byte in raw { found |= byte < 0x20 ? 1 : 0 }
-        return found != 0
+        var index = 0
+        while index + 8 <= raw.count {
+            let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            if (word &- 0x2020_2020_2020_2020) & ~word & 0x8080_8080_8080_8080 != 0 { return true }
+            index += 8
+        }
+        while index < raw.count {
+            if raw[index] < 0x20 { return true }
+            index += 1
+        }
+        return false
     }
 
     private static func unescaped(_ raw: UnsafeRawBufferPointer) -> String? {
@@ -35,8 +44,9 @@ enum JSONText {
         var index = 0
         while index < raw.count {
             guard raw[index] == 0x5C else {
-                text.append(raw[index])
-                index += 1
+                let end = nextEscape(in: raw, from: index)
+                text.append(contentsOf: raw[index..<end])
+                index = end
                 continue
             }
             guard index + 1 < raw.count else { return nil }
@@ -51,6 +61,13 @@ enum JSONText {
             }
         }
         return String(validating: text, as: UTF8.self)
+    }
+
+    private static func nextEscape(in raw: UnsafeRawBufferPointer, from index: Int) -> Int {
+        guard let base = raw.baseAddress, let found = memchr(base + index, 0x5C, raw.count - index) else {
+            return raw.count
+        }
+        return UnsafeRawPointer(found) - base
     }
 
     private static func single(_ escape: UInt8) -> UInt8? {

@@ -130,6 +130,14 @@ import Testing
         }
     }
 
+    /// Foundation's decoder refuses a document for the depth of a value that nobody reads.
+    @Test func readsWhatFoundationRefusesForItsDepth() {
+        let deep = String(repeating: #"{"f:x":"#, count: 600) + "{}" + String(repeating: "}", count: 600)
+        let bytes = Array(#"{"other":\#(deep),"name":"a"}"#.utf8)
+        #expect(foundations(bytes) == nil)
+        #expect(ours(bytes)?.name == "a")
+    }
+
     /// Truncated anywhere, it is an error and no trap.
     @Test func everyTruncationIsAnError() {
         var random = SeededGenerator(7)

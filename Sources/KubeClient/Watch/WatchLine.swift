@@ -8,9 +8,6 @@ enum WatchLine<Object: KubeObject>: Sendable {
     /// `resourceVersion`: the version that the watch has come to, where it could be read.
     case unreadable(UnreadableEvent, resourceVersion: String?)
 
-    /// The API server writes an object of 1.5 MiB, etcd's limit, as up to six times that: `<` is `\u003c`.
-    static var maximumLength: Int { 32 << 20 }
-
     init(_ line: LineFramer.Line) {
         switch line {
         case .whole(let bytes):
@@ -29,7 +26,7 @@ enum WatchLine<Object: KubeObject>: Sendable {
         case .tooLong(let prefix, _):
             self.init(
                 salvaging: prefix, isWhole: false,
-                problem: "the object has more than \(Self.maximumLength >> 20) MiB of JSON",
+                problem: "the object has more than \(prefix.count) bytes of JSON",
                 otherwise: .tooLong)
         }
     }

@@ -17,12 +17,13 @@ struct WatchReader<Object: KubeObject>: Sendable {
     let machine: WatcherMachine
     let progress: WatchProgress?
     let slot: WatchSlot?
+    let maximumLine: Int
     let emit: @Sendable (WatcherEvent<Object>) async -> Void
 
     func read(_ body: HTTPBody) async -> Outcome {
         var outcome = Outcome(machine: machine)
         let activity = "watching \(Object.resource.plural)"
-        var framer = LineFramer(maximumLength: WatchLine<Object>.maximumLength)
+        var framer = LineFramer(maximumLength: maximumLine)
         do {
             for try await chunk in body {
                 for line in framer.append(chunk) where line != .whole([]) {

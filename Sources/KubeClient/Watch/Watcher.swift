@@ -27,6 +27,9 @@ package struct WatchTiming: Sendable {
     package var pageSize = 500
     /// Bytes of a page above which half as many objects are asked for.
     package var pageBytes = 32 << 20
+    /// Bytes of an event above which only its beginning is read. The API server writes an object of 1.5 MiB, etcd's
+    /// limit, as up to six times that: `<` is `\u003c`.
+    package var lineBytes = 32 << 20
     /// Pauses after failures, where the server asks for none.
     package var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
     /// A longer pause is not granted, whatever the server asks for.
@@ -133,7 +136,8 @@ package struct Watcher<Object: KubeObject>: Sendable {
         let opened = ContinuousClock.now
         let seconds = duration(of: effect)
         let slot = await slots.take()
-        let reader = WatchReader<Object>(machine: machine, progress: progress, slot: slot, emit: emit)
+        let reader = WatchReader<Object>(
+            machine: machine, progress: progress, slot: slot, maximumLine: timing.lineBytes, emit: emit)
         do {
             let outcome = try await client.watch(
                 Object.self, selection, query(effect, seconds), idleTimeout: .seconds(seconds + 5)

@@ -52,8 +52,11 @@ import Testing
     @Test func oneObjectAloneMayHaveMoreThanAPage() async throws {
         let transport = server([10, 40 << 10, 10])
         #expect(try await names(transport, size: 2) == ["w0", "w1", "w2"])
+        let endless = FakeTransport { _ in
+            .init(200, chunks: [[UInt8](repeating: 0x20, count: 65 << 20)])
+        }
         let error = await failure { () throws(KubeError) in
-            var pager = ListPager<Widget>(KubeClient(server([70 << 20])), Selection(), size: 2)
+            var pager = ListPager<Widget>(KubeClient(endless), Selection(), size: 2)
             _ = try await pager.nextPage()
         }
         #expect(error?.code == .responseTooLarge)

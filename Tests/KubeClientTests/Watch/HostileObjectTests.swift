@@ -59,30 +59,26 @@ import Testing
         }
     }
 
-    private func large(_ name: String, _ version: Int, megabytes: Int) -> String {
-        let owner = String(repeating: "\\u003c", count: megabytes * 1_000_000 / 6)
+    /// An object with an owner whose name has `bytes` bytes, escaped as the API server does.
+    private func large(_ name: String, _ version: Int, bytes: Int) -> String {
+        let owner =
+            String(repeating: "\\u003c", count: 10_000) + String(repeating: "x", count: bytes - 60_000)
         return
             #"{"metadata":{"name":"\#(name)","namespace":"n","resourceVersion":"\#(version)","ownerReferences":[{"#
             + #""apiVersion":"v1","kind":"K","name":"\#(owner)","uid":"u"}]},"spec":{"size":1}}"#
     }
 
-    private func chunks(_ text: String) -> [[UInt8]] {
+    private func chunks(_ text: String, of size: Int) -> [[UInt8]] {
         let bytes = Array(text.utf8)
-        return stride(from: 0, to: bytes.count, by: 1 << 18).map {
-            Array(bytes[$0..<min($0 + 1 << 18, bytes.count)])
+        return stride(from: 0, to: bytes.count, by: size).map {
+            Array(bytes[$0..<min($0 + size, bytes.count)])
         }
     }
 
     @Test func readsALineOfNineMegabytes() async {
+        let text = event("ADDED", large("a", 6, bytes: 9_000_000)) + event("ADDED", widget("b", 7))
         let run = await watch(
-            [
-                list(5, []),
-                Response(
-                    200,
-                    chunks: chunks(
-                        event("ADDED", large("a", 6, megabytes: 9)) + event("ADDED", widget("b", 7))),
-                    end: .silence),
-            ], until: 4)
+            [list(5, []), Response(200, chunks: chunks(text, of: 1 << 18), end: .silence)], until: 4)
         #expect(run.events == ["began []", "committed 5 []", "applied a=1", "applied b=1"])
     }
 
@@ -90,12 +86,12 @@ import Testing
         let run = await watch(
             [
                 list(5, []),
-                Response(200, chunks: chunks(event("ADDED", large("a", 6, megabytes: 34)))),
+                Response(200, chunks: chunks(event("ADDED", large("a", 6, bytes: 400_000)), of: 4096)),
                 Response(200, event("ADDED", widget("b", 7)), end: .silence),
-            ], until: 4)
+            ], until: 4, lineBytes: 320_000)
         #expect(
             run.events == [
-                "began []", "committed 5 []", "malformed a: the object has more than 32 MiB of JSON",
+                "began []", "committed 5 []", "malformed a: the object has more than 320000 bytes of JSON",
                 "applied b=1",
             ])
         #expect(run.lines.last?.hasSuffix("resourceVersion=6") == true, "\(run.lines)")
@@ -105,12 +101,11 @@ import Testing
     @Test func passesOverAnEndlessLineWithoutAName() async {
         let line =
             #"{"type":"ADDED","object":{"metadata":{"annotations":{"a":""#
-            + String(repeating: "x", count: 33 << 20)
+            + String(repeating: "x", count: 400_000)
+        let text = line + "\n" + event("ADDED", widget("b", 7))
         let run = await watch(
-            [
-                list(5, []),
-                Response(200, chunks: chunks(line + "\n" + event("ADDED", widget("b", 7))), end: .silence),
-            ], until: 4)
+            [list(5, []), Response(200, chunks: chunks(text, of: 4096), end: .silence)], until: 4,
+            lineBytes: 320_000)
         #expect(run.events == ["began []", "committed 5 []", "unreadable too_long", "applied b=1"])
     }
 

@@ -24,7 +24,7 @@ extension WatcherSuite {
     func watch(
         _ script: [Response], until count: Int, streamingLists: Bool = false,
         credentials: any CredentialSource = StaticCredential.none, tooSoon: Duration = .zero,
-        progress: WatchProgress? = nil
+        progress: WatchProgress? = nil, lineBytes: Int = 32 << 20
     ) async -> WatchRun {
         let transport = FakeTransport(script: script)
         let events = Recorder<String>()
@@ -32,6 +32,7 @@ extension WatcherSuite {
         let store = Store<Int> { "\($0)" }
         var timing = WatchTiming()
         timing.tooSoon = tooSoon
+        timing.lineBytes = lineBytes
         timing.watch = 270...270
         timing.sleep = { pauses.append($0) }
         let watcher = Watcher<Widget>(
