@@ -86,8 +86,7 @@ def tenant(request, cluster, program, victims, tenant_of_session):
     if getattr(request.node, "failed", False) or not program.runs:
         program.kill()
         program.start()
-        for name in victims.values:
-            victims.change(name, limit=20)
+        victims.recover()
 
 
 def clear(admin, namespace):
