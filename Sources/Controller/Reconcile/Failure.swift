@@ -51,6 +51,11 @@ extension Failure {
             self = .reason(
                 .admissionDenied,
                 message: "\(error); its reason may quote values, and is in the API server's audit log alone")
+        case .forbidden where error.activity.hasPrefix("deleting "):
+            self = .reason(
+                .forbidden,
+                message: "\(error); the role secrets-bridge-delete-secrets allows it (chart: rbac.deleteSecrets), or "
+                    + "delete the Secret yourself")
         case .forbidden:
             self = .reason(
                 .forbidden,
