@@ -40,7 +40,17 @@ import YAML
     private func refusal(_ data: Data) throws -> SpecError? {
         switch try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(data)) {
         case .malformed(_, _, let problem): SpecError(.invalidSpec, problem)
-        case .object(let object): ResourcesTests.refusal(object)
+        case .object(let object): ResourcesTests.refusal(object) ?? ciphertextRefusal(object)
+        }
+    }
+
+    /// What is found when the ciphertexts are decoded, in order to be opened.
+    private func ciphertextRefusal(_ object: WrappedSecret) -> SpecError? {
+        do throws(SpecError) {
+            _ = try object.sealedEnvelope()
+            return nil
+        } catch {
+            return error
         }
     }
 

@@ -58,6 +58,11 @@ package struct Connection: Sendable {
         _ call: KubeClient.Call, lane: HTTPClientRequest.Lane, idleTimeout: Duration?,
         _ handler: @Sendable (HTTPBody) async throws -> Result
     ) async throws(KubeError) -> Result {
+        // A URL with dot segments is another URL, for the HTTP client and for proxies. Names come from outside.
+        guard !call.path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) else {
+            throw KubeError(
+                .badRequest, activity: call.activity, message: "a name may not be . or ..; nothing was sent")
+        }
         var credential = try await credential(for: call)
         var renewed = false
         while true {

@@ -26,6 +26,17 @@ import Testing
         #expect(request.fields[.contentType] == nil && request.body.isEmpty && request.lane == .unary)
     }
 
+    /// libcurl and proxies would make another URL of it.
+    @Test(arguments: [".", ".."]) func sendsNothingForADotSegment(name: String) async throws {
+        for ref in [ObjectRef(namespace: "n", name: name), ObjectRef(namespace: name, name: "db")] {
+            let error = await #expect(throws: KubeError.self) {
+                _ = try await KubeClient(transport).get(SecretMetadata.self, ref)
+            }
+            #expect(error?.code == .badRequest)
+        }
+        #expect(transport.requests.isEmpty)
+    }
+
     @Test func list() async throws {
         let transport = FakeTransport { _ in .init(200, #"{"metadata":{},"items":[]}"#) }
         _ = try await KubeClient(transport).list(Widget.self, Selection(), limit: 3, continueToken: "a+b=")
