@@ -75,7 +75,8 @@ extension Envelope {
         let bytes = text.utf8
         guard bytes.count.isMultiple(of: 4) else {
             throw .invalid(
-                field: "spec.data.\(name)", problem: "is not canonical base64 (length at byte \(bytes.count))")
+                field: "spec.data.\(name)", problem: "is not canonical base64 (length at byte \(bytes.count))"
+            )
         }
         let padding = bytes.suffix(2).count { $0 == UInt8(ascii: "=") }
         let count = bytes.count / 4 * 3 - padding

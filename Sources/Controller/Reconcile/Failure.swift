@@ -54,7 +54,8 @@ extension Failure {
         case .forbidden where error.activity.hasPrefix("deleting "):
             self = .reason(
                 .forbidden,
-                message: "\(error); the role secrets-bridge-delete-secrets allows it (chart: rbac.deleteSecrets), or "
+                message:
+                    "\(error); the role secrets-bridge-delete-secrets allows it (chart: rbac.deleteSecrets), or "
                     + "delete the Secret yourself")
         case .forbidden:
             self = .reason(
