@@ -1,5 +1,6 @@
 import Envelope
 import KubeClient
+import Primitives
 import Resources
 
 /// How large an object is in a cache, as far as its owner can make it large. What is larger than `maximum` is kept in part
@@ -63,6 +64,8 @@ enum CacheSize {
 extension ObjectMeta {
     /// What tells whose a Secret is, and that it has changed.
     fileprivate static let longestName = 253
+    /// Marks of WrappedSecrets that merge into one Secret are kept up to this number.
+    fileprivate static let mostMarks = 32
 
     /// The part of a Secret's metadata by which it is found and claimed.
     func abridged() -> ObjectMeta {
@@ -74,7 +77,11 @@ extension ObjectMeta {
             Markers.wrappedSecret, Markers.source, Markers.allow, Markers.creationPolicy,
         ]
         part.annotations = annotations.map { annotations in
-            annotations.filter { ours.contains($0.key) && $0.value.utf8.count <= Self.longestName }
+            let known = annotations.filter {
+                (ours.contains($0.key) || Merger.isMark($0.key)) && $0.value.utf8.count <= Self.longestName
+            }
+            return Dictionary(
+                uniqueKeysWithValues: known.sorted { $0.key < $1.key }.prefix(Self.mostMarks).map { $0 })
         }
         part.ownerReferences = ownerReferences.map { owners in
             owners.filter { owner in
@@ -93,12 +100,12 @@ extension WrappedSecret {
     /// The part of an object by which it is found: its target and how it writes to it.
     func abridged() -> WrappedSecret {
         var envelope = EnvelopeFields(format: "", scope: "", recipients: [], mac: "", data: [:])
-        envelope.mac = String(spec.envelope.mac.prefix(64))
+        envelope.mac = spec.envelope.mac.truncated(toUTF8: 64)
         var part = WrappedSecret(
             metadata: metadata, spec: WrappedSecretSpec(envelope: envelope), status: status)
         part.spec.template = .init(
-            metadata: .init(name: spec.template?.metadata?.name.map { String($0.prefix(256)) }))
-        part.spec.creationPolicy = spec.creationPolicy.map { String($0.prefix(16)) }
+            metadata: .init(name: spec.template?.metadata?.name?.truncated(toUTF8: 256)))
+        part.spec.creationPolicy = spec.creationPolicy?.truncated(toUTF8: 16)
         part.isAbridged = true
         return part
     }

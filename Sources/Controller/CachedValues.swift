@@ -42,7 +42,7 @@ final class CachedValues: Sendable {
             return pools.withLock { pools in
                 reduce(&metadata, &pools)
                 return .malformed(
-                    metadata, status: isLarge ? nil : status, problem: String(problem.prefix(1024)))
+                    metadata, status: isLarge ? nil : status, problem: problem.truncated(toUTF8: 1024))
             }
         }
     }
@@ -59,7 +59,7 @@ final class CachedValues: Sendable {
     private static func ownAnnotations(of metadata: ObjectMeta) -> ObjectMeta {
         var metadata = metadata
         metadata.annotations = metadata.annotations.map { annotations in
-            annotations.filter { $0.key == Markers.sync }.mapValues { String($0.prefix(256)) }
+            annotations.filter { $0.key == Markers.sync }.mapValues { $0.truncated(toUTF8: 256) }
         }
         metadata.labels = nil
         metadata.ownerReferences = nil

@@ -69,7 +69,7 @@ package struct Controller: Service {
         let events = EventRecorder(client: client, identity: options.identity, logger: logger)
         let shared = Shared(
             budget: UnwrapBudget(options.unwrapLimit, throttled: telemetry.throttled),
-            memory: MemoryBudget(limit: options.workMemory) { queue.add($0) }, events: events)
+            memory: MemoryBudget(limit: options.workMemory) { queue.addGranted($0) }, events: events)
         let outages = WatchOutages()
         let shards = options.selections.map { selection in
             let namespace = options.namespaces.isEmpty ? nil : selection.namespace

@@ -33,6 +33,6 @@ package struct JSONKey {
 
 extension String {
     fileprivate var prefixForPath: String {
-        utf8.count <= 256 ? self : String(prefix(256))
+        utf8.count <= 256 ? self : String(unicodeScalars.prefix(64))
     }
 }

@@ -9,12 +9,38 @@ package struct Merger: Sendable, Equatable {
     /// Annotation `<uid>/<generation>` of the WrappedSecret that the entries are from; see `Markers.source`.
     package let source: String
 
+    /// Annotation with the names of the entries, separated by commas: which entries of the Secret are ours, also after a
+    /// restore, in which the API server forgets the field managers.
+    package let entries: String
+
     private static let sourcePrefix = "\(Markers.source)-"
+    private static let entriesPrefix = "secrets-bridge.io/entries-"
+    /// Bytes. Longer lists are left out.
+    private static let longestList = 4096
 
     package init(_ name: String) throws(CryptoError) {
         let hash = try NameHash.of(name)
         fieldManager = "\(KubeClient.fieldManager)-\(hash)"
         source = Self.sourcePrefix + hash
+        entries = Self.entriesPrefix + hash
+    }
+
+    /// Whether the key of an annotation says something about merged entries.
+    package static func isMark(_ key: String) -> Bool {
+        key.hasPrefix(sourcePrefix) || key.hasPrefix(entriesPrefix)
+    }
+
+    /// The annotations that tell of these entries.
+    package func annotations(_ names: [String], of object: WrappedSecret) -> [String: String] {
+        var annotations = [source: Markers.source(object)]
+        let list = names.joined(separator: ",")
+        if list.utf8.count <= Self.longestList { annotations[entries] = list }
+        return annotations
+    }
+
+    /// The entries that the last merge wrote, as the Secret says; nil if it does not say.
+    package func entries(in secret: ObjectMeta) -> Set<String>? {
+        secret.annotations?[entries].map { Set($0.split(separator: ",").map(String.init)) }
     }
 
     /// Whether a field manager is that of some WrappedSecret which merges.

@@ -1,5 +1,6 @@
 package import Envelope
 package import KubeClient
+import Primitives
 
 /// The custom resource, as the API server or a file gives it: shaped right, and otherwise unchecked.
 /// What it asks for, checked, is its `Blueprint`.
@@ -25,7 +26,7 @@ package struct WrappedSecret: KubeObject, Equatable {
     package var secretName: String { spec.template?.metadata?.name ?? metadata.name }
 
     /// What somebody wrote to have the Secret made again; as much of it as the status holds.
-    package var requestedSync: String? { metadata.annotations?[Markers.sync].map { String($0.prefix(256)) } }
+    package var requestedSync: String? { metadata.annotations?[Markers.sync]?.truncated(toUTF8: 256) }
 }
 
 package struct WrappedSecretSpec: Sendable, Equatable {

@@ -41,7 +41,7 @@ struct Cluster {
                     $0 += 1
                     return "T\($0)"
                 }
-            }, crowd: { 0 }, logger: logger)
+            }, crowd: { 0 }, logger: logger, enqueue: { [queue = informers.queue] in queue.add($0) })
     }
 
     /// A cluster with one WrappedSecret in its cache.

@@ -128,5 +128,45 @@ import Testing
         #expect(held.envelope(of: ref, digest: [1], now: later) == nil)
         held.pin(try await opened(150), digest: [1], for: ref)
         #expect(held.envelope(of: ref, digest: [1], now: later) != nil)
+        held.unpin(ref)
+        #expect(held.envelope(of: ref, digest: [1], now: later) == nil)
+    }
+
+    /// A tenant whose Secrets cannot be deleted must not collect plaintext in the controller.
+    @Test func pinsABoundedNumberOfBytes() async throws {
+        let held = HeldEnvelopes()
+        let envelope = try await opened(1 << 20)
+        for index in 0..<16 {
+            #expect(held.hasRoomToPin(envelope))
+            held.pin(envelope, digest: [1], for: ObjectRef(namespace: "a", name: "\(index)"))
+        }
+        #expect(!held.hasRoomToPin(envelope))
+        held.unpin(ObjectRef(namespace: "a", name: "3"))
+        #expect(held.hasRoomToPin(envelope))
+    }
+}
+
+@Suite struct BlockedObjectsTests {
+    private func ref(_ index: Int, in namespace: String = "a") -> ObjectRef {
+        ObjectRef(namespace: namespace, name: "\(index)")
+    }
+
+    @Test func fewAreLookedAtInTheOrdinaryInterval() {
+        let blocked = BlockedObjects()
+        for index in 0..<100 { #expect(blocked.pause(ref(index), interval: .seconds(20)) == .seconds(20)) }
+    }
+
+    @Test func manyOfOneNamespaceWaitLongerAndOthersDoNot() {
+        let blocked = BlockedObjects()
+        for index in 0..<3000 { _ = blocked.pause(ref(index), interval: .seconds(20)) }
+        #expect(blocked.pause(ref(0), interval: .seconds(20)) > .seconds(200))
+        #expect(blocked.pause(ref(0, in: "b"), interval: .seconds(20)) == .seconds(20))
+    }
+
+    @Test func whoIsServedMakesRoom() {
+        let blocked = BlockedObjects()
+        for index in 0..<3000 { _ = blocked.pause(ref(index), interval: .seconds(20)) }
+        for index in 0..<2950 { blocked.remove(ref(index)) }
+        #expect(blocked.pause(ref(2999), interval: .seconds(20)) == .seconds(20))
     }
 }

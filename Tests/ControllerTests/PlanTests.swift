@@ -73,7 +73,7 @@ import Testing
             status?.lastSyncTime = "T1"
             guard let merger = try? Merger("db") else { return }
             secret?.labels = [Markers.managed: "true"]
-            secret?.annotations = [merger.source: "u1/3"]
+            secret?.annotations = [merger.source: "u1/3", merger.entries: "password"]
             secret?.annotations?[Markers.allow] = allowed
             secret?.ownerReferences = nil
             secret?.managedFields = [
@@ -301,6 +301,14 @@ import Testing
 
     /// `creationPolicy: Merge`.
     static let merges = [
+        Row("a status that claims an entry which the Secret does not call ours", "SecretConflict") {
+            $0.merged()
+            guard let merger = try? Merger("db") else { return }
+            $0.secret?.annotations?[merger.entries] = "other"
+            $0.secret?.managedFields?[0] = ManagedFields(manager: "helm", time: "T0", data: ["password"])
+            $0.secret?.managedFields?[1] = ManagedFields(
+                manager: merger.fieldManager, time: "T1", labels: [Markers.managed])
+        },
         Row("a restore gave both objects new uids", "update 50") {
             $0.merged()
             $0.status = nil
@@ -367,7 +375,7 @@ import Testing
             $0.secret?.annotations = [Markers.allow: "merge"]
             $0.secret?.managedFields = [ManagedFields(manager: "secrets-bridge-0", data: ["password"])]
         },
-        Row("somebody has overwritten an entry, and there are other values for it now", "SecretConflict") {
+        Row("somebody has overwritten an entry, and there are other values for it now", "update 50") {
             $0.merged()
             $0.status?.secret?.mac = "x"
             $0.secret?.managedFields?[1] = ManagedFields(manager: "kubectl", data: ["password"])

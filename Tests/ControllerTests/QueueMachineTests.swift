@@ -201,10 +201,13 @@ import Testing
 
     @Test func forgettingTouchesFailuresOnly() {
         var machine = Machine()
-        #expect([machine.fail(1), machine.fail(1), machine.fail(2)] == [1, 2, 1])
+        #expect(
+            [machine.fail(1, from: .zero), machine.fail(1, from: .zero), machine.fail(2, from: .zero)] == [
+                1, 2, 1,
+            ])
         machine.add(1)
         machine.forget(1)
         #expect(machine.count == 1)
-        #expect(machine.fail(1) == 1)
+        #expect(machine.fail(1, from: .zero) == 1)
     }
 }

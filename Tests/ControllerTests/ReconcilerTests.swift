@@ -212,7 +212,7 @@ import Testing
         let cluster = try await Cluster.with()
         cluster.server["\(Cluster.secrets)/db"] = foreign()
         let run = await cluster.run()
-        #expect(run.outcome == .backOff(from: .seconds(20)))
+        #expect(run.outcome == .again(after: .seconds(20)))
         #expect(run.requests == ["POST payments/secrets", "GET secrets/db"] + statusOnly)
         #expect(cluster.secret?["data"] == ["old": "eA=="] && cluster.reason == "SecretConflict")
         #expect(cluster.condition("Reconciling")?["status"] == "True")
@@ -432,6 +432,39 @@ import Testing
         }
         #expect(await cluster.run().outcome == .backOff(from: .seconds(1)))
         #expect(cluster.reason == "SecretTypeChanged")
+    }
+
+    /// The old Secret is deleted, the API server fails, and then the KMS does.
+    @Test func recreatesAfterAnOutageOfTheKMSInTheMiddle() async throws {
+        let cluster = try await Cluster.with()
+        _ = await cluster.run()
+        try cluster.show()
+        try await cluster.put(["password": "canary-2"]) {
+            $0[["metadata", "generation"]] = 4
+            $0[["spec", "template"]] = ["type": "example.com/other"]
+            $0[["spec", "recreate"]] = true
+        }
+        cluster.server.fail(
+            "POST", "/secrets", FakeTransport.Response(201, #"{"metadata": {"name": "probe"}}"#))
+        cluster.server.fail("POST", "/secrets", .status(500, "InternalError"))
+        #expect(await cluster.run().outcome == .retry)
+        #expect(cluster.secret == nil)
+        cluster.keys.fail(.unavailable)
+        try cluster.show()
+        #expect(await cluster.run().outcome == .done)
+        #expect(cluster.password == "Y2FuYXJ5LTI=")
+        #expect(cluster.secret?["type"] == "example.com/other")
+    }
+
+    /// A KMS that answered wrongly for a while serves another object.
+    @Test func triesARefusedEnvelopeAgainWhenTheKMSServesAnother() async throws {
+        let cluster = try await Cluster.with()
+        let queue = cluster.informers.queue
+        cluster.informers.tracker.refused.insert(
+            ObjectRef(namespace: "payments", name: "refused"), now: .now - .seconds(5))
+        while queue.count > 0 { _ = await queue.processNext { _ in .done } }
+        _ = await cluster.run()
+        #expect(queue.count == 1)
     }
 
     @Test(arguments: [

@@ -33,4 +33,17 @@ import Testing
         refused.insert(ref, now: start + .seconds(10))
         #expect(refused.othersAreServed(now: start + .seconds(12)) == [ref])
     }
+
+    /// A tenant's broken envelope must not make others wait.
+    @Test func namespacesHavePausesOfTheirOwn() {
+        let refused = RefusedEnvelopes()
+        let start = ContinuousClock.now
+        refused.insert(ref, now: start)
+        for hour in 1...20 { _ = refused.othersAreServed(now: start + .seconds(hour * 3601)) }
+        let late = start + .seconds(21 * 3601)
+        _ = refused.othersAreServed(now: late)
+        let victim = ObjectRef(namespace: "other", name: "db")
+        refused.insert(victim, now: late)
+        #expect(refused.othersAreServed(now: late + .seconds(2)) == [victim])
+    }
 }

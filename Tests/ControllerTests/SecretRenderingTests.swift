@@ -65,7 +65,7 @@ import Testing
             "metadata": [
                 "name": "app", "namespace": "payments", "uid": "s1", "resourceVersion": "50",
                 "labels": ["team": "a", "secrets-bridge.io/managed": "true"],
-                "annotations": [merger.source: "u1/3"],
+                "annotations": [merger.source: "u1/3", merger.entries: "password"],
             ],
             "data": [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="],
         ]

@@ -85,6 +85,15 @@ struct HostileTenantTests {
         return KubeClient(connection: Connection(try Cluster.configuration(file)))
     }
 
+    /// The object is stored, and its metadata is larger than our client takes in an answer.
+    private static func ignoringTheAnswer(_ write: () async throws -> Void) async throws {
+        do {
+            try await write()
+        } catch let error as KubeError where error.code == .responseTooLarge {
+            return
+        }
+    }
+
     private func json(_ text: String) -> Patch { .merge(body: Array(text.utf8)) }
 
     private func nestedFields(_ depth: Int) -> String {
@@ -113,8 +122,10 @@ struct HostileTenantTests {
             let secret =
                 #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"long","labels":{"\#(Markers.managed)":"true"},"#
                 + #""ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"\#(owner)","uid":"u"}]}}"#
-            _ = try await stage.tenant.create(
-                .secrets, stage.attacker.ref("long"), body: SharedSecret(copying: secret.utf8))
+            try await Self.ignoringTheAnswer {
+                _ = try await stage.tenant.create(
+                    .secrets, stage.attacker.ref("long"), body: SharedSecret(copying: secret.utf8))
+            }
         }
     }
 
@@ -128,8 +139,10 @@ struct HostileTenantTests {
             )
             for index in 0..<40 {
                 try await stage.apply("large-\(index)", ["k": "v"], in: stage.attacker)
-                _ = try await stage.tenant.patch(
-                    WrappedSecret.resource, stage.attacker.ref("large-\(index)"), patch)
+                try await Self.ignoringTheAnswer {
+                    _ = try await stage.tenant.patch(
+                        WrappedSecret.resource, stage.attacker.ref("large-\(index)"), patch)
+                }
             }
         }
     }

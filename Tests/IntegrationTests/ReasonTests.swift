@@ -44,6 +44,49 @@ struct ReasonTests {
         }
     }
 
+    @Test("A quota that the old Secret fills does not keep it from being recreated")
+    func quotaOfARecreatedSecret() async throws {
+        try await TestNamespace.withShared { namespace in
+            var manifest = try await namespace.wrap("db", ["k": "1"])
+            manifest.spec.recreate = true
+            try await RunningController.with(namespace, adjust: Self.eager) { controller in
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                let count = try await namespace.kubectl("get", "secrets", "-o", "name").split(separator: "\n")
+                    .count
+                let quota =
+                    #"{"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "#
+                    + #""spec": {"hard": {"count/secrets": "\#(count)"}}}"#
+                try await namespace.kubectl("create", "-f", "-", input: Data(quota.utf8))
+                try await use(count, of: count, in: namespace)
+
+                manifest.spec.template = .init(type: "example.com/other")
+                try await namespace.apply(manifest)
+                // The quota controller, which this control plane does not run, sees that the old Secret is gone.
+                try await eventually("the old Secret is deleted") {
+                    try await namespace.secret("db")?.type != "Opaque"
+                }
+                try await use(count - 1, of: count, in: namespace)
+                try await namespace.secret("db", until: "has the other type") {
+                    $0.type == "example.com/other" && $0.values == ["k": "1"]
+                }
+                #expect(controller.key.unwraps(of: "db") == 2, "retries open nothing again")
+                try await namespace.kubectl("delete", "resourcequota", "full")
+            }
+        }
+    }
+
+    /// What the quota controller does.
+    private func use(_ used: Int, of hard: Int, in namespace: TestNamespace) async throws {
+        let status = """
+            {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full", "namespace": "\(namespace.name)"},
+             "status": {"hard": {"count/secrets": "\(hard)"}, "used": {"count/secrets": "\(used)"}}}
+            """
+        try await namespace.kubectl(
+            "replace", "--raw", "/api/v1/namespaces/\(namespace.name)/resourcequotas/full/status", "-f", "-",
+            input: Data(status.utf8))
+    }
+
     @Test("An admission webhook that refuses, and quotes what it was sent")
     func admission() async throws {
         let webhook = try await DenyingWebhook()

@@ -17,8 +17,11 @@ final class HeldEnvelopes: Sendable {
     fileprivate struct State {
         var entries: [ObjectRef: Entry] = [:]
         var bytes = 0
+        var pinnedBytes = 0
     }
 
+    /// Bytes of plaintext that may be pinned: a Secret is not deleted before there is room.
+    static let pinLimit = 16 << 20
     /// A retry that comes later asks the KMS again.
     static let longest = Duration.seconds(600)
 
@@ -34,7 +37,7 @@ final class HeldEnvelopes: Sendable {
     func hold(
         _ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef, now: ContinuousClock.Instant = .now
     ) {
-        let bytes = envelope.entries.reduce(0) { $0 + $1.value.count }
+        let bytes = envelope.byteCount
         state.withLock { state in
             state.dropExpired(now)
             state.remove(ref)
@@ -44,14 +47,29 @@ final class HeldEnvelopes: Sendable {
         }
     }
 
-    /// Holds `envelope` whatever its size until it is dropped: without it, an outage would leave no Secret at all.
+    /// Whether there is room to pin `envelope`. To be asked before a Secret is deleted in order to be recreated.
+    func hasRoomToPin(_ envelope: OpenedEnvelope) -> Bool {
+        state.withLock { $0.pinnedBytes <= Self.pinLimit - envelope.byteCount }
+    }
+
+    /// Holds `envelope` until it is dropped, because no Secret exists any more: without it, an outage of the KMS would
+    /// leave none.
     func pin(_ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef) {
-        let bytes = envelope.entries.reduce(0) { $0 + $1.value.count }
         state.withLock { state in
             state.remove(ref)
-            state.bytes += bytes
+            state.bytes += envelope.byteCount
+            state.pinnedBytes += envelope.byteCount
             state.entries[ref] = Entry(
-                digest: digest, envelope: envelope, bytes: bytes, since: .now, isPinned: true)
+                digest: digest, envelope: envelope, bytes: envelope.byteCount, since: .now, isPinned: true)
+        }
+    }
+
+    /// A Secret exists, so that what is held for it is not the only copy of its values.
+    func unpin(_ ref: ObjectRef) {
+        state.withLock { state in
+            guard let entry = state.entries[ref], entry.isPinned else { return }
+            state.pinnedBytes -= entry.bytes
+            state.entries[ref]?.isPinned = false
         }
     }
 
@@ -69,8 +87,15 @@ final class HeldEnvelopes: Sendable {
     }
 
     func drop(_ ref: ObjectRef) {
-        state.withLock { $0.remove(ref) }
+        state.withLock { state in
+            state.remove(ref)
+            state.dropExpired(.now)
+        }
     }
+}
+
+extension OpenedEnvelope {
+    fileprivate var byteCount: Int { entries.reduce(0) { $0 + $1.value.count } }
 }
 
 extension HeldEnvelopes.Entry {
@@ -81,7 +106,9 @@ extension HeldEnvelopes.Entry {
 
 extension HeldEnvelopes.State {
     fileprivate mutating func remove(_ ref: ObjectRef) {
-        if let entry = entries.removeValue(forKey: ref) { bytes -= entry.bytes }
+        guard let entry = entries.removeValue(forKey: ref) else { return }
+        bytes -= entry.bytes
+        if entry.isPinned { pinnedBytes -= entry.bytes }
     }
 
     fileprivate mutating func dropExpired(_ now: ContinuousClock.Instant) {

@@ -13,8 +13,14 @@ import HeapModule
 struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// Which of two queues a key waits in. Changes go ahead of the backlog of a start.
-    enum Lane: Sendable { case change, backlog }
+    /// Which of the queues a key waits in. Keys that hold something which others wait for go first, and changes go ahead
+    /// of the backlog of a start.
+    enum Lane: Sendable { case granted, change, backlog }
+
+    private struct Failures: Sendable {
+        let first: Duration
+        let count: Int
+    }
 
     private struct Delayed: Comparable, Sendable {
         let due: Instant
@@ -29,6 +35,7 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
 
     /// An entry counts while `waiting` has its key for this lane and `processing` does not have it; others,
     /// left behind by a change of lane, are void and skipped.
+    private var granted = FairQueue<Key>()
     private var changes = FairQueue<Key>()
     private var backlog = FairQueue<Key>()
     /// Keys that are to run: queued, or, when also in `processing`, as soon as that is over.
@@ -40,7 +47,7 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     private var heap = Heap<Delayed>()
     /// The time that counts for a delayed key; entries of `heap` with another one are void.
     private var due: [Key: Instant] = [:]
-    private var failures: [Key: Int] = [:]
+    private var failures: [Key: Failures] = [:]
     private var order: UInt64 = 0
     /// Taken from the backlog one time in `backlogShare`, so that a stream of changes cannot starve it.
     private var taken = 0
@@ -68,8 +75,8 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     mutating func add(_ key: Key, _ lane: Lane = .change) {
         guard !isShutDown else { return }
         due[key] = nil
-        // A change of what waits in the backlog moves it ahead; nothing moves back.
-        guard waiting[key] == nil || waiting[key] == .backlog && lane == .change else { return }
+        // What waits in a lane behind this one moves ahead; nothing moves back.
+        guard waiting[key].map({ lane.rank < $0.rank }) ?? true else { return }
         if waiting.updateValue(lane, forKey: key) == nil {
             depths[flow(key), default: 0] += 1
             observe?(.added(key))
@@ -103,9 +110,10 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     mutating func take() -> Key? {
         taken += 1
         let backlogFirst = taken.isMultiple(of: Self.backlogShare)
-        guard let key = backlogFirst ? pop(.backlog) ?? pop(.change) : pop(.change) ?? pop(.backlog) else {
-            return nil
-        }
+        let lanes: [Lane] = backlogFirst ? [.granted, .backlog, .change] : [.granted, .change, .backlog]
+        var found: Key?
+        for lane in lanes where found == nil { found = pop(lane) }
+        guard let key = found else { return nil }
         waiting[key] = nil
         leave(flow(key))
         processing.insert(key)
@@ -120,11 +128,14 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
         if let lane = waiting[key] { enqueue(key, lane) }
     }
 
-    /// Counts one more failure of `key` and returns how many that makes.
-    mutating func fail(_ key: Key) -> Int {
-        failures[key, default: 0] += 1
+    /// Counts one more failure of `key` and returns how many that makes of the same kind, one after the other.
+    ///
+    /// - Parameter first: the first pause after failures of this kind.
+    mutating func fail(_ key: Key, from first: Duration) -> Int {
+        let known = failures[key].flatMap { $0.first == first ? $0.count : nil } ?? 0
+        failures[key] = Failures(first: first, count: known + 1)
         observe?(.failed(key))
-        return failures[key, default: 0]
+        return known + 1
     }
 
     /// Forgets failures, and nothing else.
@@ -135,6 +146,7 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     /// Nothing is taken in any more. What waits is dropped; what is being worked on goes on.
     mutating func shutDown() {
         isShutDown = true
+        granted.removeAll()
         changes.removeAll()
         backlog.removeAll()
         waiting.removeAll()
@@ -144,7 +156,11 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     }
 
     private mutating func enqueue(_ key: Key, _ lane: Lane) {
-        if lane == .change { changes.append(key, to: flow(key)) } else { backlog.append(key, to: flow(key)) }
+        switch lane {
+        case .granted: granted.append(key, to: flow(key))
+        case .change: changes.append(key, to: flow(key))
+        case .backlog: backlog.append(key, to: flow(key))
+        }
     }
 
     private mutating func leave(_ flow: String) {
@@ -153,9 +169,28 @@ struct QueueMachine<Key: Hashable & Sendable>: Sendable {
     }
 
     private mutating func pop(_ lane: Lane) -> Key? {
-        while let key = lane == .change ? changes.popFirst() : backlog.popFirst() {
+        while let key = popFirst(lane) {
             if waiting[key] == lane, !processing.contains(key) { return key }
         }
         return nil
+    }
+
+    private mutating func popFirst(_ lane: Lane) -> Key? {
+        switch lane {
+        case .granted: granted.popFirst()
+        case .change: changes.popFirst()
+        case .backlog: backlog.popFirst()
+        }
+    }
+}
+
+extension QueueMachine.Lane {
+    /// Lower goes first.
+    fileprivate var rank: Int {
+        switch self {
+        case .granted: 0
+        case .change: 1
+        case .backlog: 2
+        }
     }
 }

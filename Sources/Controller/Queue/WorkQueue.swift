@@ -26,6 +26,7 @@ package final class WorkQueue: Sendable {
         var takers: [CheckedContinuation<ObjectRef?, Never>] = []
     }
 
+    private static let shortestDelay = Duration.milliseconds(5)
     /// Delays after a failure: 5 ms, or what the outcome says, doubled each time up to `maximum`, with jitter.
     private let maximumDelay: Duration
     private let state = Locked(State())
@@ -52,6 +53,12 @@ package final class WorkQueue: Sendable {
     /// `backlog`: behind whatever changes meanwhile, as at a start.
     package func add(_ key: ObjectRef, backlog: Bool = false) {
         state.withLock { $0.machine.add(key, backlog ? .backlog : .change) }
+        serve()
+    }
+
+    /// Adds an object that others wait for, because memory has been reserved for it.
+    func addGranted(_ key: ObjectRef) {
+        state.withLock { $0.machine.add(key, .granted) }
         serve()
     }
 
@@ -118,9 +125,9 @@ package final class WorkQueue: Sendable {
             case .done:
                 state.machine.forget(key)
             case .retry:
-                state.machine.add(key, at: .now + delay(failures: state.machine.fail(key)))
+                state.machine.add(key, at: .now + pause(after: key, from: Self.shortestDelay, &state.machine))
             case .backOff(let first):
-                state.machine.add(key, at: .now + delay(failures: state.machine.fail(key), from: first))
+                state.machine.add(key, at: .now + pause(after: key, from: first, &state.machine))
             case .waiting:
                 break
             case .again(let delay):
@@ -137,9 +144,11 @@ package final class WorkQueue: Sendable {
 
     /// Half of the exponential delay is fixed, so that a failing object cannot come back at once, and half
     /// is random, so that many do not come back together.
-    private func delay(failures: Int, from first: Duration = .milliseconds(5)) -> Duration {
+    private func pause(
+        after key: ObjectRef, from first: Duration, _ machine: inout QueueMachine<ObjectRef>
+    ) -> Duration {
         var delay = first
-        for _ in 1..<max(failures, 1) where delay < maximumDelay { delay *= 2 }
+        for _ in 1..<machine.fail(key, from: first) where delay < maximumDelay { delay *= 2 }
         return min(delay, maximumDelay) * Double.random(in: 0.5...1)
     }
 

@@ -14,10 +14,13 @@ struct MergeConflict: Sendable {
     }
 
     /// Of what is known before anything is sent; nil: nobody claims an entry that is not ours already.
-    init?(_ secret: ObjectMeta, _ blueprint: Blueprint) {
+    ///
+    /// - Parameter ours: entries that are taken back from another writer.
+    init?(_ secret: ObjectMeta, _ blueprint: Blueprint, except ours: Set<String>) {
         let claims = DataOwnership(of: blueprint).claims(secret)
-        guard !claims.entries.isEmpty else { return nil }
-        self.init(secret, Set(claims.entries.map { ".data.\($0)" }), claims.managers)
+        let entries = claims.entries.subtracting(ours)
+        guard !entries.isEmpty else { return nil }
+        self.init(secret, Set(entries.map { ".data.\($0)" }), claims.managers)
     }
 
     var reason: Reason { managers.contains(where: Merger.isMerger) ? .ownedByAnother : .secretConflict }

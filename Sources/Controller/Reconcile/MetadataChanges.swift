@@ -1,3 +1,4 @@
+import Envelope
 import KubeClient
 import Resources
 
@@ -28,8 +29,13 @@ struct MetadataChanges: Sendable, Equatable {
         if isAdoption { ours.annotations.insert(Markers.allow) }
         labels = Self.changes(
             current.labels, to: Self.labels(blueprint, adding: extra), owned: ours.labels)
-        annotations = Self.changes(
-            current.annotations, to: Self.annotations(blueprint, of: object), owned: ours.annotations)
+        var wanted = Self.annotations(blueprint, of: object)
+        // It is written with the entries, and is no reason to write them.
+        if let merger = blueprint.merger {
+            wanted[merger.entries] = nil
+            ours.annotations.remove(merger.entries)
+        }
+        annotations = Self.changes(current.annotations, to: wanted, owned: ours.annotations)
         guard blueprint.merger == nil else {
             ownerReferences = nil
             return
@@ -54,7 +60,9 @@ struct MetadataChanges: Sendable, Equatable {
 
     static func annotations(_ blueprint: Blueprint, of object: WrappedSecret) -> [String: String] {
         if let merger = blueprint.merger {
-            return blueprint.annotations.merging([merger.source: Markers.source(object)]) { _, ours in ours }
+            return blueprint.annotations.merging(
+                merger.annotations(blueprint.envelope.entryNames, of: object)
+            ) { _, ours in ours }
         }
         return blueprint.annotations.merging(Markers.annotations(of: object)) { _, ours in ours }
     }

@@ -26,15 +26,18 @@ extension Plan {
         return .refuse(reason, message: message)
     }
 
-    /// Whether an earlier merge put our entries into this Secret. The status says so; after a restore, in which both
-    /// objects get new uids and the API server forgets the field managers, our annotation on the Secret does.
-    static func hasMerged(
-        _ object: WrappedSecret, into secret: ObjectMeta, _ merger: Merger,
+    /// Entries that an earlier merge put into this Secret, and that may be taken back from another writer. The annotation
+    /// on the Secret names them: the status does not count, because a writer of it need not be one of the Secret. Before
+    /// there was an annotation, the status was asked, where the API server remembers us.
+    static func mergedEntries(
+        of object: WrappedSecret, in secret: ObjectMeta, _ desired: Blueprint, _ merger: Merger,
         _ made: WrappedSecretStatus.SecretState?
-    ) -> Bool {
-        if made?.uid == secret.uid && made?.mac == object.spec.envelope.mac { return true }
-        return secret.annotations?[merger.source] != nil
-            && secret.managedFields?.contains { $0.manager == merger.fieldManager } != true
+    ) -> Set<String> {
+        if let entries = merger.entries(in: secret) { return entries }
+        guard made?.uid == secret.uid, made?.mac == object.spec.envelope.mac,
+            secret.managedFields?.contains(where: { $0.manager == merger.fieldManager }) == true
+        else { return [] }
+        return Set(desired.envelope.entryNames)
     }
 
     /// Nil when the Secret takes our entries in. Whoever may write it says so; what a WrappedSecret makes it makes
@@ -50,9 +53,9 @@ extension Plan {
                 .ownedByAnother, message: mergeRefusal(of: secret, madeBy: maker, for: object))
         }
         guard secret.annotations?[Markers.allow] != "merge" else {
-            // Where these very entries were ours, another writer has overwritten them.
-            guard let merger = blueprint.merger, !hasMerged(object, into: secret, merger, made),
-                let conflict = MergeConflict(secret, blueprint)
+            guard let merger = blueprint.merger,
+                let conflict = MergeConflict(
+                    secret, blueprint, except: mergedEntries(of: object, in: secret, blueprint, merger, made))
             else {
                 return nil
             }

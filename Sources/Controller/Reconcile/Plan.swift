@@ -20,7 +20,7 @@ enum Plan: Sendable {
     case relabel(Blueprint, current: ObjectMeta)
     /// The Secret has changed since its data was proved: read the data and compare it. Needs no key.
     case verify(Blueprint, current: ObjectMeta, SecretProof)
-    /// The Secret has changed while nobody watched, and nothing looks wrong: verify the data by writing it again, in the
+    /// The Secret has changed while no controller watched it, and nothing looks wrong: verify the data by writing it again, in the
     /// background.
     case verifyByWriting(Blueprint, current: ObjectMeta)
     /// The data was proved for a version of the Secret that the status does not know.
@@ -50,6 +50,14 @@ extension Plan {
         }
     }
 
+    /// Whether it writes the status alone.
+    var isAboutTheStatus: Bool {
+        switch self {
+        case .recordProof, .updateStatus: true
+        default: false
+        }
+    }
+
     /// What the Secret is to become, where that is to be brought about.
     var blueprint: Blueprint? {
         switch self {
@@ -70,9 +78,11 @@ extension Plan {
     ///   - status: what the last write left, which may be newer than what `object` carries.
     ///   - isOpened: whether this very envelope has been opened before, under whatever template.
     ///   - proof: what this process knows of the Secret's data.
+    ///   - isStatusForeign: whether another writer has changed the status since this process wrote it.
     static func decide(
         _ object: WrappedSecret, secret: ObjectMeta?, status: WrappedSecretStatus?,
-        rules: OperatorRules = OperatorRules(), isOpened: Bool = false, proof: SecretProof? = nil
+        rules: OperatorRules = OperatorRules(), isOpened: Bool = false, proof: SecretProof? = nil,
+        isStatusForeign: Bool = false
     ) -> Plan {
         // Under foreground deletion the collector takes the Secret first; making it again would undo that.
         guard object.metadata.deletionTimestamp == nil else { return .left }
@@ -115,7 +125,7 @@ extension Plan {
             return blueprint.merger == nil
                 ? .relabel(blueprint, current: secret) : .update(blueprint, current: secret)
         }
-        guard StatusUpdate.isCurrent(status, of: object) else {
+        guard !isStatusForeign, StatusUpdate.isCurrent(status, of: object) else {
             return .updateStatus(blueprint, current: secret)
         }
         return made.resourceVersion == secret.resourceVersion

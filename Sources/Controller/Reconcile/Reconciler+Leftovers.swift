@@ -39,7 +39,8 @@ extension Reconciler {
     private func removeLeftSecrets(of object: WrappedSecret) async throws(Failure) {
         for name in made.names(by: object.metadata.ref) where name != object.secretName {
             let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
-            guard let secret = secrets[ref], secret.deletionTimestamp == nil, isLeftover(secret, of: object)
+            guard let secret = try await whole(secrets[ref]), secret.deletionTimestamp == nil,
+                isLeftover(secret, of: object)
             else { continue }
             // With an older cache than somebody else's, the new Secret would look like the old one.
             try await confirmNewest(object.metadata)
@@ -58,6 +59,12 @@ extension Reconciler {
         }
     }
 
+    /// All of a Secret's metadata, which the cache may have in part.
+    private func whole(_ secret: ObjectMeta?) async throws(Failure) -> ObjectMeta? {
+        guard let secret, secret.isAbridged else { return secret }
+        return try await look(secret.ref)
+    }
+
     /// Of an earlier generation, or of a predecessor of the same name and of nobody else besides. The latter is the
     /// garbage collector's work, which it does not know of when the owner was deleted and made anew while it did not
     /// watch: an API server that restarts is enough.
@@ -74,7 +81,7 @@ extension Reconciler {
         guard let uid = object.metadata.uid else { return }
         for name in made.names(enteredBy: uid) where name != object.secretName {
             let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
-            guard let secret = secrets[ref], secret.deletionTimestamp == nil,
+            guard let secret = try await whole(secrets[ref]), secret.deletionTimestamp == nil,
                 let merger = try? Merger(object.metadata.name),
                 secret.managedFields?.contains(where: { $0.manager == merger.fieldManager }) == true,
                 let source = Markers.source(of: secret, merger.source), source.uid == uid,

@@ -45,8 +45,8 @@ extension Reconciler {
             return try await apply(body, to: current, merger, isForced: false)
         } catch {
             guard case .again(let cause) = error, let contest = cause.contest else { throw error }
-            let wereOurs = Plan.hasMerged(object, into: current, merger, previous?.secret)
-            guard contest.fields.allSatisfy({ isOurs($0, current, blueprint, merger, wereOurs) }) else {
+            let ours = Plan.mergedEntries(of: object, in: current, blueprint, merger, previous?.secret)
+            guard contest.fields.allSatisfy({ isOurs($0, current, blueprint, merger, ours) }) else {
                 let conflict = MergeConflict(current, contest.fields, contest.managers)
                 throw .reason(conflict.reason, message: conflict.message)
             }
@@ -56,15 +56,16 @@ extension Reconciler {
 
     /// - Parameter field: as the API server names it.
     private func isOurs(
-        _ field: String, _ secret: ObjectMeta, _ blueprint: Blueprint, _ merger: Merger, _ wereOurs: Bool
+        _ field: String, _ secret: ObjectMeta, _ blueprint: Blueprint, _ merger: Merger, _ ours: Set<String>
     ) -> Bool {
         let data = ".data."
         guard field.hasPrefix(data) else {
             return field == ".metadata.labels.\(Markers.managed)"
                 || field == ".metadata.annotations.\(merger.source)"
+                || field == ".metadata.annotations.\(merger.entries)"
         }
         let entry = String(field.dropFirst(data.count))
-        return wereOurs || !DataOwnership(of: blueprint).claims(secret).entries.contains(entry)
+        return ours.contains(entry) || !DataOwnership(of: blueprint).claims(secret).entries.contains(entry)
     }
 
     /// Never creates: the body has the uid of `current`, and its version.

@@ -40,7 +40,7 @@ extension Reconciler {
 
     /// Bytes that a reconcile holds at most at the same time: the base64 that was read, the ciphertext, the plaintext, and
     /// the request body while it grows.
-    private static func memoryNeed(_ blueprint: Blueprint) -> Int {
+    static func memoryNeed(_ blueprint: Blueprint) -> Int {
         let (need, overflow) = blueprint.envelope.plaintextCount.multipliedReportingOverflow(by: 7)
         return overflow ? .max / 2 : need + (32 << 10)
     }
@@ -66,7 +66,7 @@ extension Reconciler {
             held.spec.envelope.data = data
             whole = held
         } else {
-            whole = try await readAgain(object)
+            whole = try await readSealed(blueprint, object)
         }
         do {
             return try whole.sealedEnvelope()
@@ -75,20 +75,34 @@ extension Reconciler {
         }
     }
 
+    /// Reads an object for its ciphertexts. Its other fields may be larger than was reserved for it.
+    private func readSealed(
+        _ blueprint: Blueprint, _ object: WrappedSecret
+    ) async throws(Failure) -> WrappedSecret {
+        do throws(Failure) {
+            return try await readAgain(object, maximumBytes: Self.memoryNeed(blueprint))
+        } catch .again(let error) where error.code == .responseTooLarge {
+            guard memory.reserve(Self.largeObject, for: object.metadata.ref) else { throw .waitsForMemory }
+            return try await readAgain(object, maximumBytes: Self.largeObject)
+        }
+    }
+
     /// An object that the cache holds in part, without its ciphertexts.
     func readWhole(_ object: WrappedSecret) async throws(Failure) -> WrappedSecret {
         guard memory.reserve(Self.largeObject, for: object.metadata.ref) else { throw .waitsForMemory }
-        return try await readAgain(object).droppingCiphertexts()
+        return try await readAgain(object, maximumBytes: Self.largeObject).droppingCiphertexts()
     }
 
-    /// Bytes that reading an object needs whose size is not known.
-    private static let largeObject = 4 << 20
+    /// Bytes of an object whose size is not known: etcd stores 1.5 MiB, which JSON can make six times as long.
+    private static let largeObject = 10 << 20
 
-    private func readAgain(_ object: WrappedSecret) async throws(Failure) -> WrappedSecret {
+    private func readAgain(
+        _ object: WrappedSecret, maximumBytes: Int
+    ) async throws(Failure) -> WrappedSecret {
         let ref = object.metadata.ref
         let current: WrappedSecret
         do {
-            current = try await client.get(WrappedSecret.self, ref)
+            current = try await client.get(WrappedSecret.self, ref, maximumBytes: maximumBytes)
         } catch  where error.code == .notFound {
             throw .moot
         } catch {

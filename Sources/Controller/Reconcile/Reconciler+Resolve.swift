@@ -21,7 +21,8 @@ extension Reconciler {
                 guard let found = try await look(desired) else { return plan }
                 plan = decide(object, found, previous)
             case .seek(let desired):
-                guard !hasLooked, let found = try await seek(desired) else {
+                guard !hasLooked, let found = try await seek(desired, isAsked: object.asksForSync(previous))
+                else {
                     return .refuse(.secretMissing, message: Self.missing(desired))
                 }
                 hasLooked = true
@@ -59,10 +60,11 @@ extension Reconciler {
             + "and annotates \(Markers.allow)=merge"
     }
 
-    /// The Secret to merge into; nil if there is none. All that wait for the same one share a look.
-    private func seek(_ desired: Blueprint) async throws(Failure) -> ObjectMeta? {
+    /// The Secret to merge into; nil if there is none. All that wait for the same one share a look, but for an object that
+    /// asks for one.
+    private func seek(_ desired: Blueprint, isAsked: Bool) async throws(Failure) -> ObjectMeta? {
         let target = ObjectRef(namespace: desired.namespace, name: desired.name)
-        guard !tracker.missingTargets.contains(target) else { return nil }
+        guard isAsked || !tracker.missingTargets.contains(target) else { return nil }
         let found = try await look(desired)
         if found == nil { tracker.missingTargets.insert(target) }
         return found
@@ -82,7 +84,9 @@ extension Reconciler {
     private func read(
         _ secret: ObjectMeta, _ desired: Blueprint, _ object: WrappedSecret
     ) async throws(Failure) -> Reading {
-        guard memory.reserve(Self.longestSecret, for: object.metadata.ref) else { throw .waitsForMemory }
+        // Enough for what follows a difference, too: an object that asked for more later could wait for ever.
+        let need = max(Self.longestSecret, Self.memoryNeed(desired))
+        guard memory.reserve(need, for: object.metadata.ref) else { throw .waitsForMemory }
         do {
             let json = try await client.getSecretly(.secrets, secret.ref, limit: Self.longestSecret)
             return .contents(
@@ -94,5 +98,12 @@ extension Reconciler {
         } catch {
             throw Failure(accessing: error)
         }
+    }
+}
+
+extension WrappedSecret {
+    /// Whether a user has asked for a sync that was not carried out yet.
+    fileprivate func asksForSync(_ previous: WrappedSecretStatus?) -> Bool {
+        requestedSync != nil && requestedSync != previous?.lastHandledSync
     }
 }

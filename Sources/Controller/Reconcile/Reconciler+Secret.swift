@@ -48,7 +48,7 @@ extension Reconciler {
             current, to: blueprint, of: object, entries: entries, adding: rules.labels, isAdoption: isAdoption
         )
         let written = try await send(.json(patch), to: current)
-        guard isAdoption else { return written }
+        guard !blueprint.owns(written) else { return written }
         let body = SecretRendering.ownership(blueprint, of: object, in: written, adding: rules.labels)
         return try await send(
             .apply(body: body, fieldManager: blueprint.fieldManager, force: true), to: written)
@@ -84,8 +84,8 @@ extension Reconciler {
     func recreate(
         _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
     ) async throws(Failure) -> ObjectMeta {
+        guard tracker.held.hasRoomToPin(envelope) else { throw .later(Self.pinPause) }
         try await probe(current, blueprint, object, envelope)
-        tracker.held.pin(envelope, digest: blueprint.envelope.digest, for: object.metadata.ref)
         do {
             try await client.delete(
                 .secrets, current.ref,
@@ -95,11 +95,15 @@ extension Reconciler {
         } catch {
             throw Failure(accessing: error)
         }
+        tracker.held.pin(envelope, digest: blueprint.envelope.digest, for: object.metadata.ref)
         logger.info(
             "secret deleted, to be recreated",
             metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
         return try await create(blueprint, object, envelope)
     }
+
+    /// How long to wait while too many other Secrets are being recreated.
+    private static let pinPause = Duration.seconds(5)
 
     /// Creates the Secret in a dry run, beside the one that it is to replace.
     private func probe(
@@ -120,7 +124,7 @@ extension Reconciler {
         }
     }
 
-    /// The Secret of the blueprint's name, whoever made it; nil if there is none.
+    /// The Secret of the blueprint's name, which any writer may have created; nil if there is none.
     func look(_ blueprint: Blueprint) async throws(Failure) -> ObjectMeta? {
         try await look(ObjectRef(namespace: blueprint.namespace, name: blueprint.name))
     }
@@ -141,5 +145,14 @@ extension Reconciler {
         } catch {
             throw Failure(accessing: error)
         }
+    }
+}
+
+extension Blueprint {
+    /// Whether we manage every label and annotation of the template, by the API server's account. After an adoption an
+    /// earlier manager may have set them to the same values.
+    fileprivate func owns(_ secret: ObjectMeta) -> Bool {
+        let owned = secret.keysOwned(by: fieldManager)
+        return owned.labels.isSuperset(of: labels.keys) && owned.annotations.isSuperset(of: annotations.keys)
     }
 }

@@ -80,8 +80,13 @@ extension Reconciler {
         let ref = object.metadata.ref
         let isForeign = tracker.statuses.isForeign(update.previous, of: object.metadata)
         if isForeign, let pause = tracker.statusContests.truce(ref) { throw .later(pause) }
-        let status = try await write(
-            update.restored(secret.resourceVersion, verified: now()), object.metadata, update.previous)
+        var status = update.restored(secret.resourceVersion, verified: now())
+        if let digest = object.spec.envelope.dropped?.digest,
+            let key = tracker.opened.key(of: object.metadata, digest: digest)
+        {
+            (status.keyID, status.keyVersion) = (key.id, key.version)
+        }
+        status = try await write(status, object.metadata, update.previous)
         guard isForeign else { return status }
         tracker.statusContests.repaired(ref)
         logger.info("status corrected: another writer had changed it", metadata: ["object": "\(ref)"])
@@ -92,12 +97,13 @@ extension Reconciler {
     func keep(
         _ status: WrappedSecretStatus, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
-        guard status != previous else { return .done }
+        let next = tracker.stalled.nextTry(object.ref).map { WorkQueue.Outcome.again(after: $0) } ?? .done
+        guard status != previous else { return next }
         if let pause = tracker.statusContests.truce(object.ref) { return .again(after: pause) }
         do {
             try await write(status, object, previous)
             tracker.statusContests.repaired(object.ref)
-            return .done
+            return next
         } catch .moot {
             return .done
         } catch {
@@ -112,6 +118,11 @@ extension Reconciler {
         failed(reason)
         let update = StatusUpdate(object: object, previous: previous, now: now())
         let status = update.failed(reason, message: message)
+        let isForeign = tracker.statuses.isForeign(previous, of: object)
+        if isForeign, let pause = tracker.statusContests.truce(object.ref) {
+            // Another writer keeps changing the status, perhaps one that fails as well.
+            return .again(after: pause)
+        }
         if reason != .namespaceTerminating {
             logger.log(
                 // The same failure again is no news.
@@ -121,6 +132,7 @@ extension Reconciler {
                 ])
             do {
                 try await write(status, object, previous)
+                if isForeign { tracker.statusContests.repaired(object.ref) }
                 events?.record(EventNote(.warning, reason.rawValue, message, about: object))
             } catch .moot {
                 return .done
@@ -137,8 +149,10 @@ extension Reconciler {
         case _ where reason.waitsForChange:
             tracker.stalled.insert(object, status: status)
             return .done
-        case .secretConflict, .ownedByAnother, .secretMissing:
+        case .secretMissing:
             return .backOff(from: foreignSecretInterval)
+        case .secretConflict, .ownedByAnother:
+            return .again(after: tracker.blocked.pause(object.ref, interval: foreignSecretInterval))
         case .kmsUnavailable, .unwrapDenied, .keyUnavailable, .namespaceTerminating, .apiServerError:
             return .retry
         default:
@@ -155,8 +169,8 @@ extension Reconciler {
     func write(
         _ status: WrappedSecretStatus, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
     ) async throws(Failure) -> WrappedSecretStatus {
-        guard status != previous else { return status }
         tracker.statuses.set(status, of: object)
+        guard status != previous else { return status }
         do {
             let patch = try StatusPatch.make(status, uid: object.uid ?? "")
             let written = try await client.patch(

@@ -37,17 +37,21 @@ struct Reconciler: Sendable {
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
         let outcome = await attempt(ref)
-        memory.release(ref)
-        if case .throttled = outcome {
-            // It keeps its place.
-        } else {
+        // An object that waits has reserved nothing, unless it was served meanwhile, and keeps its place.
+        if outcome != .waiting { memory.release(ref) }
+        switch outcome {
+        case .throttled, .waiting: break
+        case .done:
+            tracker.troubles.end(ref)
+            tracker.held.drop(ref)
+            tracker.blocked.remove(ref)
+            fallthrough
+        default:
             budget.forget(ref)
             pacer.forget(ref)
         }
-        if outcome == .done {
-            tracker.troubles.end(ref)
-            tracker.held.drop(ref)
-        }
+        // What was remembered after the deletion would stay for good.
+        if objects[ref] == nil { tracker.forget(ref) }
         return outcome
     }
 
@@ -82,23 +86,38 @@ struct Reconciler: Sendable {
             let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
             var secret = tracker.ownWrites.secret(target, watched: secrets[target])
             if secret?.isAbridged == true { secret = try await look(target) }
+            if secret != nil { tracker.held.unpin(ref) }
             let plan = try await resolve(decide(object, secret, previous), object, previous)
             if let pause = truce(plan, object, previous) {
                 tracker.troubles.end(ref)
                 return await giveWay(plan, object, previous, for: pause)
             }
-            let status = try await carryOut(plan, object, previous)
+            let (status, next) = try await carryOutOrPostpone(plan, object, previous)
             tracker.troubles.end(ref)
             guard !plan.isRestraint else { return .done }
-            tracker.statuses.set(status, of: object.metadata)
+            tracker.blocked.remove(ref)
+            if next == .done { tracker.statuses.set(status, of: object.metadata) }
             if let digest = plan.blueprint?.envelope.digest ?? object.spec.envelope.dropped?.digest {
                 tracker.pending.release(ref, digest: digest)
             }
             let removal = await removeLeftovers(of: object)
             let restart = await restartWorkloads(of: object, status)
-            return removal == .done ? restart : removal
+            return [removal, restart, next].first { $0 != .done } ?? .done
         } catch {
             return await outcome(of: error, cached, previous)
+        }
+    }
+
+    /// Carries out a plan. One that concerns the status alone may have to wait, which keeps nothing else from being done.
+    private func carryOutOrPostpone(
+        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async throws(Failure) -> (status: WrappedSecretStatus?, next: WorkQueue.Outcome) {
+        do throws(Failure) {
+            return (try await carryOut(plan, object, previous), .done)
+        } catch .later(let pause) where plan.isAboutTheStatus {
+            return (previous, .again(after: pause))
+        } catch .throttled(let turn) where plan.isAboutTheStatus {
+            return (previous, .throttled(until: turn))
         }
     }
 
@@ -154,7 +173,7 @@ struct Reconciler: Sendable {
     /// Who keeps changing the Secret, by the API server's account.
     private func rivals(for secret: ObjectMeta?, _ blueprint: Blueprint?) -> String {
         guard let secret else { return "a writer that deletes it" }
-        guard let blueprint else { return "another writer" }
+        guard let blueprint, !secret.isAbridged else { return "another writer" }
         let names = DataOwnership(of: blueprint).rivals(secret)
         guard names.isEmpty else { return names.prefix(4).joined(separator: ", ") }
         // Every field is ours by name, and this process did not write this version.
@@ -176,7 +195,8 @@ struct Reconciler: Sendable {
         return Plan.decide(
             object, secret: secret, status: status, rules: rules,
             isOpened: tracker.opened.key(of: object.metadata, digest: digest) != nil,
-            proof: tracker.proofs[object.metadata.ref])
+            proof: tracker.proofs[object.metadata.ref],
+            isStatusForeign: tracker.statuses.isForeign(status, of: object.metadata))
     }
 
     /// Returns the status as it is then.

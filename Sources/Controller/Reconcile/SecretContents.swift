@@ -68,8 +68,8 @@ struct SecretContents: Sendable {
 }
 
 extension SecretContents {
-    /// Whether the Secret still holds what was proved: exactly these entries, or, where it is somebody else's and only
-    /// gets our entries, these among others.
+    /// Whether the Secret still holds what was proved: exactly these entries, or, where another writer owns it and
+    /// it only gets our entries, these among others.
     func matches(_ proof: SecretProof, _ desired: Blueprint, _ proofs: SecretProofs) -> Bool {
         guard metadata.uid == proof.uid else { return false }
         let isWhole = desired.merger == nil

@@ -129,7 +129,7 @@ struct StatusUpdate: Sendable {
     ) -> Condition {
         var condition = Condition(
             kind, value, observedGeneration: object.generation, lastTransitionTime: now, reason: reason,
-            message: String(message.escapingInvisibleCharacters.prefix(4096)))
+            message: message.escapingInvisibleCharacters.truncated(toUTF8: 2048))
         if let before = previous?.condition(kind), before.status == condition.status {
             condition.lastTransitionTime = before.lastTransitionTime
         }

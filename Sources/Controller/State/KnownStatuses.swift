@@ -16,13 +16,20 @@ final class KnownStatuses: Sendable {
 
     /// To be called before the status is written, so that the watch cannot be faster.
     func set(_ status: WrappedSecretStatus?, of object: ObjectMeta) {
-        known.withLock { $0[object.ref] = Known(uid: object.uid, hash: status.hashValue) }
+        known.withLock { $0[object.ref] = Known(uid: object.uid, hash: Self.hash(status)) }
     }
 
     /// Whether the watch shows another status than the known one.
     func isForeign(_ status: WrappedSecretStatus?, of object: ObjectMeta) -> Bool {
         guard let known = known.withLock({ $0[object.ref] }), known.uid == object.uid else { return false }
-        return known.hash != status.hashValue
+        return known.hash != Self.hash(status)
+    }
+
+    /// Without a field that an older CRD does not have, which the API server would drop from each write.
+    private static func hash(_ status: WrappedSecretStatus?) -> Int {
+        var status = status
+        status?.lastVerifiedTime = nil
+        return status.hashValue
     }
 
     func forget(_ ref: ObjectRef) {

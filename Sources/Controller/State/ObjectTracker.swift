@@ -7,6 +7,7 @@ final class ObjectTracker: Sendable {
     let stalled = StalledObjects()
     let opened = OpenedEnvelopes()
     let refused = RefusedEnvelopes()
+    let blocked = BlockedObjects()
     let contests = Contests()
     /// The same for statuses that another writer changes.
     let statusContests = Contests()
@@ -23,6 +24,7 @@ final class ObjectTracker: Sendable {
         stalled.forget(ref)
         opened.forget(ref)
         refused.remove(ref)
+        blocked.remove(ref)
         contests.forget(ref)
         statusContests.forget(ref)
         troubles.end(ref)

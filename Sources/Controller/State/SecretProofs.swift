@@ -15,8 +15,8 @@ struct SecretProof: Sendable, Equatable {
 }
 
 /// Keyed digests of the values that were written into each Secret. A Secret whose resourceVersion moved is read and
-/// compared with its digest, which proves its data without the KMS; `managedFields` prove nothing, because whoever can
-/// write a Secret can write them too. The key is random for each process, so that a digest in a memory dump gives no
+/// compared with its digest, which proves its data without the KMS; `managedFields` prove nothing, because a writer
+/// of a Secret can write them as well. The key is random for each process, so that a digest in a memory dump gives no
 /// guess of a value away. Safe to use from any thread.
 final class SecretProofs: Sendable {
     private struct Entry {

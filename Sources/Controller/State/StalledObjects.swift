@@ -48,6 +48,11 @@ final class StalledObjects: Sendable {
         }
     }
 
+    /// How long until the object is tried again all the same; nil if it is not.
+    func nextTry(_ ref: ObjectRef, now: ContinuousClock.Instant = .now) -> Duration? {
+        entries.withLock { $0[ref]?.until }.map { max(now.duration(to: $0), .zero) }
+    }
+
     func forget(_ ref: ObjectRef) {
         entries.withLock { $0[ref] = nil }
     }

@@ -30,6 +30,8 @@ package struct KubeClient: Sendable {
     /// Bytes of JSON that one object may have: etcd takes 1.5 MiB, or what its `--max-request-bytes` says, and JSON
     /// writes some characters as six (`\u003c`).
     static let maximumObject = 64 << 20
+    /// An answer that has metadata alone. Annotations have 256 KiB at most; what is far larger is meant to take memory.
+    static let maximumMetadata = 1 << 20
 
     /// Name under which our writes stand in `managedFields`.
     package static let fieldManager = "secrets-bridge"

@@ -1,4 +1,5 @@
 import HTTP
+import Primitives
 
 /// Why a request to the API server did not do what it should.
 package struct KubeError: Error, Sendable {
@@ -109,6 +110,6 @@ extension KubeError {
             return causes.map { "\($0.field ?? "object") (\($0.reason ?? "invalid"))" }.joined(
                 separator: ", ")
         }
-        return status.message.map { String($0.prefix(1024)) }
+        return status.message.map { $0.truncated(toUTF8: 1024) }
     }
 }

@@ -4,15 +4,21 @@ package import Primitives
 
 /// The verbs. What is written comes back as metadata only: the server need not send a Secret's data.
 extension KubeClient {
+    /// One object.
+    ///
+    /// - Parameter maximumBytes: of the answer; nil for as much as an object may have.
+    /// - Throws: `.responseTooLarge` when the answer has more.
     package func get<Object: KubeObject>(
-        _ type: Object.Type, _ ref: ObjectRef
+        _ type: Object.Type, _ ref: ObjectRef, maximumBytes: Int? = nil
     ) async throws(KubeError) -> Object {
         let resource = Object.resource
         let activity = "reading \(resource.kind) \(ref)"
         return try await perform(
             Call(
                 method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
-                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json, activity: activity), type)
+                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json, activity: activity,
+                maximumResponse: maximumBytes
+                    ?? (Object.metadataOnly ? Self.maximumMetadata : Self.maximumObject)), type)
     }
 
     /// Metadata alone, of any kind.
@@ -21,7 +27,8 @@ extension KubeClient {
         return try await perform(
             Call(
                 method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
-                accept: MediaType.metadata, activity: activity), AnyMetadata.self
+                accept: MediaType.metadata, activity: activity, maximumResponse: Self.maximumMetadata),
+            AnyMetadata.self
         ).metadata
     }
 
@@ -114,6 +121,7 @@ extension KubeClient {
     private func write(_ call: Call) async throws(KubeError) -> ObjectMeta {
         var call = call
         call.accept = MediaType.metadata
+        call.maximumResponse = Self.maximumMetadata
         return try await perform(call, AnyMetadata.self).metadata
     }
 }
