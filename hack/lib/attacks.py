@@ -252,7 +252,7 @@ def large_objects(tenant, count=8, size=1_390_000):
 
 
 def contested_secrets(tenant):
-    """Two WrappedSecrets of one Secret, which is handed over to whichever comes."""
+    """Two WrappedSecrets of one Secret, that either may adopt."""
     tenant.secret("contested", metadata={"annotations": {"secrets-bridge.io/allow": "adopt"}})
     for name in ("contested-a", "contested-b"):
         tenant.apply(name, {"password": name}, secret="contested", creationPolicy="Orphan")
