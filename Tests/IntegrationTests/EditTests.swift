@@ -193,18 +193,26 @@ struct EditTests {
     @Test func whatAKilledEditLeftTheNextOneRemoves() async throws {
         _ = try await wrap()
         let place = folder.path("where")
+        // A place of its own: the edits of other tests remove what they find in theirs.
+        let memory = "/dev/shm/test-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(
+            atPath: memory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(atPath: memory) }
+        func left() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: memory) }
+        let here = ["XDG_RUNTIME_DIR": memory]
         let killed = try Program(
             try Settings.required().binary, ["edit", file],
-            environment: environment.merging(try editor("echo $1 >\(place); exec sleep 600")) { $1 })
+            environment: environment.merging(try editor("echo $1 >\(place); exec sleep 600")) { $1 }
+                .merging(here) { $1 })
         let values = try await eventually("the editor is open") {
             let path = (try? folder.read("where"))?.split(separator: "\n").first.map(String.init)
             return path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
         }
         killed.signal(SIGKILL)
         #expect(try await killed.outcome().status == 137)
-        #expect(foldersLeft.count == 1)
-        _ = try await run(["edit", file], try editor("exit 0"))
-        #expect(foldersLeft == [])
+        #expect(try left().count == 1)
+        _ = try await run(["edit", file], try editor("exit 0").merging(here) { $1 })
+        #expect(try left() == [])
         #expect(!FileManager.default.fileExists(atPath: values))
     }
 
