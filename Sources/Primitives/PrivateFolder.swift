@@ -6,7 +6,7 @@ import Glibc
 /// does it.
 ///
 /// The folder is locked (flock(2)) for as long as it is open here. The kernel drops the lock with the process, whatever ends
-/// it, so that a folder without one belongs to nobody, also if its owner's process id is in use again.
+/// it, so that a folder without one is unused, also if its owner's process id is in use again.
 ///
 /// Caveats: memory that is scarce may be swapped out; a program may put copies elsewhere.
 package final class PrivateFolder: Sendable {

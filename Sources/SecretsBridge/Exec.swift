@@ -11,7 +11,7 @@ struct Exec: AsyncParsableCommand {
         discussion: """
             The program replaces this one, without the variables SB_*. The entries that --only names, or all of them \
             with --all, become variables under their own names; a user who may look into the process \
-            (/proc/PID/environ) sees them. Whoever can change the file chooses what --all passes, so --all refuses \
+            (/proc/PID/environ) sees them. A writer of the file chooses what --all passes, so --all refuses \
             entries that decide which programs run, what they load or whom they talk to (PATH, LD_*, BASH_ENV, GIT_*, \
             PYTHON*, NODE_OPTIONS, MAKEFLAGS, KUBECONFIG, *_PROXY and such), unless --only names them too. No such list \
             is complete: prefer --only. The program is found on the PATH of before. Exit codes: the program's; 126 it \

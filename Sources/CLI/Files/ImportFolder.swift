@@ -93,7 +93,7 @@ package struct ImportFolder {
     }
 
     /// The folder that the Secret's file goes to. `base` is the user's own and may be a symbolic link; the folder of the
-    /// namespace in it may not: whoever can commit one would choose where the file is written.
+    /// namespace in it may not: a committer of one would choose where the file is written.
     private func folder(of secret: ImportedSecret) throws(FileError) -> OpenFolder {
         let path = base.count > 1 ? String(base.dropLast()) : base
         try FileCreation.makeFolder(path)

@@ -32,7 +32,7 @@ struct Lease: KubeObject {
     }
 }
 
-/// A field of another shape is left out, as if nobody had set it: a lease that cannot be read could never be taken.
+/// A field of another shape is left out, as if it were not set: a lease that cannot be read could never be taken.
 extension Lease.Spec: JSONReadable {
     init(json: inout JSONReader) throws(JSONError) {
         try json.object { key, json throws(JSONError) in

@@ -43,7 +43,7 @@ struct DataOwnership: Sendable {
     /// takes it from us; to have an entry together says that the value is one.
     func claims(_ secret: ObjectMeta) -> (entries: Set<String>, managers: Set<String>) {
         let wanted = entries.subtracting(ours(secret).joined())
-        // What was written into the whole Secret under our general name belongs to no one: no WrappedSecret owns the
+        // What was written into the whole Secret under our general name has no owner: no WrappedSecret owns the
         // Secret any more, or its entries could not be merged into.
         let claimants = others(secret).filter {
             !$0.data.isDisjoint(with: wanted) && (isWhole || $0.manager != KubeClient.fieldManager)
