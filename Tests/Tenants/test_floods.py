@@ -60,7 +60,7 @@ def test_missing_merge_targets_are_asked_for_ever_more_rarely(cluster, tenant, p
     tenant.secret("missing-0", metadata={"labels": None, "annotations": {"secrets-bridge.io/allow": "merge"}})
     tenant.annotate(tenant.object("merge-0"), {"secrets-bridge.io/sync": "now"})
     read = lambda: tenant.api.call("GET", tenant.secret_path("missing-0"))[1]  # noqa: E731
-    eventually("a target that exists is filled", lambda: "password" in read().get("data", {}), 40)
+    eventually("a target that exists is filled", lambda: "password" in read().get("data", {}), 10)
 
 
 @contextlib.contextmanager
