@@ -209,22 +209,20 @@ def test_every_setting_reaches_the_controller():
     assert all(variable.get("value") != "" for variable in container["env"])
 
 
-def test_the_crash_handler_is_off_as_the_pods_say():
-    """Swift's runtime knows the variable: with the handler on, a crash prints registers and the memory that they point to."""
+def test_the_crash_handler_is_off():
+    """It prints registers and the memory that they point to. The pods switch it off, and so does the program itself."""
     (container,) = next(pod_specs(rendered("local")))["containers"]
     variable = next(variable for variable in container["env"] if variable["name"] == "SWIFT_BACKTRACE")
-    for environment, is_silent in (({variable["name"]: variable["value"]}, True), ({"SWIFT_BACKTRACE": "enable=yes,color=no,interactive=no"}, False)):
+    assert variable["value"] == "enable=no"
+    for value in (variable["value"], "enable=yes,color=no,interactive=no"):
         program = subprocess.Popen(
             [BINARY, "verify", "--offline", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **environment}, text=True)
+            env={**os.environ, variable["name"]: value}, text=True)
         time.sleep(2)  # it waits for its input
         assert program.poll() is None
         program.send_signal(signal.SIGSEGV)
         _, errors = program.communicate(timeout=60)
-        if is_silent:
-            assert program.returncode == -signal.SIGSEGV and errors == ""
-        else:
-            assert "rip 0x" in errors or "pc 0x" in errors or "crashed" in errors, errors
+        assert program.returncode == -signal.SIGSEGV and errors == ""
 
 
 @pytest.mark.parametrize("types, expected", [

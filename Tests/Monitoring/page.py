@@ -54,7 +54,7 @@ def panels():
 
 WORDS = {
     "by", "on", "and", "or", "group_left", "vector", "sum", "max", "min", "rate", "increase", "deriv", "absent",
-    "histogram_quantile", "min_over_time",
+    "histogram_quantile", "min_over_time", "time",
 }
 
 
