@@ -38,6 +38,14 @@ import Testing
         #expect(budget.reserve(mebibyte, for: ref("second")))
     }
 
+    /// Or those that need much would wait for ever.
+    @Test func whatWouldFitWaitsBehindWhatDoesNot() {
+        let budget = MemoryBudget(limit: 3 * mebibyte) { _ in }
+        #expect(budget.reserve(2 * mebibyte, for: ref("first")))
+        #expect(!budget.reserve(2 * mebibyte, for: ref("second")))
+        #expect(!budget.reserve(mebibyte, for: ref("third")))
+    }
+
     @Test func namespacesTakeTurns() {
         let woken = Locked<[ObjectRef]>([])
         let budget = MemoryBudget(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
@@ -126,10 +134,25 @@ import Testing
         let later = ContinuousClock.now + .seconds(601)
         held.hold(try await opened(50), digest: [1], for: ref)
         #expect(held.envelope(of: ref, digest: [1], now: later) == nil)
-        held.pin(try await opened(150), digest: [1], for: ref)
+        held.pin(try await opened(150), digest: [1], for: ref, deleted: "s1")
         #expect(held.envelope(of: ref, digest: [1], now: later) != nil)
-        held.unpin(ref)
+        held.unpin(ref, secret("s2"))
         #expect(held.envelope(of: ref, digest: [1], now: later) == nil)
+    }
+
+    private func secret(_ uid: String, isTerminating: Bool = false) -> ObjectMeta {
+        var secret = ObjectMeta(name: "db", namespace: "payments", uid: uid)
+        if isTerminating { secret.deletionTimestamp = "2026-01-01T00:00:00Z" }
+        return secret
+    }
+
+    @Test(arguments: [("s1", false, true), ("s1", true, false), ("s2", false, false)])
+    func aCacheThatIsBehindDoesNotUnpin(uid: String, isTerminating: Bool, isPinned: Bool) async throws {
+        let held = HeldEnvelopes(limit: 100)
+        held.pin(try await opened(50), digest: [1], for: ref, deleted: "s1")
+        held.unpin(ref, secret(uid, isTerminating: isTerminating))
+        let later = held.envelope(of: ref, digest: [1], now: .now + .seconds(601))
+        #expect((later != nil) == isPinned)
     }
 
     /// A tenant whose Secrets cannot be deleted must not collect plaintext in the controller.
@@ -138,10 +161,11 @@ import Testing
         let envelope = try await opened(1 << 20)
         for index in 0..<16 {
             #expect(held.hasRoomToPin(envelope))
-            held.pin(envelope, digest: [1], for: ObjectRef(namespace: "a", name: "\(index)"))
+            held.pin(
+                envelope, digest: [1], for: ObjectRef(namespace: "a", name: "\(index)"), deleted: "s1")
         }
         #expect(!held.hasRoomToPin(envelope))
-        held.unpin(ObjectRef(namespace: "a", name: "3"))
+        held.unpin(ObjectRef(namespace: "a", name: "3"), secret("s2"))
         #expect(held.hasRoomToPin(envelope))
     }
 }

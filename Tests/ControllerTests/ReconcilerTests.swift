@@ -450,6 +450,7 @@ import Testing
         #expect(await cluster.run().outcome == .retry)
         #expect(cluster.secret == nil)
         cluster.keys.fail(.unavailable)
+        #expect(await cluster.run().outcome == .retry, "the cache is behind and shows the old Secret")
         try cluster.show()
         #expect(await cluster.run().outcome == .done)
         #expect(cluster.password == "Y2FuYXJ5LTI=")

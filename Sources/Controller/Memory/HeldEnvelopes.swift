@@ -10,8 +10,10 @@ final class HeldEnvelopes: Sendable {
         let envelope: OpenedEnvelope
         let bytes: Int
         let since: ContinuousClock.Instant
-        /// Whether no Secret exists while this is held, because the old one was deleted to be recreated.
-        var isPinned = false
+        /// The uid of the Secret that was deleted to be recreated: none exists while this is held.
+        var deleted: String?
+
+        var isPinned: Bool { deleted != nil }
     }
 
     fileprivate struct State {
@@ -54,22 +56,27 @@ final class HeldEnvelopes: Sendable {
 
     /// Holds `envelope` until it is dropped, because no Secret exists any more: without it, an outage of the KMS would
     /// leave none.
-    func pin(_ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef) {
+    ///
+    /// - Parameter deleted: the uid of the Secret that was deleted.
+    func pin(_ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef, deleted: String) {
         state.withLock { state in
             state.remove(ref)
             state.bytes += envelope.byteCount
             state.pinnedBytes += envelope.byteCount
             state.entries[ref] = Entry(
-                digest: digest, envelope: envelope, bytes: envelope.byteCount, since: .now, isPinned: true)
+                digest: digest, envelope: envelope, bytes: envelope.byteCount, since: .now, deleted: deleted)
         }
     }
 
-    /// A Secret exists, so that what is held for it is not the only copy of its values.
-    func unpin(_ ref: ObjectRef) {
+    /// The cache shows this Secret, so that what is held for it is not the only copy of its values. A cache that is behind
+    /// shows the deleted one as it was; one that a finalizer keeps is terminating.
+    func unpin(_ ref: ObjectRef, _ secret: ObjectMeta) {
         state.withLock { state in
-            guard let entry = state.entries[ref], entry.isPinned else { return }
+            guard let entry = state.entries[ref], let deleted = entry.deleted,
+                secret.uid != deleted || secret.deletionTimestamp != nil
+            else { return }
             state.pinnedBytes -= entry.bytes
-            state.entries[ref]?.isPinned = false
+            state.entries[ref]?.deleted = nil
         }
     }
 

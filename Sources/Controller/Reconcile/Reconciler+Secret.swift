@@ -95,7 +95,8 @@ extension Reconciler {
         } catch {
             throw Failure(accessing: error)
         }
-        tracker.held.pin(envelope, digest: blueprint.envelope.digest, for: object.metadata.ref)
+        tracker.held.pin(
+            envelope, digest: blueprint.envelope.digest, for: object.metadata.ref, deleted: current.uid ?? "")
         logger.info(
             "secret deleted, to be recreated",
             metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])

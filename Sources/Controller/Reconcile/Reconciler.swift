@@ -86,7 +86,7 @@ struct Reconciler: Sendable {
             let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
             var secret = tracker.ownWrites.secret(target, watched: secrets[target])
             if secret?.isAbridged == true { secret = try await look(target) }
-            if secret != nil { tracker.held.unpin(ref) }
+            if let secret { tracker.held.unpin(ref, secret) }
             let plan = try await resolve(decide(object, secret, previous), object, previous)
             if let pause = truce(plan, object, previous) {
                 tracker.troubles.end(ref)
