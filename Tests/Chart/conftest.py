@@ -1,4 +1,5 @@
-"""A control plane of these tests' own, whose audit log tells what the controller asked for; and an OpenBao beside it."""
+"""A control plane of these tests' own, whose audit log tells what the controller asked for, and which enforces permissions of owner
+references, as OpenShift does; and an OpenBao beside it."""
 
 import gzip
 import hashlib
@@ -87,6 +88,7 @@ def scratch():
 def cluster(scratch):
     folder = scratch / "cluster"
     run(ROOT / "hack/cluster", "up", "--dir", folder, "--no-kind",
+        "--apiserver-flag", "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         "--apiserver-flag", f"--audit-policy-file={ROOT / 'Tests/Chart/audit-policy.yaml'}",
         "--apiserver-flag", f"--audit-log-path={folder / 'audit.log'}", env=dict(os.environ))
     try:

@@ -14,12 +14,15 @@ from chart import ENTER
 from conftest import eventually
 
 PROGRAM = "/usr/bin/secrets-bridge"  # the image's entrypoint
+IMAGE_USER = (65532, 65532)
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class Pod:
-    def __init__(self, cluster, deployment, image_root, folder, name):
+    def __init__(self, cluster, deployment, image_root, folder, name, assigned=None):
+        """assigned: the user and group that the platform gives it, as OpenShift does, in place of the image's."""
         self.cluster, self.folder, self.name = cluster, folder, name
+        self.user = assigned or IMAGE_USER
         self.namespace = deployment["metadata"]["namespace"]
         self.spec = deployment["spec"]["template"]["spec"]
         self.container = self.spec["containers"][0]
@@ -86,9 +89,10 @@ class Pod:
             yield f"{source}:{place}"
 
     def command(self):
-        user = self.spec["securityContext"]
-        assert self.container["securityContext"]["readOnlyRootFilesystem"] and user["runAsNonRoot"]
-        words = [sys.executable, ENTER, self.root, user["runAsUser"], user["runAsGroup"]]
+        security = self.spec["securityContext"]
+        assert self.container["securityContext"]["readOnlyRootFilesystem"] and security["runAsNonRoot"]
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(security)
+        words = [sys.executable, ENTER, self.root, *self.user]
         for mount in self.mounts():
             words += ["--mount", mount]
         for name, value in self.environment().items():

@@ -12,7 +12,8 @@ import time
 import pytest
 import yaml
 
-from chart import BINARY, CHART, HELMS, ROOT, VALUES, helm, identity, pod_specs, program_version, rendered, run, template, values_file
+from chart import (
+    BINARY, CHART, HELMS, ROOT, VALUES, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
 
 ALL = sorted(path.stem for path in VALUES.iterdir())
 BACKENDS = [name for name in ALL if name != "everything"]
@@ -70,7 +71,9 @@ def test_schema_knows_every_value_and_no_other():
         if known is None:
             return
         assert schema["additionalProperties"] is False, f"{path} takes anything"
-        assert set(known) - {"global"} == set(values), f"values.yaml and values.schema.json differ under {path or 'the top'}"
+        # What a parent chart sets; a default of "enabled" would overrule the parent's tags.
+        parents = {"global", "enabled", "tags"} if not path else set()
+        assert parents <= set(known) and set(known) - parents == set(values), f"values.yaml and values.schema.json differ under {path or 'the top'}"
         for name, value in values.items():
             if isinstance(value, dict):
                 compare(known[name], value, f"{path}.{name}")
@@ -86,13 +89,23 @@ def test_pods_are_restricted(name):
     for spec in specs:
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
         pod = spec["securityContext"]
-        assert pod["runAsNonRoot"] is True and pod["runAsUser"] > 0 and pod["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["runAsNonRoot"] is True and pod["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"runAsGroup", "fsGroup", "supplementalGroups"} & set(pod)
         for volume in spec.get("volumes", []):
             assert set(volume) - {"name"} <= {"configMap", "emptyDir", "projected", "secret"}
         for container in spec["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
             assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def test_the_user_is_the_images():
+    """By number: the kubelet cannot hold a name against runAsNonRoot. Only the image of helm's test has none."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["65532:65532"]
+    objects = rendered("local") + kustomized("overlays/dev")
+    users = {found["kind"]: pod_spec["securityContext"].get("runAsUser") for found in objects for pod_spec in pod_specs([found])}
+    assert users == {"Deployment": None, "Pod": 65532}
 
 
 def test_version_is_the_programs():
@@ -170,9 +183,12 @@ def test_a_crash_prints_no_memory(name):
 
 
 def test_keep_is_what_the_values_say():
-    for keep in ("true", "false"):
+    """For Helm, Argo CD (pruning, and the deletion of the Application) and Flux."""
+    kept = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false,ServerSideApply=true",
+            "kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    for keep, expected in (("true", kept), ("false", {"argocd.argoproj.io/sync-options": "ServerSideApply=true"})):
         crd = next(found for found in rendered("local", f"--set=crds.keep={keep}") if found["kind"] == "CustomResourceDefinition")
-        assert (crd["metadata"]["annotations"].get("helm.sh/resource-policy") == "keep") is (keep == "true")
+        assert crd["metadata"]["annotations"] == expected
     assert "CustomResourceDefinition" not in {found["kind"] for found in rendered("local", "--set=crds.install=false")}
 
 

@@ -1,18 +1,50 @@
 {{/* Names and labels. */}}
 
+{{/*
+A name of at most 63 characters that every kind of object takes, and every label as a value: lower case letters, digits and
+dashes. A text that has to be cut or changed for that gets a digest of the whole text, so that texts that differ only in what is
+cut stay different. Takes a list of the text and of a suffix that is never cut.
+*/}}
+{{- define "secrets-bridge.bounded" -}}
+{{- $text := index . 0 }}
+{{- $suffix := index . 1 }}
+{{- $name := regexReplaceAll "[^a-z0-9-]+" (lower $text) "-" | trimAll "-" }}
+{{- if or (ne $name $text) (gt (add (len $name) (len $suffix)) 63) }}
+{{- $room := sub 54 (len $suffix) | int }}
+{{- $name = printf "%s-%s" (trunc $room $name | trimAll "-") (sha256sum $text | trunc 8) | trimAll "-" }}
+{{- end }}
+{{- printf "%s%s" $name $suffix }}
+{{- end }}
+
 {{- define "secrets-bridge.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- include "secrets-bridge.bounded" (list (default .Chart.Name .Values.nameOverride) "") }}
+{{- end }}
+
+{{/* The text that all names of objects are made from, at its full length. */}}
+{{- define "secrets-bridge.unbounded" -}}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name }}
+{{- end }}
 {{- end }}
 
 {{- define "secrets-bridge.fullname" -}}
-{{- $name := include "secrets-bridge.name" . }}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
-{{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- include "secrets-bridge.bounded" (list (include "secrets-bridge.unbounded" .) "") }}
 {{- end }}
+
+{{/* The name of a further object. Takes a list of the context and the suffix. */}}
+{{- define "secrets-bridge.suffixed" -}}
+{{- include "secrets-bridge.bounded" (list (include "secrets-bridge.unbounded" (index . 0)) (index . 1)) }}
+{{- end }}
+
+{{/* The name of a Service begins with a letter; that of a release may begin with a digit. */}}
+{{- define "secrets-bridge.service" -}}
+{{- $text := include "secrets-bridge.unbounded" . }}
+{{- include "secrets-bridge.bounded" (list (ternary $text (printf "sb-%s" $text) (regexMatch "^[A-Za-z]" $text)) "-metrics") }}
 {{- end }}
 
 {{- define "secrets-bridge.serviceAccount" -}}
@@ -31,7 +63,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "secrets-bridge.labels" -}}
 {{ include "secrets-bridge.selector" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
 
 {{- define "secrets-bridge.image" -}}
@@ -40,6 +72,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
+{{- end }}
+
+{{/* The labels of helm's test, which is no controller. */}}
+{{- define "secrets-bridge.testSelector" -}}
+app.kubernetes.io/name: {{ include "secrets-bridge.bounded" (list (default .Chart.Name .Values.nameOverride) "-test") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* The subject of a binding. */}}
