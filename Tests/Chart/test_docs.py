@@ -1,51 +1,20 @@
 """The commands of docs/installing.md, docs/gitops.md and docs/environments.md, run as they stand there, one after the other:
-blocks marked sh. A chart from a registry is the one of this checkout; helm is told of this server's age and OpenBao's CA."""
+blocks marked sh. helm is told of OpenBao's CA."""
 
 import json
-import re
-import shlex
 
 import pytest
 
-from chart import BINARY, CHART, HELMS, KUBECTL, NAMESPACE, ROOT, run
+from chart import BINARY, CHART, KUBECTL, NAMESPACE, run
 from conftest import eventually
 from objects import Namespace
+from pages import Shell, blocks
 from pod import Pod
-from release import flags, settings
-
-PRELUDE = """
-set -euo pipefail
-helm() {
-    local word words=() more=()
-    for word in "$@"; do
-        case $word in oci://*) words+=("$CHART") ;; *) words+=("$word") ;; esac
-    done
-    case $1 in install | upgrade) eval "more=($MORE)" ;; esac
-    "$HELM" "${words[@]}" ${more[@]+"${more[@]}"}
-}
-kubectl() { if [ "$1" = apply ]; then "$KUBECTL" "$@" --validate=false; else "$KUBECTL" "$@"; fi; }
-secrets-bridge() { "$BINARY" "$@"; }
-export -f kubectl
-"""
 
 
-def blocks(page, heading):
-    """The shell blocks directly under a heading."""
-    text = (ROOT / "docs" / page).read_text()
-    section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
-    return re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-
-
-class Shell:
-    def __init__(self, cluster, vault):
-        more = [*settings(cluster, "vault.ca.configMap=vault-ca"), *flags(cluster, "4")]
-        self.cluster = cluster
-        self.environment = {
-            "HELM": HELMS["4"], "CHART": str(CHART), "KUBECTL": KUBECTL, "BINARY": BINARY, "MORE": shlex.join(more),
-            "VAULT_ADDR": vault.address, "CLUSTER_TOKEN": "t0", "CLUSTER_CA": "Y2E=", "REPOSITORY_TOKEN": "t1", **vault.developer}
-
-    def run(self, block, **more):
-        return run("bash", "-c", f"cd {ROOT}\n{PRELUDE}\n{more.pop('prepare', '')}\n{block}", kubeconfig=self.cluster.kubeconfig, env=self.environment)
+def shell_of(cluster, vault, folder):
+    return Shell(cluster, folder, "4", ["vault.ca.configMap=vault-ca"], {
+        "VAULT_ADDR": vault.address, "CLUSTER_TOKEN": "t0", "CLUSTER_CA": "Y2E=", "REPOSITORY_TOKEN": "t1", **vault.developer})
 
 
 def pod(cluster, image_root, folder):
@@ -53,23 +22,22 @@ def pod(cluster, image_root, folder):
 
 
 def test_commands(cluster, vault, image_root, scratch):
-    shell = Shell(cluster, vault)
-    install, restrict = blocks("installing.md", "Helm")
+    shell = shell_of(cluster, vault, scratch / "pages")
+    install, restrict = blocks("docs/installing.md", "Helm")
     shell.run(install)
     shell.run(restrict)
 
     database = Namespace(cluster, "documented", vault.developer)
-    (teach,) = blocks("gitops.md", "Argo CD")
-    (tokens,) = blocks("gitops.md", "Argo CD's own tokens")
+    (teach,) = blocks("docs/gitops.md", "Argo CD")
+    (tokens,) = blocks("docs/gitops.md", "Argo CD's own tokens")
     argo = Namespace(cluster, "argocd", vault.developer)
     argo.kubectl("create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example.com")
     shell.run(teach)
     assert len(argo.get("configmap", "argocd-cm")["data"]) == 2
-    folder = scratch / "tokens"
-    folder.mkdir()
-    shell.run(tokens, prepare=f"cd {folder}")
-    assert sorted(path.name for path in folder.iterdir()) == ["wrapped-cluster.yaml", "wrapped-repository.yaml"]
-    for path in folder.iterdir():
+    shell.run(tokens)
+    wrapped = sorted(shell.folder.glob("*.yaml"))
+    assert [path.name for path in wrapped] == ["wrapped-cluster.yaml", "wrapped-repository.yaml"]
+    for path in wrapped:
         argo.apply(path.read_text())
     database.apply(database.wrap("db", k="v"))
     with pod(cluster, image_root, scratch / "documented-a"):
@@ -82,12 +50,12 @@ def test_commands(cluster, vault, image_root, scratch):
             assert argo.values(name)[entry] == value
             assert argo.get("secret", name)["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == kind
 
-    (upgrade,) = blocks("installing.md", "Upgrading")
+    (upgrade,) = blocks("docs/installing.md", "Upgrading")
     shell.run(upgrade)
-    (label,) = blocks("environments.md", "Velero and other backups of objects")
+    (label,) = blocks("docs/environments.md", "Velero and other backups of objects")
     shell.run(label)
     unwraps = vault.decrypted()
-    uninstall, let_go, remove = blocks("installing.md", "Uninstalling")
+    uninstall, let_go, remove = blocks("docs/installing.md", "Uninstalling")
     with pod(cluster, image_root, scratch / "documented-b"):
         wanted = ("velero.io/exclude-from-backup", "true")
         eventually("the label is there", lambda: wanted in database.get("secret", "db")["metadata"]["labels"].items())
@@ -106,17 +74,15 @@ def test_commands(cluster, vault, image_root, scratch):
 
 def test_notes_of_a_development_installation(cluster, vault, image_root, scratch):
     """What helm install prints for backend local, as one pastes it."""
-    shell = Shell(cluster, vault)
-    folder = scratch / "development"
-    folder.mkdir()
+    shell = Shell(cluster, scratch / "development", environment=vault.developer)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"k": "v"}}
-    (folder / "secret.yaml").write_text(json.dumps(secret))
+    (shell.folder / "secret.yaml").write_text(json.dumps(secret))
     options = "--namespace secrets-bridge --set backend=local --set devProfile=true"
     notes = shell.run(f"helm install secrets-bridge {CHART} {options}").stdout
     payments = Namespace(cluster, "payments", {})
     commands = [line for line in notes.split("NOTES:")[1].splitlines() if line.startswith("  ") and " logs " not in line]
     assert len(commands) == 4
-    shell.run("\n".join(commands), prepare=f"cd {folder}")
+    shell.run("\n".join(commands))
     with pod(cluster, image_root, scratch / "development-pod") as running:
         payments.until_values("db", k="v")
         assert not running.logged("SB_KMS_BACKEND=local keeps the master key in this process and is for development only; use a "

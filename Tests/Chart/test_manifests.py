@@ -10,6 +10,7 @@ from chart import KUBECTL, OVERLAYS, ROOT, by_identity, identity, kustomized, pa
 
 MONITORING = "--set-json=networkPolicy.metricsFrom=" + json.dumps(
     [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}])
+CRD = "CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"
 # What only helm writes.
 HELMS_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 
@@ -47,11 +48,13 @@ def assert_same(from_manifests, from_chart):
 
 @pytest.mark.parametrize("values", OVERLAYS)
 def test_overlay(values):
-    manifests, chart = plain(kustomized(f"overlays/{OVERLAYS[values]}")), plain(rendered(values))
-    crd = "CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"
-    # The definition is applied by itself, too: it has no labels of an installation.
-    assert chart[crd]["metadata"].pop("labels")
-    assert_same(manifests, chart)
+    """With the definition, which is no part of an overlay: deleting an overlay must not delete it."""
+    overlay, chart = plain(kustomized(f"overlays/{OVERLAYS[values]}")), plain(rendered(values))
+    definition = plain(kustomized("crds"))
+    assert set(definition) == {CRD} and CRD not in overlay
+    # It has no labels of an installation.
+    assert chart[CRD]["metadata"].pop("labels")
+    assert_same({**overlay, **definition}, chart)
 
 
 def test_monitoring():
@@ -73,8 +76,7 @@ def test_component(component, tmp_path):
         {"resources": [path("overlays/dev")], "components": [path(f"components/{component}")]}))
     manifests, chart = plain(parsed(run(KUBECTL, "kustomize", tmp_path).stdout)), plain(rendered("local", COMPONENTS[component]))
     assert plain(kustomized("overlays/dev")) != manifests
-    for objects in (manifests, chart):
-        del objects["CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"]
+    del chart[CRD]
     assert_same(manifests, chart)
 
 
