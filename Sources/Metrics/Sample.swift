@@ -4,6 +4,10 @@ package struct Sample: Sendable {
     package let value: Double
 
     package init(_ value: Double, _ labels: String...) {
+        self.init(value, labels: labels)
+    }
+
+    package init(_ value: Double, labels: [String]) {
         self.labels = labels
         self.value = value
     }

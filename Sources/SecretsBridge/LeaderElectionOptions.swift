@@ -63,6 +63,11 @@ struct LeaderElectionOptions: ParsableArguments {
         }
     }
 
+    /// Replicas with the same name take turns; without leader election, none of them waits for the others.
+    func leaseName(_ territory: TerritoryOptions) -> String {
+        leaderElectName ?? LeaseName.make(namespaces: territory.namespaces, labelSelector: territory.selector)
+    }
+
     /// - Parameters:
     ///   - podNamespace: what the downward API says.
     func gate(
@@ -73,8 +78,7 @@ struct LeaderElectionOptions: ParsableArguments {
         guard leaderElect ?? cluster.isOwnPod else { return OpenGate() }
         let lease = ObjectRef(
             namespace: leaderElectNamespace ?? podNamespace ?? cluster.defaultNamespace,
-            name: leaderElectName
-                ?? LeaseName.make(namespaces: territory.namespaces, labelSelector: territory.selector))
+            name: leaseName(territory))
         let timeout = timing.renewDeadline
         let leadership = Leadership()
         telemetry.setLeadership { leadership.isLeading }

@@ -90,7 +90,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         returnFreedMemory()
         let logger = log.makeLogger()
-        let telemetry = Telemetry(version: SecretsBridge.version)
+        let telemetry = Telemetry(version: SecretsBridge.version, lease: election.leaseName(territory))
         let keys = try loadKeys(observer: telemetry.kms)
         let cluster = try cluster()
         // Before anything that takes time: from now on the process can be asked whether it lives.

@@ -1,3 +1,4 @@
+import Controller
 import Foundation
 import KMS
 import KubeClient
@@ -18,8 +19,13 @@ struct MetricsTests {
         }
     }
 
-    private func objects(_ ready: String, _ reason: Reason) -> String {
-        #"secretsbridge_wrappedsecrets{ready="\#(ready)",reason="\#(reason.rawValue)"}"#
+    /// The controller works without a lease, and names the one that it would have.
+    private func lease(_ namespace: TestNamespace) -> String {
+        #"lease="\#(LeaseName.make(namespaces: [namespace.name], labelSelector: nil))""#
+    }
+
+    private func objects(_ ready: String, _ reason: Reason, _ namespace: TestNamespace) -> String {
+        #"secretsbridge_wrappedsecrets{ready="\#(ready)",reason="\#(reason.rawValue)",\#(lease(namespace))}"#
     }
 
     @Test("Objects, reconciles, KMS and API requests are counted; series of what is deleted disappear")
@@ -38,10 +44,11 @@ struct MetricsTests {
 
             try await eventually("all are shown") {
                 let page = try await status.metrics()
-                return page.contains("\(objects("True", .synced)) \(count)\n")
-                    && page.contains("\(objects("False", .secretConflict)) 1\n")
+                return page.contains("\(objects("True", .synced, namespace)) \(count)\n")
+                    && page.contains("\(objects("False", .secretConflict, namespace)) 1\n")
             }
-            let byKey = #"secretsbridge_wrapped_by_key{key_id="\#(namespace.key.keyID)",key_version=""}"#
+            let byKey =
+                #"secretsbridge_wrapped_by_key{key_id="\#(namespace.key.keyID)",key_version="",\#(lease(namespace))}"#
             #expect(try await status.metric(byKey) == Double(count))
             let refused = #"secretsbridge_reconcile_total{result="failure",reason="SecretConflict"}"#
             #expect(try await status.metric(refused) ?? 0 >= 1)
@@ -52,7 +59,7 @@ struct MetricsTests {
             #expect(try await status.metric(patched) == Double(count) + 1)
             #expect(try await status.metric("secretsbridge_workqueue_depth") == 0)
             #expect(try await status.metric("secretsbridge_workqueue_adds_total") ?? 0 >= Double(count + 1))
-            #expect(try await status.metric("secretsbridge_leader") == 1)
+            #expect(try await status.metric("secretsbridge_leader{\(lease(namespace))}") == 1)
             #expect(try await status.metric("process_open_fds") ?? 0 > 5)
             #expect(try await status.metric("process_resident_memory_bytes") ?? 0 > 1_000_000)
 

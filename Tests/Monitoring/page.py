@@ -15,8 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = os.environ.get("SB_TEST_METRICS_PAGE")
 needs_page = pytest.mark.skipif(not PAGE, reason="SB_TEST_METRICS_PAGE is not set")
 
-# What Prometheus adds to every series that it scrapes.
-TARGET_LABELS = {"pod", "instance", "job", "namespace"}
+# What Prometheus adds to every series that it scrapes; cluster is there where it scrapes several.
+TARGET_LABELS = {"cluster", "pod", "instance", "job", "namespace"}
 
 
 def families():
@@ -35,8 +35,13 @@ def series():
 
 def rules():
     """Every query of the rules, by the alert's name."""
+    return {name: rule["expr"] for name, rule in alerts().items()}
+
+
+def alerts():
+    """Every rule that is an alert, by its name."""
     document = yaml.safe_load((ROOT / "manifests/monitoring/prometheus-rules.yaml").read_text())
-    return {rule["alert"]: rule["expr"] for group in document["spec"]["groups"] for rule in group["rules"]}
+    return {rule["alert"]: rule for group in document["spec"]["groups"] for rule in group["rules"]}
 
 
 def dashboard():
@@ -54,7 +59,7 @@ def panels():
 
 WORDS = {
     "by", "on", "and", "or", "group_left", "vector", "sum", "max", "min", "rate", "increase", "deriv", "absent",
-    "histogram_quantile", "min_over_time", "time",
+    "histogram_quantile", "min_over_time", "time", "unless", "count", "count_over_time", "absent_over_time",
 }
 
 

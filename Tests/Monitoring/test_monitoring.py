@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from page import PAGE, ROOT, TARGET_LABELS, dashboard, documented, families, needs_page, panels, rules, series, used
+from page import PAGE, ROOT, TARGET_LABELS, alerts, dashboard, documented, families, needs_page, panels, rules, series, used
 
 QUERIES = {**{f"alert {name}": query for name, query in rules().items()}, **panels()}
 
@@ -70,6 +70,8 @@ def test_values_in_matchers_are_values_that_exist():
     for name, query in QUERIES.items():
         for metric, matchers in re.findall(r"\b(secretsbridge_\w+)\{([^}]*)\}", query):
             for label, operator, pattern in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', matchers):
+                if label in TARGET_LABELS:
+                    continue  # not the page's
                 known = there[metric, label]
                 for word in pattern.split("|"):
                     if not re.fullmatch(r"[45].*", word) and (metric, word) != ("secretsbridge_api_requests_total", "transport"):
@@ -92,19 +94,66 @@ def test_everything_on_the_page_is_documented_and_nothing_else():
 def test_every_alert_is_explained():
     text = (ROOT / "docs/operating.md").read_text()
     for alert in rules():
-        assert re.search(rf"^\| `{alert}` \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE), alert
+        link = rf"\[[^]]+\]\(runbooks/alerts\.md#{alert.lower()}\)"
+        assert re.search(rf"^\| `{alert}` \| [^|]+ \| {link} \|$", text, re.MULTILINE), alert
     assert set(re.findall(r"`(SecretsBridge\w+)`", text)) == set(rules())
 
 
+def anchor(heading):
+    """As GitHub makes one: lower case, without punctuation, dashes for blanks."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(page):
+    """Of a page's headings; those in code blocks are none."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    return [anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", rules())
+def test_every_runbook_is_there(name):
+    url = alerts()[name]["annotations"]["runbook_url"]
+    page, fragment = re.fullmatch(r"https://github\.com/secrets-bridge/secrets-bridge/blob/main/([^#]+)#(.+)", url).groups()
+    assert anchors(page).count(fragment) == 1, url
+    assert fragment == name.lower()
+
+
+def test_every_runbook_is_of_an_alert():
+    headings = re.findall(r"^## (SecretsBridge\w+)$", (ROOT / "docs/runbooks/alerts.md").read_text(), re.MULTILINE)
+    assert headings == list(rules()), "in the order of the rules"
+
+
 def test_alerts_say_what_they_are():
-    document = yaml.safe_load((ROOT / "manifests/monitoring/prometheus-rules.yaml").read_text())
-    for group in document["spec"]["groups"]:
-        for rule in group["rules"]:
-            assert rule["labels"]["severity"] in {"warning", "critical"} and rule["for"]
-            assert rule["annotations"]["summary"] and rule["annotations"]["description"]
-            # A label in a message that the query drops stays empty.
-            for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
-                assert any(label in labels for labels in used(rule["expr"]).values()), (rule["alert"], label)
+    for name, rule in alerts().items():
+        assert rule["labels"]["severity"] in {"warning", "critical"} and rule["for"]
+        assert rule["annotations"]["summary"] and rule["annotations"]["description"]
+        # A label in a message that the query drops stays empty. Without an aggregation, the labels of the target are kept.
+        kept = set() if re.search(r"\bby\b", rule["expr"]) else TARGET_LABELS
+        for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
+            assert label in kept or any(label in labels for labels in used(rule["expr"]).values()), (name, label)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_query_tells_clusters_apart(name):
+    """Several clusters in one Prometheus: no aggregation and no match goes across them. One number over the chosen clusters is meant
+    to be one."""
+    query = QUERIES[name]
+    if name.split("/")[0] in ("Synced", "Not ready"):
+        query = re.fullmatch(r"sum\((.*)\)(?: or vector\(0\))?", query).group(1)
+    for word, labels in re.findall(r"\b(sum|max|min|count|on)\b\s*(?:by\s*)?(\([^()]*\))?", query):
+        assert labels and "cluster" in labels, f"{word} in {query}"
+
+
+def test_the_dashboard_chooses_among_clusters():
+    """All is everything: a series without the label, too."""
+    variables = {variable["name"]: variable for variable in dashboard()["templating"]["list"]}
+    assert list(variables) == ["datasource", "cluster"]
+    cluster = variables["cluster"]
+    assert cluster["type"] == "query" and cluster["query"]["query"] == "label_values(secretsbridge_build_info, cluster)"
+    assert cluster["includeAll"] and cluster["multi"] and cluster["allValue"] == ".*" and cluster["current"]["value"] == ["$__all"]
+    for title, query in panels().items():
+        named = re.findall(r"\bsecretsbridge_\w+(?:\{([^}]*)\})?", query)
+        assert named and all('cluster=~"$cluster"' in matchers for matchers in named), title
 
 
 def test_dashboard_is_whole():

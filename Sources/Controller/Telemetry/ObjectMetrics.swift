@@ -27,7 +27,8 @@ struct ObjectMetrics: Sendable {
     static let maximumVersions = 50
 
     static func register(
-        in registry: MetricsRegistry, _ sources: @escaping @Sendable () -> Telemetry.Sources?
+        in registry: MetricsRegistry, _ shard: ShardLabel,
+        _ sources: @escaping @Sendable () -> Telemetry.Sources?
     ) {
         let latest = Locked<ObjectMetrics?>(nil)
         registry.beforeExposition {
@@ -38,18 +39,20 @@ struct ObjectMetrics: Sendable {
         }
         registry.computed(
             "secretsbridge_wrappedsecrets", "WrappedSecrets by their condition Ready and its reason.",
-            labels: ["ready", "reason"]
+            labels: ["ready", "reason"] + shard.names
         ) {
             let states = latest.withLock { $0?.states ?? [:] }
-            return states.map { Sample(Double($0.value), $0.key.ready, $0.key.reason) }
+            return states.map {
+                Sample(Double($0.value), labels: [$0.key.ready, $0.key.reason] + shard.values)
+            }
         }
         registry.computed(
             "secretsbridge_wrapped_by_key",
             "WrappedSecrets by the key that unwrapped them last; other: one that is not configured.",
-            labels: ["key_id", "key_version"]
+            labels: ["key_id", "key_version"] + shard.names
         ) {
             let keys = latest.withLock { $0?.keys ?? [:] }
-            return keys.map { Sample(Double($0.value), $0.key.id, $0.key.version) }
+            return keys.map { Sample(Double($0.value), labels: [$0.key.id, $0.key.version] + shard.values) }
         }
     }
 

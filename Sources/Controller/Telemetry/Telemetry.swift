@@ -29,7 +29,8 @@ package final class Telemetry: Sendable {
     private let kmsMetrics: KMSMetrics
     private let leads = Locked<@Sendable () -> Bool>({ true })
 
-    package init(version: String = "unknown") {
+    /// - Parameter lease: the name of the lease that the replicas of this controller share; nil omits the label.
+    package init(version: String = "unknown", lease: String? = nil) {
         let sources = Locked<Sources?>(nil)
         self.sources = sources
         let read: @Sendable () -> Sources? = { sources.withLock { $0 } }
@@ -41,13 +42,18 @@ package final class Telemetry: Sendable {
         queue = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
         reconciles = ReconcileMetrics(registry)
         watches = WatchMetrics(registry) { read()?.progress ?? [] }
-        ObjectMetrics.register(in: registry, read)
-        registry.computed("secretsbridge_leader", "1 while this process reconciles, 0 while it stands by.") {
-            [leads] in leads.withLock { $0 }() ? 1 : 0
+        let shard = ShardLabel(lease: lease)
+        ObjectMetrics.register(in: registry, shard, read)
+        registry.computed(
+            "secretsbridge_leader", "1 while this process reconciles, 0 while it stands by.",
+            labels: shard.names
+        ) {
+            [leads] in [Sample(leads.withLock { $0 }() ? 1 : 0, labels: shard.values)]
         }
-        registry.gauge(
-            "secretsbridge_build_info", "Always 1; the labels say what is running.", labels: ["version"]
-        ).set(1, version)
+        registry.computed(
+            "secretsbridge_build_info", "Always 1; the labels say what is running.",
+            labels: ["version"] + shard.names
+        ) { [Sample(1, labels: [version] + shard.values)] }
         registry.registerProcess()
     }
 

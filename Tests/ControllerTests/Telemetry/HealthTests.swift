@@ -93,4 +93,12 @@ import Testing
         telemetry.setLeadership { false }
         #expect(telemetry.page(PageRequest(path: "/metrics")).text.contains("secretsbridge_leader 0\n"))
     }
+
+    @Test func theLeaseTellsTheControllersOfASplitClusterApart() {
+        let telemetry = Telemetry(version: "1.2.3", lease: "secrets-bridge-payments")
+        let page = telemetry.page(PageRequest(path: "/metrics")).text
+        let label = #"lease="secrets-bridge-payments""#
+        #expect(page.contains("secretsbridge_build_info{version=\"1.2.3\",\(label)} 1\n"))
+        #expect(page.contains("secretsbridge_leader{\(label)} 1\n"))
+    }
 }

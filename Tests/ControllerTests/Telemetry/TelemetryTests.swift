@@ -12,7 +12,7 @@ import Testing
 
 /// What observers see reaches the page.
 @Suite struct TelemetryTests {
-    private let telemetry = Telemetry(version: "test")
+    private let telemetry = Telemetry(version: "test", lease: "a")
 
     private var page: String { telemetry.page(PageRequest(path: "/metrics")).text }
 
@@ -157,13 +157,13 @@ import Testing
         )
         try await cluster.put()
         #expect(telemetry.health.readiness().isGood)
-        let unknown = #"secretsbridge_wrappedsecrets{ready="Unknown",reason=""}"#
+        let unknown = #"secretsbridge_wrappedsecrets{ready="Unknown",reason="",lease="a"}"#
         #expect(sample(page, unknown) == 1)
         _ = await cluster.run()
         try cluster.show()
         #expect(sample(page, unknown) == nil)
-        #expect(sample(page, #"secretsbridge_wrappedsecrets{ready="True",reason="Synced"}"#) == 1)
-        let byKey = #"secretsbridge_wrapped_by_key{key_id="\#(cluster.keys.keyID)",key_version=""}"#
+        #expect(sample(page, #"secretsbridge_wrappedsecrets{ready="True",reason="Synced",lease="a"}"#) == 1)
+        let byKey = #"secretsbridge_wrapped_by_key{key_id="\#(cluster.keys.keyID)",key_version="",lease="a"}"#
         #expect(sample(page, byKey) == 1)
         cluster.server["\(Cluster.objects)/db"] = nil
         try cluster.show()

@@ -112,9 +112,12 @@ class Controller:
         except urllib.error.URLError:
             return None
 
-    def metric(self, series):
+    def metric(self, name, **labels):
+        """The sum of the series that have these labels, whatever others they have."""
         page = self.get("/metrics") or ""
-        return next((float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(series + " ")), 0)
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        return sum(float(value) for found, text, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", page, re.MULTILINE)
+                   if found == name and wanted <= set(text.split(",")))
 
     def until(self, condition, pause=0.01):
         """Seconds since the start, once it holds."""
@@ -128,13 +131,12 @@ class Controller:
         return self.until(lambda: self.get("/readyz") is not None)
 
     def until_synced(self, count):
-        series = 'secretsbridge_wrappedsecrets{ready="True",reason="Synced"}'
-        return self.until(lambda: self.metric(series) >= count, pause=0.2)
+        return self.until(lambda: self.metric("secretsbridge_wrappedsecrets", ready="True", reason="Synced") >= count, pause=0.2)
 
     def until_idle(self, count):
         """Every object was looked at."""
-        looked = 'secretsbridge_reconcile_total{result="success",reason=""}'
-        return self.until(lambda: self.metric(looked) >= count and self.metric("secretsbridge_workqueue_depth") == 0)
+        return self.until(lambda: self.metric("secretsbridge_reconcile_total", result="success", reason="") >= count
+                          and self.metric("secretsbridge_workqueue_depth") == 0)
 
     def memory(self):
         """Resident and anonymous, MiB, once it has settled."""
