@@ -60,6 +60,7 @@ def panels():
 WORDS = {
     "by", "on", "and", "or", "group_left", "vector", "sum", "max", "min", "rate", "increase", "deriv", "absent",
     "histogram_quantile", "min_over_time", "time", "unless", "count", "count_over_time", "absent_over_time",
+    "label_replace",
 }
 
 
@@ -73,6 +74,9 @@ def used(expression):
     grouped = set()
     for group in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", strings):
         grouped |= {label.strip() for label in group.split(",") if label.strip()}
+    # What label_replace makes is no label of a metric; what it reads is.
+    for made, read in re.findall(r'"(\w+)",\s*"\$1",\s*"(\w+)"', expression):
+        grouped = grouped - {made} | {read}
     for labels in metrics.values():
         labels |= grouped
     rest = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:secretsbridge|process)_\w+|\b(?:by|on|group_left)\s*\([^)]*\)", " ", strings)
