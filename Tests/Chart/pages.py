@@ -17,7 +17,7 @@ done
 case $1 in install | upgrade) eval "more=($MORE)" ;; esac
 exec "$HELM" "${words[@]}" ${more[@]+"${more[@]}"}
 """,
-    # Servers before 1.25 do not know CEL rules: they drop them, and refuse whoever validates or applies server-side.
+    # Servers before 1.25 do not know CEL rules: they drop them, and refuse validation and server-side apply.
     "kubectl": """
 words=()
 for word in "$@"; do

@@ -2,13 +2,15 @@
 nothing in the image knows, and the admission plugin OwnerReferencesPermissionEnforcement, which these tests' API server has on."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from chart import CHART, NAMESPACE, OVERLAYS, helm, kustomized, pod_specs, rendered
+from chart import CHART, ENTER, NAMESPACE, OVERLAYS, helm, kustomized, pod_specs, rendered
 from conftest import eventually
 from objects import Namespace
-from pod import Pod
+from pod import PROGRAM, Pod
 from release import flags, installed
 from test_rendering import ALL
 
@@ -52,6 +54,24 @@ def test_pods_fit_restricted_v2(major, name):
 def test_manifests_fit_restricted_v2(overlay):
     (pod,) = pod_specs(kustomized(f"overlays/{overlay}"))
     assert refusals(pod) == []
+
+
+@pytest.mark.parametrize("name", ["aws-kms", "local"])
+def test_starts_as_a_user_that_the_image_does_not_know(image_root, tmp_path, name):
+    """Without a home folder and a name: it reads its settings, and stops at a cluster that is not there."""
+    container = next(pod_specs(rendered(name)))["containers"][0]
+    environment = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
+    root = tmp_path / "root"
+    subprocess.run(["cp", "-a", "--reflink=auto", image_root, root], check=True)
+    if "SB_WRAP_MASTER_KEY_FILE" in environment:
+        (root / "etc/master-key").write_text("A" * 43 + "=")
+        environment["SB_WRAP_MASTER_KEY_FILE"] = "/etc/master-key"
+    words = [f"--env={variable}={value}" for variable, value in environment.items()]
+    words = [part for word in words for part in word.split("=", 1)]
+    refusal = subprocess.run(
+        [sys.executable, ENTER, root, *map(str, ASSIGNED), *words, "--", PROGRAM, *container["args"], "--kubeconfig=/nowhere"],
+        capture_output=True, text=True, check=False)
+    assert refusal.returncode == 1 and "/nowhere" in refusal.stderr and refusal.stderr.count("\n") == 1, refusal.stderr
 
 
 def refused(namespace, given, who):
@@ -99,7 +119,7 @@ def test_works_as_a_user_that_the_image_does_not_know(cluster, vault, image_root
             namespace.until_values("adopted", k="v")
             assert owners(namespace, "db") == owners(namespace, "adopted") == ["WrappedSecret"]
             orphan(namespace, "db")
-            eventually("nobody owns it", lambda: owners(namespace, "db") == [])
+            eventually("it has no owner", lambda: owners(namespace, "db") == [])
             namespace.until("db", "Synced")
 
         # docs/installing.md says so: there, the right to delete is needed to change owners.

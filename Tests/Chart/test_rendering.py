@@ -103,6 +103,7 @@ def test_the_user_is_the_images():
     """By number: the kubelet cannot hold a name against runAsNonRoot. Only the image of helm's test has none."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["65532:65532"]
+    assert '"User": "65532:65532"' in (ROOT / "hack/lib/oci_image.py").read_text()
     objects = rendered("local") + kustomized("overlays/dev")
     users = {found["kind"]: pod_spec["securityContext"].get("runAsUser") for found in objects for pod_spec in pod_specs([found])}
     assert users == {"Deployment": None, "Pod": 65532}
