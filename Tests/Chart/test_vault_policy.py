@@ -7,7 +7,7 @@ import re
 import pytest
 
 from chart import BINARY, KUBECTL, NAMESPACE, ROOT, run
-from test_docs import blocks
+from pages import blocks
 
 # All three places that the end of a namespace can have in base64.
 NAMESPACES = ["pay", "paym", "payments"]
@@ -94,7 +94,7 @@ def test_refuses_other_requests(administrator, developer):
 
 def test_login_by_jwt_needs_no_reviewer(cluster, administrator, vault):
     """The commands of docs/vault.md, as they stand there."""
-    (commands,) = blocks("vault.md", "3b. With the cluster's public keys")
+    (commands,) = blocks("docs/vault.md", "3b. With the cluster's public keys")
     host, port = cluster.address
     run("bash", "-euo", "pipefail", "-c", f"""cd {ROOT}
         bao() {{ "{administrator.program}" "$@"; }}

@@ -1,5 +1,6 @@
 """README.md from top to bottom, on one cluster; and the ways from a CRD or an installation that kubectl applied to a release of the
-chart. No pod runs here: what helm installs are objects."""
+chart. No pod runs here: what helm installs are objects. These tests delete the CRD again and again, which makes the garbage
+collector slow, so they run after those that need it."""
 
 import json
 import os
