@@ -50,7 +50,7 @@ struct Diff: AsyncParsableCommand {
         } catch {
             problems.append("\(error)")
         }
-        problems.forEach(Console.error)
+        Console.errors(problems)
         if !problems.isEmpty { throw ExitCode(2) }
         if hasDifferences { throw ExitCode.failure }
     }

@@ -70,6 +70,11 @@ package struct LiveSecrets: Sendable {
         return (metadata?.labels, metadata?.annotations)
     }
 
+    /// - Throws: `InputError` if the namespace of `selection` does not exist.
+    func requireNamespace(of selection: Selection) async throws(InputError) {
+        try await client.requireNamespace(of: selection)
+    }
+
     /// The metadata of Secrets.
     ///
     /// - Throws: `InputError` if they cannot be listed, or if one of them is not of the selection's namespace or has a
