@@ -88,7 +88,9 @@ let package = Package(
                 "TestSupport",
                 httpTypes, logging,
             ]),
-        tests("CLI", ["Envelope", "KMS", "KubeClient", "Primitives", "Resources", "TestSupport", "YAML"]),
+        tests(
+            "CLI",
+            ["Envelope", "JSON", "KMS", "KubeClient", "Primitives", "Resources", "TestSupport", "YAML"]),
         .target(
             name: "TestSupport",
             dependencies: ["Envelope", "HTTP", "KMS", "KubeClient", "Primitives", "Resources", httpTypes],

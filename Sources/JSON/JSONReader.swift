@@ -116,6 +116,14 @@ package struct JSONReader {
         return true
     }
 
+    /// The bytes of one value, whatever it is, without a copy. They are valid for as long as the document's memory.
+    package mutating func rawValue() throws(JSONError) -> UnsafeRawBufferPointer {
+        _ = next()
+        let start = offset
+        try skip()
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
+    }
+
     /// Steps over one value, whatever it is.
     package mutating func skip() throws(JSONError) {
         var nesting = JSONNesting()

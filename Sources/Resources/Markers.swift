@@ -22,6 +22,11 @@ package enum Markers {
     package static let allowRestart = "secrets-bridge.io/allow-restart"
     package static let managedBy = "app.kubernetes.io/managed-by"
 
+    /// Whether a label or annotation is the controller's, which no template may set.
+    package static func isOwn(_ key: String) -> Bool {
+        key.hasPrefix("secrets-bridge.io/") || key == managedBy
+    }
+
     package static func labels() -> [String: String] {
         [managed: "true", managedBy: "secrets-bridge"]
     }

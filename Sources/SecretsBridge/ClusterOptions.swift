@@ -10,12 +10,20 @@ struct ClusterAccess: ParsableArguments {
     @Option(help: "A context of the kubeconfig, instead of its current one.", completion: contexts)
     var context: String?
 
-    func client() throws -> KubeClient {
+    func client() throws -> KubeClient { KubeClient(connection: Connection(try configuration())) }
+
+    /// The namespace that kubectl would use: that of the context, or default.
+    ///
+    /// - Throws: if a kubeconfig or a context was named and cannot be used. Without any, there is no cluster to ask.
+    func contextNamespace() throws -> String {
+        guard kubeconfig == nil, context == nil else { return try configuration().defaultNamespace }
+        return (try? configuration().defaultNamespace) ?? "default"
+    }
+
+    private func configuration() throws -> ClusterConfiguration {
         do {
-            return KubeClient(
-                connection: Connection(
-                    try ClusterConfiguration.load(
-                        explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())))
+            return try ClusterConfiguration.load(
+                explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())
         } catch {
             throw CommandError("\(error)")
         }

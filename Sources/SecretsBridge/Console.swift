@@ -51,6 +51,9 @@ enum Console {
         line(StyledText("error:", .red) + StyledText(" \(message)"))
     }
 
+    /// A line each; those that are equal but for their place are summed up.
+    static func errors(_ problems: [String]) { RepeatedProblems.lines(problems).forEach(error) }
+
     static func note(_ message: String) {
         line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }

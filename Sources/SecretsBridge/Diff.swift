@@ -7,8 +7,9 @@ struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare WrappedSecrets in files with the Secrets of a cluster, without showing values.",
         discussion: """
-            Names entries that would come (+), go (-) or change (~). Needs the right to read the Secrets. Exit codes: \
-            0 nothing differs; 1 something does; 2 failed; 64 wrong usage.
+            Names entries, labels and annotations that would come (+), go (-) or change (~). Entries of other writers count \
+            only where the WrappedSecret owns the whole Secret: creationPolicy Merge leaves them alone. Needs the right \
+            to read the Secrets. Exit codes: 0 nothing differs; 1 something does; 2 failed; 64 wrong usage.
 
               secrets-bridge diff clusters/production/
             """)
@@ -39,9 +40,9 @@ struct Diff: AsyncParsableCommand {
             }
             for file in files.files {
                 do throws(InputError) {
-                    let lines = try await comparison.lines(file)
-                    lines.forEach { Console.say(StyledText(change: $0)) }
-                    hasDifferences = hasDifferences || !lines.isEmpty
+                    let found = try await comparison.differences(file)
+                    found.flatMap(\.lines).forEach { Console.say(StyledText(change: $0)) }
+                    hasDifferences = hasDifferences || !found.isEmpty
                 } catch {
                     problems.append(error.description)
                 }
@@ -49,7 +50,7 @@ struct Diff: AsyncParsableCommand {
         } catch {
             problems.append("\(error)")
         }
-        problems.forEach(Console.error)
+        Console.errors(problems)
         if !problems.isEmpty { throw ExitCode(2) }
         if hasDifferences { throw ExitCode.failure }
     }

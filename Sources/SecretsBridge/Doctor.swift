@@ -7,39 +7,48 @@ struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check settings, what each key may be used for, and the cluster, and say what to fix.",
         discussion: """
-            Keys are tried on data keys of their own. Not every NO is an error: whoever wraps need not be able to \
-            unwrap. With --namespace or --all-namespaces the cluster is looked at, too. Exit codes: 0 every key can \
-            be used for something, and the cluster answers; 1 not so; 64 wrong usage.
+            Keys are tried on data keys of their own, for a Secret of --namespace, or else of the namespace that kubectl \
+            would use: a policy may allow a key for one namespace alone. Not every NO is an error: whoever wraps need \
+            not be able to unwrap. With --namespace or --all-namespaces the cluster is looked at, too: whether the \
+            namespace exists, and whether a controller has looked at its WrappedSecrets. Exit codes: 0 every key can be \
+            used for something, and the cluster answers; 1 not so; 64 wrong usage.
 
               secrets-bridge doctor
-              secrets-bridge doctor --all-namespaces
+              secrets-bridge doctor -n payments
             """)
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "Look at that namespace of the cluster.")
+    @Option(name: .shortAndLong, help: "Try keys for that namespace, and look at it in the cluster.")
     var namespace: String?
 
     func run() async throws {
-        // A setting that is wrong is the first thing to say.
+        // A setting that is wrong is the first thing to report.
         let keys = try loadKeys()
+        let place = try namespace ?? cluster.access.contextNamespace()
         var isWell = true
+        var told: Set<String> = []
         for key in keys.all {
-            do throws(KeyManagerError) {
-                try await key.identify()
-            } catch {
-                Console.note("\(error)")
+            let findings = await KeyCheckup(key, namespace: place).findings()
+            // What wraps says which key an alias stands for; otherwise it is asked for.
+            if !findings.contains(where: { $0.verdict == .works }) {
+                do throws(KeyManagerError) {
+                    try await key.identify()
+                } catch {
+                    if !findings.contains(where: { $0.verdict == .fails(error.message) }) {
+                        Console.note("\(error)")
+                    }
+                }
             }
-            Console.say("key \(key.keyID)")
-            let findings = await KeyCheckup(key).findings()
-            findings.map(\.line).forEach(Console.say)
+            Console.say("key \(key.keyID), for Secrets of namespace \(place)")
+            findings.lines(told: &told).forEach(Console.say)
             isWell = isWell && findings.isUsable
         }
         if let selection = cluster.selection(namespace: namespace) {
             Console.say("cluster")
             let findings = await ClusterCheckup(try cluster.client(), selection).findings { Date() }
-            findings.map(\.line).forEach(Console.say)
-            isWell = isWell && findings.first?.verdict == .works
+            findings.lines(told: &told).forEach(Console.say)
+            isWell = isWell && findings.allRequiredPass
         }
         if !isWell { throw ExitCode.failure }
     }

@@ -108,7 +108,7 @@ struct Import: AsyncParsableCommand {
     private func write(_ secrets: [ImportedSecret], in folder: String) throws {
         let result = ImportFolder(folder, whatIsThere: isSealed ? .problem : .left).write(secrets)
         for path in result.left { Console.note("\(path) is there and was left as it is") }
-        for problem in result.problems { Console.error("\(problem)") }
+        Console.errors(result.problems.map(\.description))
         guard result.problems.isEmpty else { throw ExitCode.failure }
         // Not before all of them are there: a pipe that is closed ends the program.
         result.written.forEach { Console.say($0) }

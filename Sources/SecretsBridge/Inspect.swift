@@ -43,7 +43,7 @@ struct Inspect: ParsableCommand {
         case .json: try OutputFormat.json.write([.sequence(found.map(\.value))])
         case .yaml: try OutputFormat.yaml.write([.sequence(found.map(\.value))])
         }
-        for problem in problems { Console.error(problem.description) }
+        Console.errors(problems.map(\.description))
         if !problems.isEmpty { throw ExitCode.failure }
     }
 }

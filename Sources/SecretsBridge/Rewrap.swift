@@ -100,6 +100,7 @@ struct Rewrap: AsyncParsableCommand {
                         output.report($0, advance: $0.count)
                     }
                 }
+                if output.counts.all == 0, !isInterrupted { try await client.requireNamespace(of: selection) }
             } else {
                 let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
                 output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)

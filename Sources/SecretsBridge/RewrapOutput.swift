@@ -7,6 +7,7 @@ final class RewrapOutput: Sendable {
         var counts = RewrapCounts()
         var foreign: Set<String> = []
         var listed: Set<String> = []
+        var failures = RepeatedProblems()
     }
 
     private let isQuiet: Bool
@@ -35,9 +36,12 @@ final class RewrapOutput: Sendable {
                 case .moved(let how) where !isQuiet:
                     sayings.append { Console.say("\(row.place): \(how)") }
                 case .failed(let why):
-                    sayings.append {
-                        Console.error(why.hasPrefix(row.place) ? why : "\(row.place): \(why)")
-                    }
+                    // Errors of a document have its place, and not its name.
+                    let place = row.place.split(separator: ": ").first ?? ""
+                    let line =
+                        why.hasPrefix("\(place): ")
+                        ? state.failures.add(why) : state.failures.add(place: row.place, why)
+                    if let line { sayings.append { Console.error(line) } }
                 default: break
                 }
             }
@@ -48,9 +52,12 @@ final class RewrapOutput: Sendable {
 
     /// `problems`: of paths. `removed`: keys that were to be removed; which of them no row listed is told.
     func finish(_ problems: [InputError], removed: [KeyName]) {
-        let (counts, foreign, listed) = state.withLock { ($0.counts, $0.foreign, $0.listed) }
+        let (counts, foreign, listed, failures) = state.withLock { state in
+            (state.counts, state.foreign, state.listed, state.failures.finish())
+        }
         progress.end()
-        for problem in problems { Console.error(problem.description) }
+        failures.forEach(Console.error)
+        Console.errors(problems.map(\.description))
         for key in removed where !listed.contains(where: { key.matches(keyID: $0) }) {
             Console.note("no row lists \(key)")
         }

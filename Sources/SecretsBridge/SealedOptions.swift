@@ -45,7 +45,7 @@ struct SealedOptions: ParsableArguments {
             sealingKeys: sealingKeys, keys: try loadKeys(), scope: scope, namespace: namespace
         ).wrap(files.documents, beside: files.problems)
         guard result.problems.isEmpty else {
-            for problem in result.problems { Console.error("\(problem)") }
+            Console.errors(result.problems.map(\.description))
             throw ExitCode.failure
         }
         return result.outputs

@@ -8,7 +8,7 @@ struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show which keys WrappedSecrets depend on, and whether they are synced.",
         discussion: """
-            Of a cluster, or of files. --by-key tells for every version of a key how many rows it wraps and how many \
+            Of a cluster, or of files. KEY is short; -o wide and json have the whole id. --by-key tells for every version of a key how many rows it wraps and how many \
             have no other: a key that wraps no row can be done without. No KMS is asked. Exit codes: 0 \
             done; 1 something cannot be told, a line each on standard error; 64 wrong usage.
 
@@ -71,8 +71,10 @@ struct Status: AsyncParsableCommand {
         var problems: [String] = []
         do {
             if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
-                var pager = ListPager<WrappedSecret>(try cluster.client(), selection)
+                let client = try cluster.client()
+                var pager = ListPager<WrappedSecret>(client, selection)
                 while let page = try await pager.nextPage() { rows += page.items.map { RowStatus($0) } }
+                if rows.isEmpty { try await client.requireNamespace(of: selection) }
             } else {
                 let files = WrappedSecretFiles(reading: paths)
                 rows = files.documents.map { RowStatus($0.object) }
@@ -80,6 +82,8 @@ struct Status: AsyncParsableCommand {
             }
         } catch let error as KubeError {
             throw CommandError(error.lineForPeople)
+        } catch let error as InputError {
+            throw CommandError(error)
         }
         // Whoever asks for keys wants to know that none was missed.
         if byKey || key != nil { problems += rows.compactMap(\.doubt) }
@@ -90,7 +94,7 @@ struct Status: AsyncParsableCommand {
         }
         try write(rows)
         rows.compactMap(\.advice).forEach(Console.note)
-        problems.forEach(Console.error)
+        Console.errors(problems)
         if !problems.isEmpty { throw ExitCode.failure }
     }
 

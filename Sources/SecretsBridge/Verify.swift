@@ -9,7 +9,7 @@ struct Verify: AsyncParsableCommand {
             Unwraps each data key with every configured key that the row lists, checks the MAC and opens the values, \
             and shows none of them. With --offline, for CI and pre-commit hooks, only what needs no key is checked. \
             Documents of other kinds are passed over; a path without any WrappedSecret is a problem. Exit codes: 0 all \
-            is well; 1 something is not, a line each on standard error; 64 wrong usage.
+            is well; 1 something is not, on standard error, a line each or summed up where many are equal; 64 wrong usage.
 
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
@@ -33,7 +33,7 @@ struct Verify: AsyncParsableCommand {
         let result = await verification.verify(files) { progress.advance(by: 1) }
         progress.end()
         result.notes.forEach(Console.note)
-        result.problems.forEach(Console.error)
+        Console.errors(result.problems)
         // Of nothing there is nothing to sum up.
         guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
         let good = offline ? "keep the rules (not opened: --offline)" : "open"

@@ -117,6 +117,17 @@ import Testing
     }
 
     /// No stack bounds it, and no test of a depth: what is not read may nest as it likes.
+    @Test(arguments: [#"{"a": [1, "x\"]"]}"#, "[]", #""te\u0041xt""#, "-1.5e3", "null", "true"])
+    func rawValuesAreTheBytesOfOneValue(text: String) throws {
+        struct Raw: JSONReadable {
+            let bytes: [UInt8]
+
+            init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.rawValue()) }
+        }
+        let read = try JSONReader.read([Raw].self, from: Array("[ \(text) , 1]".utf8))
+        #expect(read.map { String(decoding: $0.bytes, as: UTF8.self) } == [text, "1"])
+    }
+
     @Test(arguments: [63, 64, 65, 128, 600, 100_000]) func skipsAnyDepth(depth: Int) throws {
         let arrays = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
         let objects = String(repeating: #"{"k":"#, count: depth) + "0" + String(repeating: "}", count: depth)

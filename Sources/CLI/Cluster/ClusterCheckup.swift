@@ -7,20 +7,42 @@ import Resources
 package struct ClusterCheckup: Sendable {
     private let client: KubeClient
     private let selection: Selection
+    private let sleep: @Sendable (Duration) async -> Void
 
-    package init(_ client: KubeClient, _ selection: Selection) {
+    /// How often a controller is given another second to look at a new object.
+    private static let pauses = 12
+
+    package init(
+        _ client: KubeClient, _ selection: Selection,
+        sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+    ) {
         self.client = client
         self.selection = selection
+        self.sleep = sleep
     }
 
     /// `now`: by this machine's clock, as the server's is compared with it.
     package func findings(now: @Sendable () -> Date) async -> [KeyCheckup.Finding] {
-        let lists = await verdict { () throws(KubeError) in
-            _ = try await client.list(WrappedSecret.self, selection, limit: 1)
+        var findings: [KeyCheckup.Finding] = []
+        if let namespace = selection.namespace {
+            let presence = await presence(of: namespace)
+            findings.append(KeyCheckup.Finding("namespace \(namespace)", presence, isRequired: true))
+            if case .fails = presence { return findings }
         }
-        guard case .works = lists else { return [KeyCheckup.Finding("list WrappedSecrets", lists)] }
-        return [
-            KeyCheckup.Finding("list WrappedSecrets", lists),
+        var page: ListPage<WrappedSecret>?
+        let lists = await verdict { () throws(KubeError) in
+            page = try await client.list(WrappedSecret.self, selection)
+        }
+        findings.append(KeyCheckup.Finding("list WrappedSecrets", lists, isRequired: true))
+        guard let page else { return findings }
+        var evidence = WatchEvidence(page.items, now: now())
+        for _ in 0..<Self.pauses where evidence.isPending {
+            await sleep(.seconds(1))
+            guard let page = try? await client.list(WrappedSecret.self, selection) else { break }
+            evidence = WatchEvidence(page.items, now: now())
+        }
+        findings += [
+            KeyCheckup.Finding("a controller looks after them", evidence.verdict, isRequired: true),
             KeyCheckup.Finding(
                 "list Secrets, as metadata (import)",
                 await verdict { () throws(KubeError) in
@@ -28,6 +50,19 @@ package struct ClusterCheckup: Sendable {
                 }),
             KeyCheckup.Finding("this machine's clock", await clock(now)),
         ]
+        return findings
+    }
+
+    private func presence(of namespace: String) async -> KeyCheckup.Finding.Verdict {
+        do throws(KubeError) {
+            switch try await client.hasNamespace(namespace) {
+            case true: return .works
+            case false: return .fails(InputError.missingNamespace(namespace).description)
+            case nil: return .untried("this user may not read it")
+            }
+        } catch {
+            return .fails(error.lineForPeople)
+        }
     }
 
     private func verdict(_ body: () async throws(KubeError) -> Void) async -> KeyCheckup.Finding.Verdict {

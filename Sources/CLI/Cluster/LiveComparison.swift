@@ -18,9 +18,9 @@ package struct LiveComparison: Sendable {
         self.name = name
     }
 
-    /// Lines for each WrappedSecret whose Secret is not what it would make; none: all are.
-    package func lines(_ file: WrappedSecretFile) async throws(InputError) -> [String] {
-        var lines: [String] = []
+    /// One for each WrappedSecret whose Secret is not what it would make; none: all are.
+    package func differences(_ file: WrappedSecretFile) async throws(InputError) -> [LiveDifference] {
+        var differences: [LiveDifference] = []
         for (index, document) in file.documents.enumerated()
         where name == nil || document.object.metadata.name == name {
             let opened = try await OpenedDocument(file, at: index, namespace: namespace, with: keys)
@@ -29,27 +29,77 @@ package struct LiveComparison: Sendable {
             }
             let changes = try await changes(opened, ObjectRef(namespace: namespace, name: opened.secretName))
             guard !changes.isEmpty else { continue }
-            lines.append("\(document.place): Secret \(namespace)/\(opened.secretName)")
-            lines += changes.map { "  \($0)" }
+            differences.append(
+                LiveDifference(
+                    place: document.place, namespace: namespace, name: opened.secretName, changes: changes))
         }
-        return lines
+        return differences
     }
 
-    private func changes(_ opened: OpenedDocument, _ ref: ObjectRef) async throws(InputError) -> [String] {
-        guard let live = try await secrets.secret(ref) else {
-            return ["+ Secret"] + opened.entries.map { "+ \($0.name)" }
+    private func changes(
+        _ opened: OpenedDocument, _ ref: ObjectRef
+    ) async throws(InputError) -> [LiveChange] {
+        let isMerge = opened.blueprint.merger != nil
+        guard let live = try await secrets.liveSecret(ref) else {
+            // Merge adds to a Secret that is there, and creates none.
+            return [LiveChange(isMerge ? .blocked : .added, .secret)]
+                + opened.entries.map { LiveChange(.added, .entry($0.name)) }
         }
-        var lines = ValueDifference(from: live.entries, to: opened.entries).lines
-        if live.secretType != opened.blueprint.type {
-            lines.append("~ type: \(live.secretType) -> \(opened.blueprint.type)")
+        var changes = entryChanges(opened, live)
+        if !isMerge {
+            if live.input.secretType != opened.blueprint.type {
+                changes.append(
+                    LiveChange(.changed, .type(from: live.input.secretType, to: opened.blueprint.type)))
+            }
+            if live.input.immutable != opened.blueprint.immutable {
+                changes.append(
+                    LiveChange(
+                        .changed, .immutable(from: live.input.immutable, to: opened.blueprint.immutable)))
+            }
         }
-        if live.immutable != opened.blueprint.immutable {
-            lines.append("~ immutable: \(live.immutable) -> \(opened.blueprint.immutable)")
+        return changes + (try await metadataChanges(opened, live))
+    }
+
+    /// Of a Secret that the WrappedSecret owns, every entry counts; of one that it merges into, its own.
+    private func entryChanges(_ opened: OpenedDocument, _ live: LiveSecret) -> [LiveChange] {
+        let changes = ValueDifference(from: live.input.entries, to: opened.entries).changes
+        guard let merger = opened.blueprint.merger else { return changes }
+        let ours = live.entries(of: merger)
+        return changes.filter { change in
+            guard change.operation == .removed, case .entry(let name) = change.subject else { return true }
+            return ours.contains(name)
         }
-        for (key, value) in opened.blueprint.labels.sorted(by: { $0.key < $1.key })
-        where live.labels[key] != value { lines.append("~ label \(key)") }
-        for (key, value) in opened.blueprint.annotations.sorted(by: { $0.key < $1.key })
-        where live.annotations[key] != value { lines.append("~ annotation \(key)") }
-        return lines
+    }
+
+    /// What the template sets, and what only an earlier template has set. Other writers' labels and annotations stay.
+    private func metadataChanges(
+        _ opened: OpenedDocument, _ live: LiveSecret
+    ) async throws(InputError) -> [LiveChange] {
+        let blueprint = opened.blueprint
+        let owned = live.metadata.keysOwned(by: blueprint.fieldManager)
+        var labels = Self.changes(from: live.input.labels, to: blueprint.labels, owned: owned.labels)
+        var annotations = Self.changes(
+            from: live.input.annotations, to: blueprint.annotations, owned: owned.annotations)
+        if !(labels.removed + annotations.removed).isEmpty,
+            let synced = try await secrets.syncedTemplate(
+                ObjectRef(namespace: opened.namespace ?? "", name: opened.name))
+        {
+            // The controller has removed what is not in the template: the rest are labels that its operator adds.
+            labels.removed.removeAll { synced.labels?[$0] == nil }
+            annotations.removed.removeAll { synced.annotations?[$0] == nil }
+        }
+        return labels.changed.map { LiveChange(.changed, .label($0)) }
+            + labels.removed.map { LiveChange(.removed, .label($0)) }
+            + annotations.changed.map { LiveChange(.changed, .annotation($0)) }
+            + annotations.removed.map { LiveChange(.removed, .annotation($0)) }
+    }
+
+    /// Keys, in order. What the controller adds for itself is in no template.
+    private static func changes(
+        from live: [String: String], to wanted: [String: String], owned: Set<String>
+    ) -> (changed: [String], removed: [String]) {
+        let changed = wanted.filter { live[$0.key] != $0.value }.keys.sorted()
+        let removed = owned.filter { wanted[$0] == nil && live[$0] != nil && !Markers.isOwn($0) }.sorted()
+        return (changed, removed)
     }
 }

@@ -1,7 +1,8 @@
 import Envelope
+import JSON
 package import KubeClient
 import Primitives
-import YAML
+import Resources
 
 /// Secrets of a cluster, read with their values. What is read stays in secret memory.
 package struct LiveSecrets: Sendable {
@@ -14,6 +15,11 @@ package struct LiveSecrets: Sendable {
     /// - Parameter uid: of the Secret that was listed; nil if it was not.
     /// - Throws: `InputError` if it cannot be read, is no Secret, or is another one than was asked for.
     package func secret(_ ref: ObjectRef, uid: String? = nil) async throws(InputError) -> SecretInput? {
+        try await liveSecret(ref, uid: uid)?.input
+    }
+
+    /// As `secret`, with the field managers that own its parts.
+    func liveSecret(_ ref: ObjectRef, uid: String? = nil) async throws(InputError) -> LiveSecret? {
         try ObjectNames.check(namespace: ref.namespace, name: ref.name, "Secret")
         let body: SharedSecret
         do throws(KubeError) {
@@ -34,7 +40,39 @@ package struct LiveSecrets: Sendable {
         guard uid == nil || secret.uid == uid else {
             throw InputError(source, "it was replaced after it was listed; run the command again")
         }
-        return secret
+        do {
+            let metadata = try body.bytes.withUnsafeBytes { bytes in
+                try JSONReader.read(SecretMetadata.self, from: bytes).metadata
+            }
+            return LiveSecret(input: secret, metadata: metadata)
+        } catch {
+            throw InputError(source, "the API server answered with metadata that cannot be read: \(error)")
+        }
+    }
+
+    /// The labels and annotations of a WrappedSecret's template if its controller has synced them; nil if it has not, or if
+    /// that cannot be read.
+    func syncedTemplate(
+        _ ref: ObjectRef
+    ) async throws(InputError) -> (labels: [String: String]?, annotations: [String: String]?)? {
+        let object: WrappedSecret
+        do throws(KubeError) {
+            object = try await client.get(WrappedSecret.self, ref)
+        } catch  where [.notFound, .forbidden].contains(error.code) {
+            return nil
+        } catch {
+            throw InputError(error.lineForPeople)
+        }
+        guard let ready = object.status?.condition(.ready), ready.status == "True",
+            object.status?.observedGeneration == object.metadata.generation
+        else { return nil }
+        let metadata = object.spec.template?.metadata
+        return (metadata?.labels, metadata?.annotations)
+    }
+
+    /// - Throws: `InputError` if the namespace of `selection` does not exist.
+    func requireNamespace(of selection: Selection) async throws(InputError) {
+        try await client.requireNamespace(of: selection)
     }
 
     /// The metadata of Secrets.
@@ -61,5 +99,25 @@ package struct LiveSecrets: Sendable {
                 "the API server lists it although another namespace was asked for; is it the right cluster (--context)?"
             )
         }
+    }
+}
+
+/// A Secret of a cluster with its values, and with what the API server records of its writers.
+struct LiveSecret: Sendable {
+    let input: SecretInput
+    let metadata: ObjectMeta
+
+    /// Entries that the controller takes out again when they leave the WrappedSecret, which no other manager has.
+    func entries(of merger: Merger) -> Set<String> {
+        var ours = merger.entries(in: metadata) ?? []
+        var others: Set<String> = []
+        for fields in metadata.managedFields ?? [] {
+            if fields.manager == merger.fieldManager {
+                ours.formUnion(fields.data)
+            } else {
+                others.formUnion(fields.data)
+            }
+        }
+        return ours.subtracting(others)
     }
 }

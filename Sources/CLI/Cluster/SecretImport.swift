@@ -28,7 +28,9 @@ package struct SecretImport: Sendable {
     ) async throws(InputError) -> [ImportedSecret] {
         var refs: [(ref: ObjectRef, uid: String?)] = []
         if names.isEmpty {
-            for metadata in try await secrets.list(selection) {
+            let listed = try await secrets.list(selection)
+            if listed.isEmpty { try await secrets.requireNamespace(of: selection) }
+            for metadata in listed {
                 if let why = Self.whoseElse(metadata) {
                     note("Secret \(metadata.ref) is left out: \(why)")
                 } else {
@@ -43,7 +45,10 @@ package struct SecretImport: Sendable {
         for (ref, uid) in refs {
             defer { advance() }
             guard let secret = try await secrets.secret(ref, uid: uid) else {
-                guard names.isEmpty else { throw InputError("there is no Secret \(ref)") }
+                guard names.isEmpty else {
+                    try await secrets.requireNamespace(of: selection)
+                    throw InputError("there is no Secret \(ref)")
+                }
                 continue
             }
             if names.isEmpty, Self.madeTypes.contains(secret.secretType) {

@@ -94,8 +94,8 @@ package struct ClusterRewrapping: Sendable {
         case .moved(let change):
             if isDryRun { return .moved(change.description) }
             do throws(KubeError) {
-                try await write(change, to: object)
-                return .moved(change.description)
+                let lost = try await RecipientWriter(client: client).replace(change.result, of: object)
+                return .moved(change.description + Self.remark(lost))
             } catch  where error.code == .cancelled {
                 return .interrupted
             } catch  where error.code == .notFound {
@@ -109,25 +109,11 @@ package struct ClusterRewrapping: Sendable {
         }
     }
 
-    /// Of the very spec that was read: uid and generation are tested, and recipients alone replaced. The
-    /// resourceVersion moves with every status that the controller writes, so it is not asked for.
-    private func write(_ change: RecipientChange, to object: WrappedSecret) async throws(KubeError) {
-        let patch = JSONPatch { patch in
-            patch.test("/metadata/uid", object.metadata.uid ?? "")
-            patch.operation("test", "/metadata/generation") { $0.number(object.metadata.generation ?? 0) }
-            patch.operation("replace", "/spec/recipients") { writer in
-                writer.beginArray()
-                for recipient in change.result {
-                    writer.beginObject()
-                    writer.key("keyID")
-                    writer.string(recipient.keyID)
-                    writer.key("wrappedKey")
-                    writer.string(recipient.wrappedKey)
-                    writer.endObject()
-                }
-                writer.endArray()
-            }
-        }
-        _ = try await client.patch(WrappedSecret.resource, object.metadata.ref, .json(patch))
+    /// - Parameter managers: which do not own the recipients any more.
+    private static func remark(_ managers: [String]) -> String {
+        guard !managers.isEmpty else { return "" }
+        return
+            " (field manager \(managers.joined(separator: ", ")) no longer owns spec.recipients; its next server-side "
+            + "apply needs --force-conflicts)"
     }
 }

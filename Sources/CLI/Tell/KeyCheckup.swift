@@ -1,7 +1,8 @@
 package import Envelope
 import Primitives
 
-/// Tries a key, permission by permission, on data keys of its own.
+/// Tries a key, permission by permission, on data keys of its own, for a Secret of the namespace that its user works in:
+/// policies may allow a key for one namespace alone.
 package struct KeyCheckup: Sendable {
     /// One thing that was tried.
     package struct Finding: Sendable, Equatable {
@@ -15,22 +16,32 @@ package struct KeyCheckup: Sendable {
 
         package let what: String
         package let verdict: Verdict
+        /// Whether nothing works without it.
+        package let isRequired: Bool
 
-        package init(_ what: String, _ verdict: Verdict) {
+        package init(_ what: String, _ verdict: Verdict, isRequired: Bool = false) {
             self.what = what
             self.verdict = verdict
+            self.isRequired = isRequired
         }
     }
 
     private let key: any KeyManager
+    private let namespace: String
 
-    package init(_ key: any KeyManager) { self.key = key }
+    /// The Secret that data keys are made for. There need not be one.
+    private static let secretName = "secrets-bridge-doctor"
+
+    package init(_ key: any KeyManager, namespace: String) {
+        self.key = key
+        self.namespace = namespace
+    }
 
     package func findings() async -> [Finding] {
         let binding: Binding
         let random: SharedSecret
         do {
-            binding = try KeyManagerSelfTest.binding()
+            binding = try Binding(scope: .strict, namespace: namespace, secretName: Self.secretName)
             random = SharedSecret(try SecretBytes.random(count: EnvelopeRules.dataKeyCount))
         } catch {
             return [Finding("make a data key", .fails("\(error)"))]
@@ -95,6 +106,27 @@ extension [KeyCheckup.Finding] {
     package var isUsable: Bool {
         contains { $0.verdict == .works }
             || prefix(3).contains { if case .untried = $0.verdict { true } else { false } }
+    }
+}
+
+extension [KeyCheckup.Finding] {
+    package var allRequiredPass: Bool {
+        allSatisfy { finding in
+            guard finding.isRequired, case .fails = finding.verdict else { return true }
+            return false
+        }
+    }
+
+    /// For people, a line each.
+    ///
+    /// - Parameter told: failures that were shown before; one that comes again is not repeated.
+    package func lines(told: inout Set<String>) -> [StyledText] {
+        map { finding in
+            guard case .fails(let why) = finding.verdict, !told.insert(why).inserted else {
+                return finding.line
+            }
+            return KeyCheckup.Finding(finding.what, .fails("as above")).line
+        }
     }
 }
 

@@ -70,12 +70,16 @@ package struct RowStatus: Sendable {
             + SealedHandOver.steps(namespace: namespace, name: secretName)
     }
 
-    private var cells: [String] {
+    /// The key that served, or else the first that is listed.
+    private var shownKey: String? { keyID ?? recipients.first?.keyID }
+
+    private func cells(_ labels: KeyLabels?) -> [String] {
         let first = recipients.first
+        let key = shownKey.map { labels?[$0] ?? $0 }
         return [
             namespace.isEmpty ? "-" : namespace, name, ready?.status ?? "-",
             problem == nil ? ready?.reason ?? "-" : "Malformed",
-            keyID ?? first?.keyID ?? "-",
+            key ?? "-",
             keyID == nil ? first?.version ?? "-" : keyVersion ?? "-",
         ]
     }
@@ -92,14 +96,15 @@ package struct RowStatus: Sendable {
         return [2: ready, 3: problem == nil ? nil : .red].compactMapValues(\.self)
     }
 
-    /// `isWide`: with all recipients and what the controller says.
+    /// `isWide`: with the keys' whole ids, all recipients and what the controller says.
     package static func table(_ rows: [RowStatus], isWide: Bool) -> TextTable {
         let titles = ["NAMESPACE", "NAME", "READY", "REASON", "KEY", "VERSION"]
         var table = TextTable(titles + (isWide ? ["RECIPIENTS", "MESSAGE"] : []))
+        let labels = isWide ? nil : KeyLabels(rows.compactMap(\.shownKey))
         for row in rows {
             let recipients = row.recipients.map(\.keyAndVersion).joined(separator: ", ")
             table.add(
-                row.cells
+                row.cells(labels)
                     + (isWide
                         ? [recipients.isEmpty ? "-" : recipients, row.problem ?? row.ready?.message ?? ""]
                         : []),

@@ -81,8 +81,10 @@ extension KubeClient {
                 activity: "replacing \(resource.kind) \(ref)"))
     }
 
+    /// - Parameter fieldManager: under which the API server records the change; a server-side apply names its own.
     package func patch(
-        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, _ patch: Patch
+        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, _ patch: Patch,
+        fieldManager: String = KubeClient.fieldManager
     ) async throws(KubeError) -> ObjectMeta {
         let body: Body =
             switch patch {
@@ -95,7 +97,7 @@ extension KubeClient {
             Call(
                 method: .patch,
                 path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
-                query: patch.query.isEmpty ? [("fieldManager", Self.fieldManager)] : patch.query,
+                query: patch.query.isEmpty ? [("fieldManager", fieldManager)] : patch.query,
                 body: body, activity: "patching \(what)\(resource.kind) \(ref)"))
     }
 

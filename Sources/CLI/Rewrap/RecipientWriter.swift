@@ -1,0 +1,131 @@
+import Envelope
+import KubeClient
+import Primitives
+import Resources
+
+/// Replaces the recipients of a WrappedSecret in a cluster, and leaves `spec.recipients` with the field managers that
+/// own it: otherwise the next `kubectl apply --server-side`, or sync of a GitOps tool, would conflict with this command.
+///
+/// A manager that updates (client-side apply, `kubectl edit`) keeps a field that is patched under its name. For one
+/// that applies (server-side apply), all that it owns is applied again with the new recipients.
+struct RecipientWriter {
+    let client: KubeClient
+
+    /// Status updates of the controller move the resourceVersion between a read and a write.
+    private static let attempts = 5
+
+    /// The object whose recipients are replaced. The generation counts changes of the spec.
+    private struct Version: Equatable {
+        var uid: String?
+        var generation: Int64?
+
+        init(_ metadata: ObjectMeta) {
+            uid = metadata.uid
+            generation = metadata.generation
+        }
+    }
+
+    /// - Returns: managers that owned `spec.recipients` and do not any more: their next apply conflicts.
+    /// - Throws: before anything is changed.
+    func replace(
+        _ recipients: [Recipient], of object: WrappedSecret
+    ) async throws(KubeError) -> [String] {
+        let ref = object.metadata.ref
+        let current = try await read(ref, Version(object.metadata))
+        let owners = current.recipientOwners
+        let appliers = owners.filter(\.applies)
+        // An update takes the field from all others; a manager that applies the same value gets it back.
+        if let updater = owners.first(where: { !$0.applies }) {
+            let updated = try await update(recipients, current.metadata, as: updater.name)
+            return await share(recipients, appliers[...], updated)
+        }
+        guard let first = appliers.first,
+            let applied = try await apply(recipients, current, as: first, force: true)
+        else {
+            let updated = try await update(recipients, current.metadata, as: KubeClient.fieldManager)
+            return (appliers.first.map { [$0.name] } ?? [])
+                + (await share(recipients, appliers.dropFirst(), updated))
+        }
+        return await share(recipients, appliers.dropFirst(), applied)
+    }
+
+    /// Makes `managers` owners of the recipients that `metadata` is of. Returns those that could not be made so.
+    private func share(
+        _ recipients: [Recipient], _ managers: ArraySlice<ManagedWrappedSecret.Manager>,
+        _ metadata: ObjectMeta
+    ) async -> [String] {
+        var lost: [String] = []
+        for manager in managers {
+            do {
+                let current = try await read(metadata.ref, Version(metadata))
+                guard try await apply(recipients, current, as: manager, force: false) != nil else {
+                    lost.append(manager.name)
+                    continue
+                }
+            } catch {
+                lost.append(manager.name)
+            }
+        }
+        return lost
+    }
+
+    private func read(_ ref: ObjectRef, _ version: Version) async throws(KubeError) -> ManagedWrappedSecret {
+        let object = try await client.get(ManagedWrappedSecret.self, ref)
+        guard Version(object.metadata) == version else {
+            throw KubeError(
+                .conflict, activity: "reading WrappedSecret \(ref)", message: "its spec has changed")
+        }
+        return object
+    }
+
+    /// - Parameter manager: with all that it is to own.
+    /// - Returns: nil if the API server's account of the manager's fields cannot be read.
+    private func apply(
+        _ recipients: [Recipient], _ object: ManagedWrappedSecret, as manager: ManagedWrappedSecret.Manager,
+        force: Bool
+    ) async throws(KubeError) -> ObjectMeta? {
+        var current = object
+        var attempt = 1
+        while true {
+            guard let body = try? current.configuration(of: manager, recipients: json(recipients)) else {
+                return nil
+            }
+            do throws(KubeError) {
+                return try await client.patch(
+                    WrappedSecret.resource, current.metadata.ref,
+                    .apply(body: body, fieldManager: manager.name, force: force))
+            } catch  where error.code == .conflict && error.contest == nil && attempt < Self.attempts {
+                attempt += 1
+                current = try await read(current.metadata.ref, Version(object.metadata))
+            }
+        }
+    }
+
+    /// Of the very spec that was read: uid and generation are tested, and recipients alone replaced.
+    private func update(
+        _ recipients: [Recipient], _ current: ObjectMeta, as manager: String
+    ) async throws(KubeError) -> ObjectMeta {
+        let patch = JSONPatch { patch in
+            patch.test("/metadata/uid", current.uid ?? "")
+            patch.operation("test", "/metadata/generation") { $0.number(current.generation ?? 0) }
+            patch.operation("replace", "/spec/recipients") { $0.encoded(json(recipients)) }
+        }
+        return try await client.patch(
+            WrappedSecret.resource, current.ref, .json(patch), fieldManager: manager)
+    }
+
+    private func json(_ recipients: [Recipient]) -> [UInt8] {
+        var writer = JSONSecretWriter()
+        writer.beginArray()
+        for recipient in recipients {
+            writer.beginObject()
+            writer.key("keyID")
+            writer.string(recipient.keyID)
+            writer.key("wrappedKey")
+            writer.string(recipient.wrappedKey)
+            writer.endObject()
+        }
+        writer.endArray()
+        return writer.finish().withUnsafeBytes { Array($0) }
+    }
+}

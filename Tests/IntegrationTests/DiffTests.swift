@@ -1,0 +1,149 @@
+import Controller
+import Envelope
+import Foundation
+import KubeClient
+import Resources
+import TestSupport
+import Testing
+
+/// `secrets-bridge diff` against Secrets that a controller keeps: what it shows is what the next sync changes.
+@Suite("diff", .onRealServers)
+struct DiffTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// The lines about the one Secret that differs, without its place.
+    private func diff(
+        _ manifest: Manifest, _ namespace: TestNamespace, location: SourceLocation = #_sourceLocation
+    ) async throws -> [String] {
+        try folder.write("file.json", manifest.json())
+        let outcome = try await Program(
+            try Settings.required().binary, ["diff", folder.path("file.json")],
+            environment: [
+                "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
+            ]
+        ).outcome()
+        #expect(outcome.errors == "", sourceLocation: location)
+        #expect(outcome.status == (outcome.output.isEmpty ? 0 : 1), sourceLocation: location)
+        return outcome.output.split(separator: "\n").dropFirst().map {
+            $0.trimmingCharacters(in: .whitespaces)
+        }
+    }
+
+    private func makeTarget(_ namespace: TestNamespace) async throws {
+        let secret = """
+            {"apiVersion": "v1", "kind": "Secret", "type": "example.org/whole", "metadata": {"name": "app",
+             "annotations": {"\(Markers.allow)": "merge"}, "labels": {"chart": "1"}}, "stringData": {"own": "1", "own2": "2"}}
+            """
+        try await namespace.kubectl(
+            "apply", "--server-side", "--field-manager=chart", "-f", "-", input: Data(secret.utf8))
+    }
+
+    private func merging(
+        _ values: [String: String], _ namespace: TestNamespace, labels: [String: String]? = nil
+    ) async throws -> Manifest {
+        var manifest = try await namespace.wrap(
+            "db", values, template: .init(metadata: .init(name: "app", labels: labels)))
+        manifest.spec.creationPolicy = "Merge"
+        return manifest
+    }
+
+    @Test func mergedEntriesAreComparedAndTheTargetsOwnAreNot() async throws {
+        try await TestNamespace.withShared { namespace in
+            try await RunningController.with(namespace, adjust: { $0.foreignSecretInterval = .seconds(1) }) {
+                _ in
+                let manifest = try await merging(
+                    ["a": "1", "b": "2"], namespace, labels: ["kept": "1", "team": "x"])
+                #expect(
+                    try await diff(manifest, namespace) == [
+                        "! Secret is missing; creationPolicy Merge does not create it", "+ a", "+ b",
+                    ])
+                try await makeTarget(namespace)
+                #expect(
+                    try await diff(manifest, namespace) == ["+ a", "+ b", "~ label kept", "~ label team"])
+                try await namespace.apply(manifest)
+                try await namespace.settled("db")
+                #expect(try await diff(manifest, namespace) == [])
+
+                let changed = try await merging(["a": "other", "c": "3"], namespace, labels: ["kept": "1"])
+                #expect(try await diff(changed, namespace) == ["+ c", "- b", "~ a", "- label team"])
+                // An entry that the target's owner sets as well stays when it leaves the WrappedSecret.
+                try await namespace.kubectl(
+                    "apply", "--server-side", "--field-manager=chart2", "-f", "-",
+                    input: Data(
+                        #"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app"}, "data": {"b": "Mg=="}}"#
+                            .utf8))
+                #expect(try await diff(changed, namespace) == ["+ c", "~ a", "- label team"])
+                try await namespace.apply(changed)
+                try await namespace.settled("db")
+                #expect(try await diff(changed, namespace) == [])
+                #expect(
+                    try await namespace.secret("app")?.values == [
+                        "own": "1", "own2": "2", "a": "other", "b": "2", "c": "3",
+                    ])
+            }
+        }
+    }
+
+    /// How a Secret became one that a WrappedSecret keeps.
+    enum Origin: String, CaseIterable, Sendable { case owner, orphan, adopted }
+
+    @Test(arguments: Origin.allCases)
+    func removedTemplateMetadataIsShownAndOthersLabelsAreNot(origin: Origin) async throws {
+        try await TestNamespace.withShared { namespace in
+            let operators = OperatorRules(
+                scopes: [.strict], deniedMetadata: [], allowedTypes: [], labels: ["env": "prod"])
+            func manifest(_ labels: [String: String], note: String?) async throws -> Manifest {
+                var manifest = try await namespace.wrap(
+                    "db", ["k": "v"],
+                    template: .init(
+                        metadata: .init(
+                            // API server 1.20 refuses an apply that empties a map.
+                            labels: labels,
+                            annotations: ["example.org/kept": "1"].merging(
+                                note.map { ["example.org/note": $0] } ?? [:]
+                            ) { $1 })))
+                if origin == .orphan { manifest.spec.creationPolicy = "Orphan" }
+                return manifest
+            }
+            let first = try await manifest(["team": "a", "tier": "1"], note: "n")
+            let second = try await manifest(["tier": "2"], note: nil)
+            if origin == .adopted {
+                try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
+                try await namespace.kubectl("label", "secret", "db", "team=a")
+                try await namespace.kubectl("annotate", "secret", "db", "\(Markers.allow)=adopt")
+            }
+            try await RunningController.with(namespace, adjust: { $0.rules = operators }) { _ in
+                try await namespace.apply(first)
+                try await namespace.settled("db")
+            }
+            try await namespace.kubectl("label", "secret", "db", "foreign=1")
+            try await namespace.kubectl("annotate", "secret", "db", "example.org/foreign=1")
+            #expect(try await diff(first, namespace) == [])
+            let expected = ["~ label tier", "- label team", "- annotation example.org/note"]
+            #expect(try await diff(second, namespace) == expected)
+            try await RunningController.with(namespace, adjust: { $0.rules = operators }) { _ in
+                try await namespace.apply(second)
+                try await namespace.settled("db")
+            }
+            #expect(try await diff(second, namespace) == [])
+            // Of a Secret that is ours, foreign entries go.
+            try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"own":"1"}}"#)
+            #expect(try await diff(second, namespace) == ["- own"])
+        }
+    }
+
+    @Test func typeImmutableAndAMissingSecretAreDifferences() async throws {
+        try await TestNamespace.withShared { namespace in
+            let manifest = try await namespace.wrap(
+                "db", ["k": "v"], template: .init(type: "example.org/t", immutable: true))
+            #expect(try await diff(manifest, namespace) == ["+ Secret", "+ k"])
+            try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
+            #expect(
+                try await diff(manifest, namespace) == [
+                    "~ type: Opaque -> example.org/t", "~ immutable: false -> true",
+                ])
+        }
+    }
+}

@@ -1,0 +1,148 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `doctor` as the people of the docs run it.
+@Suite("doctor", .onRealServers, .serialized)
+struct DoctorTests {
+    private func doctor(
+        _ arguments: [String], _ environment: [String: String], status: Int32 = 0,
+        location: SourceLocation = #_sourceLocation
+    ) async throws -> Program.Outcome {
+        try await secretsBridge(["doctor"] + arguments, environment, status: status, location: location)
+    }
+
+    /// A kubeconfig whose context has this namespace.
+    private func kubeconfig(_ namespace: TestNamespace, _ folder: TemporaryFolder) async throws -> String {
+        let path = folder.path("kubeconfig")
+        try FileManager.default.copyItem(atPath: namespace.cluster.kubeconfig, toPath: path)
+        let set = try await Program(
+            namespace.cluster.kubectl,
+            ["--kubeconfig", path, "config", "set-context", "--current", "--namespace", namespace.name]
+        ).outcome()
+        #expect(set.status == 0, "\(set.errors)")
+        return path
+    }
+
+    /// With the policies that docs/aws-kms.md and docs/vault.md give to the developers of one namespace.
+    private func isWellInItsNamespaceAlone(
+        _ developer: [String: String], _ namespace: TestNamespace, location: SourceLocation = #_sourceLocation
+    ) async throws {
+        let folder = try TemporaryFolder()
+        let well = try await doctor(
+            ["-n", namespace.name],
+            developer.merging(["KUBECONFIG": namespace.cluster.kubeconfig]) { $1 }, location: location)
+        #expect(well.output.contains("yes  make a data key"), "\(well.output)", sourceLocation: location)
+        #expect(well.output.contains("NO   unwrap"), "\(well.output)", sourceLocation: location)
+        #expect(well.errors == "", sourceLocation: location)
+        // Of the context, without --namespace; the cluster is not asked then.
+        let context = try await doctor(
+            [], developer.merging(["KUBECONFIG": try await kubeconfig(namespace, folder)]) { $1 },
+            location: location)
+        #expect(context.output.contains("yes  make a data key"), sourceLocation: location)
+        #expect(
+            context.output.contains("for Secrets of namespace \(namespace.name)"), sourceLocation: location)
+        #expect(!context.output.contains("cluster\n"), sourceLocation: location)
+        let elsewhere = try await doctor(
+            [], developer.merging(["KUBECONFIG": "/dev/null"]) { $1 }, status: 1, location: location)
+        #expect(elsewhere.output.contains("NO   make a data key"), sourceLocation: location)
+        #expect(elsewhere.output.contains("for Secrets of namespace default"), sourceLocation: location)
+    }
+
+    @Test func aDeveloperOfOneNamespaceIsWellWithAWS() async throws {
+        try await LoopbackAWS.with { aws in
+            try await TestNamespace.withShared { namespace in
+                for key in [
+                    "alias/sb-wrap",
+                    try await aws.aws(
+                        "kms", "describe-key", "--key-id", "alias/sb-wrap", query: "KeyMetadata.Arn"),
+                ] {
+                    try await isWellInItsNamespaceAlone(
+                        try await aws.settings(user: "developer", namespace.name, key: key), namespace)
+                }
+                // The key behind the alias is known by then.
+                let output = try await doctor(
+                    ["-n", namespace.name],
+                    try await aws.settings(user: "developer", namespace.name).merging(
+                        ["KUBECONFIG": namespace.cluster.kubeconfig]) { $1 }
+                ).output
+                #expect(output.hasPrefix("key arn:aws:kms:"), "\(output)")
+                // Credentials that are refused fail each right for the same reason.
+                var wrong = try await aws.settings(user: "developer", namespace.name)
+                wrong["AWS_SECRET_ACCESS_KEY"] = "wrong"
+                let refused = try await doctor([], wrong, status: 1)
+                let all = refused.output + refused.errors
+                let reasons = all.split(separator: "\n").compactMap {
+                    $0.split(separator: ": ", maxSplits: 1).last
+                }
+                .filter { $0 != "as above" }
+                #expect(Set(reasons).count == reasons.count, "\(all)")
+            }
+        }
+    }
+
+    @Test func aDeveloperOfOneNamespaceIsWellWithVault() async throws {
+        try await OpenBao.with { bao in
+            try await TestNamespace.withShared { namespace in
+                let policy = try await Program(
+                    "\(try Settings.required().repository)/hack/developer-policy", [namespace.name]
+                ).outcome()
+                #expect(policy.status == 0)
+                try await bao.bao(
+                    "policy", "write", "sb-developer-\(namespace.name)", "-", input: policy.output)
+                try await isWellInItsNamespaceAlone(
+                    try await bao.settings(token: "developer-\(namespace.name)"), namespace)
+                let controller = try await doctor(
+                    [],
+                    try await bao.settings(token: "controller").merging(["KUBECONFIG": "/dev/null"]) { $1 })
+                #expect(controller.output.contains("?    unwrap"), "\(controller.output)")
+            }
+        }
+    }
+
+    @Test func aNamespaceThatDoesNotExistIsReportedByEveryCommand() async throws {
+        try await TestNamespace.withShared { namespace in
+            let environment = [
+                "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
+            ]
+            let doctor = try await doctor(["-n", "nope"], environment, status: 1)
+            #expect(doctor.output.contains("NO   namespace nope: namespace nope does not exist"))
+            for command in [
+                ["status"], ["status", "--by-key"], ["import"], ["rewrap"], ["rewrap", "--check"],
+            ] {
+                let outcome = try await secretsBridge(
+                    command + ["-n", "nope"], environment, status: 1, location: #_sourceLocation)
+                #expect(
+                    outcome.errors.contains("namespace nope does not exist"), "\(command): \(outcome.errors)")
+                #expect(outcome.output == "" || outcome.output.hasPrefix("NAMESPACE"), "\(outcome.output)")
+                // One that is empty is no error.
+                _ = try await secretsBridge(
+                    command + ["-n", namespace.name], environment, location: #_sourceLocation)
+            }
+            let named = try await secretsBridge(
+                ["import", "-n", "nope", "db"], environment, status: 1, location: #_sourceLocation)
+            #expect(named.errors.contains("namespace nope does not exist"), "\(named.errors)")
+        }
+    }
+
+    @Test func aNamespaceThatNoControllerWatchesIsReported() async throws {
+        try await TestNamespace.withShared { watched in
+            try await TestNamespace.withShared { unwatched in
+                try await ControllerProgram.with(watched, ["SB_WRAP_MASTER_KEY": watched.masterKey]) { _ in
+                    for namespace in [watched, unwatched] {
+                        try await namespace.apply("db", ["k": "v"], with: watched.key)
+                    }
+                    let environment = [
+                        "SB_WRAP_MASTER_KEY": watched.masterKey, "KUBECONFIG": watched.cluster.kubeconfig,
+                    ]
+                    let well = try await doctor(["-n", watched.name], environment)
+                    #expect(well.output.contains("yes  a controller looks after them"), "\(well.output)")
+                    let away = try await doctor(["-n", unwatched.name], environment, status: 1)
+                    #expect(away.output.contains("NO   a controller looks after them"), "\(away.output)")
+                    #expect(away.output.contains("--watch-namespace"), "\(away.output)")
+                    #expect(away.output.contains("\(unwatched.name)/db"), "\(away.output)")
+                }
+            }
+        }
+    }
+}
