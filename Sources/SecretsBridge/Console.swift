@@ -51,6 +51,9 @@ enum Console {
         line(StyledText("error:", .red) + StyledText(" \(message)"))
     }
 
+    /// A line on standard error as it is, such as how a command is used.
+    static func plainError(_ text: String) { line(StyledText(text)) }
+
     static func note(_ message: String) {
         line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }

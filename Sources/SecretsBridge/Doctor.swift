@@ -17,7 +17,7 @@ struct Doctor: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "Look at that namespace of the cluster.")
+    @Option(name: .shortAndLong, help: "Look at that namespace of the cluster.", transform: namespaceName)
     var namespace: String?
 
     func run() async throws {

@@ -18,9 +18,9 @@ package struct LiveComparison: Sendable {
         self.name = name
     }
 
-    /// Lines for each WrappedSecret whose Secret is not what it would make; none: all are.
-    package func lines(_ file: WrappedSecretFile) async throws(InputError) -> [String] {
-        var lines: [String] = []
+    /// One for each WrappedSecret whose Secret is not what it would make; none: all are.
+    package func differences(_ file: WrappedSecretFile) async throws(InputError) -> [LiveDifference] {
+        var differences: [LiveDifference] = []
         for (index, document) in file.documents.enumerated()
         where name == nil || document.object.metadata.name == name {
             let opened = try await OpenedDocument(file, at: index, namespace: namespace, with: keys)
@@ -29,27 +29,31 @@ package struct LiveComparison: Sendable {
             }
             let changes = try await changes(opened, ObjectRef(namespace: namespace, name: opened.secretName))
             guard !changes.isEmpty else { continue }
-            lines.append("\(document.place): Secret \(namespace)/\(opened.secretName)")
-            lines += changes.map { "  \($0)" }
+            differences.append(
+                LiveDifference(
+                    place: document.place, namespace: namespace, name: opened.secretName, changes: changes))
         }
-        return lines
+        return differences
     }
 
-    private func changes(_ opened: OpenedDocument, _ ref: ObjectRef) async throws(InputError) -> [String] {
+    private func changes(
+        _ opened: OpenedDocument, _ ref: ObjectRef
+    ) async throws(InputError) -> [LiveChange] {
         guard let live = try await secrets.secret(ref) else {
-            return ["+ Secret"] + opened.entries.map { "+ \($0.name)" }
+            return [LiveChange(.added, .secret)] + opened.entries.map { LiveChange(.added, .entry($0.name)) }
         }
-        var lines = ValueDifference(from: live.entries, to: opened.entries).lines
+        var changes = ValueDifference(from: live.entries, to: opened.entries).changes
         if live.secretType != opened.blueprint.type {
-            lines.append("~ type: \(live.secretType) -> \(opened.blueprint.type)")
+            changes.append(LiveChange(.changed, .type(from: live.secretType, to: opened.blueprint.type)))
         }
         if live.immutable != opened.blueprint.immutable {
-            lines.append("~ immutable: \(live.immutable) -> \(opened.blueprint.immutable)")
+            changes.append(
+                LiveChange(.changed, .immutable(from: live.immutable, to: opened.blueprint.immutable)))
         }
         for (key, value) in opened.blueprint.labels.sorted(by: { $0.key < $1.key })
-        where live.labels[key] != value { lines.append("~ label \(key)") }
+        where live.labels[key] != value { changes.append(LiveChange(.changed, .label(key))) }
         for (key, value) in opened.blueprint.annotations.sorted(by: { $0.key < $1.key })
-        where live.annotations[key] != value { lines.append("~ annotation \(key)") }
-        return lines
+        where live.annotations[key] != value { changes.append(LiveChange(.changed, .annotation(key))) }
+        return changes
     }
 }
