@@ -1,12 +1,15 @@
 /// Input that cannot be used. One line: where, what is wrong, what is expected. Never a value.
 package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     package let description: String
+    /// Whether the command line itself is wrong, and no file or service.
+    package let isUsage: Bool
 
-    package init(_ description: String) {
+    package init(_ description: String, isUsage: Bool = false) {
         self.description = description
+        self.isUsage = isUsage
     }
 
     init(_ source: String, _ description: String) {
-        self.description = "\(source): \(description)"
+        self.init("\(source): \(description)")
     }
 }

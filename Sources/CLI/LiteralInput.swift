@@ -9,6 +9,8 @@ package struct LiteralInput: Sendable {
 
     private var entries: [SecretEntry] = []
     private var names: Set<String> = []
+    /// What may not be meant, one line each.
+    package private(set) var notes: [String] = []
 
     package init() {}
 
@@ -17,10 +19,12 @@ package struct LiteralInput: Sendable {
         // By bytes: to String, a "=" with a combining mark after it is another character.
         let bytes = argument.utf8
         guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > bytes.startIndex else {
-            throw InputError("--from-literal: KEY=VALUE is expected")
+            throw InputError("--from-literal: KEY=VALUE is expected", isUsage: true)
         }
         let value = bytes[bytes.index(after: equals)...]
-        try add(String(argument[..<equals]), SharedSecret(copying: value), "--from-literal")
+        let key = String(argument[..<equals])
+        try checkArgument(key, "--from-literal")
+        try add(key, SharedSecret(copying: value), "--from-literal")
     }
 
     /// `[KEY=]PATH`: a file, or a folder whose files are taken.
@@ -33,16 +37,20 @@ package struct LiteralInput: Sendable {
         let key = parts.count == 2 ? parts[0] : Self.lastComponent(path)
         guard parts.count <= 2, !path.isEmpty, !key.isEmpty else {
             throw InputError(
-                "\(option): [KEY=]PATH is expected, neither with a \"=\" in it; a value is given with --from-literal"
-            )
+                "\(option): [KEY=]PATH is expected, neither with a \"=\" in it; a value is given with --from-literal",
+                isUsage: true)
         }
         guard Self.isFolder(path) else {
-            try add(key, try Self.read(path), option)
+            if parts.count == 2 { try checkArgument(key, option) }
+            let value = try Self.read(path)
+            try add(key, value, option)
+            if let note = StreamedInput.note(value, of: key, from: path) { notes.append(note) }
             return
         }
         guard parts.count == 1 else {
             throw InputError(
-                "\(option): \(path) is a folder; leave out the key, its files' names are the keys")
+                "\(option): \(path) is a folder; leave out the key, its files' names are the keys",
+                isUsage: true)
         }
         for name in try Self.files(in: path) {
             try add(name, try Self.read("\(path)/\(name)"), "\(option) \(path)/\(name)")
@@ -64,6 +72,15 @@ package struct LiteralInput: Sendable {
         var secret = SecretInput(name: name, namespace: namespace, type: type, source: "arguments")
         secret.entries = entries.sorted { $0.name < $1.name }
         return secret
+    }
+
+    /// The name of an entry that is typed in an argument, and not read from a file.
+    private func checkArgument(_ key: String, _ option: String) throws(InputError) {
+        do throws(InputError) {
+            try ManifestFields.checkEntryName(key, option)
+        } catch {
+            throw InputError(error.description, isUsage: true)
+        }
     }
 
     private mutating func add(_ key: String, _ value: SharedSecret, _ source: String) throws(InputError) {

@@ -8,8 +8,11 @@ package enum FileReplacement {
 
     /// Errors: the file changed since `stamp` was taken, or the folder or disk does not take a new one. The old
     /// file is as it was then, and nothing else is left behind.
+    ///
+    /// - Parameter mode: of the new file; nil keeps the permissions of the old one.
     package static func replace(
-        _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileStamp
+        _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileStamp,
+        mode: UInt32? = nil
     ) throws(FileError) {
         let (target, info) = try examine(path)
         let temporary = temporaryPath(for: target)
@@ -23,7 +26,7 @@ package enum FileReplacement {
         do throws(FileError) {
             try contents.write(to: file, path)
             try keepOwner(info, file, path)
-            guard fchmod(file, info.st_mode & 0o7777) == 0, fsync(file) == 0 else {
+            guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
             }
             guard FileStamp(path: target) == stamp else {

@@ -1,15 +1,16 @@
 import Glibc
 
-/// Runs a program that has the terminal to itself, as an editor does, and waits for it. What the terminal sends to
-/// both (SIGINT, SIGQUIT) is the program's alone meanwhile.
+/// Runs a program that has the terminal to itself, as an editor does, and waits for it. What is typed at the terminal and
+/// sent to both (SIGINT, SIGQUIT) is the program's alone meanwhile. A signal that asks this process to end, which its
+/// caller records (`TerminationSignals.record`), asks the program to end.
 package enum ForegroundProcess {
     /// The exit code, or 128 and the signal that ended it. `arguments`: the program, found on the PATH, first. It gets
     /// `inheritableEnvironment()`: our own settings are no business of it and of what it starts.
     ///
     /// Errors: errno, as it cannot be started.
     package static func run(_ arguments: [String]) throws(ChildProcess.Failure) -> Int32 {
-        let handlers = [SIGINT, SIGQUIT].map { ($0, signal($0, SIG_IGN)) }
-        defer { for (number, handler) in handlers { signal(number, handler) } }
+        let handler = signal(SIGQUIT, SIG_IGN)
+        defer { signal(SIGQUIT, handler) }
         let attributes = SpawnAttributes(ownGroup: false)
         let strings = CStrings(arguments)
         let variables = CStrings(inheritableEnvironment().map { "\($0)=\($1)" })
@@ -17,6 +18,11 @@ package enum ForegroundProcess {
         let code = posix_spawnp(
             &child, arguments.first ?? "", nil, attributes.pointer, strings.pointers, variables.pointers)
         guard code == 0 else { throw .cannotStart(errno: code) }
+        TerminationSignals.startForwarding(to: child)
+        // Its process id is its own until it is reaped: no signal goes to another program.
+        var info = siginfo_t()
+        while waitid(P_PID, UInt32(child), &info, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+        TerminationSignals.stopForwarding()
         var state: Int32 = 0
         while waitpid(child, &state, 0) < 0 {
             guard errno == EINTR else { throw .cannotStart(errno: errno) }

@@ -16,6 +16,7 @@ extension SecretBytes {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+        if isatty(descriptor) == 1 { TerminalInput.announce() }
         var buffer = SecretBuffer(capacity: 16 * 1024)
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
         defer { SecretMemory.release(chunk) }

@@ -54,6 +54,9 @@ enum Console {
     /// A line each; those that are equal but for their place are summed up.
     static func errors(_ problems: [String]) { RepeatedProblems.lines(problems).forEach(error) }
 
+    /// A line on standard error as it is, such as how a command is used.
+    static func plainError(_ text: String) { line(StyledText(text)) }
+
     static func note(_ message: String) {
         line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import CLI
 import KubeClient
 import Resources
+import YAML
 
 struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,6 +13,7 @@ struct Diff: AsyncParsableCommand {
             to read the Secrets. Exit codes: 0 nothing differs; 1 something does; 2 failed; 64 wrong usage.
 
               secrets-bridge diff clusters/production/
+              secrets-bridge diff -o json clusters/production/
             """)
 
     @Argument(
@@ -21,16 +23,21 @@ struct Diff: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterAccess
 
-    @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
+    @Option(
+        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        transform: namespaceName)
     var namespace: String?
 
     @Option(help: "Only the WrappedSecrets of this name.")
     var name: String?
 
+    @Option(name: .shortAndLong, help: "Write text, json or yaml.")
+    var output: ReportFormat = .text
+
     func run() async throws {
         let files = WrappedSecretFiles(reading: paths)
         var problems = files.problems.map(\.description)
-        var hasDifferences = false
+        var differences: [LiveDifference] = []
         do {
             let comparison = LiveComparison(
                 keys: try loadKeys(), secrets: LiveSecrets(try cluster.client()), namespace: namespace,
@@ -41,8 +48,10 @@ struct Diff: AsyncParsableCommand {
             for file in files.files {
                 do throws(InputError) {
                     let found = try await comparison.differences(file)
-                    found.flatMap(\.lines).forEach { Console.say(StyledText(change: $0)) }
-                    hasDifferences = hasDifferences || !found.isEmpty
+                    if output == .text {
+                        found.flatMap(\.lines).forEach { Console.say(StyledText(change: $0)) }
+                    }
+                    differences += found
                 } catch {
                     problems.append(error.description)
                 }
@@ -50,8 +59,9 @@ struct Diff: AsyncParsableCommand {
         } catch {
             problems.append("\(error)")
         }
+        try output.data?.write([.sequence(differences.map(\.value))])
         Console.errors(problems)
         if !problems.isEmpty { throw ExitCode(2) }
-        if hasDifferences { throw ExitCode.failure }
+        if !differences.isEmpty { throw ExitCode.failure }
     }
 }

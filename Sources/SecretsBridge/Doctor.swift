@@ -19,7 +19,9 @@ struct Doctor: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "Try keys for that namespace, and look at it in the cluster.")
+    @Option(
+        name: .shortAndLong, help: "Try keys for that namespace, and look at it in the cluster.",
+        transform: namespaceName)
     var namespace: String?
 
     func run() async throws {

@@ -13,7 +13,8 @@ struct DocumentOptions: ParsableArguments {
 
     @Option(
         name: .shortAndLong,
-        help: "Its namespace, where the file does not say it, or has several of the name.")
+        help: "Its namespace, where the file does not say it, or has several of the name.",
+        transform: namespaceName)
     var namespace: String?
 
     func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {

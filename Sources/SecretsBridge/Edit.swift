@@ -11,12 +11,15 @@ struct Edit: AsyncParsableCommand {
         discussion: """
             Opens them in VISUAL, EDITOR or vi, in a folder of its own that is in memory (XDG_RUNTIME_DIR or \
             /dev/shm) and is emptied afterwards; if this is killed, the next edit empties it. Changed values get a new data key, wrapped for the same keys; other \
-            bytes of the file stay. If nothing changes, or the editor fails, the file is not touched.
+            bytes of the file stay. If nothing changes, the editor fails, or this is interrupted, the file is not touched. Exit \
+            codes: 0 done; 1 failed; 64 wrong usage; 130 interrupted, 143 terminated.
 
               secrets-bridge edit db.yaml
             """)
 
     @OptionGroup var document: DocumentOptions
+
+    func validate() throws { try checkReplaceable([document.file]) }
 
     func run() async throws {
         // Values that an earlier run left because it was killed.
@@ -27,9 +30,9 @@ struct Edit: AsyncParsableCommand {
             let opened = try await document.open(with: keys)
             // What cannot be written is better known before it is typed.
             try check()
-            // What ends the terminal's programs, or those of a pipe, ends the editor first: the folder is removed
-            // whatever happens to it.
-            for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
+            // What ends this program ends the editor first: the folder is removed whatever happens to it.
+            TerminationSignals.record()
+            signal(SIGPIPE, SIG_IGN)
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
             difference = try await edit(opened, in: folder, with: keys)
@@ -61,9 +64,13 @@ struct Edit: AsyncParsableCommand {
             do throws(InputError) {
                 let after = try read(path)
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
-                return try await ValueEdit(opened, with: keys).replaceValues(
-                    with: try EditableManifest(opened).entries(in: after))
+                let entries = try EditableManifest(opened).entries(in: after)
+                let edit = ValueEdit(opened, with: keys)
+                return try await unlessInterrupted { () throws(InputError) in
+                    try await edit.replaceValues(with: entries)
+                }
             } catch {
+                if TerminationSignals.received != nil { throw error }
                 // What was typed is not lost for a slip, for a disk that is full, or for somebody else's change.
                 var question = error.description
                 if let now = try? await self.document.open(with: keys) {
@@ -98,12 +105,20 @@ struct Edit: AsyncParsableCommand {
             Environment.process.value("VISUAL") ?? Environment.process.value("EDITOR") ?? "vi"
         let status: Int32
         do {
-            // It may come with arguments.
-            status = try ForegroundProcess.run(["/bin/sh", "-c", "\(editor) \"$1\"", "editor", path])
+            // It may come with arguments, and be more than one command. Of a single one the shell makes way, so that signals
+            // reach the editor.
+            let isSingle = editor.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || " -_./".utf8.contains(byte)
+            }
+            let command = isSingle ? "exec \(editor)" : editor
+            status = try ForegroundProcess.run(["/bin/sh", "-c", "\(command) \"$1\"", "editor", path])
         } catch {
             throw CommandError("cannot start the editor \(editor); set EDITOR")
         }
-        guard status == 0 else {
+        // The editor ended by Ctrl-C, too.
+        if status == 128 + SIGINT { TerminationSignals.note(SIGINT) }
+        guard status == 0, TerminationSignals.received == nil else {
             throw CommandError("the editor (\(editor)) failed with \(status); the file was not touched")
         }
     }

@@ -16,7 +16,9 @@ struct GitDiff: AsyncParsableCommand {
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 
-    @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
+    @Option(
+        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        transform: namespaceName)
     var namespace: String?
 
     @Argument(

@@ -2,17 +2,18 @@ import ArgumentParser
 import CLI
 import Envelope
 import KubeClient
+import Primitives
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Wrap Secrets that a cluster has already, or SealedSecrets.",
         discussion: """
-            Reads them from the API server, and writes WrappedSecret manifests to standard output or, a file each, \
-            into a folder. Secrets that somebody else makes (a controller's, service-account tokens, Helm's) are left \
+            Reads them from the API server, and writes WrappedSecret manifests to standard output, into one file, or, \
+            a file each, into a folder. Secrets that somebody else makes (a controller's, service-account tokens, Helm's) are left \
             out, unless they are named. To let the WrappedSecret take over: kubectl annotate secret NAME \
             secrets-bridge.io/allow=adopt
 
-              secrets-bridge import -n payments db
+              secrets-bridge import -n payments db -w wrapped.yaml
               secrets-bridge import --all-namespaces --folder clusters/production
 
             With --sealed it reads SealedSecrets (bitnami.com) from files, opens them with the private key of their \
@@ -21,7 +22,7 @@ struct Import: AsyncParsableCommand {
 
               kubectl get secret -n kube-system -o yaml \\
                 -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
-              secrets-bridge import --sealed clusters/ --sealing-key keys.yaml
+              secrets-bridge import --sealed clusters/ --sealing-key keys.yaml -w wrapped.yaml
               secrets-bridge import --sealed db.yaml --sealing-key key.pem --folder wrapped/
             """)
 
@@ -33,7 +34,8 @@ struct Import: AsyncParsableCommand {
     @OptionGroup var sealed: SealedOptions
 
     @Option(
-        name: .shortAndLong, help: "The namespace; with --sealed, of SealedSecrets that do not say it.")
+        name: .shortAndLong, help: "The namespace; with --sealed, of SealedSecrets that do not say it.",
+        transform: namespaceName)
     var namespace: String?
 
     @Option(
@@ -55,11 +57,20 @@ struct Import: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Without --folder: write yaml or json.")
     var output: OutputFormat = .yaml
 
+    @OptionGroup var outputFile: OutputFileOptions
+
     private var isSealed: Bool { !sealed.sealed.isEmpty }
 
     func validate() throws {
         guard folder != "" else {
             throw ValidationError("--folder is empty; give a path, . is the folder that you are in")
+        }
+        if folder != nil, outputFile.outputFile != nil {
+            throw ValidationError(
+                "--folder writes a file for each, --output-file one for all; leave out one of the two")
+        }
+        for name in names where (try? EnvelopeRules.check(secretName: name)) == nil {
+            throw ValidationError("\(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
         guard !isSealed else {
             guard names.isEmpty, !cluster.isGiven else {
@@ -79,6 +90,7 @@ struct Import: AsyncParsableCommand {
 
     func run() async throws {
         do {
+            let file = try outputFile.open(.byUmask)
             let secrets =
                 isSealed
                 ? try await sealed.wrap(scope: scope, namespace: namespace) : try await fromCluster()
@@ -86,7 +98,7 @@ struct Import: AsyncParsableCommand {
             if let folder {
                 try write(secrets, in: folder)
             } else {
-                try output.write(secrets.map(\.manifest))
+                try file.write(secrets.map(\.manifest), as: output)
             }
             if isSealed { SealedOptions.sayNext(secrets) }
         } catch let error as InputError {

@@ -21,7 +21,9 @@ struct Inspect: ParsableCommand {
         completion: manifestFiles)
     var paths: [String]
 
-    @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
+    @Option(
+        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        transform: namespaceName)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")

@@ -1,3 +1,5 @@
+import CLI
+import Primitives
 import UnixSignals
 
 /// Runs `body` until it is done, or until SIGINT or SIGTERM cancels its task; it is waited for in any case. Whether it
@@ -9,7 +11,10 @@ func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async
             return false
         }
         group.addTask {
-            for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { return true }
+            for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+                TerminationSignals.note(signal.rawValue)
+                return true
+            }
             // Cancelled, as the work is done.
             return false
         }
@@ -18,4 +23,25 @@ func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async
         while try await group.next() != nil {}
         return isInterrupted
     }
+}
+
+/// Runs `body`, and cancels it when a signal that asks the program to end is recorded.
+func unlessInterrupted<T: Sendable>(
+    _ body: @escaping @Sendable () async throws(InputError) -> T
+) async throws(InputError) -> T {
+    let work = Task { () -> Result<T, InputError> in
+        do throws(InputError) {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+    let watch = Task {
+        while TerminationSignals.received == nil {
+            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
+        }
+        work.cancel()
+    }
+    defer { watch.cancel() }
+    return try await work.value.get()
 }

@@ -1,9 +1,11 @@
 import CLI
 import Glibc
+import Primitives
 
 /// A question to the person at the terminal, answered by one key.
 enum Prompt {
-    /// True for Enter; false for q, Ctrl-C, Ctrl-D, and where nobody is there. Other keys mean nothing.
+    /// Returns true for Enter and `y`, false for `q`, `n`, Ctrl-D, without a terminal, and when the program is interrupted:
+    /// by Ctrl-C or a signal, which is recorded. Other keys mean nothing.
     static func asks(_ question: String) -> Bool {
         guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
         var settings = termios()
@@ -12,20 +14,28 @@ enum Prompt {
             tcsetattr(STDIN_FILENO, TCSANOW, &settings)
             Console.ask("\n")
         }
-        // Each key by itself. Ctrl-C is one of them, as its signal is ignored while an editor runs.
+        // Each key by itself. Ctrl-C is one of them.
         var oneKey = settings
         oneKey.c_lflag &= ~tcflag_t(ICANON | ISIG | ECHO)
         // What was typed before the question is no answer to it.
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &oneKey)
         Console.ask(question)
         while true {
+            guard TerminationSignals.received == nil else { return false }
+            var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+            // Another thread may have got the signal: it does not interrupt a read here.
+            guard poll(&input, 1, 100) > 0 else { continue }
             var key: UInt8 = 0
             let count = read(STDIN_FILENO, &key, 1)
             if count < 0, errno == EINTR { continue }
             guard count == 1 else { return false }
             switch key {
-            case UInt8(ascii: "\n"), UInt8(ascii: "\r"): return true
-            case UInt8(ascii: "q"), UInt8(ascii: "Q"), controlC, controlD: return false
+            case UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "y"), UInt8(ascii: "Y"): return true
+            case UInt8(ascii: "q"), UInt8(ascii: "Q"), UInt8(ascii: "n"), UInt8(ascii: "N"), controlD:
+                return false
+            case controlC:
+                TerminationSignals.note(SIGINT)
+                return false
             default: continue
             }
         }

@@ -23,7 +23,7 @@ struct Rewrap: AsyncParsableCommand {
               secrets-bridge rewrap --to aws-kms clusters/        # both at once
 
             It can be interrupted at any time; run it again to go on. Exit codes: 0 done; 1 something failed, or \
-            --check found something; 64 wrong usage; 130 interrupted.
+            --check found something; 64 wrong usage; 130 interrupted, 143 terminated.
             """)
 
     @Argument(
@@ -35,7 +35,8 @@ struct Rewrap: AsyncParsableCommand {
     @Option(
         name: .shortAndLong,
         help:
-            "Of files: the namespace of those that do not say it. Without files: that namespace of the cluster."
+            "Of files: the namespace of those that do not say it. Without files: that namespace of the cluster.",
+        transform: namespaceName
     )
     var namespace: String?
 
@@ -70,6 +71,7 @@ struct Rewrap: AsyncParsableCommand {
     var quiet = false
 
     func validate() throws {
+        try checkReplaceable(paths)
         if to != nil, !(addRecipient + removeRecipient).isEmpty {
             throw ValidationError("--to is both at once; leave out --add-recipient and --remove-recipient")
         }

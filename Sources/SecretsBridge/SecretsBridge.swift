@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLI
 import Glibc
 import Primitives
 
@@ -11,11 +12,12 @@ struct SecretsBridge: AsyncParsableCommand {
         discussion: """
             Keys come from the environment: SB_KMS_BACKEND and the settings of the backend.
 
-              secrets-bridge wrap -n payments -f secret.yaml > wrapped.yaml
+              secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge edit wrapped.yaml
               secrets-bridge status --all-namespaces
 
-            Exit codes: 0 done; 1 failed, one line on standard error says why; 64 wrong usage.
+            Exit codes: 0 done; 1 failed, one line on standard error says why; 64 wrong usage; 130 interrupted, 143 \
+            terminated.
             """,
         version: version,
         subcommands: [
@@ -29,11 +31,13 @@ struct SecretsBridge: AsyncParsableCommand {
     static func main() async {
         // Plaintext and keys are in this memory; nobody else is to read it.
         _ = protectMemory()
+        TerminalInput.onRead { Console.note("reading from the terminal; end with Ctrl-D") }
         do {
             if Invocation.name == Invocation.pluginCompletion {
                 print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")
                 leave(0)
             }
+            try checkCommandName(Array(CommandLine.arguments.dropFirst()))
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -41,13 +45,8 @@ struct SecretsBridge: AsyncParsableCommand {
                 try command.run()
             }
             leave(0)
-        } catch let error as CommandError {
-            Console.error(error.description)
-            leave(ExitCode.failure.rawValue)
-        } catch let code as ExitCode {
-            leave(code.rawValue)
         } catch {
-            exit(withError: error)
+            leave(report(error))
         }
     }
 
@@ -75,13 +74,16 @@ enum Invocation {
 /// A command failed; the line says why and what to do.
 struct CommandError: Error, CustomStringConvertible {
     let description: String
+    let exitCode: ExitCode
 
     init(_ error: some Error & CustomStringConvertible) {
         description = error.description
+        exitCode = (error as? InputError)?.isUsage == true ? .validationFailure : .failure
     }
 
-    init(_ description: String) {
+    init(_ description: String, exitCode: ExitCode = .failure) {
         self.description = description
+        self.exitCode = exitCode
     }
 }
 

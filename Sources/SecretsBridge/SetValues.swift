@@ -37,6 +37,8 @@ struct SetValues: AsyncParsableCommand {
         guard !(fromLiteral + fromFile + fromEnvFile).isEmpty else {
             throw ValidationError("give --from-literal, --from-file or --from-env-file")
         }
+        try checkReplaceable([document.file])
+        try checkStandardInput(fromFile.map(pathOfFileOption) + fromEnvFile)
     }
 
     func run() async throws {
@@ -50,6 +52,7 @@ struct SetValues: AsyncParsableCommand {
                     Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
                 }
             }
+            input.notes.forEach(Console.note)
             new = input.secret(name: "", namespace: nil, type: nil).entries
         } catch {
             throw CommandError(error)
@@ -74,6 +77,8 @@ struct UnsetValues: AsyncParsableCommand {
 
     @Argument(help: "Names of entries.")
     var entry: [String]
+
+    func validate() throws { try checkReplaceable([document.file]) }
 
     func run() async throws {
         try await document.change(try loadKeys()) { entries in
@@ -108,6 +113,11 @@ struct RotateValues: AsyncParsableCommand {
             throw ValidationError(
                 "--length is \(length); \(RandomValue.lengths.lowerBound) to "
                     + "\(RandomValue.lengths.upperBound) are expected")
+        }
+        try checkReplaceable([document.file])
+        for name in entry where (try? EnvelopeRules.check(entry: name)) == nil {
+            throw ValidationError(
+                "\(name.debugDescription) is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ .)")
         }
     }
 

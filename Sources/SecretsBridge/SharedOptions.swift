@@ -8,10 +8,12 @@ import YAML
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case yaml, json
 
-    func write(_ documents: [YAMLValue]) throws {
+    func write(_ documents: [YAMLValue]) throws { try Console.write(text(documents)) }
+
+    func text(_ documents: [YAMLValue]) -> SecretBytes {
         switch self {
-        case .yaml: try Console.write(YAMLWriter.write(documents))
-        case .json: try Console.write(JSONWriter.write(documents))
+        case .yaml: YAMLWriter.write(documents)
+        case .json: JSONWriter.write(documents)
         }
     }
 }
@@ -21,23 +23,35 @@ struct ManifestOptions: ParsableArguments {
     /// Largest file that is read, in bytes; a hundred full Secrets.
     static let maximumFile = 128 * 1024 * 1024
 
+    @Argument(
+        help: "Files to read; - is standard input, which is read where none is given.",
+        completion: manifestFiles)
+    var files: [String] = []
+
     @Option(
         name: [.customShort("f"), .long], parsing: .singleValue,
-        help: ArgumentHelp("Read this file; - is standard input. May be repeated.", valueName: "file"),
+        help: ArgumentHelp("Read this file too. May be repeated.", valueName: "file"),
         completion: manifestFiles)
     var filename: [String] = []
 
     @Option(
         name: .shortAndLong,
-        help: "The namespace the Secret is for; needed where the manifest does not say it.")
+        help: "The namespace the Secret is for; needed where the manifest does not say it.",
+        transform: namespaceName)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write yaml or json.")
     var output: OutputFormat = .yaml
 
+    @OptionGroup var outputFile: OutputFileOptions
+
+    var paths: [String] { filename + files }
+
+    func validate() throws { try checkStandardInput(paths) }
+
     /// Reads every file before anything is done with one of them.
     func read() throws -> [(source: String, contents: SharedSecret)] {
-        try (filename.isEmpty ? ["-"] : filename).map { path in
+        try (paths.isEmpty ? ["-"] : paths).map { path in
             do throws(FileError) {
                 let contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumFile))
                 return (path == "-" ? "stdin" : path, contents)

@@ -29,7 +29,7 @@ struct Status: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "That namespace of the cluster.")
+    @Option(name: .shortAndLong, help: "That namespace of the cluster.", transform: namespaceName)
     var namespace: String?
 
     @Flag(help: "Sum up by key and version.")

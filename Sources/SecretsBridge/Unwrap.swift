@@ -8,21 +8,24 @@ struct Unwrap: AsyncParsableCommand {
         abstract: "Decrypt WrappedSecrets into Secrets, for whoever may use the key.",
         discussion: """
             Prints Secret manifests with their values in the clear (base64). The key is the \
-            one that the environment configures; the KMS decides whether you may.
+            one that the environment configures; the KMS decides whether you may. What --output-file writes, only \
+            its owner may read.
 
-              secrets-bridge unwrap -f wrapped.yaml
+              secrets-bridge unwrap wrapped.yaml
+              secrets-bridge unwrap wrapped.yaml -w secret.yaml
             """)
 
     @OptionGroup var manifest: ManifestOptions
 
     func run() async throws {
         do {
+            let output = try manifest.outputFile.open(.ownerOnly)
             let unwrapping = Unwrapping(keys: try loadKeys(), namespace: manifest.namespace)
             var secrets: [YAMLValue] = []
             for file in try manifest.read() {
                 secrets += try await unwrapping.secrets(in: file.contents.bytes, source: file.source)
             }
-            try manifest.output.write(secrets)
+            try output.write(secrets, as: manifest.output)
         } catch let error as InputError {
             throw CommandError(error)
         }

@@ -13,6 +13,7 @@ struct Verify: AsyncParsableCommand {
 
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
+              secrets-bridge verify -o json clusters/
             """)
 
     @Argument(
@@ -20,8 +21,13 @@ struct Verify: AsyncParsableCommand {
         completion: manifestFiles)
     var paths: [String]
 
-    @Option(name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.")
+    @Option(
+        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        transform: namespaceName)
     var namespace: String?
+
+    @Option(name: .shortAndLong, help: "Write text, json or yaml.")
+    var output: ReportFormat = .text
 
     @Flag(help: "Use no key: check the structure alone.")
     var offline = false
@@ -32,10 +38,15 @@ struct Verify: AsyncParsableCommand {
         let progress = ProgressLine(total: files.documents.count)
         let result = await verification.verify(files) { progress.advance(by: 1) }
         progress.end()
+        try output.data?.write([result.value])
         result.notes.forEach(Console.note)
         Console.errors(result.problems)
         // Of nothing there is nothing to sum up.
         guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
+        guard output == .text else {
+            if !result.problems.isEmpty { throw ExitCode.failure }
+            return
+        }
         let good = offline ? "keep the rules (not opened: --offline)" : "open"
         Console.say(StyledText(result.summary(good), result.problems.isEmpty ? .green : .red))
         if !result.problems.isEmpty { throw ExitCode.failure }

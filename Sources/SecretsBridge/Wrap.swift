@@ -14,7 +14,7 @@ struct Wrap: AsyncParsableCommand {
             Reads Secret manifests (YAML or JSON, one or more) and writes WrappedSecret \
             manifests that may be committed. Nothing is written unless all of it succeeds.
 
-              secrets-bridge wrap -n payments -f secret.yaml > wrapped.yaml
+              secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
             """)
@@ -57,21 +57,37 @@ struct Wrap: AsyncParsableCommand {
         if name == nil, hasSources || type != nil {
             throw ValidationError("--from-literal, --from-file, --from-env-file and --type need --name")
         }
-        if name != nil, !manifest.filename.isEmpty {
-            throw ValidationError("--name makes a Secret from the --from options; leave out --filename")
+        if name != nil, !manifest.paths.isEmpty {
+            throw ValidationError(
+                "--name makes a Secret from the --from options; leave out --filename and other arguments")
         }
         if name != nil, !hasSources {
             throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
+        }
+        if let name { try check(name) }
+        try checkStandardInput(fromFile.map(pathOfFileOption) + fromEnvFile)
+    }
+
+    /// What needs no file to be found wrong.
+    private func check(_ name: String) throws {
+        if (try? EnvelopeRules.check(secretName: name)) == nil {
+            throw ValidationError(
+                "--name \(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
+        }
+        if manifest.namespace == nil, scope != .cluster {
+            throw ValidationError(
+                "--name needs --namespace: scope \(scope.rawValue) binds the ciphertext to it")
         }
     }
 
     func run() async throws {
         do {
+            let output = try manifest.outputFile.open(.byUmask)
             let wrapping = Wrapping(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
             var outputs: [Wrapping.Output] = []
             for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
             outputs.flatMap(\.notes).forEach(Console.note)
-            try manifest.output.write(outputs.map(\.manifest))
+            try output.write(outputs.map(\.manifest), as: manifest.output)
         } catch let error as InputError {
             throw CommandError(error)
         }
@@ -91,6 +107,7 @@ struct Wrap: AsyncParsableCommand {
                 Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
             }
         }
+        input.notes.forEach(Console.note)
         return [input.secret(name: name, namespace: manifest.namespace, type: type)]
     }
 }

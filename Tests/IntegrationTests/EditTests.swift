@@ -133,17 +133,115 @@ struct EditTests {
         return outcome
     }
 
-    @Test("A slip can be mended, and Ctrl-C or q gives up", arguments: ["\u{3}", "xq"])
-    func slips(key: String) async throws {
+    @Test(
+        "A slip can be mended; q and n give up, and Ctrl-C interrupts",
+        arguments: [("xq", 1), ("n", 1), ("N", 1), ("no", 1), ("\u{4}", 1), ("\u{3}", 130)]
+            as [(String, Int32)])
+    func slips(key: String, status: Int32) async throws {
         let before = try await wrap()
         let slip = try await editAtTerminal("sed -i 's/name: db/name: other/' $1", keys: ["\r", key])
-        #expect(slip.status == 1, "\(slip)")
+        #expect(slip.status == status, "\(slip)")
         #expect(try folder.read("db.yaml") == before)
         let mended = try await editAtTerminal(
             "grep -q other $1 && sed -i 's/other/db/; s/user: app/user: new/' $1 || sed -i 's/name: db/name: other/' $1",
             keys: ["\r"])
         #expect(mended.status == 0, "\(mended)")
         #expect(try await value("user") == "new")
+    }
+
+    @Test func ctrlCInAnEditorThatEndsOfItInterrupts() async throws {
+        let before = try await wrap()
+        let settings = try Settings.required()
+        let outcome = try await Program(
+            settings.python,
+            [
+                "\(settings.repository)/Tests/Clients/terminal.py", "the editor is open", "\u{3}",
+                settings.binary,
+            ]
+                + ["edit", file],
+            environment: environment.merging(
+                try editor("sed -i 's/user: app/user: new/' $1; echo the editor is open; sleep 600")
+            ) { $1 }
+        ).outcome()
+        #expect(outcome.status == 130, "\(outcome)")
+        #expect(try folder.read("db.yaml") == before)
+        #expect(foldersLeft == [])
+    }
+
+    /// As vi and ed do, which have their own use for it.
+    @Test func ctrlCInAnEditorThatLivesOnDoesNot() async throws {
+        _ = try await wrap()
+        let settings = try Settings.required()
+        let outcome = try await Program(
+            settings.python,
+            [
+                "\(settings.repository)/Tests/Clients/terminal.py", "the editor is open", "\u{3}",
+                settings.binary,
+            ]
+                + ["edit", file],
+            environment: environment.merging(
+                try editor(
+                    """
+                    trap 'sed -i "s/user: app/user: new/" $1; exit 0' INT
+                    echo the editor is open
+                    while true; do sleep 0.1; done
+                    """)
+            ) { $1 }
+        ).outcome()
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(try await value("user") == "new")
+    }
+
+    @Test(arguments: [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)] as [(Int32, Int32)])
+    func aSignalEndsTheEditorAndWritesNothing(number: Int32, status: Int32) async throws {
+        let before = try await wrap()
+        let place = folder.path("started")
+        let edit = try Program(
+            try Settings.required().binary, ["edit", file],
+            environment: environment.merging(
+                try editor("sed -i 's/user: app/user: new/' $1; echo $$ >\(place); exec sleep 600")
+            ) { $1 })
+        let editor = try await eventually("the editor is open") {
+            (try? folder.read("started")).flatMap { pid_t($0.trimmed) }
+        }
+        edit.signal(number)
+        let outcome = try await edit.outcome(within: .seconds(20))
+        #expect(outcome.status == status, "\(outcome)")
+        #expect(outcome.errors == "note: interrupted; nothing was written\n")
+        #expect(try folder.read("db.yaml") == before)
+        #expect(try folder.names == ["db.yaml", "editor.sh", "started"])
+        #expect(foldersLeft == [])
+        #expect(kill(editor, 0) != 0, "the editor runs on")
+    }
+
+    @Test func anEditorThatIgnoresTheSignalIsKilled() async throws {
+        let before = try await wrap()
+        let place = folder.path("started")
+        let edit = try Program(
+            try Settings.required().binary, ["edit", file],
+            environment: environment.merging(
+                try editor("trap '' TERM; echo >\(place); while true; do sleep 0.1; done")
+            ) { $1 })
+        _ = try await eventually("the editor is open") {
+            FileManager.default.fileExists(atPath: place) ? true : nil
+        }
+        edit.signal(SIGTERM)
+        #expect(try await edit.outcome(within: .seconds(30)).status == 143)
+        #expect(try folder.read("db.yaml") == before)
+        #expect(foldersLeft == [])
+    }
+
+    @Test func aSignalAtThePromptInterrupts() async throws {
+        let before = try await wrap()
+        let outcome = try await editAtTerminal(
+            """
+            sed -i 's/name: db/name: other/' $1
+            program=$(ps -o ppid= -p $$)
+            (sleep 1; kill -TERM $program) >/dev/null 2>&1 &
+            """, keys: ["x"])
+        #expect(outcome.status == 143, "\(outcome)")
+        #expect(outcome.output.contains("give up: "), "\(outcome)")
+        #expect(try folder.read("db.yaml") == before)
     }
 
     @Test func whoIsNotAloneIsToldAndMayGoOn() async throws {

@@ -59,6 +59,8 @@ CASES = [
     (["rew"], {"rewrap"}),
     (["wrap", "--scope", ""], {"strict", "namespace", "cluster"}),
     (["status", "-o", ""], {"table", "wide", "json", "yaml"}),
+    (["verify", "-o", ""], {"text", "json", "yaml"}),
+    (["diff", "-o", ""], {"text", "json", "yaml"}),
     (["status", "--key", "v"], {"vault-transit"}),
     (["status", "--context", ""], {"dev", "prod"}),
     (["controller", "--log-level", "w"], {"warn"}),
@@ -76,7 +78,8 @@ def test_words(place, prefix, shell, words, expected):
 
 @pytest.mark.parametrize("shell", [bash, fish])
 def test_files(place, prefix, shell):
-    for words in (["verify", ""], ["edit", ""], ["wrap", "-f", ""], ["import", "--sealed", ""]):
+    for words in (["verify", ""], ["edit", ""], ["wrap", "-f", ""], ["wrap", ""], ["unwrap", ""], ["unwrap", "-w", ""],
+                  ["import", "--sealed", ""]):
         assert {name.rstrip("/") for name in shell(prefix, *words) if not name.startswith("-")} == {"db.yaml", "clusters"}
     assert {name.rstrip("/") for name in shell(prefix, "import", "--folder", "")} == {"clusters"}
     for words in (["status", "--kubeconfig", ""], ["import", "--sealing-key", ""]):

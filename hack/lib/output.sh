@@ -12,6 +12,12 @@ die() {
     exit 1
 }
 
+# One line that says what is wrong with the command line; ends the script with the exit code of wrong usage (sysexits(3)).
+misuse() {
+    printf 'error: %s\n' "$*" >&2
+    exit 64
+}
+
 # run_logged LOG WHAT COMMAND...: runs the command with its output in LOG, says every 30 s that it is still at
 # it, and how long it took. If it fails, shows the end of LOG and names it. Ends the command when interrupted.
 run_logged() {

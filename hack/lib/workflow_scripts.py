@@ -14,5 +14,5 @@ for workflow in map(pathlib.Path, sys.argv[2:]):
             if "run" not in step:
                 continue
             if "${{" in step["run"]:
-                sys.exit(f"{workflow}: step {number + 1} of {job} has an expression in its script: pass it by env")
+                sys.exit(f"error: {workflow}: step {number + 1} of {job} has an expression in its script: pass it by env")
             (folder / f"{workflow.stem}-{job}-{number + 1}").write_text(f"set -eo pipefail\n{step['run']}", encoding="utf-8")

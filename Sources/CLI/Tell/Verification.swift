@@ -26,6 +26,8 @@ package struct Verification: Sendable {
         /// What is no problem and may be none that is meant, or what a controller with default settings refuses; one line
         /// each, with its place.
         package fileprivate(set) var notes: [String] = []
+        /// One for each WrappedSecret.
+        fileprivate(set) var items: [VerifiedItem] = []
         /// Of the WrappedSecrets, those without a problem.
         fileprivate var soundCount = 0
 
@@ -50,7 +52,10 @@ package struct Verification: Sendable {
         }
         result.soundCount = problems.count { $0 == nil }
         result.problems += problems.compactMap(\.self)
-        result.notes = documents.flatMap { denials(of: $0) + Self.notes(of: $0) }
+        result.items = zip(documents, problems).map { document, problem in
+            VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
+        }
+        result.notes = result.items.flatMap(\.notes)
         return result
     }
 

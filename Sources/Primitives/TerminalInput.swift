@@ -1,0 +1,11 @@
+/// A program that reads from a terminal waits for the user, who has to know it.
+package enum TerminalInput {
+    private static let action = Locked<(@Sendable () -> Void)?>(nil)
+
+    /// Sets what is done before a terminal is read.
+    package static func onRead(_ action: @escaping @Sendable () -> Void) {
+        self.action.withLock { $0 = action }
+    }
+
+    static func announce() { action.withLock { $0 }?() }
+}
