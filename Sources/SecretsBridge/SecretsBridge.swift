@@ -27,6 +27,8 @@ struct SecretsBridge: AsyncParsableCommand {
     static let version = "0.1.0"
 
     static func main() async {
+        // Before anything changes them: programs that we start begin with them.
+        InheritedSignals.record()
         // Plaintext and keys are in this memory; nobody else is to read it.
         _ = protectMemory()
         do {
