@@ -51,6 +51,10 @@ enum Console {
         line(StyledText("error:", .red) + StyledText(" \(message)"))
     }
 
+    static func warning(_ message: String) {
+        line(StyledText("warning:", .yellow) + StyledText(" \(message)"))
+    }
+
     static func note(_ message: String) {
         line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }

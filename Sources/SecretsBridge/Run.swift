@@ -90,6 +90,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         returnFreedMemory()
         let logger = log.makeLogger()
+        Warnings.send { logger.warning("\($0)") }
         let telemetry = Telemetry(version: SecretsBridge.version)
         let keys = try loadKeys(observer: telemetry.kms)
         let cluster = try cluster()

@@ -31,6 +31,7 @@ struct SecretsBridge: AsyncParsableCommand {
         InheritedSignals.record()
         // Plaintext and keys are in this memory; nobody else is to read it.
         _ = protectMemory()
+        Warnings.send { Console.warning($0) }
         do {
             if Invocation.name == Invocation.pluginCompletion {
                 print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")
