@@ -16,13 +16,20 @@ static inline int sb_forbid_dumps(void) {
     return dumpable == 0 && core == 0 ? 0 : -1;
 }
 
+/// Whether the process ignores the signal.
+static inline int sb_is_ignored(int number) {
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 /// Leaves a crash to the kernel: it ends the process and nothing else. The Swift runtime installs handlers for these
-/// signals before main where SWIFT_BACKTRACE asks it to, and they print registers and the memory around them.
+/// signals before main where SWIFT_BACKTRACE asks it to, and they print registers and the memory around them. A signal
+/// that our parent process ignores (SIGQUIT, of a shell's background jobs) stays ignored.
 static inline int sb_reset_crash_handlers(void) {
     static const int signals[] = {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS};
     int result = 0;
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        if (signal(signals[i], SIG_DFL) == SIG_ERR) result = -1;
+        if (!sb_is_ignored(signals[i]) && signal(signals[i], SIG_DFL) == SIG_ERR) result = -1;
     return result;
 }
 

@@ -7,30 +7,43 @@ import Primitives
 final class ClientSettings: Sendable {
     let configuration: HTTPClientConfiguration
     private let proxies: ProxyEnvironment
-    private let authorities: SharedSecret?
-    private let certificate: SharedSecret?
+    private let trust: TrustStore
+    private let identity: Result<TLSClientIdentity, TLSClientIdentity.Problem>?
+    private let chain: SharedSecret?
 
     init(_ configuration: HTTPClientConfiguration, environment: [String: String]) {
         self.configuration = configuration
         proxies = ProxyEnvironment(environment)
-        if case .pem(let bytes) = configuration.trust {
-            authorities = SharedSecret(copying: bytes)
-        } else {
-            authorities = nil
+        trust = TrustStore(configuration.trust, environment: environment)
+        identity = configuration.clientCertificate.map { certificate in
+            do throws(TLSClientIdentity.Problem) {
+                return .success(try TLSClientIdentity(certificate: certificate.chain, key: certificate.key))
+            } catch {
+                return .failure(error)
+            }
         }
-        certificate = configuration.clientCertificate.map { SharedSecret(copying: $0.chain) }
+        chain = (try? identity?.get()).map { SharedSecret(copying: $0.chain) }
     }
 
     /// Empty: connect directly, which is also what libcurl makes of it.
     func proxy(for target: RequestTarget) -> String {
         switch configuration.proxy {
         case .none: ""
-        case .url(let url): url
+        case .url(let url): ProxyEnvironment.resolvingAtProxy(url)
         case .environment: proxies.proxy(scheme: target.scheme, host: target.host, port: target.port) ?? ""
         }
     }
 
-    /// Errors: `.invalidRequest`, `.requestTooLarge`.
+    /// Errors: `.caInvalid`.
+    func authorities(activity: String) throws(HTTPError) -> SharedSecret? {
+        do throws(TrustStore.Failure) {
+            return try trust.authorities()
+        } catch {
+            throw HTTPError(.caInvalid, activity: activity, detail: error.description)
+        }
+    }
+
+    /// Errors: `.invalidRequest`, `.requestTooLarge`, `.clientCertificateInvalid`.
     func check(_ request: HTTPClientRequest, _ target: RequestTarget, activity: String) throws(HTTPError) {
         if target.scheme == "http" {
             let isAllowed =
@@ -43,6 +56,11 @@ final class ClientSettings: Sendable {
                 throw HTTPError(
                     .invalidRequest, activity: activity, detail: "plain http is not allowed here; use https")
             }
+        }
+        if target.scheme == "https", case .failure(let problem) = identity {
+            throw HTTPError(
+                .clientCertificateInvalid, activity: activity,
+                detail: "the setting of the \(problem.isAboutKey ? "key" : "certificate") \(problem)")
         }
         for field in request.secretFields where !Self.isValid(field.value) {
             throw HTTPError(
@@ -69,7 +87,8 @@ final class ClientSettings: Sendable {
         }
     }
 
-    func apply(to easy: EasyHandle) {
+    /// `authorities` must live as long as the transfer.
+    func apply(to easy: EasyHandle, trusting authorities: SharedSecret?) {
         easy.set(CURLOPT_NOSIGNAL, true)
         easy.note(sb_easy_allow_http_only(easy.raw))
         easy.note(sb_easy_leave_resolver_behind(easy.raw))
@@ -87,38 +106,45 @@ final class ClientSettings: Sendable {
         easy.set(CURLOPT_UPLOAD_BUFFERSIZE, 16 << 10)
         // Or libcurl would let NO_PROXY overrule our choice.
         easy.set(CURLOPT_NOPROXY, "")
-        applyTrust(to: easy)
+        applyTrust(to: easy, authorities)
         applyClientCertificate(to: easy)
     }
 
-    private func applyTrust(to easy: EasyHandle) {
+    private func applyTrust(to easy: EasyHandle, _ authorities: SharedSecret?) {
         easy.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-        switch configuration.trust {
-        case .system: break
-        case .pem:
-            authorities?.bytes.withUnsafeBytes { easy.set(CURLOPT_CAINFO_BLOB, blob: $0) }
-            easy.set(CURLOPT_CAINFO, nil)
-            // Left alone, the system's directory of CAs would be trusted as well.
-            easy.set(CURLOPT_CAPATH, nil)
-        case .file(let path):
-            easy.set(CURLOPT_CAINFO, path)
-            easy.set(CURLOPT_CAPATH, nil)
-        case .insecure:
+        if case .insecure = configuration.trust {
             easy.set(CURLOPT_SSL_VERIFYPEER, false)
             easy.set(CURLOPT_SSL_VERIFYHOST, 0)
             return
+        }
+        if let authorities {
+            authorities.bytes.withUnsafeBytes { bytes in
+                easy.set(CURLOPT_CAINFO_BLOB, blob: bytes)
+                // A proxy that is reached by https is no server of ours: the system's CAs count for it.
+                if case .system = configuration.trust {
+                    easy.set(CURLOPT_PROXY_CAINFO_BLOB, blob: bytes)
+                    easy.set(CURLOPT_PROXY_CAINFO, nil)
+                    easy.set(CURLOPT_PROXY_CAPATH, nil)
+                }
+            }
+            easy.set(CURLOPT_CAINFO, nil)
+            // Left alone, the system's directory of CAs would be trusted as well.
+            easy.set(CURLOPT_CAPATH, nil)
         }
         easy.set(CURLOPT_SSL_VERIFYPEER, true)
         easy.set(CURLOPT_SSL_VERIFYHOST, 2)
     }
 
     private func applyClientCertificate(to easy: EasyHandle) {
-        guard let certificate, let key = configuration.clientCertificate?.key else { return }
+        // Without a password of ours, libcurl's callback crashes, or OpenSSL asks on the terminal. No key that gets here
+        // is encrypted (`TLSClientIdentity`).
+        easy.set(CURLOPT_KEYPASSWD, "")
+        guard let chain, case .success(let identity) = identity else { return }
         easy.set(CURLOPT_SSLCERTTYPE, "PEM")
         easy.set(CURLOPT_SSLKEYTYPE, "PEM")
         // The memory of a SecretBytes stays where it is for as long as we hold it.
-        certificate.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLCERT_BLOB, blob: $0) }
-        key.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLKEY_BLOB, blob: $0) }
+        chain.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLCERT_BLOB, blob: $0) }
+        identity.key.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLKEY_BLOB, blob: $0) }
     }
 }
 

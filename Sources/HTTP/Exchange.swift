@@ -1,4 +1,5 @@
 import HTTPTypes
+import Primitives
 
 /// One request on its way: what the task that asked and the lane's thread share.
 protocol Exchange: AnyObject, Sendable {
@@ -30,12 +31,15 @@ struct TransferPlan: Sendable {
     let settings: ClientSettings
     let activity: String
     let proxy: String
+    /// The CAs that count for this request, PEM; nil: those that libcurl was built with.
+    let authorities: SharedSecret?
     let deadline: ContinuousClock.Instant?
 
     init(_ request: HTTPClientRequest, _ settings: ClientSettings) throws(HTTPError) {
         target = try RequestTarget(request.url, serverName: settings.configuration.serverName)
         activity = "\(request.method.rawValue) \(target.origin)"
         try settings.check(request, target, activity: activity)
+        authorities = target.scheme == "https" ? try settings.authorities(activity: activity) : nil
         self.request = request
         self.settings = settings
         proxy = settings.proxy(for: target)

@@ -4,11 +4,13 @@ package import Primitives
 /// is a new client (or `Trust.file`).
 package struct HTTPClientConfiguration: Sendable {
     package enum Trust: Sendable {
-        /// The system's CAs.
+        /// The system's CAs, or those of SSL_CERT_FILE and SSL_CERT_DIR (`SystemAuthorities`).
         case system
-        /// These CAs and no others, as PEM.
+        /// These CAs and no others, as PEM. Damaged certificates are left out; the caller, who knows where the text is
+        /// from, reports them (`CertificatePool.warnings`).
         case pem([UInt8])
-        /// The CAs in this PEM file and no others; read anew for each connection.
+        /// The CAs in this PEM file and no others; read again when the file changes. Damaged certificates are left out
+        /// with a warning.
         case file(String)
         /// Any certificate. Only where a person asked for it by name.
         case insecure
@@ -29,7 +31,8 @@ package struct HTTPClientConfiguration: Sendable {
     package enum Proxy: Sendable {
         /// As `ProxyEnvironment` reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
         case environment
-        /// `[http|https|socks5|socks5h]://[user:password@]host[:port]`, for every request.
+        /// `[http|https|socks5|socks5h]://[user:password@]host[:port]`, for every request. Both forms of SOCKS resolve
+        /// names at the proxy.
         case url(String)
         case none
     }

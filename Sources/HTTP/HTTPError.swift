@@ -112,7 +112,8 @@ package struct HTTPError: Error, Sendable, Equatable, CustomStringConvertible {
         case .certificateUntrusted: "give the CA that signed it"
         case .certificateNameMismatch: "use a host name the certificate has, or set the TLS server name"
         case .caInvalid: "expected PEM with at least one certificate"
-        case .clientCertificateInvalid: "expected PEM, and the key that belongs to the certificate"
+        case .clientCertificateInvalid:
+            "expected PEM, not encrypted, and the key that belongs to the certificate"
         case .nameNotResolved: "check the host name and the DNS"
         case .proxyFailed: "check HTTPS_PROXY and NO_PROXY, or the proxy configured"
         default: nil

@@ -1,6 +1,7 @@
 import Glibc
 
-/// An address literal as its 4 or 16 network-order bytes.
+/// An address literal as its 4 or 16 network-order bytes. An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`,
+/// RFC 4291, 2.5.5.2) is that IPv4 address.
 struct IPAddress: Equatable {
     let bytes: [UInt8]
 
@@ -11,12 +12,15 @@ struct IPAddress: Equatable {
         for (family, length) in [(AF_INET, 4), (AF_INET6, 16)] {
             var bytes = [UInt8](repeating: 0, count: length)
             if inet_pton(family, literal, &bytes) == 1 {
-                self.bytes = bytes
+                let isMapped = bytes.count == 16 && bytes.starts(with: Self.mappedPrefix)
+                self.bytes = isMapped ? Array(bytes.suffix(4)) : bytes
                 return
             }
         }
         return nil
     }
+
+    static let mappedPrefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
 
     var isLoopback: Bool {
         bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]

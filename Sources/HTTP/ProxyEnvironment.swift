@@ -1,27 +1,27 @@
 /// Which proxy the environment asks for, decided here rather than in libcurl so that a TLS server name and
 /// a changing environment do not matter.
 ///
-/// As kubectl (Go's httpproxy) and curl do: `https_proxy`/`HTTPS_PROXY` for https, `http_proxy`/
-/// `HTTP_PROXY` for http (upper case not in a CGI, that is with REQUEST_METHOD set), else `all_proxy`/
-/// `ALL_PROXY`; lower case wins; an empty value means none. Loopback hosts are never proxied. `no_proxy`/
-/// `NO_PROXY` is a comma-separated list of `*`, addresses, CIDR blocks, `example.com` (with subdomains) and
-/// `.example.com` (subdomains alone), each with an optional `:port`.
+/// As kubectl does (golang.org/x/net/http/httpproxy): HTTPS_PROXY, else https_proxy, for https; HTTP_PROXY, else
+/// http_proxy, for http (upper case not in a CGI, that is with REQUEST_METHOD set); the first that is not empty counts.
+/// Where neither is set, ALL_PROXY or all_proxy does, which kubectl does not know and curl does. Loopback hosts are never
+/// proxied. NO_PROXY, else no_proxy, is a comma-separated list of `*`, addresses, CIDR blocks, `example.com` (with
+/// subdomains) and `.example.com` or `*.example.com` (subdomains alone), each but the first and CIDR blocks with an
+/// optional `:port`.
 package struct ProxyEnvironment: Sendable {
     private let https: String?
     private let http: String?
     private let exceptions: [Exception]
 
     package init(_ environment: [String: String]) {
-        func value(_ lower: String, _ upper: String?) -> String? {
-            environment[lower] ?? upper.flatMap { environment[$0] }
+        func value(_ names: String...) -> String? {
+            names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }.map(Self.resolvingAtProxy)
         }
-        func nonEmpty(_ text: String?) -> String? { text?.isEmpty == true ? nil : text }
-        let all = value("all_proxy", "ALL_PROXY")
-        let isCGI = environment["REQUEST_METHOD"] != nil
-        https = nonEmpty(value("https_proxy", "HTTPS_PROXY") ?? all)
-        http = nonEmpty(value("http_proxy", isCGI ? nil : "HTTP_PROXY") ?? all)
-        exceptions = (value("no_proxy", "NO_PROXY") ?? "")
-            .split { $0 == "," || $0 == " " }.compactMap { Exception($0.lowercased()) }
+        let isCGI = environment["REQUEST_METHOD"]?.isEmpty == false
+        let all = value("ALL_PROXY", "all_proxy")
+        https = value("HTTPS_PROXY", "https_proxy") ?? all
+        http = (isCGI ? value("http_proxy") : value("HTTP_PROXY", "http_proxy")) ?? all
+        exceptions = (value("NO_PROXY", "no_proxy") ?? "").lowercased().split(separator: ",")
+            .compactMap { Exception($0) }
     }
 
     /// nil: connect directly.
@@ -30,54 +30,84 @@ package struct ProxyEnvironment: Sendable {
         guard let proxy = scheme == "https" ? https : http, !IPAddress.isLoopback(host: host) else {
             return nil
         }
-        return exceptions.contains { $0.matches(host: host, port: port) } ? nil : proxy
+        return exceptions.contains { $0.matches(host: host, port: "\(port)") } ? nil : proxy
+    }
+
+    /// The URL of a proxy for libcurl, to which `socks5` means that names are resolved here. To Go, and thus to kubectl,
+    /// it means that the proxy resolves them: names of a private network often resolve there alone.
+    static func resolvingAtProxy(_ url: String) -> String {
+        let scheme = "socks5://"
+        return url.prefix(scheme.count).lowercased() == scheme
+            ? "socks5h://\(url.dropFirst(scheme.count))" : url
     }
 
     private struct Exception {
         enum Pattern {
             case everything
             case network(IPAddress, bits: Int)
-            case domain(String)
-            case subdomains(of: String)
+            /// `.example.com`, and whether it means `example.com` too.
+            case domain(String, withItself: Bool)
         }
         let pattern: Pattern
-        let port: Int?
+        /// nil: any.
+        let port: Substring?
 
-        init?(_ entry: String) {
-            var name = Substring(entry)
-            var port: Int?
+        init?(_ entry: Substring) {
+            let entry = entry.trimmingBlanks
+            guard !entry.isEmpty else { return nil }
+            if entry == "*" {
+                (pattern, port) = (.everything, nil)
+                return
+            }
+            if let network = Self.network(entry) {
+                (pattern, port) = (network, nil)
+                return
+            }
+            var name = entry
+            var port: Substring?
             // An IPv6 address has colons of its own; only its bracketed form can have a port.
-            if IPAddress(entry) == nil, !entry.contains("/"), let colon = entry.lastIndex(of: ":") {
-                guard let number = Int(entry[entry.index(after: colon)...]) else { return nil }
-                port = number
+            if IPAddress(entry) == nil, let colon = entry.lastIndex(of: ":") {
                 name = entry[..<colon]
+                port = entry[entry.index(after: colon)...]
             }
-            self.port = port
-            if name == "*" {
-                pattern = .everything
-            } else if let slash = name.firstIndex(of: "/") {
-                guard let address = IPAddress(name[..<slash]),
-                    let bits = Int(name[name.index(after: slash)...])
-                else { return nil }
-                pattern = .network(address, bits: bits)
-            } else if let address = IPAddress(name) {
+            guard !name.isEmpty else { return nil }
+            self.port = port?.isEmpty == true ? nil : port
+            if let address = IPAddress(name) {
                 pattern = .network(address, bits: address.bytes.count * 8)
-            } else if name.hasPrefix("*.") || name.hasPrefix(".") {
-                pattern = .subdomains(of: String(name.drop { $0 == "*" }))
-            } else {
-                pattern = .domain(String(name))
+                return
             }
+            if name.hasPrefix("*.") { name = name.dropFirst() }
+            let isSubdomain = name.hasPrefix(".")
+            pattern = .domain(isSubdomain ? String(name) : ".\(name)", withItself: !isSubdomain)
         }
 
-        func matches(host: String, port: Int) -> Bool {
+        private static func network(_ entry: Substring) -> Pattern? {
+            guard let slash = entry.firstIndex(of: "/"), let address = IPAddress(entry[..<slash]),
+                let bits = Int(entry[entry.index(after: slash)...]), bits >= 0
+            else { return nil }
+            // Of an IPv4 address that is written as IPv6, the mask is that of the IPv6 address.
+            let isMapped = address.bytes.count == 4 && entry.contains(":")
+            return .network(address, bits: isMapped ? bits - IPAddress.mappedPrefix.count * 8 : bits)
+        }
+
+        func matches(host: String, port: String) -> Bool {
             if let only = self.port, only != port { return false }
             switch pattern {
             case .everything: return true
             case .network(let network, let bits):
                 return IPAddress(host)?.isInside(network, bits: bits) ?? false
-            case .domain(let name): return host == name || host.hasSuffix("." + name)
-            case .subdomains(let name): return host.hasSuffix(name)
+            case .domain(let name, let withItself):
+                return host.hasSuffix(name) || withItself && host == name.dropFirst()
             }
         }
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingBlanks: Substring {
+        var text = self
+        while text.first?.isWhitespace == true { text.removeFirst() }
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
     }
 }

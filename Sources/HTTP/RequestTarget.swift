@@ -31,7 +31,13 @@ struct RequestTarget: Sendable {
         func invalid(_ why: String) -> HTTPError {
             HTTPError(.invalidRequest, activity: "parsing a URL", detail: why)
         }
-        guard !text.utf8.contains(0) else { throw invalid("it contains a NUL") }
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw invalid("it contains a space or a control character")
+        }
+        // What decoding puts in the place of such bytes.
+        guard !text.unicodeScalars.contains("\u{FFFD}") else {
+            throw invalid("it contains bytes that are not UTF-8")
+        }
         let result = curl_url_set(parsed, CURLUPART_URL, text, UInt32(CURLU_PATH_AS_IS))
         guard result == CURLUE_OK else { throw invalid(String(cString: curl_url_strerror(result))) }
         guard let scheme = part(CURLUPART_SCHEME), let bracketed = part(CURLUPART_HOST),
@@ -52,7 +58,8 @@ struct RequestTarget: Sendable {
             connectTo = nil
             return
         }
-        guard curl_url_set(parsed, CURLUPART_HOST, serverName, 0) == CURLUE_OK,
+        guard !serverName.isEmpty, serverName.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }),
+            curl_url_set(parsed, CURLUPART_HOST, serverName, 0) == CURLUE_OK,
             let renamed = part(CURLUPART_URL)
         else { throw invalid("the TLS server name is not a host name") }
         url = renamed

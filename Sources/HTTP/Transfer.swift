@@ -27,7 +27,7 @@ final class Transfer {
         if let connectTo = exchange.plan.target.connectTo { route.append(connectTo) }
         self.route = route
 
-        plan.settings.apply(to: easy)
+        plan.settings.apply(to: easy, trusting: plan.authorities)
         easy.set(CURLOPT_URL, plan.target.url)
         easy.set(CURLOPT_CONNECT_TO, pointer: self.route.list)
         easy.set(CURLOPT_PROXY, plan.proxy)

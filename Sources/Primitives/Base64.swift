@@ -76,6 +76,20 @@ package enum Base64 {
         return try compact.withUnsafeBytes { bytes throws(DecodingError) in try decodeSecret(bytes) }
     }
 
+    /// Decodes what Go's `base64.StdEncoding` takes, for fields of Kubernetes objects that Go reads as `[]byte`: line
+    /// breaks anywhere, and bits of the last character that carry nothing need not be zero.
+    package static func decodeSecretAsGo(_ text: borrowing SecretBytes) throws(DecodingError) -> SecretBytes {
+        var compact = SecretBuffer(capacity: text.count)
+        text.withUnsafeBytes { bytes in
+            for byte in bytes where !lineBreaks.contains(byte) { compact.append(byte) }
+        }
+        return try compact.withUnsafeBytes { bytes throws(DecodingError) in
+            try SecretBytes(count: try decodedCount(bytes)) { output throws(DecodingError) in
+                try decode(bytes, into: output, isCanonical: false)
+            }
+        }
+    }
+
     private static func decodedCount(_ text: UnsafeRawBufferPointer) throws(DecodingError) -> Int {
         guard text.count.isMultiple(of: 4) else {
             throw DecodingError(problem: .length, offset: text.count)
@@ -85,7 +99,7 @@ package enum Base64 {
     }
 
     private static func decode(
-        _ text: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+        _ text: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, isCanonical: Bool = true
     ) throws(DecodingError) {
         var out = 0
         for start in stride(from: 0, to: text.count, by: 4) {
@@ -108,7 +122,9 @@ package enum Base64 {
                 word = word << 6 | UInt32(value)
             }
             let unused: UInt32 = pads == 0 ? 0 : (pads == 1 ? 0xFF : 0xFFFF)
-            guard word & unused == 0 else { throw DecodingError(problem: .trailingBits, offset: start) }
+            guard !isCanonical || word & unused == 0 else {
+                throw DecodingError(problem: .trailingBits, offset: start)
+            }
             for place in 0..<(3 - pads) {
                 output[out] = UInt8(truncatingIfNeeded: word >> UInt32(16 - 8 * place))
                 out += 1

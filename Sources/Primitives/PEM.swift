@@ -22,25 +22,47 @@ package enum PEM {
 
     /// In their order.
     package static func blocks(in text: borrowing SecretBytes) throws(Failure) -> [Block] {
-        try text.withUnsafeBytes { bytes throws(Failure) in
-            var blocks: [Block] = []
-            var open: (label: String, body: [UnsafeRawBufferPointer])?
-            for line in lines(bytes) {
-                if let next = label(line, begin) {
-                    if let open { throw .unfinished(label: open.label) }
-                    open = (next, [])
-                } else if let current = open {
-                    guard let last = label(line, end) else {
-                        open?.body.append(line)
-                        continue
-                    }
-                    guard last == current.label else { throw .unfinished(label: current.label) }
-                    blocks.append(try block(current.label, current.body))
-                    open = nil
+        var blocks: [Block] = []
+        for entry in entries(in: text) { blocks.append(try entry.block.get()) }
+        return blocks
+    }
+
+    /// One block, whole or damaged, and where it starts.
+    package struct Entry: Sendable {
+        package let label: String
+        /// The line of its BEGIN, from 1.
+        package let line: Int
+        package let block: Result<Block, Failure>
+    }
+
+    /// All blocks of a text, in their order. A damaged one does not hide those after it: reading goes on at the next
+    /// BEGIN, as Go's encoding/pem does.
+    package static func entries(in text: borrowing SecretBytes) -> [Entry] {
+        text.withUnsafeBytes { bytes in
+            var entries: [Entry] = []
+            var open: (label: String, line: Int, body: [UnsafeRawBufferPointer])?
+            func close(_ end: String?) {
+                guard let current = open else { return }
+                open = nil
+                let block: Result<Block, Failure>
+                do throws(Failure) {
+                    guard end == current.label else { throw .unfinished(label: current.label) }
+                    block = .success(try Self.block(current.label, current.body))
+                } catch {
+                    block = .failure(error)
+                }
+                entries.append(Entry(label: current.label, line: current.line, block: block))
+            }
+            for (index, line) in lines(bytes).enumerated() {
+                if let next = label(line, begin) ?? label(withoutMark(line), begin) {
+                    close(nil)
+                    open = (next, index + 1, [])
+                } else if open != nil {
+                    if let last = label(line, end) { close(last) } else { open?.body.append(line) }
                 }
             }
-            if let open { throw .unfinished(label: open.label) }
-            return blocks
+            close(nil)
+            return entries
         }
     }
 
@@ -52,7 +74,9 @@ package enum PEM {
         for line in lines {
             // Headers of RFC 1421 have a colon, which base64 has not.
             guard !line.contains(UInt8(ascii: ":")) else {
-                if line.starts(with: "Proc-Type:".utf8) { isEncrypted = true }
+                if line.starts(with: "Proc-Type:".utf8) || line.starts(with: "DEK-Info:".utf8) {
+                    isEncrypted = true
+                }
                 continue
             }
             body.append(line)
@@ -81,8 +105,14 @@ package enum PEM {
     }
 
     private static func lines(_ bytes: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
-        let text = bytes.dropFirst(bytes.starts(with: byteOrderMark) ? byteOrderMark.count : 0)
-        return text.split(separator: UInt8(ascii: "\n")).map { UnsafeRawBufferPointer(rebasing: $0) }
+        withoutMark(bytes).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { UnsafeRawBufferPointer(rebasing: $0) }
+    }
+
+    /// Files that were joined have marks in the middle.
+    private static func withoutMark(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard bytes.starts(with: byteOrderMark) else { return bytes }
+        return UnsafeRawBufferPointer(rebasing: bytes.dropFirst(byteOrderMark.count))
     }
 
     /// Of UTF-8, as editors of Windows write it.
@@ -92,4 +122,23 @@ package enum PEM {
     private static let end = Array("-----END ".utf8)
     private static let dashes = Array("-----".utf8)
     private static let blanks = Base64.lineBreaks.union([UInt8(ascii: " "), UInt8(ascii: "\t")])
+
+    /// Appends a block in the form that every reader takes: base64 in lines of 64 characters.
+    package static func append(
+        _ contents: borrowing SecretBytes, label: StaticString, to text: inout SecretBuffer
+    ) {
+        text.append("-----BEGIN ")
+        text.append(label)
+        text.append("-----\n")
+        contents.withUnsafeBytes { bytes in
+            for start in stride(from: 0, to: bytes.count, by: 48) {
+                text.appendBase64(
+                    UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 48, bytes.count)]))
+                text.append(UInt8(ascii: "\n"))
+            }
+        }
+        text.append("-----END ")
+        text.append(label)
+        text.append("-----\n")
+    }
 }

@@ -6,6 +6,11 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package let reason: String
 
     package var description: String { "\(path): \(reason)" }
+
+    package init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
 }
 
 extension SecretBytes {

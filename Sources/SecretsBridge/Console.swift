@@ -57,6 +57,10 @@ enum Console {
     /// A line on standard error as it is, such as how a command is used.
     static func plainError(_ text: String) { line(StyledText(text)) }
 
+    static func warning(_ message: String) {
+        line(StyledText("warning:", .yellow) + StyledText(" \(message)"))
+    }
+
     static func note(_ message: String) {
         line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }

@@ -9,7 +9,7 @@ struct Exec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program with the values of a WrappedSecret in its environment.",
         discussion: """
-            The program replaces this one, without the variables SB_*. The entries that --only names, or all of them \
+            The program replaces this one, with the signals that this one was started with and without the variables SB_*. The entries that --only names, or all of them \
             with --all, become variables under their own names; a user who may look into the process \
             (/proc/PID/environ) sees them. A writer of the file chooses what --all passes, so --all refuses \
             entries that decide which programs run, what they load or whom they talk to (PATH, LD_*, BASH_ENV, GIT_*, \
@@ -68,6 +68,7 @@ struct Exec: AsyncParsableCommand {
             if let copied { putenv(copied) }
         }
         let arguments = command.map { strdup($0) } + [nil]
+        InheritedSignals.restore()
         execvp(program, arguments)
         throw failure(126, lastSystemError())
     }

@@ -91,6 +91,7 @@ struct Run: AsyncParsableCommand {
         returnFreedMemory()
         let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version, lease: election.leaseName(territory))
+        Warnings.send { logger.warning("\($0)") }
         let keys = try loadKeys(observer: telemetry.kms)
         let cluster = try cluster()
         // Before anything that takes time: from now on the process can be asked whether it lives.

@@ -29,9 +29,12 @@ struct SecretsBridge: AsyncParsableCommand {
     static let version = "0.1.0"
 
     static func main() async {
+        // Before anything changes them: programs that we start begin with them.
+        InheritedSignals.record()
         // Plaintext and keys are in this memory; nobody else is to read it.
         _ = protectMemory()
         TerminalInput.onRead { Console.note("reading from the terminal; end with Ctrl-D") }
+        Warnings.send { Console.warning($0) }
         do {
             if Invocation.name == Invocation.pluginCompletion {
                 print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")

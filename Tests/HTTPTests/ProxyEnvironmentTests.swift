@@ -16,10 +16,46 @@ struct ProxyEnvironmentTests {
         #expect(proxy(environment) == "s")
         #expect(proxy(environment, "http") == "p")
         #expect(proxy(["ALL_PROXY": "a"]) == "a")
-        #expect(proxy(["https_proxy": "lower", "HTTPS_PROXY": "upper"]) == "lower")
-        #expect(proxy(["https_proxy": "", "HTTPS_PROXY": "upper"]) == nil)
+        #expect(proxy(["https_proxy": "lower", "HTTPS_PROXY": "upper"]) == "upper")
+        #expect(proxy(["http_proxy": "lower", "HTTP_PROXY": "upper"], "http") == "upper")
         #expect(proxy(["HTTP_PROXY": "p", "REQUEST_METHOD": "GET"], "http") == nil)
         #expect(proxy([:]) == nil)
+    }
+
+    /// kubectl: the first variable that is not empty counts.
+    @Test func emptyVariablesDoNotCount() {
+        #expect(proxy(["https_proxy": "", "HTTPS_PROXY": "upper"]) == "upper")
+        #expect(proxy(["https_proxy": "lower", "HTTPS_PROXY": ""]) == "lower")
+        #expect(proxy(["http_proxy": "lower", "HTTP_PROXY": ""], "http") == "lower")
+        #expect(proxy(["HTTPS_PROXY": "", "ALL_PROXY": "", "all_proxy": "a"]) == "a")
+        #expect(proxy(["HTTPS_PROXY": "", "https_proxy": ""]) == nil)
+        #expect(proxy(["HTTPS_PROXY": "s", "NO_PROXY": "", "no_proxy": "h.example.com"]) == nil)
+        #expect(proxy(["HTTP_PROXY": "p", "REQUEST_METHOD": ""], "http") == "p")
+    }
+
+    @Test func socksResolvesAtTheProxy() {
+        #expect(proxy(["HTTPS_PROXY": "socks5://p:1"]) == "socks5h://p:1")
+        #expect(proxy(["HTTPS_PROXY": "SOCKS5://u:w@p:1"]) == "socks5h://u:w@p:1")
+        #expect(proxy(["ALL_PROXY": "socks5://p:1"]) == "socks5h://p:1")
+        #expect(proxy(["HTTPS_PROXY": "socks5h://p:1"]) == "socks5h://p:1")
+        #expect(proxy(["HTTPS_PROXY": "http://socks5://p:1"]) == "http://socks5://p:1")
+    }
+
+    /// What kubectl 1.32 did with each.
+    @Test(arguments: [
+        ("*:443", "h.test", true), ("h.test:", "h.test", false), ("h.test:443", "h.test", false),
+        ("h.test:0443", "h.test", true), ("h.test:8443", "h.test", true), ("a.test h.test", "h.test", true),
+        (" a.test , h.test ", "h.test", false), ("*.test", "test", true), ("*.h.test", "x.h.test", false),
+        (".h.test:443", "x.h.test", false), ("H.TEST", "h.test", false),
+        ("::ffff:10.1.2.3", "10.1.2.3", false), ("10.1.2.3", "::ffff:10.1.2.3", false),
+        ("::ffff:10.0.0.0/104", "10.1.2.3", false), ("10.0.0.0/8", "::ffff:10.1.2.3", false),
+        ("[fd00::1]:443", "fd00::1", false), ("fd00::/8", "fd00::1", false),
+        ("10.1.2.3:443", "10.1.2.3", false), ("10.0.0.0/8:443", "10.1.2.3", true), ("*,x", "h.test", false),
+        ("x,*", "h.test", false), ("h.test/path", "h.test", true), ("est", "h.test", true),
+        (".", "h.test", true), (":443", "h.test", true),
+    ])
+    func exceptionsAreThoseOfKubectl(list: String, host: String, isProxied: Bool) {
+        #expect((proxy(["HTTPS_PROXY": "s", "NO_PROXY": list], "https", host) != nil) == isProxied)
     }
 
     @Test(arguments: ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"])

@@ -1,4 +1,5 @@
 import HTTPTypes
+import Primitives
 import TestSupport
 import Testing
 
@@ -22,6 +23,30 @@ struct ProxyTests {
         #expect(
             try await client.send(HTTPClientRequest(url: server.url), upTo: 6).body == Array("direct".utf8))
         #expect(proxy.requests.isEmpty)
+    }
+
+    /// As kubectl's, names reach a SOCKS proxy as names (RFC 1928, 4: address type 3).
+    @Test(arguments: ["socks5", "socks5h", "SOCKS5"])
+    func socksProxiesResolveNames(scheme: String) async throws {
+        let asked = Locked<[[UInt8]]>([])
+        let server = try FakeServer { client in
+            guard client.read() != nil, client.send([5, 0]), let request = client.read() else { return }
+            asked.withLock { $0.append(request) }
+            guard client.send([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]), client.readRequest() != nil else { return }
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nproxied")
+        }
+        let url = "\(scheme)://127.0.0.1:\(server.port)"
+        let clients = [
+            CurlClient(HTTPClientConfiguration(proxy: .url(url), plainHTTP: .always), environment: [:]),
+            CurlClient(HTTPClientConfiguration(plainHTTP: .always), environment: ["HTTP_PROXY": url]),
+            CurlClient(HTTPClientConfiguration(plainHTTP: .always), environment: ["all_proxy": url]),
+        ]
+        for client in clients {
+            let response = try await client.send(HTTPClientRequest(url: "http://vault.test/v1/x"), upTo: 10)
+            #expect(response.body == Array("proxied".utf8))
+        }
+        let expected = [5, 1, 0, 3, 10] + Array("vault.test".utf8) + [0, 80]
+        #expect(asked.withLock { $0 } == [expected, expected, expected])
     }
 
     @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])

@@ -25,6 +25,7 @@ struct RequestTargetTests {
     @Test(arguments: [
         "", "h/path", "ftp://h/", "file:///etc/passwd", "https://", "https://h:0x1/", "https://u:p@h/",
         "https://h:70000/", "https://h\u{0}.evil/", "https://h/ x",
+        "https://h/\u{1}", "https://h/\nx", "https://h/\u{7F}", "https://h/a\u{FFFD}b", "https://\u{FFFD}/",
     ])
     func othersAreInvalid(url: String) {
         let error = #expect(throws: HTTPError.self) { try RequestTarget(url, serverName: nil) }
@@ -33,6 +34,9 @@ struct RequestTargetTests {
     }
 
     @Test func aServerNameMustBeAHostName() {
-        #expect(throws: HTTPError.self) { try RequestTarget("https://h/", serverName: "a b/") }
+        for name in ["a b/", "", "a\nb", "a\u{17}b", "\u{FFFD}", "a.test\u{7F}"] {
+            let error = #expect(throws: HTTPError.self) { try RequestTarget("https://h/", serverName: name) }
+            #expect(error?.description.contains("\n") == false)
+        }
     }
 }

@@ -20,6 +20,26 @@ struct TLSTests {
         }
     }
 
+    private let damaged = Array(
+        """
+        \u{FEFF}-----BEGIN CERTIFICATE-----
+        MIIB
+        -----END CERTIFICATE-----
+        -----BEGIN RSA PRIVATE KEY-----
+        Proc-Type: 4,ENCRYPTED
+        DEK-Info: AES-128-CBC,00000000000000000000000000000000
+
+        AAAA
+        -----END RSA PRIVATE KEY-----
+        -----BEGIN CERTIFICATE-----
+        Proc-Type: 4,ENCRYPTED
+        DEK-Info: AES-128-CBC,00000000000000000000000000000000
+
+        AAAA
+        -----END CERTIFICATE-----
+
+        """.utf8)
+
     @Test(arguments: lanes)
     func trust(lane: HTTPClientRequest.Lane) async throws {
         let server = try await TLSServer(for: lane)
@@ -27,6 +47,11 @@ struct TLSTests {
             .pem(try server.certificates.pem("ca.crt")),
             .pem(try server.certificates.pem("stranger.crt") + server.certificates.pem("ca.crt")),
             .file(server.certificates.folder.path("ca.crt")), .insecure,
+            // One damaged certificate, a byte-order mark and an encrypted key beside a good one.
+            .pem(damaged + (try server.certificates.pem("ca.crt"))),
+            .file(
+                try server.certificates.folder.write(
+                    "damaged.pem", damaged + server.certificates.pem("ca.crt"))),
         ]
         for trust in trusting {
             let client = try server.client { $0.trust = trust }
@@ -81,9 +106,81 @@ struct TLSTests {
             let error = await failure(try client(chain, key), server.url(), lane)
             #expect(error?.code == .clientCertificateInvalid)
         }
+        // libcurl crashed when OpenSSL asked it for a password.
+        for form in ["-aes128", "-traditional"] {
+            let encrypted = try certificates.encryptedClientKey(form)
+            let chain = try certificates.pem("client.crt")
+            let configured = try server.client {
+                $0.clientCertificate = .init(chain: chain, key: SharedSecret(copying: encrypted))
+            }
+            let error = await failure(configured, server.url(), lane)
+            #expect(error?.code == .clientCertificateInvalid)
+            #expect(error?.description.contains("encrypted private key") == true)
+            #expect(error?.description.contains("openssl pkey -in") == true)
+        }
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let chain = try mark + certificates.pem("client.crt")
+        let key = SharedSecret(copying: try mark + certificates.pem("client.key"))
+        let marked = try server.client { $0.clientCertificate = .init(chain: chain, key: key) }
+        #expect(
+            try await marked.send(HTTPClientRequest(url: server.url(), lane: lane), upTo: 2).body
+                == Array("ok".utf8))
         // In TLS 1.3 the server's refusal comes after the handshake, as the end of the connection.
         let anonymous = await failure(try server.client(), server.url(), lane)
         #expect([.clientCertificateRequired, .connectionClosed, .tlsFailed].contains(anonymous?.code))
+    }
+
+    /// The oracle is Go's crypto/x509: either variable takes the place of its own list alone.
+    @Test(arguments: lanes)
+    func variablesOfTheSystemsCAs(lane: HTTPClientRequest.Lane) async throws {
+        let server = try await TLSServer(for: lane)
+        let folder = try TemporaryFolder()
+        try folder.write("cas/a.pem", server.certificates.pem("stranger.crt"))
+        try folder.write("cas/README", "no PEM")
+        try folder.write("mine/b.crt", server.certificates.pem("ca.crt"))
+        let file = server.certificates.folder.path("ca.crt")
+        func error(_ environment: [String: String]) async -> HTTPError? {
+            let client = CurlClient(HTTPClientConfiguration(proxy: .none), environment: environment)
+            do throws(HTTPError) {
+                let request = HTTPClientRequest(url: server.url(), lane: lane)
+                let body = try await client.send(request, upTo: 2).body
+                #expect(body == Array("ok".utf8))
+                return nil
+            } catch {
+                return error
+            }
+        }
+        #expect(await error(["SSL_CERT_FILE": file]) == nil)
+        #expect(await error(["SSL_CERT_FILE": file, "SSL_CERT_DIR": folder.path("cas")]) == nil)
+        #expect(await error(["SSL_CERT_DIR": "\(folder.path("cas")):\(folder.path("mine"))"]) == nil)
+        #expect(await error(["SSL_CERT_DIR": "/no/folder::\(folder.path("mine"))"]) == nil)
+        #expect(await error(["SSL_CERT_DIR": folder.path("cas")])?.code == .certificateUntrusted)
+        #expect(await error(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""])?.code == .certificateUntrusted)
+        let missing = await error(["SSL_CERT_FILE": "/no/ca.crt"])
+        #expect(missing?.code == .caInvalid)
+        #expect(
+            missing?.description.contains("SSL_CERT_FILE names /no/ca.crt: No such file or directory") == true
+        )
+        let empty = await error(["SSL_CERT_FILE": folder.path("cas/README")])
+        #expect(empty?.description.contains("holds no certificate that can be read") == true)
+        let folders = await error(["SSL_CERT_DIR": "/no/a:/no/b"])
+        #expect(folders?.code == .caInvalid)
+        #expect(folders?.description.contains("SSL_CERT_DIR names /no/a: No such file or directory") == true)
+    }
+
+    /// A rotated CA counts from the next connection on.
+    @Test func aFileThatChangesIsReadAgain() async throws {
+        let server = try await TLSServer()
+        let folder = try TemporaryFolder()
+        let path = try folder.write("ca.pem", server.certificates.pem("stranger.crt"))
+        let client = try server.client { $0.trust = .file(path) }
+        #expect(await failure(client, server.url(), .unary)?.code == .certificateUntrusted)
+        try folder.write("ca.pem", server.certificates.pem("ca.crt") + [0x0A])
+        #expect(
+            try await client.send(HTTPClientRequest(url: server.url()), upTo: 2).body == Array("ok".utf8))
+        try folder.remove("ca.pem")
+        let error = await failure(client, server.url(), .unary)
+        #expect(error?.code == .caInvalid && error?.description.contains(path) == true)
     }
 
     @Test func aPausedStreamDoesNotDelayUnaryCalls() async throws {

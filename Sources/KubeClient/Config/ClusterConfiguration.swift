@@ -5,7 +5,7 @@ package struct ClusterConfiguration: Sendable {
     /// What the server's certificate is checked against.
     package enum Trust: Sendable {
         case system
-        /// One or more certificates, PEM.
+        /// PEM with one or more certificates that can be read.
         case pem([UInt8])
         /// No check at all (`insecure-skip-tls-verify`).
         case insecure
@@ -15,6 +15,10 @@ package struct ClusterConfiguration: Sendable {
     package struct ClientCertificate: Sendable {
         package let certificate: [UInt8]
         package let key: SharedSecret
+
+        init(_ identity: TLSClientIdentity) {
+            self.init(certificate: identity.chain, key: identity.key)
+        }
 
         package init(certificate: [UInt8], key: SharedSecret) {
             self.certificate = certificate
@@ -50,6 +54,8 @@ package struct ClusterConfiguration: Sendable {
     package var isOwnPod = false
     package var impersonation: Impersonation?
     package var credentials: any CredentialSource
+    /// What works in part, such as a CA bundle with a damaged certificate. One line each.
+    package var warnings: [String] = []
 
     package init(
         server: String, trust: Trust, clientCertificate: ClientCertificate? = nil,

@@ -1,3 +1,5 @@
+import Primitives
+
 /// Why there is no way to a cluster, or no credential for it. One line that names the file and the field, says
 /// what is expected, and holds no value of a credential.
 package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -8,9 +10,9 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
         case unreadable
         /// A file is there and wrong.
         case invalid
-        /// Something we do not offer, such as `auth-provider`.
+        /// Something we do not offer, such as `auth-provider: {name: gcp}`.
         case unsupported
-        /// A credential plugin failed, or gave what cannot be used.
+        /// A credential plugin or an identity provider failed, or gave what cannot be used.
         case plugin
         /// The calling task was cancelled.
         case cancelled
@@ -21,7 +23,8 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
 
     package init(_ code: Code, _ message: String) {
         self.code = code
-        self.message = message
+        // Names in it come out of files and from plugins.
+        self.message = message.escapingInvisibleCharacters
     }
 
     package var description: String { message }

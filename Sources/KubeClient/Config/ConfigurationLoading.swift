@@ -1,4 +1,5 @@
 import Glibc
+import Primitives
 
 extension ClusterConfiguration {
     /// Finds the cluster as client-go does: `explicitPath` (a `--kubeconfig` flag), else the files of
@@ -13,8 +14,9 @@ extension ClusterConfiguration {
         serviceAccountFolder: String? = nil, isTerminal: Bool = isatty(0) == 1
     ) throws(ConfigurationError) -> ClusterConfiguration {
         func select(_ kubeconfig: Kubeconfig) throws(ConfigurationError) -> ClusterConfiguration {
-            try KubeconfigSelection(kubeconfig, context: context)
-                .configuration(environment: environment, isTerminal: isTerminal)
+            reporting(
+                try KubeconfigSelection(kubeconfig, context: context)
+                    .configuration(environment: environment, isTerminal: isTerminal))
         }
         if let explicitPath {
             guard !SecretFile.isMissing(explicitPath) else {
@@ -35,7 +37,7 @@ extension ClusterConfiguration {
         }
         let folder = serviceAccountFolder ?? InClusterConfiguration.folder
         if context == nil, InClusterConfiguration.isAvailable(environment: environment, folder: folder) {
-            return try InClusterConfiguration.load(environment: environment, folder: folder)
+            return reporting(try InClusterConfiguration.load(environment: environment, folder: folder))
         }
         let home = homeFile(in: environment)
         let kubeconfig = try Kubeconfig(files: home.map { [$0] } ?? [])
@@ -56,6 +58,11 @@ extension ClusterConfiguration {
         let kubeconfig = try? Kubeconfig(
             files: explicitPath.map { [$0] } ?? (listed.isEmpty ? home : listed))
         return kubeconfig?.contexts.keys.sorted() ?? []
+    }
+
+    private static func reporting(_ configuration: ClusterConfiguration) -> ClusterConfiguration {
+        for warning in configuration.warnings { Warnings.report(warning) }
+        return configuration
     }
 
     private static func files(in environment: [String: String]) -> [String] {

@@ -5,12 +5,7 @@ import YAML
 /// The ExecCredential object in both directions: to the plugin in `KUBERNETES_EXEC_INFO`, from it on standard
 /// output.
 enum ExecCredentialMessage {
-    struct Status: Sendable {
-        let authorization: SharedSecret?
-        let clientCertificate: ClusterConfiguration.ClientCertificate?
-        /// nil: valid until refused.
-        let expiration: Date?
-    }
+    typealias Status = RenewableCredential.Issued
 
     static func request(to plugin: ExecPlugin) -> String {
         var spec: [(key: String, value: YAMLValue)] = []
@@ -46,8 +41,15 @@ enum ExecCredentialMessage {
         guard authorization != nil || certificate != nil else {
             throw plugin.failure("\(plugin.command) gave neither a token nor a client certificate")
         }
-        let clientCertificate = certificate.flatMap { certificate in
-            key.map { ClusterConfiguration.ClientCertificate(certificate: Array(certificate.utf8), key: $0) }
+        var clientCertificate: ClusterConfiguration.ClientCertificate?
+        if let certificate, let key {
+            do throws(TLSClientIdentity.Problem) {
+                clientCertificate = .init(
+                    try TLSClientIdentity(certificate: Array(certificate.utf8), key: key))
+            } catch {
+                let field = error.isAboutKey ? "clientKeyData" : "clientCertificateData"
+                throw plugin.failure("\(field) of \(plugin.command) \(error)")
+            }
         }
         return Status(
             authorization: authorization, clientCertificate: clientCertificate,

@@ -23,15 +23,18 @@ enum InClusterConfiguration {
                 "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; is this a pod?")
         }
         let purpose = "the pod's service account"
-        let authority = try SecretFile.read("\(folder)/ca.crt", for: purpose).withUnsafeBytes { Array($0) }
-        guard KubeconfigCluster.isCertificatePEM(authority) else {
-            throw ConfigurationError(.invalid, "\(folder)/ca.crt: holds no PEM certificate")
+        let authority = SharedSecret(try SecretFile.read("\(folder)/ca.crt", for: purpose))
+        var pool = CertificatePool()
+        guard pool.add(authority.bytes, from: "\(folder)/ca.crt") > 0 else {
+            throw ConfigurationError(
+                .invalid, pool.warnings.first ?? "\(folder)/ca.crt: holds no PEM certificate")
         }
         var configuration = ClusterConfiguration(
-            server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", trust: .pem(authority),
+            server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", trust: .pem(pool.pem),
             defaultNamespace: try namespace(folder, purpose),
             credentials: TokenFile(path: "\(folder)/token", purpose: purpose))
         configuration.isOwnPod = true
+        configuration.warnings = pool.warnings
         return configuration
     }
 

@@ -16,29 +16,26 @@ enum KubeconfigCluster {
 
     static func proxy(of cluster: KubeconfigFields) throws(ConfigurationError) -> String? {
         guard let proxy = try cluster.string("proxy-url") else { return nil }
-        guard isURL(proxy, schemes: ["http", "https", "socks5"]) else {
+        guard isURL(proxy, schemes: ["http", "https", "socks5", "socks5h"]) else {
             throw cluster.error(
                 .invalid, "proxy-url", "is no proxy's URL; expected http://, https:// or socks5://HOST:PORT")
         }
         return proxy
     }
 
-    /// Certificates are public: they leave the secret memory that files are read into.
-    static func pem(
-        _ secret: SharedSecret, _ field: String, of fields: KubeconfigFields
-    ) throws(ConfigurationError) -> [UInt8] {
-        let bytes = secret.bytes.withUnsafeBytes { Array($0) }
-        guard isCertificatePEM(bytes) else {
-            throw fields.error(
-                .invalid, field, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
+    /// The CAs of a field, without damaged ones; nil: the field is not set.
+    static func authorities(
+        _ field: String, of fields: KubeconfigFields
+    ) throws(ConfigurationError) -> CertificatePool? {
+        guard let content = try fields.content(field) else { return nil }
+        let name = fields.contentName(field)
+        var pool = CertificatePool()
+        guard pool.add(content.bytes, from: fields.place(name)) > 0 else {
+            throw pool.warnings.first.map { ConfigurationError(.invalid, $0) }
+                ?? fields.error(
+                    .invalid, name, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
         }
-        return bytes
-    }
-
-    static func isCertificatePEM(_ bytes: [UInt8]) -> Bool {
-        let begin = Array("-----BEGIN ".utf8)
-        let text = bytes[...]
-        return text.indices.contains { text[$0...].starts(with: begin) }
+        return pool
     }
 
     /// What plugins are told as `config`: cluster.extensions, where the name is the group with `/exec`.
@@ -50,7 +47,8 @@ enum KubeconfigCluster {
     }
 
     private static func isURL(_ text: String, schemes: [String]) -> Bool {
-        guard let scheme = schemes.first(where: { text.hasPrefix("\($0)://") }) else { return false }
+        let start = text.lowercased()
+        guard let scheme = schemes.first(where: { start.hasPrefix("\($0)://") }) else { return false }
         let rest = text.dropFirst(scheme.count + 3)
         return rest.first.map { $0 != "/" } == true && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }

@@ -13,12 +13,15 @@ extension ExecPlugin {
         let command = try fields.required("command")
         var environment = environment
         for element in try fields.list("env") {
+            let value = element["value"]
+            // As for kubectl, one without a value is an empty variable.
             guard let name = element["name"]?.string, !name.isEmpty, !name.contains("="),
-                let value = element["value"]?.string
+                let text = value == nil || value?.isNull == true ? "" : value?.string
             else {
-                throw fields.error(.invalid, "env", "needs entries with name and value, both strings")
+                throw fields.error(
+                    .invalid, "env", "needs entries with a name and, if any, a value, both strings")
             }
-            environment[name] = value
+            environment[name] = text
         }
         self.init(
             version: version,

@@ -13,8 +13,12 @@ struct KubeconfigFields {
     func name(_ field: String) -> String { "\(path.isEmpty ? "" : path + ".")\(field)" }
 
     func error(_ code: ConfigurationError.Code, _ field: String, _ problem: String) -> ConfigurationError {
-        let mark = (node[field] ?? node).mark
-        return ConfigurationError(code, "\(mark.location(in: file)): \(name(field)) \(problem)")
+        ConfigurationError(code, "\(place(field)) \(problem)")
+    }
+
+    /// Where a field stands: `FILE:6:33: users["u"].user.token`.
+    func place(_ field: String) -> String {
+        "\((node[field] ?? node).mark.location(in: file)): \(name(field))"
     }
 
     private func value(_ field: String) -> Node? {
@@ -51,12 +55,19 @@ struct KubeconfigFields {
         return bool
     }
 
-    /// Base64, as all `-data` fields are.
+    /// Base64 as Go takes it, as all `-data` fields are.
     func data(_ field: String) throws(ConfigurationError) -> SharedSecret? {
         guard let text = try secret(field) else { return nil }
-        let decoded = text.bytes.withUnsafeBytes { bytes in try? SharedSecret(Base64.decodeSecret(bytes)) }
-        guard let decoded else { throw error(.invalid, field, "is not base64 on one line, padded with =") }
-        return decoded
+        do throws(Base64.DecodingError) {
+            return SharedSecret(try Base64.decodeSecretAsGo(text.bytes))
+        } catch {
+            let hasSpace = text.bytes.withUnsafeBytes { $0.contains(UInt8(ascii: " ")) }
+            throw self.error(
+                .invalid, field,
+                hasSpace
+                    ? "is not base64: it has spaces in it, as a folded block (>) leaves them; write it on one line, or as a "
+                        + "literal block (|)" : "is not base64, padded with =")
+        }
     }
 
     /// A path, resolved against the folder of the file.
@@ -70,6 +81,9 @@ struct KubeconfigFields {
         guard let path = try file(field) else { return nil }
         return SharedSecret(try SecretFile.read(path, for: "\(name(field)) of \(file)"))
     }
+
+    /// The field that `content` reads.
+    func contentName(_ field: String) -> String { value("\(field)-data") == nil ? field : "\(field)-data" }
 
     func mapping(_ field: String) throws(ConfigurationError) -> KubeconfigFields? {
         guard let value = value(field) else { return nil }

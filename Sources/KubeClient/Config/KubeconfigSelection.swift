@@ -44,23 +44,22 @@ struct KubeconfigSelection {
     ) throws(ConfigurationError) -> ClusterConfiguration {
         let server = try KubeconfigCluster.server(of: cluster)
         let isInsecure = try cluster.bool("insecure-skip-tls-verify")
-        let authority = try cluster.content("certificate-authority")
-        guard !isInsecure || authority == nil else {
+        let hasAuthority = try cluster.content("certificate-authority") != nil
+        guard !isInsecure || !hasAuthority else {
             throw cluster.error(
                 .invalid, "insecure-skip-tls-verify",
                 "and certificate-authority exclude each other; remove one")
         }
-        let pem = try authority.map { secret throws(ConfigurationError) in
-            try KubeconfigCluster.pem(secret, "certificate-authority", of: cluster)
-        }
+        let authorities = try KubeconfigCluster.authorities("certificate-authority", of: cluster)
         var configuration = ClusterConfiguration(
-            server: server, trust: isInsecure ? .insecure : pem.map { .pem($0) } ?? .system,
+            server: server, trust: isInsecure ? .insecure : authorities.map { .pem($0.pem) } ?? .system,
             tlsServerName: try cluster.string("tls-server-name"),
             proxyURL: try KubeconfigCluster.proxy(of: cluster), defaultNamespace: namespace)
+        configuration.warnings = authorities?.warnings ?? []
         guard let user else { return configuration }
         let info = ExecClusterInfo(
             server: server, tlsServerName: configuration.tlsServerName, isInsecure: isInsecure,
-            certificateAuthority: pem, proxyURL: configuration.proxyURL,
+            certificateAuthority: authorities?.pem, proxyURL: configuration.proxyURL,
             config: try KubeconfigCluster.execExtension(of: cluster))
         let reader = KubeconfigUser(fields: user, environment: environment, isTerminal: isTerminal)
         configuration.clientCertificate = try reader.clientCertificate()

@@ -3,8 +3,8 @@ import YAML
 
 /// The user of a kubeconfig: how to log in, and whom to act as.
 ///
-/// Order of what is there, as in client-go: token or tokenFile, then user name and password, then exec. The
-/// content of tokenFile goes before token, which stands in until the file has been read.
+/// Order of what is there, as in client-go: token or tokenFile, then user name and password, then auth-provider or exec.
+/// The content of tokenFile goes before token, which stands in until the file has been read.
 struct KubeconfigUser {
     let fields: KubeconfigFields
     let environment: [String: String]
@@ -17,9 +17,14 @@ struct KubeconfigUser {
         switch (certificate, key) {
         case (nil, nil): return nil
         case (.some(let certificate), .some(let key)):
-            return ClusterConfiguration.ClientCertificate(
-                certificate: try KubeconfigCluster.pem(certificate, "client-certificate", of: fields),
-                key: key)
+            do throws(TLSClientIdentity.Problem) {
+                return .init(
+                    try TLSClientIdentity(
+                        certificate: certificate.bytes.withUnsafeBytes { Array($0) }, key: key))
+            } catch {
+                let field = error.isAboutKey ? "client-key" : "client-certificate"
+                throw fields.error(.invalid, fields.contentName(field), error.description)
+            }
         case (.some, nil):
             throw fields.error(.invalid, "client-key", "is missing beside client-certificate; add it")
         case (nil, .some):
@@ -47,10 +52,12 @@ struct KubeconfigUser {
     }
 
     func credentials(cluster: ExecClusterInfo) throws(ConfigurationError) -> any CredentialSource {
-        if fields.node["auth-provider"].map({ !$0.isNull }) == true {
-            throw fields.error(
-                .unsupported, "auth-provider",
-                "is not supported (kubectl dropped it in 1.26); use exec instead")
+        let provider = try fields.mapping("auth-provider").map { provider throws(ConfigurationError) in
+            try OIDCProvider(provider, environment: environment)
+        }
+        let exec = try fields.mapping("exec")
+        guard provider == nil || exec == nil else {
+            throw fields.error(.invalid, "auth-provider", "and exec exclude each other; remove one")
         }
         let token = try bearer()
         let tokenFile = try fields.file("tokenFile")
@@ -72,7 +79,8 @@ struct KubeconfigUser {
             return StaticCredential(
                 authorization: AuthorizationHeader.basic(user: user, password: password.bytes))
         }
-        guard let exec = try fields.mapping("exec") else { return StaticCredential.none }
+        if let provider { return try provider.credentials() }
+        guard let exec else { return StaticCredential.none }
         let plugin = try ExecPlugin(exec, cluster: cluster, environment: environment, isTerminal: isTerminal)
         return ExecCredentialSource(plugin: plugin)
     }

@@ -1,9 +1,11 @@
+import Primitives
+
 /// The text of a label selector (API concepts, "Labels and Selectors"), checked before it is sent: the API server
 /// refuses a wrong one with every list, for as long as a controller runs.
 package enum LabelSelector {
     /// What is wrong with it, in one line; nil when nothing is.
     package static func problem(_ text: String) -> String? {
-        guard text.unicodeScalars.allSatisfy({ $0.isASCII && $0.value >= 0x20 }) else {
+        guard text.unicodeScalars.allSatisfy({ $0.isASCII && !$0.isInvisible }) else {
             return "has characters that no label has"
         }
         for requirement in split(text) {

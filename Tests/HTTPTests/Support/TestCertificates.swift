@@ -34,6 +34,21 @@ final class TestCertificates: Sendable {
 
     func pem(_ name: String) throws -> [UInt8] { Array(try folder.read(name).utf8) }
 
+    /// The client's key, encrypted; `form`: an option of `openssl ec` or `pkcs8`.
+    func encryptedClientKey(_ form: String) throws -> [UInt8] {
+        let output = folder.path("encrypted\(form).key")
+        if form == "-traditional" {
+            try ChildProcess.run(
+                "openssl", "ec", "-in", folder.path("client.key"), "-aes128", "-passout", "pass:x", "-out",
+                output)
+        } else {
+            try ChildProcess.run(
+                "openssl", "pkcs8", "-topk8", "-in", folder.path("client.key"), "-passout", "pass:x", "-out",
+                output)
+        }
+        return try pem("encrypted\(form).key")
+    }
+
     private func makeAuthority(_ name: String) throws {
         try ChildProcess.run(
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

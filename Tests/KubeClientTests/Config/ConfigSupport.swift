@@ -22,7 +22,17 @@ func load(_ file: String, context: String? = nil) throws(ConfigurationError) -> 
         explicitPath: file, context: context, environment: ["PATH": "/usr/bin:/bin"], isTerminal: false)
 }
 
-let fakeCertificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+/// A file of Tests/Vectors/tls.
+func tlsVector(_ name: String) -> String {
+    let vectors = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("Vectors/tls/\(name)")
+    return (try? String(contentsOf: vectors, encoding: .utf8)) ?? ""
+}
+
+let fakeCertificate = tlsVector("ca.crt")
+let realCertificate = tlsVector("client.crt")
+let realKey = tlsVector("client.key")
+let damagedCertificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 
 func base64(_ text: String) -> String { Base64.encode(Array(text.utf8)) }
 

@@ -20,7 +20,7 @@ import YAML
         try folder.write("script", "echo run >> '\(folder.path)/runs'\n\(script)\n")
         let user = """
             exec: {apiVersion: client.authentication.k8s.io/\(version), command: ./bin/plugin, interactiveMode: Never, \
-            args: ["\(folder.path)/script", a, 'b c'], env: [{name: WHO, value: me}]\(extra)}
+            args: ["\(folder.path)/script", a, 'b c'], env: [{name: WHO, value: me}, {name: BARE}, {name: VOID, value: null}]\(extra)}
             """
         return try load(folder.write("config", kubeconfig(cluster: cluster, user: user))).credentials
     }
@@ -61,11 +61,35 @@ import YAML
     }
 
     @Test func clientCertificate() async throws {
-        let source = try source(answer("\"clientCertificateData\": \"cert\", \"clientKeyData\": \"key\""))
+        let source = try source(answer(pair(realCertificate, realKey)))
         let credential = try await source.credential()
         #expect(credential.authorization == nil)
-        #expect(credential.clientCertificate?.certificate == Array("cert".utf8))
-        #expect(text(credential.clientCertificate?.key) == "key")
+        #expect(credential.clientCertificate?.certificate == Array(realCertificate.utf8))
+        #expect(text(credential.clientCertificate?.key) == realKey)
+    }
+
+    private func pair(_ certificate: String, _ key: String) -> String {
+        func quoted(_ text: String) -> String { text.replacingOccurrences(of: "\n", with: "\\n") }
+        return "\"clientCertificateData\": \"\(quoted(certificate))\", \"clientKeyData\": \"\(quoted(key))\""
+    }
+
+    @Test(arguments: [
+        ("client.encrypted.key", "clientKeyData of ./bin/plugin holds an encrypted private key"),
+        ("client.sec1.encrypted.key", "clientKeyData of ./bin/plugin holds an encrypted private key"),
+        ("other.key", "clientKeyData of ./bin/plugin holds a private key that does not belong"),
+        ("client.crt", "clientKeyData of ./bin/plugin holds no PEM private key"),
+    ])
+    func badClientKeys(key: String, message: String) async throws {
+        try await expect(message, from: answer(pair(realCertificate, tlsVector(key))))
+    }
+
+    /// kubectl: an empty string.
+    @Test func variablesWithoutAValueAreEmpty() async throws {
+        let source = try source(
+            "printf '<%s><%s>' \"${BARE-unset}\" \"${VOID-unset}\" > '\(folder.path)/told'\n"
+                + answer("\"token\": \"t\""))
+        _ = try await source.credential()
+        #expect(try folder.read("told") == "<><>")
     }
 
     @Test func oneRunForAll() async throws {

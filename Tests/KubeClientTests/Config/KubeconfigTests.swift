@@ -27,18 +27,20 @@ import Testing
             cluster: "insecure-skip-tls-verify: true, tls-server-name: name, proxy-url: 'socks5://p:1'")
         guard case .insecure = other.trust else { throw CancellationError() }
         #expect(other.tlsServerName == "name" && other.proxyURL == "socks5://p:1")
+        #expect(try configuration(cluster: "proxy-url: 'socks5h://p:1'").proxyURL == "socks5h://p:1")
+        #expect(try configuration(cluster: "proxy-url: 'HTTP://p:1'").proxyURL == "HTTP://p:1")
         let inline = try configuration(cluster: "certificate-authority-data: \(base64(fakeCertificate))")
         guard case .pem(let pem) = inline.trust else { throw CancellationError() }
         #expect(pem == Array(fakeCertificate.utf8))
     }
 
     @Test func dataGoesBeforeFile() throws {
-        let certificate = base64(fakeCertificate)
+        let certificate = base64(realCertificate)
         let configuration = try configuration(
             user: "client-certificate: /no, client-certificate-data: \(certificate), client-key: /no, "
-                + "client-key-data: \(base64("key"))")
-        #expect(text(configuration.clientCertificate?.key) == "key")
-        #expect(configuration.clientCertificate?.certificate == Array(fakeCertificate.utf8))
+                + "client-key-data: \(base64(realKey))")
+        #expect(text(configuration.clientCertificate?.key) == realKey)
+        #expect(configuration.clientCertificate?.certificate == Array(realCertificate.utf8))
     }
 
     @Test func logins() async throws {
@@ -67,9 +69,18 @@ import Testing
         ("token: \"s3\\ncret\"", "token has characters that no header may hold; copy it anew"),
         (
             "auth-provider: {name: gcp}",
-            "auth-provider is not supported (kubectl dropped it in 1.26); use exec instead"
+            "auth-provider.name is gcp, which kubectl 1.26 removed; use the exec plugin gke-gcloud-auth-plugin"
         ),
-        ("client-key-data: s3cret", "client-key-data is not base64 on one line, padded with ="),
+        (
+            "auth-provider: {name: azure, config: {}}",
+            "auth-provider.name is azure, which kubectl 1.26 removed; use the exec plugin kubelogin"
+        ),
+        (
+            "auth-provider: {name: openstack}",
+            "auth-provider.name is openstack, which is not supported; oidc is, and so is every exec plugin"
+        ),
+        ("client-key-data: s3cret", "client-key-data is not base64, padded with ="),
+        ("client-key-data: czNj cmV0", "it has spaces in it, as a folded block (>) leaves them"),
         (
             "client-key: /no/file",
             "/no/file: cannot be read (No such file or directory); needed for users[\"u\"].user.client-key of"
@@ -96,6 +107,112 @@ import Testing
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
         #expect(line.contains(message) && line.contains(file), "\(line)")
         #expect(!line.contains("s3") && !line.contains("\n"))
+    }
+
+    /// An encrypted key crashed libcurl, a key of another certificate showed up with the first request.
+    @Test(arguments: [
+        ("client.crt", "client.encrypted.key", "client-key-data holds an encrypted private key, "),
+        ("client.crt", "client.sec1.encrypted.key", "client-key-data holds an encrypted private key, "),
+        ("rsa.crt", "rsa.encrypted.key", "client-key-data holds an encrypted private key, "),
+        (
+            "client.crt", "other.key",
+            "client-key-data holds a private key that does not belong to the client certificate"
+        ),
+        ("client.crt", "client.crt", "client-key-data holds no PEM private key"),
+        ("client.key", "client.key", "client-certificate-data holds no PEM certificate"),
+    ])
+    func badClientCertificates(certificate: String, key: String, message: String) async throws {
+        let (certificate, key) = (tlsVector(certificate), tlsVector(key))
+        let inline = try folder.write(
+            "config",
+            kubeconfig(
+                user: "client-certificate-data: \(base64(certificate)), client-key-data: \(base64(key))"))
+        let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(inline) })
+        #expect(line.contains("users[\"u\"].user.\(message)"), "\(line)")
+        #expect(!line.contains("\n"))
+        try folder.write("c.pem", certificate)
+        try folder.write("k.pem", key)
+        let files = try folder.write(
+            "config", kubeconfig(user: "client-certificate: c.pem, client-key: k.pem"))
+        let other = try #require(await refusal { () throws(ConfigurationError) in _ = try load(files) })
+        #expect(other.contains(message.replacing("-data", with: "")), "\(other)")
+    }
+
+    @Test func dataMayHaveLineBreaks() throws {
+        func wrapped(_ text: String) -> String {
+            let encoded = base64(text)
+            var lines: [Substring] = []
+            var rest = encoded[...]
+            while !rest.isEmpty {
+                lines.append(rest.prefix(64))
+                rest = rest.dropFirst(64)
+            }
+            return lines.map { "      \($0)\n" }.joined()
+        }
+        let file = try folder.write(
+            "config",
+            """
+            current-context: c
+            contexts: [{name: c, context: {cluster: l, user: u}}]
+            clusters:
+            - name: l
+              cluster:
+                server: https://h:1
+                certificate-authority-data: |
+            \(wrapped(fakeCertificate))
+            users:
+            - name: u
+              user:
+                client-certificate-data: |-
+            \(wrapped(realCertificate))
+                client-key-data: |
+            \(wrapped(realKey))
+            """)
+        let configuration = try load(file)
+        #expect(text(configuration.clientCertificate?.key) == realKey)
+        guard case .pem(let pem) = configuration.trust else { throw CancellationError() }
+        #expect(pem == Array(fakeCertificate.utf8))
+    }
+
+    @Test func onlyTheDamagedCertificateOfABundleIsLeftOut() async throws {
+        let bundle = fakeCertificate + damagedCertificate + tlsVector("other.crt")
+        let inline = try configuration(cluster: "certificate-authority-data: \(base64(bundle))")
+        guard case .pem(let pem) = inline.trust else { throw CancellationError() }
+        #expect(pem == Array((fakeCertificate + tlsVector("other.crt")).utf8))
+        let line = fakeCertificate.split(separator: "\n").count + 1
+        #expect(inline.warnings.count == 1)
+        #expect(
+            inline.warnings.first?.hasSuffix(
+                "clusters[\"l\"].cluster.certificate-authority-data: certificate 2 of 3 (line \(line)) is damaged "
+                    + "(it is no X.509 certificate) and is left out; replace it") == true)
+        try folder.write("ca.pem", "\u{FEFF}" + bundle)
+        let file = try configuration(cluster: "certificate-authority: ca.pem")
+        #expect(file.warnings.count == 1)
+        for none in [damagedCertificate, tlsVector("client.encrypted.key")] {
+            let file = try folder.write(
+                "config", kubeconfig(cluster: "certificate-authority-data: \(base64(none))"))
+            let error = await refusal { () throws(ConfigurationError) in
+                _ = try load(file)
+            }
+            #expect(error?.contains("certificate-authority-data") == true, "\(error ?? "")")
+        }
+    }
+
+    /// Names come out of files; a message stays one line.
+    @Test(arguments: [
+        "current-context: x\ncontexts: [{name: \"a\\r\\nb\\e[31m\"}]",
+        "current-context: \"a\\nb\"\ncontexts: [{name: c}]",
+        "current-context: c\ncontexts: [{name: c, context: {cluster: \"a\\rb\"}}]",
+        "current-context: c\ncontexts: [{name: c, context: {cluster: l, user: \"a\\nb\"}}]\nclusters: [{name: l, cluster: {server: h}}]",
+        "users: [{name: \"a\\nb\", user: {}}, {name: \"a\\nb\"}]",
+        "clusters: [{name: \"a\\nb\", cluster: 7}]",
+        "current-context: c\ncontexts: [{name: c, context: {cluster: l, user: u}}]\nclusters: [{name: l, cluster: {server: h}}]\n"
+            + "users: [{name: u, user: {auth-provider: {name: \"a\\r\\u2028b\"}}}]",
+    ])
+    func messagesStayOneLine(content: String) async throws {
+        let file = try folder.write("config", content)
+        let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
+        #expect(!line.unicodeScalars.contains { $0.isInvisible }, "\(line.debugDescription)")
     }
 
     @Test(arguments: [
