@@ -14,16 +14,39 @@ package struct Unwrapping: Sendable {
         self.namespace = namespace
     }
 
-    /// The Secrets of a file with one or more WrappedSecrets, in their order.
+    /// The Secrets of a file with one or more WrappedSecrets, in their order. Documents of other kinds are passed over.
+    ///
+    /// - Throws: `InputError` if no WrappedSecret is in it, or one of them does not open.
     package func secrets(
         in file: borrowing SecretBytes, source: String
     ) async throws(InputError) -> [YAMLValue] {
         let kind = WrappedSecret.resource.kind
+        let objects = try ManifestFile.documents(in: file, source: source).flatMap { document in
+            (ManifestFile.objects(of: document, kind: kind) ?? []).map(\.node)
+        }
         var secrets: [YAMLValue] = []
-        for object in try ManifestFile.objects(in: file, source: source, kind: kind) {
+        for object in objects where WrappedSecretDocument.isMeantToBeOne(object) {
             secrets.append(try await unwrap(object, source))
         }
+        guard !secrets.isEmpty else { throw Self.nothingFound(objects, source) }
         return secrets
+    }
+
+    private static func nothingFound(_ objects: [Node], _ source: String) -> InputError {
+        let kind = WrappedSecret.resource.kind
+        guard let first = objects.first else {
+            return InputError(source, "is empty; a \(kind) manifest in YAML or JSON is expected")
+        }
+        guard let found = first["kind"]?.string, let version = first["apiVersion"]?.string else {
+            return InputError(
+                first.mark.location(in: source),
+                "kind or apiVersion is missing; kind: \(kind), apiVersion: \(WrappedSecret.resource.apiVersion) are "
+                    + "expected")
+        }
+        return InputError(
+            first.mark.location(in: source),
+            "no \(kind) is in the file, but \(described(kind: found, version)); kind: \(kind), apiVersion: "
+                + "\(WrappedSecret.resource.apiVersion) are expected")
     }
 
     private func unwrap(_ document: Node, _ source: String) async throws(InputError) -> YAMLValue {

@@ -61,8 +61,9 @@ struct Edit: AsyncParsableCommand {
             do throws(InputError) {
                 let after = try read(path)
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
-                return try await ValueEdit(opened, with: keys).replaceValues(
-                    with: try EditableManifest(opened).entries(in: after))
+                let entries = try EditableManifest(opened).entries(in: after)
+                try confirm(entries, of: opened)
+                return try await ValueEdit(opened, with: keys).replaceValues(with: entries)
             } catch {
                 // What was typed is not lost for a slip, for a disk that is full, or for somebody else's change.
                 var question = error.description
@@ -78,6 +79,18 @@ struct Edit: AsyncParsableCommand {
                     throw error
                 }
             }
+        }
+    }
+
+    /// An edit that leaves nothing is most likely a slip.
+    private func confirm(_ entries: [SecretEntry], of opened: OpenedDocument) throws(InputError) {
+        guard entries.isEmpty, !opened.entries.isEmpty else { return }
+        let names = opened.entries.map(\.name).joined(separator: ", ")
+        guard Prompt.asks("The edit removes all entries (\(names)).\nPress Enter to remove them, or q to keep them: ")
+        else {
+            throw InputError(
+                "\(document.file): the edit removes all entries (\(names)) and was not confirmed; the file was not touched; "
+                    + "secrets-bridge unset removes entries without a question")
         }
     }
 

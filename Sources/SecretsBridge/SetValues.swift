@@ -50,7 +50,9 @@ struct SetValues: AsyncParsableCommand {
                     Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
                 }
             }
-            new = input.secret(name: "", namespace: nil, type: nil).entries
+            let secret = input.secret(name: "", namespace: nil, type: nil)
+            secret.notes.forEach(Console.note)
+            new = secret.entries
         } catch {
             throw CommandError(error)
         }

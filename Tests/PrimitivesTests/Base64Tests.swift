@@ -44,6 +44,19 @@ import Testing
         }
     }
 
+    /// Each was sent to kube-apiserver 1.36 as the value of a Secret, whose Go decodes it or refuses it.
+    @Test(arguments: [
+        ("YR==", "a"), ("YQ==", "a"), ("YWJ=", "ab"), ("YWI=\n", "ab"), ("YW\r\nI=", "ab"), ("YWI\n=", "ab"),
+        ("YQ=\n=", "a"), ("YQ==\n\n", "a"), ("\n", ""), ("YWI", nil), ("Y W I=", nil), ("=", nil),
+        ("====", nil), ("YQ==YQ==", nil), ("YQ==x", nil), ("YWI_", nil), (" YWI=", nil), ("YWI= ", nil),
+        ("YWI\t=", nil),
+    ])
+    func readsWhatGoReads(text: String, value: String?) {
+        let decoded = try? Base64.decodeSecret(
+            SecretBytes(copying: text.utf8), skipping: Base64.lineBreaks)
+        #expect(decoded?.revealed() == value.map { Array($0.utf8) })
+    }
+
     @Test func agreesWithFoundationOnRandomBytes() throws {
         for count in 0..<200 {
             let bytes = try randomBytes(count: count)
