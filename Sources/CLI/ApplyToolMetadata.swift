@@ -41,7 +41,8 @@ enum ApplyToolMetadata {
     }
 
     private static let instructions: Set<String> = [
-        "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/sync-options", "argocd.argoproj.io/compare-options",
+        "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/sync-options",
+        "argocd.argoproj.io/compare-options",
         "argocd.argoproj.io/hook", "argocd.argoproj.io/hook-delete-policy",
         "argocd.argoproj.io/ignore-healthcheck", "argocd.argoproj.io/ignore-resource-updates",
         "kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/reconcile",

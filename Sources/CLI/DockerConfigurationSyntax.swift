@@ -10,7 +10,9 @@ struct DockerConfigurationSyntax {
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { return "it begins with a byte order mark" }
         var syntax = DockerConfigurationSyntax(text: text)
         if syntax.next() == nil { return "it is empty" }
-        if isBase64OfObject(text) { return "it is base64 of one; it is encoded twice, or stands under stringData" }
+        if isBase64OfObject(text) {
+            return "it is base64 of one; it is encoded twice, or stands under stringData"
+        }
         if let byte = syntax.next(), byte != UInt8(ascii: "{"), byte != UInt8(ascii: "n") {
             return "it begins with no {"
         }
@@ -161,7 +163,9 @@ struct DockerConfigurationSyntax {
         let number = UnsafeRawBufferPointer(rebasing: text[start..<position])
         let terminated = SecretBytes(count: number.count + 1) { $0.copyMemory(from: number) }
         return terminated.withUnsafeBytes { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { $0.baseAddress.map { strtod($0, nil).isFinite } ?? false }
+            bytes.withMemoryRebound(to: CChar.self) {
+                $0.baseAddress.map { strtod($0, nil).isFinite } ?? false
+            }
         }
     }
 

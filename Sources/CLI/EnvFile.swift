@@ -19,7 +19,8 @@ enum EnvFile {
                     notes.append("keeps its quotes, as with kubectl; remove them if they are not part of it")
                 }
                 if ManifestFile.contains(Array(" #".utf8), in: value) {
-                    notes.append("keeps what stands after #, as with kubectl; a comment takes a line of its own")
+                    notes.append(
+                        "keeps what stands after #, as with kubectl; a comment takes a line of its own")
                 }
                 if let last = value.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\t") {
                     notes.append("ends in blanks, which are part of it, as with kubectl")
@@ -71,7 +72,8 @@ enum EnvFile {
         for marker in ["<<<<<<<", ">>>>>>>", "======="] where line.starts(with: marker.utf8) {
             return "\(marker) is a conflict marker of git; resolve the merge, and remove the markers"
         }
-        return "not a variable; KEY=VALUE is expected, the key of A-Z a-z 0-9 - _ . and not starting with a digit"
+        return
+            "not a variable; KEY=VALUE is expected, the key of A-Z a-z 0-9 - _ . and not starting with a digit"
     }
 
     private static func isName(_ key: Slice<UnsafeRawBufferPointer>) -> Bool {

@@ -62,7 +62,8 @@ package struct LiteralInput: Sendable {
             if line.value == nil {
                 notes.append(
                     "\(place): \(line.key) has no =; its value is "
-                        + (value == nil ? "empty, as the environment has none" : "taken from the environment"))
+                        + (value == nil ? "empty, as the environment has none" : "taken from the environment")
+                )
             }
             notes += line.notes.map { "\(place): the value of \(line.key) \($0)" }
         }

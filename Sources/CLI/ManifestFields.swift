@@ -58,7 +58,8 @@ enum ManifestFields {
 
     /// Refuses fields that the metadata of no object has, without quoting them: at a line that is lost, values become
     /// such fields.
-    static func refuseUnknownMetadata(_ metadata: Node?, _ what: String, _ source: String) throws(InputError) {
+    static func refuseUnknownMetadata(_ metadata: Node?, _ what: String, _ source: String) throws(InputError)
+    {
         try refuseUnknown(
             try mapping(metadata, "metadata", source), "metadata of \(what)",
             known: ["name", "namespace", "labels", "annotations"],

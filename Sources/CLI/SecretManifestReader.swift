@@ -115,7 +115,8 @@ package enum SecretManifestReader {
         }
         if (try? Base64.decodeSecret(text.bytes, skipping: blanks)) != nil {
             return (
-                "it has blanks", "lines that are folded (>), and lines of a value without |, are joined with blanks: write "
+                "it has blanks",
+                "lines that are folded (>), and lines of a value without |, are joined with blanks: write "
                     + "it in one line, or under |"
             )
         }

@@ -20,33 +20,12 @@ package struct Unwrapping: Sendable {
     package func secrets(
         in file: borrowing SecretBytes, source: String
     ) async throws(InputError) -> [YAMLValue] {
-        let kind = WrappedSecret.resource.kind
-        let objects = try ManifestFile.documents(in: file, source: source).flatMap { document in
-            (ManifestFile.objects(of: document, kind: kind) ?? []).map(\.node)
-        }
+        let objects = try ManifestFile.objects(in: file, source: source, kind: WrappedSecret.resource.kind)
+        let wrapped = objects.filter(WrappedSecretDocument.isMeantToBeOne)
         var secrets: [YAMLValue] = []
-        for object in objects where WrappedSecretDocument.isMeantToBeOne(object) {
-            secrets.append(try await unwrap(object, source))
-        }
-        guard !secrets.isEmpty else { throw Self.nothingFound(objects, source) }
+        // Where there is none, the first object is refused for what it is.
+        for object in wrapped.isEmpty ? objects : wrapped { secrets.append(try await unwrap(object, source)) }
         return secrets
-    }
-
-    private static func nothingFound(_ objects: [Node], _ source: String) -> InputError {
-        let kind = WrappedSecret.resource.kind
-        guard let first = objects.first else {
-            return InputError(source, "is empty; a \(kind) manifest in YAML or JSON is expected")
-        }
-        guard let found = first["kind"]?.string, let version = first["apiVersion"]?.string else {
-            return InputError(
-                first.mark.location(in: source),
-                "kind or apiVersion is missing; kind: \(kind), apiVersion: \(WrappedSecret.resource.apiVersion) are "
-                    + "expected")
-        }
-        return InputError(
-            first.mark.location(in: source),
-            "no \(kind) is in the file, but \(described(kind: found, version)); kind: \(kind), apiVersion: "
-                + "\(WrappedSecret.resource.apiVersion) are expected")
     }
 
     private func unwrap(_ document: Node, _ source: String) async throws(InputError) -> YAMLValue {

@@ -120,7 +120,9 @@ package enum Base64 {
                 word = word << 6 | UInt32(value)
             }
             let unused: UInt32 = pads == 0 ? 0 : (pads == 1 ? 0xFF : 0xFFFF)
-            guard allowsTrailingBits || word & unused == 0 else { throw DecodingError(problem: .trailingBits, offset: start) }
+            guard allowsTrailingBits || word & unused == 0 else {
+                throw DecodingError(problem: .trailingBits, offset: start)
+            }
             for place in 0..<(3 - pads) {
                 output[out] = UInt8(truncatingIfNeeded: word >> UInt32(16 - 8 * place))
                 out += 1

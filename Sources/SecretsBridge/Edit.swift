@@ -86,7 +86,9 @@ struct Edit: AsyncParsableCommand {
     private func confirm(_ entries: [SecretEntry], of opened: OpenedDocument) throws(InputError) {
         guard entries.isEmpty, !opened.entries.isEmpty else { return }
         let names = opened.entries.map(\.name).joined(separator: ", ")
-        guard Prompt.asks("The edit removes all entries (\(names)).\nPress Enter to remove them, or q to keep them: ")
+        guard
+            Prompt.asks(
+                "The edit removes all entries (\(names)).\nPress Enter to remove them, or q to keep them: ")
         else {
             throw InputError(
                 "\(document.file): the edit removes all entries (\(names)) and was not confirmed; the file was not touched; "

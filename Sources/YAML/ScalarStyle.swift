@@ -47,7 +47,8 @@ enum ScalarStyle: Equatable {
     }
 
     private static func hasPrintableLines(_ text: UnsafeRawBufferPointer) -> Bool {
-        for scalar in scalars(of: text) where scalar.value != UInt32(lineFeed) && scalar.value != UInt32(tab) {
+        for scalar in scalars(of: text) where scalar.value != UInt32(lineFeed) && scalar.value != UInt32(tab)
+        {
             if needsEscape(scalar) { return false }
         }
         return true

@@ -12,7 +12,8 @@ package struct YAMLWriter: ~Copyable {
     ///
     /// - Parameter isForEditing: texts of several lines are blocks also where lines end in blanks or the first one begins
     ///   with one, as a person reads them. Only for values of mappings.
-    package static func write(_ documents: [YAMLValue], forEditing isForEditing: Bool = false) -> SecretBytes {
+    package static func write(_ documents: [YAMLValue], forEditing isForEditing: Bool = false) -> SecretBytes
+    {
         var writer = YAMLWriter(isForEditing: isForEditing)
         for (index, document) in documents.enumerated() {
             if index > 0 { writer.output.append("---\n") }

@@ -72,7 +72,8 @@ import Testing
     @Test func whatTheAPIServerSetsIsNoUnknownMetadata() throws {
         let text = secret("").replacing(
             "{name: db}",
-            with: "{name: db, uid: u, resourceVersion: '1', generation: 1, creationTimestamp: null, selfLink: x, "
+            with:
+                "{name: db, uid: u, resourceVersion: '1', generation: 1, creationTimestamp: null, selfLink: x, "
                 + "managedFields: [], deletionTimestamp: x, deletionGracePeriodSeconds: 1, clusterName: c}")
         #expect(try read(text)[0].name == "db")
     }
@@ -212,7 +213,8 @@ import Testing
             "a template's value", head + "data:\n  pw: {{ .Values.\(canary) }}\n", at: "s.yaml:5:1",
             "{{ }} stands here, as in a template of a Helm chart"),
         Bad(
-            "a template's condition", "{{- if .Values.\(canary) }}\n" + head + "{{- end }}\n", at: "s.yaml:1:1",
+            "a template's condition", "{{- if .Values.\(canary) }}\n" + head + "{{- end }}\n",
+            at: "s.yaml:1:1",
             "give what helm template prints"),
         Bad(
             "a template's range in the middle", head + "data:\n  {{- range $k, $v := .Values.x }}\n  a: b\n",
@@ -249,10 +251,13 @@ import Testing
             "a value that begins with a tag", head + "stringData:\n  pw: !\(canary) word\n", at: "s.yaml:5:7",
             "put quotes around it"),
         Bad(
-            "a value that begins with two !", head + "stringData:\n  pw: !!\(canary) word\n", at: "s.yaml:5:7",
+            "a value that begins with two !", head + "stringData:\n  pw: !!\(canary) word\n",
+            at: "s.yaml:5:7",
             "put quotes around it"),
         Bad("a value of one !", head + "stringData:\n  pw: !\n", at: "s.yaml:5:7", "begins with !"),
-        Bad("a value in data with a tag", head + "data: {pw: !x YQ==}\n", at: "s.yaml:4:12", "data.pw begins with !"),
+        Bad(
+            "a value in data with a tag", head + "data: {pw: !x YQ==}\n", at: "s.yaml:4:12",
+            "data.pw begins with !"),
         Bad("a type with a tag", head + "type: !\(canary) x\n", at: "s.yaml:4:7", "type begins with !"),
         Bad(
             "a value that begins with an anchor", head + "stringData:\n  pw: &\(canary) word\n",
@@ -263,15 +268,19 @@ import Testing
         Bad("Data with a capital", head + "Data: {a: b}\n", at: "s.yaml:4:1", "is data meant?"),
         Bad("string_data", head + "string_data: {a: b}\n", at: "s.yaml:4:1", "is stringData meant?"),
         Bad("string-data", head + "string-data: {a: b}\n", at: "s.yaml:4:1", "is stringData meant?"),
-        Bad("metdata", "kind: Secret\napiVersion: v1\nmetdata: {name: a}\n", at: "s.yaml:3:1", "is metadata meant?"),
+        Bad(
+            "metdata", "kind: Secret\napiVersion: v1\nmetdata: {name: a}\n", at: "s.yaml:3:1",
+            "is metadata meant?"),
         Bad(
             "label", head.replacing("name: db", with: "name: db, label: {a: \(canary)}"), at: "s.yaml:3:22",
-            "metadata of a Secret has no such field (name, namespace, labels, annotations are its fields); is labels meant?"),
+            "metadata of a Secret has no such field (name, namespace, labels, annotations are its fields); is labels meant?"
+        ),
         Bad(
             "annotation", head.replacing("name: db", with: "name: db, annotation: {a: b}"), at: "s.yaml:3:22",
             "is annotations meant?"),
         Bad(
-            "values without the line stringData", head.replacing("name: db", with: "name: db, password: \(canary)"),
+            "values without the line stringData",
+            head.replacing("name: db", with: "name: db, password: \(canary)"),
             at: "s.yaml:3:22", "is the line data: or stringData: missing before it?"),
         Bad("a list of strings", "- a\n- b\n", at: "s.yaml:1:1", "found a list; a Secret manifest"),
         Bad("a word", canary, at: "s.yaml:1:1", "found a string"),

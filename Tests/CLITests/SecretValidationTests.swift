@@ -26,7 +26,8 @@ import Testing
         ("a list", Array("[]".utf8), false), ("a string", Array(#""a""#.utf8), false),
         ("a number", Array("1".utf8), false), ("nothing", [], false), ("blanks", Array(" \n".utf8), false),
         ("a byte order mark", [0xEF, 0xBB, 0xBF] + Array("{}".utf8), false),
-        ("white space around it", Array("\n\t{} \r\n".utf8), true), ("more after it", Array("{} x".utf8), false),
+        ("white space around it", Array("\n\t{} \r\n".utf8), true),
+        ("more after it", Array("{} x".utf8), false),
         ("two objects", Array("{}{}".utf8), false), ("a key twice", Array(#"{"a":1,"a":2}"#.utf8), true),
         ("bytes that are not UTF-8", Array(#"{"a":""#.utf8) + [0xFF] + Array(#""}"#.utf8), true),
         ("half a surrogate pair", Array(#"{"a":"\ud800"}"#.utf8), true),
@@ -39,7 +40,8 @@ import Testing
         ("a long number", Array(("{\"a\":" + String(repeating: "9", count: 400) + "}").utf8), false),
         ("the largest double", Array(#"{"a":1.7976931348623157e308}"#.utf8), true),
         ("a number that is too small", Array(#"{"a":1e-999}"#.utf8), true),
-        ("minus zero", Array(#"{"a":-0}"#.utf8), true), ("a zero before a number", Array(#"{"a":01}"#.utf8), false),
+        ("minus zero", Array(#"{"a":-0}"#.utf8), true),
+        ("a zero before a number", Array(#"{"a":01}"#.utf8), false),
         ("a minus alone", Array(#"{"a":-}"#.utf8), false), ("a point alone", Array(#"{"a":1.}"#.utf8), false),
         ("a comma at the end", Array(#"{"a":1,}"#.utf8), false),
         ("a comma in a list", Array(#"{"a":[1,]}"#.utf8), false),
@@ -48,10 +50,18 @@ import Testing
         ("a NUL after it", Array("{}\u{0}".utf8), false), ("not closed", Array(#"{"a":{}"#.utf8), false),
         ("a wrong bracket", Array(#"{"a":[}"#.utf8), false), ("no colon", Array(#"{"a" 1}"#.utf8), false),
         ("base64 of an object", Array("eyJhdXRocyI6e319".utf8), false),
-        ("10,000 levels", Array(("{\"a\":" + String(repeating: "[", count: 9999)
-            + String(repeating: "]", count: 9999) + "}").utf8), true),
-        ("10,001 levels", Array(("{\"a\":" + String(repeating: "[", count: 10000)
-            + String(repeating: "]", count: 10000) + "}").utf8), false),
+        (
+            "10,000 levels",
+            Array(
+                ("{\"a\":" + String(repeating: "[", count: 9999)
+                    + String(repeating: "]", count: 9999) + "}").utf8), true
+        ),
+        (
+            "10,001 levels",
+            Array(
+                ("{\"a\":" + String(repeating: "[", count: 10000)
+                    + String(repeating: "]", count: 10000) + "}").utf8), false
+        ),
     ]
 
     @Test(arguments: configurations.indices) func configurationsOfRegistries(index: Int) {
@@ -64,7 +74,8 @@ import Testing
     @Test(arguments: [
         ("kubernetes.io/ssh-auth", ["ssh-privatekey": ""], false),
         ("kubernetes.io/ssh-auth", ["ssh-privatekey": "x"], true), ("kubernetes.io/ssh-auth", [:], false),
-        ("kubernetes.io/tls", ["tls.crt": "", "tls.key": ""], true), ("kubernetes.io/tls", ["tls.crt": "x"], false),
+        ("kubernetes.io/tls", ["tls.crt": "", "tls.key": ""], true),
+        ("kubernetes.io/tls", ["tls.crt": "x"], false),
         ("kubernetes.io/tls", ["tls.key": "x"], false), ("kubernetes.io/basic-auth", ["username": ""], true),
         ("kubernetes.io/basic-auth", ["password": ""], true), ("kubernetes.io/basic-auth", [:], false),
         ("kubernetes.io/dockercfg", [".dockerconfigjson": "{}"], false),
@@ -75,7 +86,9 @@ import Testing
         #expect(isTaken(type, data.mapValues { Array($0.utf8) }) == isValid)
     }
 
-    @Test(arguments: [("{\"auths\":{}}\\n", "byte 12"), ("eyJhdXRocyI6e319", "encoded twice"), ("x", "begins with no {")])
+    @Test(arguments: [
+        ("{\"auths\":{}}\\n", "byte 12"), ("eyJhdXRocyI6e319", "encoded twice"), ("x", "begins with no {"),
+    ])
     func theMessageSaysWhatIsWrong(text: String, part: String) {
         let problem = Array(text.utf8).withUnsafeBytes { DockerConfigurationSyntax.problem(in: $0) }
         #expect(problem?.contains(part) == true, "\(problem ?? "")")

@@ -102,7 +102,9 @@ struct ValueEditTests {
         #expect(try await values(with: ring) == ["z": "1"])
     }
 
-    private func edited(_ entries: [String: String], _ change: (String) -> String) async throws -> [String: String]? {
+    private func edited(_ entries: [String: String], _ change: (String) -> String) async throws -> [String:
+        String]?
+    {
         try await write(entries, by: [key])
         let opened = try await OpenedDocument(
             try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
@@ -123,7 +125,8 @@ struct ValueEditTests {
 
     /// What follows a line that is lost is not what it was.
     @Test(arguments: [
-        ("stringData:\n", "metadata of a Secret has no such field"), ("  name: db\n", "metadata.name is missing"),
+        ("stringData:\n", "metadata of a Secret has no such field"),
+        ("  name: db\n", "metadata.name is missing"),
     ])
     func aLineThatIsLostIsRefused(line: String, part: String) async throws {
         let message = await refusal { () async throws(InputError) in
@@ -153,7 +156,8 @@ struct ValueEditTests {
         }
         // A new value under `data` is one.
         let found = try await edited(["a": value]) {
-            $0.replacing("stringData:\n  a: \(value)", with: "data:\n  a: eHl6").replacing("\"\(value)\"", with: "eHl6")
+            $0.replacing("stringData:\n  a: \(value)", with: "data:\n  a: eHl6").replacing(
+                "\"\(value)\"", with: "eHl6")
         }
         #expect(found == ["a": "xyz"])
     }
@@ -167,7 +171,8 @@ struct ValueEditTests {
                 return try await edit(ring, [".dockerconfigjson": canary])
             } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
         }
-        #expect(message?.contains("needs a JSON object under .dockerconfigjson") == true, "\(message ?? "taken")")
+        #expect(
+            message?.contains("needs a JSON object under .dockerconfigjson") == true, "\(message ?? "taken")")
         expectSpeakable(message)
         #expect(try read() == before)
     }

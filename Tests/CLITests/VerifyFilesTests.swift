@@ -81,18 +81,43 @@ struct VerifyFilesTests {
         ("data", "apiVersion: v1\nkind: \"Secret\"\nmetadata: {name: a}\ndata: {a: Yg==}\n", 1),
         ("JSON", #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"data":{"a":"Yg=="}}"#, 1),
         ("no apiVersion", "kind: Secret\nstringData: {a: b}\n", 1),
-        ("a List", "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, data: {a: Yg==}}\n", 1),
-        ("a SecretList", "apiVersion: v1\nkind: SecretList\nitems:\n- {metadata: {name: a}, data: {a: Yg==}}\n", 1),
-        ("a List in a List", "kind: List\nitems:\n- kind: List\n  items: [{kind: Secret, data: {a: Yg==}}]\n", 1),
-        ("the second document", "kind: ConfigMap\n---\nkind: Secret\ndata: {a: Yg==}\n---\nkind: Secret\ndata: {a: x}\n", 2),
-        ("no values", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/service-account-token\n", 0),
+        (
+            "a List",
+            "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, data: {a: Yg==}}\n", 1
+        ),
+        (
+            "a SecretList",
+            "apiVersion: v1\nkind: SecretList\nitems:\n- {metadata: {name: a}, data: {a: Yg==}}\n", 1
+        ),
+        (
+            "a List in a List",
+            "kind: List\nitems:\n- kind: List\n  items: [{kind: Secret, data: {a: Yg==}}]\n", 1
+        ),
+        (
+            "the second document",
+            "kind: ConfigMap\n---\nkind: Secret\ndata: {a: Yg==}\n---\nkind: Secret\ndata: {a: x}\n", 2
+        ),
+        (
+            "no values",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/service-account-token\n",
+            0
+        ),
         ("empty data", "apiVersion: v1\nkind: Secret\ndata: {}\nstringData:\n", 0),
-        ("a SealedSecret", "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec: {encryptedData: {a: b}}\n", 0),
-        ("an ExternalSecret", "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\ndata: [{secretKey: a}]\n", 0),
+        (
+            "a SealedSecret",
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec: {encryptedData: {a: b}}\n", 0
+        ),
+        (
+            "an ExternalSecret",
+            "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\ndata: [{secretKey: a}]\n", 0
+        ),
         ("another group", "apiVersion: example.com/v1\nkind: Secret\ndata: {a: b}\n", 0),
         ("a role", "kind: Role\nrules: [{resources: [secrets], resourceNames: [Secret]}]\n", 0),
         ("SOPS", "apiVersion: v1\nkind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}\n", 0),
-        ("SOPS and a plain value", "apiVersion: v1\nkind: Secret\ndata: {a: 'ENC[x]', b: x}\nsops: {mac: x}\n", 1),
+        (
+            "SOPS and a plain value",
+            "apiVersion: v1\nkind: Secret\ndata: {a: 'ENC[x]', b: x}\nsops: {mac: x}\n", 1
+        ),
         ("a file that is not YAML", "apiVersion: v1\nkind: Secret\nstringData: {a: b\n", 1),
     ]
 
@@ -115,15 +140,21 @@ struct VerifyFilesTests {
                     + "change values that were pushed"
             ])
         #expect(result.count == 1)
-        let utf16 = try folder.write("b.yaml", [0xFF, 0xFE] + Array("kind: Secret".utf16).flatMap { [UInt8($0), 0] })
-        #expect(await verify([utf16]).problems == ["\(utf16): is UTF-16 and cannot be searched for Secrets; save it as UTF-8"])
+        let utf16 = try folder.write(
+            "b.yaml", [0xFF, 0xFE] + Array("kind: Secret".utf16).flatMap { [UInt8($0), 0] })
+        #expect(
+            await verify([utf16]).problems == [
+                "\(utf16): is UTF-16 and cannot be searched for Secrets; save it as UTF-8"
+            ])
     }
 
     @Test(arguments: ["<<<<<<< HEAD", "=======", ">>>>>>> branch", "||||||| base"])
     func conflictMarkersAreNamed(marker: String) async throws {
         let lines = try await wrapped().split(separator: "\n")
-        let path = try folder.write("a.yaml", (lines[..<6] + [Substring(marker)] + lines[6...]).joined(separator: "\n"))
-        let expected = "\(path):7:1: \(marker.prefix(7)) is a conflict marker of git; resolve the merge, and remove the markers"
+        let path = try folder.write(
+            "a.yaml", (lines[..<6] + [Substring(marker)] + lines[6...]).joined(separator: "\n"))
+        let expected =
+            "\(path):7:1: \(marker.prefix(7)) is a conflict marker of git; resolve the merge, and remove the markers"
         #expect(await verify([path]).problems == [expected])
         // Whoever else reads the file names it too.
         let message = await refusal { () async throws(InputError) in try WrappedSecretFile(reading: path) }
@@ -131,12 +162,15 @@ struct VerifyFilesTests {
     }
 
     @Test func whatApplyToolsReadIsNotedInATemplate() async throws {
-        let text = try await wrapped()
+        let text =
+            try await wrapped()
             + "  template: {metadata: {annotations: {argocd.argoproj.io/sync-wave: '1', note: 'x'}}}\n"
         let result = await verify([try folder.write("a.yaml", text)])
         #expect(result.problems == [])
         #expect(result.notes.count == 1)
-        #expect(result.notes.first?.contains("annotation argocd.argoproj.io/sync-wave of spec.template goes to the Secret") == true)
+        #expect(
+            result.notes.first?.contains(
+                "annotation argocd.argoproj.io/sync-wave of spec.template goes to the Secret") == true)
     }
 
     /// As an older version, or another program, may have wrapped it.
@@ -144,21 +178,28 @@ struct VerifyFilesTests {
         let text = try await wrapped().replacing("pw:", with: ".dockerconfigjson:")
         let fields = try await Envelope.seal(
             [SecretEntry(name: ".dockerconfigjson", value: SharedSecret(copying: canary.utf8))],
-            binding: try Binding(scope: .strict, namespace: "payments", secretName: "db"), with: key, recipients: []
+            binding: try Binding(scope: .strict, namespace: "payments", secretName: "db"), with: key,
+            recipients: []
         ).fields
         let lines = text.split(separator: "\n").map { line -> String in
-            if line.hasPrefix("    wrappedKey:") { return "    wrappedKey: \(fields.recipients[0].wrappedKey)" }
+            if line.hasPrefix("    wrappedKey:") {
+                return "    wrappedKey: \(fields.recipients[0].wrappedKey)"
+            }
             if line.hasPrefix("  mac:") { return "  mac: \(fields.mac)" }
-            if line.contains(".dockerconfigjson") { return "    .dockerconfigjson: \(fields.data[".dockerconfigjson"] ?? "")" }
+            if line.contains(".dockerconfigjson") {
+                return "    .dockerconfigjson: \(fields.data[".dockerconfigjson"] ?? "")"
+            }
             return String(line)
         }
         let path = try folder.write(
-            "a.yaml", lines.joined(separator: "\n") + "\n  template: {type: kubernetes.io/dockerconfigjson}\n")
+            "a.yaml", lines.joined(separator: "\n") + "\n  template: {type: kubernetes.io/dockerconfigjson}\n"
+        )
         let files = WrappedSecretFiles(reading: [path])
         #expect(await Verification(keys: nil, namespace: nil).verify(files).problems == [])
         let problems = await Verification(keys: KeyRing(primary: key), namespace: nil).verify(files).problems
         #expect(problems.count == 1)
-        #expect(problems.first?.contains("needs a JSON object under .dockerconfigjson") == true, "\(problems)")
+        #expect(
+            problems.first?.contains("needs a JSON object under .dockerconfigjson") == true, "\(problems)")
         expectSpeakable(problems.first)
     }
 }

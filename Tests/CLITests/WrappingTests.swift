@@ -113,7 +113,8 @@ import YAML
         ("annotations", "argocd.argoproj.io/compare-options", "IgnoreExtraneous", true),
         ("annotations", "argocd.argoproj.io/hook", "PreSync", true),
         ("annotations", "argocd.argoproj.io/hook-delete-policy", "HookSucceeded", true),
-        ("annotations", "helm.sh/hook", "pre-install", true), ("annotations", "helm.sh/hook-weight", "-5", true),
+        ("annotations", "helm.sh/hook", "pre-install", true),
+        ("annotations", "helm.sh/hook-weight", "-5", true),
         ("annotations", "helm.sh/hook-delete-policy", "before-hook-creation", true),
         ("annotations", "helm.sh/resource-policy", "keep", true),
         ("annotations", "kustomize.toolkit.fluxcd.io/prune", "disabled", true),
@@ -123,8 +124,10 @@ import YAML
         ("annotations", "kapp.k14s.io/change-rule.db", "upsert before upserting x", true),
         ("annotations", "argocd.argoproj.io/tracking-id", "a:/Secret:ns/db", false),
         ("labels", "argocd.argoproj.io/instance", "a", false),
-        ("labels", "app.kubernetes.io/instance", "a", false), ("labels", "app.kubernetes.io/managed-by", "Helm", false),
-        ("labels", "helm.sh/chart", "db-1.0.0", false), ("annotations", "meta.helm.sh/release-name", "a", false),
+        ("labels", "app.kubernetes.io/instance", "a", false),
+        ("labels", "app.kubernetes.io/managed-by", "Helm", false),
+        ("labels", "helm.sh/chart", "db-1.0.0", false),
+        ("annotations", "meta.helm.sh/release-name", "a", false),
         ("labels", "kustomize.toolkit.fluxcd.io/name", "a", false),
         ("annotations", "kustomize.toolkit.fluxcd.io/checksum", "a", false),
         ("labels", "helm.toolkit.fluxcd.io/name", "a", false),
@@ -132,7 +135,9 @@ import YAML
         ("annotations", "kustomize.config.k8s.io/needs-hash", "yes-please", false),
         ("labels", "applyset.kubernetes.io/part-of", "a", false), ("labels", "kapp.k14s.io/app", "a1", false),
     ])
-    func whatApplyToolsReadIsNotInTheTemplate(field: String, key: String, value: String, isMoved: Bool) async throws {
+    func whatApplyToolsReadIsNotInTheTemplate(field: String, key: String, value: String, isMoved: Bool)
+        async throws
+    {
         let other = field == "labels" ? "labels: {team: a}" : "annotations: {note: \"yes\"}"
         let output = try await wrap(
             manifest.replacing(other, with: other.dropLast() + ", \(key): '\(value)'}"))
@@ -143,7 +148,9 @@ import YAML
         #expect(wrapped[["metadata", field]] == (isMoved ? [key: .string(value)] : nil))
         #expect(output.notes.count == 1)
         let kind = field.dropLast()
-        #expect(output.notes.first?.hasPrefix("s.yaml:1:1: \(kind) \(key) is left out") == true, "\(output.notes)")
+        #expect(
+            output.notes.first?.hasPrefix("s.yaml:1:1: \(kind) \(key) is left out") == true, "\(output.notes)"
+        )
         #expect(output.notes.first?.contains("put on the WrappedSecret") == isMoved)
     }
 
@@ -302,12 +309,14 @@ import YAML
         let wrapped = yaml(try await wrap(manifest).manifest)
         let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
         #expect(try await unwrap("\(other)---\n\(wrapped)---\n\(other)---\n\(wrapped)").count == 2)
-        let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n- "
+        let list =
+            "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n- "
             + wrapped.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ")
         #expect(try await unwrap(list).count == 1)
         for (text, part) in [
-            (other, #"w.yaml:1:1: no WrappedSecret is in the file, but kind "ConfigMap" of "v1""#),
-            ("", "w.yaml: is empty"), ("a: b\n", "kind or apiVersion is missing"),
+            (other, #"w.yaml:1:1: found kind "ConfigMap" of "v1"; kind: WrappedSecret"#),
+            ("", "w.yaml: is empty"),
+            ("a: b\n", "kind: WrappedSecret, apiVersion: secrets-bridge.io/v1alpha1"),
         ] {
             let message = await refusal { () async throws(InputError) in try await unwrap(text) }
             #expect(message?.contains(part) == true, "\(message ?? "")")

@@ -111,8 +111,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a \nb\n", "k: |\n  a \n  b\n"), ("a\n ", "k: |-\n  a\n   \n"), ("a\n\t\nb", "k: |-\n  a\n  \t\n  b\n"),
-        (" a\nb\n\n", "k: |2+\n   a\n  b\n\n"), ("\na\n", "k: |2\n\n  a\n"), ("\ta\nb", "k: |2-\n  \ta\n  b\n"),
+        ("a \nb\n", "k: |\n  a \n  b\n"), ("a\n ", "k: |-\n  a\n   \n"),
+        ("a\n\t\nb", "k: |-\n  a\n  \t\n  b\n"),
+        (" a\nb\n\n", "k: |2+\n   a\n  b\n\n"), ("\na\n", "k: |2\n\n  a\n"),
+        ("\ta\nb", "k: |2-\n  \ta\n  b\n"),
         ("a ", "k: \"a \"\n"), ("\n", "k: \"\\n\"\n"), ("a\r\nb", "k: \"a\\r\\nb\"\n"),
     ])
     func linesWithBlanksAreBlocksForEditing(string: String, written: String) {

@@ -9,7 +9,8 @@ struct PlainSecrets {
     init(in contents: SharedSecret, source: String) {
         guard !Self.isUTF16(contents) else {
             // kubectl reads it.
-            problems.append(InputError(source, "is UTF-16 and cannot be searched for Secrets; save it as UTF-8"))
+            problems.append(
+                InputError(source, "is UTF-16 and cannot be searched for Secrets; save it as UTF-8"))
             return
         }
         guard ManifestFile.mentions("Secret", in: contents) else { return }

@@ -50,7 +50,8 @@ package struct WrappedSecretFiles: Sendable {
             do throws(InputError) {
                 file = try WrappedSecretFile(path: source, contents: contents, stamp: stamp)
             } catch {
-                guard rules.allowsNone, let cause = ManifestFile.syntaxError(in: contents.bytes, source: source)
+                guard rules.allowsNone,
+                    let cause = ManifestFile.syntaxError(in: contents.bytes, source: source)
                 else { throw error }
                 // One that only mentions the kind is another file.
                 if ManifestFile.declares(WrappedSecret.resource.kind, in: contents) {

@@ -146,7 +146,9 @@ package struct SealedSecretDocument: Sendable {
         var notes =
             isEmpty ? ["\(place): spec.encryptedData of \(name) is empty; so is the WrappedSecret"] : []
         let labels = own.labels.keys.filter { !isMoved(ApplyToolMetadata.treatment(label: $0)) }
-        let annotations = own.annotations.keys.filter { !isMoved(ApplyToolMetadata.treatment(annotation: $0)) }
+        let annotations = own.annotations.keys.filter {
+            !isMoved(ApplyToolMetadata.treatment(annotation: $0))
+        }
         let lost = (labels + annotations).filter {
             !isForController($0) && $0 != "kubectl.kubernetes.io/last-applied-configuration"
         }

@@ -56,7 +56,8 @@ package struct EditableManifest: Sendable {
         }
         for entry in secret.entries {
             guard let old = opened.entries.first(where: { $0.name == entry.name }) else { continue }
-            guard !Self.isBase64(entry.value, of: old.value), !Self.isBase64(old.value, of: entry.value) else {
+            guard !Self.isBase64(entry.value, of: old.value), !Self.isBase64(old.value, of: entry.value)
+            else {
                 throw InputError(
                     "the edited values",
                     "have \(entry.name) under data instead of stringData, or the other way round; is a line data: or "

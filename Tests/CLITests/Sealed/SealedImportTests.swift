@@ -106,7 +106,8 @@ import YAML
         manifest[["metadata", "annotations"]] = ["argocd.argoproj.io/sync-wave": "-1"]
         manifest[["spec", "template", "metadata"]] = [
             "annotations": [
-                "argocd.argoproj.io/sync-wave": "5", "argocd.argoproj.io/sync-options": "Prune=false", "note": "yes",
+                "argocd.argoproj.io/sync-wave": "5", "argocd.argoproj.io/sync-options": "Prune=false",
+                "note": "yes",
             ],
             "labels": ["app.kubernetes.io/instance": "db"],
         ]
