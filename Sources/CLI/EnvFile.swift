@@ -9,6 +9,25 @@ enum EnvFile {
         let key: String
         /// Nil when the line has no `=`.
         let value: SharedSecret?
+
+        /// What of the value other readers of such files would leave out, in words that follow its name; none is a
+        /// mistake to kubectl.
+        var notes: [String] {
+            value?.bytes.withUnsafeBytes { value in
+                var notes: [String] = []
+                if let first = value.first, first == UInt8(ascii: "\"") || first == UInt8(ascii: "'") {
+                    notes.append("keeps its quotes, as with kubectl; remove them if they are not part of it")
+                }
+                if ManifestFile.contains(Array(" #".utf8), in: value) {
+                    notes.append(
+                        "keeps what stands after #, as with kubectl; a comment takes a line of its own")
+                }
+                if let last = value.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\t") {
+                    notes.append("ends in blanks, which are part of it, as with kubectl")
+                }
+                return notes
+            } ?? []
+        }
     }
 
     static func lines(_ contents: SharedSecret, source: String) throws(InputError) -> [Line] {
@@ -38,14 +57,23 @@ enum EnvFile {
         guard let first = text.first, first != UInt8(ascii: "#") else { return nil }
         let key = text.prefix { $0 != UInt8(ascii: "=") }
         guard isName(key) else {
-            throw InputError(
-                "\(source):\(number): not a variable; KEY=VALUE is expected, the key of A-Z a-z 0-9 - _ . "
-                    + "and not starting with a digit")
+            throw InputError("\(source):\(number): \(problem(of: text))")
         }
         let value = key.endIndex < text.endIndex ? text[(key.endIndex + 1)...] : nil
         return Line(
             number: number, key: String(decoding: key, as: UTF8.self),
             value: value.map { SharedSecret(copying: $0) })
+    }
+
+    private static func problem(of line: Slice<UnsafeRawBufferPointer>) -> String {
+        if line.starts(with: "export ".utf8) {
+            return "export is a command of the shell; KEY=VALUE is expected, as with kubectl: leave it out"
+        }
+        for marker in ["<<<<<<<", ">>>>>>>", "======="] where line.starts(with: marker.utf8) {
+            return "\(marker) is a conflict marker of git; resolve the merge, and remove the markers"
+        }
+        return
+            "not a variable; KEY=VALUE is expected, the key of A-Z a-z 0-9 - _ . and not starting with a digit"
     }
 
     private static func isName(_ key: Slice<UnsafeRawBufferPointer>) -> Bool {

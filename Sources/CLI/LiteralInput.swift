@@ -9,8 +9,7 @@ package struct LiteralInput: Sendable {
 
     private var entries: [SecretEntry] = []
     private var names: Set<String> = []
-    /// What may not be meant, one line each.
-    package private(set) var notes: [String] = []
+    private var notes: [String] = []
 
     package init() {}
 
@@ -63,14 +62,23 @@ package struct LiteralInput: Sendable {
     ) throws(InputError) {
         let contents = try Self.read(path)
         for line in try EnvFile.lines(contents, source: path) {
-            let value = line.value ?? environment(line.key) ?? SharedSecret(copying: [])
-            try add(line.key, value, "\(path):\(line.number)")
+            let place = "\(path):\(line.number)"
+            let value = line.value ?? environment(line.key)
+            try add(line.key, value ?? SharedSecret(copying: []), place)
+            if line.value == nil {
+                notes.append(
+                    "\(place): \(line.key) has no =; its value is "
+                        + (value == nil ? "empty, as the environment has none" : "taken from the environment")
+                )
+            }
+            notes += line.notes.map { "\(place): the value of \(line.key) \($0)" }
         }
     }
 
     package func secret(name: String, namespace: String?, type: String?) -> SecretInput {
         var secret = SecretInput(name: name, namespace: namespace, type: type, source: "arguments")
         secret.entries = entries.sorted { $0.name < $1.name }
+        secret.notes = notes
         return secret
     }
 

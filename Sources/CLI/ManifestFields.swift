@@ -40,18 +40,58 @@ enum ManifestFields {
     static func refuseUnknown(
         _ entries: [Node.Entry], _ what: String, known: [String], _ source: String
     ) throws(InputError) {
-        for entry in entries where !known.contains(entry.key) {
+        try refuseUnknown(entries, what, known: known, source, "is it misspelt, or indented wrongly?")
+    }
+
+    private static func refuseUnknown(
+        _ entries: [Node.Entry], _ what: String, known: [String], hidden: Set<String> = [], _ source: String,
+        _ question: String
+    ) throws(InputError) {
+        for entry in entries where !known.contains(entry.key) && !hidden.contains(entry.key) {
+            let closest = Suggestion.closest(to: entry.key, in: known)
             throw InputError(
                 entry.keyMark.location(in: source),
-                "\(what) has no such field (\(known.joined(separator: ", ")) are its fields); is it misspelt, or indented "
-                    + "wrongly?")
+                "\(what) has no such field (\(known.joined(separator: ", ")) are its fields); "
+                    + (closest.map { "is \($0) meant?" } ?? question))
         }
     }
+
+    /// Refuses fields that the metadata of no object has, without quoting them: at a line that is lost, values become
+    /// such fields.
+    static func refuseUnknownMetadata(_ metadata: Node?, _ what: String, _ source: String) throws(InputError)
+    {
+        try refuseUnknown(
+            try mapping(metadata, "metadata", source), "metadata of \(what)",
+            known: ["name", "namespace", "labels", "annotations"],
+            hidden: Set(setByAPIServer + untakenMetadata), source,
+            "is it misspelt or indented wrongly, or is the line data: or stringData: missing before it?")
+    }
+
+    /// Fields of `metadata` that only the API server sets, of old versions too.
+    static let setByAPIServer = [
+        "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+        "deletionGracePeriodSeconds", "managedFields", "selfLink", "clusterName",
+    ]
+
+    private static let untakenMetadata = ["finalizers", "ownerReferences", "generateName"]
+
+    /// Refuses a tag that YAML does not know: most likely it is the beginning of a value that lacks its quotes, and is no
+    /// part of what is read.
+    static func checkTag(_ node: Node, _ field: String, _ source: String) throws(InputError) {
+        guard let tag = node.scalar?.tag, !knownTags.contains(tag) else { return }
+        throw InputError(
+            node.mark.location(in: source),
+            "\(field) begins with !, which makes a tag of its first word in YAML, and no part of the value; put quotes "
+                + "around it")
+    }
+
+    private static let knownTags = Set(
+        ["str", "null", "bool", "int", "float", "binary", "timestamp"].map { "tag:yaml.org,2002:\($0)" })
 
     /// Fields of `metadata` that a user sets, that mean something, and that a template cannot have. Those that the API
     /// server sets, and empty ones, are not among them.
     static func otherMetadata(_ metadata: Node?) -> [String] {
-        ["finalizers", "ownerReferences", "generateName"].filter { field in
+        untakenMetadata.filter { field in
             guard let node = metadata?[field], !node.isNull else { return false }
             return node.elements?.isEmpty != true
         }
@@ -79,7 +119,19 @@ enum ManifestFields {
         _ node: Node?, _ field: String, _ source: String
     ) throws(InputError) -> String? {
         guard let node, !node.isNull else { return nil }
+        try checkTag(node, field, source)
         guard let text = node.string else { throw mismatch(node, field, "a string", source) }
+        return text
+    }
+
+    /// The name of an object, a namespace or a type: none of them may be the text of a template. Empty is absent.
+    static func identifier(_ node: Node?, _ field: String, _ source: String) throws(InputError) -> String? {
+        guard let node, let text = try text(node, field, source), !text.isEmpty else { return nil }
+        guard !text.contains("{{") else {
+            throw InputError(
+                node.mark.location(in: source),
+                "\(field) has {{ }}, as in a template of a Helm chart; give what helm template prints of it")
+        }
         return text
     }
 
@@ -93,6 +145,7 @@ enum ManifestFields {
     static func scalar(
         _ node: Node, _ field: String, _ source: String
     ) throws(InputError) -> SharedSecret {
+        try checkTag(node, field, source)
         guard let scalar = node.scalar, scalar.kind == .string else {
             throw mismatch(node, field, "a string", source)
         }

@@ -1,3 +1,4 @@
+import Glibc
 import Primitives
 import YAML
 
@@ -20,17 +21,59 @@ enum ManifestFile {
 
     /// Whether the word is in it. Most files of a repository are other things; they need not even be parsed.
     static func mentions(_ word: String, in contents: SharedSecret) -> Bool {
-        let word = Array(word.utf8)
+        contents.bytes.withUnsafeBytes { contains(Array(word.utf8), in: $0) }
+    }
+
+    static func contains(_ word: [UInt8], in bytes: UnsafeRawBufferPointer) -> Bool {
+        firstOffset(of: word, in: bytes) { _ in true } != nil
+    }
+
+    /// Whether a line of it is `kind: KIND`, or the like in JSON, also in a file that is neither.
+    static func declares(_ kind: String, in contents: SharedSecret) -> Bool {
+        let word = Array(kind.utf8)
         return contents.bytes.withUnsafeBytes { bytes in
-            bytes.indices.contains { bytes[$0] == word[0] && bytes[$0...].starts(with: word) }
+            firstOffset(of: word, in: bytes) { offset in
+                let after = bytes[(offset + word.count)...].first
+                guard after.map({ " \t\r\n\"',}#".utf8.contains($0) }) ?? true else { return false }
+                let before = bytes[..<offset].suffix(80).filter { !" \t\"'".utf8.contains($0) }
+                return before.suffix(5).elementsEqual("kind:".utf8)
+            } != nil
         }
     }
 
+    /// The place of the first occurrence that matches.
+    private static func firstOffset(
+        of word: [UInt8], in bytes: UnsafeRawBufferPointer, where matches: (Int) -> Bool
+    ) -> Int? {
+        guard let first = word.first, let base = bytes.baseAddress else { return nil }
+        var start = 0
+        while bytes.count - start >= word.count,
+            let found = memchr(base + start, Int32(first), bytes.count - start)
+        {
+            let offset = UnsafeRawPointer(found) - base
+            if bytes[offset...].starts(with: word), matches(offset) { return offset }
+            start = offset + 1
+        }
+        return nil
+    }
+
+    /// - Throws: `InputError` if it is not YAML or JSON, or a merge in it is not resolved.
     static func documents(in contents: borrowing SecretBytes, source: String) throws(InputError) -> [Node] {
+        if let conflict = ManifestSyntax.conflict(in: contents, source: source) { throw conflict }
         do throws(YAMLError) {
             return try YAMLReader.documents(in: contents, source: source)
         } catch {
-            throw InputError(error.description)
+            throw ManifestSyntax.error(error, in: contents, source: source)
+        }
+    }
+
+    /// Returns nil if it is YAML or JSON.
+    static func syntaxError(in contents: borrowing SecretBytes, source: String) -> YAMLError? {
+        do throws(YAMLError) {
+            _ = try YAMLReader.documents(in: contents, source: source)
+            return nil
+        } catch {
+            return error
         }
     }
 

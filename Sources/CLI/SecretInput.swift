@@ -11,11 +11,18 @@ package struct SecretInput: Sendable {
     package var immutable = false
     package var labels: [String: String] = [:]
     package var annotations: [String: String] = [:]
+    /// What apply tools are told about the object that they apply: labels and annotations of the WrappedSecret itself.
+    package var ownLabels: [String: String] = [:]
+    package var ownAnnotations: [String: String] = [:]
     /// What is set of `metadata` and cannot be in a template.
     package var otherMetadata: [String] = []
+    /// What only the API server sets of `metadata`, and is not read.
+    package var ignoredMetadata: [String] = []
     /// The controller of a Secret out of a cluster.
     package var owner: Owner?
     package var entries: [SecretEntry] = []
+    /// What the user should know of how it was read, one line each.
+    package var notes: [String] = []
     /// Where it came from, for messages.
     package var source: String
 
@@ -56,22 +63,34 @@ package struct SecretInput: Sendable {
         return result
     }
 
-    /// Removes what a template may not carry. Returns one note for each thing that a person might miss.
-    mutating func stripForbidden() -> [String] {
+    /// Removes what a template may not carry, and moves what apply tools are told to the WrappedSecret. Returns one note for
+    /// each thing that a user might miss.
+    mutating func separateToolMetadata() -> [String] {
         var notes = otherMetadata.sorted().map {
             "\(source): metadata.\($0) is left out: a WrappedSecret's template has labels and annotations alone"
         }
-        for key in labels.keys.sorted() where TemplateRules.isForbidden(label: key) {
+        for key in labels.keys.sorted() {
+            guard let treatment = ApplyToolMetadata.treatment(label: key) else { continue }
+            if case .moved = treatment, ownLabels[key] == nil { ownLabels[key] = labels[key] }
             labels[key] = nil
-            notes.append("\(source): label \(key) is left out: it belongs to the controller or an apply tool")
+            notes.append("\(source): label \(key) \(Self.words(treatment))")
         }
-        for key in annotations.keys.sorted() where TemplateRules.isForbidden(annotation: key) {
+        for key in annotations.keys.sorted() {
+            guard let treatment = ApplyToolMetadata.treatment(annotation: key) else { continue }
+            if case .moved = treatment, ownAnnotations[key] == nil { ownAnnotations[key] = annotations[key] }
             annotations[key] = nil
             // kubectl's copy of the manifest, plaintext included, is never wanted.
             guard key != "kubectl.kubernetes.io/last-applied-configuration" else { continue }
-            notes.append(
-                "\(source): annotation \(key) is left out: it belongs to the controller or an apply tool")
+            notes.append("\(source): annotation \(key) \(Self.words(treatment))")
         }
         return notes
+    }
+
+    private static func words(_ treatment: ApplyToolMetadata.Treatment) -> String {
+        switch treatment {
+        case .moved:
+            "is left out of the template and put on the WrappedSecret, which is what the tool applies"
+        case .dropped: "is left out: it belongs to the controller or an apply tool"
+        }
     }
 }

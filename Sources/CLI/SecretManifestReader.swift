@@ -12,10 +12,14 @@ package enum SecretManifestReader {
     package static func secrets(
         in file: borrowing SecretBytes, source: String
     ) throws(InputError) -> [SecretInput] {
-        var secrets: [SecretInput] = []
-        for object in try ManifestFile.objects(in: file, source: source, kind: "Secret") {
-            secrets.append(try secret(object, source))
+        let objects = try ManifestFile.objects(in: file, source: source, kind: "Secret")
+        for object in objects {
+            try file.withUnsafeBytes { text throws(InputError) in
+                try refuseUnusedAnchors(of: object, in: text, source)
+            }
         }
+        var secrets: [SecretInput] = []
+        for object in objects { secrets.append(try secret(object, source)) }
         return secrets
     }
 
@@ -36,9 +40,10 @@ package enum SecretManifestReader {
         try ManifestFields.refuseUnknown(entries, "a Secret", known: fields, source)
         var secret = SecretInput(name: "", source: place)
         try readMetadata(of: node, into: &secret, source)
-        secret.type = try ManifestFields.text(node["type"], "type", source)
+        secret.type = try ManifestFields.identifier(node["type"], "type", source)
         secret.immutable = try ManifestFields.bool(node["immutable"], "immutable", source)
         secret.entries = try readEntries(of: node, source)
+        secret.notes = templateNotes(node["stringData"], source)
         return secret
     }
 
@@ -46,13 +51,15 @@ package enum SecretManifestReader {
         of node: Node, into secret: inout SecretInput, _ source: String
     ) throws(InputError) {
         guard let metadata = node["metadata"], metadata.entries != nil,
-            let name = try ManifestFields.text(metadata["name"], "metadata.name", source), !name.isEmpty
+            let name = try ManifestFields.identifier(metadata["name"], "metadata.name", source)
         else {
             throw InputError(
                 node.mark.location(in: source), "metadata.name is missing; give the Secret a name")
         }
+        try ManifestFields.refuseUnknownMetadata(metadata, "a Secret", source)
         secret.name = name
-        secret.namespace = try ManifestFields.text(metadata["namespace"], "metadata.namespace", source)
+        secret.namespace = try ManifestFields.identifier(metadata["namespace"], "metadata.namespace", source)
+        secret.ignoredMetadata = ManifestFields.setByAPIServer.filter { metadata[$0]?.isNull == false }
         secret.otherMetadata = ManifestFields.otherMetadata(metadata)
         secret.owner = owner(metadata["ownerReferences"])
         secret.uid = try ManifestFields.text(metadata["uid"], "metadata.uid", source)
@@ -84,17 +91,74 @@ package enum SecretManifestReader {
         return values.sorted { $0.key < $1.key }.map { SecretEntry(name: $0.key, value: $0.value) }
     }
 
-    /// Line breaks inside are allowed, as in the API; nothing else is.
+    /// What the API server decodes: line breaks inside are allowed, and bits that the padding drops.
     private static func decode(
         _ text: SharedSecret, _ entry: Node.Entry, _ source: String
     ) throws(InputError) -> SharedSecret {
         do throws(Base64.DecodingError) {
             return SharedSecret(try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
         } catch {
+            let (problem, remedy) = explain(error, text)
             throw InputError(
                 entry.value.mark.location(in: source),
-                "data.\(entry.key) is not valid base64 (\(error.problem) at byte \(error.offset)); encode the "
-                    + "value, or put it under stringData as it is")
+                "data.\(entry.key) is not valid base64 (\(problem)); \(remedy)")
+        }
+    }
+
+    private static func explain(
+        _ error: Base64.DecodingError, _ text: SharedSecret
+    ) -> (problem: String, remedy: String) {
+        if isTemplate(text) {
+            return (
+                "it has {{ }}, as in a template of a Helm chart", "give what helm template prints of it"
+            )
+        }
+        if (try? Base64.decodeSecret(text.bytes, skipping: blanks)) != nil {
+            return (
+                "it has blanks",
+                "lines that are folded (>), and lines of a value without |, are joined with blanks: write "
+                    + "it in one line, or under |"
+            )
+        }
+        return (
+            "\(error.problem) at byte \(error.offset)",
+            "encode the value, or put it under stringData as it is"
+        )
+    }
+
+    private static let blanks = Base64.lineBreaks.union([UInt8(ascii: " "), UInt8(ascii: "\t")])
+
+    private static func isTemplate(_ text: SharedSecret) -> Bool {
+        text.bytes.withUnsafeBytes { text in
+            text.starts(with: Array("{{".utf8)) && text.suffix(2).elementsEqual(Array("}}".utf8))
+        }
+    }
+
+    /// Values that are nothing but the expression of a template: they may be meant, and most likely are not.
+    private static func templateNotes(_ stringData: Node?, _ source: String) -> [String] {
+        (stringData?.entries ?? []).filter { $0.value.scalar.map { isTemplate($0.bytes) } == true }.map {
+            "\($0.value.mark.location(in: source)): stringData.\($0.key) is wrapped as it stands, with its {{ }}; if a "
+                + "template is to be rendered, wrap what helm template prints of it"
+        }
+    }
+
+    /// Refuses a value whose first word is an anchor (`&word`) that nothing refers to: most likely it lacks its quotes,
+    /// and the word is no part of what is read.
+    private static func refuseUnusedAnchors(
+        of object: Node, in text: UnsafeRawBufferPointer, _ source: String
+    ) throws(InputError) {
+        for field in ["data", "stringData"] {
+            for entry in object[field]?.entries ?? [] where !entry.value.isAlias {
+                let start = entry.value.mark.start
+                guard text.indices.contains(start), text[start] == UInt8(ascii: "&") else { continue }
+                let name = text[(start + 1)...].prefix { !" \t\r\n,]}".utf8.contains($0) }
+                let alias = [UInt8(ascii: "*")] + name
+                guard !ManifestFile.contains(alias, in: text) else { continue }
+                throw InputError(
+                    entry.value.mark.location(in: source),
+                    "the value begins with &, which makes an anchor of its first word in YAML, and no part of the value; put "
+                        + "quotes around it")
+            }
         }
     }
 }

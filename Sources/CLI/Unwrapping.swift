@@ -14,15 +14,17 @@ package struct Unwrapping: Sendable {
         self.namespace = namespace
     }
 
-    /// The Secrets of a file with one or more WrappedSecrets, in their order.
+    /// The Secrets of a file with one or more WrappedSecrets, in their order. Documents of other kinds are passed over.
+    ///
+    /// - Throws: `InputError` if no WrappedSecret is in it, or one of them does not open.
     package func secrets(
         in file: borrowing SecretBytes, source: String
     ) async throws(InputError) -> [YAMLValue] {
-        let kind = WrappedSecret.resource.kind
+        let objects = try ManifestFile.objects(in: file, source: source, kind: WrappedSecret.resource.kind)
+        let wrapped = objects.filter(WrappedSecretDocument.isMeantToBeOne)
         var secrets: [YAMLValue] = []
-        for object in try ManifestFile.objects(in: file, source: source, kind: kind) {
-            secrets.append(try await unwrap(object, source))
-        }
+        // Where there is none, the first object is refused for what it is.
+        for object in wrapped.isEmpty ? objects : wrapped { secrets.append(try await unwrap(object, source)) }
         return secrets
     }
 

@@ -42,7 +42,7 @@ package struct Wrapping: Sendable {
     /// Errors: what a WrappedSecret cannot be made of.
     package func prepare(_ input: SecretInput) throws(InputError) -> Prepared {
         var input = input
-        var notes = input.stripForbidden()
+        var notes = input.notes + input.separateToolMetadata()
         let namespace = try input.namespace(given: namespace, scope: scope)
         if scope == .cluster {
             notes.append(
@@ -54,6 +54,7 @@ package struct Wrapping: Sendable {
             try EnvelopeRules.check(entries: input.entries.map(\.name))
             try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateRules.check(input)
+            try SecretValidation.check(type: input.secretType, input.entries)
             try ObjectLimits.check(input)
             notes += DefaultDenials.warnings(
                 name: input.name, type: input.secretType, labels: input.labels, annotations: input.annotations
@@ -91,6 +92,8 @@ package struct Wrapping: Sendable {
         let fields = envelope.fields
         var metadata: [(key: String, value: YAMLValue)] = [("name", .string(input.name))]
         if let namespace { metadata.append(("namespace", .string(namespace))) }
+        if !input.ownLabels.isEmpty { metadata.append(("labels", pairs(input.ownLabels))) }
+        if !input.ownAnnotations.isEmpty { metadata.append(("annotations", pairs(input.ownAnnotations))) }
         var spec: [(key: String, value: YAMLValue)] = [
             ("format", .string(fields.format)),
             ("scope", .string(fields.scope)),
@@ -139,12 +142,13 @@ extension ObjectLimits {
     /// The Secret and the WrappedSecret that come of it.
     fileprivate static func check(_ input: SecretInput) throws(SpecError) {
         let names = input.entries.map(\.name)
+        try check(labels: input.ownLabels, annotations: input.ownAnnotations, of: "metadata")
         try check(template: input.annotations, of: input.name, isOrphan: false)
         try check(
             plaintextCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
             labels: input.labels,
             annotations: input.annotations)
-        let pairs = Array(input.labels) + Array(input.annotations)
+        let pairs = [input.labels, input.annotations, input.ownLabels, input.ownAnnotations].joined()
         let metadata = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
         let values = input.entries.reduce(0) { sum, entry in
             sum + entry.name.utf8.count + 8 + Base64.encodedCount(entry.value.count + AES256GCM.overhead)
@@ -157,6 +161,5 @@ extension TemplateRules {
     fileprivate static func check(_ input: SecretInput) throws(SpecError) {
         try check(labels: input.labels)
         try check(annotations: input.annotations)
-        try check(type: input.secretType, entries: input.entries.map(\.name))
     }
 }

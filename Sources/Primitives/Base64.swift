@@ -1,5 +1,6 @@
 /// Standard base64 (RFC 4648 section 4), strict: padded, canonical, no white space. Strict because two
-/// spellings of one ciphertext would be two objects to every tool that compares them.
+/// spellings of one ciphertext would be two objects to every tool that compares them. What Kubernetes and Go decode is
+/// read as they do: `decodeSecret(_:skipping:)`.
 package enum Base64 {
     package struct DecodingError: Error, Equatable, Sendable {
         package enum Problem: Sendable { case length, character, padding, trailingBits }
@@ -49,7 +50,7 @@ package enum Base64 {
         try Array(text.utf8).withBytes { bytes throws(DecodingError) in
             var result = [UInt8](repeating: 0, count: try decodedCount(bytes))
             try result.withMutableBytes { output throws(DecodingError) in
-                try decode(bytes, into: output)
+                try decode(bytes, into: output, allowsTrailingBits: false)
             }
             return result
         }
@@ -57,15 +58,24 @@ package enum Base64 {
 
     /// Decodes without ever holding the plaintext in unprotected memory.
     package static func decodeSecret(_ text: UnsafeRawBufferPointer) throws(DecodingError) -> SecretBytes {
+        try decodeSecret(text, allowsTrailingBits: false)
+    }
+
+    private static func decodeSecret(
+        _ text: UnsafeRawBufferPointer, allowsTrailingBits: Bool
+    ) throws(DecodingError) -> SecretBytes {
         let count = try decodedCount(text)
         return try SecretBytes(count: count) { output throws(DecodingError) in
-            try decode(text, into: output)
+            try decode(text, into: output, allowsTrailingBits: allowsTrailingBits)
         }
     }
 
     package static let lineBreaks: Set<UInt8> = [UInt8(ascii: "\n"), UInt8(ascii: "\r")]
 
-    /// As above, of a text that is wrapped: `skipped` may stand anywhere in it. Offsets in errors do not count them.
+    /// Decodes as Go's `base64.StdEncoding` does, which the API server uses: the bits that padding drops may be set.
+    ///
+    /// - Parameter skipped: bytes that may stand anywhere in the text; Go skips `lineBreaks`. Offsets in errors do not
+    ///   count them.
     package static func decodeSecret(
         _ text: borrowing SecretBytes, skipping skipped: Set<UInt8>
     ) throws(DecodingError) -> SecretBytes {
@@ -73,20 +83,8 @@ package enum Base64 {
         text.withUnsafeBytes { bytes in
             for byte in bytes where !skipped.contains(byte) { compact.append(byte) }
         }
-        return try compact.withUnsafeBytes { bytes throws(DecodingError) in try decodeSecret(bytes) }
-    }
-
-    /// Decodes what Go's `base64.StdEncoding` takes, for fields of Kubernetes objects that Go reads as `[]byte`: line
-    /// breaks anywhere, and bits of the last character that carry nothing need not be zero.
-    package static func decodeSecretAsGo(_ text: borrowing SecretBytes) throws(DecodingError) -> SecretBytes {
-        var compact = SecretBuffer(capacity: text.count)
-        text.withUnsafeBytes { bytes in
-            for byte in bytes where !lineBreaks.contains(byte) { compact.append(byte) }
-        }
         return try compact.withUnsafeBytes { bytes throws(DecodingError) in
-            try SecretBytes(count: try decodedCount(bytes)) { output throws(DecodingError) in
-                try decode(bytes, into: output, isCanonical: false)
-            }
+            try decodeSecret(bytes, allowsTrailingBits: true)
         }
     }
 
@@ -99,7 +97,7 @@ package enum Base64 {
     }
 
     private static func decode(
-        _ text: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, isCanonical: Bool = true
+        _ text: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, allowsTrailingBits: Bool
     ) throws(DecodingError) {
         var out = 0
         for start in stride(from: 0, to: text.count, by: 4) {
@@ -122,7 +120,7 @@ package enum Base64 {
                 word = word << 6 | UInt32(value)
             }
             let unused: UInt32 = pads == 0 ? 0 : (pads == 1 ? 0xFF : 0xFFFF)
-            guard !isCanonical || word & unused == 0 else {
+            guard allowsTrailingBits || word & unused == 0 else {
                 throw DecodingError(problem: .trailingBits, offset: start)
             }
             for place in 0..<(3 - pads) {

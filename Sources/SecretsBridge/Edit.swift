@@ -65,6 +65,7 @@ struct Edit: AsyncParsableCommand {
                 let after = try read(path)
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
                 let entries = try EditableManifest(opened).entries(in: after)
+                try confirm(entries, of: opened)
                 let edit = ValueEdit(opened, with: keys)
                 return try await unlessInterrupted { () throws(InputError) in
                     try await edit.replaceValues(with: entries)
@@ -85,6 +86,20 @@ struct Edit: AsyncParsableCommand {
                     throw error
                 }
             }
+        }
+    }
+
+    /// An edit that leaves nothing is most likely a slip.
+    private func confirm(_ entries: [SecretEntry], of opened: OpenedDocument) throws(InputError) {
+        guard entries.isEmpty, !opened.entries.isEmpty else { return }
+        let names = opened.entries.map(\.name).joined(separator: ", ")
+        guard
+            Prompt.asks(
+                "The edit removes all entries (\(names)).\nPress Enter to remove them, or q to keep them: ")
+        else {
+            throw InputError(
+                "\(document.file): the edit removes all entries (\(names)) and was not confirmed; the file was not touched; "
+                    + "secrets-bridge unset removes entries without a question")
         }
     }
 

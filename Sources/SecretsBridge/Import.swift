@@ -18,7 +18,8 @@ struct Import: AsyncParsableCommand {
 
             With --sealed it reads SealedSecrets (bitnami.com) from files, opens them with the private key of their \
             controller, and asks no cluster. Documents of other kinds are passed over. Nothing is written unless all \
-            of them could be opened and wrapped, and none of their files is there.
+            of them could be opened and wrapped, and none of their files is there. A file of a folder that is not \
+            YAML is named and passed over, and the exit code is 1.
 
               kubectl get secret -n kube-system -o yaml \\
                 -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
@@ -91,9 +92,9 @@ struct Import: AsyncParsableCommand {
     func run() async throws {
         do {
             let file = try outputFile.open(.byUmask)
-            let secrets =
+            let (secrets, isComplete) =
                 isSealed
-                ? try await sealed.wrap(scope: scope, namespace: namespace) : try await fromCluster()
+                ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
             secrets.flatMap(\.notes).forEach(Console.note)
             if let folder {
                 try write(secrets, in: folder)
@@ -101,6 +102,7 @@ struct Import: AsyncParsableCommand {
                 try file.write(secrets.map(\.manifest), as: output)
             }
             if isSealed { SealedOptions.sayNext(secrets) }
+            if !isComplete { throw ExitCode.failure }
         } catch let error as InputError {
             throw CommandError(error)
         }

@@ -34,13 +34,18 @@ struct SealedOptions: ParsableArguments {
         }
     }
 
-    /// Problems are told as they are found.
+    /// Reports problems as they are found.
     ///
-    /// Errors: there were some; nothing is to be written then.
-    func wrap(scope: Scope?, namespace: String?) async throws -> [ImportedSecret] {
+    /// - Returns: The WrappedSecrets, and whether every file could be read: those of a folder that are not YAML are
+    ///   reported and do not stop the others.
+    /// - Throws: `ExitCode` if there were other problems; nothing is to be written then.
+    func wrap(
+        scope: Scope?, namespace: String?
+    ) async throws -> (secrets: [ImportedSecret], isComplete: Bool) {
         let sealingKeys = try SealingKeys(reading: sealingKey)
         sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
+        for problem in files.unreadable { Console.error("\(problem); it is passed over") }
         let result = await SealedImport(
             sealingKeys: sealingKeys, keys: try loadKeys(), scope: scope, namespace: namespace
         ).wrap(files.documents, beside: files.problems)
@@ -48,7 +53,7 @@ struct SealedOptions: ParsableArguments {
             Console.errors(result.problems.map(\.description))
             throw ExitCode.failure
         }
-        return result.outputs
+        return (result.outputs, files.unreadable.isEmpty)
     }
 
     /// What is left to do, by the example of one.

@@ -52,8 +52,9 @@ struct SetValues: AsyncParsableCommand {
                     Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
                 }
             }
-            input.notes.forEach(Console.note)
-            new = input.secret(name: "", namespace: nil, type: nil).entries
+            let secret = input.secret(name: "", namespace: nil, type: nil)
+            secret.notes.forEach(Console.note)
+            new = secret.entries
         } catch {
             throw CommandError(error)
         }

@@ -8,18 +8,20 @@ struct Verify: AsyncParsableCommand {
         discussion: """
             Unwraps each data key with every configured key that the row lists, checks the MAC and opens the values, \
             and shows none of them. With --offline, for CI and pre-commit hooks, only what needs no key is checked. \
-            Documents of other kinds are passed over; a path without any WrappedSecret is a problem. Exit codes: 0 all \
-            is well; 1 something is not, on standard error, a line each or summed up where many are equal; 64 wrong usage.
+            Documents of other kinds are passed over; a path without any WrappedSecret is a problem, unless --allow-none \
+            is given. Exit codes: 0 all is well; 1 something is not, on standard error, a line each or summed up where \
+            many are equal; 64 wrong usage.
 
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
               secrets-bridge verify -o json clusters/
+              secrets-bridge verify --offline --allow-none --no-plaintext -- FILE...   # in a pre-commit hook
             """)
 
     @Argument(
         help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
         completion: manifestFiles)
-    var paths: [String]
+    var paths: [String] = []
 
     @Option(
         name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
@@ -32,9 +34,24 @@ struct Verify: AsyncParsableCommand {
     @Flag(help: "Use no key: check the structure alone.")
     var offline = false
 
+    @Flag(
+        help: """
+            Pass over files without WrappedSecrets, and files that are not named .yaml, .yml or .json: for the changed \
+            files of a commit.
+            """)
+    var allowNone = false
+
+    @Flag(help: "Report Secrets that are not encrypted.")
+    var noPlaintext = false
+
+    func validate() throws {
+        guard allowNone || !paths.isEmpty else { throw ValidationError("give files or folders") }
+    }
+
     func run() async throws {
         let verification = Verification(keys: offline ? nil : try loadKeys(), namespace: namespace)
-        let files = WrappedSecretFiles(reading: paths)
+        let files = WrappedSecretFiles(
+            reading: paths, .init(allowsNone: allowNone, allowsPlaintext: !noPlaintext))
         let progress = ProgressLine(total: files.documents.count)
         let result = await verification.verify(files) { progress.advance(by: 1) }
         progress.end()

@@ -123,6 +123,11 @@ struct EventParser: ~Copyable {
             "; a quote or bracket is not closed"
         case "found invalid Unicode character escape code":
             "; write characters beyond U+FFFF as \\U0001F600, not as a surrogate pair"
+        case "did not find expected whitespace or line break", "did not find expected '!'",
+            "did not find expected tag URI", "found undefined tag handle", "did not find URI escaped octet":
+            "; quote values that start with !"
+        case "did not find expected alphabetic or numeric character": "; quote values that start with & or *"
+        case "did not find expected comment or line break": "; quote values that start with | or >"
         case "control characters are not allowed":
             "; write them as escapes in double quotes"
         default: "; check the syntax around it"

@@ -16,9 +16,9 @@ enum ScalarStyle: Equatable {
     }
 
     /// `text` is UTF-8.
-    static func best(for text: UnsafeRawBufferPointer) -> ScalarStyle {
+    static func best(for text: UnsafeRawBufferPointer, forEditing isForEditing: Bool = false) -> ScalarStyle {
         if isPlainSafe(text) { return .plain }
-        guard isLiteralSafe(text) else { return .doubleQuoted }
+        guard isLiteralSafe(text, forEditing: isForEditing) else { return .doubleQuoted }
         guard text.last == lineFeed else { return .literal(chomping: "-") }
         return .literal(chomping: text.dropLast().last == lineFeed ? "+" : "")
     }
@@ -39,20 +39,26 @@ enum ScalarStyle: Equatable {
     }
 
     /// Several lines of printable text, none of them ending in a space that an editor may drop, the first one
-    /// neither empty nor indented, since that would need an indentation indicator.
-    private static func isLiteralSafe(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let first = text.first, first != space, first != tab, first != lineFeed else { return false }
-        guard text.contains(lineFeed), text.last != space, text.last != tab else { return false }
-        var previous = first
-        for scalar in scalars(of: text) {
-            if scalar.value == UInt32(lineFeed) {
-                if previous == space || previous == tab { return false }
-            } else if scalar.value != UInt32(tab), needsEscape(scalar) {
-                return false
-            }
-            previous = UInt8(truncatingIfNeeded: min(scalar.value, 0xFF))
+    /// neither empty nor indented, since that would need an indentation indicator. For editing, these two are allowed, and
+    /// there has to be a line that is not empty.
+    private static func isLiteralSafe(_ text: UnsafeRawBufferPointer, forEditing isForEditing: Bool) -> Bool {
+        guard text.contains(lineFeed), text.contains(where: { $0 != lineFeed }) else { return false }
+        return hasPrintableLines(text) && (isForEditing || !hasBlanksAtEdges(text))
+    }
+
+    private static func hasPrintableLines(_ text: UnsafeRawBufferPointer) -> Bool {
+        for scalar in scalars(of: text) where scalar.value != UInt32(lineFeed) && scalar.value != UInt32(tab)
+        {
+            if needsEscape(scalar) { return false }
         }
         return true
+    }
+
+    private static func hasBlanksAtEdges(_ text: UnsafeRawBufferPointer) -> Bool {
+        let isBlank = { (byte: UInt8) in byte == space || byte == tab }
+        guard let first = text.first, let last = text.last, !isBlank(last) else { return true }
+        if isBlank(first) || first == lineFeed { return true }
+        return zip(text, text.dropFirst()).contains { isBlank($0) && $1 == lineFeed }
     }
 
     /// Not printable in YAML 1.1 or 1.2, a line break or byte order mark to some parser, or a control that makes an editor

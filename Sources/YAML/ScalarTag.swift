@@ -37,28 +37,13 @@ enum ScalarTag {
 
     /// kubectl would put U+FFFD in place of what is no text.
     private static func decodeBinary(_ text: SharedSecret) throws(Misfit) -> SharedSecret {
-        let decoded = text.bytes.withUnsafeBytes { bytes in
-            withoutLineBreaks(bytes).withUnsafeBytes { compact in
-                try? SharedSecret(Base64.decodeSecret(compact))
-            }
-        }
+        let decoded = try? SharedSecret(Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
         guard let decoded, decoded.bytes.withUnsafeBytes({ isUTF8($0) }) else {
             throw Misfit(
                 message: "!!binary needs padded base64 of UTF-8 text; put other bytes, as base64 without "
                     + "the tag, under `data`")
         }
         return decoded
-    }
-
-    private static func withoutLineBreaks(_ bytes: UnsafeRawBufferPointer) -> SecretBytes {
-        let isBreak = { (byte: UInt8) in byte == lineFeed || byte == carriageReturn }
-        return SecretBytes(count: bytes.count { !isBreak($0) }) { target in
-            var count = 0
-            for byte in bytes where !isBreak(byte) {
-                target[count] = byte
-                count += 1
-            }
-        }
     }
 }
 

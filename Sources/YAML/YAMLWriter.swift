@@ -4,10 +4,17 @@ package import Primitives
 /// 1.2 would read something else; lines are never folded.
 package struct YAMLWriter: ~Copyable {
     private var output = SecretBuffer(capacity: 1024)
+    private let isForEditing: Bool
+
+    private init(isForEditing: Bool) { self.isForEditing = isForEditing }
 
     /// Several documents are separated by `---`.
-    package static func write(_ documents: [YAMLValue]) -> SecretBytes {
-        var writer = YAMLWriter()
+    ///
+    /// - Parameter isForEditing: texts of several lines are blocks also where lines end in blanks or the first one begins
+    ///   with one, as a person reads them. Only for values of mappings.
+    package static func write(_ documents: [YAMLValue], forEditing isForEditing: Bool = false) -> SecretBytes
+    {
+        var writer = YAMLWriter(isForEditing: isForEditing)
         for (index, document) in documents.enumerated() {
             if index > 0 { writer.output.append("---\n") }
             if document.isFilled {
@@ -94,7 +101,7 @@ package struct YAMLWriter: ~Copyable {
     }
 
     private mutating func string(_ text: UnsafeRawBufferPointer, parentIndent: Int?) {
-        switch (ScalarStyle.best(for: text), parentIndent) {
+        switch (ScalarStyle.best(for: text, forEditing: isForEditing), parentIndent) {
         case (.plain, _): output.append(text)
         case (.literal(let chomping), .some(let indent)):
             literal(text, chomping: chomping, indent: indent + 2)
@@ -105,6 +112,8 @@ package struct YAMLWriter: ~Copyable {
     /// Leaves out the last line feed, which follows every scalar anyway.
     private mutating func literal(_ text: UnsafeRawBufferPointer, chomping: StaticString, indent: Int) {
         output.append(UInt8(ascii: "|"))
+        // By what lines are indented below their key: to be found out by the first line, it has to begin with no blank.
+        if let first = text.first, first == space || first == tab || first == lineFeed { output.append("2") }
         output.append(chomping)
         let body = text.last == lineFeed ? text.dropLast() : text[...]
         for line in body.split(separator: lineFeed, omittingEmptySubsequences: false) {

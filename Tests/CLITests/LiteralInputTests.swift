@@ -98,6 +98,39 @@ import Testing
         #expect(try env(Array(text.utf8), ["HELLO": "hi"]) == expected)
     }
 
+    /// What kubectl 1.36 takes as it stands, and other readers of such files do not.
+    @Test func noteWhatOtherReadersTakeOff() throws {
+        let file = try folder.write(
+            ".env", "A=\"\(canary)\"\nB='x'\nC=x # y\nD=x \nHELLO\nUNSET\nE=x#y\nF=a\"b\"\nG=\n")
+        var input = LiteralInput()
+        try input.addEnvFile(file) { $0 == "HELLO" ? SharedSecret(copying: canary.utf8) : nil }
+        let notes = input.secret(name: "x", namespace: nil, type: nil).notes
+        let quotes = "keeps its quotes, as with kubectl; remove them if they are not part of it"
+        #expect(
+            notes == [
+                "\(file):1: the value of A \(quotes)", "\(file):2: the value of B \(quotes)",
+                "\(file):3: the value of C keeps what stands after #, as with kubectl; a comment takes a line of its own",
+                "\(file):4: the value of D ends in blanks, which are part of it, as with kubectl",
+                "\(file):5: HELLO has no =; its value is taken from the environment",
+                "\(file):6: UNSET has no =; its value is empty, as the environment has none",
+            ])
+    }
+
+    @Test func exportAndConflictMarkersAreNamed() throws {
+        for (text, part) in [
+            ("A=1\nexport B=\(canary)\n", ".env:2: export is a command of the shell"),
+            ("\u{FEFF}A=1\n<<<<<<< HEAD\nB=2\n", ".env:2: <<<<<<< is a conflict marker of git"),
+        ] {
+            let file = try folder.write(".env", text)
+            let message = refusal { () throws(InputError) in
+                var input = LiteralInput()
+                try input.addEnvFile(file) { _ in nil }
+            }
+            #expect(message?.contains(part) == true, "\(message ?? "")")
+            expectSpeakable(message)
+        }
+    }
+
     @Test(arguments: [
         "1A=2\n", "export A=\(canary)\n", "..A=1\n", "A=1\nA=2\n", "=x\n", "A b=1\n", "A=1\n\u{FEFF}B=1\n",
         "a:b=1\n",

@@ -58,6 +58,44 @@ import Testing
         #expect(try read(list)[1].source.hasPrefix("s.yaml:1:"))
     }
 
+    /// As kube-apiserver 1.36 takes it.
+    @Test func readsBase64AsGoDoes() throws {
+        let secret = try read(secret("data: {a: YR==, b: \"YW\\r\\nJ=\\n\"}\n"))[0]
+        #expect(entries(secret) == ["a": "a", "b": "ab"])
+    }
+
+    @Test(arguments: ["''", "null", "~"]) func anEmptyNamespaceIsAbsent(namespace: String) throws {
+        let text = secret("").replacing("{name: db}", with: "{name: db, namespace: \(namespace)}")
+        #expect(try read(text)[0].namespace == nil)
+    }
+
+    @Test func whatTheAPIServerSetsIsNoUnknownMetadata() throws {
+        let text = secret("").replacing(
+            "{name: db}",
+            with:
+                "{name: db, uid: u, resourceVersion: '1', generation: 1, creationTimestamp: null, selfLink: x, "
+                + "managedFields: [], deletionTimestamp: x, deletionGracePeriodSeconds: 1, clusterName: c}")
+        #expect(try read(text)[0].name == "db")
+    }
+
+    @Test(arguments: ["!!str a", "!!timestamp 2020-01-01", "'!a'", "\"&a\"", "!!binary YR=="])
+    func tagsThatYAMLKnowsAreTaken(value: String) throws {
+        #expect(try read(secret("stringData: {a: \(value)}\n")).count == 1)
+    }
+
+    @Test func anchorsThatAreUsedAreTaken() throws {
+        let secret = try read(secret("stringData: {a: &pw secret, b: *pw}\n"))[0]
+        #expect(entries(secret) == ["a": "secret", "b": "secret"])
+    }
+
+    @Test func textsOfTemplatesAreNoted() throws {
+        let secret = try read(
+            secret("stringData:\n  a: '{{ .Values.a }}'\n  b: 'text {{ .b }}'\n  c: '{{ .c }}'\n"))[0]
+        #expect(secret.notes.count == 2)
+        #expect(secret.notes.first?.hasPrefix("s.yaml:5:6: stringData.a is wrapped as it stands") == true)
+        #expect(secret.notes.allSatisfy { !$0.contains(".Values") })
+    }
+
     struct Bad: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let text: String
@@ -162,6 +200,88 @@ import Testing
         Bad(
             "immutable is a word", head + "immutable: maybe\n", at: "s.yaml:4:12", "true or false is expected"
         ),
+        Bad(
+            "base64 that is folded", head + "data:\n  pw: >-\n    YWJj\n    ZGVm\n", at: "s.yaml:5:7",
+            "data.pw is not valid base64 (it has blanks); lines that are folded (>)"),
+        Bad(
+            "base64 over several lines", head + "data:\n  pw: YWJj\n    ZGVm\n", at: "s.yaml:5:7",
+            "joined with blanks"),
+        Bad(
+            "base64 with line breaks and a blank", head + "data: {pw: \"YWJj\\n ZGVm\"}\n", at: "s.yaml:4:12",
+            "it has blanks"),
+        Bad(
+            "a template's value", head + "data:\n  pw: {{ .Values.\(canary) }}\n", at: "s.yaml:5:1",
+            "{{ }} stands here, as in a template of a Helm chart"),
+        Bad(
+            "a template's condition", "{{- if .Values.\(canary) }}\n" + head + "{{- end }}\n",
+            at: "s.yaml:1:1",
+            "give what helm template prints"),
+        Bad(
+            "a template's range in the middle", head + "data:\n  {{- range $k, $v := .Values.x }}\n  a: b\n",
+            at: "s.yaml:5:1", "helm template"),
+        Bad(
+            "a template's value in quotes", head + "data:\n  pw: \"{{ .Values.\(canary) | b64enc }}\"\n",
+            at: "s.yaml:5:7", "not valid base64 (it has {{ }}, as in a template"),
+        Bad(
+            "a template's name", head.replacing("name: db", with: "name: '{{ .Release.Name }}-db'"),
+            at: "s.yaml:3:18", "metadata.name has {{ }}"),
+        Bad(
+            "two documents without a separator", head + "data: {}\n" + head, at: "s.yaml:5:1",
+            "first in line 1; remove one; or, if a second document begins with the line 5"),
+        Bad(
+            "two Lists without a separator", "apiVersion: v1\nitems: []\nkind: List\napiVersion: v1\n",
+            at: "s.yaml:4:1", "put a line --- between"),
+        Bad(
+            "a merge that is not resolved",
+            head + "stringData:\n<<<<<<< HEAD\n  a: \(canary)\n=======\n  a: b\n>>>>>>> other\n",
+            at: "s.yaml:5:1", "<<<<<<< is a conflict marker of git"),
+        Bad(
+            "the rest of a merge", head + "stringData:\n  a: \(canary)\n=======\n  a: b\n", at: "s.yaml:6:1",
+            "======= is a conflict marker"),
+        Bad(
+            "the end of a merge, with CR", head + "stringData:\r\n  a: b\r\n>>>>>>> x\r\n", at: "s.yaml:6:1",
+            ">>>>>>> is a conflict marker"),
+        Bad(
+            "a value that is a tag", head + "stringData:\n  pw: !\(canary)\n", at: "s.yaml:5:7",
+            "stringData.pw begins with !"),
+        Bad(
+            "a value that is a tag, in braces", head + "stringData: {pw: !\(canary)}\n", at: "s.yaml:4:",
+            "quote values that start with !"),
+        Bad(
+            "a value that begins with a tag", head + "stringData:\n  pw: !\(canary) word\n", at: "s.yaml:5:7",
+            "put quotes around it"),
+        Bad(
+            "a value that begins with two !", head + "stringData:\n  pw: !!\(canary) word\n",
+            at: "s.yaml:5:7",
+            "put quotes around it"),
+        Bad("a value of one !", head + "stringData:\n  pw: !\n", at: "s.yaml:5:7", "begins with !"),
+        Bad(
+            "a value in data with a tag", head + "data: {pw: !x YQ==}\n", at: "s.yaml:4:12",
+            "data.pw begins with !"),
+        Bad("a type with a tag", head + "type: !\(canary) x\n", at: "s.yaml:4:7", "type begins with !"),
+        Bad(
+            "a value that begins with an anchor", head + "stringData:\n  pw: &\(canary) word\n",
+            at: "s.yaml:5:7", "the value begins with &"),
+        Bad(
+            "stringData in lower case", head + "stringdata: {a: \(canary)}\n", at: "s.yaml:4:1",
+            "is stringData meant?"),
+        Bad("Data with a capital", head + "Data: {a: b}\n", at: "s.yaml:4:1", "is data meant?"),
+        Bad("string_data", head + "string_data: {a: b}\n", at: "s.yaml:4:1", "is stringData meant?"),
+        Bad("string-data", head + "string-data: {a: b}\n", at: "s.yaml:4:1", "is stringData meant?"),
+        Bad(
+            "metdata", "kind: Secret\napiVersion: v1\nmetdata: {name: a}\n", at: "s.yaml:3:1",
+            "is metadata meant?"),
+        Bad(
+            "label", head.replacing("name: db", with: "name: db, label: {a: \(canary)}"), at: "s.yaml:3:22",
+            "metadata of a Secret has no such field (name, namespace, labels, annotations are its fields); is labels meant?"
+        ),
+        Bad(
+            "annotation", head.replacing("name: db", with: "name: db, annotation: {a: b}"), at: "s.yaml:3:22",
+            "is annotations meant?"),
+        Bad(
+            "values without the line stringData",
+            head.replacing("name: db", with: "name: db, password: \(canary)"),
+            at: "s.yaml:3:22", "is the line data: or stringData: missing before it?"),
         Bad("a list of strings", "- a\n- b\n", at: "s.yaml:1:1", "found a list; a Secret manifest"),
         Bad("a word", canary, at: "s.yaml:1:1", "found a string"),
         Bad("not closed", head + "data: {a: '\(canary)\n", at: "s.yaml:", ""),

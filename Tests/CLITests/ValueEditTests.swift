@@ -102,6 +102,81 @@ struct ValueEditTests {
         #expect(try await values(with: ring) == ["z": "1"])
     }
 
+    private func edited(_ entries: [String: String], _ change: (String) -> String) async throws -> [String:
+        String]?
+    {
+        try await write(entries, by: [key])
+        let opened = try await OpenedDocument(
+            try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
+        let manifest = EditableManifest(opened)
+        let shown = manifest.text.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        let found = try manifest.entries(in: secretBytes(change(shown)))
+        return Dictionary(uniqueKeysWithValues: found.map { ($0.name, text($0.value) ?? "") })
+    }
+
+    @Test func linesThatEndInBlanksAreShownAsABlock() async throws {
+        let value = "  first \nsecond\t\n\n"
+        let found = try await edited(["a": value, "b": "x"]) { shown in
+            #expect(shown.contains("  a: |2+\n      first \n    second\t\n\n  b: x\n"), "\(shown)")
+            return shown
+        }
+        #expect(found == ["a": value, "b": "x"])
+    }
+
+    /// What follows a line that is lost is not what it was.
+    @Test(arguments: [
+        ("stringData:\n", "metadata of a Secret has no such field"),
+        ("  name: db\n", "metadata.name is missing"),
+    ])
+    func aLineThatIsLostIsRefused(line: String, part: String) async throws {
+        let message = await refusal { () async throws(InputError) in
+            do {
+                return try await edited(["password": canary, "z": "1"]) { shown in
+                    #expect(shown.contains(line))
+                    return shown.replacing(line, with: "")
+                }
+            } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
+        }
+        #expect(message?.contains(part) == true, "\(message ?? "taken")")
+        expectSpeakable(message)
+    }
+
+    /// Names that metadata has are entries too.
+    @Test(arguments: ["uid", "finalizers", "labels", "namespace", "generateName", "creationTimestamp"])
+    func entriesThatLookLikeMetadataAreNotLost(name: String) async throws {
+        await #expect(throws: InputError.self) {
+            _ = try await edited([name: "x"]) { $0.replacing("stringData:\n", with: "") }
+        }
+    }
+
+    @Test(arguments: ["abcd", "YWJjZA=="])
+    func anEntryThatGotIntoTheOtherFieldIsRefused(value: String) async throws {
+        await #expect(throws: InputError.self) {
+            _ = try await edited(["a": value]) { $0.replacing("stringData:", with: "data:") }
+        }
+        // A new value under `data` is one.
+        let found = try await edited(["a": value]) {
+            $0.replacing("stringData:\n  a: \(value)", with: "data:\n  a: eHl6").replacing(
+                "\"\(value)\"", with: "eHl6")
+        }
+        #expect(found == ["a": "xyz"])
+    }
+
+    @Test func aTypesValuesAreCheckedBeforeTheyAreWritten() async throws {
+        let before = try await write([".dockerconfigjson": "{}"], by: [key]).replacing(
+            "  scope: strict", with: "  scope: strict\n  template: {type: kubernetes.io/dockerconfigjson}")
+        try folder.write("a.yaml", before)
+        let message = await refusal { () async throws(InputError) in
+            do {
+                return try await edit(ring, [".dockerconfigjson": canary])
+            } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
+        }
+        #expect(
+            message?.contains("needs a JSON object under .dockerconfigjson") == true, "\(message ?? "taken")")
+        expectSpeakable(message)
+        #expect(try read() == before)
+    }
+
     @Test func noChangeTouchesNothing() async throws {
         let before = try await write(["a": "1"], by: [key])
         #expect(try await edit(ring, ["a": "1"]).isEmpty)

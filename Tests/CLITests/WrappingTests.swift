@@ -106,6 +106,64 @@ import YAML
         #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == ["team": "a"])
     }
 
+    /// Instructions go to the WrappedSecret, which the tool applies; bookkeeping goes nowhere.
+    @Test(arguments: [
+        ("annotations", "argocd.argoproj.io/sync-wave", "-1", true),
+        ("annotations", "argocd.argoproj.io/sync-options", "Prune=false", true),
+        ("annotations", "argocd.argoproj.io/compare-options", "IgnoreExtraneous", true),
+        ("annotations", "argocd.argoproj.io/hook", "PreSync", true),
+        ("annotations", "argocd.argoproj.io/hook-delete-policy", "HookSucceeded", true),
+        ("annotations", "helm.sh/hook", "pre-install", true),
+        ("annotations", "helm.sh/hook-weight", "-5", true),
+        ("annotations", "helm.sh/hook-delete-policy", "before-hook-creation", true),
+        ("annotations", "helm.sh/resource-policy", "keep", true),
+        ("annotations", "kustomize.toolkit.fluxcd.io/prune", "disabled", true),
+        ("labels", "kustomize.toolkit.fluxcd.io/prune", "disabled", true),
+        ("annotations", "kustomize.toolkit.fluxcd.io/ssa", "Ignore", true),
+        ("annotations", "helm.toolkit.fluxcd.io/driftDetection", "disabled", true),
+        ("annotations", "kapp.k14s.io/change-rule.db", "upsert before upserting x", true),
+        ("annotations", "argocd.argoproj.io/tracking-id", "a:/Secret:ns/db", false),
+        ("labels", "argocd.argoproj.io/instance", "a", false),
+        ("labels", "app.kubernetes.io/instance", "a", false),
+        ("labels", "app.kubernetes.io/managed-by", "Helm", false),
+        ("labels", "helm.sh/chart", "db-1.0.0", false),
+        ("annotations", "meta.helm.sh/release-name", "a", false),
+        ("labels", "kustomize.toolkit.fluxcd.io/name", "a", false),
+        ("annotations", "kustomize.toolkit.fluxcd.io/checksum", "a", false),
+        ("labels", "helm.toolkit.fluxcd.io/name", "a", false),
+        ("annotations", "config.kubernetes.io/origin", "path", false),
+        ("annotations", "kustomize.config.k8s.io/needs-hash", "yes-please", false),
+        ("labels", "applyset.kubernetes.io/part-of", "a", false), ("labels", "kapp.k14s.io/app", "a1", false),
+    ])
+    func whatApplyToolsReadIsNotInTheTemplate(field: String, key: String, value: String, isMoved: Bool)
+        async throws
+    {
+        let other = field == "labels" ? "labels: {team: a}" : "annotations: {note: \"yes\"}"
+        let output = try await wrap(
+            manifest.replacing(other, with: other.dropLast() + ", \(key): '\(value)'}"))
+        let wrapped = try json(output.manifest)
+        #expect(
+            wrapped[["spec", "template", "metadata"]]
+                == ["labels": ["team": "a"], "annotations": ["note": "yes"]])
+        #expect(wrapped[["metadata", field]] == (isMoved ? [key: .string(value)] : nil))
+        #expect(output.notes.count == 1)
+        let kind = field.dropLast()
+        #expect(
+            output.notes.first?.hasPrefix("s.yaml:1:1: \(kind) \(key) is left out") == true, "\(output.notes)"
+        )
+        #expect(output.notes.first?.contains("put on the WrappedSecret") == isMoved)
+    }
+
+    @Test(arguments: [
+        "app.kubernetes.io/name", "app.kubernetes.io/part-of", "argocd.argoproj.io/secret-type",
+        "reconcile.fluxcd.io/watch", "helmet", "config.kubernetes.iox/a",
+    ])
+    func labelsThatSecretsAreFoundByStay(key: String) async throws {
+        let output = try await wrap(manifest.replacing("{team: a}", with: "{\(key): a}"))
+        #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == [key: "a"])
+        #expect(output.notes == [])
+    }
+
     @Test func warnsOfWhatTheControllerDeniesByDefault() async throws {
         let output = try await wrap(
             manifest.replacing("labels: {team: a}", with: "labels: {team: a, synator/sync: \"yes\"}"))
@@ -245,6 +303,32 @@ import YAML
             try await wrap(plain + "type: kubernetes.io/service-account-token\n", namespace: "ns")
         }
         #expect(forbidden?.contains("carries cluster credentials") == true)
+    }
+
+    @Test func documentsOfOtherKindsArePassedOver() async throws {
+        let wrapped = yaml(try await wrap(manifest).manifest)
+        let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
+        #expect(try await unwrap("\(other)---\n\(wrapped)---\n\(other)---\n\(wrapped)").count == 2)
+        let list =
+            "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n- "
+            + wrapped.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ")
+        #expect(try await unwrap(list).count == 1)
+        for (text, part) in [
+            (other, #"w.yaml:1:1: found kind "ConfigMap" of "v1"; kind: WrappedSecret"#),
+            ("", "w.yaml: is empty"),
+            ("a: b\n", "kind: WrappedSecret, apiVersion: secrets-bridge.io/v1alpha1"),
+        ] {
+            let message = await refusal { () async throws(InputError) in try await unwrap(text) }
+            #expect(message?.contains(part) == true, "\(message ?? "")")
+        }
+    }
+
+    @Test func anEmptyNamespaceOfAWrappedSecretIsAbsent() async throws {
+        let wrapped = yaml(try await wrap(plain, namespace: "ns").manifest)
+            .replacing("namespace: ns", with: "namespace: \"\"")
+        #expect(try await unwrap(wrapped, namespace: "ns").count == 1)
+        let message = await refusal { () async throws(InputError) in try await unwrap(wrapped) }
+        #expect(message?.contains("has no namespace; give --namespace") == true)
     }
 
     @Test func aKMSThatFailsIsOneLine() async throws {

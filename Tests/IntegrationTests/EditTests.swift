@@ -244,6 +244,64 @@ struct EditTests {
         #expect(try folder.read("db.yaml") == before)
     }
 
+    private let removesAll = "sed -i '/^  password:/d; /^  user:/d; s/^stringData:.*/stringData: {}/' $1"
+
+    @Test func anEditThatRemovesAllEntriesIsRefusedWithoutATerminal() async throws {
+        let before = try await wrap()
+        let outcome = try await run(["edit", file], try editor(removesAll), status: 1)
+        #expect(outcome.errors.contains("removes all entries (password, user)"), "\(outcome.errors)")
+        #expect(try folder.read("db.yaml") == before)
+        #expect(foldersLeft == [])
+    }
+
+    @Test(arguments: [("\r", 0), ("q", 1)])
+    func anEditThatRemovesAllEntriesAsks(key: String, status: Int32) async throws {
+        let before = try await wrap()
+        let settings = try Settings.required()
+        let outcome = try await Program(
+            settings.python,
+            [
+                "\(settings.repository)/Tests/Clients/terminal.py", ": ", "\(key),q", settings.binary, "edit",
+                file,
+            ],
+            environment: environment.merging(try editor("printf 'x: ' >/dev/null; \(removesAll)")) { $1 }
+        ).outcome()
+        #expect(outcome.status == status, "\(outcome)")
+        #expect(outcome.output.contains("removes all entries (password, user)"), "\(outcome)")
+        #expect((try folder.read("db.yaml") == before) == (status == 1))
+        if status == 0 { #expect(try await value("user") == nil) }
+    }
+
+    /// Entries that follow metadata are no entries.
+    @Test(arguments: ["/^stringData:/d", "s/^stringData:/stringdata:/", "s/^stringData:/data:/"])
+    func aLineThatIsLostLosesNoValue(script: String) async throws {
+        let before = try await wrap()
+        let outcome = try await run(["edit", file], try editor("sed -i '\(script)' $1"), status: 1)
+        #expect(outcome.errors.contains("stringData"), "\(outcome.errors)")
+        #expect(try folder.read("db.yaml") == before)
+    }
+
+    @Test func linesThatEndInBlanksCanBeEdited() async throws {
+        _ = try await wrap()
+        let text = "one \ntwo\t\n"
+        _ = try await run(["set", file, "--from-file", "text=\(try folder.write("t", text))"])
+        let outcome = try await run(
+            ["edit", file], try editor("grep -q '^  text: |$' $1 && sed -i 's/user: app/user: new/' $1"))
+        #expect(outcome.output == "~ user\n")
+        #expect(try await value("text") == text)
+    }
+
+    @Test func whatAnEnvFileSaysIsNoted() async throws {
+        _ = try await wrap()
+        let file = try folder.write("x.env", "A='x'\nB\n")
+        for arguments in [["set", self.file], ["wrap", "-n", "n", "--name", "x"]] {
+            let errors = try await run(arguments + ["--from-env-file", file]).errors
+            #expect(errors.contains("x.env:1: the value of A keeps its quotes"), "\(errors)")
+            #expect(errors.contains("x.env:2: B has no ="), "\(errors)")
+        }
+        #expect(try await value("A") == "'x'")
+    }
+
     @Test func whoIsNotAloneIsToldAndMayGoOn() async throws {
         _ = try await wrap()
         let theirs =

@@ -55,6 +55,18 @@ struct SealedCommandTests {
         #expect(opened.output.contains(Data(canary.utf8).base64EncodedString()))
     }
 
+    @Test func aFileThatIsNotYAMLDoesNotStopTheOthers() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("a.json", try self.folder.read("strict.json"))
+        try folder.write("b.yaml", "kind: SealedSecret\nmetadata: {name: {{ .Release.Name }}}\n")
+        let outcome = try await run(
+            ["import", "--sealed", folder.path, "--sealing-key", self.folder.path("keys-list.json")],
+            status: 1)
+        #expect(outcome.output.contains("kind: WrappedSecret"))
+        #expect(outcome.errors.contains("b.yaml:2:1: {{ }} stands here"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("it is passed over"), "\(outcome.errors)")
+    }
+
     /// Whoever would follow the advice would lose a Secret that no WrappedSecret makes.
     @Test func whatIsThereIsNotWrittenOverAndNothingElseIsWritten() async throws {
         let file = folder.path("wrapped/payments/db.yaml")

@@ -27,6 +27,25 @@ import Testing
                 + "check the indentation, and quote values that contain \": \""
         ),
         (
+            "a: !sword{fish\n",
+            "stdin:1:10: not valid YAML: did not find expected whitespace or line break; "
+                + "quote values that start with !"
+        ),
+        (
+            "a: !sword!fish\n",
+            "stdin:1:4: not valid YAML: found undefined tag handle; quote values that start with !"
+        ),
+        (
+            "a: >swordfish\n",
+            "stdin:1:5: not valid YAML: did not find expected comment or line break; "
+                + "quote values that start with | or >"
+        ),
+        (
+            "a: &%swordfish\n",
+            "stdin:1:5: not valid YAML: did not find expected alphabetic or numeric character; "
+                + "quote values that start with & or *"
+        ),
+        (
             "a:\n\tb: swordfish\n",
             "stdin:2:1: not valid YAML: found character that cannot start any token; "
                 + "indent with spaces, not tabs, and quote values that start with @, % or `"

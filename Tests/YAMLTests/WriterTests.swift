@@ -110,6 +110,41 @@ import Testing
         #expect(text(YAMLWriter.write([["k": .string(string)]])) == "k: \(string)\n")
     }
 
+    @Test(arguments: [
+        ("a \nb\n", "k: |\n  a \n  b\n"), ("a\n ", "k: |-\n  a\n   \n"),
+        ("a\n\t\nb", "k: |-\n  a\n  \t\n  b\n"),
+        (" a\nb\n\n", "k: |2+\n   a\n  b\n\n"), ("\na\n", "k: |2\n\n  a\n"),
+        ("\ta\nb", "k: |2-\n  \ta\n  b\n"),
+        ("a ", "k: \"a \"\n"), ("\n", "k: \"\\n\"\n"), ("a\r\nb", "k: \"a\\r\\nb\"\n"),
+    ])
+    func linesWithBlanksAreBlocksForEditing(string: String, written: String) {
+        #expect(text(YAMLWriter.write([["k": .string(string)]], forEditing: true)) == written)
+    }
+
+    /// All texts of up to five of these characters, each in a mapping of a mapping, as an edit shows them.
+    @Test func blocksForEditingReadAsTheyWere() throws {
+        var texts = [""]
+        var longest = texts
+        for _ in 0..<5 {
+            longest = longest.flatMap { text in ["a", " ", "\n", "\t", "#", "-"].map { text + $0 } }
+            texts += longest
+        }
+        let pairs = texts.enumerated().map { (key: "k\($0)", value: YAMLValue.string($1)) }
+        let written = YAMLWriter.write([["m": .mapping(pairs)]], forEditing: true)
+        let node = try #require(try YAMLReader.documents(in: written, source: "w").first)
+        let entries = try #require(node["m"]?.entries)
+        #expect(entries.count == texts.count)
+        for (entry, expected) in zip(entries, texts) where text(entry.value) != expected {
+            Issue.record("\(expected.debugDescription) is read as \(text(entry.value).debugDescription)")
+        }
+        guard PyYAML.isInstalled else { return }
+        let json = Data(try PyYAML.loadAsJSON(text(written)).utf8)
+        let loaded = try JSONSerialization.jsonObject(with: json) as? [String: [String: String]]
+        for (index, expected) in texts.enumerated() where loaded?["m"]?["k\(index)"] != expected {
+            Issue.record("PyYAML reads another text than \(expected.debugDescription)")
+        }
+    }
+
     @Test func longLinesAreNotFolded() {
         let secret = SharedSecret(copying: [UInt8](repeating: 65, count: 30_000))
         #expect(text(YAMLWriter.write([["k": .base64(secret)]])).split(separator: "\n").count == 1)

@@ -30,14 +30,16 @@ package struct ManifestPaths: Sendable {
 
     /// Reads every file with `body`, which returns nil for one without any object of `kind`. A bad file does not hide
     /// the others.
+    ///
+    /// - Parameter allowsNone: a path without any is no problem, and a file is read only if its name is a manifest's.
     func read<File>(
-        kind: String, _ body: (String) throws(InputError) -> File?
+        kind: String, allowsNone: Bool = false, _ body: (String) throws(InputError) -> File?
     ) -> (files: [File], problems: [InputError]) {
         var read: [File] = []
         var problems = problems
         // One that cannot be read may have some.
         var eventful: Set<String> = []
-        for path in files {
+        for path in files where !allowsNone || path == "-" || Self.isManifest(path) {
             do throws(InputError) {
                 guard let file = try body(path) else { continue }
                 read.append(file)
@@ -46,7 +48,7 @@ package struct ManifestPaths: Sendable {
             }
             eventful.insert(path)
         }
-        return (read, problems + self.problems(withoutAnyOf: eventful, kind: kind))
+        return (read, problems + (allowsNone ? [] : self.problems(withoutAnyOf: eventful, kind: kind)))
     }
 
     /// One problem for each path that was given and stands for no file of `files`: most likely it is not the one that

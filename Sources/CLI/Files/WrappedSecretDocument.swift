@@ -31,7 +31,10 @@ package struct WrappedSecretDocument: Sendable {
             Result { () throws(JSONError) in try JSONReader.read(WrappedSecret.self, from: json) }
         }
         do {
-            object = try read.get()
+            var object = try read.get()
+            // As the API server has it: empty is absent.
+            if object.metadata.namespace == "" { object.metadata.namespace = nil }
+            self.object = object
         } catch {
             throw InputError(place, "the WrappedSecret is malformed: \(error)")
         }

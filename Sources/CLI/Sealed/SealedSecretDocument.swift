@@ -30,17 +30,19 @@ package struct SealedSecretDocument: Sendable {
             throw InputError(place, "found \(described(kind: Self.kind, found)); \(Self.version) is expected")
         }
         try Self.refuseUnknown(node, nil, ["apiVersion", "kind", "metadata", "spec", "status"], source)
-        guard let name = try ManifestFields.text(node["metadata"]?["name"], "metadata.name", source),
-            !name.isEmpty
+        guard let name = try ManifestFields.identifier(node["metadata"]?["name"], "metadata.name", source)
         else {
             throw InputError(place, "metadata.name is missing; the values are bound to it")
         }
+        try ManifestFields.refuseUnknownMetadata(node["metadata"], "a SealedSecret", source)
         guard let spec = node["spec"], spec.entries != nil else {
             throw InputError(place, "spec is missing or no mapping; is it a SealedSecret?")
         }
         let template = spec["template"]
         try Self.refuseUnknown(spec, "spec", ["template", "encryptedData", "data"], source)
         try Self.refuseUnknown(template, "spec.template", ["metadata", "type", "immutable", "data"], source)
+        try ManifestFields.refuseUnknownMetadata(
+            template?["metadata"], "spec.template of a SealedSecret", source)
 
         let own = try Self.labelsAndAnnotations(node["metadata"], "metadata", source)
         var made = try Self.labelsAndAnnotations(template?["metadata"], "spec.template.metadata", source)
@@ -64,12 +66,15 @@ package struct SealedSecretDocument: Sendable {
         made.annotations = made.annotations.filter { !Self.isForController($0.key) }
 
         var secret = SecretInput(name: name, source: place)
-        secret.namespace = try ManifestFields.text(
+        secret.namespace = try ManifestFields.identifier(
             node["metadata"]?["namespace"], "metadata.namespace", source)
-        if secret.namespace == "" { secret.namespace = nil }
+        secret.ownLabels = own.labels.filter { Self.isMoved(ApplyToolMetadata.treatment(label: $0.key)) }
+        secret.ownAnnotations = own.annotations.filter {
+            Self.isMoved(ApplyToolMetadata.treatment(annotation: $0.key))
+        }
         secret.labels = made.labels
         secret.annotations = made.annotations
-        secret.type = try ManifestFields.text(template?["type"], "spec.template.type", source)
+        secret.type = try ManifestFields.identifier(template?["type"], "spec.template.type", source)
         secret.immutable = try ManifestFields.bool(template?["immutable"], "spec.template.immutable", source)
         self.secret = secret
 
@@ -79,6 +84,11 @@ package struct SealedSecretDocument: Sendable {
 
     /// Whether an annotation tells sealed-secrets what to do; it means nothing to us.
     static func isForController(_ annotation: String) -> Bool { annotation.hasPrefix(annotationPrefix) }
+
+    /// What an apply tool is told of the SealedSecret holds for the WrappedSecret that takes its place.
+    private static func isMoved(_ treatment: ApplyToolMetadata.Treatment?) -> Bool {
+        if case .moved = treatment { true } else { false }
+    }
 
     private static func values(
         _ node: Node?, _ source: String
@@ -135,7 +145,11 @@ package struct SealedSecretDocument: Sendable {
     ) -> [String] {
         var notes =
             isEmpty ? ["\(place): spec.encryptedData of \(name) is empty; so is the WrappedSecret"] : []
-        let lost = (Array(own.labels.keys) + Array(own.annotations.keys)).filter {
+        let labels = own.labels.keys.filter { !isMoved(ApplyToolMetadata.treatment(label: $0)) }
+        let annotations = own.annotations.keys.filter {
+            !isMoved(ApplyToolMetadata.treatment(annotation: $0))
+        }
+        let lost = (labels + annotations).filter {
             !isForController($0) && $0 != "kubectl.kubernetes.io/last-applied-configuration"
         }
         if !lost.isEmpty {

@@ -1,16 +1,25 @@
+import YAML
+
 /// The SealedSecrets that some paths stand for.
 package struct SealedSecretFiles: Sendable {
     package let documents: [SealedSecretDocument]
     /// What cannot be read, and paths without any SealedSecret.
     package let problems: [InputError]
+    /// Files of folders that mention SealedSecrets and are not YAML, as templates are. They do not stop the others.
+    package let unreadable: [InputError]
 
     package init(reading paths: [String]) {
         let kind = SealedSecretDocument.kind
         let read = ManifestPaths(paths).read(kind: kind) { path throws(InputError) -> Readings? in
             let source = ManifestFile.name(path)
-            let objects = try ManifestFile.objects(
-                in: try ManifestFile.contents(of: path), source: source, kind: kind,
-                group: SealedSecretDocument.group)
+            let contents = try ManifestFile.contents(of: path)
+            let objects: [Node]
+            do throws(InputError) {
+                objects = try ManifestFile.objects(
+                    in: contents, source: source, kind: kind, group: SealedSecretDocument.group)
+            } catch  where !paths.contains(path) {
+                return Readings(unreadable: [error])
+            }
             guard !objects.isEmpty else { return nil }
             var readings = Readings()
             for object in objects {
@@ -24,10 +33,12 @@ package struct SealedSecretFiles: Sendable {
         }
         documents = read.files.flatMap(\.documents)
         problems = read.problems + read.files.flatMap(\.problems)
+        unreadable = read.files.flatMap(\.unreadable)
     }
 
     private struct Readings {
         var documents: [SealedSecretDocument] = []
         var problems: [InputError] = []
+        var unreadable: [InputError] = []
     }
 }

@@ -33,6 +33,7 @@ package struct Verification: Sendable {
 
         /// - Parameter good: what those without a problem do, as in `they open`.
         package func summary(_ good: String) -> String {
+            guard count > 0 || !problems.isEmpty else { return "no WrappedSecrets, no problems" }
             let counts = "\(counted(count, "WrappedSecret")), \(counted(problems.count, "problem"))"
             guard !problems.isEmpty else { return "\(counts); all \(good)" }
             return soundCount == 0 ? counts : "\(counts); the others \(good)"
@@ -55,7 +56,7 @@ package struct Verification: Sendable {
         result.items = zip(documents, problems).map { document, problem in
             VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
         }
-        result.notes = result.items.flatMap(\.notes)
+        result.notes = files.notes + result.items.flatMap(\.notes)
         return result
     }
 
@@ -67,6 +68,9 @@ package struct Verification: Sendable {
             name: blueprint.name, type: blueprint.type, labels: blueprint.labels,
             annotations: blueprint.annotations
         ).map { "\(document.place): \($0)" }
+            + ApplyToolMetadata.warnings(labels: blueprint.labels, annotations: blueprint.annotations).map {
+                "\(document.place): \($0)"
+            }
     }
 
     private static func notes(of document: WrappedSecretDocument) -> [String] {
@@ -104,20 +108,27 @@ package struct Verification: Sendable {
         do throws(InputError) {
             let object = try document.object(namespace: namespace)
             let envelope: Envelope
+            let type: String
             do throws(SpecError) {
-                _ = try Blueprint(object)
+                type = try Blueprint(object).type
                 envelope = try object.sealedEnvelope()
             } catch {
                 throw InputError(document.place, error.description)
             }
             try Self.checkLimits(document, object)
             guard let keys else { return nil }
+            let opened: OpenedEnvelope
             do throws(EnvelopeError) {
-                _ = try await envelope.open(with: keys, followedBy: all)
+                opened = try await envelope.open(with: keys, followedBy: all)
                 // Every key that is ours has to open it, and not the first one alone.
                 for recipient in envelope.recipients where keys.manager(for: recipient) != nil {
                     _ = try await envelope.unlock(with: keys, [recipient], followedBy: all)
                 }
+            } catch {
+                throw InputError(document.place, error.description)
+            }
+            do throws(SpecError) {
+                try SecretValidation.check(type: type, opened.entries)
             } catch {
                 throw InputError(document.place, error.description)
             }

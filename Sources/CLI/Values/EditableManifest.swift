@@ -33,7 +33,7 @@ package struct EditableManifest: Sendable {
             # as base64 under data. Nothing is changed if nothing is saved, or if the editor fails.
 
             """)
-        output.append(YAMLWriter.write([.mapping(fields)]))
+        output.append(YAMLWriter.write([.mapping(fields)], forEditing: true))
         return output.finish()
     }
 
@@ -46,13 +46,33 @@ package struct EditableManifest: Sendable {
             throw InputError("the edited values", "are \(secrets.count) Secrets; one is expected")
         }
         guard secret.name == opened.secretName, secret.namespace == nil, secret.type == nil,
-            secret.labels.isEmpty, secret.annotations.isEmpty, !secret.immutable
+            secret.labels.isEmpty, secret.annotations.isEmpty, !secret.immutable,
+            secret.ignoredMetadata.isEmpty, secret.otherMetadata.isEmpty
         else {
             throw InputError(
                 "the edited values",
                 "hold more than values; name, labels, annotations and type are changed in \(opened.file.path)"
             )
         }
+        for entry in secret.entries {
+            guard let old = opened.entries.first(where: { $0.name == entry.name }) else { continue }
+            guard !Self.isBase64(entry.value, of: old.value), !Self.isBase64(old.value, of: entry.value)
+            else {
+                throw InputError(
+                    "the edited values",
+                    "have \(entry.name) under data instead of stringData, or the other way round; is a line data: or "
+                        + "stringData: missing before it?")
+            }
+        }
         return secret.entries
+    }
+
+    /// Whether `text` is how `value` stands under `data`: at a line that is lost, entries get from one of the fields into
+    /// the other.
+    private static func isBase64(_ text: SharedSecret, of value: SharedSecret) -> Bool {
+        guard text.count > 0, text.count == Base64.encodedCount(value.count) else { return false }
+        var encoded = SecretBuffer(capacity: text.count)
+        value.bytes.withUnsafeBytes { encoded.appendBase64($0) }
+        return encoded.finish().equals(text.bytes)
     }
 }

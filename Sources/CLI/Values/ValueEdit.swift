@@ -27,7 +27,7 @@ package struct ValueEdit: Sendable {
         let envelope: Envelope
         do {
             try SecretLimits.check(plaintextCount: entries.reduce(0) { $0 + $1.value.count })
-            try TemplateRules.check(type: opened.blueprint.type, entries: entries.map(\.name))
+            try SecretValidation.check(type: opened.blueprint.type, entries)
             envelope = try await Envelope.seal(
                 entries, binding: opened.blueprint.envelope.binding, with: managers[0],
                 recipients: Array(managers.dropFirst()))

@@ -32,6 +32,6 @@ enum JSONWebToken {
             }
         }
         while !standard.count.isMultiple(of: 4) { standard.append("=") }
-        return try? SharedSecret(Base64.decodeSecretAsGo(standard.finish()))
+        return try? SharedSecret(Base64.decodeSecret(standard.finish(), skipping: Base64.lineBreaks))
     }
 }

@@ -59,7 +59,7 @@ struct KubeconfigFields {
     func data(_ field: String) throws(ConfigurationError) -> SharedSecret? {
         guard let text = try secret(field) else { return nil }
         do throws(Base64.DecodingError) {
-            return SharedSecret(try Base64.decodeSecretAsGo(text.bytes))
+            return SharedSecret(try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
         } catch {
             let hasSpace = text.bytes.withUnsafeBytes { $0.contains(UInt8(ascii: " ")) }
             throw self.error(

@@ -73,7 +73,19 @@ import Testing
         try folder.write("a.yaml", "\(bad)\n---\n\(try text("strict"))\n---\n\(bad)\n")
         try folder.write("b.yaml", "kind: SealedSecret\nx: [\n")
         let found = SealedSecretFiles(reading: [folder.path])
-        #expect(found.documents.count == 1 && found.problems.count == 3)
+        #expect(found.documents.count == 1 && found.problems.count == 2 && found.unreadable.count == 1)
         #expect(found.problems.allSatisfy { !$0.description.contains("no SealedSecret") })
+    }
+
+    @Test func aFileOfAFolderThatIsNotYAMLDoesNotStopTheOthers() throws {
+        try folder.write("a.yaml", try text("strict"))
+        let bad = try folder.write("b.yaml", "kind: SealedSecret\nmetadata: {name: {{ .Release.Name }}}\n")
+        let found = SealedSecretFiles(reading: [folder.path])
+        #expect(found.documents.count == 1)
+        #expect(found.problems == [])
+        #expect(found.unreadable.count == 1)
+        #expect(found.unreadable.first?.description.hasPrefix("\(bad):2:1: {{ }} stands here") == true)
+        // One that is named is meant.
+        #expect(SealedSecretFiles(reading: [bad]).problems.count == 1)
     }
 }

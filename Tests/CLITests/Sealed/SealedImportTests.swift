@@ -90,14 +90,36 @@ import YAML
 
     @Test func whatIsNotCarriedIsSaid() async throws {
         var manifest = try vectors.manifest("strict")
-        manifest[["metadata", "annotations"]] = ["argocd.argoproj.io/sync-wave": "-1"]
+        manifest[["metadata", "annotations"]] = ["example.com/note": "-1"]
         manifest[["spec", "template", "metadata", "annotations"]] = [
             "sealedsecrets.bitnami.com/patch": "true"
         ]
         let notes = try #require(try await convert([manifest]).outputs.first).notes
         #expect(notes.count == 2)
-        #expect(notes[0].contains("argocd.argoproj.io/sync-wave is left out"))
+        #expect(notes[0].contains("example.com/note is left out"))
         #expect(notes[1].contains("spec.creationPolicy: Merge"))
+    }
+
+    /// What an apply tool is told of the SealedSecret holds for the WrappedSecret.
+    @Test func whatApplyToolsAreToldIsKept() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest[["metadata", "annotations"]] = ["argocd.argoproj.io/sync-wave": "-1"]
+        manifest[["spec", "template", "metadata"]] = [
+            "annotations": [
+                "argocd.argoproj.io/sync-wave": "5", "argocd.argoproj.io/sync-options": "Prune=false",
+                "note": "yes",
+            ],
+            "labels": ["app.kubernetes.io/instance": "db"],
+        ]
+        let output = try #require(try await convert([manifest]).outputs.first)
+        let wrapped = try json(output.manifest)
+        #expect(
+            wrapped[["metadata", "annotations"]] == [
+                "argocd.argoproj.io/sync-wave": "-1", "argocd.argoproj.io/sync-options": "Prune=false",
+            ])
+        #expect(wrapped[["spec", "template", "metadata"]] == ["annotations": ["note": "yes"]])
+        #expect(output.notes.count == 3)
+        #expect(output.notes.contains { $0.contains("label app.kubernetes.io/instance is left out") })
     }
 
     @Test func anyOfTheKeysMayOpen() async throws {

@@ -1,0 +1,75 @@
+import Resources
+
+/// Labels and annotations by which tools that apply manifests (kubectl, Argo CD, Flux, Helm, kustomize, kapp) track an
+/// object or are told how to treat it.
+///
+/// On a Secret that the controller makes they do harm: Argo CD takes a Secret with its tracking label for its own and
+/// prunes it, and Helm refuses to upgrade. What a user tells a tool is meant for the object that the tool applies, and that
+/// is the WrappedSecret.
+enum ApplyToolMetadata {
+    enum Treatment {
+        /// An instruction, which belongs on the WrappedSecret.
+        case moved
+        /// The tool's own bookkeeping.
+        case dropped
+    }
+
+    /// Returns nil if the label may be in a template.
+    static func treatment(label key: String) -> Treatment? {
+        treatment(key, isForbidden: TemplateRules.isForbidden(label: key) || trackingLabels.contains(key))
+    }
+
+    /// Returns nil if the annotation may be in a template.
+    static func treatment(annotation key: String) -> Treatment? {
+        treatment(key, isForbidden: TemplateRules.isForbidden(annotation: key))
+    }
+
+    /// Returns one line for each label and annotation of a template that an apply tool takes for its own.
+    static func warnings(labels: [String: String], annotations: [String: String]) -> [String] {
+        let found =
+            labels.keys.filter { treatment(label: $0) != nil }.sorted().map { "label \($0)" }
+            + annotations.keys.filter { treatment(annotation: $0) != nil }.sorted().map { "annotation \($0)" }
+        return found.map {
+            "\($0) of spec.template goes to the Secret, which no apply tool manages; remove it, or put it under the "
+                + "WrappedSecret's own metadata"
+        }
+    }
+
+    private static func treatment(_ key: String, isForbidden: Bool) -> Treatment? {
+        if instructions.contains(key) || instructionPrefixes.contains(where: key.hasPrefix) { return .moved }
+        return isForbidden || trackingPrefixes.contains(where: key.hasPrefix) ? .dropped : nil
+    }
+
+    private static let instructions: Set<String> = [
+        "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/sync-options",
+        "argocd.argoproj.io/compare-options",
+        "argocd.argoproj.io/hook", "argocd.argoproj.io/hook-delete-policy",
+        "argocd.argoproj.io/ignore-healthcheck", "argocd.argoproj.io/ignore-resource-updates",
+        "kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/reconcile",
+        "kustomize.toolkit.fluxcd.io/force", "kustomize.toolkit.fluxcd.io/ssa",
+        "kustomize.toolkit.fluxcd.io/substitute", "helm.toolkit.fluxcd.io/driftDetection",
+        "helm.sh/resource-policy", "cli-utils.sigs.k8s.io/on-remove",
+        "client.lifecycle.config.k8s.io/deletion", "client.lifecycle.config.k8s.io/mutation",
+        "config.kubernetes.io/depends-on", "config.kubernetes.io/local-config",
+        "kapp.k14s.io/delete-strategy", "kapp.k14s.io/update-strategy",
+        "pulumi.com/skipAwait", "pulumi.com/patchForce",
+    ]
+
+    /// With what may follow: `helm.sh/hook-weight`, `kapp.k14s.io/change-rule.db`.
+    private static let instructionPrefixes = [
+        "helm.sh/hook", "kapp.k14s.io/change-group", "kapp.k14s.io/change-rule",
+    ]
+
+    /// Argo CD finds by it, as it is set up by default before version 3, what belongs to an application.
+    private static let trackingLabels: Set<String> = ["app.kubernetes.io/instance"]
+
+    private static let trackingPrefixes = [
+        "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/installation-id", "argocd.argoproj.io/instance",
+        "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/", "fluxcd.io/",
+        "meta.helm.sh/", "helm.sh/",
+        "kustomize.config.k8s.io/", "config.kubernetes.io/", "internal.config.kubernetes.io/",
+        "config.k8s.io/", "cli-utils.sigs.k8s.io/",
+        "kubectl.kubernetes.io/last-applied-configuration", "applyset.kubernetes.io/",
+        "kapp.k14s.io/", "objectset.rio.cattle.io/", "fleet.cattle.io/", "tanka.dev/", "skaffold.dev/",
+    ]
+}

@@ -1,0 +1,205 @@
+import Envelope
+import KMS
+import Primitives
+import TestSupport
+import Testing
+
+@testable import CLI
+
+/// `verify` on the changed files of a commit: what it passes over, and what does not belong into a repository.
+struct VerifyFilesTests {
+    private let key: LocalKeyManager
+    private let folder: TemporaryFolder
+
+    private let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {pw: \(canary)}\n"
+    private let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {kind: WrappedSecret}\n"
+
+    init() throws {
+        key = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
+        folder = try TemporaryFolder()
+    }
+
+    private func wrapped() async throws -> String {
+        let input = try SecretManifestReader.secrets(in: secretBytes(secret), source: "x")
+        let wrapping = Wrapping(keys: KeyRing(primary: key), scope: .strict, namespace: "payments")
+        return yaml(try await wrapping.wrap(input[0]).manifest)
+    }
+
+    private func verify(
+        _ paths: [String], allowsNone: Bool = true, allowsPlaintext: Bool = false
+    ) async -> Verification.Result {
+        await Verification(keys: nil, namespace: nil).verify(
+            WrappedSecretFiles(
+                reading: paths, .init(allowsNone: allowsNone, allowsPlaintext: allowsPlaintext)))
+    }
+
+    @Test func filesWithoutWrappedSecretsArePassedOverIfAllowed() async throws {
+        let paths = [
+            try folder.write("a b.yaml", try await wrapped()), try folder.write("other.yaml", other),
+            try folder.write("page.md", "kind: WrappedSecret\n\(secret)```\n"),
+            try folder.write("program.go", "kind: Secret\n\t}"), try folder.write("noise.yaml", "x: [\n"),
+            try folder.write("text.yml", "# WrappedSecret\n\t- @\n"), try folder.write("empty.json", ""),
+        ]
+        let result = await verify(paths)
+        #expect(result.count == 1)
+        #expect(result.problems == [])
+        #expect(result.notes == [])
+        #expect(await verify(Array(paths[1...])).summary("open") == "no WrappedSecrets, no problems")
+        #expect(await verify([]).problems == [])
+        // Without the flag each of them is reported, and a path that is not there always.
+        #expect(await verify(paths, allowsNone: false, allowsPlaintext: true).problems.count == 6)
+        #expect(await verify([folder.path("nowhere.yaml")]).problems.count == 1)
+    }
+
+    @Test(arguments: [
+        "", "kind: WrappedSecret\n", "apiVersion: secrets-bridge.io/v1alpha1\nkind: WrappedSecret\n",
+    ])
+    func whatIsDamagedIsNotPassedOver(head: String) async throws {
+        let isOne = head.contains("apiVersion")
+        let path = try folder.write("a.yaml", head + "spec: {}\n")
+        #expect(await verify([path]).problems.count == (isOne ? 1 : 0))
+        let broken = try folder.write("b.yaml", head + "spec: [\n")
+        #expect(await verify([broken]).problems.count == (head.isEmpty ? 0 : 1))
+    }
+
+    @Test func templatesArePassedOverWithANote() async throws {
+        let paths = [
+            try folder.write("a.yaml", "kind: WrappedSecret\nmetadata:\n  name: {{ .Release.Name }}\n"),
+            try folder.write("b.yaml", "{{- if .x }}\nkind: Secret\nstringData: {a: {{ .a }}}\n{{- end }}\n"),
+            try folder.write("c.yaml", "{{- if .x }}\nkind: ConfigMap # WrappedSecret, Secret\n{{- end }}\n"),
+        ]
+        let result = await verify(paths)
+        #expect(result.problems == [])
+        #expect(result.notes.count == 2, "\(result.notes)")
+        #expect(result.notes.first == "\(paths[0]): is a template ({{ }}) and was not checked")
+        #expect(result.notes.last == "\(paths[1]): is a template ({{ }}) and was not searched for Secrets")
+        #expect(await verify([paths[0]], allowsNone: false).problems.count == 1)
+    }
+
+    static let plain: [(String, String, Int)] = [
+        ("a Secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: b}\n", 1),
+        ("data", "apiVersion: v1\nkind: \"Secret\"\nmetadata: {name: a}\ndata: {a: Yg==}\n", 1),
+        ("JSON", #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"data":{"a":"Yg=="}}"#, 1),
+        ("no apiVersion", "kind: Secret\nstringData: {a: b}\n", 1),
+        (
+            "a List",
+            "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, data: {a: Yg==}}\n", 1
+        ),
+        (
+            "a SecretList",
+            "apiVersion: v1\nkind: SecretList\nitems:\n- {metadata: {name: a}, data: {a: Yg==}}\n", 1
+        ),
+        (
+            "a List in a List",
+            "kind: List\nitems:\n- kind: List\n  items: [{kind: Secret, data: {a: Yg==}}]\n", 1
+        ),
+        (
+            "the second document",
+            "kind: ConfigMap\n---\nkind: Secret\ndata: {a: Yg==}\n---\nkind: Secret\ndata: {a: x}\n", 2
+        ),
+        (
+            "no values",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/service-account-token\n",
+            0
+        ),
+        ("empty data", "apiVersion: v1\nkind: Secret\ndata: {}\nstringData:\n", 0),
+        (
+            "a SealedSecret",
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec: {encryptedData: {a: b}}\n", 0
+        ),
+        (
+            "an ExternalSecret",
+            "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\ndata: [{secretKey: a}]\n", 0
+        ),
+        ("another group", "apiVersion: example.com/v1\nkind: Secret\ndata: {a: b}\n", 0),
+        ("a role", "kind: Role\nrules: [{resources: [secrets], resourceNames: [Secret]}]\n", 0),
+        ("SOPS", "apiVersion: v1\nkind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}\n", 0),
+        (
+            "SOPS and a plain value",
+            "apiVersion: v1\nkind: Secret\ndata: {a: 'ENC[x]', b: x}\nsops: {mac: x}\n", 1
+        ),
+        ("a file that is not YAML", "apiVersion: v1\nkind: Secret\nstringData: {a: b\n", 1),
+    ]
+
+    @Test(arguments: plain.indices) func secretsInTheClearAreFound(index: Int) async throws {
+        let (name, text, count) = Self.plain[index]
+        let path = try folder.write("a.yaml", text)
+        let result = await verify([path])
+        #expect(result.problems.count == count, "\(name): \(result.problems)")
+        for problem in result.problems { #expect(problem.hasPrefix("\(path):"), "\(problem)") }
+        #expect(await verify([path], allowsPlaintext: true).problems == [])
+    }
+
+    @Test func aSecretInTheClearIsNamedAndItsValuesAreNot() async throws {
+        let wrapped = try await wrapped()
+        let path = try folder.write("a.yaml", "# c\n---\n\(secret)---\n" + wrapped)
+        let result = await verify([path], allowsNone: false)
+        #expect(
+            result.problems == [
+                "\(path):3:1: Secret \"db\" is not encrypted (1 value); commit what secrets-bridge wrap makes of it, and "
+                    + "change values that were pushed"
+            ])
+        #expect(result.count == 1)
+        let utf16 = try folder.write(
+            "b.yaml", [0xFF, 0xFE] + Array("kind: Secret".utf16).flatMap { [UInt8($0), 0] })
+        #expect(
+            await verify([utf16]).problems == [
+                "\(utf16): is UTF-16 and cannot be searched for Secrets; save it as UTF-8"
+            ])
+    }
+
+    @Test(arguments: ["<<<<<<< HEAD", "=======", ">>>>>>> branch", "||||||| base"])
+    func conflictMarkersAreNamed(marker: String) async throws {
+        let lines = try await wrapped().split(separator: "\n")
+        let path = try folder.write(
+            "a.yaml", (lines[..<6] + [Substring(marker)] + lines[6...]).joined(separator: "\n"))
+        let expected =
+            "\(path):7:1: \(marker.prefix(7)) is a conflict marker of git; resolve the merge, and remove the markers"
+        #expect(await verify([path]).problems == [expected])
+        // Whoever else reads the file names it too.
+        let message = await refusal { () async throws(InputError) in try WrappedSecretFile(reading: path) }
+        #expect(message == expected)
+    }
+
+    @Test func whatApplyToolsReadIsNotedInATemplate() async throws {
+        let text =
+            try await wrapped()
+            + "  template: {metadata: {annotations: {argocd.argoproj.io/sync-wave: '1', note: 'x'}}}\n"
+        let result = await verify([try folder.write("a.yaml", text)])
+        #expect(result.problems == [])
+        #expect(result.notes.count == 1)
+        #expect(
+            result.notes.first?.contains(
+                "annotation argocd.argoproj.io/sync-wave of spec.template goes to the Secret") == true)
+    }
+
+    /// As an older version, or another program, may have wrapped it.
+    @Test func aValueThatTheAPIServerRefusesIsFoundWithAKey() async throws {
+        let text = try await wrapped().replacing("pw:", with: ".dockerconfigjson:")
+        let fields = try await Envelope.seal(
+            [SecretEntry(name: ".dockerconfigjson", value: SharedSecret(copying: canary.utf8))],
+            binding: try Binding(scope: .strict, namespace: "payments", secretName: "db"), with: key,
+            recipients: []
+        ).fields
+        let lines = text.split(separator: "\n").map { line -> String in
+            if line.hasPrefix("    wrappedKey:") {
+                return "    wrappedKey: \(fields.recipients[0].wrappedKey)"
+            }
+            if line.hasPrefix("  mac:") { return "  mac: \(fields.mac)" }
+            if line.contains(".dockerconfigjson") {
+                return "    .dockerconfigjson: \(fields.data[".dockerconfigjson"] ?? "")"
+            }
+            return String(line)
+        }
+        let path = try folder.write(
+            "a.yaml", lines.joined(separator: "\n") + "\n  template: {type: kubernetes.io/dockerconfigjson}\n"
+        )
+        let files = WrappedSecretFiles(reading: [path])
+        #expect(await Verification(keys: nil, namespace: nil).verify(files).problems == [])
+        let problems = await Verification(keys: KeyRing(primary: key), namespace: nil).verify(files).problems
+        #expect(problems.count == 1)
+        #expect(
+            problems.first?.contains("needs a JSON object under .dockerconfigjson") == true, "\(problems)")
+        expectSpeakable(problems.first)
+    }
+}
