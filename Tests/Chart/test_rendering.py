@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from chart import (
-    BINARY, CHART, HELMS, ROOT, VALUES, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
+    BINARY, CHART, HELMS, ROOT, VALUES, by_identity, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
 
 ALL = sorted(path.stem for path in VALUES.iterdir())
 BACKENDS = [name for name in ALL if name != "everything"]
@@ -107,6 +107,28 @@ def test_the_user_is_the_images():
     objects = rendered("local") + kustomized("overlays/dev")
     users = {found["kind"]: pod_spec["securityContext"].get("runAsUser") for found in objects for pod_spec in pod_specs([found])}
     assert users == {"Deployment": None, "Pod": 65532}
+
+
+@pytest.mark.parametrize("major", HELMS)
+@pytest.mark.parametrize("value", ["serviceAccount.annotations", "controller.watchNamespaces", "controller.extraArgs", "extraEnv", "test.runAsUser"])
+def test_an_empty_value_is_none(major, value):
+    """A key without a value, as in "extraArgs:" with all of its lines commented out."""
+    without = rendered("local", f"--set={value}=null", major=major)
+    pods = [pod["securityContext"].pop("runAsUser", None) for pod in pod_specs(without)]
+    assert pods == ([None, None] if value == "test.runAsUser" else [None, 65532])
+    expected = rendered("local", major=major)
+    for pod in pod_specs(expected):
+        pod["securityContext"].pop("runAsUser", None)
+    assert without == expected
+
+
+def test_no_context_is_no_context():
+    deployment, test = pod_specs(rendered("local", "--set=podSecurityContext=null"))
+    assert not deployment["securityContext"] and test["securityContext"] == {"runAsUser": 65532}
+
+
+def test_a_namespace_that_is_named_twice_has_one_role():
+    by_identity(rendered("local", "--set=controller.watchNamespaces={payments,payments}"))
 
 
 def test_version_is_the_programs():

@@ -29,5 +29,5 @@
 {{- with .renewDeadline }}{{ $arguments = append $arguments (printf "--leader-elect-renew-deadline=%s" .) }}{{ end }}
 {{- with .retryPeriod }}{{ $arguments = append $arguments (printf "--leader-elect-retry-period=%s" .) }}{{ end }}
 {{- end }}
-{{- toYaml (concat $arguments .Values.controller.extraArgs) }}
+{{- toYaml (concat $arguments (default list .Values.controller.extraArgs)) }}
 {{- end }}

@@ -89,7 +89,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* The lease's name, as the controller makes it up where none is given: with a digest of the namespaces and the selector. */}}
 {{- define "secrets-bridge.leaseName" -}}
-{{- $namespaces := .Values.controller.watchNamespaces | uniq | sortAlpha | join "," }}
+{{- $namespaces := default list .Values.controller.watchNamespaces | uniq | sortAlpha | join "," }}
 {{- if .Values.leaderElection.leaseName }}
 {{- .Values.leaderElection.leaseName }}
 {{- else if or $namespaces .Values.controller.labelSelector }}

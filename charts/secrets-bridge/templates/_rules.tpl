@@ -37,7 +37,7 @@ Takes a list of the context, the name and the template that has the rules.
 {{- $name := index . 1 }}
 {{- $rules := index . 2 }}
 {{- $kind := ternary "Role" "ClusterRole" (not (empty $context.Values.controller.watchNamespaces)) }}
-{{- range $namespace := default (list "") ($context.Values.controller.watchNamespaces | uniq) }}
+{{- range $namespace := default (list "") (default list $context.Values.controller.watchNamespaces | uniq) }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $kind }}
