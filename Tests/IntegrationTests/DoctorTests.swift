@@ -146,16 +146,20 @@ struct DoctorTests {
                     watched, ["SB_WRAP_MASTER_KEY": watched.masterKey], arguments
                 ) { controller in
                     try await eventually("the lease says what is watched") {
-                        try await watched.kubectl("get", "leases", "-l", "secrets-bridge.io/watch-scope", "-o", "name") != ""
+                        try await watched.kubectl(
+                            "get", "leases", "-l", "secrets-bridge.io/watch-scope", "-o", "name") != ""
                     }
                     let here = try await doctor(["-n", watched.name], environment)
                     #expect(
                         here.output.contains(
-                            selector.map { "?    a controller looks after them: for WrappedSecrets with the labels \($0)" }
+                            selector.map {
+                                "?    a controller looks after them: for WrappedSecrets with the labels \($0)"
+                            }
                                 ?? "yes  a controller looks after them"), "\(here.output)")
                     let away = try await doctor(["-n", unwatched.name], environment, status: 1)
                     #expect(
-                        away.output.contains("no controller watches namespace \(unwatched.name)"), "\(away.output)")
+                        away.output.contains("no controller watches namespace \(unwatched.name)"),
+                        "\(away.output)")
                     // The leader renews its lease as before.
                     try await Task.sleep(for: .seconds(5))
                     #expect(!controller.log.contains("no longer leading"))
