@@ -3,6 +3,7 @@ import Controller
 import Glibc
 import KubeClient
 import Logging
+import Resources
 
 /// Whether and how one of several instances is chosen to work.
 struct LeaderElectionOptions: ParsableArguments {
@@ -82,7 +83,7 @@ struct LeaderElectionOptions: ParsableArguments {
         let timeout = timing.renewDeadline
         let leadership = Leadership()
         telemetry.setLeadership { leadership.isLeading }
-        return LeaderElector(
+        let elector = LeaderElector(
             .init(identity: identity, lease: lease, timing: timing),
             store: APILease(lease) {
                 KubeClient(connection: Connection(cluster, timeout: timeout, observer: telemetry.api))
@@ -90,6 +91,11 @@ struct LeaderElectionOptions: ParsableArguments {
             leadership: leadership, clock: ContinuousClock(),
             // sysexits(3), EX_SOFTWARE. Nothing is flushed or awaited: what is in flight must not go on.
             abandon: { _exit(70) }, logger: logger)
+        return ScopePublisher(
+            elector, lease: lease,
+            scope: PublishedScope(namespaces: territory.namespaces, labelSelector: territory.selector),
+            client: KubeClient(connection: Connection(cluster, timeout: timeout, observer: telemetry.api)),
+            logger: logger)
     }
 }
 

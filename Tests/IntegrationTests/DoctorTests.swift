@@ -125,6 +125,53 @@ struct DoctorTests {
         }
     }
 
+    /// By the lease of a controller, before there is any WrappedSecret to tell by.
+    @Test(arguments: [nil, "team=search"])
+    func anEmptyNamespaceThatNoLeaderWatchesIsReported(selector: String?) async throws {
+        try await TestNamespace.withShared { watched in
+            try await TestNamespace.withShared { unwatched in
+                // The Role of the manifests, where no other test has a lease.
+                let rules = ["--verb=get,patch,create", "--resource=leases.coordination.k8s.io"]
+                try await watched.kubectl(["create", "role", "lease"] + rules)
+                try await watched.kubectl(
+                    "create", "rolebinding", "lease", "--role=lease",
+                    "--serviceaccount=secrets-bridge:secrets-bridge")
+                let environment = [
+                    "SB_WRAP_MASTER_KEY": watched.masterKey, "KUBECONFIG": watched.cluster.kubeconfig,
+                ]
+                let arguments =
+                    ["--leader-elect", "--leader-elect-namespace", watched.name]
+                    + (selector.map { ["--label-selector", $0] } ?? [])
+                try await ControllerProgram.with(
+                    watched, ["SB_WRAP_MASTER_KEY": watched.masterKey], arguments
+                ) { controller in
+                    try await eventually("the lease says what is watched") {
+                        try await watched.kubectl(
+                            "get", "leases", "-l", "secrets-bridge.io/watch-scope", "-o", "name") != ""
+                    }
+                    let here = try await doctor(["-n", watched.name], environment)
+                    #expect(
+                        here.output.contains(
+                            selector.map {
+                                "?    a controller looks after them: for WrappedSecrets with the labels \($0)"
+                            }
+                                ?? "yes  a controller looks after them"), "\(here.output)")
+                    let away = try await doctor(["-n", unwatched.name], environment, status: 1)
+                    #expect(
+                        away.output.contains("no controller watches namespace \(unwatched.name)"),
+                        "\(away.output)")
+                    // The leader renews its lease as before.
+                    try await Task.sleep(for: .seconds(5))
+                    #expect(!controller.log.contains("no longer leading"))
+                    #expect(!controller.log.contains("lease cannot be used"))
+                }
+                // It has released the lease: nothing is known any more.
+                let after = try await doctor(["-n", unwatched.name], environment)
+                #expect(after.output.contains("?    a controller looks after them"), "\(after.output)")
+            }
+        }
+    }
+
     @Test func aNamespaceThatNoControllerWatchesIsReported() async throws {
         try await TestNamespace.withShared { watched in
             try await TestNamespace.withShared { unwatched in

@@ -77,6 +77,37 @@ struct TellingCommandTests {
         #expect(outcome.output != "", "\(outcome.errors)")
     }
 
+    @Test(arguments: [["verify"], ["rewrap", "--check"]])
+    func aWrongKeyOverManyFilesIsToldOnceAndCounted(command: [String]) async throws {
+        try await wrap("db")
+        let wrapped = try folder.read("db.yaml")
+        for index in 1..<300 { try folder.write("f\(index).yaml", wrapped) }
+        try folder.write("broken.yaml", "kind: WrappedSecret\n<<<<<<< ours\n")
+        let other = Data(repeating: 5, count: 32).base64EncodedString()
+        let outcome = try await run(command + [folder.path], ["SB_WRAP_MASTER_KEY": other], status: 1)
+        let errors = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+        #expect(errors.count == 3, "\(outcome.errors)")
+        #expect(
+            errors.count { $0.contains("is a configured key") || $0.contains("is not a configured key") } == 1
+        )
+        #expect(errors.contains { $0.hasPrefix("error: 299 more have the same problem as ") })
+        #expect(errors.contains { $0.contains("broken.yaml") })
+        #expect(outcome.output.contains("300") || outcome.output.contains("301"), "\(outcome.output)")
+    }
+
+    @Test func theKeyColumnIsShortUnlessTheTableIsWide() async throws {
+        try await wrap("db")
+        let whole = try await run(["status", "--by-key", folder.path])
+        let id = try #require(whole.output.split(separator: "\n").last?.split(separator: " ").first)
+        #expect(id.hasPrefix("local:") && id.count == 70)
+        let table = try await run(["status", folder.path])
+        #expect(table.output.contains(" \(id.prefix(18)) ") && !table.output.contains(id))
+        for format in ["wide", "json", "yaml"] {
+            let full = try await run(["status", "-o", format, folder.path], location: #_sourceLocation)
+            #expect(full.output.contains(id), "\(full.output)")
+        }
+    }
+
     @Test(arguments: [
         ["status"], ["status", "-o", "json"], ["inspect"], ["verify"], ["rewrap", "--check"], ["version"],
     ])

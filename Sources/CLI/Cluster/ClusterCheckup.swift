@@ -42,7 +42,7 @@ package struct ClusterCheckup: Sendable {
             evidence = WatchEvidence(page.items, now: now())
         }
         findings += [
-            KeyCheckup.Finding("a controller looks after them", evidence.verdict, isRequired: true),
+            KeyCheckup.Finding("a controller looks after them", await watched(evidence), isRequired: true),
             KeyCheckup.Finding(
                 "list Secrets, as metadata (import)",
                 await verdict { () throws(KubeError) in
@@ -51,6 +51,14 @@ package struct ClusterCheckup: Sendable {
             KeyCheckup.Finding("this machine's clock", await clock(now)),
         ]
         return findings
+    }
+
+    /// What objects show counts before what controllers publish: not every controller has a lease.
+    private func watched(_ evidence: WatchEvidence) async -> KeyCheckup.Finding.Verdict {
+        guard case .untried = evidence.verdict, let namespace = selection.namespace,
+            let published = await WatchScopes(of: client)?.verdict(namespace)
+        else { return evidence.verdict }
+        return published
     }
 
     private func presence(of namespace: String) async -> KeyCheckup.Finding.Verdict {

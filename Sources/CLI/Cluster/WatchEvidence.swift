@@ -3,7 +3,7 @@ import KubeClient
 import Resources
 
 /// Whether a controller looks after WrappedSecrets, by what they show: a controller sets `status.observedGeneration` of
-/// each object that it watches. Which namespaces and labels it watches, its settings alone say.
+/// each object that it watches.
 struct WatchEvidence {
     private let seen: Int
     /// Created a while ago, and no controller has looked at them.
@@ -36,7 +36,7 @@ struct WatchEvidence {
             return seen > 0
                 ? .works
                 : .untried(
-                    "no WrappedSecret shows it; it watches the namespaces and labels that its settings name")
+                    "no WrappedSecret shows it, nor a Lease that this user may list")
         }
         let others = unseen.count > 1 ? " (and \(unseen.count - 1) more)" : ""
         return .fails(

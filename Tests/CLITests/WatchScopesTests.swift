@@ -1,0 +1,49 @@
+import JSON
+import KubeClient
+import Resources
+import Testing
+
+@testable import CLI
+
+/// What the Leases of controllers say of a namespace.
+struct WatchScopesTests {
+    private func scopes(_ leases: (scope: PublishedScope?, holder: String)...) throws -> WatchScopes {
+        func pairs(_ pairs: [String: String]) -> String {
+            pairs.map { "\"\($0.key)\": \"\($0.value)\"" }.joined(separator: ", ")
+        }
+        return WatchScopes(
+            try leases.map { lease in
+                let text = """
+                    {"metadata": {"namespace": "sb", "name": "lease", "labels": {\(pairs(lease.scope?.labels ?? [:]))},
+                     "annotations": {\(pairs(lease.scope?.annotations ?? [:]))}},
+                     "spec": {"holderIdentity": "\(lease.holder)"}}
+                    """
+                return try JSONReader.read(ScopeLease.self, from: Array(text.utf8))
+            })
+    }
+
+    private let all = PublishedScope(namespaces: [], labelSelector: nil)
+    private let two = PublishedScope(namespaces: ["a", "b"], labelSelector: nil)
+    private let selected = PublishedScope(namespaces: ["b"], labelSelector: "team in (x, y)")
+
+    @Test func aScopeThatCoversTheNamespaceIsEnough() throws {
+        #expect(try scopes((all, "pod")).verdict("x") == .works)
+        #expect(try scopes((two, "pod"), (selected, "pod")).verdict("b") == .works)
+        #expect(
+            try scopes((selected, "pod")).verdict("b")
+                == .untried("for WrappedSecrets with the labels team in (x, y) alone"))
+    }
+
+    @Test func aNamespaceOutsideOfEveryScopeIsNotWatched() throws {
+        guard case .fails(let why) = try scopes((two, "pod")).verdict("ab") else {
+            Issue.record("ab is in no scope")
+            return
+        }
+        #expect(why.hasPrefix("no controller watches namespace ab (sb/lease watches a, b); add it"), "\(why)")
+    }
+
+    @Test func leasesWithoutAScopeOrAHolderShowNothing() throws {
+        #expect(try scopes().verdict("a") == nil)
+        #expect(try scopes((nil, "pod"), (two, "")).verdict("x") == nil)
+    }
+}
