@@ -146,5 +146,9 @@ import Testing
 
     @Test func envFilesAreText() {
         #expect(throws: InputError.self) { try env([0x41, 0x3D, 0xFF, 0x0A]) }
+        let file = folder.path(".env")
+        for mark: [UInt8] in [[0xFF, 0xFE], [0xFE, 0xFF]] {
+            #expect(throws: InputError("\(file): is UTF-16; save it as UTF-8")) { try env(mark + [0x41, 0]) }
+        }
     }
 }
