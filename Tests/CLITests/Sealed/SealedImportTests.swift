@@ -362,7 +362,8 @@ import YAML
         var manifest = try vectors.manifest("whole")
         manifest[["metadata", "annotations"]] = ["helm.sh/resource-policy": "keep"]
         let output = try #require(try await convert([manifest]).outputs.first)
-        #expect(try json(output.manifest)[["metadata", "annotations"]] == ["helm.sh/resource-policy": "keep"])
+        #expect(
+            try json(output.manifest)[["metadata", "annotations"]] == ["helm.sh/resource-policy": "keep"])
         #expect(output.notes == [])
     }
 
