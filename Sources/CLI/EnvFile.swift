@@ -31,6 +31,10 @@ enum EnvFile {
     }
 
     static func lines(_ contents: SharedSecret, source: String) throws(InputError) -> [Line] {
+        let isUTF16 = contents.bytes.withUnsafeBytes { bytes in
+            bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])
+        }
+        guard !isUTF16 else { throw InputError(source, "is UTF-16; save it as UTF-8") }
         guard SecretText(contents) != nil else {
             throw InputError(
                 source, "is not UTF-8; KEY=VALUE lines are expected (binary values: --from-file)")

@@ -9,7 +9,8 @@ package struct LiteralInput: Sendable {
 
     private var entries: [SecretEntry] = []
     private var names: Set<String> = []
-    private var notes: [String] = []
+    /// What may not be meant, one line each.
+    package private(set) var notes: [String] = []
 
     package init() {}
 
@@ -78,7 +79,6 @@ package struct LiteralInput: Sendable {
     package func secret(name: String, namespace: String?, type: String?) -> SecretInput {
         var secret = SecretInput(name: name, namespace: namespace, type: type, source: "arguments")
         secret.entries = entries.sorted { $0.name < $1.name }
-        secret.notes = notes
         return secret
     }
 

@@ -130,7 +130,7 @@ enum ManifestFields {
         guard !text.contains("{{") else {
             throw InputError(
                 node.mark.location(in: source),
-                "\(field) has {{ }}, as in a template of a Helm chart; give what helm template prints of it")
+                "\(field) has {{ }}, as in a template of a Helm chart; render it first (helm template)")
         }
         return text
     }

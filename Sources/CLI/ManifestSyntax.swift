@@ -21,15 +21,13 @@ enum ManifestSyntax {
             if let line = templateLine(in: bytes, near: error) {
                 return InputError(
                     "\(source):\(line):1",
-                    "{{ }} stands here, as in a template of a Helm chart, which is no YAML before it is rendered; give what "
-                        + "helm template prints of it")
+                    "{{ }} makes this a template, as in a Helm chart, and not YAML; render it first (helm template)"
+                )
             }
             guard error.code == .duplicateKey, error.column == 1 else {
                 return InputError(error.description)
             }
-            return InputError(
-                "\(error); or, if a second document begins with the line \(error.line) or before it, put a line --- between "
-                    + "the two")
+            return InputError("\(error), or put a line --- between them if they are two documents")
         }
     }
 

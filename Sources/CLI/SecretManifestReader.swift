@@ -110,7 +110,7 @@ package enum SecretManifestReader {
     ) -> (problem: String, remedy: String) {
         if isTemplate(text) {
             return (
-                "it has {{ }}, as in a template of a Helm chart", "give what helm template prints of it"
+                "it has {{ }}, as in a template of a Helm chart", "render it first (helm template)"
             )
         }
         if (try? Base64.decodeSecret(text.bytes, skipping: blanks)) != nil {
@@ -137,8 +137,8 @@ package enum SecretManifestReader {
     /// Values that are nothing but the expression of a template: they may be meant, and most likely are not.
     private static func templateNotes(_ stringData: Node?, _ source: String) -> [String] {
         (stringData?.entries ?? []).filter { $0.value.scalar.map { isTemplate($0.bytes) } == true }.map {
-            "\($0.value.mark.location(in: source)): stringData.\($0.key) is wrapped as it stands, with its {{ }}; if a "
-                + "template is to be rendered, wrap what helm template prints of it"
+            "\($0.value.mark.location(in: source)): stringData.\($0.key) is wrapped as it stands, with its {{ }}; if it is to "
+                + "be rendered, do that first (helm template)"
         }
     }
 

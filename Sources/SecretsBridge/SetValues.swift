@@ -52,9 +52,8 @@ struct SetValues: AsyncParsableCommand {
                     Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
                 }
             }
-            let secret = input.secret(name: "", namespace: nil, type: nil)
-            secret.notes.forEach(Console.note)
-            new = secret.entries
+            input.notes.forEach(Console.note)
+            new = input.secret(name: "", namespace: nil, type: nil).entries
         } catch {
             throw CommandError(error)
         }

@@ -107,6 +107,7 @@ struct Wrap: AsyncParsableCommand {
                 Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
             }
         }
+        input.notes.forEach(Console.note)
         return [input.secret(name: name, namespace: manifest.namespace, type: type)]
     }
 }

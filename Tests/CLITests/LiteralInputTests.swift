@@ -104,10 +104,9 @@ import Testing
             ".env", "A=\"\(canary)\"\nB='x'\nC=x # y\nD=x \nHELLO\nUNSET\nE=x#y\nF=a\"b\"\nG=\n")
         var input = LiteralInput()
         try input.addEnvFile(file) { $0 == "HELLO" ? SharedSecret(copying: canary.utf8) : nil }
-        let notes = input.secret(name: "x", namespace: nil, type: nil).notes
         let quotes = "keeps its quotes, as with kubectl; remove them if they are not part of it"
         #expect(
-            notes == [
+            input.notes == [
                 "\(file):1: the value of A \(quotes)", "\(file):2: the value of B \(quotes)",
                 "\(file):3: the value of C keeps what stands after #, as with kubectl; a comment takes a line of its own",
                 "\(file):4: the value of D ends in blanks, which are part of it, as with kubectl",
@@ -146,5 +145,9 @@ import Testing
 
     @Test func envFilesAreText() {
         #expect(throws: InputError.self) { try env([0x41, 0x3D, 0xFF, 0x0A]) }
+        let file = folder.path(".env")
+        for mark: [UInt8] in [[0xFF, 0xFE], [0xFE, 0xFF]] {
+            #expect(throws: InputError("\(file): is UTF-16; save it as UTF-8")) { try env(mark + [0x41, 0]) }
+        }
     }
 }

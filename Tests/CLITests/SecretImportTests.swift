@@ -47,6 +47,25 @@ struct SecretImportTests {
         #expect(found.secrets.map(\.path) == ["a/x.yaml"])
     }
 
+    /// By the same list as `wrap` has.
+    @Test func whatApplyToolsReadIsNotInTheTemplate() async throws {
+        let more =
+            #", "labels": {"app.kubernetes.io/instance": "x", "team": "a"}, "resourceVersion": "7", "managedFields": [], "#
+            + #""annotations": {"argocd.argoproj.io/sync-wave": "2", "meta.helm.sh/release-name": "x"}"#
+        let found = try await self.import(
+            [answer(secret("a", "x", more: more))], Selection(namespace: "a"), names: ["x"])
+        let imported = try #require(found.secrets.first)
+        let wrapped = try json(imported.manifest)
+        #expect(wrapped[["spec", "template", "metadata"]] == ["labels": ["team": "a"]])
+        #expect(wrapped[["metadata", "annotations"]] == ["argocd.argoproj.io/sync-wave": "2"])
+        #expect(wrapped[["metadata", "labels"]] == nil)
+        for key in [
+            "app.kubernetes.io/instance", "argocd.argoproj.io/sync-wave", "meta.helm.sh/release-name",
+        ] {
+            #expect(imported.notes.contains { $0.contains("\(key) is left out") }, "\(imported.notes)")
+        }
+    }
+
     @Test(arguments: [
         ("a", "../../x"), ("../..", "x"), ("a", ".."), ("a", "x/y"), ("", "x"), ("a", "x\\u001b"),
     ])

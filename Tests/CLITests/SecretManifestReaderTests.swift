@@ -211,11 +211,11 @@ import Testing
             "it has blanks"),
         Bad(
             "a template's value", head + "data:\n  pw: {{ .Values.\(canary) }}\n", at: "s.yaml:5:1",
-            "{{ }} stands here, as in a template of a Helm chart"),
+            "{{ }} makes this a template, as in a Helm chart"),
         Bad(
             "a template's condition", "{{- if .Values.\(canary) }}\n" + head + "{{- end }}\n",
             at: "s.yaml:1:1",
-            "give what helm template prints"),
+            "render it first (helm template)"),
         Bad(
             "a template's range in the middle", head + "data:\n  {{- range $k, $v := .Values.x }}\n  a: b\n",
             at: "s.yaml:5:1", "helm template"),
@@ -227,7 +227,7 @@ import Testing
             at: "s.yaml:3:18", "metadata.name has {{ }}"),
         Bad(
             "two documents without a separator", head + "data: {}\n" + head, at: "s.yaml:5:1",
-            "first in line 1; remove one; or, if a second document begins with the line 5"),
+            "first in line 1; remove one, or put a line --- between them"),
         Bad(
             "two Lists without a separator", "apiVersion: v1\nitems: []\nkind: List\napiVersion: v1\n",
             at: "s.yaml:4:1", "put a line --- between"),

@@ -63,7 +63,7 @@ struct SealedCommandTests {
             ["import", "--sealed", folder.path, "--sealing-key", self.folder.path("keys-list.json")],
             status: 1)
         #expect(outcome.output.contains("kind: WrappedSecret"))
-        #expect(outcome.errors.contains("b.yaml:2:1: {{ }} stands here"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("b.yaml:2:1: {{ }} makes this a template"), "\(outcome.errors)")
         #expect(outcome.errors.contains("it is passed over"), "\(outcome.errors)")
     }
 

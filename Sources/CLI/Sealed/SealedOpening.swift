@@ -79,6 +79,7 @@ struct SealedOpening: Sendable {
             let inside = try SecretManifestReader.secrets(in: contents.bytes, source: blob.place)
             guard var inside = inside.first else { throw InputError("") }
             (inside.name, inside.namespace, inside.source) = (secret.name, secret.namespace, secret.source)
+            (inside.ownLabels, inside.ownAnnotations) = (secret.ownLabels, secret.ownAnnotations)
             inside.annotations = inside.annotations.filter { !SealedSecretDocument.isForController($0.key) }
             return inside
         } catch {

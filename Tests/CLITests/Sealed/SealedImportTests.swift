@@ -358,6 +358,15 @@ import YAML
         }
     }
 
+    @Test func whatApplyToolsAreToldOfAWholeSecretIsKept() async throws {
+        var manifest = try vectors.manifest("whole")
+        manifest[["metadata", "annotations"]] = ["helm.sh/resource-policy": "keep"]
+        let output = try #require(try await convert([manifest]).outputs.first)
+        #expect(
+            try json(output.manifest)[["metadata", "annotations"]] == ["helm.sh/resource-policy": "keep"])
+        #expect(output.notes == [])
+    }
+
     @Test func aKeyManagerThatFailsIsSaidOnce() async throws {
         keys.fail(.unavailable)
         let result = try await convert([vectors.manifest("strict"), vectors.manifest("described")])
