@@ -49,6 +49,6 @@ extension SecretsBridge {
         guard let word = words.first, !word.hasPrefix("-"), word != "help", !names.contains(word) else {
             return
         }
-        throw ValidationError(CommandSuggestion(commands: names).message(for: word))
+        throw ValidationError(CommandSuggestion(program: _commandName, commands: names).message(for: word))
     }
 }

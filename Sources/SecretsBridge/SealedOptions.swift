@@ -29,9 +29,7 @@ struct SealedOptions: ParsableArguments {
                     ? "--sealing-key opens SealedSecrets; give their files with --sealed"
                     : "--sealed needs the controller's private key; give --sealing-key")
         }
-        if (sealed + sealingKey).count(where: { $0 == "-" }) > 1 {
-            throw ValidationError("standard input is read once; give one - at most")
-        }
+        try checkStandardInput(sealed + sealingKey)
     }
 
     /// Reports problems as they are found.

@@ -3,11 +3,13 @@ import Testing
 @testable import CLI
 
 struct CommandSuggestionTests {
-    private let suggestion = CommandSuggestion(commands: [
-        "wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "rewrap", "status", "inspect",
-        "verify", "diff",
-        "import", "doctor", "git-diff", "git-textconv", "controller", "version",
-    ])
+    private let suggestion = CommandSuggestion(
+        program: "secrets-bridge",
+        commands: [
+            "wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "rewrap", "status", "inspect",
+            "verify", "diff",
+            "import", "doctor", "git-diff", "git-textconv", "controller", "version",
+        ])
 
     @Test(arguments: [
         ("warp", ["wrap"]), ("wrpa", ["wrap"]), ("wra", ["wrap"]), ("WRAP", ["wrap"]), ("unwarp", ["unwrap"]),

@@ -54,7 +54,7 @@ def load(folder):
         answer = vault.post(f"{ADDRESS}/v1/transit/rewrap/sb-wrap", json={"batch_input": items}, timeout=30)
         answer.raise_for_status()
         if any("error" in result for result in answer.json()["data"]["batch_results"]):
-            sys.exit("a row was refused")
+            sys.exit("error: a row was refused")
 
 
 if sys.argv[1] == "make":

@@ -1,6 +1,7 @@
 /// What to type instead of a command that does not exist: a command with a similar name, or the one that does what other
 /// tools call by that name.
 package struct CommandSuggestion {
+    private let program: String
     private let commands: [String]
 
     /// Words of kubectl, kubeseal, SOPS and common command lines, with our commands for them.
@@ -27,13 +28,17 @@ package struct CommandSuggestion {
         "completion": ["--generate-completion-script"], "completions": ["--generate-completion-script"],
     ]
 
-    package init(commands: [String]) { self.commands = commands }
+    /// - Parameter program: as the user calls it.
+    package init(program: String, commands: [String]) {
+        self.program = program
+        self.commands = commands
+    }
 
     /// One line that names the unknown command and what was probably meant.
     package func message(for word: String) -> String {
         let suggestions = suggestions(for: word)
         let unknown = "\(shown(word)) is not a command"
-        guard !suggestions.isEmpty else { return "\(unknown); secrets-bridge --help lists them" }
+        guard !suggestions.isEmpty else { return "\(unknown); \(program) --help lists them" }
         return "\(unknown); did you mean \(suggestions.joined(separator: " or "))?"
     }
 

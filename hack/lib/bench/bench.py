@@ -123,7 +123,7 @@ class Controller:
         """Seconds since the start, once it holds."""
         while not condition():
             if self.process.poll() is not None:
-                sys.exit(f"the controller ended: {self.log.read_text()[-2000:]}")
+                sys.exit(f"error: the controller ended: {self.log.read_text()[-2000:]}")
             time.sleep(pause)
         return time.monotonic() - self.began
 
@@ -146,7 +146,7 @@ class Controller:
     def stop(self):
         self.process.terminate()
         if self.process.wait(60) != 0:
-            sys.exit(f"the controller ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")
+            sys.exit(f"error: the controller ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")
 
 
 class AuditLog:
@@ -269,7 +269,7 @@ class Bench:
         ).stdout  # fmt: skip
         # Names that the server makes up may collide.
         if int(re.search(r"status codes: (\d+) 2xx", done).group(1)) < count * 0.99:
-            sys.exit(f"h2load: {done}")
+            sys.exit(f"error: h2load: {done}")
         found = re.search(r"finished in ([0-9.]+)(ms|s)", done)
         return float(found.group(1)) / (1000 if found.group(2) == "ms" else 1)
 
@@ -343,7 +343,7 @@ class Bench:
             applied = time.monotonic()
             with changed:
                 if not changed.wait_for(lambda n=name: (n, f"changed {n}") in seen, timeout=30):
-                    sys.exit(f"{name} did not change")
+                    sys.exit(f"error: {name} did not change")
             delays.append((seen[name, f"changed {name}"] - applied) * 1000)
             # What comes sooner than half a second after another is a stream to the batches, which wait for more of it.
             time.sleep(0.6)

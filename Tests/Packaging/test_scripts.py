@@ -1,0 +1,32 @@
+"""The scripts of hack: wrong usage has one form of message and the exit code 64, and nothing is done."""
+
+import sys
+
+import pytest
+
+from conftest import ROOT, run
+
+
+@pytest.mark.parametrize("command,says", [
+    (["hack/aws", "--dir"], "--dir needs a value"),
+    (["hack/bench", "--objects", "x"], "--objects needs a number"),
+    (["hack/bench-rewrap", "--files", "x"], "--files x: 1 to 999999 are expected"),
+    (["hack/chaos", "--minutes", "x"], "--minutes is x; a number is expected"),
+    (["hack/cli", "--prefix"], "--prefix needs a value"),
+    (["hack/cli", "--binary", "x"], "--binary goes with --prefix"),
+    (["hack/cluster", "--dir"], "--dir needs a value"),
+    (["hack/developer-policy"], "usage: hack/developer-policy NAMESPACE"),
+    (["hack/developer-policy", "Payments"], "Payments is not a namespace's name"),
+    (["hack/image", "--binary", "x"], "--binary goes with --root"),
+    (["hack/openbao", "--dir"], "--dir needs a value"),
+    (["hack/release"], "usage: hack/release VERSION DIR"),
+    (["hack/rotation-drill", "--rows", "x"], "--rows x: 1 to 99999 are expected"),
+    (["hack/test", "everything"], "usage: hack/test"),
+    (["hack/tools", "--nope"], "usage: hack/tools"),
+    ([sys.executable, "hack/vectors", "--nope"], "unrecognized arguments: --nope"),
+])
+def test_wrong_usage(command, says):
+    result = run(*command, check=False, cwd=ROOT)
+    assert result.returncode == 64, result.stderr
+    assert result.stderr.startswith(f"error: {says}"), result.stderr
+    assert result.stdout == ""
