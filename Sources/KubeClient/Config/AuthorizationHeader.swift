@@ -2,10 +2,12 @@ import Primitives
 
 /// Values of the `Authorization` header, made without leaving copies of the secret.
 enum AuthorizationHeader {
-    /// RFC 6750. White space around the token is cut off; nil: empty, or not visible ASCII, which could
-    /// smuggle in a header.
+    /// RFC 6750. White space around the token is cut off, and a byte-order mark before it, as editors write it into files;
+    /// nil: empty, or not visible ASCII, which could smuggle in a header.
     static func bearer(_ token: borrowing SecretBytes) -> SharedSecret? {
-        token.withUnsafeBytes { bytes in
+        token.withUnsafeBytes { file in
+            let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+            let bytes = file.dropFirst(file.starts(with: mark) ? mark.count : 0)
             let start = bytes.firstIndex { !isSpace($0) } ?? bytes.endIndex
             let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? bytes.endIndex
             let trimmed = UnsafeRawBufferPointer(rebasing: bytes[start..<max(start, end)])

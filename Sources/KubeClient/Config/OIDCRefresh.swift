@@ -25,7 +25,7 @@ final class OIDCRefresh: Sendable {
     func run() async throws(ConfigurationError) -> RenewableCredential.Issued {
         guard let refreshToken = refreshToken.withLock({ $0 }) else {
             throw provider.failure(
-                "the id-token has expired or is missing, and there is no refresh-token; log in again")
+                "the id-token has expired or is missing, and there is no refresh-token to get another")
         }
         let endpoint = try await tokenEndpoint()
         let response = try await tokens(from: endpoint, for: refreshToken)
@@ -66,8 +66,10 @@ final class OIDCRefresh: Sendable {
         }
         guard response.status == 200, let body = response.body else {
             let code = code(response.body).map { " (\($0.truncated(toUTF8: 64)))" } ?? ""
+            let isRefused = response.status == 400 || response.status == 401
             throw provider.failure(
-                "\(endpoint) answered the refresh-token with status \(response.status)\(code); log in again")
+                "\(endpoint) answered the refresh-token with status \(response.status)\(code)"
+                    + (isRefused ? "; it is expired, revoked, used up or another client's" : ""))
         }
         return body
     }

@@ -63,8 +63,8 @@ import YAML
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         try folder.write("a/ca.pem", fakeCertificate)
-        try folder.write("b/sub/c.pem", fakeCertificate)
-        try folder.write("b/sub/k.pem", "key of b")
+        try folder.write("b/sub/c.pem", realCertificate)
+        try folder.write("b/sub/k.pem", realKey)
         try folder.write("b/token", "from b\n".replacingOccurrences(of: " ", with: "-"))
         let first = try folder.write(
             "a/config", "clusters: [{name: l, cluster: {server: h:1, certificate-authority: ca.pem}}]")
@@ -81,7 +81,7 @@ import YAML
         #expect(configuration.server == "https://h:1")
         guard case .pem(let pem) = configuration.trust else { throw CancellationError() }
         #expect(pem == Array(fakeCertificate.utf8))
-        #expect(text(configuration.clientCertificate?.key) == "key of b")
+        #expect(text(configuration.clientCertificate?.key) == realKey)
         #expect(text(try await configuration.credentials.credential().authorization) == "Bearer from-b")
     }
 }

@@ -34,6 +34,11 @@ import Testing
         #expect(try await file.credential().generation > first.generation)
     }
 
+    @Test func aByteOrderMarkIsPassedOver() async throws {
+        try folder.write("token", "\u{FEFF}marked\r\n")
+        #expect(try await token() == "Bearer marked")
+    }
+
     /// The last token is better than none while the kubelet swaps the file.
     @Test func keepsTheLastTokenWhenReadingFails() async throws {
         #expect(try await token() == "Bearer one")
