@@ -47,7 +47,7 @@ struct SetValues: AsyncParsableCommand {
             for file in fromFile { try input.addFile(file) }
             for file in fromEnvFile {
                 try input.addEnvFile(file) {
-                    Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
+                    Environment.process.exactValue($0).map { SharedSecret(copying: $0.utf8) }
                 }
             }
             new = input.secret(name: "", namespace: nil, type: nil).entries
