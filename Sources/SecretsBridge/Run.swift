@@ -91,7 +91,7 @@ struct Run: AsyncParsableCommand {
         returnFreedMemory()
         let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version)
-        let keys = try loadKeys(observer: telemetry.kms)
+        let keys = try loadKeys(for: .controller, observer: telemetry.kms) { logger.warning("\($0)") }
         let cluster = try cluster()
         // Before anything that takes time: from now on the process can be asked whether it lives.
         let status = try StatusService(metricsAddress, telemetry, logger: logger)

@@ -71,7 +71,10 @@ extension VaultError {
             switch error.code {
             case .certificateUntrusted, .caInvalid:
                 "\(VaultVariables.authorities) names the CA's PEM file"
-            case .certificateNameMismatch: "\(VaultVariables.address) must use a name the certificate has"
+            case .certificateNameMismatch:
+                "\(VaultVariables.address) must use a name the certificate has, or \(VaultVariables.tlsServerName) name it"
+            case .clientCertificateRequired, .clientCertificateInvalid:
+                "\(VaultVariables.clientCertificate) and \(VaultVariables.clientKey) name the PEM files"
             case .nameNotResolved, .connectFailed, .connectTimedOut:
                 "check \(VaultVariables.address) and that Vault runs"
             default: nil
