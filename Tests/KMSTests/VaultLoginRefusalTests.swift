@@ -5,7 +5,7 @@ import Testing
 
 @testable import KMS
 
-/// What is said of a refused login: the texts are those of OpenBao 2.7 (VaultLoginServerTests) and Vault 1.x.
+/// Messages about refused logins: the texts are those of OpenBao 2.7 (VaultLoginServerTests) and Vault 1.x.
 struct VaultLoginRefusalTests {
     private let folder: TemporaryFolder
 

@@ -21,22 +21,19 @@ enum TLSFiles {
     /// The CAs of both.
     static func trust(file: Source?, folder: Source?) throws(SettingError) -> Trust {
         var pool = CertificatePool()
-        var last: SettingError?
         if let file {
             do throws(FileError) {
                 try pool.add(file: file.value)
             } catch {
                 throw unreadable(file, error)
             }
-            if pool.count == 0 { last = empty(pool, file, "names \(file.value), which holds") }
+            guard pool.count > 0 else { throw empty(pool, file, "names \(file.value), which holds") }
         }
         if let folder {
             // As the vault and bao command lines do, files of other kinds are passed over.
-            var found = 0
-            for path in try files(below: folder) { found += (try? pool.add(file: path)) ?? 0 }
-            if found == 0 { last = last ?? empty(pool, folder, "names \(folder.value), which holds") }
+            for path in try files(below: folder) { _ = try? pool.add(file: path) }
+            guard pool.count > 0 else { throw empty(pool, folder, "names \(folder.value), which holds") }
         }
-        if let last { throw last }
         pool.warnings.forEach(Warnings.report)
         return .pem(pool.pem)
     }

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Primitives
 import YAML
 
-/// What a JWT says of itself (RFC 7519), for messages: its signature is not checked.
+/// The claims of a JWT (RFC 7519), for messages. The signature is not verified.
 struct JWTClaims: Sendable {
     let issuer: String?
     let subject: String?

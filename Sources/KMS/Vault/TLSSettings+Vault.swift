@@ -85,7 +85,7 @@ extension VaultSettings {
     ///   everything that it is sent for comes over this connection.
     func unverifiedServer(_ environment: Environment, user: KeyRingUser) throws(SettingError) -> String? {
         guard let variable = tls.skipsVerification, !address.isPlainHTTP else { return nil }
-        let risk = "whoever is between this process and \(address.origin) can read tokens and data keys"
+        let risk = "anyone between this process and \(address.origin) can read tokens and data keys"
         guard user == .commandLine || environment.value("SB_ENV") == "dev" else {
             throw SettingError(
                 variable: variable,

@@ -14,6 +14,7 @@ struct VaultRedirect: Equatable {
     ///   - path: What was asked, below `/v1/`.
     init?(_ location: String, from origin: ServerAddress, path: String) {
         let text = location.prefix { $0 != "?" && $0 != "#" }
+        guard !location.isEmpty else { return nil }
         let root = origin.url.dropLast(origin.prefix.utf8.count)
         var url: String
         if text.hasPrefix("//") {
@@ -23,7 +24,7 @@ struct VaultRedirect: Equatable {
         } else {
             url = root + (text.hasPrefix("/") ? "" : "/") + text
         }
-        // Credentials in a URL are nobody's business.
+        // Credentials in a URL are not shown.
         if let authority = url.firstRange(of: "://")?.upperBound {
             let end = url[authority...].firstIndex(of: "/") ?? url.endIndex
             if let at = url[authority..<end].lastIndex(of: "@") { url.removeSubrange(authority...at) }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import KMS
 
-/// What is said of logins that a real server refuses. The cluster's TokenReview is a fake; the JWTs and what Vault has
+/// Messages about logins that a real server refuses. The cluster's TokenReview is a fake; the JWTs and what Vault has
 /// against them are real.
 @Suite(.enabled(if: OpenBao.isAvailable && Python.has("cryptography")), .serialized, .timeLimit(.minutes(5)))
 struct VaultLoginServerTests {

@@ -11,7 +11,7 @@ struct AWSConfigFile: Sendable {
         /// Below a key without a value: `kms =` and, indented, `endpoint_url = …`.
         var nested: [String: [String: String]] = [:]
         var secrets: [String: SharedSecret] = [:]
-        /// The first line that cannot be read. It is an error for those who need the section, and nobody else.
+        /// The first line that cannot be read. It is an error where the section is needed, and only there.
         var fault: AWSCredentialsError?
     }
 

@@ -218,7 +218,7 @@ extension String {
     /// A key out of a file, as messages show it: one of another form may be a piece of a value.
     fileprivate var asShownKey: String {
         let isKey =
-            (1...64).contains(utf8.count)
+            (1...32).contains(utf8.count)
             && utf8.allSatisfy { byte in
                 UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
                     || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")

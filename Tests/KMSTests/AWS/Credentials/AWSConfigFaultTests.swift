@@ -6,11 +6,11 @@ import Testing
 
 @testable import KMS
 
-/// Lines that cannot be read: whom they concern, and what of them is said.
+/// Lines that cannot be read: which profiles they affect, and what errors show of them.
 struct AWSConfigFaultTests {
     private static let canary = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLE="
 
-    /// Whoever uses the other profile is not stopped; whoever uses this one learns the line.
+    /// Another profile works; this one is refused, with the line.
     @Test(arguments: [
         "nonsense", "= x", "s3 =\n  nonsense", "aws_secret_access_key = x\n  y", "[profile c\nregion = x",
         "aws_secret_access_key x", "export AWS_SECRET_ACCESS_KEY=x",
@@ -38,7 +38,7 @@ struct AWSConfigFaultTests {
         }
     }
 
-    @Test func theRestOfABrokenSectionBelongsToNobodyElse() throws {
+    @Test func theRestOfABrokenSectionIsNotGivenToTheSectionBefore() throws {
         let config = "[profile a]\nregion = one\n[profile b\naws_access_key_id = B\n"
         #expect(try awsProfiles(config, selected: "a").active == ["region": "one"])
     }

@@ -48,7 +48,6 @@ struct AWSConfigVectorTests {
         ("a secret without its delimiter", "credentials:3: expected [section] or key = value"),
         ("a value without a key", "config:2: expected [section] or key = value"),
         ("an open bracket", "config:1: the section has no ]"),
-        ("empty brackets", "config:2: a setting stands before the first [section]"),
     ])
     func refuses(name: String, message: String) throws {
         let test = try #require(Self.cases.first { $0.name == name })
