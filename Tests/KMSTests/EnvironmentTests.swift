@@ -95,9 +95,8 @@ struct EnvironmentTests {
         {
             let values = [
                 "SB_KMS_BACKEND": "vault-transit", "SB_KMS_VAULT_ADDR": "https://vault:8200",
-                "SB_KMS_VAULT_KEY": "k",
-                "SB_KMS_VAULT_TOKEN": "t", variable: value,
-            ]
+                "SB_KMS_VAULT_KEY": "k", "SB_KMS_VAULT_TOKEN": "t",
+            ].merging([variable: value]) { $1 }
             let error = #expect(throws: SettingError.self) { try KeyRing.load(from: Environment(values)) }
             let message = error?.description ?? ""
             #expect(isOneLine(message), "\(message)")

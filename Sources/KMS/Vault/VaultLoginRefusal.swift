@@ -17,6 +17,7 @@ enum VaultLoginRefusal: Equatable {
 
     init(_ text: String) {
         let known: [(String, VaultLoginRefusal)] = [
+            ("validating claims", .claims), ("bound claim", .claims),
             ("no audiences bound", .audience), ("(aud)", .audience), ("audience", .audience),
             ("(iss)", .issuer), ("issuer", .issuer), ("claim \"iss\"", .issuer),
             ("namespace not authorized", .namespace),
@@ -25,7 +26,7 @@ enum VaultLoginRefusal: Equatable {
             ("(exp)", .ended), ("expired", .ended),
             ("malformed jwt", .malformed), ("must have three parts", .malformed),
             ("signature", .signature), ("fetching keys", .signature),
-            ("validating claims", .claims), ("bound claim", .claims), ("claim \"", .claims),
+            ("claim \"", .claims),
             ("could not load configuration", .notConfigured),
             ("could not load backend configuration", .notConfigured),
             ("invalid role or secret", .secretID), ("secret_id", .secretID), ("secret id", .secretID),

@@ -32,7 +32,10 @@ final class OpenBao: Sendable {
         let options: JSONValue = ["file_path": .string("\(folder.path)/audit.log")]
         var configuration: JSONValue = ["audit": [["type": "file", "path": "file", "options": options]]]
         if !listeners.isEmpty { configuration["listener"] = .array(listeners) }
-        let file = try folder.write("config.json", configuration.data())
+        // Its reader of JSON does not know an escaped slash.
+        let text = String(decoding: try configuration.data(), as: UTF8.self).replacingOccurrences(
+            of: "\\/", with: "/")
+        let file = try folder.write("config.json", text)
         process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = [

@@ -45,6 +45,9 @@ struct VaultLoginServerTests {
 
     @Test func kubernetes() async throws {
         let reviews = Locked(true)
+        let authority = try String(
+            contentsOf: URL(filePath: #filePath).deletingLastPathComponent()
+                .appending(path: "../../Vectors/tls/ca.crt").standardizedFileURL, encoding: .utf8)
         let cluster = try FakeServer.answering { _ in
             let user =
                 #"{"username":"system:serviceaccount:sb:sb","uid":"u-1","groups":["system:serviceaccounts"]}"#
@@ -60,7 +63,7 @@ struct VaultLoginServerTests {
         func configure(_ more: [String: JSONValue] = [:]) async throws {
             let config: [String: JSONValue] = [
                 "kubernetes_host": .string(cluster.url), "disable_local_ca_jwt": .bool(true),
-                "kubernetes_ca_cert": "",
+                "kubernetes_ca_cert": .string(authority),
                 "token_reviewer_jwt": "x.y.z",
             ]
             try await bao.post("auth/kubernetes/config", .object(config.merging(more) { $1 }))
