@@ -20,27 +20,38 @@ package struct Environment: Sendable {
         self.lookUp = lookUp
     }
 
-    /// A public setting; nil when absent or empty.
+    /// Returns a public setting without the white space around it, or nil when it is absent or blank. A value that was
+    /// pasted, or read from a file, often ends with a space or a line break.
     package func value(_ name: String) -> String? {
+        var value: String?
+        lookUp(name) { pointer in
+            guard let pointer else { return }
+            value = PlainText.trimmed(pointer.bytes) {
+                $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self)
+            }
+        }
+        return value
+    }
+
+    /// Returns the variable exactly as it is, for values that are data and no settings; nil when it is absent or empty.
+    package func exactValue(_ name: String) -> String? {
         var value: String?
         lookUp(name) { value = $0.map { String(cString: $0) } }
         return value.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// A secret that stands in the variable itself; nil when absent or empty.
+    /// Returns a secret that the variable itself holds, without the white space around it; nil when it is absent or blank.
     package func inlineSecret(_ name: String) -> SharedSecret? {
         var inline: SharedSecret?
         lookUp(name) { pointer in
-            guard let pointer, pointer.pointee != 0 else { return }
-            let bytes = SecretBytes(
-                copying: UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))
-            inline = SharedSecret(bytes.trimmingNewline())
+            guard let pointer else { return }
+            inline = PlainText.trimmedSecret(pointer.bytes)
         }
         return inline
     }
 
-    /// A secret setting, from `name` or from the file that `<name>_FILE` names, with one trailing newline
-    /// removed. Nil when neither is set.
+    /// A secret setting, from `name` or from the file that `<name>_FILE` names, without the white space around it and a
+    /// byte-order mark. Nil when neither is set. A file may be empty.
     ///
     /// Errors: both are set, or the file cannot be read.
     package func secret(_ name: String) throws(SettingError) -> SharedSecret? {
@@ -51,7 +62,8 @@ package struct Environment: Sendable {
                 variable: name, problem: "is set together with \(name)_FILE; keep one of them")
         }
         do {
-            return SharedSecret(try SecretBytes(contentsOfFile: path, limit: 64 * 1024).trimmingNewline())
+            let content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
+            return content.withUnsafeBytes { PlainText.trimmedSecret($0) } ?? SharedSecret(copying: [])
         } catch {
             throw SettingError(
                 variable: name + "_FILE", problem: "names a file that cannot be read: \(error)")
@@ -66,8 +78,13 @@ package struct SettingError: Error, Equatable, Sendable, CustomStringConvertible
 
     package init(variable: String, problem: String) {
         self.variable = variable
-        self.problem = problem
+        self.problem = problem.asOneLine
     }
 
     package var description: String { "\(variable) \(problem)" }
+}
+
+extension UnsafePointer<CChar> {
+    /// The characters before the NUL.
+    fileprivate var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: self, count: strlen(self)) }
 }

@@ -2,7 +2,7 @@ import Primitives
 
 /// What a token may consist of, so that it cannot smuggle in a header or a second line.
 enum HeaderText {
-    /// Visible ASCII, white space around it cut off. nil: empty, or something else.
+    /// Visible ASCII, without white space around it and a byte-order mark. nil: empty, or something else.
     static func word(_ text: borrowing SecretBytes) -> SharedSecret? {
         trimmed(text) { 0x21...0x7E ~= $0 }
     }
@@ -16,13 +16,10 @@ enum HeaderText {
         _ text: borrowing SecretBytes, _ isAllowed: (UInt8) -> Bool
     ) -> SharedSecret? {
         text.withUnsafeBytes { bytes in
-            let start = bytes.firstIndex { !isSpace($0) } ?? bytes.endIndex
-            let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? start
-            let trimmed = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-            guard !trimmed.isEmpty, trimmed.allSatisfy(isAllowed) else { return nil }
-            return SharedSecret(SecretBytes(copying: trimmed))
+            PlainText.trimmed(bytes) { trimmed in
+                guard !trimmed.isEmpty, trimmed.allSatisfy(isAllowed) else { return nil }
+                return SharedSecret(SecretBytes(copying: trimmed))
+            }
         }
     }
-
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0D ~= byte }
 }

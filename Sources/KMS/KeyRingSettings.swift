@@ -1,13 +1,21 @@
 package import Envelope
 import Primitives
 
+/// The program that uses the keys. What a developer may accept for one command is no setting for a controller.
+package enum KeyRingUser: Sendable {
+    case commandLine, controller
+}
+
 extension KeyRing {
     /// The keys that `SB_KMS_BACKEND` and the settings of its backends describe. A comma-separated list is
     /// for the time of a move: the first backend wraps, all of them unwrap.
     ///
-    /// `observer` is told of the requests of all of them.
+    /// - Parameters:
+    ///   - observer: Gets the requests of all of them.
+    ///   - warn: Gets one line for each setting that works and should not stay, such as unverified certificates.
     package static func load(
-        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+        from environment: Environment, for user: KeyRingUser = .commandLine,
+        observer: (any KeyManagerObserver)? = nil, warn: (String) -> Void = { _ in }
     ) throws(SettingError) -> KeyRing {
         let names = (environment.value("SB_KMS_BACKEND") ?? "local").split(separator: ",").map {
             String($0.filter { $0 != " " })
@@ -15,7 +23,11 @@ extension KeyRing {
         var managers: [any KeyManager] = []
         for (index, name) in names.enumerated() {
             guard !names[..<index].contains(name) else {
-                throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name) twice")
+                throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name.asShownName) twice")
+            }
+            if name == "vault-transit" {
+                let vault = try VaultSettings.load(from: environment)
+                if let warning = try vault.unverifiedServer(environment, user: user) { warn(warning) }
             }
             managers += try Self.managers(of: name, environment, observer)
         }
@@ -40,7 +52,7 @@ extension KeyRing {
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend)\"; this version has: local, vault-transit, aws-kms")
+                problem: "is \"\(backend.asShownName)\"; this version has: local, vault-transit, aws-kms")
         }
     }
 }

@@ -3,6 +3,8 @@ struct ServerAddress: Sendable, Equatable {
     let url: String
     /// Scheme, host and port: what a redirect is compared with.
     let origin: String
+    /// What follows the origin: `` or `/prefix`.
+    let prefix: String
     let isPlainHTTP: Bool
     let isLoopback: Bool
 
@@ -23,6 +25,7 @@ struct ServerAddress: Sendable, Equatable {
         isLoopback = Self.isLoopback(host)
         origin = "\(scheme)\(host):\(port ?? (isPlainHTTP ? 80 : 443))"
         url = scheme + authority.lowercased() + prefix
+        self.prefix = String(prefix)
     }
 
     /// Whether an absolute URL leads to the same scheme, host and port.
@@ -30,6 +33,15 @@ struct ServerAddress: Sendable, Equatable {
         let parts = location.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count >= 3 else { return false }
         return ServerAddress("\(parts[0])//\(parts[2])")?.origin == origin
+    }
+
+    /// A host name or address in lower case, without brackets; nil: something else, or with a port.
+    static func host(_ text: String) -> String? {
+        let bare = text.lowercased()
+        let isIPv6 = bare.contains(":") && !bare.hasPrefix("[")
+        guard let (host, port) = parse(isIPv6 ? "[\(bare)]" : bare), port == nil, host.utf8.count <= 253
+        else { return nil }
+        return PathNames.trimming("]", from: PathNames.trimming("[", from: host))
     }
 
     private static func parse(_ authority: String) -> (host: String, port: Int?)? {

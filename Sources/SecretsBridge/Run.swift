@@ -92,7 +92,7 @@ struct Run: AsyncParsableCommand {
         let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version, lease: election.leaseName(territory))
         Warnings.send { logger.warning("\($0)") }
-        let keys = try loadKeys(observer: telemetry.kms)
+        let keys = try loadKeys(for: .controller, observer: telemetry.kms) { logger.warning("\($0)") }
         let cluster = try cluster()
         // Before anything that takes time: from now on the process can be asked whether it lives.
         let status = try StatusService(metricsAddress, telemetry, logger: logger)

@@ -71,9 +71,12 @@ func keyName(_ argument: String) throws -> KeyName {
     }
 }
 
-func loadKeys(observer: (any KeyManagerObserver)? = nil) throws -> KeyRing {
+func loadKeys(
+    for user: KeyRingUser = .commandLine, observer: (any KeyManagerObserver)? = nil,
+    warn: (String) -> Void = Console.note
+) throws -> KeyRing {
     do {
-        return try KeyRing.load(from: .process, observer: observer)
+        return try KeyRing.load(from: .process, for: user, observer: observer, warn: warn)
     } catch {
         throw CommandError(error)
     }

@@ -104,7 +104,7 @@ struct Wrap: AsyncParsableCommand {
         for file in fromFile { try input.addFile(file) }
         for file in fromEnvFile {
             try input.addEnvFile(file) {
-                Environment.process.value($0).map { SharedSecret(copying: $0.utf8) }
+                Environment.process.exactValue($0).map { SharedSecret(copying: $0.utf8) }
             }
         }
         input.notes.forEach(Console.note)

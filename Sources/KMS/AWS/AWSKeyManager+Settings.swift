@@ -15,14 +15,14 @@ extension AWSKeyManager {
         let settings = try AWSSettings.load(
             from: environment, profile: profiles.active, services: profiles.activeServices)
         var configuration = HTTPClientConfiguration()
-        if let path = settings.authorities { configuration.trust = .file(path) }
         if settings.acceptsPlainHTTP { configuration.plainHTTP = .always }
         // Where AWS speaks HTTP/1.1, this is how many requests are in flight at once.
         configuration.maximumConnectionsPerHost = 16
         return AWSKeyManager(
             settings,
-            credentials: try RefreshingAWSCredentials.load(from: environment, region: settings.region),
-            transport: CurlClient(configuration), observer: observer)
+            credentials: try RefreshingAWSCredentials.load(
+                from: environment, region: settings.region, tls: settings.tls),
+            transport: try ReloadingTransport(configuration, settings.tls), observer: observer)
     }
 
     /// Through a transport of the caller's, which brings its own trust.

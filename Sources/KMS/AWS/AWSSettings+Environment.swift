@@ -14,7 +14,7 @@ extension AWSSettings {
         return AWSSettings(
             region: region, key: key, kms: try endpoints.address(of: .kms, in: region),
             sts: try endpoints.address(of: .sts, in: region), requestsPerSecond: try rate(environment),
-            authorities: environment.value("AWS_CA_BUNDLE") ?? profile["ca_bundle"],
+            tls: try .aws(environment, profile: profile),
             acceptsPlainHTTP: endpoints.acceptsPlainHTTP)
     }
 

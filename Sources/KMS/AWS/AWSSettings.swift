@@ -6,8 +6,8 @@ struct AWSSettings: Sendable {
     let sts: ServerAddress
     /// Requests to KMS per second, of this process.
     let requestsPerSecond: Int
-    /// PEM file of the CAs to trust instead of the system's.
-    let authorities: String?
+    /// The CAs of KMS, STS and IAM Identity Center.
+    let tls: TLSSettings
     let acceptsPlainHTTP: Bool
 
     static let regionVariable = "SB_KMS_AWS_REGION"

@@ -7,16 +7,19 @@ extension TransitKeyManager {
         from environment: Environment, observer: (any KeyManagerObserver)? = nil
     ) throws(SettingError) -> [TransitKeyManager] {
         let present = try VaultSettings.load(from: environment)
-        return ([present] + (try present.previous(from: environment))).map { make($0, observer) }
+        return try ([present] + (try present.previous(from: environment))).map {
+            settings throws(SettingError) in
+            try make(settings, observer)
+        }
     }
 
     private static func make(
         _ settings: VaultSettings, _ observer: (any KeyManagerObserver)?
-    ) -> TransitKeyManager {
+    ) throws(SettingError) -> TransitKeyManager {
         var configuration = HTTPClientConfiguration()
-        if let path = settings.authorities { configuration.trust = .file(path) }
         if settings.address.isPlainHTTP { configuration.plainHTTP = .always }
-        return TransitKeyManager(settings, transport: CurlClient(configuration), observer: observer)
+        let transport = try ReloadingTransport(configuration, settings.tls)
+        return TransitKeyManager(settings, transport: transport, observer: observer)
     }
 
     /// Through a transport of the caller's, which brings its own trust.

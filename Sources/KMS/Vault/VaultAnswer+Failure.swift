@@ -1,17 +1,21 @@
 import Glibc
 import HTTP
 import HTTPTypes
+import Primitives
 
 extension VaultAnswer {
     /// What an answer other than 2xx means. `location`: which Vault, for messages; `path`: what was asked.
     func failure(_ path: String, at location: VaultLocation) -> VaultError {
+        if [301, 302, 303, 307, 308].contains(status) { return redirect(path, at: location) }
+        guard isOfVault else { return foreign(at: location) }
         let vault = location.description
         switch status {
         case 403:
             return VaultError(.denied, denied(path, at: location))
         case 400, 404, 405, 413:
-            return refusal(path, at: location)
-        case 307, 308, 472, 473, 474:
+            let refusal = VaultRefusal(status: status, text: errors)
+            return VaultError(.refused(refusal), refusal.message(path, at: location))
+        case 472, 473, 474:
             return VaultError(
                 .standby,
                 "\(vault) is a standby and does not serve; point \(VaultVariables.address) at the active node, "
@@ -22,7 +26,7 @@ extension VaultAnswer {
             return VaultError(
                 .rateLimited,
                 "\(vault) limits the rate of requests; raise its quota (sys/quotas/rate-limit)",
-                retryAfter: fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) })
+                retryAfter: retryAfter)
         case 501:
             return VaultError(
                 .notInitialized, "\(vault) is not initialised; initialise and unseal it (operator init)")
@@ -42,9 +46,12 @@ extension VaultAnswer {
             return VaultError(
                 .denied, "\(vault) does not renew the token: it is at its maximum age, token_max_ttl")
         default:
-            let who = isOfVault ? vault : "\(vault), or a proxy before it,"
-            return VaultError(.failed, "\(who) failed (HTTP \(status)); its log tells why")
+            return VaultError(.failed, "\(vault) failed (HTTP \(status)); its log tells why")
         }
+    }
+
+    private var retryAfter: Duration? {
+        fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
     }
 
     private func denied(_ path: String, at location: VaultLocation) -> String {
@@ -52,14 +59,59 @@ extension VaultAnswer {
             + "path \"\(path)\" { capabilities = [\"update\"] }"
     }
 
-    private func refusal(_ path: String, at location: VaultLocation) -> VaultError {
-        guard isOfVault else {
+    /// Something in front of Vault answered, or in its place: Vault's advice does not apply.
+    private func foreign(at location: VaultLocation) -> VaultError {
+        let who = sender.map { "probably \($0)" } ?? "a proxy, a firewall or a login page before it"
+        switch status {
+        case 429:
+            return VaultError(
+                .rateLimited,
+                "what limits the rate of requests to \(location) is not Vault (HTTP 429), but \(who); raise its limit",
+                retryAfter: retryAfter)
+        case 500...:
+            return VaultError(
+                .failed,
+                "\(location), or a proxy before it, failed (HTTP \(status), without a word of Vault's, from \(who)); "
+                    + "its log tells why")
+        case 407:
             return VaultError(
                 .misconfigured,
-                "what answers at \(location) is not Vault (HTTP \(status)); check \(VaultVariables.address)")
+                "the proxy before \(location) asks for a login (HTTP 407); put user and password into HTTPS_PROXY, or "
+                    + "the host into NO_PROXY")
+        case 401, 403:
+            return VaultError(
+                .misconfigured,
+                "what refuses the request at \(location) is not Vault (HTTP \(status)), but \(who); let the request "
+                    + "pass there, or check \(VaultVariables.address)")
+        default:
+            return VaultError(
+                .misconfigured,
+                "what answers at \(location) is not Vault (HTTP \(status)), but \(who); check \(VaultVariables.address)"
+            )
         }
-        let refusal = VaultRefusal(status: status, text: errors)
-        return VaultError(.refused(refusal), refusal.message(path, at: location))
+    }
+
+    /// A token goes nowhere but where the settings say, so that no redirect is followed elsewhere.
+    private func redirect(_ path: String, at location: VaultLocation) -> VaultError {
+        let target = fields[.location].flatMap { VaultRedirect($0, from: location.address, path: path) }
+        guard let target else {
+            return VaultError(
+                .standby,
+                "\(location) is a standby and does not serve (HTTP \(status)); point \(VaultVariables.address) at the "
+                    + "active node, or at a load balancer that finds it")
+        }
+        let message = "\(location) redirects to \(target.shown) (HTTP \(status)), which is not followed; "
+        if let address = target.address {
+            // A standby names the active node, which may be another one the next time.
+            return VaultError(
+                status == 307 ? .standby : .misconfigured,
+                message + "set \(VaultVariables.address) to \(address.asShownName)"
+                    + (status == 307 ? ", or to a load balancer that finds the active node" : ""))
+        }
+        return VaultError(
+            .misconfigured,
+            message + "something before Vault sends its users there; let requests for /v1/ pass, or set "
+                + "\(VaultVariables.address) to Vault itself")
     }
 }
 

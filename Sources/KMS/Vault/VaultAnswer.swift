@@ -28,8 +28,18 @@ struct VaultAnswer: Sendable {
         (body?["errors"]?.elements ?? []).compactMap(\.string).joined(separator: "\n")
     }
 
-    /// Whether Vault itself answered, and not something in front of it.
-    var isOfVault: Bool { body?["errors"] != nil || body?["request_id"] != nil }
+    /// Whether Vault itself answered, and not something in front of it. Others have `errors` too, of another form.
+    var isOfVault: Bool {
+        if let errors = body?["errors"]?.elements { return errors.allSatisfy { $0.string != nil } }
+        return body?["request_id"]?.string != nil
+    }
+
+    /// What answered, as far as it says so: `nginx`, `awselb/2.0`. To be shown.
+    var sender: String? {
+        if body?["kind"]?.string == "Status", body?["apiVersion"] != nil { return "a Kubernetes API server" }
+        let name = fields[.server] ?? fields[.via].map { "a proxy, via \($0)" }
+        return name.flatMap { $0.isEmpty ? nil : $0.asShownName }
+    }
 }
 
 extension Node {
@@ -38,4 +48,8 @@ extension Node {
         guard let scalar, scalar.kind == .string, scalar.bytes.count > 0 else { return nil }
         return scalar.bytes
     }
+}
+
+extension HTTPField.Name {
+    static let via = HTTPField.Name("Via") ?? .server
 }

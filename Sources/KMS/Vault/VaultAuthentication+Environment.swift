@@ -20,7 +20,7 @@ extension VaultAuthentication {
         case .some(let other):
             throw SettingError(
                 variable: VaultVariables.authentication,
-                problem: "is \"\(other)\"; token, kubernetes, approle or jwt is expected")
+                problem: "is \"\(other.asShownName)\"; token, kubernetes, approle or jwt is expected")
         }
     }
 
@@ -93,9 +93,12 @@ extension VaultAuthentication {
         return role
     }
 
+    /// `vault auth list` and `vault auth enable` have the mount alone; paths of the API begin with `auth/`.
     private static func mount(
         _ variables: VaultVariables, default name: String
     ) throws(SettingError) -> String {
-        try VaultSettings.path(variables, VaultVariables.authenticationMount, example: name) ?? name
+        try VaultSettings.path(variables, VaultVariables.authenticationMount, example: name) { path in
+            path.hasPrefix("auth/") ? PathNames.trimmingSlashes(String(path.dropFirst(5))) : path
+        } ?? name
     }
 }

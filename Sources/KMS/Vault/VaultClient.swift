@@ -71,7 +71,13 @@ extension VaultError {
             switch error.code {
             case .certificateUntrusted, .caInvalid:
                 "\(VaultVariables.authorities) names the CA's PEM file"
-            case .certificateNameMismatch: "\(VaultVariables.address) must use a name the certificate has"
+            case .certificateNameMismatch:
+                "\(VaultVariables.address) must use a name the certificate has, or \(VaultVariables.tlsServerName) name it"
+            case .clientCertificateRequired, .clientCertificateInvalid:
+                "\(VaultVariables.clientCertificate) and \(VaultVariables.clientKey) name the PEM files"
+            // TLS 1.3 asks for it after the handshake, and libcurl sees a connection that ends.
+            case .connectionClosed, .tlsFailed:
+                "if Vault asks for a client certificate, set \(VaultVariables.clientCertificate) and \(VaultVariables.clientKey)"
             case .nameNotResolved, .connectFailed, .connectTimedOut:
                 "check \(VaultVariables.address) and that Vault runs"
             default: nil

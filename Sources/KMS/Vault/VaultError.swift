@@ -26,7 +26,7 @@ struct VaultError: Error, Equatable, Sendable {
 
     init(_ code: Code, _ message: String, retryAfter: Duration? = nil) {
         self.code = code
-        self.message = message
+        self.message = message.asOneLine
         self.retryAfter = retryAfter
     }
 

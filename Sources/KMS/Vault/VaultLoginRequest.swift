@@ -40,31 +40,33 @@ struct VaultLoginRequest: Sendable {
     }
 
     private func failure(_ answer: VaultAnswer, _ call: VaultCall, at location: VaultLocation) -> VaultError {
+        let refusal = VaultLoginRefusal(answer.errors)
         switch answer.status {
         case 400 where answer.isOfVault, 403 where answer.isOfVault:
-            VaultError(.loginRefused, "\(location) refuses the login at auth/\(mount): \(advice)")
-        case 500 where answer.errors.contains("could not load backend configuration"):
-            VaultError(.loginRefused, "\(location) has auth/\(mount), but it is not configured: \(advice)")
+            return VaultError(
+                .loginRefused,
+                "\(location) refuses the login at auth/\(mount): \(refusal.advice(for: method, mount: mount, claims))"
+            )
+        case 500 where refusal == .notConfigured:
+            return VaultError(
+                .loginRefused,
+                "\(location) refuses the login at auth/\(mount): "
+                    + VaultLoginRefusal.notConfigured.advice(for: method, mount: mount, claims))
         case 404 where answer.isOfVault:
-            VaultError(
+            return VaultError(
                 .loginRefused,
                 "\(location) has no auth method at auth/\(mount); enable it, or set "
                     + VaultVariables.authenticationMount)
-        default: answer.failure(call.path, at: location)
+        default: return answer.failure(call.path, at: location)
         }
     }
 
-    private var advice: String {
+    /// Of the token that was sent, or of its successor.
+    private var claims: JWTClaims? {
         switch method {
-        case .kubernetes(let role, _):
-            "check that the role \(role) exists and binds this service account, its namespace and the token's "
-                + "audience (\(VaultVariables.role), \(VaultVariables.serviceAccountTokenFile)), and that the "
-                + "method may review tokens"
-        case .jwt(let role, _):
-            "check the role \(role ?? "(default)") and its bound claims, and that \(VaultVariables.jwtFile) holds "
-                + "a JWT that is not expired"
-        case .appRole:
-            "check \(VaultVariables.roleID) and \(VaultVariables.secretID); the secret id may be used up or expired"
+        case .kubernetes(_, let file), .jwt(_, let file):
+            (try? VaultSecretFile.read(file, purpose: "")).flatMap { JWTClaims($0) }
+        case .appRole: nil
         }
     }
 }

@@ -14,6 +14,8 @@ struct VaultSession: Sendable {
             tokens.worked(token, at: call.path)
             return answer
         }
+        // What something before Vault refuses says nothing about the token.
+        guard answer.isOfVault else { return answer }
         guard tokens.refused(token, at: call.path) else { return answer }
         let fresh = try await tokens.token()
         guard fresh.generation != token.generation else { return answer }

@@ -11,7 +11,7 @@ extension VaultSettings {
             name: try name(variables),
             namespace: try path(variables, VaultVariables.namespace, example: "team-a"),
             authentication: try VaultAuthentication.load(variables),
-            authorities: try authorities(variables))
+            tls: try TLSSettings.vault(variables))
         try settings.checkKeyID(VaultVariables.key)
         return settings
     }
@@ -64,40 +64,17 @@ extension VaultSettings {
     }
 
     static func path(
-        _ variables: VaultVariables, _ variable: String, example: String
+        _ variables: VaultVariables, _ variable: String, example: String,
+        trimmed: (String) -> String = { $0 }
     ) throws(SettingError) -> String? {
         guard let (text, variable) = variables.value(variable) else { return nil }
-        let path = PathNames.trimmingSlashes(text)
+        let path = trimmed(PathNames.trimmingSlashes(text))
         guard PathNames.isPath(path) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not a path of names (A-Z a-z 0-9 - _ .) joined by /, for example: \(example)")
         }
         return path
-    }
-
-    private static func authorities(_ variables: VaultVariables) throws(SettingError) -> String? {
-        guard let (path, variable) = variables.value(VaultVariables.authorities) else { return nil }
-        do {
-            let file = try SecretBytes(contentsOfFile: path, limit: 1 << 20)
-            let isPEM = file.withUnsafeBytes { bytes in
-                let marker = Array("-----BEGIN CERTIFICATE-----".utf8)
-                return bytes.firstRange(of: marker) != nil
-            }
-            guard isPEM else {
-                throw SettingError(
-                    variable: variable,
-                    problem: "names \(path), which holds no certificate; PEM of the CA that signed Vault's "
-                        + "certificate is expected")
-            }
-            return path
-        } catch let error as FileError {
-            throw SettingError(variable: variable, problem: "names a file that cannot be read: \(error)")
-        } catch let error as SettingError {
-            throw error
-        } catch {
-            throw SettingError(variable: variable, problem: "cannot be used")
-        }
     }
 
     private static func flag(_ variables: VaultVariables, _ variable: String) throws(SettingError) -> Bool {

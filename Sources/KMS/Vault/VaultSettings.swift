@@ -10,8 +10,7 @@ struct VaultSettings: Sendable {
     let name: String?
     let namespace: String?
     let authentication: VaultAuthentication
-    /// PEM file of the CAs to trust instead of the system's.
-    let authorities: String?
+    var tls = TLSSettings()
 
     /// `vault-transit:[<name>:][<vault namespace>/]<mount>/<key>`
     var keyID: String {

@@ -13,6 +13,12 @@ struct VaultVariables {
     static let name = "SB_KMS_VAULT_NAME"
     static let namespace = "SB_KMS_VAULT_NAMESPACE"
     static let authorities = "SB_KMS_VAULT_CACERT"
+    static let authorityBytes = "SB_KMS_VAULT_CACERT_BYTES"
+    static let authorityFolder = "SB_KMS_VAULT_CAPATH"
+    static let clientCertificate = "SB_KMS_VAULT_CLIENT_CERT"
+    static let clientKey = "SB_KMS_VAULT_CLIENT_KEY"
+    static let tlsServerName = "SB_KMS_VAULT_TLS_SERVER_NAME"
+    static let skipVerify = "SB_KMS_VAULT_SKIP_VERIFY"
     static let allowHTTP = "SB_KMS_VAULT_ALLOW_HTTP"
     static let authentication = "SB_KMS_VAULT_AUTH"
     static let authenticationMount = "SB_KMS_VAULT_AUTH_MOUNT"
@@ -30,6 +36,12 @@ struct VaultVariables {
         address: ["BAO_ADDR", "VAULT_ADDR"],
         namespace: ["BAO_NAMESPACE", "VAULT_NAMESPACE"],
         authorities: ["BAO_CACERT", "VAULT_CACERT"],
+        authorityBytes: ["BAO_CACERT_BYTES", "VAULT_CACERT_BYTES"],
+        authorityFolder: ["BAO_CAPATH", "VAULT_CAPATH"],
+        clientCertificate: ["BAO_CLIENT_CERT", "VAULT_CLIENT_CERT"],
+        clientKey: ["BAO_CLIENT_KEY", "VAULT_CLIENT_KEY"],
+        tlsServerName: ["BAO_TLS_SERVER_NAME", "VAULT_TLS_SERVER_NAME"],
+        skipVerify: ["BAO_SKIP_VERIFY", "VAULT_SKIP_VERIFY"],
         token: ["BAO_TOKEN", "VAULT_TOKEN"],
     ]
 
@@ -39,6 +51,12 @@ struct VaultVariables {
             if let value = environment.value(candidate) { return (value, candidate) }
         }
         return nil
+    }
+
+    /// As `value`, for settings that belong together: where one of them is ours by name, the command lines' do not count.
+    func value(_ variable: String, of group: [String]) -> (value: String, variable: String)? {
+        guard group.contains(where: { environment.value($0) != nil }) else { return value(variable) }
+        return environment.value(variable).map { ($0, variable) }
     }
 
     /// A token that is ours by name: `SB_KMS_VAULT_TOKEN`, or its file.

@@ -70,14 +70,16 @@ struct AWSSettingsTests {
         var values = ["SB_KMS_AWS_KEY_ID": "alias/a", "SB_KMS_AWS_REGION": "eu-west-1"]
         var settings = try load(values)
         #expect(settings.requestsPerSecond == 1000)
-        #expect(settings.authorities == nil)
+        #expect(settings.tls.authorities == .system)
         #expect(!settings.acceptsPlainHTTP)
         values.merge([
             "SB_KMS_AWS_MAX_RPS": "50", "AWS_CA_BUNDLE": "/ca.pem", "SB_KMS_AWS_ENDPOINT": "https://vpce",
         ]) { $1 }
         settings = try load(values)
         #expect(settings.requestsPerSecond == 50)
-        #expect(settings.authorities == "/ca.pem")
+        #expect(
+            settings.tls.authorities
+                == .paths(file: .init(value: "/ca.pem", variable: "AWS_CA_BUNDLE"), folder: nil))
         #expect(settings.kms.url == "https://vpce")
         #expect(settings.sts.url == "https://sts.eu-west-1.amazonaws.com")
     }

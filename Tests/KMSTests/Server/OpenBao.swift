@@ -23,15 +23,19 @@ final class OpenBao: Sendable {
     private let process: Process
     private let transport = CurlClient(HTTPClientConfiguration(proxy: .none))
 
-    init() async throws {
+    /// `listeners`: more of them, as its configuration has them.
+    init(listeners: [JSONValue] = []) async throws {
         guard let program = Self.program else { throw Failure(description: "SB_TEST_BAO is not set") }
         folder = try TemporaryFolder()
         let port = try Self.freePort()
         address = "http://127.0.0.1:\(port)"
-        let configuration = """
-            {"audit":[{"type":"file","path":"file","options":{"file_path":"\(folder.path)/audit.log"}}]}
-            """
-        let file = try folder.write("config.json", configuration)
+        let options: JSONValue = ["file_path": .string("\(folder.path)/audit.log")]
+        var configuration: JSONValue = ["audit": [["type": "file", "path": "file", "options": options]]]
+        if !listeners.isEmpty { configuration["listener"] = .array(listeners) }
+        // Its reader of JSON does not know an escaped slash.
+        let text = String(decoding: try configuration.data(), as: UTF8.self).replacingOccurrences(
+            of: "\\/", with: "/")
+        let file = try folder.write("config.json", text)
         process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = [
@@ -159,7 +163,7 @@ final class OpenBao: Sendable {
     }
 
     /// A port that is free, as is the next one, which the server takes for its cluster.
-    private static func freePort() throws -> Int {
+    static func freePort() throws -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: 20000..<32000)
             if isFree(port), isFree(port + 1) { return port }

@@ -28,7 +28,7 @@ struct AWSCallError: Error, Equatable, Sendable {
 
     init(_ code: Code, _ message: String, retryAfter: Duration? = nil) {
         self.code = code
-        self.message = message
+        self.message = message.asOneLine
         self.retryAfter = retryAfter
     }
 

@@ -62,7 +62,7 @@ struct AWSCredentialsError: Error, Equatable, Sendable, CustomStringConvertible 
 
     init(_ code: Code, _ message: String, retryAfter: Duration? = nil) {
         self.code = code
-        self.message = message
+        self.message = message.asOneLine
         self.retryAfter = retryAfter
     }
 

@@ -17,18 +17,25 @@ extension RefreshingAWSCredentials {
     /// What the environment, the shared files and the platform have for this process. Nothing is read or
     /// asked before the first use, and what is wrong is said then; each refresh looks anew.
     ///
-    /// `region`: that of the key, for when nothing else says where STS is.
+    /// - Parameters:
+    ///   - region: That of the key, for when nothing else names the Region of STS.
+    ///   - tls: The CAs that all of AWS's services are verified with, STS and IAM Identity Center among them. Without
+    ///     it, those of AWS_CA_BUNDLE or the selected profile.
     ///
-    /// Errors: a flag that says how services may be reached is neither true nor false.
+    /// Errors: a flag that says how services may be reached is neither true nor false; AWS_CA_BUNDLE is no bundle.
     static func load(
-        from environment: Environment, region: AWSRegion? = nil
+        from environment: Environment, region: AWSRegion? = nil, tls: TLSSettings? = nil
     ) throws(SettingError) -> RefreshingAWSCredentials {
+        // A profile that cannot be read is reported at the first use.
+        let profile = tls == nil ? (try? AWSProfiles.load(from: environment))?.active : nil
+        let settings = if let tls { tls } else { try TLSSettings.aws(environment, profile: profile ?? [:]) }
         let services = HTTPClientConfiguration(
-            trust: environment.value("AWS_CA_BUNDLE").map { .file($0) } ?? .system,
             plainHTTP: try AWSEndpoints(environment: environment).acceptsPlainHTTP ? .always : .loopbackOnly,
             connectTimeout: .seconds(5))
         let context = AWSCredentialsContext(
-            environment, services: CurlClient(services), local: CurlClient(localConfiguration),
+            environment,
+            services: try ReloadingTransport(services, settings),
+            local: CurlClient(localConfiguration),
             fallbackRegion: region)
         return RefreshingAWSCredentials(AWSCredentialsChain(context))
     }

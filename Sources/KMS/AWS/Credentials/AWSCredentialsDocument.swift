@@ -11,10 +11,9 @@ struct AWSCredentialsDocument: Sendable {
 
     /// nil: not one JSON object.
     init?(_ body: borrowing SecretBytes) {
-        let isObject = body.withUnsafeBytes { bytes in
-            bytes.first { $0 != 0x20 && !(0x09...0x0D ~= $0) } == UInt8(ascii: "{")
-        }
-        guard isObject, let documents = try? YAMLReader.documents(in: body, source: "credentials"),
+        guard let text = body.withUnsafeBytes({ PlainText.trimmedSecret($0) }),
+            text.bytes.withUnsafeBytes({ $0.first == UInt8(ascii: "{") }),
+            let documents = try? YAMLReader.documents(in: text.bytes, source: "credentials"),
             documents.count == 1, let root = documents.first, root.entries != nil
         else { return nil }
         self.root = root

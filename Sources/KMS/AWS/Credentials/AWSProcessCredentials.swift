@@ -21,7 +21,7 @@ struct AWSProcessCredentials: AWSCredentialsSource {
             throw wrong("the command is empty, or a quote in it has no end")
         }
         guard let executable = locate(program) else {
-            throw wrong("cannot run \(program): it is not there; install it, or write its path")
+            throw wrong("cannot run \(program.asShownName): it is not there; install it, or write its path")
         }
         let process = ChildProcess(
             executable: executable, arguments: Array(words.dropFirst()), environment: environment,
@@ -35,11 +35,11 @@ struct AWSProcessCredentials: AWSCredentialsSource {
         guard result.status == 0 else {
             throw AWSCredentialsError(
                 .unavailable,
-                "\(name): \(program) ended with exit code \(result.status); see its messages on standard error"
+                "\(name): \(program.asShownName) ended with exit code \(result.status); see its messages on standard error"
             )
         }
         guard let document = AWSCredentialsDocument(result.output.bytes), document.version == 1 else {
-            throw wrong("\(program) printed no JSON object with \"Version\": 1")
+            throw wrong("\(program.asShownName) printed no JSON object with \"Version\": 1")
         }
         return try document.credentials(token: "SessionToken", needsExpiration: false, from: name)
     }
@@ -55,12 +55,16 @@ struct AWSProcessCredentials: AWSCredentialsSource {
     private func failure(_ failure: ChildProcess.Failure, _ program: String) -> AWSCredentialsError {
         switch failure {
         case .cannotStart(let code):
-            wrong("cannot run \(program): \(strerror(code).map { String(cString: $0) } ?? "error \(code)")")
+            wrong(
+                "cannot run \(program.asShownName): \(strerror(code).map { String(cString: $0) } ?? "error \(code)")"
+            )
         case .deadlineExceeded:
             AWSCredentialsError(
                 .unavailable,
-                "\(name): \(program) did not end within \(deadline.components.seconds) s and was killed")
-        case .tooMuchOutput: wrong("\(program) printed more than \(Self.maximumOutput) bytes and was killed")
+                "\(name): \(program.asShownName) did not end within \(deadline.components.seconds) s and was killed"
+            )
+        case .tooMuchOutput:
+            wrong("\(program.asShownName) printed more than \(Self.maximumOutput) bytes and was killed")
         }
     }
 

@@ -7,7 +7,7 @@ struct AWSProfileCredentials: AWSCredentialsSource {
     /// `profile dev`
     var name: String {
         let selected = AWSProfiles.profileVariables.compactMap { context.environment.value($0) }.first
-        return "profile \(selected ?? "default")"
+        return "profile \((selected ?? "default").asShownName)"
     }
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
@@ -23,14 +23,15 @@ struct AWSProfileCredentials: AWSCredentialsSource {
         case .keys(let keys): return keys
         case .webIdentity(let role, let file):
             guard let path = context.environment.expandingHome(file) else {
-                throw AWSCredentialsError(.misconfigured, "\(name): HOME is not set, where \(file) is")
+                throw AWSCredentialsError(
+                    .misconfigured, "\(name): HOME is not set, where \(file.asShownName) is")
             }
             let service = try context.tokenService(for: name, profiles)
             return try await service.assume(
                 role, webIdentity: AWSWebIdentityCredentials.token(in: path, for: name))
         case .role(let role, let profile, let inner):
             let source = try await carryOut(inner, profiles)
-            let service = try context.tokenService(for: "profile \(profile)", profiles)
+            let service = try context.tokenService(for: "profile \(profile.asShownName)", profiles)
             return try await service.assume(role, with: source, date: context.clocks.date)
         case .singleSignOn(let signOn): return try await given(by: signOnSource(signOn, profiles))
         case .process(let command):
@@ -62,7 +63,7 @@ struct AWSProfileCredentials: AWSCredentialsSource {
     private func signOnSource(
         _ signOn: AWSSingleSignOn, _ profiles: AWSProfiles
     ) throws(AWSCredentialsError) -> AWSSignOnCredentials {
-        let name = "profile \(signOn.profile): IAM Identity Center"
+        let name = "profile \(signOn.profile.asShownName): IAM Identity Center"
         guard let region = AWSRegion(signOn.region) else {
             throw AWSCredentialsError(
                 .misconfigured, "\(name): sso_region is no Region, for example: eu-central-1")

@@ -20,7 +20,7 @@ indirect enum AWSProfilePlan: Sendable {
     ///
     /// Errors: what the profile says is not enough, or contradicts itself.
     static func make(_ profiles: AWSProfiles) throws(AWSCredentialsError) -> AWSProfilePlan? {
-        guard let profile = profiles.profile(profiles.name) else { return nil }
+        guard let profile = try profiles.profile(profiles.name) else { return nil }
         let planner = Planner(profiles: profiles)
         if profile.assumesRole { return try planner.role(profile, visited: []) }
         if let plan = try planner.base(profile) { return plan }
@@ -28,7 +28,8 @@ indirect enum AWSProfilePlan: Sendable {
             throw planner.wrong(
                 profile,
                 "login_session is not supported; use credential_process = aws configure "
-                    + "export-credentials --profile \(profile.name) --format process in another profile")
+                    + "export-credentials --profile \(profile.name.asShownName) --format process in another profile"
+            )
         }
         return nil
     }
@@ -38,7 +39,7 @@ private struct Planner {
     let profiles: AWSProfiles
 
     func wrong(_ profile: AWSProfile, _ what: String) -> AWSCredentialsError {
-        AWSCredentialsError(.misconfigured, "profile \(profile.name): \(what)")
+        AWSCredentialsError(.misconfigured, "profile \(profile.name.asShownName): \(what)")
     }
 
     func role(_ profile: AWSProfile, visited: Set<String>) throws(AWSCredentialsError) -> AWSProfilePlan {
@@ -51,7 +52,7 @@ private struct Planner {
         let role = try AWSAssumedRole(
             arn: profile.value("role_arn") ?? "", sessionName: profile.value("role_session_name"),
             externalID: profile.value("external_id"), duration: profile.value("duration_seconds"),
-            from: "profile \(profile.name)")
+            from: "profile \(profile.name.asShownName)")
         switch (profile.value("source_profile"), profile.value("credential_source")) {
         case (.some, .some):
             throw wrong(profile, "source_profile and credential_source are both there; keep one of them")
@@ -70,18 +71,18 @@ private struct Planner {
     private func source(
         _ name: String, of profile: AWSProfile, visited: Set<String>
     ) throws(AWSCredentialsError) -> AWSProfilePlan {
-        guard let source = profiles.profile(name) else {
-            throw wrong(profile, "its source_profile \(name) does not exist")
+        guard let source = try profiles.profile(name) else {
+            throw wrong(profile, "its source_profile \(name.asShownName) does not exist")
         }
         // Keys win over a role in a profile that is a source, so that one profile may have both.
         if source.assumesRole, !source.hasKeys {
             guard !visited.contains(name) else {
-                throw wrong(profile, "its source_profile \(name) leads back to itself")
+                throw wrong(profile, "its source_profile \(name.asShownName) leads back to itself")
             }
             return try role(source, visited: visited)
         }
         guard let plan = try base(source) else {
-            throw wrong(profile, "its source_profile \(name) has no credentials")
+            throw wrong(profile, "its source_profile \(name.asShownName) has no credentials")
         }
         return plan
     }
@@ -107,7 +108,7 @@ private struct Planner {
             }
             let role = try AWSAssumedRole(
                 arn: arn, sessionName: profile.value("role_session_name"),
-                duration: profile.value("duration_seconds"), from: "profile \(profile.name)")
+                duration: profile.value("duration_seconds"), from: "profile \(profile.name.asShownName)")
             return .webIdentity(role, tokenFile: file)
         }
         if let signOn = try AWSSingleSignOn(profile, profiles) { return .singleSignOn(signOn) }

@@ -10,6 +10,8 @@ struct AWSProfile: Sendable {
     var nested: [String: [String: String]] = [:]
     /// `aws_secret_access_key`, `aws_session_token`.
     var secrets: [String: SharedSecret] = [:]
+    /// A line of it that cannot be read.
+    fileprivate var fault: AWSCredentialsError?
 
     /// A setting that is there and not empty.
     func value(_ key: String) -> String? { settings[key].flatMap { $0.isEmpty ? nil : $0 } }
@@ -27,6 +29,15 @@ struct AWSProfile: Sendable {
         settings.merge(other.settings) { $1 }
         nested.merge(other.nested) { $1 }
         secrets.merge(other.secrets) { $1 }
+        fault = fault ?? other.fault
+    }
+
+    /// What of it is needed is needed whole.
+    ///
+    /// Errors: a line of it cannot be read.
+    fileprivate func checked() throws(AWSCredentialsError) -> AWSProfile {
+        if let fault { throw fault }
+        return self
     }
 }
 
@@ -46,8 +57,8 @@ struct AWSProfiles: Sendable {
 
     /// Reads both files. One that is not there is empty, as for the SDKs.
     ///
-    /// Errors: a file that cannot be read or understood; a profile that was asked for by name and is not
-    /// there.
+    /// Errors: a file that cannot be read; a line of the selected profile that cannot be understood; a profile that was
+    /// asked for by name and is not there.
     static func load(from environment: Environment) throws(AWSCredentialsError) -> AWSProfiles {
         func file(_ variable: String, _ name: String) throws(AWSCredentialsError) -> AWSConfigFile? {
             let path = environment.value(variable) ?? "~/.aws/\(name)"
@@ -85,38 +96,37 @@ struct AWSProfiles: Sendable {
         if selected != nil, profiles[name] == nil {
             throw AWSCredentialsError(
                 .misconfigured,
-                "there is no AWS profile \(name), which AWS_PROFILE asks for, in the config and credentials files "
+                "there is no AWS profile \(name.asShownName), which AWS_PROFILE asks for, in the config and credentials files "
                     + "(AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)")
         }
+        let active = try profile(name)
+        _ = try active?.value("services").map { name throws(AWSCredentialsError) in try services(name) }
     }
 
     /// The settings of the selected profile, keys in lower case; empty where there is no such profile.
     var active: [String: String] { profiles[name]?.settings ?? [:] }
 
-    func profile(_ name: String) -> AWSProfile? { profiles[name] }
-    func ssoSession(_ name: String) -> AWSProfile? { sessions[name] }
+    // A line that cannot be read is an error for those alone who need its section.
+
+    func profile(_ name: String) throws(AWSCredentialsError) -> AWSProfile? { try profiles[name]?.checked() }
+    func ssoSession(_ name: String) throws(AWSCredentialsError) -> AWSProfile? {
+        try sessions[name]?.checked()
+    }
 
     /// By service: `services("dev")?["kms"]?["endpoint_url"]`.
-    func services(_ name: String) -> [String: [String: String]]? { serviceSections[name]?.nested }
+    func services(_ name: String) throws(AWSCredentialsError) -> [String: [String: String]]? {
+        try serviceSections[name]?.checked().nested
+    }
 
     /// Those that the selected profile names.
     var activeServices: [String: [String: String]] {
-        profiles[name]?.value("services").flatMap { services($0) } ?? [:]
+        profiles[name]?.value("services").flatMap { serviceSections[$0]?.nested } ?? [:]
     }
 
-    /// `x` in `profile x`, `profile "x"`.
+    /// `x` in `profile x`, `profile "x"`, read as botocore does: two words of a shell.
     private static func name(in title: String, after kind: String) -> String? {
-        guard title.hasPrefix(kind) else { return nil }
-        let rest = title.dropFirst(kind.count)
-        guard rest.first == " " || rest.first == "\t" else { return nil }
-        var name = rest.drop { $0 == " " || $0 == "\t" }
-        if let quote = name.first, quote == "\"" || quote == "'" {
-            guard name.count > 2, name.last == quote else { return nil }
-            name = name.dropFirst().dropLast()
-        } else if name.contains(where: { $0 == " " || $0 == "\t" }) {
-            return nil
-        }
-        return name.isEmpty ? nil : String(name)
+        guard title.hasPrefix(kind), let words = ShellWords.split(title), words.count == 2 else { return nil }
+        return words[1].isEmpty ? nil : words[1]
     }
 }
 

@@ -45,7 +45,15 @@ struct AWSSignOnCredentials: AWSCredentialsSource {
             HTTPClientRequest(
                 url: "\(portal)/federation/credentials?\(query)", fields: [.accept: "application/json"],
                 secretFields: [.init(name: .signOnBearer, value: token)]))
-        guard head.status.code == 200 else { throw refusal(head.status.code) }
+        guard head.status.code == 200 else {
+            guard !Self.isPage(body) else {
+                throw AWSCredentialsError(
+                    AWSCredentialsClient.isTransient(head.status.code) ? .unavailable : .misconfigured,
+                    "\(name): what answers is not IAM Identity Center (HTTP \(head.status.code)), but a proxy or a firewall; "
+                        + "check HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_SSO")
+            }
+            throw refusal(head.status.code)
+        }
         let root = Self.object(body)?["roleCredentials"]
         guard let id = root?["accessKeyId"]?.secret, let secret = root?["secretAccessKey"]?.secret,
             let session = root?["sessionToken"]?.secret, let end = root?["expiration"]?.int,
@@ -63,7 +71,7 @@ struct AWSSignOnCredentials: AWSCredentialsSource {
         }
         return AWSCredentialsError(
             .denied,
-            "\(name): the portal refuses role \(signOn.role) of account \(signOn.account) with HTTP \(status); check "
+            "\(name): the portal refuses role \(signOn.role.asShownName) of account \(signOn.account.asShownName) with HTTP \(status); check "
                 + "that it is assigned to you")
     }
 
@@ -105,7 +113,15 @@ struct AWSSignOnCredentials: AWSCredentialsSource {
     }
 
     private func signIn(_ why: String) -> AWSCredentialsError {
-        AWSCredentialsError(.misconfigured, "\(name): \(why); run: aws sso login --profile \(signOn.profile)")
+        AWSCredentialsError(
+            .misconfigured, "\(name): \(why); run: aws sso login --profile \(signOn.profile.asShownName)")
+    }
+
+    /// Whether something in front of AWS answered with a page for people.
+    private static func isPage(_ body: SharedSecret) -> Bool {
+        body.bytes.withUnsafeBytes { bytes in
+            PlainText.trimmed(bytes) { $0.first == UInt8(ascii: "<") }
+        }
     }
 
     private static func object(_ body: SharedSecret) -> Node? {

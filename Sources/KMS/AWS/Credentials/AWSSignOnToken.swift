@@ -33,7 +33,9 @@ struct AWSSignOnToken: Sendable {
     /// nil: the file is not there, or is no sign-in.
     init?(contentsOf path: String) {
         guard let file = try? SecretBytes(contentsOfFile: path, limit: 256 * 1024),
-            let documents = try? YAMLReader.documents(in: file, source: path), let root = documents.first,
+            let text = file.withUnsafeBytes({ PlainText.trimmedSecret($0) }),
+            let documents = try? YAMLReader.documents(in: text.bytes, source: path),
+            let root = documents.first,
             let token = root["accessToken"]?.secret.flatMap({ HeaderText.word($0.bytes) }),
             let expiration = root["expiresAt"]?.string.flatMap(Self.date)
         else { return nil }

@@ -17,7 +17,7 @@ struct AWSSingleSignOn: Equatable, Sendable {
     /// Errors: a setting is missing, or said twice in two ways.
     init?(_ profile: AWSProfile, _ profiles: AWSProfiles) throws(AWSCredentialsError) {
         func wrong(_ what: String) -> AWSCredentialsError {
-            AWSCredentialsError(.misconfigured, "profile \(profile.name): \(what)")
+            AWSCredentialsError(.misconfigured, "profile \(profile.name.asShownName): \(what)")
         }
         guard profile.value("sso_account_id") != nil || profile.value("sso_role_name") != nil else {
             return nil
@@ -25,14 +25,14 @@ struct AWSSingleSignOn: Equatable, Sendable {
         let session = profile.value("sso_session")
         var section: AWSProfile?
         if let session {
-            section = profiles.ssoSession(session)
-            guard section != nil else { throw wrong("there is no [sso-session \(session)]") }
+            section = try profiles.ssoSession(session)
+            guard section != nil else { throw wrong("there is no [sso-session \(session.asShownName)]") }
         }
         func setting(_ key: String) throws(AWSCredentialsError) -> String {
             let ours = profile.value(key)
             let theirs = section?.value(key)
             if let ours, let theirs, ours != theirs {
-                throw wrong("\(key) is another one than in [sso-session \(session ?? "")]")
+                throw wrong("\(key) is another one than in [sso-session \((session ?? "").asShownName)]")
             }
             guard let value = ours ?? theirs else { throw wrong("\(key) is missing for IAM Identity Center") }
             return value

@@ -5,8 +5,9 @@ import Testing
 
 @testable import KMS
 
-/// Generated files, which must be read as botocore reads them. Left out is where the SDKs differ: botocore takes a
-/// comment behind a value for a part of it, and refuses what is said twice.
+/// Generated files, which must be read as botocore reads them. Left out is where more is read on purpose: botocore takes a
+/// comment behind a value for a part of it, and refuses a file for what is said twice or for one line of a profile that
+/// nobody uses.
 @Suite(.enabled(if: AWSPython.isAvailable), .timeLimit(.minutes(5)))
 struct AWSProfilesOracleTests {
     private struct Pair: Codable {
@@ -47,13 +48,22 @@ struct AWSProfilesOracleTests {
             try AWSConfigFile(path: "file", content: SecretBytes(copying: Array(text.utf8)))
         }
         guard let config = try? file(pair.config), let credentials = try? file(pair.credentials),
-            let profiles = try? AWSProfiles(config: config, credentials: credentials)
+            let profiles = try? AWSProfiles(config: config, credentials: credentials),
+            // As botocore: a line that cannot be read ends it for all.
+            !(config.sections + credentials.sections).contains(where: { $0.fault != nil })
         else { return .null }
         var object: [String: JSONValue] = [:]
         for name in names {
-            if let profile = profiles.profile(name) { object["profile \(name)"] = json(profile) }
-            if let session = profiles.ssoSession(name) { object["sso-session \(name)"] = json(session) }
-            if let services = profiles.services(name) {
+            // Here all are used.
+            do {
+                if let profile = try profiles.profile(name) { object["profile \(name)"] = json(profile) }
+                if let session = try profiles.ssoSession(name) {
+                    object["sso-session \(name)"] = json(session)
+                }
+            } catch {
+                return .null
+            }
+            if let services = try? profiles.services(name) {
                 let parts = services.mapValues { JSONValue.object($0.mapValues { .string($0) }) }
                 object["services \(name)"] = .object(parts)
             }
@@ -76,6 +86,7 @@ struct AWSProfilesOracleTests {
         let end = chance(10) ? "\r\n" : "\n"
         var lines: [String] = []
         var titles = Set<String>()
+        var endsWithSecret = false
         if chance(1) { lines.append("key = value") }
         for _ in 0..<Int.random(in: 0...4, using: &random) {
             let name = pick(names)
@@ -87,11 +98,15 @@ struct AWSProfilesOracleTests {
             // Sections that come twice, by any spelling, are another matter.
             let plain = title.replacingOccurrences(of: "\"", with: "")
             guard titles.insert(plain == "profile default" ? "default" : plain).inserted else { continue }
-            lines.append("[\(title)]" + pick(["", "", " ", " # c"]))
+            // Not deeper than a secret above, which is one word here and has no second line.
+            let base = endsWithSecret ? "" : pick(["", "", "", "  ", "\t"])
+            endsWithSecret = false
+            lines.append(base + "[\(title)]" + pick(["", "", " ", " # c"]))
+            let depth = base + pick(["", "", "", " ", "  ", "\t"])
             var keys = Set<String>()
             for _ in 0..<Int.random(in: 0...5, using: &random) {
                 if chance(15) { lines.append(pick(["", "# x = y", "; c", "  # c", "\t"])) }
-                if chance(1) { lines.append(pick(["nonsense", "= x", "[open"])) }
+                if chance(1) { lines.append(depth + pick(["nonsense", "= x", "[open"])) }
                 let key = pick([
                     "region", "Role_ARN", "source_profile", "x", "sso_region", "credential_process", "output",
                     "s3",
@@ -100,20 +115,22 @@ struct AWSProfilesOracleTests {
                 guard keys.insert(key.lowercased()).inserted else { continue }
                 let equals = pick(["=", " = ", "\t=  ", "= ", ":", " : "])
                 if chance(15) {
-                    lines.append(key + equals)
+                    lines.append(depth + key + equals)
                     for inner in ["a", "b_c"] where chance(60) {
-                        lines.append("  \(inner)\(pick(["=", " = "]))\(pick(["1", "x y", "p=q", ""]))")
+                        lines.append(
+                            depth + "  \(inner)\(pick(["=", " = "]))\(pick(["1", "x y", "p=q", ""]))")
                         if chance(10) { lines.append("  # c") }
                     }
                     continue
                 }
                 let value = pick(["v", "a b", "a=b", "a#b", "a;b", "\"q\"", "x ", "é", "https://h:1/p?q=r"])
-                lines.append(key + equals + value)
-                if chance(8) { lines.append("   more \(pick(["of it", "= it"]))") }
+                lines.append(depth + key + equals + value)
+                if chance(8) { lines.append(depth + "   more \(pick(["of it", "= it"]))") }
             }
             guard chance(30) else { continue }
-            lines.append("aws_access_key_id = AKID\(name.count)")
-            lines.append("aws_secret_access_key = sec/ret+\(lines.count)=")
+            endsWithSecret = true
+            lines.append(depth + "aws_access_key_id = AKID\(name.count)")
+            lines.append(depth + "aws_secret_access_key = sec/ret+\(lines.count)=")
         }
         return lines.joined(separator: end) + (chance(80) ? end : "")
     }

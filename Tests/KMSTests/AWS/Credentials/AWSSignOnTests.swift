@@ -24,7 +24,7 @@ struct AWSSignOnTests {
             + "sso_account_id = 123456789012\nsso_role_name = Read Only\n"
         let file = try AWSConfigFile(path: "config", content: SecretBytes(copying: Array(config.utf8)))
         let profiles = try AWSProfiles(config: file, credentials: nil, selected: "dev")
-        let profile = try #require(profiles.profile("dev"))
+        let profile = try #require(try profiles.profile("dev"))
         let signOn = try #require(try AWSSingleSignOn(profile, profiles))
         return AWSSignOnCredentials(
             name: "profile dev: IAM Identity Center", signOn: signOn,
@@ -74,6 +74,19 @@ struct AWSSignOnTests {
         let credentials = try await source(FakeTransport(Self.portal)).credentials()
         #expect(credentials?.accessKeyID == "AKID-ACCESS1")
         #expect(credentials?.expiration == now + 3600)
+    }
+
+    /// A proxy's page says nothing about roles and sign-ins.
+    @Test(arguments: [401, 403, 503])
+    func aPageOfSomethingElse(status: Int) async throws {
+        try writeToken(3600)
+        let source = try source(FakeTransport { _ in .init(status, "\n<html>Forbidden</html>") })
+        let error = await awsError { () throws(AWSCredentialsError) in try await source.credentials() }
+        #expect(error?.code == (status == 503 ? .unavailable : .misconfigured))
+        #expect(
+            error?.message.contains("is not IAM Identity Center (HTTP \(status))") == true,
+            "\(error?.message ?? "")")
+        #expect(error?.message.contains("aws sso login") == false)
     }
 
     @Test func settingsInTheProfileAlone() async throws {
