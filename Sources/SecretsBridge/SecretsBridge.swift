@@ -77,11 +77,12 @@ struct CommandError: Error, CustomStringConvertible {
     let description: String
 
     init(_ error: some Error & CustomStringConvertible) {
-        description = error.description
+        self.init(error.description)
     }
 
+    /// Invisible characters, as those of names out of files, become escapes: it stays one line.
     init(_ description: String) {
-        self.description = description
+        self.description = description.escapingInvisibleCharacters
     }
 }
 

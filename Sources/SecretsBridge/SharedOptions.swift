@@ -18,9 +18,6 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// Where manifests come from and go to.
 struct ManifestOptions: ParsableArguments {
-    /// Largest file that is read, in bytes; a hundred full Secrets.
-    static let maximumFile = 128 * 1024 * 1024
-
     @Option(
         name: [.customShort("f"), .long], parsing: .singleValue,
         help: ArgumentHelp("Read this file; - is standard input. May be repeated.", valueName: "file"),
@@ -38,11 +35,10 @@ struct ManifestOptions: ParsableArguments {
     /// Reads every file before anything is done with one of them.
     func read() throws -> [(source: String, contents: SharedSecret)] {
         try (filename.isEmpty ? ["-"] : filename).map { path in
-            do throws(FileError) {
-                let contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumFile))
-                return (path == "-" ? "stdin" : path, contents)
+            do throws(InputError) {
+                return (ManifestFile.name(path), try ManifestFile.contents(of: path))
             } catch {
-                throw CommandError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
+                throw CommandError(error)
             }
         }
     }
