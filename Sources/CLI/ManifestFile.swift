@@ -12,7 +12,7 @@ package enum ManifestFile {
             let limit = YAMLReader.maximumBytes
             return SharedSecret(try SecretBytes(contentsOfFile: path, limit: limit))
         } catch {
-            throw InputError("cannot read \(name): \(error.reason)")
+            throw InputError("cannot read \(name): \(error.reason)\(error.isTooLarge ? "; split it" : "")")
         }
     }
 

@@ -20,7 +20,9 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 struct ManifestOptions: ParsableArguments {
     @Option(
         name: [.customShort("f"), .long], parsing: .singleValue,
-        help: ArgumentHelp("Read this file; - is standard input. May be repeated.", valueName: "file"),
+        help: ArgumentHelp(
+            "Read this file, of at most \(YAMLReader.maximumSize); - is standard input. May be repeated.",
+            valueName: "file"),
         completion: manifestFiles)
     var filename: [String] = []
 

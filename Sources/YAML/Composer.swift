@@ -83,7 +83,9 @@ struct Composer {
         while true {
             let event = try events.next()
             if case .sequenceEnd = event.kind {
-                return (Node(.sequence(elements), mark: start.ending(at: max(end, closing(event, isFlow)))), size)
+                return (
+                    Node(.sequence(elements), mark: start.ending(at: max(end, closing(event, isFlow)))), size
+                )
             }
             let element = try compose(event, depth: depth + 1)
             elements.append(element.node)

@@ -30,7 +30,8 @@ struct EditProof {
                         problem: "could not be read again after the edit (\(error.message)); \(remedy)")
                 }
                 var proof = EditProof(
-                    old: YAMLReader.events(of: texts.0), new: YAMLReader.events(of: texts.1), expected: expected)
+                    old: YAMLReader.events(of: texts.0), new: YAMLReader.events(of: texts.1),
+                    expected: expected)
                 try proof.run()
             }
         }
@@ -178,7 +179,9 @@ struct EditProof {
         switch value {
         case .string(let text): try check(event, isString: Array(text.utf8))
         case .mapping(let fields):
-            guard case .mappingStart = event.kind, event.properties == Event.Properties() else { throw mismatch() }
+            guard case .mappingStart = event.kind, event.properties == Event.Properties() else {
+                throw mismatch()
+            }
             for (key, value) in fields {
                 try check(try nextNew(), isString: Array(key.utf8))
                 try check(try nextNew(), isString: Array(value.utf8))
@@ -188,7 +191,8 @@ struct EditProof {
     }
 
     private func check(_ event: Event, isString text: [UInt8]) throws(SourceEditError) {
-        guard event.properties == Event.Properties(), let scalar = try? event.scalar(), scalar.kind == .string,
+        guard event.properties == Event.Properties(), let scalar = try? event.scalar(),
+            scalar.kind == .string,
             scalar.text.withUnsafeBytes({ $0.elementsEqual(text) })
         else { throw mismatch() }
     }

@@ -34,7 +34,9 @@ final class JSONEvents: EventStream {
             let event = try events.next()
             if case .streamEnd = event.kind { return }
             // As deep as a document may be; the rest is not looked at.
-            guard events.collections.count <= Composer.maximumDepth else { throw events.error("nested too deep") }
+            guard events.collections.count <= Composer.maximumDepth else {
+                throw events.error("nested too deep")
+            }
         }
     }
 

@@ -37,13 +37,14 @@ extension SourceEditor {
                     + Self.pair(field.key, field.value)
             }
         }
-        append(lines, after: last.mark.end, breaking: lineBreak(at: last.mark.start))
+        append(lines, after: last.mark.end, breaking: lineBreak(at: last.mark.start), isDeeper: true)
     }
 
     /// Removes pairs of a mapping and puts others after the last one. One of the old pairs, at least, or of the new ones is
     /// to be left.
     package mutating func change(
-        pairsOf mapping: Node, removing removed: Set<String>, appending added: [(key: String, value: NewValue)]
+        pairsOf mapping: Node, removing removed: Set<String>,
+        appending added: [(key: String, value: NewValue)]
     ) throws(SourceEditError) {
         let (entries, last) = try pairs(of: mapping)
         let gone = Set(entries.indices.filter { removed.contains(entries[$0].key) })
@@ -81,7 +82,9 @@ extension SourceEditor {
                     + fields.map { indent + [space, space] + Self.pair($0.key, $0.value) }
             }
         }
-        append(lines, after: last.value.mark.end, breaking: lineBreak(at: last.keyMark.start))
+        append(
+            lines, after: last.value.mark.end, breaking: lineBreak(at: last.keyMark.start),
+            isDeeper: lines.count > added.count)
     }
 
     private func pairs(of mapping: Node) throws(SourceEditError) -> ([Node.Entry], Node.Entry) {
@@ -92,11 +95,15 @@ extension SourceEditor {
         return (entries, last)
     }
 
-    private mutating func append(_ lines: [[UInt8]], after offset: Int, breaking lineBreak: [UInt8]) {
+    /// `isDeeper`: the last line may be indented further than the one before `offset` is.
+    private mutating func append(
+        _ lines: [[UInt8]], after offset: Int, breaking lineBreak: [UInt8], isDeeper: Bool
+    ) {
         let end = lineEnd(offset)
         for line in lines {
             edit(end.offset, end.offset, end.hasBreak ? line + lineBreak : lineBreak + line)
         }
+        guard isDeeper else { return }
         for blanks in tabbedBlanks(after: end.offset) { edit(blanks.lowerBound, blanks.upperBound, []) }
     }
 
@@ -133,8 +140,10 @@ extension SourceEditor {
             index = next
         }
         let lead = text(collection.mark.start + 1, first.mark.start)
+        // Not beyond the first element: a file may be one line.
         let isInLines = withBytes { bytes in
-            LineBreaks.first(from: collection.mark.start, in: bytes).map { $0.lowerBound < first.mark.start } ?? false
+            let before = UnsafeRawBufferPointer(rebasing: bytes[..<first.mark.start])
+            return LineBreaks.first(from: collection.mark.start, in: before) != nil
         }
         let separator =
             elements.count > 1

@@ -28,7 +28,8 @@ struct SourceText {
         guard file.count <= YAMLReader.maximumBytes else {
             throw YAMLError(
                 code: .tooLarge, source: name, line: 1, column: 1,
-                message: "the file has \(file.count) bytes, at most \(YAMLReader.maximumSize) are read; split it")
+                message:
+                    "the file has \(file.count) bytes, at most \(YAMLReader.maximumSize) are read; split it")
         }
         if file.starts(with: [0xFF, 0xFE]) || file.starts(with: [0xFE, 0xFF]) {
             throw refuse(.notText, 0, "the file is UTF-16; save it as UTF-8")
@@ -58,7 +59,8 @@ struct SourceText {
         if let excess = lines.excessiveDirective {
             throw refuse(
                 .syntax, base + excess,
-                "a document has more than \(DocumentLines.maximumTagDirectives) %TAG directives; write the tags out")
+                "a document has more than \(DocumentLines.maximumTagDirectives) %TAG directives; write the tags out"
+            )
         }
         lineStarts = lines.starts
         copy = lines.marks.isEmpty ? nil : Self.commenting(lines.marks, in: text)

@@ -53,7 +53,7 @@ struct EditPropertyTests {
         ("d:\u{2028}  a: 1\u{2028}e: 2\n", "d:\u{2028}  a: 1\u{2028}  c: new\u{2028}e: 2\n"),
         ("d:\n  a: 1\r\ne: 2\n", "d:\n  a: 1\r\n  c: new\r\ne: 2\n"),
         ("\u{FEFF}d:\n  a: 1\n", "\u{FEFF}d:\n  a: 1\n  c: new\n"),
-        ("d:\n  a: 1\n  \t \n", "d:\n  a: 1\n  c: new\n\n"),
+        ("d:\n  a: 1\n   \t \n", "d:\n  a: 1\n  c: new\n   \t \n"),
         ("d: {a: ['''1']}", "d: {a: ['''1'], \"c\": \"new\"}"),
         ("d: {a: [x: 1, 2]}", "d: {a: [x: 1, 2], \"c\": \"new\"}"),
     ])
@@ -64,6 +64,16 @@ struct EditPropertyTests {
         try editor.change(
             pairsOf: try #require(root["d"]), removing: [], appending: [("c", .string("new"))])
         #expect(text(try editor.verified().bytes).debugDescription == after.debugDescription)
+    }
+
+    /// A line of blanks and tabs would be the indentation of what the value goes on with.
+    @Test func blanksWithTabsBehindANestedMappingBecomeAnEmptyLine() throws {
+        let file = SharedSecret(copying: "d:\n  a: 1\n    \t \ne: 2\n".utf8)
+        let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
+        var editor = SourceEditor(file)
+        try editor.change(
+            pairsOf: try #require(root["d"]), removing: [], appending: [("data", .mapping([("b", "new")]))])
+        #expect(text(try editor.verified().bytes) == "d:\n  a: 1\n  data:\n    b: new\n\ne: 2\n")
     }
 
     /// The proof is by itself, whatever the editor thinks of a layout.
@@ -78,7 +88,10 @@ struct EditPropertyTests {
         do throws(SourceEditError) {
             var editor = SourceEditor(file)
             if let entry = node.entries?.first, line == 3 {
-                try editor.replace(Node(.scalar(Scalar(text: scalarText("1"), style: .plain, kind: .int)), mark: entry.value.mark), with: "x")
+                try editor.replace(
+                    Node(
+                        .scalar(Scalar(text: scalarText("1"), style: .plain, kind: .int)),
+                        mark: entry.value.mark), with: "x")
             } else {
                 try editor.change(
                     pairsOf: node, removing: line == 5 ? ["a"] : [], appending: [("c", .string("new"))])
@@ -158,9 +171,12 @@ struct EditPropertyTests {
     ]
 
     private static let pieces = [
-        "\n", "\r\n", "\r", "\r\r\n", "\u{85}", "\u{2028}", "\u{FEFF}", "\t", " ", "  ", "   \t\t\n", "- ", ": ",
-        "? ", "#", " # c", "'", "\"", "[", "]", "{", "}", ",", "|\n", ">\r\r\n  ", "|+\n", ">-\n", "&x ", "*x",
-        "!!str ", "<<: *x\n", "---\n", "...\n", "\u{FEFF}---\n", "%TAG ! !\n", "é", "😀", "a", "b: x\n", "'#1'",
+        "\n", "\r\n", "\r", "\r\r\n", "\u{85}", "\u{2028}", "\u{FEFF}", "\t", " ", "  ", "   \t\t\n", "- ",
+        ": ",
+        "? ", "#", " # c", "'", "\"", "[", "]", "{", "}", ",", "|\n", ">\r\r\n  ", "|+\n", ">-\n", "&x ",
+        "*x",
+        "!!str ", "<<: *x\n", "---\n", "...\n", "\u{FEFF}---\n", "%TAG ! !\n", "é", "😀", "a", "b: x\n",
+        "'#1'",
         "['''1']", "\\", "0x10", "~", "\"a\": \"b\"",
     ]
 

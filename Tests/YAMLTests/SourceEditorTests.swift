@@ -150,7 +150,9 @@ struct SourceEditorTests {
 
     @Test(arguments: ["d: {a: 1, # x\n  b: 2}", "d: {a: 1, b: 2 # x\n}", "d: {\n  # x\n  a: 1, b: 2}"])
     func aFlowMappingWithCommentsIsRefused(text: String) {
-        for (removed, added) in [(Set(["a"]), []), (Set(["b"]), []), (Set(), [("c", SourceEditor.NewValue.string("3"))])] {
+        for (removed, added) in [
+            (Set(["a"]), []), (Set(["b"]), []), (Set(), [("c", SourceEditor.NewValue.string("3"))]),
+        ] {
             #expect(throws: SourceEditError.self) {
                 try edit(text) { node, editor in
                     try editor.change(pairsOf: try #require(node["d"]), removing: removed, appending: added)

@@ -39,7 +39,8 @@ package struct FileComparison: Sendable {
 
     private static func places(_ file: WrappedSecretFile) -> [String: Int] {
         Dictionary(
-            file.documents.enumerated().map { ($1.namespaceAndName, $0) }, uniquingKeysWith: { first, _ in first })
+            file.documents.enumerated().map { ($1.namespaceAndName, $0) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     private func changes(from oldIndex: Int, to newIndex: Int, with keys: KeyRing?) async -> [String] {
