@@ -1,23 +1,24 @@
 import Glibc
-import Primitives
+package import Primitives
 import YAML
 
 /// A file of manifests.
-enum ManifestFile {
-    /// Largest file that is read, in bytes; a hundred full Secrets.
-    static let maximumBytes = 128 * 1024 * 1024
-
+package enum ManifestFile {
     /// `-` is standard input.
-    static func contents(of path: String) throws(InputError) -> SharedSecret {
+    ///
+    /// Errors: it cannot be read, or has more than `YAMLReader.maximumBytes`.
+    package static func contents(of path: String) throws(InputError) -> SharedSecret {
+        let name = path == "-" ? "standard input" : path
         do throws(FileError) {
-            return SharedSecret(try SecretBytes(contentsOfFile: path, limit: maximumBytes))
+            let limit = YAMLReader.maximumBytes
+            return SharedSecret(try SecretBytes(contentsOfFile: path, limit: limit))
         } catch {
-            throw InputError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
+            throw InputError("cannot read \(name): \(error.reason)\(error.isTooLarge ? "; split it" : "")")
         }
     }
 
     /// As messages name a file.
-    static func name(_ path: String) -> String { path == "-" ? "stdin" : path }
+    package static func name(_ path: String) -> String { path == "-" ? "stdin" : path }
 
     /// Whether the word is in it. Most files of a repository are other things; they need not even be parsed.
     static func mentions(_ word: String, in contents: SharedSecret) -> Bool {
@@ -59,9 +60,16 @@ enum ManifestFile {
 
     /// - Throws: `InputError` if it is not YAML or JSON, or a merge in it is not resolved.
     static func documents(in contents: borrowing SecretBytes, source: String) throws(InputError) -> [Node] {
+        try documents(in: contents, source: source) { [$0] }
+    }
+
+    /// What `body` makes of each document.
+    static func documents<Result>(
+        in contents: borrowing SecretBytes, source: String, _ body: (Node) -> [Result]
+    ) throws(InputError) -> [Result] {
         if let conflict = ManifestSyntax.conflict(in: contents, source: source) { throw conflict }
         do throws(YAMLError) {
-            return try YAMLReader.documents(in: contents, source: source)
+            return try YAMLReader.documents(in: contents, source: source, body)
         } catch {
             throw ManifestSyntax.error(error, in: contents, source: source)
         }
@@ -77,11 +85,10 @@ enum ManifestFile {
         }
     }
 
-    /// The document itself, or the items of a `List`, each with its place in the document; nil: a List without a list
-    /// of items.
-    static func objects(of document: Node, kind: String) -> [(node: Node, path: [String])]? {
-        guard ["List", "\(kind)List"].contains(document["kind"]?.string) else { return [(document, [])] }
-        return document["items"]?.elements?.enumerated().map { ($1, ["items", "\($0)"]) }
+    /// The document itself, or the items of a `List`; nil: a List without a list of items.
+    static func objects(of document: Node, kind: String) -> [Node]? {
+        guard ["List", "\(kind)List"].contains(document["kind"]?.string) else { return [document] }
+        return document["items"]?.elements
     }
 
     /// Those of one kind and group, of whatever version, also in a `List`. What else is in the file is passed over.
@@ -89,8 +96,8 @@ enum ManifestFile {
         in contents: SharedSecret, source: String, kind: String, group: String
     ) throws(InputError) -> [Node] {
         guard mentions(kind, in: contents) else { return [] }
-        return try documents(in: contents.bytes, source: source).flatMap { document in
-            (objects(of: document, kind: kind) ?? []).map(\.node).filter {
+        return try documents(in: contents.bytes, source: source) { document in
+            (objects(of: document, kind: kind) ?? []).filter {
                 $0["kind"]?.string == kind && $0["apiVersion"]?.string?.hasPrefix("\(group)/") == true
             }
         }
@@ -109,7 +116,7 @@ enum ManifestFile {
             guard let objects = objects(of: document, kind: kind) else {
                 throw InputError(document.mark.location(in: source), "items is missing or no list")
             }
-            found += objects.map(\.node)
+            found += objects
         }
         guard !found.isEmpty else {
             throw InputError(source, "is a List without items; a \(kind) is expected")

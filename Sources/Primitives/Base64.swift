@@ -79,10 +79,14 @@ package enum Base64 {
     package static func decodeSecret(
         _ text: borrowing SecretBytes, skipping skipped: Set<UInt8>
     ) throws(DecodingError) -> SecretBytes {
+        try text.withUnsafeBytes { bytes throws(DecodingError) in try decodeSecret(bytes, skipping: skipped) }
+    }
+
+    package static func decodeSecret(
+        _ text: UnsafeRawBufferPointer, skipping skipped: Set<UInt8>
+    ) throws(DecodingError) -> SecretBytes {
         var compact = SecretBuffer(capacity: text.count)
-        text.withUnsafeBytes { bytes in
-            for byte in bytes where !skipped.contains(byte) { compact.append(byte) }
-        }
+        for byte in text where !skipped.contains(byte) { compact.append(byte) }
         return try compact.withUnsafeBytes { bytes throws(DecodingError) in
             try decodeSecret(bytes, allowsTrailingBits: true)
         }

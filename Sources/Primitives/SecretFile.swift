@@ -4,6 +4,8 @@ import Glibc
 package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package let path: String
     package let reason: String
+    /// Whether it has more bytes than are read.
+    package var isTooLarge = false
 
     package var description: String { "\(path): \(reason)" }
 
@@ -32,7 +34,8 @@ extension SecretBytes {
             guard count > 0 else { break }
             buffer.append(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
             guard buffer.count <= limit else {
-                throw FileError(path: path, reason: "is larger than \(limit) bytes")
+                let size = limit.isMultiple(of: 1 << 20) ? "\(limit >> 20) MiB" : "\(limit) bytes"
+                throw FileError(path: path, reason: "is larger than \(size)", isTooLarge: true)
             }
         }
         self = buffer.finish()

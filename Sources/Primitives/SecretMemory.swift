@@ -1,12 +1,12 @@
 import Glibc
 
 /// The one way to give back memory that held a secret: zero it, then free it.
-enum SecretMemory {
+package enum SecretMemory {
     /// Sees the memory after it was zeroed and while it is still allocated, so that a test can check the zeroes
     /// without reading freed memory. Task-local: tests that run side by side do not see each other's.
     @TaskLocal static var onRelease: (@Sendable (UnsafeRawBufferPointer) -> Void)?
 
-    static func release(_ memory: UnsafeMutableRawBufferPointer) {
+    package static func release(_ memory: UnsafeMutableRawBufferPointer) {
         wipe(memory)
         onRelease?(UnsafeRawBufferPointer(memory))
         memory.deallocate()

@@ -4,6 +4,7 @@ import Envelope
 import Glibc
 import KMS
 import Primitives
+import YAML
 
 struct Edit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -105,7 +106,7 @@ struct Edit: AsyncParsableCommand {
 
     private func read(_ path: String) throws(InputError) -> SecretBytes {
         do throws(FileError) {
-            return try SecretBytes(contentsOfFile: path, limit: ManifestOptions.maximumFile)
+            return try SecretBytes(contentsOfFile: path, limit: YAMLReader.maximumBytes)
         } catch {
             throw InputError("cannot read the edited values: \(error.reason)")
         }

@@ -80,12 +80,14 @@ struct CommandError: Error, CustomStringConvertible {
     let exitCode: ExitCode
 
     init(_ error: some Error & CustomStringConvertible) {
-        description = error.description
-        exitCode = (error as? InputError)?.isUsage == true ? .validationFailure : .failure
+        self.init(
+            error.description,
+            exitCode: (error as? InputError)?.isUsage == true ? .validationFailure : .failure)
     }
 
+    /// Invisible characters, as those of names out of files, become escapes: it stays one line.
     init(_ description: String, exitCode: ExitCode = .failure) {
-        self.description = description
+        self.description = description.escapingInvisibleCharacters
         self.exitCode = exitCode
     }
 }

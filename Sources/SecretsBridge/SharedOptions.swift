@@ -20,11 +20,10 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// Where manifests come from and go to.
 struct ManifestOptions: ParsableArguments {
-    /// Largest file that is read, in bytes; a hundred full Secrets.
-    static let maximumFile = 128 * 1024 * 1024
-
     @Argument(
-        help: "Files to read; - is standard input, which is read where none is given.",
+        help: ArgumentHelp(
+            "Files of at most \(YAMLReader.maximumSize) to read; - is standard input, which is read where none is given."
+        ),
         completion: manifestFiles)
     var files: [String] = []
 
@@ -52,11 +51,10 @@ struct ManifestOptions: ParsableArguments {
     /// Reads every file before anything is done with one of them.
     func read() throws -> [(source: String, contents: SharedSecret)] {
         try (paths.isEmpty ? ["-"] : paths).map { path in
-            do throws(FileError) {
-                let contents = SharedSecret(try SecretBytes(contentsOfFile: path, limit: Self.maximumFile))
-                return (path == "-" ? "stdin" : path, contents)
+            do throws(InputError) {
+                return (ManifestFile.name(path), try ManifestFile.contents(of: path))
             } catch {
-                throw CommandError("cannot read \(path == "-" ? "standard input" : path): \(error.reason)")
+                throw CommandError(error)
             }
         }
     }

@@ -1,9 +1,11 @@
 import Primitives
 
-/// Builds the nodes of one document from events: anchors, tags, keys, limits.
-struct Composer: ~Copyable {
-    private var events: EventParser
+/// Builds nodes from events: anchors, tags, keys, limits.
+struct Composer {
+    private let events: any EventStream
     private let text: SourceText
+    /// Long keys come again and again in lists; all of a name share one string.
+    private var names: Set<String> = []
     private var anchors: [String: Anchor] = [:]
     /// Nodes that aliases have added so far.
     private var copiedNodes = 0
@@ -20,19 +22,21 @@ struct Composer: ~Copyable {
     /// Far above what manifests use, far below what a "billion laughs" needs.
     static let maximumCopiedNodes = 100_000
 
-    init(_ text: SourceText) {
+    private static let maximumNames = 4096
+
+    init(_ events: any EventStream, of text: SourceText) {
+        self.events = events
         self.text = text
-        events = EventParser(text)
     }
 
-    /// All documents but empty ones.
-    mutating func documents() throws(YAMLError) -> [Node] {
-        var documents: [Node] = []
+    /// What `body` makes of all documents but empty ones.
+    mutating func documents<Result>(_ body: (Node) -> [Result]) throws(YAMLError) -> [Result] {
+        var results: [Result] = []
         while true {
             let event = try events.next()
             switch event.kind {
             case .streamEnd:
-                return documents
+                return results
             case .streamStart, .documentStart:
                 continue
             case .documentEnd:
@@ -40,13 +44,13 @@ struct Composer: ~Copyable {
                 copiedNodes = 0
             default:
                 let node = try compose(event, depth: 0).node
-                if !node.isNull { documents.append(node) }
+                if !node.isNull { results += body(node) }
             }
         }
     }
 
     private mutating func compose(
-        _ event: EventParser.Event, depth: Int
+        _ event: Event, depth: Int
     ) throws(YAMLError) -> Sized {
         guard depth < Self.maximumDepth else {
             throw text.error(.tooDeep, at: event.mark, "nested deeper than \(Self.maximumDepth) levels")
@@ -54,9 +58,8 @@ struct Composer: ~Copyable {
         switch event.kind {
         case .alias(let name):
             return try expand(name, at: event.mark)
-        case .scalar(let bytes, let style, let properties):
-            let scalar = try resolve(bytes, style, tag: properties.tag, at: event.mark)
-            let node = Node(.scalar(scalar), mark: event.mark)
+        case .scalar(_, _, let properties, _):
+            let node = Node(.scalar(try scalar(of: event)), mark: event.mark)
             return keep((node, 1), as: properties.anchor)
         case .sequenceStart(let properties, let isFlow):
             open(properties.anchor)
@@ -80,8 +83,9 @@ struct Composer: ~Copyable {
         while true {
             let event = try events.next()
             if case .sequenceEnd = event.kind {
-                let mark = start.ending(at: isFlow ? event.mark.end : end)
-                return (Node(.sequence(elements), mark: mark), size)
+                return (
+                    Node(.sequence(elements), mark: start.ending(at: max(end, closing(event, isFlow)))), size
+                )
             }
             let element = try compose(event, depth: depth + 1)
             elements.append(element.node)
@@ -99,7 +103,7 @@ struct Composer: ~Copyable {
         while true {
             let event = try events.next()
             if case .mappingEnd = event.kind {
-                let mark = start.ending(at: isFlow ? event.mark.end : end)
+                let mark = start.ending(at: max(end, closing(event, isFlow)))
                 return (Node(.mapping(mapping.entries), mark: mark), size)
             }
             let key = try compose(event, depth: depth + 1).node
@@ -112,11 +116,17 @@ struct Composer: ~Copyable {
                 let name = try MappingKey.name(of: key, in: text)
                 try mapping.append(
                     Node.Entry(
-                        key: name.key, keyMark: key.mark, isKeyRewritten: name.isRewritten,
+                        key: shared(name.key), keyMark: key.mark, isKeyRewritten: name.isRewritten,
                         value: value.node, isMerged: false),
                     in: text)
             }
         }
+    }
+
+    /// Where the bracket of a flow collection ends. A pair in a flow sequence (`[a: 1]`) is a mapping without one, and
+    /// libyaml puts its end to some place further on.
+    private func closing(_ end: Event, _ isFlow: Bool) -> Int {
+        isFlow && end.mark.end > end.mark.start ? end.mark.end : 0
     }
 
     private mutating func open(_ anchor: String?) {
@@ -148,13 +158,20 @@ struct Composer: ~Copyable {
         }
     }
 
-    private func resolve(
-        _ bytes: SharedSecret, _ style: Scalar.Style, tag: String?, at mark: Mark
-    ) throws(YAMLError) -> Scalar {
+    private func scalar(of event: Event) throws(YAMLError) -> Scalar {
         do throws(ScalarTag.Misfit) {
-            return try ScalarTag.resolve(bytes, style, tag: tag)
+            if let scalar = try event.scalar() { return scalar }
         } catch {
-            throw text.error(.badTag, at: mark, error.message)
+            throw text.error(.badTag, at: event.mark, error.message)
         }
+        throw text.error(.syntax, at: event.mark, "not valid YAML: a value is missing")
+    }
+
+    private mutating func shared(_ name: String) -> String {
+        // Shorter ones are in the string itself.
+        guard name.utf8.count > 15 else { return name }
+        if let known = names.firstIndex(of: name) { return names[known] }
+        if names.count < Self.maximumNames { names.insert(name) }
+        return name
     }
 }

@@ -6,31 +6,14 @@ import Primitives
 ///
 /// Caveats: while libyaml joins the lines of a scalar it grows buffers with realloc(3); what that leaves
 /// behind is not zeroed.
-struct EventParser: ~Copyable {
-    struct Properties {
-        let anchor: String?
-        let tag: String?
-    }
-
-    enum Kind {
-        case streamStart, documentStart, documentEnd, streamEnd
-        case alias(String)
-        case scalar(SharedSecret, Scalar.Style, Properties)
-        case sequenceStart(Properties, isFlow: Bool)
-        case mappingStart(Properties, isFlow: Bool)
-        case sequenceEnd, mappingEnd
-    }
-
-    struct Event {
-        let kind: Kind
-        let mark: Mark
-    }
-
+final class EventParser: EventStream {
     let text: SourceText
     private let parser: UnsafeMutablePointer<yaml_parser_t>
+    private var memory: ScalarMemory
 
     init(_ text: SourceText) {
         self.text = text
+        memory = ScalarMemory(chunkSize: text.bytes.count)
         parser = .allocate(capacity: 1)
         // Fails where memory is out, and then the parser is zero: the first event reports it.
         _ = yaml_parser_initialize(parser)
@@ -39,8 +22,7 @@ struct EventParser: ~Copyable {
             parser, text.bytes.bindMemory(to: UInt8.self).baseAddress, text.bytes.count)
     }
 
-    /// Not to be called again after an error or the end of the stream.
-    mutating func next() throws(YAMLError) -> Event {
+    func next() throws(YAMLError) -> Event {
         var event = yaml_event_t()
         guard yaml_parser_parse(parser, &event) != 0 else { throw failure() }
         defer { yaml_event_delete(&event) }
@@ -50,7 +32,7 @@ struct EventParser: ~Copyable {
         return Event(kind: kind(of: event), mark: mark)
     }
 
-    private func kind(of event: yaml_event_t) -> Kind {
+    private func kind(of event: yaml_event_t) -> Event.Kind {
         switch event.type {
         case YAML_DOCUMENT_START_EVENT: return .documentStart
         case YAML_DOCUMENT_END_EVENT: return .documentEnd
@@ -58,9 +40,9 @@ struct EventParser: ~Copyable {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
             let value = UnsafeMutableRawBufferPointer(start: scalar.value, count: scalar.length)
-            let secret = SharedSecret(SecretBytes(copying: UnsafeRawBufferPointer(value)))
+            let stored = memory.store(UnsafeRawBufferPointer(value))
             if let start = value.baseAddress { explicit_bzero(start, value.count) }
-            return .scalar(secret, style(scalar.style), properties(scalar.anchor, scalar.tag))
+            return .scalar(stored, style(scalar.style), properties(scalar.anchor, scalar.tag), kind: nil)
         case YAML_SEQUENCE_START_EVENT:
             let start = event.data.sequence_start
             return .sequenceStart(
@@ -78,8 +60,8 @@ struct EventParser: ~Copyable {
 
     private func properties(
         _ anchor: UnsafeMutablePointer<yaml_char_t>?, _ tag: UnsafeMutablePointer<yaml_char_t>?
-    ) -> Properties {
-        Properties(anchor: string(anchor), tag: string(tag))
+    ) -> Event.Properties {
+        Event.Properties(anchor: string(anchor), tag: string(tag))
     }
 
     private func string(_ text: UnsafeMutablePointer<yaml_char_t>?) -> String? {

@@ -13,6 +13,40 @@ package struct JSONWriter: ~Copyable {
         return writer.output.finish()
     }
 
+    /// The JSON of what was read, in one line, as `YAMLValue(node)` has it, without the memory that one takes.
+    package static func write(_ node: Node) -> SecretBytes {
+        var writer = JSONWriter()
+        writer.compact(node)
+        return writer.output.finish()
+    }
+
+    private mutating func compact(_ node: Node) {
+        switch node.content {
+        case .scalar(let scalar):
+            if scalar.kind == .string {
+                scalar.text.withUnsafeBytes { QuotedString.append($0, to: &output) }
+            } else {
+                value(YAMLValue(scalar), indent: 0)
+            }
+        case .sequence(let elements):
+            output.append(UInt8(ascii: "["))
+            for (index, element) in elements.enumerated() {
+                if index > 0 { output.append(UInt8(ascii: ",")) }
+                compact(element)
+            }
+            output.append(UInt8(ascii: "]"))
+        case .mapping(let entries):
+            output.append(UInt8(ascii: "{"))
+            for (index, entry) in entries.enumerated() {
+                if index > 0 { output.append(UInt8(ascii: ",")) }
+                string(entry.key)
+                output.append(UInt8(ascii: ":"))
+                compact(entry.value)
+            }
+            output.append(UInt8(ascii: "}"))
+        }
+    }
+
     private mutating func value(_ value: YAMLValue, indent: Int) {
         switch value {
         case .null: output.append("null")

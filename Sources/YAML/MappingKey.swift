@@ -10,13 +10,13 @@ enum MappingKey {
                 .badKey, at: key.mark, "\(key.typeName) cannot be a key; write a string, in quotes if need be"
             )
         }
-        let written = scalar.bytes.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        let written = scalar.text.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         switch scalar.kind {
         case .bool:
             let name = scalar.bool == true ? "true" : "false"
             return (name, name != written)
         case .int:
-            let name = scalar.bytes.bytes.withUnsafeBytes { PlainScalar.integer($0) }.map { "\($0)" }
+            let name = scalar.text.withUnsafeBytes { PlainScalar.integer($0) }.map { "\($0)" }
             return (name ?? written, name != written)
         case .float:
             // 1.20 becomes "1.2", 1e3 becomes "1000": the exact form is Go's affair.

@@ -7,23 +7,24 @@ enum ScalarTag {
     }
 
     static func resolve(
-        _ bytes: SharedSecret, _ style: Scalar.Style, tag: String?
+        _ text: ScalarText, _ style: Scalar.Style, tag: String?
     ) throws(Misfit) -> Scalar {
-        func scalar(_ kind: Scalar.Kind) -> Scalar {
-            Scalar(bytes: bytes, style: style, kind: kind, tag: tag)
-        }
-        let plainKind = bytes.bytes.withUnsafeBytes { PlainScalar.kind($0) }
-        guard let tag else { return scalar(style == .plain ? plainKind : .string) }
+        func scalar(_ kind: Scalar.Kind) -> Scalar { Scalar(text: text, style: style, kind: kind, tag: tag) }
+        guard let tag else { return scalar(style == .plain ? plainKind(text) : .string) }
         guard tag.hasPrefix(standard) else { return scalar(.string) }
         switch tag.dropFirst(standard.count) {
-        case "null": return scalar(try check(plainKind == .null, .null))
-        case "bool": return scalar(try check(plainKind == .bool, .bool))
-        case "int": return scalar(try check(plainKind == .int, .int))
-        case "float": return scalar(try check(plainKind == .float || plainKind == .int, .float))
+        case "null": return scalar(try check(plainKind(text) == .null, .null))
+        case "bool": return scalar(try check(plainKind(text) == .bool, .bool))
+        case "int": return scalar(try check(plainKind(text) == .int, .int))
+        case "float": return scalar(try check([.float, .int].contains(plainKind(text)), .float))
         case "binary":
-            return Scalar(bytes: try decodeBinary(bytes), style: style, kind: .string, tag: tag)
+            return Scalar(text: try decodeBinary(text), style: style, kind: .string, tag: tag)
         default: return scalar(.string)
         }
+    }
+
+    private static func plainKind(_ text: ScalarText) -> Scalar.Kind {
+        text.withUnsafeBytes { PlainScalar.kind($0) }
     }
 
     private static let standard = "tag:yaml.org,2002:"
@@ -36,14 +37,16 @@ enum ScalarTag {
     }
 
     /// kubectl would put U+FFFD in place of what is no text.
-    private static func decodeBinary(_ text: SharedSecret) throws(Misfit) -> SharedSecret {
-        let decoded = try? SharedSecret(Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
+    private static func decodeBinary(_ text: ScalarText) throws(Misfit) -> ScalarText {
+        let decoded = text.withUnsafeBytes { bytes in
+            try? SharedSecret(Base64.decodeSecret(bytes, skipping: Base64.lineBreaks))
+        }
         guard let decoded, decoded.bytes.withUnsafeBytes({ isUTF8($0) }) else {
             throw Misfit(
                 message: "!!binary needs padded base64 of UTF-8 text; put other bytes, as base64 without "
                     + "the tag, under `data`")
         }
-        return decoded
+        return decoded.bytes.withUnsafeBytes { ScalarText(copying: $0) }
     }
 }
 

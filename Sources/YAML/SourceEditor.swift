@@ -3,11 +3,13 @@ package import Primitives
 /// Edits a file in place of its values: bytes that no edit names stay as they are, comments, order, quotes and
 /// line endings included. Where things stand is told by the nodes that were read from the same bytes.
 ///
-/// Edits of one editor must not touch each other's nodes; those of elements of one sequence may. A layout that
-/// cannot be edited so (anchors, tags, aliases) is refused, and the file is left to a person.
+/// Edits of one editor must not touch each other's nodes; those of elements of one sequence may, and those of a collection
+/// may follow those of what is in it. A layout that cannot be edited so (anchors, tags, aliases) is refused, and the file is
+/// left to a person.
 package struct SourceEditor: Sendable {
     let file: SharedSecret
     private var edits: [Edit] = []
+    var expected = ExpectedChanges()
 
     struct Edit {
         let start: Int
@@ -25,17 +27,33 @@ package struct SourceEditor: Sendable {
     package mutating func replace(_ node: Node, with text: String) throws(SourceEditError) {
         guard let scalar = node.scalar else { throw refusal(node, "is \(node.typeName), not a string") }
         try checkOwn(node)
+        guard node.mark.end > node.mark.start else {
+            throw refusal(node, "is an empty value without quotes; write \"\" there")
+        }
+        expected.replaced[node.mark.start] = Array(text.utf8)
         var text = Self.quoted(text, as: scalar.style)
-        if scalar.style == .literal || scalar.style == .folded, node.mark.end > node.mark.start {
-            let hasBreak = withBytes { $0[node.mark.end - 1] == lineFeed }
-            if hasBreak { text += lineBreak(at: node.mark.start) }
+        if scalar.style == .literal || scalar.style == .folded,
+            withBytes({ LineBreaks.length(before: node.mark.end, in: $0) }) > 0
+        {
+            text += lineBreak(at: node.mark.start)
         }
         edit(node.mark.start, node.mark.end, text)
     }
 
-    /// The file with all edits in it.
+    /// The file with all edits in it, proved: every edit gives the value that is wanted, and all else in all documents is
+    /// read as before, comments aside.
+    ///
+    /// - Throws: `SourceEditError` with the place in the file as it is, where that is not so.
+    package func verified() throws(SourceEditError) -> SharedSecret {
+        let edited = SharedSecret(finish())
+        try EditProof.check(from: file, to: edited, expected)
+        return edited
+    }
+
+    /// The file with all edits in it, unproved: for a text that is shown, not kept.
     package func finish() -> SecretBytes {
-        var output = SecretBuffer(capacity: file.count + 1024)
+        let added = edits.reduce(0) { $0 + $1.text.count }
+        var output = SecretBuffer(capacity: file.count + added)
         withBytes { bytes in
             var position = 0
             // Equal places keep the order in which they were asked for.
@@ -71,7 +89,7 @@ package struct SourceEditor: Sendable {
     static func quoted(_ text: String, as style: Scalar.Style?) -> [UInt8] {
         let bytes = Array(text.utf8)
         switch style {
-        case .singleQuoted where !bytes.contains(UInt8(ascii: "'")) && !bytes.contains { $0 < space }:
+        case .singleQuoted where !text.unicodeScalars.contains { $0 == "'" || ScalarStyle.needsEscape($0) }:
             return [UInt8(ascii: "'")] + bytes + [UInt8(ascii: "'")]
         case .doubleQuoted: break
         default: if bytes.withUnsafeBytes({ ScalarStyle.best(for: $0) }) == .plain { return bytes }
@@ -95,29 +113,51 @@ extension SourceEditor {
         file.bytes.withUnsafeBytes { body($0) }
     }
 
-    /// The first byte of the line.
+    /// The first byte of the line, after a byte order mark.
     func lineStart(_ offset: Int) -> Int {
-        withBytes { bytes in bytes[..<offset].lastIndex(of: lineFeed).map { $0 + 1 } ?? 0 }
+        withBytes { bytes in
+            let start = LineBreaks.last(before: offset, in: bytes)?.upperBound ?? 0
+            let mark = SourceText.byteOrderMark
+            let hasMark = offset - start >= mark.count && bytes[start...].starts(with: mark)
+            return hasMark ? start + mark.count : start
+        }
     }
 
     /// The first byte after the line; `hasBreak` false: the file ends before its line does.
     func lineEnd(_ offset: Int) -> (offset: Int, hasBreak: Bool) {
         withBytes { bytes in
             // A block scalar's mark ends at the start of the next line.
-            if offset > 0, bytes[offset - 1] == lineFeed { return (offset, true) }
-            guard let found = bytes[offset...].firstIndex(of: lineFeed) else { return (bytes.count, false) }
-            return (found + 1, true)
+            if LineBreaks.length(before: offset, in: bytes) > 0 { return (offset, true) }
+            guard let found = LineBreaks.first(from: offset, in: bytes) else { return (bytes.count, false) }
+            return (found.upperBound, true)
         }
     }
 
     /// As the line at `offset` ends, or the one before it where that is the last.
     func lineBreak(at offset: Int) -> [UInt8] {
         withBytes { bytes in
-            let end = bytes[offset...].firstIndex(of: lineFeed) ?? bytes[..<offset].lastIndex(of: lineFeed)
-            guard let end, end > 0, bytes[end - 1] == carriageReturn else { return [lineFeed] }
-            return [carriageReturn, lineFeed]
+            let found =
+                LineBreaks.first(from: offset, in: bytes) ?? LineBreaks.last(before: offset, in: bytes)
+            return found.map { Array(bytes[$0]) } ?? [lineFeed]
         }
     }
 
-    func text(_ start: Int, _ end: Int) -> [UInt8] { withBytes { Array($0[start..<end]) } }
+    /// Lines of blanks that follow a place and have tabs among them, without their breaks: a plain value that comes to
+    /// stand before them goes on there, with an indentation that has tabs in it.
+    func tabbedBlanks(after offset: Int) -> [Range<Int>] {
+        withBytes { bytes in
+            var found: [Range<Int>] = []
+            var start = offset
+            while start < bytes.count {
+                let end = LineBreaks.first(from: start, in: bytes) ?? bytes.count..<bytes.count
+                let line = bytes[start..<end.lowerBound]
+                guard line.allSatisfy({ $0 == space || $0 == tab }) else { break }
+                if line.contains(tab) { found.append(start..<end.lowerBound) }
+                start = end.upperBound
+            }
+            return found
+        }
+    }
+
+    func text(_ start: Int, _ end: Int) -> [UInt8] { withBytes { Array($0[start..<max(start, end)]) } }
 }

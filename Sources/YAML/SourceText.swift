@@ -1,16 +1,21 @@
+import Primitives
+
 /// The bytes of one file, known to be text, with what turns offsets into lines and columns. Borrowed: valid
 /// as long as the bytes are.
 struct SourceText {
     let name: String
-    /// Without a byte order mark.
+    /// Without the byte order mark that the file starts with. One that starts a later document is a comment line of the
+    /// same length, which libyaml passes over.
     let bytes: UnsafeRawBufferPointer
     /// Length of the byte order mark that was cut off: 0 or 3.
     private let base: Int
-    private let lineStarts: [Int]
+    /// Holds `bytes` where they are not the file's.
+    private let copy: SharedSecret?
+    private let lineStarts: [UInt32]
     /// Byte offset of every 1,024th character; empty for ASCII, where characters are bytes.
-    private let characterOffsets: [Int]
+    private let characterOffsets: [UInt32]
 
-    static let maximumBytes = 32 << 20
+    static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
     init(_ file: UnsafeRawBufferPointer, name: String) throws(YAMLError) {
         func refuse(_ code: YAMLError.Code, _ offset: Int, _ message: String) -> YAMLError {
@@ -20,15 +25,16 @@ struct SourceText {
                 code: code, source: name, line: before.count { $0 == lineFeed } + 1,
                 column: scalarCount(file[lineStart..<offset]) + 1, message: message)
         }
-        guard file.count <= Self.maximumBytes else {
+        guard file.count <= YAMLReader.maximumBytes else {
             throw YAMLError(
                 code: .tooLarge, source: name, line: 1, column: 1,
-                message: "the file has \(file.count) bytes, at most \(Self.maximumBytes) are read; split it")
+                message:
+                    "the file has \(file.count) bytes, at most \(YAMLReader.maximumSize) are read; split it")
         }
         if file.starts(with: [0xFF, 0xFE]) || file.starts(with: [0xFE, 0xFF]) {
             throw refuse(.notText, 0, "the file is UTF-16; save it as UTF-8")
         }
-        base = file.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        base = file.starts(with: Self.byteOrderMark) ? Self.byteOrderMark.count : 0
         let text = UnsafeRawBufferPointer(rebasing: file[base...])
         let notText = "this is not text; expected YAML or JSON in UTF-8; is it the right file?"
         do throws(UTF8.ValidationError) {
@@ -36,36 +42,65 @@ struct SourceText {
         } catch {
             throw refuse(.notText, base + error.byteOffsets.lowerBound, notText)
         }
-        var lineStarts = [0]
+        var lineCount = 1
         var isASCII = true
-        for (offset, byte) in text.enumerated() {
+        for offset in text.indices {
+            let byte = text[offset]
             if byte == lineFeed {
-                lineStarts.append(offset + 1)
+                lineCount += 1
             } else if byte < 0x20, byte != tab, byte != carriageReturn {
                 throw refuse(.notText, base + offset, notText)
             } else if byte >= 0x80 {
                 isASCII = false
             }
         }
-        var characterOffsets: [Int] = []
-        if !isASCII {
-            var characters = 0
-            for (offset, byte) in text.enumerated() where byte & 0xC0 != 0x80 {
-                if characters.isMultiple(of: Self.stride) { characterOffsets.append(offset) }
-                characters += 1
-            }
-        }
         self.name = name
-        bytes = text
-        self.lineStarts = lineStarts
-        self.characterOffsets = characterOffsets
+        let lines = DocumentLines(text, count: lineCount)
+        if let excess = lines.excessiveDirective {
+            throw refuse(
+                .syntax, base + excess,
+                "a document has more than \(DocumentLines.maximumTagDirectives) %TAG directives; write the tags out"
+            )
+        }
+        lineStarts = lines.starts
+        copy = lines.marks.isEmpty ? nil : Self.commenting(lines.marks, in: text)
+        bytes = copy.map { $0.bytes.withUnsafeBytes { $0 } } ?? text
+        characterOffsets = isASCII ? [] : Self.characterOffsets(of: bytes)
+    }
+
+    /// Whether the first thing in it opens a collection, as JSON does.
+    var mayBeJSON: Bool {
+        let first = bytes.first { $0 != space && $0 != tab && $0 != lineFeed && $0 != carriageReturn }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    private static func commenting(_ marks: [Int], in text: UnsafeRawBufferPointer) -> SharedSecret {
+        SharedSecret(
+            SecretBytes(count: text.count) { copy in
+                copy.copyMemory(from: text)
+                for mark in marks {
+                    for (offset, byte) in [UInt8(ascii: "#"), space, lineFeed].enumerated() {
+                        copy[mark + offset] = byte
+                    }
+                }
+            })
+    }
+
+    private static func characterOffsets(of text: UnsafeRawBufferPointer) -> [UInt32] {
+        var offsets: [UInt32] = []
+        var characters = 0
+        for offset in text.indices where text[offset] & 0xC0 != 0x80 {
+            if characters.isMultiple(of: stride) { offsets.append(UInt32(truncatingIfNeeded: offset)) }
+            characters += 1
+        }
+        return offsets
     }
 
     /// libyaml counts characters; files are edited by bytes.
     func byteOffset(ofCharacter index: Int) -> Int {
         guard !characterOffsets.isEmpty else { return min(index, bytes.count) }
         let checkpoint = min(index / Self.stride, characterOffsets.count - 1)
-        var offset = characterOffsets[checkpoint]
+        var offset = Int(characterOffsets[checkpoint])
         for _ in 0..<max(0, index - checkpoint * Self.stride) where offset < bytes.count {
             offset += 1
             while offset < bytes.count, bytes[offset] & 0xC0 == 0x80 { offset += 1 }
@@ -77,7 +112,7 @@ struct SourceText {
     private func characterIndex(ofByte offset: Int) -> Int {
         guard !characterOffsets.isEmpty else { return offset }
         let checkpoint = characterOffsets.lastIndex(notAfter: offset)
-        return checkpoint * Self.stride + scalarCount(bytes[characterOffsets[checkpoint]..<offset])
+        return checkpoint * Self.stride + scalarCount(bytes[Int(characterOffsets[checkpoint])..<offset])
     }
 
     func mark(_ start: Int, _ end: Int) -> Mark {
@@ -85,7 +120,7 @@ struct SourceText {
         let line = lineStarts.lastIndex(notAfter: start)
         return Mark(
             line: line + 1,
-            column: characterIndex(ofByte: start) - characterIndex(ofByte: lineStarts[line]) + 1,
+            column: max(0, characterIndex(ofByte: start) - characterIndex(ofByte: Int(lineStarts[line]))) + 1,
             start: base + start, end: base + max(start, min(end, bytes.count)))
     }
 
@@ -109,14 +144,14 @@ private func scalarCount(_ bytes: Slice<UnsafeRawBufferPointer>) -> Int {
     bytes.count { $0 & 0xC0 != 0x80 }
 }
 
-extension [Int] {
+extension [UInt32] {
     /// Of ascending numbers that start with 0, the place of the last one up to `limit`.
     fileprivate func lastIndex(notAfter limit: Int) -> Int {
         var low = 0
         var high = count
         while high - low > 1 {
             let middle = (low + high) / 2
-            if self[middle] <= limit { low = middle } else { high = middle }
+            if Int(self[middle]) <= limit { low = middle } else { high = middle }
         }
         return low
     }

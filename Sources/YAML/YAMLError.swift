@@ -1,3 +1,5 @@
+import Primitives
+
 /// Why a text was refused. One line, `SOURCE:LINE:COLUMN: what; what to do`. It quotes nothing out of the text: any value
 /// may be a secret, and at a slip of the syntax a value is read as a key (`{password:hunter2}`).
 package struct YAMLError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -25,5 +27,7 @@ package struct YAMLError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Without the location.
     package let message: String
 
-    package var description: String { "\(source):\(line):\(column): \(message)" }
+    package var description: String {
+        "\(source):\(line):\(column): \(message)".escapingInvisibleCharacters
+    }
 }

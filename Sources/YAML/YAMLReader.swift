@@ -5,36 +5,62 @@ package import Primitives
 /// Guarantees: no input makes it crash, recurse without bound or fill memory; scalars are held as secrets;
 /// errors hold no values.
 package enum YAMLReader {
+    /// Largest file that is read, in bytes. A document of short lines takes 10 to 20 times its size as nodes.
+    package static let maximumBytes = 32 << 20
+
+    /// As people are told of it.
+    package static let maximumSize = "\(maximumBytes >> 20) MiB"
+
     /// The documents of a file, empty ones left out. `source` names it in errors: a path, or `stdin`.
     package static func documents(
         in file: borrowing SecretBytes, source: String
     ) throws(YAMLError) -> [Node] {
-        try file.withUnsafeBytes { bytes throws(YAMLError) in
-            try documents(in: bytes, source: source)
-        }
+        try documents(in: file, source: source) { [$0] }
     }
 
     package static func documents(
         in file: UnsafeRawBufferPointer, source: String
     ) throws(YAMLError) -> [Node] {
+        try documents(in: file, source: source) { [$0] }
+    }
+
+    /// What `body` makes of each document. A document takes memory only until `body` has returned.
+    package static func documents<Result>(
+        in file: borrowing SecretBytes, source: String, _ body: (Node) -> [Result]
+    ) throws(YAMLError) -> [Result] {
+        try file.withUnsafeBytes { bytes throws(YAMLError) in
+            try documents(in: bytes, source: source, body)
+        }
+    }
+
+    private static func documents<Result>(
+        in file: UnsafeRawBufferPointer, source: String, _ body: (Node) -> [Result]
+    ) throws(YAMLError) -> [Result] {
         let text = try SourceText(file, name: source)
-        let first = text.bytes.first { $0 != space && $0 != tab && $0 != lineFeed && $0 != carriageReturn }
-        guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return try yaml(text) }
+        guard text.mayBeJSON else { return try compose(EventParser(text), text, body) }
         // JSON is not quite YAML: libyaml refuses the escapes of surrogate pairs. And what starts like JSON
         // may be a flow mapping, or be followed by YAML documents.
         do throws(YAMLError) {
-            return try JSONReader.documents(in: text)
+            return try compose(JSONEvents(text), text, body)
         } catch let asJSON {
             do throws(YAMLError) {
-                return try yaml(text)
+                return try compose(EventParser(text), text, body)
             } catch let asYAML {
                 throw (asJSON.line, asJSON.column) < (asYAML.line, asYAML.column) ? asYAML : asJSON
             }
         }
     }
 
-    private static func yaml(_ text: SourceText) throws(YAMLError) -> [Node] {
-        var composer = Composer(text)
-        return try composer.documents()
+    /// The events by which `documents` reads the text.
+    static func events(of text: SourceText) -> any EventStream {
+        guard text.mayBeJSON, (try? JSONEvents.check(text)) != nil else { return EventParser(text) }
+        return JSONEvents(text)
+    }
+
+    private static func compose<Result>(
+        _ events: any EventStream, _ text: SourceText, _ body: (Node) -> [Result]
+    ) throws(YAMLError) -> [Result] {
+        var composer = Composer(events, of: text)
+        return try composer.documents(body)
     }
 }

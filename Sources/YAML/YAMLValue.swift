@@ -54,18 +54,22 @@ extension YAMLValue {
         }
     }
 
-    private init(_ scalar: Scalar) {
-        let text = SecretText(scalar.bytes).map { YAMLValue.secret($0) } ?? .base64(scalar.bytes)
+    init(_ scalar: Scalar) {
         switch scalar.kind {
         case .null: self = .null
-        case .bool: self = scalar.bool.map { .bool($0) } ?? text
-        case .string: self = text
+        case .bool: self = scalar.bool.map { .bool($0) } ?? Self.string(scalar)
+        case .string: self = Self.string(scalar)
         case .int:
-            let number = scalar.bytes.bytes.withUnsafeBytes { PlainScalar.integer($0) }
-            self = number.map { .number("\($0)") } ?? text
+            let number = scalar.text.withUnsafeBytes { PlainScalar.integer($0) }
+            self = number.map { .number("\($0)") } ?? Self.string(scalar)
         case .float:
-            let number = scalar.bytes.bytes.withUnsafeBytes { PlainScalar.float($0) }
-            self = number.map { .number("\($0)") } ?? text
+            let number = scalar.text.withUnsafeBytes { PlainScalar.float($0) }
+            self = number.map { .number("\($0)") } ?? Self.string(scalar)
         }
+    }
+
+    private static func string(_ scalar: Scalar) -> YAMLValue {
+        let bytes = scalar.bytes
+        return SecretText(bytes).map { .secret($0) } ?? .base64(bytes)
     }
 }

@@ -177,6 +177,44 @@ struct ValueEditTests {
         #expect(try read() == before)
     }
 
+    @Test(arguments: ["\r", "\r\n", "\u{85}", "\u{2028}"])
+    func linesEndAsTheyDid(lineBreak: String) async throws {
+        let before = try await write(["a": "1", "b": "2"], by: [key])
+        try folder.write("a.yaml", before.replacing("\n", with: lineBreak))
+        _ = try await edit(ring, ["b": "3", "c": "4"])
+        #expect(try await values(with: ring) == ["b": "3", "c": "4"])
+        #expect(try read().utf8.contains(10) == (lineBreak == "\r\n"))
+    }
+
+    @Test func aFileThatWasJoinedOfTwoWithByteOrderMarksIsEdited() async throws {
+        let text = try await write(["a": "1"], by: [key])
+        try folder.write("a.yaml", "\u{FEFF}kind: ConfigMap\n---\n\u{FEFF}" + text)
+        _ = try await edit(ring, ["a": "2", "b": "3"])
+        #expect(try await values(with: ring) == ["a": "2", "b": "3"])
+        // As bytes: Foundation drops a mark that a text starts with.
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        #expect(bytes.starts(with: "\u{FEFF}kind: ConfigMap\n---\n\u{FEFF}apiVersion".utf8))
+    }
+
+    /// Nothing is written, and the line says where it is and what to do.
+    @Test func whatAnAliasWouldChangeTooIsRefused() async throws {
+        let before = try await write(["a": "1"], by: [key])
+            .replacing("spec:\n", with: "spec: &s\n")
+            .replacing("\n---\nkind", with: "\ncopy: *s\n---\nkind")
+        try folder.write("a.yaml", before)
+        let message = await refusal { () throws(InputError) in
+            let opened = try await OpenedDocument(
+                try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
+            return try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": canary]))
+        }
+        expectSpeakable(message)
+        let isPlaced =
+            message?.contains(/a\.yaml:\d+:7: what stands here is an alias of what is edited/) == true
+        #expect(isPlaced, "\(message ?? "taken")")
+        #expect(message?.contains("; the file was left as it is; ") == true)
+        #expect(try read() == before)
+    }
+
     @Test func noChangeTouchesNothing() async throws {
         let before = try await write(["a": "1"], by: [key])
         #expect(try await edit(ring, ["a": "1"]).isEmpty)

@@ -53,6 +53,11 @@ import Testing
         #expect(try read([String: Int64].self, #"{"k":1,"k":3}"#) == ["k": 3])
     }
 
+    @Test func aByteOrderMarkInAStringIsKept() throws {
+        let pair = try read(Pair.self, "{\"b\":\"\u{FEFF}\"}")
+        #expect(pair.b.map { Array($0.utf8) } == [0xEF, 0xBB, 0xBF])
+    }
+
     @Test func comparesKeysWithEscapes() throws {
         #expect(try read(Pair.self, #"{"\u0061":5,"a\u0000":6}"#).a == 5)
     }

@@ -17,7 +17,7 @@ import Testing
 
     @Test func refusesMoreThanTheLimit() throws {
         let path = try folder.write("a", [1, 2, 3])
-        #expect(throws: FileError(path: path, reason: "is larger than 2 bytes")) {
+        #expect(throws: FileError(path: path, reason: "is larger than 2 bytes", isTooLarge: true)) {
             _ = try SecretBytes(contentsOfFile: path, limit: 2)
         }
     }

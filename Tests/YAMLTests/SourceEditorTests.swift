@@ -12,7 +12,7 @@ struct SourceEditorTests {
         let nodes = try YAMLReader.documents(in: file.bytes, source: "f")
         var editor = SourceEditor(file)
         try body(nodes[0], &editor)
-        return editor.finish().withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        return try editor.verified().bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 
     @Test(arguments: [
@@ -150,7 +150,9 @@ struct SourceEditorTests {
 
     @Test(arguments: ["d: {a: 1, # x\n  b: 2}", "d: {a: 1, b: 2 # x\n}", "d: {\n  # x\n  a: 1, b: 2}"])
     func aFlowMappingWithCommentsIsRefused(text: String) {
-        for (removed, added) in [(Set(["a"]), []), (Set(["b"]), []), (Set(), [("c", "3")])] {
+        for (removed, added) in [
+            (Set(["a"]), []), (Set(["b"]), []), (Set(), [("c", SourceEditor.NewValue.string("3"))]),
+        ] {
             #expect(throws: SourceEditError.self) {
                 try edit(text) { node, editor in
                     try editor.change(pairsOf: try #require(node["d"]), removing: removed, appending: added)
@@ -188,7 +190,7 @@ struct SourceEditorTests {
     func pairsAreAdded(before: String, key: String, after: String) throws {
         let result = try edit(before) { node, editor in
             try editor.change(
-                pairsOf: try #require(node["d"]), removing: [], appending: [(key, "new")])
+                pairsOf: try #require(node["d"]), removing: [], appending: [(key, .string("new"))])
         }
         #expect(result == after)
     }
@@ -210,7 +212,9 @@ struct SourceEditorTests {
             ("s: {m: 1}", "s: {m: 1, \"data\": {\"a\": \"new\"}}"),
         ] {
             let result = try edit(before) { node, editor in
-                try editor.nest("data", [("a", "new")], in: try #require(node["s"]))
+                try editor.change(
+                    pairsOf: try #require(node["s"]), removing: [],
+                    appending: [("data", .mapping([("a", "new")]))])
             }
             #expect(result == after)
         }

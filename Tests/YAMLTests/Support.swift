@@ -26,6 +26,11 @@ func text(_ secret: borrowing SecretBytes) -> String {
 func text(_ node: Node?) -> String? { node?.scalar.map { text($0.bytes.bytes) } }
 
 enum Vectors {
+    static func bytes(_ name: String, file: String = #filePath) throws -> [UInt8] {
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
+        return Array(try Data(contentsOf: folder.appendingPathComponent("Vectors/yaml/\(name)")))
+    }
+
     static func lines(_ name: String, file: String = #filePath) throws -> [String] {
         let folder = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
         return try String(contentsOf: folder.appendingPathComponent("Vectors/yaml/\(name)"), encoding: .utf8)

@@ -27,7 +27,7 @@ package struct WrappedSecretDocument: Sendable {
                 "found \(described(kind: kind, version)); kind: \(WrappedSecret.resource.kind), "
                     + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
         }
-        let read = JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { json in
+        let read = JSONWriter.write(node).withUnsafeBytes { json in
             Result { () throws(JSONError) in try JSONReader.read(WrappedSecret.self, from: json) }
         }
         do {

@@ -5,32 +5,26 @@ import YAML
 
 /// Changed recipients in the text of a WrappedSecret.
 enum RecipientEdit {
-    static let paths = [["spec", "recipients"]]
-
     /// Writes the changed documents of a file; nil: it stays as it is.
     ///
     /// Errors: the layout cannot be edited, or the file cannot be written. It is as it was then.
     static func replace(_ file: WrappedSecretFile, _ changes: [RecipientChange?]) throws(InputError) {
-        let expected = zip(file.documents, changes).map { document, change in
-            var envelope = document.object.spec.envelope
-            if let change { envelope.recipients = change.result }
-            return envelope
-        }
-        func scalars(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
+        try file.replace { editor throws(SourceEditError) in
             for (document, change) in zip(file.documents, changes) {
-                if let change { try replaceScalars(of: document, change, with: &editor) }
+                if let change { try apply(change, to: document, with: &editor) }
             }
         }
-        func elements(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
-            for (document, change) in zip(file.documents, changes) {
-                if let change { try changeElements(of: document, change, with: &editor) }
-            }
-        }
-        try file.replace(expecting: expected, outside: paths, [scalars, elements])
     }
 
-    /// The first pass: what stands in the place of an old recipient.
-    static func replaceScalars(
+    static func apply(
+        _ change: RecipientChange, to document: WrappedSecretDocument, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        try replaceScalars(of: document, change, with: &editor)
+        try changeElements(of: document, change, with: &editor)
+    }
+
+    /// What stands in the place of an old recipient.
+    private static func replaceScalars(
         of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
     ) throws(SourceEditError) {
         let nodes = document.node["spec"]?["recipients"]?.elements ?? []
@@ -45,8 +39,8 @@ enum RecipientEdit {
         }
     }
 
-    /// The second pass: what goes and what comes.
-    static func changeElements(
+    /// What goes and what comes.
+    private static func changeElements(
         of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
     ) throws(SourceEditError) {
         let removed = Set(change.kept.indices.filter { change.kept[$0] == nil })

@@ -18,24 +18,32 @@ package struct FileComparison: Sendable {
     /// A line for each WrappedSecret that differs, and below it what does. `keys` nil, or ones that do not open it:
     /// only what shows without.
     package func lines(with keys: KeyRing?) async -> [String] {
-        func names(_ file: WrappedSecretFile) -> [String] { file.documents.map(\.namespaceAndName) }
+        let (oldPlaces, newPlaces) = (Self.places(old), Self.places(new))
         var lines: [String] = []
-        for name in names(new) where !names(old).contains(name) { lines.append("+ WrappedSecret \(name)") }
-        for name in names(old) {
-            guard names(new).contains(name) else {
+        for document in new.documents where oldPlaces[document.namespaceAndName] == nil {
+            lines.append("+ WrappedSecret \(document.namespaceAndName)")
+        }
+        for (index, document) in old.documents.enumerated() {
+            let name = document.namespaceAndName
+            // The first one counts where several have a name.
+            guard oldPlaces[name] == index else { continue }
+            guard let newIndex = newPlaces[name] else {
                 lines.append("- WrappedSecret \(name)")
                 continue
             }
-            let changes = await changes(of: name, with: keys)
+            let changes = await changes(from: index, to: newIndex, with: keys)
             if !changes.isEmpty { lines += ["  WrappedSecret \(name)"] + changes.map { "    \($0)" } }
         }
         return lines
     }
 
-    private func changes(of name: String, with keys: KeyRing?) async -> [String] {
-        guard let oldIndex = old.documents.firstIndex(where: { $0.namespaceAndName == name }),
-            let newIndex = new.documents.firstIndex(where: { $0.namespaceAndName == name })
-        else { return [] }
+    private static func places(_ file: WrappedSecretFile) -> [String: Int] {
+        Dictionary(
+            file.documents.enumerated().map { ($1.namespaceAndName, $0) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    private func changes(from oldIndex: Int, to newIndex: Int, with keys: KeyRing?) async -> [String] {
         let (before, after) = (old.documents[oldIndex].object.spec, new.documents[newIndex].object.spec)
         var lines: [String] = []
         let (oldKeys, newKeys) = (before.envelope.recipients, after.envelope.recipients)

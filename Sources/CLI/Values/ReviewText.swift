@@ -10,14 +10,7 @@ package struct ReviewText: Sendable {
 
     /// Errors: it cannot be read.
     package init(reading path: String) throws(InputError) {
-        let contents: SharedSecret
-        do throws(FileError) {
-            contents = SharedSecret(
-                try SecretBytes(contentsOfFile: path, limit: ManifestFile.maximumBytes))
-        } catch {
-            throw InputError("cannot read \(path): \(error.reason)")
-        }
-        self.init(path: path, contents)
+        self.init(path: path, try ManifestFile.contents(of: path))
     }
 
     init(path: String, _ contents: SharedSecret) {

@@ -11,8 +11,6 @@ package struct UnifiedDiff: Sendable {
     package let lines: [String]
 
     private static let context = 3
-    /// Lines that are compared one by one; more than that are told as removed and added.
-    private static let maximumCompared = 4000
 
     package init(from old: SharedSecret, to new: SharedSecret) {
         let script = Self.script(Self.split(old), Self.split(new))
@@ -50,37 +48,23 @@ package struct UnifiedDiff: Sendable {
     }
 
     private static func script(_ old: [ArraySlice<UInt8>], _ new: [ArraySlice<UInt8>]) -> [Line] {
-        let head = zip(old, new).prefix { $0 == $1 }.count
-        let (oldRest, newRest) = (old[head...], new[head...])
-        let tail = zip(oldRest.reversed(), newRest.reversed()).prefix { $0 == $1 }.count
-        let (before, after) = (Array(oldRest.dropLast(tail)), Array(newRest.dropLast(tail)))
-        var removed = Set(before.indices)
-        var added = Set(after.indices)
-        if before.count + after.count <= maximumCompared {
-            (removed, added) = ([], [])
-            for change in after.difference(from: before) {
-                switch change {
-                case .remove(let offset, _, _): removed.insert(offset)
-                case .insert(let offset, _, _): added.insert(offset)
-                }
-            }
-        }
-        var script: [Line] = old[..<head].map { (.same, $0) }
+        let difference = LineDifference(from: old, to: new)
+        var script: [Line] = []
         var (left, right) = (0, 0)
-        while left < before.count || right < after.count {
-            if removed.contains(left) {
-                script.append((.removed, before[left]))
+        while left < old.count || right < new.count {
+            if difference.removed.contains(left) {
+                script.append((.removed, old[left]))
                 left += 1
-            } else if added.contains(right) {
-                script.append((.added, after[right]))
+            } else if difference.added.contains(right) {
+                script.append((.added, new[right]))
                 right += 1
             } else {
-                script.append((.same, after[right]))
+                script.append((.same, new[right]))
                 left += 1
                 right += 1
             }
         }
-        return script + oldRest.suffix(tail).map { (.same, $0) }
+        return script
     }
 
     /// What is shown together.

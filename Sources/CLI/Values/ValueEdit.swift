@@ -10,8 +10,6 @@ package struct ValueEdit: Sendable {
     private let opened: OpenedDocument
     private let keys: KeyRing
 
-    private static let paths = [["spec", "recipients"], ["spec", "mac"], ["spec", "data"]]
-
     package init(_ opened: OpenedDocument, with keys: KeyRing) {
         self.opened = opened
         self.keys = keys
@@ -60,46 +58,37 @@ package struct ValueEdit: Sendable {
     }
 
     private func write(_ new: EnvelopeFields, _ difference: ValueDifference) throws(InputError) {
-        let file = opened.file
+        let document = opened.file.documents[opened.index]
         let old = opened.blueprint.envelope.recipients
         let change = RecipientChange(
             old: old, kept: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
             added: [])
-        let index = opened.index
-        var expected = file.documents.map(\.object.spec.envelope)
-        expected[index] = new
-        func scalars(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
-            let document = file.documents[index]
-            try RecipientEdit.replaceScalars(of: document, change, with: &editor)
-            if let mac = document.node["spec"]?["mac"] { try editor.replace(mac, with: new.mac) }
-            for entry in document.node["spec"]?["data"]?.entries ?? [] {
-                if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
-            }
+        try opened.file.replace { editor throws(SourceEditError) in
+            try RecipientEdit.apply(change, to: document, with: &editor)
+            guard let spec = document.node["spec"] else { return }
+            if let mac = spec["mac"] { try editor.replace(mac, with: new.mac) }
+            try Self.changeData(of: spec, new, difference, with: &editor)
         }
-        func structure(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
-            try RecipientEdit.changeElements(of: file.documents[index], change, with: &editor)
-            try Self.changePairs(of: file.documents[index].node["spec"], new, difference, with: &editor)
-        }
-        func firstData(_ file: WrappedSecretFile, _ editor: inout SourceEditor) throws(SourceEditError) {
-            guard let spec = file.documents[index].node["spec"], spec["data"] == nil, !new.data.isEmpty
-            else { return }
-            try editor.nest(
-                "data", new.data.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, in: spec)
-        }
-        try file.replace(expecting: expected, outside: Self.paths, [scalars, structure, firstData])
     }
 
-    private static func changePairs(
-        of spec: Node?, _ new: EnvelopeFields, _ difference: ValueDifference, with editor: inout SourceEditor
+    private static func changeData(
+        of spec: Node, _ new: EnvelopeFields, _ difference: ValueDifference, with editor: inout SourceEditor
     ) throws(SourceEditError) {
-        guard let spec, let data = spec["data"] else { return }
-        if new.data.isEmpty || data.entries?.isEmpty != false {
-            // Without any entry there is no such field; what comes into an empty one is put in later.
-            try editor.change(pairsOf: spec, removing: ["data"], appending: [])
-        } else if !difference.added.isEmpty || !difference.removed.isEmpty {
+        let entries = spec["data"]?.entries ?? []
+        guard let data = spec["data"], !entries.isEmpty, !new.data.isEmpty else {
+            // Without any entry there is no such field.
+            let fields = new.data.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
             try editor.change(
-                pairsOf: data, removing: Set(difference.removed),
-                appending: difference.added.map { ($0, new.data[$0] ?? "") })
+                pairsOf: spec, removing: ["data"],
+                appending: fields.isEmpty ? [] : [("data", .mapping(fields))])
+            return
         }
+        for entry in entries {
+            if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
+        }
+        guard !difference.added.isEmpty || !difference.removed.isEmpty else { return }
+        try editor.change(
+            pairsOf: data, removing: Set(difference.removed),
+            appending: difference.added.map { ($0, .string(new.data[$0] ?? "")) })
     }
 }

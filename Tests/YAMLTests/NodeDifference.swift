@@ -1,9 +1,11 @@
 import Primitives
 
+@testable import YAML
+
 extension Node {
     /// Where two nodes do not say the same, in content, order of keys and tags, as a path of keys; nil: nowhere.
     /// What is below one of `paths` may differ. For the proof that an edit did what it should and nothing else.
-    package func difference(from other: Node, outside paths: [[String]]) -> String? {
+    func difference(from other: Node, outside paths: [[String]]) -> String? {
         difference(from: other, outside: paths, at: [])
     }
 
@@ -13,7 +15,7 @@ extension Node {
         switch (content, other.content) {
         case (.scalar(let left), .scalar(let right)):
             let isSame =
-                left.kind == right.kind && left.tag == right.tag && left.bytes.bytes.equals(right.bytes.bytes)
+                left.kind == right.kind && left.tag == right.tag && left.text.equals(right.text)
             return isSame ? nil : here
         case (.sequence(let left), .sequence(let right)):
             guard left.count == right.count else { return here }

@@ -1,0 +1,199 @@
+import Primitives
+import Testing
+
+@testable import YAML
+
+/// Whatever the text and the edit: it gives exactly the wanted value and leaves all others, or it is refused in one line.
+struct EditPropertyTests {
+    /// Inputs of fuzzing that gave a text that did not read, or read as something else. The first five bytes choose the
+    /// edit.
+    @Test(arguments: [
+        "block-header-with-cr-cr-lf", "number-right-after-a-flow-sequence",
+        "digit-right-after-a-flow-sequence", "key-that-is-a-colon", "last-line-of-blanks-and-tabs",
+        "quoted-sign-beside-brackets", "mixed-cr-and-crlf",
+    ])
+    func knownTextsAreEditedRightOrNotAtAll(name: String) throws {
+        let input = try Vectors.bytes("edits/\(name)")
+        let trial = try #require(EditTrial(Array(input.dropFirst(5))))
+        let choices = EditTrial.Choices(
+            operation: input[0], place: Int(input[1]) << 8 | Int(input[2]), first: input[3], second: input[4])
+        expectRightOrRefused(trial.outcome(choices), "\(name)")
+        // And every other edit of it.
+        for operation: UInt8 in 0..<4 {
+            for place in 0..<6 {
+                for choice in EditTrial.texts.indices.map({ UInt8($0) }) {
+                    let choices = EditTrial.Choices(
+                        operation: operation, place: place, first: choice, second: choice | 1)
+                    expectRightOrRefused(trial.outcome(choices), "\(name) \(choices)")
+                }
+            }
+        }
+    }
+
+    /// Line breaks of every kind, quotes beside brackets, and values right beside each other: any text can be put there.
+    @Test(arguments: [
+        ("a: >\r\r\n  o 1\nb: x\n", ["b"]), ("a: >\r\r\n  o 1\nb: x\n", ["a"]),
+        ("a: 'x'\rb: 'y'\r\nc: z\n", ["b"]), ("s: ['#1', b]\n", ["s", "0"]),
+        ("s: ['''1']\n", ["s", "0"]), ("a: x\u{85}b: y\u{2028}c: z\n", ["b"]), ("[ \"x\"]8", ["0"]),
+        ("\u{FEFF}a: x\n---\n\u{FEFF}b: y\n", ["a"]), ("s: [a: x, b]", ["s", "0", "a"]),
+    ])
+    func anyTextIsPutIntoOddLayouts(text: String, path: [String]) throws {
+        let file = SharedSecret(copying: text.utf8)
+        var node: Node? = try YAMLReader.documents(in: file.bytes, source: "f")[0]
+        for key in path { node = node?.elements?[Int(key) ?? 0] ?? node?[key] }
+        for wanted in EditTrial.texts {
+            var editor = SourceEditor(file)
+            try editor.replace(try #require(node), with: wanted)
+            _ = try editor.verified()
+        }
+    }
+
+    @Test(arguments: [
+        ("d:\r  a: 1\r  b: 2\r", "d:\r  a: 1\r  b: 2\r  c: new\r"),
+        ("d:\u{2028}  a: 1\u{2028}e: 2\n", "d:\u{2028}  a: 1\u{2028}  c: new\u{2028}e: 2\n"),
+        ("d:\n  a: 1\r\ne: 2\n", "d:\n  a: 1\r\n  c: new\r\ne: 2\n"),
+        ("\u{FEFF}d:\n  a: 1\n", "\u{FEFF}d:\n  a: 1\n  c: new\n"),
+        ("d:\n  a: 1\n   \t \n", "d:\n  a: 1\n  c: new\n   \t \n"),
+        ("d: {a: ['''1']}", "d: {a: ['''1'], \"c\": \"new\"}"),
+        ("d: {a: [x: 1, 2]}", "d: {a: [x: 1, 2], \"c\": \"new\"}"),
+    ])
+    func pairsAreAddedToOddLayouts(before: String, after: String) throws {
+        let file = SharedSecret(copying: before.utf8)
+        let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
+        var editor = SourceEditor(file)
+        try editor.change(
+            pairsOf: try #require(root["d"]), removing: [], appending: [("c", .string("new"))])
+        #expect(text(try editor.verified().bytes).debugDescription == after.debugDescription)
+    }
+
+    /// A line of blanks and tabs would be the indentation of what the value goes on with.
+    @Test func blanksWithTabsBehindANestedMappingBecomeAnEmptyLine() throws {
+        let file = SharedSecret(copying: "d:\n  a: 1\n    \t \ne: 2\n".utf8)
+        let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
+        var editor = SourceEditor(file)
+        try editor.change(
+            pairsOf: try #require(root["d"]), removing: [], appending: [("data", .mapping([("b", "new")]))])
+        #expect(text(try editor.verified().bytes) == "d:\n  a: 1\n  data:\n    b: new\n\ne: 2\n")
+    }
+
+    /// The proof is by itself, whatever the editor thinks of a layout.
+    @Test(arguments: [
+        // A line break after a block scalar that the file ends in becomes part of it.
+        ("d:\n  a: |\n    x", 2), ("d: &d\n  a: 1\ne: *d\n", 3), ("b: &b\n  a: 1\nd:\n  <<: *b\n  a: 2\n", 5),
+    ])
+    func whatWouldChangeMoreIsRefusedWithItsPlace(text: String, line: Int) throws {
+        let file = SharedSecret(copying: text.utf8)
+        let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
+        let node = try #require(root["d"])
+        do throws(SourceEditError) {
+            var editor = SourceEditor(file)
+            if let entry = node.entries?.first, line == 3 {
+                try editor.replace(
+                    Node(
+                        .scalar(Scalar(text: scalarText("1"), style: .plain, kind: .int)),
+                        mark: entry.value.mark), with: "x")
+            } else {
+                try editor.change(
+                    pairsOf: node, removing: line == 5 ? ["a"] : [], appending: [("c", .string("new"))])
+            }
+            _ = try editor.verified()
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.line == line, "\(error)")
+            #expect(error.problem.contains("the file was left as it is; "), "\(error)")
+        }
+    }
+
+    @Test(arguments: 1...16)
+    func mutatedTextsAreEditedRightOrNotAtAll(seed: UInt64) {
+        var random = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
+        var (right, refused) = (0, 0)
+        for round in 0..<400 {
+            guard let trial = EditTrial(Self.mutatedText(&random)) else { continue }
+            for _ in 0..<3 {
+                let choices = EditTrial.Choices(
+                    operation: UInt8.random(in: 0...255, using: &random),
+                    place: Int.random(in: 0..<500, using: &random),
+                    first: UInt8.random(in: 0...255, using: &random),
+                    second: UInt8.random(in: 0...255, using: &random))
+                let outcome = trial.outcome(choices)
+                expectRightOrRefused(outcome, "seed \(seed), round \(round), \(choices)")
+                if outcome == .right { right += 1 }
+                if case .refused = outcome { refused += 1 }
+            }
+        }
+        // A proof that refuses everything would prove nothing.
+        #expect(right > refused, "seed \(seed): \(right) right, \(refused) refused")
+    }
+
+    private func scalarText(_ text: String) -> ScalarText {
+        Array(text.utf8).withUnsafeBytes { ScalarText(copying: $0) }
+    }
+
+    private func expectRightOrRefused(_ outcome: EditTrial.Outcome, _ what: @autoclosure () -> String) {
+        switch outcome {
+        case .wrong(let problem): Issue.record("\(what()): \(problem)")
+        case .refused(let error):
+            #expect(!error.problem.contains { $0.isNewline }, "\(what())")
+            #expect(error.line >= 1 && error.column >= 1)
+        case .right, .nothingToDo: break
+        }
+    }
+
+    private static let manifests = [
+        """
+        # The team's.
+        apiVersion: secrets-bridge.io/v1alpha1
+        kind: WrappedSecret
+        metadata: {name: db, namespace: payments} # here
+        spec:
+          mac: "AAAA" # the MAC
+          recipients:
+          - {keyID: 'local:1', wrappedKey: 'BBBB'}
+          - keyID: aws:2
+            wrappedKey: |-
+              CCCC
+          data:
+            # About it.
+            a: 'old' # end
+            b: >
+              folded
+              text
+
+          scope: strict
+        ---
+        kind: ConfigMap # other
+        data: {x: &x y, z: *x}
+        """,
+        "{\"kind\": \"List\", \"items\": [\n  {\"a\": \"x\", \"b\": [1, \"y\"]},\n  {\"a\": \"z\\u00e9\"}\n]}\n",
+        "base: &base\n  a: old\n  b: &l [x, y]\nnext:\n  <<: *base\n  b: *l\n  c: [{k: v}, {k: w}]\n",
+        "- a: 1\n  b: 'x'\n- [p, \"q\", r: s]\n-\n  c: y\n...\n---\n- z\n",
+    ]
+
+    private static let pieces = [
+        "\n", "\r\n", "\r", "\r\r\n", "\u{85}", "\u{2028}", "\u{FEFF}", "\t", " ", "  ", "   \t\t\n", "- ",
+        ": ",
+        "? ", "#", " # c", "'", "\"", "[", "]", "{", "}", ",", "|\n", ">\r\r\n  ", "|+\n", ">-\n", "&x ",
+        "*x",
+        "!!str ", "<<: *x\n", "---\n", "...\n", "\u{FEFF}---\n", "%TAG ! !\n", "é", "😀", "a", "b: x\n",
+        "'#1'",
+        "['''1']", "\\", "0x10", "~", "\"a\": \"b\"",
+    ]
+
+    private static func mutatedText(_ random: inout SeededGenerator) -> [UInt8] {
+        var bytes = Array((manifests.randomElement(using: &random) ?? "").utf8)
+        // A part of it, so that short texts come too.
+        if Int.random(in: 0..<4, using: &random) == 0 {
+            bytes = Array(bytes[Int.random(in: 0..<bytes.count, using: &random)...])
+        }
+        if Int.random(in: 0..<4, using: &random) == 0 {
+            bytes = bytes.flatMap { $0 == 10 ? [13, 10] : [$0] }
+        }
+        for _ in 0..<Int.random(in: 0...3, using: &random) {
+            let place = Int.random(in: 0...bytes.count, using: &random)
+            let end = min(bytes.count, place + Int.random(in: 0...2, using: &random))
+            bytes.replaceSubrange(place..<end, with: Array((pieces.randomElement(using: &random) ?? "").utf8))
+        }
+        return bytes
+    }
+}
