@@ -5,13 +5,14 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package let path: String
     package let reason: String
     /// Whether it has more bytes than are read.
-    package var isTooLarge = false
+    package let isTooLarge: Bool
 
     package var description: String { "\(path): \(reason)" }
 
-    package init(path: String, reason: String) {
+    package init(path: String, reason: String, isTooLarge: Bool = false) {
         self.path = path
         self.reason = reason
+        self.isTooLarge = isTooLarge
     }
 }
 
