@@ -6,26 +6,12 @@ enum Suggestion {
         // A value may be read as a key; it is not compared at length.
         guard text.utf8.count <= 32 else { return nil }
         let folded = fold(text)
-        let ranked = words.map { (word: $0, distance: distance(folded, fold($0))) }
+        let ranked = words.map { (word: $0, distance: editDistance(folded, fold($0))) }
         guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
         return best.distance <= 2 && best.distance * 3 <= best.word.utf8.count ? best.word : nil
     }
 
     private static func fold(_ text: String) -> [UInt8] {
         text.lowercased().utf8.filter { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "_") }
-    }
-
-    /// Letters to insert, remove or replace (Levenshtein).
-    private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
-        var previous = Array(0...right.count)
-        for (index, byte) in left.enumerated() {
-            var current = [index + 1]
-            for (column, other) in right.enumerated() {
-                let replaced = previous[column] + (byte == other ? 0 : 1)
-                current.append(min(replaced, previous[column + 1] + 1, current[column] + 1))
-            }
-            previous = current
-        }
-        return previous[right.count]
     }
 }

@@ -113,7 +113,7 @@ extension SourceEditor {
     }
 
     /// Takes elements between brackets out, each with one of the separators beside it, and puts others behind the last one.
-    /// Nobody can tell whose a comment between two elements is.
+    /// A comment between two elements may belong to either of them.
     private mutating func changeFlow(
         _ collection: Node, _ elements: [Node], _ removed: Set<Int>, _ added: [[UInt8]]
     ) throws(SourceEditError) {

@@ -156,7 +156,7 @@ struct VerifyFilesTests {
         let expected =
             "\(path):7:1: \(marker.prefix(7)) is a conflict marker of git; resolve the merge, and remove the markers"
         #expect(await verify([path]).problems == [expected])
-        // Whoever else reads the file names it too.
+        // Other commands that read the file name it, too.
         let message = await refusal { () async throws(InputError) in try WrappedSecretFile(reading: path) }
         #expect(message == expected)
     }

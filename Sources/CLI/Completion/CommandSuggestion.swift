@@ -49,27 +49,9 @@ package struct CommandSuggestion {
         let beginnings = word.utf8.count >= 3 ? commands.filter { $0.hasPrefix(word) } : []
         // Of a short word, two letters are too much.
         let limit = word.utf8.count <= 4 ? 1 : 2
-        let near = commands.map { ($0, Self.distance(word, $0)) }.filter { $0.1 <= limit }
+        let near = commands.map { ($0, editDistance(word.utf8.prefix(64), $0.utf8)) }.filter { $0.1 <= limit }
         let nearest = near.map(\.1).min()
         let similar = near.filter { $0.1 == nearest }.map(\.0)
         return similar + beginnings.filter { !similar.contains($0) }
-    }
-
-    /// Letters to insert, remove, replace or swap with their neighbours (optimal string alignment).
-    private static func distance(_ left: String, _ right: String) -> Int {
-        let (a, b) = (Array(left.utf8.prefix(64)), Array(right.utf8.prefix(64)))
-        var rows = [Array(0...b.count)]
-        for i in a.indices {
-            var row = [i + 1]
-            for j in b.indices {
-                var best = min(rows[i][j + 1] + 1, row[j] + 1, rows[i][j] + (a[i] == b[j] ? 0 : 1))
-                if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
-                    best = min(best, rows[i - 1][j - 1] + 1)
-                }
-                row.append(best)
-            }
-            rows.append(row)
-        }
-        return rows[a.count][b.count]
     }
 }
