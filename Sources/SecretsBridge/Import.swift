@@ -96,7 +96,10 @@ struct Import: AsyncParsableCommand {
                 isSealed
                 ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
             secrets.flatMap(\.notes).forEach(Console.note)
-            if let folder {
+            if secrets.isEmpty {
+                let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was left as it is" } ?? ""
+                Console.note("there is nothing to import\(kept)")
+            } else if let folder {
                 try write(secrets, in: folder)
             } else {
                 try file.write(secrets.map(\.manifest), as: output)

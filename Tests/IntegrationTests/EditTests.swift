@@ -261,7 +261,8 @@ struct EditTests {
         let outcome = try await Program(
             settings.python,
             [
-                "\(settings.repository)/Tests/Clients/terminal.py", "or q to ", "\(key),q", settings.binary, "edit",
+                "\(settings.repository)/Tests/Clients/terminal.py", "or q to ", "\(key),q", settings.binary,
+                "edit",
                 file,
             ],
             environment: environment.merging(try editor("printf 'x: ' >/dev/null; \(removesAll)")) { $1 }

@@ -158,6 +158,11 @@ struct OutputFileTests {
                 ["import", "-n", namespace.name, "a", "nope", "-w", file], settings, status: 1,
                 location: #_sourceLocation)
             #expect(try folder.read("all.yaml") == before)
+            let nothing = try await secretsBridge(
+                ["import", "-n", namespace.name, "-l", "no=secret", "-w", file], settings,
+                location: #_sourceLocation)
+            #expect(nothing.errors.contains("there is nothing to import; \(file) was left as it is"))
+            #expect(try folder.read("all.yaml") == before)
             _ = try await secretsBridge(
                 arguments + ["--folder", folder.path("out")], settings, status: 64, location: #_sourceLocation
             )
