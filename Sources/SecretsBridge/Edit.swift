@@ -96,7 +96,8 @@ struct Edit: AsyncParsableCommand {
         let names = opened.entries.map(\.name).joined(separator: ", ")
         guard
             Prompt.asks(
-                "The edit removes all entries (\(names)).\nPress Enter to remove them, or q to keep them: ")
+                "The edit removes all entries (\(names)).\nPress y to remove them, or Enter to keep them: ",
+                enter: false)
         else {
             throw InputError(
                 "\(document.file): the edit removes all entries (\(names)) and was not confirmed; the file was not touched; "

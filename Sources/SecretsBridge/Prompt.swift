@@ -4,9 +4,9 @@ import Primitives
 
 /// A question to the person at the terminal, answered by one key.
 enum Prompt {
-    /// Returns true for Enter and `y`, false for `q`, `n`, Ctrl-D, without a terminal, and when the program is interrupted:
+    /// Returns true for `y`, `enter` for Enter, and false for `q`, `n`, Ctrl-D, without a terminal, and when the program is interrupted:
     /// by Ctrl-C or a signal, which is recorded. Other keys mean nothing.
-    static func asks(_ question: String) -> Bool {
+    static func asks(_ question: String, enter: Bool = true) -> Bool {
         guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
         var settings = termios()
         guard tcgetattr(STDIN_FILENO, &settings) == 0 else { return false }
@@ -30,7 +30,8 @@ enum Prompt {
             if count < 0, errno == EINTR { continue }
             guard count == 1 else { return false }
             switch key {
-            case UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "y"), UInt8(ascii: "Y"): return true
+            case UInt8(ascii: "\n"), UInt8(ascii: "\r"): return enter
+            case UInt8(ascii: "y"), UInt8(ascii: "Y"): return true
             case UInt8(ascii: "q"), UInt8(ascii: "Q"), UInt8(ascii: "n"), UInt8(ascii: "N"), controlD:
                 return false
             case controlC:

@@ -254,14 +254,14 @@ struct EditTests {
         #expect(foldersLeft == [])
     }
 
-    @Test(arguments: [("\r", 0), ("q", 1)])
+    @Test(arguments: [("y", 0), ("\r", 1), ("q", 1)])
     func anEditThatRemovesAllEntriesAsks(key: String, status: Int32) async throws {
         let before = try await wrap()
         let settings = try Settings.required()
         let outcome = try await Program(
             settings.python,
             [
-                "\(settings.repository)/Tests/Clients/terminal.py", "or q to ", "\(key),q", settings.binary,
+                "\(settings.repository)/Tests/Clients/terminal.py", ", or ", "\(key),q", settings.binary,
                 "edit",
                 file,
             ],
