@@ -1,6 +1,6 @@
 import Resources
 
-/// Labels and annotations by which tools that apply manifests (kubectl, Argo CD, Flux, Helm, kustomize, kapp) track an
+/// Labels and annotations by which tools that apply manifests (kubectl, Argo CD, Flux, Helm, kustomize, kapp, werf, kluctl, Spinnaker, Rancher) track an
 /// object or are told how to treat it.
 ///
 /// On a Secret that the controller makes they do harm: Argo CD takes a Secret with its tracking label for its own and
@@ -58,6 +58,12 @@ enum ApplyToolMetadata {
     /// With what may follow: `helm.sh/hook-weight`, `kapp.k14s.io/change-rule.db`.
     private static let instructionPrefixes = [
         "helm.sh/hook", "kapp.k14s.io/change-group", "kapp.k14s.io/change-rule",
+        "werf.io/weight", "werf.io/deploy-dependency-", "werf.io/delete-", "werf.io/ownership",
+        "werf.io/deploy-on", "werf.io/fail", "werf.io/track-termination-mode", "werf.io/no-activity-timeout",
+        "werf.io/sensitive", "werf.io/skip-logs", "werf.io/show-", "werf.io/log-",
+        "kluctl.io/delete", "kluctl.io/skip-delete", "kluctl.io/force-", "kluctl.io/ignore-",
+        "kluctl.io/hook", "kluctl.io/wait-readiness", "kluctl.io/is-ready", "kluctl.io/diff-name",
+        "strategy.spinnaker.io/", "traffic.spinnaker.io/", "caching.spinnaker.io/",
     ]
 
     /// Argo CD finds by it, as it is set up by default before version 3, what belongs to an application.
@@ -71,5 +77,9 @@ enum ApplyToolMetadata {
         "config.k8s.io/", "cli-utils.sigs.k8s.io/",
         "kubectl.kubernetes.io/last-applied-configuration", "applyset.kubernetes.io/",
         "kapp.k14s.io/", "objectset.rio.cattle.io/", "fleet.cattle.io/", "tanka.dev/", "skaffold.dev/",
+        "field.cattle.io/projectId", "field.cattle.io/creatorId", "cattle.io/creator",
+        "werf.io/", "project.werf.io/", "ci.werf.io/", "kluctl.io/",
+        "moniker.spinnaker.io/", "artifact.spinnaker.io/",
+        "sealedsecrets.bitnami.com/managed", "sealedsecrets.bitnami.com/skip-set-owner-references",
     ]
 }

@@ -31,10 +31,9 @@ enum EnvFile {
     }
 
     static func lines(_ contents: SharedSecret, source: String) throws(InputError) -> [Line] {
-        let isUTF16 = contents.bytes.withUnsafeBytes { bytes in
-            bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])
+        guard contents.bytes.withUnsafeBytes({ TextEncoding.utf16Name($0) }) == nil else {
+            throw InputError(source, "is UTF-16; save it as UTF-8")
         }
-        guard !isUTF16 else { throw InputError(source, "is UTF-16; save it as UTF-8") }
         guard SecretText(contents) != nil else {
             throw InputError(
                 source, "is not UTF-8; KEY=VALUE lines are expected (binary values: --from-file)")
@@ -43,8 +42,9 @@ enum EnvFile {
             let bom: [UInt8] = [0xEF, 0xBB, 0xBF]
             let body = bytes.starts(with: bom) ? bytes.dropFirst(3) : bytes[...]
             var lines: [Line] = []
-            for (index, raw) in body.split(separator: newline, omittingEmptySubsequences: false).enumerated()
-            {
+            let rawLines = body.split(separator: newline, omittingEmptySubsequences: false)
+            try refuseValuesOverLines(rawLines, source)
+            for (index, raw) in rawLines.enumerated() {
                 if let line = try parse(raw, number: index + 1, source) { lines.append(line) }
             }
             return lines
@@ -57,7 +57,7 @@ enum EnvFile {
         _ raw: Slice<UnsafeRawBufferPointer>, number: Int, _ source: String
     ) throws(InputError) -> Line? {
         let line = raw.last == UInt8(ascii: "\r") ? raw.dropLast() : raw
-        let text = line.drop { $0 == UInt8(ascii: " ") || (9...13).contains($0) }
+        let text = line.drop(while: isBlank)
         guard let first = text.first, first != UInt8(ascii: "#") else { return nil }
         let key = text.prefix { $0 != UInt8(ascii: "=") }
         guard isName(key) else {
@@ -67,6 +67,59 @@ enum EnvFile {
         return Line(
             number: number, key: String(decoding: key, as: UTF8.self),
             value: value.map { SharedSecret(copying: $0) })
+    }
+
+    /// Refuses a value in quotes that goes on in the next lines, as other readers of such files take it: its parts would
+    /// become entries, and their names.
+    private static func refuseValuesOverLines(
+        _ lines: [Slice<UnsafeRawBufferPointer>], _ source: String
+    ) throws(InputError) {
+        // The last lines that may be the end of such a value, or in the middle of one.
+        var lastEnd: [UInt8: Int] = [:]
+        var lastOther = -1
+        for (index, line) in lines.enumerated() {
+            let text = trimmed(line)
+            guard let first = text.first, let last = text.last else { continue }
+            lastEnd[last] = index
+            let key = text.prefix { $0 != UInt8(ascii: "=") }
+            if first != UInt8(ascii: "#"), !isName(key) || key.endIndex == text.endIndex { lastOther = index }
+        }
+        for (index, line) in lines.enumerated() {
+            let text = trimmed(line)
+            let key = text.prefix { $0 != UInt8(ascii: "=") }
+            guard isName(key), let quote = openQuote(of: text[key.endIndex...].dropFirst()),
+                index < lastOther || index < lastEnd[quote] ?? -1
+            else { continue }
+            throw InputError(
+                "\(source):\(index + 1)",
+                "the value of \(String(decoding: key, as: UTF8.self)) begins with a quote that does not end on this line; "
+                    + "values over several lines need --from-file")
+        }
+    }
+
+    /// The quote that a value begins with and that does not end in it. A comment may follow the end.
+    private static func openQuote(of value: Slice<UnsafeRawBufferPointer>) -> UInt8? {
+        guard let quote = value.first, quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") else {
+            return nil
+        }
+        var rest = value.dropFirst()
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "\\"), quote == UInt8(ascii: "\"") { _ = rest.popFirst() }
+            guard byte == quote else { continue }
+            let after = rest.drop(while: isBlank)
+            if after.isEmpty || after.first == UInt8(ascii: "#") { return nil }
+        }
+        return quote
+    }
+
+    private static func trimmed(_ line: Slice<UnsafeRawBufferPointer>) -> Slice<UnsafeRawBufferPointer> {
+        var line = line.drop(while: isBlank)
+        while let last = line.last, isBlank(last) { line = line.dropLast() }
+        return line
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || (9...13).contains(byte)
     }
 
     private static func problem(of line: Slice<UnsafeRawBufferPointer>) -> String {

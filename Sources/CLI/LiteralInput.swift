@@ -100,10 +100,10 @@ package struct LiteralInput: Sendable {
     }
 
     private static func read(_ path: String) throws(InputError) -> SharedSecret {
-        do {
+        do throws(FileError) {
             return SharedSecret(try SecretBytes(contentsOfFile: path, limit: limit))
         } catch {
-            throw InputError("cannot read \(error)")
+            throw InputError(unreadable: path, error.reason)
         }
     }
 

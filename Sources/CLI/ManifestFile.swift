@@ -6,14 +6,21 @@ import YAML
 package enum ManifestFile {
     /// `-` is standard input.
     ///
-    /// Errors: it cannot be read, or has more than `YAMLReader.maximumBytes`.
+    /// Errors: it cannot be read, has more than `YAMLReader.maximumBytes`, or is UTF-16.
     package static func contents(of path: String) throws(InputError) -> SharedSecret {
-        let name = path == "-" ? "standard input" : path
+        let contents = try bytes(of: path)
+        try TextEncoding.refuseUTF16(contents, source: name(path))
+        return contents
+    }
+
+    /// As `contents`, in whatever encoding.
+    static func bytes(of path: String) throws(InputError) -> SharedSecret {
         do throws(FileError) {
             let limit = YAMLReader.maximumBytes
             return SharedSecret(try SecretBytes(contentsOfFile: path, limit: limit))
         } catch {
-            throw InputError("cannot read \(name): \(error.reason)\(error.isTooLarge ? "; split it" : "")")
+            let name = path == "-" ? "standard input" : path
+            throw InputError(unreadable: name, error.reason + (error.isTooLarge ? "; split it" : ""))
         }
     }
 
@@ -85,18 +92,26 @@ package enum ManifestFile {
         }
     }
 
-    /// The document itself, or the items of a `List`; nil: a List without a list of items.
+    /// The document itself, or the items of a `List`; nil: a List without a list of items. Items of a `SecretList` (or a
+    /// list of another kind) that have neither kind nor apiVersion have those of the list, as with kubectl.
     static func objects(of document: Node, kind: String) -> [Node]? {
-        guard ["List", "\(kind)List"].contains(document["kind"]?.string) else { return [document] }
-        return document["items"]?.elements
+        guard let list = document["kind"]?.string, ["List", "\(kind)List"].contains(list) else {
+            return [document]
+        }
+        guard list != "List", let version = document["apiVersion"]?.string else {
+            return document["items"]?.elements
+        }
+        return document["items"]?.elements?.map { item in
+            guard item["kind"] == nil, item["apiVersion"] == nil else { return item }
+            return item.adding([("apiVersion", version), ("kind", kind)])
+        }
     }
 
     /// Those of one kind and group, of whatever version, also in a `List`. What else is in the file is passed over.
     static func objects(
         in contents: SharedSecret, source: String, kind: String, group: String
     ) throws(InputError) -> [Node] {
-        guard mentions(kind, in: contents) else { return [] }
-        return try documents(in: contents.bytes, source: source) { document in
+        try documents(in: contents.bytes, source: source) { document in
             (objects(of: document, kind: kind) ?? []).filter {
                 $0["kind"]?.string == kind && $0["apiVersion"]?.string?.hasPrefix("\(group)/") == true
             }

@@ -23,6 +23,8 @@ package struct SecretInput: Sendable {
     package var entries: [SecretEntry] = []
     /// What the user should know of how it was read, one line each.
     package var notes: [String] = []
+    /// Of values that end before a comment, one line each.
+    package var commentNotes: [String] = []
     /// Where it came from, for messages.
     package var source: String
 

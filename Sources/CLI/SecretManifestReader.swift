@@ -13,13 +13,18 @@ package enum SecretManifestReader {
         in file: borrowing SecretBytes, source: String
     ) throws(InputError) -> [SecretInput] {
         let objects = try ManifestFile.objects(in: file, source: source, kind: "Secret")
-        for object in objects {
-            try file.withUnsafeBytes { text throws(InputError) in
-                try refuseUnusedAnchors(of: object, in: text, source)
-            }
+        // Few files have the character; the others are not parsed again.
+        let hasAnchors = file.withUnsafeBytes { ManifestFile.contains([UInt8(ascii: "&")], in: $0) }
+        if hasAnchors {
+            let unused = YAMLReader.unusedAnchors(in: file)
+            for object in objects { try refuse(unusedAnchors: unused, of: object, source) }
         }
         var secrets: [SecretInput] = []
-        for object in objects { secrets.append(try secret(object, source)) }
+        for object in objects {
+            var secret = try secret(object, source)
+            secret.commentNotes = file.withUnsafeBytes { commentNotes(object["stringData"], in: $0, source) }
+            secrets.append(secret)
+        }
         return secrets
     }
 
@@ -142,18 +147,29 @@ package enum SecretManifestReader {
         }
     }
 
+    /// Values without quotes that end before a comment: what follows ` #` may be meant to be part of them.
+    private static func commentNotes(
+        _ stringData: Node?, in text: UnsafeRawBufferPointer, _ source: String
+    ) -> [String] {
+        (stringData?.entries ?? []).filter { entry in
+            let value = entry.value
+            guard value.scalar?.style == .plain, !value.isAlias, value.mark.end <= text.count else {
+                return false
+            }
+            return text[value.mark.end...].first { !" \t".utf8.contains($0) } == UInt8(ascii: "#")
+        }.map {
+            "\($0.value.mark.location(in: source)): the value of \($0.key) ends before a comment; quote it if # is part of it"
+        }
+    }
+
     /// Refuses a value whose first word is an anchor (`&word`) that nothing refers to: most likely it lacks its quotes,
     /// and the word is no part of what is read.
-    private static func refuseUnusedAnchors(
-        of object: Node, in text: UnsafeRawBufferPointer, _ source: String
+    private static func refuse(
+        unusedAnchors: Set<Int>, of object: Node, _ source: String
     ) throws(InputError) {
         for field in ["data", "stringData"] {
-            for entry in object[field]?.entries ?? [] where !entry.value.isAlias {
-                let start = entry.value.mark.start
-                guard text.indices.contains(start), text[start] == UInt8(ascii: "&") else { continue }
-                let name = text[(start + 1)...].prefix { !" \t\r\n,]}".utf8.contains($0) }
-                let alias = [UInt8(ascii: "*")] + name
-                guard !ManifestFile.contains(alias, in: text) else { continue }
+            for entry in object[field]?.entries ?? []
+            where !entry.value.isAlias && unusedAnchors.contains(entry.value.mark.start) {
                 throw InputError(
                     entry.value.mark.location(in: source),
                     "the value begins with &, which makes an anchor of its first word in YAML, and no part of the value; put "

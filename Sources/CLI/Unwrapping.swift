@@ -23,6 +23,10 @@ package struct Unwrapping: Sendable {
         let objects = try ManifestFile.objects(in: file, source: source, kind: WrappedSecret.resource.kind)
         let wrapped = objects.filter(WrappedSecretDocument.isMeantToBeOne)
         var secrets: [YAMLValue] = []
+        guard !wrapped.isEmpty || objects.contains(where: { $0["kind"] != nil && $0["apiVersion"] != nil })
+        else {
+            throw InputError(source, WrappedSecretFile.lacksWrappedSecret)
+        }
         // Where there is none, the first object is refused for what it is.
         for object in wrapped.isEmpty ? objects : wrapped { secrets.append(try await unwrap(object, source)) }
         return secrets

@@ -42,7 +42,7 @@ package struct Wrapping: Sendable {
     /// Errors: what a WrappedSecret cannot be made of.
     package func prepare(_ input: SecretInput) throws(InputError) -> Prepared {
         var input = input
-        var notes = input.notes + input.separateToolMetadata()
+        var notes = input.notes + input.commentNotes + input.separateToolMetadata()
         let namespace = try input.namespace(given: namespace, scope: scope)
         if scope == .cluster {
             notes.append(

@@ -49,7 +49,7 @@ struct Edit: AsyncParsableCommand {
         do throws(FileError) {
             try FileReplacement.check(document.file)
         } catch {
-            throw InputError("cannot write \(document.file): \(error.reason)")
+            throw InputError(unwritable: document.file, error.reason)
         }
     }
 
@@ -65,7 +65,7 @@ struct Edit: AsyncParsableCommand {
             do throws(InputError) {
                 let after = try read(path)
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
-                let entries = try EditableManifest(opened).entries(in: after)
+                let entries = try EditableManifest(opened).entries(in: after, note: Console.note)
                 try confirm(entries, of: opened)
                 let edit = ValueEdit(opened, with: keys)
                 return try await unlessInterrupted { () throws(InputError) in

@@ -46,6 +46,6 @@ enum ManifestOutput {
     }
 
     static func failure(_ path: String, _ error: FileError) -> CommandError {
-        CommandError("cannot write \(path): \(error.reason)")
+        CommandError(InputError(unwritable: path, error.reason))
     }
 }

@@ -31,7 +31,8 @@ extension SecretsBridge {
             return code.rawValue
         }
         let prefix = _errorPrefix
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let escaped = QuotedArguments.escape(CommandLine.arguments, in: text)
+        let lines = escaped.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
             if index == 0, line.hasPrefix(prefix) {
                 Console.error(String(line.dropFirst(prefix.count)))

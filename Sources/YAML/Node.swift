@@ -47,6 +47,20 @@ extension Node {
     /// The value of `key`; nil where this is no mapping or has no such key.
     package subscript(key: String) -> Node? { entries?.first { $0.key == key }?.value }
 
+    /// A mapping with more entries, of strings that do not stand in the file; anything else is as it was.
+    package func adding(_ fields: [(key: String, text: String)]) -> Node {
+        guard let entries else { return self }
+        let added = fields.map { field in
+            let text = Array(field.text.utf8).withUnsafeBytes { ScalarText(copying: $0) }
+            let scalar = Scalar(text: text, style: .plain, kind: .string)
+            return Entry(
+                key: field.key, keyMark: mark, isKeyRewritten: false,
+                value: Node(.scalar(scalar), mark: mark),
+                isMerged: false)
+        }
+        return Node(.mapping(entries + added), mark: mark, isAlias: isAlias)
+    }
+
     /// The text of a string. Copies it to ordinary memory: only for what is known not to be secret.
     package var string: String? { scalar?.string }
     package var bool: Bool? { scalar?.bool }

@@ -115,6 +115,36 @@ import Testing
             ])
     }
 
+    /// Parts of such a value would become names of entries.
+    @Test(arguments: [
+        "A=1\nB=\"abc\n\(canary)\nq=\"\n", "A=1\nB='\(canary)\nx=y'\n", "A=1\nB=\"\n\(canary)\n\"\nC=1\n",
+        "A=1\nB=\"x\\\"\nC=\(canary)\" \r\n", "A=1\nB='x\n\nC=1\n\(canary)/+\n",
+    ])
+    func aQuotedValueOverLinesIsRefused(text: String) throws {
+        let message = refusal { () throws(InputError) in
+            var input = LiteralInput()
+            try input.addEnvFile(try write(text)) { _ in nil }
+        }
+        #expect(message?.contains(".env:2: the value of B begins with a quote") == true, "\(message ?? "")")
+        #expect(message?.contains("values over several lines need --from-file") == true)
+        expectSpeakable(message)
+    }
+
+    @Test(arguments: [
+        "A=\"x\" # y\nHELLO\nB='z'\n", "A='x' \nHELLO\n", "A='tis\nB=1\n# it's\n", "A=1\nHELLO\nB=\"x\n",
+    ])
+    func aQuotedValueOfOneLineIsTaken(text: String) throws {
+        #expect(try env(Array(text.utf8)).count > 1)
+    }
+
+    private func write(_ text: String) throws(InputError) -> String {
+        do {
+            return try folder.write(".env", text)
+        } catch {
+            throw InputError("\(error)")
+        }
+    }
+
     @Test func exportAndConflictMarkersAreNamed() throws {
         for (text, part) in [
             ("A=1\nexport B=\(canary)\n", ".env:2: export is a command of the shell"),

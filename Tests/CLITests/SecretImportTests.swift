@@ -47,6 +47,30 @@ struct SecretImportTests {
         #expect(found.secrets.map(\.path) == ["a/x.yaml"])
     }
 
+    /// What a controller keeps without owning it would be written by two.
+    @Test(arguments: [
+        (#", "annotations": {"cert-manager.io/certificate-name": "x"}"#, "cert-manager keeps it"),
+        (#", "labels": {"controller.cert-manager.io/fao": "true"}"#, "cert-manager keeps it"),
+        (#", "labels": {"reconcile.external-secrets.io/created-by": "x"}"#, "External Secrets keeps it"),
+        (#", "annotations": {"reflector.v1.k8s.emberstack.com/reflects": "a/y"}"#, "Reflector keeps it"),
+        (#", "deletionTimestamp": "2026-01-01T00:00:00Z""#, "it is being deleted"),
+    ])
+    func whatOthersKeepIsLeftOut(more: String, why: String) async throws {
+        let notes = Recorder<String>()
+        let found = try await self.import(
+            [list([secret("a", "x", more: more), secret("a", "y")]), answer(secret("a", "y"))], notes: notes)
+        #expect(found.secrets.map(\.path) == ["a/y.yaml"])
+        #expect(notes.elements.count == 1)
+        #expect(
+            notes.elements.first?.hasPrefix("Secret a/x is left out: \(why)") == true, "\(notes.elements)")
+        // By name it is taken, with a note.
+        let named = try await self.import(
+            [answer(secret("a", "x", more: more))], Selection(namespace: "a"), names: ["x"])
+        #expect(named.secrets.map(\.path) == ["a/x.yaml"])
+        guard why.hasSuffix("keeps it") else { return }
+        #expect(named.secrets.first?.notes.contains { $0.contains("is kept by") } == true)
+    }
+
     /// By the same list as `wrap` has.
     @Test func whatApplyToolsReadIsNotInTheTemplate() async throws {
         let more =

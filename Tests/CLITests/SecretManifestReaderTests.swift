@@ -263,6 +263,21 @@ import Testing
             "a value that begins with an anchor", head + "stringData:\n  pw: &\(canary) word\n",
             at: "s.yaml:5:7", "the value begins with &"),
         Bad(
+            "an anchor, and its name after * in another value",
+            head + "stringData:\n  a: &x \(canary)\n  b: \"2*x4\"\n", at: "s.yaml:5:6",
+            "the value begins with &"),
+        Bad(
+            "an anchor, and an alias of a longer name",
+            head + "stringData:\n  c: &xy d\n  a: &x \(canary)\n  b: *xy\n", at: "s.yaml:6:6",
+            "the value begins with &"),
+        Bad(
+            "an anchor that is defined again before the alias",
+            head + "stringData:\n  a: &x \(canary)\n  c: &x d\n  b: *x\n", at: "s.yaml:5:6",
+            "the value begins with &"),
+        Bad(
+            "an anchor after a tag", head + "stringData:\n  a: !!str &x \(canary)\n", at: "s.yaml:5:6",
+            "the value begins with &"),
+        Bad(
             "stringData in lower case", head + "stringdata: {a: \(canary)}\n", at: "s.yaml:4:1",
             "is stringData meant?"),
         Bad("Data with a capital", head + "Data: {a: b}\n", at: "s.yaml:4:1", "is data meant?"),
@@ -297,6 +312,29 @@ import Testing
         #expect(message?.hasPrefix(bad.place) == true, "\(message ?? "taken")")
         #expect(message?.contains(bad.words) == true, "\(message ?? "taken")")
         expectSpeakable(message)
+    }
+
+    @Test func anchorsThatAreReferredToAreTaken() throws {
+        let secrets = try read(Self.head + "stringData:\n  a: &x yz\n  b: *x\n")
+        #expect(secrets.map(entries) == [["a": "yz", "b": "yz"]])
+    }
+
+    /// Items of a `SecretList` have its kind and version.
+    @Test func itemsOfASecretListInheritKindAndVersion() throws {
+        let item = "- {metadata: {name: db}, stringData: {a: b}}\n"
+        let secrets = try read("kind: SecretList\napiVersion: v1\nitems:\n\(item)")
+        #expect(secrets.map(\.name) == ["db"])
+        #expect(
+            refusal { () throws(InputError) in try read("kind: List\napiVersion: v1\nitems:\n\(item)") }
+                != nil)
+    }
+
+    @Test func aValueThatEndsBeforeACommentIsNoted() throws {
+        let text =
+            Self.head
+            + "stringData:\n  a: \(canary) #2\n  b: \"x\" # y\n  c: x#y\n  d: z\n  # e\n  f: |  # g\n    h\n"
+        let notes = try read(text).flatMap(\.commentNotes)
+        #expect(notes == ["s.yaml:5:6: the value of a ends before a comment; quote it if # is part of it"])
     }
 
     /// Every slip of one character, in every place: no error shows a part of the value.

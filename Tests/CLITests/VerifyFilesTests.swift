@@ -144,8 +144,56 @@ struct VerifyFilesTests {
             "b.yaml", [0xFF, 0xFE] + Array("kind: Secret".utf16).flatMap { [UInt8($0), 0] })
         #expect(
             await verify([utf16]).problems == [
-                "\(utf16): is UTF-16 and cannot be searched for Secrets; save it as UTF-8"
+                "\(utf16): is UTF-16; convert it to UTF-8 with iconv -f UTF-16 -t UTF-8"
             ])
+    }
+
+    private static func refusals(of path: String) -> [String] {
+        [
+            refusal { () throws(InputError) in try WrappedSecretFile(reading: path) } ?? "",
+            refusal { () throws(InputError) in try ManifestFile.contents(of: path) } ?? "",
+        ]
+    }
+
+    private static func refusalOfEnvFile(_ path: String) -> String {
+        refusal { () throws(InputError) in
+            var input = LiteralInput()
+            try input.addEnvFile(path) { _ in nil }
+        } ?? ""
+    }
+
+    /// kubectl reads it, and a word is not found in it.
+    @Test(arguments: ["UTF-16", "UTF-16LE", "UTF-16BE"])
+    func utf16IsNamedAndNotPassedOver(encoding: String) async throws {
+        try folder.write("a.yaml", try await wrapped())
+        let units = Array(try await wrapped().utf16)
+        let path = try folder.write(
+            "b.yaml",
+            (encoding == "UTF-16" ? [0xFE, 0xFF] : [])
+                + units.flatMap { unit -> [UInt8] in
+                    let (high, low) = (UInt8(unit >> 8), UInt8(unit & 0xFF))
+                    return encoding == "UTF-16LE" ? [low, high] : [high, low]
+                })
+        let expected = "\(path): is UTF-16; convert it to UTF-8 with iconv -f \(encoding) -t UTF-8"
+        for allowsNone in [true, false] {
+            let result = await verify([folder.path], allowsNone: allowsNone)
+            #expect(result.count == 1 && result.problems == [expected])
+        }
+        // Rewrap, edit, set and exec; wrap and unwrap.
+        for message in Self.refusals(of: path) { #expect(message == expected) }
+        #expect(try ReviewText(reading: path).file?.documents.isEmpty == true)
+    }
+
+    @Test(arguments: ["apiVersion: v1\nstringData: {a: \(canary)}\n", String(repeating: canary, count: 400)])
+    func aTextInPlaceOfAPathIsNotQuoted(text: String) async throws {
+        var messages = await verify([text], allowsNone: false).problems
+        messages += Self.refusals(of: text)
+        messages.append(Self.refusalOfEnvFile(text))
+        #expect(messages.count == 4)
+        for message in messages {
+            expectSpeakable(message)
+            #expect(message.hasPrefix("the argument is no path (it "), "\(message)")
+        }
     }
 
     @Test(arguments: ["<<<<<<< HEAD", "=======", ">>>>>>> branch", "||||||| base"])

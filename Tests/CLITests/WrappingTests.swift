@@ -133,6 +133,15 @@ import YAML
         ("labels", "helm.toolkit.fluxcd.io/name", "a", false),
         ("annotations", "config.kubernetes.io/origin", "path", false),
         ("annotations", "kustomize.config.k8s.io/needs-hash", "yes-please", false),
+        ("annotations", "werf.io/weight", "5", true), ("annotations", "werf.io/version", "2", false),
+        ("annotations", "project.werf.io/name", "a", false),
+        ("annotations", "kluctl.io/skip-delete", "true", true),
+        ("labels", "kluctl.io/discriminator", "a", false),
+        ("annotations", "strategy.spinnaker.io/versioned", "false", true),
+        ("annotations", "moniker.spinnaker.io/application", "a", false),
+        ("annotations", "field.cattle.io/projectId", "c:p", false),
+        ("labels", "cattle.io/creator", "norman", false),
+        ("annotations", "sealedsecrets.bitnami.com/managed", "true", false),
         ("labels", "applyset.kubernetes.io/part-of", "a", false), ("labels", "kapp.k14s.io/app", "a1", false),
     ])
     func whatApplyToolsReadIsNotInTheTemplate(field: String, key: String, value: String, isMoved: Bool)
@@ -316,7 +325,7 @@ import YAML
         for (text, part) in [
             (other, #"w.yaml:1:1: found kind "ConfigMap" of "v1"; kind: WrappedSecret"#),
             ("", "w.yaml: is empty"),
-            ("a: b\n", "kind: WrappedSecret, apiVersion: secrets-bridge.io/v1alpha1"),
+            ("a: b\n", "w.yaml: has no WrappedSecret; secrets-bridge wrap makes one of a Secret"),
         ] {
             let message = await refusal { () async throws(InputError) in try await unwrap(text) }
             #expect(message?.contains(part) == true, "\(message ?? "")")

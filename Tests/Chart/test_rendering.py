@@ -121,6 +121,23 @@ def test_an_empty_value_is_none(major, value):
     assert without == expected
 
 
+def objects_of_values(schema=None, path=()):
+    """Those with fields of their own, which templates read without a look."""
+    schema = schema or json.loads((CHART / "values.schema.json").read_text())
+    for name, value in schema["properties"].items():
+        if value.get("type") == "object" and "properties" in value:
+            yield ".".join((*path, name))
+            yield from objects_of_values(value, (*path, name))
+
+
+@both
+def test_null_for_an_object_is_refused(major):
+    for path in objects_of_values():
+        refusal = template(major, "--set=backend=local,devProfile=true", f"--set={path}=null", check=False)
+        assert refusal.returncode != 0 and "nil pointer" not in refusal.stderr, path
+        assert "schema" in refusal.stderr and path.split(".")[-1] in refusal.stderr, refusal.stderr
+
+
 def test_no_context_is_no_context():
     deployment, test = pod_specs(rendered("local", "--set=podSecurityContext=null"))
     assert not deployment["securityContext"] and test["securityContext"] == {"runAsUser": 65532}

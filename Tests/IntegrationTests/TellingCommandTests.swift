@@ -73,7 +73,7 @@ struct TellingCommandTests {
         // It hides neither the problem nor the rows behind it.
         try folder.write("a.yaml", "kind: WrappedSecret\n<<<<<<< ours\n")
         let outcome = try await run(command + [folder.path, folder.path("nope")], status: 1)
-        #expect(outcome.errors.contains("a.yaml:3:") && outcome.errors.contains("nope: No such"))
+        #expect(outcome.errors.contains("a.yaml:2:1: <<<<<<<") && outcome.errors.contains("nope: No such"))
         #expect(outcome.output != "", "\(outcome.errors)")
     }
 

@@ -44,25 +44,30 @@ package struct SecretImport: Sendable {
         expect(refs.count)
         for (ref, uid) in refs {
             defer { advance() }
-            guard let secret = try await secrets.secret(ref, uid: uid) else {
+            guard let live = try await secrets.liveSecret(ref, uid: uid) else {
                 guard names.isEmpty else {
                     try await secrets.requireNamespace(of: selection)
                     throw InputError("there is no Secret \(ref)")
                 }
                 continue
             }
+            let secret = live.input
             if names.isEmpty, Self.madeTypes.contains(secret.secretType) {
                 note("Secret \(ref) is left out: \(secret.secretType) is made by the cluster or a tool")
                 continue
             }
             let wrapped = try await Wrapping(keys: keys, scope: scope, namespace: nil).wrap(secret)
             let owned = secret.owner.map {
-                ["Secret \(ref) belongs to \($0.kind) \($0.name)\(Self.handOver(ref, $0.kind))"]
+                "Secret \(ref) belongs to \($0.kind) \($0.name)\(Self.handOver(ref, $0.kind))"
+            }
+            let kept = SecretKeeper(of: live.metadata).map {
+                "Secret \(ref) is kept by \($0.name), which would write it again; let it no longer make the Secret before a "
+                    + "WrappedSecret does"
             }
             outputs.append(
                 try ImportedSecret(
                     namespace: ref.namespace, name: ref.name, source: secret.source,
-                    manifest: wrapped.manifest, notes: wrapped.notes + (owned ?? [])))
+                    manifest: wrapped.manifest, notes: wrapped.notes + [owned ?? kept].compactMap(\.self)))
         }
         return outputs
     }
@@ -77,7 +82,10 @@ package struct SecretImport: Sendable {
 
     private static func whoseElse(_ metadata: ObjectMeta) -> String? {
         if metadata.labels?[Markers.managed] != nil { return "it is made from a WrappedSecret" }
-        guard let owner = metadata.ownerReferences?.first else { return nil }
+        if metadata.deletionTimestamp != nil { return "it is being deleted" }
+        guard let owner = metadata.ownerReferences?.first else {
+            return SecretKeeper(of: metadata).map { "\($0.name) keeps it and would write it again" }
+        }
         let advice =
             SealedHandOver.isOwner(owner.kind)
             ? "; convert the SealedSecret with import --sealed, or name the Secret and hand it over" : ""

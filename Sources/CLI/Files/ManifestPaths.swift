@@ -10,6 +10,8 @@ package struct ManifestPaths: Sendable {
     package private(set) var files: [String] = []
     /// Of paths that are not there or cannot be read.
     package private(set) var problems: [InputError] = []
+    /// Links in the folders that have the name of a manifest and lead nowhere.
+    private(set) var brokenLinks: [InputError] = []
     /// The paths that were given and can be read, each with the places of its files.
     private var given: [(path: String, places: [Int])] = []
     private var known: [FileIdentity: Int] = [:]
@@ -99,6 +101,12 @@ package struct ManifestPaths: Sendable {
                 case S_IFDIR: places += try collect(base + name, depth: depth + 1, cleansUp)
                 case S_IFREG where Self.isManifest(name):
                     places.append(place(of: base + name, FileIdentity(info)))
+                case S_IFLNK where Self.isManifest(name):
+                    do throws(InputError) {
+                        _ = try status(of: base + name, isLinkFollowed: true)
+                    } catch {
+                        brokenLinks.append(error)
+                    }
                 default: break
                 }
             } catch {
@@ -113,7 +121,7 @@ package struct ManifestPaths: Sendable {
     private func status(of path: String, isLinkFollowed: Bool) throws(InputError) -> stat {
         var info = stat()
         guard (isLinkFollowed ? stat(path, &info) : lstat(path, &info)) == 0 else {
-            throw InputError("cannot read \(path): \(lastSystemError())")
+            throw InputError(unreadable: path, lastSystemError())
         }
         return info
     }

@@ -7,12 +7,6 @@ struct PlainSecrets {
     private(set) var notes: [String] = []
 
     init(in contents: SharedSecret, source: String) {
-        guard !Self.isUTF16(contents) else {
-            // kubectl reads it.
-            problems.append(
-                InputError(source, "is UTF-16 and cannot be searched for Secrets; save it as UTF-8"))
-            return
-        }
         guard ManifestFile.mentions("Secret", in: contents) else { return }
         do throws(YAMLError) {
             let documents = try YAMLReader.documents(in: contents.bytes, source: source)
@@ -28,10 +22,6 @@ struct PlainSecrets {
                 problems.append(ManifestSyntax.error(error, in: contents.bytes, source: source))
             }
         }
-    }
-
-    private static func isUTF16(_ contents: SharedSecret) -> Bool {
-        contents.bytes.withUnsafeBytes { $0.starts(with: [0xFF, 0xFE]) || $0.starts(with: [0xFE, 0xFF]) }
     }
 
     private static func declaresSecrets(_ contents: SharedSecret) -> Bool {

@@ -39,6 +39,8 @@ package struct WrappedSecretFile: Sendable {
         self.documents = documents
     }
 
+    static let lacksWrappedSecret = "has no WrappedSecret; secrets-bridge wrap makes one of a Secret"
+
     /// The place in `documents` of the one that is meant.
     ///
     /// Errors: there is none of that name and namespace, or several.
@@ -52,8 +54,7 @@ package struct WrappedSecretFile: Sendable {
         }
         if found.count == 1 { return found[0] }
         guard !documents.isEmpty else {
-            throw InputError(
-                path, "has no WrappedSecret; secrets-bridge wrap makes one of a Secret")
+            throw InputError(path, Self.lacksWrappedSecret)
         }
         let names = documents.map(\.namespaceAndName).joined(separator: ", ")
         throw InputError(

@@ -5,16 +5,18 @@ package struct SealedSecretFiles: Sendable {
     package let documents: [SealedSecretDocument]
     /// What cannot be read, and paths without any SealedSecret.
     package let problems: [InputError]
-    /// Files of folders that mention SealedSecrets and are not YAML, as templates are. They do not stop the others.
+    /// Files of folders that are not YAML, as templates are, and links that lead nowhere. They do not stop the others.
     package let unreadable: [InputError]
 
     package init(reading paths: [String]) {
         let kind = SealedSecretDocument.kind
-        let read = ManifestPaths(paths).read(kind: kind) { path throws(InputError) -> Readings? in
+        let manifests = ManifestPaths(paths)
+        let read = manifests.read(kind: kind) { path throws(InputError) -> Readings? in
             let source = ManifestFile.name(path)
-            let contents = try ManifestFile.contents(of: path)
+            let contents = try ManifestFile.bytes(of: path)
             let objects: [Node]
             do throws(InputError) {
+                try TextEncoding.refuseUTF16(contents, source: source)
                 objects = try ManifestFile.objects(
                     in: contents, source: source, kind: kind, group: SealedSecretDocument.group)
             } catch  where !paths.contains(path) {
@@ -33,7 +35,7 @@ package struct SealedSecretFiles: Sendable {
         }
         documents = read.files.flatMap(\.documents)
         problems = read.problems + read.files.flatMap(\.problems)
-        unreadable = read.files.flatMap(\.unreadable)
+        unreadable = read.files.flatMap(\.unreadable) + manifests.brokenLinks
     }
 
     private struct Readings {

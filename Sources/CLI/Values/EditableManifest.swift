@@ -40,7 +40,11 @@ package struct EditableManifest: Sendable {
     /// The values of an edited manifest.
     ///
     /// Errors: it is none, or something else than values was changed.
-    package func entries(in edited: borrowing SecretBytes) throws(InputError) -> [SecretEntry] {
+    ///
+    /// - Parameter note: is called with what may not be meant, one line each.
+    package func entries(
+        in edited: borrowing SecretBytes, note: (String) -> Void = { _ in }
+    ) throws(InputError) -> [SecretEntry] {
         let secrets = try SecretManifestReader.secrets(in: edited, source: "the edited values")
         guard secrets.count == 1, let secret = secrets.first else {
             throw InputError("the edited values", "are \(secrets.count) Secrets; one is expected")
@@ -64,6 +68,7 @@ package struct EditableManifest: Sendable {
                         + "stringData: missing before it?")
             }
         }
+        secret.commentNotes.forEach(note)
         return secret.entries
     }
 

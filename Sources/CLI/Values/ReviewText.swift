@@ -10,7 +10,7 @@ package struct ReviewText: Sendable {
 
     /// Errors: it cannot be read.
     package init(reading path: String) throws(InputError) {
-        self.init(path: path, try ManifestFile.contents(of: path))
+        self.init(path: path, try ManifestFile.bytes(of: path))
     }
 
     init(path: String, _ contents: SharedSecret) {

@@ -29,7 +29,26 @@ import Testing
         try folder.write("b.yaml", other)
         try folder.write("template.yaml", "{{ not yaml: [")
         let found = SealedSecretFiles(reading: [folder.path])
-        #expect(found.documents.count == 4 && found.problems == [])
+        #expect(found.documents.count == 4 && found.problems == [] && found.unreadable.count == 1)
+    }
+
+    /// Whether they hold SealedSecrets is not known.
+    @Test func everyFileOfAFolderThatIsNotYAMLIsNamed() throws {
+        try folder.write("a.yaml", try text("strict"))
+        let files = [
+            try folder.write("b.yml", "x: [\n"), try folder.write("c.json", "{\n"),
+            try folder.write(
+                "d.yaml", [0xFF, 0xFE] + Array(try text("strict").utf16).flatMap { [UInt8($0), 0] }),
+        ]
+        try folder.write("e.txt", "x: [\n")
+        let link = folder.path("z.yaml")
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "nowhere.yaml")
+        let found = SealedSecretFiles(reading: [folder.path])
+        #expect(found.documents.count == 1 && found.problems == [])
+        #expect(found.unreadable.count == 4)
+        for (problem, path) in zip(found.unreadable, files + [link]) {
+            #expect(problem.description.contains(path), "\(problem)")
+        }
     }
 
     @Test func aPathWithoutAnyIsAProblem() throws {
