@@ -43,7 +43,10 @@ enum ManifestFields {
         try refuseUnknown(entries, what, known: known, source, "is it misspelt, or indented wrongly?")
     }
 
-    private static func refuseUnknown(
+    /// - Parameters:
+    ///   - hidden: fields that are known, too, and that the error does not list.
+    ///   - question: where no known field is close.
+    static func refuseUnknown(
         _ entries: [Node.Entry], _ what: String, known: [String], hidden: Set<String> = [], _ source: String,
         _ question: String
     ) throws(InputError) {
@@ -73,7 +76,7 @@ enum ManifestFields {
         "deletionGracePeriodSeconds", "managedFields", "selfLink", "clusterName",
     ]
 
-    private static let untakenMetadata = ["finalizers", "ownerReferences", "generateName"]
+    static let untakenMetadata = ["finalizers", "ownerReferences", "generateName"]
 
     /// Refuses a tag that YAML does not know: most likely it is the beginning of a value that lacks its quotes, and is no
     /// part of what is read.

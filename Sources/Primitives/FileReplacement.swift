@@ -95,9 +95,15 @@ package enum FileReplacement {
         }
         // Root may write what nobody is meant to.
         guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
-            return "it is read-only; chmod u+w it, if it is to be changed"
+            return unwritable(info, for: geteuid())
         }
         return nil
+    }
+
+    /// Why `user` may not write a file. Only its owner and root may change its mode.
+    static func unwritable(_ info: stat, for user: uid_t) -> String {
+        user == 0 || info.st_uid == user
+            ? "it is read-only; chmod u+w it, if it is to be changed" : strangersFile(info)
     }
 
     /// Only root may give files away; others may where it is theirs, to a group that they are in. A folder may give its

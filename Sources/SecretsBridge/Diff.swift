@@ -8,7 +8,8 @@ struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare WrappedSecrets in files with the Secrets of a cluster, without showing values.",
         discussion: """
-            Names entries, labels and annotations that would come (+), go (-) or change (~). Entries of other writers count \
+            Names entries, labels and annotations that would come (+), go (-) or change (~), and why the controller would \
+            not write the Secret (!). Entries of other writers count \
             only where the WrappedSecret owns the whole Secret: creationPolicy Merge leaves them alone. Needs the right \
             to read the Secrets. Exit codes: 0 nothing differs; 1 something does; 2 failed; 64 wrong usage.
 

@@ -10,7 +10,7 @@ struct Doctor: AsyncParsableCommand {
             Keys are tried on data keys of their own, for a Secret of --namespace, or else of the namespace that kubectl \
             would use: a policy may allow a key for one namespace alone. Not every NO is an error: whoever wraps need \
             not be able to unwrap. With --namespace or --all-namespaces the cluster is looked at, too: whether the \
-            namespace exists, and whether a controller has looked at its WrappedSecrets. Exit codes: 0 every key can be \
+            namespace exists, whether its WrappedSecrets list a configured key, and whether a controller looks after them. Exit codes: 0 every key can be \
             used for something, and the cluster answers; 1 not so; 64 wrong usage.
 
               secrets-bridge doctor
@@ -48,7 +48,9 @@ struct Doctor: AsyncParsableCommand {
         }
         if let selection = cluster.selection(namespace: namespace) {
             Console.say("cluster")
-            let findings = await ClusterCheckup(try cluster.client(), selection).findings { Date() }
+            let findings = await ClusterCheckup(try cluster.client(), selection, keys: keys).findings {
+                Date()
+            }
             findings.lines(told: &told).forEach(Console.say)
             isWell = isWell && findings.allRequiredPass
         }

@@ -127,7 +127,9 @@ struct Rewrap: AsyncParsableCommand {
             throw ExitCode(130)
         }
         let counts = output.counts
-        if !problems.isEmpty || counts.failed > 0 || (check && counts.moved > 0) { throw ExitCode.failure }
+        if !problems.isEmpty || counts.failed + counts.unreadFiles > 0 || (check && counts.moved > 0) {
+            throw ExitCode.failure
+        }
     }
 
     private func order(_ keys: KeyRing) async throws -> RewrapOrder {

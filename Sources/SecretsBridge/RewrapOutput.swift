@@ -39,7 +39,7 @@ final class RewrapOutput: Sendable {
                     // Errors of a document have its place, and not its name.
                     let place = row.place.split(separator: ": ").first ?? ""
                     let line =
-                        why.hasPrefix("\(place): ")
+                        row.isFile || why.hasPrefix("\(place): ")
                         ? state.failures.add(why) : state.failures.add(place: row.place, why)
                     if let line { sayings.append { Console.error(line) } }
                 default: break
@@ -65,11 +65,12 @@ final class RewrapOutput: Sendable {
             Console.note("recipients of \(keyID), which is not configured here, were left as they are")
         }
         // Of nothing there is nothing to sum up.
-        guard counts.all > 0 || problems.isEmpty else { return }
+        guard counts.all > 0 || (problems.isEmpty && counts.unreadFiles == 0) else { return }
         var summary =
             "\(counted(counts.all, "WrappedSecret")): \(counts.moved) \(verb), \(counts.current) current"
         if counts.failed > 0 { summary += ", \(counts.failed) failed" }
         if counts.interrupted > 0 { summary += ", \(counts.interrupted) not done" }
+        if counts.unreadFiles > 0 { summary += "; \(counted(counts.unreadFiles, "file")) not read" }
         Console.say(summary)
     }
 }

@@ -36,8 +36,8 @@ struct Verify: AsyncParsableCommand {
 
     @Flag(
         help: """
-            Pass over files without WrappedSecrets, and files that are not named .yaml, .yml or .json: for the changed \
-            files of a commit.
+            Pass over files without WrappedSecrets, and files that are not named .yaml, .yml or .json, also with an ending \
+            behind (.yaml.bak): for the changed files of a commit.
             """)
     var allowNone = false
 

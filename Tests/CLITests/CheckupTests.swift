@@ -74,6 +74,42 @@ struct CheckupTests {
         #expect(try !evidence([("x", 1, old)]).isPending)
     }
 
+    /// A status outlives the controller that wrote it.
+    @Test func oldEvidenceIsNoProof() throws {
+        let old = "2025-01-01T00:00:00Z"
+        let evidence = try evidence([("x", 1, old), ("y", 2, "2025-02-01T00:00:00Z")])
+        #expect(evidence.isOld)
+        guard case .untried(let why) = evidence.verdict else {
+            Issue.record("nothing shows that one runs")
+            return
+        }
+        #expect(
+            why.hasPrefix("the last sign of one is of 2025-02-01T00:00:00Z, at WrappedSecret a/y"), "\(why)")
+    }
+
+    private func page(_ keyIDs: [String], more: String = "") throws -> ListPage<WrappedSecret> {
+        let items = keyIDs.map {
+            #"{"metadata": {"namespace": "a", "name": "x"}, "spec": {"format": "v1", "scope": "strict", "mac": "QUJD", "recipients": [{"keyID": "\#($0)", "wrappedKey": "QUJD"}]}}"#
+        }
+        return try JSONReader.read(
+            ListPage<WrappedSecret>.self,
+            from: Array(
+                #"{"metadata": {"continue": "\#(more)"}, "items": [\#(items.joined(separator: ","))]}"#.utf8))
+    }
+
+    @Test func keysThatNoWrappedSecretListsAreReported() throws {
+        let key = try FakeKeyManager()
+        #expect(ClusterCheckup.verdict(try page([]), key.ring) == nil)
+        #expect(ClusterCheckup.verdict(try page(["local:0", key.keyID]), key.ring) == .works)
+        let what = "lists a configured key; they list local:0, local:1"
+        #expect(
+            ClusterCheckup.verdict(try page(["local:1", "local:0", "local:1"]), key.ring)
+                == .fails("none of 3 WrappedSecrets \(what); configure one of these"))
+        #expect(
+            ClusterCheckup.verdict(try page(["local:1", "local:0"], more: "t"), key.ring)
+                == .untried("none of the first 2 WrappedSecrets \(what)"))
+    }
+
     @Test func clocksAreComparedByTheMinute() {
         #expect(ClusterCheckup.verdict(seconds: 59) == .works)
         #expect(

@@ -250,6 +250,9 @@ struct RewrapTests {
         #expect(
             rows.count { if case .failed(let why) = $0.outcome { why.contains("b.yaml:2:") } else { false } }
                 == 1)
+        var counts = RewrapCounts()
+        rows.forEach { counts.add($0) }
+        #expect(counts.all == 2 && counts.failed == 0 && counts.unreadFiles == 1)
         #expect(try await opens("c.yaml", with: new))
     }
 

@@ -145,6 +145,26 @@ struct TellTests {
         #expect(self.row().advice == nil)
     }
 
+    @Test func whatIsSuspendedIsShown() async throws {
+        try await write { $0 + "  suspend: true\n" }
+        let object = try WrappedSecretFile(reading: path).documents[0].object
+        #expect(
+            RowStatus.table([RowStatus(object)], isWide: false).lines.last?.contains(" suspended ") == true)
+        var synced = object
+        synced.status = WrappedSecretStatus()
+        synced.status?.conditions = [
+            Condition(
+                .ready, true, observedGeneration: 1, lastTransitionTime: "", reason: "Synced", message: "")
+        ]
+        let row = RowStatus(synced)
+        #expect(RowStatus.table([row], isWide: false).lines.last?.contains(" Synced (suspended) ") == true)
+        #expect(try json(row.value)["suspended"] == .bool(true))
+        #expect(try json(self.row().value)["suspended"] == .bool(false))
+        let inspection = try Inspection(WrappedSecretFile(reading: path).documents[0], namespace: nil)
+        #expect(inspection.lines.contains { $0.contains("suspended") })
+        #expect(try json(inspection.value)["suspended"] == .bool(true))
+    }
+
     /// The first character after `part` becomes another one that is as good.
     private static func flip(_ text: String, after part: String) -> String {
         var text = text

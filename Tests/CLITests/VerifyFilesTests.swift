@@ -44,7 +44,9 @@ struct VerifyFilesTests {
         #expect(result.count == 1)
         #expect(result.problems == [])
         #expect(result.notes == [])
-        #expect(await verify(Array(paths[1...])).summary("open") == "no WrappedSecrets, no problems")
+        #expect(
+            await verify(Array(paths[1...])).summary("open")
+                == "no WrappedSecrets, no problems; 2 files not read (not named .yaml, .yml or .json)")
         #expect(await verify([]).problems == [])
         // Without the flag each of them is reported, and a path that is not there always.
         #expect(await verify(paths, allowsNone: false, allowsPlaintext: true).problems.count == 6)
@@ -118,6 +120,48 @@ struct VerifyFilesTests {
             "SOPS and a plain value",
             "apiVersion: v1\nkind: Secret\ndata: {a: 'ENC[x]', b: x}\nsops: {mac: x}\n", 1
         ),
+        ("a misspelt field", "kind: Secret\nmetadata: {name: a}\nstringdata: {a: b}\n", 1),
+        ("another misspelt field", "apiVersion: v1\nkind: Secret\nData: {a: Yg==}\n", 1),
+        ("a field of no Secret", "apiVersion: v1\nkind: Secret\npassword: x\n", 1),
+        ("a value among the metadata", "kind: Secret\nmetadata: {name: a, stringData: {a: b}}\n", 1),
+        ("an empty field of no Secret", "kind: Secret\nmetadata: {name: a}\nspec: {}\nother:\n", 0),
+        ("a patch that deletes", "kind: Secret\nmetadata: {name: a}\n$patch: delete\n", 0),
+        ("a misspelt field of SOPS", "kind: Secret\nstringdata: {a: 'ENC[x]'}\nsops: {mac: x}\n", 0),
+        (
+            "what kubectl applied",
+            #"""
+            kind: Secret
+            metadata:
+              annotations:
+                kubectl.kubernetes.io/last-applied-configuration: |
+                  {"apiVersion":"v1","kind":"Secret","stringData":{"a":"b"}}
+
+            """#, 1
+        ),
+        (
+            "what kubectl applied, and data",
+            #"""
+            kind: Secret
+            metadata:
+              annotations:
+                kubectl.kubernetes.io/last-applied-configuration: |
+                  {"apiVersion":"v1","kind":"Secret","data":{"a":"b"}}
+            data: {a: b}
+
+            """#, 2
+        ),
+        (
+            "what kubectl applied without values",
+            #"""
+            kind: Secret
+            metadata:
+              annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"kind":"Secret"}'}
+
+            """#, 0
+        ),
+        ("a sequence", #"[{"kind":"Secret","data":{"a":"Yg=="}},{"kind":"Secret","data":{"a":""}}]"#, 2),
+        ("a sequence in YAML", "- kind: Secret\n  stringData: {a: b}\n", 1),
+        ("items without a kind", "items:\n- kind: Secret\n  stringData: {a: b}\n", 1),
         ("a file that is not YAML", "apiVersion: v1\nkind: Secret\nstringData: {a: b\n", 1),
     ]
 
@@ -194,6 +238,90 @@ struct VerifyFilesTests {
             expectSpeakable(message)
             #expect(message.hasPrefix("the argument is no path (it "), "\(message)")
         }
+    }
+
+    /// Where, in the file, a field stands that there is not, and what is meant.
+    static let unknownFields: [(text: String, meant: String?)] = [
+        ("  creationpolicy: Orphan\n", "creationPolicy"), ("  suspended: true\n", "suspend"),
+        ("  templat: {}\n", "template"), ("  template:\n    labels: {a: b}\n", nil),
+        ("  template:\n    metadata:\n      label: {a: b}\n", "labels"),
+        ("  template:\n    tpye: Opaque\n", "type"), ("  hunter2: x\n", nil),
+        ("  keyRef: {kind: KeyProvider, name: a, names: a}\n", "name"),
+        ("  rolloutRestart:\n  - {kind: Deployment, name: a, kinds: a}\n", "kind"), ("specs: {}\n", "spec"),
+        ("hunter2: {}\n", nil),
+    ]
+
+    @Test(arguments: unknownFields.indices) func aFieldThatTheKindDoesNotHaveIsAProblem(
+        index: Int
+    ) async throws {
+        let (text, meant) = Self.unknownFields[index]
+        let manifest = try await wrapped() + text
+        let path = try folder.write("a.yaml", manifest)
+        let result = await verify([path])
+        #expect(result.problems.count == 1, "\(result.problems)")
+        let problem = result.problems.first ?? ""
+        let line = manifest.split(separator: "\n", omittingEmptySubsequences: false).count - 1
+        #expect(problem.hasPrefix("\(path):\(line):"), "\(problem)")
+        #expect(problem.hasSuffix(meant.map { "is \($0) meant?" } ?? "misspelt, or indented wrongly?"))
+        #expect(!problem.contains("hunter2"))
+    }
+
+    @Test func aFieldOfTheMetadataThatThereIsNotIsAProblem() async throws {
+        func text(_ metadata: String) async throws -> String {
+            try await wrapped().replacing("metadata:\n", with: "metadata:\n  \(metadata)\n")
+        }
+        let path = try folder.write("a.yaml", try await text("label: {a: b}"))
+        let problems = await verify([path]).problems
+        #expect(problems.count == 1)
+        #expect(
+            problems.first?.hasPrefix("\(path):4:3: metadata of a WrappedSecret has no such field") == true)
+        #expect(problems.first?.hasSuffix("is labels meant?") == true)
+        for known in [
+            "labels: {any: a}", "annotations: {any: a}", "finalizers: [a/b]", "creationTimestamp: null",
+            "uid: a",
+        ] {
+            let path = try folder.write("a.yaml", try await text(known) + "status: {any: a}\n")
+            #expect(await verify([path]).problems == [], "\(known)")
+        }
+    }
+
+    @Test func oneObjectTwiceInAFileIsAProblem() async throws {
+        let text = try await wrapped()
+        let path = try folder.write("a.yaml", text + "---\n" + text)
+        let line = text.split(separator: "\n").count + 2
+        let result = await verify([path])
+        #expect(
+            result.problems == [
+                "\(path):\(line):1: WrappedSecret payments/db is at \(path):1:1, too, and one apply overwrites the other; "
+                    + "remove or rename one"
+            ])
+        #expect(result.summary("open") == "2 WrappedSecrets, 1 problem; the others open")
+        // Overlays have the same object for several clusters.
+        let overlays = [try folder.write("b.yaml", text), try folder.write("c.yaml", text)]
+        #expect(await verify(overlays).problems == [])
+        let other = text.replacing("namespace: payments", with: "namespace: search")
+        #expect(await verify([try folder.write("d.yaml", text + "---\n" + other)]).problems == [])
+    }
+
+    @Test(arguments: [
+        "Secret.YAML", "s.Yml", "s.JSON", "s.yaml.bak", "s.yaml.example", "s.Yml.orig", "s.json.1",
+    ])
+    func aManifestOfAnyEndingIsRead(name: String) async throws {
+        let path = try folder.write(name, #"{"kind": "Secret", "stringData": {"a": "b"}}"#)
+        let result = await verify([path])
+        #expect(result.problems.count == 1)
+        #expect(!result.summary("open").contains("not read"))
+    }
+
+    @Test func filesThatAreNotReadAreCounted() async throws {
+        let paths = ["page.md", "yaml", "a.yaml.d/program.go"].map { folder.path($0) }
+        for path in paths { try folder.write(String(path.dropFirst(folder.path.utf8.count + 1)), secret) }
+        let all = paths + [try folder.write("a.yaml", try await wrapped())]
+        let result = await verify(all)
+        #expect(result.problems == [])
+        #expect(
+            result.summary("open")
+                == "1 WrappedSecret, 0 problems; all open; 3 files not read (not named .yaml, .yml or .json)")
     }
 
     @Test(arguments: ["<<<<<<< HEAD", "=======", ">>>>>>> branch", "||||||| base"])

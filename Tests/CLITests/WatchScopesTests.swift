@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import KubeClient
 import Resources
@@ -7,7 +8,10 @@ import Testing
 
 /// What the Leases of controllers say of a namespace.
 struct WatchScopesTests {
-    private func scopes(_ leases: (scope: PublishedScope?, holder: String)...) throws -> WatchScopes {
+    private func scopes(
+        _ leases: (scope: PublishedScope?, holder: String)...,
+        renewed: String? = "2026-01-01T00:00:00.123456Z"
+    ) throws -> WatchScopes {
         func pairs(_ pairs: [String: String]) -> String {
             pairs.map { "\"\($0.key)\": \"\($0.value)\"" }.joined(separator: ", ")
         }
@@ -16,10 +20,11 @@ struct WatchScopesTests {
                 let text = """
                     {"metadata": {"namespace": "sb", "name": "lease", "labels": {\(pairs(lease.scope?.labels ?? [:]))},
                      "annotations": {\(pairs(lease.scope?.annotations ?? [:]))}},
-                     "spec": {"holderIdentity": "\(lease.holder)"}}
+                     "spec": {"holderIdentity": "\(lease.holder)", "leaseDurationSeconds": 15
+                     \(renewed.map { #", "renewTime": "\#($0)""# } ?? "")}}
                     """
                 return try JSONReader.read(ScopeLease.self, from: Array(text.utf8))
-            })
+            }, now: try Date("2026-01-01T00:00:30Z", strategy: .iso8601))
     }
 
     private let all = PublishedScope(namespaces: [], labelSelector: nil)
@@ -40,6 +45,15 @@ struct WatchScopesTests {
             return
         }
         #expect(why.hasPrefix("no controller watches namespace ab (sb/lease watches a, b); add it"), "\(why)")
+    }
+
+    /// A controller that was killed leaves its name.
+    @Test func aLeaseThatIsNotRenewedShowsNothing() throws {
+        for renewed in [nil, "2025-12-31T23:58:00.000000Z", "yesterday"] {
+            #expect(try scopes((all, "pod"), renewed: renewed).verdict("x") == nil)
+        }
+        #expect(try scopes((all, "pod")).verdict(nil) == .works)
+        #expect(try scopes((two, "pod")).verdict(nil) == nil)
     }
 
     @Test func leasesWithoutAScopeOrAHolderShowNothing() throws {

@@ -142,6 +142,8 @@ struct DiffTests {
             try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
             #expect(
                 try await diff(manifest, namespace) == [
+                    "! Secret was not made from this WrappedSecret; the controller does not take it without the "
+                        + "annotation \(Markers.allow): adopt",
                     "~ type: Opaque -> example.org/t", "~ immutable: false -> true",
                 ])
         }

@@ -45,6 +45,14 @@ struct FileReplacementTests {
         #expect(try folder.names == ["a.yaml"])
     }
 
+    @Test func anotherUsersFileIsNotCalledReadOnly() {
+        var info = stat()
+        info.st_uid = 1234
+        info.st_mode = 0o644
+        #expect(FileReplacement.unwritable(info, for: 1000).hasPrefix("it belongs to user 1234 "))
+        #expect(FileReplacement.unwritable(info, for: 1234).hasPrefix("it is read-only; chmod u+w it"))
+    }
+
     @Test(.enabled(if: geteuid() == 0, "needs root, to make a file somebody else's"))
     func ownerAndGroupAreKept() throws {
         let path = try folder.write("a.yaml", "old")

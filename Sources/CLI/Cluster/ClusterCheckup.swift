@@ -1,3 +1,4 @@
+package import Envelope
 package import FoundationEssentials
 package import KubeClient
 import Primitives
@@ -7,17 +8,19 @@ import Resources
 package struct ClusterCheckup: Sendable {
     private let client: KubeClient
     private let selection: Selection
+    private let keys: KeyRing?
     private let sleep: @Sendable (Duration) async -> Void
 
     /// How often a controller is given another second to look at a new object.
     private static let pauses = 12
 
     package init(
-        _ client: KubeClient, _ selection: Selection,
+        _ client: KubeClient, _ selection: Selection, keys: KeyRing? = nil,
         sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
     ) {
         self.client = client
         self.selection = selection
+        self.keys = keys
         self.sleep = sleep
     }
 
@@ -41,8 +44,12 @@ package struct ClusterCheckup: Sendable {
             guard let page = try? await client.list(WrappedSecret.self, selection) else { break }
             evidence = WatchEvidence(page.items, now: now())
         }
+        if let keys, let listed = Self.verdict(page, keys) {
+            findings.append(KeyCheckup.Finding("they list a configured key", listed, isRequired: true))
+        }
         findings += [
-            KeyCheckup.Finding("a controller looks after them", await watched(evidence), isRequired: true),
+            KeyCheckup.Finding(
+                "a controller looks after them", await watched(evidence, now: now()), isRequired: true),
             KeyCheckup.Finding(
                 "list Secrets, as metadata (import)",
                 await verdict { () throws(KubeError) in
@@ -53,12 +60,32 @@ package struct ClusterCheckup: Sendable {
         return findings
     }
 
-    /// What objects show counts before what controllers publish: not every controller has a lease.
-    private func watched(_ evidence: WatchEvidence) async -> KeyCheckup.Finding.Verdict {
-        guard case .untried = evidence.verdict, let namespace = selection.namespace,
-            let published = await WatchScopes(of: client)?.verdict(namespace)
-        else { return evidence.verdict }
-        return published
+    /// Fresh signs at objects count before what controllers publish: not every controller has a lease.
+    private func watched(_ evidence: WatchEvidence, now: Date) async -> KeyCheckup.Finding.Verdict {
+        let shown = evidence.verdict
+        guard case .untried(let why) = shown,
+            let published = await WatchScopes(of: client, now: now)?.verdict(selection.namespace)
+        else { return shown }
+        // The one that has looked at them may run without a lease.
+        guard evidence.isOld, case .fails(let other) = published else { return published }
+        return .untried("\(why); \(other)")
+    }
+
+    /// Whether the keys are those of the cluster; nil: there is nothing to tell by.
+    static func verdict(_ page: ListPage<WrappedSecret>, _ keys: KeyRing) -> KeyCheckup.Finding.Verdict? {
+        let objects = page.items.compactMap { item in
+            if case .object(let object) = item { object } else { nil }
+        }
+        let recipients = objects.flatMap(\.spec.envelope.recipients)
+        guard !recipients.isEmpty else { return nil }
+        guard !recipients.contains(where: { keys.manager(for: $0) != nil }) else { return .works }
+        let listed = Set(recipients.map(\.keyID)).sorted()
+        let others = listed.count > 3 ? " and \(listed.count - 3) more" : ""
+        let isAll = page.metadata.continue?.isEmpty != false
+        let what =
+            "none of \(isAll ? "" : "the first ")\(counted(objects.count, "WrappedSecret")) lists a configured key; they "
+            + "list \(listed.prefix(3).joined(separator: ", "))\(others)"
+        return isAll ? .fails("\(what); configure one of these") : .untried(what)
     }
 
     private func presence(of namespace: String) async -> KeyCheckup.Finding.Verdict {

@@ -40,9 +40,17 @@ package struct LiveComparison: Sendable {
         _ opened: OpenedDocument, _ ref: ObjectRef
     ) async throws(InputError) -> [LiveChange] {
         let isMerge = opened.blueprint.merger != nil
+        let isSuspended = opened.file.documents[opened.index].object.spec.suspend
+        let wrapped = try await secrets.wrappedSecret(
+            ObjectRef(namespace: ref.namespace, name: opened.name))
         guard let live = try await secrets.liveSecret(ref) else {
+            var refusals = LiveRefusal.suspension(asked: isSuspended, wrapped).map { [$0] } ?? []
+            if await secrets.lacksNamespace(ref.namespace) {
+                refusals.append("namespace \(ref.namespace) does not exist")
+            }
             // Merge adds to a Secret that is there, and creates none.
-            return [LiveChange(isMerge ? .blocked : .added, .secret)]
+            return refusals.map { LiveChange(.blocked, .refusal($0)) }
+                + [LiveChange(isMerge ? .blocked : .added, .secret)]
                 + opened.entries.map { LiveChange(.added, .entry($0.name)) }
         }
         var changes = entryChanges(opened, live)
@@ -57,7 +65,14 @@ package struct LiveComparison: Sendable {
                         .changed, .immutable(from: live.input.immutable, to: opened.blueprint.immutable)))
             }
         }
-        return changes + (try await metadataChanges(opened, live))
+        changes += metadataChanges(opened, live, wrapped)
+        var refusals = LiveRefusal.refusals(
+            of: live.metadata, name: opened.name, opened.blueprint.merger,
+            entries: Set(opened.entries.map(\.name)), wrapped)
+        if !changes.isEmpty, let suspension = LiveRefusal.suspension(asked: isSuspended, wrapped) {
+            refusals.insert(suspension, at: 0)
+        }
+        return refusals.map { LiveChange(.blocked, .refusal($0)) } + changes
     }
 
     /// Of a Secret that the WrappedSecret owns, every entry counts; of one that it merges into, its own.
@@ -73,20 +88,19 @@ package struct LiveComparison: Sendable {
 
     /// What the template sets, and what only an earlier template has set. Other writers' labels and annotations stay.
     private func metadataChanges(
-        _ opened: OpenedDocument, _ live: LiveSecret
-    ) async throws(InputError) -> [LiveChange] {
+        _ opened: OpenedDocument, _ live: LiveSecret, _ wrapped: WrappedSecret?
+    ) -> [LiveChange] {
         let blueprint = opened.blueprint
         let owned = live.metadata.keysOwned(by: blueprint.fieldManager)
         var labels = Self.changes(from: live.input.labels, to: blueprint.labels, owned: owned.labels)
         var annotations = Self.changes(
             from: live.input.annotations, to: blueprint.annotations, owned: owned.annotations)
-        if !(labels.removed + annotations.removed).isEmpty,
-            let synced = try await secrets.syncedTemplate(
-                ObjectRef(namespace: opened.namespace ?? "", name: opened.name))
-        {
+        // Of a suspended object, the generation that was written is an earlier one.
+        if let wrapped, wrapped.isWritten {
+            let synced = wrapped.spec.template?.metadata
             // The controller has removed what is not in the template: the rest are labels that its operator adds.
-            labels.removed.removeAll { synced.labels?[$0] == nil }
-            annotations.removed.removeAll { synced.annotations?[$0] == nil }
+            labels.removed.removeAll { synced?.labels?[$0] == nil }
+            annotations.removed.removeAll { synced?.annotations?[$0] == nil }
         }
         return labels.changed.map { LiveChange(.changed, .label($0)) }
             + labels.removed.map { LiveChange(.removed, .label($0)) }
@@ -101,5 +115,13 @@ package struct LiveComparison: Sendable {
         let changed = wanted.filter { live[$0.key] != $0.value }.keys.sorted()
         let removed = owned.filter { wanted[$0] == nil && live[$0] != nil && !Markers.isOwn($0) }.sorted()
         return (changed, removed)
+    }
+}
+
+extension WrappedSecret {
+    /// Whether the Secret was written from the object as it is now, and not from an earlier generation.
+    var isWritten: Bool {
+        guard let written = status?.secret?.generation else { return false }
+        return status?.condition(.ready)?.status == "True" && written == metadata.generation
     }
 }

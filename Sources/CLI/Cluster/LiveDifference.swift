@@ -6,7 +6,7 @@ struct LiveChange: Sendable, Equatable {
         case added = "+"
         case removed = "-"
         case changed = "~"
-        /// It is missing, and the WrappedSecret does not create it.
+        /// The controller does not write the Secret.
         case blocked = "!"
     }
 
@@ -17,6 +17,8 @@ struct LiveChange: Sendable, Equatable {
         case annotation(String)
         case type(from: String, to: String)
         case immutable(from: Bool, to: Bool)
+        /// Why the controller leaves the Secret as it is.
+        case refusal(String)
     }
 
     let operation: Operation
@@ -39,6 +41,7 @@ struct LiveChange: Sendable, Equatable {
             case .annotation(let key): "annotation \(key)"
             case .type(let from, let to): "type: \(from) -> \(to)"
             case .immutable(let from, let to): "immutable: \(from) -> \(to)"
+            case .refusal(let why): why
             }
         return "\(operation.rawValue) \(text)"
     }
@@ -58,6 +61,9 @@ struct LiveChange: Sendable, Equatable {
         case .annotation(let key): add("annotation", name: key)
         case .type(let from, let to): add("type", from: .string(from), to: .string(to))
         case .immutable(let from, let to): add("immutable", from: .bool(from), to: .bool(to))
+        case .refusal(let why):
+            add("refusal")
+            fields.append(("message", .string(why)))
         }
         return .mapping(fields)
     }

@@ -50,25 +50,19 @@ package struct LiveSecrets: Sendable {
         }
     }
 
-    /// The labels and annotations of a WrappedSecret's template if its controller has synced them; nil if it has not, or if
-    /// that cannot be read.
-    func syncedTemplate(
-        _ ref: ObjectRef
-    ) async throws(InputError) -> (labels: [String: String]?, annotations: [String: String]?)? {
-        let object: WrappedSecret
+    /// A WrappedSecret of the cluster; nil if there is none that this user may read and that has the shape of its kind.
+    func wrappedSecret(_ ref: ObjectRef) async throws(InputError) -> WrappedSecret? {
         do throws(KubeError) {
-            object = try await client.get(WrappedSecret.self, ref)
-        } catch  where [.notFound, .forbidden].contains(error.code) {
+            return try await client.get(WrappedSecret.self, ref)
+        } catch  where [.notFound, .forbidden, .malformedResponse].contains(error.code) {
             return nil
         } catch {
             throw InputError(error.lineForPeople)
         }
-        guard let ready = object.status?.condition(.ready), ready.status == "True",
-            object.status?.observedGeneration == object.metadata.generation
-        else { return nil }
-        let metadata = object.spec.template?.metadata
-        return (metadata?.labels, metadata?.annotations)
     }
+
+    /// Whether a namespace is known not to exist.
+    func lacksNamespace(_ name: String) async -> Bool { (try? await client.hasNamespace(name)) == false }
 
     /// - Throws: `InputError` if the namespace of `selection` does not exist.
     func requireNamespace(of selection: Selection) async throws(InputError) {

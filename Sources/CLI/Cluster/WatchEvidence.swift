@@ -11,6 +11,11 @@ struct WatchEvidence {
     /// Whether an object is so new that a controller may not have come to it.
     let isPending: Bool
     private let now: Date
+    /// The newest sign of a controller; nil: there is none. A status outlives the controller that wrote it.
+    private let newest: (time: Date, object: ObjectRef)?
+
+    /// Seconds after which what a controller wrote is no proof that it still runs. It writes nothing where nothing changes.
+    private static let freshness: TimeInterval = 300
 
     /// Seconds within which a controller has looked at a new object, even if many are waiting.
     private static let patience: TimeInterval = 10
@@ -24,6 +29,9 @@ struct WatchEvidence {
                 }
             return (item.metadata, status?.observedGeneration ?? -1)
         }
+        newest = items.filter { $0.status?.observedGeneration ?? -1 >= 0 }.compactMap { item in
+            Self.lastSign(item).map { (time: $0, object: item.metadata.ref) }
+        }.max { $0.time < $1.time }
         seen = observed.count { $0.generation >= 0 }
         let unobserved = observed.filter { $0.generation < 0 }.map(\.metadata)
         unseen = unobserved.filter { Self.age($0, now) > Self.patience }
@@ -33,16 +41,33 @@ struct WatchEvidence {
 
     var verdict: KeyCheckup.Finding.Verdict {
         guard let first = unseen.first else {
-            return seen > 0
-                ? .works
-                : .untried(
-                    "no WrappedSecret shows it, nor a Lease that this user may list")
+            guard seen > 0 else {
+                return .untried("no WrappedSecret shows it, nor a Lease that this user may list")
+            }
+            guard let newest else { return .untried("no WrappedSecret shows when one was last looked at") }
+            guard now.timeIntervalSince(newest.time) > Self.freshness else { return .works }
+            return .untried(
+                "the last sign of one is of \(newest.time.formatted(.iso8601)), at WrappedSecret \(newest.object); an idle "
+                    + "controller leaves none, so see that one runs")
         }
         let others = unseen.count > 1 ? " (and \(unseen.count - 1) more)" : ""
         return .fails(
             "WrappedSecret \(first.ref)\(others) was created \(Int(Self.age(first, now))) s ago, and no controller has "
                 + "looked at it; see that one runs, that it watches that namespace (--watch-namespace, in the chart "
                 + "controller.watchNamespaces) and that its --label-selector selects the object")
+    }
+
+    /// Whether what objects show is old, so that it proves nothing of today.
+    var isOld: Bool {
+        if case .untried = verdict { seen > 0 } else { false }
+    }
+
+    /// When a controller last wrote of an object that it has seen: not before the object was created.
+    private static func lastSign(_ item: Decoded<WrappedSecret>) -> Date? {
+        let times =
+            [item.metadata.creationTimestamp, item.status?.lastSyncTime, item.status?.lastVerifiedTime]
+            + (item.status?.conditions ?? []).map { $0.lastTransitionTime }
+        return times.compactMap { $0.flatMap { try? Date($0, strategy: .iso8601) } }.max()
     }
 
     private static func age(_ metadata: ObjectMeta, _ now: Date) -> TimeInterval {

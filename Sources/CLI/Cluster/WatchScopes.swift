@@ -1,3 +1,4 @@
+import FoundationEssentials
 import JSON
 import KubeClient
 import Resources
@@ -6,15 +7,21 @@ import Resources
 struct WatchScopes {
     private let scopes: [(lease: ObjectRef, scope: PublishedScope)]
 
-    init(_ leases: [ScopeLease]) {
+    /// Seconds that a holder may be late, and that the clocks of two machines may differ.
+    private static let patience: TimeInterval = 60
+
+    init(_ leases: [ScopeLease], now: Date) {
         scopes = leases.compactMap { lease in
-            guard lease.isHeld, let scope = PublishedScope(lease.metadata) else { return nil }
+            guard lease.isHeld, let renewed = lease.renewed,
+                now.timeIntervalSince(renewed) <= lease.duration + Self.patience,
+                let scope = PublishedScope(lease.metadata)
+            else { return nil }
             return (lease.metadata.ref, scope)
         }
     }
 
     /// Nil if this user may not list Leases.
-    init?(of client: KubeClient) async {
+    init?(of client: KubeClient, now: Date) async {
         guard
             let page = try? await client.list(
                 ScopeLease.self, Selection(labelSelector: PublishedScope.label))
@@ -22,13 +29,17 @@ struct WatchScopes {
         self.init(
             page.items.compactMap { item in
                 if case .object(let lease) = item { lease } else { nil }
-            })
+            }, now: now)
     }
 
-    /// Nil if no controller publishes anything.
-    func verdict(_ namespace: String) -> KeyCheckup.Finding.Verdict? {
-        guard !scopes.isEmpty else { return nil }
-        let covering = scopes.filter { $0.scope.covers(namespace) }
+    /// Nil if no running controller publishes anything that tells.
+    ///
+    /// - Parameter namespace: nil: all.
+    func verdict(_ namespace: String?) -> KeyCheckup.Finding.Verdict? {
+        let covering = scopes.filter { scope in
+            namespace.map { scope.scope.covers($0) } ?? scope.scope.namespaces.isEmpty
+        }
+        guard !scopes.isEmpty, let namespace = namespace ?? (covering.isEmpty ? nil : "") else { return nil }
         guard !covering.isEmpty else {
             let others = scopes.map { "\($0.lease) watches \($0.scope.namespaces.joined(separator: ", "))" }
             return .fails(
@@ -49,13 +60,24 @@ struct ScopeLease: KubeObject {
     let metadata: ObjectMeta
     /// Whether a controller leads by it. A holder that released it leaves no name.
     let isHeld: Bool
+    /// By the holder's clock; nil: the Lease does not say.
+    let renewed: Date?
+    /// Seconds.
+    let duration: TimeInterval
 
     private struct Spec: JSONReadable {
         private(set) var holder = ""
+        private(set) var renewTime: String?
+        private(set) var seconds: Int?
 
         init(json: inout JSONReader) throws(JSONError) {
             try json.object { key, json throws(JSONError) in
-                if case "holderIdentity" = key { holder = try json.readable() ?? "" }
+                switch key {
+                case "holderIdentity": holder = try json.readable() ?? ""
+                case "renewTime": renewTime = try json.readable()
+                case "leaseDurationSeconds": seconds = try json.readable()
+                default: break
+                }
             }
         }
     }
@@ -72,5 +94,10 @@ struct ScopeLease: KubeObject {
         }
         self.metadata = try json.require(metadata, "metadata")
         isHeld = spec?.holder.isEmpty == false
+        // Without the fraction of a second.
+        renewed = (spec?.renewTime?.split(whereSeparator: { ".Z".contains($0) }).first).flatMap {
+            try? Date("\($0)Z", strategy: .iso8601)
+        }
+        duration = TimeInterval(min(max(spec?.seconds ?? 0, 0), 3600))
     }
 }

@@ -36,12 +36,17 @@ package struct ManifestPaths: Sendable {
     /// - Parameter allowsNone: a path without any is no problem, and a file is read only if its name is a manifest's.
     func read<File>(
         kind: String, allowsNone: Bool = false, _ body: (String) throws(InputError) -> File?
-    ) -> (files: [File], problems: [InputError]) {
+    ) -> (files: [File], problems: [InputError], unreadCount: Int) {
         var read: [File] = []
         var problems = problems
         // One that cannot be read may have some.
         var eventful: Set<String> = []
-        for path in files where !allowsNone || path == "-" || Self.isManifest(path) {
+        var unreadCount = 0
+        for path in files {
+            guard !allowsNone || path == "-" || Self.mayBeManifest(path) else {
+                unreadCount += 1
+                continue
+            }
             do throws(InputError) {
                 guard let file = try body(path) else { continue }
                 read.append(file)
@@ -50,7 +55,10 @@ package struct ManifestPaths: Sendable {
             }
             eventful.insert(path)
         }
-        return (read, problems + (allowsNone ? [] : self.problems(withoutAnyOf: eventful, kind: kind)))
+        return (
+            read, problems + (allowsNone ? [] : self.problems(withoutAnyOf: eventful, kind: kind)),
+            unreadCount
+        )
     }
 
     /// One problem for each path that was given and stands for no file of `files`: most likely it is not the one that
@@ -116,7 +124,16 @@ package struct ManifestPaths: Sendable {
         return places
     }
 
-    private static func isManifest(_ name: String) -> Bool { endings.contains { name.hasSuffix($0) } }
+    private static func isManifest(_ name: String) -> Bool {
+        let name = name.lowercased()
+        return endings.contains { name.hasSuffix($0) }
+    }
+
+    /// Of a file that is given: also copies and examples, as `db.yaml.bak`.
+    private static func mayBeManifest(_ path: String) -> Bool {
+        let name = path.split(separator: "/").last.map { $0.lowercased() } ?? ""
+        return endings.contains { name.hasSuffix($0) || name.contains("\($0).") }
+    }
 
     private func status(of path: String, isLinkFollowed: Bool) throws(InputError) -> stat {
         var info = stat()

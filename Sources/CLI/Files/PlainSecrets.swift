@@ -10,8 +10,8 @@ struct PlainSecrets {
         guard ManifestFile.mentions("Secret", in: contents) else { return }
         do throws(YAMLError) {
             let documents = try YAMLReader.documents(in: contents.bytes, source: source)
-            problems = documents.flatMap { Self.objects(in: $0, kind: nil) }.compactMap {
-                Self.problem(of: $0, source)
+            problems = documents.flatMap { Self.objects(in: $0, kind: nil) }.flatMap {
+                Self.problems(of: $0, source)
             }
         } catch {
             // Most files with the word are other things.
@@ -30,24 +30,88 @@ struct PlainSecrets {
 
     /// An object with its kind; of a list, its items, which a `SecretList` need not give a kind.
     private static func objects(in node: Node, kind: String?) -> [(node: Node, kind: String?)] {
+        if let elements = node.elements { return elements.flatMap { objects(in: $0, kind: kind) } }
         let kind = node["kind"]?.string ?? kind
-        guard let kind, kind.hasSuffix("List"), let items = node["items"]?.elements else {
+        guard kind?.hasSuffix("List") ?? true, let items = node["items"]?.elements else {
             return [(node, kind)]
         }
         return items.flatMap { objects(in: $0, kind: kind == "SecretList" ? "Secret" : nil) }
     }
 
-    private static func problem(of object: (node: Node, kind: String?), _ source: String) -> InputError? {
+    private static func problems(of object: (node: Node, kind: String?), _ source: String) -> [InputError] {
         let node = object.node
-        guard object.kind == "Secret", ["v1", nil].contains(node["apiVersion"]?.string) else { return nil }
+        var problems = [lastApplied(to: node, source)].compactMap(\.self)
+        guard isSecret(object) else { return problems }
+        let isSOPS = node["sops"]?.entries != nil
+        let count = plainValues(of: node)
+        if count > 0 {
+            problems.append(
+                InputError(
+                    node.mark.location(in: source),
+                    "Secret\(name(of: node)) is not encrypted (\(counted(count, "value"))); commit what "
+                        + "secrets-bridge wrap makes of it, and change values that were pushed"))
+        }
+        let misplaced =
+            (node.entries ?? []).filter { !fields.contains($0.key) }
+            + (node["metadata"]?.entries ?? []).filter { !metadataFields.contains($0.key) }
+        // A key may be a value that lost its place, and is not quoted.
+        problems += misplaced.filter { hasPlainValue($0.value, isSOPS) }.map { entry in
+            let closest = Suggestion.closest(to: entry.key, in: ["data", "stringData"])
+            return InputError(
+                entry.keyMark.location(in: source),
+                "Secret\(name(of: node)) has a field here that no Secret has, and values in it that are not encrypted; "
+                    + (closest.map { "is \($0) meant?" } ?? "is it misspelt, or indented wrongly?"))
+        }
+        return problems
+    }
+
+    private static func isSecret(_ object: (node: Node, kind: String?)) -> Bool {
+        object.kind == "Secret" && ["v1", nil].contains(object.node["apiVersion"]?.string)
+    }
+
+    private static func name(of node: Node) -> String {
+        node["metadata"]?["name"]?.string.map { " \(shown($0))" } ?? ""
+    }
+
+    /// How many values of a Secret are not encrypted.
+    private static func plainValues(of node: Node) -> Int {
         let values = ["data", "stringData"].flatMap { node[$0]?.entries ?? [] }.map(\.value)
-        let plain = node["sops"]?.entries == nil ? values : values.filter { !isEncryptedBySOPS($0) }
-        guard !plain.isEmpty else { return nil }
-        let name = node["metadata"]?["name"]?.string.map { " \(shown($0))" } ?? ""
+        return node["sops"]?.entries == nil ? values.count : values.count { !isEncryptedBySOPS($0) }
+    }
+
+    /// Fields of a Secret, and those of tools that go with it.
+    private static let fields = Set([
+        "apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData", "sops", "status",
+        "$patch",
+    ])
+    private static let metadataFields = Set(
+        ["name", "namespace", "labels", "annotations"] + ManifestFields.setByAPIServer
+            + ManifestFields.untakenMetadata)
+    private static let lastAppliedKey = "kubectl.kubernetes.io/last-applied-configuration"
+
+    /// `kubectl apply` keeps the whole object in an annotation of the object.
+    private static func lastApplied(to node: Node, _ source: String) -> InputError? {
+        guard
+            let entry = node["metadata"]?["annotations"]?.entries?.first(where: { $0.key == lastAppliedKey }),
+            let text = entry.value.scalar?.bytes,
+            let applied = try? YAMLReader.documents(in: text.bytes, source: source)
+        else { return nil }
+        let count = applied.flatMap { objects(in: $0, kind: nil) }.filter(isSecret).map {
+            plainValues(of: $0.node)
+        }
+        .reduce(0, +)
+        guard count > 0 else { return nil }
         return InputError(
-            node.mark.location(in: source),
-            "Secret\(name) is not encrypted (\(plain.count) \(plain.count == 1 ? "value" : "values")); commit what "
-                + "secrets-bridge wrap makes of it, and change values that were pushed")
+            entry.keyMark.location(in: source),
+            "the annotation \(lastAppliedKey) has a Secret that is not encrypted (\(counted(count, "value"))); remove "
+                + "the annotation, and change values that were pushed")
+    }
+
+    /// Whether there is a scalar in it that is neither empty nor encrypted.
+    private static func hasPlainValue(_ value: Node, _ isSOPS: Bool) -> Bool {
+        if let entries = value.entries { return entries.contains { hasPlainValue($0.value, isSOPS) } }
+        if let elements = value.elements { return elements.contains { hasPlainValue($0, isSOPS) } }
+        return !value.isNull && !(isSOPS && isEncryptedBySOPS(value))
     }
 
     private static func isEncryptedBySOPS(_ value: Node) -> Bool {

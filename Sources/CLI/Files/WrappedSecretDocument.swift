@@ -9,12 +9,15 @@ package import YAML
 package struct WrappedSecretDocument: Sendable {
     /// `FILE:LINE:COLUMN`
     package let place: String
+    /// The file, as messages name it.
+    let source: String
     package let node: Node
     package let object: WrappedSecret
 
     /// Errors: not a WrappedSecret, or malformed.
     init(_ node: Node, source: String) throws(InputError) {
         place = node.mark.location(in: source)
+        self.source = source
         self.node = node
         // Before they are decoded, which would quote a key: it may be a value that was typed in the wrong way.
         let data = Self.isMeantToBeOne(node) ? node["spec"]?["data"] : nil

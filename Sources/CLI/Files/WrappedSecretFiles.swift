@@ -10,6 +10,8 @@ package struct WrappedSecretFiles: Sendable {
     package let problems: [InputError]
     /// Files that were passed over and may not be meant to be, one line each.
     package let notes: [String]
+    /// Files that were not read, as they have no manifest's name.
+    let unreadCount: Int
 
     /// What else than WrappedSecrets may be in the files.
     package struct Rules: Sendable {
@@ -17,7 +19,7 @@ package struct WrappedSecretFiles: Sendable {
         let allowsPlaintext: Bool
 
         /// - Parameters:
-        ///   - allowsNone: files without WrappedSecrets are passed over, and files that are no manifests by their names.
+        ///   - allowsNone: files without WrappedSecrets are passed over, and files that are no manifests by their names, which are counted.
         ///   - allowsPlaintext: Secrets that are not encrypted are passed over.
         package init(allowsNone: Bool = false, allowsPlaintext: Bool = true) {
             self.allowsNone = allowsNone
@@ -33,6 +35,7 @@ package struct WrappedSecretFiles: Sendable {
         }
         files = read.files.compactMap(\.file)
         problems = read.problems + read.files.flatMap(\.problems)
+        unreadCount = read.unreadCount
         self.notes = notes
     }
 

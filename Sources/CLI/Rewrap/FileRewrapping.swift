@@ -62,7 +62,11 @@ package struct FileRewrapping: Sendable {
                 work.append(Work(file: file, envelopes: file.documents.map(envelope)))
                 guard !file.documents.isEmpty else { continue }
             } catch {
-                report([RewrapRow(place: path, outcome: .failed(error.description), listed: [], foreign: [])])
+                report([
+                    RewrapRow(
+                        place: path, outcome: .failed(error.description), listed: [], foreign: [],
+                        isFile: true)
+                ])
             }
             eventful.append(path)
         }

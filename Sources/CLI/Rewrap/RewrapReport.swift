@@ -15,6 +15,8 @@ package struct RewrapRow: Sendable {
     package let listed: [String]
     /// Listed keys that are none of ours, so that they were left alone.
     package let foreign: [String]
+    /// Whether it is a file that could not be read, and no WrappedSecret. The failure names it.
+    package var isFile = false
 }
 
 /// How many rows came to what.
@@ -23,12 +25,18 @@ package struct RewrapCounts: Sendable, Equatable {
     package private(set) var moved = 0
     package private(set) var failed = 0
     package private(set) var interrupted = 0
+    /// Files that could not be read.
+    package private(set) var unreadFiles = 0
 
     package init() {}
 
     package var all: Int { current + moved + failed + interrupted }
 
     package mutating func add(_ row: RewrapRow) {
+        guard !row.isFile else {
+            unreadFiles += 1
+            return
+        }
         switch row.outcome {
         case .current: current += 1
         case .moved: moved += 1

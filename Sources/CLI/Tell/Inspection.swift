@@ -32,6 +32,7 @@ package struct Inspection: Sendable {
         }
         add("Secret", ["\(object.secretName), type \(object.spec.template?.type ?? "Opaque")"])
         add("format", ["\(object.spec.envelope.format), scope \(envelope.binding.scope.rawValue)"])
+        if isSuspended { add("suspended", ["yes: the controller leaves the Secret as it is"]) }
         add("recipients", envelope.recipients.map(\.keyAndVersion))
         add(
             "entries",
@@ -47,6 +48,7 @@ package struct Inspection: Sendable {
             ("type", .string(object.spec.template?.type ?? "Opaque")),
             ("format", .string(object.spec.envelope.format)),
             ("scope", .string(envelope.binding.scope.rawValue)),
+            ("suspended", .bool(isSuspended)),
             (
                 "recipients",
                 .sequence(
@@ -63,6 +65,8 @@ package struct Inspection: Sendable {
         ]
         return .mapping(fields)
     }
+
+    private var isSuspended: Bool { object.spec.suspend == true }
 
     private var entries: [(name: String, count: Int)] {
         envelope.entries.map { ($0.name, $0.sealed.count - AES256GCM.overhead) }

@@ -15,12 +15,15 @@ package struct RowStatus: Sendable {
     package let keyVersion: String?
     /// Of one that does not have the shape of its kind.
     package let problem: String?
+    /// Whether the controller leaves the Secret as it is.
+    package let isSuspended: Bool
     private let secretName: String
 
     package init(_ object: WrappedSecret) {
         let recipients = object.spec.envelope.recipients
         self.init(
             object.metadata, object.status, recipients, secretName: object.secretName,
+            isSuspended: object.spec.suspend == true,
             problem: recipients.isEmpty ? "spec.recipients is empty" : nil)
     }
 
@@ -34,8 +37,9 @@ package struct RowStatus: Sendable {
 
     private init(
         _ metadata: ObjectMeta, _ status: WrappedSecretStatus?, _ recipients: [Recipient], secretName: String,
-        problem: String?
+        isSuspended: Bool = false, problem: String?
     ) {
+        self.isSuspended = isSuspended
         self.secretName = secretName
         namespace = metadata.namespace ?? ""
         name = metadata.name
@@ -73,12 +77,17 @@ package struct RowStatus: Sendable {
     /// The key that served, or else the first that is listed.
     private var shownKey: String? { keyID ?? recipients.first?.keyID }
 
+    private var shownReason: String {
+        guard isSuspended else { return ready?.reason ?? "-" }
+        return ready.map { "\($0.reason) (suspended)" } ?? "suspended"
+    }
+
     private func cells(_ labels: KeyLabels?) -> [String] {
         let first = recipients.first
         let key = shownKey.map { labels?[$0] ?? $0 }
         return [
             namespace.isEmpty ? "-" : namespace, name, ready?.status ?? "-",
-            problem == nil ? ready?.reason ?? "-" : "Malformed",
+            problem == nil ? shownReason : "Malformed",
             key ?? "-",
             keyID == nil ? first?.version ?? "-" : keyVersion ?? "-",
         ]
@@ -131,6 +140,7 @@ package struct RowStatus: Sendable {
             fields.append(("reason", .string(ready.reason)))
             fields.append(("message", .string(ready.message)))
         }
+        fields.append(("suspended", .bool(isSuspended)))
         if let keyID { fields.append(("keyID", .string(keyID))) }
         if let keyVersion { fields.append(("keyVersion", .string(keyVersion))) }
         if let problem { fields.append(("problem", .string(problem))) }

@@ -28,15 +28,21 @@ package struct Verification: Sendable {
         package fileprivate(set) var notes: [String] = []
         /// One for each WrappedSecret.
         fileprivate(set) var items: [VerifiedItem] = []
+        /// Files that were not read, as they have no manifest's name.
+        fileprivate var unreadCount = 0
         /// Of the WrappedSecrets, those without a problem.
         fileprivate var soundCount = 0
 
         /// - Parameter good: what those without a problem do, as in `they open`.
         package func summary(_ good: String) -> String {
-            guard count > 0 || !problems.isEmpty else { return "no WrappedSecrets, no problems" }
+            let unread =
+                unreadCount == 0
+                ? ""
+                : "; \(counted(unreadCount, "file")) not read (not named .yaml, .yml or .json)"
+            guard count > 0 || !problems.isEmpty else { return "no WrappedSecrets, no problems\(unread)" }
             let counts = "\(counted(count, "WrappedSecret")), \(counted(problems.count, "problem"))"
-            guard !problems.isEmpty else { return "\(counts); all \(good)" }
-            return soundCount == 0 ? counts : "\(counts); the others \(good)"
+            guard !problems.isEmpty else { return "\(counts); all \(good)\(unread)" }
+            return (soundCount == 0 ? counts : "\(counts); the others \(good)") + unread
         }
     }
 
@@ -47,17 +53,39 @@ package struct Verification: Sendable {
         let documents = files.documents
         let all = documents.count
         var result = Result(count: all, problems: files.problems.map(\.description))
-        let problems = await mapConcurrently(documents, limit: Self.concurrency) { document in
+        let repeated = files.files.flatMap { repetitions(in: $0) }
+        let problems = await mapConcurrently(
+            Array(zip(documents, repeated)), limit: Self.concurrency
+        ) { document, repetition in
             defer { advance() }
-            return await problem(of: document, among: all)
+            return await problem(of: document, among: all) ?? repetition
         }
         result.soundCount = problems.count { $0 == nil }
         result.problems += problems.compactMap(\.self)
         result.items = zip(documents, problems).map { document, problem in
             VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
         }
+        result.unreadCount = files.unreadCount
         result.notes = files.notes + result.items.flatMap(\.notes)
         return result
+    }
+
+    /// For each WrappedSecret of the file, the problem that an earlier one has its namespace and name. Several files may
+    /// have the same object, each for another cluster.
+    private func repetitions(in file: WrappedSecretFile) -> [String?] {
+        var first: [[String]: String] = [:]
+        return file.documents.map { document in
+            let metadata = document.object.metadata
+            guard let namespace = metadata.namespace ?? namespace else { return nil }
+            let identity = [namespace, metadata.name]
+            guard let earlier = first[identity] else {
+                first[identity] = document.place
+                return nil
+            }
+            return
+                "\(document.place): WrappedSecret \(namespace)/\(metadata.name) is at \(earlier), too, and one apply "
+                + "overwrites the other; remove or rename one"
+        }
     }
 
     /// Returns none for what `problem` reports.
@@ -107,6 +135,7 @@ package struct Verification: Sendable {
     private func problem(of document: WrappedSecretDocument, among all: Int) async -> String? {
         do throws(InputError) {
             let object = try document.object(namespace: namespace)
+            try WrappedSecretFields.check(document)
             let envelope: Envelope
             let type: String
             do throws(SpecError) {
