@@ -5,7 +5,7 @@ import Testing
 struct PathTextTests {
     @Test(arguments: [
         "/etc/tls/tls.key", "~/.kube/config", "./key", "../a", "certs/ca", ".token", "client.key", "ca.crt",
-        "/var/run/secrets/kubernetes.io/serviceaccount/token", "/home/Alice/Keys/2025/client-key.pem",
+        "/var/run/secrets/kubernetes.io/serviceaccount/token", "/srv/Alice/Keys/2025/client-key.pem",
         "/tmp/h/8C0B1D1E-50D1-4E0E-8F5B-0D7E1F6A2B3C/key",
         "/nix/store/0c4bs6z7zk5r4w4x1r4bq8v2n1g3h5j6-cacert/ca.pem",
     ])
