@@ -26,11 +26,24 @@ final class ClientSettings: Sendable {
     }
 
     /// Empty: connect directly, which is also what libcurl makes of it.
-    func proxy(for target: RequestTarget) -> String {
+    ///
+    /// Errors: `.proxyFailed`, for a URL that is none; it is not quoted, as it may hold a password.
+    func proxy(for target: RequestTarget, activity: String) throws(HTTPError) -> String {
         switch configuration.proxy {
-        case .none: ""
-        case .url(let url): ProxyEnvironment.resolvingAtProxy(url)
-        case .environment: proxies.proxy(scheme: target.scheme, host: target.host, port: target.port) ?? ""
+        case .none: return ""
+        case .url(let url):
+            do throws(ProxyURL.Problem) {
+                return ProxyEnvironment.resolvingAtProxy(try ProxyURL(url).text)
+            } catch {
+                throw HTTPError(.proxyFailed, activity: activity, detail: "the URL of the proxy \(error)")
+            }
+        case .environment:
+            do throws(ProxyEnvironment.Fault) {
+                let (scheme, host) = (target.scheme, target.host)
+                return try proxies.proxy(scheme: scheme, host: host, port: target.port) ?? ""
+            } catch {
+                throw HTTPError(.proxyFailed, activity: activity, detail: error.description)
+            }
         }
     }
 

@@ -64,10 +64,11 @@ final class EasyHandle {
         if setupResult == CURLE_OK { setupResult = result }
     }
 
-    /// What went wrong in this transfer: libcurl's specific text, or its general one for `result`.
+    /// What went wrong in this transfer: libcurl's specific text, or its general one for `result`. Without the
+    /// user name and password of a URL that it quotes.
     func explanation(of result: CURLcode) -> String {
         let specific = String(cString: errorText)
-        return specific.isEmpty ? String(cString: curl_easy_strerror(result)) : specific
+        return specific.isEmpty ? String(cString: curl_easy_strerror(result)) : specific.withoutUserInfo
     }
 
     func info(_ what: CURLINFO) -> Int {

@@ -42,7 +42,7 @@ struct TransferPlan: Sendable {
         authorities = target.scheme == "https" ? try settings.authorities(activity: activity) : nil
         self.request = request
         self.settings = settings
-        proxy = settings.proxy(for: target)
+        proxy = try settings.proxy(for: target, activity: activity)
         deadline = request.timeout.map { .now + $0 }
     }
 

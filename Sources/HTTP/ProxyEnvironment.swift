@@ -8,29 +8,51 @@
 /// subdomains) and `.example.com` or `*.example.com` (subdomains alone), each but the first and CIDR blocks with an
 /// optional `:port`.
 package struct ProxyEnvironment: Sendable {
-    private let https: String?
-    private let http: String?
+    /// What one of the variables holds.
+    private struct Setting {
+        let variable: String
+        let value: String
+    }
+
+    /// A variable that holds no URL of a proxy. Quotes nothing of it.
+    package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
+        let variable: String
+        let problem: ProxyURL.Problem
+
+        package var description: String { "\(variable) \(problem)" }
+    }
+
+    private let https: Setting?
+    private let http: Setting?
     private let exceptions: [Exception]
 
     package init(_ environment: [String: String]) {
-        func value(_ names: String...) -> String? {
-            names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }.map(Self.resolvingAtProxy)
+        func value(_ names: String...) -> Setting? {
+            names.lazy.compactMap { name in environment[name].map { Setting(variable: name, value: $0) } }
+                .first { !$0.value.isEmpty }
         }
         let isCGI = environment["REQUEST_METHOD"]?.isEmpty == false
         let all = value("ALL_PROXY", "all_proxy")
         https = value("HTTPS_PROXY", "https_proxy") ?? all
         http = (isCGI ? value("http_proxy") : value("HTTP_PROXY", "http_proxy")) ?? all
-        exceptions = (value("NO_PROXY", "no_proxy") ?? "").lowercased().split(separator: ",")
+        exceptions = (value("NO_PROXY", "no_proxy")?.value ?? "").lowercased().split(separator: ",")
             .compactMap { Exception($0) }
     }
 
     /// nil: connect directly.
-    package func proxy(scheme: String, host: String, port: Int) -> String? {
+    ///
+    /// - Throws: `Fault` where the variable that counts holds no URL of a proxy.
+    package func proxy(scheme: String, host: String, port: Int) throws(Fault) -> String? {
         let host = host.lowercased()
         guard let proxy = scheme == "https" ? https : http, !IPAddress.isLoopback(host: host) else {
             return nil
         }
-        return exceptions.contains { $0.matches(host: host, port: "\(port)") } ? nil : proxy
+        guard !exceptions.contains(where: { $0.matches(host: host, port: "\(port)") }) else { return nil }
+        do throws(ProxyURL.Problem) {
+            return Self.resolvingAtProxy(try ProxyURL(proxy.value).text)
+        } catch {
+            throw Fault(variable: proxy.variable, problem: error)
+        }
     }
 
     /// The URL of a proxy for libcurl, to which `socks5` means that names are resolved here. To Go, and thus to kubectl,

@@ -61,12 +61,16 @@ package struct Environment: Sendable {
             throw SettingError(
                 variable: name, problem: "is set together with \(name)_FILE; keep one of them")
         }
-        do {
+        do throws(FileError) {
             let content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
             return content.withUnsafeBytes { PlainText.trimmedSecret($0) } ?? SharedSecret(copying: [])
         } catch {
+            // The value is not quoted: it may be the secret itself.
             throw SettingError(
-                variable: name + "_FILE", problem: "names a file that cannot be read: \(error)")
+                variable: name + "_FILE",
+                problem:
+                    "names a file that cannot be read: \(error.reason); if it holds the secret itself, set \(name)"
+            )
         }
     }
 }

@@ -28,6 +28,11 @@ package struct CertificatePool: Sendable {
         let entries = PEM.entries(in: text)
         let certificates = entries.filter { $0.label == "CERTIFICATE" }.count
         var (position, found) = (0, 0)
+        if entries.isEmpty, PEM.isDER(text) {
+            warn(
+                "\(source): is DER, and PEM is expected; convert it: openssl x509 -inform DER -in FILE -out CONVERTED-FILE"
+            )
+        }
         for entry in entries {
             if entry.label.hasSuffix("PRIVATE KEY") {
                 warn(

@@ -53,10 +53,10 @@ package enum PEM {
                 }
                 entries.append(Entry(label: current.label, line: current.line, block: block))
             }
-            for (index, line) in lines(bytes).enumerated() {
+            for (index, line) in numberedLines(bytes) {
                 if let next = label(line, begin) ?? label(withoutMark(line), begin) {
                     close(nil)
-                    open = (next, index + 1, [])
+                    open = (next, index, [])
                 } else if open != nil {
                     if let last = label(line, end) { close(last) } else { open?.body.append(line) }
                 }
@@ -102,6 +102,27 @@ package enum PEM {
             return nil
         }
         return String(decoding: label, as: UTF8.self)
+    }
+
+    /// From 1. A line that ends one block and begins the next, as joined files without a last line break have it, is two.
+    private static func numberedLines(_ bytes: UnsafeRawBufferPointer) -> [(Int, UnsafeRawBufferPointer)] {
+        lines(bytes).enumerated().flatMap { index, line -> [(Int, UnsafeRawBufferPointer)] in
+            let whole = [(index + 1, line)]
+            guard line.starts(with: end) else { return whole }
+            let rest = line.dropFirst(end.count)
+            let joint = rest.indices.first { rest[$0...].starts(with: dashes + begin) }
+            guard let joint else { return whole }
+            let middle = joint + dashes.count
+            return [
+                (index + 1, UnsafeRawBufferPointer(rebasing: line[..<middle])),
+                (index + 1, UnsafeRawBufferPointer(rebasing: line[middle...])),
+            ]
+        }
+    }
+
+    /// Whether the bytes are DER, which some tools write instead of PEM: a long SEQUENCE.
+    static func isDER(_ bytes: borrowing SecretBytes) -> Bool {
+        bytes.withUnsafeBytes { $0.count > 4 && $0[0] == 0x30 && 0x81...0x83 ~= $0[1] }
     }
 
     private static func lines(_ bytes: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {

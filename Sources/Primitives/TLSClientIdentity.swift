@@ -9,9 +9,11 @@ package struct TLSClientIdentity: Sendable {
     /// Describes the problem as the end of a sentence whose subject is the setting, without any byte of the key.
     package enum Problem: Error, Equatable, Sendable, CustomStringConvertible {
         case noCertificate
+        case certificateIsDER
         /// `position` counts from 1.
         case damagedCertificate(position: Int)
         case noKey
+        case keyIsDER
         case encryptedKey
         case damagedKey
         case keyOfAnotherCertificate
@@ -19,14 +21,18 @@ package struct TLSClientIdentity: Sendable {
         /// Whether the setting that holds the key is wrong, not the one that holds the certificate.
         package var isAboutKey: Bool {
             switch self {
-            case .noCertificate, .damagedCertificate: false
-            case .noKey, .encryptedKey, .damagedKey, .keyOfAnotherCertificate: true
+            case .noCertificate, .certificateIsDER, .damagedCertificate: false
+            case .noKey, .keyIsDER, .encryptedKey, .damagedKey, .keyOfAnotherCertificate: true
             }
         }
 
         package var description: String {
             switch self {
             case .noCertificate: "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----"
+            case .certificateIsDER:
+                "holds DER, and PEM is expected; convert it: openssl x509 -inform DER -in FILE -out CONVERTED-FILE"
+            case .keyIsDER:
+                "holds DER, and PEM is expected; convert it: openssl pkey -inform DER -in FILE -out CONVERTED-FILE"
             case .damagedCertificate(let position):
                 "holds a damaged certificate (number \(position)); copy the file again"
             case .noKey: "holds no PEM private key; expected -----BEGIN PRIVATE KEY-----"
@@ -66,7 +72,7 @@ package struct TLSClientIdentity: Sendable {
             else { throw .damagedCertificate(position: position) }
             chain.append(block.contents)
         }
-        guard !chain.isEmpty else { throw .noCertificate }
+        guard !chain.isEmpty else { throw PEM.isDER(text) ? .certificateIsDER : .noCertificate }
         return chain
     }
 
@@ -75,7 +81,7 @@ package struct TLSClientIdentity: Sendable {
         let entry = PEM.entries(in: text).first {
             $0.label == "PRIVATE KEY" || $0.label.hasSuffix(" PRIVATE KEY")
         }
-        guard let entry else { throw .noKey }
+        guard let entry else { throw PEM.isDER(text) ? .keyIsDER : .noKey }
         guard entry.label != "ENCRYPTED PRIVATE KEY" else { throw .encryptedKey }
         guard case .success(let block) = entry.block else { throw .damagedKey }
         guard !block.isEncrypted else { throw .encryptedKey }

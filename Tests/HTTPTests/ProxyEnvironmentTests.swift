@@ -8,7 +8,8 @@ struct ProxyEnvironmentTests {
     )
         -> String?
     {
-        ProxyEnvironment(environment).proxy(scheme: scheme, host: host, port: scheme == "https" ? 443 : 80)
+        try? ProxyEnvironment(environment)
+            .proxy(scheme: scheme, host: host, port: scheme == "https" ? 443 : 80)
     }
 
     @Test func schemesHaveTheirOwnVariables() {
@@ -39,6 +40,52 @@ struct ProxyEnvironmentTests {
         #expect(proxy(["ALL_PROXY": "socks5://p:1"]) == "socks5h://p:1")
         #expect(proxy(["HTTPS_PROXY": "socks5h://p:1"]) == "socks5h://p:1")
         #expect(proxy(["HTTPS_PROXY": "http://socks5://p:1"]) == "http://socks5://p:1")
+    }
+
+    /// Go takes the last @ of a URL as the end of the password, libcurl the first.
+    @Test func passwords() {
+        #expect(proxy(["HTTPS_PROXY": "http://u:p@w@h:1"]) == "http://u:p%40w@h:1")
+        #expect(proxy(["HTTPS_PROXY": "u:p%2F@h:1/"]) == "u:p%2F@h:1/")
+        #expect(proxy(["HTTPS_PROXY": "http://u:p@[fd00::1]:65535"]) == "http://u:p@[fd00::1]:65535")
+    }
+
+    /// What is no URL of a proxy is named by its variable and never quoted.
+    @Test(arguments: [
+        "http://u:hunter2@h:99999", "http://u:hunter2@h:0", "http://u:hunt er2@h:1", "http://u:hunter2/@h:1",
+        "http://u:hunter2#@h:1", "http://u:1?hunter2@h:1", "ftp://u:hunter2@h:1", "http://u:hunter2%zz@h:1",
+        "http://u:hunter2%0a@h:1", "http://u:hunter2@:1", "http://u:hunter2@[h]:1", "http://hünter2@h:1",
+        "u:hunter2@h:port", "://hunter2", "http://",
+    ])
+    func faults(url: String) throws {
+        for (variable, scheme) in [("HTTPS_PROXY", "https"), ("http_proxy", "http"), ("ALL_PROXY", "https")] {
+            let environment = ProxyEnvironment([variable: url])
+            let fault = #expect(throws: ProxyEnvironment.Fault.self) {
+                try environment.proxy(scheme: scheme, host: "h", port: 443)
+            }
+            let line = fault?.description ?? ""
+            #expect(
+                line.hasPrefix("\(variable) h") && !line.contains("unt") && line.contains("; "), "\(line)")
+            #expect(try environment.proxy(scheme: scheme, host: "127.0.0.1", port: 443) == nil)
+        }
+    }
+
+    @Test func requestsSayWhichVariableIsWrong() async throws {
+        let client = CurlClient(
+            HTTPClientConfiguration(), environment: ["HTTPS_PROXY": "http://u:hunter2@h:99999"])
+        do {
+            _ = try await client.send(HTTPClientRequest(url: "https://a.example"), upTo: 100)
+            Issue.record("sent")
+        } catch {
+            #expect("\(error)".contains("(HTTPS_PROXY has no valid port (1 to 65535)"))
+            #expect(!"\(error)".contains("hunter2"))
+        }
+    }
+
+    @Test func textsOfLibcurlLoseUserInfo() {
+        #expect("in 'http://u:p@w@h:9'".withoutUserInfo == "in 'http://…@h:9'")
+        #expect("in 'u:p://@h:9'".withoutUserInfo == "in 'u:p://…@h:9'")
+        #expect("in 'u:p@h:9'".withoutUserInfo == "…@h:9'")
+        #expect("no such host".withoutUserInfo == "no such host")
     }
 
     /// What kubectl 1.32 did with each.

@@ -59,6 +59,29 @@ struct VaultForeignAnswerTests {
         #expect(error?.code == (status == 307 || location.isEmpty ? .unavailable : .misconfigured))
     }
 
+    /// A proxy that ends TLS and does not tell Vault so.
+    @Test(arguments: [301, 307])
+    func redirectsToPlainHTTP(status: Int) async throws {
+        let location = "http://vault.example.com/v1/transit/decrypt/sb-wrap"
+        let (error, _) = try await failure(.init(status, "", fields: [.location: location]))
+        let line = error?.message ?? ""
+        #expect(error?.code == .misconfigured)
+        #expect(
+            line.contains("that is plain http") && line.contains("correct the proxy before Vault"), "\(line)")
+        #expect(!line.contains("set SB_KMS_VAULT_ADDR"))
+    }
+
+    @Test(arguments: [
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<html><title>400 The plain HTTP request was sent to HTTPS port</title>",
+    ])
+    func aPortForTLS(body: String) async throws {
+        let (error, _) = try await failure(.init(400, body))
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains("speaks TLS") == true, "\(error?.message ?? "")")
+        #expect(error?.message.contains("use https:// in SB_KMS_VAULT_ADDR") == true)
+    }
+
     @Test(arguments: [
         "https://h/a\u{1B}[2J\u{202E}b", "https://h/\r\nX: y",
         "https://h/" + String(repeating: "é", count: 500), "://", "https://",

@@ -41,6 +41,69 @@ struct VaultSettingsTests {
     }
 
     @Test(arguments: [
+        ("https://h/v1", "https://h"), ("https://h/v1/", "https://h"),
+        ("https://h:8200/ui/", "https://h:8200"),
+        ("https://h/vault/v1", "https://h/vault"), ("https://h/dev1", "https://h/dev1"),
+        ("https://v1", "https://v1"), ("https://ui/", "https://ui"),
+    ])
+    func addressesWithThePathOfTheAPI(text: String, url: String) throws {
+        #expect(try load(["SB_KMS_VAULT_ADDR": text]).address.url == url)
+    }
+
+    @Test(arguments: [
+        ("v1/auth/kubernetes", "kubernetes"), ("auth/kubernetes/login", "kubernetes"),
+        ("/auth/k/eu/", "k/eu"),
+        ("kubernetes/login", "kubernetes"), ("login", "login"), ("auth/auth", "auth"), ("v1/k", "v1/k"),
+        ("auth/", nil), ("v1/auth/", nil), ("auth", "auth"),
+    ])
+    func mountsWithThePathOfTheAPI(text: String, mount: String?) throws {
+        let values = [
+            "SB_KMS_VAULT_AUTH": "kubernetes", "SB_KMS_VAULT_ROLE": "r", "SB_KMS_VAULT_AUTH_MOUNT": text,
+        ]
+        guard let mount else {
+            #expect(refusal(values)?.variable == "SB_KMS_VAULT_AUTH_MOUNT")
+            return
+        }
+        guard case .login(_, let found) = try load(values).authentication else {
+            Issue.record("no login")
+            return
+        }
+        #expect(found == mount)
+    }
+
+    /// A secret in the place of its file's path is not quoted.
+    @Test(arguments: ["hunter2", "hvs.CAESIhunter2", "eyJhbGciOi.eyJzdWIiOi.hunter2"])
+    func secretsInPlaceOfPaths(secret: String) async throws {
+        func line(_ body: () async throws -> Void) async -> String {
+            do { try await body() } catch { return "\(error)" }
+            return ""
+        }
+        var lines: [String: String] = [:]
+        for name in [
+            "SB_KMS_VAULT_CLIENT_KEY", "SB_KMS_VAULT_CLIENT_CERT", "SB_KMS_VAULT_CACERT",
+            "SB_KMS_VAULT_CAPATH",
+        ] {
+            var values = [name: secret]
+            if name == "SB_KMS_VAULT_CLIENT_KEY" { values["SB_KMS_VAULT_CLIENT_CERT"] = "/dev/null" }
+            if name == "SB_KMS_VAULT_CLIENT_CERT" { values["SB_KMS_VAULT_CLIENT_KEY"] = secret }
+            lines[name] = refusal(values)?.description ?? ""
+        }
+        lines["SB_WRAP_MASTER_KEY_FILE"] = await line {
+            _ = try LocalKeyManager.load(from: Environment(["SB_WRAP_MASTER_KEY_FILE": secret]))
+        }
+        lines["SB_KMS_VAULT_TOKEN_FILE"] = await line {
+            _ = try VaultSecretFile.read(
+                secret, purpose: "the Vault token", variable: "SB_KMS_VAULT_TOKEN_FILE")
+        }
+        lines["AWS_WEB_IDENTITY_TOKEN_FILE"] = await line {
+            _ = try AWSWebIdentityCredentials.token(in: secret, for: "web identity")
+        }
+        for (name, line) in lines {
+            #expect(line.contains(name) && !line.contains("hunter2"), "\(line)")
+        }
+    }
+
+    @Test(arguments: [
         ("", []), ("old", ["vault-transit:eu:a/transit/old"]),
         (
             " old, /transit/old/2025/ ",

@@ -18,6 +18,24 @@ import Testing
         #expect(try blocks("").isEmpty && blocks("no PEM").isEmpty)
     }
 
+    /// As `cat a b` leaves them where a has no last line break.
+    @Test func joinedBlocksAreTwo() throws {
+        let block = "-----BEGIN X-----\nZm9v\n-----END X-----"
+        #expect(try blocks(block + block + block).count == 3)
+        let entries = PEM.entries(in: SecretBytes(copying: (block + block).utf8))
+        #expect(entries.map(\.line) == [1, 3])
+    }
+
+    @Test func derIsSeen() {
+        let der: [UInt8] = [0x30, 0x82, 1, 0, 0x30, 0x82]
+        var pool = CertificatePool()
+        #expect(pool.add(SecretBytes(copying: der), from: "ca.der") == 0)
+        #expect(pool.warnings.first?.contains("openssl x509 -inform DER") == true)
+        #expect(throws: TLSClientIdentity.Problem.certificateIsDER) {
+            try TLSClientIdentity(certificate: der, key: SharedSecret(copying: der))
+        }
+    }
+
     @Test func encryptionIsSeen() throws {
         let modern = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nZm9v\n-----END ENCRYPTED PRIVATE KEY-----\n"
         let old = """

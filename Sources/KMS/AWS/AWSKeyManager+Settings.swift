@@ -10,7 +10,13 @@ extension AWSKeyManager {
         do throws(AWSCredentialsError) {
             profiles = try AWSProfiles.load(from: environment)
         } catch {
-            throw SettingError(variable: "AWS_PROFILE", problem: "cannot be used: \(error)")
+            let selected = AWSProfiles.selection(in: environment)
+            throw SettingError(
+                variable: selected?.variable ?? "the AWS configuration (profile default)",
+                problem: selected.map {
+                    "names the profile \($0.name.asShownName), which cannot be used: \(error)"
+                }
+                    ?? "cannot be used: \(error)")
         }
         let settings = try AWSSettings.load(
             from: environment, profile: profiles.active, services: profiles.activeServices)

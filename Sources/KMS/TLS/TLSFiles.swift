@@ -78,7 +78,8 @@ enum TLSFiles {
     }
 
     private static func unreadable(_ source: Source, _ error: FileError) -> SettingError {
-        SettingError(variable: source.variable, problem: "names a file that cannot be read: \(error)")
+        SettingError(
+            variable: source.variable, problem: "names a file that cannot be read: \(error.withoutContents)")
     }
 
     /// The regular files below a folder, in the order of their names; a file alone is one. Links to files count, those to
@@ -99,6 +100,12 @@ enum TLSFiles {
             case .file: files.append(path)
             default:
                 guard path == folder.value else { break }
+                guard PathText.shown(path) != nil else {
+                    throw SettingError(
+                        variable: folder.variable,
+                        problem:
+                            "is no path of a folder; a folder of PEM files is expected, not their content")
+                }
                 throw SettingError(
                     variable: folder.variable,
                     problem:

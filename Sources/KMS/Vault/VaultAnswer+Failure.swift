@@ -7,6 +7,12 @@ extension VaultAnswer {
     /// What an answer other than 2xx means. `location`: which Vault, for messages; `path`: what was asked.
     func failure(_ path: String, at location: VaultLocation) -> VaultError {
         if [301, 302, 303, 307, 308].contains(status) { return redirect(path, at: location) }
+        if needsTLS {
+            return VaultError(
+                .misconfigured,
+                "\(location) speaks TLS and was asked in plain http; use https:// in \(VaultVariables.address)"
+            )
+        }
         guard isOfVault else { return foreign(at: location) }
         let vault = location.description
         switch status {
@@ -101,6 +107,13 @@ extension VaultAnswer {
                     + "active node, or at a load balancer that finds it")
         }
         let message = "\(location) redirects to \(target.shown) (HTTP \(status)), which is not followed; "
+        guard !target.isDowngrade else {
+            return VaultError(
+                .misconfigured,
+                message + "since that is plain http, where tokens and data keys can be read on the way; "
+                    + "correct the proxy before Vault, which does not know that it is reached by https "
+                    + "(X-Forwarded-Proto)")
+        }
         if let address = target.address {
             // A standby names the active node, which may be another one the next time.
             return VaultError(

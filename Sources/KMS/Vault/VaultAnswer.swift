@@ -9,11 +9,20 @@ struct VaultAnswer: Sendable {
     let fields: HTTPFields
     /// nil: no body, or one that is not JSON.
     let body: Node?
+    /// Whether a port for TLS answered in plain http, as Go's server and nginx do.
+    let needsTLS: Bool
 
     /// `body`: JSON, as Vault writes it; a proxy's page counts as none.
     init(_ head: HTTPResponseHead, body: borrowing SecretBytes) {
         status = head.status.code
         fields = head.fields
+        needsTLS =
+            status == 400
+            && body.withUnsafeBytes { bytes in
+                let text = String(decoding: bytes.prefix(1024), as: UTF8.self)
+                return text.hasPrefix("Client sent an HTTP request to an HTTPS server")
+                    || text.contains("plain HTTP request was sent to HTTPS port")
+            }
         let isObject = body.withUnsafeBytes { bytes in
             bytes.first { $0 > 0x20 } == UInt8(ascii: "{")
         }

@@ -93,12 +93,19 @@ extension VaultAuthentication {
         return role
     }
 
-    /// `vault auth list` and `vault auth enable` have the mount alone; paths of the API begin with `auth/`.
+    /// `vault auth list` and `vault auth enable` have the mount alone; paths of the API begin with `auth/`, or `v1/auth/`,
+    /// and that of a login ends in `/login`.
     private static func mount(
         _ variables: VaultVariables, default name: String
     ) throws(SettingError) -> String {
-        try VaultSettings.path(variables, VaultVariables.authenticationMount, example: name) { path in
-            path.hasPrefix("auth/") ? PathNames.trimmingSlashes(String(path.dropFirst(5))) : path
+        let isFolder = variables.value(VaultVariables.authenticationMount)?.value.hasSuffix("/") ?? false
+        return try VaultSettings.path(variables, VaultVariables.authenticationMount, example: name) { path in
+            var parts = path.split(separator: "/", omittingEmptySubsequences: false)[...]
+            if parts.count > 1, parts.first == "v1", parts.dropFirst().first == "auth" { parts.removeFirst() }
+            // Alone, it is the name of a mount, unless a slash shows that the name is missing.
+            if parts.first == "auth", parts.count > 1 || isFolder { parts.removeFirst() }
+            if parts.count > 1, parts.last == "login" { parts.removeLast() }
+            return PathNames.trimmingSlashes(parts.joined(separator: "/"))
         } ?? name
     }
 }

@@ -16,9 +16,13 @@ struct VaultLoginRequest: Sendable {
     private func body() throws(VaultError) -> YAMLValue {
         switch method {
         case .kubernetes(let role, let file):
-            return ["role": .string(role), "jwt": try secret(file, "the service account's token")]
+            return [
+                "role": .string(role),
+                "jwt": try secret(
+                    file, "the service account's token", VaultVariables.serviceAccountTokenFile),
+            ]
         case .jwt(let role, let file):
-            let jwt = try secret(file, "the JWT for Vault")
+            let jwt = try secret(file, "the JWT for Vault", VaultVariables.jwtFile)
             return role.map { ["role": .string($0), "jwt": jwt] } ?? ["jwt": jwt]
         case .appRole(let roleID, nil):
             return ["role_id": .string(roleID)]
@@ -28,12 +32,19 @@ struct VaultLoginRequest: Sendable {
             }
             return ["role_id": .string(roleID), "secret_id": .secret(text)]
         case .appRole(let roleID, .file(let file)):
-            return ["role_id": .string(roleID), "secret_id": try secret(file, "the AppRole's secret id")]
+            return [
+                "role_id": .string(roleID),
+                "secret_id": try secret(
+                    file, "the AppRole's secret id", VaultVariables.secretID + "_FILE"),
+            ]
         }
     }
 
-    private func secret(_ file: String, _ purpose: String) throws(VaultError) -> YAMLValue {
-        guard let text = SecretText(try VaultSecretFile.read(file, purpose: purpose)) else {
+    private func secret(
+        _ file: String, _ purpose: String, _ variable: String
+    ) throws(VaultError) -> YAMLValue {
+        let content = try VaultSecretFile.read(file, purpose: purpose, variable: variable)
+        guard let text = SecretText(content) else {
             throw VaultError(.misconfigured, "\(file) does not hold \(purpose)")
         }
         return .secret(text)

@@ -6,6 +6,8 @@ struct VaultRedirect: Equatable {
     let shown: String
     /// The setting that leads there; nil: what is there is not the API that was asked.
     let address: String?
+    /// Whether it leads from https to plain http, where the token could be read on the way.
+    let isDowngrade: Bool
 
     /// nil: no location, or one that leads back to what was asked.
     ///
@@ -30,6 +32,7 @@ struct VaultRedirect: Equatable {
             if let at = url[authority..<end].lastIndex(of: "@") { url.removeSubrange(authority...at) }
         }
         shown = url.asShownName
+        isDowngrade = !origin.isPlainHTTP && url.lowercased().hasPrefix("http://")
         guard url.hasSuffix("/v1/\(path)"),
             let target = ServerAddress(String(url.dropLast(path.utf8.count + 4)))
         else {

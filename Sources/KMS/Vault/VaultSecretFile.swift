@@ -3,12 +3,18 @@ import Primitives
 /// Small files that hold a token, a JWT or a secret id: visible ASCII, white space around it cut off.
 enum VaultSecretFile {
     /// Errors: `.misconfigured`, naming the file and what it is for.
-    static func read(_ path: String, purpose: String) throws(VaultError) -> SharedSecret {
+    ///
+    /// `variable`: what names the file. It alone is shown where its value may be the secret itself.
+    static func read(
+        _ path: String, purpose: String, variable: String? = nil
+    ) throws(VaultError) -> SharedSecret {
         let content: SecretBytes
-        do {
+        do throws(FileError) {
             content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
         } catch {
-            throw VaultError(.misconfigured, "\(purpose) cannot be read: \(error)")
+            let place = PathText.shown(path) == nil ? variable.map { " from the file of \($0)" } : nil
+            throw VaultError(
+                .misconfigured, "\(purpose) cannot be read\(place ?? ""): \(error.withoutContents)")
         }
         guard let secret = HeaderText.word(content) else {
             throw VaultError(

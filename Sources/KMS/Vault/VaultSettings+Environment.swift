@@ -23,7 +23,7 @@ extension VaultSettings {
                 problem: "is not set; the vault-transit backend needs the URL of Vault or OpenBao, "
                     + "for example: export \(VaultVariables.address)=https://vault.example.com:8200")
         }
-        guard let address = ServerAddress(text) else {
+        guard let address = ServerAddress(withoutAPI(text)) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not a URL of the form https://<host>[:<port>], for example: "
@@ -35,6 +35,17 @@ extension VaultSettings {
                 variable: variable,
                 problem: "is plain http to another machine, where data keys and tokens can be read on the "
                     + "way; use https, or accept that with \(VaultVariables.allowHTTP)=true")
+        }
+        return address
+    }
+
+    /// The address without the path of the API or of the web page, which were copied with it: paths of the API begin with
+    /// `/v1/` anyway.
+    private static func withoutAPI(_ address: String) -> String {
+        let trimmed = address.prefix(
+            upTo: address.lastIndex { $0 != "/" }.map { address.index(after: $0) } ?? address.startIndex)
+        for suffix in ["/v1", "/ui"] where trimmed.hasSuffix(suffix) && !trimmed.hasSuffix("/" + suffix) {
+            return String(trimmed.dropLast(suffix.count))
         }
         return address
     }

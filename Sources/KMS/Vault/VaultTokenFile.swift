@@ -30,7 +30,8 @@ final class VaultTokenFile: VaultTokenSource {
         return try state.withLock { state throws(VaultError) in
             if let token = state.token, !state.mustRead, stamp == state.stamp { return token }
             do throws(VaultError) {
-                let value = try VaultSecretFile.read(path, purpose: "the Vault token")
+                let value = try VaultSecretFile.read(
+                    path, purpose: "the Vault token", variable: VaultVariables.token + "_FILE")
                 if state.token?.value.bytes.equals(value.bytes) != true {
                     state.token = VaultToken(value: value, generation: (state.token?.generation ?? 0) + 1)
                 }

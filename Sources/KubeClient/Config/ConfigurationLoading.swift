@@ -19,18 +19,31 @@ extension ClusterConfiguration {
                     .configuration(environment: environment, isTerminal: isTerminal))
         }
         if let explicitPath {
+            guard !isKubeconfig(explicitPath) else { throw content("the path of the kubeconfig") }
             guard !SecretFile.isMissing(explicitPath) else {
-                throw ConfigurationError(.unreadable, "\(explicitPath): there is no such kubeconfig")
+                throw ConfigurationError(
+                    .unreadable,
+                    PathText.shown(explicitPath).map { "\($0): there is no such kubeconfig" }
+                        ?? "there is no kubeconfig at the path given; the path of a file is expected, not its content"
+                )
             }
             return try select(try Kubeconfig(files: [explicitPath]))
         }
+        guard !isKubeconfig(environment["KUBECONFIG"] ?? "") else { throw content("KUBECONFIG") }
         let listed = files(in: environment)
         if !listed.isEmpty {
             let kubeconfig = try Kubeconfig(files: listed)
             guard !kubeconfig.isEmpty else {
+                let paths = listed.compactMap { PathText.shown($0) }
+                guard paths.count == listed.count else {
+                    throw ConfigurationError(
+                        .notConfigured,
+                        "KUBECONFIG names no file with a cluster; it takes paths of files, not their content; correct "
+                            + "or unset it")
+                }
                 throw ConfigurationError(
                     .notConfigured,
-                    "KUBECONFIG names \(listed.joined(separator: ", ")), where there is no cluster; correct or unset it"
+                    "KUBECONFIG names \(paths.joined(separator: ", ")), where there is no cluster; correct or unset it"
                 )
             }
             return try select(kubeconfig)
@@ -58,6 +71,19 @@ extension ClusterConfiguration {
         let kubeconfig = try? Kubeconfig(
             files: explicitPath.map { [$0] } ?? (listed.isEmpty ? home : listed))
         return kubeconfig?.contexts.keys.sorted() ?? []
+    }
+
+    /// Whether what should be a path is the text of a kubeconfig, which holds credentials: YAML or JSON.
+    private static func isKubeconfig(_ path: String) -> Bool {
+        path.contains(where: \.isNewline) || path.hasPrefix("{")
+            || (path.contains("apiVersion:") && SecretFile.isMissing(path))
+    }
+
+    private static func content(_ setting: String) -> ConfigurationError {
+        ConfigurationError(
+            .invalid,
+            "\(setting) holds a kubeconfig itself, and the path of one is expected; write it to a file and name that"
+        )
     }
 
     private static func reporting(_ configuration: ClusterConfiguration) -> ClusterConfiguration {

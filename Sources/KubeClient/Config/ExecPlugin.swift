@@ -23,16 +23,28 @@ struct ExecPlugin: Sendable {
     /// The path of the program: `command` itself if it has a slash, else the first match in PATH.
     func locate(isExecutable: (String) -> Bool) throws(ConfigurationError) -> String {
         if command.contains("/") {
-            guard isExecutable(command) else { throw notFound("there is no such program") }
+            guard isExecutable(command) else {
+                guard SecretFile.isMissing(command) else { throw notExecutable(command) }
+                throw notFound("there is no such program")
+            }
             return command
         }
         let folders = (environment["PATH"] ?? "").split(separator: ":").map(String.init)
         // A relative folder in PATH would run whatever lies in the working folder.
         let candidates = folders.filter { $0.hasPrefix("/") }.map { "\($0)/\(command)" }
         guard let path = candidates.first(where: isExecutable) else {
+            if let present = candidates.first(where: { !SecretFile.isMissing($0) }) {
+                throw notExecutable(present)
+            }
             throw notFound("it is not in PATH")
         }
         return path
+    }
+
+    /// The program is there; to install it again would not help.
+    private func notExecutable(_ path: String) -> ConfigurationError {
+        failure(
+            "cannot run \(command): \(path) is not executable; make it so (chmod +x), or correct `command`")
     }
 
     private func notFound(_ reason: String) -> ConfigurationError {

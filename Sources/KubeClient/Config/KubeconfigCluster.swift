@@ -1,26 +1,62 @@
+import HTTP
 import Primitives
 import YAML
 
 /// The fields of a cluster that take more than reading.
 enum KubeconfigCluster {
-    /// Without a slash at the end. A bare `host:port` means https, as in client-go with TLS settings.
+    /// Without a slash at the end. A bare `host:port` means https, as in client-go with TLS settings. A query and a
+    /// fragment are left out, as client-go does. User name and password are refused, which client-go would send.
     static func server(of cluster: KubeconfigFields) throws(ConfigurationError) -> String {
         var server = try cluster.required("server")
         if !server.contains("://") { server = "https://\(server)" }
-        while server.hasSuffix("/") { server.removeLast() }
-        guard isURL(server, schemes: ["https", "http"]) else {
+        guard isURL(server, schemes: ["https", "http"]), let scheme = server.firstRange(of: "://") else {
             throw cluster.error(.invalid, "server", "is no URL; expected https://HOST:PORT")
         }
+        let authority = server[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let end = server.firstIndex { $0 == "?" || $0 == "#" } ?? server.endIndex
+        guard !authority.contains("@"), !server[end...].contains("@") else {
+            throw cluster.error(
+                .invalid, "server",
+                "holds a user name or password, which are not taken from a URL; put them into the user's fields "
+                    + "username and password")
+        }
+        do throws(ProxyURL.Problem) {
+            try ProxyURL.checkHostAndPort(authority)
+        } catch {
+            throw cluster.error(
+                .invalid, "server",
+                error == .port
+                    ? "has no valid port (1 to 65535); expected https://HOST:PORT"
+                    : "has no valid host; expected https://HOST:PORT")
+        }
+        server = String(server[..<end])
+        while server.hasSuffix("/") { server.removeLast() }
         return server
     }
 
-    static func proxy(of cluster: KubeconfigFields) throws(ConfigurationError) -> String? {
-        guard let proxy = try cluster.string("proxy-url") else { return nil }
-        guard isURL(proxy, schemes: ["http", "https", "socks5", "socks5h"]) else {
+    /// The name to verify the certificate for.
+    static func serverName(of cluster: KubeconfigFields) throws(ConfigurationError) -> String? {
+        let field = "tls-server-name"
+        guard let name = try cluster.string(field) else { return nil }
+        guard ProxyURL.isHost(name) else {
             throw cluster.error(
-                .invalid, "proxy-url", "is no proxy's URL; expected http://, https:// or socks5://HOST:PORT")
+                .invalid, field,
+                "is not the name of a server, without scheme and port; for example: kubernetes.default.svc")
         }
-        return proxy
+        return name
+    }
+
+    /// Errors never quote the URL, which may hold a password.
+    static func proxy(of cluster: KubeconfigFields) throws(ConfigurationError) -> String? {
+        let field = "proxy-url"
+        guard let proxy = try cluster.string(field) else { return nil }
+        do throws(ProxyURL.Problem) {
+            let parsed = try ProxyURL(proxy)
+            guard isURL(proxy, schemes: ["http", "https", "socks5", "socks5h"]) else { throw .scheme }
+            return parsed.text
+        } catch {
+            throw cluster.error(.invalid, field, error.description)
+        }
     }
 
     /// The CAs of a field, without damaged ones; nil: the field is not set.

@@ -61,6 +61,12 @@ struct KubeconfigFields {
         do throws(Base64.DecodingError) {
             return SharedSecret(try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
         } catch {
+            guard !PEM.isIn(text.bytes) else {
+                throw self.error(
+                    .invalid, field,
+                    "is PEM, and base64 of it is expected (base64 -w0 FILE); a file of it can be named without -data"
+                )
+            }
             let hasSpace = text.bytes.withUnsafeBytes { $0.contains(UInt8(ascii: " ")) }
             throw self.error(
                 .invalid, field,
@@ -70,16 +76,14 @@ struct KubeconfigFields {
         }
     }
 
-    /// A path, resolved against the folder of the file.
-    func file(_ field: String) throws(ConfigurationError) -> String? {
-        try string(field).map { KubeconfigPath.resolve($0, besides: file) }
-    }
-
     /// The content of FIELD-data, or else of the file that FIELD names.
     func content(_ field: String) throws(ConfigurationError) -> SharedSecret? {
         if let data = try data("\(field)-data") { return data }
-        guard let path = try file(field) else { return nil }
-        return SharedSecret(try SecretFile.read(path, for: "\(name(field)) of \(file)"))
+        guard let text = try string(field) else { return nil }
+        return SharedSecret(
+            try SecretFile.read(
+                KubeconfigPath.resolve(text, besides: file), for: "\(name(field)) of \(file)",
+                setting: .init(text: text, inline: "\(field)-data")))
     }
 
     /// The field that `content` reads.

@@ -53,7 +53,7 @@ struct KubeconfigSelection {
         let authorities = try KubeconfigCluster.authorities("certificate-authority", of: cluster)
         var configuration = ClusterConfiguration(
             server: server, trust: isInsecure ? .insecure : authorities.map { .pem($0.pem) } ?? .system,
-            tlsServerName: try cluster.string("tls-server-name"),
+            tlsServerName: try KubeconfigCluster.serverName(of: cluster),
             proxyURL: try KubeconfigCluster.proxy(of: cluster), defaultNamespace: namespace)
         configuration.warnings = authorities?.warnings ?? []
         guard let user else { return configuration }

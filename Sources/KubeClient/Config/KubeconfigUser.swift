@@ -33,15 +33,18 @@ struct KubeconfigUser {
     }
 
     func impersonation() throws(ConfigurationError) -> ClusterConfiguration.Impersonation? {
-        let uid = try fields.string("as-uid")
+        let uid = try headerValue("as-uid", fields.string("as-uid"))
         let groups = try fields.strings("as-groups")
+        for group in groups { _ = try headerValue("as-groups", group) }
         var extra: [ClusterConfiguration.Impersonation.Extra] = []
         if let mapping = try fields.mapping("as-user-extra") {
             for entry in mapping.node.entries ?? [] {
-                extra.append(.init(key: entry.key, values: try mapping.strings(entry.key)))
+                let values = try mapping.strings(entry.key)
+                for value in values { _ = try headerValue("as-user-extra", value) }
+                extra.append(.init(key: entry.key, values: values))
             }
         }
-        guard let user = try fields.string("as") else {
+        guard let user = try headerValue("as", fields.string("as")) else {
             guard uid == nil, groups.isEmpty, extra.isEmpty else {
                 throw fields.error(
                     .invalid, "as", "is missing beside as-uid, as-groups or as-user-extra; add it")
@@ -49,6 +52,17 @@ struct KubeconfigUser {
             return nil
         }
         return .init(user: user, uid: uid, groups: groups, extra: extra)
+    }
+
+    /// `value`, which goes into a header as it is. As for kubectl (Go's httpguts.ValidHeaderFieldValue), a control
+    /// character other than a tab is an error, and is not replaced.
+    private func headerValue(_ field: String, _ value: String?) throws(ConfigurationError) -> String? {
+        guard value?.utf8.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) != true else {
+            throw fields.error(
+                .invalid, field,
+                "holds a control character, such as a line break, which no header may hold; remove it")
+        }
+        return value
     }
 
     func credentials(cluster: ExecClusterInfo) throws(ConfigurationError) -> any CredentialSource {
@@ -60,14 +74,16 @@ struct KubeconfigUser {
             throw fields.error(.invalid, "auth-provider", "and exec exclude each other; remove one")
         }
         let token = try bearer()
-        let tokenFile = try fields.file("tokenFile")
+        let tokenFile = try fields.string("tokenFile")
         let user = try fields.string("username")
         guard user == nil || token == nil else {
             throw fields.error(.invalid, "token", "and username exclude each other; remove one")
         }
         if let tokenFile {
             return TokenFile(
-                path: tokenFile, fallback: token, purpose: "\(fields.name("tokenFile")) of \(fields.file)")
+                path: KubeconfigPath.resolve(tokenFile, besides: fields.file), fallback: token,
+                purpose: "\(fields.name("tokenFile")) of \(fields.file)",
+                setting: .init(text: tokenFile, inline: "token"))
         }
         if let token { return StaticCredential(authorization: token) }
         if let user {

@@ -57,7 +57,9 @@ struct OIDCProvider: Sendable {
         var content = try config.data("\(field)-data")
         if content == nil, let path = try config.string(field) {
             content = SharedSecret(
-                try SecretFile.read(path, for: "\(config.name(field)) of \(config.file)"))
+                try SecretFile.read(
+                    path, for: "\(config.name(field)) of \(config.file)",
+                    setting: .init(text: path, inline: "\(field)-data")))
         }
         guard let content else { return nil }
         let name = config.contentName(field)

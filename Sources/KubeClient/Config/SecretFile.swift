@@ -28,10 +28,20 @@ enum SecretFile {
         access(path, F_OK) != 0 && [ENOENT, ENOTDIR].contains(errno)
     }
 
+    /// The setting that a path comes from.
+    struct Setting: Sendable {
+        /// As it is written, before it is resolved against a folder. Errors quote no path that may be a secret instead.
+        let text: String
+        /// The setting that takes the content itself: `client-key-data`.
+        let inline: String
+    }
+
     /// `purpose` says in an error what the file was wanted for: `users["a"].user.client-key of FILE`.
-    static func read(_ path: String, for purpose: String) throws(ConfigurationError) -> SecretBytes {
+    static func read(
+        _ path: String, for purpose: String, setting: Setting? = nil
+    ) throws(ConfigurationError) -> SecretBytes {
         let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw unreadable(path, purpose, errno) }
+        guard file >= 0 else { throw unreadable(path, purpose, setting, errno) }
         defer { close(file) }
         var buffer = SecretBuffer(capacity: 4096)
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
@@ -44,7 +54,7 @@ enum SecretFile {
             if count == 0 { return buffer.finish() }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw unreadable(path, purpose, errno)
+                throw unreadable(path, purpose, setting, errno)
             }
             buffer.append(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
             guard buffer.count <= maximumBytes else {
@@ -55,8 +65,16 @@ enum SecretFile {
         }
     }
 
-    private static func unreadable(_ path: String, _ purpose: String, _ code: Int32) -> ConfigurationError {
-        ConfigurationError(
+    private static func unreadable(
+        _ path: String, _ purpose: String, _ setting: Setting?, _ code: Int32
+    ) -> ConfigurationError {
+        guard PathText.shown(setting?.text ?? path) != nil else {
+            let remedy = setting.map { "; if it holds the content itself, use \($0.inline)" } ?? ""
+            return ConfigurationError(
+                .unreadable,
+                "\(purpose): is no path of a file that can be read (\(systemMessage(code)))\(remedy)")
+        }
+        return ConfigurationError(
             .unreadable, "\(path): cannot be read (\(systemMessage(code))); needed for \(purpose)")
     }
 }

@@ -15,6 +15,7 @@ package final class TokenFile: CredentialSource {
 
     private let path: String
     private let purpose: String
+    private let setting: SecretFile.Setting?
     private let now: @Sendable () -> ContinuousClock.Instant
     private let state: Locked<State>
 
@@ -23,10 +24,19 @@ package final class TokenFile: CredentialSource {
     /// - Parameters:
     ///   - fallback: the header to send as long as the file could never be read.
     ///   - purpose: for errors: what names the file.
-    package init(
+    package convenience init(
         path: String, fallback: SharedSecret? = nil, purpose: String,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
+        self.init(path: path, fallback: fallback, purpose: purpose, setting: nil, now: now)
+    }
+
+    /// `setting`: the field of a kubeconfig that names the file.
+    init(
+        path: String, fallback: SharedSecret?, purpose: String, setting: SecretFile.Setting?,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
+        self.setting = setting
         self.path = path
         self.purpose = purpose
         self.now = now
@@ -60,7 +70,7 @@ package final class TokenFile: CredentialSource {
 
     /// The same token keeps its generation.
     private func read(after current: Credential?) throws(ConfigurationError) -> Credential {
-        let token = try SecretFile.read(path, for: purpose)
+        let token = try SecretFile.read(path, for: purpose, setting: setting)
         guard let header = AuthorizationHeader.bearer(token) else {
             throw ConfigurationError(.invalid, "\(path): holds no token; needed for \(purpose)")
         }

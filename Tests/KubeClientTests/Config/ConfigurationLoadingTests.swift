@@ -84,4 +84,23 @@ import Testing
             await refusal { () throws(ConfigurationError) in _ = try load("/no/a") }
                 == "/no/a: there is no such kubeconfig")
     }
+
+    /// A kubeconfig in the place of its path has credentials in it: nothing is quoted.
+    @Test(arguments: [
+        "apiVersion: v1\nusers: [{name: u, user: {token: hunter2}}]\n",
+        "{\"apiVersion\": \"v1\", \"token\": \"hunter2\"}",
+        "apiVersion: v1 token: hunter2", "YXBpVmVyc2lvbjogdjEKdXNlcnM6IFt7bmFtZTogaHVudGVyMn1d", "hunter2",
+        "/nowhere:hunter2:" + String(repeating: "hunter2", count: 1000),
+    ])
+    func contentInPlaceOfAPath(content: String) async {
+        let variable = await refusal { () throws(ConfigurationError) in
+            _ = try ClusterConfiguration.load(environment: ["KUBECONFIG": content])
+        }
+        let path = await refusal { () throws(ConfigurationError) in _ = try load(content) }
+        for line in [variable, path] {
+            #expect(line?.contains("path") == true, "\(line ?? "")")
+            #expect(line?.contains("hunter2") == false && line?.contains("YXBp") == false, "\(line ?? "")")
+        }
+        #expect(variable?.contains("KUBECONFIG") == true || content.hasPrefix("/nowhere:"))
+    }
 }

@@ -183,6 +183,20 @@ import YAML
                 + "get it from example.com")
     }
 
+    @Test func aPluginWithoutPermissionToRun() async throws {
+        let path = try folder.write("bin/plain", "#!/bin/sh\n")
+        for (command, variable) in [(path, ""), ("plain", "\(folder.path)/bin")] {
+            let plugin = ExecPlugin(
+                version: .v1, command: command, arguments: [], environment: ["PATH": variable],
+                installHint: "install it", isInteractive: false, cluster: nil, field: "test")
+            let source = ExecCredentialSource(plugin: plugin)
+            #expect(
+                await refusal { () throws(ConfigurationError) in _ = try await source.credential() }
+                    == "test: cannot run \(command): \(path) is not executable; make it so (chmod +x), or correct `command`"
+            )
+        }
+    }
+
     @Test func aPluginThatHangsIsKilled() async throws {
         let plugin = ExecPlugin(
             version: .v1, command: "sleep", arguments: ["60"],

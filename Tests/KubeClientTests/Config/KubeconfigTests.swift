@@ -9,10 +9,24 @@ import Testing
 
     init() throws { folder = try TemporaryFolder() }
 
+    /// The error of a kubeconfig that has to be refused, at the latest when its credential is asked for.
+    private func problem(cluster: String = "", user: String = "") async throws -> String {
+        let file = try write(cluster: cluster, user: user)
+        return await refusal { () throws(ConfigurationError) in
+            _ = try await load(file).credentials.credential()
+        } ?? ""
+    }
+
+    private func write(cluster: String, user: String) throws -> String {
+        var text = kubeconfig(cluster: cluster, user: user)
+        if cluster.hasPrefix("server:") { text.replace("server: \"https://h:1\", ", with: "") }
+        return try folder.write("config", text)
+    }
+
     private func configuration(
         cluster: String = "", user: String = "", context: String? = nil
     ) throws -> ClusterConfiguration {
-        try load(folder.write("config", kubeconfig(cluster: cluster, user: user)), context: context)
+        try load(write(cluster: cluster, user: user), context: context)
     }
 
     private func header(user: String) async throws -> String? {
@@ -32,6 +46,65 @@ import Testing
         let inline = try configuration(cluster: "certificate-authority-data: \(base64(fakeCertificate))")
         guard case .pem(let pem) = inline.trust else { throw CancellationError() }
         #expect(pem == Array(fakeCertificate.utf8))
+    }
+
+    /// kubectl 1.32 left both out.
+    @Test(arguments: ["https://h/base?x=1", "https://h/base/#f", "https://h/base/?x=1#/f", "h/base?x"])
+    func aServerHasNoQueryAndNoFragment(server: String) throws {
+        #expect(try configuration(cluster: "server: '\(server)'").server == "https://h/base")
+    }
+
+    /// Neither the password of a proxy nor that of a server is quoted.
+    @Test(arguments: [
+        ("proxy-url", "http://u:hunter2@h:99999", "has no valid port (1 to 65535)"),
+        ("proxy-url", "http://u:hunt er2@h:1", "percent-encoded"),
+        ("proxy-url", "http://u:hunter2#@h:1", "percent-encoded"),
+        ("proxy-url", "ftp://u:hunter2@h:1", "expected http://"),
+        ("proxy-url", "socks4://u:hunter2@h:1", "expected http://"),
+        ("server", "https://u:hunter2@h", "holds a user name or password"),
+        ("server", "https://u:1#hunter2@h", "holds a user name or password"),
+        ("server", "https://u:hunter2/@h", "has no valid port"),
+        ("server", "https://h:99999", "has no valid port"), ("server", "https://[h]:1", "has no valid host"),
+        ("tls-server-name", "https://h", "is not the name of a server"),
+        ("tls-server-name", "h:1", "is not the name of a server"),
+        ("tls-server-name", "a b", "is not the name of a server"),
+    ])
+    func addressesThatAreNone(field: String, value: String, expected: String) async throws {
+        let line = try await problem(cluster: "\(field): '\(value)'")
+        #expect(line.contains(".cluster.\(field) ") && line.contains(expected), "\(line)")
+        #expect(!line.contains("unter2") && !line.contains("er2@"))
+    }
+
+    /// What stands in the place of a path may be the secret itself, and is not quoted.
+    @Test(arguments: [
+        ("client-key", "hunter2"), ("client-key", "LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0tCg=="),
+        ("client-key", "/s0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0/LS0tLS1CRUdJ"), ("client-key", realKey),
+        ("tokenFile", "hunter2"), ("tokenFile", "eyJhbGciOiJSUzI1NiJ9.e30.hunter2"),
+        ("client-certificate", realCertificate),
+    ])
+    func contentInPlaceOfAPath(field: String, content: String) async throws {
+        let quoted = content.replacing("\n", with: "\\n")
+        let text = try await problem(user: "\(field): \"\(quoted)\"")
+        #expect(text.hasPrefix("users[\"u\"].user.\(field) of \(folder.path)/config: is no path"), "\(text)")
+        #expect(text.hasSuffix("use \(field == "tokenFile" ? "token" : "\(field)-data")"), "\(text)")
+        #expect(!text.contains(content.prefix(8)) && !text.contains("BEGIN"))
+    }
+
+    @Test func pemInPlaceOfBase64() async throws {
+        let quoted = realCertificate.replacing("\n", with: "\\n")
+        let line = try await problem(user: "client-certificate-data: \"\(quoted)\", client-key-data: AAAA")
+        #expect(line.contains("client-certificate-data is PEM, and base64 of it is expected"), "\(line)")
+    }
+
+    /// kubectl 1.32: "invalid header field value".
+    @Test(arguments: [
+        ("as", "as: \"a\\r\\nX-Evil: y\""), ("as", "as: \"a\\0\""), ("as-uid", "as: a, as-uid: \"1\\n\""),
+        ("as-groups", "as: a, as-groups: [g, \"g\\x7F\"]"),
+        ("as-user-extra", "as: a, as-user-extra: {k: [\"v\\nw\"]}"),
+    ])
+    func headersOfImpersonation(field: String, user: String) async throws {
+        let line = try await problem(user: user)
+        #expect(line.contains(".user.\(field) holds a control character"), "\(line)")
     }
 
     @Test func dataGoesBeforeFile() throws {

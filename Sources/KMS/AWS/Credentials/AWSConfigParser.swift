@@ -15,6 +15,9 @@ struct AWSConfigParser {
     typealias Section = AWSConfigFile.Section
     private typealias Text = WhiteSpace.Text
 
+    /// The keys of botocore, and of the services that we call, that have settings below them.
+    private static let nestingKeys: Set = ["s3", "s3api", "dynamodb", "kms", "sts", "sso", "sso_oidc"]
+
     private let path: String
     private var sections: [Section] = []
     private var number = 0
@@ -121,7 +124,11 @@ struct AWSConfigParser {
         if key.lines.first == "" {
             // The lines are settings; what is in them is read once all of them are there.
             let pair = Self.delimiter(in: text, equalsAlone: true)
-            guard let pair else { return note(number, "expected key = value below \(key.name.asShownKey)") }
+            guard let pair else {
+                // A key may be a piece of a value: one that is known is none.
+                let shown = Self.nestingKeys.contains(key.name) ? key.name : "the key above"
+                return note(number, "expected key = value below \(shown)")
+            }
             let name = Self.string(WhiteSpace.trimmed(text[..<pair])).lowercased()
             let value = Self.string(Self.value(text[(pair + 1)...], of: key.name))
             change { $0.nested[key.name, default: [:]][name] = value }
@@ -212,17 +219,4 @@ struct AWSConfigParser {
 
 extension AWSConfigFile.Section {
     fileprivate func lacks(_ key: String) -> Bool { settings[key] == nil && nested[key] == nil }
-}
-
-extension String {
-    /// A key out of a file, as messages show it: one of another form may be a piece of a value.
-    fileprivate var asShownKey: String {
-        let isKey =
-            (1...32).contains(utf8.count)
-            && utf8.allSatisfy { byte in
-                UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
-                    || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")
-            }
-        return isKey ? self : "the key above"
-    }
 }

@@ -75,7 +75,8 @@ struct AWSContainerCredentials: AWSCredentialsSource {
             do throws(FileError) {
                 token = SharedSecret(try SecretBytes(contentsOfFile: path, limit: 64 * 1024))
             } catch {
-                throw wrong("the file of \(Self.tokenFile) cannot be read: \(error)")
+                throw wrong(
+                    "the file of \(Self.tokenFile) cannot be read: \(error.withoutContents)")
             }
         } else if let inline = environment.inlineSecret(Self.token) {
             token = inline

@@ -6,8 +6,8 @@ struct AWSProfileCredentials: AWSCredentialsSource {
 
     /// `profile dev`
     var name: String {
-        let selected = AWSProfiles.profileVariables.compactMap { context.environment.value($0) }.first
-        return "profile \((selected ?? "default").asShownName)"
+        let selected = AWSProfiles.selection(in: context.environment)?.name ?? "default"
+        return "profile \(selected.asShownName)"
     }
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
@@ -28,7 +28,9 @@ struct AWSProfileCredentials: AWSCredentialsSource {
             }
             let service = try context.tokenService(for: name, profiles)
             return try await service.assume(
-                role, webIdentity: AWSWebIdentityCredentials.token(in: path, for: name))
+                role,
+                webIdentity: AWSWebIdentityCredentials.token(
+                    in: path, for: name, setting: "web_identity_token_file"))
         case .role(let role, let profile, let inner):
             let source = try await carryOut(inner, profiles)
             let service = try context.tokenService(for: "profile \(profile.asShownName)", profiles)

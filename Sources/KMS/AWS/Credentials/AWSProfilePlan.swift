@@ -125,7 +125,8 @@ private struct Planner {
         case (nil, .some):
             throw wrong(profile, "aws_secret_access_key is there without aws_access_key_id")
         case (.some(let id), .some(let secret)):
-            let token = profile.secrets["aws_session_token"] ?? profile.secrets["aws_security_token"]
+            // Of both, botocore takes the older name.
+            let token = profile.secrets["aws_security_token"] ?? profile.secrets["aws_session_token"]
             guard
                 let keys = AWSCredentials(
                     accessKeyID: SharedSecret(copying: id.utf8), secretAccessKey: secret, sessionToken: token)

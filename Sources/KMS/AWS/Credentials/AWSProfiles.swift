@@ -46,14 +46,20 @@ struct AWSProfile: Sendable {
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
 struct AWSProfiles: Sendable {
-    /// The selected profile: AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`. It need not exist in the last
+    /// The selected profile: AWS_DEFAULT_PROFILE, AWS_PROFILE, or `default`. It need not exist in the last
     /// case.
     let name: String
     private var profiles: [String: AWSProfile] = [:]
     private var sessions: [String: AWSProfile] = [:]
     private var serviceSections: [String: AWSProfile] = [:]
 
-    static let profileVariables = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]
+    /// The variable that selects a profile, and which; nil: neither is set. AWS_DEFAULT_PROFILE goes first, as in botocore.
+    static func selection(in environment: Environment) -> (variable: String, name: String)? {
+        for variable in ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"] {
+            if let name = environment.value(variable) { return (variable, name) }
+        }
+        return nil
+    }
 
     /// Reads both files. One that is not there is empty, as for the SDKs.
     ///
@@ -68,7 +74,7 @@ struct AWSProfiles: Sendable {
         return try AWSProfiles(
             config: try file("AWS_CONFIG_FILE", "config"),
             credentials: try file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-            selected: profileVariables.compactMap { environment.value($0) }.first)
+            selected: selection(in: environment)?.name)
     }
 
     init(
@@ -96,7 +102,7 @@ struct AWSProfiles: Sendable {
         if selected != nil, profiles[name] == nil {
             throw AWSCredentialsError(
                 .misconfigured,
-                "there is no AWS profile \(name.asShownName), which AWS_PROFILE asks for, in the config and credentials files "
+                "there is no AWS profile \(name.asShownName), which AWS_DEFAULT_PROFILE or AWS_PROFILE asks for, in the config and credentials files "
                     + "(AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)")
         }
         let active = try profile(name)

@@ -26,12 +26,17 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
     }
 
     /// Read each time: it is replaced long before its end, and after that STS refuses the old one.
-    static func token(in file: String, for name: String) throws(AWSCredentialsError) -> SharedSecret {
+    /// `setting`: what names the file.
+    static func token(
+        in file: String, for name: String, setting: String = tokenFile
+    ) throws(AWSCredentialsError) -> SharedSecret {
         let content: SecretBytes
         do throws(FileError) {
             content = try SecretBytes(contentsOfFile: file, limit: 64 * 1024)
         } catch {
-            throw AWSCredentialsError(.misconfigured, "\(name): the token's file cannot be read: \(error)")
+            throw AWSCredentialsError(
+                .misconfigured,
+                "\(name): the token's file (\(setting)) cannot be read: \(error.withoutContents)")
         }
         guard let token = HeaderText.word(content), (4...20_000).contains(token.count) else {
             throw AWSCredentialsError(

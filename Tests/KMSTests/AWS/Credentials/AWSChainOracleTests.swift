@@ -78,6 +78,9 @@ struct AWSChainOracleTests {
             Case(environment: ["AWS_ACCESS_KEY_ID": "ENV"]),
             Case(environment: ["AWS_WEB_IDENTITY_TOKEN_FILE": "TOKENFILE"]),
             Case(environment: ["AWS_PROFILE": "missing"]),
+            Case(
+                environment: ["AWS_PROFILE": "missing", "AWS_DEFAULT_PROFILE": "p q"],
+                config: "[profile \"p q\"]\n" + lastingKeys),
             Case(environment: ["AWS_PROFILE": "p q"], config: "[profile \"p q\"]\n" + lastingKeys),
             Case(
                 environment: ["AWS_PROFILE": "base"], config: rest,

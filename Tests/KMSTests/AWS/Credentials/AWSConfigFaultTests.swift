@@ -8,6 +8,8 @@ import Testing
 
 /// Lines that cannot be read: which profiles they affect, and what errors show of them.
 struct AWSConfigFaultTests {
+    /// A short value that could be a key.
+    private static let word = "hunter2"
     private static let canary = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLE="
 
     /// Another profile works; this one is refused, with the line.
@@ -49,7 +51,7 @@ struct AWSConfigFaultTests {
         "aws_secret_access_key\n\(canary)",
         "aws_secret_access_key = x\n  \(canary)", "aws_secret_access_key =\n  \(canary)\n  x",
         "aws_session_token \(canary)\n  = y", "\(canary)\n  x", "\(canary)", "= \(canary)", "[\(canary)",
-        "s3 =\n  \(canary) ",
+        "s3 =\n  \(canary) ", "\(word) =\n  x", "\(word):\n  x",
         "export AWS_SECRET_ACCESS_KEY=\(canary)\n  more", "\(canary) x =\n  y", "x \(canary)\n  y",
         ": \(canary)",
     ])
@@ -60,7 +62,7 @@ struct AWSConfigFaultTests {
                 _ = try AWSProfilePlan.make(profiles)
             } catch {
                 #expect(!error.message.lowercased().contains("wjalr"), "\(error.message)")
-                #expect(!error.message.contains("\n"))
+                #expect(!error.message.contains("\n") && !error.message.contains(Self.word))
             }
         }
     }

@@ -145,12 +145,43 @@ struct AWSProfilesTests {
         defer { withExtendedLifetime(folder) {} }
         try folder.write(".aws/config", "[profile one]\nregion = home\n[profile two]\nregion = two\n")
         try folder.write("other", "[one]\naws_access_key_id = OTHER\n")
-        let home = ["HOME": folder.path, "AWS_DEFAULT_PROFILE": "two"]
+        let home = ["HOME": folder.path, "AWS_PROFILE": "two"]
         #expect(try AWSProfiles.load(from: Environment(home)).active == ["region": "two"])
         let moved = home.merging([
-            "AWS_PROFILE": "one", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "~/other",
+            "AWS_DEFAULT_PROFILE": "one", "AWS_CONFIG_FILE": "/nowhere",
+            "AWS_SHARED_CREDENTIALS_FILE": "~/other",
         ]) { $1 }
         #expect(try AWSProfiles.load(from: Environment(moved)).active == ["aws_access_key_id": "OTHER"])
         #expect(try AWSProfiles.load(from: Environment([:])).active == [:])
+    }
+
+    /// botocore 1.x takes the older name where both are there.
+    @Test func theOlderNameOfASessionTokenGoesFirst() throws {
+        let keys = "aws_access_key_id = A\naws_secret_access_key = s\n"
+        let text = "[default]\n\(keys)aws_session_token = session\naws_security_token = security\n"
+        guard case .keys(let credentials) = try AWSProfilePlan.make(awsProfiles("", text)) else {
+            Issue.record("no keys")
+            return
+        }
+        #expect(credentials.sessionToken?.text == "security")
+    }
+
+    /// The error names the variable that is set, or the profile that is used without one.
+    @Test func errorsNameTheProfile() throws {
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        try folder.write(".aws/config", "[default]\nnonsense\n[profile a]\nnonsense\n")
+        func line(_ more: [String: String]) -> String {
+            let values = ["HOME": folder.path, "SB_KMS_AWS_KEY_ID": "alias/a"].merging(more) { $1 }
+            let error = #expect(throws: SettingError.self) {
+                try AWSKeyManager.load(from: Environment(values))
+            }
+            return error?.description ?? ""
+        }
+        #expect(line([:]).hasPrefix("the AWS configuration (profile default) cannot be used: "))
+        for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            #expect(
+                line([variable: "a"]).hasPrefix("\(variable) names the profile a, which cannot be used: "))
+        }
     }
 }
