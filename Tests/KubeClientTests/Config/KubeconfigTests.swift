@@ -48,7 +48,7 @@ import Testing
         #expect(pem == Array(fakeCertificate.utf8))
     }
 
-    /// kubectl 1.32 left both out.
+    /// kubectl 1.32 leaves out the query, too.
     @Test(arguments: ["https://h/base?x=1", "https://h/base/#f", "https://h/base/?x=1#/f", "h/base?x"])
     func aServerHasNoQueryAndNoFragment(server: String) throws {
         #expect(try configuration(cluster: "server: '\(server)'").server == "https://h/base")
