@@ -8,8 +8,8 @@ struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare WrappedSecrets in files with the Secrets of a cluster, without showing values.",
         discussion: """
-            Names entries, labels and annotations that would come (+), go (-) or change (~), and why the controller would \
-            not write the Secret (!). Entries of other writers count \
+            Names entries, labels and annotations that would come (+), go (-) or change (~); a note gives the reason \
+            why the controller would not write them. Entries of other writers count \
             only where the WrappedSecret owns the whole Secret: creationPolicy Merge leaves them alone. Needs the right \
             to read the Secrets. Exit codes: 0 nothing differs; 1 something does; 2 failed; 64 wrong usage.
 
@@ -51,6 +51,7 @@ struct Diff: AsyncParsableCommand {
                     let found = try await comparison.differences(file)
                     if output == .text {
                         found.flatMap(\.lines).forEach { Console.say(StyledText(change: $0)) }
+                        found.flatMap(\.notes).forEach(Console.note)
                     }
                     differences += found
                 } catch {

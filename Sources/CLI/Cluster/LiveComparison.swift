@@ -27,18 +27,21 @@ package struct LiveComparison: Sendable {
             guard let namespace = opened.namespace else {
                 throw InputError(document.place, "is of no namespace; give --namespace")
             }
-            let changes = try await changes(opened, ObjectRef(namespace: namespace, name: opened.secretName))
+            let (changes, refusals) = try await changes(
+                opened, ObjectRef(namespace: namespace, name: opened.secretName))
             guard !changes.isEmpty else { continue }
             differences.append(
                 LiveDifference(
-                    place: document.place, namespace: namespace, name: opened.secretName, changes: changes))
+                    place: document.place, namespace: namespace, name: opened.secretName, changes: changes,
+                    refusals: refusals))
         }
         return differences
     }
 
+    /// What differs, and why a controller would not change it.
     private func changes(
         _ opened: OpenedDocument, _ ref: ObjectRef
-    ) async throws(InputError) -> [LiveChange] {
+    ) async throws(InputError) -> ([LiveChange], refusals: [String]) {
         let isMerge = opened.blueprint.merger != nil
         let isSuspended = opened.file.documents[opened.index].object.spec.suspend
         let wrapped = try await secrets.wrappedSecret(
@@ -49,9 +52,10 @@ package struct LiveComparison: Sendable {
                 refusals.append("namespace \(ref.namespace) does not exist")
             }
             // Merge adds to a Secret that is there, and creates none.
-            return refusals.map { LiveChange(.blocked, .refusal($0)) }
-                + [LiveChange(isMerge ? .blocked : .added, .secret)]
+            let changes =
+                [LiveChange(isMerge ? .blocked : .added, .secret)]
                 + opened.entries.map { LiveChange(.added, .entry($0.name)) }
+            return (changes, refusals)
         }
         var changes = entryChanges(opened, live)
         if !isMerge {
@@ -69,10 +73,10 @@ package struct LiveComparison: Sendable {
         var refusals = LiveRefusal.refusals(
             of: live.metadata, name: opened.name, opened.blueprint.merger,
             entries: Set(opened.entries.map(\.name)), wrapped)
-        if !changes.isEmpty, let suspension = LiveRefusal.suspension(asked: isSuspended, wrapped) {
+        if let suspension = LiveRefusal.suspension(asked: isSuspended, wrapped) {
             refusals.insert(suspension, at: 0)
         }
-        return refusals.map { LiveChange(.blocked, .refusal($0)) } + changes
+        return (changes, refusals)
     }
 
     /// Of a Secret that the WrappedSecret owns, every entry counts; of one that it merges into, its own.

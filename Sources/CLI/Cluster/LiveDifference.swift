@@ -17,8 +17,6 @@ struct LiveChange: Sendable, Equatable {
         case annotation(String)
         case type(from: String, to: String)
         case immutable(from: Bool, to: Bool)
-        /// Why the controller leaves the Secret as it is.
-        case refusal(String)
     }
 
     let operation: Operation
@@ -41,7 +39,6 @@ struct LiveChange: Sendable, Equatable {
             case .annotation(let key): "annotation \(key)"
             case .type(let from, let to): "type: \(from) -> \(to)"
             case .immutable(let from, let to): "immutable: \(from) -> \(to)"
-            case .refusal(let why): why
             }
         return "\(operation.rawValue) \(text)"
     }
@@ -61,9 +58,6 @@ struct LiveChange: Sendable, Equatable {
         case .annotation(let key): add("annotation", name: key)
         case .type(let from, let to): add("type", from: .string(from), to: .string(to))
         case .immutable(let from, let to): add("immutable", from: .bool(from), to: .bool(to))
-        case .refusal(let why):
-            add("refusal")
-            fields.append(("message", .string(why)))
         }
         return .mapping(fields)
     }
@@ -77,15 +71,21 @@ package struct LiveDifference: Sendable {
     /// Of the Secret.
     let name: String
     let changes: [LiveChange]
+    /// Why a controller would not make these changes.
+    let refusals: [String]
 
-    package var lines: [String] {
-        ["\(place): Secret \(namespace)/\(name)"] + changes.map { "  \($0.line)" }
-    }
+    private var subject: String { "\(place): Secret \(namespace)/\(name)" }
+
+    package var lines: [String] { [subject] + changes.map { "  \($0.line)" } }
+
+    /// One line for each reason why a controller would not make the changes.
+    package var notes: [String] { refusals.map { "\(subject) stays as it is: \($0)" } }
 
     package var value: YAMLValue {
         [
             "place": .string(place), "namespace": .string(namespace), "secretName": .string(name),
             "changes": .sequence(changes.map(\.value)),
+            "refusals": .sequence(refusals.map(YAMLValue.string)),
         ]
     }
 }
