@@ -54,6 +54,11 @@ struct SecretImportTests {
         (#", "labels": {"reconcile.external-secrets.io/created-by": "x"}"#, "External Secrets keeps it"),
         (#", "annotations": {"reflector.v1.k8s.emberstack.com/reflects": "a/y"}"#, "Reflector keeps it"),
         (#", "deletionTimestamp": "2026-01-01T00:00:00Z""#, "it is being deleted"),
+        (#", "labels": {"secrets-bridge.io/managed": "true"}"#, "a WrappedSecret adds entries to it"),
+        (
+            #", "labels": {"secrets-bridge.io/managed": "true"}, "annotations": {"secrets-bridge.io/wrapped-secret": "o"}"#,
+            "it was made from WrappedSecret o, which may be gone"
+        ),
     ])
     func whatOthersKeepIsLeftOut(more: String, why: String) async throws {
         let notes = Recorder<String>()

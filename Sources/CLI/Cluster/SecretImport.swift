@@ -81,7 +81,7 @@ package struct SecretImport: Sendable {
     }
 
     private static func whoseElse(_ metadata: ObjectMeta) -> String? {
-        if metadata.labels?[Markers.managed] != nil { return "it is made from a WrappedSecret" }
+        if metadata.labels?[Markers.managed] != nil { return wrappedSecret(of: metadata) }
         if metadata.deletionTimestamp != nil { return "it is being deleted" }
         guard let owner = metadata.ownerReferences?.first else {
             return SecretKeeper(of: metadata).map { "\($0.name) keeps it and would write it again" }
@@ -90,5 +90,15 @@ package struct SecretImport: Sendable {
             SealedHandOver.isOwner(owner.kind)
             ? "; convert the SealedSecret with import --sealed, or name the Secret and hand it over" : ""
         return "\(owner.kind) \(owner.name) owns it and would make it again\(advice)"
+    }
+
+    /// Of a Secret with our label: some WrappedSecrets own theirs, some leave it behind, and some only add entries.
+    private static func wrappedSecret(of metadata: ObjectMeta) -> String {
+        if let owner = Markers.owner(of: metadata) { return "it is made from WrappedSecret \(owner.name)" }
+        if let maker = Markers.maker(of: metadata) {
+            return "it was made from WrappedSecret \(maker), which may be gone; name the Secret to import it"
+        }
+        return
+            "a WrappedSecret adds entries to it (creationPolicy Merge); name the Secret to import all of its entries"
     }
 }
