@@ -155,12 +155,17 @@ struct EditTests {
         let outcome = try await Program(
             settings.python,
             [
-                "\(settings.repository)/Tests/Clients/terminal.py", "the editor is open", "\u{3}",
-                settings.binary,
+                "\(settings.repository)/Tests/Clients/terminal.py", "the editor is open",
+                "\u{3},\u{3},\u{3},\u{3}", settings.binary,
             ]
                 + ["edit", file],
+            // A shell that is about to start a program can miss a Ctrl-C.
             environment: environment.merging(
-                try editor("sed -i 's/user: app/user: new/' $1; echo the editor is open; sleep 600")
+                try editor(
+                    """
+                    sed -i 's/user: app/user: new/' $1
+                    while true; do echo the editor is open; sleep 2; done
+                    """)
             ) { $1 }
         ).outcome()
         #expect(outcome.status == 130, "\(outcome)")
