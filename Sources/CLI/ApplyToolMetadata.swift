@@ -16,12 +16,13 @@ enum ApplyToolMetadata {
 
     /// Returns nil if the label may be in a template.
     static func treatment(label key: String) -> Treatment? {
-        treatment(key, isForbidden: TemplateRules.isForbidden(label: key) || trackingLabels.contains(key))
+        treatment(
+            key, isForbidden: TemplateValidation.isForbidden(label: key) || trackingLabels.contains(key))
     }
 
     /// Returns nil if the annotation may be in a template.
     static func treatment(annotation key: String) -> Treatment? {
-        treatment(key, isForbidden: TemplateRules.isForbidden(annotation: key))
+        treatment(key, isForbidden: TemplateValidation.isForbidden(annotation: key))
     }
 
     /// Returns one line for each label and annotation of a template that an apply tool takes for its own.

@@ -31,7 +31,7 @@ enum EnvFile {
     }
 
     static func lines(_ contents: SharedSecret, source: String) throws(InputError) -> [Line] {
-        guard contents.bytes.withUnsafeBytes({ TextEncoding.utf16Name($0) }) == nil else {
+        guard contents.bytes.withUnsafeBytes({ TextEncoding.utf16Encoding($0) }) == nil else {
             throw InputError(source, "is UTF-16; save it as UTF-8")
         }
         guard SecretText(contents) != nil else {

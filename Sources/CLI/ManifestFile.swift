@@ -8,13 +8,13 @@ package enum ManifestFile {
     ///
     /// Errors: it cannot be read, has more than `YAMLReader.maximumBytes`, or is UTF-16.
     package static func contents(of path: String) throws(InputError) -> SharedSecret {
-        let contents = try bytes(of: path)
-        try TextEncoding.refuseUTF16(contents, source: name(path))
+        let contents = try rawContents(of: path)
+        try TextEncoding.rejectUTF16(contents, source: displayName(path))
         return contents
     }
 
     /// As `contents`, in whatever encoding.
-    static func bytes(of path: String) throws(InputError) -> SharedSecret {
+    static func rawContents(of path: String) throws(InputError) -> SharedSecret {
         do throws(FileError) {
             let limit = YAMLReader.maximumBytes
             return SharedSecret(try SecretBytes(contentsOfFile: path, limit: limit))
@@ -25,7 +25,7 @@ package enum ManifestFile {
     }
 
     /// As messages name a file.
-    package static func name(_ path: String) -> String { path == "-" ? "stdin" : path }
+    package static func displayName(_ path: String) -> String { path == "-" ? "stdin" : path }
 
     /// Whether the word is in it. Most files of a repository are other things; they need not even be parsed.
     static func mentions(_ word: String, in contents: SharedSecret) -> Bool {
@@ -37,7 +37,7 @@ package enum ManifestFile {
     }
 
     /// Whether a line of it is `kind: KIND`, or the like in JSON, also in a file that is neither.
-    static func declares(_ kind: String, in contents: SharedSecret) -> Bool {
+    static func declaresKind(_ kind: String, in contents: SharedSecret) -> Bool {
         let word = Array(kind.utf8)
         return contents.bytes.withUnsafeBytes { bytes in
             firstOffset(of: word, in: bytes) { offset in
@@ -66,19 +66,20 @@ package enum ManifestFile {
     }
 
     /// - Throws: `InputError` if it is not YAML or JSON, or a merge in it is not resolved.
-    static func documents(in contents: borrowing SecretBytes, source: String) throws(InputError) -> [Node] {
+    static func documents(in contents: borrowing SecretBytes, source: String) throws(InputError) -> [YAMLNode]
+    {
         try documents(in: contents, source: source) { [$0] }
     }
 
     /// What `body` makes of each document.
     static func documents<Result>(
-        in contents: borrowing SecretBytes, source: String, _ body: (Node) -> [Result]
+        in contents: borrowing SecretBytes, source: String, _ body: (YAMLNode) -> [Result]
     ) throws(InputError) -> [Result] {
-        if let conflict = ManifestSyntax.conflict(in: contents, source: source) { throw conflict }
+        if let conflict = ManifestSyntax.mergeConflict(in: contents, source: source) { throw conflict }
         do throws(YAMLError) {
             return try YAMLReader.documents(in: contents, source: source, body)
         } catch {
-            throw ManifestSyntax.error(error, in: contents, source: source)
+            throw ManifestSyntax.inputError(error, in: contents, source: source)
         }
     }
 
@@ -94,7 +95,7 @@ package enum ManifestFile {
 
     /// The document itself, or the items of a `List`; nil: a List without a list of items. Items of a `SecretList` (or a
     /// list of another kind) that have neither kind nor apiVersion have those of the list, as with kubectl.
-    static func objects(of document: Node, kind: String) -> [Node]? {
+    static func objects(of document: YAMLNode, kind: String) -> [YAMLNode]? {
         guard let list = document["kind"]?.string, ["List", "\(kind)List"].contains(list) else {
             return [document]
         }
@@ -103,14 +104,14 @@ package enum ManifestFile {
         }
         return document["items"]?.elements?.map { item in
             guard item["kind"] == nil, item["apiVersion"] == nil else { return item }
-            return item.adding([("apiVersion", version), ("kind", kind)])
+            return item.appendingPairs([("apiVersion", version), ("kind", kind)])
         }
     }
 
     /// Those of one kind and group, of whatever version, also in a `List`. What else is in the file is passed over.
     static func objects(
         in contents: SharedSecret, source: String, kind: String, group: String
-    ) throws(InputError) -> [Node] {
+    ) throws(InputError) -> [YAMLNode] {
         try documents(in: contents.bytes, source: source) { document in
             (objects(of: document, kind: kind) ?? []).filter {
                 $0["kind"]?.string == kind && $0["apiVersion"]?.string?.hasPrefix("\(group)/") == true
@@ -121,15 +122,15 @@ package enum ManifestFile {
     /// Its objects, one or more; a `List` counts as its items. Whether they are of `kind` is not checked.
     static func objects(
         in file: borrowing SecretBytes, source: String, kind: String
-    ) throws(InputError) -> [Node] {
+    ) throws(InputError) -> [YAMLNode] {
         let documents = try documents(in: file, source: source)
         guard !documents.isEmpty else {
             throw InputError(source, "is empty; a \(kind) manifest in YAML or JSON is expected")
         }
-        var found: [Node] = []
+        var found: [YAMLNode] = []
         for document in documents {
             guard let objects = objects(of: document, kind: kind) else {
-                throw InputError(document.mark.location(in: source), "items is missing or no list")
+                throw InputError(document.range.location(in: source), "items is missing or no list")
             }
             found += objects
         }

@@ -8,16 +8,16 @@ enum ManifestSyntax {
     /// Returns the error for the first conflict marker of git; nil if the file has none.
     ///
     /// No line of a manifest begins with one: what a value has is indented.
-    static func conflict(in contents: borrowing SecretBytes, source: String) -> InputError? {
-        contents.withUnsafeBytes { conflict(["<", ">"], in: $0, source) }
+    static func mergeConflict(in contents: borrowing SecretBytes, source: String) -> InputError? {
+        contents.withUnsafeBytes { mergeConflict(["<", ">"], in: $0, source) }
     }
 
     /// Returns the error for a file that is neither YAML nor JSON.
-    static func error(
+    static func inputError(
         _ error: YAMLError, in contents: borrowing SecretBytes, source: String
     ) -> InputError {
         contents.withUnsafeBytes { bytes in
-            if let conflict = conflict(["=", "|"], in: bytes, source) { return conflict }
+            if let conflict = mergeConflict(["=", "|"], in: bytes, source) { return conflict }
             if let line = templateLine(in: bytes, near: error) {
                 return InputError(
                     "\(source):\(line):1",
@@ -32,11 +32,11 @@ enum ManifestSyntax {
     }
 
     /// Whether a template made the file unreadable.
-    static func isTemplate(_ error: YAMLError, in contents: borrowing SecretBytes) -> Bool {
+    static func isHelmTemplate(_ error: YAMLError, in contents: borrowing SecretBytes) -> Bool {
         contents.withUnsafeBytes { templateLine(in: $0, near: error) != nil }
     }
 
-    private static func conflict(
+    private static func mergeConflict(
         _ markers: [Unicode.Scalar], in bytes: UnsafeRawBufferPointer, _ source: String
     ) -> InputError? {
         let characters = markers.map { UInt8(ascii: $0) }

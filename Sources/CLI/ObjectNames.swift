@@ -6,8 +6,8 @@ enum ObjectNames {
     /// - Throws: `InputError` if the namespace is not a DNS label, or the name not a DNS subdomain.
     static func check(namespace: String?, name: String, _ source: String) throws(InputError) {
         do throws(EnvelopeError) {
-            if let namespace { try EnvelopeRules.check(namespace: namespace) }
-            try EnvelopeRules.check(secretName: name)
+            if let namespace { try EnvelopeValidation.check(namespace: namespace) }
+            try EnvelopeValidation.check(secretName: name)
         } catch {
             throw InputError(source, error.description)
         }

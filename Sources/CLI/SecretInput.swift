@@ -12,12 +12,12 @@ package struct SecretInput: Sendable {
     package var labels: [String: String] = [:]
     package var annotations: [String: String] = [:]
     /// What apply tools are told about the object that they apply: labels and annotations of the WrappedSecret itself.
-    package var ownLabels: [String: String] = [:]
-    package var ownAnnotations: [String: String] = [:]
+    package var wrappedSecretLabels: [String: String] = [:]
+    package var wrappedSecretAnnotations: [String: String] = [:]
     /// What is set of `metadata` and cannot be in a template.
-    package var otherMetadata: [String] = []
+    package var unsupportedMetadata: [String] = []
     /// What only the API server sets of `metadata`, and is not read.
-    package var ignoredMetadata: [String] = []
+    package var serverManagedMetadata: [String] = []
     /// The controller of a Secret out of a cluster.
     package var owner: Owner?
     package var entries: [SecretEntry] = []
@@ -41,7 +41,7 @@ package struct SecretInput: Sendable {
     }
 
     /// The type that the API server would give it.
-    var secretType: String { type.flatMap { $0.isEmpty ? nil : $0 } ?? "Opaque" }
+    var effectiveType: String { type.flatMap { $0.isEmpty ? nil : $0 } ?? "Opaque" }
 
     /// The namespace to bind to.
     ///
@@ -68,18 +68,22 @@ package struct SecretInput: Sendable {
     /// Removes what a template may not carry, and moves what apply tools are told to the WrappedSecret. Returns one note for
     /// each thing that a user might miss.
     mutating func separateToolMetadata() -> [String] {
-        var notes = otherMetadata.sorted().map {
+        var notes = unsupportedMetadata.sorted().map {
             "\(source): metadata.\($0) is left out: a WrappedSecret's template has labels and annotations alone"
         }
         for key in labels.keys.sorted() {
             guard let treatment = ApplyToolMetadata.treatment(label: key) else { continue }
-            if case .moved = treatment, ownLabels[key] == nil { ownLabels[key] = labels[key] }
+            if case .moved = treatment, wrappedSecretLabels[key] == nil {
+                wrappedSecretLabels[key] = labels[key]
+            }
             labels[key] = nil
             notes.append("\(source): label \(key) \(Self.words(treatment))")
         }
         for key in annotations.keys.sorted() {
             guard let treatment = ApplyToolMetadata.treatment(annotation: key) else { continue }
-            if case .moved = treatment, ownAnnotations[key] == nil { ownAnnotations[key] = annotations[key] }
+            if case .moved = treatment, wrappedSecretAnnotations[key] == nil {
+                wrappedSecretAnnotations[key] = annotations[key]
+            }
             annotations[key] = nil
             // kubectl's copy of the manifest, plaintext included, is never wanted.
             guard key != "kubectl.kubernetes.io/last-applied-configuration" else { continue }

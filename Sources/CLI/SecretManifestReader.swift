@@ -28,8 +28,8 @@ package enum SecretManifestReader {
         return secrets
     }
 
-    private static func secret(_ node: Node, _ source: String) throws(InputError) -> SecretInput {
-        let place = node.mark.location(in: source)
+    private static func secret(_ node: YAMLNode, _ source: String) throws(InputError) -> SecretInput {
+        let place = node.range.location(in: source)
         guard let entries = node.entries else {
             throw InputError(place, "found \(node.typeName); a Secret manifest in YAML or JSON is expected")
         }
@@ -40,9 +40,9 @@ package enum SecretManifestReader {
         guard kind == "Secret", version == "v1" else {
             throw InputError(
                 place,
-                "found \(described(kind: kind, version)); kind: Secret, apiVersion: v1 are expected")
+                "found \(describeKind(kind: kind, version)); kind: Secret, apiVersion: v1 are expected")
         }
-        try ManifestFields.refuseUnknown(entries, "a Secret", known: fields, source)
+        try ManifestFields.rejectUnknownFields(entries, "a Secret", known: fields, source)
         var secret = SecretInput(name: "", source: place)
         try readMetadata(of: node, into: &secret, source)
         secret.type = try ManifestFields.identifier(node["type"], "type", source)
@@ -53,27 +53,30 @@ package enum SecretManifestReader {
     }
 
     private static func readMetadata(
-        of node: Node, into secret: inout SecretInput, _ source: String
+        of node: YAMLNode, into secret: inout SecretInput, _ source: String
     ) throws(InputError) {
         guard let metadata = node["metadata"], metadata.entries != nil,
             let name = try ManifestFields.identifier(metadata["name"], "metadata.name", source)
         else {
             throw InputError(
-                node.mark.location(in: source), "metadata.name is missing; give the Secret a name")
+                node.range.location(in: source), "metadata.name is missing; give the Secret a name")
         }
-        try ManifestFields.refuseUnknownMetadata(metadata, "a Secret", source)
+        try ManifestFields.rejectUnknownMetadata(metadata, "a Secret", source)
         secret.name = name
         secret.namespace = try ManifestFields.identifier(metadata["namespace"], "metadata.namespace", source)
-        secret.ignoredMetadata = ManifestFields.setByAPIServer.filter { metadata[$0]?.isNull == false }
-        secret.otherMetadata = ManifestFields.otherMetadata(metadata)
+        secret.serverManagedMetadata = ManifestFields.serverManagedMetadata.filter {
+            metadata[$0]?.isNull == false
+        }
+        secret.unsupportedMetadata = ManifestFields.unsupportedFields(metadata)
         secret.owner = owner(metadata["ownerReferences"])
-        secret.uid = try ManifestFields.text(metadata["uid"], "metadata.uid", source)
-        secret.labels = try ManifestFields.pairs(metadata["labels"], "metadata.labels", source)
-        secret.annotations = try ManifestFields.pairs(metadata["annotations"], "metadata.annotations", source)
+        secret.uid = try ManifestFields.string(metadata["uid"], "metadata.uid", source)
+        secret.labels = try ManifestFields.stringMap(metadata["labels"], "metadata.labels", source)
+        secret.annotations = try ManifestFields.stringMap(
+            metadata["annotations"], "metadata.annotations", source)
     }
 
     /// The controller among the owners; owner references that are malformed are none.
-    private static func owner(_ references: Node?) -> SecretInput.Owner? {
+    private static func owner(_ references: YAMLNode?) -> SecretInput.Owner? {
         let controller = references?.elements?.first { $0["controller"]?.bool == true }
         guard let kind = controller?["kind"]?.string, let name = controller?["name"]?.string else {
             return nil
@@ -82,30 +85,31 @@ package enum SecretManifestReader {
     }
 
     /// `stringData` wins over `data`, as in the API.
-    private static func readEntries(of node: Node, _ source: String) throws(InputError) -> [SecretEntry] {
+    private static func readEntries(of node: YAMLNode, _ source: String) throws(InputError) -> [SecretEntry] {
         var values: [String: SharedSecret] = [:]
         for entry in try ManifestFields.mapping(node["data"], "data", source) {
             try ManifestFields.checkEntry(entry, source)
-            let text = try ManifestFields.scalar(entry.value, "data.\(entry.key)", source)
+            let text = try ManifestFields.secretString(entry.value, "data.\(entry.key)", source)
             values[entry.key] = try decode(text, entry, source)
         }
         for entry in try ManifestFields.mapping(node["stringData"], "stringData", source) {
             try ManifestFields.checkEntry(entry, source)
-            values[entry.key] = try ManifestFields.scalar(entry.value, "stringData.\(entry.key)", source)
+            values[entry.key] = try ManifestFields.secretString(
+                entry.value, "stringData.\(entry.key)", source)
         }
         return values.sorted { $0.key < $1.key }.map { SecretEntry(name: $0.key, value: $0.value) }
     }
 
     /// What the API server decodes: line breaks inside are allowed, and bits that the padding drops.
     private static func decode(
-        _ text: SharedSecret, _ entry: Node.Entry, _ source: String
+        _ text: SharedSecret, _ entry: YAMLNode.Entry, _ source: String
     ) throws(InputError) -> SharedSecret {
         do throws(Base64.DecodingError) {
             return SharedSecret(try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
         } catch {
             let (problem, remedy) = explain(error, text)
             throw InputError(
-                entry.value.mark.location(in: source),
+                entry.value.range.location(in: source),
                 "data.\(entry.key) is not valid base64 (\(problem)); \(remedy)")
         }
     }
@@ -140,38 +144,38 @@ package enum SecretManifestReader {
     }
 
     /// Values that are nothing but the expression of a template: they may be meant, and most likely are not.
-    private static func templateNotes(_ stringData: Node?, _ source: String) -> [String] {
+    private static func templateNotes(_ stringData: YAMLNode?, _ source: String) -> [String] {
         (stringData?.entries ?? []).filter { $0.value.scalar.map { isTemplate($0.bytes) } == true }.map {
-            "\($0.value.mark.location(in: source)): stringData.\($0.key) is wrapped as it stands, with its {{ }}; if it is to "
+            "\($0.value.range.location(in: source)): stringData.\($0.key) is wrapped as it stands, with its {{ }}; if it is to "
                 + "be rendered, do that first (helm template)"
         }
     }
 
     /// Values without quotes that end before a comment: what follows ` #` may be meant to be part of them.
     private static func commentNotes(
-        _ stringData: Node?, in text: UnsafeRawBufferPointer, _ source: String
+        _ stringData: YAMLNode?, in text: UnsafeRawBufferPointer, _ source: String
     ) -> [String] {
         (stringData?.entries ?? []).filter { entry in
             let value = entry.value
-            guard value.scalar?.style == .plain, !value.isAlias, value.mark.end <= text.count else {
+            guard value.scalar?.style == .plain, !value.isAlias, value.range.end <= text.count else {
                 return false
             }
-            return text[value.mark.end...].first { !" \t".utf8.contains($0) } == UInt8(ascii: "#")
+            return text[value.range.end...].first { !" \t".utf8.contains($0) } == UInt8(ascii: "#")
         }.map {
-            "\($0.value.mark.location(in: source)): the value of \($0.key) ends before a comment; quote it if # is part of it"
+            "\($0.value.range.location(in: source)): the value of \($0.key) ends before a comment; quote it if # is part of it"
         }
     }
 
     /// Refuses a value whose first word is an anchor (`&word`) that nothing refers to: most likely it lacks its quotes,
     /// and the word is no part of what is read.
     private static func refuse(
-        unusedAnchors: Set<Int>, of object: Node, _ source: String
+        unusedAnchors: Set<Int>, of object: YAMLNode, _ source: String
     ) throws(InputError) {
         for field in ["data", "stringData"] {
             for entry in object[field]?.entries ?? []
-            where !entry.value.isAlias && unusedAnchors.contains(entry.value.mark.start) {
+            where !entry.value.isAlias && unusedAnchors.contains(entry.value.range.start) {
                 throw InputError(
-                    entry.value.mark.location(in: source),
+                    entry.value.range.location(in: source),
                     "the value begins with &, which makes an anchor of its first word in YAML, and no part of the value; put "
                         + "quotes around it")
             }
@@ -180,12 +184,12 @@ package enum SecretManifestReader {
 }
 
 /// Kind and version of an object for a message, if they look like ones.
-func described(kind: String, _ version: String) -> String {
+func describeKind(kind: String, _ version: String) -> String {
     let isKind = kind.utf8.count <= 63 && kind.utf8.allSatisfy { isLetterOrDigit($0) }
     let isVersion =
         version.utf8.count <= 253
         && version.utf8.allSatisfy { isLetterOrDigit($0) || "./-".utf8.contains($0) }
-    return isKind && isVersion ? "kind \(shown(kind)) of \(shown(version))" : "another kind or apiVersion"
+    return isKind && isVersion ? "kind \(quoted(kind)) of \(quoted(version))" : "another kind or apiVersion"
 }
 
 private func isLetterOrDigit(_ byte: UInt8) -> Bool {
@@ -194,6 +198,6 @@ private func isLetterOrDigit(_ byte: UInt8) -> Bool {
 }
 
 /// A text that is not secret as it can stand in a message.
-func shown(_ text: String) -> String {
+func quoted(_ text: String) -> String {
     "\"" + text.unicodeScalars.prefix(80).map { $0.escaped(asASCII: true) }.joined() + "\""
 }

@@ -7,7 +7,7 @@ import Resources
 enum SecretValidation {
     /// - Throws: `SpecError` if the API server would refuse the Secret.
     static func check(type: String, _ entries: [SecretEntry]) throws(SpecError) {
-        try TemplateRules.check(type: type, entries: entries.map(\.name))
+        try TemplateValidation.check(type: type, entries: entries.map(\.name))
         switch type {
         case "kubernetes.io/dockerconfigjson": try checkJSON(".dockerconfigjson", type, entries)
         case "kubernetes.io/dockercfg": try checkJSON(".dockercfg", type, entries)

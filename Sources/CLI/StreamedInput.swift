@@ -2,14 +2,14 @@ import Primitives
 
 /// A value that another program or the terminal wrote to a stream: `echo` and Enter leave a line break behind it that is
 /// hardly ever meant.
-enum StreamedInput {
+enum TrailingNewline {
     /// A note if the value is one line that ends with a line break; nil otherwise. Of several lines, as of a PEM file, the
     /// last one has its line break too.
     ///
     /// - Parameter path: what the value was read from.
     static func note(_ value: SharedSecret, of entry: String, from path: String) -> String? {
         guard DescriptorPath.isStream(path), endsItsOnlyLine(value) else { return nil }
-        return "the value of \(shown(entry)) ends with a line break, which came from "
+        return "the value of \(quoted(entry)) ends with a line break, which came from "
             + (DescriptorPath.isStandardInput(path) ? "standard input" : path)
             + " and is kept; if it is not meant, use printf %s or echo -n"
     }

@@ -1,5 +1,5 @@
 /// What a misspelt word was most likely meant to be.
-enum Suggestion {
+enum SpellingSuggestion {
     /// Returns the word that `text` differs from in its case, in `-` and `_`, or in at most two letters; nil if none is
     /// close.
     static func closest(to text: String, in words: [String]) -> String? {

@@ -7,7 +7,7 @@ import Resources
 /// and read from the API server when it is needed, so that no tenant decides how much memory the controller has.
 enum CacheSize {
     /// Bytes. Ordinary objects are far below it.
-    static let maximum = 8 << 10
+    static let maximumBytes = 8 << 10
 
     static func of(_ metadata: ObjectMeta) -> Int {
         var size = of(metadata.labels) + of(metadata.annotations)
@@ -34,9 +34,11 @@ enum CacheSize {
         for recipient in spec.envelope.recipients {
             size += recipient.keyID.utf8.count + recipient.wrappedKey.utf8.count
         }
-        size += spec.envelope.dropped?.entryNames.reduce(0) { $0 + $1.utf8.count + 16 } ?? 0
+        size += spec.envelope.droppedCiphertexts?.entryNames.reduce(0) { $0 + $1.utf8.count + 16 } ?? 0
         size += of(spec.template?.metadata?.labels) + of(spec.template?.metadata?.annotations)
-        for workload in spec.workloads { size += workload.kind.utf8.count + workload.name.utf8.count }
+        for workload in spec.workloadsToRestart {
+            size += workload.kind.utf8.count + workload.name.utf8.count
+        }
         return size
     }
 
@@ -72,20 +74,24 @@ extension ObjectMeta {
         var part = ObjectMeta(name: name, namespace: namespace, uid: uid, resourceVersion: resourceVersion)
         part.generation = generation
         part.deletionTimestamp = deletionTimestamp
-        part.labels = labels.map { $0.filter { $0.key == Markers.managed && $0.value.utf8.count <= 63 } }
+        part.labels = labels.map {
+            $0.filter { $0.key == OwnershipMetadata.managedLabel && $0.value.utf8.count <= 63 }
+        }
         let ours = [
-            Markers.wrappedSecret, Markers.source, Markers.allow, Markers.creationPolicy,
+            OwnershipMetadata.wrappedSecretAnnotation, OwnershipMetadata.sourceAnnotation,
+            OwnershipMetadata.allowAnnotation, OwnershipMetadata.creationPolicyAnnotation,
         ]
         part.annotations = annotations.map { annotations in
             let known = annotations.filter {
-                (ours.contains($0.key) || Merger.isMark($0.key)) && $0.value.utf8.count <= Self.longestName
+                (ours.contains($0.key) || MergeIdentity.isMergeAnnotation($0.key))
+                    && $0.value.utf8.count <= Self.longestName
             }
             return Dictionary(
                 uniqueKeysWithValues: known.sorted { $0.key < $1.key }.prefix(Self.mostMarks).map { $0 })
         }
         part.ownerReferences = ownerReferences.map { owners in
             owners.filter { owner in
-                (Markers.isOurKind(owner) || owner.controller == true)
+                (OwnershipMetadata.isWrappedSecret(owner) || owner.controller == true)
                     && [owner.apiVersion, owner.kind, owner.name, owner.uid].allSatisfy {
                         $0.utf8.count <= Self.longestName
                     }

@@ -10,10 +10,10 @@ final class Informers: Sendable {
     let objects = Store<Decoded<WrappedSecret>> { $0.metadata.resourceVersion }
     let secrets = Store<ObjectMeta> { $0.resourceVersion }
     let tracker = ObjectTracker()
-    let made = MadeSecrets()
-    let mergeTargets = MergeTargets()
+    let ownedSecrets = OwnedSecretIndex()
+    let mergeTargets = MergeTargetIndex()
     let queue: WorkQueue
-    private let values = CachedValues()
+    private let values = CacheTransform()
     private let logger: Logger
     private let namespace: String?
     private let outages: WatchOutages
@@ -38,27 +38,27 @@ final class Informers: Sendable {
         self.logger = logger
     }
 
-    func take(_ event: WatcherEvent<WrappedSecret>) {
+    func handle(_ event: WatcherEvent<WrappedSecret>) {
         switch event {
-        case .began:
-            objects.begin()
+        case .initStarted:
+            objects.beginList()
         case .applied(let object):
             recovered(WrappedSecret.resource)
-            let reduced = values.reduced(object)
+            let reduced = values.transformed(object)
             hold(object, reduced)
             guard case .visible(let before) = objects.apply(reduced.metadata.ref, reduced) else { return }
-            mergeTargets.saw(before, reduced)
-            tracker.ownWrites.saw(object: reduced.metadata)
+            mergeTargets.update(before, reduced)
+            tracker.writes.observe(object: reduced.metadata)
             if asksForMore(reduced, than: before) { enqueue(reduced.metadata.ref) }
         case .deleted(let metadata):
-            mergeTargets.saw(objects.remove(metadata.ref), nil)
+            mergeTargets.update(objects.remove(metadata.ref), nil)
             tracker.forget(metadata.ref)
-        case .committed(let version):
-            let difference = objects.commit()
-            for (ref, before) in difference.changed { mergeTargets.saw(before, objects[ref]) }
-            for before in difference.gone.values { mergeTargets.saw(before, nil) }
-            tracker.ownWrites.sawObjects(upTo: version)
-            difference.gone.keys.forEach(tracker.forget)
+        case .initDone(let version):
+            let difference = objects.commitList()
+            for (ref, before) in difference.changed { mergeTargets.update(before, objects[ref]) }
+            for before in difference.removed.values { mergeTargets.update(before, nil) }
+            tracker.writes.observeObjectList(upTo: version)
+            difference.removed.keys.forEach(tracker.forget)
             recovered(WrappedSecret.resource)
             if !startWhenComplete() { difference.changed.keys.forEach(enqueue) }
         case .resumed:
@@ -70,38 +70,38 @@ final class Informers: Sendable {
         }
     }
 
-    func take(_ event: WatcherEvent<SecretMetadata>) {
+    func handle(_ event: WatcherEvent<SecretMetadata>) {
         switch event {
-        case .began:
-            secrets.begin()
+        case .initStarted:
+            secrets.beginList()
         case .applied(let secret):
             recovered(.secrets)
-            let secret = values.reduced(secret.metadata)
+            let secret = values.transformed(secret.metadata)
             guard case .visible(let before) = secrets.apply(secret.ref, secret) else { return }
-            made.saw(before, secret)
+            ownedSecrets.update(before, secret)
             tracker.missingTargets.remove(secret.ref)
             // Whose it was learns of it too: the pointer to the owner is what may have been changed.
             if let before { enqueueOwners(of: before) }
-            tracker.ownWrites.saw(secret: secret)
+            tracker.writes.observe(secret: secret)
             enqueueOwners(of: secret)
         case .deleted(let metadata):
             let before = secrets.remove(metadata.ref)
-            made.saw(before, nil)
+            ownedSecrets.update(before, nil)
             if let before { enqueueOwners(of: before) }
-            tracker.ownWrites.saw(secret: metadata)
+            tracker.writes.observe(secret: metadata)
             enqueueOwners(of: metadata)
-        case .committed(let version):
-            let difference = secrets.commit()
+        case .initDone(let version):
+            let difference = secrets.commitList()
             for (ref, before) in difference.changed {
-                made.saw(before, secrets[ref])
+                ownedSecrets.update(before, secrets[ref])
                 if let before { enqueueOwners(of: before) }
             }
-            for before in difference.gone.values { made.saw(before, nil) }
-            tracker.ownWrites.sawSecrets(upTo: version)
+            for before in difference.removed.values { ownedSecrets.update(before, nil) }
+            tracker.writes.observeSecretList(upTo: version)
             recovered(.secrets)
             guard !startWhenComplete() else { return }
             for ref in difference.changed.keys { secrets[ref].map(enqueueOwners(of:)) }
-            difference.gone.values.forEach(enqueueOwners(of:))
+            difference.removed.values.forEach(enqueueOwners(of:))
             // A Secret that came and went while nobody watched is in neither list.
             if started.withLock({ $0 }) { enqueueAll() }
         case .resumed:
@@ -119,17 +119,17 @@ final class Informers: Sendable {
 
     /// A KMS serves again: what it kept from being synced is tried at once instead of after its pause, and what it may have
     /// answered wrongly is tried once more.
-    func retryWaiting() {
+    func retryAfterKMSRecovery() {
         for ref in objects.refs where isWaitingForKMS(ref) { enqueue(ref) }
-        for ref in tracker.refused.all {
-            tracker.stalled.forget(ref)
+        for ref in tracker.rejectedEnvelopes.all {
+            tracker.terminalFailures.forget(ref)
             enqueue(ref)
         }
     }
 
     private func isWaitingForKMS(_ ref: ObjectRef) -> Bool {
         guard case .object(let object) = objects[ref] else { return false }
-        let written = tracker.ownWrites.writtenStatus(ref)
+        let written = tracker.writes.expectedStatus(ref)
         let status = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
         return status?.condition(.ready).map { Self.waitingForKMS.contains($0.reason) } ?? false
     }
@@ -137,7 +137,7 @@ final class Informers: Sendable {
     /// Once both lists are complete, everything is looked at, behind what changes meanwhile. Returns
     /// whether that happened now.
     private func startWhenComplete() -> Bool {
-        guard objects.isComplete, secrets.isComplete else { return false }
+        guard objects.hasSynced, secrets.hasSynced else { return false }
         let first = started.withLock { started in
             defer { started = true }
             return !started
@@ -168,19 +168,19 @@ final class Informers: Sendable {
         return object.uid != known?.uid || object.generation != known?.generation
             || object.deletionTimestamp != known?.deletionTimestamp
             || object.annotations != known?.annotations
-            || tracker.statuses.isForeign(item.status, of: object)
+            || tracker.expectedStatuses.isExternallyModified(item.status, of: object)
     }
 
     /// Keeps the ciphertexts of an object that is about to be synced.
     private func hold(_ item: Decoded<WrappedSecret>, _ reduced: Decoded<WrappedSecret>) {
         guard case .object(let object) = item, case .object(let cached) = reduced, !cached.isAbridged,
             object.status?.secret?.generation != object.metadata.generation,
-            let digest = cached.spec.envelope.dropped?.digest, !digest.isEmpty
+            let digest = cached.spec.envelope.droppedCiphertexts?.digest, !digest.isEmpty
         else {
-            tracker.pending.release(item.metadata.ref)
+            tracker.pendingCiphertexts.remove(item.metadata.ref)
             return
         }
-        tracker.pending.hold(object, digest: digest)
+        tracker.pendingCiphertexts.insert(object, digest: digest)
     }
 
     private func enqueue(_ ref: ObjectRef) {
@@ -189,28 +189,31 @@ final class Informers: Sendable {
     }
 
     private func enqueueOwners(of secret: ObjectMeta) {
-        let name = Markers.owner(of: secret)?.name ?? secret.annotations?[Markers.wrappedSecret]
+        let name =
+            OwnershipMetadata.owner(of: secret)?.name
+            ?? secret.annotations?[OwnershipMetadata.wrappedSecretAnnotation]
         if let name { enqueue(ObjectRef(namespace: secret.ref.namespace, name: name)) }
-        for name in mergeTargets.names(into: secret.ref) {
+        for name in mergeTargets.wrappedSecretNames(into: secret.ref) {
             enqueue(ObjectRef(namespace: secret.ref.namespace, name: name))
         }
     }
 
     /// Each kind of failure is said once in an outage.
     private func say(_ error: KubeError, _ resource: Resource) {
-        metrics?.interrupted(resource, error.code)
+        metrics?.recordRestart(resource, error.code)
         // To be told that a version is too old is the ordinary way to a new list.
         guard error.code != .expired else { return }
         var metadata: Logger.Metadata = ["resource": "\(resource.plural)", "error": "\(error)"]
         metadata["hint"] = Self.hint(error, resource).map { "\($0)" }
         logger.log(
-            level: outages.isNews(error.code, watch(of: resource)) ? .warning : .debug, "watch interrupted",
+            level: outages.shouldLog(error.code, watch(of: resource)) ? .warning : .debug,
+            "watch interrupted",
             metadata: metadata)
     }
 
     /// Each kind is said once; the metric counts them all.
     private func say(_ problem: UnreadableEvent, _ resource: Resource) {
-        metrics?.skipped(resource, problem)
+        metrics?.recordSkippedEvent(resource, problem)
         let isNews = unreadable.withLock { $0.insert("\(resource.plural) \(problem.rawValue)").inserted }
         logger.log(
             level: isNews ? .warning : .debug, "watch event cannot be read and is skipped",

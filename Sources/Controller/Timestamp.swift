@@ -18,10 +18,10 @@ package struct Timestamp: Sendable {
     }
 
     /// As `metav1.Time`.
-    package var whole: String { second + "Z" }
+    package var rfc3339: String { second + "Z" }
 
     /// As `metav1.MicroTime`, always with six digits.
-    package var micro: String {
+    package var rfc3339Micros: String {
         let digits = String(nanosecond / 1000)
         return second + "." + String(repeating: "0", count: 6 - digits.count) + digits + "Z"
     }

@@ -22,7 +22,7 @@ final class WatchOutages: Sendable {
     private let state = Locked(State())
 
     /// Whether this failure has not been said yet.
-    func isNews(_ code: KubeError.Code, _ watch: Watch) -> Bool {
+    func shouldLog(_ code: KubeError.Code, _ watch: Watch) -> Bool {
         state.withLock { state in
             guard Self.isOfServer(code) else {
                 guard state.saidOfOne[watch]?.contains(code.rawValue) != true else { return false }

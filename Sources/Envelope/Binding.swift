@@ -20,8 +20,8 @@ package struct Binding: Hashable, Sendable {
     /// Takes what `scope` binds and ignores the rest, after checking all of it. Only for `cluster` may there
     /// be no namespace: a manifest that says none can still be wrapped.
     package init(scope: Scope, namespace: String?, secretName: String) throws(EnvelopeError) {
-        if namespace != nil || scope != .cluster { try EnvelopeRules.check(namespace: namespace ?? "") }
-        try EnvelopeRules.check(secretName: secretName)
+        if namespace != nil || scope != .cluster { try EnvelopeValidation.check(namespace: namespace ?? "") }
+        try EnvelopeValidation.check(secretName: secretName)
         self.scope = scope
         self.namespace = scope == .cluster ? "" : namespace ?? ""
         self.name = scope == .strict ? secretName : ""

@@ -21,7 +21,7 @@ package struct Envelope: Sendable {
     package let entries: [Entry]
 
     /// Bytes of all values together, in the clear.
-    package var plaintextCount: Int {
+    package var plaintextByteCount: Int {
         entries.reduce(0) { $0 + $1.sealed.count - AES256GCM.overhead }
     }
 

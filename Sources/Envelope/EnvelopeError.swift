@@ -24,10 +24,10 @@ extension EnvelopeError: CustomStringConvertible {
         case .invalid(let field, let problem):
             "\(field) \(problem)"
         case .unsupportedFormat(let format):
-            "format \(EnvelopeRules.shown(format)) is not known to this version, which reads v1; "
+            "format \(EnvelopeValidation.quoted(format)) is not known to this version, which reads v1; "
                 + "a newer secrets-bridge may"
         case .noUsableRecipient(let recipients, let configured):
-            "none of its recipients (\(recipients.map(EnvelopeRules.shown).joined(separator: ", "))) is a "
+            "none of its recipients (\(recipients.map(EnvelopeValidation.quoted).joined(separator: ", "))) is a "
                 + "configured key (\(configured.joined(separator: ", "))); configure the key that wrapped it, "
                 + "or wrap the values again"
         case .keyManager(let error):

@@ -10,7 +10,7 @@ package struct EnvelopeFields: Sendable, Equatable {
     /// Entry name to base64(nonce ‖ ciphertext ‖ tag). Empty when the ciphertexts were dropped.
     package var data: [String: String]
     /// Set when the ciphertexts were dropped from memory: such fields can be judged, and not opened.
-    package var dropped: DroppedCiphertexts?
+    package var droppedCiphertexts: DroppedCiphertexts?
 
     package init(
         format: String, scope: String, recipients: [Recipient], mac: String, data: [String: String]
@@ -28,14 +28,14 @@ extension Envelope {
     ///
     /// Errors: `unsupportedFormat`, or `invalid` naming the first field that breaks a rule.
     package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
-        guard fields.dropped == nil else {
+        guard fields.droppedCiphertexts == nil else {
             throw .invalid(field: "spec.data", problem: "is not in memory; read the WrappedSecret again")
         }
-        let (scope, mac) = try Self.header(fields)
+        let (scope, mac) = try Self.parseHeader(fields)
         var entries: [Entry] = []
         for name in fields.data.keys.sorted(by: Self.inByteOrder) {
             let text = fields.data[name] ?? ""
-            _ = try Self.plaintextCount(of: text, entry: name)
+            _ = try Self.plaintextByteCount(of: text, entry: name)
             entries.append(Entry(name: name, sealed: try Self.decode(text, field: "spec.data.\(name)")))
         }
         self.init(
@@ -44,34 +44,36 @@ extension Envelope {
     }
 
     /// Checks everything but the entries.
-    static func header(_ fields: EnvelopeFields) throws(EnvelopeError) -> (scope: Scope, mac: [UInt8]) {
+    static func parseHeader(_ fields: EnvelopeFields) throws(EnvelopeError) -> (scope: Scope, mac: [UInt8]) {
         guard fields.format.utf8.elementsEqual(Self.format.utf8) else {
             throw .unsupportedFormat(fields.format)
         }
         guard let scope = Scope(rawValue: fields.scope) else {
             throw .invalid(
                 field: "spec.scope",
-                problem: "is \(EnvelopeRules.shown(fields.scope)); strict, namespace or cluster is expected")
+                problem:
+                    "is \(EnvelopeValidation.quoted(fields.scope)); strict, namespace or cluster is expected")
         }
-        try EnvelopeRules.check(recipients: fields.recipients)
-        guard fields.data.count <= EnvelopeRules.maximumEntries else {
+        try EnvelopeValidation.check(recipients: fields.recipients)
+        guard fields.data.count <= EnvelopeValidation.maximumEntries else {
             throw .invalid(
                 field: "spec.data",
                 problem: "has \(fields.data.count) entries; "
-                    + "\(EnvelopeRules.maximumEntries) at most are expected")
+                    + "\(EnvelopeValidation.maximumEntries) at most are expected")
         }
         let mac = try Self.decode(fields.mac, field: "spec.mac")
-        guard mac.count == EnvelopeRules.macCount else {
+        guard mac.count == EnvelopeValidation.macByteCount else {
             throw .invalid(
-                field: "spec.mac", problem: "has \(mac.count) bytes; \(EnvelopeRules.macCount) are expected")
+                field: "spec.mac",
+                problem: "has \(mac.count) bytes; \(EnvelopeValidation.macByteCount) are expected")
         }
         return (scope, mac)
     }
 
     /// Checks the name of an entry and the length of its text, and returns how many bytes its value has. The text is not
     /// decoded, so that this takes little time for an entry of any size.
-    static func plaintextCount(of text: String, entry name: String) throws(EnvelopeError) -> Int {
-        try EnvelopeRules.check(entry: name)
+    static func plaintextByteCount(of text: String, entry name: String) throws(EnvelopeError) -> Int {
+        try EnvelopeValidation.check(entry: name)
         let bytes = text.utf8
         guard bytes.count.isMultiple(of: 4) else {
             throw .invalid(

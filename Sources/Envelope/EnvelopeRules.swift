@@ -1,20 +1,20 @@
 /// What every reader and writer checks before anything is computed. The CRD says the same in CEL, which
 /// neither the CLI nor an old API server runs. All comparisons are on bytes: Swift's String calls "é" and
 /// "e" + accent equal, the API server does not.
-package enum EnvelopeRules {
+package enum EnvelopeValidation {
     package static let maximumRecipients = 8
     package static let maximumEntries = 1024
-    package static let maximumKeyID = 512
-    package static let maximumWrappedKey = 8192
-    package static let macCount = 32
-    package static let dataKeyCount = 32
+    package static let maximumKeyIDLength = 512
+    package static let maximumWrappedKeyLength = 8192
+    package static let macByteCount = 32
+    package static let dataKeyByteCount = 32
 
     /// A DNS label (RFC 1123): 1 to 63 of a-z 0-9 -, with a letter or digit at both ends.
     package static func check(namespace: String) throws(EnvelopeError) {
         guard isDNSLabel(namespace.utf8[...], maximum: 63) else {
             throw .invalid(
                 field: "metadata.namespace",
-                problem: "\(shown(namespace)) is not a DNS label (1 to 63 of a-z 0-9 -)")
+                problem: "\(quoted(namespace)) is not a DNS label (1 to 63 of a-z 0-9 -)")
         }
     }
 
@@ -23,7 +23,7 @@ package enum EnvelopeRules {
         guard isDNSSubdomain(secretName) else {
             throw .invalid(
                 field: "metadata.name",
-                problem: "\(shown(secretName)) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
+                problem: "\(quoted(secretName)) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
     }
 
@@ -35,7 +35,7 @@ package enum EnvelopeRules {
         guard valid else {
             throw .invalid(
                 field: "data",
-                problem: "has the entry \(shown(entry)); names are 1 to 253 of A-Z a-z 0-9 - _ . "
+                problem: "has the entry \(quoted(entry)); names are 1 to 253 of A-Z a-z 0-9 - _ . "
                     + "and do not start with '..'")
         }
     }
@@ -66,23 +66,27 @@ package enum EnvelopeRules {
         for (index, recipient) in recipients.enumerated() {
             let path = "spec.recipients[\(index)]"
             let keyID = Array(recipient.keyID.utf8)
-            guard (3...maximumKeyID).contains(keyID.count), keyID.allSatisfy(isPrintable), hasScheme(keyID)
+            guard (3...maximumKeyIDLength).contains(keyID.count), keyID.allSatisfy(isPrintable),
+                hasScheme(keyID)
             else {
                 throw .invalid(
                     field: "\(path).keyID",
                     problem:
-                        "is not a key id (<backend>:<key>, printable ASCII, at most \(maximumKeyID) bytes)")
+                        "is not a key id (<backend>:<key>, printable ASCII, at most \(maximumKeyIDLength) bytes)"
+                )
             }
             guard seen.insert(keyID).inserted else {
                 throw .invalid(
                     field: "\(path).keyID",
-                    problem: "\(shown(recipient.keyID)) is listed twice; key ids are unique")
+                    problem: "\(quoted(recipient.keyID)) is listed twice; key ids are unique")
             }
             let wrapped = recipient.wrappedKey.utf8
-            guard (16...maximumWrappedKey).contains(wrapped.count), wrapped.allSatisfy(isPrintable) else {
+            guard (16...maximumWrappedKeyLength).contains(wrapped.count), wrapped.allSatisfy(isPrintable)
+            else {
                 throw .invalid(
                     field: "\(path).wrappedKey",
-                    problem: "is not a wrapped key (16 to \(maximumWrappedKey) bytes of printable ASCII)")
+                    problem:
+                        "is not a wrapped key (16 to \(maximumWrappedKeyLength) bytes of printable ASCII)")
             }
         }
     }
@@ -125,7 +129,7 @@ package enum EnvelopeRules {
     private static func isPrintable(_ byte: UInt8) -> Bool { (0x21...0x7E).contains(byte) }
 
     /// A text as it can stand in a message: quoted, escaped, and not endless.
-    static func shown(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         let head = text.unicodeScalars.prefix(80).map { $0.escaped(asASCII: true) }.joined()
         return "\"\(head)\(text.unicodeScalars.count > 80 ? "…" : "")\""
     }

@@ -8,7 +8,7 @@ package struct EnvelopeSummary: Sendable, Equatable {
     /// In byte order.
     package let entryNames: [String]
     /// Bytes of all values together, in the clear.
-    package let plaintextCount: Int
+    package let plaintextByteCount: Int
     /// SHA-256 over the place, the recipients, the MAC and the ciphertexts: two envelopes with the same digest are the same.
     package let digest: [UInt8]
 
@@ -17,7 +17,8 @@ package struct EnvelopeSummary: Sendable, Equatable {
     /// Errors: as `Envelope.init(_:namespace:secretName:)`, which checks the texts of the entries as well.
     package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
         let contents =
-            fields.dropped ?? DroppedCiphertexts(fields, namespace: namespace, secretName: secretName)
+            fields.droppedCiphertexts
+            ?? DroppedCiphertexts(fields, namespace: namespace, secretName: secretName)
         if let problem = contents.problem { throw problem }
         guard let scope = Scope(rawValue: fields.scope) else {
             throw .invalid(field: "spec.scope", problem: "is not strict, namespace or cluster")
@@ -25,7 +26,7 @@ package struct EnvelopeSummary: Sendable, Equatable {
         binding = try Binding(scope: scope, namespace: namespace, secretName: secretName)
         recipients = fields.recipients
         entryNames = contents.entryNames
-        plaintextCount = contents.plaintextCount
+        plaintextByteCount = contents.plaintextByteCount
         digest = contents.digest
     }
 }
@@ -35,7 +36,7 @@ package struct EnvelopeSummary: Sendable, Equatable {
 package struct DroppedCiphertexts: Sendable, Equatable {
     /// In byte order. Settable so that caches can share equal lists.
     package var entryNames: [String]
-    package let plaintextCount: Int
+    package let plaintextByteCount: Int
     /// See `EnvelopeSummary.digest`.
     package let digest: [UInt8]
     /// The rule of the format that the envelope breaks.
@@ -45,16 +46,16 @@ package struct DroppedCiphertexts: Sendable, Equatable {
         var known: (names: [String], count: Int, digest: [UInt8]) = ([], 0, [])
         var problem: EnvelopeError?
         do throws(EnvelopeError) {
-            _ = try Envelope.header(fields)
+            _ = try Envelope.parseHeader(fields)
             known.names = fields.data.keys.sorted(by: Envelope.inByteOrder)
             for name in known.names {
-                known.count += try Envelope.plaintextCount(of: fields.data[name] ?? "", entry: name)
+                known.count += try Envelope.plaintextByteCount(of: fields.data[name] ?? "", entry: name)
             }
             known.digest = try Self.digest(fields, namespace, secretName)
         } catch {
             problem = error
         }
-        (entryNames, plaintextCount, digest) = known
+        (entryNames, plaintextByteCount, digest) = known
         self.problem = problem
     }
 
@@ -88,9 +89,9 @@ package struct DroppedCiphertexts: Sendable, Equatable {
 extension EnvelopeFields {
     /// The same fields without their ciphertexts, which a cache of tens of thousands does not keep.
     package func droppingCiphertexts(namespace: String?, secretName: String) -> EnvelopeFields {
-        guard dropped == nil else { return self }
+        guard droppedCiphertexts == nil else { return self }
         var fields = self
-        fields.dropped = DroppedCiphertexts(self, namespace: namespace, secretName: secretName)
+        fields.droppedCiphertexts = DroppedCiphertexts(self, namespace: namespace, secretName: secretName)
         fields.data = [:]
         return fields
     }

@@ -39,11 +39,11 @@ package struct DataKey: Sendable {
 package struct UnwrappedKey: Sendable {
     package let key: SharedSecret
     /// Which version of the KMS key wrapped it, where the backend shows that.
-    package let version: String?
+    package let keyVersion: String?
 
     package init(key: SharedSecret, version: String? = nil) {
         self.key = key
-        self.version = version
+        self.keyVersion = version
     }
 }
 
@@ -86,10 +86,10 @@ package protocol KeyManager: Sendable {
 
     /// Finds out which key the settings mean, so that `keyID` is what recipients of the key say. Uses the right to
     /// wrap, where the KMS does not tell otherwise.
-    func identify() async throws(KeyManagerError)
+    func resolveKeyID() async throws(KeyManagerError)
 
     /// Finds out whether the key can be used as it is configured, without a recipient to try it on.
-    func selfTest() async -> KeyManagerSelfTest
+    func selfTest() async -> SelfTestResult
 
     /// What has to happen beside the calls: credentials are kept alive, and a KMS that is out is asked, one
     /// probe at a time, whether it is back. `onRecovery` is called when it serves again after it did not:
@@ -126,9 +126,9 @@ extension KeyManager {
     }
 
     /// For a key whose id its settings tell.
-    package func identify() async throws(KeyManagerError) {}
+    package func resolveKeyID() async throws(KeyManagerError) {}
 
-    package func selfTest() async -> KeyManagerSelfTest {
+    package func selfTest() async -> SelfTestResult {
         await .roundTrip(of: self)
     }
 

@@ -38,7 +38,7 @@ package struct KeyManagerError: Error, Equatable, Sendable {
     package var isTransient: Bool { code != .invalidCiphertext }
 
     /// When several recipients fail, the reason that is reported: the one that is likeliest to pass.
-    var rank: Int {
+    var reportingPriority: Int {
         switch code {
         case .cancelled: 6
         case .unavailable: 5

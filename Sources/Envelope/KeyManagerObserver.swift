@@ -9,13 +9,13 @@ package enum KeyManagerOperation: String, Sendable, CaseIterable {
 /// Is told of every request that a key manager makes of its KMS. Called on the way of the request: it must not
 /// wait. Safe to call from any task.
 package protocol KeyManagerObserver: Sendable {
-    func observed(_ request: KeyManagerRequest.Ended)
+    func requestCompleted(_ request: KeyManagerRequest.Completed)
 }
 
 /// One request to a KMS that is under way: a batch is one, with several items. A backend makes one where it
 /// sends and says `ended` once.
 package struct KeyManagerRequest: Sendable {
-    package struct Ended: Sendable {
+    package struct Completed: Sendable {
         /// By the first part of the key id.
         package let backend: String
         package let operation: KeyManagerOperation
@@ -41,23 +41,23 @@ package struct KeyManagerRequest: Sendable {
         self.observer = observer
     }
 
-    package func ended(_ failures: [KeyManagerError.Code] = []) {
-        observer?.observed(
-            Ended(
+    package func complete(_ failures: [KeyManagerError.Code] = []) {
+        observer?.requestCompleted(
+            Completed(
                 backend: Self.backend(ofKeyID: keyID), operation: operation, items: items,
                 duration: ContinuousClock.now - start, failures: failures))
     }
 
     /// Runs `body` as the request.
-    package func during<Value>(
+    package func measure<Value>(
         _ body: () async throws(KeyManagerError) -> Value
     ) async throws(KeyManagerError) -> Value {
         do {
             let value = try await body()
-            ended()
+            complete()
             return value
         } catch {
-            ended([error.code])
+            complete([error.code])
             throw error
         }
     }

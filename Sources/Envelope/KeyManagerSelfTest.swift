@@ -1,7 +1,7 @@
 import Primitives
 
 /// What a key manager found out about itself.
-package enum KeyManagerSelfTest: Sendable, Equatable {
+package enum SelfTestResult: Sendable, Equatable {
     /// A fresh data key was wrapped and unwrapped.
     case passed
     /// It unwraps and may not wrap: right for a controller. The text says what could not be tested.
@@ -12,19 +12,19 @@ package enum KeyManagerSelfTest: Sendable, Equatable {
     case failed(KeyManagerError)
 }
 
-extension KeyManagerSelfTest {
+extension SelfTestResult {
     /// The place that data keys of self-tests are made for. No Secret can have this name in a namespace that
     /// exists, as "kube-" namespaces are not handed out.
-    package static func binding() throws(EnvelopeError) -> Binding {
+    package static func testBinding() throws(EnvelopeError) -> Binding {
         try Binding(scope: .strict, namespace: "kube-secrets-bridge", secretName: "self-test")
     }
 
     /// Makes a data key and unwraps it again.
-    package static func roundTrip(of manager: any KeyManager) async -> KeyManagerSelfTest {
+    package static func roundTrip(of manager: any KeyManager) async -> SelfTestResult {
         let binding: Binding
         let made: DataKey
         do {
-            binding = try Self.binding()
+            binding = try Self.testBinding()
             made = try await manager.generateDataKey(for: binding)
         } catch let error as KeyManagerError {
             return .failed(error)

@@ -11,12 +11,12 @@ package struct KeyRing: Sendable {
     package var all: [any KeyManager] { [primary] + others }
 
     /// The key that unwraps this recipient; nil: not ours.
-    package func manager(for recipient: Recipient) -> (any KeyManager)? {
+    package func keyManager(for recipient: Recipient) -> (any KeyManager)? {
         all.first { $0.accepts(keyID: recipient.keyID) }
     }
 
     /// The key that wraps for a backend: the first of its keys. Of the others it has unwrap only.
-    package func wrapper(of backend: String) -> (any KeyManager)? {
+    package func wrappingKeyManager(of backend: String) -> (any KeyManager)? {
         all.first { KeyManagerRequest.backend(ofKeyID: $0.keyID) == backend }
     }
 }

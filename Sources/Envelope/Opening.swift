@@ -19,19 +19,19 @@ extension Envelope {
     package func open(
         with keys: KeyRing, followedBy more: Int = 0
     ) async throws(EnvelopeError) -> OpenedEnvelope {
-        let (recipient, unwrapped) = try await unlock(with: keys, recipients, followedBy: more)
+        let (recipient, unwrapped) = try await unwrapDataKey(with: keys, recipients, followedBy: more)
         return OpenedEnvelope(
-            entries: try openEntries(unwrapped.key), keyID: recipient.keyID, keyVersion: unwrapped.version)
+            entries: try openEntries(unwrapped.key), keyID: recipient.keyID, keyVersion: unwrapped.keyVersion)
     }
 
     /// The data key, under which the MAC verifies, and the recipient that gave it: proof that `recipients` open the
     /// envelope. No value is decrypted.
-    package func unlock(
+    package func unwrapDataKey(
         with keys: KeyRing, _ recipients: [Recipient], followedBy more: Int = 0
     ) async throws(EnvelopeError) -> (recipient: Recipient, key: UnwrappedKey) {
         var failure: EnvelopeError?
         for recipient in recipients {
-            guard let manager = keys.manager(for: recipient) else { continue }
+            guard let manager = keys.keyManager(for: recipient) else { continue }
             do throws(EnvelopeError) {
                 let unwrapped = try await unwrap(recipient, with: manager, followedBy: more)
                 try verifyMAC(unwrapped.key, keyID: recipient.keyID)
@@ -57,7 +57,7 @@ extension Envelope {
     }
 
     private func verifyMAC(_ dataKey: SharedSecret, keyID: String) throws(EnvelopeError) {
-        guard dataKey.count == EnvelopeRules.dataKeyCount else {
+        guard dataKey.count == EnvelopeValidation.dataKeyByteCount else {
             throw .keyManager(
                 KeyManagerError(
                     .invalidCiphertext, keyID: keyID,
@@ -97,7 +97,7 @@ extension EnvelopeError {
     /// What outranks what when several recipients fail: what may pass by itself goes first.
     fileprivate var rank: Int {
         switch self {
-        case .keyManager(let error) where error.isTransient: 10 + error.rank
+        case .keyManager(let error) where error.isTransient: 10 + error.reportingPriority
         case .crypto: 3
         case .integrityFailed: 2
         case .keyManager: 1

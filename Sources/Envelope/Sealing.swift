@@ -18,7 +18,7 @@ extension Envelope {
         _ entries: [SecretEntry], binding: Binding, with manager: any KeyManager,
         recipients others: [any KeyManager] = []
     ) async throws(EnvelopeError) -> Envelope {
-        try EnvelopeRules.check(entries: entries.map(\.name))
+        try EnvelopeValidation.check(entries: entries.map(\.name))
         let (dataKey, recipients) = try await makeDataKey(for: binding, with: manager, recipients: others)
         do {
             return try seal(entries, binding: binding, dataKey: dataKey, recipients: recipients)
@@ -34,7 +34,7 @@ extension Envelope {
         var recipients: [Recipient]
         do throws(KeyManagerError) {
             dataKey = try await manager.generateDataKey(for: binding)
-            guard dataKey.key.count == EnvelopeRules.dataKeyCount else {
+            guard dataKey.key.count == EnvelopeValidation.dataKeyByteCount else {
                 throw KeyManagerError(
                     .misconfigured, keyID: manager.keyID,
                     message: "made a data key of \(dataKey.key.count) bytes; 32 are expected")
@@ -47,7 +47,7 @@ extension Envelope {
             throw .keyManager(error)
         }
         // What a reader would refuse is not written.
-        try EnvelopeRules.check(recipients: recipients)
+        try EnvelopeValidation.check(recipients: recipients)
         return (dataKey.key, recipients)
     }
 

@@ -2,13 +2,13 @@
 ///
 /// The reader takes all there is at once, so the low-water mark is an empty buffer.
 struct BodyBuffer {
-    enum Write: Equatable {
+    enum WriteResult: Equatable {
         case stored
         /// Nothing was stored. Offer the same bytes again once `Read.chunk` says so.
         case full
     }
 
-    enum Read: Equatable {
+    enum ReadResult: Equatable {
         /// `unblocks`: a write was refused since the last read; the writer can go on.
         case chunk([UInt8], unblocks: Bool)
         case empty
@@ -17,17 +17,17 @@ struct BodyBuffer {
     }
 
     /// Bytes above which a write is refused. A single larger write into an empty buffer is stored.
-    let highWater: Int
+    let highWaterMark: Int
     private var pending: [UInt8] = []
     private var isBlocked = false
-    private var ending: Read?
+    private var ending: ReadResult?
 
     init(highWater: Int = 256 << 10) {
-        self.highWater = highWater
+        self.highWaterMark = highWater
     }
 
-    mutating func write(_ bytes: UnsafeRawBufferPointer) -> Write {
-        guard pending.isEmpty || pending.count + bytes.count <= highWater else {
+    mutating func write(_ bytes: UnsafeRawBufferPointer) -> WriteResult {
+        guard pending.isEmpty || pending.count + bytes.count <= highWaterMark else {
             isBlocked = true
             return .full
         }
@@ -42,7 +42,7 @@ struct BodyBuffer {
         ending = error.map { .failed($0) } ?? .end
     }
 
-    mutating func read() -> Read {
+    mutating func read() -> ReadResult {
         guard pending.isEmpty else {
             defer { isBlocked = false }
             let chunk = pending

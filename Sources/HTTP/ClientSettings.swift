@@ -8,7 +8,7 @@ final class ClientSettings: Sendable {
     let configuration: HTTPClientConfiguration
     private let proxies: ProxyEnvironment
     private let trust: TrustStore
-    private let identity: Result<TLSClientIdentity, TLSClientIdentity.Problem>?
+    private let identity: Result<TLSClientIdentity, TLSClientIdentity.IdentityError>?
     private let chain: SharedSecret?
 
     init(_ configuration: HTTPClientConfiguration, environment: [String: String]) {
@@ -16,7 +16,7 @@ final class ClientSettings: Sendable {
         proxies = ProxyEnvironment(environment)
         trust = TrustStore(configuration.trust, environment: environment)
         identity = configuration.clientCertificate.map { certificate in
-            do throws(TLSClientIdentity.Problem) {
+            do throws(TLSClientIdentity.IdentityError) {
                 return .success(try TLSClientIdentity(certificate: certificate.chain, key: certificate.key))
             } catch {
                 return .failure(error)
@@ -33,12 +33,12 @@ final class ClientSettings: Sendable {
         case .none: return ""
         case .url(let url):
             do throws(ProxyURL.Problem) {
-                return ProxyEnvironment.resolvingAtProxy(try ProxyURL(url).text)
+                return ProxyEnvironment.resolvingNamesAtProxy(try ProxyURL(url).text)
             } catch {
                 throw HTTPError(.proxyFailed, activity: activity, detail: "the URL of the proxy \(error)")
             }
         case .environment:
-            do throws(ProxyEnvironment.Fault) {
+            do throws(ProxyEnvironment.InvalidVariable) {
                 let (scheme, host) = (target.scheme, target.host)
                 return try proxies.proxy(scheme: scheme, host: host, port: target.port) ?? ""
             } catch {
@@ -48,16 +48,16 @@ final class ClientSettings: Sendable {
     }
 
     /// Errors: `.caInvalid`.
-    func authorities(activity: String) throws(HTTPError) -> SharedSecret? {
-        do throws(TrustStore.Failure) {
-            return try trust.authorities()
+    func trustedCertificates(activity: String) throws(HTTPError) -> SharedSecret? {
+        do throws(TrustStore.LoadError) {
+            return try trust.trustedCertificates()
         } catch {
             throw HTTPError(.caInvalid, activity: activity, detail: error.description)
         }
     }
 
     /// Errors: `.invalidRequest`, `.requestTooLarge`, `.clientCertificateInvalid`.
-    func check(_ request: HTTPClientRequest, _ target: RequestTarget, activity: String) throws(HTTPError) {
+    func validate(_ request: HTTPClientRequest, _ target: RequestTarget, activity: String) throws(HTTPError) {
         if target.scheme == "http" {
             let isAllowed =
                 switch configuration.plainHTTP {
@@ -73,7 +73,7 @@ final class ClientSettings: Sendable {
         if target.scheme == "https", case .failure(let problem) = identity {
             throw HTTPError(
                 .clientCertificateInvalid, activity: activity,
-                detail: "the setting of the \(problem.isAboutKey ? "key" : "certificate") \(problem)")
+                detail: "the setting of the \(problem.concernsKey ? "key" : "certificate") \(problem)")
         }
         for field in request.secretFields where !Self.isValid(field.value) {
             throw HTTPError(
@@ -103,14 +103,14 @@ final class ClientSettings: Sendable {
     /// `authorities` must live as long as the transfer.
     func apply(to easy: EasyHandle, trusting authorities: SharedSecret?) {
         easy.set(CURLOPT_NOSIGNAL, true)
-        easy.note(sb_easy_allow_http_only(easy.raw))
-        easy.note(sb_easy_leave_resolver_behind(easy.raw))
-        easy.note(sb_easy_prepare_sockets(easy.raw))
+        easy.record(sb_easy_allow_http_only(easy.raw))
+        easy.record(sb_easy_leave_resolver_behind(easy.raw))
+        easy.record(sb_easy_prepare_sockets(easy.raw))
         easy.set(CURLOPT_FOLLOWLOCATION, false)
         easy.set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))
         easy.set(CURLOPT_PATH_AS_IS, true)
         easy.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, true)
-        easy.set(CURLOPT_CONNECTTIMEOUT_MS, configuration.connectTimeout.wholeMilliseconds)
+        easy.set(CURLOPT_CONNECTTIMEOUT_MS, configuration.connectTimeout.millisecondsRoundedUp)
         easy.set(CURLOPT_TCP_KEEPALIVE, true)
         easy.set(CURLOPT_TCP_KEEPIDLE, 15)
         easy.set(CURLOPT_TCP_KEEPINTVL, 5)
@@ -163,7 +163,7 @@ final class ClientSettings: Sendable {
 
 extension Duration {
     /// Rounded up, at least 1: libcurl takes 0 for "no limit".
-    var wholeMilliseconds: Int {
+    var millisecondsRoundedUp: Int {
         let (seconds, attoseconds) = components
         let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000)
         guard !isTooLong, whole < Int64.max - 1_000 else { return seconds < 0 ? 1 : Int.max }

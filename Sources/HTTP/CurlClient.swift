@@ -5,8 +5,8 @@ import Primitives
 /// connections are reused within a client. Letting go of the last reference shuts it down.
 package final class CurlClient: HTTPTransport {
     private struct Lanes {
-        var unary: Lane?
-        var streaming: Lane?
+        var unary: ConnectionPool?
+        var streaming: ConnectionPool?
         var isShutDown = false
     }
 
@@ -36,12 +36,12 @@ package final class CurlClient: HTTPTransport {
         let plan = try TransferPlan(request, settings)
         guard !Task.isCancelled else { throw plan.error(.cancelled) }
         let lane = try lane(for: plan)
-        switch request.lane {
+        switch request.mode {
         case .unary:
-            let response = try await UnaryExchange(plan).response(on: lane)
+            let response = try await UnaryTransaction(plan).response(on: lane)
             return try await handler(response.head, response.body)
         case .streaming:
-            let exchange = StreamExchange(plan, on: lane)
+            let exchange = StreamingTransaction(plan, on: lane)
             return try await withTaskCancellationHandler {
                 do {
                     let head = try await exchange.head()
@@ -53,7 +53,7 @@ package final class CurlClient: HTTPTransport {
                     throw error
                 }
             } onCancel: {
-                exchange.stop()
+                exchange.cancel()
             }
         }
     }
@@ -69,12 +69,13 @@ package final class CurlClient: HTTPTransport {
         await last.streaming?.shutDown()
     }
 
-    private func lane(for plan: TransferPlan) throws(HTTPError) -> Lane {
+    private func lane(for plan: TransferPlan) throws(HTTPError) -> ConnectionPool {
         try lanes.withLock { lanes throws(HTTPError) in
             guard !lanes.isShutDown else { throw plan.error(.cancelled, "the HTTP client was shut down") }
-            let slot: WritableKeyPath<Lanes, Lane?> = plan.request.lane == .unary ? \.unary : \.streaming
+            let slot: WritableKeyPath<Lanes, ConnectionPool?> =
+                plan.request.mode == .unary ? \.unary : \.streaming
             if let lane = lanes[keyPath: slot] { return lane }
-            let lane = try Lane(plan.request.lane, settings.configuration)
+            let lane = try ConnectionPool(plan.request.mode, settings.configuration)
             lanes[keyPath: slot] = lane
             return lane
         }

@@ -3,12 +3,12 @@ import CCurl
 extension HTTPError.Code {
     /// What libcurl's result means to us. Codes that HTTP cannot produce, and those of later versions, are
     /// `.clientFailed`.
-    static func meaning(of result: CURLcode) -> HTTPError.Code {
-        table.first { $0.result == result }?.code ?? .clientFailed
+    static func forCurlResult(of result: CURLcode) -> HTTPError.Code {
+        curlResultCodes.first { $0.result == result }?.code ?? .clientFailed
     }
 
     /// `CURLE_OPERATION_TIMEDOUT` is the connect timeout: it is the only one that libcurl keeps for us.
-    static let table: [(result: CURLcode, code: HTTPError.Code)] = [
+    static let curlResultCodes: [(result: CURLcode, code: HTTPError.Code)] = [
         // Schemes are checked before: this is an HTTP/0.9 answer.
         (CURLE_UNSUPPORTED_PROTOCOL, .protocolError),
         (CURLE_URL_MALFORMAT, .invalidRequest),

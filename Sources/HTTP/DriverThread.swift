@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// A detached thread, free of signals, that runs one closure.
-enum DriverThread {
+enum DetachedThread {
     private final class Job: Sendable {
         let name: String
         let body: @Sendable () -> Void
@@ -16,7 +16,7 @@ enum DriverThread {
     /// `name`: at most 15 bytes, as the kernel has it.
     static func start(name: String, _ body: @escaping @Sendable () -> Void) throws(HTTPError) {
         let job = Unmanaged.passRetained(Job(name: name, body: body))
-        let result = sb_start_thread({ DriverThread.run($0) }, job.toOpaque())
+        let result = sb_start_thread({ DetachedThread.run($0) }, job.toOpaque())
         guard result == 0 else {
             job.release()
             throw HTTPError(

@@ -30,7 +30,7 @@ final class EasyHandle {
     }
 
     func set(_ option: CURLoption, _ value: Int) {
-        note(sb_easy_set_long(raw, option, value))
+        record(sb_easy_set_long(raw, option, value))
     }
 
     func set(_ option: CURLoption, _ flag: Bool) {
@@ -39,36 +39,36 @@ final class EasyHandle {
 
     /// Copied by libcurl; nil is its default.
     func set(_ option: CURLoption, _ value: String?) {
-        note(sb_easy_set_string(raw, option, value))
+        record(sb_easy_set_string(raw, option, value))
     }
 
     func set(_ option: CURLoption, offset value: Int) {
-        note(sb_easy_set_offset(raw, option, curl_off_t(value)))
+        record(sb_easy_set_offset(raw, option, curl_off_t(value)))
     }
 
     /// Not copied: `value` must live until the next reset.
     func set(_ option: CURLoption, pointer value: UnsafeMutableRawPointer?) {
-        note(sb_easy_set_pointer(raw, option, value))
+        record(sb_easy_set_pointer(raw, option, value))
     }
 
     /// Not copied: `bytes` must live until the next reset.
     func set(_ option: CURLoption, blob bytes: UnsafeRawBufferPointer) {
-        note(sb_easy_set_blob(raw, option, bytes.baseAddress, bytes.count))
+        record(sb_easy_set_blob(raw, option, bytes.baseAddress, bytes.count))
     }
 
     func set(_ option: CURLoption, callback: @escaping curl_write_callback) {
-        note(sb_easy_set_callback(raw, option, callback))
+        record(sb_easy_set_callback(raw, option, callback))
     }
 
-    func note(_ result: CURLcode) {
+    func record(_ result: CURLcode) {
         if setupResult == CURLE_OK { setupResult = result }
     }
 
     /// What went wrong in this transfer: libcurl's specific text, or its general one for `result`. Without the
     /// user name and password of a URL that it quotes.
-    func explanation(of result: CURLcode) -> String {
+    func errorMessage(of result: CURLcode) -> String {
         let specific = String(cString: errorText)
-        return specific.isEmpty ? String(cString: curl_easy_strerror(result)) : specific.withoutUserInfo
+        return specific.isEmpty ? String(cString: curl_easy_strerror(result)) : specific.redactingUserInfo
     }
 
     func info(_ what: CURLINFO) -> Int {

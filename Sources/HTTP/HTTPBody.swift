@@ -15,7 +15,7 @@ package struct HTTPBody: AsyncSequence, Sendable {
 
     /// A body that is already here; also for fakes.
     package init(bytes: [UInt8]) {
-        source = CollectedBody(bytes)
+        source = BufferedBody(bytes)
     }
 
     /// For fakes: the chunks as they come, then the end or `failure`.
@@ -29,24 +29,24 @@ package struct HTTPBody: AsyncSequence, Sendable {
         fileprivate let source: any BodySource
 
         package mutating func next() async throws(HTTPError) -> [UInt8]? {
-            try await source.next()
+            try await source.nextChunk()
         }
 
         package mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(HTTPError) -> [UInt8]? {
-            try await source.next()
+            try await source.nextChunk()
         }
     }
 
     /// All that is left of the body. Errors: `.responseTooLarge` above `limit` bytes.
     package func collect(upTo limit: Int) async throws(HTTPError) -> [UInt8] {
-        if let whole = source.takeWhole() {
+        if let whole = source.takeBuffered() {
             guard whole.count <= limit else { throw tooLarge(limit) }
             return whole.withUnsafeBytes { [UInt8]($0) }
         }
         var bytes: [UInt8] = []
-        while let chunk = try await source.next() {
+        while let chunk = try await source.nextChunk() {
             guard bytes.count + chunk.count <= limit else { throw tooLarge(limit) }
             bytes.append(contentsOf: chunk)
         }
@@ -59,7 +59,7 @@ package struct HTTPBody: AsyncSequence, Sendable {
     package func collect<Value>(
         upTo limit: Int, _ read: (UnsafeRawBufferPointer) -> Value
     ) async throws(HTTPError) -> Value {
-        if let whole = source.takeWhole() {
+        if let whole = source.takeBuffered() {
             guard whole.count <= limit else { throw tooLarge(limit) }
             return whole.withUnsafeBytes(read)
         }
@@ -68,12 +68,12 @@ package struct HTTPBody: AsyncSequence, Sendable {
 
     /// As `collect`, for a body that holds secrets; what was buffered is zeroed on the way.
     package func collectSecret(upTo limit: Int) async throws(HTTPError) -> SecretBytes {
-        if let whole = source.takeWhole() {
+        if let whole = source.takeBuffered() {
             guard whole.count <= limit else { throw tooLarge(limit) }
             return whole.withUnsafeBytes { SecretBytes(copying: $0) }
         }
         var secret = SecretBuffer(capacity: 4096)
-        while var chunk = try await source.next() {
+        while var chunk = try await source.nextChunk() {
             defer { chunk.withUnsafeMutableBytes { Self.wipe($0) } }
             guard secret.count + chunk.count <= limit else { throw tooLarge(limit) }
             secret.append(chunk)
@@ -96,9 +96,9 @@ protocol BodySource: AnyObject, Sendable {
     /// For errors: what the bytes are the answer to.
     var activity: String { get }
     /// The next bytes, never empty; nil at the end and ever after.
-    func next() async throws(HTTPError) -> [UInt8]?
+    func nextChunk() async throws(HTTPError) -> [UInt8]?
     /// The whole body when it is in memory and unread; nil: read it by `next`.
-    func takeWhole() -> WipedBytes?
+    func takeBuffered() -> ZeroizingBytes?
 }
 
 /// A fake's chunks.
@@ -112,7 +112,7 @@ private final class ChunkStream: BodySource {
         self.failure = failure
     }
 
-    func next() async throws(HTTPError) -> [UInt8]? {
+    func nextChunk() async throws(HTTPError) -> [UInt8]? {
         var iterator = chunks.makeAsyncIterator()
         while let chunk = await iterator.next() {
             if !chunk.isEmpty { return chunk }
@@ -122,5 +122,5 @@ private final class ChunkStream: BodySource {
         return nil
     }
 
-    func takeWhole() -> WipedBytes? { nil }
+    func takeBuffered() -> ZeroizingBytes? { nil }
 }

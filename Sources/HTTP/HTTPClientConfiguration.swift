@@ -4,7 +4,7 @@ package import Primitives
 /// is a new client (or `Trust.file`).
 package struct HTTPClientConfiguration: Sendable {
     package enum Trust: Sendable {
-        /// The system's CAs, or those of SSL_CERT_FILE and SSL_CERT_DIR (`SystemAuthorities`).
+        /// The system's CAs, or those of SSL_CERT_FILE and SSL_CERT_DIR (`SystemRootCertificates`).
         case system
         /// These CAs and no others, as PEM. Damaged certificates are left out; the caller, who knows where the text is
         /// from, reports them (`CertificatePool.warnings`).

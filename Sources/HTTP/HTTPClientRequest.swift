@@ -4,7 +4,7 @@ package import Primitives
 /// One request, complete before it starts. Bodies are held in memory: the largest thing we send is a Secret.
 package struct HTTPClientRequest: Sendable {
     /// Which connections a request may share.
-    package enum Lane: Sendable {
+    package enum TransferMode: Sendable {
         /// Multiplexed over one HTTP/2 connection. The body is collected, up to a limit, before the
         /// response is handed over.
         case unary
@@ -37,7 +37,7 @@ package struct HTTPClientRequest: Sendable {
     package var fields: HTTPFields
     package var secretFields: [SecretField]
     package var body: Body
-    package var lane: Lane
+    package var mode: TransferMode
     /// From the call to the last byte of the response; nil only for watches.
     package var timeout: Duration?
     /// Longest time without a single byte received, while we read; nil: no limit.
@@ -48,7 +48,7 @@ package struct HTTPClientRequest: Sendable {
 
     package init(
         method: HTTPRequest.Method = .get, url: String, fields: HTTPFields = [:],
-        secretFields: [SecretField] = [], body: Body = .none, lane: Lane = .unary,
+        secretFields: [SecretField] = [], body: Body = .none, lane: TransferMode = .unary,
         timeout: Duration? = .seconds(30), idleTimeout: Duration? = nil,
         maximumResponseBody: Int? = nil
     ) {
@@ -57,7 +57,7 @@ package struct HTTPClientRequest: Sendable {
         self.fields = fields
         self.secretFields = secretFields
         self.body = body
-        self.lane = lane
+        self.mode = lane
         self.timeout = timeout
         self.idleTimeout = idleTimeout
         self.maximumResponseBody = maximumResponseBody

@@ -57,7 +57,7 @@ package struct HTTPError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Whether the server cannot have seen the request, so that even a non-idempotent one may be repeated.
-    package var isBeforeSending: Bool {
+    package var requestWasNotSent: Bool {
         switch code {
         case .connectTimedOut, .connectFailed, .nameNotResolved, .certificateUntrusted,
             .certificateNameMismatch, .caInvalid, .clientCertificateInvalid, .requestTooLarge,
@@ -68,7 +68,7 @@ package struct HTTPError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Whether it is the connection that failed, and not the one exchange on it.
-    var isOfConnection: Bool {
+    var isConnectionError: Bool {
         switch code {
         case .connectTimedOut, .connectFailed, .nameNotResolved, .proxyFailed, .certificateUntrusted,
             .certificateNameMismatch, .caInvalid, .clientCertificateInvalid, .clientCertificateRequired,

@@ -15,12 +15,12 @@ extension HTTPTransport {
     }
 
     /// As `sendForSecret`, repeated in the same way.
-    package func sendForSecret(
+    package func sendCollectingSecret(
         _ request: HTTPClientRequest, upTo limit: Int, retrying policy: RetryPolicy,
         clock: some Clock<Duration> = ContinuousClock()
     ) async throws(HTTPError) -> (head: HTTPResponseHead, body: SharedSecret) {
         try await repeating(request, policy, clock) { request throws(HTTPError) in
-            try await sendForSecret(request, upTo: limit)
+            try await sendCollectingSecret(request, upTo: limit)
         }
     }
 

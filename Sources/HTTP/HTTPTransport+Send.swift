@@ -12,7 +12,7 @@ extension HTTPTransport {
 
     /// As `send`, for a body that holds secrets: no copy of it outlives the result, except as `SecretBytes`
     /// says.
-    package func sendForSecret(
+    package func sendCollectingSecret(
         _ request: HTTPClientRequest, upTo limit: Int
     ) async throws(HTTPError) -> (head: HTTPResponseHead, body: SharedSecret) {
         try await collected(request, upTo: limit) { body throws(HTTPError) in

@@ -27,7 +27,7 @@ struct IPAddress: Equatable {
     }
 
     /// Whether the first `bits` bits are those of `network`.
-    func isInside(_ network: IPAddress, bits: Int) -> Bool {
+    func belongsTo(_ network: IPAddress, bits: Int) -> Bool {
         guard bytes.count == network.bytes.count, (0...bytes.count * 8).contains(bits) else { return false }
         return zip(bytes, network.bytes).enumerated().allSatisfy { index, pair in
             let covered = min(max(bits - index * 8, 0), 8)

@@ -7,7 +7,7 @@ import Glibc
 /// it arrives.
 package struct LineFramer {
     package enum Line: Sendable, Equatable {
-        case whole([UInt8])
+        case complete([UInt8])
         /// The first bytes, as many as a whole line may have. `length`: of all of it.
         case tooLong(prefix: [UInt8], length: Int)
     }
@@ -42,7 +42,7 @@ package struct LineFramer {
 
     private mutating func take() -> Line {
         defer { (partial, dropped) = ([], 0) }
-        return dropped == 0 ? .whole(partial) : .tooLong(prefix: partial, length: partial.count + dropped)
+        return dropped == 0 ? .complete(partial) : .tooLong(prefix: partial, length: partial.count + dropped)
     }
 
     private mutating func extend(by bytes: ArraySlice<UInt8>) {

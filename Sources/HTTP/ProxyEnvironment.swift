@@ -15,7 +15,7 @@ package struct ProxyEnvironment: Sendable {
     }
 
     /// A variable that holds no URL of a proxy. Quotes nothing of it.
-    package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
+    package struct InvalidVariable: Error, Equatable, Sendable, CustomStringConvertible {
         let variable: String
         let problem: ProxyURL.Problem
 
@@ -41,23 +41,23 @@ package struct ProxyEnvironment: Sendable {
 
     /// nil: connect directly.
     ///
-    /// - Throws: `Fault` where the variable that counts holds no URL of a proxy.
-    package func proxy(scheme: String, host: String, port: Int) throws(Fault) -> String? {
+    /// - Throws: `InvalidVariable` where the variable that counts holds no URL of a proxy.
+    package func proxy(scheme: String, host: String, port: Int) throws(InvalidVariable) -> String? {
         let host = host.lowercased()
         guard let proxy = scheme == "https" ? https : http, !IPAddress.isLoopback(host: host) else {
             return nil
         }
         guard !exceptions.contains(where: { $0.matches(host: host, port: "\(port)") }) else { return nil }
         do throws(ProxyURL.Problem) {
-            return Self.resolvingAtProxy(try ProxyURL(proxy.value).text)
+            return Self.resolvingNamesAtProxy(try ProxyURL(proxy.value).text)
         } catch {
-            throw Fault(variable: proxy.variable, problem: error)
+            throw InvalidVariable(variable: proxy.variable, problem: error)
         }
     }
 
     /// The URL of a proxy for libcurl, to which `socks5` means that names are resolved here. To Go, and thus to kubectl,
     /// it means that the proxy resolves them: names of a private network often resolve there alone.
-    static func resolvingAtProxy(_ url: String) -> String {
+    static func resolvingNamesAtProxy(_ url: String) -> String {
         let scheme = "socks5://"
         return url.prefix(scheme.count).lowercased() == scheme
             ? "socks5h://\(url.dropFirst(scheme.count))" : url
@@ -117,7 +117,7 @@ package struct ProxyEnvironment: Sendable {
             switch pattern {
             case .everything: return true
             case .network(let network, let bits):
-                return IPAddress(host)?.isInside(network, bits: bits) ?? false
+                return IPAddress(host)?.belongsTo(network, bits: bits) ?? false
             case .domain(let name, let withItself):
                 return host.hasSuffix(name) || withItself && host == name.dropFirst()
             }

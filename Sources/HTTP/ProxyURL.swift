@@ -111,7 +111,7 @@ package struct ProxyURL: Sendable, Equatable {
 extension String {
     /// The text without user names and passwords in a URL, which errors of libcurl quote. All from the first `://` to the
     /// last `@` is left out: what stands between them need not be a URL that can be parsed.
-    var withoutUserInfo: String {
+    var redactingUserInfo: String {
         guard let at = lastIndex(of: "@") else { return self }
         guard let scheme = firstRange(of: "://"), scheme.upperBound <= at else {
             return "…\(self[at...])"

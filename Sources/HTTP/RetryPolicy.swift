@@ -7,7 +7,7 @@ package struct RetryPolicy: Sendable {
     /// Delays between attempts, where the server names none.
     package var backoff: Backoff
     /// For requests that change nothing though their method is POST: a KMS decrypting.
-    package var repeatsAnyMethod: Bool
+    package var retriesAnyMethod: Bool
 
     package init(
         maximumAttempts: Int = 4, backoff: Backoff = Backoff(base: .milliseconds(200), maximum: .seconds(10)),
@@ -15,7 +15,7 @@ package struct RetryPolicy: Sendable {
     ) {
         self.maximumAttempts = maximumAttempts
         self.backoff = backoff
-        self.repeatsAnyMethod = repeatsAnyMethod
+        self.retriesAnyMethod = repeatsAnyMethod
     }
 
     package enum Verdict: Equatable, Sendable {
@@ -25,7 +25,7 @@ package struct RetryPolicy: Sendable {
     }
 
     package func verdict(on error: HTTPError, _ method: HTTPRequest.Method) -> Verdict {
-        error.isRetryable && (isRepeatable(method) || error.isBeforeSending) ? .retry(after: nil) : .giveUp
+        error.isRetryable && (isRepeatable(method) || error.requestWasNotSent) ? .retry(after: nil) : .giveUp
     }
 
     /// `now`: seconds since 1970, for a Retry-After that is a date.
@@ -40,6 +40,6 @@ package struct RetryPolicy: Sendable {
     }
 
     private func isRepeatable(_ method: HTTPRequest.Method) -> Bool {
-        repeatsAnyMethod || [.get, .head, .put, .delete, .options].contains(method)
+        retriesAnyMethod || [.get, .head, .put, .delete, .options].contains(method)
     }
 }

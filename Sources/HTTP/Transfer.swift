@@ -5,9 +5,9 @@ import Primitives
 /// An exchange while libcurl works on it: an easy handle with its options and callbacks. Used by the thread
 /// of its lane alone, which also keeps it alive while libcurl has its address.
 final class Transfer {
-    let exchange: any Exchange
+    let exchange: any Transaction
     let easy: EasyHandle
-    private unowned let lane: Lane
+    private unowned let lane: ConnectionPool
     private let headers: HeaderList
     private let route: HeaderList
     private var parser = HeadParser()
@@ -18,7 +18,7 @@ final class Transfer {
 
     private var plan: TransferPlan { exchange.plan }
 
-    init(_ exchange: any Exchange, _ easy: EasyHandle, on lane: Lane) {
+    init(_ exchange: any Transaction, _ easy: EasyHandle, on lane: ConnectionPool) {
         self.exchange = exchange
         self.lane = lane
         self.easy = easy
@@ -27,12 +27,12 @@ final class Transfer {
         if let connectTo = exchange.plan.target.connectTo { route.append(connectTo) }
         self.route = route
 
-        plan.settings.apply(to: easy, trusting: plan.authorities)
+        plan.settings.apply(to: easy, trusting: plan.trustedCertificates)
         easy.set(CURLOPT_URL, plan.target.url)
         easy.set(CURLOPT_CONNECT_TO, pointer: self.route.list)
         easy.set(CURLOPT_PROXY, plan.proxy)
         easy.set(CURLOPT_HTTPHEADER, pointer: headers.list)
-        if !headers.isComplete || !self.route.isComplete { easy.note(CURLE_OUT_OF_MEMORY) }
+        if !headers.isComplete || !self.route.isComplete { easy.record(CURLE_OUT_OF_MEMORY) }
         setLane()
         setMethodAndBody()
 
@@ -42,7 +42,7 @@ final class Transfer {
         easy.set(CURLOPT_WRITEDATA, pointer: address)
         easy.set(CURLOPT_HEADERFUNCTION, callback: headerLine)
         easy.set(CURLOPT_WRITEFUNCTION, callback: bodyBytes)
-        easy.note(sb_easy_set_prereq(easy.raw, connectionReady, address))
+        easy.record(sb_easy_set_prereq(easy.raw, connectionReady, address))
     }
 
     static func of(_ easy: UnsafeMutableRawPointer) -> Transfer? {
@@ -67,7 +67,7 @@ final class Transfer {
     }
 
     private func setLane() {
-        switch plan.request.lane {
+        switch plan.request.mode {
         case .unary:
             easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
             if plan.settings.configuration.acceptsCompression { easy.set(CURLOPT_ACCEPT_ENCODING, "gzip") }
@@ -112,7 +112,7 @@ final class Transfer {
         return min(deadline, idle)
     }
 
-    func overdue(at now: ContinuousClock.Instant) -> HTTPError? {
+    func timeoutError(at now: ContinuousClock.Instant) -> HTTPError? {
         let phase = parser.head == nil ? "no response head yet" : "in mid-body"
         if let deadline = plan.deadline, let timeout = plan.request.timeout, now >= deadline {
             return plan.error(.timedOut, "\(timeout), \(phase)")
@@ -128,16 +128,16 @@ final class Transfer {
         guard isPaused else { return }
         isPaused = false
         lastByte = .now
-        easy.note(curl_easy_pause(easy.raw, CURLPAUSE_CONT))
+        easy.record(curl_easy_pause(easy.raw, CURLPAUSE_CONT))
     }
 
     /// The exchange's outcome when libcurl is done with `result`; nil is success.
-    func outcome(_ result: CURLcode) -> HTTPError? {
+    func error(_ result: CURLcode) -> HTTPError? {
         if let verdict { return verdict }
         guard result != CURLE_OK else {
             return parser.head == nil ? plan.error(.connectionClosed, "the response head is incomplete") : nil
         }
-        var code = HTTPError.Code.meaning(of: result)
+        var code = HTTPError.Code.forCurlResult(of: result)
         // libcurl has one result for both. OpenSSL's verdict on the chain is X509_V_OK (0), or not yet taken
         // over (1), when it is the name that does not match.
         if code == .certificateUntrusted, (0...1).contains(easy.info(CURLINFO_SSL_VERIFYRESULT)) {
@@ -148,13 +148,13 @@ final class Transfer {
         {
             code = .proxyFailed
         }
-        return plan.error(code, easy.explanation(of: result))
+        return plan.error(code, easy.errorMessage(of: result))
     }
 
     // MARK: libcurl's callbacks
 
     fileprivate func connected() {
-        lane.connected(self)
+        lane.connectionReady(self)
     }
 
     /// Returns whether to go on.
@@ -164,7 +164,7 @@ final class Transfer {
         switch parser.consume(line) {
         case .more: break
         case .complete:
-            lane.answered(self, over: easy.info(CURLINFO_HTTP_VERSION))
+            lane.responseStarted(self, over: easy.info(CURLINFO_HTTP_VERSION))
             verdict = parser.head.flatMap { exchange.received($0) }
         case .tooLarge:
             verdict = plan.error(
@@ -177,11 +177,11 @@ final class Transfer {
     fileprivate func body(_ bytes: UnsafeRawBufferPointer) -> Int {
         lastByte = .now
         switch exchange.received(bytes) {
-        case .taken: return bytes.count
-        case .notNow:
+        case .consumed: return bytes.count
+        case .pause:
             isPaused = true
             return Int(CURL_WRITEFUNC_PAUSE)
-        case .refused(let error):
+        case .reject(let error):
             verdict = error
             return bytes.count &+ 1
         }

@@ -3,7 +3,7 @@ import Primitives
 /// The CA certificates that a client trusts, as PEM for libcurl. Files are read when they are first needed and again
 /// when they change; libcurl gets certificates alone, so that no other block of a bundle reaches its parser.
 final class TrustStore: Sendable {
-    struct Failure: Error, CustomStringConvertible {
+    struct LoadError: Error, CustomStringConvertible {
         let description: String
     }
 
@@ -12,12 +12,12 @@ final class TrustStore: Sendable {
         case none
         case pem([UInt8])
         case file(String)
-        case system(SystemAuthorities)
+        case system(SystemRootCertificates)
     }
 
     private struct Loaded {
         let authorities: SharedSecret
-        let stamp: FileStamp?
+        let stamp: FileFingerprint?
     }
 
     private let source: Source
@@ -25,7 +25,7 @@ final class TrustStore: Sendable {
 
     init(_ trust: HTTPClientConfiguration.Trust, environment: [String: String]) {
         switch trust {
-        case .system: source = SystemAuthorities(environment).map { .system($0) } ?? .none
+        case .system: source = SystemRootCertificates(environment).map { .system($0) } ?? .none
         case .pem(let text): source = .pem(text)
         case .file(let path): source = .file(path)
         case .insecure: source = .none
@@ -33,11 +33,11 @@ final class TrustStore: Sendable {
     }
 
     /// Returns nil if libcurl's own CAs count. Reads files, and blocks while it does.
-    func authorities() throws(Failure) -> SharedSecret? {
+    func trustedCertificates() throws(LoadError) -> SharedSecret? {
         if case .none = source { return nil }
-        return try loaded.withLock { loaded throws(Failure) in
-            var stamp: FileStamp?
-            if case .file(let path) = source { stamp = FileStamp(path: path) }
+        return try loaded.withLock { loaded throws(LoadError) in
+            var stamp: FileFingerprint?
+            if case .file(let path) = source { stamp = FileFingerprint(path: path) }
             if let loaded, loaded.stamp == stamp { return loaded.authorities }
             let pool = try load()
             let authorities = SharedSecret(copying: pool.pem)
@@ -46,7 +46,7 @@ final class TrustStore: Sendable {
         }
     }
 
-    private func load() throws(Failure) -> CertificatePool {
+    private func load() throws(LoadError) -> CertificatePool {
         var pool = CertificatePool()
         do throws(FileError) {
             switch source {
@@ -56,10 +56,10 @@ final class TrustStore: Sendable {
             case .system(let system): try system.add(to: &pool)
             }
         } catch {
-            throw Failure(description: error.description)
+            throw LoadError(description: error.description)
         }
         guard pool.count > 0 else {
-            throw Failure(description: pool.warnings.first ?? "there is no certificate\(place)")
+            throw LoadError(description: pool.warnings.first ?? "there is no certificate\(place)")
         }
         if case .pem = source { return pool }
         for warning in pool.warnings { Warnings.report(warning) }

@@ -1,6 +1,6 @@
 /// Why JSON cannot be read, and where. It names fields and never quotes a value.
 package struct JSONError: Error, Sendable, Equatable {
-    package enum Kind: String, Sendable {
+    package enum ExpectedType: String, Sendable {
         case object, array, string, boolean, integer
     }
 
@@ -8,16 +8,16 @@ package struct JSONError: Error, Sendable, Equatable {
         /// The bytes are not JSON (RFC 8259), or end too early.
         case syntax
         case missing
-        case null(expected: Kind)
-        case type(expected: Kind)
+        case unexpectedNull(expected: ExpectedType)
+        case typeMismatch(expected: ExpectedType)
         /// An integer that does not fit.
-        case range
+        case outOfRange
         /// A string with bytes that are not UTF-8, a control character that is not escaped, or an escape that stands
         /// for no character.
-        case text
+        case invalidString
     }
 
-    package enum Step: Sendable, Equatable {
+    package enum PathComponent: Sendable, Equatable {
         case key(String)
         case index(Int)
     }
@@ -26,7 +26,7 @@ package struct JSONError: Error, Sendable, Equatable {
     /// Of the byte at which reading stopped.
     package let offset: Int
     /// From the outermost value to the one that is wrong.
-    package private(set) var path: [Step] = []
+    package private(set) var path: [PathComponent] = []
 
     package init(_ problem: Problem, offset: Int) {
         self.problem = problem
@@ -34,14 +34,14 @@ package struct JSONError: Error, Sendable, Equatable {
     }
 
     /// The same error as seen from the value that contains it.
-    package func below(_ step: Step) -> JSONError {
+    package func prefixingPath(_ step: PathComponent) -> JSONError {
         var error = self
         error.path.insert(step, at: 0)
         return error
     }
 
     /// The same error as seen from the value at the first step of its path.
-    package var inside: JSONError {
+    package var droppingFirstPathComponent: JSONError {
         var error = self
         error.path = Array(path.dropFirst())
         return error
@@ -58,10 +58,10 @@ extension JSONError: CustomStringConvertible {
         // Without the offset: it ends up in a status, whose every change moves it.
         case .syntax: "\(place) is not valid JSON"
         case .missing: "\(place) is missing"
-        case .null(let kind): "\(place) is null; \(kind.rawValue) is expected"
-        case .type(let kind): "\(place) is not of type \(kind.rawValue)"
-        case .range: "\(place) is out of range"
-        case .text: "\(place) has characters that are not valid"
+        case .unexpectedNull(let kind): "\(place) is null; \(kind.rawValue) is expected"
+        case .typeMismatch(let kind): "\(place) is not of type \(kind.rawValue)"
+        case .outOfRange: "\(place) is out of range"
+        case .invalidString: "\(place) has characters that are not valid"
         }
     }
 

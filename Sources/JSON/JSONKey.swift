@@ -10,7 +10,7 @@ package struct JSONKey {
     init(_ raw: UnsafeRawBufferPointer, offset: Int) {
         self.raw = raw
         self.offset = offset
-        isPlain = JSONText.isPlain(raw)
+        isPlain = JSONStringDecoding.hasNoEscapes(raw)
     }
 
     package static func ~= (name: StaticString, key: JSONKey) -> Bool {
@@ -22,11 +22,11 @@ package struct JSONKey {
     }
 
     package func text() throws(JSONError) -> String {
-        try JSONText.string(raw, isPlain: isPlain, offset: offset)
+        try JSONStringDecoding.decode(raw, isPlain: isPlain, offset: offset)
     }
 
     /// For an error's path: keys may be as long as a value.
-    var step: JSONError.Step {
+    var pathComponent: JSONError.PathComponent {
         .key(String((try? text()) ?? "?").prefixForPath)
     }
 }

@@ -11,57 +11,57 @@ extension JSONReader {
     }
 
     /// Returns nil for a null.
-    package mutating func optional<Value: JSONReadable>(
+    package mutating func readOptional<Value: JSONReadable>(
         _ type: Value.Type = Value.self
     ) throws(JSONError) -> Value? {
-        try null() ? nil : try Value(json: &self)
+        try consumeNull() ? nil : try Value(json: &self)
     }
 
     /// Returns nil for a value of another shape, which is skipped.
     ///
     /// - Throws: only what ends the document.
-    package mutating func ifReadable<Value>(
+    package mutating func attempt<Value>(
         _ read: (inout JSONReader) throws(JSONError) -> Value
     ) throws(JSONError) -> Value? {
-        let start = mark
+        let start = position
         do {
             return try read(&self)
         } catch  where !error.isSyntax {
             rewind(to: start)
-            try skip()
+            try skipValue()
             return nil
         }
     }
 
     /// Returns nil for a value that is no `Value`, which is skipped.
-    package mutating func readable<Value: JSONReadable>(
+    package mutating func readIfValid<Value: JSONReadable>(
         _ type: Value.Type = Value.self
     ) throws(JSONError) -> Value? {
-        try ifReadable { json throws(JSONError) in try Value(json: &json) }
+        try attempt { json throws(JSONError) in try Value(json: &json) }
     }
 
     /// A member that has to be there.
     package func require<Value>(_ value: Value?, _ key: StaticString) throws(JSONError) -> Value {
-        guard let value else { throw error(.missing).below(.key("\(key)")) }
+        guard let value else { throw error(.missing).prefixingPath(.key("\(key)")) }
         return value
     }
 }
 
 extension String: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) { self = try json.string() }
+    package init(json: inout JSONReader) throws(JSONError) { self = try json.readString() }
 }
 
 extension Bool: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) { self = try json.bool() }
+    package init(json: inout JSONReader) throws(JSONError) { self = try json.readBool() }
 }
 
 extension Int64: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) { self = try json.integer() }
+    package init(json: inout JSONReader) throws(JSONError) { self = try json.readInteger() }
 }
 
 extension Int: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
-        guard let value = Int(exactly: try json.integer()) else { throw json.error(.range) }
+        guard let value = Int(exactly: try json.readInteger()) else { throw json.error(.outOfRange) }
         self = value
     }
 }
@@ -69,7 +69,7 @@ extension Int: JSONReadable {
 extension Array: JSONReadable where Element: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         var elements: [Element] = []
-        try json.array { json throws(JSONError) in elements.append(try json.read()) }
+        try json.readArray { json throws(JSONError) in elements.append(try json.read()) }
         self = elements
     }
 }
@@ -77,7 +77,7 @@ extension Array: JSONReadable where Element: JSONReadable {
 extension Dictionary: JSONReadable where Key == String, Value: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         var values: [String: Value] = [:]
-        try json.object { key, json throws(JSONError) in values[try key.text()] = try json.read() }
+        try json.readObject { key, json throws(JSONError) in values[try key.text()] = try json.read() }
         self = values
     }
 }

@@ -10,7 +10,7 @@ package struct JSONReader {
     private var offset = 0
 
     /// A place to come back to.
-    package struct Mark: Equatable, Sendable {
+    package struct Position: Equatable, Sendable {
         fileprivate let offset: Int
     }
 
@@ -37,28 +37,28 @@ package struct JSONReader {
         }.get()
     }
 
-    package var mark: Mark { Mark(offset: offset) }
+    package var position: Position { Position(offset: offset) }
 
-    package mutating func rewind(to mark: Mark) { offset = mark.offset }
+    package mutating func rewind(to mark: Position) { offset = mark.offset }
 
     package func error(_ problem: JSONError.Problem) -> JSONError { JSONError(problem, offset: offset) }
 
     // MARK: values
 
     /// Hands over each member of an object. A value that `member` does not read is skipped.
-    package mutating func object(
+    package mutating func readObject(
         _ member: (JSONKey, inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
         try open(.object, "{")
         guard !takes("}") else { return }
         repeat {
             let key = try key()
-            try value(key.step) { reader throws(JSONError) in try member(key, &reader) }
+            try value(key.pathComponent) { reader throws(JSONError) in try member(key, &reader) }
         } while try goesOn(until: "}")
     }
 
     /// Hands over each element of an array. One that `element` does not read is skipped.
-    package mutating func array(
+    package mutating func readArray(
         _ element: (inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
         try open(.array, "[")
@@ -70,24 +70,25 @@ package struct JSONReader {
         } while try goesOn(until: "]")
     }
 
-    package mutating func string() throws(JSONError) -> String {
+    package mutating func readString() throws(JSONError) -> String {
         guard next() == UInt8(ascii: "\"") else { throw mismatch(.string) }
         let start = offset
         let raw = try rawString()
-        return try JSONText.string(raw, isPlain: JSONText.isPlain(raw), offset: start)
+        return try JSONStringDecoding.decode(
+            raw, isPlain: JSONStringDecoding.hasNoEscapes(raw), offset: start)
     }
 
     /// The bytes of a string that has no escapes, as base64 has none, without a copy. They are valid for as long as the
     /// document's memory.
-    package mutating func plainBytes() throws(JSONError) -> UnsafeRawBufferPointer {
+    package mutating func readUnescapedString() throws(JSONError) -> UnsafeRawBufferPointer {
         guard next() == UInt8(ascii: "\"") else { throw mismatch(.string) }
         let start = offset
         let raw = try rawString()
-        guard JSONText.isPlain(raw) else { throw JSONError(.text, offset: start) }
+        guard JSONStringDecoding.hasNoEscapes(raw) else { throw JSONError(.invalidString, offset: start) }
         return raw
     }
 
-    package mutating func bool() throws(JSONError) -> Bool {
+    package mutating func readBool() throws(JSONError) -> Bool {
         switch next() {
         case UInt8(ascii: "t"):
             try literal("true")
@@ -99,34 +100,34 @@ package struct JSONReader {
         }
     }
 
-    package mutating func integer() throws(JSONError) -> Int64 {
+    package mutating func readInteger() throws(JSONError) -> Int64 {
         guard let first = next(), Self.beginsNumber(first) else { throw mismatch(.integer) }
         let start = offset
         let isWhole = try number()
-        guard isWhole else { throw JSONError(.type(expected: .integer), offset: start) }
+        guard isWhole else { throw JSONError(.typeMismatch(expected: .integer), offset: start) }
         let text = String(decoding: bytes[start..<offset], as: UTF8.self)
-        guard let value = Int64(text) else { throw JSONError(.range, offset: start) }
+        guard let value = Int64(text) else { throw JSONError(.outOfRange, offset: start) }
         return value
     }
 
     /// Takes a null, if there is one.
-    package mutating func null() throws(JSONError) -> Bool {
+    package mutating func consumeNull() throws(JSONError) -> Bool {
         guard next() == UInt8(ascii: "n") else { return false }
         try literal("null")
         return true
     }
 
     /// The bytes of one value, whatever it is, without a copy. They are valid for as long as the document's memory.
-    package mutating func rawValue() throws(JSONError) -> UnsafeRawBufferPointer {
+    package mutating func readRawValue() throws(JSONError) -> UnsafeRawBufferPointer {
         _ = next()
         let start = offset
-        try skip()
+        try skipValue()
         return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
     }
 
     /// Steps over one value, whatever it is.
-    package mutating func skip() throws(JSONError) {
-        var nesting = JSONNesting()
+    package mutating func skipValue() throws(JSONError) {
+        var nesting = JSONContainerStack()
         while true {
             if try enters(&nesting) { continue }
             // A value has ended, and maybe the containers around it.
@@ -138,7 +139,7 @@ package struct JSONReader {
                     break closing
                 case UInt8(ascii: "}") where isInObject, UInt8(ascii: "]") where !isInObject:
                     offset += 1
-                    nesting.leave()
+                    nesting.pop()
                 default: throw error(.syntax)
                 }
             }
@@ -149,18 +150,18 @@ package struct JSONReader {
     // MARK: parts
 
     /// Steps into a container that is not empty, and returns true; or over any other value.
-    private mutating func enters(_ nesting: inout JSONNesting) throws(JSONError) -> Bool {
+    private mutating func enters(_ nesting: inout JSONContainerStack) throws(JSONError) -> Bool {
         switch next() {
         case UInt8(ascii: "{"):
             offset += 1
             if takes("}") { return false }
-            nesting.enter(object: true)
+            nesting.push(object: true)
             _ = try key()
             return true
         case UInt8(ascii: "["):
             offset += 1
             if takes("]") { return false }
-            nesting.enter(object: false)
+            nesting.push(object: false)
             return true
         case UInt8(ascii: "\""): _ = try rawString()
         case UInt8(ascii: "t"): try literal("true")
@@ -174,19 +175,20 @@ package struct JSONReader {
 
     /// Lets `read` have the value that begins here, or skips it.
     private mutating func value(
-        _ step: @autoclosure () -> JSONError.Step, _ read: (inout JSONReader) throws(JSONError) -> Void
+        _ step: @autoclosure () -> JSONError.PathComponent,
+        _ read: (inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
         _ = next()
         let start = offset
         do {
             try read(&self)
-            if offset == start { try skip() }
+            if offset == start { try skipValue() }
         } catch {
-            throw error.below(step())
+            throw error.prefixingPath(step())
         }
     }
 
-    private mutating func open(_ kind: JSONError.Kind, _ bracket: Unicode.Scalar) throws(JSONError) {
+    private mutating func open(_ kind: JSONError.ExpectedType, _ bracket: Unicode.Scalar) throws(JSONError) {
         guard takes(bracket) else { throw mismatch(kind) }
     }
 
@@ -283,13 +285,13 @@ package struct JSONReader {
     }
 
     /// Something else is here than `kind`.
-    private mutating func mismatch(_ kind: JSONError.Kind) -> JSONError {
+    private mutating func mismatch(_ kind: JSONError.ExpectedType) -> JSONError {
         switch next() {
-        case UInt8(ascii: "n")?: error(.null(expected: kind))
+        case UInt8(ascii: "n")?: error(.unexpectedNull(expected: kind))
         case UInt8(ascii: "{")?, UInt8(ascii: "[")?, UInt8(ascii: "\"")?, UInt8(ascii: "t")?,
             UInt8(ascii: "f")?:
-            error(.type(expected: kind))
-        case let byte? where Self.beginsNumber(byte): error(.type(expected: kind))
+            error(.typeMismatch(expected: kind))
+        case let byte? where Self.beginsNumber(byte): error(.typeMismatch(expected: kind))
         default: error(.syntax)
         }
     }

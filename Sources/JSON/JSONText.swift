@@ -1,18 +1,18 @@
 import Glibc
 
 /// Strings of JSON: what is between the quotation marks, as text.
-enum JSONText {
+enum JSONStringDecoding {
     /// Whether there is no escape in it.
-    static func isPlain(_ raw: UnsafeRawBufferPointer) -> Bool {
+    static func hasNoEscapes(_ raw: UnsafeRawBufferPointer) -> Bool {
         guard let base = raw.baseAddress else { return true }
         return memchr(base, 0x5C, raw.count) == nil
     }
 
-    static func string(
+    static func decode(
         _ raw: UnsafeRawBufferPointer, isPlain: Bool, offset: Int
     ) throws(JSONError) -> String {
         let text = isPlain ? validated(raw) : unescaped(raw)
-        guard let text else { throw JSONError(.text, offset: offset) }
+        guard let text else { throw JSONError(.invalidString, offset: offset) }
         return text
     }
 

@@ -26,7 +26,7 @@ package struct Environment: Sendable {
         var value: String?
         lookUp(name) { pointer in
             guard let pointer else { return }
-            value = PlainText.trimmed(pointer.bytes) {
+            value = SettingText.trimmed(pointer.bytes) {
                 $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self)
             }
         }
@@ -45,7 +45,7 @@ package struct Environment: Sendable {
         var inline: SharedSecret?
         lookUp(name) { pointer in
             guard let pointer else { return }
-            inline = PlainText.trimmedSecret(pointer.bytes)
+            inline = SettingText.trimmedSecret(pointer.bytes)
         }
         return inline
     }
@@ -63,7 +63,7 @@ package struct Environment: Sendable {
         }
         do throws(FileError) {
             let content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
-            return content.withUnsafeBytes { PlainText.trimmedSecret($0) } ?? SharedSecret(copying: [])
+            return content.withUnsafeBytes { SettingText.trimmedSecret($0) } ?? SharedSecret(copying: [])
         } catch {
             // The value is not quoted: it may be the secret itself.
             throw SettingError(

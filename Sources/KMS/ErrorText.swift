@@ -6,7 +6,7 @@ extension String {
     package var asOneLine: String { shortened(to: 2_000).escapingInvisibleCharacters }
 
     /// A name out of a file or a server, as messages show it: on one line, 128 bytes at most.
-    package var asShownName: String { shortened(to: 128).escapingInvisibleCharacters }
+    package var sanitizedName: String { shortened(to: 128).escapingInvisibleCharacters }
 
     private func shortened(to count: Int) -> String {
         utf8.count > count ? truncated(toUTF8: count) + "…" : self

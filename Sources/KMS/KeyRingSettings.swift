@@ -2,7 +2,7 @@ package import Envelope
 import Primitives
 
 /// The program that uses the keys. What a developer may accept for one command is no setting for a controller.
-package enum KeyRingUser: Sendable {
+package enum ProgramMode: Sendable {
     case commandLine, controller
 }
 
@@ -14,7 +14,7 @@ extension KeyRing {
     ///   - observer: Gets the requests of all of them.
     ///   - warn: Gets one line for each setting that works and should not stay, such as unverified certificates.
     package static func load(
-        from environment: Environment, for user: KeyRingUser = .commandLine,
+        from environment: Environment, for user: ProgramMode = .commandLine,
         observer: (any KeyManagerObserver)? = nil, warn: (String) -> Void = { _ in }
     ) throws(SettingError) -> KeyRing {
         let names = (environment.value("SB_KMS_BACKEND") ?? "local").split(separator: ",").map {
@@ -23,11 +23,11 @@ extension KeyRing {
         var managers: [any KeyManager] = []
         for (index, name) in names.enumerated() {
             guard !names[..<index].contains(name) else {
-                throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name.asShownName) twice")
+                throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name.sanitizedName) twice")
             }
             if name == "vault-transit" {
                 let vault = try VaultSettings.load(from: environment)
-                if let warning = try vault.unverifiedServer(environment, user: user) { warn(warning) }
+                if let warning = try vault.unverifiedServerWarning(environment, user: user) { warn(warning) }
             }
             managers += try Self.managers(of: name, environment, observer)
         }
@@ -52,7 +52,7 @@ extension KeyRing {
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend.asShownName)\"; this version has: local, vault-transit, aws-kms")
+                problem: "is \"\(backend.sanitizedName)\"; this version has: local, vault-transit, aws-kms")
         }
     }
 }

@@ -15,8 +15,8 @@ package struct LocalKeyManager: KeyManager {
     package init(
         master: SharedSecret, observer: (any KeyManagerObserver)? = nil
     ) throws(CryptoError) {
-        guard master.count == AES256GCM.keyCount else {
-            throw .wrongLength(of: "master key", expected: AES256GCM.keyCount, actual: master.count)
+        guard master.count == AES256GCM.keyLength else {
+            throw .wrongLength(of: "master key", expected: AES256GCM.keyLength, actual: master.count)
         }
         self.master = master
         self.observer = observer
@@ -29,9 +29,9 @@ package struct LocalKeyManager: KeyManager {
     }
 
     package func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
-        try await request(.generateDataKey).during { () throws(KeyManagerError) in
+        try await request(.generateDataKey).measure { () throws(KeyManagerError) in
             do throws(CryptoError) {
-                let key = SharedSecret(try SecretBytes.random(count: EnvelopeRules.dataKeyCount))
+                let key = SharedSecret(try SecretBytes.random(count: EnvelopeValidation.dataKeyByteCount))
                 return DataKey(key: key, recipient: try wrap(key, binding: binding))
             } catch {
                 throw unavailable(error)
@@ -42,7 +42,7 @@ package struct LocalKeyManager: KeyManager {
     package func wrap(
         _ dataKey: SharedSecret, for binding: Binding
     ) async throws(KeyManagerError) -> Recipient {
-        try await request(.wrap).during { () throws(KeyManagerError) in
+        try await request(.wrap).measure { () throws(KeyManagerError) in
             do throws(CryptoError) {
                 return try wrap(dataKey, binding: binding)
             } catch {
@@ -54,7 +54,7 @@ package struct LocalKeyManager: KeyManager {
     package func unwrap(
         _ recipient: Recipient, for binding: Binding
     ) async throws(KeyManagerError) -> UnwrappedKey {
-        try await request(.unwrap).during { () throws(KeyManagerError) in
+        try await request(.unwrap).measure { () throws(KeyManagerError) in
             try open(recipient, for: binding)
         }
     }

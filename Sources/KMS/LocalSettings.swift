@@ -17,7 +17,9 @@ extension LocalKeyManager {
         let previous = "SB_WRAP_MASTER_KEYS_PREVIOUS"
         if let list = try environment.secret(previous) {
             for text in list.bytes.split(separator: UInt8(ascii: ",")) {
-                guard let text = text.bytes.withUnsafeBytes({ PlainText.trimmedSecret($0) }) else { continue }
+                guard let text = text.bytes.withUnsafeBytes({ SettingText.trimmedSecret($0) }) else {
+                    continue
+                }
                 managers.append(try make(text.bytes, variable: previous, observer))
             }
         }

@@ -1,6 +1,6 @@
 /// The parts of a URL path that settings give. They go into URLs and key ids as they are, so what would
 /// need escaping, or would mean another path, is not a name.
-enum PathNames {
+enum URLPath {
     /// One segment: 1 to 128 of A-Z a-z 0-9 - _ . and not "." or "..".
     static func isSegment(_ text: some StringProtocol) -> Bool {
         let bytes = text.utf8

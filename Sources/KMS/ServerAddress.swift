@@ -4,7 +4,7 @@ struct ServerAddress: Sendable, Equatable {
     /// Scheme, host and port: what a redirect is compared with.
     let origin: String
     /// What follows the origin: `` or `/prefix`.
-    let prefix: String
+    let pathPrefix: String
     let isPlainHTTP: Bool
     let isLoopback: Bool
 
@@ -18,30 +18,30 @@ struct ServerAddress: Sendable, Equatable {
         let rest = text.dropFirst(scheme.count)
         let authority = rest.prefix { $0 != "/" }
         let prefix = rest.dropFirst(authority.count)
-        guard prefix.isEmpty || PathNames.isPath(prefix.dropFirst()),
+        guard prefix.isEmpty || URLPath.isPath(prefix.dropFirst()),
             let (host, port) = Self.parse(authority.lowercased())
         else { return nil }
         isPlainHTTP = scheme == "http://"
         isLoopback = Self.isLoopback(host)
         origin = "\(scheme)\(host):\(port ?? (isPlainHTTP ? 80 : 443))"
         url = scheme + authority.lowercased() + prefix
-        self.prefix = String(prefix)
+        self.pathPrefix = String(prefix)
     }
 
     /// Whether an absolute URL leads to the same scheme, host and port.
-    func isOrigin(of location: String) -> Bool {
+    func hasSameOrigin(of location: String) -> Bool {
         let parts = location.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count >= 3 else { return false }
         return ServerAddress("\(parts[0])//\(parts[2])")?.origin == origin
     }
 
     /// A host name or address in lower case, without brackets; nil: something else, or with a port.
-    static func host(_ text: String) -> String? {
+    static func normalizedHost(_ text: String) -> String? {
         let bare = text.lowercased()
         let isIPv6 = bare.contains(":") && !bare.hasPrefix("[")
         guard let (host, port) = parse(isIPv6 ? "[\(bare)]" : bare), port == nil, host.utf8.count <= 253
         else { return nil }
-        return PathNames.trimming("]", from: PathNames.trimming("[", from: host))
+        return URLPath.trimming("]", from: URLPath.trimming("[", from: host))
     }
 
     private static func parse(_ authority: String) -> (host: String, port: Int?)? {
@@ -61,7 +61,7 @@ struct ServerAddress: Sendable, Equatable {
                 )
             else { return nil }
         } else {
-            guard PathNames.isSegment(host) else { return nil }
+            guard URLPath.isSegment(host) else { return nil }
         }
         return (String(host), port)
     }

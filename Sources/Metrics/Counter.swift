@@ -15,16 +15,16 @@ package final class Counter: Metric {
     }
 
     /// Shows a series before anything was counted: a series that begins at 1 never seems to have grown.
-    package func prepare(_ labels: String...) {
+    package func initialize(_ labels: String...) {
         add(0, labels)
     }
 
-    func write(to text: inout TextFormat) {
-        text.samples(family, series.withLock { $0 })
+    func write(to text: inout PrometheusTextFormat) {
+        text.appendSamples(family, series.withLock { $0 })
     }
 
     private func add(_ amount: Double, _ labels: [String]) {
-        family.check(labels)
+        family.validate(labels)
         series.withLock { $0[labels, default: 0] += amount }
     }
 }
@@ -39,11 +39,11 @@ package final class Gauge: Metric {
     }
 
     package func set(_ value: Double, _ labels: String...) {
-        family.check(labels)
+        family.validate(labels)
         series.withLock { $0[labels] = value }
     }
 
-    func write(to text: inout TextFormat) {
-        text.samples(family, series.withLock { $0 })
+    func write(to text: inout PrometheusTextFormat) {
+        text.appendSamples(family, series.withLock { $0 })
     }
 }

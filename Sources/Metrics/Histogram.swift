@@ -3,7 +3,7 @@ import Primitives
 /// How observations are spread, in buckets whose upper bounds are fixed.
 package final class Histogram: Metric {
     /// From a call that stays on the machine to one that runs into its deadline.
-    package static let durations: [Double] = [
+    package static let durationBuckets: [Double] = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
     ]
 
@@ -31,7 +31,7 @@ package final class Histogram: Metric {
     }
 
     package func observe(_ value: Double, _ labels: String...) {
-        family.check(labels)
+        family.validate(labels)
         let index = bounds.firstIndex { value <= $0 } ?? bounds.count
         series.withLock { [count = bounds.count + 1] series in
             series[labels, default: Distribution(buckets: Array(repeating: 0, count: count))].add(
@@ -39,17 +39,18 @@ package final class Histogram: Metric {
         }
     }
 
-    func write(to text: inout TextFormat) {
+    func write(to text: inout PrometheusTextFormat) {
         let series = series.withLock { $0 }
         for (labels, distribution) in series.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
             var count: UInt64 = 0
             for (bound, bucket) in zip(bounds + [.infinity], distribution.buckets) {
                 count += bucket
-                text.sample(
-                    family, labels, Double(count), suffix: "_bucket", extra: ("le", TextFormat.number(bound)))
+                text.appendSample(
+                    family, labels, Double(count), suffix: "_bucket",
+                    extra: ("le", PrometheusTextFormat.number(bound)))
             }
-            text.sample(family, labels, distribution.sum, suffix: "_sum")
-            text.sample(family, labels, Double(count), suffix: "_count")
+            text.appendSample(family, labels, distribution.sum, suffix: "_sum")
+            text.appendSample(family, labels, Double(count), suffix: "_count")
         }
     }
 }

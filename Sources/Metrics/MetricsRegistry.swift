@@ -50,9 +50,9 @@ package final class MetricsRegistry: Sendable {
     package func exposition() -> String {
         for prepare in preparations.withLock({ $0 }) { prepare() }
         let metrics = metrics.withLock { Array($0.values) }
-        var text = TextFormat()
+        var text = PrometheusTextFormat()
         for metric in metrics.sorted(by: { $0.family.name < $1.family.name }) {
-            text.begin(metric.family)
+            text.appendHeader(metric.family)
             metric.write(to: &text)
         }
         return text.text
@@ -67,7 +67,7 @@ package final class MetricsRegistry: Sendable {
 
 protocol Metric: Sendable {
     var family: MetricFamily { get }
-    func write(to text: inout TextFormat)
+    func write(to text: inout PrometheusTextFormat)
 }
 
 package enum MetricType: String, Sendable {
@@ -88,7 +88,7 @@ struct MetricFamily: Sendable {
         self.labels = labels
     }
 
-    func check(_ values: [String]) {
+    func validate(_ values: [String]) {
         precondition(values.count == labels.count, "\(name) has the labels \(labels)")
     }
 }

@@ -2,7 +2,7 @@ import Glibc
 
 extension MetricsRegistry {
     /// The metrics of the process itself, by the names that Prometheus' client libraries give them.
-    package func registerProcess() {
+    package func registerProcessMetrics() {
         computed("process_resident_memory_bytes", "Resident memory size in bytes.") {
             ProcessStatus.memory?.resident
         }

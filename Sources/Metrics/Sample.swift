@@ -18,10 +18,10 @@ struct ComputedMetric: Metric {
     let family: MetricFamily
     let read: @Sendable () -> [Sample]
 
-    func write(to text: inout TextFormat) {
+    func write(to text: inout PrometheusTextFormat) {
         for sample in read().sorted(by: { $0.labels.lexicographicallyPrecedes($1.labels) }) {
-            family.check(sample.labels)
-            text.sample(family, sample.labels, sample.value)
+            family.validate(sample.labels)
+            text.appendSample(family, sample.labels, sample.value)
         }
     }
 }

@@ -4,17 +4,17 @@ import COpenSSL
 /// nonce ‖ ciphertext ‖ tag. The nonce of `seal` is random, which is safe here because a data key
 /// encrypts one set of values once (see docs/envelope.md).
 package enum AES256GCM {
-    package static let keyCount = 32
-    package static let nonceCount = 12
-    package static let tagCount = 16
-    package static let overhead = nonceCount + tagCount
+    package static let keyLength = 32
+    package static let nonceLength = 12
+    package static let tagLength = 16
+    package static let overhead = nonceLength + tagLength
 
     /// Returns nonce ‖ ciphertext ‖ tag under a fresh random nonce.
     package static func seal(
         _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, associatedData: [UInt8]
     ) throws(CryptoError) -> [UInt8] {
         try seal(
-            plaintext, key: key, nonce: randomBytes(count: nonceCount), associatedData: associatedData)
+            plaintext, key: key, nonce: randomBytes(count: nonceLength), associatedData: associatedData)
     }
 
     /// As above with a nonce of the caller's, who guarantees that it is used once under this key.
@@ -22,8 +22,8 @@ package enum AES256GCM {
         _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, nonce: [UInt8],
         associatedData: [UInt8]
     ) throws(CryptoError) -> [UInt8] {
-        guard nonce.count == nonceCount else {
-            throw .wrongLength(of: "nonce", expected: nonceCount, actual: nonce.count)
+        guard nonce.count == nonceLength else {
+            throw .wrongLength(of: "nonce", expected: nonceLength, actual: nonce.count)
         }
         return try nonce + encrypt(plaintext, key: key, nonce: nonce, associatedData: associatedData)
     }
@@ -37,8 +37,8 @@ package enum AES256GCM {
             throw .wrongLength(of: "sealed box", expected: overhead, actual: sealed.count)
         }
         return try decrypt(
-            UnsafeRawBufferPointer(rebasing: sealed.dropFirst(nonceCount)), key: key,
-            nonce: Array(sealed.prefix(nonceCount)), associatedData: associatedData)
+            UnsafeRawBufferPointer(rebasing: sealed.dropFirst(nonceLength)), key: key,
+            nonce: Array(sealed.prefix(nonceLength)), associatedData: associatedData)
     }
 
     package static func open(
@@ -58,12 +58,12 @@ package enum AES256GCM {
         let context = try CipherContext()
         try context.start(key: key, nonce: nonce, encrypting: true)
         try context.authenticate(associatedData)
-        var sealed = [UInt8](repeating: 0, count: plaintext.count + tagCount)
+        var sealed = [UInt8](repeating: 0, count: plaintext.count + tagLength)
         try plaintext.withUnsafeBytes { input throws(CryptoError) in
             try sealed.withMutableBytes { output throws(CryptoError) in
                 try context.update(
-                    input, into: UnsafeMutableRawBufferPointer(rebasing: output.dropLast(tagCount)))
-                try context.finish(tagInto: UnsafeMutableRawBufferPointer(rebasing: output.suffix(tagCount)))
+                    input, into: UnsafeMutableRawBufferPointer(rebasing: output.dropLast(tagLength)))
+                try context.finish(tagInto: UnsafeMutableRawBufferPointer(rebasing: output.suffix(tagLength)))
             }
         }
         return sealed
@@ -74,14 +74,14 @@ package enum AES256GCM {
         _ sealed: UnsafeRawBufferPointer, key: borrowing SecretBytes, nonce: [UInt8], associatedData: [UInt8]
     ) throws(CryptoError) -> SecretBytes {
         // libcrypto would verify the few bytes of a shorter tag and be content.
-        guard sealed.count >= tagCount else {
-            throw .wrongLength(of: "ciphertext and tag", expected: tagCount, actual: sealed.count)
+        guard sealed.count >= tagLength else {
+            throw .wrongLength(of: "ciphertext and tag", expected: tagLength, actual: sealed.count)
         }
         let context = try CipherContext()
         try context.start(key: key, nonce: nonce, encrypting: false)
         try context.authenticate(associatedData)
-        let body = UnsafeRawBufferPointer(rebasing: sealed.dropLast(tagCount))
-        let tag = UnsafeRawBufferPointer(rebasing: sealed.suffix(tagCount))
+        let body = UnsafeRawBufferPointer(rebasing: sealed.dropLast(tagLength))
+        let tag = UnsafeRawBufferPointer(rebasing: sealed.suffix(tagLength))
         return try SecretBytes(count: body.count) { output throws(CryptoError) in
             try context.update(body, into: output)
             try context.finish(expecting: tag)
@@ -101,19 +101,21 @@ private struct CipherContext: ~Copyable {
     }
 
     func start(key: borrowing SecretBytes, nonce: [UInt8], encrypting: Bool) throws(CryptoError) {
-        guard key.count == AES256GCM.keyCount else {
-            throw .wrongLength(of: "key", expected: AES256GCM.keyCount, actual: key.count)
+        guard key.count == AES256GCM.keyLength else {
+            throw .wrongLength(of: "key", expected: AES256GCM.keyLength, actual: key.count)
         }
         guard !nonce.isEmpty else {
-            throw .wrongLength(of: "nonce", expected: AES256GCM.nonceCount, actual: 0)
+            throw .wrongLength(of: "nonce", expected: AES256GCM.nonceLength, actual: 0)
         }
         let direction: Int32 = encrypting ? 1 : 0
-        try check("initialising AES-256-GCM") {
+        try requireSuccess("initialising AES-256-GCM") {
             EVP_CipherInit_ex(context, EVP_aes_256_gcm(), nil, nil, nil, direction)
         }
-        try check("setting the nonce length") { sb_gcm_set_nonce_length(context, Int32(nonce.count)) }
+        try requireSuccess("setting the nonce length") {
+            sb_gcm_set_nonce_length(context, Int32(nonce.count))
+        }
         try key.withUnsafeBytes { key throws(CryptoError) in
-            try check("setting key and nonce") {
+            try requireSuccess("setting key and nonce") {
                 EVP_CipherInit_ex(
                     context, nil, nil, key.assumingMemoryBound(to: UInt8.self).baseAddress, nonce, direction)
             }
@@ -124,7 +126,7 @@ private struct CipherContext: ~Copyable {
         guard !associatedData.isEmpty else { return }
         let count = try length(associatedData.count, of: "associated data")
         var written: Int32 = 0
-        try check("adding associated data") {
+        try requireSuccess("adding associated data") {
             EVP_CipherUpdate(context, nil, &written, associatedData, count)
         }
     }
@@ -135,7 +137,7 @@ private struct CipherContext: ~Copyable {
         guard !input.isEmpty else { return }
         let count = try length(input.count, of: "text")
         var written: Int32 = 0
-        try check("AES-256-GCM") {
+        try requireSuccess("AES-256-GCM") {
             EVP_CipherUpdate(
                 context, output.assumingMemoryBound(to: UInt8.self).baseAddress, &written,
                 input.assumingMemoryBound(to: UInt8.self).baseAddress, count)
@@ -145,14 +147,16 @@ private struct CipherContext: ~Copyable {
     func finish(tagInto tag: UnsafeMutableRawBufferPointer) throws(CryptoError) {
         var nothing: UInt8 = 0
         var written: Int32 = 0
-        try check("finishing AES-256-GCM") { EVP_CipherFinal_ex(context, &nothing, &written) }
-        try check("reading the tag") { sb_gcm_get_tag(context, Int32(tag.count), tag.baseAddress) }
+        try requireSuccess("finishing AES-256-GCM") { EVP_CipherFinal_ex(context, &nothing, &written) }
+        try requireSuccess("reading the tag") { sb_gcm_get_tag(context, Int32(tag.count), tag.baseAddress) }
     }
 
     func finish(expecting tag: UnsafeRawBufferPointer) throws(CryptoError) {
         var nothing: UInt8 = 0
         var written: Int32 = 0
-        try check("setting the expected tag") { sb_gcm_set_tag(context, Int32(tag.count), tag.baseAddress) }
+        try requireSuccess("setting the expected tag") {
+            sb_gcm_set_tag(context, Int32(tag.count), tag.baseAddress)
+        }
         ERR_clear_error()
         guard EVP_CipherFinal_ex(context, &nothing, &written) == 1 else { throw .authenticationFailed }
     }

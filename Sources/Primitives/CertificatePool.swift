@@ -12,10 +12,10 @@ package struct CertificatePool: Sendable {
     private var text: [UInt8] = []
 
     package static let maximumWarnings = 16
-    package static let maximumFile = 8 << 20
+    package static let maximumFileSize = 8 << 20
     /// Of a folder. Systems have about 300.
-    package static let maximumEntries = 4096
-    package static let maximumText = 32 << 20
+    package static let maximumFolderEntries = 4096
+    package static let maximumTotalSize = 32 << 20
 
     package init() {}
 
@@ -25,10 +25,10 @@ package struct CertificatePool: Sendable {
     /// Adds what `text` holds; `source` names it in warnings. Returns how many certificates it holds.
     @discardableResult
     package mutating func add(_ text: borrowing SecretBytes, from source: String) -> Int {
-        let entries = PEM.entries(in: text)
+        let entries = PEM.parsedBlocks(in: text)
         let certificates = entries.filter { $0.label == "CERTIFICATE" }.count
         var (position, found) = (0, 0)
-        if entries.isEmpty, PEM.isDER(text) {
+        if entries.isEmpty, PEM.looksLikeDER(text) {
             warn(
                 "\(source): is DER, and PEM is expected; convert it: openssl x509 -inform DER -in FILE -out CONVERTED-FILE"
             )
@@ -65,10 +65,10 @@ package struct CertificatePool: Sendable {
             guard access(path, R_OK) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
             throw FileError(path: path, reason: "is no file")
         }
-        let content = try SecretBytes(contentsOfFile: path, limit: Self.maximumFile)
-        guard text.count + content.count <= Self.maximumText else {
+        let content = try SecretBytes(contentsOfFile: path, limit: Self.maximumFileSize)
+        guard text.count + content.count <= Self.maximumTotalSize else {
             throw FileError(
-                path: path, reason: "is more than \(Self.maximumText) bytes with the other CA files")
+                path: path, reason: "is more than \(Self.maximumTotalSize) bytes with the other CA files")
         }
         return add(content, from: path)
     }
@@ -85,16 +85,17 @@ package struct CertificatePool: Sendable {
                 withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                     String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
                 })
-            guard names.count <= Self.maximumEntries else {
-                throw FileError(path: path, reason: "has more than \(Self.maximumEntries) entries")
+            guard names.count <= Self.maximumFolderEntries else {
+                throw FileError(path: path, reason: "has more than \(Self.maximumFolderEntries) entries")
             }
         }
         var found = 0
         for name in names.sorted() {
             let file = "\(path)/\(name)"
             guard (try? FileKind(of: file)) == .file else { continue }
-            guard text.count <= Self.maximumText else {
-                throw FileError(path: path, reason: "has more than \(Self.maximumText) bytes of certificates")
+            guard text.count <= Self.maximumTotalSize else {
+                throw FileError(
+                    path: path, reason: "has more than \(Self.maximumTotalSize) bytes of certificates")
             }
             found += (try? add(file: file)) ?? 0
         }
@@ -102,15 +103,15 @@ package struct CertificatePool: Sendable {
     }
 
     /// Returns why it is left out; nil: it is in the pool.
-    private mutating func add(_ entry: PEM.Entry) -> String? {
+    private mutating func add(_ entry: PEM.ParsedBlock) -> String? {
         let block: PEM.Block
         switch entry.block {
-        case .failure(.unfinished): return "has no end"
-        case .failure(.notBase64): return "is damaged (its base64 cannot be read)"
+        case .failure(.missingEndLine): return "has no end"
+        case .failure(.invalidBase64): return "is damaged (its base64 cannot be read)"
         case .success(let whole): block = whole
         }
         guard !block.isEncrypted else { return "is encrypted" }
-        guard X509Certificate.isValid(block.contents) else {
+        guard X509Certificate.isParsable(block.contents) else {
             return "is damaged (it is no X.509 certificate)"
         }
         let digest = block.contents.bytes.withUnsafeBytes { try? sha256($0) }

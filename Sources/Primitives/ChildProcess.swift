@@ -3,13 +3,13 @@ import Glibc
 /// Runs a program and collects what it prints. It is always waited for, so that no zombie stays, on a thread
 /// of its own, so that no thread of the task pool blocks.
 package struct ChildProcess: Sendable {
-    package struct Result: Sendable {
+    package struct Completion: Sendable {
         package let output: SharedSecret
         /// The exit code, or 128 and the signal that ended it, as shells have it.
-        package let status: Int32
+        package let exitCode: Int32
     }
 
-    package enum Failure: Error, Equatable {
+    package enum RunError: Error, Equatable {
         case cannotStart(errno: Int32)
         case deadlineExceeded
         case tooMuchOutput
@@ -24,7 +24,7 @@ package struct ChildProcess: Sendable {
     /// its own, so that its children end with it.
     let isInteractive: Bool
     let outputLimit: Int
-    let deadline: Duration
+    let timeout: Duration
 
     package init(
         executable: String, arguments: [String], environment: [String: String], isInteractive: Bool,
@@ -35,11 +35,11 @@ package struct ChildProcess: Sendable {
         self.environment = environment
         self.isInteractive = isInteractive
         self.outputLimit = outputLimit
-        self.deadline = deadline
+        self.timeout = deadline
     }
 
     /// Standard error goes where ours goes. Ends by the deadline, whether or not the task is cancelled.
-    package func run() async throws(Failure) -> Result {
+    package func run() async throws(RunError) -> Completion {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
             let code = startThread { continuation.resume(returning: outcome()) }
             if code != 0 { continuation.resume(returning: .failure(.cannotStart(errno: code))) }
@@ -47,20 +47,20 @@ package struct ChildProcess: Sendable {
         return try result.get()
     }
 
-    private typealias Outcome = Swift.Result<Result, Failure>
+    private typealias Outcome = Swift.Result<Completion, RunError>
 
     private func outcome() -> Outcome {
-        do throws(Failure) {
+        do throws(RunError) {
             return .success(try runBlocking())
         } catch {
             return .failure(error)
         }
     }
 
-    private func runBlocking() throws(Failure) -> Result {
-        let (child, output) = try startLock.withLock { _ throws(Failure) in
+    private func runBlocking() throws(RunError) -> Completion {
+        let (child, output) = try startLock.withLock { _ throws(RunError) in
             let pipe = try makePipe()
-            do throws(Failure) {
+            do throws(RunError) {
                 return (try spawn(output: pipe.write), pipe.read)
             } catch {
                 close(pipe.read)
@@ -69,24 +69,26 @@ package struct ChildProcess: Sendable {
         }
         defer { close(output) }
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
-        var reader = OutputReader(file: output, limit: outputLimit)
-        let end = ContinuousClock.now + deadline
+        var reader = PipeReader(file: output, limit: outputLimit)
+        let end = ContinuousClock.now + timeout
         while true {
             // Also looked at without output: a grandchild may hold the pipe open after the child is gone.
             var state: Int32 = 0
             let hasEnded = waitpid(child, &state, WNOHANG) == child
-            do throws(Failure) {
+            do throws(RunError) {
                 try reader.readAvailable()
             } catch {
                 if !hasEnded { terminate(child) }
                 throw error
             }
-            if hasEnded { return Result(output: SharedSecret(reader.finish()), status: exitCode(state)) }
+            if hasEnded {
+                return Completion(output: SharedSecret(reader.finish()), exitCode: exitCode(state))
+            }
             guard ContinuousClock.now < end else {
                 terminate(child)
                 throw .deadlineExceeded
             }
-            reader.wait(milliseconds: 20)
+            reader.waitForData(milliseconds: 20)
         }
     }
 
@@ -102,7 +104,7 @@ package struct ChildProcess: Sendable {
         return signal == 0 ? state >> 8 & 0xFF : 128 + signal
     }
 
-    private func makePipe() throws(Failure) -> (read: Int32, write: Int32) {
+    private func makePipe() throws(RunError) -> (read: Int32, write: Int32) {
         var ends: (read: Int32, write: Int32) = (-1, -1)
         let code = withUnsafeMutableBytes(of: &ends) { raw in
             raw.withMemoryRebound(to: Int32.self) { $0.baseAddress.map { pipe($0) } ?? -1 }
@@ -114,7 +116,7 @@ package struct ChildProcess: Sendable {
     }
 
     /// Closes `output` here.
-    private func spawn(output: Int32) throws(Failure) -> pid_t {
+    private func spawn(output: Int32) throws(RunError) -> pid_t {
         defer { close(output) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -129,8 +131,8 @@ package struct ChildProcess: Sendable {
         }
         let attributes = SpawnAttributes(ownGroup: !isInteractive)
 
-        let arguments = CStrings([executable] + self.arguments)
-        let variables = CStrings(environment.map { "\($0)=\($1)" })
+        let arguments = CStringArray([executable] + self.arguments)
+        let variables = CStringArray(environment.map { "\($0)=\($1)" })
         var child: pid_t = 0
         let code = posix_spawn(
             &child, executable, &actions, attributes.pointer, arguments.pointers, variables.pointers)
@@ -156,7 +158,7 @@ private func highestOpenFile() -> Int32 {
 }
 
 /// A list of C strings as posix_spawn(3) wants it.
-struct CStrings: ~Copyable {
+struct CStringArray: ~Copyable {
     let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     private let count: Int
 

@@ -11,7 +11,7 @@ package enum CryptoError: Error, Equatable, Sendable {
 }
 
 /// Runs `call`; when it does not return 1, throws with libcrypto's error stack.
-func check(_ activity: String, _ call: () -> Int32) throws(CryptoError) {
+func requireSuccess(_ activity: String, _ call: () -> Int32) throws(CryptoError) {
     ERR_clear_error()
     guard call() != 1 else { return }
     throw .libcrypto(activity: activity, stack: drainErrorStack())

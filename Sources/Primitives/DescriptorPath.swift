@@ -8,7 +8,7 @@ package enum DescriptorPath {
     private static let folders = ["/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/"]
 
     /// The descriptor, as in `/dev/stdin`, `/dev/fd/63` and `/proc/self/fd/0`; nil for other paths.
-    package static func number(_ path: String) -> Int32? {
+    package static func fileDescriptor(_ path: String) -> Int32? {
         if let number = names[path] { return number }
         for folder in folders where path.hasPrefix(folder) {
             guard let number = Int32(path.dropFirst(folder.count)), number >= 0 else { return nil }
@@ -19,13 +19,13 @@ package enum DescriptorPath {
 
     /// Whether standard input is read: `-`, or a path that stands for it.
     package static func isStandardInput(_ path: String) -> Bool {
-        path == "-" || number(path) == STDIN_FILENO
+        path == "-" || fileDescriptor(path) == STDIN_FILENO
     }
 
     /// Whether the bytes come from another program or from the terminal and not from a file of that name: standard input,
     /// another descriptor (`<(command)`), a named pipe.
     package static func isStream(_ path: String) -> Bool {
-        if path == "-" || number(path) != nil { return true }
+        if path == "-" || fileDescriptor(path) != nil { return true }
         var info = stat()
         return stat(path, &info) == 0 && [S_IFIFO, S_IFCHR, S_IFSOCK].contains(info.st_mode & S_IFMT)
     }

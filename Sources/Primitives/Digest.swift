@@ -3,7 +3,9 @@ import COpenSSL
 /// SHA-256 (FIPS 180-4) of public bytes.
 package func sha256(_ bytes: UnsafeRawBufferPointer) throws(CryptoError) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
-    try check("SHA-256") { EVP_Digest(bytes.baseAddress, bytes.count, &digest, nil, EVP_sha256(), nil) }
+    try requireSuccess("SHA-256") {
+        EVP_Digest(bytes.baseAddress, bytes.count, &digest, nil, EVP_sha256(), nil)
+    }
     return digest
 }
 
@@ -15,7 +17,9 @@ package func sha256(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
 package func sha1(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 20)
     try bytes.withBytes { bytes throws(CryptoError) in
-        try check("SHA-1") { EVP_Digest(bytes.baseAddress, bytes.count, &digest, nil, EVP_sha1(), nil) }
+        try requireSuccess("SHA-1") {
+            EVP_Digest(bytes.baseAddress, bytes.count, &digest, nil, EVP_sha1(), nil)
+        }
     }
     return digest
 }

@@ -1,8 +1,8 @@
 import Glibc
 
-package enum FileCreation {
+package enum FolderCreation {
     /// Creates the folder, and those that it is in, if they are missing.
-    package static func makeFolder(_ path: String) throws(FileError) {
+    package static func createFolderAndParents(_ path: String) throws(FileError) {
         var end = path.startIndex
         while end < path.endIndex {
             end = path.utf8[path.utf8.index(after: end)...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
@@ -12,7 +12,7 @@ package enum FileCreation {
             let kind = try? FileKind(of: folder)
             if case .folder = kind { continue }
             throw FileError(
-                path: path, reason: code == EEXIST ? "\(folder) is \(kind?.text ?? "no folder")" : reason)
+                path: path, reason: code == EEXIST ? "\(folder) is \(kind?.phrase ?? "no folder")" : reason)
         }
     }
 }

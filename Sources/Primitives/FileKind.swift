@@ -2,7 +2,7 @@ import Glibc
 
 /// What stands under a name; links are followed.
 package enum FileKind: Sendable {
-    case nothing, file, folder, linkToNothing
+    case missing, file, folder, danglingSymlink
     /// A device, a socket, a pipe.
     case other
 
@@ -21,21 +21,21 @@ package enum FileKind: Sendable {
         if lstat(path, &info) == 0 {
             // It leads to what is not there, to itself, or to what may not be seen.
             guard code == ENOENT || code == ELOOP else { throw FileError(path: path, reason: reason) }
-            self = .linkToNothing
+            self = .danglingSymlink
         } else if code == ENOENT {
-            self = .nothing
+            self = .missing
         } else {
             throw FileError(path: path, reason: reason)
         }
     }
 
     /// As in `a.yaml is …`.
-    package var text: String {
+    package var phrase: String {
         switch self {
-        case .nothing: "not there"
+        case .missing: "not there"
         case .file: "a file"
         case .folder: "a folder"
-        case .linkToNothing: "a link to what is not there"
+        case .danglingSymlink: "a link to what is not there"
         case .other: "neither a file nor a folder"
         }
     }

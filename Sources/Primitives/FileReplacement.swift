@@ -11,7 +11,7 @@ package enum FileReplacement {
     ///
     /// - Parameter mode: of the new file; nil keeps the permissions of the old one.
     package static func replace(
-        _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileStamp,
+        _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileFingerprint,
         mode: UInt32? = nil
     ) throws(FileError) {
         let (target, info) = try examine(path)
@@ -29,7 +29,7 @@ package enum FileReplacement {
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
             }
-            guard FileStamp(path: target) == stamp else {
+            guard FileFingerprint(path: target) == stamp else {
                 throw FileError(
                     path: path,
                     reason: "somebody else changed it meanwhile; it was left as it is, run this again")
@@ -46,7 +46,7 @@ package enum FileReplacement {
     /// For who has much to do before a file is replaced.
     ///
     /// Errors: as of `replace`, as far as can be told without trying.
-    package static func check(_ path: String) throws(FileError) {
+    package static func checkReplaceable(_ path: String) throws(FileError) {
         let (target, info) = try examine(path)
         // realpath(3) gives an absolute one.
         let folder = target.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(target[...$0]) } ?? "/"
@@ -95,13 +95,13 @@ package enum FileReplacement {
         }
         // Root may write what nobody is meant to.
         guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
-            return unwritable(info, for: geteuid())
+            return unwritableReason(info, for: geteuid())
         }
         return nil
     }
 
     /// Why `user` may not write a file. Only its owner and root may change its mode.
-    static func unwritable(_ info: stat, for user: uid_t) -> String {
+    static func unwritableReason(_ info: stat, for user: uid_t) -> String {
         user == 0 || info.st_uid == user
             ? "it is read-only; chmod u+w it, if it is to be changed" : strangersFile(info)
     }

@@ -8,12 +8,12 @@ package enum ForegroundProcess {
     /// `inheritableEnvironment()`: our own settings are no business of it and of what it starts.
     ///
     /// Errors: errno, as it cannot be started.
-    package static func run(_ arguments: [String]) throws(ChildProcess.Failure) -> Int32 {
+    package static func run(_ arguments: [String]) throws(ChildProcess.RunError) -> Int32 {
         let handler = signal(SIGQUIT, SIG_IGN)
         defer { signal(SIGQUIT, handler) }
         let attributes = SpawnAttributes(ownGroup: false)
-        let strings = CStrings(arguments)
-        let variables = CStrings(inheritableEnvironment().map { "\($0)=\($1)" })
+        let strings = CStringArray(arguments)
+        let variables = CStringArray(inheritableEnvironment().map { "\($0)=\($1)" })
         var child: pid_t = 0
         let code = posix_spawnp(
             &child, arguments.first ?? "", nil, attributes.pointer, strings.pointers, variables.pointers)

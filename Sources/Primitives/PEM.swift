@@ -9,49 +9,49 @@ package enum PEM {
         package let isEncrypted: Bool
     }
 
-    package enum Failure: Error, Equatable, Sendable {
+    package enum DecodingError: Error, Equatable, Sendable {
         /// A block has no end, or another one's.
-        case unfinished(label: String)
-        case notBase64(label: String)
+        case missingEndLine(label: String)
+        case invalidBase64(label: String)
     }
 
     /// Whether a line starts a block. What is indented, as in YAML, starts none.
-    package static func isIn(_ text: borrowing SecretBytes) -> Bool {
+    package static func containsBlock(_ text: borrowing SecretBytes) -> Bool {
         text.withUnsafeBytes { bytes in lines(bytes).contains { label($0, begin) != nil } }
     }
 
     /// In their order.
-    package static func blocks(in text: borrowing SecretBytes) throws(Failure) -> [Block] {
+    package static func blocks(in text: borrowing SecretBytes) throws(DecodingError) -> [Block] {
         var blocks: [Block] = []
-        for entry in entries(in: text) { blocks.append(try entry.block.get()) }
+        for entry in parsedBlocks(in: text) { blocks.append(try entry.block.get()) }
         return blocks
     }
 
     /// One block, whole or damaged, and where it starts.
-    package struct Entry: Sendable {
+    package struct ParsedBlock: Sendable {
         package let label: String
         /// The line of its BEGIN, from 1.
         package let line: Int
-        package let block: Result<Block, Failure>
+        package let block: Result<Block, DecodingError>
     }
 
     /// All blocks of a text, in their order. A damaged one does not hide those after it: reading goes on at the next
     /// BEGIN, as Go's encoding/pem does.
-    package static func entries(in text: borrowing SecretBytes) -> [Entry] {
+    package static func parsedBlocks(in text: borrowing SecretBytes) -> [ParsedBlock] {
         text.withUnsafeBytes { bytes in
-            var entries: [Entry] = []
+            var entries: [ParsedBlock] = []
             var open: (label: String, line: Int, body: [UnsafeRawBufferPointer])?
             func close(_ end: String?) {
                 guard let current = open else { return }
                 open = nil
-                let block: Result<Block, Failure>
-                do throws(Failure) {
-                    guard end == current.label else { throw .unfinished(label: current.label) }
+                let block: Result<Block, DecodingError>
+                do throws(DecodingError) {
+                    guard end == current.label else { throw .missingEndLine(label: current.label) }
                     block = .success(try Self.block(current.label, current.body))
                 } catch {
                     block = .failure(error)
                 }
-                entries.append(Entry(label: current.label, line: current.line, block: block))
+                entries.append(ParsedBlock(label: current.label, line: current.line, block: block))
             }
             for (index, line) in numberedLines(bytes) {
                 if let next = label(line, begin) ?? label(withoutMark(line), begin) {
@@ -68,7 +68,7 @@ package enum PEM {
 
     private static func block(
         _ label: String, _ lines: [UnsafeRawBufferPointer]
-    ) throws(Failure) -> Block {
+    ) throws(DecodingError) -> Block {
         var body = SecretBuffer()
         var isEncrypted = label.hasPrefix("ENCRYPTED ")
         for line in lines {
@@ -87,7 +87,7 @@ package enum PEM {
                 contents: SharedSecret(try Base64.decodeSecret(body.finish(), skipping: blanks)),
                 isEncrypted: isEncrypted)
         } catch {
-            throw .notBase64(label: label)
+            throw .invalidBase64(label: label)
         }
     }
 
@@ -121,7 +121,7 @@ package enum PEM {
     }
 
     /// Whether the bytes are DER, which some tools write instead of PEM: a long SEQUENCE.
-    static func isDER(_ bytes: borrowing SecretBytes) -> Bool {
+    static func looksLikeDER(_ bytes: borrowing SecretBytes) -> Bool {
         bytes.withUnsafeBytes { $0.count > 4 && $0[0] == 0x30 && 0x81...0x83 ~= $0[1] }
     }
 

@@ -1,11 +1,11 @@
 /// Whether a setting that names a file really holds a path. Where a key, a token or a certificate stands in its place,
 /// an error that quotes the setting would print a secret.
-package enum PathText {
+package enum PathRedaction {
     /// The path, as errors show it; nil: the text looks like what the file should hold.
     ///
     /// A path is one line of at most 255 bytes that begins with `/`, `~` or `.`, holds a slash or ends like the name of a
     /// file of certificates. No part of it looks like a token or like base64.
-    package static func shown(_ path: String) -> String? {
+    package static func printablePath(_ path: String) -> String? {
         guard (1...255).contains(path.utf8.count), !path.contains("-----"),
             path.unicodeScalars.allSatisfy({ !$0.isInvisible })
         else { return nil }
@@ -51,8 +51,8 @@ package enum PathText {
 
 extension FileError {
     /// The reason, with the path before it only where the setting holds a path (`PathText`).
-    package var withoutContents: String {
-        PathText.shown(path).map { "\($0): \(reason)" }
+    package var redactedDescription: String {
+        PathRedaction.printablePath(path).map { "\($0): \(reason)" }
             ?? "\(reason); the setting takes the path of a file, not its content"
     }
 }

@@ -2,14 +2,14 @@ import Glibc
 
 /// Finds programs as execvp(3) does, so that it can be done before the environment is another one.
 package enum ProgramSearch {
-    package enum Failure: Error, Equatable {
+    package enum SearchError: Error, Equatable {
         case notFound
         /// It is there and cannot be run; why.
         case notExecutable(String)
     }
 
     /// A path that holds a slash. `path`: folders with colons between them; nil: the system's own ones.
-    package static func path(of program: String, in path: String?) throws(Failure) -> String {
+    package static func path(of program: String, in path: String?) throws(SearchError) -> String {
         guard !program.isEmpty else { throw .notFound }
         let folders = (path ?? "/usr/local/bin:/usr/bin:/bin").split(
             separator: ":", omittingEmptySubsequences: false)

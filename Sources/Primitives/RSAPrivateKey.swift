@@ -6,7 +6,7 @@ import COpenSSL
 package final class RSAPrivateKey: @unchecked Sendable {
     package enum ReadingError: Error, Equatable, Sendable {
         /// Not DER of a private key, or damaged.
-        case notAKey
+        case notAPrivateKey
         /// A private key of another algorithm.
         case notRSA
     }
@@ -27,7 +27,7 @@ package final class RSAPrivateKey: @unchecked Sendable {
         }
         // What could not be read says no more than that.
         ERR_clear_error()
-        guard let read else { throw .notAKey }
+        guard let read else { throw .notAPrivateKey }
         guard EVP_PKEY_is_a(read, "RSA") == 1 else {
             EVP_PKEY_free(read)
             throw .notRSA
@@ -70,13 +70,13 @@ private struct DecryptionContext: ~Copyable {
         guard let length = Int32(exactly: label.count) else {
             throw .wrongLength(of: "label", expected: Int(Int32.max), actual: label.count)
         }
-        try check("initialising RSA-OAEP") { EVP_PKEY_decrypt_init(context) }
-        try check("choosing OAEP") { sb_rsa_set_oaep_padding(context) }
-        try check("setting the hash") { EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) }
-        try check("setting the hash of MGF1") { EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) }
+        try requireSuccess("initialising RSA-OAEP") { EVP_PKEY_decrypt_init(context) }
+        try requireSuccess("choosing OAEP") { sb_rsa_set_oaep_padding(context) }
+        try requireSuccess("setting the hash") { EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) }
+        try requireSuccess("setting the hash of MGF1") { EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) }
         // Without one, the label is empty.
         guard length > 0 else { return }
-        try check("setting the label") { sb_rsa_set_oaep_label(context, label, length) }
+        try requireSuccess("setting the label") { sb_rsa_set_oaep_label(context, label, length) }
     }
 
     /// Returns how many bytes it wrote; `output` has room for as many as the modulus has.

@@ -3,7 +3,7 @@ import COpenSSL
 /// Public random bytes (nonces, jitter seeds) from libcrypto's CSPRNG.
 package func randomBytes(count: Int) throws(CryptoError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
-    try check("reading random bytes") { RAND_bytes(&bytes, Int32(count)) }
+    try requireSuccess("reading random bytes") { RAND_bytes(&bytes, Int32(count)) }
     return bytes
 }
 
@@ -11,7 +11,7 @@ extension SecretBytes {
     /// A fresh random secret, from the generator libcrypto keeps for private values.
     package static func random(count: Int) throws(CryptoError) -> SecretBytes {
         try SecretBytes(count: count) { output throws(CryptoError) in
-            try check("reading random key bytes") {
+            try requireSuccess("reading random key bytes") {
                 RAND_priv_bytes(output.assumingMemoryBound(to: UInt8.self).baseAddress, Int32(count))
             }
         }

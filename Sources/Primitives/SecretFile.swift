@@ -24,7 +24,7 @@ extension SecretBytes {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        if isatty(descriptor) == 1 { TerminalInput.announce() }
+        if isatty(descriptor) == 1 { TerminalInput.callReadHandler() }
         var buffer = SecretBuffer(capacity: 16 * 1024)
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
         defer { SecretMemory.release(chunk) }
@@ -43,7 +43,7 @@ extension SecretBytes {
     }
 
     /// Without one trailing newline (`\n` or `\r\n`), which editors and `echo` leave behind.
-    package borrowing func trimmingNewline() -> SecretBytes {
+    package borrowing func trimmingTrailingNewline() -> SecretBytes {
         withUnsafeBytes { bytes in
             var kept = bytes[...]
             if kept.last == UInt8(ascii: "\n") {

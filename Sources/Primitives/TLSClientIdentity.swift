@@ -7,7 +7,7 @@ import COpenSSL
 /// Accepts what Go's `tls.X509KeyPair` accepts: other blocks are passed over, and both texts may be one file.
 package struct TLSClientIdentity: Sendable {
     /// Describes the problem as the end of a sentence whose subject is the setting, without any byte of the key.
-    package enum Problem: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum IdentityError: Error, Equatable, Sendable, CustomStringConvertible {
         case noCertificate
         case certificateIsDER
         /// `position` counts from 1.
@@ -16,13 +16,13 @@ package struct TLSClientIdentity: Sendable {
         case keyIsDER
         case encryptedKey
         case damagedKey
-        case keyOfAnotherCertificate
+        case keyMismatch
 
         /// Whether the setting that holds the key is wrong, not the one that holds the certificate.
-        package var isAboutKey: Bool {
+        package var concernsKey: Bool {
             switch self {
             case .noCertificate, .certificateIsDER, .damagedCertificate: false
-            case .noKey, .keyIsDER, .encryptedKey, .damagedKey, .keyOfAnotherCertificate: true
+            case .noKey, .keyIsDER, .encryptedKey, .damagedKey, .keyMismatch: true
             }
         }
 
@@ -41,7 +41,7 @@ package struct TLSClientIdentity: Sendable {
                     + "openssl pkey -in KEY -out DECRYPTED-KEY"
             case .damagedKey:
                 "holds a private key that cannot be read; expected PKCS#8, PKCS#1 or SEC 1 in PEM, whole and not encrypted"
-            case .keyOfAnotherCertificate:
+            case .keyMismatch:
                 "holds a private key that does not belong to the client certificate; give the two that were issued together"
             }
         }
@@ -53,7 +53,7 @@ package struct TLSClientIdentity: Sendable {
     package let key: SharedSecret
 
     /// `certificate` and `key` are PEM.
-    package init(certificate: [UInt8], key: SharedSecret) throws(Problem) {
+    package init(certificate: [UInt8], key: SharedSecret) throws(IdentityError) {
         let chain = try Self.chain(in: SecretBytes(copying: certificate))
         let block = try Self.keyBlock(in: key.bytes)
         try Self.check(block.contents.bytes, belongsTo: chain.first)
@@ -63,25 +63,25 @@ package struct TLSClientIdentity: Sendable {
         self.key = SharedSecret(Self.text(of: block))
     }
 
-    private static func chain(in text: borrowing SecretBytes) throws(Problem) -> [SharedSecret] {
+    private static func chain(in text: borrowing SecretBytes) throws(IdentityError) -> [SharedSecret] {
         var chain: [SharedSecret] = []
-        for entry in PEM.entries(in: text) where entry.label == "CERTIFICATE" {
+        for entry in PEM.parsedBlocks(in: text) where entry.label == "CERTIFICATE" {
             let position = chain.count + 1
             guard case .success(let block) = entry.block, !block.isEncrypted,
-                X509Certificate.isValid(block.contents)
+                X509Certificate.isParsable(block.contents)
             else { throw .damagedCertificate(position: position) }
             chain.append(block.contents)
         }
-        guard !chain.isEmpty else { throw PEM.isDER(text) ? .certificateIsDER : .noCertificate }
+        guard !chain.isEmpty else { throw PEM.looksLikeDER(text) ? .certificateIsDER : .noCertificate }
         return chain
     }
 
     /// The first block that holds a private key. Parameters of a curve, which openssl writes before it, are passed over.
-    private static func keyBlock(in text: borrowing SecretBytes) throws(Problem) -> PEM.Block {
-        let entry = PEM.entries(in: text).first {
+    private static func keyBlock(in text: borrowing SecretBytes) throws(IdentityError) -> PEM.Block {
+        let entry = PEM.parsedBlocks(in: text).first {
             $0.label == "PRIVATE KEY" || $0.label.hasSuffix(" PRIVATE KEY")
         }
-        guard let entry else { throw PEM.isDER(text) ? .keyIsDER : .noKey }
+        guard let entry else { throw PEM.looksLikeDER(text) ? .keyIsDER : .noKey }
         guard entry.label != "ENCRYPTED PRIVATE KEY" else { throw .encryptedKey }
         guard case .success(let block) = entry.block else { throw .damagedKey }
         guard !block.isEncrypted else { throw .encryptedKey }
@@ -90,7 +90,7 @@ package struct TLSClientIdentity: Sendable {
 
     private static func check(
         _ key: borrowing SecretBytes, belongsTo certificate: SharedSecret?
-    ) throws(Problem) {
+    ) throws(IdentityError) {
         let read = key.withUnsafeBytes { bytes -> OpaquePointer? in
             var position = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
             return d2i_AutoPrivateKey(nil, &position, bytes.count)
@@ -102,7 +102,7 @@ package struct TLSClientIdentity: Sendable {
         defer { X509_free(parsed) }
         let matches = X509_check_private_key(parsed, read) == 1
         ERR_clear_error()
-        guard matches else { throw .keyOfAnotherCertificate }
+        guard matches else { throw .keyMismatch }
     }
 
     /// PKCS#1 and SEC 1 keep their label, which says how they are encoded.
@@ -119,7 +119,7 @@ package struct TLSClientIdentity: Sendable {
 
 /// X.509 (RFC 5280) as far as it is to be known whether bytes are a certificate.
 enum X509Certificate {
-    static func isValid(_ der: SharedSecret) -> Bool {
+    static func isParsable(_ der: SharedSecret) -> Bool {
         guard let certificate = parse(der) else { return false }
         X509_free(certificate)
         return true

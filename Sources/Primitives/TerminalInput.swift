@@ -3,9 +3,9 @@ package enum TerminalInput {
     private static let action = Locked<(@Sendable () -> Void)?>(nil)
 
     /// Sets what is done before a terminal is read.
-    package static func onRead(_ action: @escaping @Sendable () -> Void) {
+    package static func setReadHandler(_ action: @escaping @Sendable () -> Void) {
         self.action.withLock { $0 = action }
     }
 
-    static func announce() { action.withLock { $0 }?() }
+    static func callReadHandler() { action.withLock { $0 }?() }
 }

@@ -19,12 +19,12 @@ package enum TerminationSignals {
     }
 
     /// Records a signal that arrived in another way, for example as the key Ctrl-C.
-    package static func note(_ number: Int32) {
+    package static func recordReceived(_ number: Int32) {
         _ = first.compareExchange(expected: 0, desired: number, ordering: .sequentiallyConsistent)
     }
 
     /// Records these signals from now on. One that is ignored, as `nohup` and `&` arrange it, stays ignored.
-    package static func record() {
+    package static func startRecording() {
         // The first use of a global variable takes a lock, which a handler must not do.
         _ = (received, program.load(ordering: .sequentiallyConsistent), patience)
         for number in all { install(number) }
@@ -38,7 +38,7 @@ package enum TerminationSignals {
             sigaction(number, nil, &old)
             return old
         }
-        record()
+        startRecording()
         defer {
             for (number, old) in zip(all, previous) {
                 var old = old
@@ -78,7 +78,7 @@ package enum TerminationSignals {
             let isTyped = (info?.pointee.si_code ?? 0) > 0
             let hasProgram = TerminationSignals.program.load(ordering: .sequentiallyConsistent) != 0
             if number == SIGINT, isTyped, hasProgram { return }
-            TerminationSignals.note(number)
+            TerminationSignals.recordReceived(number)
             TerminationSignals.forward(number)
         }
         sigaction(number, &action, nil)

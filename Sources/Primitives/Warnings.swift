@@ -15,7 +15,7 @@ package enum Warnings {
     private static let maximum = 256
 
     /// Where warnings go from now on, such as to a logger; before, they go to standard error.
-    package static func send(to report: @escaping @Sendable (String) -> Void) {
+    package static func setHandler(to report: @escaping @Sendable (String) -> Void) {
         state.withLock { $0.report = report }
     }
 

@@ -1,6 +1,6 @@
 /// What the controller denies unless its operator allows it, because a Secret of that kind has an effect beyond its
 /// namespace. Token types are not among it: no operator can allow those (`TemplateRules`).
-package enum DefaultDenials {
+package enum DefaultDenyList {
     /// Prefixes of the labels and annotations by which controllers copy a Secret into other namespaces or clusters, or
     /// recognize a Secret as such a copy. A template that sets one could send its values anywhere.
     package static let metadataPrefixes = [
@@ -25,7 +25,7 @@ package enum DefaultDenials {
     ]
 
     /// Types that the operator can allow.
-    package static let types: Set<String> = [HelmRelease.type]
+    package static let secretTypes: Set<String> = [HelmRelease.type]
 
     /// Returns one line for each property of a template that a controller with default settings refuses.
     package static func warnings(
@@ -39,7 +39,7 @@ package enum DefaultDenials {
                         + "unless its operator allows it (--deny-template-metadata)")
             }
         }
-        if let property = HelmRelease.property(name: name, type: type, labels: labels) {
+        if let property = HelmRelease.identifyingProperty(name: name, type: type, labels: labels) {
             warnings.append(
                 "\(property) makes the Secret a release of Helm; the controller refuses it unless its operator "
                     + "allows it (--allow-secret-types \(HelmRelease.type))")
@@ -58,7 +58,7 @@ package enum HelmRelease {
     /// Returns the property by which Helm takes a Secret for a release, in words; nil if Helm ignores the Secret.
     ///
     /// Helm reads a release by its name, or lists releases by the label, and never looks at the type.
-    package static func property(name: String, type: String, labels: [String: String]) -> String? {
+    package static func identifyingProperty(name: String, type: String, labels: [String: String]) -> String? {
         if type == Self.type { return "type \(type)" }
         if name.hasPrefix(namePrefix) { return "name \(name)" }
         if labels[owner.label] == owner.value { return "label \(owner.label)=\(owner.value)" }

@@ -1,19 +1,19 @@
 /// What the API server accepts of an object as a whole, beside the limits of its fields.
 package enum ObjectLimits {
     /// Bytes of all annotations of an object, keys and values (apimachinery, `TotalAnnotationSizeLimitB`).
-    package static let maximumAnnotations = 262_144
+    package static let maximumAnnotationBytes = 262_144
     /// Bytes of a request to etcd by default (`--max-request-bytes`); the object is nearly all of it.
-    package static let maximumObject = 1_572_864
+    package static let maximumObjectBytes = 1_572_864
     /// Room for what the API server and the controller add to an object: status, conditions, uid, times.
     private static let reserve = 16 * 1024
 
     /// - Parameter field: that holds the annotations.
     private static func check(annotations: [String: String], _ field: String) throws(SpecError) {
         let count = size(of: annotations)
-        guard count <= maximumAnnotations else {
+        guard count <= maximumAnnotationBytes else {
             throw SpecError(
                 .tooLarge,
-                "\(field) has \(count) bytes, keys and values; the API server accepts \(maximumAnnotations) at most: "
+                "\(field) has \(count) bytes, keys and values; the API server accepts \(maximumAnnotationBytes) at most: "
                     + "remove some")
         }
     }
@@ -25,14 +25,17 @@ package enum ObjectLimits {
         template annotations: [String: String], of name: String, isOrphan: Bool
     ) throws(SpecError) {
         // A uid and a generation as long as they get.
-        var added = [Markers.wrappedSecret: name, Markers.source: String(repeating: "0", count: 56)]
-        if isOrphan { added[Markers.creationPolicy] = "Orphan" }
+        var added = [
+            OwnershipMetadata.wrappedSecretAnnotation: name,
+            OwnershipMetadata.sourceAnnotation: String(repeating: "0", count: 56),
+        ]
+        if isOrphan { added[OwnershipMetadata.creationPolicyAnnotation] = "Orphan" }
         let count = size(of: annotations) + size(of: added)
-        guard count <= maximumAnnotations else {
+        guard count <= maximumAnnotationBytes else {
             throw SpecError(
                 .tooLarge,
                 "spec.template.metadata.annotations: the Secret would have \(count) bytes of annotations, keys and values, "
-                    + "with the controller's own \(size(of: added)); the API server accepts \(maximumAnnotations) at "
+                    + "with the controller's own \(size(of: added)); the API server accepts \(maximumAnnotationBytes) at "
                     + "most: remove some")
         }
     }
@@ -42,7 +45,8 @@ package enum ObjectLimits {
         labels: [String: String], annotations: [String: String], of field: String
     ) throws(SpecError) {
         for (key, value) in labels.sorted(by: { $0.key < $1.key }) {
-            guard TemplateRules.isQualifiedName(key, lowercasePrefix: true), TemplateRules.isLabelValue(value)
+            guard TemplateValidation.isQualifiedName(key, lowercasePrefix: true),
+                TemplateValidation.isLabelValue(value)
             else {
                 throw SpecError(
                     .invalidSpec,
@@ -50,8 +54,8 @@ package enum ObjectLimits {
                         + "0-9 - _ ., with a letter or digit at both ends)")
             }
         }
-        for key in annotations.keys.sorted() where !TemplateRules.isQualifiedName(key, lowercasePrefix: false)
-        {
+        for key in annotations.keys.sorted()
+        where !TemplateValidation.isQualifiedName(key, lowercasePrefix: false) {
             throw SpecError(
                 .invalidSpec, "\(field).annotations: \(key.debugDescription) is not the key of an annotation")
         }
@@ -77,10 +81,10 @@ package enum ObjectLimits {
     }
 
     private static func check(_ count: Int, _ what: String) throws(SpecError) {
-        guard count + reserve <= maximumObject else {
+        guard count + reserve <= maximumObjectBytes else {
             throw SpecError(
                 .tooLarge,
-                "\(what) has about \(count) bytes with its metadata; the API server stores \(maximumObject - reserve) at "
+                "\(what) has about \(count) bytes with its metadata; the API server stores \(maximumObjectBytes - reserve) at "
                     + "most: split it")
         }
     }

@@ -29,7 +29,7 @@ package enum Reason: String, Sendable, CaseIterable {
     case namespaceTerminating = "NamespaceTerminating"
 
     /// Only a change of the object can help.
-    package var waitsForChange: Bool {
+    package var isTerminal: Bool {
         switch self {
         case .invalidSpec, .unsupportedFormat, .integrityFailed, .decryptFailed, .forbiddenType, .tooLarge:
             true

@@ -2,7 +2,7 @@ import Envelope
 
 /// What the spec may say beside envelope and template, whether this version acts on it or not. The CRD says
 /// the same.
-enum SpecRules {
+enum SpecValidation {
     private static let policies = ["Owner", "Merge", "Orphan"]
     private static let providers = ["KeyProvider", "ClusterKeyProvider"]
     private static let maximumWorkloads = 16
@@ -48,7 +48,7 @@ enum SpecRules {
 
     private static func check(name: String, _ field: String) throws(SpecError) {
         // It becomes a part of a URL.
-        guard EnvelopeRules.isDNSSubdomain(name) else {
+        guard EnvelopeValidation.isDNSSubdomain(name) else {
             throw SpecError(.invalidSpec, "\(field) is not the name of an object (1 to 253 of a-z 0-9 - .)")
         }
     }

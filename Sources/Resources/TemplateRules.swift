@@ -3,7 +3,7 @@ import KubeClient
 
 /// What a template may say about the Secret. The CRD's CEL rules say the same at admission; here they hold
 /// for the CLI and on servers that prune CEL.
-package enum TemplateRules {
+package enum TemplateValidation {
     private static let forbiddenLabels: Set<String> = [
         "app.kubernetes.io/managed-by", "applyset.kubernetes.io/part-of", "argocd.argoproj.io/instance",
         "objectset.rio.cattle.io/hash",
@@ -124,7 +124,7 @@ package enum TemplateRules {
         guard let name = parts.last, parts.count <= 2 else { return false }
         if parts.count == 2 {
             let prefix = String(parts[0])
-            guard EnvelopeRules.isDNSSubdomain(lowercasePrefix ? prefix : prefix.lowercased()) else {
+            guard EnvelopeValidation.isDNSSubdomain(lowercasePrefix ? prefix : prefix.lowercased()) else {
                 return false
             }
         }

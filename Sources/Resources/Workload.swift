@@ -14,15 +14,15 @@ extension WrappedSecretSpec.Workload {
     ]
 }
 
-extension Markers {
+extension OwnershipMetadata {
     /// Annotation of a pod template: MAC of the values that its pods were started for. One for each WrappedSecret.
-    package static func restarted(by name: String) throws(CryptoError) -> String {
+    package static func restartAnnotation(by name: String) throws(CryptoError) -> String {
         "secrets-bridge.io/restarted-\(try NameHash.of(name))"
     }
 
     /// Whether a workload lets the WrappedSecret of this name restart it.
     package static func allowsRestart(_ workload: ObjectMeta, by name: String) -> Bool {
-        let allowed = (workload.annotations?[allowRestart] ?? "").split(separator: ",")
+        let allowed = (workload.annotations?[allowRestartAnnotation] ?? "").split(separator: ",")
         return allowed.contains { entry in
             let entry = entry.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()
             return entry.elementsEqual("*") || entry.elementsEqual(name)

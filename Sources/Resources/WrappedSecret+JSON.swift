@@ -7,11 +7,11 @@ extension WrappedSecret {
         var metadata: ObjectMeta?
         var spec: WrappedSecretSpec?
         var status: WrappedSecretStatus?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata": metadata = try json.read()
             case "spec": spec = try json.read()
-            case "status": status = try json.optional()
+            case "status": status = try json.readOptional()
             default: break
             }
         }
@@ -28,19 +28,19 @@ extension WrappedSecretSpec: JSONReadable {
         var data: [String: String]?
         var spec = WrappedSecretSpec(
             envelope: EnvelopeFields(format: "", scope: "", recipients: [], mac: "", data: [:]))
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "format": format = try json.read()
             case "scope": scope = try json.read()
             case "recipients": recipients = try Self.recipients(&json)
             case "mac": mac = try json.read()
-            case "data": data = try json.optional()
-            case "template": spec.template = try json.optional()
-            case "keyRef": spec.keyRef = try json.optional()
-            case "creationPolicy": spec.creationPolicy = try json.optional()
-            case "recreate": spec.recreate = try json.optional()
-            case "suspend": spec.suspend = try json.optional()
-            case "rolloutRestart": spec.rolloutRestart = try json.optional()
+            case "data": data = try json.readOptional()
+            case "template": spec.template = try json.readOptional()
+            case "keyRef": spec.keyRef = try json.readOptional()
+            case "creationPolicy": spec.creationPolicy = try json.readOptional()
+            case "recreate": spec.recreate = try json.readOptional()
+            case "suspend": spec.suspend = try json.readOptional()
+            case "rolloutRestart": spec.rolloutRestart = try json.readOptional()
             default: break
             }
         }
@@ -54,9 +54,9 @@ extension WrappedSecretSpec: JSONReadable {
 
     private static func recipients(_ json: inout JSONReader) throws(JSONError) -> [Recipient] {
         var recipients: [Recipient] = []
-        try json.array { json throws(JSONError) in
+        try json.readArray { json throws(JSONError) in
             var keyID, wrappedKey: String?
-            try json.object { key, json throws(JSONError) in
+            try json.readObject { key, json throws(JSONError) in
                 switch key {
                 case "keyID": keyID = try json.read()
                 case "wrappedKey": wrappedKey = try json.read()
@@ -75,11 +75,11 @@ extension WrappedSecretSpec: JSONReadable {
 extension WrappedSecretSpec.Template: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "metadata": metadata = try json.optional()
-            case "type": type = try json.optional()
-            case "immutable": immutable = try json.optional()
+            case "metadata": metadata = try json.readOptional()
+            case "type": type = try json.readOptional()
+            case "immutable": immutable = try json.readOptional()
             default: break
             }
         }
@@ -89,11 +89,11 @@ extension WrappedSecretSpec.Template: JSONReadable {
 extension WrappedSecretSpec.Template.Metadata: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "name": name = try json.optional()
-            case "labels": labels = try json.optional()
-            case "annotations": annotations = try json.optional()
+            case "name": name = try json.readOptional()
+            case "labels": labels = try json.readOptional()
+            case "annotations": annotations = try json.readOptional()
             default: break
             }
         }
@@ -115,7 +115,7 @@ extension WrappedSecretSpec.Workload: JSONReadable {
 extension JSONReader {
     fileprivate mutating func kindAndName() throws(JSONError) -> (kind: String, name: String) {
         var kind, name: String?
-        try object { key, json throws(JSONError) in
+        try readObject { key, json throws(JSONError) in
             switch key {
             case "kind": kind = try json.read()
             case "name": name = try json.read()

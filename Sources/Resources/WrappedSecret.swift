@@ -3,7 +3,7 @@ package import KubeClient
 import Primitives
 
 /// The custom resource, as the API server or a file gives it: shaped right, and otherwise unchecked.
-/// What it asks for, checked, is its `Blueprint`.
+/// What it asks for, checked, is its `DesiredSecret`.
 package struct WrappedSecret: KubeObject, Equatable {
     package typealias ObjectStatus = WrappedSecretStatus
 
@@ -26,7 +26,9 @@ package struct WrappedSecret: KubeObject, Equatable {
     package var secretName: String { spec.template?.metadata?.name ?? metadata.name }
 
     /// What somebody wrote to have the Secret made again; as much of it as the status holds.
-    package var requestedSync: String? { metadata.annotations?[Markers.sync]?.truncated(toUTF8: 256) }
+    package var requestedSync: String? {
+        metadata.annotations?[OwnershipMetadata.syncAnnotation]?.truncated(toUTF8: 256)
+    }
 }
 
 package struct WrappedSecretSpec: Sendable, Equatable {
@@ -80,7 +82,7 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     package var rolloutRestart: [Workload]?
 
     /// What is to be restarted when the values have changed.
-    package var workloads: [Workload] { rolloutRestart ?? [] }
+    package var workloadsToRestart: [Workload] { rolloutRestart ?? [] }
     /// Whether the Secret outlives the WrappedSecret.
     package var isOrphan: Bool { creationPolicy == "Orphan" }
     /// Whether the Secret is somebody else's, and only our entries go into it.

@@ -100,17 +100,17 @@ package struct Condition: Encodable, Sendable, Hashable {
 extension WrappedSecretStatus: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "observedGeneration": observedGeneration = try json.readable()
-            case "conditions": conditions = try json.readable()
-            case "keyID": keyID = try json.readable()
-            case "keyVersion": keyVersion = try json.readable()
-            case "secret": secret = try json.readable()
-            case "rolloutRestart": rolloutRestart = try json.readable()
-            case "lastSyncTime": lastSyncTime = try json.readable()
-            case "lastVerifiedTime": lastVerifiedTime = try json.readable()
-            case "lastHandledSync": lastHandledSync = try json.readable()
+            case "observedGeneration": observedGeneration = try json.readIfValid()
+            case "conditions": conditions = try json.readIfValid()
+            case "keyID": keyID = try json.readIfValid()
+            case "keyVersion": keyVersion = try json.readIfValid()
+            case "secret": secret = try json.readIfValid()
+            case "rolloutRestart": rolloutRestart = try json.readIfValid()
+            case "lastSyncTime": lastSyncTime = try json.readIfValid()
+            case "lastVerifiedTime": lastVerifiedTime = try json.readIfValid()
+            case "lastHandledSync": lastHandledSync = try json.readIfValid()
             default: break
             }
         }
@@ -119,14 +119,14 @@ extension WrappedSecretStatus: JSONReadable {
 
 extension WrappedSecretStatus.SecretState: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "name": name = try json.readable()
-            case "uid": uid = try json.readable()
-            case "resourceVersion": resourceVersion = try json.readable()
-            case "generation": generation = try json.readable()
-            case "mac": mac = try json.readable()
-            case "renderVersion": renderVersion = try json.readable()
+            case "name": name = try json.readIfValid()
+            case "uid": uid = try json.readIfValid()
+            case "resourceVersion": resourceVersion = try json.readIfValid()
+            case "generation": generation = try json.readIfValid()
+            case "mac": mac = try json.readIfValid()
+            case "renderVersion": renderVersion = try json.readIfValid()
             default: break
             }
         }
@@ -135,10 +135,10 @@ extension WrappedSecretStatus.SecretState: JSONReadable {
 
 extension WrappedSecretStatus.RestartState: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "mac": mac = try json.readable()
-            case "time": time = try json.readable()
+            case "mac": mac = try json.readIfValid()
+            case "time": time = try json.readIfValid()
             default: break
             }
         }
@@ -149,11 +149,11 @@ extension Condition: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         var type, status, lastTransitionTime, reason, message: String?
         var observedGeneration: Int64?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "type": type = try json.read()
             case "status": status = try json.read()
-            case "observedGeneration": observedGeneration = try json.optional()
+            case "observedGeneration": observedGeneration = try json.readOptional()
             case "lastTransitionTime": lastTransitionTime = try json.read()
             case "reason": reason = try json.read()
             case "message": message = try json.read()

@@ -2,8 +2,8 @@ import ArgumentParser
 import Primitives
 
 /// The value of a `--namespace` option.
-func namespaceName(_ argument: String) throws -> String {
-    guard isNamespace(argument) else {
+func parseNamespace(_ argument: String) throws -> String {
+    guard isDNSLabel(argument) else {
         throw ValidationError(
             "\(argument.debugDescription) is not a namespace's name (1 to 63 of a-z 0-9 -)")
     }
@@ -11,7 +11,7 @@ func namespaceName(_ argument: String) throws -> String {
 }
 
 /// Refuses arguments that read standard input twice: the second one would find nothing.
-func checkStandardInput(_ paths: [String]) throws {
+func checkStandardInputIsReadOnce(_ paths: [String]) throws {
     if paths.count(where: DescriptorPath.isStandardInput) > 1 {
         throw ValidationError("standard input is read once; name it at most once")
     }
@@ -23,7 +23,7 @@ func pathOfFileOption(_ argument: String) -> String {
 }
 
 /// Refuses standard input where a file is changed in place.
-func checkReplaceable(_ paths: [String]) throws {
+func checkNoStandardInput(_ paths: [String]) throws {
     if paths.contains(where: DescriptorPath.isStandardInput) {
         throw ValidationError("standard input cannot be changed in place; give a file")
     }

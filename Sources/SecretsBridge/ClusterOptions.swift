@@ -7,10 +7,10 @@ struct ClusterAccess: ParsableArguments {
     @Option(help: "A kubeconfig, instead of KUBECONFIG or ~/.kube/config.", completion: .file())
     var kubeconfig: String?
 
-    @Option(help: "A context of the kubeconfig, instead of its current one.", completion: contexts)
+    @Option(help: "A context of the kubeconfig, instead of its current one.", completion: contextCompletion)
     var context: String?
 
-    func client() throws -> KubeClient { KubeClient(connection: Connection(try configuration())) }
+    func client() throws -> KubeClient { KubeClient(connection: APIConnection(try configuration())) }
 
     /// The namespace that kubectl would use: that of the context, or default.
     ///
@@ -43,7 +43,7 @@ struct ClusterOptions: ParsableArguments {
     var selector: String?
 
     func validate() throws {
-        if let selector, let problem = LabelSelector.problem(selector) {
+        if let selector, let problem = LabelSelector.validationError(selector) {
             throw ValidationError("--selector: \(problem)")
         }
     }

@@ -4,10 +4,10 @@ import KubeClient
 import Primitives
 
 /// What is read as a manifest; folders are offered beside it.
-let manifestFiles = CompletionKind.file(extensions: ["yaml", "yml", "json"])
+let manifestCompletion = CompletionKind.file(extensions: ["yaml", "yml", "json"])
 
 /// Contexts of the kubeconfig that the words typed so far name, or that the environment does.
-let contexts = CompletionKind.custom { words, _, _ in contextNames(words) }
+let contextCompletion = CompletionKind.custom { words, _, _ in contextNames(words) }
 
 private func contextNames(_ words: [String]) -> [String] {
     var path: String?
@@ -21,6 +21,6 @@ private func contextNames(_ words: [String]) -> [String] {
 extension SecretsBridge {
     /// What kubectl is told that asks for completions of its plugin.
     static func pluginCompletion(_ words: [String]) throws -> String {
-        try PluginCompletion(help: _dumpHelp(), custom: contextNames).answer(words)
+        try PluginCompletion(help: _dumpHelp(), custom: contextNames).output(words)
     }
 }

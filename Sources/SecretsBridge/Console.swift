@@ -17,15 +17,15 @@ enum Console {
     static let pagerDisplay =
         Environment.process.value("GIT_PAGER_IN_USE") == nil ? outputDisplay : display(isTerminal: true)
 
-    private static func display(isTerminal: Bool) -> Display {
+    private static func display(isTerminal: Bool) -> TerminalCapabilities {
         let environment = Environment.process
-        return Display(
+        return TerminalCapabilities(
             isTerminal: isTerminal, term: environment.value("TERM"), noColor: environment.value("NO_COLOR"))
     }
 
     /// Why lines of `say` could not be written; nil: all of them were. Who asked for something and did not get it has
     /// not succeeded.
-    static var lostOutput: String? { loss.withLock { $0 } }
+    static var outputFailure: String? { loss.withLock { $0 } }
 
     /// Writes all of it or reports that it could not.
     static func write(_ bytes: borrowing SecretBytes) throws {
@@ -37,11 +37,11 @@ enum Console {
     }
 
     /// A line on standard output.
-    static func say(_ text: String) { say(StyledText(text)) }
+    static func writeLine(_ text: String) { writeLine(StyledText(text)) }
 
-    static func say(_ text: StyledText) { say(text, for: outputDisplay) }
+    static func writeLine(_ text: StyledText) { writeLine(text, for: outputDisplay) }
 
-    static func say(_ text: StyledText, for display: Display) {
+    static func writeLine(_ text: StyledText, for display: TerminalCapabilities) {
         guard !put(text.rendered(for: display) + "\n", to: STDOUT_FILENO) else { return }
         let reason = lastSystemError()
         loss.withLock { $0 = $0 ?? reason }
@@ -55,7 +55,7 @@ enum Console {
     static func errors(_ problems: [String]) { RepeatedProblems.lines(problems).forEach(error) }
 
     /// A line on standard error as it is, such as how a command is used.
-    static func plainError(_ text: String) { line(StyledText(text)) }
+    static func errorLine(_ text: String) { line(StyledText(text)) }
 
     static func warning(_ message: String) {
         line(StyledText("warning:", .yellow) + StyledText(" \(message)"))
@@ -66,7 +66,7 @@ enum Console {
     }
 
     /// A question, which may have several lines, without a line break after it.
-    static func ask(_ question: String) {
+    static func prompt(_ question: String) {
         put(
             question.split(separator: "\n", omittingEmptySubsequences: false).map {
                 String($0).escapingInvisibleCharacters

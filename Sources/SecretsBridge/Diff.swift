@@ -19,14 +19,14 @@ struct Diff: AsyncParsableCommand {
 
     @Argument(
         help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var paths: [String]
 
     @OptionGroup var cluster: ClusterAccess
 
     @Option(
         name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     @Option(help: "Only the WrappedSecrets of this name.")
@@ -41,7 +41,7 @@ struct Diff: AsyncParsableCommand {
         var differences: [LiveDifference] = []
         do {
             let comparison = LiveComparison(
-                keys: try loadKeys(), secrets: LiveSecrets(try cluster.client()), namespace: namespace,
+                keys: try loadKeys(), secrets: LiveSecretReader(try cluster.client()), namespace: namespace,
                 name: name)
             if let name, !files.documents.contains(where: { $0.object.metadata.name == name }) {
                 problems.append("no WrappedSecret is named \(name)")
@@ -50,7 +50,7 @@ struct Diff: AsyncParsableCommand {
                 do throws(InputError) {
                     let found = try await comparison.differences(file)
                     if output == .text {
-                        found.flatMap(\.lines).forEach { Console.say(StyledText(change: $0)) }
+                        found.flatMap(\.lines).forEach { Console.writeLine(StyledText(change: $0)) }
                         found.flatMap(\.notes).forEach(Console.note)
                     }
                     differences += found
@@ -61,7 +61,7 @@ struct Diff: AsyncParsableCommand {
         } catch {
             problems.append("\(error)")
         }
-        try output.data?.write([.sequence(differences.map(\.value))])
+        try output.structuredFormat?.write([.array(differences.map(\.value))])
         Console.errors(problems)
         if !problems.isEmpty { throw ExitCode(2) }
         if !differences.isEmpty { throw ExitCode.failure }

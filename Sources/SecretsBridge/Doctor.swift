@@ -21,7 +21,7 @@ struct Doctor: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong, help: "Try keys for that namespace, and look at it in the cluster.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     func run() async throws {
@@ -31,27 +31,27 @@ struct Doctor: AsyncParsableCommand {
         var isWell = true
         var told: Set<String> = []
         for key in keys.all {
-            let findings = await KeyCheckup(key, namespace: place).findings()
+            let findings = await KeyDiagnostics(key, namespace: place).findings()
             // What wraps says which key an alias stands for; otherwise it is asked for.
-            if !findings.contains(where: { $0.verdict == .works }) {
+            if !findings.contains(where: { $0.verdict == .passed }) {
                 do throws(KeyManagerError) {
-                    try await key.identify()
+                    try await key.resolveKeyID()
                 } catch {
-                    if !findings.contains(where: { $0.verdict == .fails(error.message) }) {
+                    if !findings.contains(where: { $0.verdict == .failed(error.message) }) {
                         Console.note("\(error)")
                     }
                 }
             }
-            Console.say("key \(key.keyID), for Secrets of namespace \(place)")
-            findings.lines(told: &told).forEach(Console.say)
+            Console.writeLine("key \(key.keyID), for Secrets of namespace \(place)")
+            findings.lines(told: &told).forEach(Console.writeLine)
             isWell = isWell && findings.isUsable
         }
         if let selection = cluster.selection(namespace: namespace) {
-            Console.say("cluster")
-            let findings = await ClusterCheckup(try cluster.client(), selection, keys: keys).findings {
+            Console.writeLine("cluster")
+            let findings = await ClusterDiagnostics(try cluster.client(), selection, keys: keys).findings {
                 Date()
             }
-            findings.lines(told: &told).forEach(Console.say)
+            findings.lines(told: &told).forEach(Console.writeLine)
             isWell = isWell && findings.allRequiredPass
         }
         if !isWell { throw ExitCode.failure }

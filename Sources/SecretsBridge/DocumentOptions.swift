@@ -5,7 +5,7 @@ import Resources
 
 /// One WrappedSecret of one file.
 struct DocumentOptions: ParsableArguments {
-    @Argument(help: "A file with the WrappedSecret.", completion: manifestFiles)
+    @Argument(help: "A file with the WrappedSecret.", completion: manifestCompletion)
     var file: String
 
     @Option(help: "Its name, where the file has several.")
@@ -14,7 +14,7 @@ struct DocumentOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: "Its namespace, where the file does not say it, or has several of the name.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {
@@ -35,7 +35,7 @@ struct DocumentOptions: ParsableArguments {
     }
 
     /// Changes the values, and says which ones were.
-    func change(
+    func updateEntries(
         _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
         do {
@@ -45,14 +45,14 @@ struct DocumentOptions: ParsableArguments {
             try change(&entries)
             let difference = try await ValueEdit(opened, with: keys).replaceValues(
                 with: entries.values.sorted { $0.name < $1.name })
-            Self.say(difference)
+            Self.printDifference(difference)
         } catch let error as InputError {
             throw CommandError(error)
         }
     }
 
-    static func say(_ difference: ValueDifference) {
-        difference.lines.forEach { Console.say(StyledText(change: $0)) }
+    static func printDifference(_ difference: ValueDifference) {
+        difference.lines.forEach { Console.writeLine(StyledText(change: $0)) }
         if difference.isEmpty { Console.note("nothing changed; the file was not touched") }
     }
 }

@@ -20,7 +20,7 @@ struct Edit: AsyncParsableCommand {
 
     @OptionGroup var document: DocumentOptions
 
-    func validate() throws { try checkReplaceable([document.file]) }
+    func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
         // Values that an earlier run left because it was killed.
@@ -32,7 +32,7 @@ struct Edit: AsyncParsableCommand {
             // What cannot be written is better known before it is typed.
             try check()
             // What ends this program ends the editor first: the folder is removed whatever happens to it.
-            TerminationSignals.record()
+            TerminationSignals.startRecording()
             signal(SIGPIPE, SIG_IGN)
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
@@ -42,12 +42,12 @@ struct Edit: AsyncParsableCommand {
         } catch let error as FileError {
             throw CommandError("no place for the editor: \(error)")
         }
-        DocumentOptions.say(difference)
+        DocumentOptions.printDifference(difference)
     }
 
     private func check() throws(InputError) {
         do throws(FileError) {
-            try FileReplacement.check(document.file)
+            try FileReplacement.checkReplaceable(document.file)
         } catch {
             throw InputError(unwritable: document.file, error.reason)
         }
@@ -68,7 +68,7 @@ struct Edit: AsyncParsableCommand {
                 let entries = try EditableManifest(opened).entries(in: after, note: Console.note)
                 try confirm(entries, of: opened)
                 let edit = ValueEdit(opened, with: keys)
-                return try await unlessInterrupted { () throws(InputError) in
+                return try await withRecordedSignalCancellation { () throws(InputError) in
                     try await edit.replaceValues(with: entries)
                 }
             } catch {
@@ -83,7 +83,7 @@ struct Edit: AsyncParsableCommand {
                     }
                     opened = now
                 }
-                guard Prompt.asks("\(question)\nPress Enter to edit again, or q to give up: ") else {
+                guard Prompt.confirm("\(question)\nPress Enter to edit again, or q to give up: ") else {
                     throw error
                 }
             }
@@ -95,7 +95,7 @@ struct Edit: AsyncParsableCommand {
         guard entries.isEmpty, !opened.entries.isEmpty else { return }
         let names = opened.entries.map(\.name).joined(separator: ", ")
         guard
-            Prompt.asks(
+            Prompt.confirm(
                 "The edit removes all entries (\(names)).\nPress y to remove them, or Enter to keep them: ",
                 enter: false)
         else {
@@ -134,7 +134,7 @@ struct Edit: AsyncParsableCommand {
             throw CommandError("cannot start the editor \(editor); set EDITOR")
         }
         // The editor ended by Ctrl-C, too.
-        if status == 128 + SIGINT { TerminationSignals.note(SIGINT) }
+        if status == 128 + SIGINT { TerminationSignals.recordReceived(SIGINT) }
         guard status == 0, TerminationSignals.received == nil else {
             throw CommandError("the editor (\(editor)) failed with \(status); the file was not touched")
         }

@@ -43,9 +43,9 @@ struct Exec: AsyncParsableCommand {
     func run() async throws {
         let variables: [SharedSecret]
         do {
-            guard let choice = EnvironmentEntries.Choice(only: only, all: all) else {
+            guard let choice = EnvironmentEntries.EntrySelection(only: only, all: all) else {
                 // The names need no key.
-                let error = EnvironmentEntries.choiceMissing(
+                let error = EnvironmentEntries.missingSelection(
                     try document.entryNames(), document: document.arguments, program: command)
                 Console.error(error.description)
                 throw ExitCode.validationFailure
@@ -75,7 +75,7 @@ struct Exec: AsyncParsableCommand {
 
     /// As a shell looks for it, before the values are variables.
     private func path(of program: String) throws -> String {
-        do throws(ProgramSearch.Failure) {
+        do throws(ProgramSearch.SearchError) {
             return try ProgramSearch.path(of: program, in: Environment.process.value("PATH"))
         } catch {
             switch error {

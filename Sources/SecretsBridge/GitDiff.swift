@@ -18,7 +18,7 @@ struct GitDiff: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     @Argument(
@@ -35,7 +35,7 @@ struct GitDiff: AsyncParsableCommand {
     /// Never fails: git would show nothing of the files that come after.
     func run() async {
         switch arguments.count {
-        case 1: Console.say("wrappedsecret \(arguments[0]): is being merged")
+        case 1: Console.writeLine("wrappedsecret \(arguments[0]): is being merged")
         case 2: await show(arguments[1], from: arguments[0], to: arguments[1], [])
         default: await show(arguments[0], from: arguments[1], to: arguments[4], metadata)
         }
@@ -57,15 +57,15 @@ struct GitDiff: AsyncParsableCommand {
             let (before, after) = (try ReviewText(reading: old), try ReviewText(reading: new))
             let difference = UnifiedDiff(from: before.bytes, to: after.bytes).lines
             guard !difference.isEmpty || !metadata.isEmpty else { return }
-            Console.say("wrappedsecret \(path)")
-            metadata.forEach(Console.say)
+            Console.writeLine("wrappedsecret \(path)")
+            metadata.forEach(Console.writeLine)
             if let before = before.file, let after = after.file {
                 let comparison = FileComparison(before, after, namespace: namespace)
                 for line in await comparison.lines(with: try? loadKeys()) {
-                    Console.say(StyledText(change: line), for: Console.pagerDisplay)
+                    Console.writeLine(StyledText(change: line), for: Console.pagerDisplay)
                 }
             }
-            for line in difference { Console.say(StyledText(diff: line), for: Console.pagerDisplay) }
+            for line in difference { Console.writeLine(StyledText(diff: line), for: Console.pagerDisplay) }
         } catch {
             Console.error("\(error)")
         }
@@ -83,7 +83,7 @@ struct GitTextconv: ParsableCommand {
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 
-    @Argument(help: "The file.", completion: manifestFiles)
+    @Argument(help: "The file.", completion: manifestCompletion)
     var file: String
 
     func run() throws {

@@ -32,11 +32,11 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
-    @OptionGroup var sealed: SealedOptions
+    @OptionGroup var sealed: SealedSecretOptions
 
     @Option(
         name: .shortAndLong, help: "The namespace; with --sealed, of SealedSecrets that do not say it.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     @Option(
@@ -70,7 +70,7 @@ struct Import: AsyncParsableCommand {
             throw ValidationError(
                 "--folder writes a file for each, --output-file one for all; leave out one of the two")
         }
-        for name in names where (try? EnvelopeRules.check(secretName: name)) == nil {
+        for name in names where (try? EnvelopeValidation.check(secretName: name)) == nil {
             throw ValidationError("\(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
         guard !isSealed else {
@@ -104,7 +104,7 @@ struct Import: AsyncParsableCommand {
             } else {
                 try file.write(secrets.map(\.manifest), as: output)
             }
-            if isSealed { SealedOptions.sayNext(secrets) }
+            if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
             if !isComplete { throw ExitCode.failure }
         } catch let error as InputError {
             throw CommandError(error)
@@ -113,21 +113,21 @@ struct Import: AsyncParsableCommand {
 
     private func fromCluster() async throws -> [ImportedSecret] {
         guard let selection = cluster.selection(namespace: namespace) else { return [] }
-        let secretImport = SecretImport(
-            secrets: LiveSecrets(try cluster.client()), keys: try loadKeys(), scope: scope ?? .strict)
+        let secretImport = ClusterImport(
+            secrets: LiveSecretReader(try cluster.client()), keys: try loadKeys(), scope: scope ?? .strict)
         let progress = ProgressLine(total: nil)
-        defer { progress.end() }
+        defer { progress.finish() }
         return try await secretImport.wrap(
-            selection, names: names, note: { note in progress.above { Console.note(note) } },
-            expect: progress.expect, advance: { progress.advance(by: 1) })
+            selection, names: names, note: { note in progress.printAbove { Console.note(note) } },
+            expect: progress.setTotal, advance: { progress.advance(by: 1) })
     }
 
     private func write(_ secrets: [ImportedSecret], in folder: String) throws {
-        let result = ImportFolder(folder, whatIsThere: isSealed ? .problem : .left).write(secrets)
-        for path in result.left { Console.note("\(path) is there and was left as it is") }
+        let result = ImportFolder(folder, whatIsThere: isSealed ? .fail : .skip).write(secrets)
+        for path in result.skipped { Console.note("\(path) is there and was left as it is") }
         Console.errors(result.problems.map(\.description))
         guard result.problems.isEmpty else { throw ExitCode.failure }
         // Not before all of them are there: a pipe that is closed ends the program.
-        result.written.forEach { Console.say($0) }
+        result.written.forEach { Console.writeLine($0) }
     }
 }

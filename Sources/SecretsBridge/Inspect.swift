@@ -18,12 +18,12 @@ struct Inspect: ParsableCommand {
 
     @Argument(
         help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var paths: [String]
 
     @Option(
         name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")
@@ -41,9 +41,9 @@ struct Inspect: ParsableCommand {
             }
         }
         switch output {
-        case .text: found.flatMap(\.lines).forEach(Console.say)
-        case .json: try OutputFormat.json.write([.sequence(found.map(\.value))])
-        case .yaml: try OutputFormat.yaml.write([.sequence(found.map(\.value))])
+        case .text: found.flatMap(\.lines).forEach(Console.writeLine)
+        case .json: try OutputFormat.json.write([.array(found.map(\.value))])
+        case .yaml: try OutputFormat.yaml.write([.array(found.map(\.value))])
         }
         Console.errors(problems.map(\.description))
         if !problems.isEmpty { throw ExitCode.failure }

@@ -4,7 +4,7 @@ import UnixSignals
 
 /// Runs `body` until it is done, or until SIGINT or SIGTERM cancels its task; it is waited for in any case. Whether it
 /// was cut short.
-func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
+func withSignalCancellation(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
     try await withThrowingTaskGroup(of: Bool.self) { group in
         group.addTask {
             try await body()
@@ -12,7 +12,7 @@ func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async
         }
         group.addTask {
             for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
-                TerminationSignals.note(signal.rawValue)
+                TerminationSignals.recordReceived(signal.rawValue)
                 return true
             }
             // Cancelled, as the work is done.
@@ -26,7 +26,7 @@ func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async
 }
 
 /// Runs `body`, and cancels it when a signal that asks the program to end is recorded.
-func unlessInterrupted<T: Sendable>(
+func withRecordedSignalCancellation<T: Sendable>(
     _ body: @escaping @Sendable () async throws(InputError) -> T
 ) async throws(InputError) -> T {
     let work = Task { () -> Result<T, InputError> in

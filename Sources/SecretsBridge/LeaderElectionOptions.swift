@@ -53,48 +53,50 @@ struct LeaderElectionOptions: ParsableArguments {
 
     func validate() throws {
         if let problem = timing.problem { throw ValidationError("--leader-elect: \(problem)") }
-        if let leaderElectNamespace, !isNamespace(leaderElectNamespace) {
+        if let leaderElectNamespace, !isDNSLabel(leaderElectNamespace) {
             throw ValidationError(
                 "--leader-elect-namespace: \(leaderElectNamespace) is not a namespace's name")
         }
         if let name = leaderElectName,
-            !name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isNamespace)
+            !name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isDNSLabel)
         {
             throw ValidationError("--leader-elect-name: \(name) is not a lease's name")
         }
     }
 
     /// Replicas with the same name take turns; without leader election, none of them waits for the others.
-    func leaseName(_ territory: TerritoryOptions) -> String {
-        leaderElectName ?? LeaseName.make(namespaces: territory.namespaces, labelSelector: territory.selector)
+    func leaseName(_ territory: WatchScopeOptions) -> String {
+        leaderElectName ?? LeaseName.name(namespaces: territory.namespaces, labelSelector: territory.selector)
     }
 
     /// - Parameters:
     ///   - podNamespace: what the downward API says.
-    func gate(
-        _ cluster: ClusterConfiguration, _ territory: TerritoryOptions, identity: String,
+    func makeLeaderElection(
+        _ cluster: ClusterConfiguration, _ territory: WatchScopeOptions, identity: String,
         podNamespace: String?,
         telemetry: Telemetry, logger: Logger
-    ) -> any WorkGate {
-        guard leaderElect ?? cluster.isOwnPod else { return OpenGate() }
+    ) -> any LeaderElection {
+        guard leaderElect ?? cluster.isInCluster else { return AlwaysLeader() }
         let lease = ObjectRef(
             namespace: leaderElectNamespace ?? podNamespace ?? cluster.defaultNamespace,
             name: leaseName(territory))
         let timeout = timing.renewDeadline
         let leadership = Leadership()
-        telemetry.setLeadership { leadership.isLeading }
+        telemetry.setLeadershipProbe { leadership.isLeading }
         let elector = LeaderElector(
             .init(identity: identity, lease: lease, timing: timing),
-            store: APILease(lease) {
-                KubeClient(connection: Connection(cluster, timeout: timeout, observer: telemetry.api))
+            store: APILeaseStore(lease) {
+                KubeClient(
+                    connection: APIConnection(cluster, timeout: timeout, observer: telemetry.apiObserver))
             },
             leadership: leadership, clock: ContinuousClock(),
             // sysexits(3), EX_SOFTWARE. Nothing is flushed or awaited: what is in flight must not go on.
             abandon: { _exit(70) }, logger: logger)
-        return ScopePublisher(
+        return WatchScopePublisher(
             elector, lease: lease,
-            scope: PublishedScope(namespaces: territory.namespaces, labelSelector: territory.selector),
-            client: KubeClient(connection: Connection(cluster, timeout: timeout, observer: telemetry.api)),
+            scope: PublishedWatchScope(namespaces: territory.namespaces, labelSelector: territory.selector),
+            client: KubeClient(
+                connection: APIConnection(cluster, timeout: timeout, observer: telemetry.apiObserver)),
             logger: logger)
     }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Resources
 
 /// `--deny-template-metadata`: how keys begin, separated by commas; empty: nothing is denied.
-struct KeyPrefixes: ExpressibleByArgument {
+struct MetadataKeyPrefixes: ExpressibleByArgument {
     let prefixes: [String]
 
     init(prefixes: [String]) { self.prefixes = prefixes }
@@ -23,7 +23,7 @@ struct KeyPrefixes: ExpressibleByArgument {
 }
 
 /// `--secret-labels`: valid labels that are nobody else's, separated by commas.
-struct LabelList: ExpressibleByArgument {
+struct LabelPairs: ExpressibleByArgument {
     let pairs: [String: String]
 
     init(pairs: [String: String]) { self.pairs = pairs }
@@ -37,7 +37,7 @@ struct LabelList: ExpressibleByArgument {
                 return nil
             }
         }
-        guard (try? TemplateRules.check(labels: pairs)) != nil else { return nil }
+        guard (try? TemplateValidation.check(labels: pairs)) != nil else { return nil }
         self.pairs = pairs
     }
 
@@ -49,12 +49,12 @@ struct LabelList: ExpressibleByArgument {
 /// `--allow-secret-types`: types out of `DefaultDenials`, separated by commas.
 enum AllowedSecretTypes {
     static func parse(_ list: String) throws -> Set<String> {
-        let denied = DefaultDenials.types.sorted().joined(separator: ", ")
+        let denied = DefaultDenyList.secretTypes.sorted().joined(separator: ", ")
         let types = list.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        for type in types where !DefaultDenials.types.contains(type) {
+        for type in types where !DefaultDenyList.secretTypes.contains(type) {
             // The list is no allow-list of all types; a type that changes nothing here would look like one.
             throw ValidationError(
-                TemplateRules.isForbidden(type: type)
+                TemplateValidation.isForbidden(type: type)
                     ? "\(type) is never allowed: its Secrets are credentials for the cluster"
                     : "\(type.debugDescription) is not a type that is denied by default; \(denied) is")
         }

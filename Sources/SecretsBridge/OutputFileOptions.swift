@@ -10,7 +10,7 @@ struct OutputFileOptions: ParsableArguments {
         help: ArgumentHelp(
             "Write to this file instead of standard output, whole or not at all; - is standard output.",
             valueName: "file"),
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var outputFile: String?
 
     func validate() throws {
@@ -18,10 +18,10 @@ struct OutputFileOptions: ParsableArguments {
     }
 
     /// Checks what can be checked before the work is done.
-    func open(_ permissions: FileOutput.Permissions) throws -> ManifestOutput {
+    func open(_ permissions: OutputFile.Permissions) throws -> ManifestOutput {
         guard let outputFile, outputFile != "-" else { return .standardOutput }
         do throws(FileError) {
-            return .file(try FileOutput(outputFile, permissions: permissions), path: outputFile)
+            return .file(try OutputFile(outputFile, permissions: permissions), path: outputFile)
         } catch {
             throw ManifestOutput.failure(outputFile, error)
         }
@@ -31,9 +31,9 @@ struct OutputFileOptions: ParsableArguments {
 /// Where manifests go.
 enum ManifestOutput {
     case standardOutput
-    case file(FileOutput, path: String)
+    case file(OutputFile, path: String)
 
-    func write(_ documents: [YAMLValue], as format: OutputFormat) throws {
+    func write(_ documents: [JSONValue], as format: OutputFormat) throws {
         switch self {
         case .standardOutput: try format.write(documents)
         case .file(let file, let path):

@@ -14,16 +14,16 @@ final class ProgressLine: Sendable {
 
     /// `total`: nil while nobody knows.
     init(total: Int?) {
-        let isShown = Console.errorDisplay.movesCursor
+        let isShown = Console.errorDisplay.canMoveCursor
         state = Locked(State(meter: isShown ? ProgressMeter(total: total, now: .now) : nil))
     }
 
-    func expect(_ total: Int) { update { $0.expect(total) } }
+    func setTotal(_ total: Int) { update { $0.setTotal(total) } }
 
     func advance(by count: Int) { update { $0.advance(by: count) } }
 
     /// What `say` writes comes to stand above the line.
-    func above(_ say: () -> Void) {
+    func printAbove(_ say: () -> Void) {
         state.withLock { state in
             guard state.meter != nil else { return say() }
             Console.clearLine()
@@ -33,7 +33,7 @@ final class ProgressLine: Sendable {
     }
 
     /// Takes the line away, for good.
-    func end() {
+    func finish() {
         state.withLock { state in
             if state.meter != nil { Console.clearLine() }
             state.meter = nil

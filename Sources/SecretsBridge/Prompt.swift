@@ -6,20 +6,20 @@ import Primitives
 enum Prompt {
     /// Returns true for `y`, `enter` for Enter, and false for `q`, `n`, Ctrl-D, without a terminal, and when the program is interrupted:
     /// by Ctrl-C or a signal, which is recorded. Other keys mean nothing.
-    static func asks(_ question: String, enter: Bool = true) -> Bool {
+    static func confirm(_ question: String, enter: Bool = true) -> Bool {
         guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
         var settings = termios()
         guard tcgetattr(STDIN_FILENO, &settings) == 0 else { return false }
         defer {
             tcsetattr(STDIN_FILENO, TCSANOW, &settings)
-            Console.ask("\n")
+            Console.prompt("\n")
         }
         // Each key by itself. Ctrl-C is one of them.
         var oneKey = settings
         oneKey.c_lflag &= ~tcflag_t(ICANON | ISIG | ECHO)
         // What was typed before the question is no answer to it.
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &oneKey)
-        Console.ask(question)
+        Console.prompt(question)
         while true {
             guard TerminationSignals.received == nil else { return false }
             var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
@@ -35,7 +35,7 @@ enum Prompt {
             case UInt8(ascii: "q"), UInt8(ascii: "Q"), UInt8(ascii: "n"), UInt8(ascii: "N"), controlD:
                 return false
             case controlC:
-                TerminationSignals.note(SIGINT)
+                TerminationSignals.recordReceived(SIGINT)
                 return false
             default: continue
             }

@@ -7,7 +7,7 @@ enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json, yaml
 
     /// Nil for text.
-    var data: OutputFormat? {
+    var structuredFormat: OutputFormat? {
         switch self {
         case .text: nil
         case .json: .json

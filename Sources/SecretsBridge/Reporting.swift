@@ -37,7 +37,7 @@ extension SecretsBridge {
             if index == 0, line.hasPrefix(prefix) {
                 Console.error(String(line.dropFirst(prefix.count)))
             } else {
-                Console.plainError(String(line))
+                Console.errorLine(String(line))
             }
         }
         return code.rawValue

@@ -27,7 +27,7 @@ struct Rewrap: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: "Files, and folders whose YAML and JSON files are taken.", completion: manifestFiles)
+        help: "Files, and folders whose YAML and JSON files are taken.", completion: manifestCompletion)
     var paths: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
@@ -36,30 +36,30 @@ struct Rewrap: AsyncParsableCommand {
         name: .shortAndLong,
         help:
             "Of files: the namespace of those that do not say it. Without files: that namespace of the cluster.",
-        transform: namespaceName
+        transform: parseNamespace
     )
     var namespace: String?
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp("Wrap for this configured key too. May be repeated.", valueName: "backend|key-id"),
-        completion: .list(KeyName.backends), transform: keyName)
-    var addRecipient: [KeyName] = []
+        completion: .list(KeySelector.backends), transform: parseKeySelector)
+    var addRecipient: [KeySelector] = []
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
             "Remove this key, after proof that one that stays opens the row. May be repeated.",
             valueName: "backend|key-id"),
-        completion: .list(KeyName.backends), transform: keyName)
-    var removeRecipient: [KeyName] = []
+        completion: .list(KeySelector.backends), transform: parseKeySelector)
+    var removeRecipient: [KeySelector] = []
 
     @Option(
         help: ArgumentHelp(
             "Put this configured key in the place of all others that are configured.",
             valueName: "backend|key-id"),
-        completion: .list(KeyName.backends), transform: keyName)
-    var to: KeyName?
+        completion: .list(KeySelector.backends), transform: parseKeySelector)
+    var to: KeySelector?
 
     @Flag(help: "Ask the KMS, say what would be done, and write nothing.")
     var dryRun = false
@@ -71,7 +71,7 @@ struct Rewrap: AsyncParsableCommand {
     var quiet = false
 
     func validate() throws {
-        try checkReplaceable(paths)
+        try checkNoStandardInput(paths)
         if to != nil, !(addRecipient + removeRecipient).isEmpty {
             throw ValidationError("--to is both at once; leave out --add-recipient and --remove-recipient")
         }
@@ -94,32 +94,36 @@ struct Rewrap: AsyncParsableCommand {
                 let client = try cluster.client()
                 output = RewrapOutput(total: nil, isQuiet: quiet, isDryRun: dryRun || check)
                 // What the error says is not to stand behind it.
-                defer { output.progress.end() }
-                let work = ClusterRewrapping(
+                defer { output.progress.finish() }
+                let work = ClusterRewrapper(
                     keys: keys, order: order, client: client, isDryRun: dryRun || check)
-                isInterrupted = try await untilInterrupted {
-                    try await work.rewrap(selection, expect: output.progress.expect) {
+                isInterrupted = try await withSignalCancellation {
+                    try await work.rewrap(selection, expect: output.progress.setTotal) {
                         output.report($0, advance: $0.count)
                     }
                 }
-                if output.counts.all == 0, !isInterrupted { try await client.requireNamespace(of: selection) }
+                if output.counts.total == 0, !isInterrupted {
+                    try await client.requireNamespace(of: selection)
+                }
             } else {
                 let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
                 output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
-                let work = FileRewrapping(
+                let work = FileRewrapper(
                     keys: keys, order: order, namespace: namespace, isDryRun: dryRun || check)
                 let eventful = Locked<Set<String>>([])
-                isInterrupted = try await untilInterrupted {
+                isInterrupted = try await withSignalCancellation {
                     let all = await work.rewrap(found.files) { output.report($0) }
                     eventful.withLock { $0 = all }
                 }
                 problems = found.problems
-                if !isInterrupted { problems += found.problems(withoutAnyOf: eventful.withLock { $0 }) }
+                if !isInterrupted {
+                    problems += found.emptyPathProblems(withoutAnyOf: eventful.withLock { $0 })
+                }
             }
         } catch let error as InputError {
             throw CommandError(error)
         } catch let error as KubeError {
-            throw CommandError(error.lineForPeople)
+            throw CommandError(error.userMessage)
         }
         output.finish(problems, removed: isInterrupted ? [] : removeRecipient)
         if isInterrupted {
@@ -127,15 +131,15 @@ struct Rewrap: AsyncParsableCommand {
             throw ExitCode(130)
         }
         let counts = output.counts
-        if !problems.isEmpty || counts.failed + counts.unreadFiles > 0 || (check && counts.moved > 0) {
+        if !problems.isEmpty || counts.failed + counts.unreadableFiles > 0 || (check && counts.changed > 0) {
             throw ExitCode.failure
         }
     }
 
-    private func order(_ keys: KeyRing) async throws -> RewrapOrder {
+    private func order(_ keys: KeyRing) async throws -> RewrapStrategy {
         for key in keys.all {
             do throws(KeyManagerError) {
-                try await key.identify()
+                try await key.resolveKeyID()
             } catch {
                 // Who may only re-wrap need not know the key's id.
                 guard error.code == .accessDenied, to == nil, addRecipient.isEmpty else {
@@ -143,10 +147,10 @@ struct Rewrap: AsyncParsableCommand {
                 }
             }
         }
-        if let to { return .move(to: try to.place(in: keys, option: "--to")) }
+        if let to { return .move(to: try to.index(in: keys, option: "--to")) }
         guard !(addRecipient + removeRecipient).isEmpty else { return .refresh }
         return .change(
-            adding: try addRecipient.map { try $0.place(in: keys, option: "--add-recipient") },
+            adding: try addRecipient.map { try $0.index(in: keys, option: "--add-recipient") },
             removing: removeRecipient)
     }
 }

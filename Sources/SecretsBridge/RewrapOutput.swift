@@ -25,37 +25,37 @@ final class RewrapOutput: Sendable {
 
     var counts: RewrapCounts { state.withLock { $0.counts } }
 
-    func report(_ rows: [RewrapRow], advance: Int = 1) {
+    func report(_ rows: [RewrapResult], advance: Int = 1) {
         state.withLock { state in
             var sayings: [() -> Void] = []
             for row in rows {
                 state.counts.add(row)
-                state.foreign.formUnion(row.foreign)
-                state.listed.formUnion(row.listed)
+                state.foreign.formUnion(row.unconfiguredKeyIDs)
+                state.listed.formUnion(row.previousKeyIDs)
                 switch row.outcome {
-                case .moved(let how) where !isQuiet:
-                    sayings.append { Console.say("\(row.place): \(how)") }
+                case .changed(let how) where !isQuiet:
+                    sayings.append { Console.writeLine("\(row.location): \(how)") }
                 case .failed(let why):
                     // Errors of a document have its place, and not its name.
-                    let place = row.place.split(separator: ": ").first ?? ""
+                    let place = row.location.split(separator: ": ").first ?? ""
                     let line =
-                        row.isFile || why.hasPrefix("\(place): ")
-                        ? state.failures.add(why) : state.failures.add(place: row.place, why)
+                        row.isUnreadableFile || why.hasPrefix("\(place): ")
+                        ? state.failures.add(why) : state.failures.add(place: row.location, why)
                     if let line { sayings.append { Console.error(line) } }
                 default: break
                 }
             }
-            if !sayings.isEmpty { progress.above { sayings.forEach { $0() } } }
+            if !sayings.isEmpty { progress.printAbove { sayings.forEach { $0() } } }
             progress.advance(by: advance)
         }
     }
 
     /// `problems`: of paths. `removed`: keys that were to be removed; which of them no row listed is told.
-    func finish(_ problems: [InputError], removed: [KeyName]) {
+    func finish(_ problems: [InputError], removed: [KeySelector]) {
         let (counts, foreign, listed, failures) = state.withLock { state in
             (state.counts, state.foreign, state.listed, state.failures.finish())
         }
-        progress.end()
+        progress.finish()
         failures.forEach(Console.error)
         Console.errors(problems.map(\.description))
         for key in removed where !listed.contains(where: { key.matches(keyID: $0) }) {
@@ -65,12 +65,14 @@ final class RewrapOutput: Sendable {
             Console.note("recipients of \(keyID), which is not configured here, were left as they are")
         }
         // Of nothing there is nothing to sum up.
-        guard counts.all > 0 || (problems.isEmpty && counts.unreadFiles == 0) else { return }
+        guard counts.total > 0 || (problems.isEmpty && counts.unreadableFiles == 0) else { return }
         var summary =
-            "\(counted(counts.all, "WrappedSecret")): \(counts.moved) \(verb), \(counts.current) current"
+            "\(pluralized(counts.total, "WrappedSecret")): \(counts.changed) \(verb), \(counts.current) current"
         if counts.failed > 0 { summary += ", \(counts.failed) failed" }
         if counts.interrupted > 0 { summary += ", \(counts.interrupted) not done" }
-        if counts.unreadFiles > 0 { summary += "; \(counted(counts.unreadFiles, "file")) not read" }
-        Console.say(summary)
+        if counts.unreadableFiles > 0 {
+            summary += "; \(pluralized(counts.unreadableFiles, "file")) not read"
+        }
+        Console.writeLine(summary)
     }
 }

@@ -6,7 +6,7 @@ import Primitives
 @main
 struct SecretsBridge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: Invocation.isForPeople && Invocation.name == Invocation.plugin
+        commandName: Invocation.showsTypedName && Invocation.programName == Invocation.pluginName
             ? "kubectl wrappedsecret" : "secrets-bridge",
         abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
         discussion: """
@@ -23,7 +23,7 @@ struct SecretsBridge: AsyncParsableCommand {
         subcommands: [
             Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
             Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self, Doctor.self,
-            GitDiff.self, GitTextconv.self, Run.self, Version.self,
+            GitDiff.self, GitTextconv.self, ControllerCommand.self, Version.self,
         ])
 
     static let version = "0.1.0"
@@ -32,11 +32,11 @@ struct SecretsBridge: AsyncParsableCommand {
         // Before anything changes them: programs that we start begin with them.
         InheritedSignals.record()
         // Plaintext and keys are in this memory; nobody else is to read it.
-        _ = protectMemory()
-        TerminalInput.onRead { Console.note("reading from the terminal; end with Ctrl-D") }
-        Warnings.send { Console.warning($0) }
+        _ = hardenProcess()
+        TerminalInput.setReadHandler { Console.note("reading from the terminal; end with Ctrl-D") }
+        Warnings.setHandler { Console.warning($0) }
         do {
-            if Invocation.name == Invocation.pluginCompletion {
+            if Invocation.programName == Invocation.pluginCompletionName {
                 print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")
                 leave(0)
             }
@@ -55,7 +55,7 @@ struct SecretsBridge: AsyncParsableCommand {
 
     /// Ends the process at once. libcurl's threads may be inside OpenSSL, whose state exit(3) takes down beneath them.
     private static func leave(_ code: Int32) -> Never {
-        let lost = fflush(nil) == 0 ? Console.lostOutput : lastSystemError()
+        let lost = fflush(nil) == 0 ? Console.outputFailure : lastSystemError()
         if let lost { Console.error("cannot write the output: \(lost)") }
         _exit(lost != nil && code == 0 ? ExitCode.failure.rawValue : code)
     }
@@ -63,13 +63,13 @@ struct SecretsBridge: AsyncParsableCommand {
 
 /// The name that the program was started by, and those that mean something.
 enum Invocation {
-    static let plugin = "kubectl-wrappedsecret"
-    static let pluginCompletion = "kubectl_complete-wrappedsecret"
+    static let pluginName = "kubectl-wrappedsecret"
+    static let pluginCompletionName = "kubectl_complete-wrappedsecret"
 
-    static let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+    static let programName = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
 
     /// Whether messages show the command as it was typed. In what shells and programs read, it is one word.
-    static let isForPeople = !CommandLine.arguments.contains {
+    static let showsTypedName = !CommandLine.arguments.contains {
         $0.hasPrefix("--generate-completion-script") || $0 == "--experimental-dump-help"
     }
 }

@@ -37,14 +37,14 @@ struct SetValues: AsyncParsableCommand {
         guard !(fromLiteral + fromFile + fromEnvFile).isEmpty else {
             throw ValidationError("give --from-literal, --from-file or --from-env-file")
         }
-        try checkReplaceable([document.file])
-        try checkStandardInput(fromFile.map(pathOfFileOption) + fromEnvFile)
+        try checkNoStandardInput([document.file])
+        try checkStandardInputIsReadOnce(fromFile.map(pathOfFileOption) + fromEnvFile)
     }
 
     func run() async throws {
         let new: [SecretEntry]
         do throws(InputError) {
-            var input = LiteralInput()
+            var input = SecretArguments()
             for literal in fromLiteral { try input.addLiteral(literal) }
             for file in fromFile { try input.addFile(file) }
             for file in fromEnvFile {
@@ -57,7 +57,7 @@ struct SetValues: AsyncParsableCommand {
         } catch {
             throw CommandError(error)
         }
-        try await document.change(try loadKeys()) { entries in
+        try await document.updateEntries(try loadKeys()) { entries in
             for entry in new { entries[entry.name] = entry }
         }
     }
@@ -78,10 +78,10 @@ struct UnsetValues: AsyncParsableCommand {
     @Argument(help: "Names of entries.")
     var entry: [String]
 
-    func validate() throws { try checkReplaceable([document.file]) }
+    func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        try await document.change(try loadKeys()) { entries in
+        try await document.updateEntries(try loadKeys()) { entries in
             for name in entry where entries.removeValue(forKey: name) == nil {
                 throw CommandError("\(document.file) has no entry \(name)")
             }
@@ -109,20 +109,20 @@ struct RotateValues: AsyncParsableCommand {
     var length = 32
 
     func validate() throws {
-        guard RandomValue.lengths.contains(length) else {
+        guard RandomValue.allowedLengths.contains(length) else {
             throw ValidationError(
-                "--length is \(length); \(RandomValue.lengths.lowerBound) to "
-                    + "\(RandomValue.lengths.upperBound) are expected")
+                "--length is \(length); \(RandomValue.allowedLengths.lowerBound) to "
+                    + "\(RandomValue.allowedLengths.upperBound) are expected")
         }
-        try checkReplaceable([document.file])
-        for name in entry where (try? EnvelopeRules.check(entry: name)) == nil {
+        try checkNoStandardInput([document.file])
+        for name in entry where (try? EnvelopeValidation.check(entry: name)) == nil {
             throw ValidationError(
                 "\(name.debugDescription) is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ .)")
         }
     }
 
     func run() async throws {
-        try await document.change(try loadKeys()) { entries in
+        try await document.updateEntries(try loadKeys()) { entries in
             for name in entry {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }

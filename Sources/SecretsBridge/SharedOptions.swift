@@ -8,9 +8,9 @@ import YAML
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case yaml, json
 
-    func write(_ documents: [YAMLValue]) throws { try Console.write(text(documents)) }
+    func write(_ documents: [JSONValue]) throws { try Console.write(text(documents)) }
 
-    func text(_ documents: [YAMLValue]) -> SecretBytes {
+    func text(_ documents: [JSONValue]) -> SecretBytes {
         switch self {
         case .yaml: YAMLWriter.write(documents)
         case .json: JSONWriter.write(documents)
@@ -22,21 +22,21 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 struct ManifestOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "Files of at most \(YAMLReader.maximumSize) to read; - is standard input, which is read where none is given."
+            "Files of at most \(YAMLReader.maximumSizeDescription) to read; - is standard input, which is read where none is given."
         ),
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var files: [String] = []
 
     @Option(
         name: [.customShort("f"), .long], parsing: .singleValue,
         help: ArgumentHelp("Read this file too. May be repeated.", valueName: "file"),
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var filename: [String] = []
 
     @Option(
         name: .shortAndLong,
         help: "The namespace the Secret is for; needed where the manifest does not say it.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write yaml or json.")
@@ -46,13 +46,13 @@ struct ManifestOptions: ParsableArguments {
 
     var paths: [String] { filename + files }
 
-    func validate() throws { try checkStandardInput(paths) }
+    func validate() throws { try checkStandardInputIsReadOnce(paths) }
 
     /// Reads every file before anything is done with one of them.
-    func read() throws -> [(source: String, contents: SharedSecret)] {
+    func readAll() throws -> [(source: String, contents: SharedSecret)] {
         try (paths.isEmpty ? ["-"] : paths).map { path in
             do throws(InputError) {
-                return (ManifestFile.name(path), try ManifestFile.contents(of: path))
+                return (ManifestFile.displayName(path), try ManifestFile.contents(of: path))
             } catch {
                 throw CommandError(error)
             }
@@ -61,16 +61,16 @@ struct ManifestOptions: ParsableArguments {
 }
 
 /// A key, as an option names it.
-func keyName(_ argument: String) throws -> KeyName {
+func parseKeySelector(_ argument: String) throws -> KeySelector {
     do throws(InputError) {
-        return try KeyName(argument)
+        return try KeySelector(argument)
     } catch {
         throw ValidationError(error.description)
     }
 }
 
 func loadKeys(
-    for user: KeyRingUser = .commandLine, observer: (any KeyManagerObserver)? = nil,
+    for user: ProgramMode = .commandLine, observer: (any KeyManagerObserver)? = nil,
     warn: (String) -> Void = Console.note
 ) throws -> KeyRing {
     do {

@@ -24,12 +24,12 @@ struct Status: AsyncParsableCommand {
 
     @Argument(
         help: "Files, and folders whose YAML and JSON files are taken, instead of a cluster.",
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var paths: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "That namespace of the cluster.", transform: namespaceName)
+    @Option(name: .shortAndLong, help: "That namespace of the cluster.", transform: parseNamespace)
     var namespace: String?
 
     @Flag(help: "Sum up by key and version.")
@@ -37,8 +37,8 @@ struct Status: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"),
-        completion: .list(KeyName.backends), transform: keyName)
-    var key: KeyName?
+        completion: .list(KeySelector.backends), transform: parseKeySelector)
+    var key: KeySelector?
 
     @Option(help: "With --key: only those that list this version of it.")
     var keyVersion: String?
@@ -67,50 +67,53 @@ struct Status: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var rows: [RowStatus] = []
+        var rows: [WrappedSecretSummary] = []
         var problems: [String] = []
         do {
             if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
                 let client = try cluster.client()
                 var pager = ListPager<WrappedSecret>(client, selection)
-                while let page = try await pager.nextPage() { rows += page.items.map { RowStatus($0) } }
+                while let page = try await pager.nextPage() {
+                    rows += page.items.map { WrappedSecretSummary($0) }
+                }
                 if rows.isEmpty { try await client.requireNamespace(of: selection) }
             } else {
                 let files = WrappedSecretFiles(reading: paths)
-                rows = files.documents.map { RowStatus($0.object) }
+                rows = files.documents.map { WrappedSecretSummary($0.object) }
                 problems = files.problems.map(\.description)
             }
         } catch let error as KubeError {
-            throw CommandError(error.lineForPeople)
+            throw CommandError(error.userMessage)
         } catch let error as InputError {
             throw CommandError(error)
         }
         // Whoever asks for keys wants to know that none was missed.
-        if byKey || key != nil { problems += rows.compactMap(\.doubt) }
+        if byKey || key != nil { problems += rows.compactMap(\.unknownKeysNote) }
         if let key {
             let all = rows.count
             rows = rows.filter { $0.mayList(key, version: keyVersion) }
             if rows.isEmpty { Console.note("no row lists \(keyAndVersion(key)); \(all) were looked at") }
         }
         try write(rows)
-        rows.compactMap(\.advice).forEach(Console.note)
+        rows.compactMap(\.handoverAdvice).forEach(Console.note)
         Console.errors(problems)
         if !problems.isEmpty { throw ExitCode.failure }
     }
 
-    private func keyAndVersion(_ key: KeyName) -> String {
+    private func keyAndVersion(_ key: KeySelector) -> String {
         keyVersion.map { "version \($0) of \(key)" } ?? "\(key)"
     }
 
-    private func write(_ rows: [RowStatus]) throws {
-        let uses = byKey ? KeyUse.count(rows) : []
-        let value = YAMLValue.sequence(byKey ? uses.map(\.value) : rows.map(\.value))
+    private func write(_ rows: [WrappedSecretSummary]) throws {
+        let uses = byKey ? KeyUsage.count(rows) : []
+        let value = JSONValue.array(byKey ? uses.map(\.value) : rows.map(\.value))
         switch output {
         case .json: try OutputFormat.json.write([value])
         case .yaml: try OutputFormat.yaml.write([value])
         case .table, .wide:
-            let table = byKey ? KeyUse.table(uses) : RowStatus.table(rows, isWide: output == .wide)
-            table.styledLines.forEach(Console.say)
+            let table =
+                byKey ? KeyUsage.table(uses) : WrappedSecretSummary.table(rows, isWide: output == .wide)
+            table.styledLines.forEach(Console.writeLine)
         }
     }
 }

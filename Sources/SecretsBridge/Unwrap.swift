@@ -20,9 +20,9 @@ struct Unwrap: AsyncParsableCommand {
     func run() async throws {
         do {
             let output = try manifest.outputFile.open(.ownerOnly)
-            let unwrapping = Unwrapping(keys: try loadKeys(), namespace: manifest.namespace)
-            var secrets: [YAMLValue] = []
-            for file in try manifest.read() {
+            let unwrapping = SecretUnwrapper(keys: try loadKeys(), namespace: manifest.namespace)
+            var secrets: [JSONValue] = []
+            for file in try manifest.readAll() {
                 secrets += try await unwrapping.secrets(in: file.contents.bytes, source: file.source)
             }
             try output.write(secrets, as: manifest.output)

@@ -7,17 +7,17 @@ struct UnwrapLimitOptions: ParsableArguments {
         help: ArgumentHelp(
             "Data keys that the objects of one namespace may ask the KMS for in a second, once --kms-namespace-burst is spent. 0: no limit.",
             valueName: "number"))
-    var kmsNamespaceRate = UnwrapLimit().rate
+    var kmsNamespaceRate = UnwrapRateLimit().rate
 
     @Option(
         help: ArgumentHelp(
             "Data keys that the objects of one namespace may ask the KMS for at once.", valueName: "number"))
-    var kmsNamespaceBurst = UnwrapLimit().burst
+    var kmsNamespaceBurst = UnwrapRateLimit().burst
 
     /// nil: none.
-    var limit: UnwrapLimit? {
+    var limit: UnwrapRateLimit? {
         guard kmsNamespaceRate > 0 else { return nil }
-        var limit = UnwrapLimit()
+        var limit = UnwrapRateLimit()
         limit.rate = kmsNamespaceRate
         limit.burst = kmsNamespaceBurst
         return limit

@@ -20,12 +20,12 @@ struct Verify: AsyncParsableCommand {
 
     @Argument(
         help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
-        completion: manifestFiles)
+        completion: manifestCompletion)
     var paths: [String] = []
 
     @Option(
         name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
-        transform: namespaceName)
+        transform: parseNamespace)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")
@@ -54,8 +54,8 @@ struct Verify: AsyncParsableCommand {
             reading: paths, .init(allowsNone: allowNone, allowsPlaintext: !noPlaintext))
         let progress = ProgressLine(total: files.documents.count)
         let result = await verification.verify(files) { progress.advance(by: 1) }
-        progress.end()
-        try output.data?.write([result.value])
+        progress.finish()
+        try output.structuredFormat?.write([result.value])
         result.notes.forEach(Console.note)
         Console.errors(result.problems)
         // Of nothing there is nothing to sum up.
@@ -65,7 +65,7 @@ struct Verify: AsyncParsableCommand {
             return
         }
         let good = offline ? "keep the rules (not opened: --offline)" : "open"
-        Console.say(StyledText(result.summary(good), result.problems.isEmpty ? .green : .red))
+        Console.writeLine(StyledText(result.summary(good), result.problems.isEmpty ? .green : .red))
         if !result.problems.isEmpty { throw ExitCode.failure }
     }
 }

@@ -65,12 +65,12 @@ struct Wrap: AsyncParsableCommand {
             throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
         }
         if let name { try check(name) }
-        try checkStandardInput(fromFile.map(pathOfFileOption) + fromEnvFile)
+        try checkStandardInputIsReadOnce(fromFile.map(pathOfFileOption) + fromEnvFile)
     }
 
     /// What needs no file to be found wrong.
     private func check(_ name: String) throws {
-        if (try? EnvelopeRules.check(secretName: name)) == nil {
+        if (try? EnvelopeValidation.check(secretName: name)) == nil {
             throw ValidationError(
                 "--name \(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
@@ -83,8 +83,8 @@ struct Wrap: AsyncParsableCommand {
     func run() async throws {
         do {
             let output = try manifest.outputFile.open(.byUmask)
-            let wrapping = Wrapping(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
-            var outputs: [Wrapping.Output] = []
+            let wrapping = SecretWrapper(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
+            var outputs: [SecretWrapper.Output] = []
             for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
             outputs.flatMap(\.notes).forEach(Console.note)
             try output.write(outputs.map(\.manifest), as: manifest.output)
@@ -95,11 +95,11 @@ struct Wrap: AsyncParsableCommand {
 
     private func secrets() throws -> [SecretInput] {
         guard let name else {
-            return try manifest.read().flatMap { file in
+            return try manifest.readAll().flatMap { file in
                 try SecretManifestReader.secrets(in: file.contents.bytes, source: file.source)
             }
         }
-        var input = LiteralInput()
+        var input = SecretArguments()
         for literal in fromLiteral { try input.addLiteral(literal) }
         for file in fromFile { try input.addFile(file) }
         for file in fromEnvFile {

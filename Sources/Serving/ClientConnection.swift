@@ -15,11 +15,13 @@ struct ClientConnection {
     let descriptor: Int32
     let peer: PeerAddress
     private var state = State.reading([])
-    private let limits: ServingLimits
+    private let limits: AdminServerLimits
     /// The connection is dropped when this has passed.
     private(set) var deadline: ContinuousClock.Instant
 
-    init(_ descriptor: Int32, from peer: PeerAddress, _ limits: ServingLimits, now: ContinuousClock.Instant) {
+    init(
+        _ descriptor: Int32, from peer: PeerAddress, _ limits: AdminServerLimits, now: ContinuousClock.Instant
+    ) {
         self.descriptor = descriptor
         self.peer = peer
         self.limits = limits
@@ -54,7 +56,7 @@ struct ClientConnection {
             state = .reading(bytes)
             return
         }
-        deadline = now + limits.answerDeadline
+        deadline = now + limits.responseDeadline
         write(responses.bytes(for: head)[...], now)
     }
 

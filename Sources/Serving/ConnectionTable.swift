@@ -6,9 +6,9 @@ struct ConnectionTable {
     private(set) var connections: [ClientConnection] = []
     /// Connections of each peer.
     private var counts: [PeerAddress: Int] = [:]
-    private let limits: ServingLimits
+    private let limits: AdminServerLimits
 
-    init(_ limits: ServingLimits) { self.limits = limits }
+    init(_ limits: AdminServerLimits) { self.limits = limits }
 
     var isEmpty: Bool { connections.isEmpty }
 
@@ -21,7 +21,7 @@ struct ConnectionTable {
         connection.advance(responses, now: now)
         connections.append(connection)
         counts[connection.peer, default: 0] += 1
-        while connections.count > limits.connections { dropOne() }
+        while connections.count > limits.maximumConnections { dropOldestOfBusiestPeer() }
     }
 
     /// Advances the connections that poll(2) found ready; `isReady` is indexed like `connections`.
@@ -35,10 +35,10 @@ struct ConnectionTable {
 
     /// Removes what is closed or late, and the oldest of those that do not read their answers, if these are too large
     /// together.
-    mutating func sweep(now: ContinuousClock.Instant) {
+    mutating func removeFinished(now: ContinuousClock.Instant) {
         remove { $0.isClosed || $0.deadline < now }
         var unsent = connections.reduce(0) { $0 + $1.unsentCount }
-        while unsent > limits.unsentBytes {
+        while unsent > limits.maximumUnsentBytes {
             let slow = connections.indices.filter { connections[$0].unsentCount > 0 }
             guard slow.count > 1 else { break }
             unsent -= connections[slow[0]].unsentCount
@@ -47,7 +47,7 @@ struct ConnectionTable {
     }
 
     /// Drops the oldest connection of the peer that has the most. One client cannot push out the others that way.
-    mutating func dropOne() {
+    mutating func dropOldestOfBusiestPeer() {
         let most = counts.values.max()
         guard let index = connections.firstIndex(where: { counts[$0.peer] == most }) else { return }
         drop(at: index)

@@ -46,21 +46,21 @@ package struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
 
 extension ListenAddress {
     /// A socket that listens here.
-    func listen() throws(ServingError) -> Int32 {
+    func listen() throws(ListenError) -> Int32 {
         switch host {
         case .v4(let address): return try listenV4(address)
         case .v6(let address): return try listenV6(address, only: true)
         case .any:
             do {
                 return try listenV6("::", only: false)
-            } catch  where error.code == .noSuchAddress {
+            } catch  where error.code == .addressNotAvailable {
                 // A kernel without IPv6.
                 return try listenV4("0.0.0.0")
             }
         }
     }
 
-    private func listenV4(_ host: String) throws(ServingError) -> Int32 {
+    private func listenV4(_ host: String) throws(ListenError) -> Int32 {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
@@ -68,7 +68,7 @@ extension ListenAddress {
         return try listen(AF_INET, &address)
     }
 
-    private func listenV6(_ host: String, only: Bool) throws(ServingError) -> Int32 {
+    private func listenV6(_ host: String, only: Bool) throws(ListenError) -> Int32 {
         var address = sockaddr_in6()
         address.sin6_family = sa_family_t(AF_INET6)
         address.sin6_port = port.bigEndian
@@ -80,10 +80,10 @@ extension ListenAddress {
 
     private func listen<Address>(
         _ family: Int32, _ address: inout Address, _ prepare: (Int32) -> Void = { _ in }
-    ) throws(ServingError) -> Int32 {
+    ) throws(ListenError) -> Int32 {
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         let descriptor = socket(family, kind, 0)
-        guard descriptor >= 0 else { throw ServingError(errno, self) }
+        guard descriptor >= 0 else { throw ListenError(errno, self) }
         // The port of a process that ended a moment ago is free.
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         // Connections inherit these: what the kernel keeps for a client that does not read, or sends without end,
@@ -99,7 +99,7 @@ extension ListenAddress {
         guard bound == 0, Glibc.listen(descriptor, 1024) == 0 else {
             let code = errno
             close(descriptor)
-            throw ServingError(code, self)
+            throw ListenError(code, self)
         }
         return descriptor
     }

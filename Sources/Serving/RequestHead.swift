@@ -2,8 +2,8 @@
 enum RequestHead: Hashable {
     case incomplete
     case malformed
-    case get(PageRequest)
-    case head(PageRequest)
+    case get(AdminRequest)
+    case head(AdminRequest)
     /// A method that is not served here.
     case other
 
@@ -25,7 +25,7 @@ enum RequestHead: Hashable {
             return
         }
         let path = words[1].prefix { $0 != UInt8(ascii: "?") }
-        let request = PageRequest(path: String(decoding: path, as: UTF8.self))
+        let request = AdminRequest(path: String(decoding: path, as: UTF8.self))
         switch String(decoding: words[0], as: UTF8.self) {
         case "GET": self = .get(request)
         case "HEAD": self = .head(request)

@@ -1,7 +1,7 @@
 package import Primitives
 
 extension YAMLReader {
-    /// The places (`Mark.start`) of the nodes with an anchor that no alias refers to. Of a file that cannot be read, those
+    /// The places (`SourceRange.start`) of the nodes with an anchor that no alias refers to. Of a file that cannot be read, those
     /// up to the error.
     package static func unusedAnchors(in file: borrowing SecretBytes) -> Set<Int> {
         file.withUnsafeBytes { bytes in
@@ -19,9 +19,9 @@ extension YAMLReader {
                     case .alias(let name):
                         if let place = latest[name] { unused.remove(place) }
                     default:
-                        guard let name = event.properties.anchor else { continue }
-                        latest[name] = event.mark.start
-                        unused.insert(event.mark.start)
+                        guard let name = event.nodeProperties.anchor else { continue }
+                        latest[name] = event.range.start
+                        unused.insert(event.range.start)
                     }
                 }
             } catch {

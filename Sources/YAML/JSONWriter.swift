@@ -4,7 +4,7 @@ package import Primitives
 package struct JSONWriter: ~Copyable {
     private var output = SecretBuffer(capacity: 1024)
 
-    package static func write(_ documents: [YAMLValue]) -> SecretBytes {
+    package static func write(_ documents: [JSONValue]) -> SecretBytes {
         var writer = JSONWriter()
         for document in documents {
             writer.value(document, indent: 0)
@@ -14,19 +14,19 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// The JSON of what was read, in one line, as `YAMLValue(node)` has it, without the memory that one takes.
-    package static func write(_ node: Node) -> SecretBytes {
+    package static func write(_ node: YAMLNode) -> SecretBytes {
         var writer = JSONWriter()
         writer.compact(node)
         return writer.output.finish()
     }
 
-    private mutating func compact(_ node: Node) {
+    private mutating func compact(_ node: YAMLNode) {
         switch node.content {
         case .scalar(let scalar):
-            if scalar.kind == .string {
+            if scalar.valueType == .string {
                 scalar.text.withUnsafeBytes { QuotedString.append($0, to: &output) }
             } else {
-                value(YAMLValue(scalar), indent: 0)
+                value(JSONValue(scalar), indent: 0)
             }
         case .sequence(let elements):
             output.append(UInt8(ascii: "["))
@@ -47,7 +47,7 @@ package struct JSONWriter: ~Copyable {
         }
     }
 
-    private mutating func value(_ value: YAMLValue, indent: Int) {
+    private mutating func value(_ value: JSONValue, indent: Int) {
         switch value {
         case .null: output.append("null")
         case .bool(let bool): output.append(bool ? "true" : "false")
@@ -59,11 +59,11 @@ package struct JSONWriter: ~Copyable {
             output.append(UInt8(ascii: "\""))
             secret.bytes.withUnsafeBytes { output.appendBase64($0) }
             output.append(UInt8(ascii: "\""))
-        case .sequence(let elements):
+        case .array(let elements):
             list("[", elements, "]", indent: indent) { writer, element in
                 writer.value(element, indent: indent + 2)
             }
-        case .mapping(let entries):
+        case .object(let entries):
             list("{", entries, "}", indent: indent) { writer, entry in
                 writer.string(entry.key)
                 writer.output.append(": ")

@@ -1,7 +1,7 @@
 /// Collects the pairs of one mapping and refuses a key that comes twice, which every parser resolves
 /// differently.
 struct MappingBuilder {
-    private(set) var entries: [Node.Entry] = []
+    private(set) var entries: [YAMLNode.Entry] = []
     /// Open addressing: places of `entries` plus one, by the hash of their key; 0 is free. A dictionary would take more
     /// memory than the entries themselves. Empty as long as there are few of them.
     private var table: [UInt32] = []
@@ -12,13 +12,13 @@ struct MappingBuilder {
     /// The line of an earlier pair with the same key that is not merged in, where there is one.
     func earlierLine(of key: String) -> Int? {
         guard let place = place(of: key), !entries[place].isMerged else { return nil }
-        return entries[place].keyMark.line
+        return entries[place].keyRange.line
     }
 
     func contains(_ key: String) -> Bool { place(of: key) != nil }
 
     /// A pair of the mapping itself takes the place of a merged one.
-    mutating func append(_ entry: Node.Entry, in text: SourceText) throws(YAMLError) {
+    mutating func append(_ entry: YAMLNode.Entry, in text: SourceText) throws(YAMLError) {
         guard let place = place(of: entry.key) else {
             entries.append(entry)
             index()
@@ -26,8 +26,8 @@ struct MappingBuilder {
         }
         guard entries[place].isMerged else {
             throw text.error(
-                .duplicateKey, at: entry.keyMark,
-                "this key is there twice, first in line \(entries[place].keyMark.line); remove one")
+                .duplicateKey, at: entry.keyRange,
+                "this key is there twice, first in line \(entries[place].keyRange.line); remove one")
         }
         entries[place] = entry
     }

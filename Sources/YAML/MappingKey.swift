@@ -3,15 +3,16 @@ import Primitives
 /// The name that kubectl gives a key: JSON has string keys only, so that a plain `1` becomes `"1"`.
 enum MappingKey {
     static func name(
-        of key: Node, in text: SourceText
+        of key: YAMLNode, in text: SourceText
     ) throws(YAMLError) -> (key: String, isRewritten: Bool) {
-        guard let scalar = key.scalar, scalar.kind != .null else {
+        guard let scalar = key.scalar, scalar.valueType != .null else {
             throw text.error(
-                .badKey, at: key.mark, "\(key.typeName) cannot be a key; write a string, in quotes if need be"
+                .badKey, at: key.range,
+                "\(key.typeName) cannot be a key; write a string, in quotes if need be"
             )
         }
         let written = scalar.text.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-        switch scalar.kind {
+        switch scalar.valueType {
         case .bool:
             let name = scalar.bool == true ? "true" : "false"
             return (name, name != written)

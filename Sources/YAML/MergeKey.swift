@@ -1,6 +1,6 @@
 /// `<<: *defaults`, the merge key of YAML 1.1 (yaml.org/type/merge.html), which kubectl honours.
 enum MergeKey {
-    static func matches(_ key: Node) -> Bool {
+    static func matches(_ key: YAMLNode) -> Bool {
         guard let scalar = key.scalar, !key.isAlias else { return false }
         let isMergeTag = scalar.tag == "tag:yaml.org,2002:merge"
         return (scalar.style == .plain && scalar.tag == nil || isMergeTag) && scalar.string == "<<"
@@ -9,7 +9,7 @@ enum MergeKey {
     /// Pairs of the mapping win over merged ones, earlier sources over later ones. A pair that stands before
     /// the merge key and is in a source too is refused: by the specification it wins, with kubectl it loses.
     static func merge(
-        _ value: Node, at mark: Mark, into mapping: inout MappingBuilder, in text: SourceText
+        _ value: YAMLNode, at mark: SourceRange, into mapping: inout MappingBuilder, in text: SourceText
     ) throws(YAMLError) {
         for source in value.elements ?? [value] {
             guard let entries = source.entries else {
@@ -25,8 +25,8 @@ enum MergeKey {
                 }
                 guard !mapping.contains(entry.key) else { continue }
                 try mapping.append(
-                    Node.Entry(
-                        key: entry.key, keyMark: entry.keyMark, isKeyRewritten: entry.isKeyRewritten,
+                    YAMLNode.Entry(
+                        key: entry.key, keyRange: entry.keyRange, isKeyCoerced: entry.isKeyCoerced,
                         value: entry.value, isMerged: true),
                     in: text)
             }

@@ -4,7 +4,7 @@ import Primitives
 /// What a scalar without quotes stands for, as kubectl reads it: the rules of go-yaml v2 (resolve.go), which
 /// are YAML 1.1's without sexagesimal numbers, with Go's prefixes `0b`, `0o` and `0x`.
 enum PlainScalar {
-    static func kind(_ text: UnsafeRawBufferPointer) -> Scalar.Kind {
+    static func valueType(_ text: UnsafeRawBufferPointer) -> YAMLScalar.ValueType {
         guard let first = text.first else { return .null }
         if let word = words.first(where: { isWord(text, $0.spelling) }) { return word.kind }
         switch first {
@@ -145,7 +145,7 @@ enum PlainScalar {
         byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
     }
 
-    private static let words: [(spelling: [UInt8], kind: Scalar.Kind)] = [
+    private static let words: [(spelling: [UInt8], kind: YAMLScalar.ValueType)] = [
         (Array("~".utf8), .null), (Array("null".utf8), .null),
         (Array("y".utf8), .bool), (Array("yes".utf8), .bool), (Array("true".utf8), .bool),
         (Array("on".utf8), .bool), (Array("n".utf8), .bool), (Array("no".utf8), .bool),

@@ -12,7 +12,7 @@ enum QuotedString {
             case "\n": output.append("\\n")
             case "\r": output.append("\\r")
             case "\t": output.append("\\t")
-            case _ where ScalarStyle.needsEscape(scalar): appendEscape(scalar.value, to: &output)
+            case _ where StringOutputStyle.needsEscape(scalar): appendEscape(scalar.value, to: &output)
             default: appendUTF8(scalar, to: &output)
             }
         }

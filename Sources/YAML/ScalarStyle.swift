@@ -1,13 +1,13 @@
 import Primitives
 
 /// How a string can be written in YAML so that every parser, of 1.1 or 1.2, reads a string, and the same.
-enum ScalarStyle: Equatable {
+enum StringOutputStyle: Equatable {
     case plain
     /// `|`, `|-` or `|+`.
     case literal(chomping: StaticString)
     case doubleQuoted
 
-    static func == (left: ScalarStyle, right: ScalarStyle) -> Bool {
+    static func == (left: StringOutputStyle, right: StringOutputStyle) -> Bool {
         switch (left, right) {
         case (.plain, .plain), (.doubleQuoted, .doubleQuoted): true
         case (.literal(let a), .literal(let b)): a.description == b.description
@@ -16,7 +16,9 @@ enum ScalarStyle: Equatable {
     }
 
     /// `text` is UTF-8.
-    static func best(for text: UnsafeRawBufferPointer, forEditing isForEditing: Bool = false) -> ScalarStyle {
+    static func best(for text: UnsafeRawBufferPointer, forEditing isForEditing: Bool = false)
+        -> StringOutputStyle
+    {
         if isPlainSafe(text) { return .plain }
         guard isLiteralSafe(text, forEditing: isForEditing) else { return .doubleQuoted }
         guard text.last == lineFeed else { return .literal(chomping: "-") }
@@ -35,7 +37,7 @@ enum ScalarStyle: Equatable {
             if byte == UInt8(ascii: ":"), text[index + 1] == space { return false }
             guard isLetter(byte) || plainCharacters.contains(byte) else { return false }
         }
-        return PlainScalar.kind(text) == .string
+        return PlainScalar.valueType(text) == .string
     }
 
     /// Several lines of printable text, none of them ending in a space that an editor may drop, the first one

@@ -4,11 +4,11 @@ import Primitives
 /// allocation for each would take several times the memory of the file. The memory is zeroed when the last scalar in it is
 /// released.
 package struct ScalarText: Sendable {
-    private let chunk: ScalarMemory.Chunk
+    private let chunk: ScalarArena.Chunk
     private let offset: UInt32
     private let length: UInt32
 
-    fileprivate init(_ chunk: ScalarMemory.Chunk, offset: Int, count: Int) {
+    fileprivate init(_ chunk: ScalarArena.Chunk, offset: Int, count: Int) {
         self.chunk = chunk
         self.offset = UInt32(truncatingIfNeeded: offset)
         length = UInt32(truncatingIfNeeded: count)
@@ -16,7 +16,7 @@ package struct ScalarText: Sendable {
 
     /// Copies `bytes` to memory of their own; the caller stays responsible for the original.
     init(copying bytes: UnsafeRawBufferPointer) {
-        var memory = ScalarMemory(chunkSize: bytes.count)
+        var memory = ScalarArena(chunkSize: bytes.count)
         self = memory.store(bytes)
     }
 
@@ -38,7 +38,7 @@ package struct ScalarText: Sendable {
 }
 
 /// Gives out the memory of scalars, from one chunk until that is full.
-struct ScalarMemory {
+struct ScalarArena {
     /// Each byte is written once, before a `ScalarText` refers to it, and is only read afterwards: it may be shared between
     /// threads.
     fileprivate final class Chunk: @unchecked Sendable {
@@ -56,17 +56,17 @@ struct ScalarMemory {
     private var chunk: Chunk
     private var used = 0
 
-    static let maximumChunk = 64 << 10
+    static let maximumChunkSize = 64 << 10
 
     init(chunkSize: Int) {
-        chunk = Chunk(capacity: min(chunkSize, Self.maximumChunk))
+        chunk = Chunk(capacity: min(chunkSize, Self.maximumChunkSize))
     }
 
     /// Copies `bytes`; the caller stays responsible for the original.
     mutating func store(_ bytes: UnsafeRawBufferPointer) -> ScalarText {
         if bytes.count > chunk.memory.count - used {
-            let isLarge = bytes.count > Self.maximumChunk / 4
-            let fresh = Chunk(capacity: isLarge ? bytes.count : Self.maximumChunk)
+            let isLarge = bytes.count > Self.maximumChunkSize / 4
+            let fresh = Chunk(capacity: isLarge ? bytes.count : Self.maximumChunkSize)
             fresh.memory.copyMemory(from: bytes)
             if !isLarge {
                 chunk = fresh

@@ -24,20 +24,20 @@ package struct SourceEditor: Sendable {
     package var isEmpty: Bool { edits.isEmpty }
 
     /// Puts a string in place of a scalar, in the same quotes where it had some.
-    package mutating func replace(_ node: Node, with text: String) throws(SourceEditError) {
-        guard let scalar = node.scalar else { throw refusal(node, "is \(node.typeName), not a string") }
-        try checkOwn(node)
-        guard node.mark.end > node.mark.start else {
-            throw refusal(node, "is an empty value without quotes; write \"\" there")
+    package mutating func replace(_ node: YAMLNode, with text: String) throws(SourceEditError) {
+        guard let scalar = node.scalar else { throw editError(node, "is \(node.typeName), not a string") }
+        try checkEditable(node)
+        guard node.range.end > node.range.start else {
+            throw editError(node, "is an empty value without quotes; write \"\" there")
         }
-        expected.replaced[node.mark.start] = Array(text.utf8)
+        expected.replaced[node.range.start] = Array(text.utf8)
         var text = Self.quoted(text, as: scalar.style)
         if scalar.style == .literal || scalar.style == .folded,
-            withBytes({ LineBreaks.length(before: node.mark.end, in: $0) }) > 0
+            withBytes({ LineBreaks.length(before: node.range.end, in: $0) }) > 0
         {
-            text += lineBreak(at: node.mark.start)
+            text += lineBreak(at: node.range.start)
         }
-        edit(node.mark.start, node.mark.end, text)
+        edit(node.range.start, node.range.end, text)
     }
 
     /// The file with all edits in it, proved: every edit gives the value that is wanted, and all else in all documents is
@@ -45,13 +45,13 @@ package struct SourceEditor: Sendable {
     ///
     /// - Throws: `SourceEditError` with the place in the file as it is, where that is not so.
     package func verified() throws(SourceEditError) -> SharedSecret {
-        let edited = SharedSecret(finish())
-        try EditProof.check(from: file, to: edited, expected)
+        let edited = SharedSecret(unverified())
+        try EditVerifier.verify(from: file, to: edited, expected)
         return edited
     }
 
     /// The file with all edits in it, unproved: for a text that is shown, not kept.
-    package func finish() -> SecretBytes {
+    package func unverified() -> SecretBytes {
         let added = edits.reduce(0) { $0 + $1.text.count }
         var output = SecretBuffer(capacity: file.count + added)
         withBytes { bytes in
@@ -74,25 +74,26 @@ package struct SourceEditor: Sendable {
     }
 
     /// Whether the node is written out where it stands, without what others may refer to.
-    func checkOwn(_ node: Node) throws(SourceEditError) {
-        let first = withBytes { node.mark.start < $0.count ? $0[node.mark.start] : 0 }
+    func checkEditable(_ node: YAMLNode) throws(SourceEditError) {
+        let first = withBytes { node.range.start < $0.count ? $0[node.range.start] : 0 }
         guard !node.isAlias, ![UInt8(ascii: "&"), UInt8(ascii: "*"), UInt8(ascii: "!")].contains(first) else {
-            throw refusal(node, "is written with an anchor, an alias or a tag; write the value out there")
+            throw editError(node, "is written with an anchor, an alias or a tag; write the value out there")
         }
     }
 
-    func refusal(_ node: Node, _ problem: String) -> SourceEditError {
-        SourceEditError(line: node.mark.line, column: node.mark.column, problem: problem)
+    func editError(_ node: YAMLNode, _ problem: String) -> SourceEditError {
+        SourceEditError(line: node.range.line, column: node.range.column, problem: problem)
     }
 
     /// `nil`: the string as it is best written.
-    static func quoted(_ text: String, as style: Scalar.Style?) -> [UInt8] {
+    static func quoted(_ text: String, as style: YAMLScalar.Style?) -> [UInt8] {
         let bytes = Array(text.utf8)
         switch style {
-        case .singleQuoted where !text.unicodeScalars.contains { $0 == "'" || ScalarStyle.needsEscape($0) }:
+        case .singleQuoted
+        where !text.unicodeScalars.contains { $0 == "'" || StringOutputStyle.needsEscape($0) }:
             return [UInt8(ascii: "'")] + bytes + [UInt8(ascii: "'")]
         case .doubleQuoted: break
-        default: if bytes.withUnsafeBytes({ ScalarStyle.best(for: $0) }) == .plain { return bytes }
+        default: if bytes.withUnsafeBytes({ StringOutputStyle.best(for: $0) }) == .plain { return bytes }
         }
         var buffer = SecretBuffer()
         bytes.withUnsafeBytes { QuotedString.append($0, to: &buffer) }
@@ -144,7 +145,7 @@ extension SourceEditor {
 
     /// Lines of blanks that follow a place and have tabs among them, without their breaks: a plain value that comes to
     /// stand before them goes on there, with an indentation that has tabs in it.
-    func tabbedBlanks(after offset: Int) -> [Range<Int>] {
+    func blankLinesWithTabs(after offset: Int) -> [Range<Int>] {
         withBytes { bytes in
             var found: [Range<Int>] = []
             var start = offset
@@ -159,5 +160,5 @@ extension SourceEditor {
         }
     }
 
-    func text(_ start: Int, _ end: Int) -> [UInt8] { withBytes { Array($0[start..<max(start, end)]) } }
+    func bytes(_ start: Int, _ end: Int) -> [UInt8] { withBytes { Array($0[start..<max(start, end)]) } }
 }

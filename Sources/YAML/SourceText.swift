@@ -29,7 +29,8 @@ struct SourceText {
             throw YAMLError(
                 code: .tooLarge, source: name, line: 1, column: 1,
                 message:
-                    "the file has \(file.count) bytes, at most \(YAMLReader.maximumSize) are read; split it")
+                    "the file has \(file.count) bytes, at most \(YAMLReader.maximumSizeDescription) are read; split it"
+            )
         }
         if file.starts(with: [0xFF, 0xFE]) || file.starts(with: [0xFE, 0xFF]) {
             throw refuse(.notText, 0, "the file is UTF-16; save it as UTF-8")
@@ -55,15 +56,15 @@ struct SourceText {
             }
         }
         self.name = name
-        let lines = DocumentLines(text, count: lineCount)
+        let lines = LineIndex(text, count: lineCount)
         if let excess = lines.excessiveDirective {
             throw refuse(
                 .syntax, base + excess,
-                "a document has more than \(DocumentLines.maximumTagDirectives) %TAG directives; write the tags out"
+                "a document has more than \(LineIndex.maximumTagDirectives) %TAG directives; write the tags out"
             )
         }
         lineStarts = lines.starts
-        copy = lines.marks.isEmpty ? nil : Self.commenting(lines.marks, in: text)
+        copy = lines.byteOrderMarks.isEmpty ? nil : Self.commenting(lines.byteOrderMarks, in: text)
         bytes = copy.map { $0.bytes.withUnsafeBytes { $0 } } ?? text
         characterOffsets = isASCII ? [] : Self.characterOffsets(of: bytes)
     }
@@ -115,20 +116,20 @@ struct SourceText {
         return checkpoint * Self.stride + scalarCount(bytes[Int(characterOffsets[checkpoint])..<offset])
     }
 
-    func mark(_ start: Int, _ end: Int) -> Mark {
+    func range(_ start: Int, _ end: Int) -> SourceRange {
         let start = min(start, bytes.count)
         let line = lineStarts.lastIndex(notAfter: start)
-        return Mark(
+        return SourceRange(
             line: line + 1,
             column: max(0, characterIndex(ofByte: start) - characterIndex(ofByte: Int(lineStarts[line]))) + 1,
             start: base + start, end: base + max(start, min(end, bytes.count)))
     }
 
     func error(_ code: YAMLError.Code, at offset: Int, _ message: String) -> YAMLError {
-        error(code, at: mark(offset, offset), message)
+        error(code, at: range(offset, offset), message)
     }
 
-    func error(_ code: YAMLError.Code, at mark: Mark, _ message: String) -> YAMLError {
+    func error(_ code: YAMLError.Code, at mark: SourceRange, _ message: String) -> YAMLError {
         YAMLError(code: code, source: name, line: mark.line, column: mark.column, message: message)
     }
 

@@ -9,24 +9,24 @@ package enum YAMLReader {
     package static let maximumBytes = 32 << 20
 
     /// As people are told of it.
-    package static let maximumSize = "\(maximumBytes >> 20) MiB"
+    package static let maximumSizeDescription = "\(maximumBytes >> 20) MiB"
 
     /// The documents of a file, empty ones left out. `source` names it in errors: a path, or `stdin`.
     package static func documents(
         in file: borrowing SecretBytes, source: String
-    ) throws(YAMLError) -> [Node] {
+    ) throws(YAMLError) -> [YAMLNode] {
         try documents(in: file, source: source) { [$0] }
     }
 
     package static func documents(
         in file: UnsafeRawBufferPointer, source: String
-    ) throws(YAMLError) -> [Node] {
+    ) throws(YAMLError) -> [YAMLNode] {
         try documents(in: file, source: source) { [$0] }
     }
 
     /// What `body` makes of each document. A document takes memory only until `body` has returned.
     package static func documents<Result>(
-        in file: borrowing SecretBytes, source: String, _ body: (Node) -> [Result]
+        in file: borrowing SecretBytes, source: String, _ body: (YAMLNode) -> [Result]
     ) throws(YAMLError) -> [Result] {
         try file.withUnsafeBytes { bytes throws(YAMLError) in
             try documents(in: bytes, source: source, body)
@@ -34,17 +34,17 @@ package enum YAMLReader {
     }
 
     private static func documents<Result>(
-        in file: UnsafeRawBufferPointer, source: String, _ body: (Node) -> [Result]
+        in file: UnsafeRawBufferPointer, source: String, _ body: (YAMLNode) -> [Result]
     ) throws(YAMLError) -> [Result] {
         let text = try SourceText(file, name: source)
-        guard text.mayBeJSON else { return try compose(EventParser(text), text, body) }
+        guard text.mayBeJSON else { return try compose(LibYAMLParser(text), text, body) }
         // JSON is not quite YAML: libyaml refuses the escapes of surrogate pairs. And what starts like JSON
         // may be a flow mapping, or be followed by YAML documents.
         do throws(YAMLError) {
-            return try compose(JSONEvents(text), text, body)
+            return try compose(JSONEventParser(text), text, body)
         } catch let asJSON {
             do throws(YAMLError) {
-                return try compose(EventParser(text), text, body)
+                return try compose(LibYAMLParser(text), text, body)
             } catch let asYAML {
                 throw (asJSON.line, asJSON.column) < (asYAML.line, asYAML.column) ? asYAML : asJSON
             }
@@ -52,15 +52,15 @@ package enum YAMLReader {
     }
 
     /// The events by which `documents` reads the text.
-    static func events(of text: SourceText) -> any EventStream {
-        guard text.mayBeJSON, (try? JSONEvents.check(text)) != nil else { return EventParser(text) }
-        return JSONEvents(text)
+    static func events(of text: SourceText) -> any ParseEventStream {
+        guard text.mayBeJSON, (try? JSONEventParser.validate(text)) != nil else { return LibYAMLParser(text) }
+        return JSONEventParser(text)
     }
 
     private static func compose<Result>(
-        _ events: any EventStream, _ text: SourceText, _ body: (Node) -> [Result]
+        _ events: any ParseEventStream, _ text: SourceText, _ body: (YAMLNode) -> [Result]
     ) throws(YAMLError) -> [Result] {
-        var composer = Composer(events, of: text)
+        var composer = NodeComposer(events, of: text)
         return try composer.documents(body)
     }
 }

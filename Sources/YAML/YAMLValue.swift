@@ -2,7 +2,7 @@ package import Primitives
 
 /// What the writers write: ordered, and with a place for secrets, which go from their own memory to the
 /// output's and nowhere else.
-package indirect enum YAMLValue: Sendable {
+package indirect enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case int(Int)
@@ -12,9 +12,9 @@ package indirect enum YAMLValue: Sendable {
     case secret(SecretText)
     /// Written as the base64 of the bytes.
     case base64(SharedSecret)
-    case sequence([YAMLValue])
+    case array([JSONValue])
     /// Keys are unique.
-    case mapping([(key: String, value: YAMLValue)])
+    case object([(key: String, value: JSONValue)])
 }
 
 /// A secret that is UTF-8, so that it can stand in YAML and JSON as it is.
@@ -23,39 +23,39 @@ package struct SecretText: Sendable {
 
     /// nil: not UTF-8; write it as base64.
     package init?(_ bytes: SharedSecret) {
-        guard bytes.bytes.withUnsafeBytes({ isUTF8($0) }) else { return nil }
+        guard bytes.bytes.withUnsafeBytes({ isValidUTF8($0) }) else { return nil }
         self.bytes = bytes
     }
 }
 
-extension YAMLValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     package init(stringLiteral value: String) { self = .string(value) }
     package init(booleanLiteral value: Bool) { self = .bool(value) }
     package init(integerLiteral value: Int) { self = .int(value) }
-    package init(arrayLiteral elements: YAMLValue...) { self = .sequence(elements) }
-    package init(dictionaryLiteral elements: (String, YAMLValue)...) {
-        self = .mapping(elements.map { (key: $0.0, value: $0.1) })
+    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(elements.map { (key: $0.0, value: $0.1) })
     }
 }
 
-extension YAMLValue {
+extension JSONValue {
     /// What was read, to be written again; strings stay secrets. Infinity and not-a-number, which JSON lacks,
     /// become strings.
-    package init(_ node: Node) {
+    package init(_ node: YAMLNode) {
         switch node.content {
         case .mapping(let entries):
-            self = .mapping(entries.map { (key: $0.key, value: YAMLValue($0.value)) })
+            self = .object(entries.map { (key: $0.key, value: JSONValue($0.value)) })
         case .sequence(let elements):
-            self = .sequence(elements.map { YAMLValue($0) })
+            self = .array(elements.map { JSONValue($0) })
         case .scalar(let scalar):
             self.init(scalar)
         }
     }
 
-    init(_ scalar: Scalar) {
-        switch scalar.kind {
+    init(_ scalar: YAMLScalar) {
+        switch scalar.valueType {
         case .null: self = .null
         case .bool: self = scalar.bool.map { .bool($0) } ?? Self.string(scalar)
         case .string: self = Self.string(scalar)
@@ -68,7 +68,7 @@ extension YAMLValue {
         }
     }
 
-    private static func string(_ scalar: Scalar) -> YAMLValue {
+    private static func string(_ scalar: YAMLScalar) -> JSONValue {
         let bytes = scalar.bytes
         return SecretText(bytes).map { .secret($0) } ?? .base64(bytes)
     }

@@ -12,7 +12,7 @@ package struct YAMLWriter: ~Copyable {
     ///
     /// - Parameter isForEditing: texts of several lines are blocks also where lines end in blanks or the first one begins
     ///   with one, as a person reads them. Only for values of mappings.
-    package static func write(_ documents: [YAMLValue], forEditing isForEditing: Bool = false) -> SecretBytes
+    package static func write(_ documents: [JSONValue], forEditing isForEditing: Bool = false) -> SecretBytes
     {
         var writer = YAMLWriter(isForEditing: isForEditing)
         for (index, document) in documents.enumerated() {
@@ -28,16 +28,16 @@ package struct YAMLWriter: ~Copyable {
     }
 
     /// A filled mapping or sequence; the indentation of its first line is there already.
-    private mutating func block(_ value: YAMLValue, indent: Int) {
+    private mutating func block(_ value: JSONValue, indent: Int) {
         switch value {
-        case .mapping(let entries):
+        case .object(let entries):
             for (index, entry) in entries.enumerated() {
                 if index > 0 { pad(indent) }
                 key(entry.key, indent: indent)
                 if entry.value.isFilled {
                     output.append(lineFeed)
                     // kubectl does not indent the dashes of a sequence below their key.
-                    let inner = if case .sequence = entry.value { indent } else { indent + 2 }
+                    let inner = if case .array = entry.value { indent } else { indent + 2 }
                     pad(inner)
                     block(entry.value, indent: inner)
                 } else {
@@ -46,7 +46,7 @@ package struct YAMLWriter: ~Copyable {
                     output.append(lineFeed)
                 }
             }
-        case .sequence(let elements):
+        case .array(let elements):
             for (index, element) in elements.enumerated() {
                 if index > 0 { pad(indent) }
                 output.append("- ")
@@ -67,7 +67,7 @@ package struct YAMLWriter: ~Copyable {
         let isLong = text.count > 128
         if isLong { output.append("? ") }
         text.withUnsafeBytes { bytes in
-            if ScalarStyle.best(for: bytes) == .plain {
+            if StringOutputStyle.best(for: bytes) == .plain {
                 output.append(bytes)
             } else {
                 QuotedString.append(bytes, to: &output)
@@ -81,7 +81,7 @@ package struct YAMLWriter: ~Copyable {
     }
 
     /// `parentIndent` is nil at the top, where literal style is not used.
-    private mutating func scalar(_ value: YAMLValue, parentIndent: Int?) {
+    private mutating func scalar(_ value: JSONValue, parentIndent: Int?) {
         switch value {
         case .null: output.append("null")
         case .bool(let bool): output.append(bool ? "true" : "false")
@@ -95,13 +95,13 @@ package struct YAMLWriter: ~Copyable {
             var encoded = SecretBuffer(capacity: Base64.encodedCount(secret.count))
             secret.bytes.withUnsafeBytes { encoded.appendBase64($0) }
             encoded.withUnsafeBytes { string($0, parentIndent: parentIndent) }
-        case .sequence: output.append("[]")
-        case .mapping: output.append("{}")
+        case .array: output.append("[]")
+        case .object: output.append("{}")
         }
     }
 
     private mutating func string(_ text: UnsafeRawBufferPointer, parentIndent: Int?) {
-        switch (ScalarStyle.best(for: text, forEditing: isForEditing), parentIndent) {
+        switch (StringOutputStyle.best(for: text, forEditing: isForEditing), parentIndent) {
         case (.plain, _): output.append(text)
         case (.literal(let chomping), .some(let indent)):
             literal(text, chomping: chomping, indent: indent + 2)
@@ -128,12 +128,12 @@ package struct YAMLWriter: ~Copyable {
     }
 }
 
-extension YAMLValue {
+extension JSONValue {
     /// A collection with something in it, which takes lines of its own.
     fileprivate var isFilled: Bool {
         switch self {
-        case .sequence(let elements): !elements.isEmpty
-        case .mapping(let entries): !entries.isEmpty
+        case .array(let elements): !elements.isEmpty
+        case .object(let entries): !entries.isEmpty
         default: false
         }
     }

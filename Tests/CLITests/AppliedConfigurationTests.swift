@@ -63,7 +63,7 @@ struct AppliedConfigurationTests {
         (#"{"f:l":{"k:{}":{}}}"#, #"{"l":[{"a":2}]}"#),
     ])
     func aFieldThatIsNotThereIsAnError(fields: String, object: String) {
-        #expect(throws: AppliedConfiguration.Unreadable.self) { try applied(fields, of: object) }
+        #expect(throws: AppliedConfiguration.ExtractionError.self) { try applied(fields, of: object) }
     }
 
     @Test func setsThatNestDeeperThanAnyKindAreRefused() {

@@ -8,18 +8,18 @@ import Testing
 
 @testable import CLI
 
-struct CheckupTests {
+struct DiagnosticsTests {
     @Test func aKeyThatMayDoAllIsWell() async throws {
-        let findings = await KeyCheckup(try FakeKeyManager(), namespace: "payments").findings()
+        let findings = await KeyDiagnostics(try FakeKeyManager(), namespace: "payments").findings()
         #expect(findings.count == 4)
-        #expect(findings.allSatisfy { $0.verdict == .works })
+        #expect(findings.allSatisfy { $0.verdict == .passed })
         #expect(findings.isUsable)
     }
 
     @Test func aKeyThatIsAwayMayDoNothing() async throws {
         let key = try FakeKeyManager()
         key.fail(.unavailable)
-        let findings = await KeyCheckup(key, namespace: "payments").findings()
+        let findings = await KeyDiagnostics(key, namespace: "payments").findings()
         #expect(findings.count == 1)
         #expect(!findings.isUsable)
         #expect(findings[0].line.plain.contains("NO   make a data key (wrap): scripted"))
@@ -28,8 +28,9 @@ struct CheckupTests {
     @Test func aFailureThatComesAgainIsNotRepeated() {
         var told: Set<String> = []
         let findings = [
-            KeyCheckup.Finding("wrap", .fails("no credentials")), .init("unwrap", .fails("no credentials")),
-            .init("re-wrap", .fails("denied")), .init("list", .works),
+            KeyDiagnostics.Finding("wrap", .failed("no credentials")),
+            .init("unwrap", .failed("no credentials")),
+            .init("re-wrap", .failed("denied")), .init("list", .passed),
         ]
         #expect(
             findings.lines(told: &told).map(\.plain) == [
@@ -41,7 +42,7 @@ struct CheckupTests {
     }
 
     private func evidence(_ items: [(name: String, observed: Int64?, created: String)]) throws
-        -> WatchEvidence
+        -> ControllerEvidence
     {
         let list = items.map {
             """
@@ -52,18 +53,18 @@ struct CheckupTests {
         let page = try JSONReader.read(
             ListPage<WrappedSecret>.self,
             from: Array(#"{"metadata": {}, "items": [\#(list.joined(separator: ","))]}"#.utf8))
-        return WatchEvidence(page.items, now: try Date("2026-01-01T00:01:00Z", strategy: .iso8601))
+        return ControllerEvidence(page.items, now: try Date("2026-01-01T00:01:00Z", strategy: .iso8601))
     }
 
     @Test func anObjectThatNoControllerHasSeenIsEvidence() throws {
         let old = "2026-01-01T00:00:00Z"
-        #expect(try evidence([("x", 1, old), ("y", 2, old)]).verdict == .works)
-        guard case .untried = try evidence([]).verdict else {
+        #expect(try evidence([("x", 1, old), ("y", 2, old)]).verdict == .passed)
+        guard case .skipped = try evidence([]).verdict else {
             Issue.record("an empty namespace shows nothing")
             return
         }
         for unseen in [-1, nil] as [Int64?] {
-            guard case .fails(let why) = try evidence([("x", 1, old), ("y", unseen, old)]).verdict else {
+            guard case .failed(let why) = try evidence([("x", 1, old), ("y", unseen, old)]).verdict else {
                 Issue.record("nobody has seen y")
                 return
             }
@@ -78,8 +79,8 @@ struct CheckupTests {
     @Test func oldEvidenceIsNoProof() throws {
         let old = "2025-01-01T00:00:00Z"
         let evidence = try evidence([("x", 1, old), ("y", 2, "2025-02-01T00:00:00Z")])
-        #expect(evidence.isOld)
-        guard case .untried(let why) = evidence.verdict else {
+        #expect(evidence.isStale)
+        guard case .skipped(let why) = evidence.verdict else {
             Issue.record("nothing shows that one runs")
             return
         }
@@ -99,24 +100,24 @@ struct CheckupTests {
 
     @Test func keysThatNoWrappedSecretListsAreReported() throws {
         let key = try FakeKeyManager()
-        #expect(ClusterCheckup.verdict(try page([]), key.ring) == nil)
-        #expect(ClusterCheckup.verdict(try page(["local:0", key.keyID]), key.ring) == .works)
+        #expect(ClusterDiagnostics.keyVerdict(try page([]), key.keyRing) == nil)
+        #expect(ClusterDiagnostics.keyVerdict(try page(["local:0", key.keyID]), key.keyRing) == .passed)
         let what = "lists a configured key; they list local:0, local:1"
         #expect(
-            ClusterCheckup.verdict(try page(["local:1", "local:0", "local:1"]), key.ring)
-                == .fails("none of 3 WrappedSecrets \(what); configure one of these"))
+            ClusterDiagnostics.keyVerdict(try page(["local:1", "local:0", "local:1"]), key.keyRing)
+                == .failed("none of 3 WrappedSecrets \(what); configure one of these"))
         #expect(
-            ClusterCheckup.verdict(try page(["local:1", "local:0"], more: "t"), key.ring)
-                == .untried("none of the first 2 WrappedSecrets \(what)"))
+            ClusterDiagnostics.keyVerdict(try page(["local:1", "local:0"], more: "t"), key.keyRing)
+                == .skipped("none of the first 2 WrappedSecrets \(what)"))
     }
 
     @Test func clocksAreComparedByTheMinute() {
-        #expect(ClusterCheckup.verdict(seconds: 59) == .works)
+        #expect(ClusterDiagnostics.clockVerdict(seconds: 59) == .passed)
         #expect(
-            ClusterCheckup.verdict(seconds: -90)
-                == .fails("it is 90 s behind the API server's; set up NTP"))
+            ClusterDiagnostics.clockVerdict(seconds: -90)
+                == .failed("it is 90 s behind the API server's; set up NTP"))
         #expect(
-            ClusterCheckup.verdict(seconds: 3600)
-                == .fails("it is 3600 s ahead of the API server's; set up NTP"))
+            ClusterDiagnostics.clockVerdict(seconds: 3600)
+                == .failed("it is 3600 s ahead of the API server's; set up NTP"))
     }
 }

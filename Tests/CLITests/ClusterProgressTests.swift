@@ -24,9 +24,9 @@ struct ClusterProgressTests {
 
     private func rewrap(_ transport: FakeTransport) async throws -> [String] {
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
-        let work = ClusterRewrapping(
-            keys: try FakeKeyManager().ring, order: .refresh,
-            client: KubeClient(connection: Connection(cluster, transport: transport)), isDryRun: true)
+        let work = ClusterRewrapper(
+            keys: try FakeKeyManager().keyRing, order: .refresh,
+            client: KubeClient(connection: APIConnection(cluster, transport: transport)), isDryRun: true)
         let told = Recorder<String>()
         try await work.rewrap(Selection(), expect: { told.append("of \($0)") }) { told.append("\($0.count)") }
         return told.elements

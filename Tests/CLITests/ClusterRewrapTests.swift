@@ -9,10 +9,10 @@ import Testing
 @testable import CLI
 
 /// What becomes of a row of a cluster whose patch the server does not take.
-struct ClusterRewrapTests {
+struct ClusterRewrapperTests {
     private func rewrap(
         _ answers: FakeTransport.Response..., managedFields: String = ""
-    ) async throws -> [RewrapRow] {
+    ) async throws -> [RewrapResult] {
         let old = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 1, count: 32)))
         let new = try LocalKeyManager(master: SharedSecret(copying: [UInt8](repeating: 2, count: 32)))
         let fields = try await Envelope.seal(
@@ -31,13 +31,13 @@ struct ClusterRewrapTests {
         let list = FakeTransport.Response(
             200, #"{"metadata": {"resourceVersion": "1"}, "items": [\#(object)]}"#)
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
-        let work = ClusterRewrapping(
+        let work = ClusterRewrapper(
             keys: KeyRing(primary: new, others: [old]), order: .refresh,
             client: KubeClient(
-                connection: Connection(
+                connection: APIConnection(
                     cluster, transport: FakeTransport(script: [list, .init(200, object)] + answers))),
             isDryRun: false)
-        let told = Recorder<RewrapRow>()
+        let told = Recorder<RewrapResult>()
         try await work.rewrap(Selection()) { rows in rows.forEach(told.append) }
         return told.elements
     }
@@ -45,7 +45,7 @@ struct ClusterRewrapTests {
     @Test func whatIsWrittenIsMoved() async throws {
         let rows = try await rewrap(
             .init(200, #"{"metadata": {"namespace": "payments", "name": "db"}}"#))
-        guard case .moved = rows.first?.outcome else {
+        guard case .changed = rows.first?.outcome else {
             Issue.record("\(rows)")
             return
         }
@@ -74,7 +74,7 @@ struct ClusterRewrapTests {
                 "managedFields": [{"manager": "argocd-controller", "operation": "Apply", "apiVersion":
                   "secrets-bridge.io/v1alpha1", "fieldsV1": {"f:spec": {"f:recipients": {}, "f:suspend": {}}}}],
                 """)
-        guard case .moved(let how) = rows.first?.outcome else {
+        guard case .changed(let how) = rows.first?.outcome else {
             Issue.record("\(rows)")
             return
         }

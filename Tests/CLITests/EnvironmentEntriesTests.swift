@@ -9,7 +9,7 @@ struct EnvironmentEntriesTests {
     private func variables(
         _ entries: [String: String], only: [String] = [], all: Bool = false
     ) throws -> [String] {
-        let choice = try #require(EnvironmentEntries.Choice(only: only, all: all))
+        let choice = try #require(EnvironmentEntries.EntrySelection(only: only, all: all))
         let entries = entries.sorted { $0.key < $1.key }.map {
             SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value.utf8))
         }
@@ -26,8 +26,8 @@ struct EnvironmentEntriesTests {
     }
 
     @Test func passesNothingThatWasNotChosen() throws {
-        #expect(EnvironmentEntries.Choice(only: [], all: false) == nil)
-        #expect(EnvironmentEntries.Choice(only: [","], all: false) == nil)
+        #expect(EnvironmentEntries.EntrySelection(only: [], all: false) == nil)
+        #expect(EnvironmentEntries.EntrySelection(only: [","], all: false) == nil)
         #expect(try variables(["A": "1", "B": "2", "C": "3"], only: ["A,C"]) == ["A=1\0", "C=3\0"])
         #expect(try variables(["A": "1", "B": "2"], only: ["A", "B"]) == ["A=1\0", "B=2\0"])
         #expect(try variables(["A": "1", "B": "2"], all: true) == ["A=1\0", "B=2\0"])
@@ -41,7 +41,7 @@ struct EnvironmentEntriesTests {
     func allRefusesWhatIsDangerousUnlessItIsNamed(name: String) throws {
         let refused = message([name: canary, "A": "1"], all: true)
         #expect(refused?.contains("--only \(name)") == true)
-        expectSpeakable(refused)
+        expectSafeMessage(refused)
         #expect(try variables([name: "x", "A": "1"], only: [name]) == ["\(name)=x\0"])
         #expect(try variables([name: "x", "A": "1"], only: [name], all: true).count == 2)
     }
@@ -50,11 +50,11 @@ struct EnvironmentEntriesTests {
     func refusesWhatCannotBeAVariable(entries: [String: String], only: [String]) {
         let refused = message(entries, only: only, all: only.isEmpty)
         #expect(refused != nil)
-        expectSpeakable(refused)
+        expectSafeMessage(refused)
     }
 
     @Test func theErrorWithoutAChoiceShowsTheCommand() {
-        let error = EnvironmentEntries.choiceMissing(
+        let error = EnvironmentEntries.missingSelection(
             ["user", "password", "tls.key"], document: ["my db.yaml", "--name", "db"],
             program: ["psql", "-c", "select 'x'"])
         #expect(
@@ -62,6 +62,6 @@ struct EnvironmentEntriesTests {
                 #"secrets-bridge exec 'my db.yaml' --name db --only password,user -- psql -c 'select '\''x'\'''; or"#
             ))
         #expect(error.description.contains("it has password, tls.key, user"))
-        expectSpeakable(error.description)
+        expectSafeMessage(error.description)
     }
 }

@@ -50,7 +50,7 @@ struct HostileNameTests {
         try folder.write("a.yaml", manifest(field))
         let path = folder.path("a.yaml")
         let ring = KeyRing(primary: key)
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             _ = try await OpenedDocument(
                 try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
         }
@@ -60,7 +60,7 @@ struct HostileNameTests {
     @Test func commandsThatAskWhichDocumentIsMeant() async throws {
         try folder.write("a.yaml", manifest("name") + "\n" + manifest("namespace"))
         let path = folder.path("a.yaml")
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             _ = try WrappedSecretFile(reading: path).index(named: nil, namespace: nil)
         }
         expectOneLine(message)
@@ -71,9 +71,9 @@ struct HostileNameTests {
     func rewrap(field: String) async throws {
         try folder.write("a.yaml", manifest(field))
         let lines = Locked<[String]>([])
-        await FileRewrapping(
+        await FileRewrapper(
             keys: KeyRing(primary: key), order: .refresh, namespace: nil, isDryRun: false,
-            patience: KMSPatience(attempts: 1) { _ in }
+            patience: KMSRetryPolicy(attempts: 1) { _ in }
         ).rewrap([folder.path("a.yaml")]) { rows in
             for case .failed(let why) in rows.map(\.outcome) { lines.withLock { $0.append(why) } }
         }
@@ -82,9 +82,9 @@ struct HostileNameTests {
 
     @Test(arguments: fields)
     func unwrap(field: String) async throws {
-        let unwrapping = Unwrapping(keys: KeyRing(primary: key), namespace: nil)
+        let unwrapping = SecretUnwrapper(keys: KeyRing(primary: key), namespace: nil)
         let text = manifest(field)
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             _ = try await unwrapping.secrets(in: SecretBytes(copying: text.utf8), source: "a")
         }
         expectOneLine(message, "\(field)")
@@ -100,7 +100,7 @@ struct HostileNameTests {
     ])
     func wrap(template: String) async {
         let text = template.replacing("KEY", with: Self.hostile.jsonQuoted)
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             _ = try SecretManifestReader.secrets(in: SecretBytes(copying: text.utf8), source: "a\nb")
         }
         expectOneLine(message)

@@ -28,8 +28,9 @@ struct ImportFolderTests {
     }
 
     private func write(
-        _ secrets: [ImportedSecret], in folder: String? = nil, _ presence: ImportFolder.Presence = .problem
-    ) -> ImportFolder.Result {
+        _ secrets: [ImportedSecret], in folder: String? = nil,
+        _ presence: ImportFolder.ExistingFilePolicy = .fail
+    ) -> ImportFolder.WriteResult {
         ImportFolder(folder ?? self.folder.path, whatIsThere: presence).write(secrets)
     }
 
@@ -37,7 +38,7 @@ struct ImportFolderTests {
         let result = write(
             [try secret("a", "x"), try secret("b", "x"), try secret(nil, "y")], in: folder.path("new/"))
         #expect(result.written == ["a/x.yaml", "b/x.yaml", "y.yaml"].map { folder.path("new/\($0)") })
-        #expect(result.problems == [] && result.left == [])
+        #expect(result.problems == [] && result.skipped == [])
         #expect(files == ["new/a/x.yaml", "new/b/x.yaml", "new/y.yaml"])
         #expect(try folder.read("new/a/x.yaml") == "name: x\n")
     }
@@ -51,19 +52,19 @@ struct ImportFolderTests {
             refused.problems.first?.description.hasPrefix("\(folder.path("a/x.yaml")) is there already")
                 == true)
         #expect(files == ["a/x.yaml", "b/y.yaml"])
-        let taken = write(secrets, .left)
+        let taken = write(secrets, .skip)
         #expect(taken.written == [folder.path("c/z.yaml")] && taken.problems == [])
-        #expect(taken.left == [folder.path("a/x.yaml"), folder.path("b/y.yaml")])
+        #expect(taken.skipped == [folder.path("a/x.yaml"), folder.path("b/y.yaml")])
     }
 
-    @Test(arguments: [ImportFolder.Presence.left, .problem])
-    func whatCannotBeAFileIsFoundBeforeAnythingIsWritten(presence: ImportFolder.Presence) throws {
+    @Test(arguments: [ImportFolder.ExistingFilePolicy.skip, .fail])
+    func whatCannotBeAFileIsFoundBeforeAnythingIsWritten(presence: ImportFolder.ExistingFilePolicy) throws {
         try FileManager.default.createDirectory(
             atPath: folder.path("b/folder.yaml"), withIntermediateDirectories: true)
         try folder.link("b/link.yaml", to: "nowhere")
         let result = write(
             [try secret("a", "x"), try secret("b", "folder"), try secret("b", "link")], presence)
-        #expect(result.written == [] && result.left == [])
+        #expect(result.written == [] && result.skipped == [])
         #expect(
             result.problems.map(\.description) == [
                 "\(folder.path("b/folder.yaml")) is a folder, and a file is to be made there; take it away",
@@ -108,8 +109,8 @@ struct ImportFolderTests {
     }
 
     /// Whoever can commit a link beside the files would choose where one is written.
-    @Test(arguments: [ImportFolder.Presence.left, .problem])
-    func aLinkIsNoFolderOfANamespace(presence: ImportFolder.Presence) throws {
+    @Test(arguments: [ImportFolder.ExistingFilePolicy.skip, .fail])
+    func aLinkIsNoFolderOfANamespace(presence: ImportFolder.ExistingFilePolicy) throws {
         let outside = try TemporaryFolder()
         try folder.link("b", to: outside.path)
         let result = write([try secret("a", "x"), try secret("b", "x")], presence)

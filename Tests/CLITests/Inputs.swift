@@ -21,7 +21,7 @@ func entries(_ secret: SecretInput) -> [String: String] {
 }
 
 /// What a reader says of `bytes`; nil where it takes them.
-func refusal<Value>(_ body: () throws(InputError) -> Value) -> String? {
+func errorMessage<Value>(_ body: () throws(InputError) -> Value) -> String? {
     do throws(InputError) {
         _ = try body()
         return nil
@@ -30,7 +30,7 @@ func refusal<Value>(_ body: () throws(InputError) -> Value) -> String? {
     }
 }
 
-func refusal<Value: Sendable>(_ body: () async throws(InputError) -> Value) async -> String? {
+func errorMessage<Value: Sendable>(_ body: () async throws(InputError) -> Value) async -> String? {
     do throws(InputError) {
         _ = try await body()
         return nil
@@ -40,18 +40,18 @@ func refusal<Value: Sendable>(_ body: () async throws(InputError) -> Value) asyn
 }
 
 /// One line, for a person, without the value.
-func expectSpeakable(_ message: String?, location: SourceLocation = #_sourceLocation) {
+func expectSafeMessage(_ message: String?, location: SourceLocation = #_sourceLocation) {
     #expect(message?.contains("\n") == false, sourceLocation: location)
     #expect(message?.contains(canary) == false, sourceLocation: location)
     #expect(message?.contains(Base64.encode(canary.utf8)) == false, sourceLocation: location)
 }
 
 /// What is written, as YAML.
-func yaml(_ value: YAMLValue) -> String {
+func yaml(_ value: JSONValue) -> String {
     YAMLWriter.write([value]).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
 }
 
 /// What is written, read by another parser.
-func json(_ value: YAMLValue) throws -> JSONValue {
-    try JSONValue(JSONWriter.write([value]).withUnsafeBytes { Array($0) })
+func json(_ value: JSONValue) throws -> AnyJSON {
+    try AnyJSON(JSONWriter.write([value]).withUnsafeBytes { Array($0) })
 }

@@ -50,8 +50,8 @@ struct LargeFileTests {
         let failed = Locked<[String]>([])
         let start = ContinuousClock.now
         let keys = KeyRing(primary: other, others: [key])
-        await FileRewrapping(keys: keys, order: .move(to: 0), namespace: nil, isDryRun: false).rewrap([path])
-        { rows in
+        await FileRewrapper(keys: keys, order: .move(to: 0), namespace: nil, isDryRun: false).rewrap([path]) {
+            rows in
             for case .failed(let why) in rows.map(\.outcome) { failed.withLock { $0.append(why) } }
         }
         #expect(failed.withLock { $0 } == [])

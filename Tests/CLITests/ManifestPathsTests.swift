@@ -55,7 +55,7 @@ struct ManifestPathsTests {
             #expect(problems.filter { $0.contains(part) }.count == 1, "\(part) in \(problems)")
         }
         #expect(problems.count == 4)
-        problems.forEach { expectSpeakable($0) }
+        problems.forEach { expectSafeMessage($0) }
     }
 
     /// Who reads leaves a folder as it is; what another run is at work with stays in any case.

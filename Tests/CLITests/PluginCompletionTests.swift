@@ -49,7 +49,7 @@ struct PluginCompletionTests {
     }
 
     private func answer(_ words: String...) throws -> String {
-        try PluginCompletion(help: Self.help) { _ in ["dev", "prod"] }.answer(words)
+        try PluginCompletion(help: Self.help) { _ in ["dev", "prod"] }.output(words)
     }
 
     @Test func commandsComeWithWhatTheyMean() throws {
@@ -70,7 +70,7 @@ struct PluginCompletionTests {
     @Test(arguments: [["-o", ""], ["--output", ""], ["--output="], ["a.yaml", "--by-key", "-o", ""]])
     func valuesOfAnOption(words: [String]) throws {
         let completion = try PluginCompletion(help: Self.help) { _ in [] }
-        #expect(completion.answer(["status"] + words) == "json\nyaml\n:4\n")
+        #expect(completion.output(["status"] + words) == "json\nyaml\n:4\n")
     }
 
     @Test func valuesThatBeginSo() throws {

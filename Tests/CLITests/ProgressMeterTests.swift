@@ -17,7 +17,7 @@ struct ProgressMeterTests {
     @Test(arguments: [Int.max, Int.max - 1, Int.min, -1, 0]) func anyWholeIsTaken(total: Int) {
         let start = ContinuousClock.now
         var meter = ProgressMeter(total: nil, now: start)
-        meter.expect(total)
+        meter.setTotal(total)
         meter.advance(by: 1)
         #expect(meter.line(now: start + .seconds(1000))?.hasPrefix("1 of ") == true)
     }
@@ -28,7 +28,7 @@ struct ProgressMeterTests {
         #expect(meter.line(now: start) == "0")
         meter.advance(by: 200)
         #expect(meter.line(now: start + .seconds(2)) == "200  100/s")
-        meter.expect(400)
+        meter.setTotal(400)
         #expect(meter.line(now: start + .seconds(4)) == "200 of 400 (50%)  50/s  4 s left")
         // More came than the server had counted.
         meter.advance(by: 300)
@@ -36,8 +36,8 @@ struct ProgressMeterTests {
     }
 
     @Test func timesAreForPeople() {
-        #expect(ProgressMeter.time(99) == "99 s")
-        #expect(ProgressMeter.time(100) == "1 min 40 s")
-        #expect(ProgressMeter.time(7_260) == "2 h 1 min")
+        #expect(ProgressMeter.formatDuration(99) == "99 s")
+        #expect(ProgressMeter.formatDuration(100) == "1 min 40 s")
+        #expect(ProgressMeter.formatDuration(7_260) == "2 h 1 min")
     }
 }

@@ -84,10 +84,11 @@ struct RecipientPlanTests {
         let foreign = "vault-transit:transit/old"
         #expect(
             try RecipientPlan.steps(
-                row(foreign, keys[0].keyID), .change(adding: [], removing: [KeyName("vault-transit")]), ring)
+                row(foreign, keys[0].keyID), .change(adding: [], removing: [KeySelector("vault-transit")]),
+                ring)
                 == [.remove(0)])
         #expect(throws: InputError.self) {
-            try RecipientPlan.steps(row(foreign), .change(adding: [], removing: [KeyName(foreign)]), ring)
+            try RecipientPlan.steps(row(foreign), .change(adding: [], removing: [KeySelector(foreign)]), ring)
         }
     }
 
@@ -102,7 +103,7 @@ struct RecipientPlanTests {
 
     @Test func versionsAreReadOffVaultsRowsAlone() {
         func version(_ id: String, _ wrapped: String) -> String? {
-            Recipient(keyID: id, wrappedKey: wrapped).version
+            Recipient(keyID: id, wrappedKey: wrapped).keyVersion
         }
         #expect(version("vault-transit:transit/k", "vault:v12:QUJD") == "12")
         #expect(version("local:00", "vault:v12:QUJD") == nil)
@@ -111,20 +112,20 @@ struct RecipientPlanTests {
     }
 
     @Test func keysAreNamedByIdOrBackend() throws {
-        #expect(try KeyName("local").place(in: ring, option: "--to") == 0)
+        #expect(try KeySelector("local").index(in: ring, option: "--to") == 0)
         let vault = NamedKey(keyID: "vault-transit:transit/k", key: keys[2])
         let two = KeyRing(primary: keys[0], others: [keys[1], vault])
-        #expect(try KeyName("vault-transit").place(in: two, option: "--to") == 2)
-        #expect(try KeyName(vault.keyID).place(in: two, option: "--to") == 2)
-        let message = refusal { () throws(InputError) in
-            try KeyName("aws-kms").place(in: ring, option: "--to")
+        #expect(try KeySelector("vault-transit").index(in: two, option: "--to") == 2)
+        #expect(try KeySelector(vault.keyID).index(in: two, option: "--to") == 2)
+        let message = errorMessage { () throws(InputError) in
+            try KeySelector("aws-kms").index(in: ring, option: "--to")
         }
         #expect(message?.contains("SB_KMS_BACKEND") == true)
     }
 
     @Test func earlierKeysAreNotWrappedFor() throws {
-        let message = refusal { () throws(InputError) in
-            try KeyName(keys[2].keyID).place(in: ring, option: "--to")
+        let message = errorMessage { () throws(InputError) in
+            try KeySelector(keys[2].keyID).index(in: ring, option: "--to")
         }
         #expect(message?.contains("earlier key") == true)
         #expect(message?.contains(keys[0].keyID) == true)

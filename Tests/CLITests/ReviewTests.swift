@@ -6,7 +6,7 @@ import Testing
 @testable import CLI
 
 /// What git-diff and git-textconv make of files.
-struct ReviewTests {
+struct DiffTextTests {
     private func diff(_ old: String, _ new: String) -> [String] {
         UnifiedDiff(from: SharedSecret(copying: old.utf8), to: SharedSecret(copying: new.utf8)).lines
     }
@@ -64,7 +64,7 @@ struct ReviewTests {
             ],
             isInteractive: false, outputLimit: 4096, deadline: .seconds(60)
         ).run()
-        #expect(result.status == 0)
+        #expect(result.exitCode == 0)
         #expect(try folder.read("x") == new)
     }
 

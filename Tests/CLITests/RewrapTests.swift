@@ -11,7 +11,7 @@ import YAML
 @testable import CLI
 
 /// Re-wrapping of files, between local keys.
-struct RewrapTests {
+struct FileRewrapTests {
     private let old: LocalKeyManager
     private let new: LocalKeyManager
     private let folder: TemporaryFolder
@@ -62,12 +62,12 @@ struct RewrapTests {
     }
 
     private func rewrap(
-        _ ring: KeyRing, _ order: RewrapOrder, isDryRun: Bool = false
-    ) async throws -> [RewrapRow] {
-        let rows = Locked<[RewrapRow]>([])
-        await FileRewrapping(
+        _ ring: KeyRing, _ order: RewrapStrategy, isDryRun: Bool = false
+    ) async throws -> [RewrapResult] {
+        let rows = Locked<[RewrapResult]>([])
+        await FileRewrapper(
             keys: ring, order: order, namespace: nil, isDryRun: isDryRun,
-            patience: KMSPatience(attempts: 2) { _ in }
+            patience: KMSRetryPolicy(attempts: 2) { _ in }
         ).rewrap(ManifestPaths([folder.path]).files) { more in rows.withLock { $0 += more } }
         return rows.withLock { $0 }
     }
@@ -103,7 +103,7 @@ struct RewrapTests {
     func aMasterSwapChangesOnlyRecipients(lineBreak: String) async throws {
         let before = try await write("a.yaml", ["one", "two"], by: [old], lineBreak: lineBreak)
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
-        #expect(rows.allSatisfy { if case .moved = $0.outcome { true } else { false } })
+        #expect(rows.allSatisfy { if case .changed = $0.outcome { true } else { false } })
         let after = try folder.read("a.yaml")
         let changed = changedLines(before, after)
         #expect(changed.count == 4)
@@ -128,7 +128,7 @@ struct RewrapTests {
         #expect(try await opens("a.yaml", with: old))
         #expect(try await opens("a.yaml", with: new))
         #expect(changedLines(before, try folder.read("a.yaml")).count == 2)
-        _ = try await rewrap(ring, .change(adding: [1], removing: [KeyName(old.keyID)]))
+        _ = try await rewrap(ring, .change(adding: [1], removing: [KeySelector(old.keyID)]))
         #expect(try recipients("a.yaml") == [[new.keyID]])
         #expect(try await opens("a.yaml", with: new))
     }
@@ -139,7 +139,7 @@ struct RewrapTests {
         _ = try await write("a.yaml", ["one"], by: [old, foreign, new])
         let rows = try await rewrap(KeyRing(primary: old, others: [new, third]), .move(to: 2))
         #expect(try recipients("a.yaml") == [[third.keyID, foreign.keyID]])
-        #expect(rows.map(\.foreign) == [[foreign.keyID]])
+        #expect(rows.map(\.unconfiguredKeyIDs) == [[foreign.keyID]])
         #expect(try await opens("a.yaml", with: third))
     }
 
@@ -151,12 +151,12 @@ struct RewrapTests {
         text = text.replacing(wrapped, with: (wrapped.first == "A" ? "B" : "A") + wrapped.dropFirst(1))
         try folder.write("a.yaml", text)
         let rows = try await rewrap(
-            KeyRing(primary: old, others: [new]), .change(adding: [], removing: [KeyName(old.keyID)]))
+            KeyRing(primary: old, others: [new]), .change(adding: [], removing: [KeySelector(old.keyID)]))
         guard case .failed(let why) = rows.first?.outcome else {
             Issue.record("it was removed")
             return
         }
-        expectSpeakable(why)
+        expectSafeMessage(why)
         #expect(try folder.read("a.yaml") == text)
     }
 
@@ -167,7 +167,7 @@ struct RewrapTests {
         _ = try await write("b.yaml", ["two"], by: [old, new])
         let ring = KeyRing(primary: new, others: [old, third])
         let rows = try await rewrap(ring, .refresh)
-        #expect(rows.allSatisfy { if case .moved = $0.outcome { true } else { false } })
+        #expect(rows.allSatisfy { if case .changed = $0.outcome { true } else { false } })
         for file in ["a.yaml", "b.yaml"] {
             #expect(try recipients(file) == [[new.keyID]])
             #expect(try await opens(file, with: new))
@@ -182,13 +182,13 @@ struct RewrapTests {
             .documents[0].object.spec.envelope.recipients[1].wrappedKey
         text = text.replacing(wrapped, with: (wrapped.first == "A" ? "B" : "A") + wrapped.dropFirst(1))
         try folder.write("a.yaml", text)
-        for order in [RewrapOrder.refresh, .move(to: 0)] {
+        for order in [RewrapStrategy.refresh, .move(to: 0)] {
             let rows = try await rewrap(KeyRing(primary: new, others: [old]), order)
             guard case .failed(let why) = rows.first?.outcome else {
                 Issue.record("\(rows)")
                 return
             }
-            expectSpeakable(why)
+            expectSafeMessage(why)
             #expect(try folder.read("a.yaml") == text)
         }
     }
@@ -200,16 +200,16 @@ struct RewrapTests {
             Issue.record("\(rows)")
             return
         }
-        expectSpeakable(why)
+        expectSafeMessage(why)
         #expect(why.contains(old.keyID))
-        #expect(rows.map(\.foreign) == [[old.keyID]])
+        #expect(rows.map(\.unconfiguredKeyIDs) == [[old.keyID]])
         #expect(try folder.read("a.yaml") == text)
     }
 
     @Test func theLastRecipientIsNotRemoved() async throws {
         let text = try await write("a.yaml", ["one"], by: [old])
         let rows = try await rewrap(
-            KeyRing(primary: old), .change(adding: [], removing: [KeyName("local")]))
+            KeyRing(primary: old), .change(adding: [], removing: [KeySelector("local")]))
         #expect(
             rows.contains {
                 if case .failed(let why) = $0.outcome {
@@ -237,7 +237,7 @@ struct RewrapTests {
     @Test func aDryRunWritesNothing() async throws {
         let text = try await write("a.yaml", ["one"], by: [old])
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh, isDryRun: true)
-        #expect(rows.contains { if case .moved = $0.outcome { true } else { false } })
+        #expect(rows.contains { if case .changed = $0.outcome { true } else { false } })
         #expect(try folder.read("a.yaml") == text)
     }
 
@@ -246,13 +246,13 @@ struct RewrapTests {
         try folder.write("b.yaml", "kind: WrappedSecret\n\tbad")
         _ = try await write("c.yaml", ["three"], by: [old])
         let rows = try await rewrap(KeyRing(primary: new, others: [old]), .refresh)
-        #expect(rows.count { if case .moved = $0.outcome { true } else { false } } == 2)
+        #expect(rows.count { if case .changed = $0.outcome { true } else { false } } == 2)
         #expect(
             rows.count { if case .failed(let why) = $0.outcome { why.contains("b.yaml:2:") } else { false } }
                 == 1)
         var counts = RewrapCounts()
         rows.forEach { counts.add($0) }
-        #expect(counts.all == 2 && counts.failed == 0 && counts.unreadFiles == 1)
+        #expect(counts.total == 2 && counts.failed == 0 && counts.unreadableFiles == 1)
         #expect(try await opens("c.yaml", with: new))
     }
 

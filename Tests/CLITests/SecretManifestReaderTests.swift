@@ -308,10 +308,10 @@ import Testing
     ]
 
     @Test(arguments: bad) func refuses(bad: Bad) {
-        let message = refusal { () throws(InputError) in try read(bad.text) }
+        let message = errorMessage { () throws(InputError) in try read(bad.text) }
         #expect(message?.hasPrefix(bad.place) == true, "\(message ?? "taken")")
         #expect(message?.contains(bad.words) == true, "\(message ?? "taken")")
-        expectSpeakable(message)
+        expectSafeMessage(message)
     }
 
     @Test func anchorsThatAreReferredToAreTaken() throws {
@@ -325,7 +325,7 @@ import Testing
         let secrets = try read("kind: SecretList\napiVersion: v1\nitems:\n\(item)")
         #expect(secrets.map(\.name) == ["db"])
         #expect(
-            refusal { () throws(InputError) in try read("kind: List\napiVersion: v1\nitems:\n\(item)") }
+            errorMessage { () throws(InputError) in try read("kind: List\napiVersion: v1\nitems:\n\(item)") }
                 != nil)
     }
 
@@ -353,7 +353,7 @@ import Testing
             slips += ":,{}[]\"'\n#-&*!?|> \t\u{0}".map { characters[..<index] + [$0] + characters[index...] }
             for slip in slips {
                 let slip = String(slip)
-                let message = refusal { () throws(InputError) in try read(slip) }
+                let message = errorMessage { () throws(InputError) in try read(slip) }
                 guard let message else { continue }
                 #expect(!parts.contains { message.contains($0) }, "\(slip.debugDescription): \(message)")
                 #expect(!message.contains("\n"))
@@ -363,9 +363,9 @@ import Testing
 
     @Test(arguments: [[0xFF, 0xFE, 0, 1], [0x7F, 0x45, 0x4C, 0x46, 0, 0], [0x1F, 0x8B, 8]] as [[UInt8]])
     func refusesBinaryNoise(bytes: [UInt8]) {
-        let message = refusal { () throws(InputError) in
+        let message = errorMessage { () throws(InputError) in
             try SecretManifestReader.secrets(in: SecretBytes(copying: bytes), source: "s.yaml")
         }
-        expectSpeakable(message)
+        expectSafeMessage(message)
     }
 }

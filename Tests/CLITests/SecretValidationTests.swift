@@ -14,7 +14,7 @@ import Testing
             try SecretValidation.check(type: type, entries)
             return true
         } catch {
-            expectSpeakable(error.description)
+            expectSafeMessage(error.description)
             #expect(error.description.contains(type))
             return false
         }

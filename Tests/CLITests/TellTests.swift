@@ -11,7 +11,7 @@ import YAML
 @testable import CLI
 
 /// What is told of WrappedSecrets: status, inspect, verify.
-struct TellTests {
+struct InspectTests {
     private let key: LocalKeyManager
     private let folder: TemporaryFolder
     private var path: String { folder.path("a.yaml") }
@@ -26,7 +26,7 @@ struct TellTests {
             in: secretBytes(
                 "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {pw: \(canary)}\n"),
             source: "x")
-        let output = try await Wrapping(
+        let output = try await SecretWrapper(
             keys: KeyRing(primary: key), scope: .strict, namespace: "payments"
         ).wrap(secret[0])
         try folder.write("a.yaml", change(yaml(output.manifest)))
@@ -88,7 +88,7 @@ struct TellTests {
         let problems = await verify(KeyRing(primary: key))
         #expect(problems.count == 1)
         #expect(problems[0].hasPrefix("\(path):1:1: "))
-        expectSpeakable(problems[0])
+        expectSafeMessage(problems[0])
         // Nobody can tell without the key.
         #expect(await verify(nil) == [])
     }
@@ -138,26 +138,31 @@ struct TellTests {
         let spec = WrappedSecretSpec(
             envelope: EnvelopeFields(format: "v1", scope: "strict", recipients: [], mac: "", data: [:]),
             template: template)
-        let row = RowStatus(
+        let row = WrappedSecretSummary(
             WrappedSecret(metadata: ObjectMeta(name: "x", namespace: "n"), spec: spec, status: status))
-        #expect(row.advice?.contains("kubectl delete sealedsecret -n n db --cascade=orphan") == true)
-        #expect(row.advice?.contains("kubectl annotate secret -n n db secrets-bridge.io/allow=adopt") == true)
-        #expect(self.row().advice == nil)
+        #expect(row.handoverAdvice?.contains("kubectl delete sealedsecret -n n db --cascade=orphan") == true)
+        #expect(
+            row.handoverAdvice?.contains("kubectl annotate secret -n n db secrets-bridge.io/allow=adopt")
+                == true)
+        #expect(self.row().handoverAdvice == nil)
     }
 
     @Test func whatIsSuspendedIsShown() async throws {
         try await write { $0 + "  suspend: true\n" }
         let object = try WrappedSecretFile(reading: path).documents[0].object
         #expect(
-            RowStatus.table([RowStatus(object)], isWide: false).lines.last?.contains(" suspended ") == true)
+            WrappedSecretSummary.table([WrappedSecretSummary(object)], isWide: false).lines.last?.contains(
+                " suspended ") == true)
         var synced = object
         synced.status = WrappedSecretStatus()
         synced.status?.conditions = [
             Condition(
                 .ready, true, observedGeneration: 1, lastTransitionTime: "", reason: "Synced", message: "")
         ]
-        let row = RowStatus(synced)
-        #expect(RowStatus.table([row], isWide: false).lines.last?.contains(" Synced (suspended) ") == true)
+        let row = WrappedSecretSummary(synced)
+        #expect(
+            WrappedSecretSummary.table([row], isWide: false).lines.last?.contains(" Synced (suspended) ")
+                == true)
         #expect(try json(row.value)["suspended"] == .bool(true))
         #expect(try json(self.row().value)["suspended"] == .bool(false))
         let inspection = try Inspection(WrappedSecretFile(reading: path).documents[0], namespace: nil)
@@ -174,8 +179,8 @@ struct TellTests {
         return text
     }
 
-    private func row(_ recipients: (String, String)...) -> RowStatus {
-        RowStatus(
+    private func row(_ recipients: (String, String)...) -> WrappedSecretSummary {
+        WrappedSecretSummary(
             WrappedSecret(
                 metadata: ObjectMeta(name: "x", namespace: "n"),
                 spec: WrappedSecretSpec(
@@ -187,32 +192,32 @@ struct TellTests {
 
     @Test func keysAreCountedByVersion() throws {
         let vault = "vault-transit:transit/k"
-        let uses = KeyUse.count([
+        let uses = KeyUsage.count([
             row((vault, "vault:v10:QUJD")), row((vault, "vault:v9:QUJD")),
             row((vault, "vault:v9:QUJD"), (key.keyID, "QUJD")),
         ])
         #expect(
-            KeyUse.table(uses).lines.dropFirst().map {
+            KeyUsage.table(uses).lines.dropFirst().map {
                 $0.split(separator: " ").dropFirst().joined(separator: " ")
             }
                 == ["- 1 0", "9 2 1", "10 1 1"])
-        #expect(try row((vault, "vault:v9:QUJD")).mayList(KeyName("vault-transit"), version: "9"))
-        #expect(try !row((vault, "vault:v9:QUJD")).mayList(KeyName("vault-transit"), version: "1"))
-        #expect(try !row((vault, "vault:v9:QUJD")).mayList(KeyName("local"), version: nil))
+        #expect(try row((vault, "vault:v9:QUJD")).mayList(KeySelector("vault-transit"), version: "9"))
+        #expect(try !row((vault, "vault:v9:QUJD")).mayList(KeySelector("vault-transit"), version: "1"))
+        #expect(try !row((vault, "vault:v9:QUJD")).mayList(KeySelector("local"), version: nil))
     }
 
     /// A row that nobody can read is no proof that a key can go.
     @Test func whatCannotBeToldIsKeptIn() throws {
         let vault = "vault-transit:transit/k"
-        #expect(try row((vault, "garbage")).mayList(KeyName("vault-transit"), version: "1"))
-        #expect(row((vault, "garbage")).doubt == nil)
-        let malformed = RowStatus(
+        #expect(try row((vault, "garbage")).mayList(KeySelector("vault-transit"), version: "1"))
+        #expect(row((vault, "garbage")).unknownKeysNote == nil)
+        let malformed = WrappedSecretSummary(
             Decoded<WrappedSecret>.malformed(
                 ObjectMeta(name: "x", namespace: "n"), status: nil, problem: "spec is missing"))
         for row in [row(), malformed] {
-            #expect(try row.mayList(KeyName("vault-transit"), version: "1"))
-            #expect(row.doubt?.hasPrefix("n/x: ") == true)
-            expectSpeakable(row.doubt)
+            #expect(try row.mayList(KeySelector("vault-transit"), version: "1"))
+            #expect(row.unknownKeysNote?.hasPrefix("n/x: ") == true)
+            expectSafeMessage(row.unknownKeysNote)
         }
     }
 
@@ -221,7 +226,7 @@ struct TellTests {
         "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ])
     func keysHaveNames(name: String) throws {
-        #expect(try KeyName(name).description == name)
+        #expect(try KeySelector(name).description == name)
     }
 
     @Test(arguments: [
@@ -230,9 +235,9 @@ struct TellTests {
         "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap", "alias/sb-wrap", "vault-transit ",
     ])
     func whatNoRowCanListIsNoKeyName(name: String) {
-        let message = refusal { () throws(InputError) in try KeyName(name) }
+        let message = errorMessage { () throws(InputError) in try KeySelector(name) }
         #expect(message?.contains("vault-transit") == true)
-        expectSpeakable(message)
+        expectSafeMessage(message)
     }
 
     @Test func columnsStartAtTheSamePlace() {

@@ -129,7 +129,7 @@ struct ValueEditTests {
         ("  name: db\n", "metadata.name is missing"),
     ])
     func aLineThatIsLostIsRefused(line: String, part: String) async throws {
-        let message = await refusal { () async throws(InputError) in
+        let message = await errorMessage { () async throws(InputError) in
             do {
                 return try await edited(["password": canary, "z": "1"]) { shown in
                     #expect(shown.contains(line))
@@ -138,7 +138,7 @@ struct ValueEditTests {
             } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
         }
         #expect(message?.contains(part) == true, "\(message ?? "taken")")
-        expectSpeakable(message)
+        expectSafeMessage(message)
     }
 
     /// Names that metadata has are entries too.
@@ -166,14 +166,14 @@ struct ValueEditTests {
         let before = try await write([".dockerconfigjson": "{}"], by: [key]).replacing(
             "  scope: strict", with: "  scope: strict\n  template: {type: kubernetes.io/dockerconfigjson}")
         try folder.write("a.yaml", before)
-        let message = await refusal { () async throws(InputError) in
+        let message = await errorMessage { () async throws(InputError) in
             do {
                 return try await edit(ring, [".dockerconfigjson": canary])
             } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
         }
         #expect(
             message?.contains("needs a JSON object under .dockerconfigjson") == true, "\(message ?? "taken")")
-        expectSpeakable(message)
+        expectSafeMessage(message)
         #expect(try read() == before)
     }
 
@@ -202,12 +202,12 @@ struct ValueEditTests {
             .replacing("spec:\n", with: "spec: &s\n")
             .replacing("\n---\nkind", with: "\ncopy: *s\n---\nkind")
         try folder.write("a.yaml", before)
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             let opened = try await OpenedDocument(
                 try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
             return try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": canary]))
         }
-        expectSpeakable(message)
+        expectSafeMessage(message)
         let isPlaced =
             message?.contains(/a\.yaml:\d+:7: what stands here is an alias of what is edited/) == true
         #expect(isPlaced, "\(message ?? "taken")")
@@ -224,12 +224,12 @@ struct ValueEditTests {
     /// It would lose the Secret, or somebody who is only named in the row would get it.
     @Test func aForeignRecipientStopsIt() async throws {
         let before = try await write(["a": "1"], by: [key, other])
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             let opened = try await OpenedDocument(
                 try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
             return try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": canary]))
         }
-        expectSpeakable(message)
+        expectSafeMessage(message)
         #expect(message?.contains("--remove-recipient \(other.keyID) ") == true)
         #expect(try read() == before)
     }
@@ -238,7 +238,7 @@ struct ValueEditTests {
     @Test func aKeyIDIsNoCommand() async throws {
         let text = try await write(["a": "1"], by: [key, other])
         try folder.write("a.yaml", text.replacing(other.keyID, with: "local:'';id;''"))
-        let message = await refusal { () throws(InputError) in
+        let message = await errorMessage { () throws(InputError) in
             let opened = try await OpenedDocument(
                 try WrappedSecretFile(reading: path), named: nil, namespace: nil, with: ring)
             return try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": canary]))
@@ -263,7 +263,7 @@ struct ValueEditTests {
         let same = try manifest.entries(in: manifest.text)
         #expect(ValueDifference(from: opened.entries, to: same).isEmpty)
         let other = secretBytes("apiVersion: v1\nkind: Secret\nmetadata: {name: other}\nstringData: {}\n")
-        expectSpeakable(await refusal { () throws(InputError) in try manifest.entries(in: other) })
+        expectSafeMessage(await errorMessage { () throws(InputError) in try manifest.entries(in: other) })
     }
 
     @Test func namesTellWhichDocumentIsMeant() async throws {
@@ -272,7 +272,8 @@ struct ValueEditTests {
         let file = try WrappedSecretFile(reading: path)
         #expect(try file.index(named: "db2", namespace: nil) == 1)
         for name in [nil, "x"] {
-            let message = await refusal { () throws(InputError) in try file.index(named: name, namespace: nil)
+            let message = await errorMessage { () throws(InputError) in
+                try file.index(named: name, namespace: nil)
             }
             #expect(message?.contains("/db, ") == true)
             #expect(message?.contains("/db2;") == true)
@@ -288,7 +289,7 @@ struct ValueEditTests {
         #expect(try file.index(named: "db", namespace: "dev") == 0)
         #expect(try file.index(named: nil, namespace: "payments") == 1)
         for namespace in [nil, "prod"] {
-            let message = await refusal { () throws(InputError) in
+            let message = await errorMessage { () throws(InputError) in
                 try file.index(named: "db", namespace: namespace)
             }
             #expect(message?.contains("dev/db, payments/db;") == true)
@@ -320,7 +321,7 @@ struct ValueEditTests {
         let text = try await write(["a": "1"], by: [key]).replacing("io/v1alpha1", with: "io/v1")
         try folder.write("a.yaml", text)
         let path = path
-        let message = await refusal { () throws(InputError) in try WrappedSecretFile(reading: path) }
+        let message = await errorMessage { () throws(InputError) in try WrappedSecretFile(reading: path) }
         #expect(message?.contains(":1:1: found kind \"WrappedSecret\" of \"secrets-bridge.io/v1\"") == true)
     }
 

@@ -21,13 +21,13 @@ struct VerifyFilesTests {
 
     private func wrapped() async throws -> String {
         let input = try SecretManifestReader.secrets(in: secretBytes(secret), source: "x")
-        let wrapping = Wrapping(keys: KeyRing(primary: key), scope: .strict, namespace: "payments")
+        let wrapping = SecretWrapper(keys: KeyRing(primary: key), scope: .strict, namespace: "payments")
         return yaml(try await wrapping.wrap(input[0]).manifest)
     }
 
     private func verify(
         _ paths: [String], allowsNone: Bool = true, allowsPlaintext: Bool = false
-    ) async -> Verification.Result {
+    ) async -> Verification.Report {
         await Verification(keys: nil, namespace: nil).verify(
             WrappedSecretFiles(
                 reading: paths, .init(allowsNone: allowsNone, allowsPlaintext: allowsPlaintext)))
@@ -194,14 +194,14 @@ struct VerifyFilesTests {
 
     private static func refusals(of path: String) -> [String] {
         [
-            refusal { () throws(InputError) in try WrappedSecretFile(reading: path) } ?? "",
-            refusal { () throws(InputError) in try ManifestFile.contents(of: path) } ?? "",
+            errorMessage { () throws(InputError) in try WrappedSecretFile(reading: path) } ?? "",
+            errorMessage { () throws(InputError) in try ManifestFile.contents(of: path) } ?? "",
         ]
     }
 
     private static func refusalOfEnvFile(_ path: String) -> String {
-        refusal { () throws(InputError) in
-            var input = LiteralInput()
+        errorMessage { () throws(InputError) in
+            var input = SecretArguments()
             try input.addEnvFile(path) { _ in nil }
         } ?? ""
     }
@@ -235,7 +235,7 @@ struct VerifyFilesTests {
         messages.append(Self.refusalOfEnvFile(text))
         #expect(messages.count == 4)
         for message in messages {
-            expectSpeakable(message)
+            expectSafeMessage(message)
             #expect(message.hasPrefix("the argument is no path (it "), "\(message)")
         }
     }
@@ -333,7 +333,8 @@ struct VerifyFilesTests {
             "\(path):7:1: \(marker.prefix(7)) is a conflict marker of git; resolve the merge, and remove the markers"
         #expect(await verify([path]).problems == [expected])
         // Other commands that read the file name it, too.
-        let message = await refusal { () async throws(InputError) in try WrappedSecretFile(reading: path) }
+        let message = await errorMessage { () async throws(InputError) in try WrappedSecretFile(reading: path)
+        }
         #expect(message == expected)
     }
 
@@ -376,6 +377,6 @@ struct VerifyFilesTests {
         #expect(problems.count == 1)
         #expect(
             problems.first?.contains("needs a JSON object under .dockerconfigjson") == true, "\(problems)")
-        expectSpeakable(problems.first)
+        expectSafeMessage(problems.first)
     }
 }

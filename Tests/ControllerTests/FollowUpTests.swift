@@ -9,25 +9,25 @@ import Testing
 @Suite struct FollowUpTests {
     private static let deployments = "/apis/apps/v1/namespaces/payments/deployments"
 
-    private static func restarts(_ object: inout JSONValue) {
+    private static func restarts(_ object: inout AnyJSON) {
         object[["spec", "rolloutRestart"]] = [
             ["kind": "Deployment", "name": "api"], ["kind": "Deployment", "name": "other"],
         ]
     }
 
     /// Synced, with other values than at first, and both workloads allow it.
-    private static func owed() async throws -> Cluster {
-        let cluster = try await Cluster.with(restarts)
+    private static func owed() async throws -> TestCluster {
+        let cluster = try await TestCluster.withWrappedSecret(restarts)
         for name in ["api", "other"] {
             cluster.server["\(deployments)/\(name)"] = [
                 "metadata": [
                     "name": .string(name), "namespace": "payments",
-                    "annotations": [Markers.allowRestart: "db"],
+                    "annotations": [OwnershipMetadata.allowRestartAnnotation: "db"],
                 ]
             ]
         }
-        #expect(await cluster.run().outcome == .done, "the first sync restarts nothing")
-        try await cluster.put(["password": "canary-2"]) {
+        #expect(await cluster.reconcile().outcome == .done, "the first sync restarts nothing")
+        try await cluster.apply(["password": "canary-2"]) {
             restarts(&$0)
             $0[["metadata", "generation"]] = 4
         }
@@ -39,10 +39,10 @@ import Testing
     @Test func aWorkloadThatCannotBeRestartedKeepsNoOtherFromIt() async throws {
         let cluster = try await Self.owed()
         let words = #"Internal error occurred: failed calling webhook \"x.example.org\": canary"#
-        cluster.server.fail("PATCH", "/deployments/api", .status(500, "InternalError", words))
-        cluster.server.fail("PATCH", "/deployments/other", Self.restarted)
-        let (outcome, requests) = await cluster.run()
-        #expect(outcome == .retry && requests.contains("PATCH deployments/other"))
+        cluster.server.failNext("PATCH", "/deployments/api", .status(500, "InternalError", words))
+        cluster.server.failNext("PATCH", "/deployments/other", Self.restarted)
+        let (outcome, requests) = await cluster.reconcile()
+        #expect(outcome == .requeueRateLimited && requests.contains("PATCH deployments/other"))
         #expect(cluster.condition("Ready")?["status"] == "True")
         let condition = cluster.condition("RolloutRestarted")
         #expect(condition?["status"] == "False" && condition?["reason"] == "APIServerError")
@@ -52,9 +52,11 @@ import Testing
         )
         #expect(!message.contains("canary"))
         // It is owed, and nothing else is to be done.
-        try cluster.show()
-        for name in ["api", "other"] { cluster.server.fail("PATCH", "/deployments/\(name)", Self.restarted) }
-        let again = await cluster.run()
+        try cluster.syncCaches()
+        for name in ["api", "other"] {
+            cluster.server.failNext("PATCH", "/deployments/\(name)", Self.restarted)
+        }
+        let again = await cluster.reconcile()
         #expect(
             again.outcome == .done
                 && !again.requests.contains { $0.contains("secrets/db") && $0.hasPrefix("PATCH secrets") })
@@ -65,9 +67,9 @@ import Testing
     /// Somebody was faster: that says nothing of the workload.
     @Test func aConflictIsNotTold() async throws {
         let cluster = try await Self.owed()
-        cluster.server.fail("PATCH", "/deployments/api", .status(409, "Conflict"))
-        cluster.server.fail("PATCH", "/deployments/other", Self.restarted)
-        #expect(await cluster.run().outcome == .retry)
+        cluster.server.failNext("PATCH", "/deployments/api", .status(409, "Conflict"))
+        cluster.server.failNext("PATCH", "/deployments/other", Self.restarted)
+        #expect(await cluster.reconcile().outcome == .requeueRateLimited)
         #expect(cluster.condition("RolloutRestarted") == nil)
         #expect(cluster.condition("Ready")?["status"] == "True")
     }
@@ -77,22 +79,22 @@ import Testing
         let cluster = try await Self.owed()
         var object = try #require(cluster.object)
         object[["metadata", "generation"]] = 5
-        cluster.server["\(Cluster.objects)/db"] = object
-        #expect(!(await cluster.run().requests.contains { $0.contains("deployments") }))
+        cluster.server["\(TestCluster.objects)/db"] = object
+        #expect(!(await cluster.reconcile().requests.contains { $0.contains("deployments") }))
     }
 
     @Test func aLeftoverThatCannotGoLeavesReadyAlone() async throws {
-        let cluster = try await Cluster.with()
-        _ = await cluster.run()
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
         var old = try #require(cluster.secret)
         old[["metadata", "name"]] = "old"
         old[["metadata", "uid"]] = "uid-of-old"
-        old[["metadata", "annotations", Markers.source]] = "u1/2"
-        cluster.server["\(Cluster.secrets)/old"] = old
-        try cluster.show()
+        old[["metadata", "annotations", OwnershipMetadata.sourceAnnotation]] = "u1/2"
+        cluster.server["\(TestCluster.secrets)/old"] = old
+        try cluster.syncCaches()
         let before = cluster.object?["status"]
-        cluster.server.fail("DELETE", "/secrets/old", .status(403, "Forbidden", "no"))
-        #expect(await cluster.run().outcome == .retry)
+        cluster.server.failNext("DELETE", "/secrets/old", .status(403, "Forbidden", "no"))
+        #expect(await cluster.reconcile().outcome == .requeueRateLimited)
         #expect(cluster.object?["status"] == before && cluster.condition("Ready")?["status"] == "True")
     }
 }

@@ -7,11 +7,11 @@ import TestSupport
 
 @testable import Controller
 
-let owner = "WrappedSecret"
-let ourVersion = "secrets-bridge.io/v1alpha1"
+let wrappedSecretKind = "WrappedSecret"
+let wrappedSecretAPIVersion = "secrets-bridge.io/v1alpha1"
 
 /// A valid WrappedSecret in namespace payments, sealed by `keys`.
-func wrapped(
+func makeWrappedSecret(
     _ name: String = "db", by keys: FakeKeyManager, _ values: [String: String] = ["password": "canary-1"],
     template: WrappedSecretSpec.Template? = nil, namespace: String = "payments", scope: Scope = .strict
 ) async throws -> WrappedSecret {
@@ -26,7 +26,7 @@ func wrapped(
 }
 
 /// The same without a key: for what never opens it.
-func unopened(_ name: String = "db") -> WrappedSecret {
+func unsealedWrappedSecret(_ name: String = "db") -> WrappedSecret {
     WrappedSecret(
         metadata: ObjectMeta(
             name: name, namespace: "payments", uid: "u1", resourceVersion: "10", generation: 3),
@@ -40,8 +40,8 @@ func unopened(_ name: String = "db") -> WrappedSecret {
 
 extension WrappedSecret {
     /// As it stands on an API server.
-    var json: JSONValue {
-        var spec: JSONValue = [
+    var json: AnyJSON {
+        var spec: AnyJSON = [
             "format": .string(self.spec.envelope.format), "scope": .string(self.spec.envelope.scope),
             "mac": .string(self.spec.envelope.mac),
             "recipients": .array(
@@ -51,7 +51,7 @@ extension WrappedSecret {
             "data": .object(self.spec.envelope.data.mapValues { .string($0) }),
         ]
         if let template = self.spec.template {
-            var fields: JSONValue = [:]
+            var fields: AnyJSON = [:]
             if let type = template.type { fields["type"] = .string(type) }
             if let immutable = template.immutable { fields["immutable"] = .bool(immutable) }
             if let name = template.metadata?.name { fields[["metadata", "name"]] = .string(name) }
@@ -61,7 +61,7 @@ extension WrappedSecret {
             spec["template"] = fields
         }
         return [
-            "apiVersion": .string(ourVersion), "kind": .string(owner), "spec": spec,
+            "apiVersion": .string(wrappedSecretAPIVersion), "kind": .string(wrappedSecretKind), "spec": spec,
             "metadata": [
                 "name": .string(metadata.name), "namespace": .string(metadata.namespace ?? ""),
                 "uid": .string(metadata.uid ?? ""), "generation": .int(Int(metadata.generation ?? 1)),

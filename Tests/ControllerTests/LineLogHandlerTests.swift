@@ -27,7 +27,7 @@ struct LineLogHandlerTests {
     @Test func eventsAndConditionsEscapeWhatDoesNotShow() {
         let shown = #"a\u{1B}[2J\n\u{7F}\u{009B}\u{2028}\u{202E}\u{200B}z"#
         let object = ObjectMeta(name: "db", namespace: "payments")
-        #expect(EventNote(.warning, "Forbidden", hostile, about: object).message == shown)
+        #expect(EventRecord(.warning, "Forbidden", hostile, about: object).message == shown)
         let status = StatusUpdate(object: object, previous: nil, now: "now").failed(
             .forbidden, message: hostile)
         #expect(status.condition(.ready)?.message == shown)

@@ -15,20 +15,20 @@ import Testing
     }
 
     @Test func smallReservationsAreNeverRefused() {
-        let budget = MemoryBudget(limit: mebibyte) { _ in }
+        let budget = ReconcileMemoryLimiter(limit: mebibyte) { _ in }
         #expect(budget.reserve(mebibyte, for: ref("large")))
-        #expect(budget.reserve(MemoryBudget.uncounted, for: ref("small")))
+        #expect(budget.reserve(ReconcileMemoryLimiter.uncountedBytes, for: ref("small")))
     }
 
     @Test func anObjectLargerThanTheLimitGetsItAlone() {
-        let budget = MemoryBudget(limit: mebibyte) { _ in }
+        let budget = ReconcileMemoryLimiter(limit: mebibyte) { _ in }
         #expect(budget.reserve(5 * mebibyte, for: ref("huge")))
         #expect(!budget.reserve(mebibyte, for: ref("other")))
     }
 
     @Test func whoWaitsIsWokenWithItsBytesReserved() {
         let woken = Locked<[ObjectRef]>([])
-        let budget = MemoryBudget(limit: 2 * mebibyte) { ref in woken.withLock { $0.append(ref) } }
+        let budget = ReconcileMemoryLimiter(limit: 2 * mebibyte) { ref in woken.withLock { $0.append(ref) } }
         #expect(budget.reserve(2 * mebibyte, for: ref("first")))
         #expect(!budget.reserve(mebibyte, for: ref("second")))
         #expect(!budget.reserve(mebibyte, for: ref("third")))
@@ -40,7 +40,7 @@ import Testing
 
     /// Or those that need much would wait for ever.
     @Test func whatWouldFitWaitsBehindWhatDoesNot() {
-        let budget = MemoryBudget(limit: 3 * mebibyte) { _ in }
+        let budget = ReconcileMemoryLimiter(limit: 3 * mebibyte) { _ in }
         #expect(budget.reserve(2 * mebibyte, for: ref("first")))
         #expect(!budget.reserve(2 * mebibyte, for: ref("second")))
         #expect(!budget.reserve(mebibyte, for: ref("third")))
@@ -48,7 +48,7 @@ import Testing
 
     @Test func namespacesTakeTurns() {
         let woken = Locked<[ObjectRef]>([])
-        let budget = MemoryBudget(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
+        let budget = ReconcileMemoryLimiter(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
         #expect(budget.reserve(mebibyte, for: ref("0")))
         for index in 1...50 { #expect(!budget.reserve(mebibyte, for: ref("\(index)"))) }
         #expect(!budget.reserve(mebibyte, for: ref("victim", in: "b")))
@@ -60,7 +60,7 @@ import Testing
     /// An event queues an object again that waits for memory already.
     @Test func waitingTwiceIsWaitingOnce() {
         let woken = Locked<[ObjectRef]>([])
-        let budget = MemoryBudget(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
+        let budget = ReconcileMemoryLimiter(limit: mebibyte) { ref in woken.withLock { $0.append(ref) } }
         #expect(budget.reserve(mebibyte, for: ref("first")))
         #expect(!budget.reserve(mebibyte, for: ref("second")))
         #expect(!budget.reserve(mebibyte, for: ref("second")))
@@ -73,15 +73,15 @@ import Testing
 
 @Suite struct PendingCiphertextsTests {
     private func object(_ name: String, bytes: Int) -> WrappedSecret {
-        var object = unopened(name)
+        var object = unsealedWrappedSecret(name)
         object.spec.envelope.data = ["k": String(repeating: "A", count: bytes - 1)]
         return object
     }
 
     @Test func holdsWhatFitsAndLeavesOutTheRest() {
         let pending = PendingCiphertexts(limit: 100)
-        pending.hold(object("a", bytes: 60), digest: [1])
-        pending.hold(object("b", bytes: 60), digest: [2])
+        pending.insert(object("a", bytes: 60), digest: [1])
+        pending.insert(object("b", bytes: 60), digest: [2])
         #expect(pending.byteCount == 60)
         #expect(pending.data(of: ObjectRef(namespace: "payments", name: "a"), digest: [1]) != nil)
         #expect(pending.data(of: ObjectRef(namespace: "payments", name: "b"), digest: [2]) == nil)
@@ -89,8 +89,8 @@ import Testing
 
     @Test func replacesTheCiphertextsOfAnObject() {
         let pending = PendingCiphertexts(limit: 100)
-        pending.hold(object("a", bytes: 60), digest: [1])
-        pending.hold(object("a", bytes: 80), digest: [2])
+        pending.insert(object("a", bytes: 60), digest: [1])
+        pending.insert(object("a", bytes: 80), digest: [2])
         #expect(pending.byteCount == 80)
         #expect(pending.data(of: ObjectRef(namespace: "payments", name: "a"), digest: [1]) == nil)
     }
@@ -98,10 +98,10 @@ import Testing
     @Test func releasesOnlyTheCiphertextsThatWereSynced() {
         let pending = PendingCiphertexts(limit: 100)
         let ref = ObjectRef(namespace: "payments", name: "a")
-        pending.hold(object("a", bytes: 60), digest: [2])
-        pending.release(ref, digest: [1])
+        pending.insert(object("a", bytes: 60), digest: [2])
+        pending.remove(ref, digest: [1])
         #expect(pending.byteCount == 60)
-        pending.release(ref, digest: [2])
+        pending.remove(ref, digest: [2])
         #expect(pending.byteCount == 0)
     }
 }
@@ -111,28 +111,28 @@ import Testing
 
     private func opened(_ count: Int) async throws -> OpenedEnvelope {
         let keys = try FakeKeyManager()
-        let object = try await wrapped(by: keys, ["k": String(repeating: "x", count: count)])
-        return try await object.sealedEnvelope().open(with: keys.ring)
+        let object = try await makeWrappedSecret(by: keys, ["k": String(repeating: "x", count: count)])
+        return try await object.sealedEnvelope().open(with: keys.keyRing)
     }
 
     @Test func returnsWhatWasOpenedFromTheSameCiphertexts() async throws {
-        let held = HeldEnvelopes(limit: 100)
-        held.hold(try await opened(50), digest: [1], for: ref)
+        let held = PlaintextRetryCache(limit: 100)
+        held.insert(try await opened(50), digest: [1], for: ref)
         #expect(held.envelope(of: ref, digest: [1]) != nil)
         #expect(held.envelope(of: ref, digest: [2]) == nil)
         #expect(held.envelope(of: ref, digest: [1]) == nil, "other ciphertexts are a change of the object")
     }
 
     @Test func doesNotHoldWhatIsTooLarge() async throws {
-        let held = HeldEnvelopes(limit: 100)
-        held.hold(try await opened(101), digest: [1], for: ref)
+        let held = PlaintextRetryCache(limit: 100)
+        held.insert(try await opened(101), digest: [1], for: ref)
         #expect(held.envelope(of: ref, digest: [1]) == nil)
     }
 
     @Test func forgetsAfterAWhileUnlessPinned() async throws {
-        let held = HeldEnvelopes(limit: 100)
+        let held = PlaintextRetryCache(limit: 100)
         let later = ContinuousClock.now + .seconds(601)
-        held.hold(try await opened(50), digest: [1], for: ref)
+        held.insert(try await opened(50), digest: [1], for: ref)
         #expect(held.envelope(of: ref, digest: [1], now: later) == nil)
         held.pin(try await opened(150), digest: [1], for: ref, deleted: "s1")
         #expect(held.envelope(of: ref, digest: [1], now: later) != nil)
@@ -148,7 +148,7 @@ import Testing
 
     @Test(arguments: [("s1", false, true), ("s1", true, false), ("s2", false, false)])
     func aCacheThatIsBehindDoesNotUnpin(uid: String, isTerminating: Bool, isPinned: Bool) async throws {
-        let held = HeldEnvelopes(limit: 100)
+        let held = PlaintextRetryCache(limit: 100)
         held.pin(try await opened(50), digest: [1], for: ref, deleted: "s1")
         held.unpin(ref, secret(uid, isTerminating: isTerminating))
         let later = held.envelope(of: ref, digest: [1], now: .now + .seconds(601))
@@ -157,7 +157,7 @@ import Testing
 
     /// A tenant whose Secrets cannot be deleted must not collect plaintext in the controller.
     @Test func pinsABoundedNumberOfBytes() async throws {
-        let held = HeldEnvelopes()
+        let held = PlaintextRetryCache()
         let envelope = try await opened(1 << 20)
         for index in 0..<16 {
             #expect(held.hasRoomToPin(envelope))
@@ -177,20 +177,22 @@ import Testing
 
     @Test func fewAreLookedAtInTheOrdinaryInterval() {
         let blocked = BlockedObjects()
-        for index in 0..<100 { #expect(blocked.pause(ref(index), interval: .seconds(20)) == .seconds(20)) }
+        for index in 0..<100 {
+            #expect(blocked.delayBeforeNextPoll(ref(index), interval: .seconds(20)) == .seconds(20))
+        }
     }
 
     @Test func manyOfOneNamespaceWaitLongerAndOthersDoNot() {
         let blocked = BlockedObjects()
-        for index in 0..<3000 { _ = blocked.pause(ref(index), interval: .seconds(20)) }
-        #expect(blocked.pause(ref(0), interval: .seconds(20)) > .seconds(200))
-        #expect(blocked.pause(ref(0, in: "b"), interval: .seconds(20)) == .seconds(20))
+        for index in 0..<3000 { _ = blocked.delayBeforeNextPoll(ref(index), interval: .seconds(20)) }
+        #expect(blocked.delayBeforeNextPoll(ref(0), interval: .seconds(20)) > .seconds(200))
+        #expect(blocked.delayBeforeNextPoll(ref(0, in: "b"), interval: .seconds(20)) == .seconds(20))
     }
 
     @Test func whoIsServedMakesRoom() {
         let blocked = BlockedObjects()
-        for index in 0..<3000 { _ = blocked.pause(ref(index), interval: .seconds(20)) }
+        for index in 0..<3000 { _ = blocked.delayBeforeNextPoll(ref(index), interval: .seconds(20)) }
         for index in 0..<2950 { blocked.remove(ref(index)) }
-        #expect(blocked.pause(ref(2999), interval: .seconds(20)) == .seconds(20))
+        #expect(blocked.delayBeforeNextPoll(ref(2999), interval: .seconds(20)) == .seconds(20))
     }
 }

@@ -6,7 +6,7 @@ import Testing
 @testable import Controller
 
 /// What is logged of an outage.
-@Suite struct SaidOnceTests {
+@Suite struct WatchOutagesTests {
     private func error(_ code: KubeError.Code) -> KubeError {
         KubeError(code, activity: "watching", message: code.rawValue)
     }
@@ -16,9 +16,9 @@ import Testing
         let lines = LogLines()
         let informers = Informers(queue: WorkQueue(), logger: lines.logger)
         for _ in 0..<20 {
-            informers.take(WatcherEvent<WrappedSecret>.interrupted(error(.transport)))
-            informers.take(WatcherEvent<WrappedSecret>.interrupted(error(.unavailable)))
-            informers.take(WatcherEvent<SecretMetadata>.interrupted(error(.transport)))
+            informers.handle(WatcherEvent<WrappedSecret>.interrupted(error(.transport)))
+            informers.handle(WatcherEvent<WrappedSecret>.interrupted(error(.unavailable)))
+            informers.handle(WatcherEvent<SecretMetadata>.interrupted(error(.transport)))
         }
         #expect(
             lines.texts == [
@@ -26,10 +26,10 @@ import Testing
                 "warning watch interrupted secrets ",
             ])
         lines.clear()
-        for _ in 0..<3 { informers.take(WatcherEvent<WrappedSecret>.resumed) }
-        informers.take(WatcherEvent<SecretMetadata>.committed(resourceVersion: "1"))
-        informers.take(WatcherEvent<SecretMetadata>.interrupted(error(.expired)))
-        informers.take(WatcherEvent<SecretMetadata>.resumed)
+        for _ in 0..<3 { informers.handle(WatcherEvent<WrappedSecret>.resumed) }
+        informers.handle(WatcherEvent<SecretMetadata>.initDone(resourceVersion: "1"))
+        informers.handle(WatcherEvent<SecretMetadata>.interrupted(error(.expired)))
+        informers.handle(WatcherEvent<SecretMetadata>.resumed)
         #expect(
             lines.texts == [
                 "info watch recovered wrappedsecrets ", "info watch recovered secrets ",
@@ -44,17 +44,17 @@ import Testing
             Informers(queue: WorkQueue(), namespace: "n\($0)", logger: lines.logger, outages: outages)
         }
         for one in informers {
-            one.take(WatcherEvent<WrappedSecret>.interrupted(error(.tooManyRequests)))
-            one.take(WatcherEvent<SecretMetadata>.interrupted(error(.tooManyRequests)))
+            one.handle(WatcherEvent<WrappedSecret>.interrupted(error(.tooManyRequests)))
+            one.handle(WatcherEvent<SecretMetadata>.interrupted(error(.tooManyRequests)))
         }
         #expect(lines.texts.count == 2, "one for each kind of object")
-        informers[7].take(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
-        informers[8].take(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
+        informers[7].handle(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
+        informers[8].handle(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
         #expect(lines.texts.count == 4)
         lines.clear()
-        for one in informers.dropLast() { one.take(WatcherEvent<SecretMetadata>.resumed) }
+        for one in informers.dropLast() { one.handle(WatcherEvent<SecretMetadata>.resumed) }
         #expect(lines.texts.count == 2, "the two that were refused: \(lines.texts)")
-        informers[999].take(WatcherEvent<SecretMetadata>.resumed)
+        informers[999].handle(WatcherEvent<SecretMetadata>.resumed)
         #expect(lines.texts.count == 3, "the last one ends the outage: \(lines.texts)")
     }
 
@@ -62,8 +62,8 @@ import Testing
     func hints() {
         let lines = LogLines()
         let informers = Informers(queue: WorkQueue(), logger: lines.logger)
-        informers.take(WatcherEvent<WrappedSecret>.interrupted(error(.notFound)))
-        informers.take(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
+        informers.handle(WatcherEvent<WrappedSecret>.interrupted(error(.notFound)))
+        informers.handle(WatcherEvent<SecretMetadata>.interrupted(error(.forbidden)))
         let said = lines.texts
         #expect(said.first?.contains("kubectl apply --server-side -f manifests/crds/") == true, "\(said)")
         #expect(said.last?.contains("list and watch of secrets") == true, "\(said)")

@@ -15,21 +15,22 @@ import Testing
     ]
 
     private func object(_ template: WrappedSecretSpec.Template? = nil) -> WrappedSecret {
-        var object = unopened()
+        var object = unsealedWrappedSecret()
         object.spec.template = template
         return object
     }
 
-    private func json(_ secret: SharedSecret) throws -> JSONValue {
-        try JSONValue(secret.bytes.withUnsafeBytes { Array($0) })
+    private func json(_ secret: SharedSecret) throws -> AnyJSON {
+        try AnyJSON(secret.bytes.withUnsafeBytes { Array($0) })
     }
 
     /// The operations of a patch, without the values: they have a test of their own.
     private func patch(
         _ current: ObjectMeta, _ template: WrappedSecretSpec.Template? = nil
-    ) throws -> (paths: [String], operations: [JSONValue]) {
+    ) throws -> (paths: [String], operations: [AnyJSON]) {
         let object = object(template)
-        let patch = SecretRendering.patch(current, to: try Blueprint(object), of: object, entries: entries)
+        let patch = SecretRendering.updatePatch(
+            current, to: try DesiredSecret(object), of: object, entries: entries)
         let operations = try #require(try json(patch.body).items)
         return (operations.map { "\($0["op"]?.string ?? "") \($0["path"]?.string ?? "")" }, operations)
     }
@@ -40,12 +41,12 @@ import Testing
     ) -> ObjectMeta {
         ObjectMeta(
             name: "db", namespace: "payments", uid: "s1", resourceVersion: "50",
-            labels: Markers.labels().merging(labels) { $1 },
-            annotations: Markers.annotations(of: object()).merging(annotations) { $1 },
-            ownerReferences: [Markers.ownerReference(to: object())],
+            labels: OwnershipMetadata.labels().merging(labels) { $1 },
+            annotations: OwnershipMetadata.annotations(of: object()).merging(annotations) { $1 },
+            ownerReferences: [OwnershipMetadata.ownerReference(to: object())],
             managedFields: [
-                ManagedFields(manager: "kubectl", labels: ["foreign"]),
-                ManagedFields(manager: KubeClient.fieldManager, labels: owned, annotations: owned),
+                ManagedFieldsEntry(manager: "kubectl", labels: ["foreign"]),
+                ManagedFieldsEntry(manager: KubeClient.fieldManager, labels: owned, annotations: owned),
             ])
     }
 
@@ -55,22 +56,22 @@ import Testing
     @Test func whatIsAppliedIsOursAlone() throws {
         var object = object(.init(metadata: .init(name: "app", labels: ["team": "a"])))
         object.spec.creationPolicy = "Merge"
-        let blueprint = try Blueprint(object)
-        let merger = try #require(blueprint.merger)
+        let blueprint = try DesiredSecret(object)
+        let merger = try #require(blueprint.mergeIdentity)
         #expect(merger.fieldManager.hasPrefix("secrets-bridge-") && merger.fieldManager.utf8.count == 31)
         let target = ObjectMeta(name: "app", namespace: "payments", uid: "s1", resourceVersion: "50")
-        let body = try json(SecretRendering.application(blueprint, of: object, to: target, entries: entries))
-        let expected: JSONValue = [
+        let body = try json(SecretRendering.applyBody(blueprint, of: object, to: target, entries: entries))
+        let expected: AnyJSON = [
             "apiVersion": "v1", "kind": "Secret",
             "metadata": [
                 "name": "app", "namespace": "payments", "uid": "s1", "resourceVersion": "50",
                 "labels": ["team": "a", "secrets-bridge.io/managed": "true"],
-                "annotations": [merger.source: "u1/3", merger.entries: "password"],
+                "annotations": [merger.sourceAnnotation: "u1/3", merger.entriesAnnotation: "password"],
             ],
             "data": [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="],
         ]
         #expect(body == expected)
-        let nothing = try json(SecretRendering.withdrawal(from: target))
+        let nothing = try json(SecretRendering.releaseBody(from: target))
         #expect(nothing["data"] == nil && nothing[["metadata", "uid"]] == "s1")
         #expect(nothing[["metadata", "annotations"]] == nil)
     }
@@ -84,8 +85,8 @@ import Testing
         var plain = object
         plain.spec.template?.metadata?.labels = ["team": "ab"]
         let manifest = try json(
-            SecretRendering.manifest(try Blueprint(plain), of: plain, entries: entries))
-        let expected: JSONValue = [
+            SecretRendering.createBody(try DesiredSecret(plain), of: plain, entries: entries))
+        let expected: AnyJSON = [
             "apiVersion": "v1", "kind": "Secret", "type": "example.com/x", "immutable": true,
             "metadata": [
                 "name": "login", "namespace": "payments",
@@ -144,9 +145,9 @@ import Testing
 
     @Test func ourMarkersComeBack() throws {
         var secret = current()
-        secret.labels?[Markers.managed] = "no"
-        secret.labels?[Markers.managedBy] = nil
-        secret.annotations?[Markers.source] = "u1/2"
+        secret.labels?[OwnershipMetadata.managedLabel] = "no"
+        secret.labels?[OwnershipMetadata.managedByLabel] = nil
+        secret.annotations?[OwnershipMetadata.sourceAnnotation] = "u1/2"
         let (paths, _) = try patch(secret)
         #expect(
             paths == tests + [
@@ -174,8 +175,11 @@ import Testing
         let foreign = OwnerReference(apiVersion: "v1", kind: "Widget", name: "w", uid: "w1")
         secret.ownerReferences = [
             foreign,
-            OwnerReference(apiVersion: ourVersion, kind: owner, name: "db", uid: "u0", controller: true),
-            OwnerReference(apiVersion: "secrets-bridge.io/v2", kind: owner, name: "db", uid: "u1"),
+            OwnerReference(
+                apiVersion: wrappedSecretAPIVersion, kind: wrappedSecretKind, name: "db", uid: "u0",
+                controller: true),
+            OwnerReference(
+                apiVersion: "secrets-bridge.io/v2", kind: wrappedSecretKind, name: "db", uid: "u1"),
         ]
         let (paths, operations) = try patch(secret)
         #expect(paths == tests + ["add /metadata/ownerReferences"] + always)

@@ -29,7 +29,7 @@ import Testing
 
     @Test func transientFailuresReconcileAndPermanentOnesStall() {
         for reason in Reason.allCases where reason != .synced {
-            let second = reason.waitsForChange ? "Stalled" : "Reconciling"
+            let second = reason.isTerminal ? "Stalled" : "Reconciling"
             #expect(
                 shape(update().failed(reason, message: "m")) == [
                     "Ready=False \(reason.rawValue) T1", "\(second)=True \(reason.rawValue) T1",
@@ -72,7 +72,7 @@ import Testing
 
         let api = WrappedSecretSpec.Workload(kind: "Deployment", name: "api")
         var result = RestartResult()
-        result.isMissing(api)
+        result.recordMissing(api)
         restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: second, now: "T3")
         let owed = restarting.restarted(result)
         #expect(shape(owed) == ["Ready=True Synced T1", "RolloutRestarted=False WorkloadMissing T3"])
@@ -88,7 +88,7 @@ import Testing
                 != nil)
 
         var done = RestartResult()
-        done.restarted(api)
+        done.recordRestart(api)
         let paid = restarting.restarted(done)
         #expect(paid.condition(.rolloutRestarted)?.message == "restarted: Deployment api")
         #expect(paid.rolloutRestart == .init(mac: "m2", time: "T4"))
@@ -96,7 +96,7 @@ import Testing
         let reverted = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
         #expect(reverted.condition(.rolloutRestarted) == nil)
         // Unless one was restarted meanwhile.
-        result.restarted(.init(kind: "Deployment", name: "eager"))
+        result.recordRestart(.init(kind: "Deployment", name: "eager"))
         restarting = StatusUpdate(
             object: object, restartsWorkloads: true, previous: restarting.restarted(result), now: "T4")
         let mixed = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
@@ -135,7 +135,7 @@ import Testing
     @Test func thePatchTestsTheUID() throws {
         var status = WrappedSecretStatus()
         status.observedGeneration = 3
-        let patch = try JSONValue(
+        let patch = try AnyJSON(
             try StatusPatch.make(status, uid: "u1").body.bytes.withUnsafeBytes { Array($0) })
         #expect(
             patch == [

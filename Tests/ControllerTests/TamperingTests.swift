@@ -17,34 +17,34 @@ import Testing
     private static let managedFields = ["metadata", "managedFields"]
 
     /// A synced cluster whose Secret is then changed by `change`, as the watch shows it.
-    private func synced(_ change: (inout JSONValue) -> Void) async throws -> Cluster {
-        let cluster = try await Cluster.with()
-        _ = await cluster.run()
+    private func synced(_ change: (inout AnyJSON) -> Void) async throws -> TestCluster {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
         try self.change(cluster, change)
         return cluster
     }
 
-    private func change(_ cluster: Cluster, _ change: (inout JSONValue) -> Void) throws {
+    private func change(_ cluster: TestCluster, _ change: (inout AnyJSON) -> Void) throws {
         var secret = try #require(cluster.secret)
         change(&secret)
-        cluster.server["\(Cluster.secrets)/db"] = secret
-        try cluster.show()
+        cluster.server["\(TestCluster.secrets)/db"] = secret
+        try cluster.syncCaches()
     }
 
     /// A new process over the state of `cluster`.
-    private func restarted(_ cluster: Cluster) throws -> Cluster {
-        let second = try Cluster()
-        second.server["\(Cluster.objects)/db"] = cluster.object
+    private func restarted(_ cluster: TestCluster) throws -> TestCluster {
+        let second = try TestCluster()
+        second.server["\(TestCluster.objects)/db"] = cluster.object
         // As often as it takes for the Secret to have another version than the status names.
-        for _ in 0..<9 { second.server["\(Cluster.secrets)/db"] = cluster.secret }
-        try second.show()
+        for _ in 0..<9 { second.server["\(TestCluster.secrets)/db"] = cluster.secret }
+        try second.syncCaches()
         return second
     }
 
     @Test func correctsAValueUnderForgedManagedFields() async throws {
         // The old managedFields stay, as a writer may put them back.
         let cluster = try await synced { $0[["data", "password"]] = "ZXZpbA==" }
-        let run = await cluster.run()
+        let run = await cluster.reconcile()
         #expect(run.outcome == .done)
         #expect(run.requests == repair)
         #expect(cluster.password == canary1)
@@ -53,13 +53,13 @@ import Testing
 
     @Test func correctsAnAddedEntryUnderForgedManagedFields() async throws {
         let cluster = try await synced { $0[["data", "more"]] = "eA==" }
-        #expect(await cluster.run().requests == repair)
+        #expect(await cluster.reconcile().requests == repair)
         #expect(cluster.secret?["data"] == ["password": .string(canary1)])
     }
 
     @Test func correctsARemovedEntryUnderForgedManagedFields() async throws {
         let cluster = try await synced { $0["data"] = .object([:]) }
-        #expect(await cluster.run().requests == repair)
+        #expect(await cluster.reconcile().requests == repair)
         #expect(cluster.password == canary1)
     }
 
@@ -67,31 +67,31 @@ import Testing
     @Test func correctsAValueThatWasChangedBeforeARestart() async throws {
         let cluster = try await synced { $0[["data", "password"]] = "ZXZpbA==" }
         let second = try restarted(cluster)
-        _ = await second.run()
+        _ = await second.reconcile()
         #expect(second.password == canary1)
-        #expect(second.keys.unwraps == 1)
+        #expect(second.keys.unwrapCount == 1)
     }
 
     @Test func provesTheDataWithoutTheKMSWhenALabelChanges() async throws {
         let cluster = try await synced { $0[["metadata", "labels", "foreign"]] = "1" }
-        _ = await cluster.run()
-        #expect(cluster.keys.unwraps == 1)
+        _ = await cluster.reconcile()
+        #expect(cluster.keys.unwrapCount == 1)
         #expect(cluster.password == canary1)
-        #expect(await cluster.run().requests == [], "the next look reads nothing")
+        #expect(await cluster.reconcile().requests == [], "the next look reads nothing")
     }
 
     @Test func doesNotReadASecretWhoseVersionHasNotMoved() async throws {
         let cluster = try await synced { _ in }
-        _ = await cluster.run()
-        try cluster.show()
-        #expect(await cluster.run().requests == [])
+        _ = await cluster.reconcile()
+        try cluster.syncCaches()
+        #expect(await cluster.reconcile().requests == [])
     }
 
     @Test func removesATemplateLabelFromAnAdoptedSecret() async throws {
-        let cluster = try await Cluster.with {
+        let cluster = try await TestCluster.withWrappedSecret {
             $0[["spec", "template", "metadata", "labels"]] = ["team": "a"]
         }
-        cluster.server["\(Cluster.secrets)/db"] = [
+        cluster.server["\(TestCluster.secrets)/db"] = [
             "metadata": [
                 "name": "db", "namespace": "payments", "labels": ["team": "a"],
                 "annotations": ["secrets-bridge.io/allow": "adopt"],
@@ -101,9 +101,9 @@ import Testing
             ],
             "type": "Opaque", "data": ["password": .string(canary1)],
         ]
-        _ = await cluster.run()
-        try await cluster.put { $0[["metadata", "generation"]] = 4 }
-        _ = await cluster.run()
+        _ = await cluster.reconcile()
+        try await cluster.apply { $0[["metadata", "generation"]] = 4 }
+        _ = await cluster.reconcile()
         #expect(cluster.secret?[["metadata", "labels", "team"]] == nil)
     }
 
@@ -114,15 +114,15 @@ import Testing
             $0[["metadata", "labels"]] = nil
             $0["data"] = ["password": "ZXZpbA=="]
         }
-        _ = await cluster.run()
+        _ = await cluster.reconcile()
         #expect(cluster.password == canary1)
         #expect(cluster.secret?[["metadata", "ownerReferences"]]?.items?.count == 1)
         #expect(cluster.reason == "Synced")
     }
 
     @Test func neverTakesASecretFromItsMakerByALeftoverPermission() async throws {
-        let cluster = try await Cluster.with()
-        cluster.server["\(Cluster.secrets)/db"] = [
+        let cluster = try await TestCluster.withWrappedSecret()
+        cluster.server["\(TestCluster.secrets)/db"] = [
             "metadata": [
                 "name": "db", "namespace": "payments",
                 "annotations": [
@@ -132,7 +132,7 @@ import Testing
             ],
             "type": "Opaque", "data": ["old": "eA=="],
         ]
-        _ = await cluster.run()
+        _ = await cluster.reconcile()
         #expect(cluster.reason == "OwnedByAnother")
         #expect(cluster.secret?["data"] == ["old": "eA=="])
     }
@@ -140,9 +140,9 @@ import Testing
     // MARK: statuses
 
     @Test func correctsAStatusThatAnotherWriterChanged() async throws {
-        let cluster = try await Cluster.with()
-        _ = await cluster.run()
-        try cluster.show()
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        try cluster.syncCaches()
         let queue = cluster.informers.queue
         while queue.count > 0 { _ = await queue.processNext { _ in .done } }
         let right = cluster.object?["status"]
@@ -151,26 +151,26 @@ import Testing
         conditions[0]["status"] = "False"
         object[["status", "conditions"]] = .array(conditions)
         object[["status", "observedGeneration"]] = 1
-        cluster.server["\(Cluster.objects)/db"] = object
-        cluster.informers.take(
+        cluster.server["\(TestCluster.objects)/db"] = object
+        cluster.informers.handle(
             .applied(try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(object.data()))))
         #expect(queue.count == 1, "a foreign status is looked at")
-        #expect(await cluster.run().requests == ["PATCH wrappedsecrets/db/status"])
+        #expect(await cluster.reconcile().requests == ["PATCH wrappedsecrets/db/status"])
         #expect(cluster.reason == "Synced")
         #expect(cluster.object?[["status", "observedGeneration"]] == right?["observedGeneration"])
-        #expect(cluster.keys.unwraps == 1)
+        #expect(cluster.keys.unwrapCount == 1)
     }
 
     @Test func correctsTheStatusOfAnObjectThatWaitsForAChange() async throws {
-        let cluster = try await Cluster.with { $0[["spec", "mac"]] = "AA==" }
-        _ = await cluster.run()
-        try cluster.show()
+        let cluster = try await TestCluster.withWrappedSecret { $0[["spec", "mac"]] = "AA==" }
+        _ = await cluster.reconcile()
+        try cluster.syncCaches()
         let right = cluster.object?["status"]
         var object = try #require(cluster.object)
         object[["status", "conditions"]] = .array([])
-        cluster.server["\(Cluster.objects)/db"] = object
-        try cluster.show()
-        #expect(await cluster.run().requests == ["PATCH wrappedsecrets/db/status"])
+        cluster.server["\(TestCluster.objects)/db"] = object
+        try cluster.syncCaches()
+        #expect(await cluster.reconcile().requests == ["PATCH wrappedsecrets/db/status"])
         #expect(cluster.object?["status"] == right)
     }
 
@@ -178,26 +178,26 @@ import Testing
 
     /// A generation from outside must not hide a fight.
     @Test func aForgedSourceDoesNotEscapeTheThrottle() async throws {
-        let cluster = try await Cluster.with()
-        _ = await cluster.run()
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
         for _ in 0..<20 where cluster.reason != "SecretContested" {
             try change(cluster) {
-                $0[["metadata", "annotations", Markers.source]] = "u1/9223372036854775807"
+                $0[["metadata", "annotations", OwnershipMetadata.sourceAnnotation]] = "u1/9223372036854775807"
                 $0[["data", "password"]] = "ZXZpbA=="
             }
-            _ = await cluster.run()
+            _ = await cluster.reconcile()
         }
         #expect(cluster.reason == "SecretContested")
     }
 
     @Test func namesAnotherSecretsBridgeAsTheRival() async throws {
-        let cluster = try await Cluster.with()
-        _ = await cluster.run()
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
         for index in 0..<20 where cluster.reason != "SecretContested" {
             try change(cluster) {
                 $0[["data", "password"]] = .string(Data("other-\(index)".utf8).base64EncodedString())
             }
-            _ = await cluster.run()
+            _ = await cluster.reconcile()
         }
         let message = cluster.condition("Ready")?["message"]?.string ?? ""
         #expect(message.contains("another Secrets Bridge"))

@@ -10,14 +10,14 @@ import Testing
 @Suite struct UnwrapAuditTests {
     /// What is logged of one unwrap by `keys`.
     private func line(_ keys: FakeKeyManager, by ring: KeyRing? = nil) async throws -> [String: String] {
-        let object = try await wrapped(by: try FakeKeyManager(), ["password": "canary-1"])
+        let object = try await makeWrappedSecret(by: try FakeKeyManager(), ["password": "canary-1"])
         let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
         let lines = LogLines()
         let audit = UnwrapAudit(object.metadata, envelope, lines.logger)
         do {
-            audit.succeeded(try await envelope.open(with: ring ?? keys.ring))
+            audit.logSuccess(try await envelope.open(with: ring ?? keys.keyRing))
         } catch {
-            audit.failed(error)
+            audit.logFailure(error)
         }
         #expect(lines.texts == ["info audit: unwrap of a data key  "])
         let fields = try #require(lines.fields.first)

@@ -85,7 +85,7 @@ import Testing
         let runs = Recorder<ContinuousClock.Instant>()
         await working(queue) { _ in
             runs.append(.now)
-            return runs.elements.count < 4 ? .retry : .done
+            return runs.elements.count < 4 ? .requeueRateLimited : .done
         } _: {
             queue.add(ref("a"))
             await runs.wait(for: 4)
@@ -101,7 +101,7 @@ import Testing
         let runs = Recorder<ObjectRef>()
         await working(queue) { key in
             runs.append(key)
-            return runs.elements.count < 3 ? .again(after: .milliseconds(1)) : .done
+            return runs.elements.count < 3 ? .requeue(after: .milliseconds(1)) : .done
         } _: {
             queue.add(ref("a"))
             await runs.wait(for: 3)
@@ -122,7 +122,7 @@ import Testing
                         started.append(key)
                         await gate.wait(for: 1)
                         finished.append(key)
-                        return .retry
+                        return .requeueRateLimited
                     }) {}
                 }
             }

@@ -34,7 +34,7 @@ import Testing
             error?.description
                 == #"metadata.namespace "a\nb\u{1B}\u{00E9}" is not a DNS label (1 to 63 of a-z 0-9 -)"#)
         let long = #expect(throws: EnvelopeError.self) {
-            try EnvelopeRules.check(entry: String(repeating: "a", count: 100_000))
+            try EnvelopeValidation.check(entry: String(repeating: "a", count: 100_000))
         }
         #expect((long?.description.utf8.count ?? .max) < 300)
     }

@@ -9,7 +9,9 @@ import Testing
 /// Our envelopes in the hands of the independent implementation, and the vectors against their generator.
 /// Runs where Python has the package `cryptography`; `SB_TEST_PYTHON` names the interpreter, and then a
 /// Python that lacks it is a failure.
-@Suite(.enabled(if: Python.has("cryptography"), "python3 with the package cryptography, or SB_TEST_PYTHON"))
+@Suite(
+    .enabled(
+        if: Python.hasModules("cryptography"), "python3 with the package cryptography, or SB_TEST_PYTHON"))
 struct CrossCheckTests {
     private let master = [UInt8](repeating: 3, count: 32)
     private let folder: TemporaryFolder
@@ -36,7 +38,7 @@ struct CrossCheckTests {
     }
 
     private func vectors(_ arguments: [String]) async throws -> Python.Outcome {
-        try await Python.aside { try Python.outcome(["hack/vectors"] + arguments, errorsToo: true) }
+        try await Python.runOnThread { try Python.outcome(["hack/vectors"] + arguments, errorsToo: true) }
     }
 
     private func check(_ cases: [VectorCase]) async throws -> Python.Outcome {

@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func refusesMoreEntriesThanAReaderTakes() async throws {
-        let entries = (0...EnvelopeRules.maximumEntries).map { SecretEntry("e\($0)", []) }
+        let entries = (0...EnvelopeValidation.maximumEntries).map { SecretEntry("e\($0)", []) }
         #expect(try await sealing(Array(entries.dropLast())) == nil)
         #expect(try await sealing(entries) != nil)
         #expect(key.calls.generated == 1)

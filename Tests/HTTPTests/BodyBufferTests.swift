@@ -3,7 +3,7 @@ import Testing
 @testable import HTTP
 
 struct BodyBufferTests {
-    private func write(_ bytes: [UInt8], to buffer: inout BodyBuffer) -> BodyBuffer.Write {
+    private func write(_ bytes: [UInt8], to buffer: inout BodyBuffer) -> BodyBuffer.WriteResult {
         bytes.withUnsafeBytes { buffer.write($0) }
     }
 

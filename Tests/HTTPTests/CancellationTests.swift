@@ -9,7 +9,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5)))
 struct CancellationTests {
     private let client = CurlClient(HTTPClientConfiguration(trust: .insecure), environment: [:])
-    private static let lanes = [HTTPClientRequest.Lane.unary, .streaming]
+    private static let lanes = [HTTPClientRequest.TransferMode.unary, .streaming]
 
     /// Cancels a task that runs `body` once `phase` yields; checks that it ends with `.cancelled`.
     /// Left alone, none of them would end in the time that a test has.
@@ -24,8 +24,8 @@ struct CancellationTests {
     }
 
     @Test(arguments: lanes)
-    func beforeItBegins(lane: HTTPClientRequest.Lane) async throws {
-        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
+    func beforeItBegins(lane: HTTPClientRequest.TransferMode) async throws {
+        let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
         let client = client
         try await expectCancelled(when: nil) {
             withUnsafeCurrentTask { $0?.cancel() }
@@ -35,21 +35,21 @@ struct CancellationTests {
     }
 
     @Test(arguments: lanes)
-    func beforeTheLaneHasSeenIt(lane: HTTPClientRequest.Lane) async throws {
+    func beforeTheLaneHasSeenIt(lane: HTTPClientRequest.TransferMode) async throws {
         // The lane is stopped and the exchange submitted in either order: no lane thread in between.
         let settings = ClientSettings(HTTPClientConfiguration(), environment: [:])
         let plan = try TransferPlan(
             HTTPClientRequest(url: "http://127.0.0.1:1", lane: lane, timeout: nil), settings)
-        let idle = try Lane(lane, settings.configuration)
+        let idle = try ConnectionPool(lane, settings.configuration)
         defer { idle.close() }
-        let stopped = StreamExchange(plan, on: idle)
-        stopped.stop()
+        let stopped = StreamingTransaction(plan, on: idle)
+        stopped.cancel()
         let error = await #expect(throws: HTTPError.self) { try await stopped.head() }
         #expect(error?.code == .cancelled)
     }
 
     @Test(arguments: lanes)
-    func whileConnecting(lane: HTTPClientRequest.Lane) async throws {
+    func whileConnecting(lane: HTTPClientRequest.TransferMode) async throws {
         let accepted = Signal()
         let closed = Signal()
         // A TLS handshake that never comes.
@@ -86,7 +86,7 @@ struct CancellationTests {
     }
 
     @Test(arguments: lanes, ["", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
-    func whileTheServerThinksOrSends(lane: HTTPClientRequest.Lane, start: String) async throws {
+    func whileTheServerThinksOrSends(lane: HTTPClientRequest.TransferMode, start: String) async throws {
         let asked = Signal()
         let closed = Signal()
         let server = try FakeServer { connection in
@@ -104,7 +104,7 @@ struct CancellationTests {
     }
 
     @Test func afterTheResponse() async throws {
-        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }
+        let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }
         for lane in Self.lanes {
             let client = client
             let task = Task {
@@ -151,7 +151,7 @@ struct CancellationTests {
     }
 
     @Test func atRandomMoments() async throws {
-        let server = try FakeServer.answering { _ in
+        let server = try FakeServer.responding { _ in
             "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + String(repeating: "x", count: 200_000)
         }
         let client = client

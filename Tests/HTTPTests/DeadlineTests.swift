@@ -16,8 +16,8 @@ struct DeadlineTests {
         }
     }
 
-    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming], ["", "HTTP/1.1 200 OK\r\n\r\nabc"])
-    func theWholeExchangeHasATimeout(lane: HTTPClientRequest.Lane, start: String) async throws {
+    @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming], ["", "HTTP/1.1 200 OK\r\n\r\nabc"])
+    func theWholeExchangeHasATimeout(lane: HTTPClientRequest.TransferMode, start: String) async throws {
         let server = try silent(after: start)
         let request = HTTPClientRequest(
             url: server.url, lane: lane, timeout: .milliseconds(start.isEmpty ? 150 : 1_500))
@@ -28,8 +28,8 @@ struct DeadlineTests {
         #expect(ContinuousClock.now - begin >= .milliseconds(150))
     }
 
-    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])
-    func silenceHasATimeoutOfItsOwn(lane: HTTPClientRequest.Lane) async throws {
+    @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
+    func silenceHasATimeoutOfItsOwn(lane: HTTPClientRequest.TransferMode) async throws {
         let server = try silent(after: "HTTP/1.1 200 OK\r\n\r\nabc")
         let request = HTTPClientRequest(
             url: server.url, lane: lane, timeout: nil, idleTimeout: .milliseconds(100))

@@ -52,7 +52,7 @@ struct FaultTests {
             guard connection.readRequest() != nil else { return }
             connection.send(fault.answer)
         }
-        for lane in [HTTPClientRequest.Lane.unary, .streaming] {
+        for lane in [HTTPClientRequest.TransferMode.unary, .streaming] {
             // A stream has no limit before it is collected, and this one ends first.
             if lane == .streaming, fault.testDescription == "announced too large" { continue }
             let error = await failure(HTTPClientRequest(url: "\(server.url)/secret-path", lane: lane))

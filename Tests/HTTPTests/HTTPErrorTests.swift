@@ -29,11 +29,11 @@ struct HTTPErrorTests {
     @Test(arguments: expected.indices)
     func everyResultOfLibcurlHasItsCode(row: Int) {
         let (result, code) = Self.expected[row]
-        #expect(HTTPError.Code.meaning(of: result) == code)
+        #expect(HTTPError.Code.forCurlResult(of: result) == code)
     }
 
     @Test func theTableHasNoOtherRowsAndNoneTwice() {
-        let rows = HTTPError.Code.table.map(\.result.rawValue)
+        let rows = HTTPError.Code.curlResultCodes.map(\.result.rawValue)
         #expect(Set(rows).count == rows.count)
         #expect(Set(rows).isSubset(of: Self.expected.map(\.0.rawValue)))
     }

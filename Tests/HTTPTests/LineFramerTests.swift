@@ -12,7 +12,7 @@ struct LineFramerTests {
     }
 
     private func lines(_ chunks: [[UInt8]]) -> [[UInt8]] {
-        framed(chunks).compactMap { if case .whole(let line) = $0 { line } else { nil } }
+        framed(chunks).compactMap { if case .complete(let line) = $0 { line } else { nil } }
     }
 
     @Test func anyChunkingGivesTheSameLines() {
@@ -42,7 +42,7 @@ struct LineFramerTests {
 
     @Test func aLineMayBeAsLongAsTheLimitAndNotLonger() {
         let line = [UInt8](repeating: 0x61, count: 10)
-        #expect(framed([line, [0x0A]], limit: 10) == [.whole(line)])
+        #expect(framed([line, [0x0A]], limit: 10) == [.complete(line)])
         #expect(framed([line, [0x61], [0x0A]], limit: 10) == [.tooLong(prefix: line, length: 11)])
         #expect(framed([line + [0x61, 0x0A]], limit: 10) == [.tooLong(prefix: line, length: 11)])
         #expect(framed([line, line], limit: 10) == [.tooLong(prefix: line, length: 20)], "at the end, too")
@@ -53,8 +53,8 @@ struct LineFramerTests {
         let lines = framed([[0x62, 0x0A]] + long + [[0x0A, 0x63, 0x0A, 0x0A]], limit: 100)
         #expect(
             lines == [
-                .whole([0x62]), .tooLong(prefix: [UInt8](repeating: 0x61, count: 100), length: 50_000),
-                .whole([0x63]), .whole([]),
+                .complete([0x62]), .tooLong(prefix: [UInt8](repeating: 0x61, count: 100), length: 50_000),
+                .complete([0x63]), .complete([]),
             ])
     }
 }

@@ -59,7 +59,7 @@ struct ProxyEnvironmentTests {
     func faults(url: String) throws {
         for (variable, scheme) in [("HTTPS_PROXY", "https"), ("http_proxy", "http"), ("ALL_PROXY", "https")] {
             let environment = ProxyEnvironment([variable: url])
-            let fault = #expect(throws: ProxyEnvironment.Fault.self) {
+            let fault = #expect(throws: ProxyEnvironment.InvalidVariable.self) {
                 try environment.proxy(scheme: scheme, host: "h", port: 443)
             }
             let line = fault?.description ?? ""
@@ -82,10 +82,10 @@ struct ProxyEnvironmentTests {
     }
 
     @Test func textsOfLibcurlLoseUserInfo() {
-        #expect("in 'http://u:p@w@h:9'".withoutUserInfo == "in 'http://…@h:9'")
-        #expect("in 'u:p://@h:9'".withoutUserInfo == "in 'u:p://…@h:9'")
-        #expect("in 'u:p@h:9'".withoutUserInfo == "…@h:9'")
-        #expect("no such host".withoutUserInfo == "no such host")
+        #expect("in 'http://u:p@w@h:9'".redactingUserInfo == "in 'http://…@h:9'")
+        #expect("in 'u:p://@h:9'".redactingUserInfo == "in 'u:p://…@h:9'")
+        #expect("in 'u:p@h:9'".redactingUserInfo == "…@h:9'")
+        #expect("no such host".redactingUserInfo == "no such host")
     }
 
     /// What kubectl 1.32 did with each.

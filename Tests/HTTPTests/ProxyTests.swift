@@ -18,7 +18,7 @@ struct ProxyTests {
 
     @Test func exceptionsAreReachedDirectly() async throws {
         let proxy = try FakeProxy()
-        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ndirect" }
+        let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ndirect" }
         let client = CurlClient(environment: ["http_proxy": proxy.url, "no_proxy": "127.0.0.1"])
         #expect(
             try await client.send(HTTPClientRequest(url: server.url), upTo: 6).body == Array("direct".utf8))
@@ -49,8 +49,8 @@ struct ProxyTests {
         #expect(asked.withLock { $0 } == [expected, expected, expected])
     }
 
-    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])
-    func aRefusedTunnelIsTheProxysFault(lane: HTTPClientRequest.Lane) async throws {
+    @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
+    func aRefusedTunnelIsTheProxysFault(lane: HTTPClientRequest.TransferMode) async throws {
         let proxy = try FakeProxy(refusal: "403 Forbidden")
         let client = CurlClient(HTTPClientConfiguration(proxy: .url(proxy.url)), environment: [:])
         let error = await #expect(throws: HTTPError.self) {
@@ -60,8 +60,8 @@ struct ProxyTests {
         #expect(error?.detail?.contains("403") == true)
     }
 
-    @Test(.enabled(if: TLSServer.isInstalled), arguments: [HTTPClientRequest.Lane.unary, .streaming])
-    func tlsGoesThroughATunnel(lane: HTTPClientRequest.Lane) async throws {
+    @Test(.enabled(if: TLSServer.isInstalled), arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
+    func tlsGoesThroughATunnel(lane: HTTPClientRequest.TransferMode) async throws {
         let server = try await TLSServer(for: lane)
         let proxy = try FakeProxy()
         let client = try server.client { $0.proxy = .url(proxy.url) }

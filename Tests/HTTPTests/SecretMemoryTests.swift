@@ -10,8 +10,8 @@ import Testing
 /// docs/adr/0002-http-on-libcurl-multi.md.)
 @Suite(.timeLimit(.minutes(5)))
 struct SecretMemoryTests {
-    @Test(arguments: [HTTPClientRequest.Lane.unary, .streaming])
-    func fieldsAndBodiesAreGoneAfterTheRequest(lane: HTTPClientRequest.Lane) async throws {
+    @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
+    func fieldsAndBodiesAreGoneAfterTheRequest(lane: HTTPClientRequest.TransferMode) async throws {
         // Small requests come in one piece, and the server must not keep them either.
         let server = try FakeServer { connection in
             while connection.readAndWipe() > 0 {

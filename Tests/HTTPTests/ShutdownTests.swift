@@ -31,7 +31,7 @@ struct ShutdownTests {
             let error = await #expect(throws: HTTPError.self) { try await exchange.value }
             #expect(error?.code == .cancelled)
         }
-        for lane in [HTTPClientRequest.Lane.unary, .streaming] {
+        for lane in [HTTPClientRequest.TransferMode.unary, .streaming] {
             let error = await #expect(throws: HTTPError.self) {
                 try await client.send(HTTPClientRequest(url: url, lane: lane), upTo: 0)
             }
@@ -44,12 +44,12 @@ struct ShutdownTests {
         let configuration = HTTPClientConfiguration()
         let settings = ClientSettings(configuration, environment: [:])
         let plan = try TransferPlan(HTTPClientRequest(url: "http://127.0.0.1:1"), settings)
-        weak var observed: Lane?
+        weak var observed: ConnectionPool?
         do {
-            let lane = try Lane(.unary, configuration)
+            let lane = try ConnectionPool(.unary, configuration)
             observed = lane
             let error = await #expect(throws: HTTPError.self) {
-                try await UnaryExchange(plan).response(on: lane)
+                try await UnaryTransaction(plan).response(on: lane)
             }
             #expect(error?.code == .connectFailed)
             await lane.shutDown()

@@ -10,9 +10,9 @@ import Testing
     .enabled(if: TLSServer.isInstalled, "needs nghttpd (Debian: nghttp2-server) and openssl"),
     .timeLimit(.minutes(5)))
 struct TLSTests {
-    private static let lanes = [HTTPClientRequest.Lane.unary, .streaming]
+    private static let lanes = [HTTPClientRequest.TransferMode.unary, .streaming]
 
-    private func failure(_ client: CurlClient, _ url: String, _ lane: HTTPClientRequest.Lane) async
+    private func failure(_ client: CurlClient, _ url: String, _ lane: HTTPClientRequest.TransferMode) async
         -> HTTPError?
     {
         await #expect(throws: HTTPError.self) {
@@ -41,7 +41,7 @@ struct TLSTests {
         """.utf8)
 
     @Test(arguments: lanes)
-    func trust(lane: HTTPClientRequest.Lane) async throws {
+    func trust(lane: HTTPClientRequest.TransferMode) async throws {
         let server = try await TLSServer(for: lane)
         let trusting: [HTTPClientConfiguration.Trust] = [
             .pem(try server.certificates.pem("ca.crt")),
@@ -74,7 +74,7 @@ struct TLSTests {
     }
 
     @Test(arguments: lanes)
-    func names(lane: HTTPClientRequest.Lane) async throws {
+    func names(lane: HTTPClientRequest.TransferMode) async throws {
         let server = try await TLSServer(for: lane)
         let address = server.url(host: "127.0.0.1")
         #expect(await failure(try server.client(), address, lane)?.code == .certificateNameMismatch)
@@ -87,7 +87,7 @@ struct TLSTests {
     }
 
     @Test(arguments: lanes)
-    func clientCertificates(lane: HTTPClientRequest.Lane) async throws {
+    func clientCertificates(lane: HTTPClientRequest.TransferMode) async throws {
         let server = try await TLSServer(
             for: lane, lane == .unary ? ["--verify-client"] : ["-Verify", "1", "-verify_return_error"])
         let certificates = server.certificates
@@ -132,7 +132,7 @@ struct TLSTests {
 
     /// The oracle is Go's crypto/x509: either variable takes the place of its own list alone.
     @Test(arguments: lanes)
-    func variablesOfTheSystemsCAs(lane: HTTPClientRequest.Lane) async throws {
+    func variablesOfTheSystemsCAs(lane: HTTPClientRequest.TransferMode) async throws {
         let server = try await TLSServer(for: lane)
         let folder = try TemporaryFolder()
         try folder.write("cas/a.pem", server.certificates.pem("stranger.crt"))

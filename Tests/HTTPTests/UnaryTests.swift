@@ -28,7 +28,7 @@ struct UnaryTests {
     }
 
     @Test func requestsArriveAsGiven() async throws {
-        let server = try FakeServer.answering(Self.echo)
+        let server = try FakeServer.responding(Self.echo)
         var request = HTTPClientRequest(url: "\(server.url)/a/../b?c=%20d")
         #expect(try await sent(request, to: server) == "GET /a/../b?c=%20d HTTP/1.1|")
         request.url = server.url
@@ -57,27 +57,27 @@ struct UnaryTests {
     }
 
     @Test func largeBodiesBothWays() async throws {
-        let server = try FakeServer.answering { request in
+        let server = try FakeServer.responding { request in
             "HTTP/1.1 200 OK\r\nContent-Length: \(request.body.count)\r\n\r\n\(String(decoding: request.body, as: UTF8.self))"
         }
         let body = [UInt8](repeating: 0x61, count: 3 << 20)
         for form in [HTTPClientRequest.Body.bytes(body), .secret(SharedSecret(copying: body))] {
             let request = HTTPClientRequest(method: .post, url: server.url, body: form)
             #expect(try await client.send(request, upTo: body.count).body == body)
-            let secret = try await client.sendForSecret(request, upTo: body.count)
+            let secret = try await client.sendCollectingSecret(request, upTo: body.count)
             #expect(secret.body.bytes.withUnsafeBytes { $0.elementsEqual(body) })
         }
     }
 
     @Test func aHeadRequestHasNoBody() async throws {
-        let server = try FakeServer.answering { _ in "HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" }
+        let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" }
         let response = try await client.send(HTTPClientRequest(method: .head, url: server.url), upTo: 10)
         #expect(response.head.fields[.contentLength] == "999999999")
         #expect(response.body.isEmpty)
     }
 
     @Test func interimAnswersAndTrailersAreNotTheHead() async throws {
-        let server = try FakeServer.answering { _ in
+        let server = try FakeServer.responding { _ in
             "HTTP/1.1 103 Early Hints\r\nA: 1\r\n\r\nHTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
                 + "2\r\nab\r\n1\r\nc\r\n0\r\nTrailer: x\r\n\r\n"
         }
@@ -88,7 +88,7 @@ struct UnaryTests {
     }
 
     @Test func redirectsAndErrorsAreResponses() async throws {
-        let server = try FakeServer.answering { request in
+        let server = try FakeServer.responding { request in
             let code = request.line.split(separator: " ")[1].dropFirst()
             return "HTTP/1.1 \(code) X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
         }
@@ -132,7 +132,7 @@ struct UnaryTests {
     }
 
     @Test func parallelRequestsShareAFewConnections() async throws {
-        let server = try FakeServer.answering(Self.echo)
+        let server = try FakeServer.responding(Self.echo)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<100 {
                 group.addTask { _ = try await client.send(HTTPClientRequest(url: server.url), upTo: 4096) }

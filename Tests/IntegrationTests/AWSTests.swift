@@ -8,13 +8,13 @@ import Testing
 
 /// `aws-kms` with moto's KMS, STS and IAM, which check signatures and policies, and an STS that verifies the tokens
 /// of the real API server.
-@Suite("AWS", .onRealServers, .ownAWS, .serialized)
+@Suite("AWS", .onRealServers, .dedicatedAWS, .serialized)
 struct AWSTests {
     /// Runs the controller in a new namespace, with what EKS gives to its service account.
     private func withController(
         tokenFile: String? = nil, _ body: (TestNamespace, ControllerProgram, LoopbackAWS) async throws -> Void
     ) async throws {
-        let aws = try OwnAWS.required()
+        let aws = try DedicatedAWS.required()
         let settings = try await aws.podSettings(tokenFile: tokenFile)
         try await TestNamespace.withShared { namespace in
             try await ControllerProgram.with(namespace, settings) { controller in
@@ -40,7 +40,7 @@ struct AWSTests {
                 developer)
             #expect(wrapped.status == 0, "\(wrapped.errors)")
             try await namespace.kubectl("apply", "-f", "-", input: Data(wrapped.output.utf8))
-            let object = try await namespace.settled("db")
+            let object = try await namespace.reconciled("db")
             #expect(try await namespace.secret("db")?.values == ["password": "hunter2"])
             // The row names the key, though the settings name an alias.
             let arn = try await aws.aws(
@@ -54,20 +54,20 @@ struct AWSTests {
                 refused.errors.contains("kms:Decrypt") && refused.errors.contains(arn), "\(refused.errors)")
 
             try await eventually("the key is announced") {
-                try controller.announcements().contains { $0.msg == "keymgmt backend ready" }
+                try controller.kmsLogLines().contains { $0.msg == "keymgmt backend ready" }
             }
         }
     }
 
     @Test("KMS is asked once for a change and once for a repair, and not at a restart")
     func cost() async throws {
-        let aws = try OwnAWS.required()
+        let aws = try DedicatedAWS.required()
         let settings = try await aws.podSettings()
         try await TestNamespace.withShared { namespace in
             let developer = try await aws.developer(namespace)
             func decrypts(_ body: (ControllerProgram) async throws -> Void) async throws -> Int {
                 try await ControllerProgram.with(namespace, settings) { controller in
-                    try await eventually("the key is tested") { try !controller.announcements().isEmpty }
+                    try await eventually("the key is tested") { try !controller.kmsLogLines().isEmpty }
                     let before = try aws.requests("Decrypt")
                     try await body(controller)
                     counted = try aws.requests("Decrypt") - before
@@ -84,13 +84,13 @@ struct AWSTests {
                     }
                     try await namespace.kubectl("delete", "secret", "db-0")
                     try await namespace.secret("db-0", until: "is back") { $0.values == ["k": "db-0"] }
-                    try await namespace.settled("db-0")
+                    try await namespace.reconciled("db-0")
                 } == names.count + 1)
             #expect(
                 try await decrypts { _ in
                     // Behind all others in the queue.
                     try await namespace.apply("last", ["k": "v"], with: developer)
-                    try await namespace.settled("last")
+                    try await namespace.reconciled("last")
                 } == 1)
         }
     }
@@ -103,7 +103,7 @@ struct AWSTests {
                 with: try aws.key(try await aws.settings(user: "developer", "elsewhere")))
             stolen.metadata.namespace = namespace.name
             try await namespace.apply(stolen)
-            try await namespace.settled("db", .decryptFailed)
+            try await namespace.reconciled("db", .decryptFailed)
             #expect(try await namespace.secret("db") == nil)
         }
     }
@@ -113,11 +113,11 @@ struct AWSTests {
         try await withController { namespace, _, aws in
             let developer = try await aws.developer(namespace)
             try await namespace.apply("db", ["k": "v"], with: developer)
-            let arn = try #require(try await namespace.settled("db").status?.keyID)
+            let arn = try #require(try await namespace.reconciled("db").status?.keyID)
             let id = try #require(arn.split(separator: "/").last.map(String.init))
             try await aws.aws("kms", "disable-key", "--key-id", id)
             try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"other":"v"}}"#)
-            let message = try await namespace.settled("db", .keyUnavailable).status?.condition(.ready)?
+            let message = try await namespace.reconciled("db", .keyUnavailable).status?.condition(.ready)?
                 .message
             #expect(
                 message?.contains("disabled") == true && message?.contains(arn) == true, "\(message ?? "")")
@@ -152,11 +152,11 @@ struct AWSTests {
                 """)
 
             try await namespace.apply(first)
-            #expect(try await namespace.settled("first").status?.keyID == old)
+            #expect(try await namespace.reconciled("first").status?.keyID == old)
             let developer = try aws.key(
                 try await aws.settings(user: "developer", namespace.name, new, new))
             try await namespace.apply("second", ["k": "2"], with: developer)
-            #expect(try await namespace.settled("second").status?.keyID == new)
+            #expect(try await namespace.reconciled("second").status?.keyID == new)
 
             // By ReEncrypt, which shows nobody the data key.
             let before = try aws.requestCount()
@@ -169,14 +169,14 @@ struct AWSTests {
             #expect(try aws.requests("ReEncrypt", from: before) == 1)
             #expect(try aws.requests("Decrypt", from: before) == 0)
             try await namespace.kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
-            #expect(try await namespace.settled("first").status?.keyID == new)
+            #expect(try await namespace.reconciled("first").status?.keyID == new)
             #expect(try await namespace.secret("first")?.values == ["k": "1"])
         }
     }
 
     @Test("Sessions that end in mid-run are replaced; a token that was rotated is read anew")
     func shortSessions() async throws {
-        let aws = try OwnAWS.required()
+        let aws = try DedicatedAWS.required()
         try await aws.script("sessions", "6")
         let file = "\(aws.directory)/rotated-token"
         let before = try aws.requestCount()
@@ -184,7 +184,7 @@ struct AWSTests {
             let developer = try await aws.developer(namespace)
             for round in 1...10 {
                 try await namespace.apply("db", ["k": "\(round)"], with: developer)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 if round == 5 { try await aws.writeToken(file) }
                 try await Task.sleep(for: .seconds(1))
             }
@@ -193,7 +193,7 @@ struct AWSTests {
             try await aws.writeToken(file, audience: "vault")
             try await eventually("the status says that STS refuses the token") {
                 try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"other":"v"}}"#)
-                let ready = try await namespace.wrapped("db").status?.condition(.ready)
+                let ready = try await namespace.wrappedSecret("db").status?.condition(.ready)
                 return ready?.reason == Reason.unwrapDenied.rawValue
                     && ready?.message.contains("STS") == true
             }
@@ -206,7 +206,7 @@ struct AWSTests {
 
     @Test("A developer of one namespace cannot wrap for another, nor a rotator move its data keys")
     func tenants() async throws {
-        let aws = try OwnAWS.required()
+        let aws = try DedicatedAWS.required()
         try await TestNamespace.withShared { namespace in
             let developer = try await aws.developer(namespace)
             let ours = try Binding(scope: .strict, namespace: namespace.name, secretName: "db")
@@ -226,7 +226,7 @@ struct AWSTests {
     @Test(
         "A token for somebody else, and a wrong secret key, are refused, and the message says what to check")
     func refusedIdentities() async throws {
-        let aws = try OwnAWS.required()
+        let aws = try DedicatedAWS.required()
         try await TestNamespace.withShared { namespace in
             let wrapped = try await cli(
                 ["wrap", "-n", namespace.name, "--name", "db", "--from-literal", "k=v"],
@@ -258,7 +258,7 @@ struct AWSTests {
             let client = IndependentClient(environment: admin)
             let made = try await client.run("make", namespace.name, "theirs", "password=hünter2", "empty=")
             try await namespace.kubectl("apply", "-f", "-", input: Data(made.utf8))
-            try await namespace.settled("theirs")
+            try await namespace.reconciled("theirs")
             #expect(try await namespace.secret("theirs")?.values == ["password": "hünter2", "empty": ""])
 
             let ours = try await cli(

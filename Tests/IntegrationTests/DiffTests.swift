@@ -37,7 +37,7 @@ struct DiffTests {
     private func makeTarget(_ namespace: TestNamespace) async throws {
         let secret = """
             {"apiVersion": "v1", "kind": "Secret", "type": "example.org/whole", "metadata": {"name": "app",
-             "annotations": {"\(Markers.allow)": "merge"}, "labels": {"chart": "1"}}, "stringData": {"own": "1", "own2": "2"}}
+             "annotations": {"\(OwnershipMetadata.allowAnnotation)": "merge"}, "labels": {"chart": "1"}}, "stringData": {"own": "1", "own2": "2"}}
             """
         try await namespace.kubectl(
             "apply", "--server-side", "--field-manager=chart", "-f", "-", input: Data(secret.utf8))
@@ -54,7 +54,8 @@ struct DiffTests {
 
     @Test func mergedEntriesAreComparedAndTheTargetsOwnAreNot() async throws {
         try await TestNamespace.withShared { namespace in
-            try await RunningController.with(namespace, adjust: { $0.foreignSecretInterval = .seconds(1) }) {
+            try await RunningController.with(namespace, adjust: { $0.unwatchedSecretInterval = .seconds(1) })
+            {
                 _ in
                 let manifest = try await merging(
                     ["a": "1", "b": "2"], namespace, labels: ["kept": "1", "team": "x"])
@@ -66,7 +67,7 @@ struct DiffTests {
                 #expect(
                     try await diff(manifest, namespace) == ["+ a", "+ b", "~ label kept", "~ label team"])
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await diff(manifest, namespace) == [])
 
                 let changed = try await merging(["a": "other", "c": "3"], namespace, labels: ["kept": "1"])
@@ -79,7 +80,7 @@ struct DiffTests {
                             .utf8))
                 #expect(try await diff(changed, namespace) == ["+ c", "~ a", "- label team"])
                 try await namespace.apply(changed)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await diff(changed, namespace) == [])
                 #expect(
                     try await namespace.secret("app")?.values == [
@@ -95,7 +96,7 @@ struct DiffTests {
     @Test(arguments: Origin.allCases)
     func removedTemplateMetadataIsShownAndOthersLabelsAreNot(origin: Origin) async throws {
         try await TestNamespace.withShared { namespace in
-            let operators = OperatorRules(
+            let operators = OperatorPolicy(
                 scopes: [.strict], deniedMetadata: [], allowedTypes: [], labels: ["env": "prod"])
             func manifest(_ labels: [String: String], note: String?) async throws -> Manifest {
                 var manifest = try await namespace.wrap(
@@ -115,20 +116,21 @@ struct DiffTests {
             if origin == .adopted {
                 try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
                 try await namespace.kubectl("label", "secret", "db", "team=a")
-                try await namespace.kubectl("annotate", "secret", "db", "\(Markers.allow)=adopt")
+                try await namespace.kubectl(
+                    "annotate", "secret", "db", "\(OwnershipMetadata.allowAnnotation)=adopt")
             }
-            try await RunningController.with(namespace, adjust: { $0.rules = operators }) { _ in
+            try await RunningController.with(namespace, adjust: { $0.policy = operators }) { _ in
                 try await namespace.apply(first)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
             try await namespace.kubectl("label", "secret", "db", "foreign=1")
             try await namespace.kubectl("annotate", "secret", "db", "example.org/foreign=1")
             #expect(try await diff(first, namespace) == [])
             let expected = ["~ label tier", "- label team", "- annotation example.org/note"]
             #expect(try await diff(second, namespace) == expected)
-            try await RunningController.with(namespace, adjust: { $0.rules = operators }) { _ in
+            try await RunningController.with(namespace, adjust: { $0.policy = operators }) { _ in
                 try await namespace.apply(second)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
             #expect(try await diff(second, namespace) == [])
             // Of a Secret that is ours, foreign entries go.
@@ -148,7 +150,7 @@ struct DiffTests {
                     manifest, namespace,
                     note:
                         "stays as it is: Secret was not made from this WrappedSecret; the controller does not "
-                        + "take it without the annotation \(Markers.allow): adopt\n"
+                        + "take it without the annotation \(OwnershipMetadata.allowAnnotation): adopt\n"
                 ) == [
                     "~ type: Opaque -> example.org/t", "~ immutable: false -> true",
                 ])

@@ -27,7 +27,8 @@ struct DriftTests {
         Drift(
             what: "data emptied", command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":null}"#]),
         Drift(
-            what: "our label stripped", command: ["label", "secret", "db", "\(Markers.managed)-"], unwraps: 0),
+            what: "our label stripped",
+            command: ["label", "secret", "db", "\(OwnershipMetadata.managedLabel)-"], unwraps: 0),
         Drift(
             what: "a label of the template edited",
             command: ["label", "secret", "db", "team=other", "--overwrite"], unwraps: 0),
@@ -35,7 +36,8 @@ struct DriftTests {
             what: "an annotation of the template edited",
             command: ["annotate", "secret", "db", "example.org/contact=other", "--overwrite"], unwraps: 0),
         Drift(
-            what: "our annotation removed", command: ["annotate", "secret", "db", "\(Markers.source)-"],
+            what: "our annotation removed",
+            command: ["annotate", "secret", "db", "\(OwnershipMetadata.sourceAnnotation)-"],
             unwraps: 0),
         Drift(what: "a deleted Secret", command: ["delete", "secret", "db"]),
     ]
@@ -48,7 +50,7 @@ struct DriftTests {
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply(
                     try await namespace.wrap("db", ["user": "u", "password": "p"], template: template))
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let original = try #require(try await namespace.secret("db"))
                 for drift in Self.drifts {
                     try await controller.catchUp(namespace)
@@ -65,7 +67,7 @@ struct DriftTests {
                             && $0.metadata.ownerReferences == original.metadata.ownerReferences
                     }
                     try await eventually("the status knows the repaired Secret after \(drift.what)") {
-                        let made = try await namespace.wrapped("db").status?.secret
+                        let made = try await namespace.wrappedSecret("db").status?.secret
                         return made?.resourceVersion == repaired.metadata.resourceVersion
                     }
                     try await controller.catchUp(namespace)
@@ -81,7 +83,7 @@ struct DriftTests {
             try await RunningController.with(namespace) { _ in
                 for name in ["edited", "deleted", "intact"] {
                     try await namespace.apply(name, ["k": name])
-                    try await namespace.settled(name)
+                    try await namespace.reconciled(name)
                 }
             }
             try await namespace.kubectl(
@@ -102,21 +104,21 @@ struct DriftTests {
             try await RunningController.with(namespace) { controller in
                 var manifest = try await namespace.wrap("db", ["k": "v"])
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 manifest.spec.suspend = true
                 try await namespace.apply(manifest)
                 try await eventually("it is suspended") {
-                    try await namespace.wrapped("db").status?.condition(.suspended) != nil
+                    try await namespace.wrappedSecret("db").status?.condition(.suspended) != nil
                 }
                 try await namespace.kubectl("delete", "secret", "db")
                 try await controller.catchUp(namespace)
                 #expect(try await namespace.secret("db") == nil)
-                #expect(try await namespace.wrapped("db").status?.condition(.ready)?.status == "True")
+                #expect(try await namespace.wrappedSecret("db").status?.condition(.ready)?.status == "True")
                 manifest.spec.suspend = false
                 try await namespace.apply(manifest)
                 try await namespace.secret("db", until: "is back") { $0.values == ["k": "v"] }
                 try await eventually("it is not suspended any more") {
-                    try await namespace.wrapped("db").status?.condition(.suspended) == nil
+                    try await namespace.wrappedSecret("db").status?.condition(.suspended) == nil
                 }
             }
         }
@@ -127,12 +129,12 @@ struct DriftTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let message = try await eventually("it is contested") {
                     try await namespace.kubectl(
                         "patch", "secret", "db", "--field-manager=rival", "-p",
                         #"{"stringData":{"k":"theirs"}}"#)
-                    let ready = try await namespace.wrapped("db").status?.condition(.ready)
+                    let ready = try await namespace.wrappedSecret("db").status?.condition(.ready)
                     return ready?.reason == Reason.secretContested.rawValue ? ready?.message : nil
                 }
                 #expect(message.contains("rival"))
@@ -140,7 +142,7 @@ struct DriftTests {
                 #expect(try await namespace.secret("db")?.values == ["k": "theirs"])
                 // A new generation is no part of the fight.
                 try await namespace.apply("db", ["k": "2"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.values == ["k": "2"])
             }
         }
@@ -151,7 +153,7 @@ struct DriftTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 try await namespace.kubectl(
                     "patch", "secret", "db", "--type=json", "-p",
@@ -159,7 +161,7 @@ struct DriftTests {
                 )
                 try await namespace.secret("db", until: "points to it again") {
                     $0.metadata.ownerReferences?.count == 1
-                        && $0.metadata.annotations?[Markers.wrappedSecret] == "db"
+                        && $0.metadata.annotations?[OwnershipMetadata.wrappedSecretAnnotation] == "db"
                 }
                 #expect(controller.key.unwraps(of: "db") == 1)
             }
@@ -171,7 +173,7 @@ struct DriftTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 let fields = try await namespace.kubectl(
                     "get", "secret", "db", "-o", "jsonpath={.metadata.managedFields}", "--show-managed-fields"
@@ -184,8 +186,8 @@ struct DriftTests {
                     "patch", "secret", "db", "--type=json", "-p",
                     #"[{"op":"replace","path":"/metadata/managedFields","value":\#(fields)}]"#)
                 try await namespace.secret("db", until: "is corrected") { $0.values == ["k": "v"] }
-                try await namespace.settled("db")
-                #expect(try await namespace.wrapped("db").status?.lastVerifiedTime != nil)
+                try await namespace.reconciled("db")
+                #expect(try await namespace.wrappedSecret("db").status?.lastVerifiedTime != nil)
             }
         }
     }

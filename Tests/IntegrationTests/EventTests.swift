@@ -32,17 +32,17 @@ struct EventTests {
             let expected = ["Normal Created", "Normal Repaired", "Normal Repaired", "Normal Updated"]
             try await ControllerProgram.with(namespace, environment) { controller in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.apply("db", ["k": "2"])
                 try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
                 try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("delete", "secret", "db")
                 try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
                 try await namespace.apply("foreign", ["k": "ours"])
-                try await namespace.settled("foreign", .secretConflict)
+                try await namespace.reconciled("foreign", .secretConflict)
                 try await eventually("all is told") {
                     let told = try await events(namespace, of: "db")
                     return told == expected
@@ -78,7 +78,7 @@ struct EventTests {
             try await RunningController.with(namespace, kubeconfig: kubeconfig) { controller in
                 for name in ["a", "b", "c"] {
                     try await namespace.apply(name, ["k": "1"])
-                    try await namespace.settled(name)
+                    try await namespace.reconciled(name)
                 }
                 try await controller.catchUp(namespace)
                 #expect(

@@ -23,7 +23,7 @@ struct FairnessTests {
                         try await status.metric("secretsbridge_kms_throttled_total") ?? 0 > 0
                     }
                     for name in ["a", "b", "c"] { try await quiet.apply(name, ["k": "1"], with: loud.key) }
-                    for name in ["a", "b", "c"] { try await quiet.settled(name) }
+                    for name in ["a", "b", "c"] { try await quiet.reconciled(name) }
                     let synced = try await loud.syncedCount()
                     #expect(synced < count, "the others still wait")
                     // Whoever is changed while it waits is unwrapped once, as it is by then.

@@ -35,7 +35,7 @@ struct HighAvailabilityTests {
         try await writer.value
         for (name, value) in values.withLock({ $0 }) {
             try await namespace.secret(name, until: "has its last value") { $0.values == ["k": value] }
-            try await namespace.settled(name)
+            try await namespace.reconciled(name)
         }
     }
 
@@ -45,7 +45,7 @@ struct HighAvailabilityTests {
             let first = try await Replica.start(namespace)
             try await eventually("the first leads") { first.isLeading }
             let second = try await Replica.start(namespace)
-            try await eventually("the second stands by") { second.says("standing by") }
+            try await eventually("the second stands by") { second.hasLogged("standing by") }
             try await whileChanging(namespace) {
                 #expect(try second.audit().isEmpty)
                 let clock = ContinuousClock.now
@@ -67,7 +67,7 @@ struct HighAvailabilityTests {
             let first = try await Replica.start(namespace)
             try await eventually("the first leads") { first.isLeading }
             let second = try await Replica.start(namespace)
-            try await eventually("the second stands by") { second.says("standing by") }
+            try await eventually("the second stands by") { second.hasLogged("standing by") }
             try await whileChanging(namespace) {
                 let clock = ContinuousClock.now
                 first.program.signal(SIGTERM)
@@ -76,7 +76,7 @@ struct HighAvailabilityTests {
                 print("failover after SIGTERM: \(took)")
                 #expect(took < .seconds(3))
                 #expect(try await first.program.outcome().status == 0)
-                #expect(first.says("lease released"))
+                #expect(first.hasLogged("lease released"))
                 try await eventually("it works") { try second.audit().count > Self.count }
             }
             try first.expectEnded(before: second)
@@ -94,14 +94,14 @@ struct HighAvailabilityTests {
             let first = try await Replica.start(namespace, through: proxy)
             try await eventually("the first leads") { first.isLeading }
             let second = try await Replica.start(namespace)
-            try await eventually("the second stands by") { second.says("standing by") }
+            try await eventually("the second stands by") { second.hasLogged("standing by") }
             try await whileChanging(namespace) {
                 let clock = ContinuousClock.now
                 proxy.set(mode)
                 // Its request to give the lease back ends as late as any other.
                 let ended = try await eventually("the first has stopped") { () -> Duration? in
                     #expect(!second.isLeading, "nobody takes over before the first has stopped")
-                    return first.says("no longer leading: work in flight is cancelled")
+                    return first.hasLogged("no longer leading: work in flight is cancelled")
                         ? ContinuousClock.now - clock : nil
                 }
                 try await eventually("the second leads") { second.isLeading }
@@ -151,7 +151,7 @@ struct HighAvailabilityTests {
                 }
                 try await namespace.apply("db-7", ["k": "changed"])
                 try await namespace.secret("db-7", until: "is changed") { $0.values == ["k": "changed"] }
-                try await namespace.settled("db-7")
+                try await namespace.reconciled("db-7")
             }
             let standby = try #require(second)
             func lists() -> Int {
@@ -165,7 +165,7 @@ struct HighAvailabilityTests {
             }
             try await standby.catchUp(namespace)
             #expect(lists() == before, "\(standby.transport.requests.suffix(20))")
-            #expect(standby.key.unwraps { !$0.hasPrefix(RunningController.fence) } == 0)
+            #expect(standby.key.unwraps { !$0.hasPrefix(RunningController.probePrefix) } == 0)
             #expect(
                 standby.transport.count { request in
                     request.isWrite && names.contains { request.path.contains("/\($0)") }

@@ -58,7 +58,7 @@ struct HostileTenantTests {
                             $0.selection.labelSelector = "\(Self.label)=\(victim.name)"
                         }
                     ) { _ in
-                        try await victim.settled("db")
+                        try await victim.reconciled("db")
                         try await body()
                     }
                 }
@@ -82,7 +82,7 @@ struct HostileTenantTests {
             .path
         defer { try? FileManager.default.removeItem(atPath: file) }
         try await namespace.cluster.script("kubeconfig-for", namespace.name, "tenant", file)
-        return KubeClient(connection: Connection(try Cluster.configuration(file)))
+        return KubeClient(connection: APIConnection(try Cluster.configuration(file)))
     }
 
     /// The object is stored, and its metadata is larger than our client takes in an answer.
@@ -108,7 +108,7 @@ struct HostileTenantTests {
     func nesting() async throws {
         try await attack { stage in
             try await stage.apply("deep", ["k": "v"], in: stage.attacker)
-            try await stage.attacker.settled("deep")
+            try await stage.attacker.reconciled("deep")
             _ = try await stage.tenant.patch(
                 WrappedSecret.resource, stage.attacker.ref("deep"), json(nestedFields(600)))
             _ = try await stage.tenant.patch(.secrets, stage.attacker.ref("deep"), json(nestedFields(600)))
@@ -120,7 +120,7 @@ struct HostileTenantTests {
         try await attack { stage in
             let owner = String(repeating: "<", count: 1_440_000)
             let secret =
-                #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"long","labels":{"\#(Markers.managed)":"true"},"#
+                #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"long","labels":{"\#(OwnershipMetadata.managedLabel)":"true"},"#
                 + #""ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"\#(owner)","uid":"u"}]}}"#
             try await Self.ignoringTheAnswer {
                 _ = try await stage.tenant.create(

@@ -17,7 +17,7 @@ struct LifecycleTests {
             let values = ["username": "häns", "password": "p\"w\\\n\u{0}\u{2028}", "empty": ""]
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply(try await namespace.wrap("db", values, template: template))
-                let object = try await namespace.settled("db")
+                let object = try await namespace.reconciled("db")
                 let secret = try #require(try await namespace.secret("db"))
 
                 #expect(secret.values == values)
@@ -25,12 +25,13 @@ struct LifecycleTests {
                 #expect(secret.immutable != true)
                 #expect(
                     secret.metadata.labels == [
-                        "team": "payments", Markers.managed: "true", Markers.managedBy: "secrets-bridge",
+                        "team": "payments", OwnershipMetadata.managedLabel: "true",
+                        OwnershipMetadata.managedByLabel: "secrets-bridge",
                     ])
                 #expect(
                     secret.metadata.annotations == [
-                        "example.org/contact": "a b: \"c\"", Markers.wrappedSecret: "db",
-                        Markers.source: "\(object.metadata.uid ?? "")/1",
+                        "example.org/contact": "a b: \"c\"", OwnershipMetadata.wrappedSecretAnnotation: "db",
+                        OwnershipMetadata.sourceAnnotation: "\(object.metadata.uid ?? "")/1",
                     ])
                 let owners = try #require(secret.metadata.ownerReferences)
                 #expect(
@@ -71,14 +72,14 @@ struct LifecycleTests {
                     metadata: .init(labels: ["a": "1", "b": "1"], annotations: ["x": "1", "y": "1"]))
                 try await namespace.apply(
                     try await namespace.wrap("db", ["user": "u1", "password": "p1"], template: template))
-                let before = try await namespace.settled("db")
+                let before = try await namespace.reconciled("db")
                 try await namespace.kubectl("label", "secret", "db", "foreign=l")
                 try await namespace.kubectl("annotate", "secret", "db", "foreign=a")
 
                 template.metadata = .init(labels: ["a": "2"], annotations: ["y": "1"])
                 try await namespace.apply(
                     try await namespace.wrap("db", ["password": "p2", "host": "h"], template: template))
-                let after = try await namespace.settled("db")
+                let after = try await namespace.reconciled("db")
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(after.metadata.generation == 2)
                 #expect(secret.metadata.uid == before.status?.secret?.uid, "updated in place")
@@ -99,20 +100,20 @@ struct LifecycleTests {
             try await RunningController.with(namespace) { controller in
                 func writes() -> [String] {
                     controller.transport.requests.filter {
-                        $0.isWrite && !$0.path.contains(RunningController.fence)
+                        $0.isWrite && !$0.path.contains(RunningController.probePrefix)
                     }
                     .map { "\($0.method) \($0.path.split(separator: "/").suffix(2).joined(separator: "/"))" }
                     // Which Secret a POST makes, its path does not tell.
                     .filter { !$0.hasPrefix("POST") }
                 }
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 #expect(controller.key.unwraps(of: "db") == 1)
                 #expect(writes() == ["PATCH db/status"])
 
                 try await namespace.apply("db", ["k": "2"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 #expect(controller.key.unwraps(of: "db") == 2)
                 #expect(writes() == ["PATCH db/status", "PATCH secrets/db", "PATCH db/status"])
@@ -125,9 +126,9 @@ struct LifecycleTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("delete", "wsec", "db")
-                try await controller.staysGone("db", namespace)
+                try await controller.expectStaysDeleted("db", namespace)
             }
         }
     }
@@ -137,7 +138,7 @@ struct LifecycleTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 let first = try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 // Holds the object where a naive repair would make the Secret again, over and over.
                 try await namespace.kubectl(
                     "patch", "wsec", "db", "--type=merge", "-p",
@@ -148,7 +149,7 @@ struct LifecycleTests {
                 // before the owner is gone.
                 try await namespace.kubectl("delete", "secret", "db", "--ignore-not-found")
                 try await namespace.kubectl("annotate", "wsec", "db", "touched=yes")
-                try await controller.staysGone("db", namespace)
+                try await controller.expectStaysDeleted("db", namespace)
 
                 try await namespace.kubectl(
                     "patch", "wsec", "db", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
@@ -162,7 +163,7 @@ struct LifecycleTests {
                     $0.metadata.ownerReferences?.map(\.uid) == [second.uid ?? ""]
                 }
                 #expect(secret.values == ["k": "2"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }
@@ -177,7 +178,7 @@ struct LifecycleTests {
                     try await namespace.secret("db", until: "belongs to round \(round) and is settled") {
                         $0.metadata.ownerReferences?.first?.uid == object.uid
                     }
-                    try await namespace.settled("db")
+                    try await namespace.reconciled("db")
                     try await namespace.cluster.admin.delete(
                         WrappedSecret.resource, manifest.ref,
                         propagation: round.isMultiple(of: 2) ? .background : .foreground)
@@ -190,14 +191,14 @@ struct LifecycleTests {
                             return false
                         }
                     }
-                    let after = try await namespace.wrapped("db")
+                    let after = try await namespace.wrappedSecret("db")
                     // The collector may take the Secret that the successor has just taken over; it comes back.
                     try await eventually("the Secret is the successor's, and stays") {
                         guard let secret = try await namespace.secret("db"),
                             secret.metadata.deletionTimestamp == nil,
                             secret.metadata.ownerReferences?.map(\.uid) == [after.metadata.uid ?? ""]
                         else { return false }
-                        let made = try await namespace.wrapped("db").status?.secret
+                        let made = try await namespace.wrappedSecret("db").status?.secret
                         return made?.uid == secret.metadata.uid && secret.values == ["k": "after \(round)"]
                     }
                 }

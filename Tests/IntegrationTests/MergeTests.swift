@@ -20,7 +20,8 @@ struct MergeTests {
     private static func makeTarget(
         _ namespace: TestNamespace, _ name: String = "app", theirs: String = "1", isOpen: Bool = true
     ) async throws {
-        let annotations = isOpen ? #", "annotations": {"\#(Markers.allow)": "merge"}"# : ""
+        let annotations =
+            isOpen ? #", "annotations": {"\#(OwnershipMetadata.allowAnnotation)": "merge"}"# : ""
         let secret = """
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "\(name)"\(annotations)},
              "data": {"theirs": "\(Data(theirs.utf8).base64EncodedString())"}}
@@ -38,25 +39,26 @@ struct MergeTests {
     )
     func life() async throws {
         try await TestNamespace.withShared { namespace in
-            try await RunningController.with(namespace, adjust: { $0.foreignSecretInterval = .seconds(1) }) {
+            try await RunningController.with(namespace, adjust: { $0.unwatchedSecretInterval = .seconds(1) })
+            {
                 controller in
                 try await namespace.apply(try await Self.merge("db", ["ours": "1"], into: "app", namespace))
-                let missing = try await namespace.settled("db", .secretMissing)
+                let missing = try await namespace.reconciled("db", .secretMissing)
                 #expect(Self.message(missing).contains("Secret app does not exist"))
 
                 try await Self.makeTarget(namespace, isOpen: false)
-                let closed = try await namespace.settled("db", .secretConflict)
-                #expect(Self.message(closed).contains("\(Markers.allow)=merge"))
+                let closed = try await namespace.reconciled("db", .secretConflict)
+                #expect(Self.message(closed).contains("\(OwnershipMetadata.allowAnnotation)=merge"))
                 #expect(controller.key.unwraps(of: "app") == 0)
                 let before = try #require(try await namespace.secret("app"))
 
                 try await Self.makeTarget(namespace)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let merged = try #require(try await namespace.secret("app"))
                 #expect(merged.values == ["theirs": "1", "ours": "1"])
                 #expect(merged.metadata.uid == before.metadata.uid)
                 #expect(merged.metadata.ownerReferences == nil)
-                #expect(merged.metadata.labels == [Markers.managed: "true"])
+                #expect(merged.metadata.labels == [OwnershipMetadata.managedLabel: "true"])
 
                 // What the owner does with its own entries is no business of ours.
                 try await controller.catchUp(namespace)
@@ -69,7 +71,7 @@ struct MergeTests {
                 let drifts = [
                     ["patch", "secret", "app", "-p", #"{"stringData":{"ours":"other"}}"#],
                     ["patch", "secret", "app", "-p", #"{"data":{"ours":null}}"#],
-                    ["label", "secret", "app", "\(Markers.managed)-"],
+                    ["label", "secret", "app", "\(OwnershipMetadata.managedLabel)-"],
                 ]
                 for drift in drifts {
                     _ = try await Program(
@@ -78,16 +80,16 @@ struct MergeTests {
                     ).outcome()
                     try await namespace.secret("app", until: "is repaired after \(drift)") {
                         $0.values == ["theirs": "2", "ours": "1"]
-                            && $0.metadata.labels?[Markers.managed] == "true"
+                            && $0.metadata.labels?[OwnershipMetadata.managedLabel] == "true"
                     }
                     try await controller.catchUp(namespace)
                 }
 
                 // The Secret is made anew by its owner.
                 try await namespace.kubectl("delete", "secret", "app")
-                try await namespace.settled("db", .secretMissing)
+                try await namespace.reconciled("db", .secretMissing)
                 try await Self.makeTarget(namespace)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1", "ours": "1"])
 
                 // Another set of entries replaces ours; theirs stay, and so does the Secret when we go.
@@ -95,7 +97,7 @@ struct MergeTests {
                 try await namespace.secret("app", until: "has the new entry alone") {
                     $0.values == ["theirs": "1", "new": "2"]
                 }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("delete", "wsec", "db")
                 try await controller.catchUp(namespace)
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1", "new": "2"])
@@ -109,7 +111,7 @@ struct MergeTests {
             try await Self.makeTarget(namespace)
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply(try await Self.merge("db", ["ours": "1"], into: "app", namespace))
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
             }
             let before = try #require(try await namespace.secret("app"))
@@ -137,11 +139,11 @@ struct MergeTests {
             try await RunningController.with(namespace) { controller in
                 for name in ["a", "b"] {
                     try await namespace.apply(try await Self.merge(name, [name: "1"], into: "app", namespace))
-                    try await namespace.settled(name)
+                    try await namespace.reconciled(name)
                 }
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1", "a": "1", "b": "1"])
                 try await namespace.apply(try await Self.merge("c", ["a": "2"], into: "app", namespace))
-                let loser = try await namespace.settled("c", .ownedByAnother)
+                let loser = try await namespace.reconciled("c", .ownedByAnother)
                 #expect(Self.message(loser).contains(".data.a"), "\(Self.message(loser))")
                 try await controller.catchUp(namespace)
                 #expect(try await namespace.secret("app")?.values["a"] == "1")
@@ -153,8 +155,8 @@ struct MergeTests {
                 try await namespace.secret("app", until: "is left, and the next may have it") {
                     $0.values == ["theirs": "1", "a": "2", "b": "1"]
                 }
-                try await namespace.settled("c")
-                try await namespace.settled("b")
+                try await namespace.reconciled("c")
+                try await namespace.reconciled("b")
             }
         }
     }
@@ -163,14 +165,15 @@ struct MergeTests {
     func conflict() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeTarget(namespace)
-            try await RunningController.with(namespace, adjust: { $0.foreignSecretInterval = .seconds(1) }) {
+            try await RunningController.with(namespace, adjust: { $0.unwatchedSecretInterval = .seconds(1) })
+            {
                 _ in
                 try await namespace.apply(try await Self.merge("db", ["theirs": "2"], into: "app", namespace))
-                let message = Self.message(try await namespace.settled("db", .secretConflict))
+                let message = Self.message(try await namespace.reconciled("db", .secretConflict))
                 #expect(message.contains(".data.theirs") && message.contains("chart"), "\(message)")
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1"])
                 try await namespace.kubectl("patch", "secret", "app", "-p", #"{"data":{"theirs":null}}"#)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("app")?.values == ["theirs": "2"])
             }
         }
@@ -184,10 +187,10 @@ struct MergeTests {
             try await RunningController.with(namespace) { _ in
                 var manifest = try await Self.merge("db", ["ours": "1"], into: "app", namespace)
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 manifest.spec.template = .init(metadata: .init(name: "app", labels: ["app": "ours"]))
                 try await namespace.apply(manifest)
-                let message = Self.message(try await namespace.settled("db", .secretConflict))
+                let message = Self.message(try await namespace.reconciled("db", .secretConflict))
                 #expect(
                     message.contains(".metadata.labels.app") && message.contains("kubectl-label"),
                     "\(message)")
@@ -205,7 +208,7 @@ struct MergeTests {
             }
             try await Self.makeTarget(namespace)
             try await RunningController.with(namespace) { controller in
-                for name in names { try await namespace.settled(name) }
+                for name in names { try await namespace.reconciled(name) }
                 #expect(controller.key.unwraps(of: "app") == names.count)
                 #expect(try await namespace.secret("app")?.values.count == names.count + 1)
             }
@@ -217,10 +220,11 @@ struct MergeTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("app", ["k": "1"])
-                try await namespace.settled("app")
-                try await namespace.kubectl("annotate", "secret", "app", "\(Markers.allow)=merge")
+                try await namespace.reconciled("app")
+                try await namespace.kubectl(
+                    "annotate", "secret", "app", "\(OwnershipMetadata.allowAnnotation)=merge")
                 try await namespace.apply(try await Self.merge("db", ["x": "2"], into: "app", namespace))
-                let message = Self.message(try await namespace.settled("db", .ownedByAnother))
+                let message = Self.message(try await namespace.reconciled("db", .ownedByAnother))
                 #expect(message.contains("WrappedSecret app"), "\(message)")
                 #expect(try await namespace.secret("app")?.values == ["k": "1"])
             }
@@ -234,7 +238,7 @@ struct MergeTests {
             try await namespace.kubectl("patch", "secret", "app", "-p", #"{"immutable":true}"#)
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply(try await Self.merge("db", ["x": "2"], into: "app", namespace))
-                try await namespace.settled("db", .immutableSecret)
+                try await namespace.reconciled("db", .immutableSecret)
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1"])
             }
         }

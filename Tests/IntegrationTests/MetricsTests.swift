@@ -21,7 +21,7 @@ struct MetricsTests {
 
     /// The controller works without a lease, and names the one that it would have.
     private func lease(_ namespace: TestNamespace) -> String {
-        #"lease="\#(LeaseName.make(namespaces: [namespace.name], labelSelector: nil))""#
+        #"lease="\#(LeaseName.name(namespaces: [namespace.name], labelSelector: nil))""#
     }
 
     private func objects(_ ready: String, _ reason: Reason, _ namespace: TestNamespace) -> String {
@@ -34,13 +34,13 @@ struct MetricsTests {
             let count = 25
             let names = (0..<count).map { "db-\($0)" }
             try await namespace.applyAll(names) { $0 }
-            for name in names { try await namespace.settled(name) }
+            for name in names { try await namespace.reconciled(name) }
             let unwraps = #"secretsbridge_kms_items_total{backend="local",operation="unwrap"}"#
             // One more of the self-test.
             #expect((count...count + 1).contains(Int(try await status.metric(unwraps) ?? 0)))
             try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
             try await namespace.apply("foreign", ["k": "ours"])
-            try await namespace.settled("foreign", .secretConflict)
+            try await namespace.reconciled("foreign", .secretConflict)
 
             try await eventually("all are shown") {
                 let page = try await status.metrics()

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What is taken from under a running controller, and comes back. On a control plane of this suite's own.
-@Suite("Outages", .onRealServers, .ownCluster, .serialized)
+@Suite("Outages", .onRealServers, .dedicatedCluster, .serialized)
 struct OutageTests {
     private func warnings(_ controller: RunningController, _ resource: Resource) -> [String] {
         controller.log.lines.filter {
@@ -24,7 +24,7 @@ struct OutageTests {
         "The CRD is missing at the start, comes, is deleted and comes again: said once each time, healed each time"
     )
     func crd() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         let file = "\(try Settings.required().repository)/manifests/crds/wrappedsecrets.yaml"
         // As `hack/cluster up --crds` does it on servers that do not know CEL.
         let definition = try await cluster.kubectl(
@@ -49,7 +49,7 @@ struct OutageTests {
                     try await namespace.apply("db", ["k": "1"])
                     return true
                 }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(recoveries(controller, WrappedSecret.resource) == 1)
 
                 try await remove()
@@ -67,7 +67,7 @@ struct OutageTests {
                     return true
                 }
                 try await namespace.secret("db", until: "is made") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(warnings(controller, WrappedSecret.resource).count == 2)
                 #expect(recoveries(controller, WrappedSecret.resource) == 2)
             }
@@ -76,7 +76,7 @@ struct OutageTests {
 
     @Test("Rights are taken away in mid-run and given back: said once, healed, and no object is forgotten")
     func revoked() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         try await cluster.installRole()
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
@@ -86,12 +86,12 @@ struct OutageTests {
             try await RunningController.with(
                 namespace, kubeconfig: kubeconfig,
                 adjust: {
-                    $0.timing.watch = 4...5
+                    $0.timing.watchSeconds = 4...5
                     $0.maximumRetryDelay = .seconds(5)
                 }
             ) { controller in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let binding = try await cluster.kubectl(
                     "get", "clusterrolebinding", "secrets-bridge", "-o", "yaml")
                 try await cluster.kubectl("delete", "clusterrolebinding", "secrets-bridge")
@@ -105,7 +105,7 @@ struct OutageTests {
                 #expect(warnings(controller, WrappedSecret.resource).count == 1)
                 try await cluster.kubectl("create", "-f", "-", input: Data(binding.utf8))
                 try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 for resource in [Resource.secrets, WrappedSecret.resource] {
                     try await eventually("the recovery is said") { recoveries(controller, resource) == 1 }
                 }
@@ -115,7 +115,7 @@ struct OutageTests {
 
     @Test("The API server is away: one that stands by survives it, says so once, and takes over afterwards")
     func away() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             let lease = ObjectRef(namespace: namespace.name, name: "away")
             try await cluster.kubectl(
@@ -141,7 +141,7 @@ struct OutageTests {
                     try await namespace.apply("db", ["k": "1"])
                     return true
                 }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(controller.log.lines.count { $0.hasPrefix("info lease can be used again") } == 1)
             }
         }

@@ -14,14 +14,15 @@ struct OwnershipTests {
             let foreign = try #require(try await namespace.secret("db"))
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "ours"])
-                let object = try await namespace.settled("db", .secretConflict)
+                let object = try await namespace.reconciled("db", .secretConflict)
                 let message = object.status?.condition(.ready)?.message ?? ""
                 #expect(message.contains("kubectl annotate secret"), "tells how to hand it over: \(message)")
                 let after = try #require(try await namespace.secret("db"))
                 #expect(after.metadata.resourceVersion == foreign.metadata.resourceVersion)
 
-                try await namespace.kubectl("annotate", "secret", "db", "\(Markers.allow)=adopt")
-                try await namespace.settled("db")
+                try await namespace.kubectl(
+                    "annotate", "secret", "db", "\(OwnershipMetadata.allowAnnotation)=adopt")
+                try await namespace.reconciled("db")
                 let adopted = try #require(try await namespace.secret("db"))
                 #expect(adopted.metadata.uid == foreign.metadata.uid)
                 #expect(adopted.values == ["k": "ours"])
@@ -36,9 +37,9 @@ struct OwnershipTests {
             try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=foreign")
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "ours"])
-                try await namespace.settled("db", .secretConflict)
+                try await namespace.reconciled("db", .secretConflict)
                 try await namespace.kubectl("delete", "secret", "db")
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.values == ["k": "ours"])
             }
         }
@@ -49,16 +50,16 @@ struct OwnershipTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("first", ["k": "1"])
-                try await namespace.settled("first")
+                try await namespace.reconciled("first")
                 let template = Manifest.Template(metadata: .init(name: "first"))
                 try await namespace.apply(try await namespace.wrap("second", ["k": "2"], template: template))
-                let object = try await namespace.settled("second", .ownedByAnother)
+                let object = try await namespace.reconciled("second", .ownedByAnother)
                 #expect(object.status?.condition(.ready)?.message.contains("WrappedSecret first") == true)
                 #expect(try await namespace.secret("first")?.values == ["k": "1"])
-                try await namespace.settled("first")
+                try await namespace.reconciled("first")
 
                 try await namespace.kubectl("delete", "wsec", "first")
-                try await namespace.settled("second")
+                try await namespace.reconciled("second")
                 try await namespace.secret("first", until: "is the second's") { $0.values == ["k": "2"] }
             }
         }
@@ -70,14 +71,14 @@ struct OwnershipTests {
             let owner = try await namespace.kubectl(
                 "get", "namespace", namespace.name, "-o", "jsonpath={.metadata.uid}")
             let secret = """
-                {"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","annotations":{"\(Markers.allow)":"adopt"},\
+                {"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","annotations":{"\(OwnershipMetadata.allowAnnotation)":"adopt"},\
                 "ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"\(namespace.name)",\
                 "uid":"\(owner)","controller":true}]},"stringData":{"k":"foreign"}}
                 """
             try await namespace.kubectl("create", "-f", "-", input: Data(secret.utf8))
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "ours"])
-                try await namespace.settled("db", .ownedByAnother)
+                try await namespace.reconciled("db", .ownedByAnother)
                 #expect(try await namespace.secret("db")?.values == ["k": "foreign"])
             }
         }
@@ -93,12 +94,12 @@ struct OwnershipTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 try await namespace.kubectl("patch", "secret", "db", "--type=merge", "-p", patch)
                 try await namespace.secret("db", until: "is ours again") {
                     $0.values == ["k": "v"] && $0.metadata.ownerReferences?.map(\.name) == ["db"]
-                        && $0.metadata.labels?[Markers.managed] == "true"
+                        && $0.metadata.labels?[OwnershipMetadata.managedLabel] == "true"
                 }
             }
         }
@@ -109,10 +110,10 @@ struct OwnershipTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
             }
-            let labels = withMarks ? #""labels":{"\#(Markers.managed)":"true"},"# : ""
+            let labels = withMarks ? #""labels":{"\#(OwnershipMetadata.managedLabel)":"true"},"# : ""
             let secret =
                 #"{"apiVersion":"v1","kind":"Secret","metadata":{\#(labels)"name":"db"},"stringData":{"other":"x"}}"#
             try await namespace.kubectl("replace", "-f", "-", input: Data(secret.utf8))
@@ -129,14 +130,14 @@ struct OwnershipTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let uid = try #require(try await namespace.secret("db")).metadata.uid
                 try await namespace.kubectl("delete", "wsec", "db", "--cascade=orphan")
                 try await eventually("the owner reference is gone") {
                     try await namespace.secret("db")?.metadata.ownerReferences?.isEmpty ?? true
                 }
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let taken = try #require(try await namespace.secret("db"))
                 #expect(taken.metadata.uid == uid)
                 #expect(taken.metadata.ownerReferences?.map(\.name) == ["db"])
@@ -148,7 +149,7 @@ struct OwnershipTests {
     func leftoverPermission() async throws {
         try await TestNamespace.withShared { namespace in
             let secret =
-                #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"t","annotations":{"\#(Markers.allow)":"adopt"}}}"#
+                #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"t","annotations":{"\#(OwnershipMetadata.allowAnnotation)":"adopt"}}}"#
             try await namespace.kubectl("create", "-f", "-", input: Data(secret.utf8))
             try await RunningController.with(namespace) { controller in
                 for name in ["one", "two"] {
@@ -160,7 +161,8 @@ struct OwnershipTests {
                 let reasons = try await eventually("both are settled") { () -> [String]? in
                     var reasons: [String] = []
                     for name in ["one", "two"] {
-                        guard let ready = try await namespace.wrapped(name).status?.condition(.ready) else {
+                        guard let ready = try await namespace.wrappedSecret(name).status?.condition(.ready)
+                        else {
                             return nil
                         }
                         reasons.append(ready.reason)
@@ -170,7 +172,9 @@ struct OwnershipTests {
                 #expect(reasons.sorted() == ["OwnedByAnother", "Synced"])
                 let winner = reasons[0] == "Synced" ? "one" : "two"
                 #expect(try await namespace.secret("t")?.values == ["k": winner])
-                #expect(try await namespace.secret("t")?.metadata.annotations?[Markers.allow] == nil)
+                #expect(
+                    try await namespace.secret("t")?.metadata.annotations?[OwnershipMetadata.allowAnnotation]
+                        == nil)
                 let writes = controller.transport.count { $0.isWrite && $0.path.hasSuffix("/secrets/t") }
                 #expect(writes <= 3)
             }
@@ -183,12 +187,12 @@ struct OwnershipTests {
             try await RunningController.with(namespace) { _ in
                 var manifest = try await namespace.wrap("db", ["k": "v"])
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 manifest.spec.creationPolicy = "Merge"
                 try await namespace.apply(manifest)
-                try await namespace.settled("db", .ownedByAnother)
+                try await namespace.reconciled("db", .ownedByAnother)
                 let message = try #require(
-                    try await namespace.wrapped("db").status?.condition(.ready)?.message)
+                    try await namespace.wrappedSecret("db").status?.condition(.ready)?.message)
                 let commands = try #require(message.split(separator: "release the Secret: ").last)
                 for command in commands.components(separatedBy: " && ") {
                     let words = command.split(separator: " ").dropFirst().map {
@@ -196,8 +200,8 @@ struct OwnershipTests {
                     }
                     try await namespace.kubectl(words)
                 }
-                try await namespace.kubectl("annotate", "wsec", "db", "\(Markers.sync)=1")
-                try await namespace.settled("db")
+                try await namespace.kubectl("annotate", "wsec", "db", "\(OwnershipMetadata.syncAnnotation)=1")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.metadata.ownerReferences == nil)
             }
         }
@@ -208,12 +212,13 @@ struct OwnershipTests {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
             try await namespace.kubectl("label", "secret", "db", "team=a")
-            try await namespace.kubectl("annotate", "secret", "db", "\(Markers.allow)=adopt")
+            try await namespace.kubectl(
+                "annotate", "secret", "db", "\(OwnershipMetadata.allowAnnotation)=adopt")
             try await RunningController.with(namespace) { controller in
                 var manifest = try await namespace.wrap(
                     "db", ["k": "v"], template: .init(metadata: .init(labels: ["team": "a"])))
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 for value in ["1", "2", "3"] {
                     try await namespace.kubectl("label", "secret", "db", "foreign=\(value)", "--overwrite")
                     try await controller.catchUp(namespace)
@@ -234,17 +239,17 @@ struct OwnershipTests {
             try await RunningController.with(namespace) { _ in
                 let template = Manifest.Template(immutable: true)
                 try await namespace.apply(try await namespace.wrap("db", ["k": "1"], template: template))
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.immutable == true)
                 try await namespace.apply(try await namespace.wrap("db", ["k": "2"], template: template))
-                try await namespace.settled("db", .immutableSecret)
+                try await namespace.reconciled("db", .immutableSecret)
                 let after = try #require(try await namespace.secret("db"))
                 #expect(after.metadata.resourceVersion == secret.metadata.resourceVersion)
                 #expect(after.values == ["k": "1"])
                 try await namespace.kubectl("delete", "secret", "db")
                 try await namespace.secret("db", until: "is made anew") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }
@@ -254,18 +259,18 @@ struct OwnershipTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let secret = try #require(try await namespace.secret("db"))
                 let template = Manifest.Template(type: "example.org/credentials")
                 try await namespace.apply(try await namespace.wrap("db", ["k": "2"], template: template))
-                try await namespace.settled("db", .secretTypeChanged)
+                try await namespace.reconciled("db", .secretTypeChanged)
                 let after = try #require(try await namespace.secret("db"))
                 #expect(after.metadata.resourceVersion == secret.metadata.resourceVersion)
                 try await namespace.kubectl("delete", "secret", "db")
                 try await namespace.secret("db", until: "is made anew") {
                     $0.values == ["k": "2"] && $0.type == "example.org/credentials"
                 }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }

@@ -36,7 +36,8 @@ struct ProgramTests {
             try await eventually("some are synced") {
                 try await namespace.cluster.admin.list(
                     SecretMetadata.self,
-                    Selection(namespace: namespace.name, labelSelector: "\(Markers.managed)=true")
+                    Selection(
+                        namespace: namespace.name, labelSelector: "\(OwnershipMetadata.managedLabel)=true")
                 ).items.count >= 20
             }
             try await stop(program)
@@ -67,18 +68,18 @@ struct ProgramTests {
             try await ControllerProgram.with(namespace, ["SB_WRAP_MASTER_KEY": namespace.masterKey]) {
                 controller in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.apply("db", ["k": "2"])
                 try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
                 try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("delete", "secret", "db")
                 try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
                 try await namespace.apply("foreign", ["k": "ours"])
-                try await namespace.settled("foreign", .secretConflict)
+                try await namespace.reconciled("foreign", .secretConflict)
                 #expect(!controller.log.lowercased().contains("forbidden"))
             }
         }
@@ -105,7 +106,7 @@ struct ProgramTests {
             let file = Data(wrapped.output.utf8)
             try await namespace.kubectl("apply", "-f", "-", input: file)
             let program = try await start(namespace)
-            try await namespace.settled("db")
+            try await namespace.reconciled("db")
             let secret = try #require(try await namespace.secret("db"))
             #expect(secret.values == ["user": "admin", "password": "hunter2"])
             #expect(secret.metadata.labels?["team"] == "payments")
@@ -145,36 +146,36 @@ struct ProgramTests {
                     "--from-literal", "n=1",
                 ])
             try await namespace.kubectl("apply", "-f", "-", input: Data(literal.output.utf8))
-            try await namespace.settled("db")
+            try await namespace.reconciled("db")
             #expect(try await namespace.secret("db")?.values["k"] == canary)
 
             // Failures with the value at hand: the API server refuses the Secret, or says it is another's.
             try await namespace.apply("typed", ["k": canary])
-            try await namespace.settled("typed")
+            try await namespace.reconciled("typed")
             try await namespace.apply(
                 try await namespace.wrap("typed", ["k": canary], template: .init(type: "example.org/other")))
-            try await namespace.settled("typed", .secretTypeChanged)
+            try await namespace.reconciled("typed", .secretTypeChanged)
             try await namespace.apply(
                 try await namespace.wrap("fixed", ["k": canary], template: .init(immutable: true)))
-            try await namespace.settled("fixed")
+            try await namespace.reconciled("fixed")
             try await namespace.apply(
                 try await namespace.wrap("fixed", ["k": canary + "2"], template: .init(immutable: true)))
-            try await namespace.settled("fixed", .immutableSecret)
+            try await namespace.reconciled("fixed", .immutableSecret)
             try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
             try await namespace.apply("foreign", ["k": canary])
-            try await namespace.settled("foreign", .secretConflict)
+            try await namespace.reconciled("foreign", .secretConflict)
             // A namespace that is full.
             try await namespace.kubectl("create", "quota", "full", "--hard=count/secrets=1")
             try await namespace.apply("too-many", ["k": canary])
             // The quota controller is not part of every control plane: any outcome will do.
             try await eventually("too-many is settled") {
-                try await namespace.wrapped("too-many").status?.condition(.ready) != nil
+                try await namespace.wrappedSecret("too-many").status?.condition(.ready) != nil
             }
             // Damaged on its way.
             var damaged = try await namespace.wrap("damaged", ["k": canary])
             damaged.spec.mac = String(repeating: "A", count: 43) + "="
             try await namespace.apply(damaged)
-            try await namespace.settled("damaged", .integrityFailed)
+            try await namespace.reconciled("damaged", .integrityFailed)
             try await namespace.kubectl("delete", "secret", "db")
             try await namespace.secret("db", until: "is back") { $0.values["k"] == canary }
             let pages = try StatusClient(log: program.errors)

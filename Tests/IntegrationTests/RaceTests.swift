@@ -21,11 +21,11 @@ struct RaceTests {
                 try await namespace.kubectl("delete", "wsec", "db")
                 let next = try await namespace.apply("db", ["k": "new"])
                 gate.open()
-                let object = try await namespace.settled("db")
+                let object = try await namespace.reconciled("db")
                 #expect(object.metadata.uid == next.uid)
                 // What was said of the old one would be of other values.
                 try await eventually("the status is of the new object alone") {
-                    let object = try await namespace.wrapped("db")
+                    let object = try await namespace.wrappedSecret("db")
                     return object.status?.secret?.mac == object.spec.envelope.mac
                 }
                 try await namespace.secret("db", until: "has the new value") { $0.values == ["k": "new"] }
@@ -49,7 +49,7 @@ struct RaceTests {
                 }
             ) { stale in
                 let gate = try #require(gate)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await stale.catchUp(namespace)
                 gate.close()
                 try await RunningController.with(namespace) { _ in
@@ -57,7 +57,7 @@ struct RaceTests {
                     try await eventually("the Secret has the later value") {
                         try await namespace.secret("db")?.values == ["k": "2"]
                     }
-                    try await namespace.settled("db")
+                    try await namespace.reconciled("db")
                 }
                 try await eventually("it hears no more of WrappedSecrets") { gate.held >= 1 }
                 let pages = stale.transport.count { $0.isList(of: "wrappedsecrets") }
@@ -70,12 +70,13 @@ struct RaceTests {
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.values == ["k": "2"])
                 #expect(
-                    secret.metadata.annotations?[Markers.source] == made.metadata.annotations?[Markers.source]
+                    secret.metadata.annotations?[OwnershipMetadata.sourceAnnotation]
+                        == made.metadata.annotations?[OwnershipMetadata.sourceAnnotation]
                 )
 
                 gate.open()
                 try await namespace.apply("db", ["k": "3"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.values == ["k": "3"])
             }
         }

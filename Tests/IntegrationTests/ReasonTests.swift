@@ -14,7 +14,7 @@ struct ReasonTests {
 
     private static func eager(_ options: inout Controller.Options) {
         options.maximumRetryDelay = .seconds(1)
-        options.foreignSecretInterval = .seconds(1)
+        options.unwatchedSecretInterval = .seconds(1)
     }
 
     @Test("A quota that is used up")
@@ -36,10 +36,10 @@ struct ReasonTests {
                 input: Data(status.utf8))
             try await RunningController.with(namespace, adjust: Self.eager) { _ in
                 try await namespace.apply("db", ["k": "v"])
-                let message = Self.message(try await namespace.settled("db", .quotaExceeded))
+                let message = Self.message(try await namespace.reconciled("db", .quotaExceeded))
                 #expect(message.contains("few") && message.contains("raise the quota"), "\(message)")
                 try await namespace.kubectl("delete", "resourcequota", "few")
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }
@@ -51,7 +51,7 @@ struct ReasonTests {
             manifest.spec.recreate = true
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let count = try await namespace.kubectl("get", "secrets", "-o", "name").split(separator: "\n")
                     .count
                 let quota =
@@ -92,18 +92,18 @@ struct ReasonTests {
         let webhook = try await DenyingWebhook()
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
-                try await namespace.withClosedAdmission(label: "guarded", by: webhook) {
+                try await namespace.withDeniedSecretCreation(label: "guarded", by: webhook) {
                     try await namespace.apply(
                         try await namespace.wrap(
                             "db", ["k": "canary"],
                             template: .init(metadata: .init(labels: ["guarded": namespace.name]))))
-                    let message = Self.message(try await namespace.settled("db", .admissionDenied))
+                    let message = Self.message(try await namespace.reconciled("db", .admissionDenied))
                     #expect(message.contains("closed.example.org"), "\(message)")
                     let quoted = Data("canary".utf8).base64EncodedString()
                     #expect(!message.contains(quoted))
                     #expect(controller.log.lines.allSatisfy { !$0.contains(quoted) })
                 }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }
@@ -118,12 +118,12 @@ struct ReasonTests {
             try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "split", kubeconfig)
             try await RunningController.with(namespace, kubeconfig: kubeconfig, adjust: Self.eager) { _ in
                 try await namespace.apply("db", ["k": "v"])
-                let message = Self.message(try await namespace.settled("db", .forbidden))
+                let message = Self.message(try await namespace.reconciled("db", .forbidden))
                 #expect(
                     message.contains("creating Secret") && message.contains("manifests/base/rbac.yaml"),
                     "\(message)")
                 try await namespace.installNamespacedRole()
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }
@@ -133,11 +133,11 @@ struct ReasonTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": String(repeating: "x", count: 1_048_577)])
-                let object = try await namespace.settled("db", .tooLarge)
+                let object = try await namespace.reconciled("db", .tooLarge)
                 #expect(object.status?.condition(.stalled)?.status == "True")
                 #expect(controller.key.unwraps(of: "db") == 0)
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
         }
     }
@@ -147,19 +147,19 @@ struct ReasonTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 // It outlives what goes first, so that there is somebody to make the Secret again for.
                 let lasting = #"{"metadata":{"finalizers":["example.org/hold"]}}"#
                 try await namespace.kubectl("patch", "wsec", "db", "--type=merge", "-p", lasting)
                 try await namespace.kubectl("create", "configmap", "last")
                 try await namespace.kubectl("patch", "configmap", "last", "-p", lasting)
-                let before = try await namespace.wrapped("db").status
+                let before = try await namespace.wrappedSecret("db").status
                 try await namespace.cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
                 try await eventually("the Secret is gone") { try await namespace.secret("db") == nil }
                 try await eventually("what is left waits for us") {
-                    try await namespace.wrapped("db").metadata.deletionTimestamp != nil
+                    try await namespace.wrappedSecret("db").metadata.deletionTimestamp != nil
                 }
-                #expect(try await namespace.wrapped("db").status == before)
+                #expect(try await namespace.wrappedSecret("db").status == before)
                 #expect(controller.log.lines.allSatisfy { !$0.hasPrefix("error") })
                 let free = #"{"metadata":{"finalizers":null}}"#
                 try await namespace.kubectl("patch", "wsec", "db", "--type=merge", "-p", free)
@@ -178,19 +178,19 @@ struct ReasonTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
                 try await namespace.apply("db", ["k": "v"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl(
                     "patch", "secret", "db", "-p", #"{"metadata":{"finalizers":["example.org/hold"]}}"#)
                 try await controller.catchUp(namespace)
                 let unwraps = controller.key.unwraps(of: "db")
                 try await namespace.kubectl("delete", "secret", "db", "--wait=false")
-                let message = Self.message(try await namespace.settled("db", .secretConflict))
+                let message = Self.message(try await namespace.reconciled("db", .secretConflict))
                 #expect(message.contains("finalizers"), "\(message)")
                 #expect(controller.key.unwraps(of: "db") == unwraps)
                 let old = try #require(try await namespace.secret("db"))
                 try await namespace.kubectl(
                     "patch", "secret", "db", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.metadata.uid != old.metadata.uid)
             }
         }

@@ -21,7 +21,7 @@ struct RefusalTests {
                 }
                 try await RunningController.with(namespace) { _ in
                     for name in ["db-strict", "db-namespace"] {
-                        let object = try await namespace.settled(name, .decryptFailed)
+                        let object = try await namespace.reconciled(name, .decryptFailed)
                         let message = object.status?.condition(.ready)?.message ?? ""
                         #expect(message.contains("namespace"), "tells what to look at: \(message)")
                         #expect(object.status?.condition(.stalled)?.status == "True")
@@ -43,9 +43,9 @@ struct RefusalTests {
             within.metadata.name = "namespace-copy"
             for manifest in [strict, renamed, within] { try await namespace.apply(manifest) }
             try await RunningController.with(namespace) { _ in
-                try await namespace.settled("strict-copy", .decryptFailed)
-                try await namespace.settled("db", .decryptFailed)
-                try await namespace.settled("namespace-copy")
+                try await namespace.reconciled("strict-copy", .decryptFailed)
+                try await namespace.reconciled("db", .decryptFailed)
+                try await namespace.reconciled("namespace-copy")
                 #expect(try await namespace.secret("strict-copy") == nil)
                 #expect(try await namespace.secret("renamed") == nil)
                 #expect(try await namespace.secret("db") == nil)
@@ -59,12 +59,12 @@ struct RefusalTests {
         try await TestNamespace.withShared { namespace in
             try await namespace.apply(try await namespace.wrap("db", ["k": "v"], scope: .cluster))
             try await RunningController.with(namespace) { controller in
-                try await namespace.settled("db", .scopeNotAllowed)
+                try await namespace.reconciled("db", .scopeNotAllowed)
                 #expect(controller.key.unwraps == 0)
                 #expect(try await namespace.secret("db") == nil)
             }
-            try await RunningController.with(namespace, adjust: { $0.rules.scopes.insert(.cluster) }) { _ in
-                try await namespace.settled("db")
+            try await RunningController.with(namespace, adjust: { $0.policy.scopes.insert(.cluster) }) { _ in
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.values == ["k": "v"])
             }
         }
@@ -137,19 +137,19 @@ struct RefusalTests {
             try await RunningController.with(namespace) { _ in
                 let intact = try await namespace.wrap("db", ["user": "u", "password": "p"])
                 try await namespace.apply(intact)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 for (index, damage) in Self.damages.enumerated() {
                     let secret = try #require(try await namespace.secret("db"))
                     let refused = try await namespace.cluster.tryKubectl(
                         "-n", namespace.name, "patch", "wsec", "db", "--type=json", "-p", damage.patch)
                     // A server that enforces the CEL rules does not let all of them in.
                     if refused.status == 0 {
-                        let object = try await namespace.settled("db", damage.reason)
+                        let object = try await namespace.reconciled("db", damage.reason)
                         #expect(object.status?.condition(.ready)?.status == "False", "\(damage.what)")
                         #expect(
                             object.status?.secret?.uid == secret.metadata.uid, "\(damage.what): remembered")
                         try await namespace.apply("neighbour-\(index)", ["k": "v"])
-                        try await namespace.settled("neighbour-\(index)")
+                        try await namespace.reconciled("neighbour-\(index)")
                     }
                     let after = try #require(try await namespace.secret("db"))
                     #expect(
@@ -157,7 +157,7 @@ struct RefusalTests {
                     // Whoever owns the damaged field.
                     try await namespace.kubectl(
                         "replace", "--validate=ignore", "-f", "-", input: try intact.json())
-                    try await namespace.settled("db")
+                    try await namespace.reconciled("db")
                 }
                 #expect(try await namespace.secret("db")?.values == ["user": "u", "password": "p"])
             }
@@ -175,8 +175,8 @@ struct RefusalTests {
             }
             try await RunningController.with(namespace) { controller in
                 for index in 0..<5 {
-                    try await namespace.settled("good-\(index)")
-                    try await namespace.settled("bad-\(index)", .invalidSpec)
+                    try await namespace.reconciled("good-\(index)")
+                    try await namespace.reconciled("bad-\(index)", .invalidSpec)
                 }
                 #expect(controller.key.unwraps == 5)
             }

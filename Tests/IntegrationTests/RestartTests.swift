@@ -14,11 +14,12 @@ struct RestartTests {
             ) { _ in
                 try await namespace.secret("db", until: "is written") { $0.values == ["k": "1"] }
             }
-            #expect(try await namespace.wrapped("db").status?.secret == nil, "the status was never written")
+            #expect(
+                try await namespace.wrappedSecret("db").status?.secret == nil, "the status was never written")
             let written = try #require(try await namespace.secret("db"))
 
             try await RunningController.with(namespace) { controller in
-                let object = try await namespace.settled("db")
+                let object = try await namespace.reconciled("db")
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.metadata.uid == written.metadata.uid)
                 #expect(
@@ -27,7 +28,7 @@ struct RestartTests {
                 #expect(controller.key.unwraps == 1)
             }
             let names = try await namespace.kubectl(
-                "get", "secret", "-l", "\(Markers.managed)=true", "-o", "name")
+                "get", "secret", "-l", "\(OwnershipMetadata.managedLabel)=true", "-o", "name")
             #expect(names == "secret/db\n")
         }
     }
@@ -37,7 +38,7 @@ struct RestartTests {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 let gate = controller.transport.hold { $0.method == "PATCH" && $0.path.hasSuffix("/status") }
                 try await namespace.apply("db", ["k": "2"])
@@ -46,7 +47,7 @@ struct RestartTests {
             }
             try await namespace.apply("db", ["k": "3"])
             try await RunningController.with(namespace) { _ in
-                let object = try await namespace.settled("db")
+                let object = try await namespace.reconciled("db")
                 #expect(object.status?.secret?.generation == 3)
                 #expect(try await namespace.secret("db")?.values == ["k": "3"])
             }
@@ -78,11 +79,11 @@ struct RestartTests {
                     controller.log.lines.contains { $0.contains("caches complete") }
                 }
                 try await controller.catchUp(namespace)
-                #expect(controller.key.unwraps { !$0.hasPrefix(RunningController.fence) } == 0)
+                #expect(controller.key.unwraps { !$0.hasPrefix(RunningController.probePrefix) } == 0)
                 // Which Secret a POST makes, its path does not tell; but none is made without an unwrap.
                 #expect(
                     controller.transport.count {
-                        $0.isWrite && $0.method != "POST" && !$0.path.contains(RunningController.fence)
+                        $0.isWrite && $0.method != "POST" && !$0.path.contains(RunningController.probePrefix)
                     } == 0)
                 for plural in ["secrets", "wrappedsecrets"] {
                     let pages = controller.transport.count { $0.isList(of: plural) }
@@ -107,10 +108,10 @@ struct RestartTests {
             func settle(_ controller: RunningController) async throws -> (unwraps: Int, writes: Int) {
                 try await controller.catchUp(namespace)
                 return (
-                    controller.key.unwraps { !$0.hasPrefix(RunningController.fence) },
+                    controller.key.unwraps { !$0.hasPrefix(RunningController.probePrefix) },
                     controller.transport.count {
                         $0.isWrite && $0.method != "POST" && $0.path.contains("/secrets/")
-                            && !$0.path.contains(RunningController.fence)
+                            && !$0.path.contains(RunningController.probePrefix)
                     }
                 )
             }
@@ -132,12 +133,12 @@ struct RestartTests {
                 try await namespace.secret("db-0", until: "has the label") {
                     $0.metadata.labels?["team"] == "payments" && $0.metadata.labels?["foreign"] == "l"
                 }
-                try await namespace.settled("db-0")
-                try await namespace.kubectl("label", "secret", "db-1", "\(Markers.managedBy)-")
+                try await namespace.reconciled("db-0")
+                try await namespace.kubectl("label", "secret", "db-1", "\(OwnershipMetadata.managedByLabel)-")
                 try await namespace.secret("db-1", until: "has our label again") {
-                    $0.metadata.labels?[Markers.managedBy] == "secrets-bridge"
+                    $0.metadata.labels?[OwnershipMetadata.managedByLabel] == "secrets-bridge"
                 }
-                try await namespace.settled("db-1")
+                try await namespace.reconciled("db-1")
                 let relabelled = try await settle(controller)
                 #expect(relabelled.unwraps == before.unwraps)
                 #expect(relabelled.writes == before.writes + 2, "two Secrets, for their metadata")

@@ -13,7 +13,7 @@ struct RestoreTests {
             manifest.spec.creationPolicy = policy
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
             let backup = try await Self.backup("db", in: namespace)
             try await namespace.kubectl("delete", "wsec", "db")
@@ -21,7 +21,7 @@ struct RestoreTests {
             try await namespace.kubectl("create", "-f", "-", input: backup)
             try await namespace.apply(manifest)
             try await RunningController.with(namespace) { _ in
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.values == ["k": "v"])
                 #expect(secret.metadata.ownerReferences?.count ?? 0 == (policy == "Owner" ? 1 : 0))
@@ -33,14 +33,15 @@ struct RestoreTests {
     func merged() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "app", "--from-literal=theirs=1")
-            try await namespace.kubectl("annotate", "secret", "app", "\(Markers.allow)=merge")
+            try await namespace.kubectl(
+                "annotate", "secret", "app", "\(OwnershipMetadata.allowAnnotation)=merge")
             var manifest = try await namespace.wrap("app", ["k": "v"])
             manifest.metadata.name = "db"
             manifest.spec.template = .init(metadata: .init(name: "app"))
             manifest.spec.creationPolicy = "Merge"
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
             }
             let backup = try await Self.backup("app", in: namespace)
             try await namespace.kubectl("delete", "wsec", "db")
@@ -48,7 +49,7 @@ struct RestoreTests {
             try await namespace.kubectl("create", "-f", "-", input: backup)
             try await namespace.apply(manifest)
             try await RunningController.with(namespace) { _ in
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 #expect(try await namespace.secret("app")?.values == ["k": "v", "theirs": "stale"])
             }
         }

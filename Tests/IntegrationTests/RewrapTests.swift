@@ -89,15 +89,15 @@ struct VaultRewrapTests {
                 let developer = try await bao.key("developer")
                 try await namespace.apply("one", ["k": "1"], with: developer)
                 try await namespace.apply("two", ["k": "2"], with: developer)
-                let before = try await namespace.wrapped("one")
+                let before = try await namespace.wrappedSecret("one")
                 try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
                 var rotator = try await bao.settings(token: "rotator")
-                rotator["KUBECONFIG"] = try Settings.required().shared.kubeconfig
+                rotator["KUBECONFIG"] = try Settings.required().sharedCluster.kubeconfig
                 let arguments = ["-n", namespace.name]
                 _ = try await run(["rewrap", "--check"] + arguments, rotator, status: 1)
                 let done = try await run(["rewrap"] + arguments, rotator)
                 #expect(done.output.contains("\(namespace.name)/one: vault-transit:transit/sb-wrap v1 -> v2"))
-                let after = try await namespace.wrapped("one")
+                let after = try await namespace.wrappedSecret("one")
                 #expect(after.spec.envelope.recipients[0].wrappedKey.hasPrefix("vault:v2:"))
                 #expect(after.spec.envelope.data == before.spec.envelope.data)
                 #expect(after.spec.envelope.mac == before.spec.envelope.mac)

@@ -11,7 +11,9 @@ struct RolloutRestartTests {
     private static func makeDeployment(
         _ name: String, allow: String? = nil, kind: String = "Deployment", _ namespace: TestNamespace
     ) async throws {
-        let annotations = allow.map { #", "annotations": {"\#(Markers.allowRestart)": "\#($0)"}"# } ?? ""
+        let annotations =
+            allow.map { #", "annotations": {"\#(OwnershipMetadata.allowRestartAnnotation)": "\#($0)"}"# }
+            ?? ""
         let service = kind == "StatefulSet" ? #""serviceName": "x","# : ""
         let workload = """
             {"apiVersion": "apps/v1", "kind": "\(kind)", "metadata": {"name": "\(name)"\(annotations)},
@@ -39,7 +41,7 @@ struct RolloutRestartTests {
     @discardableResult
     private static func condition(_ reason: String, _ namespace: TestNamespace) async throws -> Condition {
         try await eventually("RolloutRestarted is \(reason)") {
-            let object = try await namespace.wrapped("db")
+            let object = try await namespace.wrappedSecret("db")
             guard let condition = object.status?.condition(.rolloutRestarted), condition.reason == reason,
                 condition.observedGeneration == object.metadata.generation
             else { return nil }
@@ -57,10 +59,10 @@ struct RolloutRestartTests {
             try await RunningController.with(namespace) { controller in
                 var manifest = try await Self.restarts(all, ["k": "1"], namespace)
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 manifest.spec.template = .init(metadata: .init(labels: ["team": "a"]))
                 try await namespace.apply(manifest)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("delete", "secret", "db")
                 try await controller.catchUp(namespace)
                 #expect(try await Self.generation("deployment/api", namespace) == "1")
@@ -73,7 +75,7 @@ struct RolloutRestartTests {
                 for workload in ["deployment/api", "statefulset/set"] {
                     #expect(try await Self.generation(workload, namespace) == "2", "\(workload)")
                 }
-                let object = try await namespace.wrapped("db")
+                let object = try await namespace.wrappedSecret("db")
                 #expect(object.status?.rolloutRestart?.mac == next.spec.mac)
                 #expect(object.status?.condition(.ready)?.status == "True")
             }
@@ -94,16 +96,17 @@ struct RolloutRestartTests {
             try await RunningController.with(namespace, adjust: { $0.maximumRetryDelay = .seconds(1) }) {
                 controller in
                 try await namespace.apply(try await Self.restarts(all, ["k": "1"], namespace))
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.apply(try await Self.restarts(all, ["k": "2"], namespace))
                 let condition = try await Self.condition("RestartNotAllowed", namespace)
                 #expect(condition.status == "False")
                 #expect(
                     condition.message.contains("Deployment api")
                         && condition.message.contains("Deployment later"))
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
 
-                try await namespace.kubectl("annotate", "deployment", "api", "\(Markers.allowRestart)=db")
+                try await namespace.kubectl(
+                    "annotate", "deployment", "api", "\(OwnershipMetadata.allowRestartAnnotation)=db")
                 try await Self.condition("WorkloadMissing", namespace)
                 try await Self.makeDeployment("later", allow: "db", namespace)
                 try await Self.condition("Restarted", namespace)
@@ -130,7 +133,7 @@ struct RolloutRestartTests {
                 namespace, kubeconfig: kubeconfig, adjust: { $0.maximumRetryDelay = .seconds(1) }
             ) { _ in
                 try await namespace.apply(try await Self.restarts(all, ["k": "1"], namespace))
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.apply(try await Self.restarts(all, ["k": "2"], namespace))
                 let condition = try await Self.condition("Forbidden", namespace)
                 #expect(

@@ -6,19 +6,19 @@ import TestSupport
 import Testing
 
 /// What happens to API servers. On a control plane of this suite's own.
-@Suite("Server faults", .onRealServers, .ownCluster, .serialized)
+@Suite("Server faults", .onRealServers, .dedicatedCluster, .serialized)
 struct ServerFaultTests {
     @Test(
         "The API server restarts in mid-watch: what changes afterwards is seen, and nothing is written twice")
     func restart() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await RunningController.with(namespace) { controller in
                 for index in 0..<10 { try await namespace.apply("db-\(index)", ["k": "1"]) }
-                for index in 0..<10 { try await namespace.settled("db-\(index)") }
+                for index in 0..<10 { try await namespace.reconciled("db-\(index)") }
                 try await cluster.script("restart-apiserver")
                 try await namespace.applyAfterRestart("db-0", ["k": "2"])
-                try await namespace.settled("db-0")
+                try await namespace.reconciled("db-0")
                 try await namespace.secret("db-0", until: "has the new value") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("delete", "secret", "db-1")
                 try await namespace.secret("db-1", until: "is back") { $0.values == ["k": "1"] }
@@ -31,12 +31,12 @@ struct ServerFaultTests {
 
     @Test("Compaction while the watches are away: lists anew, serves what it knew meanwhile, misses nothing")
     func compaction() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await RunningController.with(namespace) { controller in
                 for name in ["edited", "deleted", "gone", "drifted"] {
                     try await namespace.apply(name, ["k": "1"])
-                    try await namespace.settled(name)
+                    try await namespace.reconciled(name)
                 }
                 try await controller.catchUp(namespace)
                 let watches = controller.transport.hold {
@@ -79,24 +79,24 @@ struct ServerFaultTests {
                 try await namespace.kubectl("delete", "secret", "drifted")
                 try await namespace.secret("drifted", until: "is back") { $0.values == ["k": "1"] }
                 // Known to be gone: nothing makes its Secret again.
-                try await controller.staysGone("gone", namespace)
+                try await controller.expectStaysDeleted("gone", namespace)
             }
         }
     }
 
     @Test("A Secret that is made and deleted while its watch is away is missed when the watch is back")
     func unseen() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 let gate = controller.transport.hold { $0.path.hasSuffix("/secrets") && $0.method == "GET" }
                 try await cluster.script("restart-apiserver")
                 try await eventually("the watch of Secrets is held") { gate.held == 1 }
                 try await namespace.applyAfterRestart("new", ["k": "new"])
-                try await namespace.settled("new")
+                try await namespace.reconciled("new")
                 try await namespace.kubectl("delete", "secret", "new")
                 try await cluster.script("compact")
                 try await cluster.script("restart-apiserver")
@@ -110,7 +110,7 @@ struct ServerFaultTests {
         "etcd is restored to an older state: the watch that stays silent is noticed, and the old state is served"
     )
     func restore() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         let snapshot = folder.path("snapshot.tar")
@@ -121,16 +121,16 @@ struct ServerFaultTests {
             try await RunningController.with(
                 namespace,
                 adjust: {
-                    $0.timing.watch = 4...5
-                    $0.timing.probation = 4
+                    $0.timing.watchSeconds = 4...5
+                    $0.timing.shortWatchSeconds = 4
                 }
             ) { controller in
-                try await namespace.settled("unsynced")
-                try await namespace.settled("changed")
+                try await namespace.reconciled("unsynced")
+                try await namespace.reconciled("changed")
                 try await namespace.apply("changed", ["k": "2"])
                 try await namespace.secret("changed", until: "has the new value") { $0.values == ["k": "2"] }
                 try await namespace.apply("later", ["k": "later"])
-                try await namespace.settled("later")
+                try await namespace.reconciled("later")
                 try await controller.catchUp(namespace)
                 // Revisions that the restored etcd will not reach during this test.
                 for round in 0..<300 {
@@ -144,22 +144,22 @@ struct ServerFaultTests {
                 try await namespace.secret("changed", until: "has the restored value") {
                     $0.values == ["k": "1"]
                 }
-                try await namespace.settled("unsynced")
-                try await namespace.settled("changed")
+                try await namespace.reconciled("unsynced")
+                try await namespace.reconciled("changed")
                 #expect(try await namespace.secret("later") == nil)
                 try await namespace.apply("unsynced", ["k": "after"])
                 try await namespace.secret("unsynced", until: "is updated") { $0.values == ["k": "after"] }
-                try await namespace.settled("unsynced")
+                try await namespace.reconciled("unsynced")
                 try await namespace.apply("later", ["k": "again"])
                 try await namespace.secret("later", until: "is made") { $0.values == ["k": "again"] }
-                try await namespace.settled("later")
+                try await namespace.reconciled("later")
             }
         }
     }
 
     @Test("A token that is revoked is read anew from its file, and work goes on")
     func tokenRotation() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         let kubeconfig = folder.path("kubeconfig")
@@ -180,10 +180,10 @@ struct ServerFaultTests {
             try Data(try await token("first").utf8).write(to: file, options: .atomic)
 
             try await RunningController.with(
-                namespace, kubeconfig: kubeconfig, adjust: { $0.timing.watch = 4...5 }
+                namespace, kubeconfig: kubeconfig, adjust: { $0.timing.watchSeconds = 4...5 }
             ) { controller in
                 try await namespace.apply("db", ["k": "1"])
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await namespace.kubectl("delete", "secret", "first")
                 try await eventually("the token is refused") {
                     controller.transport.requests.contains { $0.status == 401 }
@@ -191,7 +191,7 @@ struct ServerFaultTests {
                 try await namespace.apply("db", ["k": "2"])
                 try Data(try await token("second").utf8).write(to: file, options: .atomic)
                 try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 try await namespace.kubectl("delete", "clusterrolebinding", namespace.name)
             }
@@ -200,7 +200,7 @@ struct ServerFaultTests {
 
     @Test("Objects that an older, looser definition let in are reported, and disturb nobody")
     func malformed() async throws {
-        let cluster = try OwnCluster.required()
+        let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await namespace.apply("good", ["k": "1"])
             let loose = #"""
@@ -230,7 +230,7 @@ struct ServerFaultTests {
                 }
             }
             try await RunningController.with(namespace) { controller in
-                try await namespace.settled("good")
+                try await namespace.reconciled("good")
                 for name in specs.keys {
                     let message = try await eventually("\(name) is reported") {
                         let status = try await namespace.cluster.tryKubectl(

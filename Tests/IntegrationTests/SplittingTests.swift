@@ -17,7 +17,7 @@ struct SplittingTests {
                     try await first.installNamespacedRole()
                     try await second.installNamespacedRole()
                     try await first.cluster.allowLease(
-                        LeaseName.make(namespaces: [first.name, second.name], labelSelector: nil),
+                        LeaseName.name(namespaces: [first.name, second.name], labelSelector: nil),
                         to: "split")
                     let folder = try TemporaryFolder()
                     defer { withExtendedLifetime(folder) {} }
@@ -35,7 +35,7 @@ struct SplittingTests {
                         try await namespace.apply("db", ["k": "1"], with: first.key)
                     }
                     for namespace in [first, second] {
-                        try await namespace.settled("db")
+                        try await namespace.reconciled("db")
                         try await namespace.apply("db", ["k": "2"], with: first.key)
                         try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
                         try await namespace.kubectl("delete", "secret", "db")
@@ -44,7 +44,7 @@ struct SplittingTests {
                             try await namespace.kubectl("get", "events").contains("Repaired")
                         }
                     }
-                    #expect(try await third.wrapped("db").status?.condition(.ready) == nil)
+                    #expect(try await third.wrappedSecret("db").status?.condition(.ready) == nil)
                     #expect(!program.errors.contains("forbidden"), "\(program.errors)")
                     program.signal(SIGTERM)
                     #expect(try await program.outcome().status == 0)
@@ -66,10 +66,10 @@ struct SplittingTests {
                     first, kubeconfig: kubeconfig, adjust: { $0.namespaces = [first.name, second.name] }
                 ) { controller in
                     try await first.apply("db", ["k": "1"])
-                    try await first.settled("db")
+                    try await first.reconciled("db")
                     try await second.apply("db", ["k": "1"], with: first.key)
                     try await second.installNamespacedRole()
-                    try await second.settled("db")
+                    try await second.reconciled("db")
                     for resource in ["secrets", "wrappedsecrets"] {
                         let lines = controller.log.lines.filter {
                             $0.contains("namespace=\(second.name)") && $0.contains("resource=\(resource)")
@@ -98,13 +98,13 @@ struct SplittingTests {
                     for (name, team) in [("one", "a"), ("two", "b")] {
                         try await namespace.apply(name, ["k": name])
                         try await label(name, team)
-                        try await namespace.settled(name)
+                        try await namespace.reconciled(name)
                     }
                     try await namespace.apply("nobody", ["k": "v"])
                     for name in ["one", "two"] {
                         try await namespace.kubectl("delete", "secret", name)
                         try await namespace.secret(name, until: "is back") { $0.values == ["k": name] }
-                        try await namespace.settled(name)
+                        try await namespace.reconciled(name)
                     }
                     #expect(first.key.unwraps(of: "one") == 2 && first.key.unwraps(of: "two") == 0)
                     #expect(second.key.unwraps(of: "two") == 2 && second.key.unwraps(of: "one") == 0)
@@ -114,14 +114,14 @@ struct SplittingTests {
                     // What the second sees last has come behind that.
                     try await namespace.apply("fence", ["k": "v"])
                     try await label("fence", "b")
-                    try await namespace.settled("fence")
+                    try await namespace.reconciled("fence")
                     #expect(try await namespace.secret("one")?.metadata.resourceVersion == made)
                     #expect(second.key.unwraps(of: "one") == 0)
                     try await namespace.kubectl("delete", "secret", "one")
                     try await namespace.secret("one", until: "is back") { $0.values == ["k": "one"] }
                     #expect(second.key.unwraps(of: "one") == 1)
                     #expect(first.key.unwraps(of: "one") == 2)
-                    #expect(try await namespace.wrapped("nobody").status?.condition(.ready) == nil)
+                    #expect(try await namespace.wrappedSecret("nobody").status?.condition(.ready) == nil)
                 }
             }
         }

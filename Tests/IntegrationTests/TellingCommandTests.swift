@@ -5,7 +5,7 @@ import Testing
 /// What `status`, `inspect`, `verify` and `rewrap --check` say of files, and with which exit code: people destroy keys by
 /// it.
 @Suite("Commands that tell of files", .onRealServers)
-struct TellingCommandTests {
+struct FileCommandTests {
     private let folder: TemporaryFolder
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
 

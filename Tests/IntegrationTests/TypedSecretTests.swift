@@ -18,7 +18,7 @@ struct TypedSecretTests {
     ) async throws {
         let settings = try Settings.required()
         let input = try manifest(type, data)
-        let server = try await settings.shared.tryKubectl(
+        let server = try await settings.sharedCluster.tryKubectl(
             "create", "--dry-run=server", "-n", "default", "-f", "-", input: input)
         let wrapped = try await Program(
             settings.binary, ["wrap", "-n", "default"],

@@ -5,13 +5,13 @@ import Resources
 import Testing
 
 /// `vault-transit` when OpenBao goes away, and comes back.
-@Suite("Vault outage", .onRealServers, .ownOpenBao, .serialized)
+@Suite("Vault outage", .onRealServers, .dedicatedOpenBao, .serialized)
 struct VaultOutageTests {
     @Test(
         "Stopped for 30 s, then sealed, then back: no Secret is lost, few requests are made, all is Ready within 10 s"
     )
     func outage() async throws {
-        let bao = try OwnOpenBao.required()
+        let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
             try await ControllerProgram.with(namespace, settings) { controller in
@@ -34,7 +34,7 @@ struct VaultOutageTests {
                     try await namespace.kubectl(
                         "patch", "secret", name, "-p", #"{"stringData":{"other":"v"}}"#)
                 }
-                for name in late + names.prefix(10) { try await namespace.settled(name, .kmsUnavailable) }
+                for name in late + names.prefix(10) { try await namespace.reconciled(name, .kmsUnavailable) }
                 try await Task.sleep(until: end)
                 let attempts = counter.stop()
                 // One at a time, at most 3 s apart, whoever waits: 30 objects for 30 s. A first few may be on their
@@ -45,7 +45,8 @@ struct VaultOutageTests {
 
                 try await bao.script("start-sealed")
                 let message = try await eventually("the status says that it is sealed") {
-                    let message = try await namespace.wrapped(late[0]).status?.condition(.ready)?.message
+                    let message = try await namespace.wrappedSecret(late[0]).status?.condition(.ready)?
+                        .message
                     return message?.contains("sealed") == true ? message : nil
                 }
                 #expect(message.contains(bao.address))
@@ -71,21 +72,21 @@ struct VaultOutageTests {
 
     @Test("A controller that starts while Vault is away is at work, says so, and says when the key is there")
     func startsWithoutVault() async throws {
-        let bao = try OwnOpenBao.required()
+        let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
             try await namespace.apply("db", ["k": "v"], with: try await bao.key("developer"))
             try await bao.script("stop")
             try await ControllerProgram.with(namespace, settings) { controller in
-                try await namespace.settled("db", .kmsUnavailable)
+                try await namespace.reconciled("db", .kmsUnavailable)
                 try await eventually("the trouble is announced") {
-                    try controller.announcements().contains { $0.msg == "keymgmt backend not ready" }
+                    try controller.kmsLogLines().contains { $0.msg == "keymgmt backend not ready" }
                 }
-                #expect(try !controller.announcements().contains { $0.msg == "keymgmt backend ready" })
+                #expect(try !controller.kmsLogLines().contains { $0.msg == "keymgmt backend ready" })
                 try await bao.script("start")
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await eventually("the key is announced") {
-                    try controller.announcements().contains { $0.msg == "keymgmt backend ready" }
+                    try controller.kmsLogLines().contains { $0.msg == "keymgmt backend ready" }
                 }
             }
         }

@@ -3,7 +3,7 @@ import Resources
 import Testing
 
 /// What a restart costs, as the API server and OpenBao wrote it down themselves.
-@Suite("Vault restart", .onRealServers, .ownOpenBao, .serialized)
+@Suite("Vault restart", .onRealServers, .dedicatedOpenBao, .serialized)
 struct VaultRestartTests {
     private let count = 1000
 
@@ -11,7 +11,7 @@ struct VaultRestartTests {
         "A restart over 1,000 objects in sync: no write, no unwrap, few lists and watches; of one that changed, its own work"
     )
     func restart() async throws {
-        let bao = try OwnOpenBao.required()
+        let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         let developer = try await bao.key("developer")
         try await TestNamespace.withShared { namespace in
@@ -45,7 +45,7 @@ struct VaultRestartTests {
                 try await namespace.secret("db-7", until: "has the new value") {
                     $0.values == ["k": "changed while nobody looked"]
                 }
-                try await namespace.settled("db-7")
+                try await namespace.reconciled("db-7")
                 try await eventually("an event tells of it") {
                     try log.requests().contains { $0.resource == "events" }
                 }

@@ -6,7 +6,7 @@ import Resources
 import Testing
 
 /// `vault-transit` with a real OpenBao that asks the real API server who is there.
-@Suite("Vault", .onRealServers, .ownOpenBao, .serialized)
+@Suite("Vault", .onRealServers, .dedicatedOpenBao, .serialized)
 struct VaultTests {
     private let keyID = "vault-transit:transit/sb-wrap"
 
@@ -15,7 +15,7 @@ struct VaultTests {
         role: String = "secrets-bridge", _ arguments: [String] = [],
         _ body: (TestNamespace, ControllerProgram, OpenBao) async throws -> Void
     ) async throws {
-        let bao = try OwnOpenBao.required()
+        let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings(role: role)
         try await TestNamespace.withShared { namespace in
             try await ControllerProgram.with(namespace, settings, arguments) { controller in
@@ -42,7 +42,7 @@ struct VaultTests {
                 ], developer, input: "")
             #expect(wrapped.status == 0, "\(wrapped.errors)")
             try await namespace.kubectl("apply", "-f", "-", input: Data(wrapped.output.utf8))
-            let object = try await namespace.settled("db")
+            let object = try await namespace.reconciled("db")
             #expect(try await namespace.secret("db")?.values == ["password": "hunter2"])
             #expect(object.status?.keyID == keyID)
             #expect(object.status?.keyVersion == "1")
@@ -63,7 +63,7 @@ struct VaultTests {
             #expect(denied.errors.contains(#"path "transit/datakey/plaintext/sb-wrap""#), "\(denied.errors)")
 
             try await eventually("the key is announced") {
-                try controller.announcements().contains {
+                try controller.kmsLogLines().contains {
                     $0 == .init(level: "info", msg: "keymgmt backend ready", keyID: keyID)
                 }
             }
@@ -77,7 +77,7 @@ struct VaultTests {
                 "db", in: "elsewhere", ["k": "v"], with: try await bao.key("developer"))
             stolen.metadata.namespace = namespace.name
             try await namespace.apply(stolen)
-            try await namespace.settled("db", .decryptFailed)
+            try await namespace.reconciled("db", .decryptFailed)
             #expect(try await namespace.secret("db") == nil)
         }
     }
@@ -89,7 +89,7 @@ struct VaultTests {
             func wrappedKey(_ manifest: Manifest) -> String { manifest.spec.recipients[0].wrappedKey }
             let first = try await namespace.wrap("first", ["k": "1"], with: developer)
             try await namespace.apply(first)
-            let old = try #require(try await namespace.settled("first").status?.keyVersion)
+            let old = try #require(try await namespace.reconciled("first").status?.keyVersion)
             #expect(wrappedKey(first).hasPrefix("vault:v\(old):"))
 
             try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
@@ -97,7 +97,7 @@ struct VaultTests {
             let row = try await namespace.wrap("db", ["k": "2"], with: developer)
             #expect(wrappedKey(row).hasPrefix("vault:v\(next):"))
             try await namespace.apply(row)
-            #expect(try await namespace.settled("db").status?.keyVersion == "\(next)")
+            #expect(try await namespace.reconciled("db").status?.keyVersion == "\(next)")
             try await namespace.kubectl("delete", "secret", "first")
             try await namespace.secret("first", until: "is back, by the old version") {
                 $0.values == ["k": "1"]
@@ -111,17 +111,17 @@ struct VaultTests {
             var rewrapped = first
             rewrapped.spec.recipients[0].wrappedKey = moved.wrappedKey
             try await namespace.apply(rewrapped)
-            #expect(try await namespace.settled("first").status?.keyVersion == "\(next)")
+            #expect(try await namespace.reconciled("first").status?.keyVersion == "\(next)")
             #expect(rewrapped.spec.mac == first.spec.mac)
 
             // What nobody moved is named when the old version goes, and its Secret stays.
             try await namespace.apply("late", ["k": "3"], with: developer)
-            try await namespace.settled("late")
+            try await namespace.reconciled("late")
             try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
             try await bao.bao(
                 "write", "transit/keys/sb-wrap/config", "min_decryption_version=\(next + 1)")
             try await namespace.kubectl("patch", "secret", "late", "-p", #"{"stringData":{"other":"v"}}"#)
-            let refused = try await namespace.settled("late", .keyUnavailable)
+            let refused = try await namespace.reconciled("late", .keyUnavailable)
             let message = refused.status?.condition(.ready)?.message ?? ""
             #expect(message.contains("min_decryption_version"), "\(message)")
             #expect(message.contains("vault-transit:transit/sb-wrap"), "\(message)")
@@ -136,7 +136,7 @@ struct VaultTests {
         try await withController { namespace, controller, bao in
             let developer = try await bao.key("developer")
             try await namespace.apply("db", ["k": "1"], with: developer)
-            try await namespace.settled("db")
+            try await namespace.reconciled("db")
             let logins = try bao.requests("auth/kubernetes/login")
             try await bao.bao("token", "revoke", "-mode=path", "auth/kubernetes/")
             try await namespace.apply("db", ["k": "2"], with: developer)
@@ -148,7 +148,7 @@ struct VaultTests {
 
     @Test("Tokens of three seconds serve for a minute")
     func shortTokens() async throws {
-        let bao = try OwnOpenBao.required()
+        let bao = try DedicatedOpenBao.required()
         try await bao.bao(
             "write", "auth/kubernetes/role/short", "bound_service_account_names=secrets-bridge",
             "bound_service_account_namespaces=secrets-bridge", "audience=vault",
@@ -161,7 +161,7 @@ struct VaultTests {
             while ContinuousClock.now < end {
                 round += 1
                 try await namespace.apply("db", ["k": "\(round)"], with: developer)
-                try await namespace.settled("db")
+                try await namespace.reconciled("db")
                 try await Task.sleep(for: .seconds(1))
             }
             #expect(try await namespace.secret("db")?.values == ["k": "\(round)"])
@@ -178,7 +178,7 @@ struct VaultTests {
 
     @Test("1,000 WrappedSecrets cost at most 20 decrypt requests")
     func thousand() async throws {
-        let bao = try OwnOpenBao.required()
+        let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
             let count = 1000
@@ -215,7 +215,7 @@ struct VaultTests {
             ).run(
                 "make", namespace.name, "theirs", "password=hünter2", "empty=")
             try await namespace.kubectl("apply", "-f", "-", input: Data(made.utf8))
-            try await namespace.settled("theirs")
+            try await namespace.reconciled("theirs")
             #expect(try await namespace.secret("theirs")?.values == ["password": "hünter2", "empty": ""])
 
             let ours = try await cli(

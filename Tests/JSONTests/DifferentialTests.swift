@@ -15,13 +15,13 @@ import Testing
         var map: [String: String]?
 
         init(json: inout JSONReader) throws(JSONError) {
-            try json.object { key, json throws(JSONError) in
+            try json.readObject { key, json throws(JSONError) in
                 switch key {
-                case "name": name = try json.optional()
-                case "flag": flag = try json.optional()
-                case "number": number = try json.optional()
-                case "list": list = try json.optional()
-                case "map": map = try json.optional()
+                case "name": name = try json.readOptional()
+                case "flag": flag = try json.readOptional()
+                case "number": number = try json.readOptional()
+                case "list": list = try json.readOptional()
+                case "map": map = try json.readOptional()
                 default: break
                 }
             }

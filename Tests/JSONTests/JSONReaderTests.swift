@@ -22,7 +22,7 @@ import Testing
 
     /// Reads nothing.
     struct Anything: JSONReadable {
-        init(json: inout JSONReader) throws(JSONError) { try json.skip() }
+        init(json: inout JSONReader) throws(JSONError) { try json.skipValue() }
     }
 
     struct Pair: JSONReadable, Equatable {
@@ -30,10 +30,10 @@ import Testing
         var b: String?
 
         init(json: inout JSONReader) throws(JSONError) {
-            try json.object { key, json throws(JSONError) in
+            try json.readObject { key, json throws(JSONError) in
                 switch key {
-                case "a": a = try json.optional()
-                case "b": b = try json.optional()
+                case "a": a = try json.readOptional()
+                case "b": b = try json.readOptional()
                 default: break
                 }
             }
@@ -75,14 +75,14 @@ import Testing
         #""\x""#,
         #""\u12""#, "\"a\nb\"", "\"a\u{0}b\"",
     ]) func refusesWhatIsNoText(text: String) {
-        #expect(problem(String.self, text) == .text)
+        #expect(problem(String.self, text) == .invalidString)
         #expect(problem(Anything.self, text) == nil, "nobody reads it")
     }
 
     @Test func bytesThatAreNotUTF8AreRefusedWhereTheyAreReadAndSkippedElsewhere() throws {
         for bytes: [UInt8] in [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF5, 0x80, 0x80, 0x80]] {
             let string = [0x22] + bytes + [0x22]
-            #expect(problem(String.self, string) == .text)
+            #expect(problem(String.self, string) == .invalidString)
             #expect(problem(Anything.self, string) == nil)
             let pair = try JSONReader.read(
                 Pair.self, from: Array(#"{"z":"#.utf8) + string + Array(#","a":1}"#.utf8))
@@ -113,11 +113,11 @@ import Testing
         #expect(try read(Int64.self, "-9223372036854775808") == .min)
         #expect(try read(Int64.self, "-0") == 0)
         for text in ["9223372036854775808", "-9223372036854775809", String(repeating: "9", count: 10_000)] {
-            #expect(problem(Int64.self, text) == .range)
+            #expect(problem(Int64.self, text) == .outOfRange)
             #expect(problem(Anything.self, text) == nil)
         }
         for text in ["1.0", "1e3", "\"1\"", "true"] {
-            #expect(problem(Int64.self, text) == .type(expected: .integer))
+            #expect(problem(Int64.self, text) == .typeMismatch(expected: .integer))
         }
     }
 
@@ -127,7 +127,7 @@ import Testing
         struct Raw: JSONReadable {
             let bytes: [UInt8]
 
-            init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.rawValue()) }
+            init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.readRawValue()) }
         }
         let read = try JSONReader.read([Raw].self, from: Array("[ \(text) , 1]".utf8))
         #expect(read.map { String(decoding: $0.bytes, as: UTF8.self) } == [text, "1"])
@@ -157,13 +157,14 @@ import Testing
         struct Inner: JSONReadable {
             init(json: inout JSONReader) throws(JSONError) {
                 var k: Int64?
-                try json.object { key, json throws(JSONError) in if case "k" = key { k = try json.read() } }
+                try json.readObject { key, json throws(JSONError) in if case "k" = key { k = try json.read() }
+                }
                 _ = try json.require(k, "k")
             }
         }
         struct Outer: JSONReadable {
             init(json: inout JSONReader) throws(JSONError) {
-                try json.object { key, json throws(JSONError) in
+                try json.readObject { key, json throws(JSONError) in
                     switch key {
                     case "x": _ = try json.read(Inner.self)
                     case "l": _ = try json.read([Int64].self)
@@ -184,7 +185,7 @@ import Testing
         struct Loose: JSONReadable {
             var values: [Int64?] = []
             init(json: inout JSONReader) throws(JSONError) {
-                try json.array { json throws(JSONError) in values.append(try json.readable()) }
+                try json.readArray { json throws(JSONError) in values.append(try json.readIfValid()) }
             }
         }
         #expect(try read(Loose.self, #"[1,"x",{"a":[1]},2,null,1.5]"#).values == [1, nil, nil, 2, nil, nil])

@@ -16,12 +16,12 @@ struct BatchMachineTests {
         var added = 0
         for millisecond in 0...end {
             let now = start + .milliseconds(millisecond)
-            var steps: [BatchMachine<Int>.Step] = []
+            var steps: [BatchMachine<Int>.Action] = []
             for _ in 0..<arrivals.count(where: { $0 == millisecond }) {
                 steps.append(machine.add(millisecond, followedBy: more(added), now: now))
                 added += 1
             }
-            if let due = wake, due <= now { steps.append(machine.step(now: now)) }
+            if let due = wake, due <= now { steps.append(machine.advance(now: now)) }
             for step in steps {
                 switch step {
                 case .send(let items):

@@ -7,15 +7,15 @@ import Testing
 
 struct BatchingKeyManagerTests {
     private func request(_ index: Int) throws -> UnwrapRequest {
-        UnwrapRequest(row, try binding("s\(index)"))
+        UnwrapRequest(sampleRecipient, try binding("s\(index)"))
     }
 
     @Test func manyCallersShareARequest() async throws {
-        let base = ScriptedBatches()
+        let base = ScriptedBatchKeyManager()
         let manager = BatchingKeyManager(base)
         let served = try await withThrowingTaskGroup(of: UnwrappedKey.self) { group in
             for index in 0..<100 {
-                group.addTask { try await manager.unwrap(row, for: binding("s\(index)")) }
+                group.addTask { try await manager.unwrap(sampleRecipient, for: binding("s\(index)")) }
             }
             return try await group.reduce(into: 0) { count, _ in count += 1 }
         }
@@ -25,15 +25,15 @@ struct BatchingKeyManagerTests {
     }
 
     @Test func identicalRequestsAreOne() async throws {
-        let base = ScriptedBatches()
+        let base = ScriptedBatchKeyManager()
         let gate = Gate()
         base.hold.withLock { $0 = gate }
         let manager = BatchingKeyManager(base)
-        async let first = manager.unwrap(row, for: place)
+        async let first = manager.unwrap(sampleRecipient, for: sampleBinding)
         await base.batches.wait(for: 1)
         // In flight already.
-        async let second = manager.unwrap(row, for: place)
-        async let other = manager.unwrap(row, for: binding("other"))
+        async let second = manager.unwrap(sampleRecipient, for: sampleBinding)
+        async let other = manager.unwrap(sampleRecipient, for: binding("other"))
         await base.batches.wait(for: 2)
         gate.open()
         #expect(try await first.key === second.key)
@@ -42,36 +42,36 @@ struct BatchingKeyManagerTests {
     }
 
     @Test func aCallerThatIsCancelledLeavesAlone() async throws {
-        let base = ScriptedBatches()
+        let base = ScriptedBatchKeyManager()
         let gate = Gate()
         base.hold.withLock { $0 = gate }
         let manager = BatchingKeyManager(base)
-        let one = Task { try await manager.unwrap(row, for: place) }
-        let two = Task { try await manager.unwrap(row, for: place) }
+        let one = Task { try await manager.unwrap(sampleRecipient, for: sampleBinding) }
+        let two = Task { try await manager.unwrap(sampleRecipient, for: sampleBinding) }
         await base.batches.wait(for: 1)
         one.cancel()
         await #expect(throws: KeyManagerError.self) { _ = try await one.value }
         gate.open()
-        #expect(try await two.value.version == "1")
+        #expect(try await two.value.keyVersion == "1")
     }
 
     @Test func eachGetsItsOwnResult() async throws {
-        let base = ScriptedBatches()
+        let base = ScriptedBatchKeyManager()
         base.refused.withLock { $0 = ["s1"] }
         let manager = BatchingKeyManager(base)
-        async let good = manager.unwrap(row, for: binding("s0"))
+        async let good = manager.unwrap(sampleRecipient, for: binding("s0"))
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(row, for: named("s1"))
+            try await manager.unwrap(sampleRecipient, for: bindingNamed("s1"))
         }
         #expect(error?.code == .invalidCiphertext)
         _ = try await good
         // What is wrong with one row is no outage.
-        _ = try await manager.unwrap(row, for: binding("s2"))
+        _ = try await manager.unwrap(sampleRecipient, for: binding("s2"))
     }
 
     /// Hundreds ask during an outage; the KMS sees a probe at a time; when it is back, that is told once.
     @Test func anOutageIsProbedAndItsEndTold() async throws {
-        let base = ScriptedBatches()
+        let base = ScriptedBatchKeyManager()
         let manager = BatchingKeyManager(base)
         let recoveries = Recorder<Int>()
         let upkeep = Task { await manager.maintain { recoveries.append(1) } }
@@ -82,7 +82,7 @@ struct BatchingKeyManagerTests {
                 for index in 0..<50 {
                     group.addTask {
                         let error = await keyManagerError { () throws(KeyManagerError) in
-                            try await manager.unwrap(row, for: named("s\(round)-\(index)"))
+                            try await manager.unwrap(sampleRecipient, for: bindingNamed("s\(round)-\(index)"))
                         }
                         #expect(error?.message == "down")
                     }
@@ -94,7 +94,7 @@ struct BatchingKeyManagerTests {
         #expect(recoveries.elements.isEmpty)
         base.outage.withLock { $0 = nil }
         await recoveries.wait(for: 1)
-        _ = try await manager.unwrap(row, for: binding("after"))
+        _ = try await manager.unwrap(sampleRecipient, for: binding("after"))
         #expect(recoveries.elements == [1])
         upkeep.cancel()
         await upkeep.value
@@ -102,9 +102,10 @@ struct BatchingKeyManagerTests {
 
     @Test func whatCannotBeAWrappedKeyIsNotSent() async throws {
         let transport = FakeTransport { _ in .init(200, "{}") }
-        let manager = BatchingKeyManager(try KMSTests.manager(transport))
+        let manager = BatchingKeyManager(try KMSTests.transitKeyManager(transport))
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(Recipient(keyID: manager.keyID, wrappedKey: "vault:v1:?"), for: place)
+            try await manager.unwrap(
+                Recipient(keyID: manager.keyID, wrappedKey: "vault:v1:?"), for: sampleBinding)
         }
         #expect(error?.code == .invalidCiphertext)
         #expect(transport.requests.isEmpty)
@@ -112,8 +113,8 @@ struct BatchingKeyManagerTests {
 
     /// Swift calls these texts equal; Vault does not.
     @Test func requestsAreComparedByTheirBytes() throws {
-        let composed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "\u{e9}"), place)
-        let decomposed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "e\u{301}"), place)
+        let composed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "\u{e9}"), sampleBinding)
+        let decomposed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "e\u{301}"), sampleBinding)
         #expect(composed.recipient == decomposed.recipient)
         #expect(composed != decomposed)
         #expect(try request(1) != request(2))
@@ -121,7 +122,7 @@ struct BatchingKeyManagerTests {
     }
 }
 
-func named(_ name: String) throws(KeyManagerError) -> Binding {
+func bindingNamed(_ name: String) throws(KeyManagerError) -> Binding {
     do {
         return try binding(name)
     } catch {
@@ -130,7 +131,7 @@ func named(_ name: String) throws(KeyManagerError) -> Binding {
 }
 
 /// A base that answers batches as it is told, and notes them.
-final class ScriptedBatches: BatchUnwrapping {
+final class ScriptedBatchKeyManager: BatchUnwrapping {
     let keyID = "vault-transit:transit/sb-wrap"
     let maximumBatch = 1000
     let batches = Recorder<[UnwrapRequest]>()
@@ -139,7 +140,7 @@ final class ScriptedBatches: BatchUnwrapping {
     let hold = Locked<Gate?>(nil)
 
     func accepts(keyID: String) -> Bool { keyID == self.keyID }
-    func check(_ request: UnwrapRequest) throws(KeyManagerError) {}
+    func validate(_ request: UnwrapRequest) throws(KeyManagerError) {}
 
     func unwrap(
         _ requests: [UnwrapRequest], timeout: Duration?
@@ -156,10 +157,10 @@ final class ScriptedBatches: BatchUnwrapping {
     }
 
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
-        DataKey(key: SharedSecret(copying: [1]), recipient: row)
+        DataKey(key: SharedSecret(copying: [1]), recipient: sampleRecipient)
     }
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
-        row
+        sampleRecipient
     }
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
         UnwrappedKey(key: SharedSecret(copying: [1]))

@@ -11,19 +11,19 @@ struct CircuitBreakerTests {
 
     @Test func closedItLetsAllThrough() {
         var breaker = CircuitBreaker()
-        for _ in 0..<10 { #expect(breaker.admit(now: start) == .proceed) }
+        for _ in 0..<10 { #expect(breaker.admit(now: start) == .allow) }
         #expect(breaker.succeeded() == false)
     }
 
     @Test func openItLetsOneThroughAtATime() {
         var breaker = CircuitBreaker()
         breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
-        #expect(breaker.admit(now: at(0.1)) == .refuse(sealed))
+        #expect(breaker.admit(now: at(0.1)) == .reject(sealed))
         #expect(breaker.admit(now: at(0.125)) == .trial)
-        #expect(breaker.admit(now: at(0.125)) == .refuse(sealed))
+        #expect(breaker.admit(now: at(0.125)) == .reject(sealed))
         #expect(breaker.nextTrial == nil)
         #expect(breaker.succeeded() == true)
-        #expect(breaker.admit(now: at(0.2)) == .proceed)
+        #expect(breaker.admit(now: at(0.2)) == .allow)
     }
 
     /// An hour's outage: trials that grow rarer, and never rarer than lets a return be noticed at once.
@@ -66,14 +66,14 @@ struct CircuitBreakerTests {
         #expect(breaker.nextTrial == at(0.125))
         #expect(breaker.admit(now: at(1)) == .trial)
         breaker.failed(sealed, wasTrial: false, now: at(1), jitter: 0)
-        #expect(breaker.admit(now: at(9)) == .refuse(sealed))
+        #expect(breaker.admit(now: at(9)) == .reject(sealed))
     }
 
     @Test func aTrialThatIsGivenUpIsFollowedByAnother() {
         var breaker = CircuitBreaker()
         breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
         #expect(breaker.admit(now: at(1)) == .trial)
-        breaker.abandoned(now: at(2))
+        breaker.trialAbandoned(now: at(2))
         #expect(breaker.admit(now: at(2)) == .trial)
     }
 }

@@ -81,10 +81,10 @@ struct EnvironmentTests {
             "SB_KMS_AWS_MAX_RPS": "50", "AWS_ENDPOINT_URL_STS": "https://sts.example/",
         ]
         let profiles = try AWSProfiles.load(from: padded(values))
-        let aws = try AWSSettings.load(from: padded(values), profile: profiles.active)
+        let aws = try AWSSettings.load(from: padded(values), profile: profiles.activeSettings)
         #expect(aws.region.name == "eu-west-2")
         #expect(aws.requestsPerSecond == 50)
-        #expect(aws.sts.url == "https://sts.example")
+        #expect(aws.stsAddress.url == "https://sts.example")
         let ring = try KeyRing.load(from: padded(["SB_KMS_BACKEND": "aws-kms"].merging(values) { $1 }))
         #expect(ring.others.isEmpty)
     }
@@ -113,7 +113,7 @@ struct TokenFileTests {
         defer { withExtendedLifetime(folder) {} }
         let file = try folder.write("token", content)
         #expect(try VaultSecretFile.read(file, purpose: "the token").text == "s.token")
-        #expect(try await VaultTokenFile(path: file).token().value.text == "s.token")
+        #expect(try await VaultTokenFileSource(path: file).token().value.text == "s.token")
         #expect(try AWSWebIdentityCredentials.token(in: file, for: "web identity").text == "s.token")
     }
 
@@ -127,6 +127,6 @@ struct TokenFileTests {
                 == "A")
         let signOn = #"{"accessToken":"t","expiresAt":"2030-01-01T00:00:00Z"}"#
         let file = try folder.write("cache.json", "\u{FEFF}\(signOn)\n")
-        #expect(AWSSignOnToken(contentsOf: file)?.accessToken.text == "t")
+        #expect(AWSSSOToken(contentsOf: file)?.accessToken.text == "t")
     }
 }

@@ -10,7 +10,7 @@ import Testing
     private final class Observer: KeyManagerObserver {
         let seen = Recorder<String>()
 
-        func observed(_ request: KeyManagerRequest.Ended) {
+        func requestCompleted(_ request: KeyManagerRequest.Completed) {
             let failures = request.failures.map { " \($0.rawValue)" }.joined()
             seen.append("\(request.backend) \(request.operation.rawValue) \(request.items)\(failures)")
         }
@@ -104,7 +104,7 @@ import Testing
             credentials: StaticCredentials(value: testCredentials()),
             transport: FakeTransport { _ in answers.withLock { $0.removeFirst() } }, clock: clock.clock,
             observer: observer)
-        _ = try await manager.unwrap(awsRow, for: try binding())
+        _ = try await manager.unwrap(awsRecipient, for: try binding())
         #expect(observer.seen.elements == ["aws-kms unwrap 1 unavailable", "aws-kms unwrap 1"])
     }
 

@@ -12,7 +12,7 @@ struct TransitBatchTests {
         poison: Set<String> = [], text: String = "something new", silentAbout: Set<String> = []
     ) -> FakeTransport {
         FakeTransport { request in
-            let body = try JSONValue(request.body)
+            let body = try AnyJSON(request.body)
             guard let items = body["batch_input"]?.items else {
                 let context = body["context"]?.string ?? ""
                 if poison.contains(context) { return .init(400, #"{"errors":["\#(text)"]}"#) }
@@ -30,7 +30,7 @@ struct TransitBatchTests {
     }
 
     private func requests(_ count: Int) throws -> [UnwrapRequest] {
-        try (0..<count).map { UnwrapRequest(row, try binding("s\($0)")) }
+        try (0..<count).map { UnwrapRequest(sampleRecipient, try binding("s\($0)")) }
     }
 
     private func context(_ index: Int) throws -> String { Base64.encode(try binding("s\(index)").bytes) }
@@ -48,7 +48,7 @@ struct TransitBatchTests {
 
     @Test func aPoisonedBatchIsHalvedUntilItsItemStandsAlone() async throws {
         let transport = vault(poison: [try context(37)])
-        let results = try await manager(transport).unwrap(requests(200), timeout: nil)
+        let results = try await transitKeyManager(transport).unwrap(requests(200), timeout: nil)
         #expect(results.count == 200)
         try check(results, bad: [37])
         #expect(transport.requests.count <= 18)
@@ -56,7 +56,7 @@ struct TransitBatchTests {
 
     @Test func anItemWithoutItsResultIsAskedForAlone() async throws {
         let transport = vault(silentAbout: [try context(3)])
-        try check(try await manager(transport).unwrap(requests(9), timeout: nil), bad: [])
+        try check(try await transitKeyManager(transport).unwrap(requests(9), timeout: nil), bad: [])
         #expect(transport.requests.count == 2)
     }
 
@@ -67,7 +67,7 @@ struct TransitBatchTests {
             }
             return .init(200, #"{"data":{"batch_results":[{"plaintext":"QUJD"}]}}"#)
         }
-        let results = try await manager(transport).unwrap(requests(4), timeout: nil)
+        let results = try await transitKeyManager(transport).unwrap(requests(4), timeout: nil)
         #expect(results.count == 4)
         #expect(results.allSatisfy { $0.key != nil })
     }
@@ -80,7 +80,7 @@ struct TransitBatchTests {
     ])
     func whatConcernsAllFailsAll(status: Int, text: String, code: KeyManagerError.Code) async throws {
         let transport = FakeTransport { _ in .init(status, #"{"errors":["\#(text)"]}"#) }
-        let manager = try manager(transport)
+        let manager = try transitKeyManager(transport)
         let all = try requests(50)
         let error = await keyManagerError { () throws(KeyManagerError) in
             try await manager.unwrap(all, timeout: nil)
@@ -93,7 +93,7 @@ struct TransitBatchTests {
     @Test func rewrapsInBatchesAndLooksAtEachItem() async throws {
         let bad = try context(3)
         let transport = FakeTransport { request in
-            let items = try JSONValue(request.body)["batch_input"]?.items ?? []
+            let items = try AnyJSON(request.body)["batch_input"]?.items ?? []
             let results = items.map { item in
                 item["context"]?.string == bad
                     ? #"{"error":"cipher: message authentication failed"}"#
@@ -101,15 +101,16 @@ struct TransitBatchTests {
             }
             return .init(200, #"{"data":{"batch_results":[\#(results.joined(separator: ","))]}}"#)
         }
-        var rows = try (0..<450).map { BoundRecipient(row, for: try binding("s\($0)")) }
-        rows[7] = BoundRecipient(Recipient(keyID: row.keyID, wrappedKey: "vault:v1"), for: rows[7].binding)
-        let results = await (try manager(transport) as any KeyManager).rewrap(rows)
+        var rows = try (0..<450).map { BoundRecipient(sampleRecipient, for: try binding("s\($0)")) }
+        rows[7] = BoundRecipient(
+            Recipient(keyID: sampleRecipient.keyID, wrappedKey: "vault:v1"), for: rows[7].binding)
+        let results = await (try transitKeyManager(transport) as any KeyManager).rewrap(rows)
         #expect(results.count == 450)
         for (index, result) in results.enumerated() {
             switch result {
             case .success(let moved):
-                #expect(moved == Recipient(keyID: row.keyID, wrappedKey: "vault:v2:QUJD"))
-                #expect(moved.version == "2")
+                #expect(moved == Recipient(keyID: sampleRecipient.keyID, wrappedKey: "vault:v2:QUJD"))
+                #expect(moved.keyVersion == "2")
             case .failure(let error):
                 #expect(index == 3 || index == 7)
                 #expect(error.code == .invalidCiphertext)

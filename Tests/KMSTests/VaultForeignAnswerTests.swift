@@ -8,13 +8,13 @@ import Testing
 @testable import KMS
 
 /// Answers of something before Vault, or in its place.
-struct VaultForeignAnswerTests {
+struct NonVaultResponseTests {
     private func failure(_ response: FakeTransport.Response) async throws -> (KeyManagerError?, requests: Int)
     {
         let transport = FakeTransport { _ in response }
-        let manager = try manager(transport)
+        let manager = try transitKeyManager(transport)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(row, for: place)
+            try await manager.unwrap(sampleRecipient, for: sampleBinding)
         }
         return (error, transport.requests.count)
     }
@@ -90,9 +90,9 @@ struct VaultForeignAnswerTests {
     func oddLocations(location: String) throws {
         let origin = try #require(ServerAddress("https://vault:8200"))
         let redirect = VaultRedirect(location, from: origin, path: "transit/decrypt/sb-wrap")
-        #expect(isOneLine(redirect?.shown ?? ""))
-        #expect((redirect?.shown.utf8.count ?? 0) < 300)
-        #expect(redirect?.address == nil)
+        #expect(isOneLine(redirect?.displayURL ?? ""))
+        #expect((redirect?.displayURL.utf8.count ?? 0) < 300)
+        #expect(redirect?.vaultAddress == nil)
     }
 
     /// No policy advice for what no policy of Vault's denied; the token is not thrown away.
@@ -145,13 +145,13 @@ struct VaultForeignAnswerTests {
         let folder = try TemporaryFolder()
         let file = try folder.write("token", "a.b.c")
         for (body, isVault) in [("<html>", false), (#"{"errors":["permission denied"]}"#, true)] {
-            let login = VaultLogin(
+            let login = VaultLoginTokenSource(
                 .kubernetes(role: "sb", jwtFile: file), mount: "kubernetes",
                 client: VaultClient(
-                    try vault(),
+                    try vaultEndpoint(),
                     transport: FakeTransport { _ in .init(403, body, fields: [.server: "envoy"]) }))
             let error = await #expect(throws: VaultError.self) { _ = try await login.token() }
-            #expect(error?.code == (isVault ? .loginRefused : .misconfigured))
+            #expect(error?.code == (isVault ? .loginRejected : .misconfigured))
             #expect(error?.message.contains("envoy") == !isVault)
         }
     }

@@ -6,30 +6,30 @@ import Testing
 @testable import KMS
 
 /// Messages about refused logins: the texts are those of OpenBao 2.7 (VaultLoginServerTests) and Vault 1.x.
-struct VaultLoginRefusalTests {
+struct VaultLoginRejectionTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
     private func message(_ text: String, status: Int, _ method: VaultLoginMethod) async throws -> String {
         let body = try String(
-            decoding: JSONValue.object(["errors": .array([.string(text)])]).data(), as: UTF8.self)
-        let login = VaultLogin(
+            decoding: AnyJSON.object(["errors": .array([.string(text)])]).data(), as: UTF8.self)
+        let login = VaultLoginTokenSource(
             method, mount: "k8s",
-            client: VaultClient(try vault(), transport: FakeTransport { _ in .init(status, body) }))
+            client: VaultClient(try vaultEndpoint(), transport: FakeTransport { _ in .init(status, body) }))
         let error = await #expect(throws: VaultError.self) { _ = try await login.token() }
-        #expect(error?.code == .loginRefused)
+        #expect(error?.code == .loginRejected)
         return error?.message ?? ""
     }
 
-    private func token(_ claims: [String: JSONValue]) throws -> String {
-        let text = try JSONValue.object(claims).data().base64EncodedString()
+    private func token(_ claims: [String: AnyJSON]) throws -> String {
+        let text = try AnyJSON.object(claims).data().base64EncodedString()
             .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
             .replacingOccurrences(of: "=", with: "")
         return try folder.write("token", "e30.\(text).c2ln\n")
     }
 
-    private var claims: [String: JSONValue] {
+    private var claims: [String: AnyJSON] {
         [
             "iss": "https://kubernetes.default.svc", "aud": ["https://kubernetes.default.svc", "other"],
             "sub": "system:serviceaccount:secrets-bridge:sb",

@@ -40,7 +40,7 @@ struct VaultTLSSettingsTests {
     @Test func whoseVariableCounts() throws {
         let (ca, other) = ("\(vectors)/ca.crt", "\(vectors)/other.crt")
         func file(_ more: [String: String]) throws -> String? {
-            guard case .paths(let file, _) = try load(more).tls.authorities else { return nil }
+            guard case .paths(let file, _) = try load(more).tls.trustedCAs else { return nil }
             return file?.variable
         }
         #expect(try file(["VAULT_CACERT": ca]) == "VAULT_CACERT")
@@ -48,7 +48,7 @@ struct VaultTLSSettingsTests {
         let three = ["VAULT_CACERT": ca, "BAO_CACERT": ca, "SB_KMS_VAULT_CACERT": other]
         #expect(try file(three) == "SB_KMS_VAULT_CACERT")
         let ours = try load(["SB_KMS_VAULT_CACERT_BYTES": try pem("ca.crt"), "VAULT_CACERT": other]).tls
-            .authorities
+            .trustedCAs
         #expect(
             ours
                 == .text(
@@ -62,8 +62,8 @@ struct VaultTLSSettingsTests {
         let pair = try load([
             "VAULT_CLIENT_CERT": "\(vectors)/client.crt", "BAO_CLIENT_KEY": "\(vectors)/client.key",
         ])
-        #expect(pair.tls.identity?.certificate.variable == "VAULT_CLIENT_CERT")
-        #expect(pair.tls.identity?.key.variable == "BAO_CLIENT_KEY")
+        #expect(pair.tls.clientIdentity?.certificate.variable == "VAULT_CLIENT_CERT")
+        #expect(pair.tls.clientIdentity?.key.variable == "BAO_CLIENT_KEY")
     }
 
     @Test func folders() throws {
@@ -160,9 +160,10 @@ struct VaultTLSSettingsTests {
         ("1", true), ("t", true), ("TRUE", true), ("True", true), ("0", false), ("False", false),
     ])
     func flags(value: String, expected: Bool) throws {
-        #expect((try load(["VAULT_SKIP_VERIFY": value]).tls.skipsVerification != nil) == expected)
+        #expect((try load(["VAULT_SKIP_VERIFY": value]).tls.verificationDisabledBy != nil) == expected)
         #expect(
-            try load(["SB_KMS_VAULT_SKIP_VERIFY": "false", "VAULT_SKIP_VERIFY": value]).tls.skipsVerification
+            try load(["SB_KMS_VAULT_SKIP_VERIFY": "false", "VAULT_SKIP_VERIFY": value]).tls
+                .verificationDisabledBy
                 == nil)
         #expect(refusal(["VAULT_SKIP_VERIFY": "yes"])?.variable == "VAULT_SKIP_VERIFY")
     }
@@ -175,7 +176,7 @@ struct VaultTLSSettingsTests {
             "SB_KMS_VAULT_KEY": "k",
             "SB_KMS_VAULT_TOKEN": "t", variable: "true",
         ]
-        func load(_ user: KeyRingUser) throws(SettingError) -> [String] {
+        func load(_ user: ProgramMode) throws(SettingError) -> [String] {
             var warnings: [String] = []
             _ = try KeyRing.load(from: Environment(values), for: user) { warnings.append($0) }
             return warnings
@@ -217,7 +218,7 @@ struct VaultTLSSettingsTests {
         let certificate = try folder.write("tls.crt", try pem("client.crt"))
         let key = try folder.write("tls.key", try pem("client.key"))
         let settings = TLSSettings(
-            identity: .init(
+            clientIdentity: .init(
                 certificate: .init(value: certificate, variable: "C"), key: .init(value: key, variable: "K")))
         let made = Recorder<[UInt8]>()
         let transport = try ReloadingTransport(HTTPClientConfiguration(), settings) { configuration in

@@ -17,11 +17,11 @@ struct Widget: KubeObject, Equatable {
             var size: Int?
             var names: [String]?
             var on: Bool?
-            try json.object { key, json throws(JSONError) in
+            try json.readObject { key, json throws(JSONError) in
                 switch key {
                 case "size": size = try json.read()
-                case "names": names = try json.optional()
-                case "on": on = try json.optional()
+                case "names": names = try json.readOptional()
+                case "on": on = try json.readOptional()
                 default: break
                 }
             }
@@ -36,7 +36,9 @@ struct Widget: KubeObject, Equatable {
 
         init(json: inout JSONReader) throws(JSONError) {
             var said: String?
-            try json.object { key, json throws(JSONError) in if case "said" = key { said = try json.read() } }
+            try json.readObject { key, json throws(JSONError) in
+                if case "said" = key { said = try json.read() }
+            }
             self.said = try json.require(said, "said")
         }
     }
@@ -50,7 +52,7 @@ struct Widget: KubeObject, Equatable {
     init(json: inout JSONReader) throws(JSONError) {
         var metadata: ObjectMeta?
         var spec: Spec?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata": metadata = try json.read()
             case "spec": spec = try json.read()
@@ -85,7 +87,7 @@ extension KubeClient {
     ) {
         let cluster = ClusterConfiguration(
             server: "https://api.test:6443", trust: .system, credentials: credentials)
-        self.init(connection: Connection(cluster, transport: transport)) { pauses?.append($0) }
+        self.init(connection: APIConnection(cluster, transport: transport)) { pauses?.append($0) }
     }
 }
 

@@ -9,7 +9,7 @@ import Testing
         let requests = registry.counter("sb_requests_total", "Requests, by code.", labels: ["verb", "code"])
         requests.increment("get", "200")
         requests.increment("get", "200", by: 2.5)
-        requests.prepare("get", "500")
+        requests.initialize("get", "500")
         registry.gauge("sb_info", "What runs.", labels: ["version"]).set(1, "0.1.0")
         registry.counter("sb_restarts_total", "Restarts.").increment()
         let latency = registry.histogram(
@@ -70,7 +70,7 @@ import Testing
             (-.infinity, "-Inf"), (.nan, "NaN"), (1e300, "1e+300"), (1_700_000_000.5, "1700000000.5"),
         ] as [(Double, String)])
     func writesNumbers(value: Double, text: String) {
-        #expect(TextFormat.number(value) == text)
+        #expect(PrometheusTextFormat.number(value) == text)
     }
 
     @Test func histogramsWithoutLabelsAreThereBeforeTheFirstObservation() {

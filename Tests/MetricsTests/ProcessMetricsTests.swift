@@ -29,7 +29,7 @@ import Testing
 
     @Test func hasTheNamesThatPeopleExpect() {
         let registry = MetricsRegistry()
-        registry.registerProcess()
+        registry.registerProcessMetrics()
         let text = registry.exposition()
         for name in [
             "process_resident_memory_bytes", "process_virtual_memory_bytes", "process_cpu_seconds_total",

@@ -15,21 +15,21 @@ import Testing
     @Test func outputStatusAndEnvironment() async throws {
         let result = try await shell("echo $GREETING; read x && echo input; exit 3").run()
         #expect(result.text == "hello\n")
-        #expect(result.status == 3)
-        #expect(try await shell("kill -9 $$").run().status == 137)
+        #expect(result.exitCode == 3)
+        #expect(try await shell("kill -9 $$").run().exitCode == 137)
     }
 
     @Test func muchOutput() async throws {
         let result = try await shell("head -c 300000 /dev/zero").run()
         #expect(result.output.count == 300_000)
-        await #expect(throws: ChildProcess.Failure.tooMuchOutput) {
+        await #expect(throws: ChildProcess.RunError.tooMuchOutput) {
             try await shell("cat /dev/zero", limit: 1000).run()
         }
     }
 
     @Test func deadline() async {
         let start = ContinuousClock.now
-        await #expect(throws: ChildProcess.Failure.deadlineExceeded) {
+        await #expect(throws: ChildProcess.RunError.deadlineExceeded) {
             try await shell("sleep 600 & sleep 600", deadline: .milliseconds(100)).run()
         }
         #expect(ContinuousClock.now - start < .seconds(300))
@@ -57,10 +57,10 @@ import Testing
             executable: "/no/such/program", arguments: [], environment: [:], isInteractive: false,
             outputLimit: 10,
             deadline: .seconds(5))
-        await #expect(throws: ChildProcess.Failure.cannotStart(errno: 2)) { try await process.run() }
+        await #expect(throws: ChildProcess.RunError.cannotStart(errno: 2)) { try await process.run() }
     }
 }
 
-extension ChildProcess.Result {
+extension ChildProcess.Completion {
     fileprivate var text: String { String(decoding: output.bytes.revealed(), as: UTF8.self) }
 }

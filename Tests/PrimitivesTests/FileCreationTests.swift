@@ -11,16 +11,16 @@ struct FileCreationTests {
 
     @Test func makesFoldersWhereThereAreNone() throws {
         for _ in 0..<2 {
-            try FileCreation.makeFolder(folder.path("x//y/z"))
+            try FolderCreation.createFolderAndParents(folder.path("x//y/z"))
             #expect(try folder.names == ["x"])
         }
         try folder.write("x/y/z/a", "x")
         let inFile = folder.path("x/y/z/a/b")
         #expect(throws: FileError(path: inFile, reason: "\(folder.path)/x/y/z/a is a file")) {
-            try FileCreation.makeFolder(inFile)
+            try FolderCreation.createFolderAndParents(inFile)
         }
         #expect(throws: FileError(path: "/proc/x/y", reason: "No such file or directory")) {
-            try FileCreation.makeFolder("/proc/x/y")
+            try FolderCreation.createFolderAndParents("/proc/x/y")
         }
     }
 
@@ -34,11 +34,11 @@ struct FileCreationTests {
         ] {
             let path = folder.path(name)
             #expect(throws: FileError(path: path, reason: "\(path) is \(what)")) {
-                try FileCreation.makeFolder(path)
+                try FolderCreation.createFolderAndParents(path)
             }
         }
         // A link to a folder is one.
         try folder.link("link", to: ".")
-        try FileCreation.makeFolder(folder.path("link/x"))
+        try FolderCreation.createFolderAndParents(folder.path("link/x"))
     }
 }

@@ -13,7 +13,7 @@ struct FileReplacementTests {
         let path = try folder.write("a.yaml", "old")
         chmod(path, 0o640)
         let link = try folder.link("link.yaml", to: "a.yaml")
-        let stamp = try #require(FileStamp(path: link))
+        let stamp = try #require(FileFingerprint(path: link))
         try FileReplacement.replace(link, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)
         #expect(try folder.read("a.yaml") == "new")
         var info = stat()
@@ -23,7 +23,7 @@ struct FileReplacementTests {
     }
 
     private func replacing(_ path: String) throws {
-        let stamp = try #require(FileStamp(path: path))
+        let stamp = try #require(FileFingerprint(path: path))
         try FileReplacement.replace(path, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)
     }
 
@@ -49,8 +49,8 @@ struct FileReplacementTests {
         var info = stat()
         info.st_uid = 1234
         info.st_mode = 0o644
-        #expect(FileReplacement.unwritable(info, for: 1000).hasPrefix("it belongs to user 1234 "))
-        #expect(FileReplacement.unwritable(info, for: 1234).hasPrefix("it is read-only; chmod u+w it"))
+        #expect(FileReplacement.unwritableReason(info, for: 1000).hasPrefix("it belongs to user 1234 "))
+        #expect(FileReplacement.unwritableReason(info, for: 1234).hasPrefix("it is read-only; chmod u+w it"))
     }
 
     @Test(.enabled(if: geteuid() == 0, "needs root, to make a file somebody else's"))
@@ -70,7 +70,7 @@ struct FileReplacementTests {
 
     @Test func whatSomebodyElseChangedIsLeft() throws {
         let path = try folder.write("a.yaml", "old")
-        let stamp = try #require(FileStamp(path: path))
+        let stamp = try #require(FileFingerprint(path: path))
         try folder.write("a.yaml", "theirs")
         #expect(throws: FileError.self) {
             try FileReplacement.replace(path, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)

@@ -4,7 +4,7 @@ import Testing
 
 /// RFC 7468, and the older encryption of RFC 1421.
 @Suite struct PEMTests {
-    private func blocks(_ text: String) throws(PEM.Failure) -> [PEM.Block] {
+    private func blocks(_ text: String) throws(PEM.DecodingError) -> [PEM.Block] {
         try PEM.blocks(in: SecretBytes(copying: text.utf8))
     }
 
@@ -22,7 +22,7 @@ import Testing
     @Test func joinedBlocksAreTwo() throws {
         let block = "-----BEGIN X-----\nZm9v\n-----END X-----"
         #expect(try blocks(block + block + block).count == 3)
-        let entries = PEM.entries(in: SecretBytes(copying: (block + block).utf8))
+        let entries = PEM.parsedBlocks(in: SecretBytes(copying: (block + block).utf8))
         #expect(entries.map(\.line) == [1, 3])
     }
 
@@ -31,7 +31,7 @@ import Testing
         var pool = CertificatePool()
         #expect(pool.add(SecretBytes(copying: der), from: "ca.der") == 0)
         #expect(pool.warnings.first?.contains("openssl x509 -inform DER") == true)
-        #expect(throws: TLSClientIdentity.Problem.certificateIsDER) {
+        #expect(throws: TLSClientIdentity.IdentityError.certificateIsDER) {
             try TLSClientIdentity(certificate: der, key: SharedSecret(copying: der))
         }
     }
@@ -50,18 +50,18 @@ import Testing
     }
 
     @Test(arguments: [
-        ("-----BEGIN X-----\nZm9v\n", PEM.Failure.unfinished(label: "X")),
-        ("-----BEGIN X-----\nZm9v\n-----END Y-----\n", .unfinished(label: "X")),
-        ("-----BEGIN X-----\nZm9v\n-----BEGIN X-----\nZm9v\n-----END X-----\n", .unfinished(label: "X")),
-        ("-----BEGIN X-----\nZm9\n-----END X-----\n", .notBase64(label: "X")),
-        ("-----BEGIN X-----\nZm9*\n-----END X-----\n", .notBase64(label: "X")),
+        ("-----BEGIN X-----\nZm9v\n", PEM.DecodingError.missingEndLine(label: "X")),
+        ("-----BEGIN X-----\nZm9v\n-----END Y-----\n", .missingEndLine(label: "X")),
+        ("-----BEGIN X-----\nZm9v\n-----BEGIN X-----\nZm9v\n-----END X-----\n", .missingEndLine(label: "X")),
+        ("-----BEGIN X-----\nZm9\n-----END X-----\n", .invalidBase64(label: "X")),
+        ("-----BEGIN X-----\nZm9*\n-----END X-----\n", .invalidBase64(label: "X")),
     ])
-    func whatIsNotWholeIsRefused(text: String, failure: PEM.Failure) {
+    func whatIsNotWholeIsRefused(text: String, failure: PEM.DecodingError) {
         #expect(throws: failure) { try blocks(text) }
     }
 
     @Test func onlyALineOfItsOwnStartsABlock() {
-        func isIn(_ text: String) -> Bool { PEM.isIn(SecretBytes(copying: text.utf8)) }
+        func isIn(_ text: String) -> Bool { PEM.containsBlock(SecretBytes(copying: text.utf8)) }
         #expect(isIn("-----BEGIN X-----\n") && isIn("x\n-----BEGIN X-----\r\n"))
         #expect(!isIn("stringData:\n  tls.key: |\n    -----BEGIN X-----\n"))
         #expect(isIn("\u{FEFF}-----BEGIN X-----\n") && !isIn("x\n\u{FEFF}-----BEGIN X-----\n"))

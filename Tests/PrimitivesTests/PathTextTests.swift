@@ -9,7 +9,7 @@ struct PathTextTests {
         "/tmp/h/8C0B1D1E-50D1-4E0E-8F5B-0D7E1F6A2B3C/key",
         "/nix/store/0c4bs6z7zk5r4w4x1r4bq8v2n1g3h5j6-cacert/ca.pem",
     ])
-    func paths(path: String) { #expect(PathText.shown(path) == path) }
+    func paths(path: String) { #expect(PathRedaction.printablePath(path) == path) }
 
     @Test func contents() {
         let key = Data((0..<32).map { UInt8(truncatingIfNeeded: $0 * 37 + 255) }).base64EncodedString()
@@ -20,7 +20,7 @@ struct PathTextTests {
             "/" + String(repeating: "a", count: 255), "ghp_16C7e42F292c6912E7710c838347Ae178B4a/x",
             "a.key\u{202E}",
         ] {
-            #expect(PathText.shown(text) == nil, "\(text)")
+            #expect(PathRedaction.printablePath(text) == nil, "\(text)")
         }
     }
 }

@@ -140,6 +140,6 @@ struct PrivateFolderTests {
     @Test func programsHaveTheirStatus() throws {
         #expect(try ForegroundProcess.run(["sh", "-c", "exit 3"]) == 3)
         #expect(try ForegroundProcess.run(["sh", "-c", "kill -9 $$"]) == 137)
-        #expect(throws: ChildProcess.Failure.self) { try ForegroundProcess.run(["no-such-program"]) }
+        #expect(throws: ChildProcess.RunError.self) { try ForegroundProcess.run(["no-such-program"]) }
     }
 }

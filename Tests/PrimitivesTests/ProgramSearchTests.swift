@@ -22,23 +22,23 @@ struct ProgramSearchTests {
         #expect(
             try ProgramSearch.path(of: "tool", in: "/nowhere:" + folders.joined(separator: ":")) == runnable)
         #expect(try ProgramSearch.path(of: runnable, in: "") == runnable)
-        #expect(throws: ProgramSearch.Failure.notExecutable("Permission denied")) {
+        #expect(throws: ProgramSearch.SearchError.notExecutable("Permission denied")) {
             try ProgramSearch.path(of: plain, in: nil)
         }
-        #expect(throws: ProgramSearch.Failure.notExecutable("Permission denied")) {
+        #expect(throws: ProgramSearch.SearchError.notExecutable("Permission denied")) {
             try ProgramSearch.path(of: "tool", in: folders[0])
         }
-        #expect(throws: ProgramSearch.Failure.notExecutable("it is no file")) {
+        #expect(throws: ProgramSearch.SearchError.notExecutable("it is no file")) {
             try ProgramSearch.path(of: folder.path, in: nil)
         }
-        #expect(throws: ProgramSearch.Failure.notFound) {
+        #expect(throws: ProgramSearch.SearchError.notFound) {
             try ProgramSearch.path(of: "other", in: folders.joined(separator: ":"))
         }
-        #expect(throws: ProgramSearch.Failure.notFound) { try ProgramSearch.path(of: "", in: nil) }
+        #expect(throws: ProgramSearch.SearchError.notFound) { try ProgramSearch.path(of: "", in: nil) }
     }
 
     @Test func anEmptyFolderIsTheCurrentOne() throws {
         #expect(try ProgramSearch.path(of: "sh", in: nil).hasSuffix("/sh"))
-        #expect(throws: ProgramSearch.Failure.notFound) { try ProgramSearch.path(of: "sh", in: "") }
+        #expect(throws: ProgramSearch.SearchError.notFound) { try ProgramSearch.path(of: "sh", in: "") }
     }
 }

@@ -80,7 +80,7 @@ import Testing
     @Test func whatIsNoKeyIsNotTakenForOne() throws {
         let whole = try bytes(hex: #require(file.testGroups.first).privateKeyPkcs8)
         for der in [[], [0], Array(whole.dropLast()), whole + [0], Array("key".utf8)] {
-            #expect(throws: RSAPrivateKey.ReadingError.notAKey, "\(der.count)") { try key(der) }
+            #expect(throws: RSAPrivateKey.ReadingError.notAPrivateKey, "\(der.count)") { try key(der) }
             #expect(drainErrorStack() == [])
         }
     }

@@ -46,7 +46,7 @@ import Testing
     ])
     func trimsOneNewline(text: String, expected: String) {
         let secret = SecretBytes(copying: Array(text.utf8))
-        #expect(secret.trimmingNewline().revealed() == Array(expected.utf8))
+        #expect(secret.trimmingTrailingNewline().revealed() == Array(expected.utf8))
     }
 
     @Test func splitsAtASeparator() {

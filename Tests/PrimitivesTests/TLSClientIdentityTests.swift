@@ -12,12 +12,12 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         try TLSClientIdentity(certificate: certificate, key: SharedSecret(copying: key))
     }
 
-    private func problem(_ certificate: [UInt8], _ key: [UInt8]) -> TLSClientIdentity.Problem? {
+    private func problem(_ certificate: [UInt8], _ key: [UInt8]) -> TLSClientIdentity.IdentityError? {
         do {
             _ = try identity(certificate, key)
             return nil
         } catch {
-            return error as? TLSClientIdentity.Problem
+            return error as? TLSClientIdentity.IdentityError
         }
     }
 
@@ -57,12 +57,12 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
     }
 
     @Test func refusesAKeyOfAnotherCertificate() throws {
-        #expect(try problem(vector("client.crt"), vector("other.key")) == .keyOfAnotherCertificate)
-        #expect(try problem(vector("client.crt"), vector("rsa.key")) == .keyOfAnotherCertificate)
+        #expect(try problem(vector("client.crt"), vector("other.key")) == .keyMismatch)
+        #expect(try problem(vector("client.crt"), vector("rsa.key")) == .keyMismatch)
         // The first certificate is ours; the key of a later one is another's.
         #expect(
             try problem(vector("ca.crt") + vector("client.crt"), vector("client.key"))
-                == .keyOfAnotherCertificate)
+                == .keyMismatch)
     }
 
     @Test func refusesWhatIsDamagedOrAbsent() throws {

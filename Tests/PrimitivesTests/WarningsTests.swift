@@ -5,7 +5,7 @@ import Testing
 @Suite struct WarningsTests {
     @Test func eachIsReportedOnceAndOnOneLine() {
         let reported = Locked<[String]>([])
-        Warnings.send { line in reported.withLock { $0.append(line) } }
+        Warnings.setHandler { line in reported.withLock { $0.append(line) } }
         for _ in 0..<3 { Warnings.report("WarningsTests: a\nb") }
         Warnings.report("WarningsTests: c")
         let own = reported.withLock { $0.filter { $0.hasPrefix("WarningsTests") } }

@@ -64,7 +64,7 @@ import Testing
             #expect(encrypted != sealed, "test \(test.tcId)")
             #expect(decrypted == nil, "test \(test.tcId)")
         }
-        guard nonce.count == AES256GCM.nonceCount else { return }
+        guard nonce.count == AES256GCM.nonceLength else { return }
         let opened = try? SharedSecret(
             AES256GCM.open(nonce + sealed, key: key, associatedData: associatedData))
         #expect((opened != nil) == (test.result == .valid), "test \(test.tcId)")

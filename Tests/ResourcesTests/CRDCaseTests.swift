@@ -24,7 +24,7 @@ import YAML
         else { return [] }
         return rows.compactMap { row in
             guard let name = row["name"]?.string, let object = row["object"] else { return nil }
-            let json = JSONWriter.write([YAMLValue(object)]).withUnsafeBytes { Data($0) }
+            let json = JSONWriter.write([JSONValue(object)]).withUnsafeBytes { Data($0) }
             return Case(
                 name: name, object: json, isAccepted: row["expect"]?.string == "ok",
                 isUpdate: row["old"] != nil)

@@ -7,7 +7,7 @@ import Testing
         name: String = "db", type: String = "Opaque", labels: [String: String] = [:],
         annotations: [String: String] = [:]
     ) -> [String] {
-        DefaultDenials.warnings(name: name, type: type, labels: labels, annotations: annotations)
+        DefaultDenyList.warnings(name: name, type: type, labels: labels, annotations: annotations)
     }
 
     /// The keys as the controllers that copy Secrets document them.

@@ -26,7 +26,7 @@ func object(_ change: (inout WrappedSecret) -> Void = { _ in }) -> WrappedSecret
 /// Why an object is refused; nil where it is not.
 func refusal(_ object: WrappedSecret) -> SpecError? {
     do throws(SpecError) {
-        _ = try Blueprint(object)
+        _ = try DesiredSecret(object)
         return nil
     } catch {
         return error

@@ -78,7 +78,7 @@ import Testing
 
     /// The names are API.
     @Test func reasonsWaitOrReconcile() {
-        let waiting = Reason.allCases.filter(\.waitsForChange).map(\.rawValue)
+        let waiting = Reason.allCases.filter(\.isTerminal).map(\.rawValue)
         #expect(
             Set(waiting) == [
                 "InvalidSpec", "UnsupportedFormat", "IntegrityFailed", "DecryptFailed", "ForbiddenType",
@@ -100,23 +100,23 @@ import Testing
     }
 
     @Test func theOwnerIsTheWrappedSecretInControl() {
-        #expect(Markers.owner(of: secret())?.name == nil)
-        #expect(Markers.owner(of: secret(reference()))?.name == "db")
-        #expect(Markers.owner(of: secret(reference(group: "secrets-bridge.io/v9")))?.name == "db")
-        #expect(Markers.owner(of: secret(reference(group: "x.io/v1")))?.name == nil)
-        #expect(Markers.owner(of: secret(reference("Other")))?.name == nil)
+        #expect(OwnershipMetadata.owner(of: secret())?.name == nil)
+        #expect(OwnershipMetadata.owner(of: secret(reference()))?.name == "db")
+        #expect(OwnershipMetadata.owner(of: secret(reference(group: "secrets-bridge.io/v9")))?.name == "db")
+        #expect(OwnershipMetadata.owner(of: secret(reference(group: "x.io/v1")))?.name == nil)
+        #expect(OwnershipMetadata.owner(of: secret(reference("Other")))?.name == nil)
         let both = secret(reference(controller: nil), reference("Job", "j", group: "batch/v1"))
-        #expect(Markers.owner(of: both)?.name == nil, "somebody else controls it")
+        #expect(OwnershipMetadata.owner(of: both)?.name == nil, "somebody else controls it")
     }
 
     @Test func whereNobodyControlsItIsTheOneThatOwnsIt() {
         let edited = secret(reference("Job", "j", controller: nil), reference(controller: false))
-        #expect(Markers.owner(of: edited)?.name == "db")
+        #expect(OwnershipMetadata.owner(of: edited)?.name == "db")
     }
 
     @Test func ourReferenceControlsAndBlocksNothing() {
-        let ours = Markers.ownerReference(to: object())
+        let ours = OwnershipMetadata.ownerReference(to: object())
         #expect(ours.controller == true && ours.blockOwnerDeletion == nil && ours.uid == "u1")
-        #expect(Markers.annotations(of: object())["secrets-bridge.io/source"] == "u1/3")
+        #expect(OwnershipMetadata.annotations(of: object())["secrets-bridge.io/source"] == "u1/3")
     }
 }

@@ -16,10 +16,10 @@ import Testing
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
-    private func withServer(_ body: (PageServer) throws -> Void) async throws {
-        let large = Page(String(repeating: "0123456789abcde\n", count: 1 << 17))
-        let server = try PageServer(try #require(ListenAddress("127.0.0.1:0"))) {
-            $0.path == "/metrics" ? large : Page("ok\n")
+    private func withServer(_ body: (AdminServer) throws -> Void) async throws {
+        let large = AdminResponse(String(repeating: "0123456789abcde\n", count: 1 << 17))
+        let server = try AdminServer(try #require(ListenAddress("127.0.0.1:0"))) {
+            $0.path == "/metrics" ? large : AdminResponse("ok\n")
         }
         do {
             try body(server)
@@ -31,10 +31,10 @@ import Testing
     }
 
     /// A kubelet gives up after a second; the other tests keep the machine busy.
-    private func expectPromptProbes(_ server: PageServer, _ what: Comment) throws {
+    private func expectPromptProbes(_ server: AdminServer, _ what: Comment) throws {
         for _ in 0..<5 {
             let start = ContinuousClock.now
-            let answer = try Client.get("/healthz", port: server.port)
+            let answer = try TestClient.get("/healthz", port: server.port)
             #expect(answer.hasSuffix("ok\n"), what)
             #expect(ContinuousClock.now - start < .seconds(2), what)
         }
@@ -42,7 +42,7 @@ import Testing
 
     @Test func answersProbesBesideSilentConnections() async throws {
         try await withServer { server in
-            let silent = try (0..<Self.count).map { _ in try Client(port: server.port) }
+            let silent = try (0..<Self.count).map { _ in try TestClient(port: server.port) }
             defer { for client in silent { close(client.descriptor) } }
             try expectPromptProbes(server, "silent")
         }
@@ -53,9 +53,9 @@ import Testing
             let isOver = Locked(false)
             let port = server.port
             _ = startThread {
-                var clients: [Client] = []
+                var clients: [TestClient] = []
                 while !isOver.withLock({ $0 }) {
-                    if let client = try? Client(port: port, from: "127.0.0.2") { clients.append(client) }
+                    if let client = try? TestClient(port: port, from: "127.0.0.2") { clients.append(client) }
                     if clients.count > 500 { close(clients.removeFirst().descriptor) }
                 }
                 for client in clients { close(client.descriptor) }
@@ -67,7 +67,7 @@ import Testing
 
     @Test func answersProbesBesideHeadsThatArriveByteByByte() async throws {
         try await withServer { server in
-            let slow = try (0..<Self.count).map { _ in try Client(port: server.port) }
+            let slow = try (0..<Self.count).map { _ in try TestClient(port: server.port) }
             let isOver = Locked(false)
             _ = startThread {
                 while !isOver.withLock({ $0 }) {
@@ -82,7 +82,7 @@ import Testing
 
     @Test func answersProbesBesideConnectionsThatNeverReadTheAnswer() async throws {
         try await withServer { server in
-            let deaf = try (0..<Self.count).map { _ in try Client(port: server.port) }
+            let deaf = try (0..<Self.count).map { _ in try TestClient(port: server.port) }
             defer { for client in deaf { close(client.descriptor) } }
             for client in deaf { client.send("GET /metrics HTTP/1.1\r\n\r\n") }
             try expectPromptProbes(server, "answers that nobody reads")
@@ -99,7 +99,7 @@ import Testing
                 _ = startThread {
                     let noise = String(repeating: "x", count: 1 << 20)
                     while !isOver.withLock({ $0 }) {
-                        guard let client = try? Client(port: port) else { continue }
+                        guard let client = try? TestClient(port: port) else { continue }
                         client.send("GET / HTTP/1.1\r\n\r\n")
                         for _ in 0..<2000 where !isOver.withLock({ $0 }) {
                             client.send(noise)
@@ -118,13 +118,13 @@ import Testing
     /// The head has two seconds, however many bytes of it arrive meanwhile.
     @Test func dropsAHeadThatIsLate() async throws {
         try await withServer { server in
-            let slow = try Client(port: server.port)
+            let slow = try TestClient(port: server.port)
             let start = ContinuousClock.now
             for _ in 0..<30 {
                 slow.send("G")
                 usleep(100_000)
             }
-            #expect(slow.answer().isEmpty)
+            #expect(slow.readResponse().isEmpty)
             #expect(ContinuousClock.now - start < .seconds(5))
         }
     }

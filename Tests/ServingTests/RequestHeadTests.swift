@@ -6,9 +6,9 @@ import Testing
     private func read(_ text: String) -> RequestHead { RequestHead(Array(text.utf8)) }
 
     @Test func readsTheFirstLine() {
-        #expect(read("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n") == .get(PageRequest(path: "/metrics")))
-        #expect(read("GET /healthz?verbose=1 HTTP/1.0\r\n\r\n") == .get(PageRequest(path: "/healthz")))
-        #expect(read("HEAD / HTTP/1.1\nHost: a\n\n") == .head(PageRequest(path: "/")))
+        #expect(read("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n") == .get(AdminRequest(path: "/metrics")))
+        #expect(read("GET /healthz?verbose=1 HTTP/1.0\r\n\r\n") == .get(AdminRequest(path: "/healthz")))
+        #expect(read("HEAD / HTTP/1.1\nHost: a\n\n") == .head(AdminRequest(path: "/")))
         #expect(read("POST /metrics HTTP/1.1\r\n\r\nbody") == .other)
     }
 
@@ -23,7 +23,8 @@ import Testing
         let whole = Array("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
         for known in 0..<whole.count {
             #expect(
-                RequestHead(whole, alreadySearched: known) == .get(PageRequest(path: "/metrics")), "\(known)")
+                RequestHead(whole, alreadySearched: known) == .get(AdminRequest(path: "/metrics")), "\(known)"
+            )
         }
     }
 

@@ -7,7 +7,7 @@ import Primitives
 /// uids, managed labels, immutability, 404, 409 and 422. Faults are served on demand.
 package final class FakeAPIServer: Sendable {
     fileprivate struct State {
-        var objects: [String: JSONValue] = [:]
+        var objects: [String: AnyJSON] = [:]
         var version = 100
         var faults: [(method: String, path: String, response: FakeTransport.Response)] = []
         var before: [@Sendable (FakeTransport.Request) -> Void] = []
@@ -23,7 +23,7 @@ package final class FakeAPIServer: Sendable {
     }
 
     /// The object at `path`, as a person with kubectl would see and change it: every change is a new version.
-    package subscript(path: String) -> JSONValue? {
+    package subscript(path: String) -> AnyJSON? {
         get { state.withLock { $0.objects[path] } }
         set {
             state.withLock { state in
@@ -40,21 +40,21 @@ package final class FakeAPIServer: Sendable {
         }
     }
 
-    package func objects(under path: String) -> [JSONValue] {
+    package func objects(under path: String) -> [AnyJSON] {
         state.withLock { state in
             state.objects.filter { $0.key.hasPrefix(path) }.sorted { $0.key < $1.key }.map(\.value)
         }
     }
 
-    package var version: String { state.withLock { "\($0.version)" } }
+    package var resourceVersion: String { state.withLock { "\($0.version)" } }
 
     /// The next request with this method and path gets this answer, and nothing happens.
-    package func fail(_ method: String, _ path: String, _ response: FakeTransport.Response) {
+    package func failNext(_ method: String, _ path: String, _ response: FakeTransport.Response) {
         state.withLock { $0.faults.append((method, path, response)) }
     }
 
     /// Runs once, before the next request is served: somebody is faster.
-    package func beforeNext(_ body: @escaping @Sendable (FakeTransport.Request) -> Void) {
+    package func beforeNextRequest(_ body: @escaping @Sendable (FakeTransport.Request) -> Void) {
         state.withLock { $0.before.append(body) }
     }
 
@@ -69,7 +69,7 @@ package final class FakeAPIServer: Sendable {
 }
 
 extension FakeAPIServer.State {
-    fileprivate mutating func store(_ object: JSONValue, at path: String) {
+    fileprivate mutating func store(_ object: AnyJSON, at path: String) {
         version += 1
         var object = object
         object[["metadata", "resourceVersion"]] = .string("\(version)")
@@ -101,7 +101,7 @@ extension FakeAPIServer.State {
     }
 
     private mutating func create(_ request: FakeTransport.Request) -> FakeTransport.Response {
-        guard var object = try? JSONValue(request.body), let name = object[["metadata", "name"]]?.string
+        guard var object = try? AnyJSON(request.body), let name = object[["metadata", "name"]]?.string
         else {
             return .status(400, "BadRequest")
         }
@@ -117,10 +117,10 @@ extension FakeAPIServer.State {
         _ request: FakeTransport.Request, at path: String, isStatus: Bool
     ) -> FakeTransport.Response {
         guard let current = objects[path] else { return .status(404, "NotFound", "not found") }
-        if let applied = try? JSONValue(request.body), applied.fields != nil {
+        if let applied = try? AnyJSON(request.body), applied.fields != nil {
             return apply(applied, at: path, over: current)
         }
-        guard let operations = try? JSONValue(request.body).items else { return .status(400, "BadRequest") }
+        guard let operations = try? AnyJSON(request.body).items else { return .status(400, "BadRequest") }
         var changed = current
         for operation in operations {
             guard apply(operation, to: &changed) else {
@@ -145,7 +145,7 @@ extension FakeAPIServer.State {
 
     /// A forced server-side apply of labels and annotations.
     private mutating func apply(
-        _ applied: JSONValue, at path: String, over current: JSONValue
+        _ applied: AnyJSON, at path: String, over current: AnyJSON
     ) -> FakeTransport.Response {
         var changed = current
         for field in ["labels", "annotations"] {
@@ -169,7 +169,7 @@ extension FakeAPIServer.State {
         return answer(objects[path] ?? .null)
     }
 
-    private func immutability(of current: JSONValue, against changed: JSONValue) -> FakeTransport.Response? {
+    private func immutability(of current: AnyJSON, against changed: AnyJSON) -> FakeTransport.Response? {
         func refusal(_ field: String, _ reason: String) -> FakeTransport.Response {
             .status(
                 422, "Invalid", "invalid",
@@ -182,7 +182,7 @@ extension FakeAPIServer.State {
     }
 
     /// RFC 6902 on objects, which is all that is patched here.
-    private func apply(_ operation: JSONValue, to object: inout JSONValue) -> Bool {
+    private func apply(_ operation: AnyJSON, to object: inout AnyJSON) -> Bool {
         guard let op = operation["op"]?.string, let pointer = operation["path"]?.string else { return false }
         let path = pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map {
             $0.replacingOccurrences(of: "~1", with: "/").replacingOccurrences(of: "~0", with: "~")
@@ -201,8 +201,8 @@ extension FakeAPIServer.State {
     }
 
     /// What changed belongs to our manager from now on, as far as labels and annotations go.
-    private func manage(_ object: inout JSONValue, from current: JSONValue?) {
-        var owned: JSONValue = .object([:])
+    private func manage(_ object: inout AnyJSON, from current: AnyJSON?) {
+        var owned: AnyJSON = .object([:])
         for (field, managed) in [("labels", "f:labels"), ("annotations", "f:annotations")] {
             let before = current?[["metadata", field]]?.fields ?? [:]
             let known = current.map { ours($0)?[managed]?.fields ?? [:] } ?? [:]
@@ -214,19 +214,19 @@ extension FakeAPIServer.State {
         let others = (current?[["metadata", "managedFields"]]?.items ?? []).filter {
             $0["manager"]?.string != KubeClient.fieldManager
         }
-        let entry: JSONValue = [
+        let entry: AnyJSON = [
             "manager": .string(KubeClient.fieldManager), "fieldsV1": ["f:metadata": owned],
         ]
         object[["metadata", "managedFields"]] = .array(others + [entry])
     }
 
-    private func ours(_ object: JSONValue) -> JSONValue? {
+    private func ours(_ object: AnyJSON) -> AnyJSON? {
         object[["metadata", "managedFields"]]?.items?.first {
             $0["manager"]?.string == KubeClient.fieldManager
         }?[["fieldsV1", "f:metadata"]]
     }
 
-    private func answer(_ object: JSONValue) -> FakeTransport.Response {
+    private func answer(_ object: AnyJSON) -> FakeTransport.Response {
         let body = (try? object.data()).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
         return FakeTransport.Response(200, body)
     }

@@ -13,8 +13,8 @@ package final class FakeKeyManager: KeyManager {
     }
 
     package var keyID: String { key.keyID }
-    package var unwraps: Int { count.withLock { $0 } }
-    package var ring: KeyRing { KeyRing(primary: self) }
+    package var unwrapCount: Int { count.withLock { $0 } }
+    package var keyRing: KeyRing { KeyRing(primary: self) }
 
     /// From now on every call fails like this; nil: they work again.
     package func fail(_ code: KeyManagerError.Code?) {

@@ -31,7 +31,7 @@ package final class FakeServer: Sendable {
     }
 
     /// Answers every request on every connection with what `answer` makes of it.
-    package static func answering(_ answer: @escaping @Sendable (FakeRequest) -> String) throws -> FakeServer
+    package static func responding(_ answer: @escaping @Sendable (FakeRequest) -> String) throws -> FakeServer
     {
         try FakeServer { connection in
             while let request = connection.readRequest() {

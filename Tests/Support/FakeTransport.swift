@@ -15,7 +15,7 @@ package final class FakeTransport: HTTPTransport {
         /// Headers that hold secrets, `Authorization` among them.
         package let secrets: [HTTPField.Name: String]
         package let body: [UInt8]
-        package let lane: HTTPClientRequest.Lane
+        package let lane: HTTPClientRequest.TransferMode
 
         package var text: String { String(decoding: body, as: UTF8.self) }
         package var line: String {
@@ -42,7 +42,7 @@ package final class FakeTransport: HTTPTransport {
                 case .bytes(let bytes): bytes
                 case .secret(let secret): secret.bytes.withUnsafeBytes { Array($0) }
                 }
-            lane = request.lane
+            lane = request.mode
         }
     }
 
@@ -51,7 +51,7 @@ package final class FakeTransport: HTTPTransport {
             case closed
             case failure(HTTPError)
             /// Nothing more comes, until the reader gives up.
-            case silence
+            case stall
         }
 
         package var status: Int
@@ -95,7 +95,7 @@ package final class FakeTransport: HTTPTransport {
     package convenience init(script: [Response]) {
         let rest = Locked(script)
         self.init { _ in
-            rest.withLock { $0.isEmpty ? Response(200, chunks: [], end: .silence) : $0.removeFirst() }
+            rest.withLock { $0.isEmpty ? Response(200, chunks: [], end: .stall) : $0.removeFirst() }
         }
     }
 
@@ -116,7 +116,7 @@ package final class FakeTransport: HTTPTransport {
         case .failure(let error):
             failure = error
             source.finish()
-        case .silence: break
+        case .stall: break
         }
         let head = HTTPResponseHead(status: .init(code: response.status), fields: response.fields)
         defer { source.finish() }

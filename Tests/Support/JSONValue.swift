@@ -1,16 +1,16 @@
 package import Foundation
 
 /// Any JSON, to look into and to change.
-package enum JSONValue: Sendable, Hashable, Codable {
+package enum AnyJSON: Sendable, Hashable, Codable {
     case null
     case bool(Bool)
     case int(Int)
     case string(String)
-    case array([JSONValue])
-    case object([String: JSONValue])
+    case array([AnyJSON])
+    case object([String: AnyJSON])
 
     package init(_ bytes: [UInt8]) throws {
-        self = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        self = try JSONDecoder().decode(AnyJSON.self, from: Data(bytes))
     }
 
     package init(from decoder: any Decoder) throws {
@@ -23,10 +23,10 @@ package enum JSONValue: Sendable, Hashable, Codable {
             self = .int(value)
         } else if let value = try? container.decode(String.self) {
             self = .string(value)
-        } else if let value = try? container.decode([JSONValue].self) {
+        } else if let value = try? container.decode([AnyJSON].self) {
             self = .array(value)
         } else {
-            self = .object(try container.decode([String: JSONValue].self))
+            self = .object(try container.decode([String: AnyJSON].self))
         }
     }
 
@@ -45,10 +45,10 @@ package enum JSONValue: Sendable, Hashable, Codable {
     package func data() throws -> Data { try JSONEncoder().encode(self) }
 
     package var string: String? { if case .string(let value) = self { value } else { nil } }
-    package var fields: [String: JSONValue]? { if case .object(let value) = self { value } else { nil } }
-    package var items: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    package var fields: [String: AnyJSON]? { if case .object(let value) = self { value } else { nil } }
+    package var items: [AnyJSON]? { if case .array(let value) = self { value } else { nil } }
 
-    package subscript(key: String) -> JSONValue? {
+    package subscript(key: String) -> AnyJSON? {
         get { fields?[key] }
         set {
             var fields = fields ?? [:]
@@ -57,7 +57,7 @@ package enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
-    package subscript(path: [String]) -> JSONValue? {
+    package subscript(path: [String]) -> AnyJSON? {
         get {
             guard let first = path.first else { return self }
             return self[first]?[Array(path.dropFirst())]
@@ -78,14 +78,14 @@ package enum JSONValue: Sendable, Hashable, Codable {
     }
 }
 
-extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
+extension AnyJSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     package init(stringLiteral value: String) { self = .string(value) }
     package init(booleanLiteral value: Bool) { self = .bool(value) }
     package init(integerLiteral value: Int) { self = .int(value) }
-    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    package init(dictionaryLiteral elements: (String, JSONValue)...) {
+    package init(arrayLiteral elements: AnyJSON...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, AnyJSON)...) {
         self = .object(Dictionary(uniqueKeysWithValues: elements))
     }
 }

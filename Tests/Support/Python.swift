@@ -24,7 +24,7 @@ package enum Python {
     }()
 
     /// `modules`: as `import` takes them.
-    package static func has(_ modules: String) -> Bool {
+    package static func hasModules(_ modules: String) -> Bool {
         (try? outcome(["-c", "import \(modules)"], errorsToo: true))?.status == 0
     }
 
@@ -66,7 +66,7 @@ package enum Python {
     }
 
     /// On a thread of its own, so that the other tests keep the threads they share.
-    package static func aside<Value: Sendable>(
+    package static func runOnThread<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in

@@ -39,7 +39,7 @@ struct EditPropertyTests {
     ])
     func anyTextIsPutIntoOddLayouts(text: String, path: [String]) throws {
         let file = SharedSecret(copying: text.utf8)
-        var node: Node? = try YAMLReader.documents(in: file.bytes, source: "f")[0]
+        var node: YAMLNode? = try YAMLReader.documents(in: file.bytes, source: "f")[0]
         for key in path { node = node?.elements?[Int(key) ?? 0] ?? node?[key] }
         for wanted in EditTrial.texts {
             var editor = SourceEditor(file)
@@ -89,9 +89,9 @@ struct EditPropertyTests {
             var editor = SourceEditor(file)
             if let entry = node.entries?.first, line == 3 {
                 try editor.replace(
-                    Node(
-                        .scalar(Scalar(text: scalarText("1"), style: .plain, kind: .int)),
-                        mark: entry.value.mark), with: "x")
+                    YAMLNode(
+                        .scalar(YAMLScalar(text: scalarText("1"), style: .plain, kind: .int)),
+                        mark: entry.value.range), with: "x")
             } else {
                 try editor.change(
                     pairsOf: node, removing: line == 5 ? ["a"] : [], appending: [("c", .string("new"))])
@@ -118,7 +118,7 @@ struct EditPropertyTests {
                     second: UInt8.random(in: 0...255, using: &random))
                 let outcome = trial.outcome(choices)
                 expectRightOrRefused(outcome, "seed \(seed), round \(round), \(choices)")
-                if outcome == .right { right += 1 }
+                if outcome == .correct { right += 1 }
                 if case .refused = outcome { refused += 1 }
             }
         }
@@ -132,11 +132,11 @@ struct EditPropertyTests {
 
     private func expectRightOrRefused(_ outcome: EditTrial.Outcome, _ what: @autoclosure () -> String) {
         switch outcome {
-        case .wrong(let problem): Issue.record("\(what()): \(problem)")
+        case .incorrect(let problem): Issue.record("\(what()): \(problem)")
         case .refused(let error):
             #expect(!error.problem.contains { $0.isNewline }, "\(what())")
             #expect(error.line >= 1 && error.column >= 1)
-        case .right, .nothingToDo: break
+        case .correct, .notApplicable: break
         }
     }
 

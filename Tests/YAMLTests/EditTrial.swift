@@ -7,10 +7,10 @@ import Primitives
 struct EditTrial {
     enum Outcome: Equatable {
         /// There is nothing in the text to edit so.
-        case nothingToDo
+        case notApplicable
         case refused(SourceEditError)
-        case right
-        case wrong(String)
+        case correct
+        case incorrect(String)
     }
 
     /// As the inputs of fuzzing begin.
@@ -22,15 +22,15 @@ struct EditTrial {
     }
 
     private struct Place {
-        let node: Node
+        let node: YAMLNode
         let path: [String]
         let document: Int
     }
 
-    private typealias Check = (Node) -> String?
+    private typealias Check = (YAMLNode) -> String?
 
     private let bytes: [UInt8]
-    private let documents: [Node]
+    private let documents: [YAMLNode]
     private let places: [Place]
 
     /// nil: it does not read.
@@ -43,7 +43,8 @@ struct EditTrial {
         self.places = places
     }
 
-    private static func collect(_ node: Node, _ path: [String], _ document: Int, _ places: inout [Place]) {
+    private static func collect(_ node: YAMLNode, _ path: [String], _ document: Int, _ places: inout [Place])
+    {
         guard places.count < 500 else { return }
         places.append(Place(node: node, path: path, document: document))
         for (index, element) in (node.elements ?? []).enumerated() {
@@ -72,31 +73,31 @@ struct EditTrial {
             case 2: edited = try changePairs(choices, &editor)
             default: edited = try nest(choices, &editor)
             }
-            guard edited != nil else { return .nothingToDo }
+            guard edited != nil else { return .notApplicable }
             output = try editor.verified()
         } catch {
             return .refused(error)
         }
-        guard let edited else { return .nothingToDo }
+        guard let edited else { return .notApplicable }
         let shown = output.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self).debugDescription }
         guard let again = try? YAMLReader.documents(in: output.bytes, source: "edited") else {
-            return .wrong("does not read: \(shown)")
+            return .incorrect("does not read: \(shown)")
         }
-        guard again.count == documents.count else { return .wrong("other documents: \(shown)") }
+        guard again.count == documents.count else { return .incorrect("other documents: \(shown)") }
         for (index, (old, new)) in zip(documents, again).enumerated() {
             let outside = index == edited.place.document ? [edited.place.path] : []
             if let place = new.difference(from: old, outside: outside) {
-                return .wrong("differs at \(place): \(shown)")
+                return .incorrect("differs at \(place): \(shown)")
             }
         }
         guard let node = Self.node(at: edited.place.path, in: again[edited.place.document]) else {
-            return .wrong("is gone: \(shown)")
+            return .incorrect("is gone: \(shown)")
         }
-        return edited.check(node).map { .wrong("\($0): \(shown)") } ?? .right
+        return edited.check(node).map { .incorrect("\($0): \(shown)") } ?? .correct
     }
 
-    private static func node(at path: [String], in root: Node) -> Node? {
-        var node: Node? = root
+    private static func node(at path: [String], in root: YAMLNode) -> YAMLNode? {
+        var node: YAMLNode? = root
         for key in path {
             if let elements = node?.elements {
                 node = Int(key).flatMap { elements.indices.contains($0) ? elements[$0] : nil }
@@ -114,7 +115,7 @@ struct EditTrial {
 
     private func text(_ choice: UInt8) -> String { Self.texts[Int(choice) % Self.texts.count] }
 
-    private static func isText(_ node: Node?, _ text: String) -> Bool {
+    private static func isText(_ node: YAMLNode?, _ text: String) -> Bool {
         node?.string.map { $0.utf8.elementsEqual(text.utf8) } == true
     }
 
@@ -122,7 +123,7 @@ struct EditTrial {
         _ choices: Choices, _ editor: inout SourceEditor
     ) throws(SourceEditError) -> (Place, Check)? {
         let wanted = text(choices.first)
-        guard let place = pick(choices, { !$0.path.isEmpty && $0.node.scalar?.kind == .string }) else {
+        guard let place = pick(choices, { !$0.path.isEmpty && $0.node.scalar?.valueType == .string }) else {
             return nil
         }
         try editor.replace(place.node, with: wanted)
@@ -147,7 +148,7 @@ struct EditTrial {
         }
         try editor.change(place.node, removing: removed, appending: added)
         let kept = elements.indices.filter { !removed.contains($0) }.map { elements[$0] }
-        func check(_ node: Node) -> String? {
+        func check(_ node: YAMLNode) -> String? {
             guard let new = node.elements, new.count == kept.count + added.count else { return "elements" }
             let isKept = zip(kept, new).allSatisfy { $1.difference(from: $0, outside: []) == nil }
             let isAdded = zip(added, new.dropFirst(kept.count)).allSatisfy { fields, node in
@@ -176,7 +177,7 @@ struct EditTrial {
         try editor.change(
             pairsOf: place.node, removing: removed, appending: added.map { ($0.key, .string($0.value)) })
         let kept = entries.filter { !removed.contains($0.key) }
-        func check(_ node: Node) -> String? {
+        func check(_ node: YAMLNode) -> String? {
             guard let new = node.entries, new.count == kept.count + added.count else { return "pairs" }
             let isKept = zip(kept, new).allSatisfy {
                 $0.key.utf8.elementsEqual($1.key.utf8)
@@ -201,7 +202,7 @@ struct EditTrial {
         try editor.change(
             pairsOf: place.node, removing: [],
             appending: [("data", .mapping([("b", wanted), ("a", "v")]))])
-        func check(_ node: Node) -> String? {
+        func check(_ node: YAMLNode) -> String? {
             guard let new = node.entries, new.count == entries.count + 1, let last = new.last else {
                 return "pairs"
             }

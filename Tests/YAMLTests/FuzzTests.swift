@@ -55,17 +55,17 @@ import Testing
             for document in try read(bytes) {
                 verify(document, count: bytes.count)
                 // What was read can be written, and reads the same again.
-                let written = YAMLWriter.write([YAMLValue(document)])
+                let written = YAMLWriter.write([JSONValue(document)])
                 let again = try YAMLReader.documents(in: written, source: "again")
-                #expect(text(YAMLWriter.write(again.map { YAMLValue($0) })) == text(written))
+                #expect(text(YAMLWriter.write(again.map { JSONValue($0) })) == text(written))
             }
         } catch {
             #expect(!"\(error)".contains("\n") && error.line >= 1 && error.column >= 1, "\(bytes)")
         }
     }
 
-    private func verify(_ node: Node, count: Int) {
-        #expect(0...count ~= node.mark.start && node.mark.start...count ~= node.mark.end)
+    private func verify(_ node: YAMLNode, count: Int) {
+        #expect(0...count ~= node.range.start && node.range.start...count ~= node.range.end)
         node.elements?.forEach { verify($0, count: count) }
         node.entries?.forEach { verify($0.value, count: count) }
     }

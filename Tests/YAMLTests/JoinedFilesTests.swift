@@ -19,14 +19,14 @@ struct JoinedFilesTests {
     func aMarkAtTheStartOfADocumentIsPassedOver(text: String) throws {
         let documents = try read(text)
         #expect(documents.map { $0.entries?.map(\.key) } == [["a"], ["b"]])
-        let mark = try #require(documents[1].entries?[0].keyMark)
+        let mark = try #require(documents[1].entries?[0].keyRange)
         #expect(Array(text.utf8)[mark.start] == UInt8(ascii: text.contains("\"b\"") ? "\"" : "b"))
     }
 
     @Test func placesAreThoseOfTheFile() throws {
         let second = try read("a: é\n---\n\(mark)b: 2\nc: é\n")[1]
-        #expect(second.mark.location(in: "f") == "f:3:1")
-        #expect(second.entries?[1].keyMark.location(in: "f") == "f:4:1")
+        #expect(second.range.location(in: "f") == "f:3:1")
+        #expect(second.entries?[1].keyRange.location(in: "f") == "f:4:1")
     }
 
     /// In the midst of a document it is content.
@@ -47,7 +47,7 @@ struct JoinedFilesTests {
     /// The input of fuzzing; it is one value, and no collection.
     @Test func theKnownStringIsRead() throws {
         let scalar = try Array("\"\(mark)\"".utf8).withUnsafeBytes { bytes throws(YAMLError) in
-            let events = JSONEvents(try SourceText(bytes, name: "f"))
+            let events = JSONEventParser(try SourceText(bytes, name: "f"))
             _ = try events.next()
             return try? events.next().scalar()
         }
@@ -59,9 +59,9 @@ struct JoinedFilesTests {
         func text(_ count: Int) -> String {
             (0..<count).map { "%TAG !h\($0)! tag:h\($0):\n" }.joined() + "---\na: !h0!x v\n"
         }
-        #expect(try read(text(DocumentLines.maximumTagDirectives)).count == 1)
-        let error = refusal(text(DocumentLines.maximumTagDirectives + 1))
-        #expect(error?.line == DocumentLines.maximumTagDirectives + 1)
+        #expect(try read(text(LineIndex.maximumTagDirectives)).count == 1)
+        let error = readError(text(LineIndex.maximumTagDirectives + 1))
+        #expect(error?.line == LineIndex.maximumTagDirectives + 1)
         #expect(error?.message.contains("%TAG directives; write the tags out") == true)
         // Each document has its own.
         #expect(try read(String(repeating: text(40) + "...\n", count: 4)).count == 4)

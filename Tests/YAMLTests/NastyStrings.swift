@@ -1,6 +1,6 @@
 @testable import YAML
 
-enum NastyStrings {
+enum ConfusableStrings {
     /// Some 800 different strings that YAML parsers like to misread.
     static let all: [String] = {
         let words = [
@@ -39,11 +39,11 @@ enum NastyStrings {
         return strings.filter { seen.insert(Array($0.utf8)).inserted }
     }()
 
-    static func document(_ strings: [String]) -> YAMLValue {
+    static func document(_ strings: [String]) -> JSONValue {
         [
-            "values": .sequence(strings.map { .string($0) }),
-            "keys": .mapping(strings.map { (key: $0, value: .string("v")) }),
-            "deep": .sequence(strings.map { ["u": 1, "v": ["w": .string($0)]] }),
+            "values": .array(strings.map { .string($0) }),
+            "keys": .object(strings.map { (key: $0, value: .string("v")) }),
+            "deep": .array(strings.map { ["u": 1, "v": ["w": .string($0)]] }),
         ]
     }
 }

@@ -2,20 +2,20 @@ import Primitives
 
 @testable import YAML
 
-extension Node {
+extension YAMLNode {
     /// Where two nodes do not say the same, in content, order of keys and tags, as a path of keys; nil: nowhere.
     /// What is below one of `paths` may differ. For the proof that an edit did what it should and nothing else.
-    func difference(from other: Node, outside paths: [[String]]) -> String? {
+    func difference(from other: YAMLNode, outside paths: [[String]]) -> String? {
         difference(from: other, outside: paths, at: [])
     }
 
-    private func difference(from other: Node, outside paths: [[String]], at path: [String]) -> String? {
+    private func difference(from other: YAMLNode, outside paths: [[String]], at path: [String]) -> String? {
         if paths.contains(path) { return nil }
         let here = path.isEmpty ? "the document" : path.joined(separator: ".")
         switch (content, other.content) {
         case (.scalar(let left), .scalar(let right)):
             let isSame =
-                left.kind == right.kind && left.tag == right.tag && left.text.equals(right.text)
+                left.valueType == right.valueType && left.tag == right.tag && left.text.equals(right.text)
             return isSame ? nil : here
         case (.sequence(let left), .sequence(let right)):
             guard left.count == right.count else { return here }
@@ -39,8 +39,8 @@ extension Node {
     }
 }
 
-extension [Node.Entry] {
-    fileprivate func kept(outside paths: [[String]], _ path: [String]) -> [Node.Entry] {
+extension [YAMLNode.Entry] {
+    fileprivate func kept(outside paths: [[String]], _ path: [String]) -> [YAMLNode.Entry] {
         filter { !paths.contains(path + [$0.key]) }
     }
 }

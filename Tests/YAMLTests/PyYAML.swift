@@ -3,7 +3,7 @@ import TestSupport
 
 /// The reader that our writer is checked against.
 enum PyYAML {
-    static let isInstalled = Python.has("yaml")
+    static let isInstalled = Python.hasModules("yaml")
 
     static func loadAsJSON(_ yaml: String) throws -> String {
         let script =

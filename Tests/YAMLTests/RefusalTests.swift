@@ -66,7 +66,7 @@ import Testing
         ("{\"a\": \"\\ud83d\"}", "stdin:1:10: not valid JSON: half a surrogate pair"),
     ])
     func oneClearLine(text: String, message: String) {
-        #expect(refusal(text).map { "\($0)" } == message)
+        #expect(readError(text).map { "\($0)" } == message)
     }
 
     @Test func bytesThatAreNotText() {
@@ -85,13 +85,13 @@ import Testing
             let aliases = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
             text += "a\(level): &a\(level) [\(aliases)]\n"
         }
-        #expect(refusal(text)?.code == .badAlias)
+        #expect(readError(text)?.code == .badAlias)
     }
 
     @Test(arguments: ["[", "{a: ", "- ", "{\"a\":", "? "])
     func depth(opening: String) {
         let text = String(repeating: opening, count: 20_000)
-        #expect(refusal(text)?.code == .tooDeep)
+        #expect(readError(text)?.code == .tooDeep)
     }
 
     @Test func ninetyLevelsAreFine() throws {

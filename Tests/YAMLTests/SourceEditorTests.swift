@@ -6,7 +6,7 @@ import Testing
 /// Edits change what they name and not one byte more.
 struct SourceEditorTests {
     private func edit(
-        _ text: String, _ body: (Node, inout SourceEditor) throws -> Void
+        _ text: String, _ body: (YAMLNode, inout SourceEditor) throws -> Void
     ) throws -> String {
         let file = SharedSecret(copying: Array(text.utf8))
         let nodes = try YAMLReader.documents(in: file.bytes, source: "f")

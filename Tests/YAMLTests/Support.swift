@@ -3,14 +3,14 @@ import Primitives
 
 @testable import YAML
 
-func read(_ text: String) throws(YAMLError) -> [Node] { try read(Array(text.utf8)) }
+func read(_ text: String) throws(YAMLError) -> [YAMLNode] { try read(Array(text.utf8)) }
 
-func read(_ bytes: [UInt8]) throws(YAMLError) -> [Node] {
+func read(_ bytes: [UInt8]) throws(YAMLError) -> [YAMLNode] {
     try YAMLReader.documents(in: SecretBytes(copying: bytes), source: "stdin")
 }
 
 /// The error of a text that has to be refused; nil where it is read.
-func refusal(_ text: String) -> YAMLError? {
+func readError(_ text: String) -> YAMLError? {
     do throws(YAMLError) {
         _ = try read(text)
         return nil
@@ -23,7 +23,7 @@ func text(_ secret: borrowing SecretBytes) -> String {
     secret.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
 }
 
-func text(_ node: Node?) -> String? { node?.scalar.map { text($0.bytes.bytes) } }
+func text(_ node: YAMLNode?) -> String? { node?.scalar.map { text($0.bytes.bytes) } }
 
 enum Vectors {
     static func bytes(_ name: String, file: String = #filePath) throws -> [UInt8] {

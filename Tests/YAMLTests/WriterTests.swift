@@ -7,7 +7,7 @@ import Testing
 @Suite struct WriterTests {
     /// An editor and a terminal show what is there.
     @Test func writesBidirectionalControlsAsEscapes() {
-        let value: YAMLValue = ["a": "x\u{202E}y\nz\n", "b\u{200F}": "\u{2066}"]
+        let value: JSONValue = ["a": "x\u{202E}y\nz\n", "b\u{200F}": "\u{2066}"]
         #expect(
             text(YAMLWriter.write([value])) == #"""
                 a: "x\u202ey\nz\n"
@@ -18,11 +18,11 @@ import Testing
     }
 
     @Test func laysOutAsKubectlDoes() {
-        let value: YAMLValue = [
+        let value: JSONValue = [
             "apiVersion": "v1", "kind": "Secret",
             "metadata": ["name": "db", "labels": [:], "finalizers": ["a", "b"]],
             "data": ["password": .base64(SharedSecret(copying: Array("s3cr3t\n".utf8)))],
-            "script": "one\n\n  two\n", "noEnd": "one\ntwo", "twoEnds": "one\n\n", "none": .sequence([]),
+            "script": "one\n\n  two\n", "noEnd": "one\ntwo", "twoEnds": "one\n\n", "none": .array([]),
             "immutable": true, "count": 3, "nothing": .null,
             "list": [["a": 1, "b": [1, 2]], [["x"], []]],
         ]
@@ -66,9 +66,9 @@ import Testing
     }
 
     @Test func json() {
-        let value: YAMLValue = [
+        let value: JSONValue = [
             "a": ["b", 1, true, .null, ["c": .base64(SharedSecret(copying: [255]))]], "e": [:],
-            "f": .sequence([]),
+            "f": .array([]),
             "g": "q\"\\\n\u{1}é😀\u{2028}",
         ]
         #expect(
@@ -129,8 +129,8 @@ import Testing
             longest = longest.flatMap { text in ["a", " ", "\n", "\t", "#", "-"].map { text + $0 } }
             texts += longest
         }
-        let pairs = texts.enumerated().map { (key: "k\($0)", value: YAMLValue.string($1)) }
-        let written = YAMLWriter.write([["m": .mapping(pairs)]], forEditing: true)
+        let pairs = texts.enumerated().map { (key: "k\($0)", value: JSONValue.string($1)) }
+        let written = YAMLWriter.write([["m": .object(pairs)]], forEditing: true)
         let node = try #require(try YAMLReader.documents(in: written, source: "w").first)
         let entries = try #require(node["m"]?.entries)
         #expect(entries.count == texts.count)
@@ -159,17 +159,17 @@ import Testing
     @Test func readNodesCanBeWritten() throws {
         let node = try #require(try read("a: [0x10, 1_000.5, yes, ~, 'yes', .inf]\nb: {c: x}\n").first)
         #expect(
-            text(YAMLWriter.write([YAMLValue(node)]))
+            text(YAMLWriter.write([JSONValue(node)]))
                 == "a:\n- 16\n- 1000.5\n- true\n- null\n- \"yes\"\n- \".inf\"\nb:\n  c: x\n")
     }
 
     @Test func ownReaderGetsEveryStringBack() throws {
-        let strings = NastyStrings.all
-        let document = NastyStrings.document(strings)
+        let strings = ConfusableStrings.all
+        let document = ConfusableStrings.document(strings)
         for written in [text(YAMLWriter.write([document])), text(JSONWriter.write([document]))] {
             let node = try #require(try read(written).first)
             #expect(node["values"]?.elements?.map { text($0) } == strings)
-            #expect(node["values"]?.elements?.allSatisfy { $0.scalar?.kind == .string } == true)
+            #expect(node["values"]?.elements?.allSatisfy { $0.scalar?.valueType == .string } == true)
             #expect(node["keys"]?.entries?.map(\.key) == strings)
             #expect(node["deep"]?.elements?.map { text($0["v"]?["w"]) } == strings)
         }
@@ -178,8 +178,8 @@ import Testing
     /// An independent reader of YAML 1.1. JSON, which both write, is what the strings are compared in.
     @Test(.enabled(if: PyYAML.isInstalled, "needs python3 with yaml"))
     func pyYAMLGetsEveryStringBack() throws {
-        let strings = NastyStrings.all
-        let json = try PyYAML.loadAsJSON(text(YAMLWriter.write([NastyStrings.document(strings)])))
+        let strings = ConfusableStrings.all
+        let json = try PyYAML.loadAsJSON(text(YAMLWriter.write([ConfusableStrings.document(strings)])))
         let node = try #require(try read(json).first)
         #expect(node["values"]?.elements?.map { text($0) } == strings)
         #expect(node["keys"]?.entries?.map(\.key) == strings)

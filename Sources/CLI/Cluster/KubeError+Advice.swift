@@ -3,7 +3,7 @@ import Resources
 
 extension KubeError {
     /// The line for a person who asked a cluster: what happened, and what to do where that can be said.
-    package var lineForPeople: String { advice.map { "\(self); \($0)" } ?? "\(self)" }
+    package var userMessage: String { advice.map { "\(self); \($0)" } ?? "\(self)" }
 
     private var advice: String? {
         switch code {

@@ -6,12 +6,12 @@ import Resources
 /// What differs between the WrappedSecrets of files and the Secrets of a cluster, in names and never in values.
 package struct LiveComparison: Sendable {
     private let keys: KeyRing
-    private let secrets: LiveSecrets
+    private let secrets: LiveSecretReader
     private let namespace: String?
     /// nil: all.
     private let name: String?
 
-    package init(keys: KeyRing, secrets: LiveSecrets, namespace: String?, name: String?) {
+    package init(keys: KeyRing, secrets: LiveSecretReader, namespace: String?, name: String?) {
         self.keys = keys
         self.secrets = secrets
         self.namespace = namespace
@@ -25,14 +25,15 @@ package struct LiveComparison: Sendable {
         where name == nil || document.object.metadata.name == name {
             let opened = try await OpenedDocument(file, at: index, namespace: namespace, with: keys)
             guard let namespace = opened.namespace else {
-                throw InputError(document.place, "is of no namespace; give --namespace")
+                throw InputError(document.location, "is of no namespace; give --namespace")
             }
             let (changes, refusals) = try await changes(
                 opened, ObjectRef(namespace: namespace, name: opened.secretName))
             guard !changes.isEmpty else { continue }
             differences.append(
                 LiveDifference(
-                    place: document.place, namespace: namespace, name: opened.secretName, changes: changes,
+                    location: document.location, namespace: namespace, name: opened.secretName,
+                    changes: changes,
                     refusals: refusals))
         }
         return differences
@@ -42,13 +43,13 @@ package struct LiveComparison: Sendable {
     private func changes(
         _ opened: OpenedDocument, _ ref: ObjectRef
     ) async throws(InputError) -> ([LiveChange], refusals: [String]) {
-        let isMerge = opened.blueprint.merger != nil
+        let isMerge = opened.desiredSecret.mergeIdentity != nil
         let isSuspended = opened.file.documents[opened.index].object.spec.suspend
         let wrapped = try await secrets.wrappedSecret(
             ObjectRef(namespace: ref.namespace, name: opened.name))
         guard let live = try await secrets.liveSecret(ref) else {
-            var refusals = LiveRefusal.suspension(asked: isSuspended, wrapped).map { [$0] } ?? []
-            if await secrets.lacksNamespace(ref.namespace) {
+            var refusals = LiveRefusals.suspension(asked: isSuspended, wrapped).map { [$0] } ?? []
+            if await secrets.isNamespaceMissing(ref.namespace) {
                 refusals.append("namespace \(ref.namespace) does not exist")
             }
             // Merge adds to a Secret that is there, and creates none.
@@ -59,21 +60,23 @@ package struct LiveComparison: Sendable {
         }
         var changes = entryChanges(opened, live)
         if !isMerge {
-            if live.input.secretType != opened.blueprint.type {
+            if live.input.effectiveType != opened.desiredSecret.type {
                 changes.append(
-                    LiveChange(.changed, .type(from: live.input.secretType, to: opened.blueprint.type)))
+                    LiveChange(.changed, .type(from: live.input.effectiveType, to: opened.desiredSecret.type))
+                )
             }
-            if live.input.immutable != opened.blueprint.immutable {
+            if live.input.immutable != opened.desiredSecret.isImmutable {
                 changes.append(
                     LiveChange(
-                        .changed, .immutable(from: live.input.immutable, to: opened.blueprint.immutable)))
+                        .changed, .immutable(from: live.input.immutable, to: opened.desiredSecret.isImmutable)
+                    ))
             }
         }
         changes += metadataChanges(opened, live, wrapped)
-        var refusals = LiveRefusal.refusals(
-            of: live.metadata, name: opened.name, opened.blueprint.merger,
+        var refusals = LiveRefusals.refusals(
+            of: live.metadata, name: opened.name, opened.desiredSecret.mergeIdentity,
             entries: Set(opened.entries.map(\.name)), wrapped)
-        if let suspension = LiveRefusal.suspension(asked: isSuspended, wrapped) {
+        if let suspension = LiveRefusals.suspension(asked: isSuspended, wrapped) {
             refusals.insert(suspension, at: 0)
         }
         return (changes, refusals)
@@ -82,8 +85,8 @@ package struct LiveComparison: Sendable {
     /// Of a Secret that the WrappedSecret owns, every entry counts; of one that it merges into, its own.
     private func entryChanges(_ opened: OpenedDocument, _ live: LiveSecret) -> [LiveChange] {
         let changes = ValueDifference(from: live.input.entries, to: opened.entries).changes
-        guard let merger = opened.blueprint.merger else { return changes }
-        let ours = live.entries(of: merger)
+        guard let merger = opened.desiredSecret.mergeIdentity else { return changes }
+        let ours = live.ownedEntries(of: merger)
         return changes.filter { change in
             guard change.operation == .removed, case .entry(let name) = change.subject else { return true }
             return ours.contains(name)
@@ -94,13 +97,13 @@ package struct LiveComparison: Sendable {
     private func metadataChanges(
         _ opened: OpenedDocument, _ live: LiveSecret, _ wrapped: WrappedSecret?
     ) -> [LiveChange] {
-        let blueprint = opened.blueprint
+        let blueprint = opened.desiredSecret
         let owned = live.metadata.keysOwned(by: blueprint.fieldManager)
         var labels = Self.changes(from: live.input.labels, to: blueprint.labels, owned: owned.labels)
         var annotations = Self.changes(
             from: live.input.annotations, to: blueprint.annotations, owned: owned.annotations)
         // Of a suspended object, the generation that was written is an earlier one.
-        if let wrapped, wrapped.isWritten {
+        if let wrapped, wrapped.isSynced {
             let synced = wrapped.spec.template?.metadata
             // The controller has removed what is not in the template: the rest are labels that its operator adds.
             labels.removed.removeAll { synced?.labels?[$0] == nil }
@@ -117,14 +120,16 @@ package struct LiveComparison: Sendable {
         from live: [String: String], to wanted: [String: String], owned: Set<String>
     ) -> (changed: [String], removed: [String]) {
         let changed = wanted.filter { live[$0.key] != $0.value }.keys.sorted()
-        let removed = owned.filter { wanted[$0] == nil && live[$0] != nil && !Markers.isOwn($0) }.sorted()
+        let removed = owned.filter {
+            wanted[$0] == nil && live[$0] != nil && !OwnershipMetadata.isReserved($0)
+        }.sorted()
         return (changed, removed)
     }
 }
 
 extension WrappedSecret {
     /// Whether the Secret was written from the object as it is now, and not from an earlier generation.
-    var isWritten: Bool {
+    var isSynced: Bool {
         guard let written = status?.secret?.generation else { return false }
         return status?.condition(.ready)?.status == "True" && written == metadata.generation
     }

@@ -43,9 +43,9 @@ struct LiveChange: Sendable, Equatable {
         return "\(operation.rawValue) \(text)"
     }
 
-    fileprivate var value: YAMLValue {
-        var fields: [(key: String, value: YAMLValue)] = [("change", .string("\(operation)"))]
-        func add(_ what: String, name: String? = nil, from: YAMLValue? = nil, to: YAMLValue? = nil) {
+    fileprivate var value: JSONValue {
+        var fields: [(key: String, value: JSONValue)] = [("change", .string("\(operation)"))]
+        func add(_ what: String, name: String? = nil, from: JSONValue? = nil, to: JSONValue? = nil) {
             fields.append(("what", .string(what)))
             if let name { fields.append(("name", .string(name))) }
             if let from { fields.append(("from", from)) }
@@ -59,14 +59,14 @@ struct LiveChange: Sendable, Equatable {
         case .type(let from, let to): add("type", from: .string(from), to: .string(to))
         case .immutable(let from, let to): add("immutable", from: .bool(from), to: .bool(to))
         }
-        return .mapping(fields)
+        return .object(fields)
     }
 }
 
 /// All in which one Secret differs.
 package struct LiveDifference: Sendable {
     /// Of the WrappedSecret, `FILE:LINE:COLUMN`.
-    let place: String
+    let location: String
     let namespace: String
     /// Of the Secret.
     let name: String
@@ -74,18 +74,18 @@ package struct LiveDifference: Sendable {
     /// Why a controller would not make these changes.
     let refusals: [String]
 
-    private var subject: String { "\(place): Secret \(namespace)/\(name)" }
+    private var subject: String { "\(location): Secret \(namespace)/\(name)" }
 
     package var lines: [String] { [subject] + changes.map { "  \($0.line)" } }
 
     /// One line for each reason why a controller would not make the changes.
     package var notes: [String] { refusals.map { "\(subject) stays as it is: \($0)" } }
 
-    package var value: YAMLValue {
+    package var value: JSONValue {
         [
-            "place": .string(place), "namespace": .string(namespace), "secretName": .string(name),
-            "changes": .sequence(changes.map(\.value)),
-            "refusals": .sequence(refusals.map(YAMLValue.string)),
+            "place": .string(location), "namespace": .string(namespace), "secretName": .string(name),
+            "changes": .array(changes.map(\.value)),
+            "refusals": .array(refusals.map(JSONValue.string)),
         ]
     }
 }

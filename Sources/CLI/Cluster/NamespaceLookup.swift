@@ -4,7 +4,7 @@ extension KubeClient {
     /// Whether a namespace exists. Lists of one that does not exist are empty, and no error.
     ///
     /// - Returns: nil if this user may not know.
-    package func hasNamespace(_ name: String) async throws(KubeError) -> Bool? {
+    package func namespaceExists(_ name: String) async throws(KubeError) -> Bool? {
         let resource = Resource(group: "", version: "v1", kind: "Namespace", plural: "namespaces")
         do throws(KubeError) {
             _ = try await getMetadata(resource, ObjectRef(namespace: "", name: name))
@@ -23,9 +23,9 @@ extension KubeClient {
         guard let name = selection.namespace else { return }
         let exists: Bool?
         do throws(KubeError) {
-            exists = try await hasNamespace(name)
+            exists = try await namespaceExists(name)
         } catch {
-            throw InputError(error.lineForPeople)
+            throw InputError(error.userMessage)
         }
         if exists == false { throw InputError.missingNamespace(name) }
     }

@@ -37,7 +37,7 @@ package struct CommandSuggestion {
     /// One line that names the unknown command and what was probably meant.
     package func message(for word: String) -> String {
         let suggestions = suggestions(for: word)
-        let unknown = "\(shown(word)) is not a command"
+        let unknown = "\(quoted(word)) is not a command"
         guard !suggestions.isEmpty else { return "\(unknown); \(program) --help lists them" }
         return "\(unknown); did you mean \(suggestions.joined(separator: " or "))?"
     }

@@ -11,11 +11,11 @@ package struct PluginCompletion {
         /// They are all there is.
         case candidates = 4
         /// They are endings that files must have. Folders are offered too.
-        case fileEndings = 8
-        case folders = 16
+        case fileExtensions = 8
+        case directories = 16
     }
 
-    private let root: CommandShape
+    private let root: CommandInfo
     private let custom: ([String]) -> [String]
 
     /// - Parameters:
@@ -24,14 +24,14 @@ package struct PluginCompletion {
     ///
     /// Errors: `help` is no such JSON.
     package init(help: String, custom: @escaping ([String]) -> [String]) throws {
-        struct Tool: Decodable { let command: CommandShape }
+        struct Tool: Decodable { let command: CommandInfo }
         root = try JSONDecoder().decode(Tool.self, from: Data(help.utf8)).command
         self.custom = custom
     }
 
     /// - Parameter words: what was typed after the plugin's name; the last is the one to complete, and may be empty.
     /// - Returns: a candidate a line, with a tab before what it means, then a colon and the directive.
-    package func answer(_ words: [String]) -> String {
+    package func output(_ words: [String]) -> String {
         let (candidates, directive) = complete(words)
         let lines = candidates.map { candidate in
             candidate.meaning.map { "\(candidate.value)\t\($0)" } ?? candidate.value
@@ -66,14 +66,14 @@ package struct PluginCompletion {
 
     private func options(_ typed: TypedWords, beginning prefix: String) -> [Candidate] {
         typed.command.arguments.flatMap { argument -> [Candidate] in
-            let names = (argument.names ?? []).map(\.text)
+            let names = (argument.names ?? []).map(\.spelling)
             guard argument.isRepeating || !names.contains(where: typed.options.contains) else { return [] }
             return names.filter { $0.hasPrefix(prefix) }.map { ($0, argument.abstract) }
         }
     }
 
     private func values(
-        _ argument: CommandShape.Argument, beginning prefix: String, _ words: [String]
+        _ argument: CommandInfo.Argument, beginning prefix: String, _ words: [String]
     ) -> ([Candidate], Directive) {
         func matching(_ values: [String]) -> ([Candidate], Directive) {
             (values.filter { $0.hasPrefix(prefix) }.map { ($0, nil) }, .candidates)
@@ -82,8 +82,8 @@ package struct PluginCompletion {
         case .list(let values): return matching(values)
         case .custom: return matching(custom(words))
         case .file(let endings) where endings.isEmpty: return ([], .files)
-        case .file(let endings): return (endings.map { ($0, nil) }, .fileEndings)
-        case .directory: return ([], .folders)
+        case .file(let endings): return (endings.map { ($0, nil) }, .fileExtensions)
+        case .directory: return ([], .directories)
         case .shellCommand, nil: return ([], .candidates)
         }
     }
@@ -91,15 +91,15 @@ package struct PluginCompletion {
 
 /// What words before the one to complete say of it.
 private struct TypedWords {
-    private(set) var command: CommandShape
+    private(set) var command: CommandInfo
     /// An option that waits for its value.
-    private(set) var pending: CommandShape.Argument?
+    private(set) var pending: CommandInfo.Argument?
     private(set) var options: Set<String> = []
     private(set) var positionals = 0
     /// `--` was typed.
     private(set) var isTerminated = false
 
-    init(_ words: some Sequence<String>, _ root: CommandShape) {
+    init(_ words: some Sequence<String>, _ root: CommandInfo) {
         command = root
         for word in words { add(word) }
     }

@@ -4,34 +4,34 @@ import YAML
 /// The files of imported Secrets, `NAMESPACE/NAME.yaml` below a folder: all that are to be made are made, or none.
 package struct ImportFolder {
     /// Of a file that is there, which is never written over.
-    package enum Presence: Sendable {
+    package enum ExistingFilePolicy: Sendable {
         /// It is left, and the others are made.
-        case left
+        case skip
         /// It is a problem.
-        case problem
+        case fail
     }
 
-    package struct Result: Sendable {
+    package struct WriteResult: Sendable {
         package fileprivate(set) var written: [String] = []
         /// Files that were there.
-        package fileprivate(set) var left: [String] = []
+        package fileprivate(set) var skipped: [String] = []
         /// Where there is one, nothing was written; folders may have been made.
         package fileprivate(set) var problems: [InputError] = []
     }
 
     private let base: String
-    private let presence: Presence
+    private let existingFiles: ExistingFilePolicy
 
-    package init(_ folder: String, whatIsThere presence: Presence) {
+    package init(_ folder: String, whatIsThere presence: ExistingFilePolicy) {
         base = folder.hasSuffix("/") ? folder : folder + "/"
-        self.presence = presence
+        self.existingFiles = presence
     }
 
     /// Looks at all places and makes all folders before the first file. A process that is killed may leave a part of the
     /// files, each of them whole.
-    package func write(_ secrets: [ImportedSecret]) -> Result {
-        var result = Result()
-        if let clash = ImportedSecret.clash(in: secrets) {
+    package func write(_ secrets: [ImportedSecret]) -> WriteResult {
+        var result = WriteResult()
+        if let clash = ImportedSecret.pathCollision(in: secrets) {
             result.problems.append(clash)
             return result
         }
@@ -52,19 +52,19 @@ package struct ImportFolder {
         return result
     }
 
-    private func path(of secret: ImportedSecret) -> String { base + secret.path }
+    private func path(of secret: ImportedSecret) -> String { base + secret.relativePath }
 
-    private func lookAtPlaces(of secrets: [ImportedSecret], _ result: inout Result) -> [ImportedSecret] {
+    private func lookAtPlaces(of secrets: [ImportedSecret], _ result: inout WriteResult) -> [ImportedSecret] {
         secrets.filter { secret in
             let path = path(of: secret)
             do throws(FileError) {
                 switch try FileKind(of: path) {
-                case .nothing: return true
-                case .file where presence == .left: result.left.append(path)
+                case .missing: return true
+                case .file where existingFiles == .skip: result.skipped.append(path)
                 case .file: result.problems.append(inTheWay(path))
                 case let kind:
                     result.problems.append(
-                        InputError("\(path) is \(kind.text), and a file is to be made there; take it away"))
+                        InputError("\(path) is \(kind.phrase), and a file is to be made there; take it away"))
                 }
                 return false
             } catch {
@@ -80,7 +80,7 @@ package struct ImportFolder {
         )
     }
 
-    private func makeFolders(for secrets: [ImportedSecret], _ result: inout Result) {
+    private func makeFolders(for secrets: [ImportedSecret], _ result: inout WriteResult) {
         guard !secrets.isEmpty else { return }
         var made: Set<String> = []
         for secret in secrets where made.insert(secret.namespace ?? "").inserted {
@@ -94,16 +94,16 @@ package struct ImportFolder {
 
     /// The folder that the Secret's file goes to. `base` is the user's own and may be a symbolic link; the folder of the
     /// namespace in it may not: a committer of one would choose where the file is written.
-    private func folder(of secret: ImportedSecret) throws(FileError) -> OpenFolder {
+    private func folder(of secret: ImportedSecret) throws(FileError) -> FolderHandle {
         let path = base.count > 1 ? String(base.dropLast()) : base
-        try FileCreation.makeFolder(path)
-        let folder = try OpenFolder(path)
+        try FolderCreation.createFolderAndParents(path)
+        let folder = try FolderHandle(path)
         guard let namespace = secret.namespace else { return folder }
-        return try folder.makeFolder(namespace)
+        return try folder.openOrCreateFolder(namespace)
     }
 
     /// Returns false if there was a file of that name.
-    private func create(_ secret: ImportedSecret, _ result: inout Result) throws(InputError) -> Bool {
+    private func create(_ secret: ImportedSecret, _ result: inout WriteResult) throws(InputError) -> Bool {
         let path = path(of: secret)
         do throws(FileError) {
             let folder = try folder(of: secret)
@@ -115,8 +115,8 @@ package struct ImportFolder {
             throw InputError("cannot write \(path): \(error.reason)")
         }
         // It was created after the look.
-        guard presence == .left else { throw inTheWay(path) }
-        result.left.append(path)
+        guard existingFiles == .skip else { throw inTheWay(path) }
+        result.skipped.append(path)
         return false
     }
 }

@@ -11,7 +11,7 @@ package struct ManifestPaths: Sendable {
     /// Of paths that are not there or cannot be read.
     package private(set) var problems: [InputError] = []
     /// Links in the folders that have the name of a manifest and lead nowhere.
-    private(set) var brokenLinks: [InputError] = []
+    private(set) var danglingSymlinks: [InputError] = []
     /// The paths that were given and can be read, each with the places of its files.
     private var given: [(path: String, places: [Int])] = []
     private var known: [FileIdentity: Int] = [:]
@@ -56,20 +56,20 @@ package struct ManifestPaths: Sendable {
             eventful.insert(path)
         }
         return (
-            read, problems + (allowsNone ? [] : self.problems(withoutAnyOf: eventful, kind: kind)),
+            read, problems + (allowsNone ? [] : self.emptyPathProblems(withoutAnyOf: eventful, kind: kind)),
             unreadCount
         )
     }
 
     /// One problem for each path that was given and stands for no file of `files`: most likely it is not the one that
     /// was meant.
-    package func problems(withoutAnyOf files: Set<String>) -> [InputError] {
-        problems(withoutAnyOf: files, kind: WrappedSecret.resource.kind)
+    package func emptyPathProblems(withoutAnyOf files: Set<String>) -> [InputError] {
+        emptyPathProblems(withoutAnyOf: files, kind: WrappedSecret.resource.kind)
     }
 
-    private func problems(withoutAnyOf files: Set<String>, kind: String) -> [InputError] {
+    private func emptyPathProblems(withoutAnyOf files: Set<String>, kind: String) -> [InputError] {
         given.filter { !$0.places.contains { files.contains(self.files[$0]) } }.map {
-            InputError(ManifestFile.name($0.path), "no \(kind) is in it; is it the right path?")
+            InputError(ManifestFile.displayName($0.path), "no \(kind) is in it; is it the right path?")
         }
     }
 
@@ -113,7 +113,7 @@ package struct ManifestPaths: Sendable {
                     do throws(InputError) {
                         _ = try status(of: base + name, isLinkFollowed: true)
                     } catch {
-                        brokenLinks.append(error)
+                        danglingSymlinks.append(error)
                     }
                 default: break
                 }

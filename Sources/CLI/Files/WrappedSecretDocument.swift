@@ -8,26 +8,26 @@ package import YAML
 /// A WrappedSecret in a file: what it says, and where it says so.
 package struct WrappedSecretDocument: Sendable {
     /// `FILE:LINE:COLUMN`
-    package let place: String
+    package let location: String
     /// The file, as messages name it.
     let source: String
-    package let node: Node
+    package let node: YAMLNode
     package let object: WrappedSecret
 
     /// Errors: not a WrappedSecret, or malformed.
-    init(_ node: Node, source: String) throws(InputError) {
-        place = node.mark.location(in: source)
+    init(_ node: YAMLNode, source: String) throws(InputError) {
+        location = node.range.location(in: source)
         self.source = source
         self.node = node
         // Before they are decoded, which would quote a key: it may be a value that was typed in the wrong way.
-        let data = Self.isMeantToBeOne(node) ? node["spec"]?["data"] : nil
+        let data = Self.isWrappedSecret(node) ? node["spec"]?["data"] : nil
         for entry in data?.entries ?? [] { try ManifestFields.checkEntry(entry, source) }
         let kind = node["kind"]?.string ?? ""
         let version = node["apiVersion"]?.string ?? ""
         guard kind == WrappedSecret.resource.kind, version == WrappedSecret.resource.apiVersion else {
             throw InputError(
-                place,
-                "found \(described(kind: kind, version)); kind: \(WrappedSecret.resource.kind), "
+                location,
+                "found \(describeKind(kind: kind, version)); kind: \(WrappedSecret.resource.kind), "
                     + "apiVersion: \(WrappedSecret.resource.apiVersion) are expected")
         }
         let read = JSONWriter.write(node).withUnsafeBytes { json in
@@ -39,18 +39,18 @@ package struct WrappedSecretDocument: Sendable {
             if object.metadata.namespace == "" { object.metadata.namespace = nil }
             self.object = object
         } catch {
-            throw InputError(place, "the WrappedSecret is malformed: \(error)")
+            throw InputError(location, "the WrappedSecret is malformed: \(error)")
         }
     }
 
     /// Of our kind and group. One of a version that there is not is nobody else's: it is not passed over.
-    static func isMeantToBeOne(_ node: Node) -> Bool {
+    static func isWrappedSecret(_ node: YAMLNode) -> Bool {
         node["kind"]?.string == WrappedSecret.resource.kind
             && node["apiVersion"]?.string?.hasPrefix("\(WrappedSecret.resource.group)/") == true
     }
 
     /// As one of several is named.
-    package var namespaceAndName: String {
+    package var qualifiedName: String {
         (object.metadata.namespace.map { "\($0)/" } ?? "") + object.metadata.name
     }
 
@@ -62,7 +62,7 @@ package struct WrappedSecretDocument: Sendable {
         if let given {
             if let own = object.metadata.namespace, own != given {
                 throw InputError(
-                    place,
+                    location,
                     "metadata.namespace is \(own), --namespace says \(given); make them equal or leave one out"
                 )
             }
@@ -70,7 +70,7 @@ package struct WrappedSecretDocument: Sendable {
         }
         guard object.metadata.namespace != nil || object.spec.envelope.scope == Scope.cluster.rawValue else {
             throw InputError(
-                place, "WrappedSecret \(object.metadata.name) has no namespace; give --namespace")
+                location, "WrappedSecret \(object.metadata.name) has no namespace; give --namespace")
         }
         return object
     }

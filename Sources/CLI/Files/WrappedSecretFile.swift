@@ -9,18 +9,18 @@ package struct WrappedSecretFile: Sendable {
     package let path: String
     package let contents: SharedSecret
     /// Of the moment before it was read; nil: not a file on disk.
-    package let stamp: FileStamp?
+    package let stamp: FileFingerprint?
     package let documents: [WrappedSecretDocument]
 
     /// Errors: it cannot be read, is not YAML, or a WrappedSecret in it is malformed. A file without any is none.
     package init(reading path: String) throws(InputError) {
-        let stamp = FileStamp(path: path)
+        let stamp = FileFingerprint(path: path)
         let contents = try ManifestFile.contents(of: path)
         try self.init(
-            path: ManifestFile.name(path), contents: contents, stamp: path == "-" ? nil : stamp)
+            path: ManifestFile.displayName(path), contents: contents, stamp: path == "-" ? nil : stamp)
     }
 
-    package init(path: String, contents: SharedSecret, stamp: FileStamp?) throws(InputError) {
+    package init(path: String, contents: SharedSecret, stamp: FileFingerprint?) throws(InputError) {
         self.path = path
         self.contents = contents
         self.stamp = stamp
@@ -31,7 +31,7 @@ package struct WrappedSecretFile: Sendable {
         // What else is in the file takes memory only as long as it is looked at.
         let found = try ManifestFile.documents(in: contents.bytes, source: path) { document in
             (ManifestFile.objects(of: document, kind: WrappedSecret.resource.kind) ?? [])
-                .filter(WrappedSecretDocument.isMeantToBeOne)
+                .filter(WrappedSecretDocument.isWrappedSecret)
         }
         var documents: [WrappedSecretDocument] = []
         documents.reserveCapacity(found.count)
@@ -39,7 +39,7 @@ package struct WrappedSecretFile: Sendable {
         self.documents = documents
     }
 
-    static let lacksWrappedSecret = "has no WrappedSecret; secrets-bridge wrap makes one of a Secret"
+    static let noWrappedSecretMessage = "has no WrappedSecret; secrets-bridge wrap makes one of a Secret"
 
     /// The place in `documents` of the one that is meant.
     ///
@@ -54,9 +54,9 @@ package struct WrappedSecretFile: Sendable {
         }
         if found.count == 1 { return found[0] }
         guard !documents.isEmpty else {
-            throw InputError(path, Self.lacksWrappedSecret)
+            throw InputError(path, Self.noWrappedSecretMessage)
         }
-        let names = documents.map(\.namespaceAndName).joined(separator: ", ")
+        let names = documents.map(\.qualifiedName).joined(separator: ", ")
         throw InputError(
             path, "has the WrappedSecrets \(names); say with --name and --namespace which one is meant")
     }
@@ -66,7 +66,7 @@ package struct WrappedSecretFile: Sendable {
     /// Errors: the layout cannot be edited, or the file cannot be written. It is as it was then.
     ///
     /// - Parameter edit: all edits; they are proved together, once.
-    func replace(
+    func applyEdits(
         _ edit: (inout SourceEditor) throws(SourceEditError) -> Void
     ) throws(InputError) {
         guard let stamp else { throw InputError(path, "is no file that can be replaced") }

@@ -11,10 +11,10 @@ package struct WrappedSecretFiles: Sendable {
     /// Files that were passed over and may not be meant to be, one line each.
     package let notes: [String]
     /// Files that were not read, as they have no manifest's name.
-    let unreadCount: Int
+    let skippedCount: Int
 
     /// What else than WrappedSecrets may be in the files.
-    package struct Rules: Sendable {
+    package struct ScanOptions: Sendable {
         let allowsNone: Bool
         let allowsPlaintext: Bool
 
@@ -27,7 +27,7 @@ package struct WrappedSecretFiles: Sendable {
         }
     }
 
-    package init(reading paths: [String], _ rules: Rules = Rules()) {
+    package init(reading paths: [String], _ rules: ScanOptions = ScanOptions()) {
         let manifests = ManifestPaths(paths)
         var notes: [String] = []
         let read = manifests.read(kind: WrappedSecret.resource.kind, allowsNone: rules.allowsNone) {
@@ -35,7 +35,7 @@ package struct WrappedSecretFiles: Sendable {
         }
         files = read.files.compactMap(\.file)
         problems = read.problems + read.files.flatMap(\.problems)
-        unreadCount = read.unreadCount
+        skippedCount = read.unreadCount
         self.notes = notes
     }
 
@@ -45,9 +45,9 @@ package struct WrappedSecretFiles: Sendable {
         let problems: [InputError]
 
         /// Returns nil if there is nothing.
-        init?(_ path: String, _ rules: Rules, _ notes: inout [String]) throws(InputError) {
-            let source = ManifestFile.name(path)
-            let stamp = path == "-" ? nil : FileStamp(path: path)
+        init?(_ path: String, _ rules: ScanOptions, _ notes: inout [String]) throws(InputError) {
+            let source = ManifestFile.displayName(path)
+            let stamp = path == "-" ? nil : FileFingerprint(path: path)
             let contents = try ManifestFile.contents(of: path)
             var file: WrappedSecretFile?
             do throws(InputError) {
@@ -57,12 +57,12 @@ package struct WrappedSecretFiles: Sendable {
                     let cause = ManifestFile.syntaxError(in: contents.bytes, source: source)
                 else { throw error }
                 // One that only mentions the kind is another file.
-                if ManifestFile.declares(WrappedSecret.resource.kind, in: contents) {
-                    guard ManifestSyntax.isTemplate(cause, in: contents.bytes) else { throw error }
+                if ManifestFile.declaresKind(WrappedSecret.resource.kind, in: contents) {
+                    guard ManifestSyntax.isHelmTemplate(cause, in: contents.bytes) else { throw error }
                     notes.append("\(source): is a template ({{ }}) and was not checked")
                 }
             }
-            let plain = rules.allowsPlaintext ? nil : PlainSecrets(in: contents, source: source)
+            let plain = rules.allowsPlaintext ? nil : UnencryptedSecrets(in: contents, source: source)
             notes += plain?.notes ?? []
             problems = plain?.problems ?? []
             self.file = file?.documents.isEmpty == false ? file : nil

@@ -8,7 +8,7 @@ import Resources
 struct AppliedConfiguration {
     /// A field that the API server lists and the object lacks, or a list that is not understood. An apply without it
     /// would remove the field.
-    struct Unreadable: Error, Equatable {
+    struct ExtractionError: Error, Equatable {
         let path: String
     }
 
@@ -21,11 +21,11 @@ struct AppliedConfiguration {
     /// Writes `fields` of `object`, which are members of the JSON object that is open in `json`.
     func write(
         _ fields: FieldSet, of object: [UInt8], at path: String = "", to json: inout JSONSecretWriter
-    ) throws(Unreadable) {
+    ) throws(ExtractionError) {
         let members = try JSONLevel(object, path).members(path)
         for (step, fields) in fields.members {
             guard let name = step.dropping(prefix: "f:"), let value = members[name] else {
-                throw Unreadable(path: "\(path).\(step)")
+                throw ExtractionError(path: "\(path).\(step)")
             }
             json.key(name)
             try writeValue(value, fields, path.isEmpty ? name : "\(path).\(name)", to: &json)
@@ -34,7 +34,7 @@ struct AppliedConfiguration {
 
     private func writeValue(
         _ value: [UInt8], _ fields: FieldSet, _ path: String, to json: inout JSONSecretWriter
-    ) throws(Unreadable) {
+    ) throws(ExtractionError) {
         if let replacement = replacements[path] {
             json.encoded(replacement)
             return
@@ -58,12 +58,12 @@ struct AppliedConfiguration {
     private func writeItem(
         _ step: String, _ fields: FieldSet, _ items: [[UInt8]], _ path: String,
         to json: inout JSONSecretWriter
-    ) throws(Unreadable) {
+    ) throws(ExtractionError) {
         let path = "\(path)[\(step)]"
         if let value = step.dropping(prefix: "v:") {
             // The value is JSON itself, as the list has it.
             guard items.contains(where: { $0.elementsEqual(value.utf8) }) else {
-                throw Unreadable(path: path)
+                throw ExtractionError(path: path)
             }
             json.encoded(Array(value.utf8))
             return
@@ -74,7 +74,7 @@ struct AppliedConfiguration {
                 guard let members = try? JSONLevel(item, path).members(path) else { return false }
                 return keys.allSatisfy { members[$0.key] == $0.value }
             })
-        else { throw Unreadable(path: path) }
+        else { throw ExtractionError(path: path) }
         // Items without members are owned as a whole.
         guard !fields.members.isEmpty else {
             json.encoded(item)
@@ -93,16 +93,16 @@ private enum JSONLevel {
     case scalar
 
     /// `bytes` begin with the value.
-    init(_ bytes: [UInt8], _ path: String) throws(AppliedConfiguration.Unreadable) {
+    init(_ bytes: [UInt8], _ path: String) throws(AppliedConfiguration.ExtractionError) {
         do throws(JSONError) {
             switch bytes.first {
             case UInt8(ascii: "{"): self = .object(try JSONReader.read(Members.self, from: bytes).raw)
             case UInt8(ascii: "["):
-                self = .array(try JSONReader.read([RawValue].self, from: bytes).map(\.bytes))
+                self = .array(try JSONReader.read([RawJSON].self, from: bytes).map(\.bytes))
             default: self = .scalar
             }
         } catch {
-            throw AppliedConfiguration.Unreadable(path: path)
+            throw AppliedConfiguration.ExtractionError(path: path)
         }
     }
 
@@ -110,13 +110,14 @@ private enum JSONLevel {
         var raw: [String: [UInt8]] = [:]
 
         init(json: inout JSONReader) throws(JSONError) {
-            try json.object { key, json throws(JSONError) in raw[try key.text()] = Array(try json.rawValue())
+            try json.readObject { key, json throws(JSONError) in
+                raw[try key.text()] = Array(try json.readRawValue())
             }
         }
     }
 
-    func members(_ path: String) throws(AppliedConfiguration.Unreadable) -> [String: [UInt8]] {
-        guard case .object(let members) = self else { throw AppliedConfiguration.Unreadable(path: path) }
+    func members(_ path: String) throws(AppliedConfiguration.ExtractionError) -> [String: [UInt8]] {
+        guard case .object(let members) = self else { throw AppliedConfiguration.ExtractionError(path: path) }
         return members
     }
 }
@@ -128,8 +129,8 @@ extension String {
 }
 
 /// A value that is passed on as it came.
-struct RawValue: JSONReadable, Sendable {
+struct RawJSON: JSONReadable, Sendable {
     let bytes: [UInt8]
 
-    init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.rawValue()) }
+    init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.readRawValue()) }
 }

@@ -13,8 +13,8 @@ struct FieldSet: JSONReadable, Sendable {
     }
 
     private init(_ json: inout JSONReader, depth: Int) throws(JSONError) {
-        guard depth < Self.maximumDepth else { throw json.error(.range) }
-        try json.object { key, json throws(JSONError) in
+        guard depth < Self.maximumDepth else { throw json.error(.outOfRange) }
+        try json.readObject { key, json throws(JSONError) in
             let step = try key.text()
             let fields = try FieldSet(&json, depth: depth + 1)
             if step != "." { members.append((step, fields)) }

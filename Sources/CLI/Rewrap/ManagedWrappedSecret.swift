@@ -7,34 +7,34 @@ import Resources
 struct ManagedWrappedSecret: KubeObject {
     static var resource: Resource { WrappedSecret.resource }
 
-    struct Manager: Sendable {
+    struct FieldManager: Sendable {
         let name: String
         /// Whether it writes by server-side apply, which conflicts with what others own, and not by update.
-        let applies: Bool
+        let usesServerSideApply: Bool
         let fields: FieldSet
     }
 
     let metadata: ObjectMeta
-    private let managers: [Manager]
+    private let managers: [FieldManager]
     private let hasLastApplied: Bool
     private let rawMetadata: [UInt8]
     private let rawSpec: [UInt8]
 
     init(json: inout JSONReader) throws(JSONError) {
-        let start = json.mark
+        let start = json.position
         metadata = try ObjectHeader(json: &json).metadata
         json.rewind(to: start)
         var accounts: Accounts?
         var rawMetadata: [UInt8]?
         var rawSpec: [UInt8]?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata":
-                let start = json.mark
+                let start = json.position
                 accounts = try Accounts(json: &json)
                 json.rewind(to: start)
-                rawMetadata = Array(try json.rawValue())
-            case "spec": rawSpec = Array(try json.rawValue())
+                rawMetadata = Array(try json.readRawValue())
+            case "spec": rawSpec = Array(try json.readRawValue())
             default: break
             }
         }
@@ -45,22 +45,22 @@ struct ManagedWrappedSecret: KubeObject {
     }
 
     /// Managers that own `spec.recipients`.
-    var recipientOwners: [Manager] {
+    var recipientManagers: [FieldManager] {
         managers.filter { $0.fields["spec", "recipients"] != nil }
     }
 
     /// Whether the API server writes what `manager` applies into the annotation that client-side apply compares with
     /// (KEP 555, "lastAppliedUpdater"). A resourceVersion there would break the next client-side apply.
-    private func isCopiedToAnnotation(of manager: Manager) -> Bool {
+    private func isCopiedToAnnotation(of manager: FieldManager) -> Bool {
         manager.name == "kubectl" && hasLastApplied
     }
 
     /// The manifest by which `manager` applies what it owns, with other recipients.
     ///
     /// - Parameter recipients: as JSON.
-    func configuration(
-        of manager: Manager, recipients: [UInt8]
-    ) throws(AppliedConfiguration.Unreadable) -> SharedSecret {
+    func applyConfiguration(
+        of manager: FieldManager, recipients: [UInt8]
+    ) throws(AppliedConfiguration.ExtractionError) -> SharedSecret {
         let configuration = AppliedConfiguration(replacements: ["spec.recipients": recipients])
         var json = JSONSecretWriter()
         json.beginObject()
@@ -105,7 +105,7 @@ private struct ObjectHeader: JSONReadable {
 
     init(json: inout JSONReader) throws(JSONError) {
         var metadata: ObjectMeta?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             if case "metadata" = key { metadata = try json.read() }
         }
         self.metadata = try json.require(metadata, "metadata")
@@ -115,21 +115,21 @@ private struct ObjectHeader: JSONReadable {
 /// What `metadata` says of who wrote the object. An entry of `managedFields` that cannot be read, or of another version
 /// of the API, is left out.
 private struct Accounts: JSONReadable {
-    private(set) var managers: [ManagedWrappedSecret.Manager] = []
+    private(set) var managers: [ManagedWrappedSecret.FieldManager] = []
     /// Whether client-side apply has left its annotation.
     private(set) var hasLastApplied = false
 
     init(json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             if case "annotations" = key {
-                try json.object { key, _ throws(JSONError) in
+                try json.readObject { key, _ throws(JSONError) in
                     if case "kubectl.kubernetes.io/last-applied-configuration" = key { hasLastApplied = true }
                 }
             }
             guard case "managedFields" = key else { return }
-            _ = try json.ifReadable { json throws(JSONError) in
-                try json.array { json throws(JSONError) in
-                    guard let entry = try json.readable(Entry.self), let manager = entry.manager else {
+            _ = try json.attempt { json throws(JSONError) in
+                try json.readArray { json throws(JSONError) in
+                    guard let entry = try json.readIfValid(Entry.self), let manager = entry.manager else {
                         return
                     }
                     managers.append(manager)
@@ -139,7 +139,7 @@ private struct Accounts: JSONReadable {
     }
 
     private struct Entry: JSONReadable {
-        private(set) var manager: ManagedWrappedSecret.Manager?
+        private(set) var manager: ManagedWrappedSecret.FieldManager?
 
         init(json: inout JSONReader) throws(JSONError) {
             var name = ""
@@ -147,19 +147,19 @@ private struct Accounts: JSONReadable {
             var version: String?
             var subresource = ""
             var fields: FieldSet?
-            try json.object { key, json throws(JSONError) in
+            try json.readObject { key, json throws(JSONError) in
                 switch key {
-                case "manager": name = try json.string()
-                case "operation": operation = try json.string()
-                case "apiVersion": version = try json.string()
-                case "subresource": subresource = try json.string()
+                case "manager": name = try json.readString()
+                case "operation": operation = try json.readString()
+                case "apiVersion": version = try json.readString()
+                case "subresource": subresource = try json.readString()
                 case "fieldsV1": fields = try json.read()
                 default: break
                 }
             }
             guard version == WrappedSecret.resource.apiVersion, subresource.isEmpty, !name.isEmpty, let fields
             else { return }
-            manager = .init(name: name, applies: operation == "Apply", fields: fields)
+            manager = .init(name: name, usesServerSideApply: operation == "Apply", fields: fields)
         }
     }
 }

@@ -16,7 +16,7 @@ package struct ProgressMeter: Sendable {
     package mutating func advance(by count: Int) { done += count }
 
     /// What is known of the whole now: objects come and go while they are listed.
-    package mutating func expect(_ total: Int) { self.total = total }
+    package mutating func setTotal(_ total: Int) { self.total = total }
 
     /// The line, if it is time for another one: `4200 of 10000 (42%)  1310/s  5 s left`; where the whole is not known,
     /// `4200  1310/s`.
@@ -37,10 +37,10 @@ package struct ProgressMeter: Sendable {
         guard let undone, let left = Int(exactly: (Double(undone) / rate).rounded(.up)) else {
             return line
         }
-        return line + "  \(Self.time(left)) left"
+        return line + "  \(Self.formatDuration(left)) left"
     }
 
-    static func time(_ seconds: Int) -> String {
+    static func formatDuration(_ seconds: Int) -> String {
         switch seconds {
         case ..<100: "\(seconds) s"
         case ..<6000: "\(seconds / 60) min \(seconds % 60) s"

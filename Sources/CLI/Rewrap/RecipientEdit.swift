@@ -8,8 +8,8 @@ enum RecipientEdit {
     /// Writes the changed documents of a file; nil: it stays as it is.
     ///
     /// Errors: the layout cannot be edited, or the file cannot be written. It is as it was then.
-    static func replace(_ file: WrappedSecretFile, _ changes: [RecipientChange?]) throws(InputError) {
-        try file.replace { editor throws(SourceEditError) in
+    static func write(_ file: WrappedSecretFile, _ changes: [RecipientChange?]) throws(InputError) {
+        try file.applyEdits { editor throws(SourceEditError) in
             for (document, change) in zip(file.documents, changes) {
                 if let change { try apply(change, to: document, with: &editor) }
             }
@@ -28,7 +28,7 @@ enum RecipientEdit {
         of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
     ) throws(SourceEditError) {
         let nodes = document.node["spec"]?["recipients"]?.elements ?? []
-        for (node, (old, new)) in zip(nodes, zip(change.old, change.kept)) {
+        for (node, (old, new)) in zip(nodes, zip(change.old, change.replacements)) {
             guard let new else { continue }
             if !new.keyID.utf8.elementsEqual(old.keyID.utf8), let keyID = node["keyID"] {
                 try editor.replace(keyID, with: new.keyID)
@@ -43,7 +43,7 @@ enum RecipientEdit {
     private static func changeElements(
         of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
     ) throws(SourceEditError) {
-        let removed = Set(change.kept.indices.filter { change.kept[$0] == nil })
+        let removed = Set(change.replacements.indices.filter { change.replacements[$0] == nil })
         guard let recipients = document.node["spec"]?["recipients"],
             !removed.isEmpty || !change.added.isEmpty
         else { return }

@@ -16,7 +16,7 @@ enum RecipientPlan {
 
     /// Errors: the row's recipients do not allow what is asked.
     static func steps(
-        _ recipients: [Recipient], _ order: RewrapOrder, _ keys: KeyRing
+        _ recipients: [Recipient], _ order: RewrapStrategy, _ keys: KeyRing
     ) throws(InputError) -> [Step] {
         switch order {
         case .refresh: return try refresh(recipients, keys)
@@ -35,7 +35,7 @@ enum RecipientPlan {
         var steps: [Step] = []
         for (key, target) in keys.all.enumerated() where backends.firstIndex(of: backends[key]) == key {
             let places = own.filter { place in
-                keys.manager(for: recipients[place]).map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
+                keys.keyManager(for: recipients[place]).map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
                     == backends[key]
             }
             guard let kept = places.first(where: { isOf(target, recipients[$0]) }) ?? places.first else {
@@ -45,7 +45,7 @@ enum RecipientPlan {
                 steps.append(
                     target.accepts(keyID: recipients[kept].keyID)
                         ? .refresh(kept, by: key) : .replace(kept, with: key))
-            } else if recipients[kept].hasVersions {
+            } else if recipients[kept].isVersioned {
                 steps.append(.refresh(kept, by: key))
             }
             steps += places.filter { $0 != kept }.map { .supersede($0, by: kept) }
@@ -54,7 +54,7 @@ enum RecipientPlan {
     }
 
     private static func change(
-        _ recipients: [Recipient], _ added: [Int], _ removed: [KeyName], _ keys: KeyRing
+        _ recipients: [Recipient], _ added: [Int], _ removed: [KeySelector], _ keys: KeyRing
     ) throws(InputError) -> [Step] {
         let new = added.filter { key in !recipients.contains { isOf(keys.all[key], $0) } }
         let gone = recipients.indices.filter { index in
@@ -75,17 +75,17 @@ enum RecipientPlan {
         let own = try own(recipients, keys)
         if let there = own.first(where: { isOf(target, recipients[$0]) }) {
             let removals = own.filter { $0 != there }.map { Step.supersede($0, by: there) }
-            return (recipients[there].hasVersions ? [.refresh(there, by: key)] : []) + removals
+            return (recipients[there].isVersioned ? [.refresh(there, by: key)] : []) + removals
         }
         return [.replace(own[0], with: key)] + own.dropFirst().map { .remove($0) }
     }
 
     /// The places of those that a configured key may open, one at least.
     private static func own(_ recipients: [Recipient], _ keys: KeyRing) throws(InputError) -> [Int] {
-        let own = recipients.indices.filter { keys.manager(for: recipients[$0]) != nil }
+        let own = recipients.indices.filter { keys.keyManager(for: recipients[$0]) != nil }
         guard !own.isEmpty else {
             throw InputError(
-                "none of its recipients (\(recipients.map { shown($0.keyID) }.joined(separator: ", "))) is a "
+                "none of its recipients (\(recipients.map { quoted($0.keyID) }.joined(separator: ", "))) is a "
                     + "configured key; configure the key that wrapped it as well")
         }
         return own

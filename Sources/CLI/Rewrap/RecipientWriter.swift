@@ -32,10 +32,10 @@ struct RecipientWriter {
     ) async throws(KubeError) -> [String] {
         let ref = object.metadata.ref
         let current = try await read(ref, Version(object.metadata))
-        let owners = current.recipientOwners
-        let appliers = owners.filter(\.applies)
+        let owners = current.recipientManagers
+        let appliers = owners.filter(\.usesServerSideApply)
         // An update takes the field from all others; a manager that applies the same value gets it back.
-        if let updater = owners.first(where: { !$0.applies }) {
+        if let updater = owners.first(where: { !$0.usesServerSideApply }) {
             let updated = try await update(recipients, current.metadata, as: updater.name)
             return await share(recipients, appliers[...], updated)
         }
@@ -51,7 +51,7 @@ struct RecipientWriter {
 
     /// Makes `managers` owners of the recipients that `metadata` is of. Returns those that could not be made so.
     private func share(
-        _ recipients: [Recipient], _ managers: ArraySlice<ManagedWrappedSecret.Manager>,
+        _ recipients: [Recipient], _ managers: ArraySlice<ManagedWrappedSecret.FieldManager>,
         _ metadata: ObjectMeta
     ) async -> [String] {
         var lost: [String] = []
@@ -81,20 +81,23 @@ struct RecipientWriter {
     /// - Parameter manager: with all that it is to own.
     /// - Returns: nil if the API server's account of the manager's fields cannot be read.
     private func apply(
-        _ recipients: [Recipient], _ object: ManagedWrappedSecret, as manager: ManagedWrappedSecret.Manager,
+        _ recipients: [Recipient], _ object: ManagedWrappedSecret,
+        as manager: ManagedWrappedSecret.FieldManager,
         force: Bool
     ) async throws(KubeError) -> ObjectMeta? {
         var current = object
         var attempt = 1
         while true {
-            guard let body = try? current.configuration(of: manager, recipients: json(recipients)) else {
+            guard let body = try? current.applyConfiguration(of: manager, recipients: json(recipients)) else {
                 return nil
             }
             do throws(KubeError) {
                 return try await client.patch(
                     WrappedSecret.resource, current.metadata.ref,
                     .apply(body: body, fieldManager: manager.name, force: force))
-            } catch  where error.code == .conflict && error.contest == nil && attempt < Self.attempts {
+            } catch
+                where error.code == .conflict && error.fieldManagerConflicts == nil && attempt < Self.attempts
+            {
                 attempt += 1
                 current = try await read(current.metadata.ref, Version(object.metadata))
             }

@@ -16,32 +16,33 @@ package struct SealedSecretDocument: Sendable {
     let scope: Scope
     let values: [(name: String, value: SealedValue)]
     /// A whole Secret under one seal, as versions before 0.7 made them.
-    let blob: SealedValue?
+    let sealedManifest: SealedValue?
     /// What a person should know, one line each.
     let notes: [String]
     /// Where values are made of templates; nil: nowhere.
-    let templatedData: String?
+    let templatedDataLocation: String?
 
     /// Errors: it is of another version, malformed, or has a field that sealed-secrets does not know.
-    init(_ node: Node, source: String) throws(InputError) {
-        let place = node.mark.location(in: source)
+    init(_ node: YAMLNode, source: String) throws(InputError) {
+        let place = node.range.location(in: source)
         let found = node["apiVersion"]?.string ?? ""
         guard found == Self.version else {
-            throw InputError(place, "found \(described(kind: Self.kind, found)); \(Self.version) is expected")
+            throw InputError(
+                place, "found \(describeKind(kind: Self.kind, found)); \(Self.version) is expected")
         }
         try Self.refuseUnknown(node, nil, ["apiVersion", "kind", "metadata", "spec", "status"], source)
         guard let name = try ManifestFields.identifier(node["metadata"]?["name"], "metadata.name", source)
         else {
             throw InputError(place, "metadata.name is missing; the values are bound to it")
         }
-        try ManifestFields.refuseUnknownMetadata(node["metadata"], "a SealedSecret", source)
+        try ManifestFields.rejectUnknownMetadata(node["metadata"], "a SealedSecret", source)
         guard let spec = node["spec"], spec.entries != nil else {
             throw InputError(place, "spec is missing or no mapping; is it a SealedSecret?")
         }
         let template = spec["template"]
         try Self.refuseUnknown(spec, "spec", ["template", "encryptedData", "data"], source)
         try Self.refuseUnknown(template, "spec.template", ["metadata", "type", "immutable", "data"], source)
-        try ManifestFields.refuseUnknownMetadata(
+        try ManifestFields.rejectUnknownMetadata(
             template?["metadata"], "spec.template of a SealedSecret", source)
 
         let own = try Self.labelsAndAnnotations(node["metadata"], "metadata", source)
@@ -49,27 +50,29 @@ package struct SealedSecretDocument: Sendable {
         scope = Scope(sealedSecretAnnotations: own.annotations)
         let sealed = spec["encryptedData"].flatMap { $0.isNull ? nil : $0 }
         values = try Self.values(sealed, source)
-        blob = try Self.blob(spec["data"], source)
-        guard sealed != nil || blob != nil || template?["data"] != nil else {
+        sealedManifest = try Self.blob(spec["data"], source)
+        guard sealed != nil || sealedManifest != nil || template?["data"] != nil else {
             throw InputError(
-                spec.mark.location(in: source),
+                spec.range.location(in: source),
                 "spec has neither encryptedData nor the older data; is the field misspelt, or are the values indented "
                     + "wrongly? encryptedData: {} says that there are none")
         }
-        guard blob == nil || values.isEmpty else {
+        guard sealedManifest == nil || values.isEmpty else {
             throw InputError(
                 place, "has both spec.encryptedData and the older spec.data; one of them is expected")
         }
         notes =
-            Self.notes(place, name, own, made, isEmpty: values.isEmpty && blob == nil)
+            Self.notes(place, name, own, made, isEmpty: values.isEmpty && sealedManifest == nil)
             + Self.notes(place, node["metadata"], template?["metadata"])
-        made.annotations = made.annotations.filter { !Self.isForController($0.key) }
+        made.annotations = made.annotations.filter { !Self.isSealedSecretsAnnotation($0.key) }
 
         var secret = SecretInput(name: name, source: place)
         secret.namespace = try ManifestFields.identifier(
             node["metadata"]?["namespace"], "metadata.namespace", source)
-        secret.ownLabels = own.labels.filter { Self.isMoved(ApplyToolMetadata.treatment(label: $0.key)) }
-        secret.ownAnnotations = own.annotations.filter {
+        secret.wrappedSecretLabels = own.labels.filter {
+            Self.isMoved(ApplyToolMetadata.treatment(label: $0.key))
+        }
+        secret.wrappedSecretAnnotations = own.annotations.filter {
             Self.isMoved(ApplyToolMetadata.treatment(annotation: $0.key))
         }
         secret.labels = made.labels
@@ -79,11 +82,13 @@ package struct SealedSecretDocument: Sendable {
         self.secret = secret
 
         let templated = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
-        templatedData = templated.first?.keyMark.location(in: source)
+        templatedDataLocation = templated.first?.keyRange.location(in: source)
     }
 
     /// Whether an annotation tells sealed-secrets what to do; it means nothing to us.
-    static func isForController(_ annotation: String) -> Bool { annotation.hasPrefix(annotationPrefix) }
+    static func isSealedSecretsAnnotation(_ annotation: String) -> Bool {
+        annotation.hasPrefix(annotationPrefix)
+    }
 
     /// What an apply tool is told of the SealedSecret holds for the WrappedSecret that takes its place.
     private static func isMoved(_ treatment: ApplyToolMetadata.Treatment?) -> Bool {
@@ -91,7 +96,7 @@ package struct SealedSecretDocument: Sendable {
     }
 
     private static func values(
-        _ node: Node?, _ source: String
+        _ node: YAMLNode?, _ source: String
     ) throws(InputError) -> [(name: String, value: SealedValue)] {
         var values: [(name: String, value: SealedValue)] = []
         for entry in try ManifestFields.mapping(node, "spec.encryptedData", source) {
@@ -101,11 +106,11 @@ package struct SealedSecretDocument: Sendable {
         return values
     }
 
-    private static func blob(_ node: Node?, _ source: String) throws(InputError) -> SealedValue? {
+    private static func blob(_ node: YAMLNode?, _ source: String) throws(InputError) -> SealedValue? {
         guard let node, !node.isNull else { return nil }
         guard node.entries == nil else {
             throw InputError(
-                node.mark.location(in: source),
+                node.range.location(in: source),
                 "spec.data is a mapping, which sealed-secrets does not know; are the values meant to be under "
                     + "spec.encryptedData?")
         }
@@ -113,11 +118,11 @@ package struct SealedSecretDocument: Sendable {
     }
 
     /// Line breaks inside are allowed, as in sealed-secrets.
-    private static func value(_ node: Node, _ field: String, _ source: String) throws(InputError)
+    private static func value(_ node: YAMLNode, _ field: String, _ source: String) throws(InputError)
         -> SealedValue
     {
-        let text = try ManifestFields.scalar(node, field, source)
-        let place = node.mark.location(in: source)
+        let text = try ManifestFields.secretString(node, field, source)
+        let place = node.range.location(in: source)
         do throws(Base64.DecodingError) {
             let bytes = try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks)
             return SealedValue(field: field, place: place, sealed: bytes.withUnsafeBytes { Array($0) })
@@ -132,11 +137,11 @@ package struct SealedSecretDocument: Sendable {
     private typealias Pairs = (labels: [String: String], annotations: [String: String])
 
     private static func labelsAndAnnotations(
-        _ metadata: Node?, _ field: String, _ source: String
+        _ metadata: YAMLNode?, _ field: String, _ source: String
     ) throws(InputError) -> Pairs {
         (
-            try ManifestFields.pairs(metadata?["labels"], "\(field).labels", source),
-            try ManifestFields.pairs(metadata?["annotations"], "\(field).annotations", source)
+            try ManifestFields.stringMap(metadata?["labels"], "\(field).labels", source),
+            try ManifestFields.stringMap(metadata?["annotations"], "\(field).annotations", source)
         )
     }
 
@@ -150,7 +155,7 @@ package struct SealedSecretDocument: Sendable {
             !isMoved(ApplyToolMetadata.treatment(annotation: $0))
         }
         let lost = (labels + annotations).filter {
-            !isForController($0) && $0 != "kubectl.kubernetes.io/last-applied-configuration"
+            !isSealedSecretsAnnotation($0) && $0 != "kubectl.kubernetes.io/last-applied-configuration"
         }
         if !lost.isEmpty {
             notes.append(
@@ -166,20 +171,20 @@ package struct SealedSecretDocument: Sendable {
     }
 
     /// Of metadata that comes of neither the SealedSecret nor its template.
-    private static func notes(_ place: String, _ own: Node?, _ made: Node?) -> [String] {
-        ManifestFields.otherMetadata(own).map {
+    private static func notes(_ place: String, _ own: YAMLNode?, _ made: YAMLNode?) -> [String] {
+        ManifestFields.unsupportedFields(own).map {
             "\(place): the SealedSecret's own metadata.\($0) is left out; set it on the WrappedSecret if it is wanted there"
         }
-            + ManifestFields.otherMetadata(made).map {
+            + ManifestFields.unsupportedFields(made).map {
                 "\(place): spec.template.metadata.\($0) is left out: a WrappedSecret's template has labels and annotations "
                     + "alone"
             }
     }
 
     private static func refuseUnknown(
-        _ node: Node?, _ field: String?, _ known: [String], _ source: String
+        _ node: YAMLNode?, _ field: String?, _ known: [String], _ source: String
     ) throws(InputError) {
-        try ManifestFields.refuseUnknown(
+        try ManifestFields.rejectUnknownFields(
             try ManifestFields.mapping(node, field ?? kind, source),
             "\(field.map { "\($0) of " } ?? "")a SealedSecret", known: known, source)
     }

@@ -12,11 +12,11 @@ package struct SealedSecretFiles: Sendable {
         let kind = SealedSecretDocument.kind
         let manifests = ManifestPaths(paths)
         let read = manifests.read(kind: kind) { path throws(InputError) -> Readings? in
-            let source = ManifestFile.name(path)
-            let contents = try ManifestFile.bytes(of: path)
-            let objects: [Node]
+            let source = ManifestFile.displayName(path)
+            let contents = try ManifestFile.rawContents(of: path)
+            let objects: [YAMLNode]
             do throws(InputError) {
-                try TextEncoding.refuseUTF16(contents, source: source)
+                try TextEncoding.rejectUTF16(contents, source: source)
                 objects = try ManifestFile.objects(
                     in: contents, source: source, kind: kind, group: SealedSecretDocument.group)
             } catch  where !paths.contains(path) {
@@ -35,7 +35,7 @@ package struct SealedSecretFiles: Sendable {
         }
         documents = read.files.flatMap(\.documents)
         problems = read.problems + read.files.flatMap(\.problems)
-        unreadable = read.files.flatMap(\.unreadable) + manifests.brokenLinks
+        unreadable = read.files.flatMap(\.unreadable) + manifests.danglingSymlinks
     }
 
     private struct Readings {

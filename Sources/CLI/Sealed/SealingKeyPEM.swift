@@ -5,22 +5,22 @@ struct SealingKeyPEM {
     let source: String
     private(set) var keys: [RSAPrivateKey] = []
     /// One that is not RSA is in it, and thus something else's.
-    private(set) var hasOther = false
+    private(set) var hasNonRSAKey = false
 
     /// Errors: it is not PEM, or damaged; no private key is in it, or one that is encrypted.
     init(_ text: SharedSecret, _ source: String) throws(InputError) {
         self.source = source
         let blocks = try Self.blocks(in: text, source)
         for block in blocks where block.label.hasSuffix("PRIVATE KEY") { try add(block) }
-        guard keys.isEmpty, !hasOther else { return }
-        if blocks.isEmpty, let form = Self.oddForm(of: text) { throw InputError(source, form) }
-        let found = blocks.first.map { "\(shown($0.label)) is in it, and" } ?? "it is no PEM, and has"
+        guard keys.isEmpty, !hasNonRSAKey else { return }
+        if blocks.isEmpty, let form = Self.formatProblem(of: text) { throw InputError(source, form) }
+        let found = blocks.first.map { "\(quoted($0.label)) is in it, and" } ?? "it is no PEM, and has"
         throw InputError(
-            source, "\(found) no private key; that is in what this prints: \(SealingKeys.backup)")
+            source, "\(found) no private key; that is in what this prints: \(SealingKeys.exportCommand)")
     }
 
     /// What is to be said of a key that is no PEM; nil: nothing that looks like one is there.
-    static func oddForm(of text: SharedSecret) -> String? {
+    static func formatProblem(of text: SharedSecret) -> String? {
         if ManifestFile.mentions("-----BEGIN ", in: text) {
             return
                 "-----BEGIN does not stand on a line of its own, at its start; PEM is expected as openssl writes it, "
@@ -34,14 +34,14 @@ struct SealingKeyPEM {
     }
 
     private static func blocks(in text: SharedSecret, _ source: String) throws(InputError) -> [PEM.Block] {
-        do throws(PEM.Failure) {
+        do throws(PEM.DecodingError) {
             return try PEM.blocks(in: text.bytes)
         } catch {
             switch error {
-            case .unfinished(let label):
-                throw InputError(source, "the block \(shown(label)) has no end; is the file whole?")
-            case .notBase64(let label):
-                throw InputError(source, "the block \(shown(label)) is not valid base64; is the file whole?")
+            case .missingEndLine(let label):
+                throw InputError(source, "the block \(quoted(label)) has no end; is the file whole?")
+            case .invalidBase64(let label):
+                throw InputError(source, "the block \(quoted(label)) is not valid base64; is the file whole?")
             }
         }
     }
@@ -57,10 +57,10 @@ struct SealingKeyPEM {
             keys.append(try RSAPrivateKey(der: block.contents.bytes))
         } catch {
             switch error {
-            case .notAKey:
-                throw InputError(source, "the block \(shown(block.label)) is no private key, or damaged")
+            case .notAPrivateKey:
+                throw InputError(source, "the block \(quoted(block.label)) is no private key, or damaged")
             case .notRSA:
-                hasOther = true
+                hasNonRSAKey = true
             }
         }
     }

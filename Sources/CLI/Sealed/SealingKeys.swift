@@ -5,7 +5,7 @@ import Primitives
 /// kubectl writes them.
 package struct SealingKeys: Sendable {
     /// How to come by such a file.
-    static let backup =
+    static let exportCommand =
         "kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml"
     private static let entry = "tls.key"
 
@@ -18,7 +18,7 @@ package struct SealingKeys: Sendable {
     /// Errors: a file cannot be read, has no private key, or one that is encrypted or not RSA.
     package init(reading paths: [String]) throws(InputError) {
         for path in paths {
-            try read(try ManifestFile.contents(of: path), source: ManifestFile.name(path))
+            try read(try ManifestFile.contents(of: path), source: ManifestFile.displayName(path))
         }
     }
 
@@ -28,8 +28,9 @@ package struct SealingKeys: Sendable {
 
     private mutating func read(_ file: SharedSecret, source: String) throws(InputError) {
         let found =
-            PEM.isIn(file.bytes) ? [try SealingKeyPEM(file, source)] : try Self.secrets(in: file, source)
-        let others = found.filter(\.hasOther).map {
+            PEM.containsBlock(file.bytes)
+            ? [try SealingKeyPEM(file, source)] : try Self.secrets(in: file, source)
+        let others = found.filter(\.hasNonRSAKey).map {
             InputError($0.source, "a private key is not RSA, which is what sealed-secrets uses")
         }
         let keys = found.flatMap(\.keys)
@@ -47,8 +48,10 @@ package struct SealingKeys: Sendable {
         } catch {
             // In a manifest a key may be indented, and is not what is wrong.
             let isManifest = ManifestFile.mentions("apiVersion", in: file)
-            if !isManifest, let form = SealingKeyPEM.oddForm(of: file) { throw InputError(source, form) }
-            throw InputError("\(error); --sealing-key takes PEM too, and what this prints: \(backup)")
+            if !isManifest, let form = SealingKeyPEM.formatProblem(of: file) {
+                throw InputError(source, form)
+            }
+            throw InputError("\(error); --sealing-key takes PEM too, and what this prints: \(exportCommand)")
         }
         var found: [SealingKeyPEM] = []
         for secret in secrets {
@@ -57,7 +60,8 @@ package struct SealingKeys: Sendable {
         }
         guard !found.isEmpty else {
             throw InputError(
-                source, "no Secret in it has the entry \(entry); the keys are what this prints: \(backup)")
+                source,
+                "no Secret in it has the entry \(entry); the keys are what this prints: \(exportCommand)")
         }
         return found
     }

@@ -17,7 +17,7 @@ extension Scope {
     }
 
     /// How a SealedSecret gets it.
-    var sealingAdvice: String {
+    var sealedSecretsRemedy: String {
         switch self {
         case .strict: "remove the annotations \(Self.clusterWide) and \(Self.namespaceWide)"
         case .namespace:
@@ -26,7 +26,7 @@ extension Scope {
         }
     }
 
-    var sealingName: String {
+    var sealedSecretsName: String {
         switch self {
         case .strict: "strict"
         case .namespace: "namespace-wide"
@@ -35,7 +35,7 @@ extension Scope {
     }
 
     /// The label of RSA-OAEP.
-    func sealingLabel(namespace: String, name: String) -> [UInt8] {
+    func oaepLabel(namespace: String, name: String) -> [UInt8] {
         switch self {
         case .strict: Array("\(namespace)/\(name)".utf8)
         case .namespace: Array(namespace.utf8)

@@ -14,12 +14,12 @@ package struct Inspection: Sendable {
     package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
         let object = try document.object(namespace: namespace)
         do throws(SpecError) {
-            _ = try Blueprint(object)
+            _ = try DesiredSecret(object)
             envelope = try object.sealedEnvelope()
         } catch {
-            throw InputError(document.place, error.description)
+            throw InputError(document.location, error.description)
         }
-        place = document.place
+        place = document.location
         self.object = object
     }
 
@@ -36,12 +36,13 @@ package struct Inspection: Sendable {
         add("recipients", envelope.recipients.map(\.keyAndVersion))
         add(
             "entries",
-            envelope.entries.isEmpty ? ["none"] : entries.map { "\($0.name), \(counted($0.count, "byte"))" })
+            envelope.entries.isEmpty
+                ? ["none"] : entries.map { "\($0.name), \(pluralized($0.count, "byte"))" })
         return [place] + table.lines
     }
 
-    package var value: YAMLValue {
-        var fields: [(key: String, value: YAMLValue)] = [("place", .string(place))]
+    package var value: JSONValue {
+        var fields: [(key: String, value: JSONValue)] = [("place", .string(place))]
         if let namespace = object.metadata.namespace { fields.append(("namespace", .string(namespace))) }
         fields += [
             ("name", .string(object.metadata.name)), ("secretName", .string(object.secretName)),
@@ -51,19 +52,21 @@ package struct Inspection: Sendable {
             ("suspended", .bool(isSuspended)),
             (
                 "recipients",
-                .sequence(
+                .array(
                     envelope.recipients.map { recipient in
-                        var fields: [(key: String, value: YAMLValue)] = [("keyID", .string(recipient.keyID))]
-                        if let version = recipient.version { fields.append(("keyVersion", .string(version))) }
-                        return .mapping(fields)
+                        var fields: [(key: String, value: JSONValue)] = [("keyID", .string(recipient.keyID))]
+                        if let version = recipient.keyVersion {
+                            fields.append(("keyVersion", .string(version)))
+                        }
+                        return .object(fields)
                     })
             ),
             (
                 "entries",
-                .sequence(entries.map { ["name": .string($0.name), "bytes": .int($0.count)] })
+                .array(entries.map { ["name": .string($0.name), "bytes": .int($0.count)] })
             ),
         ]
-        return .mapping(fields)
+        return .object(fields)
     }
 
     private var isSuspended: Bool { object.spec.suspend == true }

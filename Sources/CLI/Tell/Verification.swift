@@ -18,7 +18,7 @@ package struct Verification: Sendable {
         self.namespace = namespace
     }
 
-    package struct Result: Sendable {
+    package struct Report: Sendable {
         /// WrappedSecrets that were looked at.
         package let count: Int
         /// One line each, with its place.
@@ -29,30 +29,30 @@ package struct Verification: Sendable {
         /// One for each WrappedSecret.
         fileprivate(set) var items: [VerifiedItem] = []
         /// Files that were not read, as they have no manifest's name.
-        fileprivate var unreadCount = 0
+        fileprivate var skippedCount = 0
         /// Of the WrappedSecrets, those without a problem.
-        fileprivate var soundCount = 0
+        fileprivate var validCount = 0
 
         /// - Parameter good: what those without a problem do, as in `they open`.
         package func summary(_ good: String) -> String {
             let unread =
-                unreadCount == 0
+                skippedCount == 0
                 ? ""
-                : "; \(counted(unreadCount, "file")) not read (not named .yaml, .yml or .json)"
+                : "; \(pluralized(skippedCount, "file")) not read (not named .yaml, .yml or .json)"
             guard count > 0 || !problems.isEmpty else { return "no WrappedSecrets, no problems\(unread)" }
-            let counts = "\(counted(count, "WrappedSecret")), \(counted(problems.count, "problem"))"
+            let counts = "\(pluralized(count, "WrappedSecret")), \(pluralized(problems.count, "problem"))"
             guard !problems.isEmpty else { return "\(counts); all \(good)\(unread)" }
-            return (soundCount == 0 ? counts : "\(counts); the others \(good)") + unread
+            return (validCount == 0 ? counts : "\(counts); the others \(good)") + unread
         }
     }
 
     /// `advance` is called when a WrappedSecret is done with, from several tasks.
     package func verify(
         _ files: WrappedSecretFiles, advance: @escaping @Sendable () -> Void = {}
-    ) async -> Result {
+    ) async -> Report {
         let documents = files.documents
         let all = documents.count
-        var result = Result(count: all, problems: files.problems.map(\.description))
+        var result = Report(count: all, problems: files.problems.map(\.description))
         let repeated = files.files.flatMap { repetitions(in: $0) }
         let problems = await mapConcurrently(
             Array(zip(documents, repeated)), limit: Self.concurrency
@@ -60,12 +60,12 @@ package struct Verification: Sendable {
             defer { advance() }
             return await problem(of: document, among: all) ?? repetition
         }
-        result.soundCount = problems.count { $0 == nil }
+        result.validCount = problems.count { $0 == nil }
         result.problems += problems.compactMap(\.self)
         result.items = zip(documents, problems).map { document, problem in
             VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
         }
-        result.unreadCount = files.unreadCount
+        result.skippedCount = files.skippedCount
         result.notes = files.notes + result.items.flatMap(\.notes)
         return result
     }
@@ -79,31 +79,32 @@ package struct Verification: Sendable {
             guard let namespace = metadata.namespace ?? namespace else { return nil }
             let identity = [namespace, metadata.name]
             guard let earlier = first[identity] else {
-                first[identity] = document.place
+                first[identity] = document.location
                 return nil
             }
             return
-                "\(document.place): WrappedSecret \(namespace)/\(metadata.name) is at \(earlier), too, and one apply "
+                "\(document.location): WrappedSecret \(namespace)/\(metadata.name) is at \(earlier), too, and one apply "
                 + "overwrites the other; remove or rename one"
         }
     }
 
     /// Returns none for what `problem` reports.
     private func denials(of document: WrappedSecretDocument) -> [String] {
-        guard let object = try? document.object(namespace: namespace), let blueprint = try? Blueprint(object)
+        guard let object = try? document.object(namespace: namespace),
+            let blueprint = try? DesiredSecret(object)
         else { return [] }
-        return DefaultDenials.warnings(
+        return DefaultDenyList.warnings(
             name: blueprint.name, type: blueprint.type, labels: blueprint.labels,
             annotations: blueprint.annotations
-        ).map { "\(document.place): \($0)" }
+        ).map { "\(document.location): \($0)" }
             + ApplyToolMetadata.warnings(labels: blueprint.labels, annotations: blueprint.annotations).map {
-                "\(document.place): \($0)"
+                "\(document.location): \($0)"
             }
     }
 
     private static func notes(of document: WrappedSecretDocument) -> [String] {
-        ManifestFields.otherMetadata(document.node["spec"]?["template"]?["metadata"]).map {
-            "\(document.place): spec.template.metadata.\($0) has no effect: a template has a name, labels and annotations"
+        ManifestFields.unsupportedFields(document.node["spec"]?["template"]?["metadata"]).map {
+            "\(document.location): spec.template.metadata.\($0) has no effect: a template has a name, labels and annotations"
         }
     }
 
@@ -111,7 +112,7 @@ package struct Verification: Sendable {
     private static func checkLimits(
         _ document: WrappedSecretDocument, _ object: WrappedSecret
     ) throws(InputError) {
-        let (node, place) = (document.node, document.place)
+        let (node, place) = (document.node, document.location)
         try ObjectNames.check(namespace: object.metadata.namespace, name: object.metadata.name, place)
         // Not those of the object: it leaves out what kubectl may have put there.
         func pairs(_ field: String) -> [String: String] {
@@ -121,10 +122,10 @@ package struct Verification: Sendable {
         do throws(SpecError) {
             try ObjectLimits.check(labels: pairs("labels"), annotations: pairs("annotations"), of: "metadata")
             let names = object.spec.envelope.data.keys
-            try ObjectLimits.check(json: JSONWriter.write([YAMLValue(node)]).count, names: names)
-            let blueprint = try Blueprint(object)
+            try ObjectLimits.check(json: JSONWriter.write([JSONValue(node)]).count, names: names)
+            let blueprint = try DesiredSecret(object)
             try ObjectLimits.check(
-                plaintextCount: blueprint.envelope.plaintextCount, names: names, labels: blueprint.labels,
+                plaintextCount: blueprint.envelope.plaintextByteCount, names: names, labels: blueprint.labels,
                 annotations: blueprint.annotations)
         } catch {
             throw InputError(place, error.description)
@@ -139,10 +140,10 @@ package struct Verification: Sendable {
             let envelope: Envelope
             let type: String
             do throws(SpecError) {
-                type = try Blueprint(object).type
+                type = try DesiredSecret(object).type
                 envelope = try object.sealedEnvelope()
             } catch {
-                throw InputError(document.place, error.description)
+                throw InputError(document.location, error.description)
             }
             try Self.checkLimits(document, object)
             guard let keys else { return nil }
@@ -150,16 +151,16 @@ package struct Verification: Sendable {
             do throws(EnvelopeError) {
                 opened = try await envelope.open(with: keys, followedBy: all)
                 // Every key that is ours has to open it, and not the first one alone.
-                for recipient in envelope.recipients where keys.manager(for: recipient) != nil {
-                    _ = try await envelope.unlock(with: keys, [recipient], followedBy: all)
+                for recipient in envelope.recipients where keys.keyManager(for: recipient) != nil {
+                    _ = try await envelope.unwrapDataKey(with: keys, [recipient], followedBy: all)
                 }
             } catch {
-                throw InputError(document.place, error.description)
+                throw InputError(document.location, error.description)
             }
             do throws(SpecError) {
                 try SecretValidation.check(type: type, opened.entries)
             } catch {
-                throw InputError(document.place, error.description)
+                throw InputError(document.location, error.description)
             }
             return nil
         } catch {

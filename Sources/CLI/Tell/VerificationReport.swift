@@ -5,7 +5,7 @@ package import YAML
 /// What `verify` found of one WrappedSecret, or of a path whose WrappedSecrets could not be checked.
 struct VerifiedItem: Sendable {
     /// `FILE:LINE:COLUMN`; nil for a path.
-    var place: String?
+    var location: String?
     var namespace: String?
     var name: String?
     /// One line, as on standard error; nil: none.
@@ -13,7 +13,7 @@ struct VerifiedItem: Sendable {
     var notes: [String] = []
 
     init(_ document: WrappedSecretDocument, problem: String?, notes: [String]) {
-        place = document.place
+        location = document.location
         namespace = document.object.metadata.namespace
         name = document.object.metadata.name
         self.problem = problem
@@ -22,23 +22,23 @@ struct VerifiedItem: Sendable {
 
     init(problem: String) { self.problem = problem }
 
-    fileprivate var value: YAMLValue {
-        var fields: [(key: String, value: YAMLValue)] = []
-        if let place { fields.append(("place", .string(place))) }
+    fileprivate var value: JSONValue {
+        var fields: [(key: String, value: JSONValue)] = []
+        if let location { fields.append(("place", .string(location))) }
         if let namespace { fields.append(("namespace", .string(namespace))) }
         if let name { fields.append(("name", .string(name))) }
         fields.append(("ok", .bool(problem == nil)))
         if let problem { fields.append(("problem", .string(problem))) }
-        fields.append(("notes", .sequence(notes.map { .string($0) })))
-        return .mapping(fields)
+        fields.append(("notes", .array(notes.map { .string($0) })))
+        return .object(fields)
     }
 }
 
-extension Verification.Result {
+extension Verification.Report {
     /// The WrappedSecrets in the order of the files, then problems that are not of a single WrappedSecret.
-    package var value: YAMLValue {
+    package var value: JSONValue {
         let known = Set(items.compactMap(\.problem))
         let others = problems.filter { !known.contains($0) }.map { VerifiedItem(problem: $0) }
-        return .sequence((items + others).map(\.value))
+        return .array((items + others).map(\.value))
     }
 }

@@ -10,7 +10,7 @@ enum WrappedSecretFields {
             node, "a WrappedSecret", ["apiVersion", "kind", "metadata", "spec"], hidden: ["status"], source)
         try check(
             node["metadata"], "metadata of a WrappedSecret", ["name", "namespace", "labels", "annotations"],
-            hidden: Set(ManifestFields.setByAPIServer + ManifestFields.untakenMetadata), source)
+            hidden: Set(ManifestFields.serverManagedMetadata + ManifestFields.unsupportedMetadata), source)
         let spec = node["spec"]
         try check(
             spec, "spec of a WrappedSecret",
@@ -27,7 +27,8 @@ enum WrappedSecretFields {
         try check(
             template?["metadata"], "spec.template.metadata", ["name", "labels", "annotations"],
             // Without effect there, which is a note and no problem.
-            hidden: Set(ManifestFields.setByAPIServer + ManifestFields.untakenMetadata + ["namespace"]),
+            hidden: Set(
+                ManifestFields.serverManagedMetadata + ManifestFields.unsupportedMetadata + ["namespace"]),
             source)
         try check(spec?["keyRef"], "spec.keyRef", ["kind", "name"], source)
         for workload in spec?["rolloutRestart"]?.elements ?? [] {
@@ -36,9 +37,9 @@ enum WrappedSecretFields {
     }
 
     private static func check(
-        _ node: Node?, _ what: String, _ known: [String], hidden: Set<String> = [], _ source: String
+        _ node: YAMLNode?, _ what: String, _ known: [String], hidden: Set<String> = [], _ source: String
     ) throws(InputError) {
-        try ManifestFields.refuseUnknown(
+        try ManifestFields.rejectUnknownFields(
             node?.entries ?? [], what, known: known, hidden: hidden, source,
             "is it misspelt, or indented wrongly?")
     }

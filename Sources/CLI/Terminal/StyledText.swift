@@ -30,7 +30,7 @@ package struct StyledText: Sendable, Equatable {
 
     package var plain: String { parts.map(\.text).joined() }
 
-    package func rendered(for display: Display) -> String {
+    package func rendered(for display: TerminalCapabilities) -> String {
         guard display.hasColours else { return plain }
         return parts.map { part in
             guard let colour = part.colour, !part.text.isEmpty else { return part.text }

@@ -11,8 +11,8 @@ package struct EditableManifest: Sendable {
     package init(_ opened: OpenedDocument) { self.opened = opened }
 
     package var text: SecretBytes {
-        var texts: [(key: String, value: YAMLValue)] = []
-        var binaries: [(key: String, value: YAMLValue)] = []
+        var texts: [(key: String, value: JSONValue)] = []
+        var binaries: [(key: String, value: JSONValue)] = []
         for entry in opened.entries {
             if let text = SecretText(entry.value) {
                 texts.append((entry.name, .secret(text)))
@@ -20,12 +20,12 @@ package struct EditableManifest: Sendable {
                 binaries.append((entry.name, .base64(entry.value)))
             }
         }
-        var fields: [(key: String, value: YAMLValue)] = [
+        var fields: [(key: String, value: JSONValue)] = [
             ("apiVersion", "v1"), ("kind", "Secret"),
             ("metadata", ["name": .string(opened.secretName)]),
         ]
-        if !binaries.isEmpty { fields.append(("data", .mapping(binaries))) }
-        fields.append(("stringData", .mapping(texts)))
+        if !binaries.isEmpty { fields.append(("data", .object(binaries))) }
+        fields.append(("stringData", .object(texts)))
         var output = SecretBuffer()
         output.append(
             """
@@ -33,7 +33,7 @@ package struct EditableManifest: Sendable {
             # as base64 under data. Nothing is changed if nothing is saved, or if the editor fails.
 
             """)
-        output.append(YAMLWriter.write([.mapping(fields)], forEditing: true))
+        output.append(YAMLWriter.write([.object(fields)], forEditing: true))
         return output.finish()
     }
 
@@ -51,7 +51,7 @@ package struct EditableManifest: Sendable {
         }
         guard secret.name == opened.secretName, secret.namespace == nil, secret.type == nil,
             secret.labels.isEmpty, secret.annotations.isEmpty, !secret.immutable,
-            secret.ignoredMetadata.isEmpty, secret.otherMetadata.isEmpty
+            secret.serverManagedMetadata.isEmpty, secret.unsupportedMetadata.isEmpty
         else {
             throw InputError(
                 "the edited values",

@@ -4,9 +4,9 @@ package import Primitives
 /// Entries of a Secret as variables of a program.
 package enum EnvironmentEntries {
     /// Which entries become variables.
-    package struct Choice: Sendable {
+    package struct EntrySelection: Sendable {
         /// Named by the user, whatever they do to the program.
-        let named: Set<String>
+        let explicitNames: Set<String>
         /// The others too, unless they are dangerous.
         let includesAll: Bool
 
@@ -14,9 +14,9 @@ package enum EnvironmentEntries {
         ///
         /// - Parameter only: lists of names with commas between them.
         package init?(only: [String], all: Bool) {
-            named = Set(only.flatMap { $0.split(separator: ",") }.map(String.init))
+            explicitNames = Set(only.flatMap { $0.split(separator: ",") }.map(String.init))
             includesAll = all
-            guard all || !named.isEmpty else { return nil }
+            guard all || !explicitNames.isEmpty else { return nil }
         }
     }
 
@@ -26,7 +26,7 @@ package enum EnvironmentEntries {
     ///   - names: of the entries.
     ///   - document: arguments that name it; the file comes first.
     ///   - program: and its arguments.
-    package static func choiceMissing(
+    package static func missingSelection(
         _ names: [String], document: [String], program: [String]
     ) -> InputError {
         let program = program.map(\.shellQuoted).joined(separator: " ")
@@ -45,24 +45,24 @@ package enum EnvironmentEntries {
     /// - Throws: `InputError` if a named entry is missing, if an entry's name cannot be that of a variable, or its value
     ///   holds a NUL, or if it is dangerous and not named.
     package static func variables(
-        _ entries: [SecretEntry], _ choice: Choice, source: String
+        _ entries: [SecretEntry], _ choice: EntrySelection, source: String
     ) throws(InputError) -> [SharedSecret] {
-        for name in choice.named.sorted() where !entries.contains(where: { $0.name == name }) {
+        for name in choice.explicitNames.sorted() where !entries.contains(where: { $0.name == name }) {
             throw InputError(
-                source, "has no entry \(shown(name)); it has \(entries.map(\.name).joined(separator: ", "))")
+                source, "has no entry \(quoted(name)); it has \(entries.map(\.name).joined(separator: ", "))")
         }
         var variables: [SharedSecret] = []
-        for entry in entries where choice.includesAll || choice.named.contains(entry.name) {
+        for entry in entries where choice.includesAll || choice.explicitNames.contains(entry.name) {
             guard isName(entry.name) else {
                 throw InputError(
                     source,
-                    "the entry \(shown(entry.name)) cannot be a variable (A-Z a-z 0-9 _, not starting with a digit); "
+                    "the entry \(quoted(entry.name)) cannot be a variable (A-Z a-z 0-9 _, not starting with a digit); "
                         + "leave out --all, and name those that are wanted with --only")
             }
-            guard choice.named.contains(entry.name) || !isDangerous(entry.name) else {
+            guard choice.explicitNames.contains(entry.name) || !isDangerous(entry.name) else {
                 throw InputError(
                     source,
-                    "the entry \(shown(entry.name)) as a variable decides which programs run, what they load or whom "
+                    "the entry \(quoted(entry.name)) as a variable decides which programs run, what they load or whom "
                         + "they talk to; if that is wanted, add --only \(entry.name) to --all, or leave out --all and "
                         + "name all that are wanted")
             }
@@ -72,7 +72,7 @@ package enum EnvironmentEntries {
             let hasNUL = entry.value.bytes.withUnsafeBytes { $0.contains(0) }
             guard !hasNUL else {
                 throw InputError(
-                    source, "the value of \(shown(entry.name)) holds a NUL byte and cannot be a variable's")
+                    source, "the value of \(quoted(entry.name)) holds a NUL byte and cannot be a variable's")
             }
             variable.append(entry.value.bytes)
             variable.append(0)

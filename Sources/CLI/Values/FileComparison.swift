@@ -20,11 +20,11 @@ package struct FileComparison: Sendable {
     package func lines(with keys: KeyRing?) async -> [String] {
         let (oldPlaces, newPlaces) = (Self.places(old), Self.places(new))
         var lines: [String] = []
-        for document in new.documents where oldPlaces[document.namespaceAndName] == nil {
-            lines.append("+ WrappedSecret \(document.namespaceAndName)")
+        for document in new.documents where oldPlaces[document.qualifiedName] == nil {
+            lines.append("+ WrappedSecret \(document.qualifiedName)")
         }
         for (index, document) in old.documents.enumerated() {
-            let name = document.namespaceAndName
+            let name = document.qualifiedName
             // The first one counts where several have a name.
             guard oldPlaces[name] == index else { continue }
             guard let newIndex = newPlaces[name] else {
@@ -39,7 +39,7 @@ package struct FileComparison: Sendable {
 
     private static func places(_ file: WrappedSecretFile) -> [String: Int] {
         Dictionary(
-            file.documents.enumerated().map { ($1.namespaceAndName, $0) },
+            file.documents.enumerated().map { ($1.qualifiedName, $0) },
             uniquingKeysWith: { first, _ in first })
     }
 
@@ -47,10 +47,10 @@ package struct FileComparison: Sendable {
         let (before, after) = (old.documents[oldIndex].object.spec, new.documents[newIndex].object.spec)
         var lines: [String] = []
         let (oldKeys, newKeys) = (before.envelope.recipients, after.envelope.recipients)
-        for recipient in newKeys where !oldKeys.contains(where: { $0.isOfSameVersion(as: recipient) }) {
+        for recipient in newKeys where !oldKeys.contains(where: { $0.hasSameKeyVersion(as: recipient) }) {
             lines.append("+ recipient \(recipient.keyAndVersion)")
         }
-        for recipient in oldKeys where !newKeys.contains(where: { $0.isOfSameVersion(as: recipient) }) {
+        for recipient in oldKeys where !newKeys.contains(where: { $0.hasSameKeyVersion(as: recipient) }) {
             lines.append("- recipient \(recipient.keyAndVersion)")
         }
         guard before.envelope.mac != after.envelope.mac else { return lines }

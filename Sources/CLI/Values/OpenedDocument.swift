@@ -8,7 +8,7 @@ package struct OpenedDocument: Sendable {
     let file: WrappedSecretFile
     /// In `file.documents`.
     let index: Int
-    let blueprint: Blueprint
+    let desiredSecret: DesiredSecret
     package let namespace: String?
     /// In byte order of their names.
     package let entries: [SecretEntry]
@@ -31,18 +31,18 @@ package struct OpenedDocument: Sendable {
         let object = try document.object(namespace: namespace)
         self.namespace = object.metadata.namespace
         do {
-            blueprint = try Blueprint(object)
+            desiredSecret = try DesiredSecret(object)
             entries = try await object.sealedEnvelope().open(with: keys).entries
         } catch let error as SpecError {
-            throw InputError(document.place, error.description)
+            throw InputError(document.location, error.description)
         } catch let error as EnvelopeError {
-            throw InputError(document.place, error.description)
+            throw InputError(document.location, error.description)
         } catch {
-            throw InputError(document.place, "\(error)")
+            throw InputError(document.location, "\(error)")
         }
     }
 
     package var name: String { file.documents[index].object.metadata.name }
-    package var secretName: String { blueprint.name }
-    var place: String { file.documents[index].place }
+    package var secretName: String { desiredSecret.name }
+    var location: String { file.documents[index].location }
 }

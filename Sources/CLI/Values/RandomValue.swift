@@ -2,7 +2,7 @@ package import Primitives
 
 /// New values for passwords and tokens: letters and digits, which no configuration file needs quotes for.
 package enum RandomValue {
-    package static let lengths = 16...1024
+    package static let allowedLengths = 16...1024
 
     /// About 5.95 bits a character.
     ///

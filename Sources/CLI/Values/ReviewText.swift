@@ -10,7 +10,7 @@ package struct ReviewText: Sendable {
 
     /// Errors: it cannot be read.
     package init(reading path: String) throws(InputError) {
-        self.init(path: path, try ManifestFile.bytes(of: path))
+        self.init(path: path, try ManifestFile.rawContents(of: path))
     }
 
     init(path: String, _ contents: SharedSecret) {
@@ -22,15 +22,15 @@ package struct ReviewText: Sendable {
         var editor = SourceEditor(contents)
         var seen: Set<Int> = []
         for node in file.documents.flatMap({ Self.ciphertexts(of: $0.node) })
-        where seen.insert(node.mark.start).inserted {
-            guard let hash = Self.hash(contents, node.mark.start..<node.mark.end) else { continue }
+        where seen.insert(node.range.start).inserted {
+            guard let hash = Self.hash(contents, node.range.start..<node.range.end) else { continue }
             // What cannot be edited in its place, as an alias, stays as it is.
             try? editor.replace(node, with: hash)
         }
-        bytes = SharedSecret(editor.finish())
+        bytes = SharedSecret(editor.unverified())
     }
 
-    private static func ciphertexts(of document: Node) -> [Node] {
+    private static func ciphertexts(of document: YAMLNode) -> [YAMLNode] {
         guard let spec = document["spec"] else { return [] }
         let keys = spec["recipients"]?.elements?.compactMap { $0["wrappedKey"] } ?? []
         return keys + [spec["mac"]].compactMap(\.self) + (spec["data"]?.entries?.map(\.value) ?? [])

@@ -25,12 +25,12 @@ package struct ValueEdit: Sendable {
         let envelope: Envelope
         do {
             try SecretLimits.check(plaintextCount: entries.reduce(0) { $0 + $1.value.count })
-            try SecretValidation.check(type: opened.blueprint.type, entries)
+            try SecretValidation.check(type: opened.desiredSecret.type, entries)
             envelope = try await Envelope.seal(
-                entries, binding: opened.blueprint.envelope.binding, with: managers[0],
+                entries, binding: opened.desiredSecret.envelope.binding, with: managers[0],
                 recipients: Array(managers.dropFirst()))
         } catch {
-            throw InputError(opened.place, "\(error)")
+            throw InputError(opened.location, "\(error)")
         }
         try write(envelope.fields, difference)
         return difference
@@ -40,13 +40,13 @@ package struct ValueEdit: Sendable {
     /// that only the row names.
     private func managers() throws(InputError) -> [any KeyManager] {
         var managers: [any KeyManager] = []
-        for recipient in opened.blueprint.envelope.recipients {
-            guard let own = keys.manager(for: recipient),
-                let manager = keys.wrapper(of: KeyManagerRequest.backend(ofKeyID: own.keyID))
+        for recipient in opened.desiredSecret.envelope.recipients {
+            guard let own = keys.keyManager(for: recipient),
+                let manager = keys.wrappingKeyManager(of: KeyManagerRequest.backend(ofKeyID: own.keyID))
             else {
                 throw InputError(
-                    opened.place,
-                    "\(shown(recipient.keyID)) opens it too and is not configured here, so that it could not open "
+                    opened.location,
+                    "\(quoted(recipient.keyID)) opens it too and is not configured here, so that it could not open "
                         + "the new values; configure that key as well (SB_KMS_BACKEND takes a list), or remove it "
                         + "first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
                         + opened.file.path.shellQuoted
@@ -59,11 +59,11 @@ package struct ValueEdit: Sendable {
 
     private func write(_ new: EnvelopeFields, _ difference: ValueDifference) throws(InputError) {
         let document = opened.file.documents[opened.index]
-        let old = opened.blueprint.envelope.recipients
+        let old = opened.desiredSecret.envelope.recipients
         let change = RecipientChange(
-            old: old, kept: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
+            old: old, replacements: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
             added: [])
-        try opened.file.replace { editor throws(SourceEditError) in
+        try opened.file.applyEdits { editor throws(SourceEditError) in
             try RecipientEdit.apply(change, to: document, with: &editor)
             guard let spec = document.node["spec"] else { return }
             if let mac = spec["mac"] { try editor.replace(mac, with: new.mac) }
@@ -72,7 +72,8 @@ package struct ValueEdit: Sendable {
     }
 
     private static func changeData(
-        of spec: Node, _ new: EnvelopeFields, _ difference: ValueDifference, with editor: inout SourceEditor
+        of spec: YAMLNode, _ new: EnvelopeFields, _ difference: ValueDifference,
+        with editor: inout SourceEditor
     ) throws(SourceEditError) {
         let entries = spec["data"]?.entries ?? []
         guard let data = spec["data"], !entries.isEmpty, !new.data.isEmpty else {

@@ -3,7 +3,7 @@ import Primitives
 import Resources
 
 /// An event as the API server takes it.
-enum EventObject {
+enum EventManifest {
     static let resource = Resource(group: "", version: "v1", kind: "Event", plural: "events")
     private static let component = "secrets-bridge"
 
@@ -12,15 +12,17 @@ enum EventObject {
         "\(object.name.prefix(230)).\(String(tag, radix: 16))"
     }
 
-    static func manifest<Instant>(
-        _ post: EventMachine<Instant>.Post, _ ref: ObjectRef, identity: String
+    static func body<Instant>(
+        _ post: EventCorrelator<Instant>.Post, _ ref: ObjectRef, identity: String
     ) -> SharedSecret {
         var json = JSONSecretWriter()
         json.beginObject()
         for (key, value) in [
-            ("apiVersion", resource.apiVersion), ("kind", resource.kind), ("type", post.note.kind.rawValue),
-            ("reason", post.note.reason), ("message", post.note.message), ("firstTimestamp", post.first),
-            ("lastTimestamp", post.last), ("reportingComponent", component), ("reportingInstance", identity),
+            ("apiVersion", resource.apiVersion), ("kind", resource.kind), ("type", post.record.type.rawValue),
+            ("reason", post.record.reason), ("message", post.record.message),
+            ("firstTimestamp", post.firstTimestamp),
+            ("lastTimestamp", post.lastTimestamp), ("reportingComponent", component),
+            ("reportingInstance", identity),
         ] {
             json.key(key)
             json.string(value)
@@ -35,8 +37,9 @@ enum EventObject {
         write(
             [
                 "apiVersion": WrappedSecret.resource.apiVersion, "kind": WrappedSecret.resource.kind,
-                "namespace": post.note.subject.ref.namespace, "name": post.note.subject.ref.name,
-                "uid": post.note.subject.uid,
+                "namespace": post.record.involvedObject.ref.namespace,
+                "name": post.record.involvedObject.ref.name,
+                "uid": post.record.involvedObject.uid,
             ], to: &json)
         json.endObject()
         return SharedSecret(json.finish())

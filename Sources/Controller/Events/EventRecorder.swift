@@ -3,11 +3,11 @@ import Logging
 import Primitives
 
 /// Says what happened to objects, as events that `kubectl describe` shows. Recording never waits and never fails:
-/// see `EventMachine` for what is left out. Safe to use from any thread.
+/// see `EventCorrelator` for what is left out. Safe to use from any thread.
 ///
 /// Core v1 events: every API server serves them, and they are what `kubectl describe` reads.
 final class EventRecorder: Sendable {
-    typealias Machine = EventMachine<ContinuousClock.Instant>
+    typealias Machine = EventCorrelator<ContinuousClock.Instant>
 
     private let client: KubeClient
     /// Of the reporting instance.
@@ -18,7 +18,7 @@ final class EventRecorder: Sendable {
     private let wake: AsyncStream<Void>.Continuation
     private let ended: AsyncStream<Void>
     private let end: AsyncStream<Void>.Continuation
-    private let outage = Outage()
+    private let outage = LogOnce()
 
     init(client: KubeClient, identity: String, limits: Machine.Limits = .init(), logger: Logger) {
         self.client = client
@@ -30,12 +30,12 @@ final class EventRecorder: Sendable {
     }
 
     /// Events that were not sent: too many, or refused.
-    var dropped: Int { machine.withLock { $0.dropped } }
+    var droppedCount: Int { machine.withLock { $0.droppedCount } }
 
     /// Nil is nothing to say.
-    func record(_ note: EventNote?) {
+    func record(_ note: EventRecord?) {
         guard let note else { return }
-        machine.withLock { $0.record(note, at: .now, time: Timestamp.now.whole) }
+        machine.withLock { $0.record(note, at: .now, time: Timestamp.now.rfc3339) }
         wake.yield()
     }
 
@@ -47,7 +47,7 @@ final class EventRecorder: Sendable {
     }
 
     /// What is left is sent, as far as that does not take longer than `limit`.
-    func finish(within limit: Duration) async {
+    func drain(within limit: Duration) async {
         wake.finish()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await Task.sleep(for: limit) }
@@ -60,7 +60,7 @@ final class EventRecorder: Sendable {
     private func send() async {
         while !Task.isCancelled {
             switch machine.withLock({ $0.next(at: .now) }) {
-            case .post(let post): await send(post)
+            case .send(let post): await send(post)
             case .wait(let until): try? await Task.sleep(until: until)
             case .idle: return
             }
@@ -79,38 +79,32 @@ final class EventRecorder: Sendable {
             } else {
                 try await create(post)
             }
-            if let codes = outage.end() {
+            if let codes = outage.reset() {
                 logger.info("events are written again", metadata: ["after": "\(codes)"])
             }
         } catch {
-            machine.withLock { $0.failed(post.note) }
+            machine.withLock { $0.recordFailure(post.record) }
             // Nothing can be created in a namespace that is being deleted.
             let isOrdinary =
                 error.code == .cancelled || error.code == .notFound || error.isNamespaceTerminating
             logger.log(
-                level: !isOrdinary && outage.isNews(error.code.rawValue) ? .warning : .debug,
+                level: !isOrdinary && outage.shouldLog(error.code.rawValue) ? .warning : .debug,
                 "event not written", metadata: ["error": "\(error)"])
         }
     }
 
     private func create(_ post: Machine.Post) async throws(KubeError) {
-        let name = EventObject.name(for: post.note.subject.ref, tag: .random(in: 0 ... .max))
-        let ref = ObjectRef(namespace: post.note.subject.ref.namespace, name: name)
+        let name = EventManifest.name(for: post.record.involvedObject.ref, tag: .random(in: 0 ... .max))
+        let ref = ObjectRef(namespace: post.record.involvedObject.ref.namespace, name: name)
         _ = try await client.create(
-            EventObject.resource, ref, body: EventObject.manifest(post, ref, identity: identity))
-        machine.withLock { $0.sent(post.note, as: name) }
+            EventManifest.resource, ref, body: EventManifest.body(post, ref, identity: identity))
+        machine.withLock { $0.recordSent(post.record, as: name) }
     }
 
     private func raise(_ name: String, _ post: Machine.Post) async throws(KubeError) {
-        let ref = ObjectRef(namespace: post.note.subject.ref.namespace, name: name)
+        let ref = ObjectRef(namespace: post.record.involvedObject.ref.namespace, name: name)
         _ = try await client.patch(
-            EventObject.resource, ref,
-            .merge(body: Array(#"{"count":\#(post.count),"lastTimestamp":"\#(post.last)"}"#.utf8)))
-    }
-}
-
-extension KubeError {
-    fileprivate var isNamespaceTerminating: Bool {
-        status?.details?.causes?.contains { $0.reason == "NamespaceTerminating" } == true
+            EventManifest.resource, ref,
+            .merge(body: Array(#"{"count":\#(post.count),"lastTimestamp":"\#(post.lastTimestamp)"}"#.utf8)))
     }
 }

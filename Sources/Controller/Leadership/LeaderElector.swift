@@ -9,7 +9,7 @@ import ServiceLifecycle
 /// whatever a request is doing then; it is awaited before the lease is given back; a work that does not end before
 /// another may take the lease is ended with the process (`abandon`). On a graceful shutdown the lease is renewed
 /// until the work has ended.
-package struct LeaderElector<C: Clock>: WorkGate where C.Duration == Duration {
+package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Duration {
     package struct Candidate: Sendable {
         /// Different for every process that ever was.
         package let identity: String
@@ -95,7 +95,7 @@ package struct LeaderElector<C: Clock>: WorkGate where C.Duration == Duration {
         var holder: String?
         var effect = machine.advance(.start, at: clock.now)
         while !machine.isLeading, !Task.isCancelled, !Task.isShuttingDownGracefully {
-            if let known = machine.known?.holder, known != holder, case .wait = effect {
+            if let known = machine.observedRecord?.holder, known != holder, case .wait = effect {
                 holder = known
                 if !known.isEmpty { logger.info("standing by", metadata: ["holder": "\(known)"]) }
             }
@@ -103,12 +103,12 @@ package struct LeaderElector<C: Clock>: WorkGate where C.Duration == Duration {
             if case .wait(let until) = effect {
                 // A request is seen to its end even then: whether we hold the lease must be known.
                 await cancelWhenGracefulShutdown { try? await clock.sleep(until: until, tolerance: nil) }
-                input = .woke
+                input = .waitEnded
             } else {
                 input = await requests.perform(effect, limit: timing.requestTimeout)
             }
             effect = machine.advance(
-                input, at: clock.now, jitter: .random(in: 1 / LeaseTiming.jitter...1))
+                input, at: clock.now, jitter: .random(in: 1 / LeaseTiming.jitterFactor...1))
         }
         return effect
     }
@@ -154,11 +154,11 @@ package struct LeaderElector<C: Clock>: WorkGate where C.Duration == Duration {
             let input: Machine.Input
             switch effect {
             case .stop:
-                let holder = machine.withLock { $0.known?.holder }
+                let holder = machine.withLock { $0.observedRecord?.holder }
                 return holder == candidate.identity ? .deadlinePassed : .lost(to: holder)
             case .wait(let until):
                 guard (try? await clock.sleep(until: until, tolerance: nil)) != nil else { return .cancelled }
-                input = .woke
+                input = .waitEnded
             case .get, .create, .update:
                 input = await requests.perform(effect, limit: timing.requestTimeout)
             }

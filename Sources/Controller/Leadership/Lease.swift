@@ -20,10 +20,10 @@ struct Lease: KubeObject {
     init(json: inout JSONReader) throws(JSONError) {
         var metadata: ObjectMeta?
         var spec: Spec?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata": metadata = try json.read()
-            case "spec": spec = try json.readable()
+            case "spec": spec = try json.readIfValid()
             default: break
             }
         }
@@ -35,13 +35,13 @@ struct Lease: KubeObject {
 /// A field of another shape is left out, as if it were not set: a lease that cannot be read could never be taken.
 extension Lease.Spec: JSONReadable {
     init(json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "holderIdentity": holderIdentity = try json.readable()
-            case "leaseDurationSeconds": leaseDurationSeconds = try json.readable()
-            case "acquireTime": acquireTime = try json.readable()
-            case "renewTime": renewTime = try json.readable()
-            case "leaseTransitions": leaseTransitions = try json.readable()
+            case "holderIdentity": holderIdentity = try json.readIfValid()
+            case "leaseDurationSeconds": leaseDurationSeconds = try json.readIfValid()
+            case "acquireTime": acquireTime = try json.readIfValid()
+            case "renewTime": renewTime = try json.readIfValid()
+            case "leaseTransitions": leaseTransitions = try json.readIfValid()
             default: break
             }
         }
@@ -54,7 +54,7 @@ struct LeaseRecord: Equatable, Sendable {
     /// Empty: released, or never held.
     var holder = ""
     /// How long others must leave it alone after they saw it change.
-    var seconds: Int?
+    var durationSeconds: Int?
     var acquireTime: String?
     var renewTime: String?
     var transitions = 0
@@ -64,7 +64,7 @@ struct LeaseRecord: Equatable, Sendable {
 
     init(_ lease: Lease) {
         holder = lease.spec?.holderIdentity ?? ""
-        seconds = lease.spec?.leaseDurationSeconds
+        durationSeconds = lease.spec?.leaseDurationSeconds
         acquireTime = lease.spec?.acquireTime
         renewTime = lease.spec?.renewTime
         transitions = lease.spec?.leaseTransitions ?? 0
@@ -72,7 +72,7 @@ struct LeaseRecord: Equatable, Sendable {
     }
 
     /// Whether the holder has written since. An annotation that somebody puts on the lease is no sign of life.
-    func saysTheSame(as other: LeaseRecord) -> Bool {
+    func isSameRecord(as other: LeaseRecord) -> Bool {
         var other = other
         other.resourceVersion = resourceVersion
         return self == other
@@ -83,7 +83,7 @@ struct LeaseRecord: Equatable, Sendable {
 struct LeaseClaim: Equatable, Sendable {
     /// Empty to release it.
     var holder: String
-    var seconds: Int
+    var durationSeconds: Int
     var transitions: Int
     /// nil: now.
     var acquireTime: String?

@@ -12,14 +12,14 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
         case start
         case found(LeaseRecord)
         /// There is no such lease.
-        case missing
+        case notFound
         case written(LeaseRecord)
         /// Somebody else wrote, created or deleted the lease first. Nothing was written.
         case conflict
         /// Whether it was written is not known.
         case failed
         /// The wait is over.
-        case woke
+        case waitEnded
     }
 
     enum Effect: Equatable, Sendable {
@@ -42,12 +42,12 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
     let timing: LeaseTiming
     private var role = Role.standby
     /// The lease as last seen or written, and when that was new to us.
-    private(set) var known: LeaseRecord?
+    private(set) var observedRecord: LeaseRecord?
     private var learnt: Instant
     /// When the request that is under way was sent.
     private var asked: Instant
     /// A claim of ours may have been written without our having heard of it.
-    private(set) var mayHold = false
+    private(set) var mayHoldLease = false
 
     init(identity: String, timing: LeaseTiming, now: Instant) {
         self.identity = identity
@@ -68,7 +68,7 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
     mutating func advance(_ input: Input, at now: Instant, jitter: Double = 1) -> Effect {
         let effect = decide(input, now, pause: timing.retryPeriod * jitter)
         switch effect {
-        case .create, .update: mayHold = true
+        case .create, .update: mayHoldLease = true
         case .get, .wait, .stop: break
         }
         switch effect {
@@ -83,13 +83,14 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
     mutating func resign(at now: Instant) -> Effect {
         role = .over
         asked = now
-        if let known, known.holder == identity { return release(known) }
-        return mayHold ? .get : .stop
+        if let observedRecord, observedRecord.holder == identity { return release(observedRecord) }
+        return mayHoldLease ? .get : .stop
     }
 
     private func release(_ record: LeaseRecord) -> Effect {
         .update(
-            LeaseClaim(holder: "", seconds: 1, transitions: min(max(record.transitions, 0), Self.maximum)),
+            LeaseClaim(
+                holder: "", durationSeconds: 1, transitions: min(max(record.transitions, 0), Self.maximum)),
             over: record.resourceVersion)
     }
 
@@ -101,26 +102,26 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
         case (.over, _): return .stop
         case (_, .start): return .get
         case (_, .found(let record)): return found(record, now, pause)
-        case (_, .missing): return missing(now, pause)
+        case (_, .notFound): return missing(now, pause)
         case (_, .written(let record)): return written(record, now, pause)
         case (.leading, .conflict): return .get
         case (.standby, .conflict):
             // Somebody else has it now.
-            mayHold = false
+            mayHoldLease = false
             return .wait(until: now.advanced(by: pause))
         case (_, .failed): return retry(now, pause)
-        case (.leading, .woke):
-            guard let known else { return .get }
-            return .update(claim(over: known), over: known.resourceVersion)
-        case (.standby, .woke): return .get
+        case (.leading, .waitEnded):
+            guard let observedRecord else { return .get }
+            return .update(claim(over: observedRecord), over: observedRecord.resourceVersion)
+        case (.standby, .waitEnded): return .get
         }
     }
 
     private mutating func found(_ record: LeaseRecord, _ now: Instant, _ pause: Duration) -> Effect {
-        if known.map({ !$0.saysTheSame(as: record) }) ?? true { learnt = now }
-        known = record
+        if observedRecord.map({ !$0.isSameRecord(as: record) }) ?? true { learnt = now }
+        observedRecord = record
         let isOurs = record.holder == identity
-        if !isOurs { mayHold = false }
+        if !isOurs { mayHoldLease = false }
         if isLeading {
             return isOurs ? .update(claim(over: record), over: record.resourceVersion) : .stop
         }
@@ -132,18 +133,20 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
     }
 
     private mutating func missing(_ now: Instant, _ pause: Duration) -> Effect {
-        if !isLeading, let known, !known.holder.isEmpty, known.holder != identity {
+        if !isLeading, let observedRecord, !observedRecord.holder.isEmpty,
+            observedRecord.holder != identity
+        {
             // Somebody deleted the lease of a leader who may not know it yet.
-            let expiry = expiry(of: known)
+            let expiry = expiry(of: observedRecord)
             if now < expiry { return .wait(until: min(now.advanced(by: pause), expiry)) }
         }
-        return .create(claim(over: known ?? LeaseRecord()))
+        return .create(claim(over: observedRecord ?? LeaseRecord()))
     }
 
     private mutating func written(_ record: LeaseRecord, _ now: Instant, _ pause: Duration) -> Effect {
         // A write that changed nothing is one that nobody else will notice.
-        guard record.resourceVersion != known?.resourceVersion else { return retry(now, pause) }
-        known = record
+        guard record.resourceVersion != observedRecord?.resourceVersion else { return retry(now, pause) }
+        observedRecord = record
         learnt = now
         guard now < asked.advanced(by: timing.renewDeadline) else { return retry(now, pause) }
         role = .leading(renewed: asked)
@@ -161,7 +164,7 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
         // A lease may hold any number; the API server takes back no larger one.
         let transitions = min(max(record.transitions, 0), Self.maximum)
         return LeaseClaim(
-            holder: identity, seconds: timing.leaseSeconds,
+            holder: identity, durationSeconds: timing.leaseSeconds,
             transitions: isOurs || isNew ? transitions : min(transitions, Self.maximum - 1) + 1,
             acquireTime: isOurs ? record.acquireTime : nil)
     }
@@ -171,7 +174,9 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
 
     /// As long as its holder was promised, which may be longer than we ask for.
     private func expiry(of record: LeaseRecord) -> Instant {
-        let promised = record.seconds.flatMap { $0 > 0 ? Duration.seconds(min($0, Self.maximum)) : nil }
+        let promised = record.durationSeconds.flatMap {
+            $0 > 0 ? Duration.seconds(min($0, Self.maximum)) : nil
+        }
         return learnt.advanced(by: promised ?? timing.leaseDuration)
     }
 }

@@ -3,15 +3,15 @@ import Primitives
 /// The name of the lease for what an instance looks after. Instances that look after different things must not
 /// wait for each other; so what is not everything is part of the name.
 package enum LeaseName {
-    package static let base = "secrets-bridge"
+    package static let defaultName = "secrets-bridge"
 
     /// - Parameter selector: as the operator wrote it.
-    package static func make(namespaces: [String], labelSelector selector: String?) -> String {
-        guard !namespaces.isEmpty || selector != nil else { return base }
+    package static func name(namespaces: [String], labelSelector selector: String?) -> String {
+        guard !namespaces.isEmpty || selector != nil else { return defaultName }
         let text = Set(namespaces).sorted().joined(separator: ",") + "\n" + (selector ?? "")
         // Not for security: any digest will do.
         let digest = (try? sha256(Array(text.utf8))) ?? []
-        return "\(base)-\(hex(digest.prefix(5)))"
+        return "\(defaultName)-\(hex(digest.prefix(5)))"
     }
 
     /// `<hostname>_<random>`: no process that ever was had it.

@@ -12,7 +12,7 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
     let store: any LeaseStore
     let clock: C
     let logger: Logger
-    private let outage = Outage()
+    private let outage = LogOnce()
 
     init(store: any LeaseStore, clock: C, logger: Logger) {
         self.store = store
@@ -28,11 +28,11 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
             case .get:
                 input = .found(try await within(limit) { try await store.read() }.record)
             case .create(let claim):
-                input = .written(try await write(LeaseChange(claim: claim, over: nil), limit))
+                input = .written(try await write(LeaseChange(claim: claim, expectedVersion: nil), limit))
             case .update(let claim, let version):
-                input = .written(try await write(LeaseChange(claim: claim, over: version), limit))
+                input = .written(try await write(LeaseChange(claim: claim, expectedVersion: version), limit))
             case .wait, .stop:
-                return .woke
+                return .waitEnded
             }
             succeeded()
             return input
@@ -52,7 +52,7 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
         switch (effect, error.code) {
         case (.get, .notFound):
             succeeded()
-            return .missing
+            return .notFound
         case (.create, .alreadyExists), (.update, .conflict), (.update, .notFound):
             succeeded()
             return .conflict
@@ -79,12 +79,12 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
 
     private func failed(_ problem: String, code: String) {
         logger.log(
-            level: outage.isNews(code) ? .warning : .debug, "lease cannot be used",
+            level: outage.shouldLog(code) ? .warning : .debug, "lease cannot be used",
             metadata: ["error": "\(problem)"])
     }
 
     private func succeeded() {
-        if let codes = outage.end() {
+        if let codes = outage.reset() {
             logger.info("lease can be used again", metadata: ["after": "\(codes)"])
         }
     }

@@ -15,12 +15,12 @@ package struct LeaseSnapshot: Sendable {
 package struct LeaseChange: Sendable {
     let claim: LeaseClaim
     /// The version that is replaced; nil to create it.
-    let over: String?
+    let expectedVersion: String?
 }
 
 /// A lease on an API server, over connections that nothing else uses: a renewal must not wait behind a crowd of
 /// writes, and after a failure it must not trust a connection that may be dead.
-package final class APILease: LeaseStore {
+package final class APILeaseStore: LeaseStore {
     private let ref: ObjectRef
     private let connect: @Sendable () -> KubeClient
     private let client: Locked<KubeClient>
@@ -44,16 +44,16 @@ package final class APILease: LeaseStore {
     }
 
     package func write(_ change: LeaseChange) async throws(KubeError) -> LeaseSnapshot {
-        let time = now().micro
+        let time = now().rfc3339Micros
         var record = LeaseRecord()
         record.holder = change.claim.holder
-        record.seconds = change.claim.seconds
+        record.durationSeconds = change.claim.durationSeconds
         record.acquireTime = change.claim.acquireTime ?? time
         record.renewTime = time
         record.transitions = change.claim.transitions
         let written = record
         let metadata = try await request { client throws(KubeError) in
-            if let version = change.over {
+            if let version = change.expectedVersion {
                 try await client.patch(Lease.resource, self.ref, .json(written.patch(over: version)))
             } else {
                 try await client.create(Lease.resource, self.ref, body: written.manifest(self.ref))
@@ -109,9 +109,9 @@ extension LeaseRecord {
         json.beginObject()
         json.key("holderIdentity")
         json.string(holder)
-        if let seconds {
+        if let durationSeconds {
             json.key("leaseDurationSeconds")
-            json.number(Int64(seconds))
+            json.number(Int64(durationSeconds))
         }
         for (key, time) in [("acquireTime", acquireTime), ("renewTime", renewTime)] {
             guard let time else { continue }

@@ -9,7 +9,7 @@ package struct LeaseTiming: Sendable, Equatable {
     package var retryPeriod = Duration.seconds(2)
 
     /// Pauses of those who stand by differ by up to this factor, so that they do not ask all at once.
-    static var jitter: Double { 1.2 }
+    static var jitterFactor: Double { 1.2 }
 
     package init() {}
 
@@ -23,8 +23,9 @@ package struct LeaseTiming: Sendable, Equatable {
                 + "(\(leaseDuration)): a leader must have stopped before another can take over"
         }
         if retryPeriod <= .zero { return "the retry period is \(retryPeriod); more than 0 is expected" }
-        if retryPeriod * Self.jitter >= renewDeadline {
-            return "the renew deadline (\(renewDeadline)) must be longer than \(Self.jitter) times the retry "
+        if retryPeriod * Self.jitterFactor >= renewDeadline {
+            return
+                "the renew deadline (\(renewDeadline)) must be longer than \(Self.jitterFactor) times the retry "
                 + "period (\(retryPeriod)): one request that fails must not end a leadership"
         }
         return nil

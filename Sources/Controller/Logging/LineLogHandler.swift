@@ -27,7 +27,7 @@ package struct LineLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        writeLine(line(event.level, "\(event.message)", all, time: Timestamp.now.micro))
+        writeLine(line(event.level, "\(event.message)", all, time: Timestamp.now.rfc3339Micros))
     }
 
     /// One line, whatever is in the message and the metadata: what servers say, and names that tenants choose.

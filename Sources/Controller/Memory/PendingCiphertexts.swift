@@ -26,7 +26,7 @@ final class PendingCiphertexts: Sendable {
     }
 
     /// Keeps the ciphertexts of `object`, whose envelope has `digest`, if there is room for them.
-    func hold(_ object: WrappedSecret, digest: [UInt8]) {
+    func insert(_ object: WrappedSecret, digest: [UInt8]) {
         let data = object.spec.envelope.data
         let bytes = data.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
         state.withLock { state in
@@ -43,7 +43,7 @@ final class PendingCiphertexts: Sendable {
     }
 
     /// Frees the ciphertexts of `ref`; with a digest, only if they still have it.
-    func release(_ ref: ObjectRef, digest: [UInt8]? = nil) {
+    func remove(_ ref: ObjectRef, digest: [UInt8]? = nil) {
         state.withLock { state in
             if let digest, state.entries[ref]?.digest != digest { return }
             state.remove(ref)

@@ -1,5 +1,5 @@
 /// What a queue's observer is told.
-enum QueueEvent<Key: Sendable>: Sendable {
+enum WorkQueueEvent<Key: Sendable>: Sendable {
     /// It is to run, and was not before.
     case added(Key)
     case taken(Key)

@@ -1,28 +1,28 @@
 package import KubeClient
 import Primitives
 
-/// Keys of objects to reconcile. Any thread may add; workers take with `processNext`. See `QueueMachine`
+/// Keys of objects to reconcile. Any thread may add; workers take with `processNext`. See `WorkQueueMachine`
 /// for what the queue guarantees.
 package final class WorkQueue: Sendable {
     package enum Outcome: Sendable, Equatable {
         /// Nothing more to do until something changes.
         case done
         /// It failed in a way that may pass: again, later each time.
-        case retry
+        case requeueRateLimited
         /// It failed for a reason that does not pass in milliseconds: again after about this long, and later each
         /// time.
         case backOff(from: Duration)
         /// It waits for memory, and is added again when that is reserved for it. Says nothing about its failures.
-        case waiting
+        case waitingForMemory
         /// Again after this long, without counting as a failure.
-        case again(after: Duration)
+        case requeue(after: Duration)
         /// It has to wait for its namespace's share of the KMS, which is there at this time. Says nothing about its
         /// failures.
         case throttled(until: ContinuousClock.Instant)
     }
 
     private struct State {
-        var machine = QueueMachine<ObjectRef>(flow: \.namespace)
+        var machine = WorkQueueMachine<ObjectRef>(flow: \.namespace)
         var takers: [CheckedContinuation<ObjectRef?, Never>] = []
     }
 
@@ -37,7 +37,7 @@ package final class WorkQueue: Sendable {
         self.init(maximumDelay: maximumDelay, observe: nil)
     }
 
-    init(maximumDelay: Duration, observe: (@Sendable (QueueEvent<ObjectRef>) -> Void)?) {
+    init(maximumDelay: Duration, observe: (@Sendable (WorkQueueEvent<ObjectRef>) -> Void)?) {
         self.maximumDelay = maximumDelay
         state.withLock { $0.machine.observe = observe }
         (alarms, alarm) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -57,8 +57,8 @@ package final class WorkQueue: Sendable {
     }
 
     /// Adds an object that others wait for, because memory has been reserved for it.
-    func addGranted(_ key: ObjectRef) {
-        state.withLock { $0.machine.add(key, .granted) }
+    func addWithReservedMemory(_ key: ObjectRef) {
+        state.withLock { $0.machine.add(key, .reserved) }
         serve()
     }
 
@@ -83,7 +83,7 @@ package final class WorkQueue: Sendable {
             var armed: [ContinuousClock.Instant] = []
             for await _ in alarms {
                 let now = ContinuousClock.now
-                let next = state.withLock { $0.machine.promote(now: now) }
+                let next = state.withLock { $0.machine.promoteDueKeys(now: now) }
                 serve()
                 while let first = armed.last, first <= now { armed.removeLast() }
                 guard let next, armed.last.map({ next < $0 }) ?? true else { continue }
@@ -124,13 +124,13 @@ package final class WorkQueue: Sendable {
             switch outcome {
             case .done:
                 state.machine.forget(key)
-            case .retry:
+            case .requeueRateLimited:
                 state.machine.add(key, at: .now + pause(after: key, from: Self.shortestDelay, &state.machine))
             case .backOff(let first):
                 state.machine.add(key, at: .now + pause(after: key, from: first, &state.machine))
-            case .waiting:
+            case .waitingForMemory:
                 break
-            case .again(let delay):
+            case .requeue(let delay):
                 state.machine.forget(key)
                 state.machine.add(key, at: .now + delay)
             case .throttled(let instant):
@@ -145,10 +145,10 @@ package final class WorkQueue: Sendable {
     /// Half of the exponential delay is fixed, so that a failing object cannot come back at once, and half
     /// is random, so that many do not come back together.
     private func pause(
-        after key: ObjectRef, from first: Duration, _ machine: inout QueueMachine<ObjectRef>
+        after key: ObjectRef, from first: Duration, _ machine: inout WorkQueueMachine<ObjectRef>
     ) -> Duration {
         var delay = first
-        for _ in 1..<machine.fail(key, from: first) where delay < maximumDelay { delay *= 2 }
+        for _ in 1..<machine.recordFailure(key, from: first) where delay < maximumDelay { delay *= 2 }
         return min(delay, maximumDelay) * Double.random(in: 0.5...1)
     }
 

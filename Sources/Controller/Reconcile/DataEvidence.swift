@@ -9,28 +9,29 @@ import Resources
 /// to do first when nothing else is known.
 enum DataEvidence: Sendable, Equatable {
     /// The data is what was written.
-    case intact
+    case unchanged
     /// The Secret has changed since the data was proved; what the data was is remembered.
-    case moved(SecretProof)
+    case versionMoved(VerifiedData)
     /// The Secret has changed, nothing is remembered of its data, and nothing hints at a change of it.
     case unknown
     /// As `unknown`, and another writer has set an entry.
-    case changed
+    case likelyChanged
 
     /// - Parameters:
     ///   - made: what the status says of the last successful write.
     ///   - lastSync: when that was, by the API server's clock.
     init(
-        _ secret: ObjectMeta, _ made: WrappedSecretStatus.SecretState, _ blueprint: Blueprint,
-        _ proof: SecretProof?, lastSync: String?
+        _ secret: ObjectMeta, _ made: WrappedSecretStatus.SecretState, _ blueprint: DesiredSecret,
+        _ proof: VerifiedData?, lastSync: String?
     ) {
-        if let proof, proof.uid == secret.uid, proof.envelope == blueprint.envelope.digest {
-            self = proof.resourceVersion == secret.resourceVersion ? .intact : .moved(proof)
+        if let proof, proof.uid == secret.uid, proof.envelopeDigest == blueprint.envelope.digest {
+            self = proof.resourceVersion == secret.resourceVersion ? .unchanged : .versionMoved(proof)
         } else if made.resourceVersion == secret.resourceVersion {
-            self = .intact
+            self = .unchanged
         } else {
             self =
-                DataOwnership(of: blueprint).looksIntact(secret, since: lastSync) ? .unknown : .changed
+                DataOwnership(of: blueprint).appearsUnchanged(secret, since: lastSync)
+                ? .unknown : .likelyChanged
         }
     }
 }

@@ -11,17 +11,17 @@ struct DataOwnership: Sendable {
     private let isWhole: Bool
     private let entries: Set<String>
 
-    init(of blueprint: Blueprint) {
+    init(of blueprint: DesiredSecret) {
         manager = blueprint.fieldManager
-        isWhole = blueprint.merger == nil
+        isWhole = blueprint.mergeIdentity == nil
         entries = Set(blueprint.envelope.entryNames)
     }
 
     /// Whether nothing hints at a change of the data since `time`, as the API server gave it for our last write: each of
     /// our entries still has a manager, and no other manager has set an entry, or `immutable`, since then. A hint and no
     /// proof, because a writer of the Secret can set these fields as well.
-    func looksIntact(_ secret: ObjectMeta, since time: String?) -> Bool {
-        guard let time, lastWrite(secret) == time else { return false }
+    func appearsUnchanged(_ secret: ObjectMeta, since time: String?) -> Bool {
+        guard let time, lastWriteTime(secret) == time else { return false }
         let others = others(secret)
         let owned = others.reduce(into: Set(ours(secret).joined())) { $0.formUnion($1.data) }
         return entries.isSubset(of: owned)
@@ -29,19 +29,19 @@ struct DataOwnership: Sendable {
     }
 
     /// Whether a manager has a hand in what is ours of the Secret.
-    private func touches(_ fields: ManagedFields) -> Bool {
-        isWhole ? !fields.data.isEmpty || fields.isOfImmutable : !fields.data.isDisjoint(with: entries)
+    private func touches(_ fields: ManagedFieldsEntry) -> Bool {
+        isWhole ? !fields.data.isEmpty || fields.ownsImmutable : !fields.data.isDisjoint(with: entries)
     }
 
     /// When we wrote it last, by the API server's clock.
-    func lastWrite(_ secret: ObjectMeta) -> String? {
+    func lastWriteTime(_ secret: ObjectMeta) -> String? {
         // The times have one format.
         secret.managedFields?.filter { $0.manager == manager }.compactMap(\.time).max()
     }
 
     /// Entries of the blueprint that others have and we have not, and who they are. Whoever overwrites a value of ours
     /// takes it from us; to have an entry together says that the value is one.
-    func claims(_ secret: ObjectMeta) -> (entries: Set<String>, managers: Set<String>) {
+    func conflictingEntries(_ secret: ObjectMeta) -> (entries: Set<String>, managers: Set<String>) {
         let wanted = entries.subtracting(ours(secret).joined())
         // What was written into the whole Secret under our general name has no owner: no WrappedSecret owns the
         // Secret any more, or its entries could not be merged into.
@@ -53,7 +53,7 @@ struct DataOwnership: Sendable {
     }
 
     /// Who else has a hand in the data, or in the Secret at least; in order.
-    func rivals(_ secret: ObjectMeta) -> [String] {
+    func otherManagers(_ secret: ObjectMeta) -> [String] {
         let others = others(secret)
         let writers = others.filter {
             isWhole ? !$0.data.isEmpty : !$0.data.isDisjoint(with: entries)
@@ -61,7 +61,7 @@ struct DataOwnership: Sendable {
         return Set((writers.isEmpty ? others : writers).map(\.manager)).sorted()
     }
 
-    private func others(_ secret: ObjectMeta) -> [ManagedFields] {
+    private func others(_ secret: ObjectMeta) -> [ManagedFieldsEntry] {
         (secret.managedFields ?? []).filter { $0.manager != manager }
     }
 

@@ -9,23 +9,23 @@ extension Reconciler {
     private static let attempts = 8
 
     func merge(
-        into secret: ObjectMeta, _ blueprint: Blueprint, _ merger: Merger, _ object: WrappedSecret,
+        into secret: ObjectMeta, _ blueprint: DesiredSecret, _ merger: MergeIdentity, _ object: WrappedSecret,
         _ envelope: OpenedEnvelope, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) -> ObjectMeta {
+    ) async throws(ReconcileFailure) -> ObjectMeta {
         var current = secret
         var attempt = 1
         while true {
-            do throws(Failure) {
+            do throws(ReconcileFailure) {
                 return try await merge(once: current, blueprint, merger, object, envelope, previous)
-            } catch .again(let error) where error.code == .conflict && attempt < Self.attempts {
+            } catch .transient(let error) where error.code == .conflict && attempt < Self.attempts {
                 // Somebody was faster. What is opened need not be opened again.
-                guard let found = try await look(blueprint),
+                guard let found = try await getIfExists(blueprint),
                     case .update(_, let newer) = decide(object, found, previous)
-                else { throw .again(error) }
+                else { throw .transient(error) }
                 current = newer
                 attempt += 1
-            } catch  where error.needsNewSecret {
-                throw .reason(
+            } catch  where error.requiresRecreation {
+                throw .notReady(
                     .immutableSecret,
                     message:
                         "Secret \(current.name) is immutable; whoever makes it has to make it anew without that"
@@ -36,19 +36,23 @@ extension Reconciler {
 
     /// Whoever has overwritten an entry or a mark of ours gives it back; nothing else is taken.
     private func merge(
-        once current: ObjectMeta, _ blueprint: Blueprint, _ merger: Merger, _ object: WrappedSecret,
+        once current: ObjectMeta, _ blueprint: DesiredSecret, _ merger: MergeIdentity,
+        _ object: WrappedSecret,
         _ envelope: OpenedEnvelope, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) -> ObjectMeta {
-        let body = SecretRendering.application(
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        let body = SecretRendering.applyBody(
             blueprint, of: object, to: current, entries: envelope.entries)
-        do throws(Failure) {
+        do throws(ReconcileFailure) {
             return try await apply(body, to: current, merger, isForced: false)
         } catch {
-            guard case .again(let cause) = error, let contest = cause.contest else { throw error }
-            let ours = Plan.mergedEntries(of: object, in: current, blueprint, merger, previous?.secret)
+            guard case .transient(let cause) = error, let contest = cause.fieldManagerConflicts else {
+                throw error
+            }
+            let ours = SyncPlan.previouslyMergedEntries(
+                of: object, in: current, blueprint, merger, previous?.secret)
             guard contest.fields.allSatisfy({ isOurs($0, current, blueprint, merger, ours) }) else {
                 let conflict = MergeConflict(current, contest.fields, contest.managers)
-                throw .reason(conflict.reason, message: conflict.message)
+                throw .notReady(conflict.reason, message: conflict.message)
             }
             return try await apply(body, to: current, merger, isForced: true)
         }
@@ -56,30 +60,32 @@ extension Reconciler {
 
     /// - Parameter field: as the API server names it.
     private func isOurs(
-        _ field: String, _ secret: ObjectMeta, _ blueprint: Blueprint, _ merger: Merger, _ ours: Set<String>
+        _ field: String, _ secret: ObjectMeta, _ blueprint: DesiredSecret, _ merger: MergeIdentity,
+        _ ours: Set<String>
     ) -> Bool {
         let data = ".data."
         guard field.hasPrefix(data) else {
-            return field == ".metadata.labels.\(Markers.managed)"
-                || field == ".metadata.annotations.\(merger.source)"
-                || field == ".metadata.annotations.\(merger.entries)"
+            return field == ".metadata.labels.\(OwnershipMetadata.managedLabel)"
+                || field == ".metadata.annotations.\(merger.sourceAnnotation)"
+                || field == ".metadata.annotations.\(merger.entriesAnnotation)"
         }
         let entry = String(field.dropFirst(data.count))
-        return ours.contains(entry) || !DataOwnership(of: blueprint).claims(secret).entries.contains(entry)
+        return ours.contains(entry)
+            || !DataOwnership(of: blueprint).conflictingEntries(secret).entries.contains(entry)
     }
 
     /// Never creates: the body has the uid of `current`, and its version.
     func apply(
-        _ body: SharedSecret, to current: ObjectMeta, _ merger: Merger, isForced: Bool
-    ) async throws(Failure) -> ObjectMeta {
-        tracker.ownWrites.willWrite(secret: current.ref)
+        _ body: SharedSecret, to current: ObjectMeta, _ merger: MergeIdentity, isForced: Bool
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        tracker.writes.begin(secret: current.ref)
         do {
             return try await client.patch(
                 .secrets, current.ref,
                 .apply(body: body, fieldManager: merger.fieldManager, force: isForced))
         } catch {
-            tracker.ownWrites.forget(secret: current.ref)
-            throw Failure(accessing: error)
+            tracker.writes.cancel(secret: current.ref)
+            throw ReconcileFailure(accessing: error)
         }
     }
 }

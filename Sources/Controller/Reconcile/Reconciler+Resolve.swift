@@ -7,8 +7,8 @@ import Resources
 extension Reconciler {
     /// Reads what `plan` leaves open, and decides again with it. Each kind of read happens once at most.
     func resolve(
-        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) -> Plan {
+        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async throws(ReconcileFailure) -> SyncPlan {
         var plan = plan
         var hasLooked = false
         var hasCompared = false
@@ -18,16 +18,16 @@ extension Reconciler {
                 // The watch sees only what carries our label. Of an object that is new nothing is known, and a Secret
                 // in its way is found by the attempt; for any other a look costs less than a key.
                 hasLooked = true
-                guard let found = try await look(desired) else { return plan }
+                guard let found = try await getIfExists(desired) else { return plan }
                 plan = decide(object, found, previous)
-            case .seek(let desired):
+            case .findMergeTarget(let desired):
                 guard !hasLooked, let found = try await seek(desired, isAsked: object.asksForSync(previous))
                 else {
-                    return .refuse(.secretMissing, message: Self.missing(desired))
+                    return .block(.secretMissing, message: Self.missing(desired))
                 }
                 hasLooked = true
                 plan = decide(object, found, previous)
-            case .verify(let desired, let current, let proof):
+            case .compareData(let desired, let current, let proof):
                 guard !hasCompared else { return .update(desired, current: current) }
                 hasCompared = true
                 let contents: SecretContents
@@ -36,18 +36,18 @@ extension Reconciler {
                 case .tooLarge: return .verifyByWriting(desired, current: current)
                 case .gone:
                     hasLooked = true
-                    plan = desired.merger == nil ? .create(desired) : .seek(desired)
+                    plan = desired.mergeIdentity == nil ? .create(desired) : .findMergeTarget(desired)
                     continue
                 }
-                guard contents.matches(proof, desired, tracker.proofs) else {
+                guard contents.matches(proof, desired, tracker.verifiedData) else {
                     return .update(desired, current: contents.metadata)
                 }
-                tracker.proofs.move(
+                tracker.verifiedData.advance(
                     object.metadata.ref, uid: proof.uid, to: contents.metadata.resourceVersion ?? "",
                     isRecorded: false)
                 plan = decide(object, contents.metadata, previous)
-            case .confirm(let desired, let current):
-                try await confirmNewest(object.metadata)
+            case .verifyCacheIsCurrent(let desired, let current):
+                try await verifyCacheIsCurrent(object.metadata)
                 return .update(desired, current: current)
             default:
                 return plan
@@ -55,17 +55,17 @@ extension Reconciler {
         }
     }
 
-    private static func missing(_ desired: Blueprint) -> String {
+    private static func missing(_ desired: DesiredSecret) -> String {
         "Secret \(desired.name) does not exist; creationPolicy Merge adds entries to a Secret that another writer creates "
-            + "and annotates \(Markers.allow)=merge"
+            + "and annotates \(OwnershipMetadata.allowAnnotation)=merge"
     }
 
     /// The Secret to merge into; nil if there is none. All that wait for the same one share a look, but for an object that
     /// asks for one.
-    private func seek(_ desired: Blueprint, isAsked: Bool) async throws(Failure) -> ObjectMeta? {
+    private func seek(_ desired: DesiredSecret, isAsked: Bool) async throws(ReconcileFailure) -> ObjectMeta? {
         let target = ObjectRef(namespace: desired.namespace, name: desired.name)
         guard isAsked || !tracker.missingTargets.contains(target) else { return nil }
-        let found = try await look(desired)
+        let found = try await getIfExists(desired)
         if found == nil { tracker.missingTargets.insert(target) }
         return found
     }
@@ -82,21 +82,21 @@ extension Reconciler {
 
     /// Reads the Secret, with digests in place of its values.
     private func read(
-        _ secret: ObjectMeta, _ desired: Blueprint, _ object: WrappedSecret
-    ) async throws(Failure) -> Reading {
+        _ secret: ObjectMeta, _ desired: DesiredSecret, _ object: WrappedSecret
+    ) async throws(ReconcileFailure) -> Reading {
         // Enough for what follows a difference, too: an object that asked for more later could wait for ever.
-        let need = max(Self.longestSecret, Self.memoryNeed(desired))
-        guard memory.reserve(need, for: object.metadata.ref) else { throw .waitsForMemory }
+        let need = max(Self.longestSecret, Self.requiredMemory(desired))
+        guard memory.reserve(need, for: object.metadata.ref) else { throw .waitingForMemory }
         do {
-            let json = try await client.getSecretly(.secrets, secret.ref, limit: Self.longestSecret)
+            let json = try await client.getJSON(.secrets, secret.ref, limit: Self.longestSecret)
             return .contents(
-                try SecretContents(json, tracker.proofs, activity: "reading Secret \(secret.ref)"))
+                try SecretContents(json, tracker.verifiedData, activity: "reading Secret \(secret.ref)"))
         } catch  where error.code == .notFound {
             return .gone
         } catch  where error.code == .responseTooLarge {
             return .tooLarge
         } catch {
-            throw Failure(accessing: error)
+            throw ReconcileFailure(accessing: error)
         }
     }
 }

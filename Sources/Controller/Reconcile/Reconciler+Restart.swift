@@ -9,27 +9,27 @@ extension Reconciler {
     func restartWorkloads(
         of object: WrappedSecret, _ status: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
-        guard !object.spec.workloads.isEmpty, let status, let mac = status.secret?.mac,
+        guard !object.spec.workloadsToRestart.isEmpty, let status, let mac = status.secret?.mac,
             mac != status.rolloutRestart?.mac,
-            let annotation = try? Markers.restarted(by: object.metadata.name)
+            let annotation = try? OwnershipMetadata.restartAnnotation(by: object.metadata.name)
         else { return .done }
         var result = RestartResult()
-        do throws(Failure) {
+        do throws(ReconcileFailure) {
             // With an older cache than somebody else's, it would be restarted for values that are no more.
-            try await confirmNewest(object.metadata)
-            for workload in object.spec.workloads {
+            try await verifyCacheIsCurrent(object.metadata)
+            for workload in object.spec.workloadsToRestart {
                 do throws(KubeError) {
                     try await restart(workload, [annotation: mac], object.metadata, &result)
                 } catch {
-                    result.failed(workload, error)
+                    result.recordFailure(workload, error)
                 }
             }
-            if result.isNews { try await say(result, object, status) }
+            if result.isReportable { try await say(result, object, status) }
         } catch {
-            if case .moot = error { return .done }
-            return .retry
+            if case .objectGone = error { return .done }
+            return .requeueRateLimited
         }
-        return result.isComplete ? .done : .retry
+        return result.isComplete ? .done : .requeueRateLimited
     }
 
     private func restart(
@@ -39,24 +39,24 @@ extension Reconciler {
         guard let resource = workload.resource else { return }
         let ref = ObjectRef(namespace: object.ref.namespace, name: workload.name)
         let current = try await client.getMetadata(resource, ref)
-        guard Markers.allowsRestart(current, by: object.name) else {
-            return result.isNotAllowed(workload, by: object.name)
+        guard OwnershipMetadata.allowsRestart(current, by: object.name) else {
+            return result.recordNotAllowed(workload, by: object.name)
         }
         _ = try await client.patch(resource, ref, .merge(body: RestartPatch(current, annotations).body()))
-        result.restarted(workload)
+        result.recordRestart(workload)
     }
 
     private func say(
         _ result: RestartResult, _ object: WrappedSecret, _ status: WrappedSecretStatus
-    ) async throws(Failure) {
-        let next = update(object, status).restarted(result)
+    ) async throws(ReconcileFailure) {
+        let next = statusUpdate(object, status).restarted(result)
         guard next != status else { return }
         logger.log(
             level: result.isComplete ? .info : .warning, "rollout restart",
             metadata: ["object": "\(object.metadata.ref)", "message": "\(result.message)"])
-        try await write(next, object.metadata, status)
+        try await writeStatus(next, object.metadata, status)
         events?.record(
-            EventNote(
+            EventRecord(
                 result.isComplete ? .normal : .warning, result.reason, result.message, about: object.metadata)
         )
     }

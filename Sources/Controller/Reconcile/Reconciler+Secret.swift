@@ -8,72 +8,75 @@ import Resources
 extension Reconciler {
     /// POST, never apply: what exists is not overwritten. If something does, it is read and judged.
     func create(
-        _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
-    ) async throws(Failure) -> ObjectMeta {
+        _ blueprint: DesiredSecret, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(ReconcileFailure) -> ObjectMeta {
         let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
-        tracker.ownWrites.willWrite(secret: ref)
+        tracker.writes.begin(secret: ref)
         do {
-            let body = SecretRendering.manifest(
-                blueprint, of: object, entries: envelope.entries, adding: rules.labels)
+            let body = SecretRendering.createBody(
+                blueprint, of: object, entries: envelope.entries, adding: policy.labels)
             return try await client.create(.secrets, ref, body: body)
         } catch  where error.code == .alreadyExists {
-            tracker.ownWrites.forget(secret: ref)
+            tracker.writes.cancel(secret: ref)
             let current = try await read(ref)
-            switch Plan.decide(
-                object, secret: current, status: nil, rules: rules, proof: tracker.proofs[object.metadata.ref]
+            switch SyncPlan.decide(
+                object, secret: current, status: nil, rules: policy,
+                proof: tracker.verifiedData[object.metadata.ref]
             )
             {
             case .update(_, let current):
                 return try await patch(current, blueprint, object, envelope.entries)
-            case .refuse(let reason, let message):
-                throw .reason(reason, message: message)
+            case .block(let reason, let message):
+                throw .notReady(reason, message: message)
             default:
-                throw .again(error)
+                throw .transient(error)
             }
         } catch {
-            tracker.ownWrites.forget(secret: ref)
-            throw Failure(accessing: error)
+            tracker.writes.cancel(secret: ref)
+            throw ReconcileFailure(accessing: error)
         }
     }
 
     /// - Parameter entries: nil if the data is as it should be.
     func patch(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ entries: [SecretEntry]?,
+        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ entries: [SecretEntry]?,
         made: WrappedSecretStatus.SecretState? = nil
-    ) async throws(Failure) -> ObjectMeta {
-        let claim = SecretClaim(
-            current, for: object, made: made, proof: tracker.proofs[object.metadata.ref])
-        let isAdoption = if case .handedOver = claim { true } else { false }
-        let patch = SecretRendering.patch(
-            current, to: blueprint, of: object, entries: entries, adding: rules.labels, isAdoption: isAdoption
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        let claim = SecretOwnership(
+            current, for: object, made: made, proof: tracker.verifiedData[object.metadata.ref])
+        let isAdoption = if case .adoptable = claim { true } else { false }
+        let patch = SecretRendering.updatePatch(
+            current, to: blueprint, of: object, entries: entries, adding: policy.labels,
+            isAdoption: isAdoption
         )
         let written = try await send(.json(patch), to: current)
         guard !blueprint.owns(written) else { return written }
-        let body = SecretRendering.ownership(blueprint, of: object, in: written, adding: rules.labels)
+        let body = SecretRendering.ownershipBody(blueprint, of: object, in: written, adding: policy.labels)
         return try await send(
             .apply(body: body, fieldManager: blueprint.fieldManager, force: true), to: written)
     }
 
-    private func send(_ patch: Patch, to current: ObjectMeta) async throws(Failure) -> ObjectMeta {
-        tracker.ownWrites.willWrite(secret: current.ref)
+    private func send(_ patch: Patch, to current: ObjectMeta) async throws(ReconcileFailure) -> ObjectMeta {
+        tracker.writes.begin(secret: current.ref)
         do {
             return try await client.patch(.secrets, current.ref, patch)
         } catch {
             // Whatever we believed of the Secret is to be looked up before the next try.
-            tracker.ownWrites.forget(secret: current.ref)
-            throw Failure(accessing: error)
+            tracker.writes.cancel(secret: current.ref)
+            throw ReconcileFailure(accessing: error)
         }
     }
 
     /// Makes a Secret that is ours equal to the blueprint.
-    func replace(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope,
+    func updateOrRecreate(
+        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret,
+        _ envelope: OpenedEnvelope,
         _ previous: WrappedSecretStatus?
-    ) async throws(Failure) -> ObjectMeta {
-        do throws(Failure) {
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        do throws(ReconcileFailure) {
             return try await patch(
                 current, blueprint, object, envelope.entries, made: previous?.secret)
-        } catch  where error.needsNewSecret && object.spec.recreate == true {
+        } catch  where error.requiresRecreation && object.spec.recreate == true {
             return try await recreate(current, blueprint, object, envelope)
         }
     }
@@ -82,20 +85,21 @@ extension Reconciler {
     /// out first whether the API server would refuse the new one. The opened values are kept until the new Secret exists,
     /// so that an outage of the KMS after the delete does not leave none.
     func recreate(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
-    ) async throws(Failure) -> ObjectMeta {
-        guard tracker.held.hasRoomToPin(envelope) else { throw .later(Self.pinPause) }
+        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        guard tracker.plaintextCache.hasRoomToPin(envelope) else { throw .requeueAfter(Self.pinPause) }
         try await probe(current, blueprint, object, envelope)
         do {
             try await client.delete(
                 .secrets, current.ref,
-                preconditions: Preconditions(uid: current.uid, resourceVersion: current.resourceVersion))
+                preconditions: DeletePreconditions(uid: current.uid, resourceVersion: current.resourceVersion)
+            )
         } catch  where error.code == .notFound {
             // Another client has deleted it.
         } catch {
-            throw Failure(accessing: error)
+            throw ReconcileFailure(accessing: error)
         }
-        tracker.held.pin(
+        tracker.plaintextCache.pin(
             envelope, digest: blueprint.envelope.digest, for: object.metadata.ref, deleted: current.uid ?? "")
         logger.info(
             "secret deleted, to be recreated",
@@ -108,48 +112,48 @@ extension Reconciler {
 
     /// Creates the Secret in a dry run, beside the one that it is to replace.
     private func probe(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ envelope: OpenedEnvelope
-    ) async throws(Failure) {
+        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    ) async throws(ReconcileFailure) {
         // The same name each time, so that the message of a refusal, and with it the status, stays the same.
         let probe = ObjectRef(
             namespace: blueprint.namespace, name: "secrets-bridge-\(object.metadata.uid ?? "probe")")
         do {
-            let body = SecretRendering.manifest(
-                blueprint, of: object, entries: envelope.entries, adding: rules.labels, name: probe.name)
+            let body = SecretRendering.createBody(
+                blueprint, of: object, entries: envelope.entries, adding: policy.labels, name: probe.name)
             _ = try await client.create(.secrets, probe, body: body, isDryRun: true)
         } catch  where QuotaMessage(error)?.admitsReplacement == true {
             // The quota counts both; it is the last check, so nothing else is wrong.
         } catch {
-            throw Failure(
+            throw ReconcileFailure(
                 accessing: error.during("checking that Secret \(current.ref) can be recreated"))
         }
     }
 
     /// The Secret of the blueprint's name, which any writer may have created; nil if there is none.
-    func look(_ blueprint: Blueprint) async throws(Failure) -> ObjectMeta? {
-        try await look(ObjectRef(namespace: blueprint.namespace, name: blueprint.name))
+    func getIfExists(_ blueprint: DesiredSecret) async throws(ReconcileFailure) -> ObjectMeta? {
+        try await getIfExists(ObjectRef(namespace: blueprint.namespace, name: blueprint.name))
     }
 
-    func look(_ ref: ObjectRef) async throws(Failure) -> ObjectMeta? {
+    func getIfExists(_ ref: ObjectRef) async throws(ReconcileFailure) -> ObjectMeta? {
         do {
             return try await client.get(SecretMetadata.self, ref).metadata
         } catch  where error.code == .notFound {
             return nil
         } catch {
-            throw Failure(accessing: error)
+            throw ReconcileFailure(accessing: error)
         }
     }
 
-    private func read(_ ref: ObjectRef) async throws(Failure) -> ObjectMeta {
+    private func read(_ ref: ObjectRef) async throws(ReconcileFailure) -> ObjectMeta {
         do {
             return try await client.get(SecretMetadata.self, ref).metadata
         } catch {
-            throw Failure(accessing: error)
+            throw ReconcileFailure(accessing: error)
         }
     }
 }
 
-extension Blueprint {
+extension DesiredSecret {
     /// Whether we manage every label and annotation of the template, by the API server's account. After an adoption an
     /// earlier manager may have set them to the same values.
     fileprivate func owns(_ secret: ObjectMeta) -> Bool {

@@ -12,20 +12,20 @@ struct Reconciler: Sendable {
     let objects: Store<Decoded<WrappedSecret>>
     let secrets: Store<ObjectMeta>
     let tracker: ObjectTracker
-    let rules: OperatorRules
+    let policy: OperatorPolicy
     /// Secrets that a WrappedSecret made under other names than it has now.
-    let made: MadeSecrets
-    let budget: UnwrapBudget
-    let memory: MemoryBudget
+    let ownedSecrets: OwnedSecretIndex
+    let budget: UnwrapRateLimiter
+    let memory: ReconcileMemoryLimiter
     let pacer: VerificationPacer
     let now: @Sendable () -> String
     /// How many further objects will be looked at within moments.
-    let crowd: @Sendable () -> Int
+    let expectedFollowUps: @Sendable () -> Int
     var events: EventRecorder?
     /// Of this process, in messages about other writers.
     var identity = ""
     /// See `Controller.Options`.
-    var foreignSecretInterval = Duration.seconds(20)
+    var unwatchedSecretInterval = Duration.seconds(20)
     let logger: Logger
     /// Is told why an object is not synced.
     var failed: @Sendable (Reason) -> Void = { _ in }
@@ -33,18 +33,18 @@ struct Reconciler: Sendable {
     var enqueue: @Sendable (ObjectRef) -> Void = { _ in }
 
     /// The pause after the first failure that does not pass in milliseconds.
-    static let firstPause = Duration.seconds(1)
+    static let initialBackoff = Duration.seconds(1)
 
     func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
         let outcome = await attempt(ref)
         // An object that waits has reserved nothing, unless it was served meanwhile, and keeps its place.
-        if outcome != .waiting { memory.release(ref) }
+        if outcome != .waitingForMemory { memory.release(ref) }
         switch outcome {
-        case .throttled, .waiting: break
+        case .throttled, .waitingForMemory: break
         case .done:
-            tracker.troubles.end(ref)
-            tracker.held.drop(ref)
-            tracker.blocked.remove(ref)
+            tracker.persistentFailures.clear(ref)
+            tracker.plaintextCache.remove(ref)
+            tracker.blockedObjects.remove(ref)
             fallthrough
         default:
             budget.forget(ref)
@@ -56,22 +56,22 @@ struct Reconciler: Sendable {
     }
 
     private func attempt(_ ref: ObjectRef) async -> WorkQueue.Outcome {
-        let written = tracker.ownWrites.writtenStatus(ref)
+        let written = tracker.writes.expectedStatus(ref)
         switch objects[ref] {
         case nil:
             return .done
         case .malformed(let metadata, let status, let problem):
             guard metadata.deletionTimestamp == nil else { return .done }
             let previous = written.map { $0.newest(for: metadata, status) } ?? status
-            if let known = tracker.stalled.status(of: metadata) {
-                return await keep(known, metadata, previous)
+            if let known = tracker.terminalFailures.status(of: metadata) {
+                return await restoreTerminalStatus(known, metadata, previous)
             }
-            return await fail(
+            return await recordFailure(
                 metadata, previous: previous, .invalidSpec, "the object is malformed: \(problem)")
         case .object(let object):
             let previous = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
-            if let known = tracker.stalled.status(of: object.metadata) {
-                return await keep(known, object.metadata, previous)
+            if let known = tracker.terminalFailures.status(of: object.metadata) {
+                return await restoreTerminalStatus(known, object.metadata, previous)
             }
             return await reconcile(object, previous)
         }
@@ -81,24 +81,24 @@ struct Reconciler: Sendable {
         _ cached: WrappedSecret, _ previous: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
         let ref = cached.metadata.ref
-        do throws(Failure) {
-            let object = cached.isAbridged ? try await readWhole(cached) : cached
+        do throws(ReconcileFailure) {
+            let object = cached.isAbridged ? try await readUnabridged(cached) : cached
             let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
-            var secret = tracker.ownWrites.secret(target, watched: secrets[target])
-            if secret?.isAbridged == true { secret = try await look(target) }
-            if let secret { tracker.held.unpin(ref, secret) }
+            var secret = tracker.writes.newestSecret(target, watched: secrets[target])
+            if secret?.isAbridged == true { secret = try await getIfExists(target) }
+            if let secret { tracker.plaintextCache.unpin(ref, secret) }
             let plan = try await resolve(decide(object, secret, previous), object, previous)
             if let pause = truce(plan, object, previous) {
-                tracker.troubles.end(ref)
+                tracker.persistentFailures.clear(ref)
                 return await giveWay(plan, object, previous, for: pause)
             }
             let (status, next) = try await carryOutOrPostpone(plan, object, previous)
-            tracker.troubles.end(ref)
-            guard !plan.isRestraint else { return .done }
-            tracker.blocked.remove(ref)
-            if next == .done { tracker.statuses.set(status, of: object.metadata) }
-            if let digest = plan.blueprint?.envelope.digest ?? object.spec.envelope.dropped?.digest {
-                tracker.pending.release(ref, digest: digest)
+            tracker.persistentFailures.clear(ref)
+            guard !plan.leavesSecretUntouched else { return .done }
+            tracker.blockedObjects.remove(ref)
+            if next == .done { tracker.expectedStatuses.expect(status, of: object.metadata) }
+            if let digest = plan.desired?.envelope.digest ?? object.spec.envelope.droppedCiphertexts?.digest {
+                tracker.pendingCiphertexts.remove(ref, digest: digest)
             }
             let removal = await removeLeftovers(of: object)
             let restart = await restartWorkloads(of: object, status)
@@ -110,71 +110,74 @@ struct Reconciler: Sendable {
 
     /// Carries out a plan. One that concerns the status alone may have to wait, which keeps nothing else from being done.
     private func carryOutOrPostpone(
-        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) -> (status: WrappedSecretStatus?, next: WorkQueue.Outcome) {
-        do throws(Failure) {
+        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async throws(ReconcileFailure) -> (status: WrappedSecretStatus?, next: WorkQueue.Outcome) {
+        do throws(ReconcileFailure) {
             return (try await carryOut(plan, object, previous), .done)
-        } catch .later(let pause) where plan.isAboutTheStatus {
-            return (previous, .again(after: pause))
-        } catch .throttled(let turn) where plan.isAboutTheStatus {
+        } catch .requeueAfter(let pause) where plan.writesStatusOnly {
+            return (previous, .requeue(after: pause))
+        } catch .throttled(let turn) where plan.writesStatusOnly {
             return (previous, .throttled(until: turn))
         }
     }
 
     private func outcome(
-        of failure: Failure, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+        of failure: ReconcileFailure, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
         let ref = object.metadata.ref
         switch failure {
-        case .moot: return .done
+        case .objectGone: return .done
         case .throttled(let instant): return .throttled(until: instant)
-        case .waitsForMemory: return .waiting
-        case .later(let pause): return .again(after: pause)
-        case .again(let error):
+        case .waitingForMemory: return .waitingForMemory
+        case .requeueAfter(let pause): return .requeue(after: pause)
+        case .transient(let error):
             logger.log(
-                level: error.isOrdinary ? .debug : .warning, "will retry",
+                level: error.isExpected ? .debug : .warning, "will retry",
                 metadata: ["object": "\(ref)", "error": "\(error)"])
-            guard error.isWorthTelling, tracker.troubles.last(ref) else { return .retry }
-            let message = Failure.message(lasting: error)
-            return await fail(object.metadata, previous: previous, .apiServerError, message)
-        case .reason(let reason, let message):
-            tracker.troubles.end(ref)
-            return await fail(object.metadata, previous: previous, reason, message)
+            guard error.isObjectSpecific, tracker.persistentFailures.record(ref) else {
+                return .requeueRateLimited
+            }
+            let message = ReconcileFailure.persistentMessage(lasting: error)
+            return await recordFailure(object.metadata, previous: previous, .apiServerError, message)
+        case .notReady(let reason, let message):
+            tracker.persistentFailures.clear(ref)
+            return await recordFailure(object.metadata, previous: previous, reason, message)
         }
     }
 
     /// How long to leave a Secret, or a status, to another writer who keeps changing it; nil if there is none, or the plan
     /// corrects nothing.
     private func truce(
-        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
     ) -> Duration? {
-        plan.repairs && isAsBefore(object, previous) ? tracker.contests.truce(object.metadata.ref) : nil
+        plan.correctsDrift && requestsNothingNew(object, previous)
+            ? tracker.driftThrottles.delayBeforeRepair(object.metadata.ref) : nil
     }
 
     /// Whether the object asks for nothing new, so that what is to be done is a repair.
-    func isAsBefore(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> Bool {
+    func requestsNothingNew(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> Bool {
         previous?.secret?.generation == object.metadata.generation
             && previous?.secret?.mac == object.spec.envelope.mac
             && (object.requestedSync == nil || object.requestedSync == previous?.lastHandledSync)
     }
 
     private func giveWay(
-        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?, for pause: Duration
+        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?, for pause: Duration
     ) async -> WorkQueue.Outcome {
         let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
-        let outcome = await fail(
+        let outcome = await recordFailure(
             object.metadata, previous: previous, .secretContested,
             "Secret \(object.secretName) is changed again each time it is repaired, by "
-                + "\(rivals(for: secrets[target], plan.blueprint)); stop that writer, or set spec.suspend to true"
+                + "\(rivals(for: secrets[target], plan.desired)); stop that writer, or set spec.suspend to true"
         )
-        return outcome == .done ? .done : .again(after: pause)
+        return outcome == .done ? .done : .requeue(after: pause)
     }
 
     /// Who keeps changing the Secret, by the API server's account.
-    private func rivals(for secret: ObjectMeta?, _ blueprint: Blueprint?) -> String {
+    private func rivals(for secret: ObjectMeta?, _ blueprint: DesiredSecret?) -> String {
         guard let secret else { return "a writer that deletes it" }
         guard let blueprint, !secret.isAbridged else { return "another writer" }
-        let names = DataOwnership(of: blueprint).rivals(secret)
+        let names = DataOwnership(of: blueprint).otherManagers(secret)
         guard names.isEmpty else { return names.prefix(4).joined(separator: ", ") }
         // Every field is ours by name, and this process did not write this version.
         return
@@ -182,90 +185,92 @@ struct Reconciler: Sendable {
             + "\(identity.isEmpty ? "" : ", \(identity)"))"
     }
 
-    func update(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> StatusUpdate {
+    func statusUpdate(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> StatusUpdate {
         StatusUpdate(
             object: object.metadata, requestedSync: object.requestedSync,
-            restartsWorkloads: !object.spec.workloads.isEmpty, previous: previous, now: now())
+            restartsWorkloads: !object.spec.workloadsToRestart.isEmpty, previous: previous, now: now())
     }
 
     func decide(
         _ object: WrappedSecret, _ secret: ObjectMeta?, _ status: WrappedSecretStatus?
-    ) -> Plan {
-        let digest = object.spec.envelope.dropped?.digest ?? []
-        return Plan.decide(
-            object, secret: secret, status: status, rules: rules,
-            isOpened: tracker.opened.key(of: object.metadata, digest: digest) != nil,
-            proof: tracker.proofs[object.metadata.ref],
-            isStatusForeign: tracker.statuses.isForeign(status, of: object.metadata))
+    ) -> SyncPlan {
+        let digest = object.spec.envelope.droppedCiphertexts?.digest ?? []
+        return SyncPlan.decide(
+            object, secret: secret, status: status, rules: policy,
+            isOpened: tracker.verifiedEnvelopes.keyVersion(of: object.metadata, digest: digest) != nil,
+            proof: tracker.verifiedData[object.metadata.ref],
+            isStatusForeign: tracker.expectedStatuses.isExternallyModified(status, of: object.metadata))
     }
 
     /// Returns the status as it is then.
     private func carryOut(
-        _ plan: Plan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async throws(Failure) -> WrappedSecretStatus? {
-        let update = update(object, previous)
+        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    ) async throws(ReconcileFailure) -> WrappedSecretStatus? {
+        let update = statusUpdate(object, previous)
         switch plan {
-        case .nothing, .left, .seek, .verify, .confirm:
+        case .inSync, .skipDeleting, .findMergeTarget, .compareData, .verifyCacheIsCurrent:
             return previous
         case .suspend:
-            return try await write(update.suspended(), object.metadata, previous)
-        case .refuse(let reason, let message):
-            throw .reason(reason, message: message)
+            return try await writeStatus(update.suspended(), object.metadata, previous)
+        case .block(let reason, let message):
+            throw .notReady(reason, message: message)
         case .create(let blueprint):
-            let envelope = try await open(blueprint, object)
+            let envelope = try await unwrap(blueprint, object)
             let secret = try await create(blueprint, object, envelope)
-            return try await finish(secret, over: nil, blueprint, object, update, .init(envelope), envelope)
+            return try await recordSuccess(
+                secret, over: nil, blueprint, object, update, .init(envelope), envelope)
         case .update(let blueprint, let current):
             return try await updateSecret(current, blueprint, object, update)
         case .verifyByWriting(let blueprint, let current):
-            if let turn = pacer.wait(object.metadata.ref) { throw .throttled(until: turn) }
+            if let turn = pacer.nextTurn(object.metadata.ref) { throw .throttled(until: turn) }
             return try await updateSecret(current, blueprint, object, update)
-        case .relabel(let blueprint, let current):
+        case .updateMetadata(let blueprint, let current):
             let secret: ObjectMeta
-            do throws(Failure) {
+            do throws(ReconcileFailure) {
                 secret = try await patch(current, blueprint, object, nil)
-            } catch  where error.needsNewSecret && object.spec.recreate == true {
+            } catch  where error.requiresRecreation && object.spec.recreate == true {
                 return try await updateSecret(current, blueprint, object, update)
             }
             // Of another generation than the status tells of, its own key is known: it was opened.
             let key =
-                tracker.opened.key(of: object.metadata, digest: blueprint.envelope.digest)
+                tracker.verifiedEnvelopes.keyVersion(of: object.metadata, digest: blueprint.envelope.digest)
                 ?? .init(id: previous?.keyID, version: previous?.keyVersion)
-            return try await finish(secret, over: current, blueprint, object, update, key, nil)
-        case .recordProof(_, let current):
-            return try await recordProof(of: current, object, update)
+            return try await recordSuccess(secret, over: current, blueprint, object, update, key, nil)
+        case .recordVerification(_, let current):
+            return try await recordVerification(of: current, object, update)
         case .updateStatus(_, let current):
             return try await updateStatus(current, object, update)
         }
     }
 
     private func updateSecret(
-        _ current: ObjectMeta, _ blueprint: Blueprint, _ object: WrappedSecret, _ update: StatusUpdate
-    ) async throws(Failure) -> WrappedSecretStatus {
-        let envelope = try await open(blueprint, object)
+        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ update: StatusUpdate
+    ) async throws(ReconcileFailure) -> WrappedSecretStatus {
+        let envelope = try await unwrap(blueprint, object)
         let secret: ObjectMeta
-        if let merger = blueprint.merger {
+        if let merger = blueprint.mergeIdentity {
             secret = try await merge(into: current, blueprint, merger, object, envelope, update.previous)
         } else {
-            secret = try await replace(current, blueprint, object, envelope, update.previous)
+            secret = try await updateOrRecreate(current, blueprint, object, envelope, update.previous)
         }
-        return try await finish(secret, over: current, blueprint, object, update, .init(envelope), envelope)
+        return try await recordSuccess(
+            secret, over: current, blueprint, object, update, .init(envelope), envelope)
     }
 
     /// The server knows no later generation than ours. A Secret from a later one is then from a time that never
     /// was: etcd was restored to an older state. A write that overtakes this read changes the Secret's version,
     /// and our patch fails.
-    func confirmNewest(_ object: ObjectMeta) async throws(Failure) {
+    func verifyCacheIsCurrent(_ object: ObjectMeta) async throws(ReconcileFailure) {
         let newest: ObjectMeta
         do {
             newest = try await client.getMetadata(WrappedSecret.resource, object.ref)
         } catch  where error.code == .notFound {
-            throw .moot
+            throw .objectGone
         } catch {
-            throw Failure(accessing: error)
+            throw ReconcileFailure(accessing: error)
         }
         guard newest.uid == object.uid, newest.generation == object.generation else {
-            throw .again(
+            throw .transient(
                 KubeError(
                     .conflict, activity: "reconciling \(object.ref)",
                     message: "the Secret is from a later generation than the one known here"))

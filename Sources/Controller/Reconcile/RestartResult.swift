@@ -13,7 +13,7 @@ struct RestartResult: Sendable {
 
     var isComplete: Bool { problems.isEmpty && !isPostponed }
     /// Whether there is something to say.
-    var isNews: Bool { isComplete || !problems.isEmpty }
+    var isReportable: Bool { isComplete || !problems.isEmpty }
     var hasRestarted: Bool { !restarted.isEmpty }
 
     var reason: String { problems.first?.reason ?? "Restarted" }
@@ -24,33 +24,34 @@ struct RestartResult: Sendable {
         return (problems.map(\.message) + done).joined(separator: "; ")
     }
 
-    mutating func restarted(_ workload: Workload) {
+    mutating func recordRestart(_ workload: Workload) {
         restarted.append("\(workload.kind) \(workload.name)")
     }
 
-    mutating func isMissing(_ workload: Workload) {
+    mutating func recordMissing(_ workload: Workload) {
         problems.append(("WorkloadMissing", "there is no \(workload.kind) \(workload.name)"))
     }
 
-    mutating func isNotAllowed(_ workload: Workload, by object: String) {
+    mutating func recordNotAllowed(_ workload: Workload, by object: String) {
         problems.append(
             (
                 "RestartNotAllowed",
                 "\(workload.kind) \(workload.name) does not allow it; annotate it "
-                    + "\(Markers.allowRestart)=\(object)"
+                    + "\(OwnershipMetadata.allowRestartAnnotation)=\(object)"
             ))
     }
 
-    mutating func failed(_ workload: Workload, _ error: KubeError) {
+    mutating func recordFailure(_ workload: Workload, _ error: KubeError) {
         switch error.code {
-        case .notFound: isMissing(workload)
-        case _ where error.status?.denial != nil: add(.admissionDenied, "\(error)")
-        case .forbidden where !error.isOfTerminatingNamespace:
+        case .notFound: recordMissing(workload)
+        case _ where error.status?.admissionDenial != nil: add(.admissionDenied, "\(error)")
+        case .forbidden where !error.isNamespaceTerminating:
             add(
                 .forbidden,
                 "\(error); the controller's role has to allow it (manifests/rollout-restart-rbac.yaml)")
         case .forbidden, .conflict: isPostponed = true
-        case _ where error.isWorthTelling: add(.apiServerError, Failure.message(lasting: error))
+        case _ where error.isObjectSpecific:
+            add(.apiServerError, ReconcileFailure.persistentMessage(lasting: error))
         default: isPostponed = true
         }
     }

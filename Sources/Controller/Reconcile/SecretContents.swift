@@ -9,13 +9,13 @@ struct SecretContents: Sendable {
     let metadata: ObjectMeta
     let type: String
     let immutable: Bool
-    /// `SecretProofs.digest(ofValue:)` of each entry.
-    let values: [String: [UInt8]]
+    /// `VerifiedDataCache.digest(ofValue:)` of each entry.
+    let valueDigests: [String: [UInt8]]
 
     /// Reads a Secret out of secret memory. Values are decoded one at a time, into secret memory too.
     ///
     /// Errors: `KubeError` with the code `malformedResponse`, without anything of the Secret.
-    init(_ json: SharedSecret, _ proofs: SecretProofs, activity: String) throws(KubeError) {
+    init(_ json: SharedSecret, _ proofs: VerifiedDataCache, activity: String) throws(KubeError) {
         let result: Result<Draft, JSONError> = json.bytes.withUnsafeBytes { bytes in
             Result { () throws(JSONError) in
                 var reader = JSONReader(bytes)
@@ -29,7 +29,7 @@ struct SecretContents: Sendable {
         self.metadata = metadata
         type = draft.type ?? ""
         immutable = draft.immutable
-        values = draft.values
+        valueDigests = draft.values
     }
 
     private struct Draft {
@@ -38,15 +38,15 @@ struct SecretContents: Sendable {
         var immutable = false
         var values: [String: [UInt8]] = [:]
 
-        init(json: inout JSONReader, _ proofs: SecretProofs) throws(JSONError) {
-            try json.object { key, json throws(JSONError) in
+        init(json: inout JSONReader, _ proofs: VerifiedDataCache) throws(JSONError) {
+            try json.readObject { key, json throws(JSONError) in
                 switch key {
                 case "metadata": metadata = try json.read()
-                case "type": type = try json.optional()
-                case "immutable": immutable = try json.optional() ?? false
+                case "type": type = try json.readOptional()
+                case "immutable": immutable = try json.readOptional() ?? false
                 case "data":
-                    guard try !json.null() else { return }
-                    try json.object { name, json throws(JSONError) in
+                    guard try !json.consumeNull() else { return }
+                    try json.readObject { name, json throws(JSONError) in
                         values[try name.text()] = try Self.digest(&json, proofs)
                     }
                 default: break
@@ -55,13 +55,13 @@ struct SecretContents: Sendable {
         }
 
         private static func digest(
-            _ json: inout JSONReader, _ proofs: SecretProofs
+            _ json: inout JSONReader, _ proofs: VerifiedDataCache
         ) throws(JSONError) -> [UInt8] {
-            if try json.null() { return [] }
-            let text = try json.plainBytes()
+            if try json.consumeNull() { return [] }
+            let text = try json.readUnescapedString()
             guard let value = try? Base64.decodeSecret(text),
                 let digest = try? proofs.digest(ofValue: SharedSecret(value))
-            else { throw json.error(.text) }
+            else { throw json.error(.invalidString) }
             return digest
         }
     }
@@ -70,14 +70,14 @@ struct SecretContents: Sendable {
 extension SecretContents {
     /// Whether the Secret still holds what was proved: exactly these entries, or, where another writer owns it and
     /// it only gets our entries, these among others.
-    func matches(_ proof: SecretProof, _ desired: Blueprint, _ proofs: SecretProofs) -> Bool {
+    func matches(_ proof: VerifiedData, _ desired: DesiredSecret, _ proofs: VerifiedDataCache) -> Bool {
         guard metadata.uid == proof.uid else { return false }
-        let isWhole = desired.merger == nil
-        if isWhole, type != desired.type || immutable != desired.immutable { return false }
+        let isWhole = desired.mergeIdentity == nil
+        if isWhole, type != desired.type || immutable != desired.isImmutable { return false }
         let names = Set(desired.envelope.entryNames)
-        let ours = values.filter { names.contains($0.key) }
-        guard !isWhole || ours.count == values.count else { return false }
+        let ours = valueDigests.filter { names.contains($0.key) }
+        guard !isWhole || ours.count == valueDigests.count else { return false }
         let digest = try? proofs.digest(ours.map { (name: $0.key, value: $0.value) })
-        return digest == proof.values
+        return digest == proof.dataDigest
     }
 }

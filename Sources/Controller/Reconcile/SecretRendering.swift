@@ -9,8 +9,8 @@ enum SecretRendering {
     /// Body of the POST that creates the Secret.
     ///
     /// - Parameter name: another than its own, for a dry run beside the Secret that has that one.
-    static func manifest(
-        _ blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry],
+    static func createBody(
+        _ blueprint: DesiredSecret, of object: WrappedSecret, entries: [SecretEntry],
         adding labels: [String: String] = [:], name: String? = nil
     ) -> SharedSecret {
         var json = beginning(name ?? blueprint.name, blueprint.namespace)
@@ -19,12 +19,12 @@ enum SecretRendering {
         json.key("annotations")
         write(MetadataChanges.annotations(blueprint, of: object), to: &json)
         json.key("ownerReferences")
-        write(Markers.ownerReferences(to: object), to: &json)
+        write(OwnershipMetadata.ownerReferences(to: object), to: &json)
         json.endObject()
         json.key("type")
         json.string(blueprint.type)
         json.key("immutable")
-        json.bool(blueprint.immutable)
+        json.bool(blueprint.isImmutable)
         json.key("data")
         write(entries, to: &json)
         json.endObject()
@@ -38,8 +38,8 @@ enum SecretRendering {
     ///   - entries: nil: the data is as it should be.
     ///   - labels: the operator's, beside the template's.
     ///   - isAdoption: see `MetadataChanges`.
-    static func patch(
-        _ current: ObjectMeta, to blueprint: Blueprint, of object: WrappedSecret, entries: [SecretEntry]?,
+    static func updatePatch(
+        _ current: ObjectMeta, to blueprint: DesiredSecret, of object: WrappedSecret, entries: [SecretEntry]?,
         adding labels: [String: String] = [:], isAdoption: Bool = false
     ) -> JSONPatch {
         let changes = MetadataChanges(
@@ -53,15 +53,15 @@ enum SecretRendering {
                 patch.operation("add", "/metadata/ownerReferences") { write(references, to: &$0) }
             }
             patch.operation("add", "/type") { $0.string(blueprint.type) }
-            patch.operation("add", "/immutable") { $0.bool(blueprint.immutable) }
+            patch.operation("add", "/immutable") { $0.bool(blueprint.isImmutable) }
             if let entries { patch.operation("add", "/data") { write(entries, to: &$0) } }
         }
     }
 
     /// Body of the server-side apply that adds our entries to the Secret in `current`; those of an earlier apply that are
     /// not among them go.
-    static func application(
-        _ blueprint: Blueprint, of object: WrappedSecret, to current: ObjectMeta, entries: [SecretEntry]
+    static func applyBody(
+        _ blueprint: DesiredSecret, of object: WrappedSecret, to current: ObjectMeta, entries: [SecretEntry]
     ) -> SharedSecret {
         application(to: current) { json in
             json.key("labels")
@@ -76,8 +76,8 @@ enum SecretRendering {
 
     /// Body of the forced apply after an adoption. It changes nothing: it makes us a manager of the labels and annotations
     /// that an earlier manager set to the same values, so that those which leave the template later are removed.
-    static func ownership(
-        _ blueprint: Blueprint, of object: WrappedSecret, in current: ObjectMeta,
+    static func ownershipBody(
+        _ blueprint: DesiredSecret, of object: WrappedSecret, in current: ObjectMeta,
         adding labels: [String: String]
     ) -> SharedSecret {
         application(to: current) { json in
@@ -90,7 +90,7 @@ enum SecretRendering {
     }
 
     /// Body of the apply that takes out again whatever its manager alone has set.
-    static func withdrawal(from current: ObjectMeta) -> SharedSecret {
+    static func releaseBody(from current: ObjectMeta) -> SharedSecret {
         application(to: current) { $0.endObject() }
     }
 
@@ -126,9 +126,9 @@ enum SecretRendering {
     }
 
     private static func write(
-        _ changes: MetadataChanges.Map, at path: String, in patch: inout JSONPatch.Builder
+        _ changes: MetadataChanges.KeyChanges, at path: String, in patch: inout JSONPatch.Builder
     ) {
-        if changes.isNew {
+        if changes.createsMap {
             patch.operation("add", path) { write(changes.added, to: &$0) }
             return
         }

@@ -67,14 +67,14 @@ struct StatusUpdate: Sendable {
     static func isCurrent(_ status: WrappedSecretStatus, of object: WrappedSecret) -> Bool {
         let update = StatusUpdate(
             object: object.metadata, requestedSync: object.requestedSync,
-            restartsWorkloads: !object.spec.workloads.isEmpty, previous: status, now: "")
+            restartsWorkloads: !object.spec.workloadsToRestart.isEmpty, previous: status, now: "")
         return update.restored(nil, verified: status.lastVerifiedTime) == status
     }
 
     /// The Secret stays as it is; `Ready` says why.
     func failed(_ reason: Reason, message: String) -> WrappedSecretStatus {
         var status = base()
-        let stalls = reason.waitsForChange
+        let stalls = reason.isTerminal
         status.conditions =
             [
                 condition(.ready, false, reason.rawValue, message),

@@ -16,11 +16,11 @@ struct UnwrapAudit {
         self.logger = logger
     }
 
-    func succeeded(_ opened: OpenedEnvelope) {
+    func logSuccess(_ opened: OpenedEnvelope) {
         log("ok", keyID: opened.keyID, ["key_version": "\(opened.keyVersion ?? "")"])
     }
 
-    func failed(_ error: EnvelopeError) {
+    func logFailure(_ error: EnvelopeError) {
         switch error {
         case .keyManager(let cause): log(cause.code.rawValue, keyID: cause.keyID)
         case .noUsableRecipient: log("noUsableRecipient", keyID: nil)

@@ -6,20 +6,20 @@ import Primitives
 /// all of them) is no storm for the KMS. Objects wait in the order in which they came. Safe to use from any thread.
 final class VerificationPacer: Sendable {
     /// Objects in a second.
-    static let rate = 20
+    static let objectsPerSecond = 20
 
     private let machine = Locked(
-        UnwrapBudgetMachine(
+        UnwrapRateLimiterMachine(
             {
-                var limit = UnwrapLimit()
-                limit.rate = VerificationPacer.rate
-                limit.burst = VerificationPacer.rate
+                var limit = UnwrapRateLimit()
+                limit.rate = VerificationPacer.objectsPerSecond
+                limit.burst = VerificationPacer.objectsPerSecond
                 return limit
             }()))
 
     /// When the turn of `ref` will be; nil if it is now.
-    func wait(_ ref: ObjectRef) -> ContinuousClock.Instant? {
-        machine.withLock { $0.take(Self.queued(ref), now: .now)?.until }
+    func nextTurn(_ ref: ObjectRef) -> ContinuousClock.Instant? {
+        machine.withLock { $0.acquireToken(Self.queued(ref), now: .now)?.until }
     }
 
     /// `ref` waits no more.

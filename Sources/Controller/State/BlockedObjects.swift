@@ -5,20 +5,20 @@ import Primitives
 /// again and again; the more of them a namespace has, the more rarely each. Safe to use from any thread.
 final class BlockedObjects: Sendable {
     /// Looks in a second that the objects of one namespace get together.
-    static let rate = 5.0
-    static let longestPause = Duration.seconds(300)
+    static let pollsPerSecond = 5.0
+    static let maximumDelay = Duration.seconds(300)
 
     private let namespaces = Locked<[String: Set<ObjectRef>]>([:])
 
     /// How long until the Secret of `ref` is looked at again: `interval`, or longer with jitter where many wait.
-    func pause(_ ref: ObjectRef, interval: Duration) -> Duration {
+    func delayBeforeNextPoll(_ ref: ObjectRef, interval: Duration) -> Duration {
         let count = namespaces.withLock { namespaces in
             namespaces[ref.namespace, default: []].insert(ref)
             return namespaces[ref.namespace]?.count ?? 1
         }
-        let fair = Duration.seconds(Double(count) / Self.rate)
+        let fair = Duration.seconds(Double(count) / Self.pollsPerSecond)
         guard fair > interval else { return interval }
-        return min(fair, Self.longestPause) * Double.random(in: 0.75...1)
+        return min(fair, Self.maximumDelay) * Double.random(in: 0.75...1)
     }
 
     /// `ref` is not blocked any more, or does not exist.

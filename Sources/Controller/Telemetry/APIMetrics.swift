@@ -17,19 +17,19 @@ final class APIMetrics: APIObserver {
         durations = registry.histogram(
             "secretsbridge_api_request_duration_seconds",
             "How long the API server took to answer; of a watch, until it was open.",
-            labels: ["verb", "resource"], bounds: Histogram.durations)
+            labels: ["verb", "resource"], bounds: Histogram.durationBuckets)
     }
 
-    func observed(_ request: APIRequest) {
+    func requestCompleted(_ request: APIRequestRecord) {
         let code: String
         switch request.outcome {
-        case .answered(let status):
+        case .responded(let status):
             code = String(status)
             // A gateway answers for a server that is not there.
-            health.apiServer(isReachable: !(502...504).contains(status), code: code)
+            health.recordAPIServerRequest(isReachable: !(502...504).contains(status), code: code)
         case .failed(let failure):
             code = failure.rawValue
-            if failure != .cancelled { health.apiServer(isReachable: false, code: code) }
+            if failure != .cancelled { health.recordAPIServerRequest(isReachable: false, code: code) }
         }
         requests.increment(request.verb, request.resource, code)
         durations.observe(request.duration.seconds, request.verb, request.resource)
@@ -41,7 +41,7 @@ final class WatchMetrics: Sendable {
     private let restarts: Counter
     private let skipped: Counter
 
-    init(_ registry: MetricsRegistry, progress: @escaping @Sendable () -> [ShardProgress] = { [] }) {
+    init(_ registry: MetricsRegistry, progress: @escaping @Sendable () -> [WatchScopeProgress] = { [] }) {
         skipped = registry.counter(
             "secretsbridge_watch_skipped_total",
             "Watch events and list items that cannot be read and do not tell which object they are about.",
@@ -51,7 +51,7 @@ final class WatchMetrics: Sendable {
             "When a list was last complete or a watch last brought an event or a bookmark; of several namespaces, of "
                 + "the one where that is longest ago.", labels: ["resource"]
         ) {
-            let all = progress().flatMap(\.all)
+            let all = progress().flatMap(\.watches)
             let times = Dictionary(
                 all.map { ($0.resource.plural, $0.progress.lastProgress ?? 0) }, uniquingKeysWith: min)
             return times.map { Sample($0.value, $0.key) }
@@ -61,17 +61,17 @@ final class WatchMetrics: Sendable {
             "Lists and watches that broke off and were begun again.", labels: ["resource", "reason"])
         for resource in [WrappedSecret.resource, .secrets] {
             for code in [KubeError.Code.expired, .transport, .unavailable] {
-                restarts.prepare(resource.plural, code.rawValue)
+                restarts.initialize(resource.plural, code.rawValue)
             }
-            for problem in UnreadableEvent.allCases { skipped.prepare(resource.plural, problem.rawValue) }
+            for problem in UnreadableEvent.allCases { skipped.initialize(resource.plural, problem.rawValue) }
         }
     }
 
-    func skipped(_ resource: Resource, _ problem: UnreadableEvent) {
+    func recordSkippedEvent(_ resource: Resource, _ problem: UnreadableEvent) {
         skipped.increment(resource.plural, problem.rawValue)
     }
 
-    func interrupted(_ resource: Resource, _ code: KubeError.Code) {
+    func recordRestart(_ resource: Resource, _ code: KubeError.Code) {
         restarts.increment(resource.plural, code.rawValue)
     }
 }

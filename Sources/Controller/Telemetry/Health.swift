@@ -4,7 +4,7 @@ import Primitives
 /// Whether the process lives and whether it is ready, in words. Safe to ask from a thread that waits for no task.
 package final class Health: Sendable {
     package struct Report: Sendable, Equatable {
-        package let isGood: Bool
+        package let isHealthy: Bool
         /// Plain text for people, without anything of an object.
         package let text: String
     }
@@ -21,11 +21,11 @@ package final class Health: Sendable {
     private let state = Locked(State())
     private let clock: @Sendable () -> SuspendingClock.Instant
 
-    static let pulseInterval = Duration.seconds(2)
+    static let heartbeatInterval = Duration.seconds(2)
     /// Without a pulse for so long, no task runs: the threads that tasks run on are all blocked.
-    static let longestSilence = Duration.seconds(60)
+    static let stallThreshold = Duration.seconds(60)
     /// Requests have deadlines far below it: a worker that is longer at one object waits for what never comes.
-    static let longestReconcile = Duration.seconds(900)
+    static let maximumReconcileDuration = Duration.seconds(900)
 
     package convenience init() {
         self.init { .now }
@@ -36,15 +36,15 @@ package final class Health: Sendable {
     }
 
     /// Shows that tasks run, until the task is cancelled.
-    func pulse() async {
+    func runHeartbeat() async {
         repeat {
-            beat()
-        } while (try? await Task.sleep(for: Self.pulseInterval)) != nil
+            recordHeartbeat()
+        } while (try? await Task.sleep(for: Self.heartbeatInterval)) != nil
         // Whoever is being stopped is not watched for it.
         state.withLock { $0.lastPulse = nil }
     }
 
-    func beat() {
+    func recordHeartbeat() {
         let now = clock()
         state.withLock { $0.lastPulse = now }
     }
@@ -53,7 +53,7 @@ package final class Health: Sendable {
     ///   - caches: which are not complete.
     ///   - watches: which make no progress, a line each.
     ///   - work: how long all workers have been at their objects; nil: one of them has nothing to do.
-    func watch(
+    func setProbes(
         caches: @escaping @Sendable () -> [String], watches: @escaping @Sendable () -> [String] = { [] },
         work: @escaping @Sendable () -> Duration?
     ) {
@@ -65,7 +65,7 @@ package final class Health: Sendable {
     }
 
     /// What came of a request to the API server.
-    func apiServer(isReachable: Bool, code: String) {
+    func recordAPIServerRequest(isReachable: Bool, code: String) {
         state.withLock { state in
             if isReachable {
                 state.outage = nil
@@ -81,11 +81,11 @@ package final class Health: Sendable {
         var problems: [String] = []
         if let pulse {
             let silence = clock() - pulse
-            if silence > Self.longestSilence {
+            if silence > Self.stallThreshold {
                 problems.append("no task has run for \(silence.components.seconds) s")
             }
         }
-        if let longest = work?(), longest > Self.longestReconcile {
+        if let longest = work?(), longest > Self.maximumReconcileDuration {
             problems.append("all workers have been at the same objects for \(longest.components.seconds) s")
         }
         return Report(problems, good: "alive", bad: "stuck")
@@ -114,7 +114,7 @@ package final class Health: Sendable {
 
 extension Health.Report {
     fileprivate init(_ problems: [String], good: String, bad: String) {
-        isGood = problems.isEmpty
+        isHealthy = problems.isEmpty
         text = ([problems.isEmpty ? good : bad] + problems.map { "- \($0)" }).joined(separator: "\n") + "\n"
     }
 }

@@ -21,15 +21,15 @@ final class KMSMetrics: KeyManagerObserver {
             "Requests that failed, and items of a batch that were refused.", labels: labels + ["code"])
         durations = registry.histogram(
             "secretsbridge_kms_request_duration_seconds", "How long requests to a KMS took.", labels: labels,
-            bounds: Histogram.durations)
+            bounds: Histogram.durationBuckets)
         throttled = registry.counter(
             "secretsbridge_kms_throttled_total",
             "Unwraps that had to wait because their namespace had spent its share.")
     }
 
-    func waits() { throttled.increment() }
+    func recordThrottledUnwrap() { throttled.increment() }
 
-    func observed(_ request: KeyManagerRequest.Ended) {
+    func requestCompleted(_ request: KeyManagerRequest.Completed) {
         let operation = request.operation.rawValue
         requests.increment(request.backend, operation)
         items.increment(request.backend, operation, by: Double(request.items))
@@ -38,12 +38,12 @@ final class KMSMetrics: KeyManagerObserver {
     }
 
     /// Shows the series of unwraps, which is what a controller does.
-    func prepare(_ keys: KeyRing) {
+    func prepareSeries(_ keys: KeyRing) {
         let operation = KeyManagerOperation.unwrap.rawValue
         for backend in Set(keys.all.map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }) {
-            requests.prepare(backend, operation)
-            items.prepare(backend, operation)
-            for code in KeyManagerError.Code.allCases { errors.prepare(backend, operation, code.rawValue) }
+            requests.initialize(backend, operation)
+            items.initialize(backend, operation)
+            for code in KeyManagerError.Code.allCases { errors.initialize(backend, operation, code.rawValue) }
         }
     }
 }

@@ -19,15 +19,15 @@ struct ObjectMetrics: Sendable {
         var version: String
     }
 
-    private(set) var states: [State: Int] = [:]
-    private(set) var keys: [Key: Int] = [:]
+    private(set) var readyCounts: [State: Int] = [:]
+    private(set) var keyCounts: [Key: Int] = [:]
 
     /// Versions of one key that are shown by themselves. A status is not written by us alone, and must not make
     /// series without end.
-    static let maximumVersions = 50
+    static let maximumVersionsPerKey = 50
 
     static func register(
-        in registry: MetricsRegistry, _ shard: ShardLabel,
+        in registry: MetricsRegistry, _ shard: LeaseLabel,
         _ sources: @escaping @Sendable () -> Telemetry.Sources?
     ) {
         let latest = Locked<ObjectMetrics?>(nil)
@@ -41,7 +41,7 @@ struct ObjectMetrics: Sendable {
             "secretsbridge_wrappedsecrets", "WrappedSecrets by their condition Ready and its reason.",
             labels: ["ready", "reason"] + shard.names
         ) {
-            let states = latest.withLock { $0?.states ?? [:] }
+            let states = latest.withLock { $0?.readyCounts ?? [:] }
             return states.map {
                 Sample(Double($0.value), labels: [$0.key.ready, $0.key.reason] + shard.values)
             }
@@ -51,7 +51,7 @@ struct ObjectMetrics: Sendable {
             "WrappedSecrets by the key that unwrapped them last; other: one that is not configured.",
             labels: ["key_id", "key_version"] + shard.names
         ) {
-            let keys = latest.withLock { $0?.keys ?? [:] }
+            let keys = latest.withLock { $0?.keyCounts ?? [:] }
             return keys.map { Sample(Double($0.value), labels: [$0.key.id, $0.key.version] + shard.values) }
         }
     }
@@ -74,8 +74,8 @@ struct ObjectMetrics: Sendable {
                 }
             }
         }
-        self.states = Self.bounded(states)
-        self.keys = Self.bounded(keys, configured)
+        self.readyCounts = Self.bounded(states)
+        self.keyCounts = Self.bounded(keys, configured)
     }
 
     /// What no controller of ours says is not repeated. An object that was never looked at has no reason.
@@ -102,7 +102,7 @@ struct ObjectMetrics: Sendable {
             }
             let rank = versions[key.id, default: 0]
             versions[key.id] = rank + 1
-            let isShown = rank < maximumVersions && isPlain(key.version)
+            let isShown = rank < maximumVersionsPerKey && isPlain(key.version)
             shown[isShown ? key : Key(id: key.id, version: "other"), default: 0] += count
         }
         return shown

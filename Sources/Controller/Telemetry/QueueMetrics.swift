@@ -30,10 +30,10 @@ final class QueueMetrics: Sendable {
             "secretsbridge_workqueue_retries_total", "Reconciles that failed and are tried again.")
         waiting = registry.histogram(
             "secretsbridge_workqueue_queue_duration_seconds", "How long objects waited in the work queue.",
-            bounds: Histogram.durations + [300])
+            bounds: Histogram.durationBuckets + [300])
         working = registry.histogram(
             "secretsbridge_workqueue_work_duration_seconds", "How long a worker was at one object.",
-            bounds: Histogram.durations)
+            bounds: Histogram.durationBuckets)
         registry.computed(
             "secretsbridge_workqueue_longest_running_processor_seconds",
             "How long the worker that is longest at its object has been at it."
@@ -43,7 +43,7 @@ final class QueueMetrics: Sendable {
         }
     }
 
-    func take(_ event: QueueEvent<ObjectRef>) {
+    func record(_ event: WorkQueueEvent<ObjectRef>) {
         let now = Instant.now
         switch event {
         case .added(let key):
@@ -64,7 +64,7 @@ final class QueueMetrics: Sendable {
     }
 
     /// How long every worker has been at its object; nil: one of them has nothing to do.
-    func running(workers: Int) -> Duration? {
+    func allWorkersBusyDuration(workers: Int) -> Duration? {
         let last = times.withLock { $0.taken.count >= workers ? $0.taken.values.max() : nil }
         return last.map { .now - $0 }
     }

@@ -25,10 +25,10 @@ final class ReconcileMetrics: Sendable {
             labels: ["result", "reason"])
         durations = registry.histogram(
             "secretsbridge_reconcile_duration_seconds", "How long reconciles took.", labels: ["result"],
-            bounds: Histogram.durations)
-        for result in Result.allCases where result != .failure { total.prepare(result.rawValue, "") }
+            bounds: Histogram.durationBuckets)
+        for result in Result.allCases where result != .failure { total.initialize(result.rawValue, "") }
         for reason in Reason.allCases where reason != .synced {
-            total.prepare(Result.failure.rawValue, reason.rawValue)
+            total.initialize(Result.failure.rawValue, reason.rawValue)
         }
     }
 
@@ -51,10 +51,10 @@ extension ReconcileMetrics.Result {
         self =
             switch outcome {
             case _ where reason != nil: .failure
-            case .retry: .retry
-            case .throttled, .waiting: .throttled
+            case .requeueRateLimited: .retry
+            case .throttled, .waitingForMemory: .throttled
             case .backOff: .retry
-            case .done, .again: .success
+            case .done, .requeue: .success
             }
     }
 }

@@ -3,18 +3,18 @@ package import Serving
 
 extension Telemetry {
     /// Answers for the status server. Waits for nothing but short locks.
-    package func page(_ request: PageRequest) -> Page {
+    package func page(_ request: AdminRequest) -> AdminResponse {
         switch request.path {
-        case "/metrics": Page(registry.exposition(), contentType: MetricsRegistry.contentType)
-        case "/healthz": Page(health.liveness())
-        case "/readyz": Page(health.readiness())
-        default: Page("/metrics, /healthz and /readyz are served here\n", status: 404)
+        case "/metrics": AdminResponse(registry.exposition(), contentType: MetricsRegistry.contentType)
+        case "/healthz": AdminResponse(health.liveness())
+        case "/readyz": AdminResponse(health.readiness())
+        default: AdminResponse("/metrics, /healthz and /readyz are served here\n", status: 404)
         }
     }
 }
 
-extension Page {
+extension AdminResponse {
     fileprivate init(_ report: Health.Report) {
-        self.init(report.text, status: report.isGood ? 200 : 503)
+        self.init(report.text, status: report.isHealthy ? 200 : 503)
     }
 }

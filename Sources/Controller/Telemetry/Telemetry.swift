@@ -11,21 +11,21 @@ package final class Telemetry: Sendable {
     struct Sources: Sendable {
         let queue: WorkQueue
         let informers: [Informers]
-        let progress: [ShardProgress]
+        let progress: [WatchScopeProgress]
         let keys: KeyRing
     }
 
     package let registry = MetricsRegistry()
     package let health = Health()
     /// To be handed to `KeyRing.load`.
-    package let kms: any KeyManagerObserver
-    /// To be handed to `Connection`.
-    package let api: any APIObserver
-    let queue: QueueMetrics
-    let reconciles: ReconcileMetrics
-    let watches: WatchMetrics
+    package let kmsObserver: any KeyManagerObserver
+    /// To be handed to `APIConnection`.
+    package let apiObserver: any APIObserver
+    let queueMetrics: QueueMetrics
+    let reconcileMetrics: ReconcileMetrics
+    let watchMetrics: WatchMetrics
     /// Is told of every unwrap that waits for its namespace's share of the KMS.
-    let throttled: @Sendable () -> Void
+    let recordThrottledUnwrap: @Sendable () -> Void
     private let kmsMetrics: KMSMetrics
     private let leads = Locked<@Sendable () -> Bool>({ true })
 
@@ -36,13 +36,13 @@ package final class Telemetry: Sendable {
         let read: @Sendable () -> Sources? = { sources.withLock { $0 } }
         let kmsMetrics = KMSMetrics(registry)
         self.kmsMetrics = kmsMetrics
-        kms = kmsMetrics
-        throttled = kmsMetrics.waits
-        api = APIMetrics(registry, health)
-        queue = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
-        reconciles = ReconcileMetrics(registry)
-        watches = WatchMetrics(registry) { read()?.progress ?? [] }
-        let shard = ShardLabel(lease: lease)
+        kmsObserver = kmsMetrics
+        recordThrottledUnwrap = kmsMetrics.recordThrottledUnwrap
+        apiObserver = APIMetrics(registry, health)
+        queueMetrics = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
+        reconcileMetrics = ReconcileMetrics(registry)
+        watchMetrics = WatchMetrics(registry) { read()?.progress ?? [] }
+        let shard = LeaseLabel(lease: lease)
         ObjectMetrics.register(in: registry, shard, read)
         registry.computed(
             "secretsbridge_leader", "1 while this process reconciles, 0 while it stands by.",
@@ -54,34 +54,34 @@ package final class Telemetry: Sendable {
             "secretsbridge_build_info", "Always 1; the labels say what is running.",
             labels: ["version"] + shard.names
         ) { [Sample(1, labels: [version] + shard.values)] }
-        registry.registerProcess()
+        registry.registerProcessMetrics()
     }
 
     private let sources: Locked<Sources?>
 
     /// Who says whether this process leads; without it, it does.
-    package func setLeadership(_ read: @escaping @Sendable () -> Bool) {
+    package func setLeadershipProbe(_ read: @escaping @Sendable () -> Bool) {
         leads.withLock { $0 = read }
     }
 
     /// From now on these are what is told of.
-    func watch(
-        _ queue: WorkQueue, _ informers: [Informers], _ progress: [ShardProgress], _ keys: KeyRing,
+    func attach(
+        _ queue: WorkQueue, _ informers: [Informers], _ progress: [WatchScopeProgress], _ keys: KeyRing,
         workers: Int
     ) {
         sources.withLock {
             $0 = Sources(queue: queue, informers: informers, progress: progress, keys: keys)
         }
-        kmsMetrics.prepare(keys)
-        health.watch(
+        kmsMetrics.prepareSeries(keys)
+        health.setProbes(
             caches: {
                 let isComplete = [
-                    (WrappedSecret.resource, informers.allSatisfy(\.objects.isComplete)),
-                    (.secrets, informers.allSatisfy(\.secrets.isComplete)),
+                    (WrappedSecret.resource, informers.allSatisfy(\.objects.hasSynced)),
+                    (.secrets, informers.allSatisfy(\.secrets.hasSynced)),
                 ]
                 return isComplete.filter { !$0.1 }.map(\.0.plural)
             },
-            watches: { ShardProgress.problems(progress) },
-            work: { [metrics = self.queue] in metrics.running(workers: workers) })
+            watches: { WatchScopeProgress.problems(progress) },
+            work: { [metrics = self.queueMetrics] in metrics.allWorkersBusyDuration(workers: workers) })
     }
 }

@@ -4,11 +4,11 @@ extension TLSSettings {
     static func aws(
         _ environment: Environment, profile: [String: String]
     ) throws(SettingError) -> TLSSettings {
-        let source: Source
+        let source: SettingSource
         if let path = environment.value("AWS_CA_BUNDLE") {
-            source = Source(value: path, variable: "AWS_CA_BUNDLE")
+            source = SettingSource(value: path, variable: "AWS_CA_BUNDLE")
         } else if let path = profile["ca_bundle"], !path.isEmpty {
-            source = Source(value: path, variable: "ca_bundle (of the AWS profile)")
+            source = SettingSource(value: path, variable: "ca_bundle (of the AWS profile)")
         } else {
             return TLSSettings()
         }
@@ -16,6 +16,6 @@ extension TLSSettings {
             throw SettingError(variable: source.variable, problem: "begins with ~, and HOME is not set")
         }
         return TLSSettings(
-            authorities: .paths(file: Source(value: path, variable: source.variable), folder: nil))
+            trustedCAs: .paths(file: SettingSource(value: path, variable: source.variable), folder: nil))
     }
 }

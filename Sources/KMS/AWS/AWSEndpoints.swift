@@ -13,8 +13,8 @@ struct AWSEndpoints: Sendable {
     private let allowsHTTP: Bool
 
     /// Allows plain http to another machine, where data keys can be read on the way.
-    static let allowHTTP = "SB_KMS_AWS_ALLOW_HTTP"
-    static let kmsEndpoint = "SB_KMS_AWS_ENDPOINT"
+    static let allowHTTPVariable = "SB_KMS_AWS_ALLOW_HTTP"
+    static let kmsEndpointVariable = "SB_KMS_AWS_ENDPOINT"
 
     init(
         environment: Environment, profile: [String: String] = [:], services: [String: [String: String]] = [:]
@@ -36,7 +36,7 @@ struct AWSEndpoints: Sendable {
         usesFIPS = try flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
         usesDualStack = try flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
         ignoresConfigured = try flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")
-        allowsHTTP = try flag(Self.allowHTTP)
+        allowsHTTP = try flag(Self.allowHTTPVariable)
     }
 
     /// Errors: what is configured is no URL, or leads over plain http to another machine.
@@ -58,7 +58,7 @@ struct AWSEndpoints: Sendable {
             throw SettingError(
                 variable: variable,
                 problem: "is plain http to another machine, where data keys and tokens can be read on the "
-                    + "way; use https, or accept that with \(Self.allowHTTP)=true")
+                    + "way; use https, or accept that with \(Self.allowHTTPVariable)=true")
         }
         return address
     }
@@ -72,7 +72,7 @@ struct AWSEndpoints: Sendable {
         func filled(_ value: String?, _ name: String) -> (String, String)? {
             value.flatMap { $0.isEmpty ? nil : ($0, name) }
         }
-        if service == .kms, let own = variable(Self.kmsEndpoint) { return own }
+        if service == .kms, let own = variable(Self.kmsEndpointVariable) { return own }
         if ignoresConfigured { return nil }
         return variable("AWS_ENDPOINT_URL_\(service.settingName.uppercased())")
             ?? variable("AWS_ENDPOINT_URL")

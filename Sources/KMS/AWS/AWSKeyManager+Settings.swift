@@ -14,12 +14,12 @@ extension AWSKeyManager {
             throw SettingError(
                 variable: selected?.variable ?? "the AWS configuration (profile default)",
                 problem: selected.map {
-                    "names the profile \($0.name.asShownName), which cannot be used: \(error)"
+                    "names the profile \($0.name.sanitizedName), which cannot be used: \(error)"
                 }
                     ?? "cannot be used: \(error)")
         }
         let settings = try AWSSettings.load(
-            from: environment, profile: profiles.active, services: profiles.activeServices)
+            from: environment, profile: profiles.activeSettings, services: profiles.activeServices)
         var configuration = HTTPClientConfiguration()
         if settings.acceptsPlainHTTP { configuration.plainHTTP = .always }
         // Where AWS speaks HTTP/1.1, this is how many requests are in flight at once.
@@ -39,11 +39,13 @@ extension AWSKeyManager {
         self.init(
             settings,
             kms: AWSClient(
-                .kms, in: settings.region, at: settings.kms, transport: transport, credentials: credentials,
-                pacer: AWSPacer(maximum: settings.requestsPerSecond, clock: clock), clock: clock,
+                .kms, in: settings.region, at: settings.kmsAddress, transport: transport,
+                credentials: credentials,
+                pacer: AWSRateLimiter(maximum: settings.requestsPerSecond, clock: clock), clock: clock,
                 observer: observer),
             sts: AWSClient(
-                .sts, in: settings.region, at: settings.sts, transport: transport, credentials: credentials,
+                .sts, in: settings.region, at: settings.stsAddress, transport: transport,
+                credentials: credentials,
                 clock: clock))
     }
 }

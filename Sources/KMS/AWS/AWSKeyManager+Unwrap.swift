@@ -6,7 +6,7 @@ extension AWSKeyManager: BatchUnwrapping {
     /// KMS takes one ciphertext a request.
     var maximumBatch: Int { 1 }
 
-    func check(_ request: UnwrapRequest) throws(KeyManagerError) {
+    func validate(_ request: UnwrapRequest) throws(KeyManagerError) {
         try check(request.recipient)
     }
 
@@ -22,7 +22,7 @@ extension AWSKeyManager: BatchUnwrapping {
 
     /// Refuses what no request need be made for.
     func check(_ recipient: Recipient) throws(KeyManagerError) {
-        guard recipient.wrappedKey.utf8.count <= EnvelopeRules.maximumWrappedKey,
+        guard recipient.wrappedKey.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
             let bytes = try? Base64.decode(recipient.wrappedKey), !bytes.isEmpty
         else {
             throw KeyManagerError(
@@ -44,29 +44,31 @@ extension AWSKeyManager: BatchUnwrapping {
     ) async throws(KeyManagerError) -> Result<UnwrappedKey, KeyManagerError> {
         let source: AWSKeyARN
         do throws(KeyManagerError) {
-            source = try await self.source(of: recipient, timeout: timeout)
+            source = try await self.sourceKey(of: recipient, timeout: timeout)
         } catch {
             guard error.code == .invalidCiphertext || error.code == .keyUnavailable else { throw error }
             return .failure(error)
         }
-        let call = decryption(of: recipient.wrappedKey, by: source.text, binding, timeout: timeout)
-        do throws(AWSCallError) {
+        let call = decryptRequest(of: recipient.wrappedKey, by: source.text, binding, timeout: timeout)
+        do throws(AWSRequestError) {
             let body = try await kms.send(call).body
             guard body?["KeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
-                throw otherKey(call)
+                throw wrongKeyError(call)
             }
-            recovery.served(source)
+            keyRecovery.recordSuccess(source)
             return .success(
-                UnwrappedKey(key: try plaintext(in: body, call), version: version(in: body)))
+                UnwrappedKey(key: try plaintext(in: body, call), version: keyMaterialID(in: body)))
         } catch {
-            if error.isOfOneKey { recovery.refused(source) }
-            guard error.isOfOneRow else { throw KeyManagerError(error, keyID: keyID) }
+            if error.isPerKey { keyRecovery.recordRefusal(source) }
+            guard error.isPerCiphertext else { throw KeyManagerError(error, keyID: keyID) }
             return .failure(KeyManagerError(error, keyID: keyID))
         }
     }
 
-    func decryption(of wrapped: String, by key: String, _ binding: Binding, timeout: Duration?) -> AWSCall {
-        var call = AWSCall.kms(
+    func decryptRequest(of wrapped: String, by key: String, _ binding: Binding, timeout: Duration?)
+        -> AWSRequest
+    {
+        var call = AWSRequest.kms(
             "Decrypt", key: key,
             [
                 "CiphertextBlob": .string(wrapped), "KeyId": .string(key),

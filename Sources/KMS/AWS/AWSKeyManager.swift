@@ -10,8 +10,8 @@ struct AWSKeyManager: KeyManager {
     let sts: AWSClient
     let identity: Locked<AWSKeyIdentity>
     /// Of the one attempt to find out what the settings mean.
-    let settling = Locked<Task<AWSCallError?, Never>?>(nil)
-    let recovery = AWSKeyRecovery()
+    let resolution = Locked<Task<AWSRequestError?, Never>?>(nil)
+    let keyRecovery = AWSKeyRecovery()
 
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
         self.kms = kms
@@ -20,35 +20,35 @@ struct AWSKeyManager: KeyManager {
     }
 
     /// Of an alias, once that is known: the ARN of the key behind it.
-    var keyID: String { known.keyID }
+    var keyID: String { currentIdentity.keyID }
 
-    func accepts(keyID: String) -> Bool { known.source(of: keyID) != nil }
+    func accepts(keyID: String) -> Bool { currentIdentity.sourceKey(of: keyID) != nil }
 
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
-        let call = AWSCall.kms(
-            "GenerateDataKey", key: configured,
+        let call = AWSRequest.kms(
+            "GenerateDataKey", key: configuredKeyID,
             [
-                "KeyId": .string(configured), "KeySpec": "AES_256",
+                "KeyId": .string(configuredKeyID), "KeySpec": "AES_256",
                 "EncryptionContext": AWSEncryptionContext.json(binding),
             ])
-        return try await calling { () throws(AWSCallError) in
+        return try await mappingErrors { () throws(AWSRequestError) in
             let body = try await kms.send(call).body
             let key = try plaintext(in: body, call)
-            guard key.count == EnvelopeRules.dataKeyCount else {
-                throw malformed(call, "\(key.count) bytes of key")
+            guard key.count == EnvelopeValidation.dataKeyByteCount else {
+                throw malformedResponse(call, "\(key.count) bytes of key")
             }
             return DataKey(key: key, recipient: try recipient(in: body, call))
         }
     }
 
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
-        let call = AWSCall.kms(
-            "Encrypt", key: configured,
+        let call = AWSRequest.kms(
+            "Encrypt", key: configuredKeyID,
             [
-                "KeyId": .string(configured), "Plaintext": .base64(dataKey),
+                "KeyId": .string(configuredKeyID), "Plaintext": .base64(dataKey),
                 "EncryptionContext": AWSEncryptionContext.json(binding),
             ])
-        return try await calling { () throws(AWSCallError) in
+        return try await mappingErrors { () throws(AWSRequestError) in
             try recipient(in: await kms.send(call).body, call)
         }
     }
@@ -59,25 +59,25 @@ struct AWSKeyManager: KeyManager {
 
     /// KMS decrypts and encrypts inside; the data key is not shown.
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
-        let source = try await source(of: recipient, timeout: nil)
+        let source = try await sourceKey(of: recipient, timeout: nil)
         let context = AWSEncryptionContext.json(binding)
-        let call = AWSCall.kms(
-            "ReEncrypt", key: "\(source.text) to \(configured)",
+        let call = AWSRequest.kms(
+            "ReEncrypt", key: "\(source.text) to \(configuredKeyID)",
             [
                 "CiphertextBlob": .string(recipient.wrappedKey), "SourceKeyId": .string(source.text),
-                "SourceEncryptionContext": context, "DestinationKeyId": .string(configured),
+                "SourceEncryptionContext": context, "DestinationKeyId": .string(configuredKeyID),
                 "DestinationEncryptionContext": context,
             ])
-        return try await calling { () throws(AWSCallError) in
+        return try await mappingErrors { () throws(AWSRequestError) in
             let body = try await kms.send(call).body
             guard body?["SourceKeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
-                throw otherKey(call)
+                throw wrongKeyError(call)
             }
             return try self.recipient(in: body, call)
         }
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
-        await recovery.watch(onRecovery: onRecovery)
+        await keyRecovery.watch(onRecovery: onRecovery)
     }
 }

@@ -12,8 +12,8 @@ extension AWSSettings {
         let region = try region(environment, profile, key)
         let endpoints = try AWSEndpoints(environment: environment, profile: profile, services: services)
         return AWSSettings(
-            region: region, key: key, kms: try endpoints.address(of: .kms, in: region),
-            sts: try endpoints.address(of: .sts, in: region), requestsPerSecond: try rate(environment),
+            region: region, key: key, kmsAddress: try endpoints.address(of: .kms, in: region),
+            stsAddress: try endpoints.address(of: .sts, in: region), requestsPerSecond: try rate(environment),
             tls: try .aws(environment, profile: profile),
             acceptsPlainHTTP: endpoints.acceptsPlainHTTP)
     }
@@ -85,12 +85,13 @@ extension AWSSettings {
     }
 
     private static func rate(_ environment: Environment) throws(SettingError) -> Int {
-        guard let text = environment.value(maximumRate) else { return defaultRate }
+        guard let text = environment.value(maximumRateVariable) else { return defaultRequestsPerSecond }
         guard let rate = Int(text), (1...100_000).contains(rate) else {
             throw SettingError(
-                variable: maximumRate,
+                variable: maximumRateVariable,
                 problem:
-                    "is not a number of requests per second from 1 to 100000, for example: \(defaultRate)")
+                    "is not a number of requests per second from 1 to 100000, for example: \(defaultRequestsPerSecond)"
+            )
         }
         return rate
     }

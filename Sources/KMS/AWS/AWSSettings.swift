@@ -2,8 +2,8 @@
 struct AWSSettings: Sendable {
     let region: AWSRegion
     let key: AWSKeyReference
-    let kms: ServerAddress
-    let sts: ServerAddress
+    let kmsAddress: ServerAddress
+    let stsAddress: ServerAddress
     /// Requests to KMS per second, of this process.
     let requestsPerSecond: Int
     /// The CAs of KMS, STS and IAM Identity Center.
@@ -12,7 +12,7 @@ struct AWSSettings: Sendable {
 
     static let regionVariable = "SB_KMS_AWS_REGION"
     static let keyVariable = "SB_KMS_AWS_KEY_ID"
-    static let maximumRate = "SB_KMS_AWS_MAX_RPS"
+    static let maximumRateVariable = "SB_KMS_AWS_MAX_RPS"
     /// Well below the smallest quota that a Region has for all of an account.
-    static let defaultRate = 1000
+    static let defaultRequestsPerSecond = 1000
 }

@@ -6,33 +6,33 @@
 struct BatchMachine<Item: Sendable>: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    struct Rules: Sendable {
+    struct Policy: Sendable {
         /// From the first request of a batch: those that come at the same moment.
         var window = Duration.milliseconds(3)
         /// A batch of this many waits no longer than the window.
-        var enough = 100
+        var targetSize = 100
         /// In a stream.
-        var stream = Patience(gap: .milliseconds(25), total: .milliseconds(500))
+        var steadyWindow = BatchWindow(maximumGap: .milliseconds(25), maximumDelay: .milliseconds(500))
         /// In a crowd.
-        var crowd = Patience(gap: .milliseconds(250), total: .seconds(2))
-        var maximum = 200
+        var backlogWindow = BatchWindow(maximumGap: .milliseconds(250), maximumDelay: .seconds(2))
+        var maximumSize = 200
     }
 
-    struct Patience: Sendable {
+    struct BatchWindow: Sendable {
         /// Longest pause between two requests of one batch.
-        var gap: Duration
+        var maximumGap: Duration
         /// Longest time that a request is held back.
-        var total: Duration
+        var maximumDelay: Duration
     }
 
-    enum Step {
+    enum Action {
         case send([Item])
         /// To be called again at this instant.
         case wait(until: Instant)
         case idle
     }
 
-    private let rules: Rules
+    private let rules: Policy
     private var items: [Item] = []
     private var first: Instant?
     private var last: Instant?
@@ -40,20 +40,20 @@ struct BatchMachine<Item: Sendable>: Sendable {
     /// How many more were said to come, with the latest request.
     private var more = 0
 
-    init(_ rules: Rules = Rules()) {
+    init(_ rules: Policy = Policy()) {
         self.rules = rules
     }
 
     /// `more`: how many further requests are sure to come soon.
-    mutating func add(_ item: Item, followedBy more: Int, now: Instant) -> Step {
+    mutating func add(_ item: Item, followedBy more: Int, now: Instant) -> Action {
         items.append(item)
         self.more = more
         if first == nil { first = now }
         last = now
-        return step(now: now)
+        return advance(now: now)
     }
 
-    mutating func step(now: Instant) -> Step {
+    mutating func advance(now: Instant) -> Action {
         guard let due else { return .idle }
         guard now >= due else { return .wait(until: due) }
         defer {
@@ -67,17 +67,17 @@ struct BatchMachine<Item: Sendable>: Sendable {
 
     private var due: Instant? {
         guard let first, let last else { return nil }
-        if items.count >= rules.maximum { return first }
+        if items.count >= rules.maximumSize { return first }
         let window = first + rules.window
-        guard items.count < rules.enough, let patience else { return window }
-        return min(max(last + patience.gap, window), first + patience.total)
+        guard items.count < rules.targetSize, let patience else { return window }
+        return min(max(last + patience.maximumGap, window), first + patience.maximumDelay)
     }
 
     /// nil: there is nothing to wait for.
-    private var patience: Patience? {
-        if more > items.count { return rules.crowd }
+    private var patience: BatchWindow? {
+        if more > items.count { return rules.backlogWindow }
         // What comes when nothing was sent for so long is no stream.
-        if let first, let sent, first - sent < rules.stream.total { return rules.stream }
+        if let first, let sent, first - sent < rules.steadyWindow.maximumDelay { return rules.steadyWindow }
         return nil
     }
 }

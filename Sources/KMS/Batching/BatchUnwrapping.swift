@@ -8,7 +8,7 @@ protocol BatchUnwrapping: KeyManager {
     var maximumBatch: Int { get }
 
     /// Refuses what no request need be made for.
-    func check(_ request: UnwrapRequest) throws(KeyManagerError)
+    func validate(_ request: UnwrapRequest) throws(KeyManagerError)
 
     /// One result for each request, in their order.
     ///

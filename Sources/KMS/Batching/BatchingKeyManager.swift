@@ -5,15 +5,15 @@ import Primitives
 /// base does.
 final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
     private let base: Base
-    private let guarded: GuardedUnwrapping<Base>
+    private let guarded: CircuitBreakingUnwrapper<Base>
     private let batcher: UnwrapBatcher
 
-    init(_ base: Base, rules: BatchMachine<UnwrapRequest>.Rules = .init()) {
+    init(_ base: Base, rules: BatchMachine<UnwrapRequest>.Policy = .init()) {
         self.base = base
-        let guarded = GuardedUnwrapping(base)
+        let guarded = CircuitBreakingUnwrapper(base)
         self.guarded = guarded
         var rules = rules
-        rules.maximum = min(rules.maximum, base.maximumBatch)
+        rules.maximumSize = min(rules.maximumSize, base.maximumBatch)
         batcher = UnwrapBatcher(rules) { await guarded.unwrap($0) }
     }
 
@@ -37,7 +37,7 @@ final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
         await base.rewrap(recipients)
     }
 
-    func identify() async throws(KeyManagerError) { try await base.identify() }
+    func resolveKeyID() async throws(KeyManagerError) { try await base.resolveKeyID() }
 
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
         try await unwrap(recipient, for: binding, followedBy: 0)
@@ -47,11 +47,11 @@ final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
         _ recipient: Recipient, for binding: Binding, followedBy more: Int
     ) async throws(KeyManagerError) -> UnwrappedKey {
         let request = UnwrapRequest(recipient, binding)
-        try base.check(request)
+        try base.validate(request)
         return try await batcher.unwrap(request, followedBy: more)
     }
 
-    func selfTest() async -> KeyManagerSelfTest { await base.selfTest() }
+    func selfTest() async -> SelfTestResult { await base.selfTest() }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
         await withDiscardingTaskGroup { group in

@@ -7,11 +7,11 @@ import Envelope
 struct CircuitBreaker: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    enum Admission: Equatable {
-        case proceed
+    enum Decision: Equatable {
+        case allow
         /// As `proceed`; what comes of it decides for all. Must be told what that is.
         case trial
-        case refuse(KeyManagerError)
+        case reject(KeyManagerError)
     }
 
     private enum State {
@@ -23,25 +23,25 @@ struct CircuitBreaker: Sendable {
     private var state = State.closed
     private var failures = 0
 
-    static let shortestPause = Duration.milliseconds(250)
+    static let minimumOpenDuration = Duration.milliseconds(250)
     /// A KMS that was out is noticed within this time of its return.
-    static let longestPause = Duration.seconds(3)
+    static let maximumOpenDuration = Duration.seconds(3)
     /// Where a person has to change something first.
-    static let longestPauseWhenRefused = Duration.seconds(30)
+    static let maximumOpenDurationWhenDenied = Duration.seconds(30)
 
     /// When the next trial is due; nil: the breaker is not open.
     var nextTrial: Instant? {
         if case .open(_, let until) = state { until } else { nil }
     }
 
-    mutating func admit(now: Instant) -> Admission {
+    mutating func admit(now: Instant) -> Decision {
         switch state {
-        case .closed: return .proceed
-        case .open(let error, let until) where now < until: return .refuse(error)
+        case .closed: return .allow
+        case .open(let error, let until) where now < until: return .reject(error)
         case .open(let error, _):
             state = .trying(error)
             return .trial
-        case .trying(let error): return .refuse(error)
+        case .trying(let error): return .reject(error)
         }
     }
 
@@ -61,14 +61,14 @@ struct CircuitBreaker: Sendable {
         failures += 1
         let longest =
             error.code == .unavailable || error.code == .throttled
-            ? Self.longestPause : Self.longestPauseWhenRefused
-        let pause = min(Self.shortestPause * (1 << min(failures - 1, 10)), longest)
+            ? Self.maximumOpenDuration : Self.maximumOpenDurationWhenDenied
+        let pause = min(Self.minimumOpenDuration * (1 << min(failures - 1, 10)), longest)
         let asked = min(error.retryAfter ?? .zero, .seconds(60))
         state = .open(error, until: now + max(pause * (0.5 + jitter / 2), asked))
     }
 
     /// The trial was given up before the KMS could answer.
-    mutating func abandoned(now: Instant) {
+    mutating func trialAbandoned(now: Instant) {
         if case .trying(let error) = state { state = .open(error, until: now) }
     }
 }

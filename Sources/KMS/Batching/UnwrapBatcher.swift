@@ -20,7 +20,7 @@ final class UnwrapBatcher: Sendable {
     /// `send`: one result for each request, in their order. Is called from several tasks at once, and must
     /// come to an end by itself.
     init(
-        _ rules: BatchMachine<UnwrapRequest>.Rules = .init(),
+        _ rules: BatchMachine<UnwrapRequest>.Policy = .init(),
         send: @escaping @Sendable ([UnwrapRequest]) async -> [UnwrapResult]
     ) {
         self.send = send
@@ -44,7 +44,7 @@ final class UnwrapBatcher: Sendable {
     private func join(
         _ state: inout State, _ request: UnwrapRequest, _ more: Int,
         _ continuation: Waiters<UnwrapResult>.Continuation, _ id: WaiterID
-    ) -> BatchMachine<UnwrapRequest>.Step {
+    ) -> BatchMachine<UnwrapRequest>.Action {
         let isNew = state.waiters[request] == nil
         state.waiters[request, default: Waiters()].add(continuation, id: id)
         guard isNew else { return .idle }
@@ -53,8 +53,8 @@ final class UnwrapBatcher: Sendable {
 
     /// Of several calls for the machine, the earliest is kept.
     private func wake(
-        _ state: inout State, _ step: BatchMachine<UnwrapRequest>.Step
-    ) -> BatchMachine<UnwrapRequest>.Step {
+        _ state: inout State, _ step: BatchMachine<UnwrapRequest>.Action
+    ) -> BatchMachine<UnwrapRequest>.Action {
         guard case .wait(let instant) = step else {
             if case .send = step { state.wakesAt = nil }
             return step
@@ -64,7 +64,7 @@ final class UnwrapBatcher: Sendable {
         return step
     }
 
-    private func perform(_ step: BatchMachine<UnwrapRequest>.Step) {
+    private func perform(_ step: BatchMachine<UnwrapRequest>.Action) {
         switch step {
         case .idle: break
         // The tasks belong to no caller: each may be cancelled, and the others' keys must still come.
@@ -79,11 +79,11 @@ final class UnwrapBatcher: Sendable {
     }
 
     private func tick(_ instant: ContinuousClock.Instant) {
-        let step: BatchMachine<UnwrapRequest>.Step = state.withLock { state in
+        let step: BatchMachine<UnwrapRequest>.Action = state.withLock { state in
             // Sent meanwhile, or an earlier call was asked for.
             guard state.wakesAt == instant else { return .idle }
             state.wakesAt = nil
-            return wake(&state, state.machine.step(now: .now))
+            return wake(&state, state.machine.advance(now: .now))
         }
         perform(step)
     }

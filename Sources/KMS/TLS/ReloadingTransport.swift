@@ -7,7 +7,7 @@ import Primitives
 /// new files cannot be used, as in the middle of a replacement, the old ones serve.
 final class ReloadingTransport: HTTPTransport {
     private struct State {
-        var stamps: [FileStamp?]
+        var stamps: [FileFingerprint?]
         var client: any HTTPTransport
     }
 
@@ -45,7 +45,7 @@ final class ReloadingTransport: HTTPTransport {
         }
     }
 
-    private static func stamps(of settings: TLSSettings) -> [FileStamp?] {
-        settings.paths.map { FileStamp(path: $0) }
+    private static func stamps(of settings: TLSSettings) -> [FileFingerprint?] {
+        settings.watchedPaths.map { FileFingerprint(path: $0) }
     }
 }

@@ -7,7 +7,7 @@ import Primitives
 /// is reported as a warning.
 enum TLSFiles {
     typealias Trust = HTTPClientConfiguration.Trust
-    typealias Source = TLSSettings.Source
+    typealias Source = TLSSettings.SettingSource
 
     private static let maximumKey = 1 << 20
     private static let maximumFiles = 4096
@@ -39,15 +39,15 @@ enum TLSFiles {
     }
 
     static func certificate(
-        of identity: TLSSettings.Identity
+        of identity: TLSSettings.ClientIdentity
     ) throws(SettingError) -> HTTPClientConfiguration.ClientCertificate {
         let certificate = try read(identity.certificate).withUnsafeBytes { Array($0) }
         let key = SharedSecret(try read(identity.key))
-        do throws(TLSClientIdentity.Problem) {
+        do throws(TLSClientIdentity.IdentityError) {
             let identity = try TLSClientIdentity(certificate: certificate, key: key)
             return .init(chain: identity.chain, key: identity.key)
         } catch {
-            let source = error.isAboutKey ? identity.key : identity.certificate
+            let source = error.concernsKey ? identity.key : identity.certificate
             throw SettingError(variable: source.variable, problem: "names \(source.value), which \(error)")
         }
     }
@@ -79,7 +79,8 @@ enum TLSFiles {
 
     private static func unreadable(_ source: Source, _ error: FileError) -> SettingError {
         SettingError(
-            variable: source.variable, problem: "names a file that cannot be read: \(error.withoutContents)")
+            variable: source.variable,
+            problem: "names a file that cannot be read: \(error.redactedDescription)")
     }
 
     /// The regular files below a folder, in the order of their names; a file alone is one. Links to files count, those to
@@ -100,7 +101,7 @@ enum TLSFiles {
             case .file: files.append(path)
             default:
                 guard path == folder.value else { break }
-                guard PathText.shown(path) != nil else {
+                guard PathRedaction.printablePath(path) != nil else {
                     throw SettingError(
                         variable: folder.variable,
                         problem:
@@ -109,7 +110,7 @@ enum TLSFiles {
                 throw SettingError(
                     variable: folder.variable,
                     problem:
-                        "names \(path), which is \(kind?.text ?? "not to be read"); a folder of PEM files is expected"
+                        "names \(path), which is \(kind?.phrase ?? "not to be read"); a folder of PEM files is expected"
                 )
             }
             guard files.count <= maximumFiles, rest.count <= maximumFiles else {

@@ -6,14 +6,15 @@ extension KeyManagerError {
         let code: Code =
             switch error.code {
             case .cancelled: .cancelled
-            case .unreachable, .sealed, .standby, .notInitialized, .failed: .unavailable
+            case .unreachable, .sealed, .standby, .notInitialized, .serverError: .unavailable
             case .rateLimited: .throttled
             case .misconfigured: .misconfigured
-            case .denied, .loginRefused: .accessDenied
-            case .refused(.notAuthentic), .refused(.malformedCiphertext): .invalidCiphertext
-            case .refused(.keyNotFound), .refused(.versionTooOld), .refused(.versionTooNew): .keyUnavailable
+            case .denied, .loginRejected: .accessDenied
+            case .rejected(.notAuthentic), .rejected(.malformedCiphertext): .invalidCiphertext
+            case .rejected(.keyNotFound), .rejected(.versionTooOld), .rejected(.versionTooNew):
+                .keyUnavailable
             // A reason that is not known may be anybody's fault: the row must not be given up for it.
-            case .refused: .misconfigured
+            case .rejected: .misconfigured
             }
         self.init(code, keyID: keyID, message: error.message, retryAfter: error.retryAfter)
     }

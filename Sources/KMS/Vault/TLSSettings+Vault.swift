@@ -3,7 +3,7 @@ import Primitives
 
 extension TLSSettings {
     private static let authorityGroup = [
-        VaultVariables.authorities, VaultVariables.authorityBytes, VaultVariables.authorityFolder,
+        VaultVariables.caFile, VaultVariables.caBytes, VaultVariables.caDirectory,
     ]
     private static let identityGroup = [VaultVariables.clientCertificate, VaultVariables.clientKey]
 
@@ -13,34 +13,35 @@ extension TLSSettings {
     /// Errors: half a client certificate, a name that no server has, or a file that cannot be used.
     static func vault(_ variables: VaultVariables) throws(SettingError) -> TLSSettings {
         var settings = TLSSettings()
-        settings.authorities = authorities(variables)
-        settings.identity = try identity(variables)
+        settings.trustedCAs = authorities(variables)
+        settings.clientIdentity = try identity(variables)
         settings.serverName = try serverName(variables)
-        settings.skipsVerification = try skipsVerification(variables)
+        settings.verificationDisabledBy = try skipsVerification(variables)
         _ = try settings.applied(to: HTTPClientConfiguration())
         return settings
     }
 
-    private static func authorities(_ variables: VaultVariables) -> Authorities {
-        func source(_ variable: String) -> Source? {
+    private static func authorities(_ variables: VaultVariables) -> TrustedCAs {
+        func source(_ variable: String) -> SettingSource? {
             variables.value(variable, of: authorityGroup).map {
-                Source(value: $0.value, variable: $0.variable)
+                SettingSource(value: $0.value, variable: $0.variable)
             }
         }
-        let (file, folder) = (source(VaultVariables.authorities), source(VaultVariables.authorityFolder))
+        let (file, folder) = (source(VaultVariables.caFile), source(VaultVariables.caDirectory))
         guard file == nil, folder == nil else { return .paths(file: file, folder: folder) }
-        return source(VaultVariables.authorityBytes).map { .text($0) } ?? .system
+        return source(VaultVariables.caBytes).map { .text($0) } ?? .system
     }
 
-    private static func identity(_ variables: VaultVariables) throws(SettingError) -> Identity? {
-        func source(_ variable: String) -> Source? {
+    private static func identity(_ variables: VaultVariables) throws(SettingError) -> ClientIdentity? {
+        func source(_ variable: String) -> SettingSource? {
             variables.value(variable, of: identityGroup).map {
-                Source(value: $0.value, variable: $0.variable)
+                SettingSource(value: $0.value, variable: $0.variable)
             }
         }
         switch (source(VaultVariables.clientCertificate), source(VaultVariables.clientKey)) {
         case (nil, nil): return nil
-        case (.some(let certificate), .some(let key)): return Identity(certificate: certificate, key: key)
+        case (.some(let certificate), .some(let key)):
+            return ClientIdentity(certificate: certificate, key: key)
         case (.some(let certificate), nil):
             throw half(certificate, without: VaultVariables.clientKey, "the PEM file of its private key")
         case (nil, .some(let key)):
@@ -48,7 +49,9 @@ extension TLSSettings {
         }
     }
 
-    private static func half(_ present: Source, without missing: String, _ what: String) -> SettingError {
+    private static func half(_ present: SettingSource, without missing: String, _ what: String)
+        -> SettingError
+    {
         SettingError(
             variable: present.variable,
             problem:
@@ -58,7 +61,7 @@ extension TLSSettings {
 
     private static func serverName(_ variables: VaultVariables) throws(SettingError) -> String? {
         guard let (name, variable) = variables.value(VaultVariables.tlsServerName) else { return nil }
-        guard let name = ServerAddress.host(name) else {
+        guard let name = ServerAddress.normalizedHost(name) else {
             throw SettingError(
                 variable: variable,
                 problem:
@@ -83,18 +86,20 @@ extension VaultSettings {
     ///
     /// - Throws: `SettingError` in a controller, unless SB_ENV=dev marks a development profile: it runs for ever, and
     ///   everything that it is sent for comes over this connection.
-    func unverifiedServer(_ environment: Environment, user: KeyRingUser) throws(SettingError) -> String? {
-        guard let variable = tls.skipsVerification, !address.isPlainHTTP else { return nil }
+    func unverifiedServerWarning(_ environment: Environment, user: ProgramMode) throws(SettingError)
+        -> String?
+    {
+        guard let variable = tls.verificationDisabledBy, !address.isPlainHTTP else { return nil }
         let risk = "anyone between this process and \(address.origin) can read tokens and data keys"
         guard user == .commandLine || environment.value("SB_ENV") == "dev" else {
             throw SettingError(
                 variable: variable,
                 problem:
                     "is refused by the controller: without verification, \(risk); unset it and name the CA in "
-                    + "\(VaultVariables.authorities), or set SB_ENV=dev to mark this as a development profile"
+                    + "\(VaultVariables.caFile), or set SB_ENV=dev to mark this as a development profile"
             )
         }
         return "\(variable) turns off the verification of Vault's certificate: \(risk); name the CA in "
-            + "\(VaultVariables.authorities) instead"
+            + "\(VaultVariables.caFile) instead"
     }
 }

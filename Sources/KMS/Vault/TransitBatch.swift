@@ -11,21 +11,21 @@ struct TransitBatch<Value: Sendable>: Sendable {
     /// From a call to its end; nil: the usual one.
     let timeout: Duration?
     /// Reads what a successful item holds.
-    let value: @Sendable (Node?, UnwrapRequest) throws(KeyManagerError) -> Value
+    let parseItem: @Sendable (YAMLNode?, UnwrapRequest) throws(KeyManagerError) -> Value
 
     /// One result for each request, in their order; at most `maximumBatch`.
     ///
     /// Errors: Vault did not serve at all. What is wrong with one request is that one's result.
     func send(_ requests: [UnwrapRequest]) async throws(KeyManagerError) -> [ItemResult] {
         guard requests.count > 1 else { return try await sendSingly(requests) }
-        let call = call(["batch_input": .sequence(requests.map(item))], items: requests.count)
-        let answer = try await manager.exchange(call)
+        let call = call(["batch_input": .array(requests.map(item))], items: requests.count)
+        let answer = try await manager.send(call)
         // A batch with a bad item is answered with 400 and all its results; one to rewrap, with 200.
         if let results = answer.data?["batch_results"]?.elements, results.count == requests.count {
             return try await complete(zip(requests, results).map { ($0, result($1, for: $0, call)) })
         }
         if !(200..<300 ~= answer.status) {
-            let error = manager.failure(answer, call)
+            let error = manager.error(answer, call)
             guard error.mayBeOfOneItem else { throw KeyManagerError(error, keyID: manager.keyID) }
         }
         // One item spoils the batch, and nothing says which: smaller batches tell.
@@ -43,21 +43,21 @@ struct TransitBatch<Value: Sendable>: Sendable {
     /// Errors: as of a batch. What is wrong with the request itself is its result.
     private func sendAlone(_ request: UnwrapRequest) async throws(KeyManagerError) -> ItemResult {
         let call = call(item(request), items: 1)
-        let answer = try await manager.exchange(call)
+        let answer = try await manager.send(call)
         if 200..<300 ~= answer.status { return read(answer.data, request) }
-        let error = manager.failure(answer, call)
+        let error = manager.error(answer, call)
         guard error.mayBeOfOneItem else { throw KeyManagerError(error, keyID: manager.keyID) }
         return .failure(KeyManagerError(error, keyID: manager.keyID))
     }
 
-    private func call(_ body: YAMLValue, items: Int) -> VaultCall {
-        var call = manager.call(operation, body)
+    private func call(_ body: JSONValue, items: Int) -> VaultRequest {
+        var call = manager.request(operation, body)
         if let timeout { call.timeout = timeout }
-        call.purpose?.items = items
+        call.keyOperation?.items = items
         return call
     }
 
-    private func item(_ request: UnwrapRequest) -> YAMLValue {
+    private func item(_ request: UnwrapRequest) -> JSONValue {
         [
             "ciphertext": .string(request.recipient.wrappedKey),
             "context": manager.context(request.binding),
@@ -65,11 +65,11 @@ struct TransitBatch<Value: Sendable>: Sendable {
     }
 
     /// nil: the item has neither a result nor an error.
-    private func result(_ item: Node, for request: UnwrapRequest, _ call: VaultCall) -> ItemResult? {
+    private func result(_ item: YAMLNode, for request: UnwrapRequest, _ call: VaultRequest) -> ItemResult? {
         if let error = item["error"]?.string, !error.isEmpty {
-            return .failure(KeyManagerError(manager.refusal(item, call), keyID: manager.keyID))
+            return .failure(KeyManagerError(manager.itemError(item, call), keyID: manager.keyID))
         }
-        let hasResult = item["plaintext"]?.secret != nil || item["ciphertext"]?.secret != nil
+        let hasResult = item["plaintext"]?.nonEmptySecret != nil || item["ciphertext"]?.nonEmptySecret != nil
         return hasResult ? read(item, request) : nil
     }
 
@@ -88,9 +88,9 @@ struct TransitBatch<Value: Sendable>: Sendable {
         return complete
     }
 
-    private func read(_ data: Node?, _ request: UnwrapRequest) -> ItemResult {
+    private func read(_ data: YAMLNode?, _ request: UnwrapRequest) -> ItemResult {
         do throws(KeyManagerError) {
-            return .success(try value(data, request))
+            return .success(try parseItem(data, request))
         } catch {
             return .failure(error)
         }
@@ -102,8 +102,8 @@ extension VaultError {
     /// must not stop the others'.
     fileprivate var mayBeOfOneItem: Bool {
         switch code {
-        case .refused(.notAuthentic), .refused(.malformedCiphertext), .refused(.versionTooOld),
-            .refused(.versionTooNew), .refused(.tooLarge), .refused(.unknown):
+        case .rejected(.notAuthentic), .rejected(.malformedCiphertext), .rejected(.versionTooOld),
+            .rejected(.versionTooNew), .rejected(.tooLarge), .rejected(.unknown):
             true
         default: false
         }

@@ -6,19 +6,19 @@ extension TransitKeyManager: BatchUnwrapping {
     /// OpenBao refuses bodies of more than 1,000 JSON strings, and an item has four.
     var maximumBatch: Int { 200 }
 
-    func check(_ request: UnwrapRequest) throws(KeyManagerError) {
-        _ = try check(request.recipient)
+    func validate(_ request: UnwrapRequest) throws(KeyManagerError) {
+        _ = try parseCiphertext(request.recipient)
     }
 
     func unwrap(
         _ requests: [UnwrapRequest], timeout: Duration?
     ) async throws(KeyManagerError) -> [UnwrapResult] {
-        try await TransitBatch(manager: self, operation: "decrypt", timeout: timeout, value: unwrapped)
+        try await TransitBatch(manager: self, operation: "decrypt", timeout: timeout, parseItem: unwrapped)
             .send(requests)
     }
 
     func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>] {
-        let batch = TransitBatch(manager: self, operation: "rewrap", timeout: nil, value: rewrapped)
+        let batch = TransitBatch(manager: self, operation: "rewrap", timeout: nil, parseItem: rewrapped)
         let requests = recipients.map { UnwrapRequest($0.recipient, $0.binding) }
         var results: [Result<Recipient, KeyManagerError>] = []
         for start in stride(from: 0, to: requests.count, by: maximumBatch) {
@@ -33,7 +33,7 @@ extension TransitKeyManager: BatchUnwrapping {
     ) async -> [Result<Recipient, KeyManagerError>] {
         let refusals = requests.map { request in
             do throws(KeyManagerError) {
-                try check(request)
+                try validate(request)
                 return nil as KeyManagerError?
             } catch {
                 return error
@@ -47,17 +47,18 @@ extension TransitKeyManager: BatchUnwrapping {
             answers = sent.map { _ in .failure(error) }[...]
         }
         return refusals.map { refusal in
-            refusal.map { .failure($0) } ?? answers.popFirst() ?? .failure(malformed("too few results"))
+            refusal.map { .failure($0) } ?? answers.popFirst()
+                ?? .failure(malformedResponse("too few results"))
         }
     }
 
     private func unwrapped(
-        _ data: Node?, _ request: UnwrapRequest
+        _ data: YAMLNode?, _ request: UnwrapRequest
     ) throws(KeyManagerError) -> UnwrappedKey {
-        UnwrappedKey(key: try dataKey(in: data), version: try check(request.recipient).version)
+        UnwrappedKey(key: try dataKey(in: data), version: try parseCiphertext(request.recipient).version)
     }
 
-    private func rewrapped(_ data: Node?, _ request: UnwrapRequest) throws(KeyManagerError) -> Recipient {
+    private func rewrapped(_ data: YAMLNode?, _ request: UnwrapRequest) throws(KeyManagerError) -> Recipient {
         try recipient(in: data)
     }
 }

@@ -3,15 +3,15 @@ import YAML
 
 extension TransitKeyManager {
     /// What an observer is told of an answer: its refused items, if it has items, else its own failure.
-    func failures(in answer: VaultAnswer, to call: VaultCall) -> [KeyManagerError.Code] {
-        if let results = answer.data?["batch_results"]?.elements, results.count == call.purpose?.items {
+    func failures(in answer: VaultResponse, to call: VaultRequest) -> [KeyManagerError.Code] {
+        if let results = answer.data?["batch_results"]?.elements, results.count == call.keyOperation?.items {
             return results.compactMap { item in
                 guard let error = item["error"]?.string, !error.isEmpty else { return nil }
-                return KeyManagerError(refusal(item, call), keyID: keyID).code
+                return KeyManagerError(itemError(item, call), keyID: keyID).code
             }
         }
         if 200..<300 ~= answer.status { return [] }
-        return [KeyManagerError(failure(answer, call), keyID: keyID).code]
+        return [KeyManagerError(error(answer, call), keyID: keyID).code]
     }
 }
 

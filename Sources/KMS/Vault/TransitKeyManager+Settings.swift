@@ -7,7 +7,7 @@ extension TransitKeyManager {
         from environment: Environment, observer: (any KeyManagerObserver)? = nil
     ) throws(SettingError) -> [TransitKeyManager] {
         let present = try VaultSettings.load(from: environment)
-        return try ([present] + (try present.previous(from: environment))).map {
+        return try ([present] + (try present.previousKeySettings(from: environment))).map {
             settings throws(SettingError) in
             try make(settings, observer)
         }
@@ -28,13 +28,14 @@ extension TransitKeyManager {
         observer: (any KeyManagerObserver)? = nil
     ) {
         let client = VaultClient(
-            VaultLocation(address: settings.address, namespace: settings.namespace), transport: transport)
+            VaultEndpoint(address: settings.address, namespace: settings.namespace), transport: transport)
         let tokens: any VaultTokenSource =
             switch settings.authentication {
             case .token(let value):
-                RenewedVaultToken(base: StaticVaultToken(value: value), client: client)
-            case .tokenFile(let path): RenewedVaultToken(base: VaultTokenFile(path: path), client: client)
-            case .login(let method, let mount): VaultLogin(method, mount: mount, client: client)
+                RenewingVaultTokenSource(base: StaticVaultTokenSource(value: value), client: client)
+            case .tokenFile(let path):
+                RenewingVaultTokenSource(base: VaultTokenFileSource(path: path), client: client)
+            case .login(let method, let mount): VaultLoginTokenSource(method, mount: mount, client: client)
             }
         self.init(settings, session: VaultSession(client: client, tokens: tokens), observer: observer)
     }

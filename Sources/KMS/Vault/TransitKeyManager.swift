@@ -25,28 +25,29 @@ struct TransitKeyManager: KeyManager {
 
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
         let data = try await data(
-            call(
+            request(
                 "datakey/plaintext",
-                ["bits": .int(EnvelopeRules.dataKeyCount * 8), "context": context(binding)]))
+                ["bits": .int(EnvelopeValidation.dataKeyByteCount * 8), "context": context(binding)]))
         return DataKey(key: try dataKey(in: data), recipient: try recipient(in: data))
     }
 
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
         try recipient(
-            in: await data(call("encrypt", ["plaintext": .base64(dataKey), "context": context(binding)])))
+            in: await data(request("encrypt", ["plaintext": .base64(dataKey), "context": context(binding)])))
     }
 
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
-        let ciphertext = try check(recipient)
-        let data = try await data(decryption(of: recipient, binding))
+        let ciphertext = try parseCiphertext(recipient)
+        let data = try await data(decryptRequest(of: recipient, binding))
         return UnwrappedKey(key: try dataKey(in: data), version: ciphertext.version)
     }
 
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
-        _ = try check(recipient)
+        _ = try parseCiphertext(recipient)
         return try self.recipient(
             in: await data(
-                call("rewrap", ["ciphertext": .string(recipient.wrappedKey), "context": context(binding)])))
+                request("rewrap", ["ciphertext": .string(recipient.wrappedKey), "context": context(binding)]))
+        )
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
@@ -55,11 +56,11 @@ struct TransitKeyManager: KeyManager {
 }
 
 extension TransitKeyManager {
-    func context(_ binding: Binding) -> YAMLValue { .string(Base64.encode(binding.bytes)) }
+    func context(_ binding: Binding) -> JSONValue { .string(Base64.encode(binding.bytes)) }
 
     /// Errors: `.invalidCiphertext`: nothing that Vault could have wrapped, so nothing is sent.
-    func check(_ recipient: Recipient) throws(KeyManagerError) -> TransitCiphertext {
-        guard recipient.wrappedKey.utf8.count <= EnvelopeRules.maximumWrappedKey,
+    func parseCiphertext(_ recipient: Recipient) throws(KeyManagerError) -> TransitCiphertext {
+        guard recipient.wrappedKey.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
             let ciphertext = TransitCiphertext(recipient.wrappedKey)
         else {
             throw KeyManagerError(
@@ -69,71 +70,71 @@ extension TransitKeyManager {
         return ciphertext
     }
 
-    func call(_ operation: String, _ body: YAMLValue) -> VaultCall {
-        VaultCall(
+    func request(_ operation: String, _ body: JSONValue) -> VaultRequest {
+        VaultRequest(
             path: "\(mount)/\(operation)/\(key)", body: body,
-            purpose: KeyManagerOperation(transit: operation).map { ($0, items: 1) })
+            keyOperation: KeyManagerOperation(transit: operation).map { ($0, items: 1) })
     }
 
-    func decryption(of recipient: Recipient, _ binding: Binding) -> VaultCall {
-        call("decrypt", ["ciphertext": .string(recipient.wrappedKey), "context": context(binding)])
+    func decryptRequest(of recipient: Recipient, _ binding: Binding) -> VaultRequest {
+        request("decrypt", ["ciphertext": .string(recipient.wrappedKey), "context": context(binding)])
     }
 
     /// The bytes of a `plaintext` field; its base64 never leaves secret memory.
-    func dataKey(in data: Node?) throws(KeyManagerError) -> SharedSecret {
-        guard let text = data?["plaintext"]?.secret else { throw malformed("no plaintext") }
+    func dataKey(in data: YAMLNode?) throws(KeyManagerError) -> SharedSecret {
+        guard let text = data?["plaintext"]?.nonEmptySecret else { throw malformedResponse("no plaintext") }
         do {
             return SharedSecret(
                 try text.bytes.withUnsafeBytes { bytes throws(Base64.DecodingError) in
                     try Base64.decodeSecret(bytes)
                 })
         } catch {
-            throw malformed("a plaintext that is not base64")
+            throw malformedResponse("a plaintext that is not base64")
         }
     }
 
-    func malformed(_ what: String) -> KeyManagerError {
+    func malformedResponse(_ what: String) -> KeyManagerError {
         KeyManagerError(
             .unavailable, keyID: keyID,
-            message: "\(session.location) answers with \(what); is it Vault, and is there a proxy before it?")
+            message: "\(session.endpoint) answers with \(what); is it Vault, and is there a proxy before it?")
     }
 
     /// The answer, whatever its status.
-    func exchange(_ call: VaultCall) async throws(KeyManagerError) -> VaultAnswer {
-        let request = call.purpose.map {
+    func send(_ call: VaultRequest) async throws(KeyManagerError) -> VaultResponse {
+        let request = call.keyOperation.map {
             KeyManagerRequest($0.operation, keyID: keyID, items: $0.items, observer: observer)
         }
         do {
-            let answer = try await session.exchange(call)
-            request?.ended(failures(in: answer, to: call))
+            let answer = try await session.send(call)
+            request?.complete(failures(in: answer, to: call))
             return answer
         } catch {
             let error = KeyManagerError(error, keyID: keyID)
-            request?.ended([error.code])
+            request?.complete([error.code])
             throw error
         }
     }
 
-    func failure(_ answer: VaultAnswer, _ call: VaultCall) -> VaultError {
-        answer.failure(call.path, at: session.location)
+    func error(_ answer: VaultResponse, _ call: VaultRequest) -> VaultError {
+        answer.error(call.path, at: session.endpoint)
     }
 
-    func refusal(_ item: Node, _ call: VaultCall) -> VaultError {
-        let refusal = VaultRefusal(status: 400, text: item["error"]?.string ?? "")
-        return VaultError(.refused(refusal), refusal.message(call.path, at: session.location))
+    func itemError(_ item: YAMLNode, _ call: VaultRequest) -> VaultError {
+        let refusal = VaultRejection(status: 400, text: item["error"]?.string ?? "")
+        return VaultError(.rejected(refusal), refusal.message(call.path, at: session.endpoint))
     }
 
-    private func data(_ call: VaultCall) async throws(KeyManagerError) -> Node? {
-        let answer = try await exchange(call)
+    private func data(_ call: VaultRequest) async throws(KeyManagerError) -> YAMLNode? {
+        let answer = try await send(call)
         guard 200..<300 ~= answer.status else {
-            throw KeyManagerError(failure(answer, call), keyID: keyID)
+            throw KeyManagerError(error(answer, call), keyID: keyID)
         }
         return answer.data
     }
 
-    func recipient(in data: Node?) throws(KeyManagerError) -> Recipient {
+    func recipient(in data: YAMLNode?) throws(KeyManagerError) -> Recipient {
         guard let wrapped = data?["ciphertext"]?.string, TransitCiphertext(wrapped) != nil else {
-            throw malformed("no ciphertext of the form vault:v<version>:<base64>")
+            throw malformedResponse("no ciphertext of the form vault:v<version>:<base64>")
         }
         return Recipient(keyID: keyID, wrappedKey: wrapped)
     }

@@ -7,7 +7,7 @@ extension VaultAuthentication {
         switch variables.value(VaultVariables.authentication)?.value {
         case nil: return try loadUnnamed(variables)
         case "token":
-            guard let token = try variables.ownToken() ?? variables.commandLineToken() else {
+            guard let token = try variables.configuredToken() ?? variables.commandLineToken() else {
                 throw SettingError(
                     variable: VaultVariables.token,
                     problem: "is not set, nor is VAULT_TOKEN or ~/.vault-token there; set it, or "
@@ -20,12 +20,12 @@ extension VaultAuthentication {
         case .some(let other):
             throw SettingError(
                 variable: VaultVariables.authentication,
-                problem: "is \"\(other.asShownName)\"; token, kubernetes, approle or jwt is expected")
+                problem: "is \"\(other.sanitizedName)\"; token, kubernetes, approle or jwt is expected")
         }
     }
 
     private static func loadUnnamed(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
-        if let token = try variables.ownToken() { return token }
+        if let token = try variables.configuredToken() { return token }
         if variables.value(VaultVariables.role) != nil { return try kubernetes(variables) }
         if let token = variables.commandLineToken() { return token }
         throw SettingError(
@@ -86,7 +86,7 @@ extension VaultAuthentication {
 
     private static func role(_ variables: VaultVariables) throws(SettingError) -> String? {
         guard let (role, variable) = variables.value(VaultVariables.role) else { return nil }
-        guard PathNames.isSegment(role) else {
+        guard URLPath.isSegment(role) else {
             throw SettingError(
                 variable: variable, problem: "is not the name of a role (A-Z a-z 0-9 - _ .)")
         }
@@ -105,7 +105,7 @@ extension VaultAuthentication {
             // Alone, it is the name of a mount, unless a slash shows that the name is missing.
             if parts.first == "auth", parts.count > 1 || isFolder { parts.removeFirst() }
             if parts.count > 1, parts.last == "login" { parts.removeLast() }
-            return PathNames.trimmingSlashes(parts.joined(separator: "/"))
+            return URLPath.trimmingSlashes(parts.joined(separator: "/"))
         } ?? name
     }
 }

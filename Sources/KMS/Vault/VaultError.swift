@@ -11,12 +11,12 @@ struct VaultError: Error, Equatable, Sendable {
         case sealed, standby, notInitialized
         case rateLimited
         /// 5xx, or an answer that Vault does not give.
-        case failed
+        case serverError
         /// 403
         case denied
         /// The login itself was refused: 400 or 403 of the auth method.
-        case loginRefused
-        case refused(VaultRefusal)
+        case loginRejected
+        case rejected(VaultRejection)
     }
 
     let code: Code
@@ -33,14 +33,14 @@ struct VaultError: Error, Equatable, Sendable {
     /// Whether it is Vault, or the way to it, that does not serve anyone at the moment.
     var isOutage: Bool {
         switch code {
-        case .unreachable, .sealed, .standby, .notInitialized, .rateLimited, .failed: true
-        case .cancelled, .misconfigured, .denied, .loginRefused, .refused: false
+        case .unreachable, .sealed, .standby, .notInitialized, .rateLimited, .serverError: true
+        case .cancelled, .misconfigured, .denied, .loginRejected, .rejected: false
         }
     }
 }
 
 /// What Vault can have against a request, as far as this version knows its texts (OpenBao 2.x, Vault 1.x).
-enum VaultRefusal: Equatable, Sendable {
+enum VaultRejection: Equatable, Sendable {
     /// Authentication failed: wrong context, wrong key, changed ciphertext.
     case notAuthentic
     /// Not a ciphertext of this engine.
@@ -61,7 +61,7 @@ enum VaultRefusal: Equatable, Sendable {
 
     /// Reads the `errors` of an answer, or the `error` of a batch's item.
     init(status: Int, text: String) {
-        let known: [(String, VaultRefusal)] = [
+        let known: [(String, VaultRejection)] = [
             ("message authentication failed", .notAuthentic),
             ("too old", .versionTooOld),
             ("version is too new", .versionTooNew),

@@ -3,70 +3,71 @@ import Primitives
 
 /// What Vault has against a login, as far as this version knows its texts (OpenBao 2.x, Vault 1.x). The texts themselves
 /// are never shown: they can quote what was sent.
-enum VaultLoginRefusal: Equatable {
-    case role, noRole
+enum VaultLoginRejection: Equatable {
+    case unknownRole, missingRole
     case audience, issuer, subject, namespace, claims
-    case ended, notYetValid, signature, malformed
+    case expired, notYetValid, signature, malformed
     case notConfigured
     /// The two halves of an AppRole.
     case secretID
     /// A bare "permission denied": there is no auth method at the path, or the Kubernetes method could not have the token
     /// reviewed, for whatever reason.
-    case notReviewed
+    case tokenReviewFailed
     case unknown
 
     init(_ text: String) {
-        let known: [(String, VaultLoginRefusal)] = [
+        let known: [(String, VaultLoginRejection)] = [
             ("validating claims", .claims), ("bound claim", .claims),
             ("no audiences bound", .audience), ("(aud)", .audience), ("audience", .audience),
             ("(iss)", .issuer), ("issuer", .issuer), ("claim \"iss\"", .issuer),
             ("namespace not authorized", .namespace),
             ("service account name not authorized", .subject), ("(sub)", .subject),
             ("(nbf)", .notYetValid), ("(iat)", .notYetValid), ("not yet valid", .notYetValid),
-            ("(exp)", .ended), ("expired", .ended),
+            ("(exp)", .expired), ("expired", .expired),
             ("malformed jwt", .malformed), ("must have three parts", .malformed),
             ("signature", .signature), ("fetching keys", .signature),
             ("claim \"", .claims),
             ("could not load configuration", .notConfigured),
             ("could not load backend configuration", .notConfigured),
             ("invalid role or secret", .secretID), ("secret_id", .secretID), ("secret id", .secretID),
-            ("missing role", .noRole), ("invalid role name", .role), ("could not be found", .role),
-            ("permission denied", .notReviewed), ("lookup failed", .notReviewed),
-            ("unauthorized", .notReviewed),
+            ("missing role", .missingRole), ("invalid role name", .unknownRole),
+            ("could not be found", .unknownRole),
+            ("permission denied", .tokenReviewFailed), ("lookup failed", .tokenReviewFailed),
+            ("unauthorized", .tokenReviewFailed),
         ]
         let text = text.lowercased()
         self = known.first { text.contains($0.0) }?.1 ?? .unknown
     }
 
     /// What is wrong and what to do, as the end of a sentence. `claims`: of the token that was sent, if it can be read.
-    func advice(for method: VaultLoginMethod, mount: String, _ claims: JWTClaims?) -> String {
+    func remedy(for method: VaultLoginMethod, mount: String, _ claims: JWTClaims?) -> String {
         let path = "auth/\(mount)"
         switch self {
-        case .role:
+        case .unknownRole:
             return
                 "it has no role \(method.role ?? "(default)"); check \(VaultVariables.role), or create the role "
                 + "(vault list \(path)/role)"
-        case .noRole: return "it has no default role; set \(VaultVariables.role)"
+        case .missingRole: return "it has no default role; set \(VaultVariables.role)"
         case .audience:
             let ours = claims.map { ": the token's audience is \(Self.list($0.audiences))" } ?? ""
             return "audience\(ours), and the role \(method.roleName) expects another; make the two equal "
                 + "(\(method.audienceSetting) of the role, audience of the projected token)"
         case .issuer:
-            let ours = claims?.issuer.map { ": the token's issuer is \($0.asShownName)" } ?? ""
+            let ours = claims?.issuer.map { ": the token's issuer is \($0.sanitizedName)" } ?? ""
             return
                 "issuer\(ours), and \(path)/config expects another; set \(method.issuerSetting) there to the token's "
                 + "issuer, or leave it out"
         case .subject:
-            let ours = claims?.subject.map { " \($0.asShownName)" } ?? ""
+            let ours = claims?.subject.map { " \($0.sanitizedName)" } ?? ""
             return "the role \(method.roleName) is not bound to the service account\(ours); add it to "
                 + "\(method.subjectSetting)"
         case .namespace:
-            let ours = claims?.subject.map { " of \($0.asShownName)" } ?? ""
+            let ours = claims?.subject.map { " of \($0.sanitizedName)" } ?? ""
             return "the role \(method.roleName) is not bound to the namespace\(ours); add it to "
                 + "bound_service_account_namespaces"
         case .claims:
             return "the token does not have the claims that the role \(method.roleName) binds (bound_claims)"
-        case .ended: return "the token has ended; \(method.tokenSetting) must name a file that is renewed"
+        case .expired: return "the token has ended; \(method.tokenSetting) must name a file that is renewed"
         case .notYetValid:
             return "the token is not valid yet; compare the clocks of Vault and of this machine"
         case .signature:
@@ -75,13 +76,13 @@ enum VaultLoginRefusal: Equatable {
                 + "and does Vault reach jwks_url?"
         case .malformed: return "\(method.tokenSetting) does not name a file with a JWT"
         case .notConfigured: return "\(path) is not configured (vault write \(path)/config …)"
-        case .notReviewed: return method.reviewAdvice(path, claims)
+        case .tokenReviewFailed: return method.reviewAdvice(path, claims)
         case .secretID, .unknown: return method.generalAdvice
         }
     }
 
     private static func list(_ names: [String]) -> String {
-        names.isEmpty ? "none" : names.prefix(4).map(\.asShownName).joined(separator: ", ")
+        names.isEmpty ? "none" : names.prefix(4).map(\.sanitizedName).joined(separator: ", ")
     }
 }
 

@@ -7,13 +7,13 @@ struct VaultLoginRequest: Sendable {
     let mount: String
 
     func login(_ client: VaultClient) async throws(VaultError) -> VaultLease {
-        let call = VaultCall(path: "auth/\(mount)/login", body: try body(), timeout: VaultRenewal.timeout)
-        let answer = try await client.exchange(call, token: nil)
-        guard 200..<300 ~= answer.status else { throw failure(answer, call, at: client.location) }
-        return try VaultLease(answer, of: call, at: client.location)
+        let call = VaultRequest(path: "auth/\(mount)/login", body: try body(), timeout: VaultRenewal.timeout)
+        let answer = try await client.send(call, token: nil)
+        guard 200..<300 ~= answer.status else { throw failure(answer, call, at: client.endpoint) }
+        return try VaultLease(answer, of: call, at: client.endpoint)
     }
 
-    private func body() throws(VaultError) -> YAMLValue {
+    private func body() throws(VaultError) -> JSONValue {
         switch method {
         case .kubernetes(let role, let file):
             return [
@@ -42,7 +42,7 @@ struct VaultLoginRequest: Sendable {
 
     private func secret(
         _ file: String, _ purpose: String, _ variable: String
-    ) throws(VaultError) -> YAMLValue {
+    ) throws(VaultError) -> JSONValue {
         let content = try VaultSecretFile.read(file, purpose: purpose, variable: variable)
         guard let text = SecretText(content) else {
             throw VaultError(.misconfigured, "\(file) does not hold \(purpose)")
@@ -50,25 +50,27 @@ struct VaultLoginRequest: Sendable {
         return .secret(text)
     }
 
-    private func failure(_ answer: VaultAnswer, _ call: VaultCall, at location: VaultLocation) -> VaultError {
-        let refusal = VaultLoginRefusal(answer.errors)
+    private func failure(_ answer: VaultResponse, _ call: VaultRequest, at location: VaultEndpoint)
+        -> VaultError
+    {
+        let refusal = VaultLoginRejection(answer.errorText)
         switch answer.status {
-        case 400 where answer.isOfVault, 403 where answer.isOfVault:
+        case 400 where answer.isFromVault, 403 where answer.isFromVault:
             return VaultError(
-                .loginRefused,
-                "\(location) refuses the login at auth/\(mount): \(refusal.advice(for: method, mount: mount, claims))"
+                .loginRejected,
+                "\(location) refuses the login at auth/\(mount): \(refusal.remedy(for: method, mount: mount, claims))"
             )
         case 500 where refusal == .notConfigured:
             return VaultError(
-                .loginRefused,
+                .loginRejected,
                 "\(location) refuses the login at auth/\(mount): "
-                    + VaultLoginRefusal.notConfigured.advice(for: method, mount: mount, claims))
-        case 404 where answer.isOfVault:
+                    + VaultLoginRejection.notConfigured.remedy(for: method, mount: mount, claims))
+        case 404 where answer.isFromVault:
             return VaultError(
-                .loginRefused,
+                .loginRejected,
                 "\(location) has no auth method at auth/\(mount); enable it, or set "
                     + VaultVariables.authenticationMount)
-        default: return answer.failure(call.path, at: location)
+        default: return answer.error(call.path, at: location)
         }
     }
 

@@ -3,11 +3,11 @@ import Primitives
 /// Where an answer points to. It is shown, without its query, and never used.
 struct VaultRedirect: Equatable {
     /// `https://vault.example.com/login`, on one line.
-    let shown: String
+    let displayURL: String
     /// The setting that leads there; nil: what is there is not the API that was asked.
-    let address: String?
+    let vaultAddress: String?
     /// Whether it leads from https to plain http, where the token could be read on the way.
-    let isDowngrade: Bool
+    let downgradesToHTTP: Bool
 
     /// nil: no location, or one that leads back to what was asked.
     ///
@@ -17,7 +17,7 @@ struct VaultRedirect: Equatable {
     init?(_ location: String, from origin: ServerAddress, path: String) {
         let text = location.prefix { $0 != "?" && $0 != "#" }
         guard !location.isEmpty else { return nil }
-        let root = origin.url.dropLast(origin.prefix.utf8.count)
+        let root = origin.url.dropLast(origin.pathPrefix.utf8.count)
         var url: String
         if text.hasPrefix("//") {
             url = (origin.isPlainHTTP ? "http:" : "https:") + text
@@ -31,15 +31,15 @@ struct VaultRedirect: Equatable {
             let end = url[authority...].firstIndex(of: "/") ?? url.endIndex
             if let at = url[authority..<end].lastIndex(of: "@") { url.removeSubrange(authority...at) }
         }
-        shown = url.asShownName
-        isDowngrade = !origin.isPlainHTTP && url.lowercased().hasPrefix("http://")
+        displayURL = url.sanitizedName
+        downgradesToHTTP = !origin.isPlainHTTP && url.lowercased().hasPrefix("http://")
         guard url.hasSuffix("/v1/\(path)"),
             let target = ServerAddress(String(url.dropLast(path.utf8.count + 4)))
         else {
-            address = nil
+            vaultAddress = nil
             return
         }
-        guard target.origin != origin.origin || target.prefix != origin.prefix else { return nil }
-        address = target.url
+        guard target.origin != origin.origin || target.pathPrefix != origin.pathPrefix else { return nil }
+        vaultAddress = target.url
     }
 }

@@ -12,11 +12,12 @@ enum VaultSecretFile {
         do throws(FileError) {
             content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
         } catch {
-            let place = PathText.shown(path) == nil ? variable.map { " from the file of \($0)" } : nil
+            let place =
+                PathRedaction.printablePath(path) == nil ? variable.map { " from the file of \($0)" } : nil
             throw VaultError(
-                .misconfigured, "\(purpose) cannot be read\(place ?? ""): \(error.withoutContents)")
+                .misconfigured, "\(purpose) cannot be read\(place ?? ""): \(error.redactedDescription)")
         }
-        guard let secret = HeaderText.word(content) else {
+        guard let secret = HeaderValue.visibleASCII(content) else {
             throw VaultError(
                 .misconfigured, "\(path) does not hold \(purpose): one line of visible ASCII is expected")
         }

@@ -4,30 +4,30 @@ struct VaultSession: Sendable {
     let client: VaultClient
     let tokens: any VaultTokenSource
 
-    var location: VaultLocation { client.location }
+    var endpoint: VaultEndpoint { client.endpoint }
 
     /// The answer, whatever its status.
-    func exchange(_ call: VaultCall) async throws(VaultError) -> VaultAnswer {
+    func send(_ call: VaultRequest) async throws(VaultError) -> VaultResponse {
         let token = try await tokens.token()
-        let answer = try await client.exchange(call, token: token.value)
+        let answer = try await client.send(call, token: token.value)
         guard answer.status == 403 else {
-            tokens.worked(token, at: call.path)
+            tokens.recordSuccess(token, at: call.path)
             return answer
         }
         // What something before Vault refuses says nothing about the token.
-        guard answer.isOfVault else { return answer }
-        guard tokens.refused(token, at: call.path) else { return answer }
+        guard answer.isFromVault else { return answer }
+        guard tokens.recordDenial(token, at: call.path) else { return answer }
         let fresh = try await tokens.token()
         guard fresh.generation != token.generation else { return answer }
-        let second = try await client.exchange(call, token: fresh.value)
-        if second.status != 403 { tokens.worked(fresh, at: call.path) }
+        let second = try await client.send(call, token: fresh.value)
+        if second.status != 403 { tokens.recordSuccess(fresh, at: call.path) }
         return second
     }
 
     /// The answer when it is a success.
-    func send(_ call: VaultCall) async throws(VaultError) -> VaultAnswer {
-        let answer = try await exchange(call)
-        guard 200..<300 ~= answer.status else { throw answer.failure(call.path, at: location) }
+    func sendExpectingSuccess(_ call: VaultRequest) async throws(VaultError) -> VaultResponse {
+        let answer = try await send(call)
+        guard 200..<300 ~= answer.status else { throw answer.error(call.path, at: endpoint) }
         return answer
     }
 }

@@ -12,7 +12,7 @@ extension VaultSettings {
             namespace: try path(variables, VaultVariables.namespace, example: "team-a"),
             authentication: try VaultAuthentication.load(variables),
             tls: try TLSSettings.vault(variables))
-        try settings.checkKeyID(VaultVariables.key)
+        try settings.checkKeyIDLength(VaultVariables.key)
         return settings
     }
 
@@ -57,7 +57,7 @@ extension VaultSettings {
                 problem: "is not set; it names the transit key, for example: "
                     + "export \(VaultVariables.key)=sb-wrap")
         }
-        guard PathNames.isSegment(key) else {
+        guard URLPath.isSegment(key) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not the name of a key (A-Z a-z 0-9 - _ .), for example: sb-wrap")
@@ -67,7 +67,7 @@ extension VaultSettings {
 
     private static func name(_ variables: VaultVariables) throws(SettingError) -> String? {
         guard let (name, variable) = variables.value(VaultVariables.name) else { return nil }
-        guard PathNames.isSegment(name) else {
+        guard URLPath.isSegment(name) else {
             throw SettingError(
                 variable: variable, problem: "is not a name (A-Z a-z 0-9 - _ .), for example: eu")
         }
@@ -79,8 +79,8 @@ extension VaultSettings {
         trimmed: (String) -> String = { $0 }
     ) throws(SettingError) -> String? {
         guard let (text, variable) = variables.value(variable) else { return nil }
-        let path = trimmed(PathNames.trimmingSlashes(text))
-        guard PathNames.isPath(path) else {
+        let path = trimmed(URLPath.trimmingSlashes(text))
+        guard URLPath.isPath(path) else {
             throw SettingError(
                 variable: variable,
                 problem: "is not a path of names (A-Z a-z 0-9 - _ .) joined by /, for example: \(example)")

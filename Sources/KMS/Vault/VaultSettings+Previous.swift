@@ -3,12 +3,12 @@ import Primitives
 extension VaultSettings {
     /// The settings of the keys that `SB_KMS_VAULT_KEYS_PREVIOUS` lists, `<key>` or `<mount>/<key>`, of the same Vault.
     /// They open rows that were not moved yet.
-    func previous(from environment: Environment) throws(SettingError) -> [VaultSettings] {
+    func previousKeySettings(from environment: Environment) throws(SettingError) -> [VaultSettings] {
         let variable = VaultVariables.previousKeys
         var list: [VaultSettings] = []
         for entry in (environment.value(variable) ?? "").split(separator: ",") {
-            let path = PathNames.trimmingSlashes(PathNames.trimming(" ", from: entry))
-            guard PathNames.isPath(path) else {
+            let path = URLPath.trimmingSlashes(URLPath.trimming(" ", from: entry))
+            guard URLPath.isPath(path) else {
                 throw SettingError(
                     variable: variable,
                     problem: "is not a list of <key> or <mount>/<key> (A-Z a-z 0-9 - _ .), for example: "
@@ -31,14 +31,14 @@ extension VaultSettings {
                 throw SettingError(
                     variable: variable, problem: "lists \(settings.mount)/\(settings.key) twice")
             }
-            try settings.checkKeyID(variable)
+            try settings.checkKeyIDLength(variable)
             list.append(settings)
         }
         return list
     }
 
     /// Key ids go into rows and statuses, which have room for 512 bytes.
-    func checkKeyID(_ variable: String) throws(SettingError) {
+    func checkKeyIDLength(_ variable: String) throws(SettingError) {
         guard keyID.utf8.count > 512 else { return }
         throw SettingError(
             variable: variable,

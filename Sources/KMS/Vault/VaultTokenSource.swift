@@ -15,24 +15,24 @@ protocol VaultTokenSource: Sendable {
 
     /// Vault answered 403 to `token` at `path`. Whether `token()` may give another one now, so that it is worth asking
     /// again.
-    func refused(_ token: VaultToken, at path: String) -> Bool
+    func recordDenial(_ token: VaultToken, at path: String) -> Bool
 
     /// Vault served a request at `path` with `token`.
-    func worked(_ token: VaultToken, at path: String)
+    func recordSuccess(_ token: VaultToken, at path: String)
 
     /// Keeps the token alive until the task is cancelled; returns at once where there is nothing to do.
     func maintain() async
 }
 
 extension VaultTokenSource {
-    func worked(_ token: VaultToken, at path: String) {}
+    func recordSuccess(_ token: VaultToken, at path: String) {}
     func maintain() async {}
 }
 
 /// A token from a setting.
-struct StaticVaultToken: VaultTokenSource {
+struct StaticVaultTokenSource: VaultTokenSource {
     let value: SharedSecret
 
     func token() async throws(VaultError) -> VaultToken { VaultToken(value: value, generation: 0) }
-    func refused(_ token: VaultToken, at path: String) -> Bool { false }
+    func recordDenial(_ token: VaultToken, at path: String) -> Bool { false }
 }

@@ -12,9 +12,9 @@ struct VaultVariables {
     static let mount = "SB_KMS_VAULT_MOUNT"
     static let name = "SB_KMS_VAULT_NAME"
     static let namespace = "SB_KMS_VAULT_NAMESPACE"
-    static let authorities = "SB_KMS_VAULT_CACERT"
-    static let authorityBytes = "SB_KMS_VAULT_CACERT_BYTES"
-    static let authorityFolder = "SB_KMS_VAULT_CAPATH"
+    static let caFile = "SB_KMS_VAULT_CACERT"
+    static let caBytes = "SB_KMS_VAULT_CACERT_BYTES"
+    static let caDirectory = "SB_KMS_VAULT_CAPATH"
     static let clientCertificate = "SB_KMS_VAULT_CLIENT_CERT"
     static let clientKey = "SB_KMS_VAULT_CLIENT_KEY"
     static let tlsServerName = "SB_KMS_VAULT_TLS_SERVER_NAME"
@@ -35,9 +35,9 @@ struct VaultVariables {
     private static let others = [
         address: ["BAO_ADDR", "VAULT_ADDR"],
         namespace: ["BAO_NAMESPACE", "VAULT_NAMESPACE"],
-        authorities: ["BAO_CACERT", "VAULT_CACERT"],
-        authorityBytes: ["BAO_CACERT_BYTES", "VAULT_CACERT_BYTES"],
-        authorityFolder: ["BAO_CAPATH", "VAULT_CAPATH"],
+        caFile: ["BAO_CACERT", "VAULT_CACERT"],
+        caBytes: ["BAO_CACERT_BYTES", "VAULT_CACERT_BYTES"],
+        caDirectory: ["BAO_CAPATH", "VAULT_CAPATH"],
         clientCertificate: ["BAO_CLIENT_CERT", "VAULT_CLIENT_CERT"],
         clientKey: ["BAO_CLIENT_KEY", "VAULT_CLIENT_KEY"],
         tlsServerName: ["BAO_TLS_SERVER_NAME", "VAULT_TLS_SERVER_NAME"],
@@ -60,7 +60,7 @@ struct VaultVariables {
     }
 
     /// A token that is ours by name: `SB_KMS_VAULT_TOKEN`, or its file.
-    func ownToken() throws(SettingError) -> VaultAuthentication? {
+    func configuredToken() throws(SettingError) -> VaultAuthentication? {
         let file = Self.token + "_FILE"
         guard let path = environment.value(file) else {
             return environment.inlineSecret(Self.token).map { .token($0) }
@@ -79,6 +79,6 @@ struct VaultVariables {
         }
         guard let home = environment.value("HOME") else { return nil }
         let path = "\(home)/.vault-token"
-        return FileStamp(path: path) == nil ? nil : .tokenFile(path)
+        return FileFingerprint(path: path) == nil ? nil : .tokenFile(path)
     }
 }

@@ -51,7 +51,7 @@ package struct ClusterConfiguration: Sendable {
     package var proxyURL: String?
     package var defaultNamespace: String
     /// We run in a pod of this cluster, as its service account.
-    package var isOwnPod = false
+    package var isInCluster = false
     package var impersonation: Impersonation?
     package var credentials: any CredentialSource
     /// What works in part, such as a CA bundle with a damaged certificate. One line each.

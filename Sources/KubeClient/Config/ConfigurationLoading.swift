@@ -20,10 +20,10 @@ extension ClusterConfiguration {
         }
         if let explicitPath {
             guard !isKubeconfig(explicitPath) else { throw content("the path of the kubeconfig") }
-            guard !SecretFile.isMissing(explicitPath) else {
+            guard !CredentialFile.isMissing(explicitPath) else {
                 throw ConfigurationError(
                     .unreadable,
-                    PathText.shown(explicitPath).map { "\($0): there is no such kubeconfig" }
+                    PathRedaction.printablePath(explicitPath).map { "\($0): there is no such kubeconfig" }
                         ?? "there is no kubeconfig at the path given; the path of a file is expected, not its content"
                 )
             }
@@ -34,7 +34,7 @@ extension ClusterConfiguration {
         if !listed.isEmpty {
             let kubeconfig = try Kubeconfig(files: listed)
             guard !kubeconfig.isEmpty else {
-                let paths = listed.compactMap { PathText.shown($0) }
+                let paths = listed.compactMap { PathRedaction.printablePath($0) }
                 guard paths.count == listed.count else {
                     throw ConfigurationError(
                         .notConfigured,
@@ -76,7 +76,7 @@ extension ClusterConfiguration {
     /// Whether what should be a path is the text of a kubeconfig, which holds credentials: YAML or JSON.
     private static func isKubeconfig(_ path: String) -> Bool {
         path.contains(where: \.isNewline) || path.hasPrefix("{")
-            || (path.contains("apiVersion:") && SecretFile.isMissing(path))
+            || (path.contains("apiVersion:") && CredentialFile.isMissing(path))
     }
 
     private static func content(_ setting: String) -> ConfigurationError {

@@ -10,10 +10,10 @@ struct ExecClusterInfo: Sendable {
     let certificateAuthority: [UInt8]?
     let proxyURL: String?
     /// The extension `client.authentication.k8s.io/exec` of the cluster's entry, whatever it holds.
-    let config: Node?
+    let config: YAMLNode?
 
-    var value: YAMLValue {
-        var entries: [(key: String, value: YAMLValue)] = [("server", .string(server))]
+    var value: JSONValue {
+        var entries: [(key: String, value: JSONValue)] = [("server", .string(server))]
         if let tlsServerName { entries.append(("tls-server-name", .string(tlsServerName))) }
         if isInsecure { entries.append(("insecure-skip-tls-verify", true)) }
         if let certificateAuthority {
@@ -21,7 +21,7 @@ struct ExecClusterInfo: Sendable {
                 ("certificate-authority-data", .base64(SharedSecret(copying: certificateAuthority))))
         }
         if let proxyURL { entries.append(("proxy-url", .string(proxyURL))) }
-        if let config { entries.append(("config", YAMLValue(config))) }
-        return .mapping(entries)
+        if let config { entries.append(("config", JSONValue(config))) }
+        return .object(entries)
     }
 }

@@ -7,7 +7,7 @@ import Primitives
 struct ExecCredentialSource: CredentialSource {
     private let renewable: RenewableCredential
 
-    static let maximumOutput = 1 << 20
+    static let maximumOutputSize = 1 << 20
 
     init(
         plugin: ExecPlugin, deadline: Duration = .seconds(60),
@@ -31,31 +31,32 @@ struct ExecCredentialSource: CredentialSource {
         environment["KUBERNETES_EXEC_INFO"] = ExecCredentialMessage.request(to: plugin)
         let process = ChildProcess(
             executable: executable, arguments: plugin.arguments, environment: environment,
-            isInteractive: plugin.isInteractive, outputLimit: maximumOutput, deadline: deadline)
-        let result: ChildProcess.Result
-        do throws(ChildProcess.Failure) {
+            isInteractive: plugin.isInteractive, outputLimit: maximumOutputSize, deadline: deadline)
+        let result: ChildProcess.Completion
+        do throws(ChildProcess.RunError) {
             result = try await process.run()
         } catch {
             throw failure(error, of: plugin, deadline)
         }
-        guard result.status == 0 else {
-            throw plugin.failure(
-                "\(plugin.command) ended with exit code \(result.status); see its messages on standard error")
+        guard result.exitCode == 0 else {
+            throw plugin.error(
+                "\(plugin.command) ended with exit code \(result.exitCode); see its messages on standard error"
+            )
         }
         return try ExecCredentialMessage.status(in: result.output.bytes, from: plugin)
     }
 
     private static func failure(
-        _ failure: ChildProcess.Failure, of plugin: ExecPlugin, _ deadline: Duration
+        _ failure: ChildProcess.RunError, of plugin: ExecPlugin, _ deadline: Duration
     ) -> ConfigurationError {
         switch failure {
         case .cannotStart(let code):
-            plugin.failure("cannot run \(plugin.command): \(systemMessage(code))")
+            plugin.error("cannot run \(plugin.command): \(systemMessage(code))")
         case .deadlineExceeded:
-            plugin.failure(
+            plugin.error(
                 "\(plugin.command) did not end within \(deadline.components.seconds) s and was killed")
         case .tooMuchOutput:
-            plugin.failure("\(plugin.command) printed more than \(maximumOutput) bytes and was killed")
+            plugin.error("\(plugin.command) printed more than \(maximumOutputSize) bytes and was killed")
         }
     }
 }

@@ -18,13 +18,13 @@ struct ExecPlugin: Sendable {
     /// nil: `provideClusterInfo` is not set.
     let cluster: ExecClusterInfo?
     /// For errors: `FILE: users["a"].user.exec`.
-    let field: String
+    let fieldPath: String
 
     /// The path of the program: `command` itself if it has a slash, else the first match in PATH.
     func locate(isExecutable: (String) -> Bool) throws(ConfigurationError) -> String {
         if command.contains("/") {
             guard isExecutable(command) else {
-                guard SecretFile.isMissing(command) else { throw notExecutable(command) }
+                guard CredentialFile.isMissing(command) else { throw notExecutable(command) }
                 throw notFound("there is no such program")
             }
             return command
@@ -33,7 +33,7 @@ struct ExecPlugin: Sendable {
         // A relative folder in PATH would run whatever lies in the working folder.
         let candidates = folders.filter { $0.hasPrefix("/") }.map { "\($0)/\(command)" }
         guard let path = candidates.first(where: isExecutable) else {
-            if let present = candidates.first(where: { !SecretFile.isMissing($0) }) {
+            if let present = candidates.first(where: { !CredentialFile.isMissing($0) }) {
                 throw notExecutable(present)
             }
             throw notFound("it is not in PATH")
@@ -43,16 +43,16 @@ struct ExecPlugin: Sendable {
 
     /// The program is there; to install it again would not help.
     private func notExecutable(_ path: String) -> ConfigurationError {
-        failure(
+        error(
             "cannot run \(command): \(path) is not executable; make it so (chmod +x), or correct `command`")
     }
 
     private func notFound(_ reason: String) -> ConfigurationError {
         let hint = installHint.map { "; \($0.split(whereSeparator: \.isNewline).joined(separator: " "))" }
-        return failure("cannot run \(command): \(reason)\(hint ?? "; install it or correct `command`")")
+        return error("cannot run \(command): \(reason)\(hint ?? "; install it or correct `command`")")
     }
 
-    func failure(_ problem: String) -> ConfigurationError {
-        ConfigurationError(.plugin, "\(field): \(problem)")
+    func error(_ problem: String) -> ConfigurationError {
+        ConfigurationError(.plugin, "\(fieldPath): \(problem)")
     }
 }

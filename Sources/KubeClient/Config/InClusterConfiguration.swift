@@ -9,7 +9,7 @@ enum InClusterConfiguration {
     static func isAvailable(environment: [String: String], folder: String) -> Bool {
         environment["KUBERNETES_SERVICE_HOST"]?.isEmpty == false
             && environment["KUBERNETES_SERVICE_PORT"]?.isEmpty == false
-            && SecretFile.stamp(of: "\(folder)/token") != nil
+            && CredentialFile.stamp(of: "\(folder)/token") != nil
     }
 
     static func load(
@@ -23,7 +23,7 @@ enum InClusterConfiguration {
                 "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; is this a pod?")
         }
         let purpose = "the pod's service account"
-        let authority = SharedSecret(try SecretFile.read("\(folder)/ca.crt", for: purpose))
+        let authority = SharedSecret(try CredentialFile.read("\(folder)/ca.crt", for: purpose))
         var pool = CertificatePool()
         guard pool.add(authority.bytes, from: "\(folder)/ca.crt") > 0 else {
             throw ConfigurationError(
@@ -33,15 +33,15 @@ enum InClusterConfiguration {
             server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", trust: .pem(pool.pem),
             defaultNamespace: try namespace(folder, purpose),
             credentials: TokenFile(path: "\(folder)/token", purpose: purpose))
-        configuration.isOwnPod = true
+        configuration.isInCluster = true
         configuration.warnings = pool.warnings
         return configuration
     }
 
     private static func namespace(_ folder: String, _ purpose: String) throws(ConfigurationError) -> String {
         let path = "\(folder)/namespace"
-        guard SecretFile.stamp(of: path) != nil else { return "default" }
-        let text = try SecretFile.read(path, for: purpose).withUnsafeBytes {
+        guard CredentialFile.stamp(of: path) != nil else { return "default" }
+        let text = try CredentialFile.read(path, for: purpose).withUnsafeBytes {
             String(decoding: $0, as: UTF8.self)
         }
         let name = text.split(whereSeparator: \.isWhitespace).first.map(String.init)

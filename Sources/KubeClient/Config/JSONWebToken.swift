@@ -14,7 +14,9 @@ enum JSONWebToken {
             documents.count == 1, let claims = documents.first, claims.entries != nil
         else { return nil }
         guard let claim = claims["exp"], !claim.isNull else { return Date(timeIntervalSince1970: 0) }
-        guard let scalar = claim.scalar, scalar.kind == .int || scalar.kind == .float else { return nil }
+        guard let scalar = claim.scalar, scalar.valueType == .int || scalar.valueType == .float else {
+            return nil
+        }
         let text = scalar.bytes.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         guard let seconds = Double(text), seconds.isFinite else { return nil }
         return Date(timeIntervalSince1970: seconds)

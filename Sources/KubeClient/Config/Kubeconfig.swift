@@ -17,15 +17,15 @@ struct Kubeconfig {
     /// - Parameter files: absolute paths, or relative ones to the working folder; those that are not there are
     ///   left out.
     init(files: [String]) throws(ConfigurationError) {
-        for file in files where !SecretFile.isMissing(file) && !self.files.contains(file) {
+        for file in files where !CredentialFile.isMissing(file) && !self.files.contains(file) {
             try merge(file)
             self.files.append(file)
         }
     }
 
     private mutating func merge(_ file: String) throws(ConfigurationError) {
-        let bytes = try SecretFile.read(file, for: "the kubeconfig")
-        let documents: [Node]
+        let bytes = try CredentialFile.read(file, for: "the kubeconfig")
+        let documents: [YAMLNode]
         do throws(YAMLError) {
             documents = try YAMLReader.documents(in: bytes, source: file)
         } catch {
@@ -59,7 +59,7 @@ struct Kubeconfig {
                 throw entry.error(.invalid, "name", "is there twice in this file; remove one")
             }
             guard merged[name] == nil else { continue }
-            let body = try entry.mapping(kind)?.node ?? Node(.mapping([]), mark: element.mark)
+            let body = try entry.mapping(kind)?.node ?? YAMLNode(.mapping([]), mark: element.range)
             merged[name] = KubeconfigFields(
                 node: body, file: fields.file, path: "\(list)[\"\(name)\"].\(kind)")
         }

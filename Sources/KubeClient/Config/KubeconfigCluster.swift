@@ -66,7 +66,7 @@ enum KubeconfigCluster {
         guard let content = try fields.content(field) else { return nil }
         let name = fields.contentName(field)
         var pool = CertificatePool()
-        guard pool.add(content.bytes, from: fields.place(name)) > 0 else {
+        guard pool.add(content.bytes, from: fields.location(name)) > 0 else {
             throw pool.warnings.first.map { ConfigurationError(.invalid, $0) }
                 ?? fields.error(
                     .invalid, name, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
@@ -75,7 +75,7 @@ enum KubeconfigCluster {
     }
 
     /// What plugins are told as `config`: cluster.extensions, where the name is the group with `/exec`.
-    static func execExtension(of cluster: KubeconfigFields) throws(ConfigurationError) -> Node? {
+    static func execExtension(of cluster: KubeconfigFields) throws(ConfigurationError) -> YAMLNode? {
         let entry = try cluster.list("extensions").first {
             $0["name"]?.string == "client.authentication.k8s.io/exec"
         }

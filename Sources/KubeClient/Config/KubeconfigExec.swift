@@ -30,7 +30,7 @@ extension ExecPlugin {
             installHint: try fields.string("installHint"),
             isInteractive: try Self.isInteractive(fields, version, isTerminal: isTerminal),
             cluster: try fields.bool("provideClusterInfo") ? cluster : nil,
-            field: "\(fields.file): \(fields.path)")
+            fieldPath: "\(fields.file): \(fields.path)")
     }
 
     private static func isInteractive(

@@ -4,24 +4,24 @@ import YAML
 /// Reads the fields of one mapping of a kubeconfig, each with an error that names file, place and field. As in
 /// kubectl, null and the empty string are the same as no field.
 struct KubeconfigFields {
-    let node: Node
+    let node: YAMLNode
     /// The file the mapping comes from.
     let file: String
     /// Where it stands: `users["admin"].user`.
     let path: String
 
-    func name(_ field: String) -> String { "\(path.isEmpty ? "" : path + ".")\(field)" }
+    func qualifiedName(_ field: String) -> String { "\(path.isEmpty ? "" : path + ".")\(field)" }
 
     func error(_ code: ConfigurationError.Code, _ field: String, _ problem: String) -> ConfigurationError {
-        ConfigurationError(code, "\(place(field)) \(problem)")
+        ConfigurationError(code, "\(location(field)) \(problem)")
     }
 
     /// Where a field stands: `FILE:6:33: users["u"].user.token`.
-    func place(_ field: String) -> String {
-        "\((node[field] ?? node).mark.location(in: file)): \(name(field))"
+    func location(_ field: String) -> String {
+        "\((node[field] ?? node).range.location(in: file)): \(qualifiedName(field))"
     }
 
-    private func value(_ field: String) -> Node? {
+    private func value(_ field: String) -> YAMLNode? {
         node[field].flatMap { $0.isNull || $0.scalar?.bytes.count == 0 ? nil : $0 }
     }
 
@@ -45,7 +45,9 @@ struct KubeconfigFields {
 
     func secret(_ field: String) throws(ConfigurationError) -> SharedSecret? {
         guard let value = value(field) else { return nil }
-        guard let scalar = value.scalar, scalar.kind == .string else { throw mismatch(field, "a string") }
+        guard let scalar = value.scalar, scalar.valueType == .string else {
+            throw mismatch(field, "a string")
+        }
         return scalar.bytes
     }
 
@@ -61,7 +63,7 @@ struct KubeconfigFields {
         do throws(Base64.DecodingError) {
             return SharedSecret(try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks))
         } catch {
-            guard !PEM.isIn(text.bytes) else {
+            guard !PEM.containsBlock(text.bytes) else {
                 throw self.error(
                     .invalid, field,
                     "is PEM, and base64 of it is expected (base64 -w0 FILE); a file of it can be named without -data"
@@ -81,8 +83,8 @@ struct KubeconfigFields {
         if let data = try data("\(field)-data") { return data }
         guard let text = try string(field) else { return nil }
         return SharedSecret(
-            try SecretFile.read(
-                KubeconfigPath.resolve(text, besides: file), for: "\(name(field)) of \(file)",
+            try CredentialFile.read(
+                KubeconfigPath.resolve(text, besides: file), for: "\(qualifiedName(field)) of \(file)",
                 setting: .init(text: text, inline: "\(field)-data")))
     }
 
@@ -92,10 +94,10 @@ struct KubeconfigFields {
     func mapping(_ field: String) throws(ConfigurationError) -> KubeconfigFields? {
         guard let value = value(field) else { return nil }
         guard value.entries != nil else { throw mismatch(field, "a mapping") }
-        return KubeconfigFields(node: value, file: file, path: name(field))
+        return KubeconfigFields(node: value, file: file, path: qualifiedName(field))
     }
 
-    func list(_ field: String) throws(ConfigurationError) -> [Node] {
+    func list(_ field: String) throws(ConfigurationError) -> [YAMLNode] {
         guard let value = value(field) else { return [] }
         guard let elements = value.elements else { throw mismatch(field, "a list") }
         return elements

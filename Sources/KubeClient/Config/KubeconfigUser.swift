@@ -17,12 +17,12 @@ struct KubeconfigUser {
         switch (certificate, key) {
         case (nil, nil): return nil
         case (.some(let certificate), .some(let key)):
-            do throws(TLSClientIdentity.Problem) {
+            do throws(TLSClientIdentity.IdentityError) {
                 return .init(
                     try TLSClientIdentity(
                         certificate: certificate.bytes.withUnsafeBytes { Array($0) }, key: key))
             } catch {
-                let field = error.isAboutKey ? "client-key" : "client-certificate"
+                let field = error.concernsKey ? "client-key" : "client-certificate"
                 throw fields.error(.invalid, fields.contentName(field), error.description)
             }
         case (.some, nil):
@@ -82,7 +82,7 @@ struct KubeconfigUser {
         if let tokenFile {
             return TokenFile(
                 path: KubeconfigPath.resolve(tokenFile, besides: fields.file), fallback: token,
-                purpose: "\(fields.name("tokenFile")) of \(fields.file)",
+                purpose: "\(fields.qualifiedName("tokenFile")) of \(fields.file)",
                 setting: .init(text: tokenFile, inline: "token"))
         }
         if let token { return StaticCredential(authorization: token) }

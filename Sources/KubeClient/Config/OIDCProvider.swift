@@ -16,14 +16,15 @@ struct OIDCProvider: Sendable {
     /// PEM; nil: the system's CAs.
     let authorities: [UInt8]?
     /// For errors: `FILE: users["a"].user.auth-provider`.
-    let field: String
+    let fieldPath: String
     private let environment: [String: String]
 
     /// From `users[...].user.auth-provider`.
     init(_ fields: KubeconfigFields, environment: [String: String]) throws(ConfigurationError) {
         let name = try fields.required("name")
         guard name == "oidc" else { throw Self.unsupported(name, fields) }
-        let empty = KubeconfigFields(node: fields.node, file: fields.file, path: fields.name("config"))
+        let empty = KubeconfigFields(
+            node: fields.node, file: fields.file, path: fields.qualifiedName("config"))
         guard let config = try fields.mapping("config") else {
             throw empty.error(.invalid, "idp-issuer-url", "is missing; add it")
         }
@@ -33,7 +34,7 @@ struct OIDCProvider: Sendable {
         idToken = try config.secret("id-token")
         refreshToken = try config.secret("refresh-token")
         authorities = try Self.authorities(config)
-        field = "\(fields.file): \(fields.path)"
+        fieldPath = "\(fields.file): \(fields.path)"
         self.environment = environment
     }
 
@@ -57,14 +58,14 @@ struct OIDCProvider: Sendable {
         var content = try config.data("\(field)-data")
         if content == nil, let path = try config.string(field) {
             content = SharedSecret(
-                try SecretFile.read(
-                    path, for: "\(config.name(field)) of \(config.file)",
+                try CredentialFile.read(
+                    path, for: "\(config.qualifiedName(field)) of \(config.file)",
                     setting: .init(text: path, inline: "\(field)-data")))
         }
         guard let content else { return nil }
         let name = config.contentName(field)
         var pool = CertificatePool()
-        guard pool.add(content.bytes, from: config.place(name)) > 0 else {
+        guard pool.add(content.bytes, from: config.location(name)) > 0 else {
             throw pool.warnings.first.map { ConfigurationError(.invalid, $0) }
                 ?? config.error(
                     .invalid, name, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
@@ -82,13 +83,13 @@ struct OIDCProvider: Sendable {
         let client = CurlClient(
             HTTPClientConfiguration(
                 trust: authorities.map { .pem($0) } ?? .system, plainHTTP: .loopbackOnly,
-                connectTimeout: .seconds(10), maximumResponseBody: OIDCRefresh.maximumResponse),
+                connectTimeout: .seconds(10), maximumResponseBody: OIDCTokenRefresher.maximumResponseSize),
             environment: environment)
-        let refresh = OIDCRefresh(self, transport: client)
+        let refresh = OIDCTokenRefresher(self, transport: client)
         return RenewableCredential(
             from: "an identity provider", issued: issued, isRenewedWhenRefused: false, now: now
         ) { () async throws(ConfigurationError) in
-            try await refresh.run()
+            try await refresh.refresh()
         }
     }
 
@@ -98,11 +99,11 @@ struct OIDCProvider: Sendable {
     {
         guard let header = AuthorizationHeader.bearer(token.bytes),
             let expiration = JSONWebToken.expiration(of: token.bytes)
-        else { throw failure("the \(name) is no JSON Web Token; log in again") }
+        else { throw error("the \(name) is no JSON Web Token; log in again") }
         return .init(authorization: header, clientCertificate: nil, expiration: expiration)
     }
 
-    func failure(_ problem: String) -> ConfigurationError {
-        ConfigurationError(.plugin, "\(field): \(problem)")
+    func error(_ problem: String) -> ConfigurationError {
+        ConfigurationError(.plugin, "\(fieldPath): \(problem)")
     }
 }

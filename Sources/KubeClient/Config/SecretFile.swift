@@ -2,7 +2,7 @@ import Glibc
 import Primitives
 
 /// Reads small files whose content may be secret. Blocks, as local files do.
-enum SecretFile {
+enum CredentialFile {
     static let maximumBytes = 8 << 20
 
     /// What changes when a file is replaced, be it by a new file, a moved link or a write.
@@ -29,7 +29,7 @@ enum SecretFile {
     }
 
     /// The setting that a path comes from.
-    struct Setting: Sendable {
+    struct PathSetting: Sendable {
         /// As it is written, before it is resolved against a folder. Errors quote no path that may be a secret instead.
         let text: String
         /// The setting that takes the content itself: `client-key-data`.
@@ -38,7 +38,7 @@ enum SecretFile {
 
     /// `purpose` says in an error what the file was wanted for: `users["a"].user.client-key of FILE`.
     static func read(
-        _ path: String, for purpose: String, setting: Setting? = nil
+        _ path: String, for purpose: String, setting: PathSetting? = nil
     ) throws(ConfigurationError) -> SecretBytes {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw unreadable(path, purpose, setting, errno) }
@@ -66,9 +66,9 @@ enum SecretFile {
     }
 
     private static func unreadable(
-        _ path: String, _ purpose: String, _ setting: Setting?, _ code: Int32
+        _ path: String, _ purpose: String, _ setting: PathSetting?, _ code: Int32
     ) -> ConfigurationError {
-        guard PathText.shown(setting?.text ?? path) != nil else {
+        guard PathRedaction.printablePath(setting?.text ?? path) != nil else {
             let remedy = setting.map { "; if it holds the content itself, use \($0.inline)" } ?? ""
             return ConfigurationError(
                 .unreadable,

@@ -9,13 +9,13 @@ package final class TokenFile: CredentialSource {
         var current: Credential?
         /// Whether `current` came from the file.
         var readAt: ContinuousClock.Instant?
-        var stamp: SecretFile.Stamp?
+        var stamp: CredentialFile.Stamp?
         var isRefused = false
     }
 
     private let path: String
     private let purpose: String
-    private let setting: SecretFile.Setting?
+    private let setting: CredentialFile.PathSetting?
     private let now: @Sendable () -> ContinuousClock.Instant
     private let state: Locked<State>
 
@@ -33,7 +33,7 @@ package final class TokenFile: CredentialSource {
 
     /// `setting`: the field of a kubeconfig that names the file.
     init(
-        path: String, fallback: SharedSecret?, purpose: String, setting: SecretFile.Setting?,
+        path: String, fallback: SharedSecret?, purpose: String, setting: CredentialFile.PathSetting?,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.setting = setting
@@ -44,7 +44,7 @@ package final class TokenFile: CredentialSource {
     }
 
     package func credential() async throws(ConfigurationError) -> Credential {
-        let (now, stamp) = (now(), SecretFile.stamp(of: path))
+        let (now, stamp) = (now(), CredentialFile.stamp(of: path))
         return try state.withLock { state throws(ConfigurationError) in
             if let current = state.current, let readAt = state.readAt, !state.isRefused,
                 now - readAt < Self.maximumAge, stamp == state.stamp
@@ -70,7 +70,7 @@ package final class TokenFile: CredentialSource {
 
     /// The same token keeps its generation.
     private func read(after current: Credential?) throws(ConfigurationError) -> Credential {
-        let token = try SecretFile.read(path, for: purpose, setting: setting)
+        let token = try CredentialFile.read(path, for: purpose, setting: setting)
         guard let header = AuthorizationHeader.bearer(token) else {
             throw ConfigurationError(.invalid, "\(path): holds no token; needed for \(purpose)")
         }

@@ -19,7 +19,7 @@ package indirect enum Decoded<Object: KubeObject>: Sendable {
 extension Decoded: JSONReadable {
     /// - Throws: the object has no name that can be read, or is not JSON.
     package init(json: inout JSONReader) throws(JSONError) {
-        let start = json.mark
+        let start = json.position
         do {
             self = .object(try Object(json: &json))
         } catch {
@@ -43,13 +43,13 @@ struct SalvagedObject<Status: JSONReadable & Sendable>: Sendable {
 
     /// - Throws: what comes after is not JSON. What came before has been filled in.
     mutating func read(_ json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata":
-                _ = try json.ifReadable { json throws(JSONError) in
+                _ = try json.attempt { json throws(JSONError) in
                     try metadata.read(&json, isLenient: true)
                 }
-            case "status": status = try json.readable()
+            case "status": status = try json.readIfValid()
             default: break
             }
         }

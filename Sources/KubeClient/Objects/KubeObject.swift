@@ -36,23 +36,23 @@ package protocol KubeObject: JSONReadable, Sendable {
     associatedtype ObjectStatus: JSONReadable & Sendable = NoStatus
     static var resource: Resource { get }
     /// Asks the server for `PartialObjectMetadata` only: the rest never leaves it.
-    static var metadataOnly: Bool { get }
+    static var isMetadataOnly: Bool { get }
     var metadata: ObjectMeta { get }
 }
 
 /// The status of a kind that has none, or whose status we do not read.
 package struct NoStatus: JSONReadable, Sendable {
-    package init(json: inout JSONReader) throws(JSONError) { try json.skip() }
+    package init(json: inout JSONReader) throws(JSONError) { try json.skipValue() }
 }
 
 extension KubeObject {
-    package static var metadataOnly: Bool { false }
+    package static var isMetadataOnly: Bool { false }
 }
 
 /// The metadata of a Secret. Its data, in the clear, is never asked for.
 package struct SecretMetadata: KubeObject {
     package static var resource: Resource { .secrets }
-    package static var metadataOnly: Bool { true }
+    package static var isMetadataOnly: Bool { true }
     package let metadata: ObjectMeta
 
     package init(metadata: ObjectMeta) {
@@ -60,17 +60,17 @@ package struct SecretMetadata: KubeObject {
     }
 
     package init(json: inout JSONReader) throws(JSONError) {
-        metadata = try AnyMetadata(json: &json).metadata
+        metadata = try PartialObjectMetadata(json: &json).metadata
     }
 }
 
 /// The metadata that a write returns, whatever the kind.
-struct AnyMetadata: JSONReadable {
+struct PartialObjectMetadata: JSONReadable {
     let metadata: ObjectMeta
 
     init(json: inout JSONReader) throws(JSONError) {
         var metadata: ObjectMeta?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             if case "metadata" = key { metadata = try json.read() }
         }
         self.metadata = try json.require(metadata, "metadata")

@@ -5,7 +5,7 @@ extension ObjectMeta: JSONReadable {
         self.init(name: "")
         try read(&json, isLenient: false)
         // The API server knows no object without a name.
-        if name.isEmpty { throw json.error(.missing).below(.key("name")) }
+        if name.isEmpty { throw json.error(.missing).prefixingPath(.key("name")) }
     }
 
     /// Fills in what `json` has.
@@ -13,24 +13,24 @@ extension ObjectMeta: JSONReadable {
     /// - Parameter isLenient: leave out fields that have another shape, and stay as far as the document goes: of an
     ///   object that cannot be read, it is still to be known which one it is.
     mutating func read(_ json: inout JSONReader, isLenient: Bool) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             guard isLenient else { return try read(key, &json) }
-            _ = try json.ifReadable { json throws(JSONError) in try read(key, &json) }
+            _ = try json.attempt { json throws(JSONError) in try read(key, &json) }
         }
     }
 
     private mutating func read(_ key: JSONKey, _ json: inout JSONReader) throws(JSONError) {
         switch key {
         case "name": name = try json.read()
-        case "namespace": namespace = try json.optional()
-        case "uid": uid = try json.optional()
-        case "resourceVersion": resourceVersion = try json.optional()
-        case "generation": generation = try json.optional()
-        case "creationTimestamp": creationTimestamp = try json.optional()
-        case "deletionTimestamp": deletionTimestamp = try json.optional()
-        case "labels": labels = try json.optional()
-        case "annotations": annotations = try json.null() ? nil : try Self.annotations(&json)
-        case "ownerReferences": ownerReferences = try json.optional()
+        case "namespace": namespace = try json.readOptional()
+        case "uid": uid = try json.readOptional()
+        case "resourceVersion": resourceVersion = try json.readOptional()
+        case "generation": generation = try json.readOptional()
+        case "creationTimestamp": creationTimestamp = try json.readOptional()
+        case "deletionTimestamp": deletionTimestamp = try json.readOptional()
+        case "labels": labels = try json.readOptional()
+        case "annotations": annotations = try json.consumeNull() ? nil : try Self.annotations(&json)
+        case "ownerReferences": ownerReferences = try json.readOptional()
         case "managedFields": managedFields = try Self.managedFields(&json)
         default: break
         }
@@ -39,7 +39,7 @@ extension ObjectMeta: JSONReadable {
     /// Without the annotation in which kubectl keeps the object once more: of a Secret it has the values.
     private static func annotations(_ json: inout JSONReader) throws(JSONError) -> [String: String] {
         var annotations: [String: String] = [:]
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             if case "kubectl.kubernetes.io/last-applied-configuration" = key { return }
             annotations[try key.text()] = try json.read()
         }
@@ -47,11 +47,11 @@ extension ObjectMeta: JSONReadable {
     }
 
     /// Anyone who may change the object may write anything into them: what is odd is left out.
-    private static func managedFields(_ json: inout JSONReader) throws(JSONError) -> [ManagedFields]? {
-        try json.ifReadable { json throws(JSONError) in
-            var entries: [ManagedFields] = []
-            try json.array { json throws(JSONError) in
-                if let entry = try json.readable(ManagedFields.self) { entries.append(entry) }
+    private static func managedFields(_ json: inout JSONReader) throws(JSONError) -> [ManagedFieldsEntry]? {
+        try json.attempt { json throws(JSONError) in
+            var entries: [ManagedFieldsEntry] = []
+            try json.readArray { json throws(JSONError) in
+                if let entry = try json.readIfValid(ManagedFieldsEntry.self) { entries.append(entry) }
             }
             return entries
         }
@@ -62,14 +62,14 @@ extension OwnerReference: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         var apiVersion, kind, name, uid: String?
         var controller, blockOwnerDeletion: Bool?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "apiVersion": apiVersion = try json.read()
             case "kind": kind = try json.read()
             case "name": name = try json.read()
             case "uid": uid = try json.read()
-            case "controller": controller = try json.optional()
-            case "blockOwnerDeletion": blockOwnerDeletion = try json.optional()
+            case "controller": controller = try json.readOptional()
+            case "blockOwnerDeletion": blockOwnerDeletion = try json.readOptional()
             default: break
             }
         }

@@ -11,14 +11,14 @@ package struct ObjectMeta: Sendable, Equatable {
     package var labels: [String: String]?
     package var annotations: [String: String]?
     package var ownerReferences: [OwnerReference]?
-    package var managedFields: [ManagedFields]?
+    package var managedFields: [ManagedFieldsEntry]?
     /// Whether a cache has left parts out because of their size; see the API server for all of it.
     package var isAbridged = false
 
     package init(
         name: String, namespace: String? = nil, uid: String? = nil, resourceVersion: String? = nil,
         generation: Int64? = nil, labels: [String: String]? = nil, annotations: [String: String]? = nil,
-        ownerReferences: [OwnerReference]? = nil, managedFields: [ManagedFields]? = nil
+        ownerReferences: [OwnerReference]? = nil, managedFields: [ManagedFieldsEntry]? = nil
     ) {
         self.name = name
         self.namespace = namespace

@@ -1,7 +1,7 @@
 extension Status {
     /// That an admission webhook or policy refused the request, and which; nil: it is something else. Without the reason
     /// that it gave, which may quote the request.
-    package var denial: String? {
+    package var admissionDenial: String? {
         guard let message else { return nil }
         for (start, end) in Self.denials {
             guard let from = message.firstRange(of: start)?.lowerBound,

@@ -27,14 +27,14 @@ package struct Status: Sendable, Equatable {
 extension Status: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "kind": kind = try json.readable()
-            case "status": status = try json.readable()
-            case "message": message = try json.readable()
-            case "reason": reason = try json.readable()
-            case "details": details = try json.readable()
-            case "code": code = try json.readable()
+            case "kind": kind = try json.readIfValid()
+            case "status": status = try json.readIfValid()
+            case "message": message = try json.readIfValid()
+            case "reason": reason = try json.readIfValid()
+            case "details": details = try json.readIfValid()
+            case "code": code = try json.readIfValid()
             default: break
             }
         }
@@ -44,12 +44,12 @@ extension Status: JSONReadable {
 extension Status.Details: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "name": name = try json.readable()
-            case "kind": kind = try json.readable()
-            case "causes": causes = try json.readable()
-            case "retryAfterSeconds": retryAfterSeconds = try json.readable()
+            case "name": name = try json.readIfValid()
+            case "kind": kind = try json.readIfValid()
+            case "causes": causes = try json.readIfValid()
+            case "retryAfterSeconds": retryAfterSeconds = try json.readIfValid()
             default: break
             }
         }
@@ -59,11 +59,11 @@ extension Status.Details: JSONReadable {
 extension Status.Cause: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "reason": reason = try json.readable()
-            case "message": message = try json.readable()
-            case "field": field = try json.readable()
+            case "reason": reason = try json.readIfValid()
+            case "message": message = try json.readIfValid()
+            case "field": field = try json.readIfValid()
             default: break
             }
         }

@@ -3,14 +3,14 @@ import HTTPTypes
 /// Is told of every request to the API server, repetitions among them. Called on the way of the request: it must
 /// not wait. Safe to call from any task.
 package protocol APIObserver: Sendable {
-    func observed(_ request: APIRequest)
+    func requestCompleted(_ request: APIRequestRecord)
 }
 
 /// A request as its observer sees it.
-package struct APIRequest: Sendable {
+package struct APIRequestRecord: Sendable {
     package enum Outcome: Sendable {
         /// HTTP status of the answer.
-        case answered(Int)
+        case responded(Int)
         /// There was none.
         case failed(KubeError.Code)
     }
@@ -25,26 +25,26 @@ package struct APIRequest: Sendable {
 }
 
 /// A request that is under way.
-struct ObservedCall: Sendable {
-    private let call: KubeClient.Call
+struct RequestTiming: Sendable {
+    private let call: KubeClient.Request
     private let observer: (any APIObserver)?
     private let start = ContinuousClock.now
 
-    init(_ call: KubeClient.Call, _ observer: (any APIObserver)?) {
+    init(_ call: KubeClient.Request, _ observer: (any APIObserver)?) {
         self.call = call
         self.observer = observer
     }
 
-    func ended(_ outcome: APIRequest.Outcome) {
+    func complete(_ outcome: APIRequestRecord.Outcome) {
         guard let observer else { return }
         let (verb, resource) = call.verbAndResource
-        observer.observed(
-            APIRequest(
+        observer.requestCompleted(
+            APIRequestRecord(
                 verb: verb, resource: resource, outcome: outcome, duration: ContinuousClock.now - start))
     }
 }
 
-extension KubeClient.Call {
+extension KubeClient.Request {
     /// Read back from the path, which `Resource` made: no name of an object is in them.
     var verbAndResource: (verb: String, resource: String) {
         var parts = path.split(separator: "/").map(String.init)[...]

@@ -16,7 +16,7 @@ package struct KubeClient: Sendable {
         case secret(SharedSecret, contentType: String)
     }
 
-    struct Call: Sendable {
+    struct Request: Sendable {
         var method: HTTPRequest.Method
         var path: String
         var query: [(String, String)] = []
@@ -24,14 +24,14 @@ package struct KubeClient: Sendable {
         var body = Body.none
         var activity: String
         /// Bytes of the answer's body above which it is refused.
-        var maximumResponse = KubeClient.maximumObject
+        var maximumResponseSize = KubeClient.maximumObjectSize
     }
 
     /// Bytes of JSON that one object may have: etcd takes 1.5 MiB, or what its `--max-request-bytes` says, and JSON
     /// writes some characters as six (`\u003c`).
-    static let maximumObject = 64 << 20
+    static let maximumObjectSize = 64 << 20
     /// An answer that has metadata alone. Annotations have 256 KiB at most; what is far larger is meant to take memory.
-    static let maximumMetadata = 1 << 20
+    static let maximumMetadataSize = 1 << 20
 
     /// Name under which our writes stand in `managedFields`.
     package static let fieldManager = "secrets-bridge"
@@ -40,12 +40,12 @@ package struct KubeClient: Sendable {
     /// A server that asks for a longer pause gets it from the caller, who has other work meanwhile.
     private static let longestPause = Duration.seconds(5)
 
-    let connection: Connection
+    let connection: APIConnection
     private let sleep: Sleep
 
     /// `sleep` waits between attempts.
     package init(
-        connection: Connection, sleep: @escaping Sleep = { try await Task.sleep(for: $0) }
+        connection: APIConnection, sleep: @escaping Sleep = { try await Task.sleep(for: $0) }
     ) {
         self.connection = connection
         self.sleep = sleep
@@ -53,7 +53,7 @@ package struct KubeClient: Sendable {
 
     /// Sends `call`, up to four times where repeating it is safe. Returns what `read` makes of the body of a 2xx response.
     func perform<Value: Sendable>(
-        _ call: Call, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
+        _ call: Request, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
     ) async throws(KubeError) -> Value {
         var backoff = Backoff(base: .milliseconds(100), maximum: .seconds(2))
         for _ in 1..<Self.attempts {
@@ -73,7 +73,7 @@ package struct KubeClient: Sendable {
 
     /// As `perform`, for an answer that is a `Value`.
     func perform<Value: JSONReadable & Sendable>(
-        _ call: Call, _ type: Value.Type = Value.self
+        _ call: Request, _ type: Value.Type = Value.self
     ) async throws(KubeError) -> Value {
         try await perform(call) { bytes throws(KubeError) in
             try Self.decode(type, from: bytes, activity: call.activity)

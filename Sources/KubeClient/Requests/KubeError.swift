@@ -51,7 +51,7 @@ package struct KubeError: Error, Sendable {
 
     /// Fields that server-side apply would take from other managers, as the server names them (".data.password"), and
     /// who these are. Nil when that is not what is wrong.
-    package var contest: (fields: Set<String>, managers: Set<String>)? {
+    package var fieldManagerConflicts: (fields: Set<String>, managers: Set<String>)? {
         guard code == .conflict else { return nil }
         let causes = status?.details?.causes?.filter { $0.reason == "FieldManagerConflict" } ?? []
         guard !causes.isEmpty else { return nil }
@@ -105,7 +105,7 @@ extension KubeError {
 
     /// A message for a 422 is built from its causes' fields: the server's own text may quote the value.
     private static func words(_ status: Status) -> String? {
-        if let denial = status.denial { return denial }
+        if let denial = status.admissionDenial { return denial }
         if status.reason == "Invalid", let causes = status.details?.causes, !causes.isEmpty {
             return causes.map { "\($0.field ?? "object") (\($0.reason ?? "invalid"))" }.joined(
                 separator: ", ")

@@ -4,7 +4,7 @@ import Primitives
 /// refuses a wrong one with every list, for as long as a controller runs.
 package enum LabelSelector {
     /// What is wrong with it, in one line; nil when nothing is.
-    package static func problem(_ text: String) -> String? {
+    package static func validationError(_ text: String) -> String? {
         guard text.unicodeScalars.allSatisfy({ $0.isASCII && !$0.isInvisible }) else {
             return "has characters that no label has"
         }

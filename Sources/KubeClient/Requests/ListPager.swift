@@ -41,7 +41,7 @@ package struct ListPager<Object: KubeObject>: Sendable {
                 let page = try await client.list(
                     Object.self, selection, limit: size.count, continueToken: token,
                     maximumBytes: size.maximumBytes)
-                size.fitted(bytes: page.bytes)
+                size.adapt(bytes: page.byteCount)
                 return page
             } catch  where error.code == .responseTooLarge && size.count > 1 {
                 size.halve()
@@ -63,12 +63,12 @@ struct PageSize: Sendable, Equatable {
     }
 
     /// One object alone may have more than a page: there is no smaller one to ask for.
-    var maximumBytes: Int { count == 1 ? KubeClient.maximumObject : bytes }
+    var maximumBytes: Int { count == 1 ? KubeClient.maximumObjectSize : bytes }
 
     mutating func halve() { count = max(count / 2, 1) }
 
     /// Grows while twice as much would fit, with a reserve, as the next objects may be larger.
-    mutating func fitted(bytes: Int) {
+    mutating func adapt(bytes: Int) {
         if count < maximum, bytes <= self.bytes / 4 { count = min(count * 2, maximum) }
     }
 }

@@ -27,9 +27,9 @@ package struct ListPage<Object: KubeObject>: Sendable {
     package let metadata: Metadata
     package let items: [Decoded<Object>]
     /// Of items that have no name that can be read.
-    package let problems: [String]
+    package let unreadableItems: [String]
     /// That the page had on the wire, uncompressed.
-    package internal(set) var bytes = 0
+    package internal(set) var byteCount = 0
 
     package var continueToken: String? {
         metadata.continue.flatMap { $0.isEmpty ? nil : $0 }
@@ -47,21 +47,21 @@ extension ListPage: JSONReadable {
         var metadata: Metadata?
         var items: [Decoded<Object>] = []
         var problems: [String] = []
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata": metadata = try json.read()
             case "items":
                 (items, problems) = ([], [])
                 // An empty list of metadata is `null` on the wire.
-                if try json.null() { return }
-                try json.array { json throws(JSONError) in
-                    let start = json.mark
+                if try json.consumeNull() { return }
+                try json.readArray { json throws(JSONError) in
+                    let start = json.position
                     do throws(JSONError) {
                         items.append(try json.read())
                     } catch  where !error.isSyntax {
                         problems.append(error.description)
                         json.rewind(to: start)
-                        try json.skip()
+                        try json.skipValue()
                     }
                 }
             default: break
@@ -69,18 +69,18 @@ extension ListPage: JSONReadable {
         }
         self.metadata = try json.require(metadata, "metadata")
         self.items = items
-        self.problems = problems
+        self.unreadableItems = problems
     }
 }
 
 extension ListPage.Metadata: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "resourceVersion": resourceVersion = try json.optional()
-            case "continue": `continue` = try json.optional()
-            case "remainingItemCount": remainingItemCount = try json.readable()
+            case "resourceVersion": resourceVersion = try json.readOptional()
+            case "continue": `continue` = try json.readOptional()
+            case "remainingItemCount": remainingItemCount = try json.readIfValid()
             default: break
             }
         }

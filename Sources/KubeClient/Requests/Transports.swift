@@ -44,7 +44,7 @@ extension HTTPClientConfiguration {
         clientCertificate = cluster.clientCertificate.map { .init(chain: $0.certificate, key: $0.key) }
         serverName = cluster.tlsServerName
         if let url = cluster.proxyURL { proxy = .url(url) }
-        maximumResponseBody = KubeClient.maximumObject
+        maximumResponseBody = KubeClient.maximumObjectSize
         acceptsCompression = true
     }
 }

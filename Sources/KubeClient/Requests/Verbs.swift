@@ -14,21 +14,21 @@ extension KubeClient {
         let resource = Object.resource
         let activity = "reading \(resource.kind) \(ref)"
         return try await perform(
-            Call(
+            Request(
                 method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
-                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json, activity: activity,
-                maximumResponse: maximumBytes
-                    ?? (Object.metadataOnly ? Self.maximumMetadata : Self.maximumObject)), type)
+                accept: Object.isMetadataOnly ? MediaType.metadata : MediaType.json, activity: activity,
+                maximumResponseSize: maximumBytes
+                    ?? (Object.isMetadataOnly ? Self.maximumMetadataSize : Self.maximumObjectSize)), type)
     }
 
     /// Metadata alone, of any kind.
     package func getMetadata(_ resource: Resource, _ ref: ObjectRef) async throws(KubeError) -> ObjectMeta {
         let activity = "reading \(resource.kind) \(ref)"
         return try await perform(
-            Call(
+            Request(
                 method: .get, path: resource.path(namespace: ref.namespace, name: ref.name),
-                accept: MediaType.metadata, activity: activity, maximumResponse: Self.maximumMetadata),
-            AnyMetadata.self
+                accept: MediaType.metadata, activity: activity, maximumResponseSize: Self.maximumMetadataSize),
+            PartialObjectMetadata.self
         ).metadata
     }
 
@@ -43,13 +43,13 @@ extension KubeClient {
         let activity = "listing \(resource.plural)"
         var query = selection.query + [("limit", String(limit))]
         if let continueToken { query.append(("continue", continueToken)) }
-        let call = Call(
+        let call = Request(
             method: .get, path: resource.path(namespace: selection.namespace), query: query,
-            accept: Object.metadataOnly ? MediaType.metadataList : MediaType.json, activity: activity,
-            maximumResponse: maximumBytes)
+            accept: Object.isMetadataOnly ? MediaType.metadataList : MediaType.json, activity: activity,
+            maximumResponseSize: maximumBytes)
         return try await perform(call) { bytes throws(KubeError) in
             var page = try Self.decode(ListPage<Object>.self, from: bytes, activity: activity)
-            page.bytes = bytes.count
+            page.byteCount = bytes.count
             return page
         }
     }
@@ -61,7 +61,7 @@ extension KubeClient {
         _ resource: Resource, _ ref: ObjectRef, body: SharedSecret, isDryRun: Bool = false
     ) async throws(KubeError) -> ObjectMeta {
         try await write(
-            Call(
+            Request(
                 method: .post, path: resource.path(namespace: ref.namespace),
                 query: [("fieldManager", Self.fieldManager)] + (isDryRun ? [("dryRun", "All")] : []),
                 body: .secret(body, contentType: MediaType.json),
@@ -73,7 +73,7 @@ extension KubeClient {
         _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, body: SharedSecret
     ) async throws(KubeError) -> ObjectMeta {
         try await write(
-            Call(
+            Request(
                 method: .put,
                 path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
                 query: [("fieldManager", Self.fieldManager)],
@@ -94,7 +94,7 @@ extension KubeClient {
             }
         let what = subresource.map { "\($0) of " } ?? ""
         return try await write(
-            Call(
+            Request(
                 method: .patch,
                 path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
                 query: patch.query.isEmpty ? [("fieldManager", fieldManager)] : patch.query,
@@ -103,7 +103,7 @@ extension KubeClient {
 
     /// An object that is gone already is `notFound`; one that `preconditions` do not describe, `conflict`.
     package func delete(
-        _ resource: Resource, _ ref: ObjectRef, preconditions: Preconditions? = nil,
+        _ resource: Resource, _ ref: ObjectRef, preconditions: DeletePreconditions? = nil,
         propagation: DeletionPropagation? = nil
     ) async throws(KubeError) {
         let activity = "deleting \(resource.kind) \(ref)"
@@ -113,17 +113,17 @@ extension KubeClient {
         }
         // Some deletions answer with the object itself; metadata is enough of it.
         try await perform(
-            Call(
+            Request(
                 method: .delete, path: resource.path(namespace: ref.namespace, name: ref.name),
                 accept: "\(MediaType.metadata),\(MediaType.json)",
                 body: .bytes(Array(body), contentType: MediaType.json), activity: activity)
         ) { _ in }
     }
 
-    private func write(_ call: Call) async throws(KubeError) -> ObjectMeta {
+    private func write(_ call: Request) async throws(KubeError) -> ObjectMeta {
         var call = call
         call.accept = MediaType.metadata
-        call.maximumResponse = Self.maximumMetadata
-        return try await perform(call, AnyMetadata.self).metadata
+        call.maximumResponseSize = Self.maximumMetadataSize
+        return try await perform(call, PartialObjectMetadata.self).metadata
     }
 }

@@ -14,7 +14,7 @@ package final class Store<Value: Sendable>: Sendable {
         /// New, or of another version than before: what was there, if anything.
         package var changed: [ObjectRef: Value?] = [:]
         /// There before and not any more: deletions that no event told of.
-        package var gone: [ObjectRef: Value] = [:]
+        package var removed: [ObjectRef: Value] = [:]
     }
 
     private let state = Locked(State())
@@ -47,15 +47,15 @@ package final class Store<Value: Sendable>: Sendable {
     }
 
     /// Whether a list has been completed once.
-    package var isComplete: Bool { state.withLock { $0.isComplete } }
+    package var hasSynced: Bool { state.withLock { $0.isComplete } }
 
     /// Starts collecting a new list; one that was not finished is dropped.
-    package func begin() {
+    package func beginList() {
         state.withLock { $0.incoming = [:] }
     }
 
     /// Puts the collected list in place.
-    package func commit() -> Difference {
+    package func commitList() -> Difference {
         state.withLock { state in
             guard let incoming = state.incoming else { return Difference() }
             let before = state.contents
@@ -66,23 +66,23 @@ package final class Store<Value: Sendable>: Sendable {
             for (ref, value) in incoming where before[ref].flatMap(version) != version(value) {
                 changed[ref] = .some(before[ref])
             }
-            return Difference(changed: changed, gone: before.filter { incoming[$0.key] == nil })
+            return Difference(changed: changed, removed: before.filter { incoming[$0.key] == nil })
         }
     }
 
     /// What `apply` did.
-    package enum Applied: Sendable {
+    package enum ApplyResult: Sendable {
         /// Readers see it now, in place of what they saw before.
         case visible(before: Value?)
         /// A list is being collected: readers see it when that is complete.
-        case aside
+        case buffered
     }
 
-    package func apply(_ ref: ObjectRef, _ value: Value) -> Applied {
+    package func apply(_ ref: ObjectRef, _ value: Value) -> ApplyResult {
         state.withLock { state in
             guard state.incoming == nil else {
                 state.incoming?[ref] = value
-                return .aside
+                return .buffered
             }
             return .visible(before: state.contents.updateValue(value, forKey: ref))
         }

@@ -15,13 +15,13 @@ package enum WatchEvent<Object: KubeObject>: Sendable {
 extension WatchEvent: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         var type: String?
-        var object: JSONReader.Mark?
+        var object: JSONReader.Position?
         var event: Self?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "type": type = try json.read()
             case "object":
-                object = json.mark
+                object = json.position
                 // The API server writes the type first. Where it does not, the object is read afterwards.
                 if let type { event = try Self(type, &json) }
             default: break
@@ -45,9 +45,9 @@ extension WatchEvent: JSONReadable {
             self = .bookmark(
                 resourceVersion: try json.require(metadata.resourceVersion, "metadata.resourceVersion"),
                 initialEventsEnd: metadata.annotations?["k8s.io/initial-events-end"] == "true")
-        case "ERROR": self = .error(try json.readable() ?? Status())
+        case "ERROR": self = .error(try json.readIfValid() ?? Status())
         default:
-            try json.skip()
+            try json.skipValue()
             self = .unknown
         }
     }
@@ -58,7 +58,7 @@ private struct Bookmark: JSONReadable {
     var metadata = ObjectMeta(name: "")
 
     init(json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             if case "metadata" = key { try metadata.read(&json, isLenient: true) }
         }
     }

@@ -10,7 +10,7 @@ enum WatchLine<Object: KubeObject>: Sendable {
 
     init(_ line: LineFramer.Line) {
         switch line {
-        case .whole(let bytes):
+        case .complete(let bytes):
             do {
                 let event = try JSONReader.read(WatchEvent<Object>.self, from: bytes)
                 if case .unknown = event {
@@ -20,7 +20,8 @@ enum WatchLine<Object: KubeObject>: Sendable {
                 }
             } catch {
                 self.init(
-                    salvaging: bytes, isWhole: !error.isSyntax, problem: error.inside.description,
+                    salvaging: bytes, isWhole: !error.isSyntax,
+                    problem: error.droppingFirstPathComponent.description,
                     otherwise: error.isSyntax ? .notJSON : .incomplete)
             }
         case .tooLong(let prefix, _):
@@ -71,11 +72,11 @@ private struct SalvagedEvent<Status: JSONReadable & Sendable> {
     }
 
     private mutating func read(_ json: inout JSONReader) throws(JSONError) {
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "type": type = try json.readable()
+            case "type": type = try json.readIfValid()
             case "object":
-                _ = try json.ifReadable { json throws(JSONError) in try object.read(&json) }
+                _ = try json.attempt { json throws(JSONError) in try object.read(&json) }
             default: break
             }
         }

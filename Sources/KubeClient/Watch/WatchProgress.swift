@@ -44,12 +44,12 @@ package final class WatchProgress: Sendable {
         }
     }
 
-    func advanced() {
+    func recordProgress() {
         let wall = wallClock()
         state.withLock { $0 = State(lastProgress: wall) }
     }
 
-    func failed(_ reason: String) {
+    func recordFailure(_ reason: String) {
         let now = now()
         state.withLock { state in
             let before = state.stalled

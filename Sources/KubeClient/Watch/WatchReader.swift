@@ -8,15 +8,15 @@ struct WatchReader<Object: KubeObject>: Sendable {
     struct Outcome: Sendable {
         var machine: WatcherMachine
         /// What comes next, if the watch said so itself.
-        var next: WatcherMachine.Step?
+        var next: WatcherMachine.Transition?
         /// Whether it brought anything at all.
-        var heard = false
+        var receivedEvent = false
         var failure: KubeError?
     }
 
     let machine: WatcherMachine
     let progress: WatchProgress?
-    let slot: WatchSlot?
+    let slot: WatchStartPermit?
     let maximumLine: Int
     let emit: @Sendable (WatcherEvent<Object>) async -> Void
 
@@ -26,13 +26,13 @@ struct WatchReader<Object: KubeObject>: Sendable {
         var framer = LineFramer(maximumLength: maximumLine)
         do {
             for try await chunk in body {
-                for line in framer.append(chunk) where line != .whole([]) {
+                for line in framer.append(chunk) where line != .complete([]) {
                     await take(WatchLine(line), &outcome)
                     if outcome.next != nil { return outcome }
                 }
             }
             // An event that is not complete comes again: the watch goes on from the version before it.
-            if case .whole(let bytes)? = framer.finish(),
+            if case .complete(let bytes)? = framer.finish(),
                 let event = try? JSONReader.read(WatchEvent<Object>.self, from: bytes)
             {
                 await take(event, &outcome)
@@ -51,14 +51,14 @@ struct WatchReader<Object: KubeObject>: Sendable {
         case .unreadable(let problem, let version):
             await emit(.unreadable(problem))
             if let version {
-                outcome.heard = true
+                outcome.receivedEvent = true
                 await proceed(.event(resourceVersion: version), &outcome)
             }
         }
     }
 
     private func take(_ event: WatchEvent<Object>, _ outcome: inout Outcome) async {
-        if case .error = event {} else { outcome.heard = true }
+        if case .error = event {} else { outcome.receivedEvent = true }
         switch event {
         case .added(let object), .modified(let object):
             await emit(.applied(object))
@@ -84,25 +84,25 @@ struct WatchReader<Object: KubeObject>: Sendable {
             return
         }
         // What a streamed list brings before its end is not progress: it may never end.
-        if case .watching = outcome.machine.state { progress?.advanced() }
-        if case .commit(let version) = step.change {
-            slot?.end()
-            await emit(.committed(resourceVersion: version))
+        if case .watching = outcome.machine.state { progress?.recordProgress() }
+        if case .commitList(let version) = step.change {
+            slot?.release()
+            await emit(.initDone(resourceVersion: version))
         }
     }
 
     private func fail(_ error: KubeError, _ outcome: inout Outcome) {
         outcome.failure = error
-        outcome.next = outcome.machine.advance(.failed(WatcherMachine.Failure(error)))
+        outcome.next = outcome.machine.advance(.failed(WatcherMachine.WatchFailure(error)))
     }
 }
 
-extension WatcherMachine.Failure {
+extension WatcherMachine.WatchFailure {
     init(_ error: KubeError) {
         switch error.code {
-        case _ where error.isResourceVersionTooLarge: self = .fromTheFuture
+        case _ where error.isResourceVersionTooLarge: self = .resourceVersionTooLarge
         case .expired: self = .expired
-        case .invalid, .badRequest: self = .unsupported
+        case .invalid, .badRequest: self = .badRequest
         case .tooManyRequests: self = .throttled(retryAfter: error.retryAfter)
         default: self = .other
         }
@@ -117,10 +117,10 @@ extension KubeClient {
     ) async throws(KubeError) -> Result {
         let resource = Object.resource
         return try await connection.open(
-            Call(
+            Request(
                 method: .get, path: resource.path(namespace: selection.namespace),
                 query: selection.query + query,
-                accept: Object.metadataOnly ? MediaType.metadata : MediaType.json,
+                accept: Object.isMetadataOnly ? MediaType.metadata : MediaType.json,
                 activity: "watching \(resource.plural)"),
             lane: .streaming, idleTimeout: idleTimeout, handler)
     }

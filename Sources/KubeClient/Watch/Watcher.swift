@@ -4,11 +4,11 @@ import Primitives
 /// What a watcher tells its reader. Errors are told too, and are never the end.
 package enum WatcherEvent<Object: KubeObject>: Sendable {
     /// A complete list begins: collect what comes aside.
-    case began
+    case initStarted
     case applied(Decoded<Object>)
     case deleted(ObjectMeta)
     /// The list is complete: it replaces what was known. It shows everything up to this version.
-    case committed(resourceVersion: String)
+    case initDone(resourceVersion: String)
     case interrupted(KubeError)
     /// Something came that cannot be attributed to an object. It is passed over.
     case unreadable(UnreadableEvent)
@@ -17,23 +17,23 @@ package enum WatcherEvent<Object: KubeObject>: Sendable {
 }
 
 /// How long watches last and how large pages are.
-package struct WatchTiming: Sendable {
+package struct WatcherOptions: Sendable {
     /// How long the server is asked to keep a watch open, in seconds.
-    package var watch = 270...310
+    package var watchSeconds = 270...310
     /// The same for the first watch after a failure.
-    package var probation = 30
+    package var shortWatchSeconds = 30
     /// A watch that ends sooner, without an event, is a failure.
-    package var tooSoon = Duration.seconds(1)
+    package var minimumDuration = Duration.seconds(1)
     package var pageSize = 500
     /// Bytes of a page above which half as many objects are asked for.
-    package var pageBytes = 32 << 20
+    package var maximumPageBytes = 32 << 20
     /// Bytes of an event above which only its beginning is read. The API server writes an object of 1.5 MiB, etcd's
     /// limit, as up to six times that: `<` is `\u003c`.
-    package var lineBytes = 32 << 20
+    package var maximumEventBytes = 32 << 20
     /// Pauses after failures, where the server asks for none.
     package var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
     /// A longer pause is not granted, whatever the server asks for.
-    package var longestPause = Duration.seconds(60)
+    package var maximumPause = Duration.seconds(60)
     package var sleep: Sleep = { try await Task.sleep(for: $0) }
 
     package init() {}
@@ -46,17 +46,18 @@ package struct WatchTiming: Sendable {
 package struct Watcher<Object: KubeObject>: Sendable {
     private let client: KubeClient
     private let selection: Selection
-    private let timing: WatchTiming
+    private let timing: WatcherOptions
     private let streamingLists: Bool
     private let progress: WatchProgress?
-    private let slots: WatchSlots
+    private let slots: WatchStartSemaphore
 
     /// - Parameters:
     ///   - progress: is told how the watch gets on.
     ///   - slots: shared by all watchers that use one API server.
     package init(
-        _ client: KubeClient, _ selection: Selection = Selection(), timing: WatchTiming = WatchTiming(),
-        streamingLists: Bool = true, progress: WatchProgress? = nil, slots: WatchSlots = WatchSlots()
+        _ client: KubeClient, _ selection: Selection = Selection(), timing: WatcherOptions = WatcherOptions(),
+        streamingLists: Bool = true, progress: WatchProgress? = nil,
+        slots: WatchStartSemaphore = WatchStartSemaphore()
     ) {
         self.client = client
         self.selection = selection
@@ -73,25 +74,26 @@ package struct Watcher<Object: KubeObject>: Sendable {
             switch event {
             case .interrupted(let error):
                 isInterrupted.withLock { $0 = true }
-                progress?.failed(error.code.rawValue)
-            case .unreadable(let problem): progress?.failed(problem.rawValue)
+                progress?.recordFailure(error.code.rawValue)
+            case .unreadable(let problem): progress?.recordFailure(problem.rawValue)
             case .resumed:
                 let wasInterrupted = isInterrupted.withLock { wasInterrupted in
                     defer { wasInterrupted = false }
                     return wasInterrupted
                 }
                 guard wasInterrupted else { return }
-            case .committed:
+            case .initDone:
                 isInterrupted.withLock { $0 = false }
-                progress?.advanced()
-            case .began, .applied, .deleted: break
+                progress?.recordProgress()
+            case .initStarted, .applied, .deleted: break
             }
             await reader(event)
         }
         var machine = WatcherMachine(streamingLists: streamingLists)
         var backoff = timing.backoff
         // What it learns of the size of objects lasts as long as the watcher.
-        var pager = ListPager<Object>(client, selection, size: timing.pageSize, pageBytes: timing.pageBytes)
+        var pager = ListPager<Object>(
+            client, selection, size: timing.pageSize, pageBytes: timing.maximumPageBytes)
         var step = machine.advance(.start)
         while !Task.isCancelled {
             await announce(step.change, emit)
@@ -111,20 +113,20 @@ package struct Watcher<Object: KubeObject>: Sendable {
     private func list(
         _ token: String?, _ pager: inout ListPager<Object>, _ machine: inout WatcherMachine,
         _ emit: @Sendable (WatcherEvent<Object>) async -> Void
-    ) async -> WatcherMachine.Step {
+    ) async -> WatcherMachine.Transition {
         do {
-            let slot = await slots.take()
+            let slot = await slots.acquire()
             let page = try await pager.page(after: token)
-            slot?.end()
+            slot?.release()
             for item in page.items { await emit(.applied(item)) }
-            for _ in page.problems { await emit(.unreadable(.incomplete)) }
+            for _ in page.unreadableItems { await emit(.unreadable(.incomplete)) }
             return machine.advance(
                 .page(
                     resourceVersion: page.metadata.resourceVersion ?? "",
                     continueToken: page.continueToken))
         } catch {
             if error.code != .cancelled { await emit(.interrupted(error)) }
-            return machine.advance(.failed(WatcherMachine.Failure(error)))
+            return machine.advance(.failed(WatcherMachine.WatchFailure(error)))
         }
     }
 
@@ -132,38 +134,39 @@ package struct Watcher<Object: KubeObject>: Sendable {
     private func watch(
         _ effect: WatcherMachine.Effect, _ machine: inout WatcherMachine, _ backoff: inout Backoff,
         _ emit: @escaping @Sendable (WatcherEvent<Object>) async -> Void
-    ) async -> WatcherMachine.Step {
+    ) async -> WatcherMachine.Transition {
         let opened = ContinuousClock.now
         let seconds = duration(of: effect)
-        let slot = await slots.take()
+        let slot = await slots.acquire()
         let reader = WatchReader<Object>(
-            machine: machine, progress: progress, slot: slot, maximumLine: timing.lineBytes, emit: emit)
+            machine: machine, progress: progress, slot: slot, maximumLine: timing.maximumEventBytes,
+            emit: emit)
         do {
             let outcome = try await client.watch(
                 Object.self, selection, query(effect, seconds), idleTimeout: .seconds(seconds + 5)
             ) { body in
                 // The server is busy with a streamed list until its end, and with a watch until it is open.
-                if effect != .streamList { slot?.end() }
+                if effect != .streamList { slot?.release() }
                 await emit(.resumed)
                 return await reader.read(body)
             }
             machine = outcome.machine
-            if outcome.heard { backoff.reset() }
+            if outcome.receivedEvent { backoff.reset() }
             if let failure = outcome.failure, failure.code != .cancelled { await emit(.interrupted(failure)) }
             return outcome.next
-                ?? machine.advance(.ended(tooSoon: ContinuousClock.now - opened < timing.tooSoon))
+                ?? machine.advance(.ended(tooSoon: ContinuousClock.now - opened < timing.minimumDuration))
         } catch {
-            let failure = WatcherMachine.Failure(error)
+            let failure = WatcherMachine.WatchFailure(error)
             // A server without streamed lists is no interruption: it is listed page by page.
-            let isKnown = effect == .streamList && failure == .unsupported
+            let isKnown = effect == .streamList && failure == .badRequest
             if !isKnown, error.code != .cancelled { await emit(.interrupted(error)) }
             return machine.advance(.failed(failure))
         }
     }
 
     private func duration(of effect: WatcherMachine.Effect) -> Int {
-        if case .watch(_, probation: true) = effect { return timing.probation }
-        return Int.random(in: timing.watch)
+        if case .watch(_, probation: true) = effect { return timing.shortWatchSeconds }
+        return Int.random(in: timing.watchSeconds)
     }
 
     private func query(_ effect: WatcherMachine.Effect, _ seconds: Int) -> [(String, String)] {
@@ -182,18 +185,18 @@ package struct Watcher<Object: KubeObject>: Sendable {
         switch pause {
         case .none: return true
         case .backOff: wait = backoff.next()
-        case .atLeast(let asked): wait = min(max(asked, backoff.next()), timing.longestPause)
+        case .atLeast(let asked): wait = min(max(asked, backoff.next()), timing.maximumPause)
         }
         return (try? await timing.sleep(wait)) != nil
     }
 
     private func announce(
-        _ change: WatcherMachine.Change, _ emit: @Sendable (WatcherEvent<Object>) async -> Void
+        _ change: WatcherMachine.StoreChange, _ emit: @Sendable (WatcherEvent<Object>) async -> Void
     ) async {
         switch change {
         case .none: break
-        case .begin: await emit(.began)
-        case .commit(let version): await emit(.committed(resourceVersion: version))
+        case .beginList: await emit(.initStarted)
+        case .commitList(let version): await emit(.initDone(resourceVersion: version))
         }
     }
 }

@@ -19,7 +19,7 @@ package struct WatcherMachine: Sendable {
     package enum Input: Equatable, Sendable {
         case start
         case page(resourceVersion: String, continueToken: String?)
-        case failed(Failure)
+        case failed(WatchFailure)
         case event(resourceVersion: String)
         case bookmark(resourceVersion: String, initialEventsEnd: Bool)
         /// The server closed the watch in order, or its time was up.
@@ -27,14 +27,14 @@ package struct WatcherMachine: Sendable {
     }
 
     /// What matters of a failure.
-    package enum Failure: Equatable, Sendable {
+    package enum WatchFailure: Equatable, Sendable {
         /// 410, as HTTP status, as ERROR event or for a continue token: the version is too old.
         case expired
         /// The version is one the server does not have: etcd was restored from an older snapshot.
-        case fromTheFuture
+        case resourceVersionTooLarge
         /// The server calls the request wrong (400, 422): of a streamed list, that it does not know
         /// `sendInitialEvents`; of a watch, that it does not take our version.
-        case unsupported
+        case badRequest
         /// It asks to wait (429); nil: as we think fit.
         case throttled(retryAfter: Duration?)
         /// Anything else: no connection, no credentials, 5xx, 403, 404 while the CRD is missing.
@@ -51,12 +51,12 @@ package struct WatcherMachine: Sendable {
     }
 
     /// What becomes of the contents that readers see.
-    package enum Change: Equatable, Sendable {
+    package enum StoreChange: Equatable, Sendable {
         case none
         /// A new list begins; collect it aside.
-        case begin
+        case beginList
         /// The new list is complete as of this version; put it in the old one's place.
-        case commit(resourceVersion: String)
+        case commitList(resourceVersion: String)
     }
 
     /// How long to wait before the effect.
@@ -67,8 +67,8 @@ package struct WatcherMachine: Sendable {
         case atLeast(Duration)
     }
 
-    package struct Step: Equatable, Sendable {
-        package var change: Change = .none
+    package struct Transition: Equatable, Sendable {
+        package var change: StoreChange = .none
         package var pause: Pause = .none
         package var effect: Effect
     }
@@ -83,21 +83,21 @@ package struct WatcherMachine: Sendable {
         streams = streamingLists
     }
 
-    package mutating func advance(_ input: Input) -> Step {
+    package mutating func advance(_ input: Input) -> Transition {
         switch (state, input) {
         case (_, .start):
             return begin(pause: .none)
         case (.listing, .page(_, let token?)):
-            return Step(effect: .list(continueToken: token))
+            return Transition(effect: .list(continueToken: token))
         case (.listing, .page(let version, nil)):
             state = .watching(resourceVersion: version, heard: false)
-            return Step(
-                change: .commit(resourceVersion: version),
+            return Transition(
+                change: .commitList(resourceVersion: version),
                 effect: .watch(resourceVersion: version, probation: false))
         case (.listing, .failed(.expired)):
             // The continue token is too old. A fresh list may go on at once.
             return begin(pause: .none)
-        case (.streamingList, .failed(.unsupported)):
+        case (.streamingList, .failed(.badRequest)):
             streams = false
             return begin(pause: .none)
         case (.streamingList, .ended):
@@ -109,23 +109,23 @@ package struct WatcherMachine: Sendable {
             // Whatever stands between us and a long stream may let a page through.
             return begin(pause: pause(after: failure), plainly: true)
         case (.streamingList, .event):
-            return Step(effect: .read)
+            return Transition(effect: .read)
         case (.streamingList, .bookmark(let version, true)):
             state = .watching(resourceVersion: version, heard: true)
-            return Step(change: .commit(resourceVersion: version), effect: .read)
+            return Transition(change: .commitList(resourceVersion: version), effect: .read)
         case (.streamingList, .bookmark(_, false)):
-            return Step(effect: .read)
+            return Transition(effect: .read)
         case (.watching(let known, _), .event(let version)),
             (.watching(let known, _), .bookmark(let version, _)):
             // A watch from no version at all would begin anywhere.
             state = .watching(resourceVersion: version.isEmpty ? known : version, heard: true)
             probation = false
-            return Step(effect: .read)
+            return Transition(effect: .read)
         case (.watching(let version, let heard), .ended(let tooSoon)):
             return resume(version, heard: heard, tooSoon: tooSoon)
-        case (.watching, .failed(.expired)), (.watching, .failed(.fromTheFuture)):
+        case (.watching, .failed(.expired)), (.watching, .failed(.resourceVersionTooLarge)):
             return begin(pause: .none)
-        case (.watching, .failed(.unsupported)):
+        case (.watching, .failed(.badRequest)):
             // Asking the same again would be refused again.
             return begin(pause: .backOff)
         case (.watching(let version, _), .failed(let failure)):
@@ -142,19 +142,20 @@ package struct WatcherMachine: Sendable {
     }
 
     /// `plainly`: page by page this time.
-    private mutating func begin(pause: Pause, plainly: Bool = false) -> Step {
+    private mutating func begin(pause: Pause, plainly: Bool = false) -> Transition {
         let streams = streams && !plainly
         state = streams ? .streamingList : .listing
         probation = false
-        return Step(change: .begin, pause: pause, effect: streams ? .streamList : .list(continueToken: nil))
+        return Transition(
+            change: .beginList, pause: pause, effect: streams ? .streamList : .list(continueToken: nil))
     }
 
-    private mutating func watch(_ version: String, pause: Pause) -> Step {
+    private mutating func watch(_ version: String, pause: Pause) -> Transition {
         state = .watching(resourceVersion: version, heard: false)
-        return Step(pause: pause, effect: .watch(resourceVersion: version, probation: probation))
+        return Transition(pause: pause, effect: .watch(resourceVersion: version, probation: probation))
     }
 
-    private mutating func resume(_ version: String, heard: Bool, tooSoon: Bool) -> Step {
+    private mutating func resume(_ version: String, heard: Bool, tooSoon: Bool) -> Transition {
         if heard { return watch(version, pause: tooSoon ? .backOff : .none) }
         guard tooSoon else {
             // It ran its time without a single event or bookmark. Servers send a bookmark before they end
@@ -165,7 +166,7 @@ package struct WatcherMachine: Sendable {
         return watch(version, pause: .backOff)
     }
 
-    private func pause(after failure: Failure) -> Pause {
+    private func pause(after failure: WatchFailure) -> Pause {
         if case .throttled(let wait?) = failure { .atLeast(wait) } else { .backOff }
     }
 }

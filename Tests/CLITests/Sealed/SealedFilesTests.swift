@@ -6,7 +6,7 @@ import Testing
 @testable import CLI
 
 /// SealedSecrets among other things in files and folders.
-@Suite struct SealedFilesTests {
+@Suite struct SealedSecretFilesTests {
     private let vectors: SealedVectors
     private let folder: TemporaryFolder
 
@@ -75,8 +75,8 @@ import Testing
         moved[["metadata", "name"]] = "other"
         try folder.write("a.yaml", moved.data())
         let found = SealedSecretFiles(reading: [folder.path])
-        let result = await SealedImport(
-            sealingKeys: try vectors.sealingKeys("pkcs1"), keys: try FakeKeyManager().ring, scope: nil,
+        let result = await SealedSecretImport(
+            sealingKeys: try vectors.sealingKeys("pkcs1"), keys: try FakeKeyManager().keyRing, scope: nil,
             namespace: nil
         ).wrap(found.documents, beside: found.problems)
         let messages = result.problems.map(\.description)

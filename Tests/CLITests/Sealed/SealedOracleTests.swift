@@ -20,7 +20,7 @@ struct SealedOracleTests {
                 kind: "SealedSecret",
                 group: "bitnami.com")
             let document = try SealedSecretDocument(try #require(objects.first), source: "s.json")
-            let secret = try SealedOpening(keys: keys, namespace: nil).open(document)
+            let secret = try SealedSecretOpener(keys: keys, namespace: nil).open(document)
             #expect(text(secret.entries.first { $0.name == "password" }?.value) == value, "\(name)")
             let binary = secret.entries.first { $0.name == "binary" }?.value
             #expect(binary?.bytes.withUnsafeBytes { Array($0) } == Array(0...255), "\(name)")
@@ -30,7 +30,7 @@ struct SealedOracleTests {
 
 /// Tests/Clients/sealed_secret.py.
 enum SealedOracle {
-    static let isAvailable = Python.has("cryptography")
+    static let isAvailable = Python.hasModules("cryptography")
 
     static func seal(_ value: String) throws -> Data {
         try Python.run(["Tests/Clients/sealed_secret.py"], input: Data(value.utf8))

@@ -8,8 +8,8 @@ import Testing
 /// What Tests/Clients/sealed_secret.py prints: keys, and SealedSecrets of payments/db that `cryptography` sealed.
 struct SealedVectors: Decodable {
     let keys: [String: String]
-    let kubectl: [String: JSONValue]
-    let sealed: [String: JSONValue]
+    let kubectl: [String: AnyJSON]
+    let sealed: [String: AnyJSON]
 
     static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
@@ -26,7 +26,7 @@ struct SealedVectors: Decodable {
 
     func pem(_ name: String) throws -> String { try #require(keys[name]) }
 
-    func manifest(_ name: String) throws -> JSONValue { try #require(sealed[name]) }
+    func manifest(_ name: String) throws -> AnyJSON { try #require(sealed[name]) }
 
     func sealingKeys(_ names: String...) throws -> SealingKeys {
         SealingKeys(
@@ -36,9 +36,9 @@ struct SealedVectors: Decodable {
     }
 }
 
-extension JSONValue {
+extension AnyJSON {
     /// Another value for an entry that is sealed.
-    func sealing(_ entry: String, as value: [UInt8]) -> JSONValue {
+    func sealing(_ entry: String, as value: [UInt8]) -> AnyJSON {
         var changed = self
         changed[["spec", "encryptedData", entry]] = .string(Base64.encode(value))
         return changed

@@ -25,12 +25,12 @@ import Testing
             kind: "SealedSecret",
             group: "bitnami.com")
         let document = try SealedSecretDocument(try #require(file.first), source: "s.json")
-        return refusal { () throws(InputError) in
-            try SealedOpening(keys: SealingKeys(keys), namespace: nil).open(document)
+        return errorMessage { () throws(InputError) in
+            try SealedSecretOpener(keys: SealingKeys(keys), namespace: nil).open(document)
         } == nil
     }
 
-    private func text(_ value: JSONValue) throws -> String {
+    private func text(_ value: AnyJSON) throws -> String {
         String(decoding: try value.data(), as: UTF8.self)
     }
 
@@ -77,12 +77,12 @@ import Testing
             found.notes == [
                 "keys:1:1: Secret web: tls.key: a private key is not RSA, which is what sealed-secrets uses; it was left out"
             ])
-        let alone = refusal { () throws(InputError) in try keys(other) }
+        let alone = errorMessage { () throws(InputError) in try keys(other) }
         #expect(alone?.contains("is not RSA") == true && alone?.hasSuffix("is it the right file?") == true)
         // What may be one of ours and is damaged is not passed over.
         let damaged = try secret("certificate")
         #expect(
-            refusal { () throws(InputError) in try keys("\(damaged)---\n\(one)\n") }?.contains(
+            errorMessage { () throws(InputError) in try keys("\(damaged)---\n\(one)\n") }?.contains(
                 "no private key") == true)
         #expect(try sealingKeys((vectors.pem("ec") + vectors.pem("pkcs1")).utf8).notes.count == 1)
     }
@@ -110,7 +110,7 @@ import Testing
             (Data("\(head)spec:\n tls.key: |\n\(indented)".utf8), "a Secret has no such field"),
         ]
         for (file, part) in cases {
-            let message = refusal { () throws(InputError) in try sealingKeys(file) }
+            let message = errorMessage { () throws(InputError) in try sealingKeys(file) }
             #expect(message?.contains(part) == true, "\(message ?? "taken")")
             #expect(message?.contains("\n") == false && message?.contains("MII") == false)
         }
@@ -139,7 +139,7 @@ import Testing
             ("{apiVersion: v1, kind: List, items: []}", "without items"),
         ]
         for (text, part) in cases {
-            let message = refusal { () throws(InputError) in try keys(text) }
+            let message = errorMessage { () throws(InputError) in try keys(text) }
             #expect(message?.contains(part) == true, "\(message ?? "taken")")
             #expect(message?.contains("\n") == false && message?.contains("MII") == false)
         }

@@ -17,7 +17,7 @@ import Testing
     {
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
         return EventRecorder(
-            client: KubeClient(connection: Connection(cluster, transport: transport)) { _ in },
+            client: KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in },
             identity: "me",
             limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
@@ -25,9 +25,9 @@ import Testing
     @Test("What kubectl describe looks for is in it")
     func shape() async throws {
         let recorder = recorder(server.transport())
-        recorder.record(EventNote(.normal, "Created", "Secret db is made", about: object))
+        recorder.record(EventRecord(.normal, "Created", "Secret db is made", about: object))
         async let running: Void = recorder.run()
-        await recorder.finish(within: .seconds(60))
+        await recorder.drain(within: .seconds(60))
         await running
         let event = try #require(server.objects(under: Self.path).first)
         #expect(event["involvedObject"]?["uid"] == "u1")
@@ -44,10 +44,10 @@ import Testing
     @Test("An event whose time on the server is over is made again, with the count it had")
     func expired() async throws {
         var limits = EventRecorder.Machine.Limits()
-        limits.repetition = .zero
+        limits.repeatInterval = .zero
         let transport = server.transport()
         let recorder = recorder(transport, limits)
-        let note = EventNote(.warning, "KMSUnavailable", "m", about: object)
+        let note = EventRecord(.warning, "KMSUnavailable", "m", about: object)
         let running = Task { await recorder.run() }
         recorder.record(note)
         while server.objects(under: Self.path).isEmpty { try await Task.sleep(for: .milliseconds(2)) }
@@ -55,7 +55,7 @@ import Testing
             server["\(Self.path)/\(event[["metadata", "name"]]?.string ?? "")"] = nil
         }
         recorder.record(note)
-        await recorder.finish(within: .seconds(60))
+        await recorder.drain(within: .seconds(60))
         await running.value
         #expect(server.objects(under: Self.path).first?["count"] == 2)
         #expect(transport.requests.map(\.method) == [.post, .patch, .post])
@@ -66,9 +66,9 @@ import Testing
         let transport = FakeTransport { _ in .status(status, "Broken") }
         let recorder = recorder(transport)
         async let running: Void = recorder.run()
-        for index in 0..<5 { recorder.record(EventNote(.normal, "Created", "\(index)", about: object)) }
-        await recorder.finish(within: .seconds(60))
+        for index in 0..<5 { recorder.record(EventRecord(.normal, "Created", "\(index)", about: object)) }
+        await recorder.drain(within: .seconds(60))
         await running
-        #expect(recorder.dropped == 5)
+        #expect(recorder.droppedCount == 5)
     }
 }

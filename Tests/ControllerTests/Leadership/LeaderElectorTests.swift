@@ -19,7 +19,7 @@ import Testing
         private let notes = Locked<[String]>([])
         private let elector: LeaderElector<ManualClock>
 
-        init(holder: JSONValue? = nil) {
+        init(holder: AnyJSON? = nil) {
             let way = UnreliableTransport(server.transport())
             self.way = way
             let ref = ObjectRef(namespace: "ns", name: "secrets-bridge")
@@ -27,8 +27,8 @@ import Testing
             let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
             elector = LeaderElector(
                 .init(identity: "me", lease: ref, timing: LeaseTiming()),
-                store: APILease(ref) {
-                    KubeClient(connection: Connection(cluster, transport: way)) { _ in }
+                store: APILeaseStore(ref) {
+                    KubeClient(connection: APIConnection(cluster, transport: way)) { _ in }
                 },
                 leadership: leadership, clock: clock,
                 abandon: { notes.withLock { $0.append("abandoned") } },
@@ -38,13 +38,13 @@ import Testing
             }
         }
 
-        var lease: JSONValue? { server[Self.path]?["spec"] }
+        var lease: AnyJSON? { server[Self.path]?["spec"] }
         var holder: String? { lease?["holderIdentity"]?.string }
         var happened: [String] { notes.withLock { $0 } }
         func note(_ what: String) { notes.withLock { $0.append(what) } }
 
         /// Another writes the lease.
-        func put(_ spec: JSONValue) {
+        func put(_ spec: AnyJSON) {
             var lease = server[Self.path]
             lease?["spec"] = spec
             server[Self.path] = lease
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    private func other(_ holder: String, renewed: Int = 0) -> JSONValue {
+    private func other(_ holder: String, renewed: Int = 0) -> AnyJSON {
         [
             "holderIdentity": .string(holder), "leaseDurationSeconds": .int(15), "leaseTransitions": .int(7),
             "renewTime": .string("2001-01-01T00:00:0\(renewed % 10).00000\(renewed / 10)Z"),
@@ -150,7 +150,7 @@ import Testing
         let candidate = Candidate()
         let task = try await candidate.lead()
         let cut = candidate.clock.now
-        candidate.way.set(.hangsForGood)
+        candidate.way.set(.hangsDespiteCancellation)
         try await candidate.until("the work ends") { candidate.happened.count == 3 }
         #expect(candidate.clock.now.offset - cut.offset < .seconds(10.2))
         try await candidate.until("the process is ended") { candidate.happened.last == "abandoned" }
@@ -191,7 +191,7 @@ import Testing
         let candidate = Candidate()
         let task = try await candidate.lead()
         for _ in 0..<3 {
-            candidate.way.set(.losesAnswers)
+            candidate.way.set(.losesResponses)
             let start = candidate.clock.now
             try await candidate.until("time passes") {
                 candidate.clock.now.offset > start.offset + .seconds(5)

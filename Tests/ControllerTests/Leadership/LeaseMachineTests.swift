@@ -15,7 +15,7 @@ func record(
 ) -> LeaseRecord {
     var record = LeaseRecord()
     record.holder = holder
-    record.seconds = seconds
+    record.durationSeconds = seconds
     record.acquireTime = "a"
     record.renewTime = renewed
     record.transitions = transitions
@@ -34,7 +34,7 @@ func record(
     /// Leads since 0, by version 1.
     private func leader() -> Machine {
         var machine = candidate()
-        #expect(machine.advance(.missing, at: at(0)) == .create(claim(transitions: 0)))
+        #expect(machine.advance(.notFound, at: at(0)) == .create(claim(transitions: 0)))
         #expect(machine.advance(.written(mine(1)), at: at(0.5)) == .wait(until: at(2)))
         #expect(machine.isLeading)
         return machine
@@ -45,7 +45,7 @@ func record(
     }
 
     private func claim(transitions: Int, acquired: String? = nil) -> LeaseClaim {
-        LeaseClaim(holder: "me", seconds: 15, transitions: transitions, acquireTime: acquired)
+        LeaseClaim(holder: "me", durationSeconds: 15, transitions: transitions, acquireTime: acquired)
     }
 
     /// Whoever may write the lease writes what it likes; the API server takes 32 bits back.
@@ -83,17 +83,17 @@ func record(
     func held() {
         var machine = candidate()
         #expect(machine.advance(.found(record("other", version: 4)), at: at(1)) == .wait(until: at(3)))
-        #expect(machine.advance(.woke, at: at(3)) == .get)
+        #expect(machine.advance(.waitEnded, at: at(3)) == .get)
         #expect(
             machine.advance(.found(record("other", version: 5, renewed: "r2")), at: at(4))
                 == .wait(until: at(6)))
-        #expect(machine.advance(.woke, at: at(6)) == .get)
+        #expect(machine.advance(.waitEnded, at: at(6)) == .get)
         // Somebody put an annotation on it.
         #expect(
             machine.advance(.found(record("other", version: 6, renewed: "r2")), at: at(18))
                 == .wait(until: at(19)),
             "no later than it expires")
-        #expect(machine.advance(.woke, at: at(19)) == .get)
+        #expect(machine.advance(.waitEnded, at: at(19)) == .get)
         #expect(
             machine.advance(.found(record("other", version: 6, renewed: "r2")), at: at(19))
                 == .update(claim(transitions: 4), over: "6"))
@@ -106,9 +106,9 @@ func record(
         var machine = candidate()
         let other = record("other", version: 4, seconds: seconds)
         _ = machine.advance(.found(other), at: at(1))
-        _ = machine.advance(.woke, at: at(expiry - 0.1))
+        _ = machine.advance(.waitEnded, at: at(expiry - 0.1))
         #expect(machine.advance(.found(other), at: at(expiry - 0.1)) == .wait(until: at(expiry)))
-        _ = machine.advance(.woke, at: at(expiry))
+        _ = machine.advance(.waitEnded, at: at(expiry))
         #expect(machine.advance(.found(other), at: at(expiry)) == .update(claim(transitions: 4), over: "4"))
     }
 
@@ -117,14 +117,16 @@ func record(
         var machine = candidate()
         _ = machine.advance(.found(record("", version: 4, renewed: "2199-01-01T00:00:00Z")), at: at(1))
         #expect(machine.advance(.conflict, at: at(2)) == .wait(until: at(4)))
-        #expect(!machine.isLeading && !machine.mayHold)
+        #expect(!machine.isLeading && !machine.mayHoldLease)
         #expect(machine.resign(at: at(3)) == .stop)
     }
 
     @Test("A leader renews over what it wrote last, keeps the time since when, and counts no transition")
     func renewal() {
         var machine = leader()
-        #expect(machine.advance(.woke, at: at(2)) == .update(claim(transitions: 0, acquired: "a"), over: "1"))
+        #expect(
+            machine.advance(.waitEnded, at: at(2)) == .update(claim(transitions: 0, acquired: "a"), over: "1")
+        )
         #expect(machine.advance(.written(mine(2)), at: at(2.1)) == .wait(until: at(4)))
         #expect(machine.deadline == at(12))
     }
@@ -132,25 +134,25 @@ func record(
     @Test("Failures are outlived until the deadline, which they do not move")
     func failures() {
         var machine = leader()
-        _ = machine.advance(.woke, at: at(2))
+        _ = machine.advance(.waitEnded, at: at(2))
         #expect(machine.advance(.failed, at: at(2.1)) == .wait(until: at(4)))
-        _ = machine.advance(.woke, at: at(4))
+        _ = machine.advance(.waitEnded, at: at(4))
         #expect(
             machine.advance(.failed, at: at(9)) == .wait(until: at(9)),
             "what took long is tried again at once")
-        _ = machine.advance(.woke, at: at(9))
+        _ = machine.advance(.waitEnded, at: at(9))
         #expect(machine.advance(.failed, at: at(9.5)) == .wait(until: at(10)), "not beyond the deadline")
-        #expect(machine.advance(.woke, at: at(10)) == .stop)
+        #expect(machine.advance(.waitEnded, at: at(10)) == .stop)
         #expect(!machine.isLeading)
     }
 
     @Test("An answer that comes after the deadline is too late")
     func late() {
         var machine = leader()
-        _ = machine.advance(.woke, at: at(9))
+        _ = machine.advance(.waitEnded, at: at(9))
         #expect(machine.advance(.written(mine(2)), at: at(10)) == .stop)
         var standby = candidate()
-        _ = standby.advance(.missing, at: at(0))
+        _ = standby.advance(.notFound, at: at(0))
         #expect(standby.advance(.written(mine(1)), at: at(10)) == .wait(until: at(10)))
         #expect(!standby.isLeading)
     }
@@ -158,7 +160,7 @@ func record(
     @Test("A renewal that changed nothing is none: nobody saw it")
     func frozen() {
         var machine = leader()
-        _ = machine.advance(.woke, at: at(2))
+        _ = machine.advance(.waitEnded, at: at(2))
         #expect(machine.advance(.written(mine(1)), at: at(2.1)) == .wait(until: at(4)))
         #expect(machine.deadline == at(10))
     }
@@ -166,14 +168,14 @@ func record(
     @Test("A conflict is looked into: ours is renewed, another's is the end")
     func conflicts() {
         var machine = leader()
-        _ = machine.advance(.woke, at: at(2))
+        _ = machine.advance(.waitEnded, at: at(2))
         #expect(machine.advance(.conflict, at: at(2.1)) == .get)
         #expect(
             machine.advance(.found(mine(7)), at: at(2.2))
                 == .update(claim(transitions: 0, acquired: "a"), over: "7"))
         _ = machine.advance(.written(mine(8)), at: at(2.3))
         #expect(machine.deadline == at(12.2))
-        _ = machine.advance(.woke, at: at(4))
+        _ = machine.advance(.waitEnded, at: at(4))
         _ = machine.advance(.conflict, at: at(4.1))
         #expect(machine.advance(.found(record("other", version: 9)), at: at(4.2)) == .stop)
         #expect(machine.resign(at: at(4.3)) == .stop, "it is not ours to give back")
@@ -185,7 +187,7 @@ func record(
         _ = machine.advance(.found(record("", version: 4)), at: at(1))
         #expect(machine.advance(.failed, at: at(2)) == .wait(until: at(3)))
         var leaving = machine
-        _ = machine.advance(.woke, at: at(3))
+        _ = machine.advance(.waitEnded, at: at(3))
         #expect(
             machine.advance(.found(mine(5)), at: at(3.1))
                 == .update(claim(transitions: 0, acquired: "a"), over: "5"))
@@ -195,7 +197,7 @@ func record(
     }
 
     private func released(over version: String) -> Machine.Effect {
-        .update(LeaseClaim(holder: "", seconds: 1, transitions: 0), over: version)
+        .update(LeaseClaim(holder: "", durationSeconds: 1, transitions: 0), over: version)
     }
 
     @Test("A leader gives back what it has, also when somebody touched it, and only what it has")
@@ -213,15 +215,15 @@ func record(
     func deleted() {
         var machine = candidate()
         _ = machine.advance(.found(record("other", version: 4)), at: at(1))
-        _ = machine.advance(.woke, at: at(3))
-        #expect(machine.advance(.missing, at: at(3)) == .wait(until: at(5)))
-        _ = machine.advance(.woke, at: at(16))
-        #expect(machine.advance(.missing, at: at(16)) == .create(claim(transitions: 4)))
+        _ = machine.advance(.waitEnded, at: at(3))
+        #expect(machine.advance(.notFound, at: at(3)) == .wait(until: at(5)))
+        _ = machine.advance(.waitEnded, at: at(16))
+        #expect(machine.advance(.notFound, at: at(16)) == .create(claim(transitions: 4)))
 
         var holder = leader()
-        _ = holder.advance(.woke, at: at(2))
+        _ = holder.advance(.waitEnded, at: at(2))
         #expect(holder.advance(.conflict, at: at(2.1)) == .get)
-        #expect(holder.advance(.missing, at: at(2.2)) == .create(claim(transitions: 0, acquired: "a")))
+        #expect(holder.advance(.notFound, at: at(2.2)) == .create(claim(transitions: 0, acquired: "a")))
         _ = holder.advance(.written(mine(12)), at: at(2.3))
         #expect(holder.deadline == at(12.2))
     }

@@ -12,7 +12,7 @@ import Testing
             """#
         let record = LeaseRecord(try JSONReader.read(Lease.self, from: Array(text.utf8)))
         #expect(record.holder == "me")
-        #expect(record.seconds == nil)
+        #expect(record.durationSeconds == nil)
         #expect(record.transitions == 0)
         #expect(record.renewTime == nil)
         #expect(record.resourceVersion == "4")

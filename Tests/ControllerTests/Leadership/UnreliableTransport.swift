@@ -9,9 +9,9 @@ final class UnreliableTransport: HTTPTransport {
         /// No answer until the caller gives up.
         case hangs
         /// The same, and giving up is of no use, until the mode is another one.
-        case hangsForGood
+        case hangsDespiteCancellation
         /// The server does what it is asked, and the answer is lost.
-        case losesAnswers
+        case losesResponses
         case fails(status: Int)
     }
 
@@ -33,12 +33,12 @@ final class UnreliableTransport: HTTPTransport {
         case .hangs:
             while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
             throw HTTPError(.cancelled, activity: "test")
-        case .hangsForGood:
-            while case .hangsForGood = mode.withLock({ $0 }) {
+        case .hangsDespiteCancellation:
+            while case .hangsDespiteCancellation = mode.withLock({ $0 }) {
                 await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
             }
             throw HTTPError(.cancelled, activity: "test")
-        case .losesAnswers:
+        case .losesResponses:
             _ = try await server.withResponse(to: request) { _, _ in true }
             throw HTTPError(.connectionClosed, activity: "test")
         case .fails(let status):

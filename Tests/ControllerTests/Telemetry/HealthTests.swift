@@ -12,91 +12,93 @@ import Testing
 
     @Test func livesFromTheFirstSecond() {
         let health = health
-        #expect(health.liveness() == .init(isGood: true, text: "alive\n"))
+        #expect(health.liveness() == .init(isHealthy: true, text: "alive\n"))
         pass(.seconds(3600))
-        #expect(health.liveness().isGood, "nothing has said yet that tasks run")
+        #expect(health.liveness().isHealthy, "nothing has said yet that tasks run")
     }
 
     @Test func isStuckWhenNoTaskRunsAnyMore() {
         let health = health
-        health.beat()
+        health.recordHeartbeat()
         pass(.seconds(60))
-        #expect(health.liveness().isGood)
+        #expect(health.liveness().isHealthy)
         pass(.seconds(1))
-        #expect(health.liveness() == .init(isGood: false, text: "stuck\n- no task has run for 61 s\n"))
-        health.beat()
-        #expect(health.liveness().isGood)
+        #expect(health.liveness() == .init(isHealthy: false, text: "stuck\n- no task has run for 61 s\n"))
+        health.recordHeartbeat()
+        #expect(health.liveness().isHealthy)
     }
 
     @Test func isStuckWhenEveryWorkerWaitsForWhatNeverComes() {
         let health = health
         let longest = Locked<Duration?>(nil)
-        health.watch(caches: { [] }, work: { longest.withLock { $0 } })
-        #expect(health.liveness().isGood)
+        health.setProbes(caches: { [] }, work: { longest.withLock { $0 } })
+        #expect(health.liveness().isHealthy)
         longest.withLock { $0 = .seconds(900) }
-        #expect(health.liveness().isGood)
+        #expect(health.liveness().isHealthy)
         longest.withLock { $0 = .seconds(901) }
         #expect(
             health.liveness()
                 == .init(
-                    isGood: false, text: "stuck\n- all workers have been at the same objects for 901 s\n"))
+                    isHealthy: false, text: "stuck\n- all workers have been at the same objects for 901 s\n"))
     }
 
     @Test func pulsesWhileTasksRunAndLetsAStopTakeItsTime() async {
         let health = health
-        let task = Task { await health.pulse() }
+        let task = Task { await health.runHeartbeat() }
         task.cancel()
         await task.value
         pass(.seconds(3600))
-        #expect(health.liveness().isGood)
+        #expect(health.liveness().isHealthy)
     }
 
     @Test func saysWhichConditionIsMissing() {
         let health = health
         #expect(
-            health.readiness() == .init(isGood: false, text: "not ready\n- the controller has not started\n"))
+            health.readiness()
+                == .init(isHealthy: false, text: "not ready\n- the controller has not started\n"))
         let missing = Locked(["wrappedsecrets", "secrets"])
-        health.watch(caches: { missing.withLock { $0 } }, work: { nil })
+        health.setProbes(caches: { missing.withLock { $0 } }, work: { nil })
         #expect(
             health.readiness()
-                == .init(isGood: false, text: "not ready\n- caches not complete: wrappedsecrets, secrets\n"))
+                == .init(
+                    isHealthy: false, text: "not ready\n- caches not complete: wrappedsecrets, secrets\n"))
         missing.withLock { $0 = [] }
-        #expect(health.readiness() == .init(isGood: true, text: "ready\n"))
+        #expect(health.readiness() == .init(isHealthy: true, text: "ready\n"))
     }
 
     @Test func tellsSinceWhenTheAPIServerIsAway() throws {
         let health = health
-        health.watch(caches: { [] }, work: { nil })
-        health.apiServer(isReachable: false, code: "transport")
+        health.setProbes(caches: { [] }, work: { nil })
+        health.recordAPIServerRequest(isReachable: false, code: "transport")
         let first = health.readiness()
-        #expect(!first.isGood)
+        #expect(!first.isHealthy)
         #expect(
             first.text.wholeMatch(of: #/not ready\n- API server unreachable since 20\S+Z: transport\n/#)
                 != nil)
         // The same outage, whatever its later errors look like.
-        health.apiServer(isReachable: false, code: "503")
+        health.recordAPIServerRequest(isReachable: false, code: "503")
         #expect(health.readiness().text == first.text.replacing("transport", with: "503"))
-        health.apiServer(isReachable: true, code: "200")
-        #expect(health.readiness().isGood)
+        health.recordAPIServerRequest(isReachable: true, code: "200")
+        #expect(health.readiness().isHealthy)
     }
 
     @Test func thePagesHaveTheirStatuses() {
         let telemetry = Telemetry(version: "1.2.3")
-        func status(_ path: String) -> Int { telemetry.page(PageRequest(path: path)).status }
+        func status(_ path: String) -> Int { telemetry.page(AdminRequest(path: path)).status }
         #expect(status("/healthz") == 200)
         #expect(status("/readyz") == 503)
         #expect(status("/") == 404)
-        let metrics = telemetry.page(PageRequest(path: "/metrics"))
+        let metrics = telemetry.page(AdminRequest(path: "/metrics"))
         #expect(metrics.contentType == "text/plain; version=0.0.4; charset=utf-8")
         #expect(metrics.text.contains("secretsbridge_build_info{version=\"1.2.3\"} 1\n"))
         #expect(metrics.text.contains("secretsbridge_leader 1\n"))
-        telemetry.setLeadership { false }
-        #expect(telemetry.page(PageRequest(path: "/metrics")).text.contains("secretsbridge_leader 0\n"))
+        telemetry.setLeadershipProbe { false }
+        #expect(telemetry.page(AdminRequest(path: "/metrics")).text.contains("secretsbridge_leader 0\n"))
     }
 
     @Test func theLeaseTellsTheControllersOfASplitClusterApart() {
         let telemetry = Telemetry(version: "1.2.3", lease: "secrets-bridge-payments")
-        let page = telemetry.page(PageRequest(path: "/metrics")).text
+        let page = telemetry.page(AdminRequest(path: "/metrics")).text
         let label = #"lease="secrets-bridge-payments""#
         #expect(page.contains("secretsbridge_build_info{version=\"1.2.3\",\(label)} 1\n"))
         #expect(page.contains("secretsbridge_leader{\(label)} 1\n"))

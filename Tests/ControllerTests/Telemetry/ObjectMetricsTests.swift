@@ -13,7 +13,7 @@ import Testing
         _ name: String, ready: Bool? = nil, reason: Reason = .synced, keyID: String? = nil,
         version: String? = nil
     ) {
-        var object = unopened(name)
+        var object = unsealedWrappedSecret(name)
         if ready != nil || keyID != nil {
             var status = WrappedSecretStatus()
             if let ready {
@@ -31,7 +31,7 @@ import Testing
     }
 
     private func byKey(_ configured: String...) -> [ObjectMetrics.Key: Int] {
-        ObjectMetrics([store], configured: configured).keys
+        ObjectMetrics([store], configured: configured).keyCounts
     }
 
     @Test func countsByReadyAndReason() {
@@ -48,7 +48,7 @@ import Testing
         let metadata = ObjectMeta(name: "bad", namespace: "payments")
         _ = store.apply(metadata.ref, .malformed(metadata, status: status, problem: "p"))
         #expect(
-            ObjectMetrics([store], configured: []).states == [
+            ObjectMetrics([store], configured: []).readyCounts == [
                 .init(ready: "True", reason: "Synced"): 2,
                 .init(ready: "False", reason: "KMSUnavailable"): 1,
                 .init(ready: "Unknown", reason: ""): 1,
@@ -56,7 +56,8 @@ import Testing
             ])
         _ = store.remove(ObjectRef(namespace: "payments", name: "c"))
         #expect(
-            ObjectMetrics([store], configured: []).states[.init(ready: "False", reason: "KMSUnavailable")]
+            ObjectMetrics([store], configured: []).readyCounts[
+                .init(ready: "False", reason: "KMSUnavailable")]
                 == nil)
     }
 
@@ -82,7 +83,7 @@ import Testing
         put("long", ready: true, keyID: "local:abc", version: String(repeating: "9", count: 65))
         put("odd", ready: true, keyID: "local:abc", version: "a b\n")
         let counts = byKey("local:abc")
-        #expect(counts.count <= ObjectMetrics.maximumVersions + 1)
+        #expect(counts.count <= ObjectMetrics.maximumVersionsPerKey + 1)
         #expect(counts.values.reduce(0, +) == 202)
         #expect(counts[.init(id: "local:abc", version: "other")] ?? 0 >= 150)
         #expect(byKey("local:abc") == counts)
@@ -100,8 +101,8 @@ import Testing
         let metrics = ObjectMetrics([store], configured: ["vault-transit:transit/sb-wrap"])
         let duration = ContinuousClock.now - start
         print("100,000 objects are counted in \(duration)")
-        #expect(metrics.states.values.reduce(0, +) == 100_000)
-        #expect(metrics.keys.count == 3)
+        #expect(metrics.readyCounts.values.reduce(0, +) == 100_000)
+        #expect(metrics.keyCounts.count == 3)
         // Both suffer alike from whatever else the machine is at.
         #expect(duration < start - beginning, "counting must cost less than putting in")
     }

@@ -15,7 +15,7 @@ import Testing
     @Test func tellsWhatTheQueueDoes() async {
         let depth = Locked(0)
         let metrics = QueueMetrics(registry) { depth.withLock { $0 } }
-        let queue = WorkQueue(maximumDelay: .milliseconds(10), observe: metrics.take(_:))
+        let queue = WorkQueue(maximumDelay: .milliseconds(10), observe: metrics.record(_:))
         queue.add(ref("a"))
         queue.add(ref("a"))
         queue.add(ref("b"), backlog: true)
@@ -29,11 +29,11 @@ import Testing
             queue.add(key)
             try? await Task.sleep(for: .milliseconds(5))
             #expect(value("secretsbridge_workqueue_longest_running_processor_seconds") ?? 0 >= 0.005)
-            #expect(metrics.running(workers: 1) ?? .zero >= .milliseconds(5))
-            #expect(metrics.running(workers: 2) == nil, "one of two is free")
-            return .retry
+            #expect(metrics.allWorkersBusyDuration(workers: 1) ?? .zero >= .milliseconds(5))
+            #expect(metrics.allWorkersBusyDuration(workers: 2) == nil, "one of two is free")
+            return .requeueRateLimited
         }
-        #expect(metrics.running(workers: 1) == nil)
+        #expect(metrics.allWorkersBusyDuration(workers: 1) == nil)
         #expect(value("secretsbridge_workqueue_adds_total") == 3, "again while it is worked on is one")
         #expect(value("secretsbridge_workqueue_retries_total") == 1)
         #expect(value("secretsbridge_workqueue_work_duration_seconds_count") == 1)
@@ -45,11 +45,11 @@ import Testing
 
     @Test func aDelayedKeyIsAnAddWhenItIsDue() {
         let metrics = QueueMetrics(registry) { 0 }
-        var machine = QueueMachine<ObjectRef>()
-        machine.observe = metrics.take(_:)
+        var machine = WorkQueueMachine<ObjectRef>()
+        machine.observe = metrics.record(_:)
         machine.add(ref("a"), at: .now)
         #expect(value("secretsbridge_workqueue_adds_total") == 0)
-        _ = machine.promote(now: .now)
+        _ = machine.promoteDueKeys(now: .now)
         #expect(value("secretsbridge_workqueue_adds_total") == 1)
     }
 }

@@ -19,21 +19,21 @@ import Testing
     @Test func countsByResultAndReason() async throws {
         let metrics = ReconcileMetrics(registry)
         #expect(total("failure", "KMSUnavailable") == 0, "there before the first failure")
-        let cluster = try await Cluster.with()
+        let cluster = try await TestCluster.withWrappedSecret()
         cluster.keys.fail(.unavailable)
-        #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .retry)
+        #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .requeueRateLimited)
         #expect(total("failure", "KMSUnavailable") == 1)
 
         cluster.keys.fail(.invalidCiphertext)
-        try cluster.show()
+        try cluster.syncCaches()
         // It will not be tried again for long: a failure all the same.
-        #expect(await metrics.observe(cluster.ref, cluster.reconciler).isLater)
+        #expect(await metrics.observe(cluster.ref, cluster.reconciler).isRequeueAfter)
         #expect(total("failure", "DecryptFailed") == 1)
 
         cluster.keys.fail(nil)
-        try await cluster.put(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
-        cluster.server.fail("POST", "/secrets", .status(500, "InternalError"))
-        #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .retry)
+        try await cluster.apply(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
+        cluster.server.failNext("POST", "/secrets", .status(500, "InternalError"))
+        #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .requeueRateLimited)
         #expect(total("retry") == 1)
         #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .done)
         #expect(total("success") == 1)

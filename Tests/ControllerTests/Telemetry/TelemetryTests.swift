@@ -14,13 +14,14 @@ import Testing
 @Suite struct TelemetryTests {
     private let telemetry = Telemetry(version: "test", lease: "a")
 
-    private var page: String { telemetry.page(PageRequest(path: "/metrics")).text }
+    private var page: String { telemetry.page(AdminRequest(path: "/metrics")).text }
 
     @Test func kmsRequestsAndItems() {
         func request(
             _ items: Int, _ failures: [KeyManagerError.Code], keyID: String = "vault-transit:transit/a"
         ) {
-            KeyManagerRequest(.unwrap, keyID: keyID, items: items, observer: telemetry.kms).ended(failures)
+            KeyManagerRequest(.unwrap, keyID: keyID, items: items, observer: telemetry.kmsObserver).complete(
+                failures)
         }
         request(200, [])
         request(3, [.invalidCiphertext, .invalidCiphertext])
@@ -45,17 +46,17 @@ import Testing
         let transport = FakeTransport { _ in answers.withLock { $0.removeFirst() } }
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
         let client = KubeClient(
-            connection: Connection(cluster, transport: transport, observer: telemetry.api)
+            connection: APIConnection(cluster, transport: transport, observer: telemetry.apiObserver)
         ) { _ in }
-        telemetry.health.watch(caches: { [] }, work: { nil })
+        telemetry.health.setProbes(caches: { [] }, work: { nil })
         let ref = ObjectRef(namespace: "payments", name: "very-secret-name")
         func delete() async throws { try await client.delete(.secrets, ref) }
         await #expect(throws: KubeError.self) { try await delete() }
-        #expect(telemetry.health.readiness().isGood)
+        #expect(telemetry.health.readiness().isHealthy)
         await #expect(throws: KubeError.self) { try await delete() }
         #expect(telemetry.health.readiness().text.contains("API server unreachable since"))
         try await delete()
-        #expect(telemetry.health.readiness().isGood)
+        #expect(telemetry.health.readiness().isHealthy)
         for code in ["404", "503", "200"] {
             let series =
                 #"secretsbridge_api_requests_total{verb="delete",resource="secrets",code="\#(code)"}"#
@@ -67,18 +68,18 @@ import Testing
     @Test func watchesThatBreakOffAreCounted() {
         let informers = Informers(
             queue: WorkQueue(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            metrics: telemetry.watches)
+            metrics: telemetry.watchMetrics)
         let error = KubeError(.expired, activity: "watching", message: "too old")
-        informers.take(WatcherEvent<SecretMetadata>.interrupted(error))
+        informers.handle(WatcherEvent<SecretMetadata>.interrupted(error))
         let series = #"secretsbridge_watch_restarts_total{resource="secrets",reason="expired"}"#
         #expect(sample(page, series) == 1)
     }
 
     @Test func linesThatCannotBeReadAreCountedAndSaidOnce() {
         let lines = LogLines()
-        let informers = Informers(queue: WorkQueue(), logger: lines.logger, metrics: telemetry.watches)
-        for _ in 0..<5 { informers.take(WatcherEvent<SecretMetadata>.unreadable(.notJSON)) }
-        informers.take(WatcherEvent<SecretMetadata>.unreadable(.tooLong))
+        let informers = Informers(queue: WorkQueue(), logger: lines.logger, metrics: telemetry.watchMetrics)
+        for _ in 0..<5 { informers.handle(WatcherEvent<SecretMetadata>.unreadable(.notJSON)) }
+        informers.handle(WatcherEvent<SecretMetadata>.unreadable(.tooLong))
         let series = #"secretsbridge_watch_skipped_total{resource="secrets",problem="#
         #expect(sample(page, series + #""not_json"}"#) == 5)
         #expect(sample(page, series + #""too_long"}"#) == 1)
@@ -88,9 +89,9 @@ import Testing
     /// A watch whose connection opens each time and that never gets on.
     @Test func aWatchWithoutProgressIsSeenByReadinessAndByAMetric() async throws {
         let clock = Locked(SuspendingClock.now)
-        let shard = ShardProgress { clock.withLock { $0 } }
-        let cluster = try await Cluster.with()
-        telemetry.watch(WorkQueue(), [cluster.informers], [shard], cluster.keys.ring, workers: 1)
+        let shard = WatchScopeProgress { clock.withLock { $0 } }
+        let cluster = try await TestCluster.withWrappedSecret()
+        telemetry.attach(WorkQueue(), [cluster.informers], [shard], cluster.keys.keyRing, workers: 1)
         let series = #"secretsbridge_watch_last_progress_timestamp_seconds{resource="wrappedsecrets"}"#
         #expect(sample(page, series) == 0)
         let broken = HTTPError(.connectionClosed, activity: "GET")
@@ -102,18 +103,18 @@ import Testing
             return .init(200, chunks: [], end: .failure(broken))
         }
         let config = ClusterConfiguration(server: "https://api.test", trust: .system)
-        var timing = WatchTiming()
+        var timing = WatcherOptions()
         timing.sleep = { _ in try await Task.sleep(for: .milliseconds(1)) }
-        let client = KubeClient(connection: Connection(config, transport: transport)) { _ in }
+        let client = KubeClient(connection: APIConnection(config, transport: transport)) { _ in }
         let watcher = Watcher<WrappedSecret>(
             client, timing: timing, streamingLists: false, progress: shard.objects)
         let task = Task { await watcher.run { _ in } }
         while answers.withLock({ $0 }) < 20 { try await Task.sleep(for: .milliseconds(1)) }
-        #expect(telemetry.health.readiness().isGood, "a watch may break off")
+        #expect(telemetry.health.readiness().isHealthy, "a watch may break off")
         #expect((sample(page, series) ?? 0) > 1_700_000_000, "the list was progress")
         clock.withLock { $0 += .seconds(121) }
         let report = telemetry.health.readiness()
-        #expect(!report.isGood)
+        #expect(!report.isHealthy)
         #expect(
             report.text.contains("\n- watch of wrappedsecrets: no progress for 121 s, "), "\(report.text)")
         #expect(report.text.contains("the last one: transport\n"), "\(report.text)")
@@ -125,7 +126,7 @@ import Testing
     @Test func oneNamespaceOfSeveralThatIsRefusedIsNoReasonForUnreadiness() async throws {
         for (namespace, problems) in [("shop" as String?, 0), (nil, 1)] {
             let clock = Locked(SuspendingClock.now)
-            let shard = ShardProgress(namespace: namespace) { clock.withLock { $0 } }
+            let shard = WatchScopeProgress(namespace: namespace) { clock.withLock { $0 } }
             let list = #"{"metadata":{"resourceVersion":"5"},"items":[]}"#
             let answers = Locked(0)
             let transport = FakeTransport { request in
@@ -134,39 +135,39 @@ import Testing
                 return .status(403, "Forbidden")
             }
             let config = ClusterConfiguration(server: "https://api.test", trust: .system)
-            var timing = WatchTiming()
+            var timing = WatcherOptions()
             timing.sleep = { _ in try await Task.sleep(for: .milliseconds(1)) }
-            let client = KubeClient(connection: Connection(config, transport: transport)) { _ in }
+            let client = KubeClient(connection: APIConnection(config, transport: transport)) { _ in }
             let watcher = Watcher<SecretMetadata>(
                 client, timing: timing, streamingLists: false, progress: shard.secrets)
             let task = Task { await watcher.run { _ in } }
             while answers.withLock({ $0 }) < 10 { try await Task.sleep(for: .milliseconds(1)) }
             clock.withLock { $0 += .seconds(600) }
-            #expect(ShardProgress.problems([shard]).count == problems)
+            #expect(WatchScopeProgress.problems([shard]).count == problems)
             task.cancel()
             await task.value
         }
     }
 
     @Test func objectsAndReadinessFollowTheCaches() async throws {
-        let cluster = try Cluster()
-        let queue = WorkQueue(maximumDelay: .seconds(1), observe: telemetry.queue.take(_:))
-        telemetry.watch(queue, [cluster.informers], [], cluster.keys.ring, workers: 1)
+        let cluster = try TestCluster()
+        let queue = WorkQueue(maximumDelay: .seconds(1), observe: telemetry.queueMetrics.record(_:))
+        telemetry.attach(queue, [cluster.informers], [], cluster.keys.keyRing, workers: 1)
         #expect(
             telemetry.health.readiness().text == "not ready\n- caches not complete: wrappedsecrets, secrets\n"
         )
-        try await cluster.put()
-        #expect(telemetry.health.readiness().isGood)
+        try await cluster.apply()
+        #expect(telemetry.health.readiness().isHealthy)
         let unknown = #"secretsbridge_wrappedsecrets{ready="Unknown",reason="",lease="a"}"#
         #expect(sample(page, unknown) == 1)
-        _ = await cluster.run()
-        try cluster.show()
+        _ = await cluster.reconcile()
+        try cluster.syncCaches()
         #expect(sample(page, unknown) == nil)
         #expect(sample(page, #"secretsbridge_wrappedsecrets{ready="True",reason="Synced",lease="a"}"#) == 1)
         let byKey = #"secretsbridge_wrapped_by_key{key_id="\#(cluster.keys.keyID)",key_version="",lease="a"}"#
         #expect(sample(page, byKey) == 1)
-        cluster.server["\(Cluster.objects)/db"] = nil
-        try cluster.show()
+        cluster.server["\(TestCluster.objects)/db"] = nil
+        try cluster.syncCaches()
         #expect(!page.contains("secretsbridge_wrappedsecrets{"))
         #expect(!page.contains("secretsbridge_wrapped_by_key{"))
     }

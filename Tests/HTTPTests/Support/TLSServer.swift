@@ -14,7 +14,8 @@ final class TLSServer: Sendable {
 
     /// The server for what a lane speaks. Serves `files` by name. `options`: the program's own.
     init(
-        for lane: HTTPClientRequest.Lane = .unary, files: [String: [UInt8]] = ["small": Array("ok".utf8)],
+        for lane: HTTPClientRequest.TransferMode = .unary,
+        files: [String: [UInt8]] = ["small": Array("ok".utf8)],
         _ options: [String] = []
     ) async throws {
         certificates = try TestCertificates.shared()

@@ -19,7 +19,7 @@ struct Cluster: Sendable {
         self.script = script
         self.kubectl = kubectl
         configuration = try Self.configuration("\(directory)/admin.kubeconfig")
-        admin = KubeClient(connection: Connection(configuration))
+        admin = KubeClient(connection: APIConnection(configuration))
     }
 
     static func configuration(_ kubeconfig: String) throws -> ClusterConfiguration {
@@ -27,17 +27,17 @@ struct Cluster: Sendable {
     }
 
     /// Starts one that nobody else uses and ends it after `body`.
-    static func withOwn(_ settings: Settings, _ body: (Cluster) async throws -> Void) async throws {
+    static func withDedicated(_ settings: Settings, _ body: (Cluster) async throws -> Void) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "sb-cluster-\(UUID().uuidString)"
         ).path
         func script(_ command: String, _ options: [String] = []) async throws {
-            _ = try await run(settings.script, [command, "--dir", directory] + options)
+            _ = try await run(settings.clusterScript, [command, "--dir", directory] + options)
         }
         try await script("up", ["--crds", "--no-kind"])
         do {
             try await body(
-                try Cluster(directory: directory, script: settings.script, kubectl: settings.kubectl))
+                try Cluster(directory: directory, script: settings.clusterScript, kubectl: settings.kubectl))
         } catch {
             try? await script("down")
             throw error

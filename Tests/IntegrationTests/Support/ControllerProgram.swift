@@ -51,7 +51,7 @@ final class ControllerProgram {
     func status() throws -> StatusClient { try StatusClient(log: log) }
 
     /// The message and key of each line about the KMS.
-    func announcements() throws -> [Announcement] {
+    func kmsLogLines() throws -> [Announcement] {
         try log.split(separator: "\n").filter { $0.contains("keymgmt") }.map {
             try JSONDecoder().decode(Announcement.self, from: Data($0.utf8))
         }

@@ -26,8 +26,8 @@ struct LoopbackAWS: Sendable {
         // docs/aws-kms.md trusts its service account.
         try await settings.installRole()
         do {
-            try await run("up", "--cluster", settings.shared.directory)
-            try await body(try await LoopbackAWS(directory, script, settings.shared))
+            try await run("up", "--cluster", settings.sharedCluster.directory)
+            try await body(try await LoopbackAWS(directory, script, settings.sharedCluster))
         } catch {
             try? await run("down")
             throw error
@@ -131,7 +131,7 @@ struct LoopbackAWS: Sendable {
 }
 
 /// Gives a suite an AWS of its own, beside the shared cluster.
-struct OwnAWS: SuiteTrait, TestScoping {
+struct DedicatedAWS: SuiteTrait, TestScoping {
     @TaskLocal private static var current: LoopbackAWS?
 
     static func required() throws -> LoopbackAWS { try #require(current) }
@@ -145,6 +145,6 @@ struct OwnAWS: SuiteTrait, TestScoping {
     }
 }
 
-extension Trait where Self == OwnAWS {
-    static var ownAWS: Self { OwnAWS() }
+extension Trait where Self == DedicatedAWS {
+    static var dedicatedAWS: Self { DedicatedAWS() }
 }

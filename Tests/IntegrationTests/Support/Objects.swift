@@ -19,12 +19,12 @@ struct SecretObject: KubeObject {
         var type: String?
         var immutable: Bool?
         var data: [String: String]?
-        try json.object { key, json throws(JSONError) in
+        try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata": metadata = try json.read()
             case "type": type = try json.read()
-            case "immutable": immutable = try json.optional()
-            case "data": data = try json.optional()
+            case "immutable": immutable = try json.readOptional()
+            case "data": data = try json.readOptional()
             default: break
             }
         }

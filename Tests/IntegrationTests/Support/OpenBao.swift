@@ -26,8 +26,8 @@ struct OpenBao: Sendable {
         // docs/vault.md binds a role to its service account.
         try await settings.installRole()
         do {
-            try await run("up", "--cluster", settings.shared.directory)
-            try await body(try await OpenBao(directory, script, settings.shared))
+            try await run("up", "--cluster", settings.sharedCluster.directory)
+            try await body(try await OpenBao(directory, script, settings.sharedCluster))
         } catch {
             try? await run("down")
             throw error

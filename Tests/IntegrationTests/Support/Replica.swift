@@ -18,7 +18,7 @@ final class Replica {
         try await settings.installRole()
         let named = arguments.firstIndex(of: "--leader-elect-name").map { arguments[$0 + 1] }
         try await namespace.cluster.allowLease(
-            named ?? LeaseName.make(namespaces: [namespace.name], labelSelector: nil), to: "secrets-bridge")
+            named ?? LeaseName.name(namespaces: [namespace.name], labelSelector: nil), to: "secrets-bridge")
         let folder = try TemporaryFolder()
         let kubeconfig = folder.path("kubeconfig")
         try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
@@ -38,7 +38,7 @@ final class Replica {
             ] + arguments,
             environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
         let replica = Replica(program, folder)
-        try await eventually("its caches are warm") { replica.says("caches complete") }
+        try await eventually("its caches are warm") { replica.hasLogged("caches complete") }
         return replica
     }
 
@@ -47,9 +47,9 @@ final class Replica {
         self.folder = folder
     }
 
-    var isLeading: Bool { says("leading") }
+    var isLeading: Bool { hasLogged("leading") }
 
-    func says(_ message: String) -> Bool { program.errors.contains(#""msg":"\#(message)""#) }
+    func hasLogged(_ message: String) -> Bool { program.errors.contains(#""msg":"\#(message)""#) }
 
     func lines(_ message: String) throws -> [[String: String]] {
         try program.errors.split(separator: "\n").filter {

@@ -25,14 +25,14 @@ final class RunningController: Sendable {
         var options = Controller.Options()
         options.selection.namespace = namespace.name
         adjust(&options)
-        let gate: any WorkGate =
+        let gate: any LeaderElection =
             if let lease {
                 Self.elector(lease, configuration, transport, log.logger)
             } else {
-                OpenGate()
+                AlwaysLeader()
             }
         let controller = Controller(
-            client: KubeClient(connection: Connection(configuration, transport: transport)),
+            client: KubeClient(connection: APIConnection(configuration, transport: transport)),
             keys: KeyRing(primary: key), options: options,
             gate: gate,
             logger: log.logger)
@@ -42,11 +42,11 @@ final class RunningController: Sendable {
     private static func elector(
         _ lease: ObjectRef, _ configuration: ClusterConfiguration, _ transport: RecordingTransport,
         _ logger: Logger
-    ) -> any WorkGate {
+    ) -> any LeaderElection {
         LeaderElector(
             .init(identity: LeaseName.identity(hostname: "test"), lease: lease, timing: LeaseTiming()),
-            store: APILease(lease) {
-                KubeClient(connection: Connection(configuration, transport: transport))
+            store: APILeaseStore(lease) {
+                KubeClient(connection: APIConnection(configuration, transport: transport))
             }, clock: ContinuousClock(), abandon: { Issue.record("the work does not end") }, logger: logger)
     }
 
@@ -89,23 +89,23 @@ final class RunningController: Sendable {
     /// own have then come through both watches, behind everything else.
     func catchUp(_ namespace: TestNamespace) async throws {
         // A name of its own: the collector may still be after the Secret of the last one.
-        let name = Self.fence + "\(UInt32.random(in: 0...UInt32.max))"
+        let name = Self.probePrefix + "\(UInt32.random(in: 0...UInt32.max))"
         try await namespace.apply(name, ["k": "v"])
-        let first = try await namespace.settled(name).status?.secret?.uid
+        let first = try await namespace.reconciled(name).status?.secret?.uid
         try await namespace.cluster.admin.delete(.secrets, namespace.ref(name))
         try await eventually("the controller catches up") {
-            let made = try await namespace.settled(name).status?.secret
+            let made = try await namespace.reconciled(name).status?.secret
             return made?.uid != first
         }
         try await namespace.cluster.admin.delete(WrappedSecret.resource, namespace.ref(name))
     }
 
     /// How the names of those objects begin.
-    static let fence = "zz-fence-"
+    static let probePrefix = "zz-fence-"
 
     /// Waits until the Secret `name` is gone, and for good. A cache that is a moment behind may let it be made
     /// once more, which the collector takes as well.
-    func staysGone(_ name: String, _ namespace: TestNamespace) async throws {
+    func expectStaysDeleted(_ name: String, _ namespace: TestNamespace) async throws {
         for _ in 1...2 {
             // A collector that has not learnt of our kind yet does so within 30 s.
             try await eventually("the collector takes Secret \(name)") {

@@ -4,16 +4,16 @@ import Testing
 /// What `hack/test` hands over. Without it there is no server to test against.
 struct Settings: Sendable {
     /// `hack/cluster`.
-    let script: String
+    let clusterScript: String
     let kubectl: String
     /// The built secrets-bridge.
     let binary: String
     /// With the packages of hack/requirements.txt.
     let python: String
     /// The cluster that all tests share which do nothing to the servers themselves.
-    let shared: Cluster
+    let sharedCluster: Cluster
 
-    static let present: Settings? = {
+    static let current: Settings? = {
         let environment = ProcessInfo.processInfo.environment
         func path(_ name: String) -> String? {
             environment["SB_TEST_\(name)"].flatMap { $0.isEmpty ? nil : $0 }
@@ -22,13 +22,14 @@ struct Settings: Sendable {
             let python = path("PYTHON"), let directory = path("CLUSTER_DIR"),
             let shared = try? Cluster(directory: directory, script: script, kubectl: kubectl)
         else { return nil }
-        return Settings(script: script, kubectl: kubectl, binary: binary, python: python, shared: shared)
+        return Settings(
+            clusterScript: script, kubectl: kubectl, binary: binary, python: python, sharedCluster: shared)
     }()
 
-    static func required() throws -> Settings { try #require(present) }
+    static func required() throws -> Settings { try #require(current) }
 
     /// The root of the repository.
-    var repository: String { String(script.dropLast("/hack/cluster".count)) }
+    var repository: String { String(clusterScript.dropLast("/hack/cluster".count)) }
 
     /// The controller's namespace, service account and role in the shared cluster. Once for all tests: of two who
     /// apply what is not there, one fails.
@@ -37,7 +38,7 @@ struct Settings: Sendable {
     private static let role = Task {
         let settings = try required()
         for file in ["namespace", "rbac"] {
-            try await settings.shared.kubectl(
+            try await settings.sharedCluster.kubectl(
                 "apply", "-f", "\(settings.repository)/manifests/base/\(file).yaml")
         }
     }
@@ -46,7 +47,7 @@ struct Settings: Sendable {
 extension Trait where Self == ConditionTrait {
     static var onRealServers: Self {
         .enabled(
-            if: Settings.present != nil,
+            if: Settings.current != nil,
             "needs the servers that hack/test starts (SB_TEST_CLUSTER_SCRIPT, _KUBECTL, _BINARY, _PYTHON, _CLUSTER_DIR)"
         )
     }

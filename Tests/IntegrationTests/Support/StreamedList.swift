@@ -16,7 +16,7 @@ enum StreamedList {
         parts?.queryItems = all.filter { $0.name == "labelSelector" }
         var list = request
         list.url = parts?.string ?? request.url
-        list.lane = .unary
+        list.mode = .unary
         list.timeout = .seconds(30)
         list.idleTimeout = nil
         list.fields[.accept] = request.fields[.accept]?.replacingOccurrences(

@@ -40,7 +40,7 @@ struct TestNamespace: Sendable {
 
     /// In the cluster that tests share.
     static func withShared(_ body: (TestNamespace) async throws -> Void) async throws {
-        try await with(try Settings.required().shared, body)
+        try await with(try Settings.required().sharedCluster, body)
     }
 
     private func create() async throws {
@@ -100,14 +100,14 @@ struct TestNamespace: Sendable {
         }
     }
 
-    func wrapped(_ name: String) async throws -> WrappedSecret {
+    func wrappedSecret(_ name: String) async throws -> WrappedSecret {
         try await cluster.admin.get(WrappedSecret.self, ref(name))
     }
 
     /// While `body` runs, no Secret can be made that has `label` with this namespace's name.
     ///
     /// - Parameter denying: is asked, and denies it; nil: one is asked that nobody answers.
-    func withClosedAdmission(
+    func withDeniedSecretCreation(
         label: String, by denying: DenyingWebhook? = nil, _ body: () async throws -> Void
     ) async throws {
         let authority = denying.map { #", "caBundle": "\#($0.certificate)""# } ?? ""
@@ -180,11 +180,11 @@ struct TestNamespace: Sendable {
 
     /// Waits until Ready says `reason` of the present generation.
     @discardableResult
-    func settled(_ name: String, _ reason: Reason = .synced) async throws -> WrappedSecret {
+    func reconciled(_ name: String, _ reason: Reason = .synced) async throws -> WrappedSecret {
         var seen = "nothing"
         do {
             return try await eventually("\(name) is \(reason.rawValue)") {
-                let object = try await wrapped(name)
+                let object = try await wrappedSecret(name)
                 let ready = object.status?.condition(.ready)
                 seen = ready.map { "\($0.status) \($0.reason): \($0.message)" } ?? "no condition Ready"
                 let isNow = object.status?.observedGeneration == object.metadata.generation

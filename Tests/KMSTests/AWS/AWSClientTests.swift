@@ -16,7 +16,7 @@ struct AWSClientTests {
             .kmsError("KMSInternalException", status: 500, fields: [.retryAfter: "1"]),
             .kmsError("ThrottlingException", fields: [.retryAfter: "2"]), .decrypted(),
         ])
-        _ = try await awsManager(transport, clock: clock).unwrap(awsRow, for: place)
+        _ = try await awsKeyManager(transport, clock: clock).unwrap(awsRecipient, for: sampleBinding)
         #expect(
             transport.requests.map { $0.fields[.amzDate] }
                 == ["20150830T123600Z", "20150830T123601Z", "20150830T123603Z"])
@@ -30,14 +30,15 @@ struct AWSClientTests {
             clock.advance(by: .seconds(6))
             throw HTTPError(.timedOut, activity: "POST https://kms")
         }
-        let manager = try awsManager(transport, clock: clock)
+        let manager = try awsKeyManager(transport, clock: clock)
         let start = clock.now
-        _ = await keyManagerError { () throws(KeyManagerError) in try await manager.unwrap(awsRow, for: place)
+        _ = await keyManagerError { () throws(KeyManagerError) in
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(transport.requests.count == 3)
         #expect(clock.now - start < .seconds(19))
         // A probe has less.
-        let probe = try UnwrapRequest(awsRow, binding())
+        let probe = try UnwrapRequest(awsRecipient, binding())
         let before = transport.requests.count
         await #expect(throws: KeyManagerError.self) {
             try await manager.unwrap([probe], timeout: .seconds(3))
@@ -52,9 +53,9 @@ struct AWSClientTests {
             clock.advance(by: .seconds(14.95))
             throw HTTPError(.connectFailed, activity: "POST https://kms")
         }
-        let manager = try awsManager(transport, clock: clock)
+        let manager = try awsKeyManager(transport, clock: clock)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("cannot connect") == true)
@@ -66,7 +67,8 @@ struct AWSClientTests {
             request.authorization?.contains("AKIANEW") == true
                 ? .decrypted() : .kmsError("ExpiredTokenException")
         }
-        _ = try await awsManager(transport, credentials: credentials).unwrap(awsRow, for: place)
+        _ = try await awsKeyManager(transport, credentials: credentials).unwrap(
+            awsRecipient, for: sampleBinding)
         #expect(transport.requests.count == 2)
         #expect(credentials.refusals.withLock { $0 } == ["AKIAOLD"])
     }
@@ -74,9 +76,9 @@ struct AWSClientTests {
     @Test func credentialsAreReplacedOnlyOnce() async throws {
         let credentials = ReplacedCredentials("A", "B", "C", "D")
         let transport = FakeTransport { _ in .kmsError("UnrecognizedClientException") }
-        let manager = try awsManager(transport, credentials: credentials)
+        let manager = try awsKeyManager(transport, credentials: credentials)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(error?.code == .accessDenied)
         #expect(transport.requests.count == 2)
@@ -92,10 +94,10 @@ struct AWSClientTests {
                 : .kmsError(
                     "InvalidSignatureException", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])
         }
-        let manager = try awsManager(transport, clock: clock)
-        _ = try await manager.unwrap(awsRow, for: place)
+        let manager = try awsKeyManager(transport, clock: clock)
+        _ = try await manager.unwrap(awsRecipient, for: sampleBinding)
         #expect(transport.requests.count == 2)
-        _ = try await manager.unwrap(awsRow, for: place)
+        _ = try await manager.unwrap(awsRecipient, for: sampleBinding)
         #expect(transport.requests.count == 3)
     }
 
@@ -109,10 +111,10 @@ struct AWSClientTests {
             await gate.wait()
             return .kmsError("InvalidSignatureException", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])
         }
-        let manager = try awsManager(transport, clock: clock)
+        let manager = try awsKeyManager(transport, clock: clock)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<10 {
-                group.addTask { _ = try await manager.unwrap(awsRow, for: binding("s\(index)")) }
+                group.addTask { _ = try await manager.unwrap(awsRecipient, for: binding("s\(index)")) }
             }
             while transport.requests.count < 10 { await Task.yield() }
             gate.open()
@@ -125,9 +127,9 @@ struct AWSClientTests {
         let transport = FakeTransport { _ in
             .kmsError("RequestTimeTooSkewed", fields: [.date: "Sun, 06 Nov 1994 08:49:37 GMT"])
         }
-        let manager = try awsManager(transport)
+        let manager = try awsKeyManager(transport)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(error?.code == .misconfigured)
         #expect(transport.requests.count == 2)
@@ -144,10 +146,10 @@ struct AWSClientTests {
             }
             return isThrottled ? .kmsError("ThrottlingException", fields: [.retryAfter: "0"]) : .decrypted()
         }
-        let manager = try awsManager(transport, clock: clock)
-        _ = try await manager.unwrap(awsRow, for: place)
+        let manager = try awsKeyManager(transport, clock: clock)
+        _ = try await manager.unwrap(awsRecipient, for: sampleBinding)
         let before = clock.sleeps.count
-        for _ in 0..<3 { _ = try await manager.unwrap(awsRow, for: place) }
+        for _ in 0..<3 { _ = try await manager.unwrap(awsRecipient, for: sampleBinding) }
         #expect(clock.sleeps.count == before + 3)
         #expect(clock.sleeps.suffix(3).allSatisfy { $0 > .milliseconds(100) })
     }
@@ -167,7 +169,7 @@ struct AWSClientTests {
         var errors: [KeyManagerError] = []
         for _ in 0..<20 {
             if let error = await keyManagerError({ () throws(KeyManagerError) in
-                try await manager.unwrap(awsRow, for: place)
+                try await manager.unwrap(awsRecipient, for: sampleBinding)
             }) {
                 errors.append(error)
             }
@@ -191,7 +193,8 @@ struct AWSClientTests {
             settings, credentials: StaticCredentials(value: testCredentials()), transport: transport,
             clock: clock)
         let call = Task {
-            await keyManagerError { () throws(KeyManagerError) in try await manager.unwrap(awsRow, for: place)
+            await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(awsRecipient, for: sampleBinding)
             }
         }
         await sleeping.wait()
@@ -206,10 +209,10 @@ struct AWSClientTests {
                 try? await Task.sleep(for: .seconds(600))
                 throw AWSCredentialsError(.cancelled, "cancelled")
             }
-            func refused(_ credentials: AWSCredentials) -> Bool { false }
+            func invalidate(_ credentials: AWSCredentials) -> Bool { false }
         }
-        let manager = try awsManager(FakeTransport { _ in .decrypted() }, credentials: Hanging())
-        let probe = try UnwrapRequest(awsRow, binding())
+        let manager = try awsKeyManager(FakeTransport { _ in .decrypted() }, credentials: Hanging())
+        let probe = try UnwrapRequest(awsRecipient, binding())
         do {
             _ = try await manager.unwrap([probe], timeout: .milliseconds(50))
             Issue.record("served")

@@ -15,9 +15,9 @@ struct AWSErrorTests {
         _ response: FakeTransport.Response, clock: ManualAWSClock = ManualAWSClock()
     ) async throws -> (error: KeyManagerError?, attempts: Int) {
         let transport = FakeTransport { _ in response }
-        let manager = try awsManager(transport, clock: clock)
+        let manager = try awsKeyManager(transport, clock: clock)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         return (error, transport.requests.count)
     }
@@ -109,9 +109,9 @@ struct AWSErrorTests {
     ])
     func transportFailures(code: HTTPError.Code, expected: KeyManagerError.Code, attempts: Int) async throws {
         let transport = FakeTransport { _ in throw HTTPError(code, activity: "POST https://kms") }
-        let manager = try awsManager(transport)
+        let manager = try awsKeyManager(transport)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(error?.code == expected)
         #expect(transport.requests.count == attempts)
@@ -127,13 +127,13 @@ struct AWSErrorTests {
         struct Broken: AWSCredentialsProvider {
             let error: AWSCredentialsError
             func credentials() async throws(AWSCredentialsError) -> AWSCredentials { throw error }
-            func refused(_ credentials: AWSCredentials) -> Bool { false }
+            func invalidate(_ credentials: AWSCredentials) -> Bool { false }
         }
         let provider = Broken(error: AWSCredentialsError(code, "the reason", retryAfter: .seconds(3)))
         let transport = FakeTransport { _ in .decrypted() }
-        let manager = try awsManager(transport, credentials: provider)
+        let manager = try awsKeyManager(transport, credentials: provider)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(
             error == KeyManagerError(expected, keyID: awsARN, message: "the reason", retryAfter: .seconds(3)))

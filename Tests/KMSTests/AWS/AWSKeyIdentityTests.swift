@@ -20,12 +20,12 @@ struct AWSKeyIdentityTests {
     }
 
     private func accepts(_ identity: AWSKeyIdentity, _ row: String) -> Bool {
-        identity.source(of: row) != nil
+        identity.sourceKey(of: row) != nil
     }
 
     @Test func ofAKeyARNAllIsKnown() throws {
         let identity = try identity(Self.arn())
-        #expect(identity.isSettled)
+        #expect(identity.isResolved)
         #expect(identity.keyID == Self.arn())
         #expect(accepts(identity, Self.arn()))
         // An alias may have been at another key of the account.
@@ -55,7 +55,7 @@ struct AWSKeyIdentityTests {
 
     @Test func ofABareAliasTheAccountIsLearned() throws {
         var identity = try identity("alias/sb-wrap")
-        #expect(!identity.isSettled)
+        #expect(!identity.isResolved)
         #expect(identity.keyID == "arn:aws:kms:eu-west-1::alias/sb-wrap")
         let other = try #require(AWSKeyARN(Self.arn(account: "999999999999")))
         #expect(identity.accepts(other))
@@ -63,14 +63,14 @@ struct AWSKeyIdentityTests {
         // What no account can change is refused at once.
         #expect(!accepts(identity, Self.arn(region: "us-east-1")))
         #expect(!accepts(identity, Self.arn(partition: "aws-cn")))
-        identity.learned(account: "111122223333")
+        identity.recordCallerAccount(account: "111122223333")
         #expect(identity.isCertain(about: other))
         #expect(!identity.accepts(other))
         #expect(accepts(identity, Self.arn()))
         #expect(identity.keyID == "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap")
         // Which multi-Region key it is was not learned.
         #expect(!accepts(identity, Self.arn(Self.mrk, region: "us-east-1")))
-        identity.learned(try #require(AWSKeyARN(Self.arn(Self.mrk))))
+        identity.recordResolvedKey(try #require(AWSKeyARN(Self.arn(Self.mrk))))
         #expect(identity.keyID == Self.arn(Self.mrk))
         #expect(accepts(identity, Self.arn(Self.mrk, region: "us-east-1")))
         #expect(accepts(identity, Self.arn()))
@@ -90,7 +90,7 @@ struct AWSKeyIdentityTests {
     @Test func ofAKeyIDTheARNFollowsFromTheAccount() throws {
         var identity = try identity(Self.id)
         #expect(identity.keyID == "arn:aws:kms:eu-west-1::key/\(Self.id)")
-        identity.learned(account: "111122223333")
+        identity.recordCallerAccount(account: "111122223333")
         #expect(identity.keyID == Self.arn())
         #expect(!accepts(identity, Self.arn(account: "999999999999")))
     }
@@ -99,8 +99,8 @@ struct AWSKeyIdentityTests {
     @Test(arguments: [mrk, arn(mrk)])
     func replicasOfOurKey(key: String) throws {
         var identity = try identity(key)
-        identity.learned(account: "111122223333")
-        #expect(identity.source(of: Self.arn(Self.mrk, region: "us-east-1"))?.text == Self.arn(Self.mrk))
+        identity.recordCallerAccount(account: "111122223333")
+        #expect(identity.sourceKey(of: Self.arn(Self.mrk, region: "us-east-1"))?.text == Self.arn(Self.mrk))
         #expect(!accepts(identity, Self.arn(Self.otherMRK, region: "us-east-1")))
         #expect(accepts(identity, Self.arn(Self.otherMRK)))
         #expect(!accepts(identity, Self.arn(Self.mrk, region: "us-east-1", account: "999999999999")))
@@ -119,7 +119,7 @@ struct AWSKeyIdentityTests {
         ] {
             let identity = try identity(key)
             #expect(
-                [arn, elsewhere, foreign, other].filter { identity.canBe($0) }
+                [arn, elsewhere, foreign, other].filter { identity.canResolve($0) }
                     == [arn, foreign, other].filter { allowed.contains($0) })
         }
     }

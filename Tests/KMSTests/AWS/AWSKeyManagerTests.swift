@@ -8,7 +8,7 @@ import Testing
 @testable import KMS
 
 struct AWSKeyManagerTests {
-    private static let context: JSONValue = [
+    private static let context: AnyJSON = [
         "secrets-bridge.io/scope": "strict", "secrets-bridge.io/namespace": "payments",
         "secrets-bridge.io/name": "db",
     ]
@@ -17,7 +17,8 @@ struct AWSKeyManagerTests {
     @Test func everyRequestCarriesWhatKMSWants() async throws {
         let transport = fakeKMS(["Decrypt": { _ in .decrypted() }])
         let credentials = StaticCredentials(value: testCredentials(token: "the-token"))
-        _ = try await awsManager(transport, credentials: credentials).unwrap(awsRow, for: place)
+        _ = try await awsKeyManager(transport, credentials: credentials).unwrap(
+            awsRecipient, for: sampleBinding)
         let request = try #require(transport.requests.first)
         #expect(request.line == "POST /")
         #expect(request.fields[.contentType] == "application/x-amz-json-1.1")
@@ -28,9 +29,9 @@ struct AWSKeyManagerTests {
                 "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target") == true)
         #expect(request.authorization?.contains("/eu-west-1/kms/aws4_request") == true)
         #expect(
-            try JSONValue(request.body)
+            try AnyJSON(request.body)
                 == [
-                    "CiphertextBlob": .string(awsRow.wrappedKey), "KeyId": .string(awsARN),
+                    "CiphertextBlob": .string(awsRecipient.wrappedKey), "KeyId": .string(awsARN),
                     "EncryptionContext": Self.context,
                 ])
     }
@@ -57,13 +58,13 @@ struct AWSKeyManagerTests {
                     : .kmsError("ValidationException")
             },
         ])
-        let manager = try awsManager(transport, key: "alias/sb-wrap")
-        let made = try await manager.generateDataKey(for: place)
+        let manager = try awsKeyManager(transport, key: "alias/sb-wrap")
+        let made = try await manager.generateDataKey(for: sampleBinding)
         #expect(made.recipient == Recipient(keyID: awsARN, wrappedKey: "QUJDRA=="))
         #expect(made.key.bytes.withUnsafeBytes { Array($0) } == Array(0..<32))
-        #expect(try await manager.wrap(made.key, for: place).wrappedKey == "RUZHSA==")
+        #expect(try await manager.wrap(made.key, for: sampleBinding).wrappedKey == "RUZHSA==")
         #expect(
-            try JSONValue(try #require(transport.requests.first).body)
+            try AnyJSON(try #require(transport.requests.first).body)
                 == ["KeyId": "alias/sb-wrap", "KeySpec": "AES_256", "EncryptionContext": Self.context])
         #expect(manager.keyID == awsARN)
     }
@@ -78,14 +79,14 @@ struct AWSKeyManagerTests {
                 )
             }
         ])
-        let row = Recipient(keyID: old, wrappedKey: awsRow.wrappedKey)
-        let moved = try await awsManager(transport).rewrap(row, for: place)
+        let row = Recipient(keyID: old, wrappedKey: awsRecipient.wrappedKey)
+        let moved = try await awsKeyManager(transport).rewrap(row, for: sampleBinding)
         #expect(moved == Recipient(keyID: awsARN, wrappedKey: "QUJDRA=="))
         #expect(transport.operations == ["ReEncrypt"])
         #expect(
-            try JSONValue(try #require(transport.requests.first).body)
+            try AnyJSON(try #require(transport.requests.first).body)
                 == [
-                    "CiphertextBlob": .string(awsRow.wrappedKey), "SourceKeyId": .string(old),
+                    "CiphertextBlob": .string(awsRecipient.wrappedKey), "SourceKeyId": .string(old),
                     "SourceEncryptionContext": Self.context, "DestinationKeyId": .string(awsARN),
                     "DestinationEncryptionContext": Self.context,
                 ])
@@ -103,14 +104,16 @@ struct AWSKeyManagerTests {
                 .init(200, #"{"KeyId":"\#(awsARN)","SourceKeyId":"\#(other)","CiphertextBlob":"QUJDRA=="}"#)
             },
         ])
-        let manager = try awsManager(transport)
+        let manager = try awsKeyManager(transport)
         let errors = [
-            await keyManagerError { () throws(KeyManagerError) in try await manager.unwrap(awsRow, for: place)
+            await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(awsRecipient, for: sampleBinding)
             },
             await keyManagerError { () throws(KeyManagerError) in
-                try await manager.generateDataKey(for: place)
+                try await manager.generateDataKey(for: sampleBinding)
             },
-            await keyManagerError { () throws(KeyManagerError) in try await manager.rewrap(awsRow, for: place)
+            await keyManagerError { () throws(KeyManagerError) in
+                try await manager.rewrap(awsRecipient, for: sampleBinding)
             },
         ]
         for error in errors {
@@ -127,9 +130,9 @@ struct AWSKeyManagerTests {
         #"{"KeyId":"\#(awsARN)","Plaintext":"QUJD","Plaintext":"QUJD"}"#, "<html>canary</html>",
     ])
     func answersWithoutAPlaintext(body: String) async throws {
-        let manager = try awsManager(FakeTransport { _ in .init(200, body) })
+        let manager = try awsKeyManager(FakeTransport { _ in .init(200, body) })
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("canary") == false)
@@ -139,9 +142,9 @@ struct AWSKeyManagerTests {
         (#""KeyMaterialId":"0123abcd","#, "0123abcd"), (#""KeyMaterialId":"<b>canary</b>","#, nil), ("", nil),
     ])
     func whichMaterialWrappedIt(field: String, version: String?) async throws {
-        let manager = try awsManager(
+        let manager = try awsKeyManager(
             FakeTransport { _ in .init(200, #"{\#(field)"KeyId":"\#(awsARN)","Plaintext":"QUJD"}"#) })
-        #expect(try await manager.unwrap(awsRow, for: place).version == version)
+        #expect(try await manager.unwrap(awsRecipient, for: sampleBinding).keyVersion == version)
     }
 
     @Test func aDataKeyHas32Bytes() async throws {
@@ -150,9 +153,9 @@ struct AWSKeyManagerTests {
                 .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA==","Plaintext":"QUJD"}"#)
             }
         ])
-        let manager = try awsManager(transport)
+        let manager = try awsKeyManager(transport)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.generateDataKey(for: place)
+            try await manager.generateDataKey(for: sampleBinding)
         }
         #expect(error?.code == .unavailable)
     }
@@ -167,14 +170,14 @@ struct AWSKeyManagerTests {
     ])
     func nothingIsSentForOtherRows(keyID: String, wrapped: String) async throws {
         let transport = fakeKMS([:])
-        let manager = try awsManager(transport)
+        let manager = try awsKeyManager(transport)
         let row = Recipient(keyID: keyID, wrappedKey: wrapped)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(row, for: place)
+            try await manager.unwrap(row, for: sampleBinding)
         }
         #expect(error?.code == (keyID == awsARN ? .invalidCiphertext : .keyUnavailable))
         let again = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.rewrap(row, for: place)
+            try await manager.rewrap(row, for: sampleBinding)
         }
         #expect(again?.code == error?.code)
         #expect(transport.requests.isEmpty)
@@ -184,18 +187,18 @@ struct AWSKeyManagerTests {
         let here = awsARN.replacing(
             "1234abcd-12ab-34cd-56ef-1234567890ab", with: "mrk-1234abcd12ab34cd56ef1234567890ab")
         let transport = fakeKMS(["Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") }])
-        let manager = try awsManager(transport, key: here)
+        let manager = try awsKeyManager(transport, key: here)
         let row = Recipient(keyID: here.replacing("eu-west-1", with: "us-east-1"), wrappedKey: "QUJDRA==")
-        _ = try await manager.unwrap(row, for: place)
-        #expect(try JSONValue(try #require(transport.requests.first).body)["KeyId"]?.string == here)
+        _ = try await manager.unwrap(row, for: sampleBinding)
+        #expect(try AnyJSON(try #require(transport.requests.first).body)["KeyId"]?.string == here)
     }
 
     /// What is to stand in rows is known before the first of them is looked at.
     @Test func identifiesTheKeyBehindAnAlias() async throws {
         let described = fakeKMS(["DescribeKey": { _ in .init(200, #"{"KeyMetadata":{"Arn":"\#(awsARN)"}}"#) }]
         )
-        let manager = try awsManager(described, key: "alias/sb-wrap")
-        try await manager.identify()
+        let manager = try awsKeyManager(described, key: "alias/sb-wrap")
+        try await manager.resolveKeyID()
         #expect(manager.keyID == awsARN)
         #expect(described.operations == ["DescribeKey"])
         // Where DescribeKey is denied, what wraps tells.
@@ -203,11 +206,11 @@ struct AWSKeyManagerTests {
             "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
             "Encrypt": { _ in .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA=="}"#) },
         ])
-        let other = try awsManager(wrapping, key: "alias/sb-wrap")
-        try await other.identify()
+        let other = try awsKeyManager(wrapping, key: "alias/sb-wrap")
+        try await other.resolveKeyID()
         #expect(other.keyID == awsARN)
-        let denied = try awsManager(fakeKMS([:]), key: "alias/sb-wrap")
-        let error = await keyManagerError { () throws(KeyManagerError) in try await denied.identify() }
+        let denied = try awsKeyManager(fakeKMS([:]), key: "alias/sb-wrap")
+        let error = await keyManagerError { () throws(KeyManagerError) in try await denied.resolveKeyID() }
         #expect(error?.code == .accessDenied)
     }
 
@@ -217,10 +220,10 @@ struct AWSKeyManagerTests {
             "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") },
             "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
         ])
-        let manager = try awsManager(transport, key: "alias/sb-wrap")
+        let manager = try awsKeyManager(transport, key: "alias/sb-wrap")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<20 {
-                group.addTask { _ = try await manager.unwrap(awsRow, for: binding("s\(index)")) }
+                group.addTask { _ = try await manager.unwrap(awsRecipient, for: binding("s\(index)")) }
             }
             try await group.waitForAll()
         }
@@ -238,32 +241,32 @@ struct AWSKeyManagerTests {
             "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") },
             "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
         ])
-        _ = try await awsManager(transport, key: "alias/sb-wrap").unwrap(awsRow, for: place)
+        _ = try await awsKeyManager(transport, key: "alias/sb-wrap").unwrap(awsRecipient, for: sampleBinding)
     }
 
     @Test func withoutAnAccountNothingIsDecrypted() async throws {
         let transport = fakeKMS([
             "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") }
         ])
-        let manager = try awsManager(transport, key: "alias/sb-wrap")
+        let manager = try awsKeyManager(transport, key: "alias/sb-wrap")
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(error?.message.contains("set SB_KMS_AWS_KEY_ID to the key's ARN") == true)
         #expect(!transport.operations.contains("Decrypt"))
         // It is asked anew.
         let again = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: place)
+            try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
         #expect(again == error)
         #expect(transport.operations.filter { $0 == "DescribeKey" }.count == 2)
     }
 
     @Test func selfTests() async throws {
-        func result(_ answers: [String: @Sendable (JSONValue) -> FakeTransport.Response]) async throws
-            -> KeyManagerSelfTest
+        func result(_ answers: [String: @Sendable (AnyJSON) -> FakeTransport.Response]) async throws
+            -> SelfTestResult
         {
-            try await awsManager(fakeKMS(answers)).selfTest()
+            try await awsKeyManager(fakeKMS(answers)).selfTest()
         }
         #expect(
             try await result(["Decrypt": { _ in .kmsError("InvalidCiphertextException") }])

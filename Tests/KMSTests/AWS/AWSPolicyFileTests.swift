@@ -9,9 +9,9 @@ struct AWSPolicyFileTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../../manifests/aws").standardizedFileURL
 
-    private func statements(_ name: String) throws -> [JSONValue] {
+    private func statements(_ name: String) throws -> [AnyJSON] {
         let data = try Data(contentsOf: Self.folder.appendingPathComponent("\(name).json"))
-        let policy = try JSONValue([UInt8](data))
+        let policy = try AnyJSON([UInt8](data))
         #expect(policy["Version"] == "2012-10-17")
         return try #require(policy["Statement"]?.items)
     }
@@ -32,7 +32,7 @@ struct AWSPolicyFileTests {
             #expect(Array(condition.keys) == ["StringEquals"])
             let pinned = Set(condition["StringEquals"]?.fields?.keys.map { $0 } ?? [])
             // The names that are really sent.
-            let sent = AWSEncryptionContext.entries(place).map { "kms:EncryptionContext:\($0.name)" }
+            let sent = AWSEncryptionContext.entries(sampleBinding).map { "kms:EncryptionContext:\($0.name)" }
             #expect(pinned == Set(sent.prefix(pinsNamespace ? 2 : 1)))
         }
     }

@@ -3,7 +3,7 @@ import TestSupport
 
 /// botocore, boto3 and moto.
 enum AWSPython {
-    static let isAvailable = Python.has("boto3, botocore.auth, moto.server")
+    static let isAvailable = Python.hasModules("boto3, botocore.auth, moto.server")
 
     /// What a script prints; its other output goes where the tests' goes.
     static func run(
@@ -15,7 +15,7 @@ enum AWSPython {
             decoding: try Python.run(["-c", script], input: input, environment: environment), as: UTF8.self)
     }
 
-    static func runAside(_ script: String, input: Data = Data()) async throws -> String {
-        try await Python.aside { try run(script, input: input) }
+    static func runOnThread(_ script: String, input: Data = Data()) async throws -> String {
+        try await Python.runOnThread { try run(script, input: input) }
     }
 }

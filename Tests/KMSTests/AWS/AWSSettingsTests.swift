@@ -40,8 +40,8 @@ struct AWSSettingsTests {
             values["SB_KMS_AWS_KEY_ID"] = key
             let settings = try load(values, profile: profile)
             #expect(settings.region.name == "eu-west-1")
-            #expect(settings.kms.url == "https://kms.eu-west-1.amazonaws.com")
-            #expect(settings.sts.url == "https://sts.eu-west-1.amazonaws.com")
+            #expect(settings.kmsAddress.url == "https://kms.eu-west-1.amazonaws.com")
+            #expect(settings.stsAddress.url == "https://sts.eu-west-1.amazonaws.com")
         }
     }
 
@@ -70,7 +70,7 @@ struct AWSSettingsTests {
         var values = ["SB_KMS_AWS_KEY_ID": "alias/a", "SB_KMS_AWS_REGION": "eu-west-1"]
         var settings = try load(values)
         #expect(settings.requestsPerSecond == 1000)
-        #expect(settings.tls.authorities == .system)
+        #expect(settings.tls.trustedCAs == .system)
         #expect(!settings.acceptsPlainHTTP)
         values.merge([
             "SB_KMS_AWS_MAX_RPS": "50", "AWS_CA_BUNDLE": "/ca.pem", "SB_KMS_AWS_ENDPOINT": "https://vpce",
@@ -78,10 +78,10 @@ struct AWSSettingsTests {
         settings = try load(values)
         #expect(settings.requestsPerSecond == 50)
         #expect(
-            settings.tls.authorities
+            settings.tls.trustedCAs
                 == .paths(file: .init(value: "/ca.pem", variable: "AWS_CA_BUNDLE"), folder: nil))
-        #expect(settings.kms.url == "https://vpce")
-        #expect(settings.sts.url == "https://sts.eu-west-1.amazonaws.com")
+        #expect(settings.kmsAddress.url == "https://vpce")
+        #expect(settings.stsAddress.url == "https://sts.eu-west-1.amazonaws.com")
     }
 
     @Test func theRingHasIt() throws {

@@ -8,7 +8,7 @@ import TestSupport
 @testable import KMS
 
 let awsARN = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-let awsRow = Recipient(keyID: awsARN, wrappedKey: "QUJDREVGR0hJSktMTU5P")
+let awsRecipient = Recipient(keyID: awsARN, wrappedKey: "QUJDREVGR0hJSktMTU5P")
 
 /// A clock that stands, but for the time that is slept.
 final class ManualAWSClock: Sendable {
@@ -41,7 +41,7 @@ final class ManualAWSClock: Sendable {
 }
 
 /// A key manager on a transport of the test's.
-func awsManager(
+func awsKeyManager(
     _ transport: any HTTPTransport, key: String = awsARN, _ more: [String: String] = [:],
     credentials: (any AWSCredentialsProvider)? = nil, clock: ManualAWSClock = ManualAWSClock()
 ) throws -> AWSKeyManager {
@@ -55,14 +55,14 @@ func awsManager(
 
 /// Answers as KMS does, by operation; an operation that is not there is denied.
 func fakeKMS(
-    _ answers: [String: @Sendable (JSONValue) -> FakeTransport.Response]
+    _ answers: [String: @Sendable (AnyJSON) -> FakeTransport.Response]
 ) -> FakeTransport {
     FakeTransport { request in
         guard let target = request.fields[.amzTarget] else {
             return answers["GetCallerIdentity"]?(.null) ?? .kmsError("AccessDenied", status: 403)
         }
         let operation = String(target.dropFirst("TrentService.".count))
-        return answers[operation]?(try JSONValue(request.body)) ?? .kmsError("AccessDeniedException")
+        return answers[operation]?(try AnyJSON(request.body)) ?? .kmsError("AccessDeniedException")
     }
 }
 
@@ -112,7 +112,7 @@ final class ReplacedCredentials: AWSCredentialsProvider {
         return first
     }
 
-    func refused(_ credentials: AWSCredentials) -> Bool {
+    func invalidate(_ credentials: AWSCredentials) -> Bool {
         refusals.withLock { $0.append(credentials.accessKeyID) }
         return rest.withLock { rest in
             guard rest.count > 1 else { return false }

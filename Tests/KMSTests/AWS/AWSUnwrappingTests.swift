@@ -14,10 +14,10 @@ struct AWSUnwrappingTests {
             await gate.wait()
             return .decrypted()
         }
-        let manager = BatchingKeyManager(try awsManager(transport))
-        async let first = manager.unwrap(awsRow, for: place)
-        async let second = manager.unwrap(awsRow, for: place)
-        async let other = manager.unwrap(awsRow, for: binding("other"))
+        let manager = BatchingKeyManager(try awsKeyManager(transport))
+        async let first = manager.unwrap(awsRecipient, for: sampleBinding)
+        async let second = manager.unwrap(awsRecipient, for: sampleBinding)
+        async let other = manager.unwrap(awsRecipient, for: binding("other"))
         while transport.requests.count < 2 { await Task.yield() }
         gate.open()
         _ = try await (first, second, other)
@@ -37,13 +37,13 @@ struct AWSUnwrappingTests {
                     ? .kmsError(name, fields: [.retryAfter: "0"]) : .decrypted()
             }
         ])
-        let manager = BatchingKeyManager(try awsManager(transport))
+        let manager = BatchingKeyManager(try awsKeyManager(transport))
         for index in 0..<5 {
             let error = await keyManagerError { () throws(KeyManagerError) in
-                try await manager.unwrap(awsRow, for: named("bad"))
+                try await manager.unwrap(awsRecipient, for: bindingNamed("bad"))
             }
             #expect(error != nil)
-            _ = try await manager.unwrap(awsRow, for: binding("good\(index)"))
+            _ = try await manager.unwrap(awsRecipient, for: binding("good\(index)"))
         }
     }
 
@@ -55,12 +55,12 @@ struct AWSUnwrappingTests {
                     ? .decrypted(by: awsARN.replacing("1234abcd", with: "00000000")) : .decrypted()
             }
         ])
-        let manager = BatchingKeyManager(try awsManager(transport))
+        let manager = BatchingKeyManager(try awsKeyManager(transport))
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(awsRow, for: named("bad"))
+            try await manager.unwrap(awsRecipient, for: bindingNamed("bad"))
         }
         #expect(error?.code == .unavailable)
-        _ = try await manager.unwrap(awsRow, for: place)
+        _ = try await manager.unwrap(awsRecipient, for: sampleBinding)
     }
 
     @Test func anOutageIsProbedAndItsEndTold() async throws {
@@ -68,14 +68,14 @@ struct AWSUnwrappingTests {
         let transport = FakeTransport { _ in
             isOut.withLock { $0 } ? .kmsError("KMSInternalException", status: 500) : .decrypted()
         }
-        let manager = BatchingKeyManager(try awsManager(transport))
+        let manager = BatchingKeyManager(try awsKeyManager(transport))
         let recoveries = Recorder<Int>()
         let upkeep = Task { await manager.maintain { recoveries.append(1) } }
         defer { upkeep.cancel() }
         let start = ContinuousClock.now
         for index in 0..<100 {
             let error = await keyManagerError { () throws(KeyManagerError) in
-                try await manager.unwrap(awsRow, for: named("s\(index)"))
+                try await manager.unwrap(awsRecipient, for: bindingNamed("s\(index)"))
             }
             #expect(error?.code == .unavailable)
         }
@@ -86,7 +86,7 @@ struct AWSUnwrappingTests {
         isOut.withLock { $0 = false }
         await patiently { !recoveries.elements.isEmpty }
         #expect(recoveries.elements == [1])
-        _ = try await manager.unwrap(awsRow, for: binding("after"))
+        _ = try await manager.unwrap(awsRecipient, for: binding("after"))
     }
 
     /// One row notices it; all are told.
@@ -95,27 +95,27 @@ struct AWSUnwrappingTests {
         let transport = FakeTransport { _ in
             isDisabled.withLock { $0 } ? .kmsError("DisabledException") : .decrypted()
         }
-        let manager = BatchingKeyManager(try awsManager(transport))
+        let manager = BatchingKeyManager(try awsKeyManager(transport))
         let recoveries = Recorder<Int>()
         let upkeep = Task { await manager.maintain { recoveries.append(1) } }
         defer { upkeep.cancel() }
         for index in 0..<5 {
             let error = await keyManagerError { () throws(KeyManagerError) in
-                try await manager.unwrap(awsRow, for: named("s\(index)"))
+                try await manager.unwrap(awsRecipient, for: bindingNamed("s\(index)"))
             }
             #expect(error?.code == .keyUnavailable)
         }
         #expect(recoveries.elements.isEmpty)
         isDisabled.withLock { $0 = false }
-        for index in 0..<5 { _ = try await manager.unwrap(awsRow, for: binding("s\(index)")) }
+        for index in 0..<5 { _ = try await manager.unwrap(awsRecipient, for: binding("s\(index)")) }
         await patiently { !recoveries.elements.isEmpty }
         #expect(recoveries.elements == [1])
     }
 
     /// Nothing is gained by waiting for more.
     @Test func oneKeyARequestMeansNoWaiting() throws {
-        var rules = BatchMachine<Int>.Rules()
-        rules.maximum = 1
+        var rules = BatchMachine<Int>.Policy()
+        rules.maximumSize = 1
         var machine = BatchMachine<Int>(rules)
         for item in 0..<5 {
             guard case .send([item]) = machine.add(item, followedBy: 1000, now: .now) else {

@@ -35,7 +35,7 @@ struct HVACTests {
 }
 
 private enum HVAC {
-    static let isAvailable = Python.has("hvac")
+    static let isAvailable = Python.hasModules("hvac")
 
     /// The value of an expression over `t`, hvac's transit, and the context of the tests' place, which is spelt
     /// out here.

@@ -24,13 +24,13 @@ final class OpenBao: Sendable {
     private let transport = CurlClient(HTTPClientConfiguration(proxy: .none))
 
     /// `listeners`: more of them, as its configuration has them.
-    init(listeners: [JSONValue] = []) async throws {
+    init(listeners: [AnyJSON] = []) async throws {
         guard let program = Self.program else { throw Failure(description: "SB_TEST_BAO is not set") }
         folder = try TemporaryFolder()
         let port = try Self.freePort()
         address = "http://127.0.0.1:\(port)"
-        let options: JSONValue = ["file_path": .string("\(folder.path)/audit.log")]
-        var configuration: JSONValue = ["audit": [["type": "file", "path": "file", "options": options]]]
+        let options: AnyJSON = ["file_path": .string("\(folder.path)/audit.log")]
+        var configuration: AnyJSON = ["audit": [["type": "file", "path": "file", "options": options]]]
         if !listeners.isEmpty { configuration["listener"] = .array(listeners) }
         // Its reader of JSON does not know an escaped slash.
         let text = String(decoding: try configuration.data(), as: UTF8.self).replacingOccurrences(
@@ -69,15 +69,15 @@ final class OpenBao: Sendable {
 
     /// As the root token, by an HTTP client and a JSON reader that the code under test does not use.
     @discardableResult
-    func post(_ path: String, _ body: JSONValue = [:], namespace: String? = nil) async throws -> JSONValue {
+    func post(_ path: String, _ body: AnyJSON = [:], namespace: String? = nil) async throws -> AnyJSON {
         try await send(.post, path, body, namespace: namespace)
     }
 
-    func get(_ path: String) async throws -> JSONValue { try await send(.get, path, nil, namespace: nil) }
+    func get(_ path: String) async throws -> AnyJSON { try await send(.get, path, nil, namespace: nil) }
 
     private func send(
-        _ method: HTTPRequest.Method, _ path: String, _ body: JSONValue?, namespace: String?
-    ) async throws -> JSONValue {
+        _ method: HTTPRequest.Method, _ path: String, _ body: AnyJSON?, namespace: String?
+    ) async throws -> AnyJSON {
         var fields: HTTPFields = [:]
         if let name = HTTPField.Name("X-Vault-Token") { fields[name] = root }
         if let name = HTTPField.Name("X-Vault-Namespace") { fields[name] = namespace }
@@ -89,7 +89,7 @@ final class OpenBao: Sendable {
             throw Failure(
                 description: "\(method) \(path): \(head.status) \(String(decoding: bytes, as: UTF8.self))")
         }
-        return bytes.isEmpty ? .null : try JSONValue(bytes)
+        return bytes.isEmpty ? .null : try AnyJSON(bytes)
     }
 
     func makeKey(_ name: String = "sb-wrap", isDerived: Bool = true) async throws {
@@ -138,7 +138,7 @@ final class OpenBao: Sendable {
     func requests(_ path: String) throws -> Int {
         let log = try folder.read("audit.log")
         return try log.split(separator: "\n").count { line in
-            let entry = try JSONValue(Array(line.utf8))
+            let entry = try AnyJSON(Array(line.utf8))
             return entry["type"]?.string == "request" && entry["request"]?["path"]?.string == path
         }
     }

@@ -32,7 +32,7 @@ struct OutageServerTests {
         defer { upkeep.cancel() }
         try await bao.post("sys/seal")
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(rows[0].recipient, for: rows[0].place)
+            try await manager.unwrap(rows[0].recipient, for: rows[0].binding)
         }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("is sealed") == true)
@@ -61,7 +61,7 @@ struct OutageServerTests {
         defer { upkeep.cancel() }
         bao.freeze()
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(rows[0].recipient, for: rows[0].place)
+            try await manager.unwrap(rows[0].recipient, for: rows[0].binding)
         }
         #expect(error?.code == .unavailable)
         try await Task.sleep(for: .seconds(4))
@@ -81,7 +81,7 @@ struct OutageServerTests {
         let start = ContinuousClock.now
         for _ in 0..<50 {
             let error = await keyManagerError { () throws(KeyManagerError) in
-                try await manager.unwrap(rows[0].recipient, for: rows[0].place)
+                try await manager.unwrap(rows[0].recipient, for: rows[0].binding)
             }
             #expect(error?.code == .unavailable)
             #expect(error?.message.contains("SB_KMS_VAULT_ADDR") == true)
@@ -89,15 +89,15 @@ struct OutageServerTests {
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
-    private static func rows(_ count: Int, in bao: OpenBao) async throws -> [Row] {
+    private static func rows(_ count: Int, in bao: OpenBao) async throws -> [WrappedSample] {
         let manager = try bao.manager()
-        return try await withThrowingTaskGroup(of: Row.self) { group in
+        return try await withThrowingTaskGroup(of: WrappedSample.self) { group in
             for index in 0..<count {
                 group.addTask {
                     let place = try binding("s\(index)", namespace: "n\(index % 10)")
                     let key = SharedSecret(try SecretBytes.random(count: 32))
-                    return Row(
-                        place: place, key: key, recipient: try await manager.wrap(key, for: place))
+                    return WrappedSample(
+                        binding: place, key: key, recipient: try await manager.wrap(key, for: place))
                 }
             }
             return try await group.reduce(into: []) { $0.append($1) }
@@ -106,7 +106,8 @@ struct OutageServerTests {
 
     /// As the controller does it: a number of workers, each unwraps and then has something else to do.
     private static func unwrap(
-        _ rows: [Row], with manager: some KeyManager, workers: Int, then: @escaping @Sendable () async -> Void
+        _ rows: [WrappedSample], with manager: some KeyManager, workers: Int,
+        then: @escaping @Sendable () async -> Void
     ) async -> Int {
         let rest = Locked(rows)
         return await withTaskGroup(of: Int.self) { group in
@@ -114,7 +115,7 @@ struct OutageServerTests {
                 group.addTask {
                     var served = 0
                     while let row = rest.withLock({ $0.popLast() }) {
-                        let key = try? await manager.unwrap(row.recipient, for: row.place).key
+                        let key = try? await manager.unwrap(row.recipient, for: row.binding).key
                         if key?.equals(row.key) == true { served += 1 }
                         await then()
                     }
@@ -126,8 +127,8 @@ struct OutageServerTests {
     }
 }
 
-struct Row: Sendable {
-    let place: Binding
+struct WrappedSample: Sendable {
+    let binding: Binding
     let key: SharedSecret
     let recipient: Recipient
 }

@@ -46,7 +46,7 @@ final class TLSOpenBao: Sendable {
     func commandLineWorks(_ variables: [String: String]) async throws -> Bool {
         let program = OpenBao.program ?? ""
         let environment = ["HOME": folder.path, "BAO_ADDR": address].merging(variables) { $1 }
-        return try await Python.aside {
+        return try await Python.runOnThread {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: program)
             process.arguments = ["status"]

@@ -22,7 +22,7 @@ struct TokenServerTests {
     private func use(_ manager: TransitKeyManager, _ made: DataKey, for seconds: Double) async throws {
         let end = ContinuousClock.now + .seconds(seconds)
         while .now < end {
-            let unwrapped = try await manager.unwrap(made.recipient, for: made.place)
+            let unwrapped = try await manager.unwrap(made.recipient, for: made.sampleBinding)
             #expect(unwrapped.key.equals(made.key))
             try await Task.sleep(for: .milliseconds(100))
         }
@@ -68,7 +68,7 @@ struct TokenServerTests {
         await upkeep.value
         try await Task.sleep(for: .seconds(5))
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(made.recipient, for: made.place)
+            try await manager.unwrap(made.recipient, for: made.sampleBinding)
         }
         #expect(error?.code == .accessDenied)
     }
@@ -87,7 +87,7 @@ struct TokenServerTests {
         try await bao.makePolicy("controller", "transit/decrypt/other")
         for _ in 0..<20 {
             let error = await keyManagerError { () throws(KeyManagerError) in
-                try await manager.unwrap(made.recipient, for: made.place)
+                try await manager.unwrap(made.recipient, for: made.sampleBinding)
             }
             #expect(error?.code == .accessDenied)
         }

@@ -18,7 +18,7 @@ struct TransitServerTests {
         #expect(made.recipient.wrappedKey.hasPrefix("vault:v1:"))
         let unwrapped = try await manager.unwrap(made.recipient, for: binding())
         #expect(unwrapped.key.equals(made.key))
-        #expect(unwrapped.version == "1")
+        #expect(unwrapped.keyVersion == "1")
         let second = try await manager.wrap(made.key, for: binding())
         #expect(second.wrappedKey != made.recipient.wrappedKey)
         #expect(try await manager.unwrap(second, for: binding()).key.equals(made.key))
@@ -61,7 +61,7 @@ struct TransitServerTests {
             ], timeout: nil)
         #expect(results.map(\.code) == [.keyUnavailable, nil, nil])
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(old.recipient, for: new.place)
+            try await manager.unwrap(old.recipient, for: new.sampleBinding)
         }
         #expect(error?.code == .keyUnavailable)
         #expect(error?.message.contains("min_decryption_version") == true)
@@ -77,7 +77,7 @@ struct TransitServerTests {
         let moved = try await rotator.rewrap(made.recipient, for: binding())
         #expect(moved.wrappedKey.hasPrefix("vault:v2:"))
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await rotator.unwrap(moved, for: made.place)
+            try await rotator.unwrap(moved, for: made.sampleBinding)
         }
         #expect(error?.code == .accessDenied)
         #expect(try await bao.manager().unwrap(moved, for: binding()).key.equals(made.key))
@@ -94,7 +94,7 @@ struct TransitServerTests {
         rows[5] = BoundRecipient(made[5].recipient, for: try binding("elsewhere"))
         let results = await (manager as any KeyManager).rewrap(rows)
         for (index, result) in results.enumerated() where index != 5 {
-            #expect(try result.get().version == "2")
+            #expect(try result.get().keyVersion == "2")
         }
         let last = try #require(results.last).get()
         #expect(try await manager.unwrap(last, for: rows[229].binding).key.equals(made[229].key))
@@ -117,14 +117,14 @@ struct TransitServerTests {
         _ = try await developer.wrap(made.key, for: binding())
         #expect(try await controller.unwrap(made.recipient, for: binding()).key.equals(made.key))
         let unwrapDenied = await keyManagerError { () throws(KeyManagerError) in
-            try await developer.unwrap(made.recipient, for: made.place)
+            try await developer.unwrap(made.recipient, for: made.sampleBinding)
         }
         #expect(unwrapDenied?.code == .accessDenied)
         #expect(
             unwrapDenied?.message.contains(
                 #"path "transit/decrypt/sb-wrap" { capabilities = ["update"] }"#) == true)
         let wrapDenied = await keyManagerError { () throws(KeyManagerError) in
-            try await controller.generateDataKey(for: made.place)
+            try await controller.generateDataKey(for: made.sampleBinding)
         }
         #expect(wrapDenied?.message.contains(#"path "transit/datakey/plaintext/sb-wrap""#) == true)
 
@@ -181,7 +181,7 @@ struct TransitServerTests {
         for _ in 0..<3 {
             codes.insert(
                 await keyManagerError { () throws(KeyManagerError) in
-                    try await bao.reader.unwrap(made.recipient, for: made.place)
+                    try await bao.keyManager.unwrap(made.recipient, for: made.sampleBinding)
                 }?.code)
         }
         #expect(codes.contains(.throttled))
@@ -224,7 +224,7 @@ struct TransitServerTests {
 
 extension DataKey {
     /// Where the tests' keys belong.
-    var place: Binding {
+    var sampleBinding: Binding {
         get throws(KeyManagerError) {
             do {
                 return try binding()
@@ -236,7 +236,7 @@ extension DataKey {
 }
 
 extension OpenBao {
-    var reader: TransitKeyManager {
+    var keyManager: TransitKeyManager {
         get throws(KeyManagerError) {
             do {
                 return try manager()

@@ -8,22 +8,24 @@ import Testing
 
 /// Messages about logins that a real server refuses. The cluster's TokenReview is a fake that
 /// confirms no token; the JWTs are real.
-@Suite(.enabled(if: OpenBao.isAvailable && Python.has("cryptography")), .serialized, .timeLimit(.minutes(5)))
+@Suite(
+    .enabled(if: OpenBao.isAvailable && Python.hasModules("cryptography")), .serialized,
+    .timeLimit(.minutes(5)))
 struct VaultLoginServerTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
     /// Signs what `claims` says with a new key; the token's file, and the public key.
-    private func token(_ claims: [String: JSONValue]) async throws -> (file: String, key: String) {
+    private func token(_ claims: [String: AnyJSON]) async throws -> (file: String, key: String) {
         let now = Int(Date().timeIntervalSince1970)
-        let whole: [String: JSONValue] = [
+        let whole: [String: AnyJSON] = [
             "iss": "https://cluster.example", "aud": ["vault"], "sub": "system:serviceaccount:sb:sb",
             "iat": .int(now - 10), "nbf": .int(now - 10), "exp": .int(now + 600),
             "kubernetes.io": ["namespace": "sb", "serviceaccount": ["name": "sb", "uid": "u-1"]],
         ].merging(claims) { $1 }
-        let input = try JSONValue.object(whole).data()
-        let output = try await Python.aside { try Python.run(["-c", Self.script], input: input) }
+        let input = try AnyJSON.object(whole).data()
+        let output = try await Python.runOnThread { try Python.run(["-c", Self.script], input: input) }
         let parts = String(decoding: output, as: UTF8.self).split(separator: "\n", maxSplits: 1)
         return (try folder.write("token", parts[0].utf8), String(parts[1]))
     }
@@ -31,14 +33,14 @@ struct VaultLoginServerTests {
     private func message(
         _ bao: OpenBao, _ method: VaultLoginMethod, mount: String
     ) async throws -> String? {
-        let location = VaultLocation(address: try #require(ServerAddress(bao.address)), namespace: nil)
-        let login = VaultLogin(
+        let location = VaultEndpoint(address: try #require(ServerAddress(bao.address)), namespace: nil)
+        let login = VaultLoginTokenSource(
             method, mount: mount, client: VaultClient(location, transport: CurlClient(.init(proxy: .none))))
         do {
             _ = try await login.token()
             return nil
         } catch {
-            #expect(error.code == .loginRefused)
+            #expect(error.code == .loginRejected)
             return error.message
         }
     }
@@ -47,7 +49,7 @@ struct VaultLoginServerTests {
         let authority = try String(
             contentsOf: URL(filePath: #filePath).deletingLastPathComponent()
                 .appending(path: "../../Vectors/tls/ca.crt").standardizedFileURL, encoding: .utf8)
-        let cluster = try FakeServer.answering { _ in
+        let cluster = try FakeServer.responding { _ in
             response(
                 201,
                 #"{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":false}}"#,
@@ -55,8 +57,8 @@ struct VaultLoginServerTests {
         }
         let bao = try await OpenBao()
         try await bao.post("sys/auth/kubernetes", ["type": "kubernetes"])
-        func configure(_ more: [String: JSONValue] = [:]) async throws {
-            let config: [String: JSONValue] = [
+        func configure(_ more: [String: AnyJSON] = [:]) async throws {
+            let config: [String: AnyJSON] = [
                 "kubernetes_host": .string(cluster.url), "disable_local_ca_jwt": .bool(true),
                 "kubernetes_ca_cert": .string(authority),
                 "token_reviewer_jwt": "x.y.z",
@@ -64,8 +66,8 @@ struct VaultLoginServerTests {
             try await bao.post("auth/kubernetes/config", .object(config.merging(more) { $1 }))
         }
         try await configure()
-        func role(_ more: [String: JSONValue] = [:]) async throws {
-            let role: [String: JSONValue] = [
+        func role(_ more: [String: AnyJSON] = [:]) async throws {
+            let role: [String: AnyJSON] = [
                 "bound_service_account_names": "sb", "bound_service_account_namespaces": "sb",
                 "audience": "vault",
             ]
@@ -107,14 +109,14 @@ struct VaultLoginServerTests {
         let method = VaultLoginMethod.jwt(role: "sb", jwtFile: file)
         func refusal() async throws -> String { try await message(bao, method, mount: "jwt") ?? "" }
         #expect(try await refusal().contains("auth/jwt is not configured"))
-        func configure(_ more: [String: JSONValue] = [:]) async throws {
-            let keys: [String: JSONValue] = ["jwt_validation_pubkeys": [.string(key)]]
+        func configure(_ more: [String: AnyJSON] = [:]) async throws {
+            let keys: [String: AnyJSON] = ["jwt_validation_pubkeys": [.string(key)]]
             try await bao.post("auth/jwt/config", .object(keys.merging(more) { $1 }))
         }
         try await configure()
         #expect(try await refusal().contains("no role sb"))
-        func role(_ more: [String: JSONValue] = [:]) async throws {
-            let role: [String: JSONValue] = [
+        func role(_ more: [String: AnyJSON] = [:]) async throws {
+            let role: [String: AnyJSON] = [
                 "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
                 "bound_subject": "system:serviceaccount:sb:sb",
             ]

@@ -188,7 +188,7 @@ import YAML
         for (command, variable) in [(path, ""), ("plain", "\(folder.path)/bin")] {
             let plugin = ExecPlugin(
                 version: .v1, command: command, arguments: [], environment: ["PATH": variable],
-                installHint: "install it", isInteractive: false, cluster: nil, field: "test")
+                installHint: "install it", isInteractive: false, cluster: nil, fieldPath: "test")
             let source = ExecCredentialSource(plugin: plugin)
             #expect(
                 await refusal { () throws(ConfigurationError) in _ = try await source.credential() }
@@ -201,7 +201,7 @@ import YAML
         let plugin = ExecPlugin(
             version: .v1, command: "sleep", arguments: ["60"],
             environment: ["PATH": "/usr/bin:/bin"],
-            installHint: nil, isInteractive: false, cluster: nil, field: "test")
+            installHint: nil, isInteractive: false, cluster: nil, fieldPath: "test")
         let source = ExecCredentialSource(plugin: plugin, deadline: .milliseconds(100))
         let line = await refusal { () throws(ConfigurationError) in _ = try await source.credential() }
         #expect(line?.hasSuffix("did not end within 0 s and was killed") == true)

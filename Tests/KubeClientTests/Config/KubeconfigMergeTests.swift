@@ -15,7 +15,7 @@ import YAML
     private static let kubectl = ProcessInfo.processInfo.environment["SB_TEST_KUBECTL"]
 
     @Test func mergesAsKubectlDid() throws {
-        let recorded = try SecretFile.read("\(Self.folder)/merged.json", for: "the test")
+        let recorded = try CredentialFile.read("\(Self.folder)/merged.json", for: "the test")
         try check(recorded)
     }
 
@@ -26,7 +26,7 @@ import YAML
             environment: ["KUBECONFIG": Self.files.joined(separator: ":"), "HOME": "/nonexistent"],
             isInteractive: false, outputLimit: 1 << 20, deadline: .seconds(30))
         let result = try await process.run()
-        #expect(result.status == 0)
+        #expect(result.exitCode == 0)
         try check(result.output.bytes)
     }
 
@@ -48,7 +48,7 @@ import YAML
     }
 
     /// As JSON, keys in order.
-    private func sorted(_ node: Node?) -> String {
+    private func sorted(_ node: YAMLNode?) -> String {
         guard let node else { return "missing" }
         if let entries = node.entries {
             return "{"
@@ -56,7 +56,7 @@ import YAML
                     separator: ",") + "}"
         }
         if let elements = node.elements { return "[" + elements.map(sorted).joined(separator: ",") + "]" }
-        return JSONWriter.write([YAMLValue(node)]).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        return JSONWriter.write([JSONValue(node)]).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 
     @Test func pathsAreRelativeToTheFileThatHasThem() async throws {

@@ -28,7 +28,7 @@ private final class IdentityProvider: Sendable {
     ) throws {
         let asked = Locked<[FakeRequest]>([])
         self.asked = asked
-        server = try FakeServer.answering { request in
+        server = try FakeServer.responding { request in
             let count = asked.withLock { asked in
                 asked.append(request)
                 return asked.count { $0.line.hasPrefix("POST") }

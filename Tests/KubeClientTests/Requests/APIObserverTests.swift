@@ -10,10 +10,10 @@ import Testing
     private final class Observer: APIObserver {
         let seen = Recorder<String>()
 
-        func observed(_ request: APIRequest) {
+        func requestCompleted(_ request: APIRequestRecord) {
             let outcome =
                 switch request.outcome {
-                case .answered(let status): "\(status)"
+                case .responded(let status): "\(status)"
                 case .failed(let code): code.rawValue
                 }
             seen.append("\(request.verb) \(request.resource) \(outcome)")
@@ -29,7 +29,8 @@ import Testing
     {
         let cluster = ClusterConfiguration(
             server: "https://api.test", trust: .system, credentials: credentials)
-        return KubeClient(connection: Connection(cluster, transport: transport, observer: observer)) { _ in }
+        return KubeClient(connection: APIConnection(cluster, transport: transport, observer: observer)) { _ in
+        }
     }
 
     @Test(
@@ -50,7 +51,7 @@ import Testing
             (.delete, "/api/v1/namespaces/namespaces/secrets/secrets", "", "delete secrets"),
         ] as [(HTTPRequest.Method, String, String, String)])
     func namesVerbAndResource(method: HTTPRequest.Method, path: String, query: String, expected: String) {
-        var call = KubeClient.Call(method: method, path: path, activity: "")
+        var call = KubeClient.Request(method: method, path: path, activity: "")
         if !query.isEmpty { call.query = [(query, "true")] }
         #expect("\(call.verbAndResource.verb) \(call.verbAndResource.resource)" == expected)
     }

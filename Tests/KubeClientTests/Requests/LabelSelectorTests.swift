@@ -12,7 +12,7 @@ import Testing
             "team=", "team in ()", "a.b_c-d=A.b_C-1",
         ])
     func right(text: String) {
-        #expect(LabelSelector.problem(text) == nil)
+        #expect(LabelSelector.validationError(text) == nil)
     }
 
     @Test(
@@ -23,6 +23,6 @@ import Testing
             "team=\(String(repeating: "x", count: 64))",
         ])
     func wrong(text: String) {
-        #expect(LabelSelector.problem(text) != nil)
+        #expect(LabelSelector.validationError(text) != nil)
     }
 }

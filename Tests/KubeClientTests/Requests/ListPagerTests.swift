@@ -67,9 +67,9 @@ import Testing
         let transport = server([Int](repeating: 12 << 10, count: 5))
         let names = Recorder<String>()
         let done = Recorder<Void>()
-        var timing = WatchTiming()
+        var timing = WatcherOptions()
         timing.pageSize = 4
-        timing.pageBytes = 32 << 10
+        timing.maximumPageBytes = 32 << 10
         timing.sleep = { _ in }
         let watcher = Watcher<Widget>(
             KubeClient(transport), Selection(), timing: timing, streamingLists: false)
@@ -77,7 +77,7 @@ import Testing
             group.addTask {
                 await watcher.run { event in
                     if case .applied(let widget) = event { names.append(widget.metadata.name) }
-                    if case .committed = event { done.append(()) }
+                    if case .initDone = event { done.append(()) }
                     if case .interrupted(let error) = event { Issue.record("\(error)") }
                 }
             }

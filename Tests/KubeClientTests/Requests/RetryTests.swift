@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func endsWhenCancelled() async {
-        let transport = FakeTransport { _ in .init(200, chunks: [], end: .silence) }
+        let transport = FakeTransport { _ in .init(200, chunks: [], end: .stall) }
         let client = KubeClient(transport)
         let task = Task {
             await failure { () throws(KubeError) in try await client.get(SecretMetadata.self, ref) }

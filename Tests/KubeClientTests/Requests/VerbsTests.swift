@@ -97,7 +97,7 @@ import Testing
     @Test func delete() async throws {
         let request = try await request {
             try await $0.delete(
-                .secrets, ref, preconditions: Preconditions(uid: "u", resourceVersion: "7"),
+                .secrets, ref, preconditions: DeletePreconditions(uid: "u", resourceVersion: "7"),
                 propagation: .foreground)
         }
         #expect(request.line == "DELETE /api/v1/namespaces/pay%20ments/secrets/d%2Fb")
@@ -119,7 +119,7 @@ import Testing
         var cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
         cluster.impersonation = .init(
             user: "jane", groups: ["dev", "ops"], extra: [.init(key: "acme.com/project", values: ["x"])])
-        let client = KubeClient(connection: Connection(cluster, transport: transport))
+        let client = KubeClient(connection: APIConnection(cluster, transport: transport))
         _ = try await client.get(SecretMetadata.self, ref)
         let fields = try #require(transport.requests.last?.fields)
         #expect(

@@ -25,10 +25,10 @@ import Testing
             ? Response(
                 200,
                 event("ADDED", deep("a", 1, depth)) + event("ADDED", widget("b", 2)) + bookmark(5, end: true)
-                    + event("MODIFIED", deep("a", 6, depth)) + event("ADDED", widget("c", 7)), end: .silence)
+                    + event("MODIFIED", deep("a", 6, depth)) + event("ADDED", widget("c", 7)), end: .stall)
             : list(5, [deep("a", 1, depth), widget("b", 2)])
         let watched = Response(
-            200, event("MODIFIED", deep("a", 6, depth)) + event("ADDED", widget("c", 7)), end: .silence)
+            200, event("MODIFIED", deep("a", 6, depth)) + event("ADDED", widget("c", 7)), end: .stall)
         let run = await watch(streamed ? [first] : [first, watched], until: 6, streamingLists: streamed)
         #expect(
             run.events == [
@@ -54,7 +54,7 @@ import Testing
             let object =
                 #"{"metadata":{"name":"a","namespace":"n","resourceVersion":"6","managedFields":\#(odd)},"spec":{"size":1}}"#
             let run = await watch(
-                [list(5, []), Response(200, event("ADDED", object), end: .silence)], until: 3)
+                [list(5, []), Response(200, event("ADDED", object), end: .stall)], until: 3)
             #expect(run.events.last == "applied a=1", "\(odd)")
         }
     }
@@ -78,7 +78,7 @@ import Testing
     @Test func readsALineOfNineMegabytes() async {
         let text = event("ADDED", large("a", 6, bytes: 9_000_000)) + event("ADDED", widget("b", 7))
         let run = await watch(
-            [list(5, []), Response(200, chunks: chunks(text, of: 1 << 18), end: .silence)], until: 4)
+            [list(5, []), Response(200, chunks: chunks(text, of: 1 << 18), end: .stall)], until: 4)
         #expect(run.events == ["began []", "committed 5 []", "applied a=1", "applied b=1"])
     }
 
@@ -87,7 +87,7 @@ import Testing
             [
                 list(5, []),
                 Response(200, chunks: chunks(event("ADDED", large("a", 6, bytes: 400_000)), of: 4096)),
-                Response(200, event("ADDED", widget("b", 7)), end: .silence),
+                Response(200, event("ADDED", widget("b", 7)), end: .stall),
             ], until: 4, lineBytes: 320_000)
         #expect(
             run.events == [
@@ -104,7 +104,7 @@ import Testing
             + String(repeating: "x", count: 400_000)
         let text = line + "\n" + event("ADDED", widget("b", 7))
         let run = await watch(
-            [list(5, []), Response(200, chunks: chunks(text, of: 4096), end: .silence)], until: 4,
+            [list(5, []), Response(200, chunks: chunks(text, of: 4096), end: .stall)], until: 4,
             lineBytes: 320_000)
         #expect(run.events == ["began []", "committed 5 []", "unreadable too_long", "applied b=1"])
     }
@@ -145,7 +145,7 @@ import Testing
         let run = await watch(
             [
                 list(5, []),
-                Response(200, chunks: [bytes, Array(event("ADDED", widget("b", 7)).utf8)], end: .silence),
+                Response(200, chunks: [bytes, Array(event("ADDED", widget("b", 7)).utf8)], end: .stall),
             ], until: 4)
         #expect(
             run.events == [
@@ -161,7 +161,7 @@ import Testing
         let run = await watch(
             [
                 list(5, []), Response(200, bookmark(6) + String(whole.dropLast(10))),
-                Response(200, whole, end: .silence),
+                Response(200, whole, end: .stall),
             ], until: 3)
         #expect(run.events == ["began []", "committed 5 []", "applied a=1"])
         #expect(run.lines.last?.hasSuffix("resourceVersion=6") == true)
@@ -177,5 +177,5 @@ import Testing
         #expect(run.events.last == "committed 5 [a]")
     }
 
-    private let quiet = Response(200, chunks: [], end: .silence)
+    private let quiet = Response(200, chunks: [], end: .stall)
 }

@@ -8,39 +8,39 @@ import Testing
     private func ref(_ name: String) -> ObjectRef { ObjectRef(namespace: "n", name: name) }
 
     private func fill(_ contents: [String: String]) -> Store<String>.Difference {
-        store.begin()
+        store.beginList()
         for (name, value) in contents { _ = store.apply(ref(name), value) }
-        return store.commit()
+        return store.commitList()
     }
 
     @Test func isCompleteAfterTheFirstList() {
-        #expect(!store.isComplete)
-        store.begin()
-        guard case .aside = store.apply(ref("a"), "1") else {
+        #expect(!store.hasSynced)
+        store.beginList()
+        guard case .buffered = store.apply(ref("a"), "1") else {
             Issue.record("readers do not see it yet")
             return
         }
-        #expect(store[ref("a")] == nil && store.count == 0 && !store.isComplete)
-        #expect(Array(store.commit().changed.keys) == [ref("a")])
-        #expect(store[ref("a")] == "1" && store.isComplete)
+        #expect(store[ref("a")] == nil && store.count == 0 && !store.hasSynced)
+        #expect(Array(store.commitList().changed.keys) == [ref("a")])
+        #expect(store[ref("a")] == "1" && store.hasSynced)
     }
 
     @Test func tellsWhatANewListChanged() {
         _ = fill(["same": "1 old", "changed": "1", "gone": "1"])
         let difference = fill(["same": "1 new", "changed": "2", "new": "1"])
         #expect(Set(difference.changed.keys) == [ref("changed"), ref("new")])
-        #expect(difference.gone == [ref("gone"): "1"])
+        #expect(difference.removed == [ref("gone"): "1"])
         #expect(store[ref("same")] == "1 new")
         #expect(Set(store.refs) == [ref("same"), ref("changed"), ref("new")])
     }
 
     @Test func readersKeepTheOldContentsMeanwhile() {
         _ = fill(["a": "1", "b": "1"])
-        store.begin()
+        store.beginList()
         _ = store.apply(ref("a"), "2")
         #expect(store[ref("a")] == "1" && store[ref("b")] == "1")
-        store.begin()
-        #expect(store.commit().gone.count == 2, "a list that was not finished is dropped")
+        store.beginList()
+        #expect(store.commitList().removed.count == 2, "a list that was not finished is dropped")
     }
 
     @Test func showsEventsAtOnce() {
@@ -56,17 +56,17 @@ import Testing
 
     @Test func removesFromBothWhileListing() {
         _ = fill(["a": "1"])
-        store.begin()
+        store.beginList()
         _ = store.apply(ref("a"), "2")
         #expect(store.remove(ref("a")) == "1")
         #expect(store[ref("a")] == nil)
-        let difference = store.commit()
-        #expect(difference.changed.isEmpty && difference.gone.isEmpty && store.count == 0)
+        let difference = store.commitList()
+        #expect(difference.changed.isEmpty && difference.removed.isEmpty && store.count == 0)
     }
 
     @Test func aCommitWithoutAListChangesNothing() {
         _ = fill(["a": "1"])
-        let difference = store.commit()
-        #expect(difference.changed.isEmpty && difference.gone.isEmpty && store[ref("a")] == "1")
+        let difference = store.commitList()
+        #expect(difference.changed.isEmpty && difference.removed.isEmpty && store[ref("a")] == "1")
     }
 }

@@ -18,11 +18,11 @@ import Testing
         let progress = progress()
         #expect(progress.stall == nil)
         #expect(progress.lastProgress == nil)
-        progress.failed("transport")
+        progress.recordFailure("transport")
         pass(.seconds(50))
-        progress.failed("forbidden")
+        progress.recordFailure("forbidden")
         #expect(progress.stall == .init(duration: .seconds(50), failures: 2, reason: "forbidden"))
-        progress.advanced()
+        progress.recordProgress()
         #expect(progress.stall == nil)
         #expect(progress.lastProgress == 1000)
     }
@@ -43,7 +43,7 @@ import Testing
     @Test func garbageIsNoneAndABookmarkIs() async {
         let progress = progress()
         _ = await watch(
-            [list(5, []), Response(200, String(repeating: "garbage\n", count: 100), end: .silence)],
+            [list(5, []), Response(200, String(repeating: "garbage\n", count: 100), end: .stall)],
             until: 102,
             progress: progress)
         #expect(progress.stall?.failures == 100)
@@ -52,7 +52,7 @@ import Testing
         _ = await watch(
             [
                 list(5, []),
-                Response(200, "garbage\n" + bookmark(6) + event("ADDED", widget("a", 7)), end: .silence),
+                Response(200, "garbage\n" + bookmark(6) + event("ADDED", widget("a", 7)), end: .stall),
             ], until: 4, progress: other)
         #expect(other.stall == nil)
     }

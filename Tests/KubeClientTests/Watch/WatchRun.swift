@@ -30,10 +30,10 @@ extension WatcherSuite {
         let events = Recorder<String>()
         let pauses = Recorder<Duration>()
         let store = Store<Int> { "\($0)" }
-        var timing = WatchTiming()
-        timing.tooSoon = tooSoon
-        timing.lineBytes = lineBytes
-        timing.watch = 270...270
+        var timing = WatcherOptions()
+        timing.minimumDuration = tooSoon
+        timing.maximumEventBytes = lineBytes
+        timing.watchSeconds = 270...270
         timing.sleep = { pauses.append($0) }
         let watcher = Watcher<Widget>(
             KubeClient(transport, credentials: credentials), Selection(namespace: "n", labelSelector: "a=b"),
@@ -81,8 +81,8 @@ extension WatcherSuite {
 private func words(_ event: WatcherEvent<Widget>, _ store: Store<Int>) -> String {
     let seen = { store.refs.map(\.name).sorted().joined() }
     switch event {
-    case .began:
-        store.begin()
+    case .initStarted:
+        store.beginList()
         return "began [\(seen())]"
     case .applied(.object(let widget)):
         _ = store.apply(widget.metadata.ref, widget.spec.size)
@@ -92,8 +92,8 @@ private func words(_ event: WatcherEvent<Widget>, _ store: Store<Int>) -> String
     case .deleted(let metadata):
         _ = store.remove(metadata.ref)
         return "deleted \(metadata.name)"
-    case .committed(let version):
-        _ = store.commit()
+    case .initDone(let version):
+        _ = store.commitList()
         return "committed \(version) [\(seen())]"
     case .interrupted(let error):
         return "interrupted \(error.code.rawValue)"

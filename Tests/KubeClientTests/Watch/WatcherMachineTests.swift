@@ -13,7 +13,7 @@ import Testing
         var streams = false
         let before: [Machine.Input]
         let input: Machine.Input
-        let step: Machine.Step
+        let step: Machine.Transition
         let state: Machine.State
 
         var testDescription: String { name }
@@ -21,16 +21,16 @@ import Testing
 
     private static let listed: [Machine.Input] = [.start, .page(resourceVersion: "5", continueToken: nil)]
     private static let watched = listed + [.event(resourceVersion: "6")]
-    private static let list = Machine.Step(change: .begin, effect: .list(continueToken: nil))
-    private static let listLater = Machine.Step(
-        change: .begin, pause: .backOff, effect: .list(continueToken: nil))
-    private static let stream = Machine.Step(change: .begin, effect: .streamList)
-    private static let read = Machine.Step(effect: .read)
+    private static let list = Machine.Transition(change: .beginList, effect: .list(continueToken: nil))
+    private static let listLater = Machine.Transition(
+        change: .beginList, pause: .backOff, effect: .list(continueToken: nil))
+    private static let stream = Machine.Transition(change: .beginList, effect: .streamList)
+    private static let read = Machine.Transition(effect: .read)
 
     private static func watch(
         _ version: String, _ pause: Machine.Pause = .none, probation: Bool = false
-    ) -> Machine.Step {
-        Machine.Step(pause: pause, effect: .watch(resourceVersion: version, probation: probation))
+    ) -> Machine.Transition {
+        Machine.Transition(pause: pause, effect: .watch(resourceVersion: version, probation: probation))
     }
 
     private static func at(_ version: String, heard: Bool) -> Machine.State {
@@ -49,7 +49,7 @@ import Testing
             name: "the last page", before: [.start, .page(resourceVersion: "5", continueToken: "t")],
             input: .page(resourceVersion: "5", continueToken: nil),
             step: .init(
-                change: .commit(resourceVersion: "5"),
+                change: .commitList(resourceVersion: "5"),
                 effect: .watch(resourceVersion: "5", probation: false)),
             state: at("5", heard: false)),
         Row(
@@ -57,15 +57,16 @@ import Testing
             state: .listing),
         Row(
             name: "429 for a page", before: [.start], input: .failed(.throttled(retryAfter: .seconds(3))),
-            step: .init(change: .begin, pause: .atLeast(.seconds(3)), effect: .list(continueToken: nil)),
+            step: .init(change: .beginList, pause: .atLeast(.seconds(3)), effect: .list(continueToken: nil)),
             state: .listing),
         Row(
             name: "no list", before: [.start], input: .failed(.other), step: listLater, state: .listing),
         Row(
-            name: "a list of the future", before: [.start], input: .failed(.fromTheFuture), step: listLater,
+            name: "a list of the future", before: [.start], input: .failed(.resourceVersionTooLarge),
+            step: listLater,
             state: .listing),
         Row(
-            name: "a list that is called wrong", before: [.start], input: .failed(.unsupported),
+            name: "a list that is called wrong", before: [.start], input: .failed(.badRequest),
             step: listLater, state: .listing),
     ]
 
@@ -83,13 +84,14 @@ import Testing
         Row(
             name: "the end of a streamed list", streams: true, before: [.start],
             input: .bookmark(resourceVersion: "5", initialEventsEnd: true),
-            step: .init(change: .commit(resourceVersion: "5"), effect: .read), state: at("5", heard: true)),
+            step: .init(change: .commitList(resourceVersion: "5"), effect: .read), state: at("5", heard: true)
+        ),
         Row(
             name: "400 or 422: no streamed lists here", streams: true, before: [.start],
-            input: .failed(.unsupported), step: list, state: .listing),
+            input: .failed(.badRequest), step: list, state: .listing),
         Row(
             name: "never again after that", streams: true,
-            before: [.start, .failed(.unsupported), .page(resourceVersion: "5", continueToken: nil)],
+            before: [.start, .failed(.badRequest), .page(resourceVersion: "5", continueToken: nil)],
             input: .failed(.expired), step: list, state: .listing),
         Row(
             name: "a streamed list without an end", streams: true,
@@ -112,7 +114,7 @@ import Testing
         Row(
             name: "429 for a streamed list", streams: true, before: [.start],
             input: .failed(.throttled(retryAfter: .seconds(2))),
-            step: .init(change: .begin, pause: .atLeast(.seconds(2)), effect: .list(continueToken: nil)),
+            step: .init(change: .beginList, pause: .atLeast(.seconds(2)), effect: .list(continueToken: nil)),
             state: .listing),
     ]
 
@@ -135,7 +137,8 @@ import Testing
             before: [.start, .bookmark(resourceVersion: "5", initialEventsEnd: true)],
             input: .failed(.expired), step: stream, state: .streamingList),
         Row(
-            name: "ResourceVersionTooLarge", before: watched, input: .failed(.fromTheFuture), step: list,
+            name: "ResourceVersionTooLarge", before: watched, input: .failed(.resourceVersionTooLarge),
+            step: list,
             state: .listing),
         Row(
             name: "429 that says when", before: watched, input: .failed(.throttled(retryAfter: .seconds(7))),
@@ -147,7 +150,7 @@ import Testing
             name: "5xx, 401, no connection", before: watched, input: .failed(.other),
             step: watch("6", .backOff, probation: true), state: at("6", heard: false)),
         Row(
-            name: "a version the server does not take", before: watched, input: .failed(.unsupported),
+            name: "a version the server does not take", before: watched, input: .failed(.badRequest),
             step: listLater, state: .listing),
     ]
 
@@ -197,7 +200,7 @@ import Testing
     @Test func neverWatchesFromNowhere() {
         let inputs: [Machine.Input] = [
             .page(resourceVersion: "5", continueToken: nil), .page(resourceVersion: "5", continueToken: "t"),
-            .failed(.expired), .failed(.fromTheFuture), .failed(.unsupported), .failed(.other),
+            .failed(.expired), .failed(.resourceVersionTooLarge), .failed(.badRequest), .failed(.other),
             .failed(.throttled(retryAfter: nil)), .event(resourceVersion: ""), .event(resourceVersion: "8"),
             .bookmark(resourceVersion: "9", initialEventsEnd: true), .ended(tooSoon: true),
             .bookmark(resourceVersion: "", initialEventsEnd: false), .ended(tooSoon: false),

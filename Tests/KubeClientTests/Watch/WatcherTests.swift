@@ -8,13 +8,13 @@ import Testing
 
 /// The watcher against a server that does what servers do on bad days. Nothing waits: pauses are counted.
 @Suite(.timeLimit(.minutes(1))) struct WatcherTests: WatcherSuite {
-    private let quiet = Response(200, chunks: [], end: .silence)
+    private let quiet = Response(200, chunks: [], end: .stall)
 
     @Test func listsPageByPageThenWatches() async {
         let run = await watch(
             [
                 list(5, [widget("a", 1)], token: "t/1"), list(5, [widget("b", 2, size: 2)]),
-                Response(200, event("MODIFIED", widget("a", 6, size: 9)) + bookmark(8), end: .silence),
+                Response(200, event("MODIFIED", widget("a", 6, size: 9)) + bookmark(8), end: .stall),
             ], until: 5)
         #expect(
             run.events == ["began []", "applied a=1", "applied b=2", "committed 5 [ab]", "applied a=9"])
@@ -34,7 +34,7 @@ import Testing
                 Response(
                     200,
                     event("ADDED", widget("a", 1)) + bookmark(3) + event("ADDED", widget("b", 2))
-                        + bookmark(5, end: true) + event("DELETED", widget("a", 6)), end: .silence)
+                        + bookmark(5, end: true) + event("DELETED", widget("a", 6)), end: .stall)
             ], until: 5, streamingLists: true)
         #expect(
             run.events == ["began []", "applied a=1", "applied b=1", "committed 5 [ab]", "deleted a"])
@@ -81,7 +81,7 @@ import Testing
         let run = await watch(
             [
                 list(5, [widget("a", 1), bad, widget("b", 2)]),
-                Response(200, event("MODIFIED", bad) + event("ADDED", widget("c", 7)), end: .silence),
+                Response(200, event("MODIFIED", bad) + event("ADDED", widget("c", 7)), end: .stall),
             ], until: 7)
         #expect(
             run.events == [
@@ -126,7 +126,7 @@ import Testing
                 list(5, []), Response(200, event("ADDED", widget("a", 6))),
                 Response(200, chunks: [Array(bookmark(8).utf8)], end: .failure(broken)),
                 .status(500, "InternalError"), .status(403, "Forbidden"),
-                Response(200, event("ADDED", widget("b", 9)), end: .silence),
+                Response(200, event("ADDED", widget("b", 9)), end: .stall),
             ], until: 7)
         #expect(
             run.events == [
@@ -169,7 +169,7 @@ import Testing
                 list(5, [widget("a", 1)]), .status(429, "TooManyRequests", fields: [.retryAfter: "12"]),
                 .status(429, "TooManyRequests", fields: [.retryAfter: "0"]),
                 .status(429, "TooManyRequests", fields: [.retryAfter: "86400"]),
-                Response(200, event("ADDED", widget("b", 6)), end: .silence),
+                Response(200, event("ADDED", widget("b", 6)), end: .stall),
             ], until: 7)
         #expect(run.pauses.count == 3)
         #expect(run.pauses[0] == .seconds(12))
@@ -204,7 +204,7 @@ import Testing
         let run = await watch(
             [
                 list(5, []), .status(401, "Unauthorized"),
-                Response(200, event("ADDED", widget("a", 6)), end: .silence),
+                Response(200, event("ADDED", widget("a", 6)), end: .stall),
             ], until: 3, credentials: Renewing())
         #expect(run.events == ["began []", "committed 5 []", "applied a=1"])
         #expect(
@@ -222,7 +222,7 @@ import Testing
                     200,
                     event("ADDED", widget("a", 6)) + "<html>\n" + #"{"type":"NEW","object":{}}"# + "\n"
                         + #"{"type":"ADDED","object":{"metadata":{"resourceVersion":"7"}}}"# + "\n[]\n"
-                        + event("ADDED", widget("b", 8)), end: .silence),
+                        + event("ADDED", widget("b", 8)), end: .stall),
             ], until: 8)
         #expect(
             run.events == [
@@ -239,7 +239,7 @@ import Testing
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await Watcher<SecretMetadata>(KubeClient(transport), streamingLists: false).run {
-                    if case .committed = $0 { done.append(()) }
+                    if case .initDone = $0 { done.append(()) }
                 }
             }
             await done.wait(for: 1)

@@ -12,7 +12,7 @@ final class AWSClient: Sendable {
     let address: ServerAddress
     private let transport: any HTTPTransport
     private let credentials: any AWSCredentialsProvider
-    private let pacer: AWSPacer?
+    private let pacer: AWSRateLimiter?
     private let clock: AWSClock
     private let observer: (any KeyManagerObserver)?
     private let skew = Locked(AWSClockSkew())
@@ -24,7 +24,7 @@ final class AWSClient: Sendable {
 
     init(
         _ service: AWSService, in region: AWSRegion, at address: ServerAddress, transport: any HTTPTransport,
-        credentials: any AWSCredentialsProvider, pacer: AWSPacer? = nil, clock: AWSClock = AWSClock(),
+        credentials: any AWSCredentialsProvider, pacer: AWSRateLimiter? = nil, clock: AWSClock = AWSClock(),
         observer: (any KeyManagerObserver)? = nil
     ) {
         self.service = service
@@ -38,28 +38,28 @@ final class AWSClient: Sendable {
     }
 
     /// The answer, which is a success.
-    func send(_ call: AWSCall) async throws(AWSCallError) -> AWSAnswer {
+    func send(_ call: AWSRequest) async throws(AWSRequestError) -> AWSResponse {
         let deadline = clock.now() + call.timeout
-        var attempts = AWSAttempts()
-        var last: AWSCallError?
+        var attempts = AWSRetryState()
+        var last: AWSRequestError?
         // What is left of the call's time; when that is nothing, the last failure is what there is to say.
-        func left() throws(AWSCallError) -> Duration {
+        func left() throws(AWSRequestError) -> Duration {
             let left = clock.now().duration(to: deadline)
             guard left > .zero else { throw last ?? lateness(call) }
             return left
         }
         while true {
             let credentials = try await credentials(within: left(), call)
-            try await pacer?.admit(within: left())
+            try await pacer?.acquire(within: left())
             let failure: Failure
             switch await attempt(call, with: credentials, within: min(try left(), Self.longestAttempt)) {
             case .success(let answer):
-                budget.withLock { attempts.succeeded(budget: &$0) }
+                budget.withLock { attempts.recordSuccess(budget: &$0) }
                 return answer
             case .failure(let reason): failure = reason
             }
             guard let trouble = failure.trouble,
-                case .again(let delay) = budget.withLock({ attempts.next(after: trouble, budget: &$0) }),
+                case .retry(let delay) = budget.withLock({ attempts.decide(after: trouble, budget: &$0) }),
                 delay < clock.now().duration(to: deadline)
             else { throw failure.error }
             last = failure.error
@@ -67,34 +67,34 @@ final class AWSClient: Sendable {
             do {
                 try await clock.sleep(delay)
             } catch {
-                throw AWSCallError(.cancelled, "cancelled while waiting to repeat \(call.action)")
+                throw AWSRequestError(.cancelled, "cancelled while waiting to repeat \(call.action)")
             }
         }
     }
 
     /// Why an attempt failed; `trouble` nil: for good.
     private struct Failure: Error {
-        let error: AWSCallError
-        let trouble: AWSAttempts.Trouble?
+        let error: AWSRequestError
+        let trouble: AWSRetryState.RetryableError?
     }
 
     private func attempt(
-        _ call: AWSCall, with credentials: AWSCredentials, within timeout: Duration
-    ) async -> Result<AWSAnswer, Failure> {
+        _ call: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
+    ) async -> Result<AWSResponse, Failure> {
         let request = KeyManagerOperation(awsAction: call.action).map {
             KeyManagerRequest($0, keyID: "aws-kms", observer: observer)
         }
         let result = await exchange(call, with: credentials, within: timeout)
         switch result {
-        case .success: request?.ended()
-        case .failure(let failure): request?.ended([KeyManagerError(failure.error, keyID: "aws-kms").code])
+        case .success: request?.complete()
+        case .failure(let failure): request?.complete([KeyManagerError(failure.error, keyID: "aws-kms").code])
         }
         return result
     }
 
     private func exchange(
-        _ call: AWSCall, with credentials: AWSCredentials, within timeout: Duration
-    ) async -> Result<AWSAnswer, Failure> {
+        _ call: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
+    ) async -> Result<AWSResponse, Failure> {
         var request = HTTPClientRequest(
             method: .post, url: "\(address.url)/", fields: call.fields, body: .secret(call.body),
             timeout: timeout)
@@ -103,41 +103,41 @@ final class AWSClient: Sendable {
             request = try SigV4Signer(region: region.name, service: service.signingName)
                 .sign(request, with: credentials, at: clock.date() + offset)
         } catch {
-            let error = AWSCallError(.misconfigured, "\(call.action) cannot be signed: \(error)")
+            let error = AWSRequestError(.misconfigured, "\(call.action) cannot be signed: \(error)")
             return .failure(Failure(error: error, trouble: nil))
         }
-        let answer: AWSAnswer
+        let answer: AWSResponse
         do throws(HTTPError) {
-            let (head, body) = try await transport.sendForSecret(request, upTo: Self.maximumAnswer)
-            answer = AWSAnswer(head, body: body.bytes)
+            let (head, body) = try await transport.sendCollectingSecret(request, upTo: Self.maximumAnswer)
+            answer = AWSResponse(head, body: body.bytes)
         } catch {
-            let trouble: AWSAttempts.Trouble? =
+            let trouble: AWSRetryState.RetryableError? =
                 switch error.code {
                 case .timedOut, .connectTimedOut: .timeout
                 default: error.isRetryable ? .outage(retryAfter: nil) : nil
                 }
-            return .failure(Failure(error: AWSCallError(error, self), trouble: trouble))
+            return .failure(Failure(error: AWSRequestError(error, self), trouble: trouble))
         }
         guard !answer.isSuccess else { return .success(answer) }
-        let error = answer.failure(call, at: self)
+        let error = answer.makeError(call, at: self)
         return .failure(Failure(error: error, trouble: trouble(error, answer, credentials, offset)))
     }
 
     /// Whether the call may do better next time, having done what there is to do about it.
     private func trouble(
-        _ error: AWSCallError, _ answer: AWSAnswer, _ credentials: AWSCredentials, _ offset: Double
-    ) -> AWSAttempts.Trouble? {
-        guard case .answered(let kind) = error.code else { return nil }
+        _ error: AWSRequestError, _ answer: AWSResponse, _ credentials: AWSCredentials, _ offset: Double
+    ) -> AWSRetryState.RetryableError? {
+        guard case .errorResponse(let kind) = error.code else { return nil }
         switch kind {
         case .throttled:
-            pacer?.throttled()
+            pacer?.recordThrottling()
             return .throttled(retryAfter: error.retryAfter)
         case .outage: return .outage(retryAfter: error.retryAfter)
-        case .credentials: return self.credentials.refused(credentials) ? .credentialsReplaced : nil
-        case .signature, .clock:
+        case .invalidCredentials: return self.credentials.invalidate(credentials) ? .credentialsReplaced : nil
+        case .signatureMismatch, .clockSkew:
             let now = clock.date()
             let date = answer.fields[.date]
-            let isWorthIt = skew.withLock { $0.learn(from: kind, used: offset, date: date, now: now) }
+            let isWorthIt = skew.withLock { $0.update(from: kind, used: offset, date: date, now: now) }
             return isWorthIt ? .clockCorrected : nil
         default: return nil
         }
@@ -145,8 +145,8 @@ final class AWSClient: Sendable {
 
     /// The provider has its own patience, which may be longer than what this call has left.
     private func credentials(
-        within timeout: Duration, _ call: AWSCall
-    ) async throws(AWSCallError) -> AWSCredentials {
+        within timeout: Duration, _ call: AWSRequest
+    ) async throws(AWSRequestError) -> AWSCredentials {
         let provider = credentials
         let result = await withTaskGroup(of: Result<AWSCredentials, AWSCredentialsError>?.self) { group in
             group.addTask {
@@ -166,18 +166,18 @@ final class AWSClient: Sendable {
         switch result {
         case .success(let credentials): return credentials
         case .failure(let error):
-            throw AWSCallError(.credentials(error.code), error.message, retryAfter: error.retryAfter)
+            throw AWSRequestError(.credentials(error.code), error.message, retryAfter: error.retryAfter)
         case nil where Task.isCancelled:
-            throw AWSCallError(.cancelled, "cancelled while waiting for AWS credentials")
+            throw AWSRequestError(.cancelled, "cancelled while waiting for AWS credentials")
         case nil:
-            throw AWSCallError(
+            throw AWSRequestError(
                 .credentials(.unavailable),
                 "no AWS credentials came in time for \(call.action); it is tried again")
         }
     }
 
-    private func lateness(_ call: AWSCall) -> AWSCallError {
-        AWSCallError(.unreachable, "no time was left to ask \(self) for \(call.action); it is tried again")
+    private func lateness(_ call: AWSRequest) -> AWSRequestError {
+        AWSRequestError(.unreachable, "no time was left to ask \(self) for \(call.action); it is tried again")
     }
 }
 

@@ -12,9 +12,9 @@ struct AWSClockSkew: Sendable {
     private(set) var offset = 0.0
 
     /// A wrong signature may have other reasons, unless the clocks are this far apart.
-    static let telling = 240.0
+    static let minimumForSignatureMismatch = 240.0
     /// Less is the way of the answer, and no reason for AWS to complain.
-    static let negligible = 10.0
+    static let minimumForClockSkew = 10.0
 
     /// Takes in an answer that refuses a request. Whether another signature, with the new offset, may do better.
     ///
@@ -22,13 +22,16 @@ struct AWSClockSkew: Sendable {
     ///   - used: The offset that the request was signed with: others may have learned since. nil: the present one.
     ///   - date: The answer's `Date`.
     ///   - now: Our time, when it came.
-    mutating func learn(from kind: AWSErrorKind, used: Double? = nil, date: String?, now: Date) -> Bool {
-        guard kind == .clock || kind == .signature, let seconds = date.flatMap({ RetryAfter.date($0) }) else {
+    mutating func update(from kind: AWSErrorCategory, used: Double? = nil, date: String?, now: Date) -> Bool {
+        guard kind == .clockSkew || kind == .signatureMismatch,
+            let seconds = date.flatMap({ RetryAfter.date($0) })
+        else {
             return false
         }
         let seen = Double(seconds) - now.timeIntervalSince1970
         let change = abs(seen - (used ?? offset))
-        guard change > (kind == .clock ? Self.negligible : Self.telling) else { return false }
+        guard change > (kind == .clockSkew ? Self.minimumForClockSkew : Self.minimumForSignatureMismatch)
+        else { return false }
         offset = seen
         return true
     }

@@ -1,22 +1,22 @@
 /// What AWS can have against a request, told by the name it gives the error. The status counts only where there is
 /// no name that is known: KMS throttles with 400.
-enum AWSErrorKind: Equatable, Sendable, CaseIterable {
+enum AWSErrorCategory: Equatable, Sendable, CaseIterable {
     case throttled
     /// AWS failed, or something that it depends on.
     case outage
     /// The credentials ended, or nobody knows them.
-    case credentials
+    case invalidCredentials
     /// The signature is another one than AWS computes.
-    case signature
+    case signatureMismatch
     /// The request's time is too far from AWS's.
-    case clock
+    case clockSkew
     case accessDenied
     case keyNotFound
     case keyDisabled
     /// The key is pending deletion, or waits for an import or a replica.
-    case keyState
+    case invalidKeyState
     /// The key is not one for symmetric encryption.
-    case keyUsage
+    case invalidKeyUsage
     /// Wrong encryption context, changed bytes, not a ciphertext. KMS does not tell which.
     case invalidCiphertext
     /// Another key than the one named made the ciphertext.
@@ -34,8 +34,8 @@ enum AWSErrorKind: Equatable, Sendable, CaseIterable {
     }
 
     /// Source: botocore's `_retry.json` and `throttling`, aws-sdk-go-v2 `aws/retry`, the KMS API reference.
-    private static let names: [String: AWSErrorKind] = {
-        let groups: [(AWSErrorKind, [String])] = [
+    private static let names: [String: AWSErrorCategory] = {
+        let groups: [(AWSErrorCategory, [String])] = [
             (
                 .throttled,
                 [
@@ -55,7 +55,7 @@ enum AWSErrorKind: Equatable, Sendable, CaseIterable {
                 ]
             ),
             (
-                .credentials,
+                .invalidCredentials,
                 [
                     "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException",
                     "UnrecognizedClient",
@@ -63,19 +63,19 @@ enum AWSErrorKind: Equatable, Sendable, CaseIterable {
                 ]
             ),
             (
-                .signature,
+                .signatureMismatch,
                 ["InvalidSignatureException", "InvalidSignature", "SignatureDoesNotMatch", "AuthFailure"]
             ),
-            (.clock, ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"]),
+            (.clockSkew, ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"]),
             (.accessDenied, ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation"]),
             (.keyNotFound, ["NotFoundException"]),
             (.keyDisabled, ["DisabledException"]),
-            (.keyState, ["KMSInvalidStateException", "InvalidStateException"]),
-            (.keyUsage, ["InvalidKeyUsageException"]),
+            (.invalidKeyState, ["KMSInvalidStateException", "InvalidStateException"]),
+            (.invalidKeyUsage, ["InvalidKeyUsageException"]),
             (.invalidCiphertext, ["InvalidCiphertextException"]),
             (.incorrectKey, ["IncorrectKeyException"]),
         ]
-        var names: [String: AWSErrorKind] = [:]
+        var names: [String: AWSErrorCategory] = [:]
         for (kind, members) in groups {
             for name in members { names[name] = kind }
         }

@@ -12,7 +12,7 @@ struct AWSConfigFile: Sendable {
         var nested: [String: [String: String]] = [:]
         var secrets: [String: SharedSecret] = [:]
         /// The first line that cannot be read. It is an error where the section is needed, and only there.
-        var fault: AWSCredentialsError?
+        var parseError: AWSCredentialsError?
     }
 
     /// Keys whose values are never in `settings`.
@@ -41,11 +41,11 @@ struct AWSConfigFile: Sendable {
 
     init(path: String, content: borrowing SecretBytes) throws(AWSCredentialsError) {
         let sections = try content.withUnsafeBytes { bytes throws(AWSCredentialsError) in
-            guard !PlainText.isUTF16(bytes) else {
+            guard !SettingText.isUTF16(bytes) else {
                 throw AWSCredentialsError(.misconfigured, "\(path): is UTF-16; save it as UTF-8")
             }
             var parser = AWSConfigParser(path: path)
-            return try parser.parse(PlainText.skippingByteOrderMark(bytes))
+            return try parser.parse(SettingText.skippingByteOrderMark(bytes))
         }
         self.init(sections: sections)
     }

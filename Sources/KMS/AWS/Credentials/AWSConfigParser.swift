@@ -13,7 +13,7 @@ import Primitives
 /// credentials files", "Format".
 struct AWSConfigParser {
     typealias Section = AWSConfigFile.Section
-    private typealias Text = WhiteSpace.Text
+    private typealias Text = Whitespace.Text
 
     /// The keys of botocore, and of the services that we call, that have settings below them.
     private static let nestingKeys: Set = ["s3", "s3api", "dynamodb", "kms", "sts", "sso", "sso_oidc"]
@@ -54,7 +54,7 @@ struct AWSConfigParser {
     }
 
     private mutating func read(_ line: Text) throws(AWSCredentialsError) {
-        let text = WhiteSpace.trimmed(line)
+        let text = Whitespace.trimmed(line)
         guard let first = text.first else {
             open?.lines.append("")
             return
@@ -82,7 +82,7 @@ struct AWSConfigParser {
     }
 
     private mutating func start(_ title: Text) {
-        let title = Self.string(WhiteSpace.trimmed(title))
+        let title = Self.string(Whitespace.trimmed(title))
         // Sections that come again are one.
         if let place = sections.firstIndex(where: { $0.title == title }) {
             sections.append(sections.remove(at: place))
@@ -99,7 +99,7 @@ struct AWSConfigParser {
         guard let end = Self.delimiter(in: text), end > text.startIndex else {
             return note(number, "expected [section] or key = value")
         }
-        let key = Self.string(WhiteSpace.trimmed(text[..<end])).lowercased()
+        let key = Self.string(Whitespace.trimmed(text[..<end])).lowercased()
         guard !Self.mayHoldSecret(key) else {
             return note(number, "expected key = value, with one word as the key")
         }
@@ -129,7 +129,7 @@ struct AWSConfigParser {
                 let shown = Self.nestingKeys.contains(key.name) ? key.name : "the key above"
                 return note(number, "expected key = value below \(shown)")
             }
-            let name = Self.string(WhiteSpace.trimmed(text[..<pair])).lowercased()
+            let name = Self.string(Whitespace.trimmed(text[..<pair])).lowercased()
             let value = Self.string(Self.value(text[(pair + 1)...], of: key.name))
             change { $0.nested[key.name, default: [:]][name] = value }
         } else {
@@ -156,7 +156,7 @@ struct AWSConfigParser {
     /// The lines are named and never quoted: any of them may hold a secret.
     private mutating func note(_ line: Int, _ problem: String) {
         let error = AWSCredentialsError(.misconfigured, "\(path):\(line): \(problem)")
-        change { if $0.fault == nil { $0.fault = error } }
+        change { if $0.parseError == nil { $0.parseError = error } }
     }
 
     private func sharingDefaults() -> [Section] {
@@ -166,7 +166,7 @@ struct AWSConfigParser {
             for (key, value) in defaults.settings where section.lacks(key) { section.settings[key] = value }
             for (key, value) in defaults.nested where section.lacks(key) { section.nested[key] = value }
             section.secrets.merge(defaults.secrets) { own, _ in own }
-            section.fault = section.fault ?? defaults.fault
+            section.parseError = section.parseError ?? defaults.parseError
             return section
         }
     }
@@ -180,7 +180,7 @@ struct AWSConfigParser {
     /// The last `]`, if something is before it; the first one where a comment comes after it.
     private static func endOfTitle(_ text: Text) -> Text.Index? {
         if let first = text.firstIndex(of: UInt8(ascii: "]")), first > text.startIndex + 1,
-            let next = WhiteSpace.trimmed(text[(first + 1)...]).first, isComment(next)
+            let next = Whitespace.trimmed(text[(first + 1)...]).first, isComment(next)
         {
             return first
         }
@@ -193,18 +193,18 @@ struct AWSConfigParser {
     }
 
     private static func value(_ text: Text, of key: String) -> Text {
-        guard key != "credential_process" else { return WhiteSpace.trimmed(text) }
+        guard key != "credential_process" else { return Whitespace.trimmed(text) }
         let comment = text.indices.dropFirst().first {
-            isComment(text[$0]) && WhiteSpace.isASCII(text[$0 - 1])
+            isComment(text[$0]) && Whitespace.isASCIIWhitespace(text[$0 - 1])
         }
-        return WhiteSpace.trimmed(comment.map { text[..<$0] } ?? text)
+        return Whitespace.trimmed(comment.map { text[..<$0] } ?? text)
     }
 
     /// In characters.
     private static func depth(of line: Text) -> Int {
         var line = line
         var depth = 0
-        while case let count = WhiteSpace.prefix(line), count > 0 {
+        while case let count = Whitespace.leadingByteCount(line), count > 0 {
             line = line.dropFirst(count)
             depth += 1
         }

@@ -12,10 +12,10 @@ struct AWSContainerCredentials: AWSCredentialsSource {
     private let environment: Environment
     private let client: AWSCredentialsClient
 
-    static let relativeURI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-    static let fullURI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-    static let token = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
-    static let tokenFile = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+    static let relativeURIVariable = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+    static let fullURIVariable = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    static let tokenVariable = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+    static let tokenFileVariable = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 
     /// Of ECS; the other two are of EKS. Over plain http the token would reach whoever else is named.
     private static let ecs = "169.254.170.2"
@@ -37,7 +37,7 @@ struct AWSContainerCredentials: AWSCredentialsSource {
         }
         let (head, body) = try await client.send(request)
         let document = AWSCredentialsDocument(body.bytes)
-        guard head.status.code == 200 else { throw refusal(head.status.code, document?.code) }
+        guard head.status.code == 200 else { throw refusal(head.status.code, document?.errorCode) }
         guard let document else {
             throw AWSCredentialsError(.unavailable, "\(name): the answer is no JSON object")
         }
@@ -45,24 +45,24 @@ struct AWSContainerCredentials: AWSCredentialsSource {
     }
 
     private func url() throws(AWSCredentialsError) -> String? {
-        if let path = environment.value(Self.relativeURI) {
+        if let path = environment.value(Self.relativeURIVariable) {
             guard path.hasPrefix("/"), Self.isPath(path) else {
-                throw wrong("\(Self.relativeURI) is no path that begins with /")
+                throw wrong("\(Self.relativeURIVariable) is no path that begins with /")
             }
             return "http://\(Self.ecs)\(path)"
         }
-        guard let url = environment.value(Self.fullURI) else { return nil }
+        guard let url = environment.value(Self.fullURIVariable) else { return nil }
         guard let scheme = ["https://", "http://"].first(where: { url.hasPrefix($0) }) else {
-            throw wrong("\(Self.fullURI) is no http or https URL")
+            throw wrong("\(Self.fullURIVariable) is no http or https URL")
         }
         let rest = url.dropFirst(scheme.count)
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         guard let host = Self.host(authority), Self.isPath(rest.dropFirst(authority.count)) else {
-            throw wrong("\(Self.fullURI) is no URL of the form http://<host>[:<port>]/<path>")
+            throw wrong("\(Self.fullURIVariable) is no URL of the form http://<host>[:<port>]/<path>")
         }
         guard scheme == "https://" || Self.hosts.contains(host) || Self.isLoopback(host) else {
             throw wrong(
-                "\(Self.fullURI) leads over plain http to \(host); only https, loopback and the hosts of ECS and EKS "
+                "\(Self.fullURIVariable) leads over plain http to \(host); only https, loopback and the hosts of ECS and EKS "
                     + "are accepted")
         }
         return url
@@ -71,19 +71,19 @@ struct AWSContainerCredentials: AWSCredentialsSource {
     /// The file wins; it is read each time, since the platform replaces it.
     private func authorization() throws(AWSCredentialsError) -> SharedSecret? {
         let token: SharedSecret
-        if let path = environment.value(Self.tokenFile) {
+        if let path = environment.value(Self.tokenFileVariable) {
             do throws(FileError) {
                 token = SharedSecret(try SecretBytes(contentsOfFile: path, limit: 64 * 1024))
             } catch {
                 throw wrong(
-                    "the file of \(Self.tokenFile) cannot be read: \(error.withoutContents)")
+                    "the file of \(Self.tokenFileVariable) cannot be read: \(error.redactedDescription)")
             }
-        } else if let inline = environment.inlineSecret(Self.token) {
+        } else if let inline = environment.inlineSecret(Self.tokenVariable) {
             token = inline
         } else {
             return nil
         }
-        guard let words = HeaderText.words(token.bytes) else {
+        guard let words = HeaderValue.printableASCII(token.bytes) else {
             throw wrong("the authorization token is empty or has characters that no header may hold")
         }
         return words

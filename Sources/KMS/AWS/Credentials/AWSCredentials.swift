@@ -40,7 +40,7 @@ protocol AWSCredentialsProvider: Sendable {
 
     /// AWS called `credentials` expired or unknown. Whether `credentials()` may give other ones now, so that
     /// it is worth asking again.
-    func refused(_ credentials: AWSCredentials) -> Bool
+    func invalidate(_ credentials: AWSCredentials) -> Bool
 }
 
 /// Why there are no credentials. The message is ours and holds no secret.

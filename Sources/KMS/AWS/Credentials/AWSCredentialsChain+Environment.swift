@@ -7,8 +7,8 @@ extension AWSCredentialsChain {
             AWSEnvironmentCredentials(environment: context.environment),
             AWSWebIdentityCredentials(context: context),
             AWSProfileCredentials(context: context),
-            AWSContainerCredentials(context.environment, transport: context.local),
-            AWSInstanceCredentials(context.metadata, date: context.clocks.date),
+            AWSContainerCredentials(context.environment, transport: context.localTransport),
+            AWSInstanceCredentials(context.instanceMetadata, date: context.clocks.date),
         ])
     }
 }
@@ -27,7 +27,7 @@ extension RefreshingAWSCredentials {
         from environment: Environment, region: AWSRegion? = nil, tls: TLSSettings? = nil
     ) throws(SettingError) -> RefreshingAWSCredentials {
         // A profile that cannot be read is reported at the first use.
-        let profile = tls == nil ? (try? AWSProfiles.load(from: environment))?.active : nil
+        let profile = tls == nil ? (try? AWSProfiles.load(from: environment))?.activeSettings : nil
         let settings = if let tls { tls } else { try TLSSettings.aws(environment, profile: profile ?? [:]) }
         let services = HTTPClientConfiguration(
             plainHTTP: try AWSEndpoints(environment: environment).acceptsPlainHTTP ? .always : .loopbackOnly,

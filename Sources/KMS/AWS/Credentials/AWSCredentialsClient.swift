@@ -32,7 +32,7 @@ struct AWSCredentialsClient: Sendable {
         while true {
             let isLast = attempt >= attempts
             do throws(HTTPError) {
-                let response = try await transport.sendForSecret(request, upTo: Self.maximumAnswer)
+                let response = try await transport.sendCollectingSecret(request, upTo: Self.maximumAnswer)
                 let deservesMore = Self.isTransient(response.head.status.code) || isTransient(response)
                 if isLast || !deservesMore { return response }
             } catch {

@@ -6,16 +6,16 @@ import Primitives
 struct AWSCredentialsContext: Sendable {
     let environment: Environment
     /// To AWS's services.
-    let services: any HTTPTransport
+    let serviceTransport: any HTTPTransport
     /// To what is beside us, by plain http and past every proxy: container agents, instance metadata.
-    let local: any HTTPTransport
+    let localTransport: any HTTPTransport
     /// Where STS is when neither the environment nor the profile names a Region: that of the key.
     let fallbackRegion: AWSRegion?
     /// Of `credential_process`; made when there is one, since it holds whatever the process's own has.
     let childEnvironment: @Sendable () -> [String: String]
     let clocks: RefreshingAWSCredentials.Clocks
     /// One for all, since it keeps a token.
-    let metadata: AWSInstanceMetadata
+    let instanceMetadata: AWSInstanceMetadata
 
     static let regionVariables = ["AWS_REGION", "AWS_DEFAULT_REGION"]
 
@@ -26,12 +26,12 @@ struct AWSCredentialsContext: Sendable {
         clocks: RefreshingAWSCredentials.Clocks = .init()
     ) {
         self.environment = environment
-        self.services = services
-        self.local = local
+        self.serviceTransport = services
+        self.localTransport = local
         self.fallbackRegion = fallbackRegion
         self.childEnvironment = childEnvironment
         self.clocks = clocks
-        metadata = AWSInstanceMetadata(environment, transport: local, now: clocks.now)
+        instanceMetadata = AWSInstanceMetadata(environment, transport: local, now: clocks.now)
     }
 
     /// STS where these settings have it; `name` is for messages.
@@ -40,18 +40,18 @@ struct AWSCredentialsContext: Sendable {
     ) throws(AWSCredentialsError) -> AWSSecurityTokenService {
         let region = try region(for: name, profiles)
         return AWSSecurityTokenService(
-            name: name, transport: services,
-            endpoint: try url(of: .sts, in: region, for: name, profiles) + "/",
+            name: name, transport: serviceTransport,
+            endpoint: try endpointURL(of: .sts, in: region, for: name, profiles) + "/",
             region: region)
     }
 
     /// Without a slash at the end.
-    func url(
+    func endpointURL(
         of service: AWSService, in region: AWSRegion, for name: String, _ profiles: AWSProfiles
     ) throws(AWSCredentialsError) -> String {
         do throws(SettingError) {
             return try AWSEndpoints(
-                environment: environment, profile: profiles.active, services: profiles.activeServices
+                environment: environment, profile: profiles.activeSettings, services: profiles.activeServices
             ).address(of: service, in: region).url
         } catch {
             throw AWSCredentialsError(.misconfigured, "\(name): \(error)")
@@ -62,7 +62,7 @@ struct AWSCredentialsContext: Sendable {
         for name: String, _ profiles: AWSProfiles
     ) throws(AWSCredentialsError) -> AWSRegion {
         let variable = Self.regionVariables.first { environment.value($0) != nil }
-        let setting = variable.flatMap { environment.value($0) } ?? profiles.active["region"]
+        let setting = variable.flatMap { environment.value($0) } ?? profiles.activeSettings["region"]
         guard let setting, !setting.isEmpty else {
             if let fallbackRegion { return fallbackRegion }
             throw AWSCredentialsError(

@@ -7,11 +7,11 @@ import YAML
 /// Source: AWS SDKs and Tools Reference Guide, "Container credential provider", "IMDS credential provider",
 /// "Process credential provider".
 struct AWSCredentialsDocument: Sendable {
-    private let root: Node
+    private let root: YAMLNode
 
     /// nil: not one JSON object.
     init?(_ body: borrowing SecretBytes) {
-        guard let text = body.withUnsafeBytes({ PlainText.trimmedSecret($0) }),
+        guard let text = body.withUnsafeBytes({ SettingText.trimmedSecret($0) }),
             text.bytes.withUnsafeBytes({ $0.first == UInt8(ascii: "{") }),
             let documents = try? YAMLReader.documents(in: text.bytes, source: "credentials"),
             documents.count == 1, let root = documents.first, root.entries != nil
@@ -20,10 +20,10 @@ struct AWSCredentialsDocument: Sendable {
     }
 
     /// `Code` where it is one: names of errors may be shown.
-    var code: String? { (root["Code"] ?? root["code"])?.string.flatMap { AWSErrorCode($0)?.name } }
+    var errorCode: String? { (root["Code"] ?? root["code"])?.string.flatMap { AWSErrorCode($0)?.text } }
 
     /// False: an error under a status of 200, as instances have it.
-    var isSuccess: Bool { root["Code"] == nil || code == "Success" }
+    var isSuccess: Bool { root["Code"] == nil || errorCode == "Success" }
 
     /// `Version` of what a program prints.
     var version: Int? { root["Version"]?.int }
@@ -36,9 +36,11 @@ struct AWSCredentialsDocument: Sendable {
         func incomplete(_ what: String) -> AWSCredentialsError {
             AWSCredentialsError(.unavailable, "\(source): the answer has no \(what)")
         }
-        guard let id = root["AccessKeyId"]?.secret else { throw incomplete("AccessKeyId") }
-        guard let secret = root["SecretAccessKey"]?.secret else { throw incomplete("SecretAccessKey") }
-        let token = root[tokenKey]?.secret
+        guard let id = root["AccessKeyId"]?.nonEmptySecret else { throw incomplete("AccessKeyId") }
+        guard let secret = root["SecretAccessKey"]?.nonEmptySecret else {
+            throw incomplete("SecretAccessKey")
+        }
+        let token = root[tokenKey]?.nonEmptySecret
         guard token != nil || !needsExpiration else { throw incomplete(tokenKey) }
         var expiration: Date?
         if let node = root["Expiration"], !node.isNull {
@@ -65,11 +67,12 @@ extension AWSCredentials {
         accessKeyID: SharedSecret, secretAccessKey: SharedSecret, sessionToken: SharedSecret?,
         expiration: Date? = nil
     ) {
-        guard let id = HeaderText.word(accessKeyID.bytes), let secret = HeaderText.word(secretAccessKey.bytes)
+        guard let id = HeaderValue.visibleASCII(accessKeyID.bytes),
+            let secret = HeaderValue.visibleASCII(secretAccessKey.bytes)
         else { return nil }
         var token: SharedSecret?
         if let sessionToken {
-            guard let word = HeaderText.word(sessionToken.bytes) else { return nil }
+            guard let word = HeaderValue.visibleASCII(sessionToken.bytes) else { return nil }
             token = word
         }
         self.init(
@@ -80,7 +83,7 @@ extension AWSCredentials {
 
 /// The name of an error, as AWS gives it: short and without anything that was sent.
 struct AWSErrorCode: Equatable, Sendable {
-    let name: String
+    let text: String
 
     init?(_ text: String) {
         guard (3...64).contains(text.utf8.count),
@@ -89,7 +92,7 @@ struct AWSErrorCode: Equatable, Sendable {
                     || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".")
             })
         else { return nil }
-        name = text
+        self.text = text
     }
 }
 

@@ -9,9 +9,9 @@ struct AWSCredentialsMachine: Sendable {
         /// What is at hand is good.
         case serve
         /// What is at hand is good, and a fetch is to be started beside it.
-        case serveAndStart
+        case serveAndRefresh
         /// Nothing is at hand; a fetch is to be started and waited for.
-        case start
+        case refresh
         /// Nothing is at hand, and a fetch that will tell is under way.
         case wait
         /// The last fetch failed, and the next one is not due.
@@ -34,35 +34,35 @@ struct AWSCredentialsMachine: Sendable {
     private(set) var generation: UInt64 = 0
 
     /// How long before their end new ones are asked for, as the SDKs do; of short lives a quarter.
-    static let refreshesBefore = Duration.seconds(15 * 60)
+    static let refreshMargin = Duration.seconds(15 * 60)
     /// A request takes its time: what ends before it arrives is as good as ended. Of short lives a tenth.
-    static let reserve = Duration.seconds(10)
+    static let expirationMargin = Duration.seconds(10)
     /// Whatever a source says, it is asked this much later again at the earliest.
-    static let shortestRefresh = Duration.seconds(1)
+    static let minimumRefreshInterval = Duration.seconds(1)
     /// While there is nothing to serve and the source is only away: recovery must not wait for us.
-    static let longestRetryInOutage = Duration.seconds(5)
-    static let longestRetry = Duration.seconds(60)
+    static let maximumRetryDelayInOutage = Duration.seconds(5)
+    static let maximumRetryDelay = Duration.seconds(60)
 
     /// Somebody wants credentials.
-    mutating func demand(now: Instant) -> Step {
+    mutating func request(now: Instant) -> Step {
         let isPausing = retryAt.map { now < $0 } ?? false
         guard let lease, lease.expiresAt.map({ now < $0 }) ?? true else {
             lease = nil
             if isFetching { return .wait }
             if isPausing { return .fail }
             isFetching = true
-            return .start
+            return .refresh
         }
         guard !isFetching, !isPausing, let refreshAt = lease.refreshAt, now >= refreshAt else {
             return .serve
         }
         isFetching = true
-        return .serveAndStart
+        return .serveAndRefresh
     }
 
     /// The fetch gave credentials that live for `lifetime` from `now` on; nil: for ever. `jitter`: 0..<1,
     /// spreads what started together.
-    mutating func granted(_ lifetime: Duration?, now: Instant, jitter: Double) {
+    mutating func renewed(_ lifetime: Duration?, now: Instant, jitter: Double) {
         isFetching = false
         failures = 0
         retryAt = nil
@@ -71,10 +71,10 @@ struct AWSCredentialsMachine: Sendable {
             lease = Lease()
             return
         }
-        let ahead = min(Self.refreshesBefore, lifetime / 4) * (1 - 0.2 * jitter)
+        let ahead = min(Self.refreshMargin, lifetime / 4) * (1 - 0.2 * jitter)
         lease = Lease(
-            expiresAt: now + lifetime - min(Self.reserve, lifetime / 10),
-            refreshAt: now + max(lifetime - ahead, Self.shortestRefresh))
+            expiresAt: now + lifetime - min(Self.expirationMargin, lifetime / 10),
+            refreshAt: now + max(lifetime - ahead, Self.minimumRefreshInterval))
     }
 
     /// The fetch failed. `isOutage`: the source did not serve; otherwise somebody has to change something.
@@ -83,15 +83,15 @@ struct AWSCredentialsMachine: Sendable {
         isFetching = false
         failures += 1
         let hasCredentials = lease.map { $0.expiresAt.map { now < $0 } ?? true } ?? false
-        let longest = isOutage && !hasCredentials ? Self.longestRetryInOutage : Self.longestRetry
+        let longest = isOutage && !hasCredentials ? Self.maximumRetryDelayInOutage : Self.maximumRetryDelay
         let pause = min(Duration.milliseconds(500) * (1 << min(failures - 1, 8)), longest)
-        let asked = min(retryAfter ?? .zero, Self.longestRetry)
+        let asked = min(retryAfter ?? .zero, Self.maximumRetryDelay)
         retryAt = now + max(pause * (0.5 + jitter / 2), asked)
     }
 
     /// AWS refused the credentials of this generation. Whether others are there or may be had. A key that is
     /// no good must not become a storm of fetches, so that they keep growing pauses.
-    mutating func refused(generation refused: UInt64, now: Instant) -> Bool {
+    mutating func invalidate(generation refused: UInt64, now: Instant) -> Bool {
         guard refused == generation, lease != nil else { return true }
         if let earliest = fetchAfterRefusalAt, now < earliest { return false }
         lease = nil

@@ -7,29 +7,29 @@ struct AWSEnvironmentCredentials: AWSCredentialsSource {
     let name = "environment"
     let environment: Environment
 
-    static let keyID = "AWS_ACCESS_KEY_ID"
-    static let secret = "AWS_SECRET_ACCESS_KEY"
-    static let token = "AWS_SESSION_TOKEN"
+    static let accessKeyIDVariable = "AWS_ACCESS_KEY_ID"
+    static let secretAccessKeyVariable = "AWS_SECRET_ACCESS_KEY"
+    static let sessionTokenVariable = "AWS_SESSION_TOKEN"
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
-        let id = environment.inlineSecret(Self.keyID)
-        let secret = environment.inlineSecret(Self.secret)
+        let id = environment.inlineSecret(Self.accessKeyIDVariable)
+        let secret = environment.inlineSecret(Self.secretAccessKeyVariable)
         switch (id, secret) {
         case (nil, nil): return nil
         case (.some(let id), .some(let secret)):
             guard
                 let credentials = AWSCredentials(
                     accessKeyID: id, secretAccessKey: secret,
-                    sessionToken: environment.inlineSecret(Self.token))
+                    sessionToken: environment.inlineSecret(Self.sessionTokenVariable))
             else {
                 throw AWSCredentialsError(
                     .misconfigured,
-                    "\(name): \(Self.keyID), \(Self.secret) or \(Self.token) is not one word of visible ASCII"
+                    "\(name): \(Self.accessKeyIDVariable), \(Self.secretAccessKeyVariable) or \(Self.sessionTokenVariable) is not one word of visible ASCII"
                 )
             }
             return credentials
-        case (.some, nil): throw half(Self.keyID, without: Self.secret)
-        case (nil, .some): throw half(Self.secret, without: Self.keyID)
+        case (.some, nil): throw half(Self.accessKeyIDVariable, without: Self.secretAccessKeyVariable)
+        case (nil, .some): throw half(Self.secretAccessKeyVariable, without: Self.accessKeyIDVariable)
         }
     }
 

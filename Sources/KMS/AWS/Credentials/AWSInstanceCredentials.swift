@@ -55,7 +55,7 @@ final class AWSInstanceCredentials: AWSCredentialsSource {
         guard document.isSuccess else {
             throw AWSCredentialsError(
                 .denied,
-                "\(name): the instance's role gives no credentials (\(document.code ?? "no known code")); "
+                "\(name): the instance's role gives no credentials (\(document.errorCode ?? "no known code")); "
                     + "check that EC2 may assume it")
         }
         return try document.credentials(token: "Token", needsExpiration: true, from: name)
@@ -75,7 +75,7 @@ final class AWSInstanceCredentials: AWSCredentialsSource {
     /// The first line. It becomes a part of a path.
     private static func role(_ answer: SharedSecret) -> String? {
         let line = answer.bytes.split(separator: UInt8(ascii: "\n")).first
-        return line.flatMap { HeaderText.word($0.bytes) }.flatMap { word in
+        return line.flatMap { HeaderValue.visibleASCII($0.bytes) }.flatMap { word in
             let text = word.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             return text.utf8.allSatisfy { !"/?#%\\".utf8.contains($0) } ? text : nil
         }

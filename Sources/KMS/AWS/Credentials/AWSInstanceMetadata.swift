@@ -26,9 +26,9 @@ final class AWSInstanceMetadata: Sendable {
     private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Locked(State())
 
-    static let disabled = "AWS_EC2_METADATA_DISABLED"
-    static let endpoint = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
-    static let mode = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
+    static let disabledVariable = "AWS_EC2_METADATA_DISABLED"
+    static let endpointVariable = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+    static let endpointModeVariable = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
 
     /// Six hours, the longest there is.
     private static let tokenLifetime = 21_600
@@ -46,7 +46,7 @@ final class AWSInstanceMetadata: Sendable {
         client = AWSCredentialsClient(name: name, transport: transport, attempts: 2, timeout: timeout)
     }
 
-    var isDisabled: Bool { environment.value(Self.disabled)?.lowercased() == "true" }
+    var isDisabled: Bool { environment.value(Self.disabledVariable)?.lowercased() == "true" }
 
     /// What is at `path`; nil: nothing (404).
     func get(_ path: String) async throws(AWSCredentialsError) -> SharedSecret? {
@@ -89,7 +89,7 @@ final class AWSInstanceMetadata: Sendable {
         }
         state.withLock { $0.hasAnswered = true }
         let status = response.head.status.code
-        guard status == 200, let value = HeaderText.word(response.body.bytes) else {
+        guard status == 200, let value = HeaderValue.visibleASCII(response.body.bytes) else {
             throw AWSCredentialsError(
                 AWSCredentialsClient.isTransient(status) ? .unavailable : .misconfigured,
                 "\(name): no token for IMDSv2 (HTTP \(status))"
@@ -113,20 +113,22 @@ final class AWSInstanceMetadata: Sendable {
 
     /// Without a slash at the end.
     private func base() throws(AWSCredentialsError) -> String {
-        if let endpoint = environment.value(Self.endpoint) {
+        if let endpoint = environment.value(Self.endpointVariable) {
             var url = endpoint[...]
             while url.last == "/" { url.removeLast() }
             let isURL = url.hasPrefix("http://") || url.hasPrefix("https://")
             guard isURL, url.utf8.allSatisfy({ 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "@") }) else {
-                throw AWSCredentialsError(.misconfigured, "\(name): \(Self.endpoint) is no http or https URL")
+                throw AWSCredentialsError(
+                    .misconfigured, "\(name): \(Self.endpointVariable) is no http or https URL")
             }
             return String(url)
         }
-        switch environment.value(Self.mode)?.lowercased() {
+        switch environment.value(Self.endpointModeVariable)?.lowercased() {
         case nil, "ipv4": return "http://169.254.169.254"
         case "ipv6": return "http://[fd00:ec2::254]"
         case .some:
-            throw AWSCredentialsError(.misconfigured, "\(name): \(Self.mode) is neither IPv4 nor IPv6")
+            throw AWSCredentialsError(
+                .misconfigured, "\(name): \(Self.endpointModeVariable) is neither IPv4 nor IPv6")
         }
     }
 }

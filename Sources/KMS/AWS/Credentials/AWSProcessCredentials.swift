@@ -21,25 +21,25 @@ struct AWSProcessCredentials: AWSCredentialsSource {
             throw wrong("the command is empty, or a quote in it has no end")
         }
         guard let executable = locate(program) else {
-            throw wrong("cannot run \(program.asShownName): it is not there; install it, or write its path")
+            throw wrong("cannot run \(program.sanitizedName): it is not there; install it, or write its path")
         }
         let process = ChildProcess(
             executable: executable, arguments: Array(words.dropFirst()), environment: environment,
             isInteractive: false, outputLimit: Self.maximumOutput, deadline: deadline)
-        let result: ChildProcess.Result
-        do throws(ChildProcess.Failure) {
+        let result: ChildProcess.Completion
+        do throws(ChildProcess.RunError) {
             result = try await process.run()
         } catch {
             throw failure(error, program)
         }
-        guard result.status == 0 else {
+        guard result.exitCode == 0 else {
             throw AWSCredentialsError(
                 .unavailable,
-                "\(name): \(program.asShownName) ended with exit code \(result.status); see its messages on standard error"
+                "\(name): \(program.sanitizedName) ended with exit code \(result.exitCode); see its messages on standard error"
             )
         }
         guard let document = AWSCredentialsDocument(result.output.bytes), document.version == 1 else {
-            throw wrong("\(program.asShownName) printed no JSON object with \"Version\": 1")
+            throw wrong("\(program.sanitizedName) printed no JSON object with \"Version\": 1")
         }
         return try document.credentials(token: "SessionToken", needsExpiration: false, from: name)
     }
@@ -52,19 +52,19 @@ struct AWSProcessCredentials: AWSCredentialsSource {
             .map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
     }
 
-    private func failure(_ failure: ChildProcess.Failure, _ program: String) -> AWSCredentialsError {
+    private func failure(_ failure: ChildProcess.RunError, _ program: String) -> AWSCredentialsError {
         switch failure {
         case .cannotStart(let code):
             wrong(
-                "cannot run \(program.asShownName): \(strerror(code).map { String(cString: $0) } ?? "error \(code)")"
+                "cannot run \(program.sanitizedName): \(strerror(code).map { String(cString: $0) } ?? "error \(code)")"
             )
         case .deadlineExceeded:
             AWSCredentialsError(
                 .unavailable,
-                "\(name): \(program.asShownName) did not end within \(deadline.components.seconds) s and was killed"
+                "\(name): \(program.sanitizedName) did not end within \(deadline.components.seconds) s and was killed"
             )
         case .tooMuchOutput:
-            wrong("\(program.asShownName) printed more than \(Self.maximumOutput) bytes and was killed")
+            wrong("\(program.sanitizedName) printed more than \(Self.maximumOutput) bytes and was killed")
         }
     }
 

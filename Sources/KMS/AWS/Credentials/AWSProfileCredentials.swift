@@ -7,7 +7,7 @@ struct AWSProfileCredentials: AWSCredentialsSource {
     /// `profile dev`
     var name: String {
         let selected = AWSProfiles.selection(in: context.environment)?.name ?? "default"
-        return "profile \(selected.asShownName)"
+        return "profile \(selected.sanitizedName)"
     }
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
@@ -20,22 +20,22 @@ struct AWSProfileCredentials: AWSCredentialsSource {
         _ plan: AWSProfilePlan, _ profiles: AWSProfiles
     ) async throws(AWSCredentialsError) -> AWSCredentials {
         switch plan {
-        case .keys(let keys): return keys
+        case .accessKeys(let keys): return keys
         case .webIdentity(let role, let file):
             guard let path = context.environment.expandingHome(file) else {
                 throw AWSCredentialsError(
-                    .misconfigured, "\(name): HOME is not set, where \(file.asShownName) is")
+                    .misconfigured, "\(name): HOME is not set, where \(file.sanitizedName) is")
             }
             let service = try context.tokenService(for: name, profiles)
             return try await service.assume(
                 role,
                 webIdentity: AWSWebIdentityCredentials.token(
                     in: path, for: name, setting: "web_identity_token_file"))
-        case .role(let role, let profile, let inner):
+        case .assumeRole(let role, let profile, let inner):
             let source = try await carryOut(inner, profiles)
-            let service = try context.tokenService(for: "profile \(profile.asShownName)", profiles)
+            let service = try context.tokenService(for: "profile \(profile.sanitizedName)", profiles)
             return try await service.assume(role, with: source, date: context.clocks.date)
-        case .singleSignOn(let signOn): return try await given(by: signOnSource(signOn, profiles))
+        case .sso(let signOn): return try await given(by: signOnSource(signOn, profiles))
         case .process(let command):
             return try await given(
                 by: AWSProcessCredentials(
@@ -44,9 +44,11 @@ struct AWSProfileCredentials: AWSCredentialsSource {
         case .environment:
             return try await given(by: AWSEnvironmentCredentials(environment: context.environment))
         case .container:
-            return try await given(by: AWSContainerCredentials(context.environment, transport: context.local))
+            return try await given(
+                by: AWSContainerCredentials(context.environment, transport: context.localTransport))
         case .instance:
-            return try await given(by: AWSInstanceCredentials(context.metadata, date: context.clocks.date))
+            return try await given(
+                by: AWSInstanceCredentials(context.instanceMetadata, date: context.clocks.date))
         }
     }
 
@@ -63,19 +65,20 @@ struct AWSProfileCredentials: AWSCredentialsSource {
     }
 
     private func signOnSource(
-        _ signOn: AWSSingleSignOn, _ profiles: AWSProfiles
-    ) throws(AWSCredentialsError) -> AWSSignOnCredentials {
-        let name = "profile \(signOn.profile.asShownName): IAM Identity Center"
+        _ signOn: AWSSSOSettings, _ profiles: AWSProfiles
+    ) throws(AWSCredentialsError) -> AWSSSOCredentials {
+        let name = "profile \(signOn.profile.sanitizedName): IAM Identity Center"
         guard let region = AWSRegion(signOn.region) else {
             throw AWSCredentialsError(
                 .misconfigured, "\(name): sso_region is no Region, for example: eu-central-1")
         }
-        return AWSSignOnCredentials(
-            name: name, signOn: signOn, tokenFile: AWSSignOnToken.path(for: signOn, context.environment),
+        return AWSSSOCredentials(
+            name: name, settings: signOn, tokenFile: AWSSSOToken.path(for: signOn, context.environment),
             client: AWSCredentialsClient(
-                name: name, transport: context.services, attempts: 3, timeout: .seconds(5),
+                name: name, transport: context.serviceTransport, attempts: 3, timeout: .seconds(5),
                 advice: "check the proxy (HTTPS_PROXY, NO_PROXY) and sso_region"),
-            portal: try context.url(of: .sso, in: region, for: name, profiles),
-            oidc: try context.url(of: .ssoOIDC, in: region, for: name, profiles), date: context.clocks.date)
+            portalURL: try context.endpointURL(of: .sso, in: region, for: name, profiles),
+            oidcURL: try context.endpointURL(of: .ssoOIDC, in: region, for: name, profiles),
+            date: context.clocks.date)
     }
 }

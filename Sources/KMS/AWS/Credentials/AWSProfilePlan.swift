@@ -7,20 +7,20 @@ import Primitives
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Assume role credential provider" and its neighbours.
 indirect enum AWSProfilePlan: Sendable {
-    case keys(AWSCredentials)
+    case accessKeys(AWSCredentials)
     case webIdentity(AWSAssumedRole, tokenFile: String)
-    case singleSignOn(AWSSingleSignOn)
+    case sso(AWSSSOSettings)
     case process(String)
     /// `credential_source`
     case environment, container, instance
     /// A role, assumed with what the inner plan gives.
-    case role(AWSAssumedRole, profile: String, with: AWSProfilePlan)
+    case assumeRole(AWSAssumedRole, profile: String, with: AWSProfilePlan)
 
     /// nil: the selected profile has nothing to do with credentials.
     ///
     /// Errors: what the profile says is not enough, or contradicts itself.
     static func make(_ profiles: AWSProfiles) throws(AWSCredentialsError) -> AWSProfilePlan? {
-        guard let profile = try profiles.profile(profiles.name) else { return nil }
+        guard let profile = try profiles.profile(profiles.selectedName) else { return nil }
         let planner = Planner(profiles: profiles)
         if profile.assumesRole { return try planner.role(profile, visited: []) }
         if let plan = try planner.base(profile) { return plan }
@@ -28,7 +28,7 @@ indirect enum AWSProfilePlan: Sendable {
             throw planner.wrong(
                 profile,
                 "login_session is not supported; use credential_process = aws configure "
-                    + "export-credentials --profile \(profile.name.asShownName) --format process in another profile"
+                    + "export-credentials --profile \(profile.name.sanitizedName) --format process in another profile"
             )
         }
         return nil
@@ -39,7 +39,7 @@ private struct Planner {
     let profiles: AWSProfiles
 
     func wrong(_ profile: AWSProfile, _ what: String) -> AWSCredentialsError {
-        AWSCredentialsError(.misconfigured, "profile \(profile.name.asShownName): \(what)")
+        AWSCredentialsError(.misconfigured, "profile \(profile.name.sanitizedName): \(what)")
     }
 
     func role(_ profile: AWSProfile, visited: Set<String>) throws(AWSCredentialsError) -> AWSProfilePlan {
@@ -52,7 +52,7 @@ private struct Planner {
         let role = try AWSAssumedRole(
             arn: profile.value("role_arn") ?? "", sessionName: profile.value("role_session_name"),
             externalID: profile.value("external_id"), duration: profile.value("duration_seconds"),
-            from: "profile \(profile.name.asShownName)")
+            from: "profile \(profile.name.sanitizedName)")
         switch (profile.value("source_profile"), profile.value("credential_source")) {
         case (.some, .some):
             throw wrong(profile, "source_profile and credential_source are both there; keep one of them")
@@ -62,9 +62,9 @@ private struct Planner {
                 "role_arn needs source_profile, credential_source or web_identity_token_file beside it")
         case (.some(let name), nil):
             let source = try source(name, of: profile, visited: visited.union([profile.name]))
-            return .role(role, profile: profile.name, with: source)
+            return .assumeRole(role, profile: profile.name, with: source)
         case (nil, .some(let name)):
-            return .role(role, profile: profile.name, with: try source(named: name, of: profile))
+            return .assumeRole(role, profile: profile.name, with: try source(named: name, of: profile))
         }
     }
 
@@ -72,17 +72,17 @@ private struct Planner {
         _ name: String, of profile: AWSProfile, visited: Set<String>
     ) throws(AWSCredentialsError) -> AWSProfilePlan {
         guard let source = try profiles.profile(name) else {
-            throw wrong(profile, "its source_profile \(name.asShownName) does not exist")
+            throw wrong(profile, "its source_profile \(name.sanitizedName) does not exist")
         }
         // Keys win over a role in a profile that is a source, so that one profile may have both.
         if source.assumesRole, !source.hasKeys {
             guard !visited.contains(name) else {
-                throw wrong(profile, "its source_profile \(name.asShownName) leads back to itself")
+                throw wrong(profile, "its source_profile \(name.sanitizedName) leads back to itself")
             }
             return try role(source, visited: visited)
         }
         guard let plan = try base(source) else {
-            throw wrong(profile, "its source_profile \(name.asShownName) has no credentials")
+            throw wrong(profile, "its source_profile \(name.sanitizedName) has no credentials")
         }
         return plan
     }
@@ -108,11 +108,11 @@ private struct Planner {
             }
             let role = try AWSAssumedRole(
                 arn: arn, sessionName: profile.value("role_session_name"),
-                duration: profile.value("duration_seconds"), from: "profile \(profile.name.asShownName)")
+                duration: profile.value("duration_seconds"), from: "profile \(profile.name.sanitizedName)")
             return .webIdentity(role, tokenFile: file)
         }
-        if let signOn = try AWSSingleSignOn(profile, profiles) { return .singleSignOn(signOn) }
-        if let keys = try keys(profile) { return .keys(keys) }
+        if let signOn = try AWSSSOSettings(profile, profiles) { return .sso(signOn) }
+        if let keys = try keys(profile) { return .accessKeys(keys) }
         return profile.value("credential_process").map { .process($0) }
     }
 

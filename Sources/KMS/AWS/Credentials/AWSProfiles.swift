@@ -29,7 +29,7 @@ struct AWSProfile: Sendable {
         settings.merge(other.settings) { $1 }
         nested.merge(other.nested) { $1 }
         secrets.merge(other.secrets) { $1 }
-        fault = fault ?? other.fault
+        fault = fault ?? other.parseError
     }
 
     /// What of it is needed is needed whole.
@@ -48,7 +48,7 @@ struct AWSProfile: Sendable {
 struct AWSProfiles: Sendable {
     /// The selected profile: AWS_DEFAULT_PROFILE, AWS_PROFILE, or `default`. It need not exist in the last
     /// case.
-    let name: String
+    let selectedName: String
     private var profiles: [String: AWSProfile] = [:]
     private var sessions: [String: AWSProfile] = [:]
     private var serviceSections: [String: AWSProfile] = [:]
@@ -80,7 +80,7 @@ struct AWSProfiles: Sendable {
     init(
         config: AWSConfigFile?, credentials: AWSConfigFile?, selected: String? = nil
     ) throws(AWSCredentialsError) {
-        name = selected ?? "default"
+        selectedName = selected ?? "default"
         let configured = config?.sections ?? []
         // `[profile default]` takes the place of `[default]`, wherever it stands.
         let hasLongDefault = configured.contains { Self.name(in: $0.title, after: "profile") == "default" }
@@ -99,18 +99,18 @@ struct AWSProfiles: Sendable {
             let name = section.title
             profiles[name, default: AWSProfile(name: name)].merge(section)
         }
-        if selected != nil, profiles[name] == nil {
+        if selected != nil, profiles[selectedName] == nil {
             throw AWSCredentialsError(
                 .misconfigured,
-                "there is no AWS profile \(name.asShownName), which AWS_DEFAULT_PROFILE or AWS_PROFILE asks for, in the config and credentials files "
+                "there is no AWS profile \(selectedName.sanitizedName), which AWS_DEFAULT_PROFILE or AWS_PROFILE asks for, in the config and credentials files "
                     + "(AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)")
         }
-        let active = try profile(name)
+        let active = try profile(selectedName)
         _ = try active?.value("services").map { name throws(AWSCredentialsError) in try services(name) }
     }
 
     /// The settings of the selected profile, keys in lower case; empty where there is no such profile.
-    var active: [String: String] { profiles[name]?.settings ?? [:] }
+    var activeSettings: [String: String] { profiles[selectedName]?.settings ?? [:] }
 
     // A line that cannot be read is an error for those alone who need its section.
 
@@ -126,7 +126,7 @@ struct AWSProfiles: Sendable {
 
     /// Those that the selected profile names.
     var activeServices: [String: [String: String]] {
-        profiles[name]?.value("services").flatMap { serviceSections[$0]?.nested } ?? [:]
+        profiles[selectedName]?.value("services").flatMap { serviceSections[$0]?.nested } ?? [:]
     }
 
     /// `x` in `profile x`, `profile "x"`, read as botocore does: two words of a shell.

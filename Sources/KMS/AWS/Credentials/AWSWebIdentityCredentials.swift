@@ -8,19 +8,19 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
     let name = "web identity"
     let context: AWSCredentialsContext
 
-    static let tokenFile = "AWS_WEB_IDENTITY_TOKEN_FILE"
-    static let role = "AWS_ROLE_ARN"
-    static let sessionName = "AWS_ROLE_SESSION_NAME"
+    static let tokenFileVariable = "AWS_WEB_IDENTITY_TOKEN_FILE"
+    static let roleVariable = "AWS_ROLE_ARN"
+    static let sessionNameVariable = "AWS_ROLE_SESSION_NAME"
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
         let environment = context.environment
-        guard let file = environment.value(Self.tokenFile) else { return nil }
-        guard let arn = environment.value(Self.role) else {
+        guard let file = environment.value(Self.tokenFileVariable) else { return nil }
+        guard let arn = environment.value(Self.roleVariable) else {
             throw AWSCredentialsError(
-                .misconfigured, "\(name): \(Self.tokenFile) is set without \(Self.role)")
+                .misconfigured, "\(name): \(Self.tokenFileVariable) is set without \(Self.roleVariable)")
         }
         let role = try AWSAssumedRole(
-            arn: arn, sessionName: environment.value(Self.sessionName), from: name)
+            arn: arn, sessionName: environment.value(Self.sessionNameVariable), from: name)
         let service = try context.tokenService(for: name, try AWSProfiles.load(from: environment))
         return try await service.assume(role, webIdentity: Self.token(in: file, for: name))
     }
@@ -28,7 +28,7 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
     /// Read each time: it is replaced long before its end, and after that STS refuses the old one.
     /// `setting`: what names the file.
     static func token(
-        in file: String, for name: String, setting: String = tokenFile
+        in file: String, for name: String, setting: String = tokenFileVariable
     ) throws(AWSCredentialsError) -> SharedSecret {
         let content: SecretBytes
         do throws(FileError) {
@@ -36,9 +36,9 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
         } catch {
             throw AWSCredentialsError(
                 .misconfigured,
-                "\(name): the token's file (\(setting)) cannot be read: \(error.withoutContents)")
+                "\(name): the token's file (\(setting)) cannot be read: \(error.redactedDescription)")
         }
-        guard let token = HeaderText.word(content), (4...20_000).contains(token.count) else {
+        guard let token = HeaderValue.visibleASCII(content), (4...20_000).contains(token.count) else {
             throw AWSCredentialsError(
                 .misconfigured, "\(name): \(file) does not hold a token, which is one word")
         }

@@ -41,14 +41,14 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
         return try outcome.get()
     }
 
-    func refused(_ credentials: AWSCredentials) -> Bool {
+    func invalidate(_ credentials: AWSCredentials) -> Bool {
         let now = clocks.now()
         return state.withLock { state in
             // Others, or none: those were replaced since.
             guard let current = state.current, current.secretAccessKey === credentials.secretAccessKey else {
                 return true
             }
-            return state.machine.refused(generation: state.machine.generation, now: now)
+            return state.machine.invalidate(generation: state.machine.generation, now: now)
         }
     }
 
@@ -56,16 +56,16 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
     private func demand(
         _ state: inout State, _ continuation: Waiters<Outcome>.Continuation, _ id: WaiterID
     ) -> (starts: Bool, Outcome?) {
-        let step = state.machine.demand(now: clocks.now())
+        let step = state.machine.request(now: clocks.now())
         switch (step, state.current) {
         case (.serve, .some(let current)): return (false, .success(current))
-        case (.serveAndStart, .some(let current)): return (true, .success(current))
-        case (.start, _), (.wait, _):
+        case (.serveAndRefresh, .some(let current)): return (true, .success(current))
+        case (.refresh, _), (.wait, _):
             state.waiters.add(continuation, id: id)
-            return (step == .start, nil)
-        case (.fail, _), (.serve, nil), (.serveAndStart, nil):
+            return (step == .refresh, nil)
+        case (.fail, _), (.serve, nil), (.serveAndRefresh, nil):
             return (
-                step == .serveAndStart,
+                step == .serveAndRefresh,
                 .failure(
                     state.failure ?? AWSCredentialsError(.unavailable, "there are no AWS credentials yet"))
             )
@@ -88,7 +88,7 @@ final class RefreshingAWSCredentials: AWSCredentialsProvider {
         let (waiters, outcome) = state.withLock { state -> ([Waiters<Outcome>.Continuation], Outcome) in
             switch result {
             case .success(let (credentials, lifetime)):
-                state.machine.granted(lifetime, now: now, jitter: jitter)
+                state.machine.renewed(lifetime, now: now, jitter: jitter)
                 state.current = credentials
                 state.failure = nil
             case .failure(let error):

@@ -12,7 +12,7 @@ enum AWSEncryptionContext {
         ].filter { !$0.1.isEmpty }
     }
 
-    static func json(_ binding: Binding) -> YAMLValue {
-        .mapping(entries(binding).map { (key: $0.name, value: .string($0.value)) })
+    static func json(_ binding: Binding) -> JSONValue {
+        .object(entries(binding).map { (key: $0.name, value: .string($0.value)) })
     }
 }

@@ -17,7 +17,7 @@ struct AWSKeyARN: Sendable, Hashable {
 
     /// nil: not such an ARN.
     init?(_ text: String) {
-        guard let name = AWSResourceName(text), let id = name.resource(of: "key"), Self.isID(id) else {
+        guard let name = AWSKMSResourceARN(text), let id = name.resource(of: "key"), Self.isValidID(id) else {
             return nil
         }
         self.init(partition: name.partition, region: name.region, account: name.account, id: id)
@@ -34,7 +34,7 @@ struct AWSKeyARN: Sendable, Hashable {
     }
 
     /// Of a-z 0-9 -: KMS writes ids in one way, so that they can be compared.
-    static func isID(_ text: some StringProtocol) -> Bool {
+    static func isValidID(_ text: some StringProtocol) -> Bool {
         (1...128).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 switch byte {
@@ -48,7 +48,7 @@ struct AWSKeyARN: Sendable, Hashable {
 }
 
 /// `arn:<partition>:kms:<region>:<account>:<resource>`, of which the parts were checked.
-struct AWSResourceName: Sendable, Hashable {
+struct AWSKMSResourceARN: Sendable, Hashable {
     let partition: String
     let region: AWSRegion
     let account: String
@@ -59,7 +59,7 @@ struct AWSResourceName: Sendable, Hashable {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 6, parts[0].utf8.elementsEqual("arn".utf8),
             parts[2].utf8.elementsEqual("kms".utf8), AWSRegion(parts[1]) != nil,
-            let region = AWSRegion(parts[3]), Self.isAccount(parts[4])
+            let region = AWSRegion(parts[3]), Self.isAccountID(parts[4])
         else { return nil }
         partition = String(parts[1])
         self.region = region
@@ -74,7 +74,7 @@ struct AWSResourceName: Sendable, Hashable {
         return String(decoding: resource.utf8.dropFirst(prefix.count), as: UTF8.self)
     }
 
-    static func isAccount(_ text: some StringProtocol) -> Bool {
+    static func isAccountID(_ text: some StringProtocol) -> Bool {
         text.utf8.count == 12 && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 }

@@ -12,7 +12,7 @@ struct AWSKeyIdentity: Sendable {
     /// The key behind the reference, as KMS last said it.
     private(set) var key: AWSKeyARN?
     /// Whether all was asked that can tell more.
-    private(set) var isSettled: Bool
+    private(set) var isResolved: Bool
 
     init(_ reference: AWSKeyReference, region: AWSRegion) {
         self.reference = reference
@@ -24,7 +24,7 @@ struct AWSKeyIdentity: Sendable {
         case .aliasARN(let name, _): account = name.account
         case .keyID, .alias: break
         }
-        isSettled = key != nil
+        isResolved = key != nil
     }
 
     /// The key's ARN; while that is not known, what the settings call it.
@@ -46,22 +46,22 @@ struct AWSKeyIdentity: Sendable {
         if row.region == region { return true }
         // A replica of our own key, wherever it wrapped.
         guard row.isMultiRegion else { return false }
-        guard let knownID else { return !isSettled }
+        guard let knownID else { return !isResolved }
         return row.id == knownID
     }
 
     /// Whether nothing that is still to be learned can change what `accepts` says.
     func isCertain(about row: AWSKeyARN) -> Bool {
-        isSettled || (account != nil && (row.region == region || knownID != nil))
+        isResolved || (account != nil && (row.region == region || knownID != nil))
     }
 
     /// The key as it is named to KMS, in the configured Region; nil: not ours.
-    func source(of keyID: String) -> AWSKeyARN? {
+    func sourceKey(of keyID: String) -> AWSKeyARN? {
         AWSKeyARN(keyID).flatMap { accepts($0) ? $0.replica(in: region) : nil }
     }
 
     /// Whether KMS may have meant this key by the reference.
-    func canBe(_ arn: AWSKeyARN) -> Bool {
+    func canResolve(_ arn: AWSKeyARN) -> Bool {
         guard arn.region == region, arn.partition == region.partition.name else { return false }
         switch reference {
         case .keyARN(let own): return arn == own
@@ -72,19 +72,19 @@ struct AWSKeyIdentity: Sendable {
     }
 
     /// KMS named the key behind the reference.
-    mutating func learned(_ arn: AWSKeyARN) {
+    mutating func recordResolvedKey(_ arn: AWSKeyARN) {
         key = arn
         account = arn.account
-        isSettled = true
+        isResolved = true
     }
 
     /// Whose account the credentials are of. Only tells more where the reference leaves the account open.
-    mutating func learned(account caller: String) {
+    mutating func recordCallerAccount(account caller: String) {
         if account == nil { account = caller }
         if case .keyID(let id) = reference, let account {
             key = AWSKeyARN(partition: region.partition.name, region: region, account: account, id: id)
         }
-        isSettled = true
+        isResolved = true
     }
 
     private var knownID: String? {

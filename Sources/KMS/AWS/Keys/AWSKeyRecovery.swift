@@ -11,23 +11,23 @@ final class AWSKeyRecovery: Sendable {
     }
 
     private let state = Locked(State())
-    private let alarm = Alarm()
+    private let alarm = WakeableTimer()
     /// Rows name keys; whatever they name, there are no more than this.
     private static let maximum = 64
 
-    func refused(_ key: AWSKeyARN) {
+    func recordRefusal(_ key: AWSKeyARN) {
         state.withLock { state in
             if state.refused.count < Self.maximum { state.refused.insert(key) }
         }
     }
 
-    func served(_ key: AWSKeyARN) {
+    func recordSuccess(_ key: AWSKeyARN) {
         let isBack = state.withLock { state in
             guard state.refused.remove(key) != nil else { return false }
             state.hasRecovered = true
             return true
         }
-        if isBack { alarm.ring() }
+        if isBack { alarm.signal() }
     }
 
     /// Runs until the task is cancelled.

@@ -3,7 +3,7 @@ enum AWSKeyReference: Sendable, Hashable {
     case keyARN(AWSKeyARN)
     /// In the caller's own account and Region.
     case keyID(String)
-    case aliasARN(AWSResourceName, alias: String)
+    case aliasARN(AWSKMSResourceARN, alias: String)
     /// With `alias/`, in the caller's own account and Region.
     case alias(String)
 
@@ -11,7 +11,7 @@ enum AWSKeyReference: Sendable, Hashable {
     init?(_ text: String) {
         if let arn = AWSKeyARN(text) {
             self = .keyARN(arn)
-        } else if let name = AWSResourceName(text), let alias = name.resource(of: "alias"),
+        } else if let name = AWSKMSResourceARN(text), let alias = name.resource(of: "alias"),
             Self.isAlias(alias)
         {
             self = .aliasARN(name, alias: alias)
@@ -54,7 +54,7 @@ enum AWSKeyReference: Sendable, Hashable {
     /// A-Z a-z 0-9 - _ /
     private static func isAlias(_ text: some StringProtocol) -> Bool {
         (1...250).contains(text.utf8.count)
-            && text.lowercased().split { $0 == "_" || $0 == "/" }.allSatisfy { AWSKeyARN.isID($0) }
+            && text.lowercased().split { $0 == "_" || $0 == "/" }.allSatisfy { AWSKeyARN.isValidID($0) }
             && text.utf8.allSatisfy { $0 < 0x80 }
     }
 

@@ -75,7 +75,7 @@ struct AWSSecurityTokenService: Sendable {
         var form = Self.form("AssumeRoleWithWebIdentity", role)
         form.append("WebIdentityToken", token)
         let response = try await client.send(request(form.finish()), isTransient: Self.isTransient)
-        return try STSAnswer(response, "AssumeRoleWithWebIdentity", client.name).credentials(
+        return try STSResponse(response, "AssumeRoleWithWebIdentity", client.name).credentials(
             for: role,
             denied:
                 "check that its trust policy allows this service account (sub) and audience (aud) and names "
@@ -90,12 +90,12 @@ struct AWSSecurityTokenService: Sendable {
         if let externalID = role.externalID { form.append("ExternalId", externalID) }
         let request = request(form.finish())
         var skew = AWSClockSkew()
-        var answer: STSAnswer
+        var answer: STSResponse
         repeat {
             let signed = try sign(request, with: credentials, at: date() + skew.offset)
             let response = try await client.send(signed, isTransient: Self.isTransient)
-            answer = STSAnswer(response, "AssumeRole", client.name)
-        } while skew.offset == 0 && answer.correct(&skew, now: date())
+            answer = STSResponse(response, "AssumeRole", client.name)
+        } while skew.offset == 0 && answer.updateClockSkew(&skew, now: date())
         return try answer.credentials(
             for: role,
             denied: "check that its trust policy allows sts:AssumeRole for the source credentials"
@@ -136,8 +136,8 @@ struct AWSSecurityTokenService: Sendable {
     /// Answers with a status of 400 that are not about what was asked.
     private static func isTransient(_ response: AWSCredentialsClient.Response) -> Bool {
         guard response.head.status.code == 400 || response.head.status.code == 403,
-            let code = FlatXML(response.body.bytes).flatMap({ STSAnswer.code(in: $0) })
+            let code = FlatXML(response.body.bytes).flatMap({ STSResponse.errorCode(in: $0) })
         else { return false }
-        return STSAnswer.isTransient(code)
+        return STSResponse.isTransient(code)
     }
 }

@@ -8,7 +8,7 @@ import Testing
 
 /// The CAs of `ca_bundle` and AWS_CA_BUNDLE hold for the services that credentials come from: STS and IAM Identity Center,
 /// here by TLS and with a CA of their own.
-@Suite(.enabled(if: AWSServices.isAvailable), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FakeAWSServices.isAvailable), .timeLimit(.minutes(2)))
 struct AWSAuthoritiesTests {
     private let folder: TemporaryFolder
 
@@ -17,7 +17,8 @@ struct AWSAuthoritiesTests {
     private static let keys = "aws_access_key_id = BASE\naws_secret_access_key = s\n"
     private static let role = "role_arn = arn:aws:iam::123456789012:role/r\n"
 
-    private func environment(_ services: AWSServices, _ config: String, _ more: [String: String] = [:]) throws
+    private func environment(_ services: FakeAWSServices, _ config: String, _ more: [String: String] = [:])
+        throws
         -> Environment
     {
         Environment(
@@ -33,14 +34,14 @@ struct AWSAuthoritiesTests {
     /// As the key manager makes it.
     private func accessKeyID(_ environment: Environment) async throws -> String {
         let profiles = try AWSProfiles.load(from: environment)
-        let settings = try AWSSettings.load(from: environment, profile: profiles.active)
+        let settings = try AWSSettings.load(from: environment, profile: profiles.activeSettings)
         let credentials = try RefreshingAWSCredentials.load(
             from: environment, region: settings.region, tls: settings.tls)
         return try await credentials.credentials().accessKeyID
     }
 
     @Test func aRoleOfAProfile() async throws {
-        let services = try await AWSServices()
+        let services = try await FakeAWSServices()
         let config = "[profile a]\n\(Self.role)source_profile = b\n"
         let base = "[profile b]\n" + Self.keys
         let bundle = "ca_bundle = \(services.authority)\n"
@@ -60,7 +61,7 @@ struct AWSAuthoritiesTests {
     }
 
     @Test func aWebIdentity() async throws {
-        let services = try await AWSServices()
+        let services = try await FakeAWSServices()
         let more = [
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
             "AWS_WEB_IDENTITY_TOKEN_FILE": try folder.write("token", "header.payload.signature"),
@@ -71,7 +72,7 @@ struct AWSAuthoritiesTests {
 
     /// The sign-in is about to end, so that both services are asked.
     @Test func aSignIn() async throws {
-        let services = try await AWSServices()
+        let services = try await FakeAWSServices()
         let config = """
             [profile a]
             sso_session = corp
@@ -105,15 +106,15 @@ struct AWSAuthoritiesTests {
     @Test func aHomeInFrontOfThePath() throws {
         let profile = ["ca_bundle": "~/ca.pem"]
         let tls = try TLSSettings.aws(Environment(["HOME": "/h"]), profile: profile)
-        #expect(tls.paths == ["/h/ca.pem"])
+        #expect(tls.watchedPaths == ["/h/ca.pem"])
         #expect(throws: SettingError.self) { try TLSSettings.aws(Environment([:]), profile: profile) }
     }
 }
 
 /// STS and IAM Identity Center, as far as they give credentials, behind TLS on loopback; they end with their owner.
-final class AWSServices: Sendable {
+final class FakeAWSServices: Sendable {
     static let isAvailable =
-        Python.has("ssl") && (try? TLSOpenBao.openssl(TemporaryFolder(), ["version"])) != nil
+        Python.hasModules("ssl") && (try? TLSOpenBao.openssl(TemporaryFolder(), ["version"])) != nil
 
     let folder: TemporaryFolder
     let url: String

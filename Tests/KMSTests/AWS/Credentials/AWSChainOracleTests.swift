@@ -126,7 +126,7 @@ struct AWSChainOracleTests {
             ]) { $1 }
             prepared.append(test)
         }
-        let theirs = try await AWSPython.runAside(
+        let theirs = try await AWSPython.runOnThread(
             Self.script, input: JSONEncoder().encode(prepared.map(\.environment))
         )
         .split(separator: "\n").map(String.init)

@@ -121,7 +121,7 @@ struct AWSChainTests {
 
     /// Loopback is never proxied, hence the address that a proxy alone would answer for.
     @Test func noProxyForWhatIsBesideUs() async throws {
-        let proxy = try FakeServer.answering { _ in response(200, instanceCredentials("PROXY")) }
+        let proxy = try FakeServer.responding { _ in response(200, instanceCredentials("PROXY")) }
         var request = HTTPClientRequest(url: "http://192.0.2.1:9/v1/credentials")
         request.timeout = .milliseconds(200)
         for name in ["http_proxy", "all_proxy"] {
@@ -137,8 +137,8 @@ struct AWSChainTests {
     @Test func theEndInMidRun() async throws {
         let agent = try FakeContainerAgent(tokens: ["first", "second"])
         let environment = Environment([
-            "HOME": folder.path, AWSContainerCredentials.fullURI: agent.url,
-            AWSContainerCredentials.tokenFile: try folder.write("token", "first"),
+            "HOME": folder.path, AWSContainerCredentials.fullURIVariable: agent.url,
+            AWSContainerCredentials.tokenFileVariable: try folder.write("token", "first"),
         ])
         let passed = Locked(0.0)
         let start = ContinuousClock.now

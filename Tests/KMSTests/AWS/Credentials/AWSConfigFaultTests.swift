@@ -20,7 +20,7 @@ struct AWSConfigFaultTests {
     func aFaultConcernsItsProfileAlone(lines: String) throws {
         let config = "[profile a]\nregion = one\n[profile b]\n\(lines)\n[profile d]\nregion = two\n"
         for selected in ["a", "d"] {
-            #expect(try awsProfiles(config, selected: selected).active["region"] != nil)
+            #expect(try awsProfiles(config, selected: selected).activeSettings["region"] != nil)
         }
         let name = lines.hasPrefix("[") ? "c" : "b"
         let error = #expect(throws: AWSCredentialsError.self) { try awsProfiles(config, selected: name) }
@@ -42,7 +42,7 @@ struct AWSConfigFaultTests {
 
     @Test func theRestOfABrokenSectionIsNotGivenToTheSectionBefore() throws {
         let config = "[profile a]\nregion = one\n[profile b\naws_access_key_id = B\n"
-        #expect(try awsProfiles(config, selected: "a").active == ["region": "one"])
+        #expect(try awsProfiles(config, selected: "a").activeSettings == ["region": "one"])
     }
 
     /// A value ends up in no error, whatever is missing around it.
@@ -109,8 +109,8 @@ struct AWSConfigFaultTests {
 
     @Test func byteOrderMarksAreSkipped() throws {
         let mark = "\u{FEFF}"
-        #expect(try awsProfiles(mark + "[default]\r\nregion = a\r\n").active == ["region": "a"])
-        #expect(try awsProfiles(mark + "# c\n[default]\nregion = a\n").active == ["region": "a"])
+        #expect(try awsProfiles(mark + "[default]\r\nregion = a\r\n").activeSettings == ["region": "a"])
+        #expect(try awsProfiles(mark + "# c\n[default]\nregion = a\n").activeSettings == ["region": "a"])
         let error = #expect(throws: AWSCredentialsError.self) {
             try AWSConfigFile(
                 path: "config", content: SecretBytes(copying: [0xFF, 0xFE, 0x5B, 0x00] as [UInt8]))

@@ -11,7 +11,7 @@ struct AWSConfigVectorTests {
         let name: String
         let config: String
         let credentials: String
-        let read: JSONValue?
+        let read: AnyJSON?
         var testDescription: String { name }
     }
 
@@ -34,7 +34,7 @@ struct AWSConfigVectorTests {
             #expect(session.map(json) == read["sessions"]?[name], "session \(name)")
         }
         let services = try profiles.services("s").map {
-            JSONValue.object($0.mapValues { .object($0.mapValues { .string($0) }) })
+            AnyJSON.object($0.mapValues { .object($0.mapValues { .string($0) }) })
         }
         #expect(services == read["services"]?["s"])
     }
@@ -67,8 +67,8 @@ struct AWSConfigVectorTests {
         #expect(try awsProfiles(test.config, test.credentials).profile(profile)?.settings == settings)
     }
 
-    private func json(_ profile: AWSProfile) -> JSONValue {
-        var object = profile.settings.mapValues { JSONValue.string($0) }
+    private func json(_ profile: AWSProfile) -> AnyJSON {
+        var object = profile.settings.mapValues { AnyJSON.string($0) }
         object.merge(profile.secrets.mapValues { .string($0.text) }) { $1 }
         object.merge(profile.nested.mapValues { .object($0.mapValues { .string($0) }) }) { $1 }
         return .object(object)

@@ -23,9 +23,10 @@ struct AWSContainerCredentialsTests {
         let agent = try FakeContainerAgent(tokens: ["pod-token", "next-token"])
         let file = try folder.write("token", "pod-token")
         let source = source([
-            AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.tokenFile: file,
+            AWSContainerCredentials.fullURIVariable: agent.url,
+            AWSContainerCredentials.tokenFileVariable: file,
             // The file wins.
-            AWSContainerCredentials.token: "other",
+            AWSContainerCredentials.tokenVariable: "other",
         ])
         let credentials = try #require(try await source.credentials())
         #expect(credentials.accessKeyID == "CONTAINER-pod-token")
@@ -40,7 +41,8 @@ struct AWSContainerCredentialsTests {
     @Test func aTokenInAVariableMayHaveSpaces() async throws {
         let agent = try FakeContainerAgent(tokens: ["Basic abc"])
         let source = source([
-            AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.token: "Basic abc",
+            AWSContainerCredentials.fullURIVariable: agent.url,
+            AWSContainerCredentials.tokenVariable: "Basic abc",
         ])
         let error = await awsError { () throws(AWSCredentialsError) in try await source.credentials() }
         // The fake puts the token into the key, where a space has no place.
@@ -52,8 +54,8 @@ struct AWSContainerCredentialsTests {
     func tokensThatNoHeaderHolds(_ token: String) async throws {
         let agent = try FakeContainerAgent()
         let settings = [
-            AWSContainerCredentials.fullURI: agent.url,
-            AWSContainerCredentials.tokenFile: try folder.write("token", token),
+            AWSContainerCredentials.fullURIVariable: agent.url,
+            AWSContainerCredentials.tokenFileVariable: try folder.write("token", token),
         ]
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(settings).credentials()
@@ -65,8 +67,8 @@ struct AWSContainerCredentialsTests {
 
     @Test func aTokenFileThatIsMissing() async throws {
         let settings = [
-            AWSContainerCredentials.fullURI: "http://localhost/x",
-            AWSContainerCredentials.tokenFile: "/nowhere",
+            AWSContainerCredentials.fullURIVariable: "http://localhost/x",
+            AWSContainerCredentials.tokenFileVariable: "/nowhere",
         ]
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(settings).credentials()
@@ -77,7 +79,10 @@ struct AWSContainerCredentialsTests {
 
     @Test func refusedWithoutAssociation() async throws {
         let agent = try FakeContainerAgent()
-        let settings = [AWSContainerCredentials.fullURI: agent.url, AWSContainerCredentials.token: "wrong"]
+        let settings = [
+            AWSContainerCredentials.fullURIVariable: agent.url,
+            AWSContainerCredentials.tokenVariable: "wrong",
+        ]
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(settings).credentials()
         }
@@ -89,7 +94,7 @@ struct AWSContainerCredentialsTests {
     /// Three attempts, each with its own deadline.
     @Test func anAgentThatHangs() async throws {
         let server = try FakeServer { $0.waitForClose() }
-        let settings = [AWSContainerCredentials.fullURI: server.url]
+        let settings = [AWSContainerCredentials.fullURIVariable: server.url]
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(settings, timeout: .milliseconds(250)).credentials()
         }
@@ -100,12 +105,12 @@ struct AWSContainerCredentialsTests {
 
     @Test func anAgentThatIsNotReadyYet() async throws {
         let calls = Recorder<Int>()
-        let server = try FakeServer.answering { _ in
+        let server = try FakeServer.responding { _ in
             calls.append(1)
             return calls.elements.count < 3 ? response(503) : response(200, instanceCredentials("LATE"))
         }
         #expect(
-            try await source([AWSContainerCredentials.fullURI: server.url]).credentials()?.accessKeyID
+            try await source([AWSContainerCredentials.fullURIVariable: server.url]).credentials()?.accessKeyID
                 == "LATE")
     }
 
@@ -117,7 +122,9 @@ struct AWSContainerCredentialsTests {
     func hostsThatAreAsked(_ url: String) async throws {
         let urls = Recorder<String>()
         let spy = URLSpy(base: FakeTransport { _ in .init(200, instanceCredentials("A")) }, urls: urls)
-        #expect(try await source([AWSContainerCredentials.fullURI: url], transport: spy).credentials() != nil)
+        #expect(
+            try await source([AWSContainerCredentials.fullURIVariable: url], transport: spy).credentials()
+                != nil)
         #expect(urls.elements == [url])
     }
 
@@ -131,7 +138,8 @@ struct AWSContainerCredentialsTests {
     func hostsThatAreNot(_ url: String) async throws {
         let transport = FakeTransport { _ in .init(200, instanceCredentials("A")) }
         let error = await awsError { () throws(AWSCredentialsError) in
-            try await source([AWSContainerCredentials.fullURI: url], transport: transport).credentials()
+            try await source([AWSContainerCredentials.fullURIVariable: url], transport: transport)
+                .credentials()
         }
         #expect(error?.code == .misconfigured)
         #expect(transport.requests.isEmpty)
@@ -141,12 +149,12 @@ struct AWSContainerCredentialsTests {
         let urls = Recorder<String>()
         let spy = URLSpy(base: FakeTransport { _ in .init(200, instanceCredentials("A")) }, urls: urls)
         let settings = [
-            AWSContainerCredentials.relativeURI: "/v2/credentials/abc",
-            AWSContainerCredentials.fullURI: "http://localhost/other",
+            AWSContainerCredentials.relativeURIVariable: "/v2/credentials/abc",
+            AWSContainerCredentials.fullURIVariable: "http://localhost/other",
         ]
         #expect(try await source(settings, transport: spy).credentials() != nil)
         #expect(urls.elements == ["http://169.254.170.2/v2/credentials/abc"])
-        let wrong = [AWSContainerCredentials.relativeURI: "@example.com/"]
+        let wrong = [AWSContainerCredentials.relativeURIVariable: "@example.com/"]
         #expect(
             await awsError { () throws(AWSCredentialsError) in try await source(wrong).credentials() } != nil)
         #expect(try await source([:]).credentials() == nil)

@@ -94,7 +94,7 @@ final class FakeContainerAgent: Sendable {
         let tokens = Locked(tokens)
         let answer = Locked<String?>(nil)
         let requests = requests
-        server = try FakeServer.answering { request in
+        server = try FakeServer.responding { request in
             requests.append(request.line)
             if let answer = answer.withLock({ $0 }) { return answer }
             guard request.line.hasPrefix("GET /v1/credentials ") else { return response(404) }
@@ -115,7 +115,7 @@ final class FakeTokenService: Sendable {
 
     init() throws {
         let requests = requests
-        server = try FakeServer.answering { request in
+        server = try FakeServer.responding { request in
             let form = Self.form(request.body)
             requests.append(form)
             guard request.line.hasPrefix("POST / "), let action = form["Action"], let role = form["RoleArn"],

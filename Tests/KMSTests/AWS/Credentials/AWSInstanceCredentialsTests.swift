@@ -16,7 +16,7 @@ struct AWSInstanceCredentialsTests {
     private func source(
         _ url: String, timeout: Duration = .seconds(30), _ settings: [String: String] = [:]
     ) -> AWSInstanceCredentials {
-        let environment = Environment(settings.merging([AWSInstanceMetadata.endpoint: url]) { $1 })
+        let environment = Environment(settings.merging([AWSInstanceMetadata.endpointVariable: url]) { $1 })
         let metadata = AWSInstanceMetadata(environment, transport: Self.local, timeout: timeout) {
             [passed, start] in
             start + .seconds(passed.withLock { $0 })
@@ -98,7 +98,7 @@ struct AWSInstanceCredentialsTests {
     }
 
     @Test func versionOneAloneIsNotEnough() async throws {
-        let server = try FakeServer.answering { request in
+        let server = try FakeServer.responding { request in
             request.line.hasPrefix("PUT") ? response(404) : response(200, instanceCredentials("V1"))
         }
         let error = await awsError { () throws(AWSCredentialsError) in
@@ -154,7 +154,7 @@ struct AWSInstanceCredentialsTests {
     }
 
     @Test func turnedOffAndMisdirected() async throws {
-        let disabled = source("http://127.0.0.1:1", [AWSInstanceMetadata.disabled: "TRUE"])
+        let disabled = source("http://127.0.0.1:1", [AWSInstanceMetadata.disabledVariable: "TRUE"])
         #expect(try await disabled.credentials() == nil)
         for url in ["ftp://a", "http://a@b", "169.254.169.254"] {
             let error = await awsError { () throws(AWSCredentialsError) in try await source(url).credentials()
@@ -168,7 +168,7 @@ struct AWSInstanceCredentialsTests {
             let transport = FakeTransport { _ in FakeTransport.Response(500, "") }
             let urls = Recorder<String>()
             let spy = URLSpy(base: transport, urls: urls)
-            let settings = mode.map { [AWSInstanceMetadata.mode: $0] } ?? [:]
+            let settings = mode.map { [AWSInstanceMetadata.endpointModeVariable: $0] } ?? [:]
             let metadata = AWSInstanceMetadata(Environment(settings), transport: spy)
             _ = try? await metadata.get("x")
             return urls.elements.first

@@ -44,7 +44,7 @@ struct AWSMotoTests {
     /// A real key of a real user, checked by moto; then the same request with a wrong secret.
     @Test func aRoleForSignedRequests() async throws {
         let moto = try await Moto()
-        let user = try await AWSPython.runAside(
+        let user = try await AWSPython.runOnThread(
             """
             import boto3, json
             iam = boto3.client("iam", endpoint_url="\(moto.url)", region_name="us-east-1", aws_access_key_id="a",

@@ -97,15 +97,15 @@ struct AWSProfilePlanTests {
         func name(_ role: AWSAssumedRole) -> String { String(role.arn.split(separator: "/").last ?? "") }
         return switch plan {
         case nil: "nothing"
-        case .keys(let keys): "keys \(keys.accessKeyID)"
+        case .accessKeys(let keys): "keys \(keys.accessKeyID)"
         case .webIdentity(let role, let file): "web \(role.sessionName)@\(name(role)) \(file)"
-        case .singleSignOn(let it):
+        case .sso(let it):
             "sign-on \(it.account)/\(it.role) \(it.startURL) \(it.region) \(it.session ?? "-")"
         case .process(let command): "process \(command)"
         case .environment: "environment"
         case .container: "container"
         case .instance: "instance"
-        case .role(let role, _, let inner): "\(name(role))(\(describe(inner)))"
+        case .assumeRole(let role, _, let inner): "\(name(role))(\(describe(inner)))"
         }
     }
 }

@@ -20,10 +20,10 @@ struct AWSProfilesOracleTests {
         let pairs = (0..<1000).map { _ in
             Pair(config: Self.file(&random, isConfig: true), credentials: Self.file(&random, isConfig: false))
         }
-        let theirs = try await AWSPython.runAside(Self.script, input: JSONEncoder().encode(pairs)).split(
+        let theirs = try await AWSPython.runOnThread(Self.script, input: JSONEncoder().encode(pairs)).split(
             separator: "\n"
         )
-        .map { try JSONValue(Array($0.utf8)) }
+        .map { try AnyJSON(Array($0.utf8)) }
         try #require(theirs.count == pairs.count)
         var refused = 0
         var failures = 0
@@ -43,16 +43,16 @@ struct AWSProfilesOracleTests {
     }
 
     /// null: refused.
-    private static func read(_ pair: Pair) -> JSONValue {
+    private static func read(_ pair: Pair) -> AnyJSON {
         func file(_ text: String) throws -> AWSConfigFile {
             try AWSConfigFile(path: "file", content: SecretBytes(copying: Array(text.utf8)))
         }
         guard let config = try? file(pair.config), let credentials = try? file(pair.credentials),
             let profiles = try? AWSProfiles(config: config, credentials: credentials),
             // As botocore: a line that cannot be read ends it for all.
-            !(config.sections + credentials.sections).contains(where: { $0.fault != nil })
+            !(config.sections + credentials.sections).contains(where: { $0.parseError != nil })
         else { return .null }
-        var object: [String: JSONValue] = [:]
+        var object: [String: AnyJSON] = [:]
         for name in names {
             // Here all are used.
             do {
@@ -64,15 +64,15 @@ struct AWSProfilesOracleTests {
                 return .null
             }
             if let services = try? profiles.services(name) {
-                let parts = services.mapValues { JSONValue.object($0.mapValues { .string($0) }) }
+                let parts = services.mapValues { AnyJSON.object($0.mapValues { .string($0) }) }
                 object["services \(name)"] = .object(parts)
             }
         }
         return .object(object)
     }
 
-    private static func json(_ profile: AWSProfile) -> JSONValue {
-        var object = profile.settings.mapValues { JSONValue.string($0) }
+    private static func json(_ profile: AWSProfile) -> AnyJSON {
+        var object = profile.settings.mapValues { AnyJSON.string($0) }
         object.merge(profile.secrets.mapValues { .string($0.text) }) { $1 }
         object.merge(profile.nested.mapValues { .object($0.mapValues { .string($0) }) }) { $1 }
         return .object(object)

@@ -35,7 +35,7 @@ struct AWSProfilesTests {
             """
         let dev = try profiles(config, "", "Dev")
         #expect(
-            dev.active == [
+            dev.activeSettings == [
                 "region": "eu-central-1", "role_arn": "arn:aws:iam::1:role/a=b#c", "empty": "",
             ])
         #expect(try dev.profile("Dev")?.value("empty") == nil)
@@ -45,7 +45,7 @@ struct AWSProfilesTests {
     }
 
     @Test func crlf() throws {
-        #expect(try profiles("[default]\r\nregion = a\r\n").active == ["region": "a"])
+        #expect(try profiles("[default]\r\nregion = a\r\n").activeSettings == ["region": "a"])
     }
 
     @Test func theCredentialsFileWinsSettingBySetting() throws {
@@ -53,7 +53,7 @@ struct AWSProfilesTests {
             "[profile a]\nregion = one\naws_access_key_id = CONFIG\noutput = json",
             "[a]\naws_access_key_id = CREDENTIALS\naws_secret_access_key = secret\n", "a")
         #expect(
-            both.active == ["region": "one", "output": "json", "aws_access_key_id": "CREDENTIALS"])
+            both.activeSettings == ["region": "one", "output": "json", "aws_access_key_id": "CREDENTIALS"])
         #expect(try both.profile("a")?.secrets["aws_secret_access_key"]?.text == "secret")
     }
 
@@ -62,7 +62,7 @@ struct AWSProfilesTests {
         let config =
             "[profile a]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = t\nregion = r"
         let half = try profiles(config, "[a]\naws_access_key_id = B\n", "a")
-        #expect(half.active == ["aws_access_key_id": "B", "region": "r"])
+        #expect(half.activeSettings == ["aws_access_key_id": "B", "region": "r"])
         #expect(try half.profile("a")?.secrets.isEmpty == true)
         let other = try profiles(config, "[a]\naws_access_key_id = B\naws_secret_access_key = x\n", "a")
         #expect(try other.profile("a")?.secrets.mapValues(\.text) == ["aws_secret_access_key": "x"])
@@ -77,7 +77,7 @@ struct AWSProfilesTests {
         let profile = try profiles(
             "", "[default]\naws_access_key_id=AKID\nAWS_SECRET_ACCESS_KEY = hush/+= \naws_session_token=tok=="
         )
-        #expect(profile.active == ["aws_access_key_id": "AKID"])
+        #expect(profile.activeSettings == ["aws_access_key_id": "AKID"])
         #expect(try profile.profile("default")?.secrets["aws_secret_access_key"]?.text == "hush/+=")
         #expect(try profile.profile("default")?.secrets["aws_session_token"]?.text == "tok==")
         #expect(!"\(profile)".contains("hush"))
@@ -103,7 +103,8 @@ struct AWSProfilesTests {
             sso_region = eu-west-1
             """
         let profiles = try profiles(config)
-        #expect(profiles.active == ["services": "local", "credential_process": "one\ntwo", "region": "a"])
+        #expect(
+            profiles.activeSettings == ["services": "local", "credential_process": "one\ntwo", "region": "a"])
         #expect(try profiles.profile("default")?.nested == ["s3": ["max": "10", "style": "path"]])
         #expect(try profiles.services("local")?["sts"] == ["endpoint_url": "http://127.0.0.1:2"])
         #expect(profiles.activeServices["kms"] == ["endpoint_url": "http://127.0.0.1:1"])
@@ -113,9 +114,9 @@ struct AWSProfilesTests {
 
     @Test func theLastOfSeveralWins() throws {
         let config = "[profile a]\nregion=1\noutput=x\n[profile b]\nregion=b\n[profile a]\nregion=2\n"
-        #expect(try profiles(config, "", "a").active == ["region": "2", "output": "x"])
+        #expect(try profiles(config, "", "a").activeSettings == ["region": "2", "output": "x"])
         let defaults = "[profile default]\nregion=long\n[default]\nregion=short\noutput=x\n"
-        #expect(try profiles(defaults).active == ["region": "long"])
+        #expect(try profiles(defaults).activeSettings == ["region": "long"])
     }
 
     @Test(arguments: [
@@ -134,7 +135,7 @@ struct AWSProfilesTests {
     }
 
     @Test func aSelectedProfileMustBeThere() throws {
-        #expect(try profiles("[profile a]\n").active == [:])
+        #expect(try profiles("[profile a]\n").activeSettings == [:])
         let error = #expect(throws: AWSCredentialsError.self) { try profiles("[profile a]\n", "", "b") }
         #expect(error?.code == .misconfigured)
         #expect(error?.message.contains("no AWS profile b,") == true)
@@ -146,20 +147,21 @@ struct AWSProfilesTests {
         try folder.write(".aws/config", "[profile one]\nregion = home\n[profile two]\nregion = two\n")
         try folder.write("other", "[one]\naws_access_key_id = OTHER\n")
         let home = ["HOME": folder.path, "AWS_PROFILE": "two"]
-        #expect(try AWSProfiles.load(from: Environment(home)).active == ["region": "two"])
+        #expect(try AWSProfiles.load(from: Environment(home)).activeSettings == ["region": "two"])
         let moved = home.merging([
             "AWS_DEFAULT_PROFILE": "one", "AWS_CONFIG_FILE": "/nowhere",
             "AWS_SHARED_CREDENTIALS_FILE": "~/other",
         ]) { $1 }
-        #expect(try AWSProfiles.load(from: Environment(moved)).active == ["aws_access_key_id": "OTHER"])
-        #expect(try AWSProfiles.load(from: Environment([:])).active == [:])
+        #expect(
+            try AWSProfiles.load(from: Environment(moved)).activeSettings == ["aws_access_key_id": "OTHER"])
+        #expect(try AWSProfiles.load(from: Environment([:])).activeSettings == [:])
     }
 
     /// botocore 1.x takes the older name where both are there.
     @Test func theOlderNameOfASessionTokenGoesFirst() throws {
         let keys = "aws_access_key_id = A\naws_secret_access_key = s\n"
         let text = "[default]\n\(keys)aws_session_token = session\naws_security_token = security\n"
-        guard case .keys(let credentials) = try AWSProfilePlan.make(awsProfiles("", text)) else {
+        guard case .accessKeys(let credentials) = try AWSProfilePlan.make(awsProfiles("", text)) else {
             Issue.record("no keys")
             return
         }

@@ -131,18 +131,18 @@ struct AWSRefreshingCredentialsTests {
         let source = ScriptedSource { [self] call in .success(keys("AKID\(call)")) }
         let provider = provider(source)
         let first = try await provider.credentials()
-        #expect(provider.refused(first) == true)
+        #expect(provider.invalidate(first) == true)
         let second = try await provider.credentials()
         #expect(second.accessKeyID == "AKID2")
         // Somebody else's request with the old ones comes back late.
-        #expect(provider.refused(first) == true)
+        #expect(provider.invalidate(first) == true)
         #expect(try await provider.credentials().accessKeyID == "AKID2")
         // The new ones are no better: no storm.
-        #expect(provider.refused(second) == false)
+        #expect(provider.invalidate(second) == false)
         #expect(try await provider.credentials().accessKeyID == "AKID2")
         #expect(source.calls.elements.count == 2)
         pass(11)
-        #expect(provider.refused(second) == true)
+        #expect(provider.invalidate(second) == true)
         #expect(try await provider.credentials().accessKeyID == "AKID3")
     }
 

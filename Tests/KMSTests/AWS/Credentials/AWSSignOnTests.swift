@@ -15,7 +15,7 @@ struct AWSSignOnTests {
 
     private func source(
         _ transport: FakeTransport, session: String? = "corp"
-    ) throws -> AWSSignOnCredentials {
+    ) throws -> AWSSSOCredentials {
         let section =
             "sso_start_url = https://corp.example/start\nsso_region = eu-west-1\n"
             + (session == nil ? "" : "[profile dev]\nsso_session = corp\n")
@@ -25,14 +25,15 @@ struct AWSSignOnTests {
         let file = try AWSConfigFile(path: "config", content: SecretBytes(copying: Array(config.utf8)))
         let profiles = try AWSProfiles(config: file, credentials: nil, selected: "dev")
         let profile = try #require(try profiles.profile("dev"))
-        let signOn = try #require(try AWSSingleSignOn(profile, profiles))
-        return AWSSignOnCredentials(
-            name: "profile dev: IAM Identity Center", signOn: signOn,
-            tokenFile: AWSSignOnToken.path(for: signOn, Environment(["HOME": folder.path])),
+        let signOn = try #require(try AWSSSOSettings(profile, profiles))
+        return AWSSSOCredentials(
+            name: "profile dev: IAM Identity Center", settings: signOn,
+            tokenFile: AWSSSOToken.path(for: signOn, Environment(["HOME": folder.path])),
             client: AWSCredentialsClient(
                 name: "profile dev: IAM Identity Center", transport: transport, attempts: 1,
                 timeout: .seconds(5)),
-            portal: "https://portal.sso.eu-west-1.amazonaws.com", oidc: "https://oidc.eu-west-1.amazonaws.com"
+            portalURL: "https://portal.sso.eu-west-1.amazonaws.com",
+            oidcURL: "https://oidc.eu-west-1.amazonaws.com"
         ) { [now] in now }
     }
 
@@ -135,11 +136,11 @@ struct AWSSignOnTests {
         #expect(try await source(transport).credentials()?.accessKeyID == "AKID-ACCESS2")
         let body = try #require(transport.requests.first?.body)
         #expect(
-            try JSONValue(body) == [
+            try AnyJSON(body) == [
                 "clientId": "ID", "clientSecret": "CLIENTSECRET", "grantType": "refresh_token",
                 "refreshToken": "REFRESH1",
             ])
-        let kept = try JSONValue(Array(try folder.read(path("corp")).utf8))
+        let kept = try AnyJSON(Array(try folder.read(path("corp")).utf8))
         #expect(
             kept == [
                 "startUrl": "https://corp.example/start", "accessToken": "ACCESS2",

@@ -15,41 +15,41 @@ struct AWSKMSServerTests {
 
     @Test func wrapsAndUnwraps() async throws {
         let moto = try await MotoKMS.server()
-        let arn = try moto.makeKey()
+        let arn = try moto.createKey()
         let manager = try moto.manager(arn)
         #expect(manager.keyID == arn)
-        let made = try await manager.generateDataKey(for: place)
+        let made = try await manager.generateDataKey(for: sampleBinding)
         #expect(made.recipient.keyID == arn)
-        #expect(try await manager.unwrap(made.recipient, for: place).key.equals(made.key))
-        let second = try await manager.wrap(made.key, for: place)
+        #expect(try await manager.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
+        let second = try await manager.wrap(made.key, for: sampleBinding)
         #expect(second != made.recipient)
-        #expect(try await manager.unwrap(second, for: place).key.equals(made.key))
+        #expect(try await manager.unwrap(second, for: sampleBinding).key.equals(made.key))
         #expect(await manager.selfTest() == .passed)
         let batching = BatchingKeyManager(manager)
-        #expect(try await batching.unwrap(made.recipient, for: place).key.equals(made.key))
+        #expect(try await batching.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
     }
 
     /// As the program composes it: settings and credentials from the environment, a client of its own.
     @Test func theWholeRing() async throws {
         let moto = try await MotoKMS.server()
-        let arn = try moto.makeKey(alias: "alias/ring")
-        let user = try moto.makeUser("kms:GenerateDataKey", "kms:Decrypt")
+        let arn = try moto.createKey(alias: "alias/ring")
+        let user = try moto.createUser("kms:GenerateDataKey", "kms:Decrypt")
         let ring = try KeyRing.load(
             from: Environment(
                 user.merging([
                     "SB_KMS_BACKEND": "aws-kms", "SB_KMS_AWS_KEY_ID": "alias/ring", "AWS_REGION": "eu-west-1",
                     "AWS_ENDPOINT_URL": moto.url, "AWS_EC2_METADATA_DISABLED": "true",
                 ]) { $1 }))
-        let made = try await ring.primary.generateDataKey(for: place)
+        let made = try await ring.primary.generateDataKey(for: sampleBinding)
         #expect(made.recipient.keyID == arn)
-        #expect(try await ring.primary.unwrap(made.recipient, for: place).key.equals(made.key))
+        #expect(try await ring.primary.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
         #expect(await ring.primary.selfTest() == .passed)
     }
 
     @Test func theContextIsEnforced() async throws {
         let moto = try await MotoKMS.server()
-        let manager = try moto.manager(try moto.makeKey())
-        let made = try await manager.generateDataKey(for: place)
+        let manager = try moto.manager(try moto.createKey())
+        let made = try await manager.generateDataKey(for: sampleBinding)
         for elsewhere in [
             try binding("db", namespace: "thieves"), try binding("other"),
             try Binding(scope: .namespace, namespace: "payments", secretName: "db"),
@@ -66,39 +66,39 @@ struct AWSKMSServerTests {
     /// The row says which key wrapped it, whatever the alias means today.
     @Test func anAliasMoves() async throws {
         let moto = try await MotoKMS.server()
-        let old = try moto.makeKey(alias: "alias/moves")
+        let old = try moto.createKey(alias: "alias/moves")
         let before = try moto.manager("alias/moves")
         #expect(before.keyID == "arn:aws:kms:eu-west-1::alias/moves")
-        let made = try await before.generateDataKey(for: place)
+        let made = try await before.generateDataKey(for: sampleBinding)
         #expect(made.recipient.keyID == old)
         #expect(before.keyID == old)
-        let new = try moto.makeKey()
+        let new = try moto.createKey()
         try moto.python("kms.update_alias(AliasName='alias/moves', TargetKeyId='\(new)')")
 
         let after = try moto.manager("alias/moves")
-        #expect(try await after.unwrap(made.recipient, for: place).key.equals(made.key))
+        #expect(try await after.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
         #expect(after.keyID == new)
         #expect(after.accepts(keyID: old))
         // The one that has been running since before.
-        let next = try await before.generateDataKey(for: place)
+        let next = try await before.generateDataKey(for: sampleBinding)
         #expect(next.recipient.keyID == new)
         #expect(before.keyID == new)
-        let moved = try await before.rewrap(made.recipient, for: place)
+        let moved = try await before.rewrap(made.recipient, for: sampleBinding)
         #expect(moved.keyID == new)
-        #expect(try await before.unwrap(moved, for: place).key.equals(made.key))
+        #expect(try await before.unwrap(moved, for: sampleBinding).key.equals(made.key))
     }
 
     @Test(arguments: ["DescribeKey", "Decrypt alone"])
     func anAliasWhoseKeyIsNotKnownYet(policy: String) async throws {
         let moto = try await MotoKMS.server()
         let alias = "alias/lazy-\(policy.prefix(4))"
-        let arn = try moto.makeKey(alias: alias)
-        let made = try await moto.manager(arn).generateDataKey(for: place)
+        let arn = try moto.createKey(alias: alias)
+        let made = try await moto.manager(arn).generateDataKey(for: sampleBinding)
         let user =
             policy == "DescribeKey"
-            ? try moto.makeUser("kms:Decrypt", "kms:DescribeKey") : try moto.makeUser("kms:Decrypt")
+            ? try moto.createUser("kms:Decrypt", "kms:DescribeKey") : try moto.createUser("kms:Decrypt")
         let manager = try moto.manager(alias, user)
-        #expect(try await manager.unwrap(made.recipient, for: place).key.equals(made.key))
+        #expect(try await manager.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
         let foreign = Recipient(
             keyID: "arn:aws:kms:eu-west-1:999999999999:key/\(AWSKeyARN(arn)?.id ?? "")",
             wrappedKey: made.recipient.wrappedKey)
@@ -106,7 +106,8 @@ struct AWSKMSServerTests {
         // Before that is known, it is found out, and KMS is not asked for the key.
         let fresh = try moto.manager(alias, user)
         #expect(fresh.accepts(keyID: foreign.keyID))
-        let error = await failure { () throws(KeyManagerError) in try await fresh.unwrap(foreign, for: place)
+        let error = await failure { () throws(KeyManagerError) in
+            try await fresh.unwrap(foreign, for: sampleBinding)
         }
         #expect(error?.code == .keyUnavailable)
         #expect(fresh.accepts(keyID: foreign.keyID) == false)
@@ -116,25 +117,25 @@ struct AWSKMSServerTests {
 
     @Test func policiesOfThreeRoles() async throws {
         let moto = try await MotoKMS.server()
-        let arn = try moto.makeKey(alias: "alias/roles")
-        let controller = try moto.manager("alias/roles", try moto.makeUser("kms:Decrypt"))
-        let developer = try moto.manager("alias/roles", try moto.makeUser("kms:GenerateDataKey"))
+        let arn = try moto.createKey(alias: "alias/roles")
+        let controller = try moto.manager("alias/roles", try moto.createUser("kms:Decrypt"))
+        let developer = try moto.manager("alias/roles", try moto.createUser("kms:GenerateDataKey"))
         let rotator = try moto.manager(
-            arn, try moto.makeUser("kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:ReEncrypt"))
-        let made = try await developer.generateDataKey(for: place)
-        #expect(try await controller.unwrap(made.recipient, for: place).key.equals(made.key))
+            arn, try moto.createUser("kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:ReEncrypt"))
+        let made = try await developer.generateDataKey(for: sampleBinding)
+        #expect(try await controller.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
         let denied = await failure { () throws(KeyManagerError) in
-            try await developer.unwrap(made.recipient, for: place)
+            try await developer.unwrap(made.recipient, for: sampleBinding)
         }
         #expect(denied?.code == .accessDenied)
         #expect(denied?.message.contains("kms:Decrypt on \(arn)") == true)
         let wrapping = await failure { () throws(KeyManagerError) in
-            try await controller.generateDataKey(for: place)
+            try await controller.generateDataKey(for: sampleBinding)
         }
         #expect(wrapping?.code == .accessDenied)
         #expect(wrapping?.message.contains("kms:GenerateDataKey on alias/roles") == true)
-        let moved = try await rotator.rewrap(made.recipient, for: place)
-        #expect(try await controller.unwrap(moved, for: place).key.equals(made.key))
+        let moved = try await rotator.rewrap(made.recipient, for: sampleBinding)
+        #expect(try await controller.unwrap(moved, for: sampleBinding).key.equals(made.key))
 
         guard case .unwrapsOnly = await controller.selfTest() else {
             Issue.record("the controller's self-test: \(await controller.selfTest())")
@@ -149,15 +150,15 @@ struct AWSKMSServerTests {
 
     @Test func aWrongSecretKeyIsRefused() async throws {
         let moto = try await MotoKMS.server()
-        let manager = try moto.manager(try moto.makeKey(), ["AWS_SECRET_ACCESS_KEY": "wrong"])
+        let manager = try moto.manager(try moto.createKey(), ["AWS_SECRET_ACCESS_KEY": "wrong"])
         let error = await failure { () throws(KeyManagerError) in
-            try await manager.generateDataKey(for: place)
+            try await manager.generateDataKey(for: sampleBinding)
         }
         #expect(error?.code == .misconfigured)
         #expect(error?.message.contains("signature") == true, "\(error?.message ?? "")")
-        let unknown = try moto.manager(try moto.makeKey(), ["AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"])
+        let unknown = try moto.manager(try moto.createKey(), ["AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"])
         let other = await failure { () throws(KeyManagerError) in
-            try await unknown.generateDataKey(for: place)
+            try await unknown.generateDataKey(for: sampleBinding)
         }
         #expect(other?.code == .accessDenied)
         #expect(other?.message.contains("does not take the credentials") == true, "\(other?.message ?? "")")
@@ -176,8 +177,8 @@ struct AWSKMSServerTests {
 
     @Test func botoOpensWhatWeWrapped() async throws {
         let moto = try await MotoKMS.server()
-        let manager = try moto.manager(try moto.makeKey())
-        let made = try await manager.generateDataKey(for: place)
+        let manager = try moto.manager(try moto.createKey())
+        let made = try await manager.generateDataKey(for: sampleBinding)
         let opened = try moto.python(
             """
             blob = base64.b64decode('\(made.recipient.wrappedKey)')
@@ -189,20 +190,22 @@ struct AWSKMSServerTests {
 
     @Test func opensWhatBotoWrapped() async throws {
         let moto = try await MotoKMS.server()
-        let arn = try moto.makeKey()
+        let arn = try moto.createKey()
         let wrapped = try moto.python(
             """
             answer = kms.encrypt(KeyId='\(arn)', Plaintext=bytes(range(32)), EncryptionContext=context)
             print(base64.b64encode(answer['CiphertextBlob']).decode(), end='')
             """)
-        let key = try await moto.manager(arn).unwrap(Recipient(keyID: arn, wrappedKey: wrapped), for: place)
-            .key
+        let key = try await moto.manager(arn).unwrap(
+            Recipient(keyID: arn, wrappedKey: wrapped), for: sampleBinding
+        )
+        .key
         #expect(key.bytes.withUnsafeBytes { Array($0) } == Array(0..<32))
     }
 
     @Test func manyAtOnceAreAllSigned() async throws {
         let moto = try await MotoKMS.server()
-        let manager = BatchingKeyManager(try moto.manager(try moto.makeKey()))
+        let manager = BatchingKeyManager(try moto.manager(try moto.createKey()))
         let served = try await withThrowingTaskGroup(of: Bool.self) { group in
             for index in 0..<100 {
                 group.addTask {

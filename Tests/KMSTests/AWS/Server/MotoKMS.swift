@@ -80,7 +80,7 @@ final class MotoKMS: Sendable {
     }
 
     /// A new key; its ARN. `alias`: gets one, too.
-    func makeKey(alias: String? = nil, options: String = "") throws -> String {
+    func createKey(alias: String? = nil, options: String = "") throws -> String {
         let alias = alias.map { "kms.create_alias(AliasName='\($0)', TargetKeyId=key['KeyId'])" } ?? ""
         return try python(
             """
@@ -91,8 +91,8 @@ final class MotoKMS: Sendable {
     }
 
     /// A new user that may do these things, and nothing else: environment variables with its access key.
-    func makeUser(_ actions: String..., resource: String = "*") throws -> [String: String] {
-        let statement: JSONValue = [
+    func createUser(_ actions: String..., resource: String = "*") throws -> [String: String] {
+        let statement: AnyJSON = [
             "Effect": "Allow", "Action": .array(actions.map { .string($0) }), "Resource": .string(resource),
         ]
         return try Self.environment(try python(Self.user("u-\(UUID().uuidString)", [statement])))
@@ -115,8 +115,8 @@ final class MotoKMS: Sendable {
             transport: transport ?? CurlClient(HTTPClientConfiguration(proxy: .none)))
     }
 
-    private static func user(_ name: String, _ statements: [JSONValue]) throws -> String {
-        let policy: JSONValue = ["Version": "2012-10-17", "Statement": .array(statements)]
+    private static func user(_ name: String, _ statements: [AnyJSON]) throws -> String {
+        let policy: AnyJSON = ["Version": "2012-10-17", "Statement": .array(statements)]
         return """
             iam.create_user(UserName='\(name)')
             iam.put_user_policy(UserName='\(name)', PolicyName='p', PolicyDocument='''\(String(decoding: try policy.data(), as: UTF8.self))''')
@@ -139,5 +139,5 @@ struct StaticCredentials: AWSCredentialsProvider {
     let value: AWSCredentials
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials { value }
-    func refused(_ credentials: AWSCredentials) -> Bool { false }
+    func invalidate(_ credentials: AWSCredentials) -> Bool { false }
 }

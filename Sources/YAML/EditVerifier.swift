@@ -1,0 +1,214 @@
+import Primitives
+
+/// Proves that an edited file reads as the file before it with the wanted changes, and that nothing else has changed in any
+/// document. Both are read side by side, event by event: it takes time for one reading of each, and no memory for their
+/// documents.
+struct EditVerifier {
+    private let old: any ParseEventStream
+    private let new: any ParseEventStream
+    private let expected: ExpectedChanges
+    /// The changes that were found.
+    private var found = 0
+    /// Anchors of what has changed: an alias of one would change too.
+    private var changedAnchors: Set<String> = []
+    /// Of what is compared, in the file as it is.
+    private var place = SourceRange(line: 1, column: 1, start: 0, end: 0)
+
+    /// - Throws: `SourceEditError` with the place in the old file from which the two differ.
+    static func verify(
+        from old: SharedSecret, to new: SharedSecret, _ expected: ExpectedChanges
+    ) throws(SourceEditError) {
+        defer { withExtendedLifetime((old, new)) {} }
+        try old.bytes.withUnsafeBytes { before throws(SourceEditError) in
+            try new.bytes.withUnsafeBytes { after throws(SourceEditError) in
+                let texts: (SourceText, SourceText)
+                do throws(YAMLError) {
+                    texts = (try SourceText(before, name: ""), try SourceText(after, name: ""))
+                } catch {
+                    throw SourceEditError(
+                        line: 1, column: 1,
+                        problem: "could not be read again after the edit (\(error.message)); \(remedy)")
+                }
+                var proof = EditVerifier(
+                    old: YAMLReader.events(of: texts.0), new: YAMLReader.events(of: texts.1),
+                    expected: expected)
+                try proof.run()
+            }
+        }
+    }
+
+    private static let remedy =
+        "the file was left as it is; put the value into double quotes, or write this block as secrets-bridge wrap does"
+
+    private init(old: any ParseEventStream, new: any ParseEventStream, expected: ExpectedChanges) {
+        self.old = old
+        self.new = new
+        self.expected = expected
+    }
+
+    private mutating func run() throws(SourceEditError) {
+        while true {
+            let (before, after) = (try nextOld(), try nextNew())
+            switch (before.kind, after.kind) {
+            case (.streamStart, .streamStart), (.documentStart, .documentStart): continue
+            case (.documentEnd, .documentEnd): changedAnchors = []
+            case (.streamEnd, .streamEnd):
+                guard found == expected.count else { throw mismatch() }
+                return
+            default: try compare(before, after, depth: 0)
+            }
+        }
+    }
+
+    private func nextOld() throws(SourceEditError) -> ParseEvent { try next(old) }
+    private func nextNew() throws(SourceEditError) -> ParseEvent { try next(new) }
+
+    private func next(_ events: any ParseEventStream) throws(SourceEditError) -> ParseEvent {
+        do throws(YAMLError) {
+            return try events.next()
+        } catch {
+            throw refusal("could not be read again after the edit (\(error.message))")
+        }
+    }
+
+    private func refusal(_ problem: String) -> SourceEditError {
+        SourceEditError(line: place.line, column: place.column, problem: "\(problem); \(Self.remedy)")
+    }
+
+    private func mismatch() -> SourceEditError { refusal("would read as something else after the edit") }
+
+    private mutating func compare(
+        _ before: ParseEvent, _ after: ParseEvent, depth: Int, isKey: Bool = false
+    ) throws(SourceEditError) {
+        place = before.range
+        let foundBefore = found
+        switch (before.kind, after.kind) {
+        case (.alias(let name), .alias(let other)):
+            guard name == other else { throw mismatch() }
+            guard !changedAnchors.contains(name) else {
+                throw refusal("is an alias of what is edited and would change too")
+            }
+        case (.scalar, .scalar):
+            if !isKey, let text = expected.replaced[before.range.start] {
+                found += 1
+                try check(after, isString: text)
+            } else {
+                try checkSame(before, after)
+            }
+        case (.sequenceStart, .sequenceStart) where before.nodeProperties == after.nodeProperties:
+            try compareElements(before.range.start, depth: depth)
+        case (.mappingStart, .mappingStart) where before.nodeProperties == after.nodeProperties:
+            try comparePairs(before.range.start, depth: depth)
+        default: throw mismatch()
+        }
+        guard let anchor = before.nodeProperties.anchor else { return }
+        if found > foundBefore { changedAnchors.insert(anchor) } else { changedAnchors.remove(anchor) }
+    }
+
+    private mutating func compareElements(_ start: Int, depth: Int) throws(SourceEditError) {
+        let removed = expected.removedElements[start] ?? []
+        var index = 0
+        while true {
+            let before = try nextOld()
+            if case .sequenceEnd = before.kind { break }
+            if removed.contains(index) {
+                try pass(before)
+            } else {
+                try compare(before, try nextNew(), depth: depth + 1)
+            }
+            index += 1
+        }
+        for value in expected.addedElements[start] ?? [] {
+            try check(try nextNew(), is: value, depth: depth + 1)
+            found += 1
+        }
+        guard case .sequenceEnd = try nextNew().kind else { throw mismatch() }
+    }
+
+    private mutating func comparePairs(_ start: Int, depth: Int) throws(SourceEditError) {
+        var (isAnyRemoved, hasMergeKey) = (false, false)
+        while true {
+            let key = try nextOld()
+            if case .mappingEnd = key.kind { break }
+            if Self.isMergeKey(key) { hasMergeKey = true }
+            if expected.removedKeys.contains(key.range.start) {
+                isAnyRemoved = true
+                try pass(key)
+                try passNode(try nextOld())
+            } else {
+                try compare(key, try nextNew(), depth: depth + 1, isKey: true)
+                try compare(try nextOld(), try nextNew(), depth: depth + 1)
+            }
+        }
+        // What a pair has hidden would come to light.
+        guard !(isAnyRemoved && hasMergeKey) else { throw refusal("stands beside a merge key (<<)") }
+        for (key, value) in expected.addedPairs[start] ?? [] {
+            try check(try nextNew(), isString: Array(key.utf8))
+            try check(try nextNew(), is: value, depth: depth + 1)
+            found += 1
+        }
+        guard case .mappingEnd = try nextNew().kind else { throw mismatch() }
+    }
+
+    /// Reads over a node that is removed.
+    private mutating func pass(_ event: ParseEvent) throws(SourceEditError) {
+        place = event.range
+        found += 1
+        try passNode(event)
+    }
+
+    private mutating func passNode(_ event: ParseEvent) throws(SourceEditError) {
+        var event = event
+        var open = 0
+        while true {
+            if let anchor = event.nodeProperties.anchor { changedAnchors.insert(anchor) }
+            switch event.kind {
+            case .sequenceStart, .mappingStart: open += 1
+            case .sequenceEnd, .mappingEnd: open -= 1
+            default: break
+            }
+            guard open > 0 else { return }
+            event = try nextOld()
+        }
+    }
+
+    private func check(
+        _ event: ParseEvent, is value: SourceEditor.NewValue, depth: Int
+    ) throws(SourceEditError) {
+        guard depth + 1 < NodeComposer.maximumDepth else { throw mismatch() }
+        switch value {
+        case .string(let text): try check(event, isString: Array(text.utf8))
+        case .mapping(let fields):
+            guard case .mappingStart = event.kind, event.nodeProperties == ParseEvent.NodeProperties() else {
+                throw mismatch()
+            }
+            for (key, value) in fields {
+                try check(try nextNew(), isString: Array(key.utf8))
+                try check(try nextNew(), isString: Array(value.utf8))
+            }
+            guard case .mappingEnd = try nextNew().kind else { throw mismatch() }
+        }
+    }
+
+    private func check(_ event: ParseEvent, isString text: [UInt8]) throws(SourceEditError) {
+        guard event.nodeProperties == ParseEvent.NodeProperties(), let scalar = try? event.scalar(),
+            scalar.valueType == .string,
+            scalar.text.withUnsafeBytes({ $0.elementsEqual(text) })
+        else { throw mismatch() }
+    }
+
+    private func checkSame(_ before: ParseEvent, _ after: ParseEvent) throws(SourceEditError) {
+        guard case .scalar(let text, let style, let properties, let kind) = before.kind,
+            case .scalar(let otherText, let otherStyle, let otherProperties, let otherKind) = after.kind,
+            properties == otherProperties, text.equals(otherText), (style == .plain) == (otherStyle == .plain)
+        else { throw mismatch() }
+        // Of one syntax both have the kind that their text has.
+        guard (kind == nil) != (otherKind == nil) else { return }
+        guard (try? before.scalar())?.valueType == (try? after.scalar())?.valueType else { throw mismatch() }
+    }
+
+    private static func isMergeKey(_ event: ParseEvent) -> Bool {
+        guard case .scalar = event.kind, let scalar = try? event.scalar() else { return false }
+        return MergeKey.matches(YAMLNode(.scalar(scalar), mark: event.range))
+    }
+}

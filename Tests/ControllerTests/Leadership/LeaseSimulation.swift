@@ -1,0 +1,193 @@
+import TestSupport
+
+@testable import Controller
+
+/// Candidates with clocks of their own, a server, and a network that delays, loses and reorders; in virtual time.
+/// Requests arrive even after who sent them has given up on them, or has died.
+struct LeaseSimulation {
+    struct Faults {
+        /// How much faster or slower than true time a clock may run.
+        var skew = 0.19
+        var lossProbability = 0.15
+        var longestDelay = 25.0
+        var deathProbability = 0.01
+        var resignationProbability = 0.01
+        /// Processes stand still now and then.
+        var stallProbability = 0.05
+    }
+
+    private struct Process {
+        var machine: Machine
+        let rate: Double
+        let offset: Double
+        /// What it waits for; answers to anything else come too late.
+        var pending = 0
+        var isLeaving = false
+
+        func local(_ time: Double) -> ManualClock.Instant { at(offset + rate * time) }
+        func time(of instant: ManualClock.Instant) -> Double {
+            let (seconds, attoseconds) = instant.offset.components
+            return (Double(seconds) + Double(attoseconds) * 1e-18 - offset) / rate
+        }
+    }
+
+    private enum Happening {
+        case arrival(process: Int, request: Int, Machine.Effect)
+        case input(process: Int, request: Int, Machine.Input)
+        case birth(process: Int)
+    }
+
+    private var random: SeededGenerator
+    private let faults: Faults
+    private var time = 0.0
+    private var order = 0
+    private var future: [(time: Double, order: Int, what: Happening)] = []
+    private var processes: [Int: Process] = [:]
+    private var births = 0
+    private var lease: LeaseRecord?
+    private var version = 0
+    /// How often somebody began to lead.
+    private(set) var leadershipCount = 0
+    /// Who worked at the same time.
+    private(set) var violation: String?
+
+    init(seed: Int, candidates: Int = 3, _ faults: Faults = Faults()) {
+        random = SeededGenerator(seed)
+        self.faults = faults
+        for _ in 0..<candidates { schedule(0, .birth(process: nextName())) }
+    }
+
+    mutating func run(until end: Double) {
+        while violation == nil, let next = future.indices.min(by: { soonerAt($0, $1) }),
+            future[next].time < end
+        {
+            let event = future.remove(at: next)
+            time = event.time
+            happen(event.what)
+            check()
+        }
+    }
+
+    private func soonerAt(_ left: Int, _ right: Int) -> Bool {
+        (future[left].time, future[left].order) < (future[right].time, future[right].order)
+    }
+
+    private mutating func happen(_ what: Happening) {
+        switch what {
+        case .birth(let name):
+            let process = Process(
+                machine: Machine(identity: "p\(name)", timing: LeaseTiming(), now: at(0)),
+                rate: 1 + uniform(-faults.skew, faults.skew), offset: uniform(0, 1000))
+            processes[name] = process
+            act(name, .start)
+        case .arrival(let name, let request, let effect):
+            let answer = serve(effect)
+            if !chance(faults.lossProbability) {
+                schedule(delay(), .input(process: name, request: request, answer))
+            }
+        case .input(let name, let request, let input):
+            guard let process = processes[name], process.pending == request else { return }
+            if chance(faults.deathProbability) { return die(name) }
+            if process.machine.isLeading, chance(faults.resignationProbability) {
+                processes[name]?.isLeaving = true
+                processes[name]?.pending += 1
+                let effect = processes[name]?.machine.resign(at: process.local(time)) ?? .stop
+                return perform(name, effect)
+            }
+            act(name, input)
+        }
+    }
+
+    private mutating func act(_ name: Int, _ input: Machine.Input) {
+        guard var process = processes[name] else { return }
+        let led = process.machine.isLeading
+        let effect = process.machine.advance(
+            input, at: process.local(time), jitter: uniform(1 / LeaseTiming.jitterFactor, 1))
+        process.pending += 1
+        processes[name] = process
+        if !led, process.machine.isLeading { leadershipCount += 1 }
+        perform(name, effect)
+    }
+
+    private mutating func perform(_ name: Int, _ effect: Machine.Effect) {
+        guard let process = processes[name] else { return }
+        switch effect {
+        case .get, .create, .update:
+            if !chance(faults.lossProbability) {
+                schedule(delay(), .arrival(process: name, request: process.pending, effect))
+            }
+            let timeout = process.local(time).advanced(by: LeaseTiming().requestTimeout)
+            schedule(
+                process.time(of: timeout) - time + stall(),
+                .input(process: name, request: process.pending, .failed))
+        case .wait(let until):
+            schedule(
+                max(0, process.time(of: until) - time) + stall(),
+                .input(process: name, request: process.pending, .waitEnded))
+        case .stop:
+            die(name)
+        }
+    }
+
+    /// Returns whether there was one.
+    mutating func killLeader() -> Bool {
+        guard let leader = processes.first(where: { $0.value.machine.isLeading }) else { return false }
+        die(leader.key)
+        return true
+    }
+
+    /// And another comes in its place.
+    private mutating func die(_ name: Int) {
+        processes[name] = nil
+        schedule(uniform(0, 5), .birth(process: nextName()))
+    }
+
+    private mutating func serve(_ effect: Machine.Effect) -> Machine.Input {
+        switch effect {
+        case .get: return lease.map { .found($0) } ?? .notFound
+        case .create(let claim): return lease == nil ? write(claim) : .conflict
+        case .update(let claim, let version):
+            return lease?.resourceVersion == version ? write(claim) : .conflict
+        case .wait, .stop: return .failed
+        }
+    }
+
+    private mutating func write(_ claim: LeaseClaim) -> Machine.Input {
+        version += 1
+        let new = record(
+            claim.holder, version: version, renewed: "r\(version)", seconds: claim.durationSeconds,
+            transitions: claim.transitions)
+        lease = new
+        return .written(new)
+    }
+
+    private mutating func check() {
+        let working = processes.filter { _, process in
+            guard let deadline = process.machine.deadline else { return false }
+            return process.local(time) < deadline
+        }
+        if working.count > 1 { violation = "at \(time): \(working.keys.sorted())" }
+    }
+
+    private mutating func nextName() -> Int {
+        births += 1
+        return births
+    }
+
+    private mutating func schedule(_ delay: Double, _ what: Happening) {
+        order += 1
+        future.append((time + delay, order, what))
+    }
+
+    private mutating func delay() -> Double {
+        chance(0.1) ? uniform(0, faults.longestDelay) : uniform(0, min(0.2, faults.longestDelay))
+    }
+
+    private mutating func stall() -> Double {
+        chance(faults.stallProbability) ? uniform(0, 20) : uniform(0, 0.01)
+    }
+    private mutating func chance(_ probability: Double) -> Bool { uniform(0, 1) < probability }
+    private mutating func uniform(_ low: Double, _ high: Double) -> Double {
+        low == high ? low : Double.random(in: low..<high, using: &random)
+    }
+}
