@@ -1,5 +1,5 @@
+import Cryptography
 import Glibc
-import Primitives
 
 /// Checks that a text is a JSON object as Go's `encoding/json` reads one into a `map[string]any`, which is how the API
 /// server checks the configuration of an image registry. Go takes what stricter readers refuse: `null`, a key that comes

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import YAML
 
 /// The files that `--from-env-file` reads: UTF-8, a variable a line, `#` comments, no quoting and no escapes;

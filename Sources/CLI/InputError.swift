@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Input that cannot be used. One line: where, what is wrong, what is expected. Never a value. Names out of files are in it
 /// as they were found; invisible characters in them are escapes.

@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 import YAML
 
 /// The fields of a manifest, and errors that say what they should be. `source` names the file, `field` the field.

@@ -1,5 +1,6 @@
+package import Cryptography
 import Glibc
-package import Primitives
+import System
 import YAML
 
 /// A file of manifests.

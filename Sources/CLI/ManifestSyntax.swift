@@ -1,5 +1,5 @@
+import Cryptography
 import Glibc
-import Primitives
 import YAML
 
 /// What most often makes a manifest unreadable, and is not a slip of its syntax: a merge that is not resolved, a template

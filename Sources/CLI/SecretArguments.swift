@@ -1,6 +1,7 @@
+package import Cryptography
 import Envelope
 import FoundationEssentials
-package import Primitives
+import System
 
 /// Builds a Secret from command-line arguments, with the meaning they have in `kubectl create secret`.
 package struct SecretArguments: Sendable {

@@ -1,5 +1,5 @@
+package import Cryptography
 import Envelope
-package import Primitives
 import YAML
 
 /// Reads `Secret` manifests, as kubectl would, and refuses what kubectl would ignore.

@@ -1,6 +1,6 @@
+package import Cryptography
 package import Envelope
 import KubeClient
-package import Primitives
 import Resources
 package import YAML
 

@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 import Resources
 
 /// What the API server demands of the entries of a Secret of some types, as `ValidateSecret` (pkg/apis/core/validation)

@@ -1,6 +1,6 @@
+import Cryptography
 package import Envelope
 import KubeClient
-import Primitives
 import Resources
 package import YAML
 

@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// A value that another program or the terminal wrote to a stream: `echo` and Enter leave a line break behind it that is
 /// hardly ever meant.

@@ -1,4 +1,4 @@
-// libcrypto as Primitives sees it. What is made of macros has a name here.
+// libcrypto as Cryptography sees it. What is made of macros has a name here.
 #pragma once
 #include <openssl/crypto.h>
 #include <openssl/err.h>

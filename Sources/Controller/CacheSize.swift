@@ -1,7 +1,7 @@
 import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// How large an object is in a cache, as far as its owner can make it large. What is larger than `maximum` is kept in part
 /// and read from the API server when it is needed, so that no tenant decides how much memory the controller has.

@@ -1,7 +1,7 @@
 import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Makes what comes from the API server small enough for a cache of tens of thousands: values that most objects have in
 /// common (namespace, key ids, labels, who set which fields) are kept once, and what nobody reads is dropped. May be used

@@ -1,8 +1,8 @@
 import Envelope
 import KubeClient
 import Logging
-import Primitives
 import Resources
+import System
 
 /// The two caches, fed by their watches, and the queue that learns from them what to look at. Secrets are
 /// cached as metadata: there is no plaintext in memory between reconciles.

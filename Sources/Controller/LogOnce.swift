@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// What has been said of an outage that is going on: each kind of failure is news once, until it is over. Safe to
 /// use from any thread.

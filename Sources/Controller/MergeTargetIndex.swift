@@ -1,6 +1,6 @@
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Which WrappedSecrets add entries to a Secret that is somebody else's. Its metadata does not name them, so that
 /// any number of them can share it. Fed by the watch of WrappedSecrets. Safe to use from any thread.

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// What has been said of watches that broke off, of all namespaces together: that the API server cannot be reached, or
 /// asks to wait, is one outage and not one for each of a thousand watches. That one namespace is refused is a matter of

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// How the two watches of a namespace, or of all, get on.
 struct WatchScopeProgress: Sendable {

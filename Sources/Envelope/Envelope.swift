@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// An envelope of format v1 that passed every check that needs no key.
 ///

@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// Why an envelope cannot be made or opened. Texts name fields, entries and keys, never values.
 package enum EnvelopeError: Error, Equatable, Sendable {

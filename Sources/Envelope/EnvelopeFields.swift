@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// An envelope as it stands in a WrappedSecret's spec: text, nothing checked.
 package struct EnvelopeFields: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// What is known of an envelope whose ciphertexts are not in memory: enough to decide what has to happen to its Secret,
 /// and to recognize the ciphertexts when they are read again.

@@ -1,4 +1,5 @@
-package import Primitives
+package import Cryptography
+import System
 
 /// One key that wraps data keys: `spec.recipients[]` of a WrappedSecret.
 package struct Recipient: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// What a key manager found out about itself.
 package enum SelfTestResult: Sendable, Equatable {

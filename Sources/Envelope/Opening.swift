@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The plaintext of an envelope, and which key gave it.
 package struct OpenedEnvelope: Sendable {

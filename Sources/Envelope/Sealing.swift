@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// One entry of a Secret, in the clear.
 package struct SecretEntry: Sendable {

@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// Bytes that are zeroed with their last owner: every unary body, since any may hold a secret.
 final class ZeroizingBytes: Sendable {

@@ -1,6 +1,6 @@
 import CCurl
+import Cryptography
 import HTTPTypes
-import Primitives
 
 /// What every transfer of one client has in common, in the form libcurl takes it. Owns the memory that
 /// libcurl is only lent.

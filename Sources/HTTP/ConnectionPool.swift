@@ -1,5 +1,5 @@
 import CCurl
-import Primitives
+import System
 
 /// A libcurl multi handle and the one thread that may touch it. Others put exchanges into its inbox and
 /// wake it. See docs/adr/0002-http-on-libcurl-multi.md.

@@ -1,5 +1,5 @@
 import HTTPTypes
-import Primitives
+import System
 
 /// HTTP over libcurl. Safe from any thread; make one per server or per set of credentials and keep it:
 /// connections are reused within a client. Letting go of the last reference shuts it down.

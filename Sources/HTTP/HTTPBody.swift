@@ -1,5 +1,5 @@
+package import Cryptography
 import Glibc
-package import Primitives
 
 /// A response body: single pass, pulled. On the streaming lane the server is held back while nobody reads.
 /// Valid only inside the handler it was given to; one task reads at a time.

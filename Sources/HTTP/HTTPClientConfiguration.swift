@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// How a `CurlClient` reaches its servers. Fixed for the client's life: a rotated CA or client certificate
 /// is a new client (or `Trust.file`).

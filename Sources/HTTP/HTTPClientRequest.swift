@@ -1,5 +1,5 @@
+package import Cryptography
 package import HTTPTypes
-package import Primitives
 
 /// One request, complete before it starts. Bodies are held in memory: the largest thing we send is a Secret.
 package struct HTTPClientRequest: Sendable {

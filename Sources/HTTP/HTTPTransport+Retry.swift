@@ -1,6 +1,6 @@
+package import Cryptography
 import Glibc
 import HTTPTypes
-package import Primitives
 
 extension HTTPTransport {
     /// As `send`, repeated as `policy` has it. The request's `timeout` bounds all attempts and the waits

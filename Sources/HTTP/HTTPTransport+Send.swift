@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 extension HTTPTransport {
     /// Sends `request` and collects its body, of at most `limit` bytes.

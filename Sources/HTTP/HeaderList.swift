@@ -1,6 +1,6 @@
 import CCurl
+import Cryptography
 import HTTPTypes
-import Primitives
 
 /// The header lines of one request as libcurl's list; libcurl zeroes its copies when they are freed.
 struct HeaderList: ~Copyable {

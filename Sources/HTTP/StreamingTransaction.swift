@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Hands a response over as it comes, and holds the server back while nobody reads.
 final class StreamingTransaction: Transaction, BodySource {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// The system's CA certificates where SSL_CERT_FILE or SSL_CERT_DIR is set, as Go's crypto/x509 finds them on Linux:
 /// SSL_CERT_FILE takes the place of the list of files, of which the first that is there counts; SSL_CERT_DIR, folders

@@ -1,5 +1,5 @@
+import Cryptography
 import HTTPTypes
-import Primitives
 
 /// One request on its way: what the task that asked and the lane's thread share.
 protocol Transaction: AnyObject, Sendable {

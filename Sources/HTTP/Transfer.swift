@@ -1,6 +1,6 @@
 import CCurl
+import Cryptography
 import HTTPTypes
-import Primitives
 
 /// An exchange while libcurl works on it: an easy handle with its options and callbacks. Used by the thread
 /// of its lane alone, which also keeps it alive while libcurl has its address.

@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// The CA certificates that a client trusts, as PEM for libcurl. Files are read when they are first needed and again
 /// when they change; libcurl gets certificates alone, so that no other block of a bundle reaches its parser.

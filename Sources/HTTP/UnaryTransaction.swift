@@ -1,5 +1,6 @@
+import Cryptography
 import HTTPTypes
-import Primitives
+import System
 
 /// Collects a response on the lane's thread and wakes the asking task once, when it is complete.
 final class UnaryTransaction: Transaction, @unchecked Sendable {

@@ -1,6 +1,7 @@
+package import Cryptography
 import FoundationEssentials
 import Glibc
-package import Primitives
+import System
 
 /// Settings of the process: variables, and the files that `<NAME>_FILE` points to.
 package struct Environment: Sendable {

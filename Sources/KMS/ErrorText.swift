@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 extension String {
     /// The text as one line: characters that would end it, move the cursor or hide are written as escapes, and a text

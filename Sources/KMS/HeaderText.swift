@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// What a token may consist of, so that it cannot smuggle in a header or a second line.
 enum HeaderValue {

@@ -1,5 +1,5 @@
 package import Envelope
-import Primitives
+import System
 
 /// The program that uses the keys. What a developer may accept for one command is no setting for a controller.
 package enum ProgramMode: Sendable {

@@ -1,5 +1,5 @@
+package import Cryptography
 package import Envelope
-package import Primitives
 
 /// A master key in the process's own environment. For development: whoever can read the environment or the
 /// memory of the process has the key, which is what a KMS is there to prevent.

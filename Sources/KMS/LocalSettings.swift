@@ -1,5 +1,6 @@
+import Cryptography
 import Envelope
-import Primitives
+import System
 
 extension LocalKeyManager {
     /// The master of `SB_WRAP_MASTER_KEY`, then those of `SB_WRAP_MASTER_KEYS_PREVIOUS`, which only unwrap.

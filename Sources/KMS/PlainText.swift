@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The text in settings and small files, as people and editors leave it there: with white space around it and, from
 /// editors of Windows, a byte-order mark before it.

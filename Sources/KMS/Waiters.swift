@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Tasks that wait for one result. To be kept under a lock; what the methods return is resumed after it.
 struct Waiters<Value: Sendable> {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// What only grows.
 package final class Counter: Metric {

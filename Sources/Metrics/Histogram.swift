@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// How observations are spread, in buckets whose upper bounds are fixed.
 package final class Histogram: Metric {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// The metrics of a process and their exposition. Metrics are made once, at the start, and used from any thread.
 ///

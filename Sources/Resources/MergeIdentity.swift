@@ -1,5 +1,5 @@
+package import Cryptography
 package import KubeClient
-package import Primitives
 
 /// Who a WrappedSecret is to a Secret that somebody else made and that it adds entries to (`creationPolicy: Merge`).
 /// The API server keeps account of its fields under a name of its own, so that several can share one Secret.

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Stands for an object's name where that may be too long: in field managers and keys of annotations.
 enum NameHash {

@@ -1,5 +1,5 @@
+package import Cryptography
 package import KubeClient
-package import Primitives
 
 extension WrappedSecretSpec.Workload {
     /// Where the API server keeps it; nil for a kind that cannot be restarted.

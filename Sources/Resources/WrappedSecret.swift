@@ -1,6 +1,6 @@
 package import Envelope
 package import KubeClient
-import Primitives
+import System
 
 /// The custom resource, as the API server or a file gives it: shaped right, and otherwise unchecked.
 /// What it asks for, checked, is its `DesiredSecret`.

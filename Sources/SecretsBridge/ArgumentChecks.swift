@@ -1,5 +1,5 @@
 import ArgumentParser
-import Primitives
+import System
 
 /// The value of a `--namespace` option.
 func parseNamespace(_ argument: String) throws -> String {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import KubeClient
-import Primitives
+import System
 
 /// Which cluster.
 struct ClusterAccess: ParsableArguments {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLI
 import KubeClient
-import Primitives
+import System
 
 /// What is read as a manifest; folders are offered beside it.
 let manifestCompletion = CompletionKind.file(extensions: ["yaml", "yml", "json"])

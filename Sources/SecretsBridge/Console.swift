@@ -1,7 +1,8 @@
 import CLI
+import Cryptography
 import Glibc
 import KMS
-import Primitives
+import System
 
 /// Standard output and standard error. What is written as a line may hold names out of files and clusters: invisible
 /// characters become escapes that are shown.

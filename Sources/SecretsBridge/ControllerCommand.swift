@@ -6,9 +6,9 @@ import Glibc
 import KMS
 import KubeClient
 import Logging
-import Primitives
 import Resources
 import ServiceLifecycle
+import System
 import UnixSignals
 
 struct ControllerCommand: AsyncParsableCommand {

@@ -1,9 +1,10 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Envelope
 import Glibc
 import KMS
-import Primitives
+import System
 
 struct Exec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

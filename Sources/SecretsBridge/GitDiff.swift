@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Envelope
-import Primitives
 
 struct GitDiff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,7 +2,7 @@ import ArgumentParser
 import CLI
 import Envelope
 import KubeClient
-import Primitives
+import System
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

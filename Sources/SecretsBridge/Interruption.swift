@@ -1,5 +1,5 @@
 import CLI
-import Primitives
+import System
 import UnixSignals
 
 /// Runs `body` until it is done, or until SIGINT or SIGTERM cancels its task; it is waited for in any case. Whether it

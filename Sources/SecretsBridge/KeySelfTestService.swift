@@ -1,8 +1,8 @@
 import Envelope
 import KMS
 import Logging
-import Primitives
 import ServiceLifecycle
+import System
 
 /// Says which keys serve, after trying each of them for real. Runs beside the controller, as a KMS that is away
 /// or hangs must not keep the controller away; a key that cannot be used is tried again until it can.

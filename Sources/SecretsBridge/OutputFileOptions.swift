@@ -1,6 +1,6 @@
 import ArgumentParser
 import CLI
-import Primitives
+import System
 import YAML
 
 /// `--output-file`: where a command writes its manifests.

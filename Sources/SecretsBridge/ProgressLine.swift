@@ -1,5 +1,5 @@
 import CLI
-import Primitives
+import System
 
 /// The last line of a terminal, which tells how far a long piece of work is. Where standard error is none, nothing is
 /// shown. May be used from several tasks.

@@ -1,6 +1,6 @@
 import CLI
 import Glibc
-import Primitives
+import System
 
 /// A question to the person at the terminal, answered by one key.
 enum Prompt {

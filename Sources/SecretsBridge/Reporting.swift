@@ -1,6 +1,6 @@
 import ArgumentParser
 import CLI
-import Primitives
+import System
 
 /// How a command that did not succeed ends: one form of message, and the exit code.
 extension SecretsBridge {

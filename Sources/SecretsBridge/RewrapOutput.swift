@@ -1,5 +1,5 @@
 import CLI
-import Primitives
+import System
 
 /// What `rewrap` tells while it works: rows on standard output, failures and progress on standard error.
 final class RewrapOutput: Sendable {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CLI
 import Glibc
-import Primitives
+import System
 
 @main
 struct SecretsBridge: AsyncParsableCommand {

@@ -1,8 +1,8 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Envelope
 import KMS
-import Primitives
 
 struct SetValues: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

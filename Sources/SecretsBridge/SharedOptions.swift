@@ -1,8 +1,8 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Envelope
 import KMS
-import Primitives
 import YAML
 
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLI
-import Primitives
+import Cryptography
+import System
 import YAML
 
 struct Unwrap: AsyncParsableCommand {

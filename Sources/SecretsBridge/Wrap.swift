@@ -1,8 +1,9 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Envelope
 import KMS
-import Primitives
+import System
 import YAML
 
 extension Scope: ExpressibleByArgument {}

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import Primitives
+import System
 
 /// Serves pages over HTTP/1.1 from a thread of its own, which waits in poll(2): it answers whatever the tasks of this
 /// process do, and can report when they do nothing any more.

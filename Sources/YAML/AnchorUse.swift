@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 extension YAMLReader {
     /// The places (`SourceRange.start`) of the nodes with an anchor that no alias refers to. Of a file that cannot be read, those

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Proves that an edited file reads as the file before it with the wanted changes, and that nothing else has changed in any
 /// document. Both are read side by side, event by event: it takes time for one reading of each, and no memory for their

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// JSON by RFC 8259, one value or several after each other, as events. Stricter in one thing: a surrogate has its pair. A
 /// byte order mark may stand before each value, as where files are joined.

@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// Writes JSON, indented by two spaces, each document ended by a line feed.
 package struct JSONWriter: ~Copyable {

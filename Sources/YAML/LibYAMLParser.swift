@@ -1,6 +1,6 @@
 import CYAML
 import Glibc
-import Primitives
+import System
 
 /// libyaml's event parser over one text. Scalars leave it as secrets, its own copies are zeroed.
 ///

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// The name that kubectl gives a key: JSON has string keys only, so that a plain `1` becomes `"1"`.
 enum MappingKey {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Builds nodes from events: anchors, tags, keys, limits.
 struct NodeComposer {

@@ -1,5 +1,5 @@
+import Cryptography
 import Glibc
-import Primitives
 
 /// What a scalar without quotes stands for, as kubectl reads it: the rules of go-yaml v2 (resolve.go), which
 /// are YAML 1.1's without sexagesimal numbers, with Go's prefixes `0b`, `0o` and `0x`.

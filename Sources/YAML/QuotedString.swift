@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Strings in double quotes, for JSON and for YAML, which shares these escapes.
 enum QuotedString {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// How a string can be written in YAML so that every parser, of 1.1 or 1.2, reads a string, and the same.
 enum StringOutputStyle: Equatable {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// What a tag makes of a scalar: as kubectl does, standard tags are checked and other ones mean a string.
 enum ScalarTag {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The text of one scalar, in memory that the scalars of a file share: a large document has millions of them, and an
 /// allocation for each would take several times the memory of the file. The memory is zeroed when the last scalar in it is

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Elements of sequences and pairs of mappings, in block or in flow style.
 extension SourceEditor {

@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// Edits a file in place of its values: bytes that no edit names stay as they are, comments, order, quotes and
 /// line endings included. Where things stand is told by the nodes that were read from the same bytes.

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The bytes of one file, known to be text, with what turns offsets into lines and columns. Borrowed: valid
 /// as long as the bytes are.

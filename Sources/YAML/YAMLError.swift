@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Why a text was refused. One line, `SOURCE:LINE:COLUMN: what; what to do`. It quotes nothing out of the text: any value
 /// may be a secret, and at a slip of the syntax a value is read as a key (`{password:hunter2}`).

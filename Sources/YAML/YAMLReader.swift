@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// Reads YAML 1.1 and JSON as kubectl does, but strictly: a key that comes twice is refused.
 ///

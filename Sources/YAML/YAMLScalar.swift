@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// A value without parts. Its bytes are a secret: nobody can know here which ones are harmless.
 package struct YAMLScalar: Sendable {

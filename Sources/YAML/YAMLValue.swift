@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// What the writers write: ordered, and with a place for secrets, which go from their own memory to the
 /// output's and nowhere else.

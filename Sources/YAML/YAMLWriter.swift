@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// Writes YAML in block style, as kubectl lays it out. Strings are quoted wherever some parser of YAML 1.1 or
 /// 1.2 would read something else; lines are never folded.

@@ -1,5 +1,5 @@
+import Cryptography
 import JSON
-import Primitives
 import Testing
 
 @testable import CLI

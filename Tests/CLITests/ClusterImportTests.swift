@@ -1,6 +1,6 @@
 import Envelope
 import KubeClient
-import Primitives
+import System
 import TestSupport
 import Testing
 

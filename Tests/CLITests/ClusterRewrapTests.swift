@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import KMS
 import KubeClient
-import Primitives
 import Resources
 import TestSupport
 import Testing

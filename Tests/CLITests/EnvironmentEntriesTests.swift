@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 import Testing
 
 @testable import CLI

@@ -1,8 +1,9 @@
+import Cryptography
 import Envelope
 import Foundation
 import KMS
-import Primitives
 import Resources
+import System
 import TestSupport
 import Testing
 import YAML

@@ -1,9 +1,10 @@
+import Cryptography
 import Envelope
 import Foundation
 import KMS
 import KubeClient
-import Primitives
 import Resources
+import System
 import TestSupport
 import Testing
 import YAML

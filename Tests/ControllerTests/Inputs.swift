@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import Foundation
 import KubeClient
-import Primitives
 import Resources
 import TestSupport
 

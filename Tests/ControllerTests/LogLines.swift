@@ -1,5 +1,5 @@
 import Logging
-import Primitives
+import System
 
 /// Keeps what is logged at level info and above.
 final class LogLines: LogHandler, @unchecked Sendable {

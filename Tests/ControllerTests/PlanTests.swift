@@ -1,6 +1,6 @@
+import Cryptography
 import Envelope
 import KubeClient
-import Primitives
 import Resources
 import TestSupport
 import Testing

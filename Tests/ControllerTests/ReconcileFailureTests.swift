@@ -1,6 +1,6 @@
 import Envelope
-import Primitives
 import Resources
+import System
 import Testing
 
 @testable import Controller

@@ -2,8 +2,8 @@ import Envelope
 import Foundation
 import JSON
 import KubeClient
-import Primitives
 import Resources
+import System
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
+import Cryptography
 import KubeClient
-import Primitives
 import Resources
 import TestSupport
 import Testing

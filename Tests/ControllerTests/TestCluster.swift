@@ -4,8 +4,8 @@ import HTTPTypes
 import JSON
 import KubeClient
 import Logging
-import Primitives
 import Resources
+import System
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 import TestSupport
 import Testing
 

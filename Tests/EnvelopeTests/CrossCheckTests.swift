@@ -1,6 +1,6 @@
+import Cryptography
 import Foundation
 import KMS
-import Primitives
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
+import Cryptography
 import KMS
-import Primitives
 
 @testable import Envelope
 

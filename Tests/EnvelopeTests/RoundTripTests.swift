@@ -1,5 +1,5 @@
+import Cryptography
 import KMS
-import Primitives
 import Testing
 
 @testable import Envelope

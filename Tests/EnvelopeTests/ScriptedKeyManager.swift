@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 @testable import Envelope
 

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import KMS
-import Primitives
+import System
 import TestSupport
 import Testing
 

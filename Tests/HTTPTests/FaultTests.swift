@@ -1,5 +1,5 @@
+import Cryptography
 import HTTPTypes
-import Primitives
 import TestSupport
 import Testing
 

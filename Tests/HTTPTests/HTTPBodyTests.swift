@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import Testing
 
 @testable import HTTP

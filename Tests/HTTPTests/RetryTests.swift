@@ -1,5 +1,5 @@
 import HTTPTypes
-import Primitives
+import System
 import Testing
 
 @testable import HTTP

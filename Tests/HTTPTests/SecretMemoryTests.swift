@@ -1,6 +1,6 @@
+import Cryptography
 import Glibc
 import HTTPTypes
-import Primitives
 import TestSupport
 import Testing
 

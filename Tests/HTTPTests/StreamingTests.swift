@@ -1,5 +1,5 @@
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import Foundation
 import KubeClient
-import Primitives
 import Resources
+import System
 import Testing
 
 /// Several instances, of which one works.

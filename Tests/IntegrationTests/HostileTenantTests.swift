@@ -1,6 +1,6 @@
 import Controller
+import Cryptography
 import Foundation
-import Primitives
 import Resources
 import Testing
 

@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import Foundation
 import KMS
-import Primitives
 import Resources
 import TestSupport
 import Testing

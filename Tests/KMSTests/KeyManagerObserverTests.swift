@@ -1,6 +1,7 @@
+import Cryptography
 import Envelope
 import HTTP
-import Primitives
+import System
 import TestSupport
 import Testing
 

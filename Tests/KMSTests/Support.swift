@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 
 @testable import KMS
 

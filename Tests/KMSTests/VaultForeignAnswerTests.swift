@@ -1,7 +1,7 @@
 import Envelope
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,8 +1,8 @@
+import Cryptography
 import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
-import Primitives
 import TestSupport
 import Testing
 

@@ -1,7 +1,8 @@
+import Cryptography
 import Foundation
 import HTTP
 import JSON
-import Primitives
+import System
 import TestSupport
 
 @testable import KubeClient

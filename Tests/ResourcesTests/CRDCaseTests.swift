@@ -1,7 +1,7 @@
+import Cryptography
 import Foundation
 import JSON
 import KubeClient
-import Primitives
 import Testing
 import YAML
 

@@ -1,8 +1,8 @@
+import Cryptography
 import Envelope
 import Foundation
 import JSON
 import KubeClient
-import Primitives
 import Testing
 import YAML
 

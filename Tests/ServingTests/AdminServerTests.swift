@@ -1,5 +1,5 @@
 import Glibc
-import Primitives
+import System
 import Testing
 
 @testable import Serving

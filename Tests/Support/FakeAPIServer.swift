@@ -1,7 +1,7 @@
 import Foundation
 import HTTPTypes
 import KubeClient
-import Primitives
+import System
 
 /// As much of an API server as a reconciler meets: create, read, JSON Patch with its tests, resource versions,
 /// uids, managed labels, immutability, 404, 409 and 422. Faults are served on demand.

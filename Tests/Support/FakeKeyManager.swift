@@ -1,6 +1,7 @@
+package import Cryptography
 package import Envelope
 import KMS
-package import Primitives
+import System
 
 /// A working key whose KMS can be told to fail, and that counts its unwraps.
 package final class FakeKeyManager: KeyManager {

@@ -1,5 +1,5 @@
 import Glibc
-import Primitives
+import System
 
 /// An HTTP/1.1 server on a free loopback port whose every connection is played by a script, on a thread of
 /// its own. For faults that real servers do not produce on demand. Stops when let go.

@@ -1,6 +1,7 @@
+import Cryptography
 package import HTTP
 package import HTTPTypes
-import Primitives
+import System
 
 /// An HTTP transport that answers as a test tells it, and remembers what it was asked.
 package final class FakeTransport: HTTPTransport {

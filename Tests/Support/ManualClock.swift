@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// A clock that stands still until a test moves it.
 package final class ManualClock: Clock, Sendable {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Collects what comes from several tasks, and lets a test wait for it.
 package final class Recorder<Element: Sendable>: Sendable {

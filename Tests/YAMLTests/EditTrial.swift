@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 @testable import YAML
 

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 @testable import YAML
 

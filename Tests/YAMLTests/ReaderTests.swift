@@ -1,4 +1,4 @@
-import Primitives
+import System
 import Testing
 
 @testable import YAML

@@ -1,7 +1,7 @@
+import Cryptography
 package import Envelope
 package import FoundationEssentials
 package import KubeClient
-import Primitives
 import Resources
 
 /// Tries what the commands need of an API server.

@@ -1,7 +1,7 @@
 package import Envelope
 package import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Makes WrappedSecrets of the Secrets that a cluster has.
 package struct ClusterImport: Sendable {

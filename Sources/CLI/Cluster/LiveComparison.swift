@@ -1,7 +1,7 @@
 package import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// What differs between the WrappedSecrets of files and the Secrets of a cluster, in names and never in values.
 package struct LiveComparison: Sendable {

@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import JSON
 package import KubeClient
-import Primitives
 import Resources
 
 /// Secrets of a cluster, read with their values. What is read stays in secret memory.

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Work that blocks, as files that are made durable do, on threads of its own: it would hold up every task otherwise,
 /// and a disk serves many at once better than one after the other.

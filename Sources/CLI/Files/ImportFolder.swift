@@ -1,4 +1,4 @@
-import Primitives
+import System
 import YAML
 
 /// The files of imported Secrets, `NAMESPACE/NAME.yaml` below a folder: all that are to be made are made, or none.

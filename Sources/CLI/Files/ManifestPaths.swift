@@ -1,7 +1,7 @@
 import Glibc
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// The files that paths stand for: a file is taken as it is; of a folder, every YAML and JSON file in it and below,
 /// but not what is hidden (`.git`) and not through links. What cannot be looked at does not hide the rest.

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Files that kubectl reads, and that are not searched or read here.
 enum TextEncoding {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import YAML
 
 /// The Secrets of one file whose values are not encrypted, which do not belong into a repository.

@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import JSON
 import KubeClient
-import Primitives
 package import Resources
 package import YAML
 

@@ -1,7 +1,8 @@
+package import Cryptography
 import Envelope
 import KubeClient
-package import Primitives
 import Resources
+package import System
 import YAML
 
 /// A file that may hold WrappedSecrets among other documents, as it stood when it was read.

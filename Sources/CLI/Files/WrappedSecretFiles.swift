@@ -1,6 +1,7 @@
+import Cryptography
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// All that some paths stand for, for who reads and does not write. A bad file does not hide the others.
 package struct WrappedSecretFiles: Sendable {

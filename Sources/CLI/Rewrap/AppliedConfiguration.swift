@@ -1,7 +1,7 @@
 import JSON
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// What a manager applied to an object, restored from the object and from the fields that the manager owns, as
 /// client-go's `Extract` functions do it: the body of a server-side apply that changes one field and gives up none.

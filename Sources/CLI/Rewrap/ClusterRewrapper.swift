@@ -1,7 +1,7 @@
 package import Envelope
 package import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Wraps the data keys of a cluster's WrappedSecrets anew, a page at a time.
 package struct ClusterRewrapper: Sendable {

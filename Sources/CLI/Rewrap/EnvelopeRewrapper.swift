@@ -1,5 +1,6 @@
+import Cryptography
 package import Envelope
-import Primitives
+import System
 
 /// Wraps the data keys of rows anew, as an order says. No value is decrypted, and nothing is written here.
 package struct EnvelopeRewrapper: Sendable {

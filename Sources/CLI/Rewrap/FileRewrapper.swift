@@ -1,7 +1,7 @@
 package import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Wraps the data keys of files anew, some files at a time: the KMS gets large batches, and an interrupt leaves all
 /// files whole, some old and some new. Another run goes on where it ended.

@@ -1,6 +1,6 @@
+import Cryptography
 import JSON
 import KubeClient
-import Primitives
 import Resources
 
 /// A WrappedSecret as the API server has it, with the field managers that own its fields.

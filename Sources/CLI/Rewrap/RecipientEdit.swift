@@ -1,6 +1,6 @@
 import Envelope
-import Primitives
 import Resources
+import System
 import YAML
 
 /// Changed recipients in the text of a WrappedSecret.

@@ -1,6 +1,6 @@
+import Cryptography
 import Envelope
 import KubeClient
-import Primitives
 import Resources
 
 /// Replaces the recipients of a WrappedSecret in a cluster, and leaves `spec.recipients` with the field managers that

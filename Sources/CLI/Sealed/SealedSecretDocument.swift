@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 import YAML
 
 /// A SealedSecret (`bitnami.com/v1alpha1`) as it stands in a file.

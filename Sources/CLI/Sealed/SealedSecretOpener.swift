@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 
 /// Opens SealedSecrets with the keys of their controller.
 struct SealedSecretOpener: Sendable {

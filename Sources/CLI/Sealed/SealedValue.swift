@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// One value as sealed-secrets seals it: the length n of what follows in two bytes, the higher one first; n bytes of
 /// RSA-OAEP of a session key, with a label that binds the value to its place; and AES-256-GCM of the value, without

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The private keys of one text in PEM.
 struct SealingKeyPEM {

@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 
 /// Private keys of a sealed-secrets controller, out of files: PEM, or the Secrets that the controller keeps them in, as
 /// kubectl writes them.

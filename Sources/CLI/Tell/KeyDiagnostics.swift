@@ -1,5 +1,5 @@
+import Cryptography
 package import Envelope
-import Primitives
 
 /// Tries a key, permission by permission, on data keys of its own, for a Secret of the namespace that its user works in:
 /// policies may allow a key for one namespace alone.

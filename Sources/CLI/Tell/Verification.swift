@@ -1,7 +1,8 @@
+import Cryptography
 package import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 import YAML
 
 /// Checks WrappedSecrets in files: that each keeps the rules of the format, and, with keys, that it opens.

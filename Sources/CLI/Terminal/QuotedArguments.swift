@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Arguments as a parser's messages quote them.
 package enum QuotedArguments {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Sums up problems that differ in nothing but their place: a wrong key over 30,000 files is one problem. The first one is
 /// shown at once, the others are held back and counted; a few of them are shown as they are.

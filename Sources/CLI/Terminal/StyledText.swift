@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// One of the terminal's own colours; which shade that is, its owner chose. The numbers are those of SGR (ECMA-48, 8.3.117).
 package enum Colour: Int, Sendable {

@@ -1,5 +1,5 @@
+package import Cryptography
 package import Envelope
-package import Primitives
 import Resources
 import YAML
 

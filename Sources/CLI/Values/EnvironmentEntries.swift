@@ -1,5 +1,5 @@
+package import Cryptography
 package import Envelope
-package import Primitives
 
 /// Entries of a Secret as variables of a program.
 package enum EnvironmentEntries {

@@ -1,7 +1,7 @@
 package import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// What differs between two versions of a file with WrappedSecrets, in names and never in values.
 package struct FileComparison: Sendable {

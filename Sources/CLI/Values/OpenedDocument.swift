@@ -1,7 +1,7 @@
 package import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// A WrappedSecret of a file with its values in the clear.
 package struct OpenedDocument: Sendable {

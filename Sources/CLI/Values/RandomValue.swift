@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// New values for passwords and tokens: letters and digits, which no configuration file needs quotes for.
 package enum RandomValue {

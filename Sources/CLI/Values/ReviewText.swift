@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 import YAML
 
 /// A file as a person reviews it: its own text, every byte of it, but for the ciphertexts of its WrappedSecrets (wrapped

@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// The lines in which two texts differ, with three around them, as `diff -u` prints them. The texts are files of a
 /// repository; they are in ordinary memory meanwhile.

@@ -1,5 +1,5 @@
+import Cryptography
 package import Envelope
-import Primitives
 
 /// Which entries of two sets are not the same. It holds names, not values.
 package struct ValueDifference: Sendable, Equatable {

@@ -1,5 +1,5 @@
+import Cryptography
 package import Envelope
-import Primitives
 import Resources
 import YAML
 

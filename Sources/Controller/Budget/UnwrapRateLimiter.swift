@@ -1,6 +1,6 @@
 import Envelope
 import KubeClient
-import Primitives
+import System
 
 /// Each namespace's share of the KMS; see `UnwrapRateLimiterMachine`. Safe to use from any thread.
 final class UnwrapRateLimiter: Sendable {

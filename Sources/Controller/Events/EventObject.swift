@@ -1,5 +1,5 @@
+import Cryptography
 import KubeClient
-import Primitives
 import Resources
 
 /// An event as the API server takes it.

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// Something to be said about an object. Never a value.
 struct EventRecord: Hashable, Sendable {

@@ -1,6 +1,6 @@
 import KubeClient
 import Logging
-import Primitives
+import System
 
 /// Says what happened to objects, as events that `kubectl describe` shows. Recording never waits and never fails:
 /// see `EventCorrelator` for what is left out. Safe to use from any thread.

@@ -1,7 +1,7 @@
 package import KubeClient
 package import Logging
-import Primitives
 import ServiceLifecycle
+import System
 
 /// Lets work run while a lease is held: acts out what `LeaseMachine` decides.
 ///

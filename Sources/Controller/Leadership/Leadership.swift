@@ -1,5 +1,5 @@
 package import KubeClient
-import Primitives
+import System
 
 /// Whether this instance works or stands by, for whoever shows it. Safe to read from any thread.
 package final class Leadership: Sendable {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The name of the lease for what an instance looks after. Instances that look after different things must not
 /// wait for each other; so what is not everything is part of the name.

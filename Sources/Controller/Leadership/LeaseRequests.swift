@@ -1,6 +1,6 @@
 import KubeClient
 import Logging
-import Primitives
+import System
 
 /// Carries out a machine's requests, each within a limit, and says once that they fail and once that they do not
 /// any more.

@@ -1,5 +1,6 @@
+import Cryptography
 package import KubeClient
-import Primitives
+import System
 
 /// Where a lease is kept. Requests end when their task is cancelled.
 package protocol LeaseStore: Sendable {

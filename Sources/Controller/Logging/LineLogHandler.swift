@@ -1,6 +1,6 @@
 import Glibc
 package import Logging
-import Primitives
+import System
 
 /// One line a message on standard error.
 package struct LineLogHandler: LogHandler {

@@ -1,7 +1,7 @@
 import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// The ciphertexts of WrappedSecrets that wait to be synced: most of them need no second read. What does not fit into the
 /// limit is left out, and read from the API server when its turn comes. Safe to use from any thread.

@@ -1,6 +1,7 @@
+import Cryptography
 import Envelope
 import KubeClient
-import Primitives
+import System
 
 /// Opened envelopes whose Secret could not be written yet, so that a retry asks the KMS for nothing. They hold plaintext in
 /// zeroed memory: few bytes, for a limited time, and only while an object is being retried. Safe to use from any thread.

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// Bounds the memory of the reconciles in flight: an object is opened only when the bytes for its ciphertext, its plaintext
 /// and its request body are free. Workers do not wait; an object without room is added to the queue again when its bytes

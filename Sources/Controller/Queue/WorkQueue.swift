@@ -1,5 +1,5 @@
 package import KubeClient
-import Primitives
+import System
 
 /// Keys of objects to reconcile. Any thread may add; workers take with `processNext`. See `WorkQueueMachine`
 /// for what the queue guarantees.

@@ -1,6 +1,6 @@
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Which Secrets each WrappedSecret owns or has entries in, by name: more than one after its target was renamed. Fed by
 /// the watch of Secrets. Safe to use from any thread.

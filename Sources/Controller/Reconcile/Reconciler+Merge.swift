@@ -1,6 +1,6 @@
+import Cryptography
 import Envelope
 import KubeClient
-import Primitives
 import Resources
 
 /// Entries of ours in a Secret that is somebody else's: server-side apply, under a field manager of the object's own.

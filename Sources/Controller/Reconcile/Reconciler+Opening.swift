@@ -1,8 +1,8 @@
 import Envelope
 import KubeClient
 import Logging
-import Primitives
 import Resources
+import System
 
 /// How an envelope is opened: memory first, then the ciphertexts, then the KMS.
 extension Reconciler {

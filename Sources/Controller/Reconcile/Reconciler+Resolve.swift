@@ -1,7 +1,7 @@
 import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// What has to be read before a plan is final.
 extension Reconciler {

@@ -1,8 +1,8 @@
 import Envelope
 import KubeClient
 import Logging
-import Primitives
 import Resources
+import System
 
 /// What is read and written of Secrets, and under which conditions.
 extension Reconciler {

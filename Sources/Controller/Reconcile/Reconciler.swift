@@ -1,8 +1,8 @@
 import Envelope
 import KubeClient
 import Logging
-import Primitives
 import Resources
+import System
 
 /// Brings one Secret in line with its WrappedSecret: load, plan, unwrap, write, report. Level-triggered: what happened does
 /// not matter, only what is.

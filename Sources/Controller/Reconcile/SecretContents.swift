@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import JSON
 import KubeClient
-import Primitives
 import Resources
 
 /// A Secret as the API server has it, with keyed digests in place of its values: what a proof is compared with.

@@ -1,6 +1,6 @@
+import Cryptography
 import Envelope
 import KubeClient
-import Primitives
 import Resources
 
 /// Turns a blueprint and its opened values into what is sent to the API server. The bodies carry plaintext

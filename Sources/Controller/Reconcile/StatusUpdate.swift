@@ -1,6 +1,6 @@
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Computes the status that follows from an outcome. Pure: the time comes from outside.
 struct StatusUpdate: Sendable {

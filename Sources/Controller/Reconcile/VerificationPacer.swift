@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// The rate at which Secrets are verified by unwrapping when nothing is known of their data, and at which statuses are
 /// told of proofs: in the background, so that a change of every Secret at once (a new encryption key of etcd, a label on

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// Objects whose Secret belongs to another writer. No watch shows when that Secret is handed over, so it is looked at
 /// again and again; the more of them a namespace has, the more rarely each. Safe to use from any thread.

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// The fight over each Secret, by its WrappedSecret. Safe to use from any thread.
 final class DriftThrottles: Sendable {

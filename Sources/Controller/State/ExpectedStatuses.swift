@@ -1,6 +1,6 @@
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// The status that this process wrote for each object, or found right. A status that becomes another one was changed by
 /// another writer, and is corrected. Only hashes are kept. Safe to use from any thread.

@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// Secrets that were looked for a moment ago and do not exist: any number of WrappedSecrets that wait for the same one
 /// share a look. Safe to use from any thread.

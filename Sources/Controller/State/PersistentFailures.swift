@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// Since when the API server has kept each object from being reconciled. A server that restarts, or somebody who was
 /// faster, is nothing to tell; what lasts is. Safe to use from any thread.

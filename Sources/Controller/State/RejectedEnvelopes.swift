@@ -1,5 +1,5 @@
 import KubeClient
-import Primitives
+import System
 
 /// Objects whose envelope did not open. Mostly the object is at fault, and only its change helps. A KMS that answers
 /// wrongly for a while looks the same, so these objects are tried again once it serves others, with growing pauses for

@@ -1,6 +1,6 @@
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Objects that failed for a reason which only a change of theirs can mend. Each is tried once per process and state:
 /// trying again would cost the KMS a call and end the same way. Safe to use from any thread.

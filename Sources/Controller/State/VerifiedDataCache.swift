@@ -1,6 +1,7 @@
+import Cryptography
 import Envelope
 import KubeClient
-import Primitives
+import System
 
 /// What this process knows of the data of one object's Secret, because it wrote or compared it.
 struct VerifiedData: Sendable, Equatable {

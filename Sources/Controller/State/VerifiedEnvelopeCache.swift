@@ -1,7 +1,7 @@
 import Envelope
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// Which envelopes were opened by this process, so that a change of the template alone needs no key. A digest of the
 /// ciphertexts is kept, nothing of what is in them. Safe to use from any thread.

@@ -1,6 +1,6 @@
 import KubeClient
-import Primitives
 import Resources
+import System
 
 /// What we wrote and the watches have not shown yet. Without it, our own writes would look like drift.
 ///

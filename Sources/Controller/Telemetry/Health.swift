@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Primitives
+import System
 
 /// Whether the process lives and whether it is ready, in words. Safe to ask from a thread that waits for no task.
 package final class Health: Sendable {

@@ -1,8 +1,8 @@
 import Envelope
 import KubeClient
 import Metrics
-import Primitives
 import Resources
+import System
 
 /// The WrappedSecrets, counted in the caches when somebody asks: what is gone is gone from the metrics.
 struct ObjectMetrics: Sendable {

@@ -1,6 +1,6 @@
 import KubeClient
 import Metrics
-import Primitives
+import System
 
 /// The work queue's metrics, by the names that client-go gives them.
 final class QueueMetrics: Sendable {

@@ -1,7 +1,7 @@
 import KubeClient
 import Metrics
-import Primitives
 import Resources
+import System
 
 /// What came of reconciles, and how long they took.
 final class ReconcileMetrics: Sendable {

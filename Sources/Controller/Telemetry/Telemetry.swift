@@ -1,8 +1,8 @@
 package import Envelope
 package import KubeClient
 package import Metrics
-import Primitives
 import Resources
+import System
 
 /// What a controller tells of itself: its metrics and its health. One of each lives as long as the process; it
 /// can be asked before the controller runs and after.

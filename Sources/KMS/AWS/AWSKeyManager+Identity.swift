@@ -1,5 +1,6 @@
+import Cryptography
 import Envelope
-import Primitives
+import System
 import YAML
 
 /// What the settings mean. Which rows are ours depends on it.

@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 
 extension AWSKeyManager {
     /// A data key there and back. Where policies allow no data keys, decrypting what cannot open tells whether the

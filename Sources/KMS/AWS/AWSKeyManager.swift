@@ -1,5 +1,6 @@
+import Cryptography
 import Envelope
-import Primitives
+import System
 import YAML
 
 /// A symmetric key in AWS KMS. The binding goes along as encryption context. A row says by ARN which key wrapped it,

@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 
 /// A key manager whose unwraps go out in batches, through a circuit breaker. What else it does, it does as its
 /// base does.

@@ -1,5 +1,5 @@
 import Envelope
-import Primitives
+import System
 
 /// Batches of a key manager behind its circuit breaker.
 final class CircuitBreakingUnwrapper<Base: BatchUnwrapping>: Sendable {

@@ -1,5 +1,5 @@
 import Envelope
-import Primitives
+import System
 
 /// Collects unwraps into batches and hands each caller its own result. Identical requests that are under way
 /// are one; a caller that is cancelled leaves alone.

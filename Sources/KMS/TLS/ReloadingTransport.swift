@@ -1,6 +1,6 @@
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 
 /// An HTTP client whose certificates come from files that others replace, such as a mounted Secret of cert-manager. When
 /// a file has changed, the next request gets a client with the new ones; requests in flight stay with theirs. While the

@@ -1,7 +1,8 @@
+import Cryptography
 import FoundationEssentials
 import Glibc
 import HTTP
-import Primitives
+import System
 
 /// The PEM files that settings name. As Go's crypto/tls does, a pool of CAs takes what can be read of it; what is left out
 /// is reported as a warning.

@@ -1,5 +1,5 @@
 import HTTP
-import Primitives
+import System
 
 /// TLS towards the servers of a backend, as settings name it: CAs, our own certificate, another name to expect. Files are
 /// read again when they change (`ReloadingTransport`).

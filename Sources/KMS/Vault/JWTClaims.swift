@@ -1,5 +1,6 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
+import System
 import YAML
 
 /// The claims of a JWT (RFC 7519), for messages. The signature is not verified.

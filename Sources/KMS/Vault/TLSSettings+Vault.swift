@@ -1,5 +1,5 @@
 import HTTP
-import Primitives
+import System
 
 extension TLSSettings {
     private static let authorityGroup = [

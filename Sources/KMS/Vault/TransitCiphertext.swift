@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// What transit gives for a ciphertext: `vault:v<version>:<base64>`. A row's text is sent to Vault only when it
 /// has this form.

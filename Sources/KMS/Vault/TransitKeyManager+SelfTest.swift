@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 
 extension TransitKeyManager {
     /// A data key there and back. Where the policy allows no data keys, decrypting what cannot open tells

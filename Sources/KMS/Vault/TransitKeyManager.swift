@@ -1,5 +1,5 @@
+import Cryptography
 import Envelope
-import Primitives
 import YAML
 
 /// A key of a transit engine, in HashiCorp Vault or OpenBao. The binding goes along as `context`: a key made

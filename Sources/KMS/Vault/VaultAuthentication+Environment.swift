@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 extension VaultAuthentication {
     /// `SB_KMS_VAULT_AUTH` decides. Without it: a token of ours, else the role of ours (Kubernetes), else the

@@ -1,6 +1,6 @@
+import Cryptography
 import HTTP
 import HTTPTypes
-import Primitives
 import YAML
 
 /// Sends single requests to one Vault. Each has a deadline, and none is repeated, except where a standby points

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Primitives
+import System
 
 /// What Vault has against a login, as far as this version knows its texts (OpenBao 2.x, Vault 1.x). The texts themselves
 /// are never shown: they can quote what was sent.

@@ -1,4 +1,4 @@
-import Primitives
+import System
 import YAML
 
 /// The request that gets a token.

@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// A token from a login: Kubernetes, JWT or AppRole. One login serves all who wait for it, and a waiter that is
 /// cancelled does not cancel it. See `TokenLeaseMachine` for when there is one.

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Where an answer points to. It is shown, without its query, and never used.
 struct VaultRedirect: Equatable {

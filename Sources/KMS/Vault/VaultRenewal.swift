@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import YAML
 
 /// What a login or a renewal gave.

@@ -1,7 +1,7 @@
 import Glibc
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 
 extension VaultResponse {
     /// What an answer other than 2xx means. `location`: which Vault, for messages; `path`: what was asked.

@@ -1,6 +1,6 @@
+import Cryptography
 import HTTP
 import HTTPTypes
-import Primitives
 import YAML
 
 /// What Vault said, whatever the status. Scalars stay in secret memory.

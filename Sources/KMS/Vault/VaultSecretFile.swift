@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// Small files that hold a token, a JWT or a secret id: visible ASCII, white space around it cut off.
 enum VaultSecretFile {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 extension VaultSettings {
     /// Reads `SB_KMS_VAULT_*`, and where one is not set, what the `vault` and `bao` command lines read.

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 extension VaultSettings {
     /// The settings of the keys that `SB_KMS_VAULT_KEYS_PREVIOUS` lists, `<key>` or `<mount>/<key>`, of the same Vault.

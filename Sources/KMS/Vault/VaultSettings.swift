@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Which transit key, in which Vault, and how to log in. Every part was checked.
 struct VaultSettings: Sendable {

@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// A token in a file that others replace: an agent, or a person who logs in. It is read again when it changes;
 /// while it cannot be read, the last token goes on being used.

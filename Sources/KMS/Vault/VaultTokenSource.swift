@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// A token at one moment.
 struct VaultToken: Sendable {

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Primitives
+import System
 
 /// Names of the variables, and what the `vault` and `bao` command lines call the same thing: where ours is not
 /// set, theirs holds.

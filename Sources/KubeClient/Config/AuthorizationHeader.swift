@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Values of the `Authorization` header, made without leaving copies of the secret.
 enum AuthorizationHeader {

@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// All that is needed to talk to one API server as one user.
 package struct ClusterConfiguration: Sendable {

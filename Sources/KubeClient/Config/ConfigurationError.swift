@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Why there is no way to a cluster, or no credential for it. One line that names the file and the field, says
 /// what is expected, and holds no value of a credential.

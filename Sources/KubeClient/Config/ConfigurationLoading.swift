@@ -1,5 +1,5 @@
 import Glibc
-import Primitives
+import System
 
 extension ClusterConfiguration {
     /// Finds the cluster as client-go does: `explicitPath` (a `--kubeconfig` flag), else the files of

@@ -1,4 +1,4 @@
-package import Primitives
+package import Cryptography
 
 /// What a request proves who we are with, at one moment.
 package struct Credential: Sendable {

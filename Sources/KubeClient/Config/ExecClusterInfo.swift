@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import YAML
 
 /// What a plugin with `provideClusterInfo` is told of the cluster (client.authentication.k8s.io/v1 Cluster).

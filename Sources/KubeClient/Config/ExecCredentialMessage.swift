@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 import YAML
 
 /// The ExecCredential object in both directions: to the plugin in `KUBERNETES_EXEC_INFO`, from it on standard

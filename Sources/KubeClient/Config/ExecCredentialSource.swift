@@ -1,6 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import Glibc
-import Primitives
+import System
 
 /// Credentials that a program prints: client-go's exec plugins. An expired or refused credential makes the program run
 /// again (`RenewableCredential`).

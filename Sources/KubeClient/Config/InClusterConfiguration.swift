@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import HTTP
 
 /// The API server of the cluster whose pod we run in, as the pod's service account.
 ///

@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 import YAML
 
 /// JSON Web Tokens (RFC 7519) as far as their holder looks into them. The signature is for the API server to verify.

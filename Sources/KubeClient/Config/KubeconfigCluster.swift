@@ -1,5 +1,5 @@
+import Cryptography
 import HTTP
-import Primitives
 import YAML
 
 /// The fields of a cluster that take more than reading.

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import YAML
 
 /// Reads the fields of one mapping of a kubeconfig, each with an error that names file, place and field. As in

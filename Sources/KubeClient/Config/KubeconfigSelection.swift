@@ -1,4 +1,4 @@
-import Primitives
+import HTTP
 
 /// What a context of a kubeconfig amounts to.
 struct KubeconfigSelection {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import YAML
 
 /// The user of a kubeconfig: how to log in, and whom to act as.

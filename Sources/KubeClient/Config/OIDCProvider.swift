@@ -1,6 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import HTTP
-import Primitives
+import System
 
 /// `auth-provider: {name: oidc}` of a kubeconfig's user: an id-token that is sent while it is valid, and a refresh-token
 /// that gets the next one. What client-go's plugin does, except that nothing is written: a refreshed token is kept in

@@ -1,6 +1,7 @@
+import Cryptography
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import YAML
 
 /// Gets a new id-token for a refresh-token: discovery at the issuer, then a request to its token endpoint. Two or three

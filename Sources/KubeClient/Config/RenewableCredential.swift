@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 
 /// A credential that is fetched when there is none or it has expired.
 ///

@@ -1,5 +1,6 @@
+import Cryptography
 import Glibc
-import Primitives
+import System
 
 /// Reads small files whose content may be secret. Blocks, as local files do.
 enum CredentialFile {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// A credential that never changes: nothing, a token, a user name with password.
 package struct StaticCredential: CredentialSource {

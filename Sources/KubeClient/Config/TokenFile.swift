@@ -1,4 +1,5 @@
-package import Primitives
+package import Cryptography
+import System
 
 /// A token in a file that others replace, such as a projected service-account token.
 ///

@@ -3,7 +3,7 @@ import Glibc
 package import HTTP
 import HTTPTypes
 import JSON
-import Primitives
+import System
 
 /// Sends single requests to one API server, with its credentials.
 package struct APIConnection: Sendable {

@@ -1,5 +1,5 @@
+package import Cryptography
 import FoundationEssentials
-package import Primitives
 
 /// Builds an RFC 6902 patch. It may carry plaintext, so it is written straight into secret memory.
 package struct JSONPatch: Sendable {

@@ -1,5 +1,5 @@
+package import Cryptography
 import FoundationEssentials
-package import Primitives
 
 /// Writes JSON (RFC 8259) into secret memory: the bodies that carry a Secret's data. Calls must nest as
 /// JSON does; commas are its business.

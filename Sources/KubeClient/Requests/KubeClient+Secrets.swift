@@ -1,6 +1,6 @@
+package import Cryptography
 import HTTP
 import HTTPTypes
-package import Primitives
 
 /// Reading what must not be copied about.
 extension KubeClient {

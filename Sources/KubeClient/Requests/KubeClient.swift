@@ -1,7 +1,7 @@
+import Cryptography
 import HTTP
 import HTTPTypes
 import JSON
-import Primitives
 
 /// A client for one API server. Safe to use from many tasks at once; all of them share one connection.
 ///

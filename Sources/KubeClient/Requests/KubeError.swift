@@ -1,5 +1,5 @@
 import HTTP
-import Primitives
+import System
 
 /// Why a request to the API server did not do what it should.
 package struct KubeError: Error, Sendable {

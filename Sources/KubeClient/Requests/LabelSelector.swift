@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// The text of a label selector (API concepts, "Labels and Selectors"), checked before it is sent: the API server
 /// refuses a wrong one with every list, for as long as a controller runs.

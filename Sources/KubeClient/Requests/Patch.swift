@@ -1,5 +1,5 @@
+package import Cryptography
 import FoundationEssentials
-package import Primitives
 
 /// A patch, by the media type that tells the server how to read it.
 package enum Patch: Sendable {

@@ -1,5 +1,5 @@
 import HTTP
-import Primitives
+import System
 
 /// The HTTP client for a cluster. A credential that brings a client certificate of its own (an `exec`
 /// plugin's) gets a client of its own, because a TLS connection is bound to its certificate.

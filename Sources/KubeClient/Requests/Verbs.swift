@@ -1,6 +1,6 @@
+package import Cryptography
 import FoundationEssentials
 import HTTPTypes
-package import Primitives
 
 /// The verbs. What is written comes back as metadata only: the server need not send a Secret's data.
 extension KubeClient {

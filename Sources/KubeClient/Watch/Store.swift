@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// The contents of a watch, reduced to what its reader keeps. Safe to read from any thread; one watcher
 /// writes. Readers never see half a list: a new one is collected aside and put in place as a whole.

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Whether a watch gets on: for metrics and readiness. Safe to use from any thread.
 ///

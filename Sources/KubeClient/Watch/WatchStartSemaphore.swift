@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Bounds how many lists and watches begin at once, over all watchers of a process: an API server answers a thousand
 /// at once with 429. Those that wait get their turn in order of arrival.

@@ -1,5 +1,5 @@
 package import HTTP
-import Primitives
+import System
 
 /// What a watcher tells its reader. Errors are told too, and are never the end.
 package enum WatcherEvent<Object: KubeObject>: Sendable {

@@ -1,7 +1,7 @@
 import Envelope
 import KubeClient
 import Metrics
-import Primitives
+import System
 import TestSupport
 import Testing
 

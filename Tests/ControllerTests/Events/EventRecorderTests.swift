@@ -1,7 +1,7 @@
 import HTTPTypes
 import KubeClient
 import Logging
-import Primitives
+import System
 import TestSupport
 import Testing
 

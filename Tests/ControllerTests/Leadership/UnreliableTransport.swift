@@ -1,5 +1,5 @@
 import HTTP
-import Primitives
+import System
 import TestSupport
 
 /// A way to a server that can be cut, and that remembers when it was used.

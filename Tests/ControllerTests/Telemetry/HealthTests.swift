@@ -1,5 +1,5 @@
-import Primitives
 import Serving
+import System
 import Testing
 
 @testable import Controller

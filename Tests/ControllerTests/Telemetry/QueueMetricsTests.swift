@@ -1,6 +1,6 @@
 import KubeClient
 import Metrics
-import Primitives
+import System
 import Testing
 
 @testable import Controller

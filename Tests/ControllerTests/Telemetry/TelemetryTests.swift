@@ -2,9 +2,9 @@ import Envelope
 import HTTP
 import KubeClient
 import Logging
-import Primitives
 import Resources
 import Serving
+import System
 import TestSupport
 import Testing
 

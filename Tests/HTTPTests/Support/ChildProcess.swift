@@ -1,5 +1,5 @@
 import Glibc
-import Primitives
+import System
 import TestSupport
 
 /// A program started from the tests; ended with its last owner.

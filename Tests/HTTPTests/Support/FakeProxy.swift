@@ -1,5 +1,5 @@
 import Glibc
-import Primitives
+import System
 import TestSupport
 
 @testable import HTTP

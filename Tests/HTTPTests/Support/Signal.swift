@@ -1,5 +1,5 @@
 import Glibc
-import Primitives
+import System
 
 /// Raised once by a script's thread, awaited by a test.
 final class Signal: Sendable {

@@ -1,4 +1,4 @@
-import Primitives
+import System
 import TestSupport
 
 /// A CA with a server and a client certificate, and a CA that nobody has heard of, made by openssl.

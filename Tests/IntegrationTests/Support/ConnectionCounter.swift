@@ -1,5 +1,5 @@
 import Foundation
-import Primitives
+import System
 
 /// Stands where a server was, and counts who comes: takes each connection and closes it.
 final class ConnectionCounter: Sendable {

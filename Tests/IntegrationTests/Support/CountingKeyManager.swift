@@ -1,5 +1,6 @@
+import Cryptography
 import Envelope
-import Primitives
+import System
 
 /// Counts the unwraps that reach a key.
 final class CountingKeyManager: KeyManager {

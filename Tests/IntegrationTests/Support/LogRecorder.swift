@@ -1,5 +1,5 @@
 import Logging
-import Primitives
+import System
 
 /// Keeps what is logged.
 final class LogRecorder: Sendable {

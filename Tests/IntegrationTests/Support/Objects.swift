@@ -1,7 +1,7 @@
+import Cryptography
 import Envelope
 import Foundation
 import JSON
-import Primitives
 import Resources
 
 @testable import KubeClient

@@ -1,6 +1,6 @@
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 
 /// The controller's way to the API server: remembers what was asked and answered, and holds requests back.
 final class RecordingTransport: HTTPTransport {

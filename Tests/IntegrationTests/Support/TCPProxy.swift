@@ -1,5 +1,5 @@
 import Foundation
-import Primitives
+import System
 
 /// Stands between a client and a server on loopback, and can be told to fail as networks do.
 final class TCPProxy: Sendable {

@@ -1,7 +1,7 @@
+import Cryptography
 import Foundation
 import HTTP
 import HTTPTypes
-import Primitives
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
 import Envelope
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

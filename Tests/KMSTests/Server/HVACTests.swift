@@ -1,6 +1,6 @@
+import Cryptography
 import Envelope
 import Foundation
-import Primitives
 import TestSupport
 import Testing
 

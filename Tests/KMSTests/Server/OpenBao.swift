@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 
 @testable import KMS

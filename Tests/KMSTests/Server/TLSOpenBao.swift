@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 import HTTP
-import Primitives
+import System
 import TestSupport
 
 @testable import KMS

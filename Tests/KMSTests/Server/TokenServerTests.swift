@@ -1,5 +1,5 @@
 import Envelope
-import Primitives
+import System
 import TestSupport
 import Testing
 

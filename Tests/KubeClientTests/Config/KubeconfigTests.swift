@@ -1,4 +1,4 @@
-import Primitives
+import System
 import TestSupport
 import Testing
 

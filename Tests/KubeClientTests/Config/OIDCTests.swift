@@ -1,5 +1,6 @@
+import Cryptography
 import Foundation
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
+import Cryptography
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
+import Cryptography
 import HTTP
-import Primitives
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import HTTP
-import Primitives
+import System
 import TestSupport
 import Testing
 

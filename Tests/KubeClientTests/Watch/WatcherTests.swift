@@ -1,6 +1,6 @@
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

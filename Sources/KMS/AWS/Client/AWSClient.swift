@@ -1,8 +1,9 @@
+import Cryptography
 import Envelope
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 
 /// Sends calls to one service in one Region: signed, within a deadline, repeated where that helps, no faster than
 /// the pace allows. Safe to use from many tasks; what is learned about the clock and about failures is shared.

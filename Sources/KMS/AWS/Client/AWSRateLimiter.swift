@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Holds requests back as `AWSAdaptiveRate` says. Safe to use from many tasks.
 final class AWSRateLimiter: Sendable {

@@ -1,5 +1,5 @@
+import Cryptography
 import HTTPTypes
-import Primitives
 import YAML
 
 /// One operation of a service, not yet signed.

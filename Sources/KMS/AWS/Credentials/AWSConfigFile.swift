@@ -1,5 +1,6 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
+import System
 
 /// A file of the shared configuration, `~/.aws/config` or `~/.aws/credentials`, in secret memory: of what a file holds,
 /// only names and the values that are no secrets become `String`. `AWSConfigParser` has the format.

@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 
 /// The format of the shared configuration, read as botocore reads it: what is indented deeper than the key above goes on
 /// with its value, or is a setting of its own where that value is empty; keys have any case, `=` or `:` ends them, a

@@ -1,7 +1,8 @@
+import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 
 /// Credentials from an agent beside the container: EKS Pod Identity, ECS, Greengrass. Where it is and what
 /// proves who we are stands in variables that the platform sets.

@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 
 /// What signs requests to AWS, and until when.
 struct AWSCredentials: Sendable {

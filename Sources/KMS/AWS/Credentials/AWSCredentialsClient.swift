@@ -1,6 +1,6 @@
+import Cryptography
 import HTTP
 import HTTPTypes
-import Primitives
 
 /// Sends the requests of one source. Each attempt has a deadline of its own, so that one that hangs does not
 /// use up the time of the next; what may pass is tried again.

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import HTTP
-import Primitives
+import System
 
 /// What the sources of credentials share: the settings, the ways out, the clocks.
 struct AWSCredentialsContext: Sendable {

@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 import YAML
 
 /// The JSON in which instances, containers and programs hand out credentials. Stays in secret memory.

@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Keys that stand in variables.
 ///

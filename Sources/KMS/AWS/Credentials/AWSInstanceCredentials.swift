@@ -1,5 +1,6 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
+import System
 
 /// The credentials of the instance's role. Asked last, and without anybody having configured it.
 ///

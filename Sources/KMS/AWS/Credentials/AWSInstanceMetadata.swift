@@ -1,7 +1,8 @@
+import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 
 /// The instance metadata service, version 2 alone: each request carries a token that a PUT gave, which what
 /// only forwards GETs cannot get.

@@ -1,6 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import Glibc
-import Primitives
+import System
 
 /// Credentials that a program prints: `credential_process` of a profile. What it says on standard error goes
 /// where ours goes, and into no error.

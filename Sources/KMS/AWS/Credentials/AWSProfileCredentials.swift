@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// What the selected profile of the shared configuration gives. The files are read each time.
 struct AWSProfileCredentials: AWSCredentialsSource {

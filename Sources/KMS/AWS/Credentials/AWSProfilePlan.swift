@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// Where the credentials of a profile come from, as its settings have it. Pure.
 ///

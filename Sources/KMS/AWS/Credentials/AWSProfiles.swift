@@ -1,5 +1,5 @@
+import Cryptography
 import FoundationEssentials
-import Primitives
 
 /// A profile, or another section of the shared files.
 struct AWSProfile: Sendable {

@@ -1,7 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import Primitives
 import YAML
 
 /// Credentials of a role in IAM Identity Center, for the sign-in that `aws sso login` left behind. A sign-in

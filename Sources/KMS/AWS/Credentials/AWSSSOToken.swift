@@ -1,6 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import Glibc
-import Primitives
+import System
 import YAML
 
 /// A sign-in with IAM Identity Center as `aws sso login` keeps it: one JSON file, shared with all SDKs.

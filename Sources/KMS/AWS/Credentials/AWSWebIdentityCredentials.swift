@@ -1,4 +1,5 @@
-import Primitives
+import Cryptography
+import System
 
 /// A role for a token that the platform puts into a file and replaces: IAM roles for service accounts (IRSA).
 ///

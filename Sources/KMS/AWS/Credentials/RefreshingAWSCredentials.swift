@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Primitives
+import System
 
 /// Credentials of a source, kept fresh. One fetch serves all who wait for it, and a waiter that is cancelled
 /// does not cancel it. See `AWSCredentialsMachine` for when there is one.

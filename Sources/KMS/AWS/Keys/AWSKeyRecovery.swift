@@ -1,4 +1,4 @@
-import Primitives
+import System
 
 /// Remembers the keys that KMS does not use for anybody, since they are disabled, pending deletion or gone, and tells
 /// when one of them serves again: all that waits for it is then worth a try. Safe to use from many tasks.

@@ -1,7 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import Primitives
 
 /// Which role, and what the token service is to note about it.
 struct AWSAssumedRole: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// The texts of a few elements of an XML answer, in secret memory. For answers that are a tree of elements
 /// with text at its leaves, as the Query protocol of AWS has them; strict about what it reads, blind to what

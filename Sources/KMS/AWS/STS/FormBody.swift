@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// An `application/x-www-form-urlencoded` body, written in secret memory.
 struct FormBody: ~Copyable {

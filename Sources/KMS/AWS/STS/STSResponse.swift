@@ -1,8 +1,8 @@
+import Cryptography
 import FoundationEssentials
 import Glibc
 import HTTP
 import HTTPTypes
-import Primitives
 
 /// What STS answered, in secret memory.
 struct STSResponse: Sendable {

@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 
 /// One header as it goes into a signature. Values are bytes: the session token among them must not become text.
 struct SigV4Header: Sendable {

@@ -1,6 +1,6 @@
+import Cryptography
 import FoundationEssentials
 import Glibc
-import Primitives
 
 /// When, where and for which service a signature holds; what the signing key is derived for.
 struct SigV4Scope: Sendable, Equatable {

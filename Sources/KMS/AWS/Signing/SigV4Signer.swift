@@ -1,7 +1,7 @@
+import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import Primitives
 
 /// Signs requests to one service in one Region with Signature Version 4. Pure: the date comes in, and nothing is
 /// kept. A repeated request is signed anew, since a signature holds for five minutes.

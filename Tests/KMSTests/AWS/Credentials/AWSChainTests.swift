@@ -1,7 +1,7 @@
 import Foundation
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
+import Cryptography
 import Foundation
-import Primitives
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
 import Foundation
 import HTTP
-import Primitives
+import System
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import Foundation
-import Primitives
+import System
 import Testing
 
 @testable import KMS

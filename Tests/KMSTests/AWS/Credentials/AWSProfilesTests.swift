@@ -1,4 +1,4 @@
-import Primitives
+import Cryptography
 import TestSupport
 import Testing
 

@@ -1,7 +1,8 @@
+import Cryptography
 import Foundation
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 import Testing
 

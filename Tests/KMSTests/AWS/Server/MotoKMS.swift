@@ -2,7 +2,7 @@ import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
-import Primitives
+import System
 import TestSupport
 
 @testable import KMS

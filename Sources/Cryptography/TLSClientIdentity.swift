@@ -1,0 +1,142 @@
+import COpenSSL
+
+/// A TLS client certificate with its chain and its private key, read from PEM and checked: the key is not encrypted and
+/// belongs to the certificate. Whatever takes a client certificate from a user makes one of these first, so that the
+/// error names the setting, and neither libcurl nor OpenSSL ever asks for a password.
+///
+/// Accepts what Go's `tls.X509KeyPair` accepts: other blocks are passed over, and both texts may be one file.
+package struct TLSClientIdentity: Sendable {
+    /// Describes the problem as the end of a sentence whose subject is the setting, without any byte of the key.
+    package enum IdentityError: Error, Equatable, Sendable, CustomStringConvertible {
+        case noCertificate
+        case certificateIsDER
+        /// `position` counts from 1.
+        case damagedCertificate(position: Int)
+        case noKey
+        case keyIsDER
+        case encryptedKey
+        case damagedKey
+        case keyMismatch
+
+        /// Whether the setting that holds the key is wrong, not the one that holds the certificate.
+        package var concernsKey: Bool {
+            switch self {
+            case .noCertificate, .certificateIsDER, .damagedCertificate: false
+            case .noKey, .keyIsDER, .encryptedKey, .damagedKey, .keyMismatch: true
+            }
+        }
+
+        package var description: String {
+            switch self {
+            case .noCertificate: "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----"
+            case .certificateIsDER:
+                "holds DER, and PEM is expected; convert it: openssl x509 -inform DER -in FILE -out CONVERTED-FILE"
+            case .keyIsDER:
+                "holds DER, and PEM is expected; convert it: openssl pkey -inform DER -in FILE -out CONVERTED-FILE"
+            case .damagedCertificate(let position):
+                "holds a damaged certificate (number \(position)); copy the file again"
+            case .noKey: "holds no PEM private key; expected -----BEGIN PRIVATE KEY-----"
+            case .encryptedKey:
+                "holds an encrypted private key, and no password is asked for; decrypt it: "
+                    + "openssl pkey -in KEY -out DECRYPTED-KEY"
+            case .damagedKey:
+                "holds a private key that cannot be read; expected PKCS#8, PKCS#1 or SEC 1 in PEM, whole and not encrypted"
+            case .keyMismatch:
+                "holds a private key that does not belong to the client certificate; give the two that were issued together"
+            }
+        }
+    }
+
+    /// PEM, our own certificate first.
+    package let chain: [UInt8]
+    /// One PEM block.
+    package let key: SharedSecret
+
+    /// `certificate` and `key` are PEM.
+    package init(certificate: [UInt8], key: SharedSecret) throws(IdentityError) {
+        let chain = try Self.chain(in: SecretBytes(copying: certificate))
+        let block = try Self.keyBlock(in: key.bytes)
+        try Self.check(block.contents.bytes, belongsTo: chain.first)
+        var text = SecretBuffer()
+        for certificate in chain { PEM.append(certificate.bytes, label: "CERTIFICATE", to: &text) }
+        self.chain = text.withUnsafeBytes { Array($0) }
+        self.key = SharedSecret(Self.text(of: block))
+    }
+
+    private static func chain(in text: borrowing SecretBytes) throws(IdentityError) -> [SharedSecret] {
+        var chain: [SharedSecret] = []
+        for entry in PEM.parsedBlocks(in: text) where entry.label == "CERTIFICATE" {
+            let position = chain.count + 1
+            guard case .success(let block) = entry.block, !block.isEncrypted,
+                X509Certificate.isParsable(block.contents)
+            else { throw .damagedCertificate(position: position) }
+            chain.append(block.contents)
+        }
+        guard !chain.isEmpty else { throw PEM.looksLikeDER(text) ? .certificateIsDER : .noCertificate }
+        return chain
+    }
+
+    /// The first block that holds a private key. Parameters of a curve, which openssl writes before it, are passed over.
+    private static func keyBlock(in text: borrowing SecretBytes) throws(IdentityError) -> PEM.Block {
+        let entry = PEM.parsedBlocks(in: text).first {
+            $0.label == "PRIVATE KEY" || $0.label.hasSuffix(" PRIVATE KEY")
+        }
+        guard let entry else { throw PEM.looksLikeDER(text) ? .keyIsDER : .noKey }
+        guard entry.label != "ENCRYPTED PRIVATE KEY" else { throw .encryptedKey }
+        guard case .success(let block) = entry.block else { throw .damagedKey }
+        guard !block.isEncrypted else { throw .encryptedKey }
+        return block
+    }
+
+    private static func check(
+        _ key: borrowing SecretBytes, belongsTo certificate: SharedSecret?
+    ) throws(IdentityError) {
+        let read = key.withUnsafeBytes { bytes -> OpaquePointer? in
+            var position = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
+            return d2i_AutoPrivateKey(nil, &position, bytes.count)
+        }
+        ERR_clear_error()
+        guard let read else { throw .damagedKey }
+        defer { EVP_PKEY_free(read) }
+        guard let certificate, let parsed = X509Certificate.parse(certificate) else { throw .noCertificate }
+        defer { X509_free(parsed) }
+        let matches = X509_check_private_key(parsed, read) == 1
+        ERR_clear_error()
+        guard matches else { throw .keyMismatch }
+    }
+
+    /// PKCS#1 and SEC 1 keep their label, which says how they are encoded.
+    private static func text(of block: PEM.Block) -> SecretBytes {
+        var text = SecretBuffer(capacity: Base64.encodedCount(block.contents.count) + 256)
+        switch block.label {
+        case "RSA PRIVATE KEY": PEM.append(block.contents.bytes, label: "RSA PRIVATE KEY", to: &text)
+        case "EC PRIVATE KEY": PEM.append(block.contents.bytes, label: "EC PRIVATE KEY", to: &text)
+        default: PEM.append(block.contents.bytes, label: "PRIVATE KEY", to: &text)
+        }
+        return text.finish()
+    }
+}
+
+/// X.509 (RFC 5280) as far as it is to be known whether bytes are a certificate.
+package enum X509Certificate {
+    package static func isParsable(_ der: SharedSecret) -> Bool {
+        guard let certificate = parse(der) else { return false }
+        X509_free(certificate)
+        return true
+    }
+
+    /// nil: it is no certificate, or bytes follow it. The caller frees it.
+    static func parse(_ der: SharedSecret) -> OpaquePointer? {
+        der.bytes.withUnsafeBytes { bytes -> OpaquePointer? in
+            defer { ERR_clear_error() }
+            guard let start = bytes.assumingMemoryBound(to: UInt8.self).baseAddress else { return nil }
+            var position: UnsafePointer<UInt8>? = start
+            guard let certificate = d2i_X509(nil, &position, bytes.count) else { return nil }
+            guard position == start + bytes.count else {
+                X509_free(certificate)
+                return nil
+            }
+            return certificate
+        }
+    }
+}

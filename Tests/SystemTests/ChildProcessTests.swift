@@ -1,0 +1,68 @@
+import TestSupport
+import Testing
+
+@testable import Cryptography
+@testable import System
+
+@Suite struct ChildProcessTests {
+    private func shell(_ script: String, limit: Int = 1 << 20, deadline: Duration = .seconds(500))
+        -> ChildProcess
+    {
+        ChildProcess(
+            executable: "/bin/sh", arguments: ["-c", script],
+            environment: ["GREETING": "hello", "PATH": "/usr/bin:/bin"],
+            isInteractive: false, outputLimit: limit, deadline: deadline)
+    }
+
+    @Test func outputStatusAndEnvironment() async throws {
+        let result = try await shell("echo $GREETING; read x && echo input; exit 3").run()
+        #expect(result.text == "hello\n")
+        #expect(result.exitCode == 3)
+        #expect(try await shell("kill -9 $$").run().exitCode == 137)
+    }
+
+    @Test func muchOutput() async throws {
+        let result = try await shell("head -c 300000 /dev/zero").run()
+        #expect(result.output.count == 300_000)
+        await #expect(throws: ChildProcess.RunError.tooMuchOutput) {
+            try await shell("cat /dev/zero", limit: 1000).run()
+        }
+    }
+
+    @Test func deadline() async {
+        let start = ContinuousClock.now
+        await #expect(throws: ChildProcess.RunError.deadlineExceeded) {
+            try await shell("sleep 600 & sleep 600", deadline: .milliseconds(100)).run()
+        }
+        #expect(ContinuousClock.now - start < .seconds(300))
+    }
+
+    /// A grandchild that keeps the pipe open does not keep us.
+    @Test func grandchildHoldsThePipe() async throws {
+        let start = ContinuousClock.now
+        let result = try await shell(
+            "echo done; sleep 600 & echo $!"
+        ).run()
+        #expect(result.text.hasPrefix("done\n") == true)
+        #expect(ContinuousClock.now - start < .seconds(300))
+        _ = try await shell("kill \(result.text.split(separator: "\n").last ?? "")").run()
+    }
+
+    @Test func inheritsNoDescriptors() async throws {
+        let result = try await shell("ls /proc/self/fd").run()
+        // 0, 1, 2 and the folder that ls reads.
+        #expect(result.text.split(separator: "\n") == ["0", "1", "2", "3"])
+    }
+
+    @Test func notThere() async {
+        let process = ChildProcess(
+            executable: "/no/such/program", arguments: [], environment: [:], isInteractive: false,
+            outputLimit: 10,
+            deadline: .seconds(5))
+        await #expect(throws: ChildProcess.RunError.cannotStart(errno: 2)) { try await process.run() }
+    }
+}
+
+extension ChildProcess.Completion {
+    fileprivate var text: String { String(decoding: output.bytes.revealed(), as: UTF8.self) }
+}

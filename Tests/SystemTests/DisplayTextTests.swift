@@ -1,0 +1,36 @@
+import Foundation
+import Testing
+
+@testable import System
+
+struct DisplayTextTests {
+    /// C0, DEL, C1, separators, bidirectional controls, zero-width and format characters, tags, fillers.
+    static let invisible: [UInt32] =
+        [
+            0x00, 0x08, 0x1B, 0x7F, 0x80, 0x85, 0x9B, 0x9F, 0xAD, 0x34F, 0x61C, 0x115F, 0x180E, 0x2028,
+            0x2029, 0xFEFF,
+        ]
+        + [0x3164, 0xFE0F, 0xFFA0, 0xFFF9, 0xE0001, 0xE0041] + Array(0x200B...0x200F) + Array(0x202A...0x202E)
+        + Array(0x2060...0x2069)
+
+    @Test(arguments: invisible) func whatDoesNotShowIsEscaped(value: UInt32) throws {
+        let scalar = try #require(Unicode.Scalar(value))
+        let text = "a\(scalar)b"
+        #expect(text.escapingInvisibleCharacters == "a\(scalar.escaped(asASCII: true))b")
+        let json = text.jsonQuoted
+        #expect(!json.unicodeScalars.contains(scalar))
+        #expect(try JSONDecoder().decode(String.self, from: Data(json.utf8)) == text)
+    }
+
+    @Test(arguments: ["plain", "é ü ß", "日本語", "שלום", "e\u{301}", "🔑", "a\\b\"c"])
+    func whatShowsStays(text: String) throws {
+        #expect(text.escapingInvisibleCharacters == text)
+        #expect(try JSONDecoder().decode(String.self, from: Data(text.jsonQuoted.utf8)) == text)
+    }
+
+    @Test func oneLineStaysOne() throws {
+        let text = "a\n\t\r\u{202E}b"
+        #expect(text.escapingInvisibleCharacters == #"a\n\t\r\u{202E}b"#)
+        #expect(text.jsonQuoted == #""a\n\t\u000d\u202eb""#)
+    }
+}
