@@ -1,3 +1,4 @@
+import Concurrency
 package import Cryptography
 import Glibc
 import HTTPTypes

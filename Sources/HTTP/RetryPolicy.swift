@@ -1,3 +1,4 @@
+package import Concurrency
 package import HTTPTypes
 
 /// Which outcomes of a request are worth another attempt, and when. Pure.

@@ -1,3 +1,4 @@
+import Concurrency
 import HTTP
 
 /// Whether a call that failed is tried again, and when. One for each call. Pure.

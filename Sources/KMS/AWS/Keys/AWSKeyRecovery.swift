@@ -1,3 +1,4 @@
+import Concurrency
 import System
 
 /// Remembers the keys that KMS does not use for anybody, since they are disabled, pending deletion or gone, and tells
