@@ -1,4 +1,4 @@
-"""The WrappedSecret definition, read for the tests: its OpenAPI schema, and its CEL rules with the paths they stand at."""
+"""Reads the WrappedSecret definition: its OpenAPI schema, and its CEL rules with their paths."""
 
 import pathlib
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Refusal:
 
 
 def dotted(parts):
-    """A path as the API server prints it: spec.recipients[0].keyID."""
+    """Returns a path as the API server prints it: spec.recipients[0].keyID."""
     text = ""
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -29,7 +29,7 @@ def dotted(parts):
 
 
 def pattern(validator, wanted, instance, schema):
-    """OpenAPI's pattern, as the server's Go has it: a $ is the end, not also before a last line break."""
+    """Converts an OpenAPI pattern with Go's semantics, where $ matches only the end and not before a final line break."""
     import re2
 
     if isinstance(instance, str) and not re2.search(wanted, instance):
@@ -60,7 +60,7 @@ def evaluate(rule, variables):
 
 
 def rules(schema=SCHEMA, path=()):
-    """Every rule of the definition with the path it stands at."""
+    """Yields every rule of the definition with its path."""
     for entry in schema.get("x-kubernetes-validations", []):
         yield path, entry
     for name, child in schema.get("properties", {}).items():
@@ -71,7 +71,7 @@ def rules(schema=SCHEMA, path=()):
 
 
 def rule_refusals(value, old=None, schema=SCHEMA, path=()):
-    """What the rules say no to. As on the server, a rule with oldSelf runs only on an update."""
+    """Returns the violations of the rules. As on the server, a rule with oldSelf runs only on an update."""
     refusals = []
     for entry in schema.get("x-kubernetes-validations", []):
         if "oldSelf" in entry["rule"]:
@@ -92,6 +92,6 @@ def rule_refusals(value, old=None, schema=SCHEMA, path=()):
                 refusals += rule_refusals(value[name], before.get(name), schema["additionalProperties"], (*path, name))
     if isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
-            # Which old item an item is compared with depends on the list's type; no rule of ours does so.
+            # The list's type determines the old item to compare with; no rule of the definition needs it.
             refusals += rule_refusals(item, None, schema["items"], (*path, index))
     return refusals

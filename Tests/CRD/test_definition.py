@@ -1,4 +1,4 @@
-"""The cases of Tests/Vectors/crd against the definition's schema and rules, evaluated here: old API servers drop CEL."""
+"""The cases of Tests/Vectors/crd against the definition's schema and rules, evaluated by Python, because old API servers drop CEL."""
 
 import copy
 
@@ -8,7 +8,7 @@ from crd import CASES, SCHEMA, rule_refusals, rules, schema_refusals
 
 
 def refusals(value, old=None):
-    """Schema first, and rules only on what passed it, as the server does."""
+    """Applies the schema first, and rules only to what passed it, as the server does."""
     return schema_refusals(value) or rule_refusals(value, old)
 
 
@@ -32,7 +32,7 @@ def test_case(case):
 
 
 def test_every_rule_is_seen_to_refuse_and_to_pass():
-    """Without this, a rule whose case is refused by another one would look tested."""
+    """Ensures that no rule looks tested because another rule rejects its case."""
     refused = {
         (refusal.path, refusal.message)
         for case in CASES
@@ -46,14 +46,14 @@ def test_every_rule_is_seen_to_refuse_and_to_pass():
 def test_every_rule_has_a_message_of_one_line():
     for _, entry in rules():
         assert entry["message"] and "\n" not in entry["message"]
-        # With FieldValueDuplicate the API server prints the value in place of the message (field.Error.ErrorBody).
+        # For FieldValueDuplicate, the API server prints the value instead of the message (field.Error.ErrorBody).
         assert entry.get("reason", "FieldValueInvalid") in {
             "FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired",
         }
 
 
 def test_no_field_of_spec_has_a_default():
-    """A default would be a difference between what is in Git and what is stored, for ever."""
+    """A default would be a permanent difference between Git and the stored object."""
 
     def check(schema):
         assert "default" not in schema
@@ -66,7 +66,7 @@ def test_no_field_of_spec_has_a_default():
 
 
 def limits():
-    """Sizes too large to write into the file of cases: one at the limit, and one above it."""
+    """Tests sizes that are too large for the file of cases: one at the limit, and one above it."""
     base = CASES[0]["object"]
 
     def changed(**fields):

@@ -1,5 +1,5 @@
-"""The definition on a real API server ($SB_TEST_KUBECONFIG, where it is applied): stored as structural, and refusing
-what it should. Cases that CEL refuses run only where the server knows CEL (1.25 and later)."""
+"""The definition on a real API server ($SB_TEST_KUBECONFIG, where it is applied): it is structural and rejects
+invalid objects. Cases that CEL rejects need a server with CEL (1.25 and later)."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def knows_cel():
 
 
 def unindexed(text):
-    """Old servers say spec.recipients.keyID where new ones say spec.recipients[0].keyID."""
+    """Converts new paths, spec.recipients[0].keyID, to those of old servers, spec.recipients.keyID."""
     return re.sub(r"\[\d+\]", "", text)
 
 

@@ -1,4 +1,4 @@
-"""The chart and the manifests, rendered by the real helm and kubectl."""
+"""Renders the chart and the manifests with the real helm and kubectl."""
 
 import atexit
 import functools
@@ -20,10 +20,10 @@ BINARY = os.environ["SB_TEST_BINARY"]
 ENTER = ROOT / "hack/lib/enter_root.py"
 NAMESPACE = "secrets-bridge"
 
-# What the chart's values files correspond to.
+# The overlays that correspond to the chart's values files.
 OVERLAYS = {"vault-transit": "vault-transit", "aws-kms": "aws-kms", "local": "dev"}
 
-# Nothing of the user's: no plugins, no cache.
+# Keeps the user's plugins and cache out.
 HOME = tempfile.mkdtemp()
 atexit.register(shutil.rmtree, HOME)
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME, "HELM_CACHE_HOME": HOME, "HELM_CONFIG_HOME": HOME, "HELM_DATA_HOME": HOME}
@@ -46,7 +46,7 @@ def values_file(name):
 
 
 def template(major, *arguments, check=True):
-    """What helm template prints, or its refusal."""
+    """Returns the output of helm template, or its error."""
     return helm(major, "template", "secrets-bridge", CHART, "--namespace", NAMESPACE, *arguments, check=check)
 
 

@@ -1,5 +1,5 @@
-"""A control plane of these tests' own, whose audit log tells what the controller asked for, and which enforces permissions of owner
-references, as OpenShift does; and an OpenBao beside it."""
+"""A separate control plane with an audit log of the controller's requests, which enforces permissions of owner references as
+OpenShift does, and an OpenBao."""
 
 import gzip
 import hashlib
@@ -65,7 +65,7 @@ class Cluster:
         return log.read_text().splitlines() if log.exists() else []
 
     def requests(self, before=()):
-        """What the service account of the controller asked for since: verb, group, resource, namespace."""
+        """Returns the requests of the controller's service account since the last call: verb, group, resource, namespace."""
         found = set()
         for line in self.audit_lines()[len(before):]:
             event = json.loads(line)
@@ -101,7 +101,7 @@ def cluster(scratch):
 
 @dataclass
 class Vault:
-    """A real OpenBao, set up as docs/vault.md says."""
+    """Starts a real OpenBao, set up with the commands of docs/vault.md."""
 
     folder: Path
 
@@ -118,7 +118,7 @@ class Vault:
 
 
     def decrypted(self):
-        """How often the key was asked for."""
+        """Returns the number of requests that used the key."""
         lines = (json.loads(line) for line in (self.folder / "audit.log").read_text().splitlines())
         return sum(line["type"] == "request" and line["request"]["path"] == "transit/decrypt/sb-wrap" for line in lines)
 
@@ -136,7 +136,7 @@ def vault(cluster, scratch):
 
 
 def unpack(archive, folder):
-    """An OCI archive's one image, with every digest checked."""
+    """Unpacks the image of an OCI archive and checks every digest."""
     with tarfile.open(archive) as layout:
         def blob(descriptor):
             data = layout.extractfile(f"blobs/{descriptor['digest'].replace(':', '/')}").read()

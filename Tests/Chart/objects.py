@@ -1,4 +1,4 @@
-"""WrappedSecrets and Secrets on a real API server."""
+"""Reads and writes WrappedSecrets and Secrets on a real API server."""
 
 import base64
 import json

@@ -1,6 +1,6 @@
 """Runs a pod of a Deployment as the kubelet does: its image's root, read-only, its user and no capability, exactly its
 environment, arguments and files, and its service account's own tokens. One thing differs: a pod has an address of its
-own; here each has a port of the loopback address instead, named by one more argument."""
+own; in the tests, an additional argument gives each a port of the loopback address."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 class Pod:
     def __init__(self, cluster, deployment, image_root, folder, name, assigned=None):
-        """assigned: the user and group that the platform gives it, as OpenShift does, in place of the image's."""
+        """`assigned` is the user and group that the platform assigns instead of the image's, as OpenShift does."""
         self.cluster, self.folder, self.name = cluster, folder, name
         self.user = assigned or IMAGE_USER
         self.namespace = deployment["metadata"]["namespace"]
@@ -31,7 +31,7 @@ class Pod:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
-        # The runtime makes the places where something is mounted; all else is as in the image.
+        # The runtime creates the mount points; everything else is as in the image.
         folder.mkdir(parents=True)
         subprocess.run(["cp", "-a", "--reflink=auto", image_root, self.root], check=True)
 
@@ -54,7 +54,7 @@ class Pod:
             "create", "token", self.spec["serviceAccountName"], "-n", self.namespace, "--duration=1h", *wanted).stdout.strip()
 
     def volume_files(self, volume):
-        """What is in a volume: name and contents."""
+        """Returns the files of a volume: names and contents."""
         if "configMap" in volume:
             data = self.cluster.get("configmap", volume["configMap"]["name"], "-n", self.namespace)["data"]
             return {name: text.encode() for name, text in data.items()}
@@ -68,7 +68,7 @@ class Pod:
         return files
 
     def mounts(self):
-        """Folders on this machine, and where the container sees them."""
+        """Returns folders of this machine and their paths in the container."""
         volumes = {volume["name"]: self.volume_files(volume) for volume in self.spec.get("volumes", [])}
         places = {mount["mountPath"]: volumes[mount["name"]] for mount in self.container.get("volumeMounts", [])}
         assert self.spec.get("automountServiceAccountToken", True)
@@ -101,7 +101,7 @@ class Pod:
 
     @contextmanager
     def running(self):
-        """Until the block ends; then it is asked to end, and has to exit 0."""
+        """Runs until the block ends; then stops with SIGTERM and has to exit with 0."""
         with open(self.log, "wb") as log:
             process = subprocess.Popen(self.command(), stdout=log, stderr=log, env={})
         try:
@@ -117,7 +117,7 @@ class Pod:
                 process.wait()
 
     def is_ready(self):
-        """As the readiness probe asks."""
+        """Sends the request of the readiness probe."""
         probe = self.container["readinessProbe"]["httpGet"]
         assert probe["port"] == self.container["ports"][0]["name"] and self.container["ports"][0]["containerPort"] == 8080
         try:

@@ -17,7 +17,7 @@ def matches_rule(rule, operation):
 
 
 def denials(policy, username, operation, old=None, new=None):
-    """The messages of the validations that do not hold; None if the policy is not about this request."""
+    """Returns the messages of failed validations, or None if the policy does not match this request."""
     spec = policy["spec"]
     if not any(matches_rule(rule, operation) for rule in spec["matchConstraints"]["resourceRules"]):
         return None

@@ -1,10 +1,10 @@
-"""Releases on a real API server."""
+"""Installs releases on a real API server."""
 
 import contextlib
 
 from chart import CHART, NAMESPACE, helm
 
-# Servers before 1.25 do not know CEL rules: they drop them, and say no to whoever validates or applies server-side.
+# Servers before 1.25 do not know CEL rules: they drop them, and reject validation and server-side apply.
 OLD_SERVER_FLAGS = {"3": ["--disable-openapi-validation"], "4": ["--server-side=false", "--disable-openapi-validation"]}
 
 
@@ -13,7 +13,7 @@ def flags(cluster, major):
 
 
 def settings(cluster, *assignments):
-    """policy/v1 came with 1.21."""
+    """Replaces policy/v1, which came with 1.21."""
     old = ["podDisruptionBudget.enabled=false"] if cluster.minor < 21 else []
     return [f"--set={assignment}" for assignment in [*old, *assignments]]
 

@@ -1,5 +1,5 @@
-"""The admission policy of the chart and the manifests: what the controller writes passes, and nothing else that its token could
-write. The requests have the shapes that the API server gives to admission."""
+"""The admission policy of the chart and the manifests allows the controller's writes, and denies all other writes with its token.
+The requests have the form that the API server sends to admission."""
 
 import copy
 
@@ -29,7 +29,7 @@ def policy(request):
 
 
 def secret(name="db", managed=True, owners=(OWNER,), annotations=None, manager="secrets-bridge", kind="Opaque", labels=None):
-    """As it is stored: with the fields that the API server adds."""
+    """Returns the stored form, with the fields that the API server adds."""
     metadata = {
         "name": name, "namespace": "payments", "uid": "s1", "resourceVersion": "50", "creationTimestamp": "2026-01-15T09:30:00Z",
         "labels": {**({"app.kubernetes.io/managed-by": "secrets-bridge", "secrets-bridge.io/managed": "true"} if managed else {}),
@@ -39,7 +39,7 @@ def secret(name="db", managed=True, owners=(OWNER,), annotations=None, manager="
         "managedFields": [{"manager": manager, "operation": "Update", "apiVersion": "v1", "time": "2026-01-15T09:30:00Z",
                            "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {".": {}, "f:password": {}}}}],
     }
-    # What is empty is not there.
+    # Empty fields are omitted.
     metadata = {key: value for key, value in metadata.items() if value not in ({}, [])}
     return {"kind": "Secret", "apiVersion": "v1", "metadata": metadata, "data": {"password": "eA=="}, "type": kind}
 
@@ -49,7 +49,7 @@ def foreign(**more):
 
 
 def bare():
-    """The least that a Secret can be, in a request of a client that sends nothing else."""
+    """Returns the smallest Secret of a request."""
     return {"metadata": {"name": "db", "namespace": "payments"}}
 
 
@@ -109,17 +109,17 @@ def test_allows_what_the_controller_writes(policy, case):
 
 
 @pytest.mark.parametrize("case", DENIED)
-def test_denies_what_only_its_token_could_write(policy, case):
+def test_denies_writes_that_the_controller_never_sends(policy, case):
     operation, old, new, expected = DENIED[case]
     assert denials(policy, CONTROLLER, operation, old, new) == expected
 
 
-def test_concerns_the_controller_alone(policy):
+def test_matches_the_controller_alone(policy):
     for username in ("kubernetes-admin", "system:serviceaccount:payments:secrets-bridge", "system:serviceaccount:kube-system:generic-garbage-collector"):
         assert denials(policy, username, "CREATE", None, foreign()) is None
 
 
-def test_concerns_the_service_account_that_the_release_has():
+def test_matches_the_service_account_of_the_release():
     (policy,) = (found for found in rendered("everything") if found["kind"] == "ValidatingAdmissionPolicy")
     assert denials(policy, f"system:serviceaccount:{NAMESPACE}:bridge-account", "CREATE", None, foreign()) == [NOT_OURS]
     assert denials(policy, CONTROLLER, "CREATE", None, foreign()) is None
@@ -132,15 +132,15 @@ def test_releases_that_the_operator_allows_pass():
     assert denials(policy, CONTROLLER, "CREATE", None, secret(kind="bootstrap.kubernetes.io/token")) == [TOKEN]
 
 
-def test_every_validation_is_seen_to_deny(policy):
+def test_every_validation_denies_a_case(policy):
     seen = {message for *_, messages in DENIED.values() for message in messages}
     assert seen == {validation["message"] for validation in policy["spec"]["validations"]}
     for validation in policy["spec"]["validations"]:
         assert "\n" not in validation["message"] and validation["reason"] == "Forbidden"
 
 
-def test_every_part_of_the_first_validation_is_needed(policy):
-    """Without any one of its alternatives, something that the controller writes is denied."""
+def test_first_validation_needs_each_of_its_parts(policy):
+    """Without any one of the alternatives, the policy denies a write of the controller."""
     parts = policy["spec"]["validations"][0]["expression"].split(" || ")
     assert len(parts) == 5
     for part in parts:

@@ -1,5 +1,5 @@
-"""What Argo CD and Flux make of a WrappedSecret: Argo CD's health check runs in Lua 5.1, kstatus' rules are those of its
-documentation. On recorded objects, one for each reason."""
+"""The health of a WrappedSecret in Argo CD and Flux: Argo CD's health check runs in Lua 5.1; the kstatus rules are from its
+documentation. The objects were recorded, one for each reason."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from chart import ROOT
 CHECK = yaml.safe_load((ROOT / "manifests/argocd/health.yaml").read_text())["data"]
 RECORDED = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "Tests/Chart/recorded").glob("*.json"))}
 REASONS = re.search(r"enum Reason.*?\{(.*?)^\s*///", (ROOT / "Sources/Resources/Reason.swift").read_text(), re.DOTALL | re.MULTILINE).group(1)
-# Only in the metric, never in Ready.
+# Reasons of the metric, which Ready never has.
 QUIET = {"NamespaceTerminating"}
 
 
@@ -47,7 +47,7 @@ def conditions(found):
 
 
 def kstatus(found):
-    """sigs.k8s.io/cli-utils, kstatus: what holds for every kind that it does not know."""
+    """sigs.k8s.io/cli-utils, kstatus: the rules for custom kinds."""
     there = conditions(found)
     if found["metadata"]["generation"] != found.get("status", {}).get("observedGeneration", found["metadata"]["generation"]):
         return "InProgress"
@@ -64,7 +64,7 @@ def test_every_reason_is_recorded():
         assert conditions(RECORDED[name])["Ready"]["reason"] == name
 
 
-def test_argo_asks_for_our_kind():
+def test_argo_check_is_for_the_kind_wrappedsecret():
     for found in RECORDED.values():
         group = found["apiVersion"].split("/")[0]
         assert set(CHECK) == {f"resource.customizations.health.{group}_{found['kind']}"}
@@ -78,12 +78,12 @@ def test_reason(name, tmp_path):
         assert health(found, tmp_path) == ("Healthy", ready["message"]) and kstatus(found) == "Current"
     else:
         assert health(found, tmp_path) == ("Degraded", f"{name}: {ready['message']}")
-        # What waits for a change of the object is given up; what may mend itself is waited for.
+        # Stalled objects fail at once; Reconciling objects are waited for.
         assert kstatus(found) == ("Failed" if conditions(found).get("Stalled", {}).get("status") == "True" else "InProgress")
 
 
 @pytest.mark.parametrize("name", ["unseen", "changed"])
-def test_not_seen_yet(name, tmp_path):
+def test_old_generation_is_in_progress(name, tmp_path):
     assert health(RECORDED[name], tmp_path) == ("Progressing", "waiting for the Secrets Bridge controller")
     assert kstatus(RECORDED[name]) == "InProgress"
 

@@ -1,4 +1,4 @@
-"""The overlays of manifests/ are, in content, what the chart renders."""
+"""The overlays of manifests/ have the same content as the rendered chart."""
 
 import copy
 import json
@@ -11,12 +11,12 @@ from chart import KUBECTL, OVERLAYS, ROOT, by_identity, identity, kustomized, pa
 MONITORING = "--set-json=networkPolicy.metricsFrom=" + json.dumps(
     [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}])
 CRD = "CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"
-# What only helm writes.
+# Labels that only helm writes.
 HELMS_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 
 
 def plain(objects):
-    """Without helm's labels; without what helm makes by itself (the namespace) or runs by itself (its test)."""
+    """Drops helm's labels, the namespace, which helm creates, and the pod of helm test."""
     kept = []
     for found in objects:
         if found["kind"] == "Namespace" or "helm.sh/hook" in found["metadata"].get("annotations", {}):
@@ -34,7 +34,7 @@ def plain(objects):
 
 
 def without_helms_test(policy):
-    """Without the pod of helm's test among those that reach the port; a rule without peers is dropped."""
+    """Drops the pod of helm test from the peers of the port, and rules without peers."""
     for rule in policy.get("ingress", []):
         rule["from"] = [peer for peer in rule["from"] if "podSelector" not in peer]
     policy["ingress"] = [rule for rule in policy.get("ingress", []) if rule["from"]]
@@ -48,11 +48,11 @@ def assert_same(from_manifests, from_chart):
 
 @pytest.mark.parametrize("values", OVERLAYS)
 def test_overlay(values):
-    """With the definition, which is no part of an overlay: deleting an overlay must not delete it."""
+    """Adds the definition, which is not part of an overlay, so that deleting an overlay does not delete it."""
     overlay, chart = plain(kustomized(f"overlays/{OVERLAYS[values]}")), plain(rendered(values))
     definition = plain(kustomized("crds"))
     assert set(definition) == {CRD} and CRD not in overlay
-    # It has no labels of an installation.
+    # The definition has no labels of an installation.
     assert chart[CRD]["metadata"].pop("labels")
     assert_same({**overlay, **definition}, chart)
 
@@ -68,7 +68,7 @@ COMPONENTS = {"metrics-access": MONITORING, "without-secret-deletion": "--set=rb
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_component(component, tmp_path):
-    """A component changes an overlay as the value of the chart does."""
+    """Tests that a component changes an overlay as the value changes the chart."""
     def path(folder):
         return os.path.relpath((ROOT / "manifests" / folder).resolve(), tmp_path.resolve())
 

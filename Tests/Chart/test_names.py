@@ -1,5 +1,4 @@
-"""Names and labels of what the chart renders: at most 63 characters, whatever the release and the overrides are called, and
-different for releases that differ."""
+"""Rendered names and labels have at most 63 characters for any names of releases and overrides, and differ between releases."""
 
 import re
 
@@ -8,7 +7,7 @@ import pytest
 from chart import CHART, HELMS, VALUES, helm, parsed
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-# RFC 1035: Services are stricter than all else.
+# RFC 1035: the rules for Services are the strictest.
 SERVICE_NAME = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
@@ -38,12 +37,12 @@ def rendered(major, release, settings):
 
 
 def own_names(objects):
-    """The names of the objects; the definition's is the same in every release."""
+    """Returns the names of the objects without the definition, whose name is the same in every release."""
     return [(found["kind"], found["metadata"]["name"]) for found in objects if found["kind"] != "CustomResourceDefinition"]
 
 
 def labels(value, key=""):
-    """Every label's value in an object, in its selectors too."""
+    """Returns the values of all labels of an object and of its selectors."""
     if isinstance(value, dict):
         if key in ("labels", "matchLabels", "selector"):
             yield from (text for text in value.values() if isinstance(text, str))
@@ -66,7 +65,7 @@ def check(objects):
 
 
 def check_references(objects):
-    """What names another object names one that is there."""
+    """Tests that every reference names a rendered object."""
     names = set(own_names(objects))
     account = next(name for kind, name in names if kind == "ServiceAccount")
     for found in objects:
@@ -90,7 +89,7 @@ def check_references(objects):
 
 @pytest.mark.parametrize("major", HELMS)
 @pytest.mark.parametrize("case", CASES)
-def test_every_name_is_a_name(major, case):
+def test_every_name_is_valid_and_every_reference_exists(major, case):
     check(rendered(major, *CASES[case]))
 
 
@@ -103,7 +102,7 @@ SIBLINGS = {
 
 
 @pytest.mark.parametrize("case", SIBLINGS)
-def test_what_differs_before_it_is_cut_differs_after(case):
+def test_truncated_names_stay_distinct(case):
     first, second = (set(own_names(rendered("4", *given))) for given in SIBLINGS[case])
     assert not first & second
 
@@ -117,6 +116,6 @@ def test_a_short_name_is_not_changed():
 @pytest.mark.parametrize("setting", [
     "nameOverride=Bridge", "nameOverride=-a", "fullnameOverride=a_b", "leaderElection.leaseName=a_b", "leaderElection.leaseName=a..b",
     "leaderElection.leaseName=" + "l" * 64])
-def test_what_is_no_name_is_refused(setting):
+def test_invalid_names_are_rejected(setting):
     refusal = helm("4", "template", "a", CHART, "--values", VALUES / "local.yaml", f"--set={setting}", check=False)
     assert refusal.returncode != 0 and setting.split("=")[0].split(".")[-1] in refusal.stderr

@@ -1,5 +1,5 @@
-"""What OpenShift asks of a pod and of a writer of owner references: the security context constraint restricted-v2, a user that
-nothing in the image knows, and the admission plugin OwnerReferencesPermissionEnforcement, which these tests' API server has on."""
+"""OpenShift's requirements: the security context constraint restricted-v2, a user that the image does not define, and the admission
+plugin OwnerReferencesPermissionEnforcement, which is on in the API server of these tests."""
 
 import json
 import subprocess
@@ -14,14 +14,14 @@ from pod import PROGRAM, Pod
 from release import flags, installed
 from test_rendering import ALL
 
-# As the namespace's annotation openshift.io/sa.scc.uid-range says; the group is always root's.
+# From the namespace's annotation openshift.io/sa.scc.uid-range; the group is always root.
 ASSIGNED = (1000680000, 0)
 UID_RANGE = range(1000680000, 1000690000)
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 
 
 def refusals(pod):
-    """What restricted-v2 would not admit in a pod, as OpenShift 4.11 and later define it."""
+    """Returns the violations of restricted-v2, as OpenShift 4.11 and later define it."""
     found = [field for field in ("hostNetwork", "hostPID", "hostIPC") if pod.get(field)]
     found += [f"volume {kind}" for volume in pod.get("volumes", []) for kind in set(volume) - {"name"} - VOLUMES]
     contexts = [pod.get("securityContext", {})] + [container.get("securityContext", {}) for container in pod["containers"]]
@@ -58,7 +58,7 @@ def test_manifests_fit_restricted_v2(overlay):
 
 @pytest.mark.parametrize("name", ["aws-kms", "local"])
 def test_starts_as_a_user_that_the_image_does_not_know(image_root, tmp_path, name):
-    """Without a home folder and a name: it reads its settings, and stops at a cluster that is not there."""
+    """Without a home folder and a user name, the program reads its settings and exits because no cluster exists."""
     container = next(pod_specs(rendered(name)))["containers"][0]
     environment = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
     root = tmp_path / "root"
@@ -80,7 +80,7 @@ def refused(namespace, given, who):
 
 
 def handed_over(namespace, name):
-    """A Secret of another writer's that the controller may take."""
+    """Creates a Secret of another writer that the controller may adopt."""
     namespace.kubectl("create", "secret", "generic", name, "--from-literal=k=theirs")
     namespace.kubectl("annotate", "secret", name, "secrets-bridge.io/allow=adopt")
     namespace.apply(namespace.wrap(name, k="v"))
@@ -122,7 +122,7 @@ def test_works_as_a_user_that_the_image_does_not_know(cluster, vault, image_root
             eventually("it has no owner", lambda: owners(namespace, "db") == [])
             namespace.until("db", "Synced")
 
-        # docs/installing.md says so: there, the right to delete is needed to change owners.
+        # docs/installing.md: changing owners requires the right to delete on OpenShift.
         helm("4", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=rbac.deleteSecrets=false",
              *flags(cluster, "4"), kubeconfig=cluster.kubeconfig)
         with Pod(cluster, deployment, image_root, scratch / "openshift-b", "openshift-b", ASSIGNED).running():
@@ -140,7 +140,7 @@ def test_works_as_a_user_that_the_image_does_not_know(cluster, vault, image_root
 
 
 def the_server_enforces(namespace):
-    """Who may create Secrets, but not update the finalizers of their owner, cannot keep that from being deleted."""
+    """A user who may create Secrets, but not update the finalizers of the owner, cannot block the owner's deletion."""
     namespace.kubectl("create", "rolebinding", "editor", "--clusterrole=edit", "--user=editor")
     namespace.apply(namespace.wrap("owner", k="v"))
     uid = namespace.get("wrappedsecret", "owner")["metadata"]["uid"]

@@ -1,4 +1,4 @@
-"""The controller, run exactly as the chart says, does its work with OpenBao, with no permission that it does not use."""
+"""The controller, run exactly as in the chart, works with OpenBao and uses each of its permissions."""
 
 import json
 import ssl
@@ -24,7 +24,7 @@ def release(cluster, vault):
 
 
 def rules(cluster, *role):
-    """A role's permissions, one by one."""
+    """Yields the permissions of a role."""
     return {
         (verb, group, resource)
         for rule in cluster.get(*role)["rules"]
@@ -32,10 +32,10 @@ def rules(cluster, *role):
     }
 
 
-def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_root, scratch):
+def test_controller_uses_every_permission(cluster, vault, release, image_root, scratch):
     namespace = Namespace(cluster, "shop", vault.developer)
     deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
-    cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # of the tests before
+    cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # left by previous tests
     before = cluster.audit_lines()
     with Pod(cluster, deployment, image_root, scratch / "pod-a", "secrets-bridge-a").running() as pod:
         (ready,) = eventually("the key is ready", lambda: pod.logged("keymgmt backend ready"))
@@ -54,11 +54,11 @@ def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_
         namespace.until_values("db", password="one")
         namespace.kubectl("patch", "secret", "db", "-p", '{"stringData":{"password":"two"}}')
         namespace.until_values("db", password="one")
-        # A Secret that is somebody else's is looked at.
+        # The controller reads a Secret of another owner.
         namespace.kubectl("create", "secret", "generic", "foreign")
         namespace.apply(namespace.wrap("foreign", k="v"))
         namespace.until("foreign", "SecretConflict")
-        # The Secret under the earlier name goes.
+        # The controller deletes the Secret with the previous name.
         namespace.apply(namespace.wrap("moved", "--scope=namespace", k="v"))
         namespace.until_values("moved", k="v")
         namespace.kubectl("patch", "wrappedsecret", "moved", "--type=merge", "-p", '{"spec":{"template":{"metadata":{"name":"new"}}}}')
@@ -73,7 +73,7 @@ def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_
     everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
     deletion = rules(cluster, "clusterrole", "secrets-bridge-delete-secrets")
     used = {request[:3] for request in asked}
-    # A server that streams lists (Kubernetes 1.32 and later) is asked for no pages; others are, and all are when a stream breaks off.
+    # The controller requests pages from servers that do not stream lists (before Kubernetes 1.32), and after a broken stream.
     allowed, pages = everywhere | deletion | leases, {("list", "", "secrets"), ("list", "secrets-bridge.io", "wrappedsecrets")}
     assert pages <= everywhere
     assert allowed - pages <= used <= allowed
@@ -81,7 +81,7 @@ def test_does_its_work_and_uses_every_permission(cluster, vault, release, image_
 
 
 def the_policy_allows_what_was_written(namespace):
-    """The admission policy, which this server may be too old for, over the Secrets as the server has them."""
+    """Evaluates the admission policy, which this server may not support, over the server's Secrets."""
     objects = rendered("local", "--set=admissionPolicy.enabled=true")
     (policy,) = (found for found in objects if found["kind"] == "ValidatingAdmissionPolicy")
     controller = f"system:serviceaccount:{NAMESPACE}:secrets-bridge"
@@ -100,7 +100,7 @@ def the_policy_allows_what_was_written(namespace):
 
 
 def no_difference(namespace, wrapped, *way):
-    """What is applied again, after the controller has written its status, changes nothing and shows none."""
+    """Tests that applying the same manifest again changes nothing and shows no difference."""
     name = yaml.safe_load(wrapped)["metadata"]["name"]
     before = namespace.get("wrappedsecret", name)
     diff = namespace.kubectl("diff", *way, "-f", "-", given=wrapped, check=False)
@@ -115,7 +115,7 @@ def events(namespace):
 
 
 def count_an_event(cluster, namespace, token):
-    """What the controller sends when the same happens again ten minutes later, with its token."""
+    """Sends the controller's request for a repeated event, with its token."""
     host, port = cluster.address
     request = urllib.request.Request(
         f"https://{host}:{port}/api/v1/namespaces/{namespace.name}/events/{events(namespace)[0]}", b'{"count":2}', method="PATCH",
@@ -125,7 +125,7 @@ def count_an_event(cluster, namespace, token):
 
 
 def test_a_standby_takes_over(cluster, vault, release, image_root, scratch):
-    """Two replicas as the chart says; and then the one that is left."""
+    """Runs two replicas as in the chart, then stops the leader."""
     namespace = Namespace(cluster, "billing", vault.developer)
     deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
     assert deployment["spec"]["replicas"] == 2
@@ -138,8 +138,8 @@ def test_a_standby_takes_over(cluster, vault, release, image_root, scratch):
         assert second.is_ready()
 
 
-def test_helm_test_asks_for_readiness(cluster, release, image_root, scratch):
-    """helm waits for its pod; the command that the pod says is run here, with the service's name resolved."""
+def test_helm_test_checks_readiness(cluster, release, image_root, scratch):
+    """Runs the command of helm's test pod with the resolved name of the Service."""
     deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
     with Pod(cluster, deployment, image_root, scratch / "pod-e", "secrets-bridge-e").running() as pod:
         helms = subprocess.Popen(
@@ -202,11 +202,11 @@ def test_roles_in_its_namespaces_are_enough(cluster, vault, release, image_root,
             namespace.apply(namespace.wrap("db", k="v"))
         here.until_values("db", k="v")
     assert elsewhere.values("db") is None
-    cluster.requests()  # none was refused
+    cluster.requests()  # no request was denied
 
 
 def test_without_the_right_to_delete_the_old_secret_stays(cluster, vault, release, image_root, scratch):
-    """The last test here: its requests are refused."""
+    """Has to be the last test of this file, because its requests are denied."""
     namespace = Namespace(cluster, "keeps", vault.developer)
     helm("3", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=rbac.deleteSecrets=false",
          "--set-json=controller.watchNamespaces=[]", *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)

@@ -12,7 +12,7 @@ from release import flags, installed, settings
 
 ASSIGNMENTS = ["backend=local", "devProfile=true"]
 CRD = "wrappedsecrets.secrets-bridge.io"
-# Stand-ins where the Prometheus operator is not installed: they know names and kinds, and take any content.
+# Definitions that replace those of the Prometheus operator: they have its names and kinds and accept any content.
 OPERATOR_KINDS = {"PodMonitor": "podmonitors", "ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"}
 
 
@@ -35,15 +35,15 @@ def operator(cluster):
 
 
 def served(cluster, found):
-    """As this server knows it: what came later than the server is asked for by its earlier version."""
+    """Replaces API versions that are newer than the server by previous ones."""
     if found["kind"] == "PodDisruptionBudget" and cluster.minor < 21:
         return {**found, "apiVersion": "policy/v1beta1"}
     return found
 
 
 def dry_run(cluster, objects):
-    """One document for kubectl; the definition alone may need leave of an old server's validation."""
-    # Policies came with 1.30.
+    """Applies one document with kubectl. Old servers cannot validate the definition."""
+    # ValidatingAdmissionPolicy requires 1.30.
     objects = [found for found in objects if cluster.minor >= 30 or not found["kind"].startswith("ValidatingAdmissionPolicy")]
     for is_crd in (True, False):
         items = [served(cluster, found) for found in objects if (found["kind"] == "CustomResourceDefinition") is is_crd]
@@ -91,7 +91,7 @@ def test_life_of_a_release(cluster, major, name):
     assert deployed() == (2, ["controller"])
     run("upgrade", "secrets-bridge", CHART, *given, "--set=replicas=3", "--set=controller.logLevel=debug")
     assert deployed() == (3, ["controller", "--log-level=debug"])
-    # Helm 4 goes on as the release began.
+    # Helm 4 continues with the release's way of applying.
     run("rollback", "secrets-bridge", "1")
     assert deployed() == (2, ["controller"])
     run("uninstall", "secrets-bridge")
@@ -100,7 +100,7 @@ def test_life_of_a_release(cluster, major, name):
 
 @pytest.mark.parametrize("major", HELMS)
 def test_upgrade_brings_the_new_definition(cluster, scratch, major):
-    """From a chart whose definition lacks a short name; and back."""
+    """Upgrades from a chart whose definition lacks a short name, and rolls back."""
     earlier = scratch / f"earlier-{major}"
     shutil.copytree(CHART, earlier)
     text = (earlier / "files/wrappedsecrets.yaml").read_text()
@@ -140,7 +140,7 @@ def test_view_and_edit_reach_wrapped_secrets(cluster):
 
 
 def leftovers(cluster):
-    """What of the chart is still there."""
+    """Returns the objects of the chart that still exist."""
     selector = ["-l", "app.kubernetes.io/instance=secrets-bridge"]
     found = cluster.get("deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,crds", "-A", *selector)
     return found["items"]
@@ -148,7 +148,7 @@ def leftovers(cluster):
 
 @pytest.fixture
 def wrapped(cluster):
-    """A WrappedSecret, and a Secret of it, as the controller leaves them."""
+    """Creates a WrappedSecret and its Secret."""
     namespace = Namespace(cluster, "kept", {"SB_KMS_BACKEND": "local", "SB_WRAP_MASTER_KEY": "A" * 43 + "="})
     helm("4", "install", "secrets-bridge", CHART, "-n", NAMESPACE, "--values", values_file("local"), *settings(cluster), *flags(cluster, "4"),
          kubeconfig=cluster.kubeconfig)
@@ -161,14 +161,14 @@ def wrapped(cluster):
     cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
 
 
-def test_uninstalling_leaves_what_the_values_say(cluster, wrapped):
+def test_uninstalling_keeps_what_the_values_select(cluster, wrapped):
     helm("4", "uninstall", "secrets-bridge", "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
     assert cluster.exists("crd", CRD) and wrapped.get("wrappedsecret", "db") and wrapped.get("secret", "db")
-    # Back again, over the definition that was kept; and then without keeping it.
+    # Installs again over the kept definition, then uninstalls without keeping it.
     helm("3", "install", "secrets-bridge", CHART, "-n", NAMESPACE, "--values", values_file("local"), "--set=crds.keep=false",
          *settings(cluster), *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
     assert wrapped.get("wrappedsecret", "db") and wrapped.get("secret", "db")
     helm("3", "uninstall", "secrets-bridge", "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
     eventually("the definition is gone", lambda: not cluster.exists("crd", CRD))
-    # The garbage collector pauses where a kind that it watches comes and goes.
+    # The garbage collector pauses when a watched kind is added or removed.
     eventually("the Secret is gone", lambda: wrapped.get("secret", "db") is None, seconds=180)

@@ -1,4 +1,4 @@
-"""What the chart renders, without a server: by both versions of helm, for each backend and with every setting."""
+"""Renders the chart without a server: with both versions of helm, for each backend and with every setting."""
 
 import hashlib
 import json
@@ -54,9 +54,9 @@ REFUSALS = {
 }
 
 
-# helm 3 reads schemas with another library than helm 4.
+# helm 3 and helm 4 use different schema libraries.
 @pytest.mark.parametrize("major, name", [*(("4", name) for name in REFUSALS), ("3", "nothing is set"), ("3", "typo"), ("3", "bad level")])
-def test_refuses(major, name):
+def test_rejects(major, name):
     settings, expected = REFUSALS[name]
     refusal = template(major, *(f"--set={setting}" for setting in settings), check=False)
     assert refusal.returncode != 0 and refusal.stdout == ""
@@ -70,7 +70,7 @@ def test_schema_knows_every_value_and_no_other():
         if known is None:
             return
         assert schema["additionalProperties"] is False, f"{path} takes anything"
-        # What a parent chart sets; a default of "enabled" would overrule the parent's tags.
+        # A parent chart sets it; a default of "enabled" would overrule the parent's tags.
         parents = {"global", "enabled", "tags"} if not path else set()
         assert parents <= set(known) and set(known) - parents == set(values), f"values.yaml and values.schema.json differ under {path or 'the top'}"
         for name, value in values.items():
@@ -82,7 +82,7 @@ def test_schema_knows_every_value_and_no_other():
 
 @pytest.mark.parametrize("name", ALL)
 def test_pods_are_restricted(name):
-    """The Pod Security Standards' level restricted, and a root that cannot be written."""
+    """Tests the level restricted of the Pod Security Standards, and a read-only root."""
     specs = list(pod_specs(rendered(name)))
     assert len(specs) == 2
     for spec in specs:
@@ -98,8 +98,8 @@ def test_pods_are_restricted(name):
             assert not any("hostPort" in port for port in container.get("ports", []))
 
 
-def test_the_user_is_the_images():
-    """By number: the kubelet cannot hold a name against runAsNonRoot. Only the image of helm's test has none."""
+def test_user_equals_the_images():
+    """The user is a number, because the kubelet cannot check a name against runAsNonRoot. Only helm's test image has none."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["65532:65532"]
     assert '"User": "65532:65532"' in (ROOT / "hack/lib/oci_image.py").read_text()
@@ -110,8 +110,8 @@ def test_the_user_is_the_images():
 
 @pytest.mark.parametrize("major", HELMS)
 @pytest.mark.parametrize("value", ["serviceAccount.annotations", "controller.watchNamespaces", "controller.extraArgs", "extraEnv", "test.runAsUser"])
-def test_an_empty_value_is_none(major, value):
-    """A key without a value, as in "extraArgs:" with all of its lines commented out."""
+def test_empty_values_count_as_unset(major, value):
+    """Tests keys without a value, as in "extraArgs:" with all of its lines commented out."""
     without = rendered("local", f"--set={value}=null", major=major)
     pods = [pod["securityContext"].pop("runAsUser", None) for pod in pod_specs(without)]
     assert pods == ([None, None] if value == "test.runAsUser" else [None, 65532])
@@ -122,7 +122,7 @@ def test_an_empty_value_is_none(major, value):
 
 
 def objects_of_values(schema=None, path=()):
-    """Those with fields of their own, which templates read without a look."""
+    """Tests objects whose fields templates read without a check."""
     schema = schema or json.loads((CHART / "values.schema.json").read_text())
     for name, value in schema["properties"].items():
         if value.get("type") == "object" and "properties" in value:
@@ -131,14 +131,14 @@ def objects_of_values(schema=None, path=()):
 
 
 @both
-def test_null_for_an_object_is_refused(major):
+def test_null_for_an_object_is_rejected(major):
     for path in objects_of_values():
         refusal = template(major, "--set=backend=local,devProfile=true", f"--set={path}=null", check=False)
         assert refusal.returncode != 0 and "nil pointer" not in refusal.stderr, path
         assert "schema" in refusal.stderr and path.split(".")[-1] in refusal.stderr, refusal.stderr
 
 
-def test_no_context_is_no_context():
+def test_null_security_context_is_omitted():
     deployment, test = pod_specs(rendered("local", "--set=podSecurityContext=null"))
     assert not deployment["securityContext"] and test["securityContext"] == {"runAsUser": 65532}
 
@@ -147,7 +147,7 @@ def test_a_namespace_that_is_named_twice_has_one_role():
     by_identity(rendered("local", "--set=controller.watchNamespaces={payments,payments}"))
 
 
-def test_version_is_the_programs():
+def test_version_equals_the_programs():
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert about["appVersion"] == about["version"] == program_version()
 
@@ -167,7 +167,7 @@ def test_some_namespaces_get_roles_and_no_cluster_role():
             assert identity(found)[:2] in {(kind, namespace) for kind in ("Role", "RoleBinding") for namespace in there}
 
 
-def test_deleting_secrets_is_an_option():
+def test_right_to_delete_secrets_is_optional():
     def verbs(*arguments):
         return {verb for found in rendered("vault-transit", *arguments) if found["kind"] in ("Role", "ClusterRole")
                 for rule in found["rules"] if "secrets" in rule["resources"] for verb in rule["verbs"]}
@@ -181,7 +181,7 @@ def test_deleting_secrets_is_an_option():
 LEASES = {
     "all": ([], "secrets-bridge"),
     "named": (["leaderElection.leaseName=bridge", "controller.labelSelector=a=b"], "bridge"),
-    # As LeaseName in Sources/Controller: the first bytes of a digest of the sorted namespaces, a line break and the selector.
+    # As in Sources/Controller/Leadership: the first bytes of a digest of the sorted namespaces, a line break and the selector.
     "namespaces": (["controller.watchNamespaces={b,a,b}"], "a,b\n"),
     "selector": (["controller.labelSelector=team in (search\\, ads)"], "\nteam in (search, ads)"),
     "both": (["controller.watchNamespaces={z}", "controller.labelSelector=x"], "z\nx"),
@@ -203,7 +203,7 @@ def network_policy(*arguments):
     return next((found["spec"] for found in rendered("vault-transit", *arguments) if found["kind"] == "NetworkPolicy"), None)
 
 
-def test_the_port_is_closed_unless_it_is_opened():
+def test_port_is_closed_by_default():
     test_pod = {"podSelector": {"matchLabels": {
         "app.kubernetes.io/name": "secrets-bridge-test", "app.kubernetes.io/instance": "secrets-bridge"}}}
     ports = [{"port": "metrics"}]
@@ -221,8 +221,8 @@ def test_a_crash_prints_no_memory(name):
     assert {"name": "SWIFT_BACKTRACE", "value": "enable=no"} in container["env"]
 
 
-def test_keep_is_what_the_values_say():
-    """For Helm, Argo CD (pruning, and the deletion of the Application) and Flux."""
+def test_keep_follows_the_values():
+    """Tests the annotations for Helm, Argo CD (pruning, and deletion of the Application) and Flux."""
     kept = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false,ServerSideApply=true",
             "kustomize.toolkit.fluxcd.io/prune": "disabled"}
     for keep, expected in (("true", kept), ("false", {"argocd.argoproj.io/sync-options": "ServerSideApply=true"})):
@@ -233,7 +233,7 @@ def test_keep_is_what_the_values_say():
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_program_takes_arguments_and_environment(name, tmp_path):
-    """It does not know the cluster, and finds nothing else wrong."""
+    """The program accepts its arguments, and fails because no cluster exists."""
     container = next(pod_specs(rendered(name)))["containers"][0]
     environment = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
     for variable, place in environment.items():
@@ -245,7 +245,7 @@ def test_the_program_takes_arguments_and_environment(name, tmp_path):
 
 
 def test_every_setting_reaches_the_controller():
-    """Each environment variable is in docs/configuration.md."""
+    """Tests that each environment variable is in docs/configuration.md."""
     spec = next(pod_specs(rendered("everything")))
     container = spec["containers"][0]
     assert container["image"] == "registry.example.com/secrets-bridge@sha256:" + "0" * 64
@@ -265,7 +265,7 @@ def test_every_setting_reaches_the_controller():
 
 
 def test_the_crash_handler_is_off():
-    """It prints registers and the memory that they point to. The pods switch it off, and so does the program itself."""
+    """Swift's crash handler prints registers and the memory that they point to. The pods and the program disable it."""
     (container,) = next(pod_specs(rendered("local")))["containers"]
     variable = next(variable for variable in container["env"] if variable["name"] == "SWIFT_BACKTRACE")
     assert variable["value"] == "enable=no"
@@ -273,10 +273,10 @@ def test_the_crash_handler_is_off():
         program = subprocess.Popen(
             [BINARY, "verify", "--offline", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, variable["name"]: value}, text=True)
-        time.sleep(2)  # it waits for its input
+        time.sleep(2)  # until it waits for its input
         assert program.poll() is None
         program.send_signal(signal.SIGSEGV)
-        # Its input stays open until then: with the end of the input, another thread could report before the signal arrives.
+        # The input stays open until then; at its end, another thread could report before the signal arrives.
         assert program.wait(timeout=60) == -signal.SIGSEGV
         assert program.communicate()[1] == ""
 

@@ -19,7 +19,7 @@ def major(request):
 
 
 def parent(folder, major, values, dependencies=({},)):
-    """A chart with one object of its own, which depends on this one."""
+    """Creates a chart with one object that depends on this chart."""
     entry = {"name": "secrets-bridge", "version": "0.1.0", "repository": f"file://{CHART}", "tags": ["security"]}
     about = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "icon": "https://example.com/icon.png",
              "dependencies": [{**entry, "condition": "secrets-bridge.enabled", **more} for more in dependencies]}
@@ -61,7 +61,7 @@ def test_lints(major, tmp_path):
     helm(major, "lint", "--strict", "--with-subcharts", parent(tmp_path / "platform", major, values))
 
 
-def test_a_typo_is_still_refused(major, tmp_path):
+def test_unknown_values_are_rejected(major, tmp_path):
     chart = parent(tmp_path / "platform", major, {"secrets-bridge": {**CONTROLLER, "enable": True}})
     refusal = helm(major, "template", "app", chart, check=False)
     assert refusal.returncode != 0 and "enable" in refusal.stderr
@@ -69,8 +69,8 @@ def test_a_typo_is_still_refused(major, tmp_path):
     assert refusal.returncode != 0 and "enabled" in refusal.stderr
 
 
-def test_two_of_it_under_other_names(major, tmp_path):
-    """A split cluster in one release: the second leaves the definition to the first."""
+def test_two_aliases_have_distinct_names(major, tmp_path):
+    """Tests a split cluster in one release: the second dependency omits the definition."""
     shards = {"bridgePayments": {**CONTROLLER, "controller": {"watchNamespaces": ["payments"]}},
               "bridge_" + "b" * 60: {**CONTROLLER, "controller": {"watchNamespaces": ["billing"]}, "crds": {"install": False}}}
     chart = parent(tmp_path / "platform", major, shards, [{"alias": alias, "condition": f"{alias}.enabled"} for alias in shards])

@@ -1,4 +1,4 @@
-"""README.md from top to bottom, on one cluster; and the ways from a CRD or an installation that kubectl applied to a release of the
+"""Runs README.md from top to bottom on one cluster, and the ways from a CRD or an installation that kubectl applied to a release of the
 chart. No pod runs here: what helm installs are objects. These tests delete the CRD again and again, which makes the garbage
 collector slow, so they run after those that need it."""
 
@@ -29,7 +29,7 @@ def major(request):
 
 @pytest.fixture
 def fresh(cluster):
-    """No CRD from the tests before, and none for those after."""
+    """Removes the CRD before and after a test."""
     def clean():
         if cluster.exists("crd", CRD):
             cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
@@ -39,7 +39,7 @@ def fresh(cluster):
 
 
 def quickstart(cluster, scratch, *arguments):
-    """With nothing of the user's quickstarts."""
+    """Runs a script without the user's quickstarts."""
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "KUBECTL": KUBECTL, "XDG_CACHE_HOME": str(scratch / "cache")}
     return run(ROOT / "hack/quickstart", *arguments, env=environment)
 
@@ -71,7 +71,7 @@ def test_quickstart_leaves_a_definition_that_a_release_has_taken_over(fresh, scr
 
 
 def test_use_it(fresh, scratch, major):
-    """As written, but for the port, which may be taken; and the local controller is stopped where the page says so."""
+    """Runs the commands with another port, and stops the local controller where the page does."""
     locally, in_the_cluster = blocks("README.md", "Use it")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -97,7 +97,7 @@ def test_use_it(fresh, scratch, major):
 
 @pytest.mark.parametrize("way", ["with the flag", "by annotations"])
 def test_a_release_takes_over_the_definition(fresh, scratch, major, way):
-    """docs/installing.md."""
+    """Tests the take-over commands of docs/installing.md."""
     with_flag, by_annotations = blocks("docs/installing.md", "When the CRD exists already")
     folder = f"take-over-{major}-{way.replace(' ', '-')}"
     shell = Shell(fresh, scratch / folder, major, environment={"VAULT_ADDR": "https://vault.example.com:8200"})
@@ -116,7 +116,7 @@ def test_a_release_takes_over_the_definition(fresh, scratch, major, way):
 
 
 def overlay(cluster, shell, name):
-    """An overlay of one's own; an old server has no policy/v1."""
+    """Creates an overlay for this server, which may lack policy/v1."""
     budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "$patch": "delete",
               "metadata": {"name": "secrets-bridge", "namespace": NAMESPACE}}
     patches = [f"  - patch: '{json.dumps(budget)}'"] if cluster.minor < 21 else []
@@ -127,7 +127,7 @@ def overlay(cluster, shell, name):
 
 @pytest.mark.parametrize("name", OVERLAYS.values())
 def test_deleting_an_overlay_leaves_every_wrapped_secret(fresh, scratch, name):
-    """The namespace goes with the overlay and is made again for the tests to come."""
+    """Deletes the overlay with its namespace, and recreates the namespace for later tests."""
     shell = Shell(fresh, scratch / f"overlay-{name}")
     overlay(fresh, shell, name)
     shell.run("kubectl apply --server-side -f manifests/crds/\nkubectl apply -k own")
@@ -150,7 +150,7 @@ def test_only_the_folder_of_definitions_has_them():
 
 
 def test_a_release_takes_over_an_overlay(fresh, scratch, major):
-    """The objects have the same names, so that the Deployment is changed and not made a second time."""
+    """Uses the same names, so that the release changes the existing Deployment."""
     shell = Shell(fresh, scratch / f"move-{major}", major)
     overlay(fresh, shell, "dev")
     shell.run("kubectl apply --server-side -f manifests/crds/\nkubectl apply -k own")
@@ -166,7 +166,7 @@ def test_a_release_takes_over_an_overlay(fresh, scratch, major):
 
 
 def chart_without_rules(folder):
-    """For servers that know no CEL: they refuse server-side what has rules, and ports without a protocol."""
+    """Adapts objects for servers without CEL, which reject rules, and ports without a protocol, in server-side apply."""
     chart = folder / "chart"
     shutil.copytree(ROOT / "charts/secrets-bridge", chart)
 
@@ -187,7 +187,7 @@ def chart_without_rules(folder):
 
 
 def test_taking_over_another_version_server_side(fresh, tmp_path):
-    """Helm 4 finds kubectl's fields in the way, unless it is told to force them."""
+    """Helm 4 has conflicts with kubectl's fields unless it forces them."""
     chart, definition = chart_without_rules(tmp_path)
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "Of an earlier version."
     fresh.kubectl("apply", "--server-side", "-f", "-", given=json.dumps(definition))

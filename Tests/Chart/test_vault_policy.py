@@ -1,4 +1,4 @@
-"""The policy of hack/developer-policy on a real OpenBao: what it lets a developer wrap, and what it does not."""
+"""Tests the policy of hack/developer-policy on a real OpenBao."""
 
 import base64
 import os
@@ -9,7 +9,7 @@ import pytest
 from chart import BINARY, KUBECTL, NAMESPACE, ROOT, run
 from pages import blocks
 
-# All three places that the end of a namespace can have in base64.
+# The end of a namespace can have three positions in base64.
 NAMESPACES = ["pay", "paym", "payments"]
 NAMES = ["db", "0", "z9.example"]
 
@@ -36,7 +36,7 @@ def administrator(vault):
 
 @pytest.fixture(scope="module", params=NAMESPACES)
 def developer(request, administrator):
-    """A namespace, and the token of a developer who wraps for it."""
+    """Returns a namespace and the token of a developer who may wrap for it."""
     name = f"sb-developer-{request.param}"
     administrator.bao("policy", "write", name, "-", given=printed(request.param).stdout)
     return request.param, administrator.bao("token", "create", f"-policy={name}", "-ttl=1h", "-field=token").stdout.strip()
@@ -69,7 +69,7 @@ def test_wraps_for_no_other_namespace(vault, developer, scope):
     assert wrap(vault, token, namespace, "db", "cluster").returncode != 0
 
 
-def test_refuses_other_requests(administrator, developer):
+def test_denies_other_requests(administrator, developer):
     namespace, token = developer
     own, foreign = context(namespace, "db"), context("billing", "db")
     plaintext = "plaintext=" + base64.b64encode(b"k" * 32).decode()
@@ -93,7 +93,7 @@ def test_refuses_other_requests(administrator, developer):
 
 
 def test_login_by_jwt_needs_no_reviewer(cluster, administrator, vault):
-    """The commands of docs/vault.md, as they stand there."""
+    """Runs the commands of docs/vault.md."""
     (commands,) = blocks("docs/vault.md", "3b. With the cluster's public keys")
     host, port = cluster.address
     run("bash", "-euo", "pipefail", "-c", f"""cd {ROOT}
@@ -116,7 +116,7 @@ def test_login_by_jwt_needs_no_reviewer(cluster, administrator, vault):
         cluster.kubectl("delete", "clusterrolebinding", "service-account-issuer-discovery")
 
 
-def test_the_policy_of_docs_is_what_is_printed():
+def test_docs_show_the_printed_policy():
     shown = (ROOT / "manifests/vault/developer-payments.hcl").read_text()
     assert shown == printed("payments").stdout
 

@@ -1,4 +1,4 @@
-"""An admission webhook that refuses whatever it is asked about. Prints its port and, on a second line, the certificate
+"""An admission webhook that denies every request. Prints its port and, on a second line, the certificate
 that it is to be trusted by, in base64; serves until it is ended.
 """
 import base64
@@ -30,7 +30,7 @@ certificate = (
 class Denial(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        # What a careless policy does: it quotes what it was sent.
+        # A careless policy quotes the request.
         quote = json.dumps(review["request"]["object"].get("data"))
         answer = {"uid": review["request"]["uid"], "allowed": False, "status": {"message": f"not today: {quote}"}}
         body = json.dumps({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": answer}).encode()

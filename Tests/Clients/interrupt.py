@@ -1,4 +1,4 @@
-"""Runs a program that asks a Vault which does not answer, and sends it a signal while it waits:
+"""Runs a program against a Vault that does not respond, and sends it a signal while it waits:
 
     interrupt.py SIGNAL PROGRAM [ARGUMENT...]
 
@@ -15,7 +15,7 @@ number, command = int(sys.argv[1]), sys.argv[2:]
 server = socket.create_server(("127.0.0.1", 0))
 server.settimeout(60)
 environment = {**os.environ, "SB_KMS_VAULT_ADDR": f"http://127.0.0.1:{server.getsockname()[1]}"}
-# The program ends with the script, whatever happens.
+# The program always ends with the script.
 with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) as program:
     try:
         connection, _ = server.accept()

@@ -60,7 +60,7 @@ def seal(key, values, scope="strict", namespace="payments", name="db", **templat
 
 
 def whole(key, plaintext, namespace="payments", name="db"):
-    """As versions before 0.7 did: one value."""
+    """Seals one value, as versions before 0.7 did."""
     blob = hybrid_encrypt(key, plaintext, label("strict", namespace, name))
     return manifest("strict", namespace, name, {"data": b64(blob)})
 
@@ -89,7 +89,7 @@ def private(key, form, protection=CLEAR):
 
 
 def kept(name, key):
-    """The Secret in which the controller keeps a key."""
+    """Returns the Secret with a key of the sealed-secrets controller."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

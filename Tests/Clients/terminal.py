@@ -1,4 +1,4 @@
-"""Runs a program at a terminal of its own, and answers its questions:
+"""Runs a program at a pseudo-terminal and answers its prompts:
 
     terminal.py QUESTION KEYS[,KEYS...] PROGRAM [ARGUMENT...]
 
@@ -24,7 +24,7 @@ unseen = b""
 while True:
     try:
         shown = os.read(terminal, 4096)
-    except OSError:  # Linux says so when the program is gone.
+    except OSError:  # Linux reports the end of the program by this error.
         break
     sys.stdout.buffer.write(shown)
     unseen += shown

@@ -1,5 +1,4 @@
-"""What is checked against each other: a real /metrics page, the rules and the dashboard that query it, and the table in
-docs/operating.md."""
+"""Reads a real /metrics page, the rules and the dashboard that query it, and the table of docs/operating.md."""
 
 import json
 import os
@@ -15,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = os.environ.get("SB_TEST_METRICS_PAGE")
 needs_page = pytest.mark.skipif(not PAGE, reason="SB_TEST_METRICS_PAGE is not set")
 
-# What Prometheus adds to every series that it scrapes; cluster is there where it scrapes several.
+# Labels that Prometheus adds to every scraped series; cluster if it scrapes several.
 TARGET_LABELS = {"cluster", "pod", "instance", "job", "namespace"}
 
 
@@ -25,7 +24,7 @@ def families():
 
 
 def series():
-    """Names of samples, and the labels that each has."""
+    """Returns the names of samples and their labels."""
     labels = defaultdict(set)
     for family in families():
         for sample in family.samples:
@@ -34,12 +33,12 @@ def series():
 
 
 def rules():
-    """Every query of the rules, by the alert's name."""
+    """Returns the queries of the rules by the names of their alerts."""
     return {name: rule["expr"] for name, rule in alerts().items()}
 
 
 def alerts():
-    """Every rule that is an alert, by its name."""
+    """Returns the alerting rules by name."""
     document = yaml.safe_load((ROOT / "manifests/monitoring/prometheus-rules.yaml").read_text())
     return {rule["alert"]: rule for group in document["spec"]["groups"] for rule in group["rules"]}
 
@@ -49,7 +48,7 @@ def dashboard():
 
 
 def panels():
-    """Every query of the dashboard, by its panel's title and letter."""
+    """Returns the queries of the dashboard by panel title and letter."""
     return {
         f"{panel['title']}/{target['refId']}": target["expr"]
         for panel in dashboard()["panels"]
@@ -65,8 +64,8 @@ WORDS = {
 
 
 def used(expression):
-    """Metrics of a query, and the labels that it matches or groups each by. A label in a grouping counts for every
-    metric of the query that is not told otherwise by an inner one."""
+    """Returns the metrics of a query, and the labels by which it matches or groups each. A label of a grouping counts for
+    every metric without an inner grouping."""
     metrics = defaultdict(set)
     strings = re.sub(r'"[^"]*"', '""', expression)
     for name, matchers in re.findall(r"\b((?:secretsbridge|process)_\w+)(?:\{([^}]*)\})?", strings):
@@ -74,7 +73,7 @@ def used(expression):
     grouped = set()
     for group in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", strings):
         grouped |= {label.strip() for label in group.split(",") if label.strip()}
-    # What label_replace makes is no label of a metric; what it reads is.
+    # label_replace reads labels of a metric; its result is not one.
     for made, read in re.findall(r'"(\w+)",\s*"\$1",\s*"(\w+)"', expression):
         grouped = grouped - {made} | {read}
     for labels in metrics.values():
@@ -86,7 +85,7 @@ def used(expression):
 
 
 def documented():
-    """The metrics of docs/operating.md's table, and their labels."""
+    """Returns the metrics of the table in docs/operating.md, and their labels."""
     text = (ROOT / "docs/operating.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\| [^|]+ \|$", text, re.MULTILINE)
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}

@@ -1,4 +1,4 @@
-"""Every query runs against what a controller really shows, and everything that it shows is documented."""
+"""Checks every query against a controller's real metrics, and that all of its metrics are documented."""
 
 import re
 
@@ -19,7 +19,7 @@ def test_page_follows_the_conventions():
         assert family.documentation.strip() and family.type in {"counter", "gauge", "histogram"}, family.name
         if family.type == "histogram":
             check_histogram(family)
-    # The parser takes the suffix off the names of counters.
+    # The parser removes the suffix of counters.
     text = open(PAGE, encoding="utf-8").read()
     for name in re.findall(r"^# TYPE (\w+) counter$", text, re.MULTILINE):
         assert name.endswith("_total"), name
@@ -42,7 +42,7 @@ def check_histogram(family):
 
 @needs_page
 def test_no_label_is_without_bounds():
-    """Names of objects and namespaces are no labels, and few values make few series."""
+    """Labels have few values and no names of objects or namespaces, so that series are few."""
     counts = {family.name: len(family.samples) for family in families()}
     assert max(counts.values()) < 2000, counts
     assert not {"namespace", "name", "object", "uid"} & {label for labels in series().values() for label in labels}
@@ -50,7 +50,7 @@ def test_no_label_is_without_bounds():
 
 @needs_page
 @pytest.mark.parametrize("name", QUERIES)
-def test_query_asks_for_what_is_there(name):
+def test_query_uses_existing_metrics_and_labels(name):
     there = series()
     metrics = used(QUERIES[name])
     assert metrics
@@ -60,8 +60,8 @@ def test_query_asks_for_what_is_there(name):
 
 
 @needs_page
-def test_values_in_matchers_are_values_that_exist():
-    """A misspelt code matches nothing, for ever. Codes that a healthy controller does not show are known by pattern."""
+def test_matchers_use_existing_values():
+    """A misspelt code would never match. Patterns cover the codes that a healthy controller does not show."""
     there = {}
     for family in families():
         for sample in family.samples:
@@ -71,7 +71,7 @@ def test_values_in_matchers_are_values_that_exist():
         for metric, matchers in re.findall(r"\b(secretsbridge_\w+)\{([^}]*)\}", query):
             for label, operator, pattern in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', matchers):
                 if label in TARGET_LABELS:
-                    continue  # not the page's
+                    continue  # not a label of the page
                 known = there[metric, label]
                 for word in pattern.split("|"):
                     if not re.fullmatch(r"[45].*", word) and (metric, word) != ("secretsbridge_api_requests_total", "transport"):
@@ -79,7 +79,7 @@ def test_values_in_matchers_are_values_that_exist():
 
 
 @needs_page
-def test_everything_on_the_page_is_documented_and_nothing_else():
+def test_documented_metrics_equal_the_page():
     text = open(PAGE, encoding="utf-8").read()
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
     table = documented()
@@ -100,43 +100,43 @@ def test_every_alert_is_explained():
 
 
 def anchor(heading):
-    """As GitHub makes one: lower case, without punctuation, dashes for blanks."""
+    """Returns GitHub's anchor: lower case, without punctuation, dashes for blanks."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
 def anchors(page):
-    """Of a page's headings; those in code blocks are none."""
+    """Returns the headings of a page, without lines of code blocks."""
     text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
     return [anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("name", rules())
-def test_every_runbook_is_there(name):
+def test_every_runbook_exists(name):
     url = alerts()[name]["annotations"]["runbook_url"]
     page, fragment = re.fullmatch(r"https://github\.com/secrets-bridge/secrets-bridge/blob/main/([^#]+)#(.+)", url).groups()
     assert anchors(page).count(fragment) == 1, url
     assert fragment == name.lower()
 
 
-def test_every_runbook_is_of_an_alert():
+def test_every_runbook_belongs_to_an_alert():
     headings = re.findall(r"^## (SecretsBridge\w+)$", (ROOT / "docs/runbooks/alerts.md").read_text(), re.MULTILINE)
     assert headings == list(rules()), "in the order of the rules"
 
 
-def test_alerts_say_what_they_are():
+def test_alerts_have_labels_and_annotations():
     for name, rule in alerts().items():
         assert rule["labels"]["severity"] in {"warning", "critical"} and rule["for"]
         assert rule["annotations"]["summary"] and rule["annotations"]["description"]
-        # A label in a message that the query drops stays empty. Without an aggregation, the labels of the target are kept.
+        # A label that the query drops is empty in a message. Without an aggregation, the target's labels stay.
         kept = set() if re.search(r"\bby\b", rule["expr"]) else TARGET_LABELS
         for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
             assert label in kept or any(label in labels for labels in used(rule["expr"]).values()), (name, label)
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_query_tells_clusters_apart(name):
-    """Several clusters in one Prometheus: no aggregation and no match goes across them. One number over the chosen clusters is meant
-    to be one."""
+def test_query_distinguishes_clusters(name):
+    """With several clusters in one Prometheus, no aggregation and no match mixes them, except single numbers over the chosen
+    clusters."""
     query = QUERIES[name]
     if name.split("/")[0] in ("Synced", "Not ready"):
         query = re.fullmatch(r"sum\((.*)\)(?: or vector\(0\))?", query).group(1)
@@ -144,8 +144,8 @@ def test_query_tells_clusters_apart(name):
         assert labels and "cluster" in labels, f"{word} in {query}"
 
 
-def test_the_dashboard_chooses_among_clusters():
-    """All is everything: a series without the label, too."""
+def test_dashboard_selects_clusters():
+    """"All" includes series without the label."""
     variables = {variable["name"]: variable for variable in dashboard()["templating"]["list"]}
     assert list(variables) == ["datasource", "cluster"]
     cluster = variables["cluster"]
@@ -156,7 +156,7 @@ def test_the_dashboard_chooses_among_clusters():
         assert named and all('cluster=~"$cluster"' in matchers for matchers in named), title
 
 
-def test_dashboard_is_whole():
+def test_dashboard_is_complete():
     board = dashboard()
     identifiers = [panel["id"] for panel in board["panels"]]
     assert len(set(identifiers)) == len(identifiers)

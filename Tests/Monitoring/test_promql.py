@@ -1,5 +1,5 @@
-"""The queries in Prometheus' own words: every one is PromQL, and every alert fires when it should and not when it should
-not (alerts.yaml). Needs a promtool, which hack/tools gets."""
+"""Checks with promtool that every query is valid PromQL, and that each alert fires exactly when it should (alerts.yaml). hack/tools
+downloads promtool."""
 
 import json
 import os
@@ -29,13 +29,13 @@ def write_rules(folder):
 
 
 @needs_promtool
-def test_the_rules_are_rules(tmp_path):
+def test_rules_are_valid(tmp_path):
     promtool("check", "rules", write_rules(tmp_path))
 
 
 @needs_promtool
-def test_the_dashboards_queries_are_promql(tmp_path):
-    """As recording rules, which are queries with a name."""
+def test_dashboard_queries_are_valid_promql(tmp_path):
+    """Writes the queries as recording rules."""
     queries = {title: filled(query) for title, query in panels().items()}
     records = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries.values())]
     (tmp_path / "panels.yaml").write_text(json.dumps({"groups": [{"name": "panels", "rules": records}]}))
@@ -47,7 +47,7 @@ COUNTED = {
     ("eu", "a", "payments"): (100, 2, 1), ("eu", "b", "payments"): (100, 2, 0), ("eu", "c", "billing"): (10, 1, 0), ("eu", "d", "billing"): (10, 1, 1),
     ("us", "a", "payments"): (7, 3, 1)}
 PANELS = {
-    # The panel, the chosen clusters: what is shown, by labels.
+    # Panel and chosen clusters, and the expected samples by labels.
     ("Synced/A", ".*"): {"{}": 117}, ("Synced/A", "eu"): {"{}": 110}, ("Synced/A", "us"): {"{}": 7}, ("Synced/A", "eu|us"): {"{}": 117},
     ("Not ready/A", ".*"): {"{}": 6}, ("Not ready/A", "us"): {"{}": 3}, ("Not ready/A", "ap"): {"{}": 0},
     ("Leaders/A", ".*"): {
@@ -64,12 +64,12 @@ WITHOUT_THE_LABEL = {
 
 
 def filled(query, clusters=".*"):
-    """As Grafana sends it."""
+    """Returns the query as Grafana sends it."""
     return re.sub(r"\$__(rate_)?interval", "5m", query).replace("$cluster", clusters)
 
 
 def shown(counted, has_label):
-    """The series of these pods, and of another program in the first of them."""
+    """Returns the series of these pods, and of another program in the first pod."""
     for (cluster, pod, lease), (synced, failed, leads) in counted.items():
         address = "10.0.0.5:8080" if pod == "a" else f"10.0.0.{ord(pod)}:8080"
         label = f'cluster="{cluster}",' if has_label else ""
@@ -98,13 +98,13 @@ def test_panels_count_every_object_once(tmp_path, has_label):
 
 
 @needs_promtool
-def test_alerts_fire_when_they_should(tmp_path):
+def test_alerts_fire_exactly_when_expected(tmp_path):
     write_rules(tmp_path)
     (tmp_path / "alerts.yaml").write_text(ALERTS.read_text())
     promtool("test", "rules", tmp_path / "alerts.yaml")
 
 
-def test_every_alert_is_seen_to_fire_and_not_to_fire():
+def test_every_alert_has_a_firing_and_a_silent_case():
     cases = [case for test in yaml.safe_load(ALERTS.read_text())["tests"] for case in test["alert_rule_test"]]
     for alert in rules():
         fired = [bool(case.get("exp_alerts")) for case in cases if case["alertname"] == alert]

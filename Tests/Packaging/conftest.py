@@ -1,4 +1,4 @@
-"""What hack/cli installs of the build under test ($SB_TEST_BINARY)."""
+"""Installs the build under test ($SB_TEST_BINARY) with hack/cli."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def prefix(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def commands():
-    """What each command says of itself, by name; the program's own under its name."""
+    """Returns the help of each command by name; the program's own under its name."""
     program = json.loads(run(BINARY, "--experimental-dump-help").stdout)["command"]
     everyone = [program, *program["subcommands"]]
     return {command["commandName"]: command for command in everyone if command["commandName"] != "help"}

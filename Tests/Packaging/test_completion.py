@@ -1,4 +1,4 @@
-"""Completions, by the shells themselves and by kubectl."""
+"""Tests completions with the shells and with kubectl."""
 
 import json
 import os
@@ -20,7 +20,7 @@ clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
 
 @pytest.fixture
 def place(tmp_path, prefix, monkeypatch):
-    """A folder to complete names in."""
+    """Creates a folder whose names are completed."""
     monkeypatch.setenv("PATH", f"{prefix}/bin:{os.environ['PATH']}")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     monkeypatch.chdir(tmp_path)
@@ -97,13 +97,13 @@ def plugin(*words):
 
 
 @pytest.mark.parametrize("words,expected", CASES)
-def test_kubectl_is_told_the_same_words(place, words, expected):
+def test_kubectl_gets_the_same_words(place, words, expected):
     *lines, directive = plugin(*words).splitlines()
     assert {line.split("\t")[0] for line in lines} == expected
     assert directive == ":4"
 
 
-def test_kubectl_is_told_of_files(place):
+def test_kubectl_completes_files(place):
     assert plugin("verify", "") == "yaml\nyml\njson\n:8\n"
     assert plugin("import", "--sealed", "") == "yaml\nyml\njson\n:8\n"
     for words in (["status", "--kubeconfig", ""], ["import", "--sealing-key", ""]):
@@ -111,7 +111,7 @@ def test_kubectl_is_told_of_files(place):
     assert plugin("import", "--folder", "") == ":16\n"
 
 
-def test_kubectl_hands_it_on(place):
+def test_kubectl_forwards_completions(place):
     kubectl = os.environ.get("SB_TEST_KUBECTL") or shutil.which("kubectl")
     if not kubectl:
         pytest.skip("kubectl is not installed")
@@ -122,7 +122,7 @@ def test_kubectl_hands_it_on(place):
     assert answer.splitlines() == ["dev", "prod", ":4"]
 
 
-def test_the_plugin_shows_the_name_that_was_typed(place):
+def test_plugin_uses_the_typed_name_in_messages(place):
     help_text = run("kubectl-wrappedsecret", "status", "--help").stdout
     assert "USAGE: kubectl wrappedsecret status" in help_text
     wrong = subprocess.run(["kubectl-wrappedsecret", "status", "--nope"], capture_output=True, text=True)

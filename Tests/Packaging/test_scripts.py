@@ -1,4 +1,4 @@
-"""The scripts of hack: wrong usage has one form of message and the exit code 64, and nothing is done."""
+"""Wrong usage of a hack script prints one line and exits with 64, without an effect."""
 
 import sys
 
@@ -13,14 +13,14 @@ from conftest import ROOT, run
     (["hack/bench-rewrap", "--files", "x"], "--files x: 1 to 999999 are expected"),
     (["hack/chaos", "--minutes", "x"], "--minutes is x; a number is expected"),
     (["hack/cli", "--prefix"], "--prefix needs a value"),
-    (["hack/cli", "--binary", "x"], "--binary goes with --prefix"),
+    (["hack/cli", "--binary", "x"], "--binary requires --prefix"),
     (["hack/cluster", "--dir"], "--dir needs a value"),
     (["hack/developer-policy"], "usage: hack/developer-policy NAMESPACE"),
     (["hack/developer-policy", "Payments"], "Payments is not a namespace's name"),
-    (["hack/image", "--binary", "x"], "--binary goes with --root"),
+    (["hack/image", "--binary", "x"], "--binary requires --root"),
     (["hack/openbao", "--dir"], "--dir needs a value"),
     (["hack/release"], "usage: hack/release VERSION DIR"),
-    (["hack/rotation-drill", "--rows", "x"], "--rows x: 1 to 99999 are expected"),
+    (["hack/rotation-drill", "--objects", "x"], "--objects x: 1 to 99999 are expected"),
     (["hack/test", "everything"], "usage: hack/test"),
     (["hack/tools", "--nope"], "usage: hack/tools"),
     ([sys.executable, "hack/vectors", "--nope"], "unrecognized arguments: --nope"),

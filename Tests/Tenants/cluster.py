@@ -1,4 +1,4 @@
-"""A control plane of these tests' own, with the controller's manifests, and the identities that act on it."""
+"""Starts a separate control plane with the controller's manifests, and creates identities."""
 
 import atexit
 import json
@@ -15,8 +15,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[1:1] = [str(ROOT / "hack/lib"), str(ROOT / "Tests/Clients")]
 
-import service_account  # noqa: E402
-from kubernetes_api import API  # noqa: E402
+from kubernetes_api import API, create_service_account  # noqa: E402
 
 BINARY = os.environ["SB_TEST_BINARY"]
 KUBECTL = os.environ["SB_TEST_KUBECTL"]
@@ -33,7 +32,7 @@ def run(*command, env=None, check=True, given=None, timeout=300):
 
 
 def eventually(what, condition, seconds, interval=0.05):
-    """Returns what `condition` finds, and how long that took."""
+    """Waits for `condition`; returns its result and the elapsed seconds."""
     began = time.monotonic()
     while True:
         found = condition()
@@ -64,11 +63,11 @@ class Cluster:
         return pathlib.Path(self.script("kubeconfig-for", namespace, account).strip())
 
     def client(self, namespace, account):
-        """With the rights of a new service account in its namespace, which is created if it is missing."""
-        return service_account.create(self.admin, namespace, account)
+        """Returns a client with the rights of a new service account; creates its namespace if it is missing."""
+        return create_service_account(self.admin, namespace, account)
 
     def requests(self, since=0):
-        """What the controller asked for, from the audit log; and where the log ends now."""
+        """Returns the controller's requests from the audit log, and the current end of the log."""
         data = (self.folder / "audit.log").read_bytes()
         end = data.rfind(b"\n") + 1
         return [json.loads(line) for line in data[since:end].splitlines()], end

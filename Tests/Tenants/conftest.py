@@ -1,4 +1,4 @@
-"""One control plane and one controller of all namespaces for all tests; a tenant and its victim in two of them."""
+"""All tests share one control plane and one controller of all namespaces; a tenant and a victim have a namespace each."""
 
 import base64
 import contextlib
@@ -49,7 +49,7 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def program(cluster):
-    """The controller of all namespaces."""
+    """Runs the controller of all namespaces."""
     found = Program(cluster, "controller", SETTINGS)
     found.start()
     try:
@@ -78,7 +78,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def tenant(request, cluster, program, victims, tenant_of_session):
-    """Leaves nothing behind. A controller that was stopped is replaced, so that the next attack is seen for itself."""
+    """Removes everything that a test created. Replaces a stopped controller, so that each attack is tested by itself."""
     if not program.runs:
         program.start()
     yield tenant_of_session
@@ -99,7 +99,7 @@ def clear(admin, namespace):
 
 @contextlib.contextmanager
 def repeated(attack, tenant):
-    """Runs the attack again and again beside the block. Its first run is over when the block begins."""
+    """Repeats the attack while the block runs. The first attack is complete when the block begins."""
     attack(tenant)
     stopped, failures = threading.Event(), []
 

@@ -1,4 +1,4 @@
-"""A limit for all memory of one process: a cgroup where this machine lets us make one, else a look at it all the time."""
+"""Limits the memory of one process: by a cgroup if this machine permits one, else by polling."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ V2 = [pathlib.Path("/sys/fs/cgroup"), pathlib.Path("/sys/fs/cgroup/unified")]
 
 
 def of(limit):
-    """The strictest limit of this many bytes that this machine has."""
+    """Returns the strictest limit of this many bytes that this machine supports."""
     for make in (CgroupV2, CgroupV1):
         with contextlib.suppress(OSError, StopIteration):
             return make(limit)
@@ -45,7 +45,7 @@ class Limit:
 
     @property
     def was_hit(self):
-        """Whether the process was ended for the memory it used."""
+        """Returns whether the limit ended the process."""
         return self.process is not None and self.process.poll() == -signal.SIGKILL
 
     def remove(self):
@@ -53,7 +53,7 @@ class Limit:
 
 
 class Watched(Limit):
-    """Ends the process that is seen above the limit. Between two looks it may have been above."""
+    """Ends the process when a poll finds it above the limit. It may exceed the limit between two polls."""
 
     def __init__(self, limit):
         super().__init__()
@@ -65,7 +65,7 @@ class Watched(Limit):
 
 
 class Cgroup(Limit):
-    """The process puts itself into the group before it becomes the program."""
+    """The process joins the group before it executes the program."""
 
     def __init__(self, parent, settings):
         super().__init__()
@@ -75,7 +75,7 @@ class Cgroup(Limit):
             for name, value, is_needed in settings:
                 if is_needed or (self.folder / name).exists():
                     (self.folder / name).write_text(str(value))
-            # A group may be made where no process may be moved into it.
+            # Creating a group can succeed although moving a process into it is denied.
             if subprocess.run(self.command(["true"]), stderr=subprocess.DEVNULL, check=False).returncode != 0:
                 raise OSError(f"no process may enter {self.folder}")
         except OSError:
@@ -105,7 +105,7 @@ class CgroupV2(Cgroup):
         own = next(line[3:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
         for root in V2:
             folder = root / own.lstrip("/")
-            # The nearest group whose children have a memory limit of their own.
+            # The nearest group whose children can have a memory limit.
             for parent in [folder, *folder.parents]:
                 control = parent / "cgroup.subtree_control"
                 if control.exists() and "memory" in control.read_text().split():

@@ -1,4 +1,4 @@
-"""The controller's process: started, stopped, held still, and asked over HTTP."""
+"""Starts, stops and pauses the controller's process, and sends it HTTP requests."""
 
 import http.client
 import signal
@@ -14,7 +14,7 @@ READY_WITHIN = 20
 
 class Program:
     def __init__(self, cluster, name, settings, *arguments, limit=None):
-        """`limit`: a memory limit of memory_limit.py."""
+        """`limit` is a memory limit of memory_limit.py."""
         self.cluster, self.name, self.settings, self.arguments, self.limit = cluster, name, settings, arguments, limit
         self.log = cluster.folder.parent / f"{name}.log"
         self.process = None
@@ -46,7 +46,7 @@ class Program:
         return self.process is not None and self.process.poll() is None
 
     def get(self, path, timeout=5):
-        """Status, body and how long it took; status None when there was no response in time."""
+        """Returns status, body and elapsed seconds; the status is None without a response in time."""
         began = time.monotonic()
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -59,14 +59,14 @@ class Program:
             return None, "", time.monotonic() - began
 
     def metric(self, name, **labels):
-        """The sum over all series that have these labels."""
+        """Returns the sum over all series that have these labels."""
         status, page, _ = self.get("/metrics")
         assert status == 200
         return sum(sample.value for family in text_string_to_metric_families(page) for sample in family.samples
                    if sample.name == name and labels.items() <= sample.labels.items())  # fmt: skip
 
     def stop(self):
-        """As Kubernetes does."""
+        """Stops the process as Kubernetes does."""
         if self.process is None:
             return
         process, self.process = self.process, None
@@ -91,7 +91,7 @@ class Program:
         return self.start()
 
     def hold(self):
-        """The process stands still, so that what follows is one change to it."""
+        """Pauses the process, so that it sees the changes of the block as one."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self):

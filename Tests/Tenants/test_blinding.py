@@ -46,7 +46,7 @@ def test_a_standby_that_takes_over_serves_the_victim(cluster, tenant, program, v
         victims.change("db-0", limit=15)
         assert standby.metric("secretsbridge_leader") == 1
         victims.check("the standby")
-        # One that comes later finds everything that was left behind.
+        # A second controller finds everything that the attack left.
         leader.start()
         standby.stop()
         victims.change("db-1", limit=15)

@@ -1,4 +1,4 @@
-"""The command line lists a cluster with whatever its tenants left there."""
+"""The command line lists a cluster with hostile objects."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import attacks
 from cluster import BINARY, run
 from conftest import SETTINGS
 
-# What a terminal obeys: C0 but line feed and tab, C1, and bidirectional controls.
+# Terminal control characters: C0 except line feed and tab, C1, and bidirectional controls.
 DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -31,7 +31,7 @@ def test_commands_over_all_namespaces(cluster, tenant, victims):
     assert command(cluster, "status", "-n", "victim", codes=(0,)).stdout
 
     checked = command(cluster, "rewrap", "-A", "--check")
-    # Nothing of the victim has to be wrapped again, and nothing of it failed.
+    # The victim's objects need no rewrap, and none of them failed.
     assert "victim" not in checked.stdout + checked.stderr
     command(cluster, "rewrap", "-n", "victim", "--check", codes=(0,))
     command(cluster, "doctor")

@@ -1,4 +1,4 @@
-"""Numbers and sizes of one tenant cost the others no service."""
+"""Many or large objects of one tenant do not affect the others."""
 
 import concurrent.futures
 import contextlib
@@ -11,7 +11,7 @@ from cluster import eventually
 
 
 def test_many_large_objects(tenant, program, victims):
-    """More than 256 MiB of WrappedSecrets, valid ones among them. A page of a list that holds them all is refused."""
+    """Creates more than 256 MiB of WrappedSecrets, some of them valid, which exceeds the limit of one list page."""
     def flood():
         for number in range(20):
             tenant.apply(f"valid-{number}", {"password": "x" * 800_000})
@@ -32,7 +32,7 @@ def test_many_large_objects(tenant, program, victims):
 
 
 def test_many_secrets_whose_metadata_is_long(tenant, program, victims):
-    """35 Secrets that the API server lists as more than 256 MiB of metadata."""
+    """Creates 35 Secrets that the API server lists as more than 256 MiB of metadata."""
     for number in range(35):
         tenant.secret(f"long-{number}", metadata={"ownerReferences": [{**OWNER, "name": "<" * 1_400_000}]})
     victims.check("with all of them")
@@ -42,8 +42,8 @@ def test_many_secrets_whose_metadata_is_long(tenant, program, victims):
     victims.check("after the restart")
 
 
-def test_missing_merge_targets_are_asked_for_ever_more_rarely(cluster, tenant, program, victims):
-    """300 WrappedSecrets of 30 Secrets that do not exist."""
+def test_requests_for_missing_merge_targets_back_off(cluster, tenant, program, victims):
+    """Creates 300 WrappedSecrets of 30 Secrets that do not exist."""
     def create(number):
         tenant.apply(f"merge-{number}", secret=f"missing-{number % 30}", creationPolicy="Merge")
 
@@ -65,7 +65,7 @@ def test_missing_merge_targets_are_asked_for_ever_more_rarely(cluster, tenant, p
 
 @contextlib.contextmanager
 def half_open(port, count):
-    """Connections that never finish a request. Those that the server drops are opened again, by three threads."""
+    """Opens connections that never finish a request; three threads reopen dropped ones."""
     stopped, heads = threading.Event(), [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "]
 
     def hold(number):
@@ -89,7 +89,7 @@ def half_open(port, count):
                             mine.remove(connection)
                 stopped.wait(0.05)
         except OSError:
-            pass  # the server does not accept any more: the probe says what that means
+            pass  # the server accepts no more connections; the probe below decides
         while not stopped.wait(0.05):
             pass
         for connection in mine:

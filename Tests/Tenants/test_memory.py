@@ -1,4 +1,4 @@
-"""Large objects are synced within the memory that small ones need."""
+"""Large objects sync within the memory that small ones need."""
 
 import base64
 import concurrent.futures
@@ -28,7 +28,7 @@ def limit():
 
 @pytest.fixture(scope="module")
 def large_secrets(cluster, program, victims):
-    """128 WrappedSecrets that no controller has seen: their tenant, and the digest of each value."""
+    """Creates 128 WrappedSecrets while no controller runs; returns their tenant and the digest of each value."""
     program.stop()
     tenant = cluster.client(NAMESPACE, "tenant")
 
@@ -76,5 +76,5 @@ def test_large_objects_are_synced_and_listed_again_under_a_limit(cluster, large_
 
 
 def count(program):
-    """WrappedSecrets that are synced, without the victims'."""
+    """Returns the number of synced WrappedSecrets without the victims'."""
     return program.metric("secretsbridge_wrappedsecrets", reason="Synced") - VICTIMS

@@ -1,4 +1,4 @@
-"""Who a Secret belongs to is not decided by what a tenant can strip off or leave behind."""
+"""Ownership of a Secret does not depend on metadata that a tenant can remove or forge."""
 
 import base64
 import copy
@@ -15,7 +15,7 @@ HEALED = 2.0
 
 
 def foreign(secret, keeps):
-    """The Secret as `kubectl replace` writes it from a file that knows nothing of its owner."""
+    """Replaces the Secret as `kubectl replace` does with a file without owner references."""
     metadata = {key: secret["metadata"][key] for key in ("name", "namespace", *keeps)}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **FORGED}
 
@@ -49,7 +49,7 @@ def test_a_copy_under_a_new_uid_does_not_keep_foreign_values(tenant):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_restore_of_both_objects_heals(tenant, program, policy):
-    """A backup comes back with new uids, without managedFields and status, and with values of another time."""
+    """Restores a backup with new uids, without managedFields and status, and with old values."""
     secret = make(tenant, "restored", policy, "right")
     kept = [copy.deepcopy(tenant.send("GET", path)) for path in (tenant.secret_path(secret), tenant.object("restored"))]
     program.stop()
@@ -64,7 +64,7 @@ def test_a_restore_of_both_objects_heals(tenant, program, policy):
     tenant.send("POST", tenant.secret_path(""), kept[0])
     tenant.send("POST", tenant.object(""), kept[1])
     program.start()
-    # The garbage collector may take the Secret first, because its owner's uid is gone.
+    # The garbage collector may delete the Secret first, because its owner's uid does not exist any more.
     eventually("the restored Secret has our values", lambda: has(tenant, secret, "right"), 60)
     eventually("it says so", lambda: is_synced(tenant, "restored"), 5)
 
@@ -90,7 +90,7 @@ def test_two_orphans_do_not_fight_for_a_secret_that_allows_adoption(cluster, ten
     assert has(tenant, "contested", adopters[0]), "a WrappedSecret says Synced while the Secret holds the other's value"
 
 
-def test_an_adopted_secret_with_equal_values_is_ours(tenant, program):
+def test_an_adopted_secret_with_equal_values_is_owned(tenant, program):
     value = base64.b64encode(b"right").decode()
     tenant.secret("taken", metadata={"annotations": {"secrets-bridge.io/allow": "adopt"}}, data={"password": value})
     synced(tenant, "taken", "right", template={"metadata": {"labels": {"example.org/ours": "1"}}})

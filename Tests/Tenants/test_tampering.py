@@ -1,4 +1,4 @@
-"""Data that another writer puts into a Secret of ours is found, whatever the Secret's metadata says of it."""
+"""The controller finds data that another writer puts into an owned Secret, whatever the Secret's metadata claims."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ def has(tenant, name, value):
 
 
 def synced(tenant, name, value, **spec):
-    """A WrappedSecret whose Secret has the value, and whose status says so."""
+    """Creates a WrappedSecret and waits until it is synced."""
     tenant.apply(name, {"password": value}, **spec)
     secret = spec.get("secret", name)
     eventually(f"Secret {secret} is written", lambda: has(tenant, secret, value), 10, 0.02)
@@ -39,7 +39,7 @@ def is_synced(tenant, name):
 
 
 def put_managed_fields_back(tenant, name, patch=""):
-    """Writes data, then the managedFields that were there before."""
+    """Writes data, then restores the previous managedFields."""
     before = secret_of(tenant, name)["metadata"]["managedFields"]
     tenant.send("PATCH", tenant.secret_path(name) + patch, FORGED, MERGE)
     tenant.patch(tenant.secret_path(name), ("replace", "/metadata/managedFields", before))
@@ -52,12 +52,12 @@ def put_back_as_the_controller(tenant, name):
 
 
 def write_as_the_controller(tenant, name):
-    """Writes data under the controller's name; whether it was in the clock second of the controller's last write."""
+    """Writes data under the controller's name; returns whether it was in the clock second of the controller's last write."""
     before = secret_of(tenant, name)
     manager, time_before, operation = our_entry(before)
     path = tenant.secret_path(name) + f"?fieldManager={manager}&force=true"
     if operation == "Apply":
-        # What one apply does not name, it takes away.
+        # Server-side apply removes the fields that it omits.
         annotations = {key: value for key, value in before["metadata"]["annotations"].items() if key != "secrets-bridge.io/allow"}
         metadata = {"name": name, "labels": before["metadata"]["labels"], "annotations": annotations}
         tenant.send("PATCH", path, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **FORGED}, APPLY)
@@ -67,7 +67,7 @@ def write_as_the_controller(tenant, name):
 
 
 def our_entry(secret):
-    """Name, time and operation of the controller's latest entry in managedFields."""
+    """Returns name, time and operation of the controller's latest entry in managedFields."""
     entries = [entry for entry in secret["metadata"]["managedFields"] if entry["manager"].startswith("secrets-bridge")]
     return max(((entry["manager"], entry["time"], entry["operation"]) for entry in entries), key=lambda entry: entry[1])
 
@@ -90,7 +90,7 @@ def make(tenant, name, policy, value):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
 def test_forged_data_is_corrected_while_the_controller_runs(tenant, program, forge, policy):
-    """The controller stands still meanwhile, so that it sees the whole forgery as one change: a race that is won."""
+    """Pauses the controller during the forgery, so that it sees one change, as after a lost race."""
     corrected = []
     for attempt in range(12):
         value = f"right-{attempt}"
@@ -143,12 +143,12 @@ def test_proof_costs_no_unwraps_where_nothing_changed(tenant, program):
         eventually(f"{name} is Synced", lambda: is_synced(tenant, name), 10)  # noqa: B023
     program.restart()
     time.sleep(2)
-    assert unwraps(program) <= 2, "a restart over Secrets that nobody touched unwraps data keys"
+    assert unwraps(program) <= 2, "a restart over unchanged Secrets unwraps data keys"
     for name in names:
         tenant.send("PATCH", tenant.secret_path(name), {"metadata": {"labels": {"example.org/mark": "x"}}}, MERGE)
     time.sleep(2)
     print(f"   {unwraps(program):.0f} unwraps after a restart and a label on {len(names)} Secrets")
-    # Background verification may prove each once, because this process has not written it.
+    # Background verification may unwrap each once, because this process has not written it.
     assert unwraps(program) <= len(names) + 2
     proved, _ = eventually("the Secrets are proved", lambda: quiet(program), 60, 2)
     for name in names:
@@ -162,7 +162,7 @@ def unwraps(program):
 
 
 def quiet(program):
-    """The number of unwraps, once it stays the same for two seconds."""
+    """Returns the number of unwraps after it was constant for two seconds."""
     before = unwraps(program)
     time.sleep(2)
     return before if unwraps(program) == before else None

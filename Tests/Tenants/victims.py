@@ -13,7 +13,7 @@ INTERVAL = 0.02
 
 
 class Victims:
-    """As many as keep each Secret below 12 repairs a minute, from which on it counts as contested."""
+    """Returns the number that keeps each Secret below 12 repairs a minute, the limit of SecretContested."""
 
     def __init__(self, api, namespace, wrap, count=COUNT):
         self.api, self.namespace, self.wrap = api, namespace, wrap
@@ -53,7 +53,7 @@ class Victims:
             time.sleep(INTERVAL)
 
     def check(self, when):
-        """Of three changes and three drifts each the best within a second and all within five."""
+        """Tests three changes and three drifts: the best of each within a second, all within five."""
         changed, reverted = [], []
         for name in itertools.islice(self.names, 3):
             changed.append(self.change(name))
@@ -68,6 +68,6 @@ class Victims:
             self.arrival(name, ON_A_BUSY_MACHINE)
 
     def recover(self):
-        """Waits until nothing of an attack that succeeded is left."""
+        """Waits until all objects of a successful attack are deleted."""
         for name in self.values:
             self.arrival(name, limit=30)

@@ -1,1 +1,1 @@
-"""Envelope v1 of secrets-bridge, written from its specification alone, to check the Swift code against."""
+"""Envelope v1 of secrets-bridge, written from its specification alone, as an oracle for the Swift code."""

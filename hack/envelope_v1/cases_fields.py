@@ -7,7 +7,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def non_canonical(text):
-    """The same bytes, spelt with bits set that the padding drops."""
+    """Returns another base64 text of the same bytes, with bits set that the padding drops."""
     stem = text.rstrip("=")
     assert stem != text
     return stem[:-1] + ALPHABET[ALPHABET.index(stem[-1]) + 1] + text[len(stem) :]

@@ -1,4 +1,4 @@
-"""Copies to another place, and sets that were put together from parts."""
+"""Copies to another place, and combinations of parts of different envelopes."""
 
 from .envelope import b64, binding
 from .making import MASTER, VALUES, Made, flipped, opens, refused
@@ -23,7 +23,7 @@ def places():
             yield refused(
                 f"{scope}-in-another-{what}", "the wrapped key is bound", "decryptFailed", made.spec(), place
             )
-            # What a KMS without context (or somebody who holds the data key) makes possible.
+            # Possible with a KMS without an encryption context, or for a holder of the data key.
             bound = binding(scope, place["namespace"], place["secretName"])
             moved = [made.recipient(MASTER, bound=bound)]
             yield refused(

@@ -1,4 +1,4 @@
-"""Which recipient serves, and what a forged one can do: nothing."""
+"""The choice of the recipient, and forged recipients, which have no effect."""
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -72,11 +72,11 @@ def forged():
 
 
 def spelling():
-    """A malformed wrapped key fails its recipient, not the envelope: only its backend knows how it is spelt."""
+    """A malformed wrapped key fails its recipient, not the envelope: its format is the backend's."""
     made = Made("wrapped key spelling", masters=BOTH)
     current, previous = made.recipients
     text = current["wrappedKey"]
-    # 60 bytes need no padding, so there is no second spelling of them; these are other defects.
+    # 60 bytes need no padding, so no second base64 text exists; these are other defects.
     for name, bad in {
         "over-padded": text + "====",
         "short": text[:-1],
@@ -124,7 +124,7 @@ def data_key_lengths():
 
 
 def commitment():
-    """Two data keys under which the same GCM ciphertext opens."""
+    """Uses two data keys that decrypt the same GCM ciphertext."""
     first, second = Stream("first data key")(32), Stream("second data key")(32)
     made = Made("commitment", {}, masters=())
     bound = made.bound

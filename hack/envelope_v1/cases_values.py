@@ -1,4 +1,4 @@
-"""What values and entries may be, and what they may not."""
+"""Valid and invalid values and entry names."""
 
 from .envelope import b64
 from .making import Made, Stream, opens, refused

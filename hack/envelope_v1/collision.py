@@ -8,7 +8,7 @@ R = 0xE1 << 120
 
 
 def multiply(x, y):
-    """In GF(2^128) with GCM's bit order: the leftmost bit is the coefficient of x^0."""
+    """Multiplies in GF(2^128) with GCM's bit order: the leftmost bit is the coefficient of x^0."""
     product = 0
     for bit in range(127, -1, -1):
         if x >> bit & 1:
@@ -50,7 +50,7 @@ def ghash(key, words):
 
 def two_key_ciphertext(first_key, second_key, nonce, associated_data, first_plaintext):
     """Returns nonce ‖ ciphertext ‖ tag that opens under both keys. Under `first_key` its first block is
-    `first_plaintext` (16 bytes); the second block is what makes both tags the same."""
+    `first_plaintext` (16 bytes); the second block makes both tags equal."""
     counter = nonce + b"\0\0\0\2"
     first_block = int.from_bytes(first_plaintext, "big") ^ block(first_key, counter)
     lengths = (len(associated_data) * 8) << 64 | (2 * 128)

@@ -1,4 +1,4 @@
-"""Makes and opens envelopes with local master keys. Knows nothing of the Swift code."""
+"""Seals and opens envelopes with local master keys, independently of the Swift code."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ CLASSES = ("invalidSpec", "unsupportedFormat", "noUsableRecipient", "decryptFail
 
 
 class Refused(Exception):
-    """An envelope that does not open; `kind` is one of CLASSES."""
+    """An envelope that does not decrypt; `kind` is one of CLASSES."""
 
     def __init__(self, kind, why):
         assert kind in CLASSES
@@ -36,11 +36,11 @@ def strict_base64(text, what):
     return data
 
 
-# What an envelope is made of
+# The parts of an envelope
 
 
 def binding(scope, namespace, name):
-    """B: what the ciphertext is bound to."""
+    """Returns B, the binding of the ciphertext."""
     namespace = "" if scope == "cluster" else namespace
     name = name if scope == "strict" else ""
     return b"\0".join([b"secrets-bridge/v1", scope.encode(), namespace.encode(), name.encode()])
@@ -76,7 +76,7 @@ def open_envelope(spec, masters, namespace, secret_name):
     held = {key_id(master): master for master in masters}
     ours = [recipient for recipient in recipients if recipient["keyID"] in held]
     if not ours:
-        raise Refused("noUsableRecipient", "no recipient is ours")
+        raise Refused("noUsableRecipient", "no recipient has a configured key")
     refusals = []
     for recipient in ours:
         try:
@@ -87,7 +87,7 @@ def open_envelope(spec, masters, namespace, secret_name):
             refusals.append(refusal)
             continue
         return {entry: open_value(data_key, bound, entry, value) for entry, value in sealed.items()}
-    # Which of two different permanent failures is reported is not specified, so no vector may depend on it.
+    # The specification leaves open which of two permanent failures is reported, so no vector depends on it.
     assert len({refusal.kind for refusal in refusals}) == 1, refusals
     raise refusals[0]
 
@@ -97,7 +97,7 @@ def unwrap(master, wrapped_key, bound):
         wrapped = strict_base64(wrapped_key, "wrappedKey")
         data_key = AESGCM(master).decrypt(wrapped[:12], wrapped[12:], bound)
     except (Refused, InvalidTag, ValueError) as error:
-        # How a wrapped key is spelt is its backend's affair: it fails this recipient, not the envelope.
+        # The format of a wrapped key is its backend's: it fails this recipient, not the envelope.
         raise Refused("decryptFailed", f"wrappedKey: {error!r}") from None
     if len(data_key) != 32:
         raise Refused("decryptFailed", f"data key of {len(data_key)} bytes")
@@ -111,7 +111,7 @@ def open_value(data_key, bound, entry, value):
         raise Refused("decryptFailed", f"tag of {entry}") from None
 
 
-# The checks before anything is computed
+# The checks before any cryptography
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 

@@ -8,7 +8,7 @@ from .envelope import b64, binding, compute_mac, key_id, seal_value, wrap
 
 
 class Stream:
-    """Reproducible bytes: SHA-256 of a label and a counter. For test vectors only."""
+    """Returns reproducible bytes: SHA-256 of a label and a counter. For test vectors only."""
 
     def __init__(self, label):
         self.label = label.encode()
@@ -30,7 +30,7 @@ VALUES = {"password": b"correct horse battery staple", "user": b"app"}
 
 
 class Made:
-    """An envelope with everything that went into it, for cases that take it apart again."""
+    """An envelope with all its inputs, for cases that change parts of it."""
 
     def __init__(
         self, label, values=None, scope="strict", namespace="payments", name="db", masters=(MASTER,)
@@ -55,7 +55,7 @@ class Made:
         return compute_mac(self.data_key, self.bound, self.sealed)
 
     def spec(self, **changes):
-        """The spec's fields; a change to None leaves the field out."""
+        """Returns the fields of the spec; a change to None omits the field."""
         spec = {
             "format": "v1",
             "scope": self.scope,

@@ -1,5 +1,5 @@
-"""What a tenant may do with the rights of the role `edit` in one namespace, so that a controller which all namespaces
-share stops serving the others. Tests/Tenants runs each attack beside a victim, hack/chaos runs a random choice of them."""
+"""Attacks by a tenant with the rights of the role `edit` in one namespace, which try to stop the controller for the
+other namespaces. Tests/Tenants runs each attack beside a victim; hack/chaos runs a random choice of them."""
 
 import json
 
@@ -24,7 +24,7 @@ class Tenant:
         return self.api.expect({200, 201, 202, *also}, method, path, body, kind=kind, patience=self.patience)[1]
 
     def apply(self, name, values=None, secret=None, metadata=None, **spec):
-        """Creates the WrappedSecret or changes its spec. `secret`: name of its Secret, if that is another."""
+        """Creates the WrappedSecret or changes its spec. `secret` names its Secret if the name differs."""
         manifest = self.wrap(self.namespace, secret or name, values or {"password": "hostile"})
         if secret:
             spec["template"] = {"metadata": {"name": secret}, **spec.get("template", {})}
@@ -46,7 +46,7 @@ class Tenant:
         return answer
 
     def patch(self, path, *operations):
-        """A JSON patch; operations are (op, path, value), or bytes that are sent as they are."""
+        """Sends a JSON patch of operations (op, path, value), or bytes unchanged."""
         if isinstance(operations[0], bytes):
             return self.send("PATCH", path, operations[0], JSON_PATCH)
         return self.send("PATCH", path, [{"op": op, "path": where, "value": value} for op, where, value in operations], JSON_PATCH)
@@ -69,7 +69,7 @@ class Refused(Exception):
 
 
 def nested(depth):
-    """JSON that nests `depth` objects. Text, because Python's own encoder refuses the depth."""
+    """Returns JSON text that nests `depth` objects, which Python's encoder does not support."""
     return '{"f:a":' * depth + "{}" + "}" * depth
 
 
@@ -89,7 +89,7 @@ def deep_fields_of_secret(tenant, depth=600):
 
 
 def deeper_fields(tenant):
-    """As deep as the API server's own decoder goes."""
+    """Nests to the limit of the API server's decoder."""
     tenant.apply("deeper")
     tenant.patch(tenant.object("deeper"), managed_fields(nested(9000), "secrets-bridge.io/v1alpha1"))
     tenant.secret("deeper")
@@ -97,7 +97,7 @@ def deeper_fields(tenant):
 
 
 def deep_fields_at_creation(tenant):
-    """What `kubectl apply` sends for a manifest that was exported with its managedFields."""
+    """Sends what `kubectl apply` sends for a manifest that was exported with its managedFields."""
     manifest = tenant.wrap(tenant.namespace, "deep-at-creation", {"password": "hostile"})
     manifest["metadata"]["managedFields"] = "FIELDS"
     (operation,) = json.loads(managed_fields("{}", "secrets-bridge.io/v1alpha1"))
@@ -108,19 +108,19 @@ def deep_fields_at_creation(tenant):
 
 
 def wide_fields(tenant):
-    """One manager that owns a great many fields."""
+    """Lets one manager own a great many fields."""
     fields = "{" + ",".join(f'"f:field-{number}":{{}}' for number in range(40_000)) + "}"
     tenant.secret("wide-fields")
     tenant.patch(tenant.secret_path("wide-fields"), managed_fields(fields))
 
 
 def strange_fields(tenant):
-    """Keys that carry JSON of their own: deep, out of range, and longer by escapes than a line may be."""
+    """Uses keys that contain JSON: deep, out of range, and longer by escapes than the limit of a line."""
     keys = ["f:" + "<" * 700_000, 'k:{"name":' + '{"a":' * 600 + "1" + "}" * 601, "v:1e999999", "v:9223372036854775808", "i:-99999999999999999999"]
     for number, key in enumerate(keys):
         tenant.secret(f"strange-fields-{number}")
         body = managed_fields(json.dumps({key: {}, "f:data": {key: {}}}))
-        # Some are refused as no valid path.
+        # The server rejects some as invalid paths.
         tenant.send("PATCH", tenant.secret_path(f"strange-fields-{number}"), body, JSON_PATCH, also={400, 422, 500})
 
 
@@ -135,7 +135,7 @@ def many_managers(tenant):
 
 
 def strange_managers(tenant):
-    """Entries that only the API server itself should write: no time, times out of range, our own manager twice."""
+    """Writes entries that only the API server should write: no time, times out of range, the controller's manager twice."""
     base = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {".": {}, "f:password": {}}}}
     times = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-01-01T00:00:00+14:00", None]
     entries = [{**base, "manager": "secrets-bridge", "time": time} for time in times]
@@ -160,7 +160,7 @@ def long_manager(tenant):
 
 
 def long_owner_of_secret(tenant):
-    """1.45 MB that the API server writes as 8.7 MB, because it escapes `<`."""
+    """Sends 1.45 MB that the API server writes as 8.7 MB, because it escapes `<`."""
     tenant.secret("long-owner", metadata={"ownerReferences": [{**OWNER, "name": "<" * 1_450_000}]})
 
 
@@ -181,14 +181,14 @@ def many_annotations(tenant):
 
 
 def many_labels(tenant):
-    """Their total size has no limit of its own."""
+    """Writes annotations, whose total size is limited by etcd alone."""
     labels = {f"l{number}": "x" * 60 for number in range(5000)}
     tenant.secret("many-labels", metadata={"labels": {**labels, **MANAGED}})
     tenant.apply("many-labels-object", metadata={"labels": labels})
 
 
 def nested_text(tenant):
-    """Depth and size in what only looks like text to the API server."""
+    """Uses depth and size in fields that are plain text to the API server."""
     text = {"kubectl.kubernetes.io/last-applied-configuration": nested(30_000)}
     tenant.secret("nested-text", metadata={"annotations": text})
     tenant.apply("nested-text-object", metadata={"annotations": text})
@@ -198,7 +198,7 @@ def nested_text(tenant):
 
 
 def extreme_numbers(tenant):
-    """Generations in the annotation `source` of a Secret of ours, and numbers that no 64 bits hold."""
+    """Writes generations to the annotation `source` of an owned Secret, and numbers beyond 64 bits."""
     tenant.apply("extreme-numbers")
     uid = tenant.send("GET", tenant.object("extreme-numbers"))["metadata"]["uid"]
     for number in (LARGEST, -LARGEST - 1, 10**30, "", "+1", "0x10", "1e3", "٣"):
@@ -210,7 +210,7 @@ def extreme_numbers(tenant):
 
 
 def strange_text(tenant):
-    """Controls, surrogates and invalid UTF-8 where text is free."""
+    """Writes control characters, surrogates and invalid UTF-8 to free text."""
     for text in ("\\u202egnp.evil", "\\u0000\\u001b[2J\\u009b31m", "\\ud800", "\\uffff\\u2028"):
         body = '{"metadata":{"annotations":{"secrets-bridge.io/sync":"%s","example.org/text":"%s"}}}' % (text, text)
         tenant.apply("strange-text")
@@ -218,12 +218,12 @@ def strange_text(tenant):
         tenant.secret("strange-text-secret")
         tenant.send("PATCH", tenant.secret_path("strange-text-secret"), body.encode(), MERGE)
     raw = b'{"metadata":{"annotations":{"example.org/text":"\xff\xfe\xc3"}}}'
-    # Newer servers refuse it.
+    # Newer servers reject it.
     tenant.send("PATCH", tenant.secret_path("strange-text-secret"), raw, MERGE, also={400, 422})
 
 
 def held_by_finalizers(tenant):
-    """A WrappedSecret and a Secret that are terminating for ever."""
+    """Creates a WrappedSecret and a Secret that never finish terminating."""
     finalizers = {"finalizers": ["example.org/never"]}
     for path, name, make in (
         (tenant.object("held"), "held", tenant.apply),
@@ -236,7 +236,7 @@ def held_by_finalizers(tenant):
 
 
 def invalid_objects(tenant):
-    """Each refused for a reason of its own."""
+    """Creates objects that the controller rejects, each for another reason."""
     tenant.apply("invalid-mac", mac="A" * 43 + "=")
     tenant.apply("invalid-format", format="v99999999999999")
     tenant.apply("invalid-data", data={"password": "A" * 40})
@@ -246,13 +246,13 @@ def invalid_objects(tenant):
 
 
 def large_objects(tenant, count=8, size=1_390_000):
-    """As large as etcd takes; the data is not what the MAC says."""
+    """Writes the largest object that etcd accepts, with data that its MAC does not cover."""
     for number in range(count):
         tenant.apply(f"large-{number}", data={"password": "A" * size})
 
 
 def contested_secrets(tenant):
-    """Two WrappedSecrets of one Secret, that either may adopt."""
+    """Creates two WrappedSecrets for one Secret, which either may adopt."""
     tenant.secret("contested", metadata={"annotations": {"secrets-bridge.io/allow": "adopt"}})
     for name in ("contested-a", "contested-b"):
         tenant.apply(name, {"password": name}, secret="contested", creationPolicy="Orphan")
@@ -264,14 +264,14 @@ def missing_targets(tenant, count=30):
 
 
 def churn(tenant, count=30):
-    """Changes one object as fast as the API server takes it."""
+    """Changes one object as fast as the API server accepts it."""
     tenant.apply("churn")
     for number in range(count):
         tenant.annotate(tenant.object("churn"), {"secrets-bridge.io/sync": str(number)})
 
 
 def forged_data(tenant):
-    """Data of its own in a Secret of ours, under the managedFields that were there before."""
+    """Writes its own data to an owned Secret and restores the previous managedFields."""
     tenant.apply("forged-data")
     status, secret = tenant.api.call("GET", tenant.secret_path("forged-data"), patience=tenant.patience)
     if status == 200:

@@ -1,4 +1,4 @@
-"""Records what botocore reads in files of the shared configuration: Tests/Vectors/aws-config/cases.json.
+"""Records how botocore parses shared configuration files: Tests/Vectors/aws-config/cases.json.
 
   python hack/lib/aws_config_vectors.py > Tests/Vectors/aws-config/cases.json
 
@@ -74,7 +74,7 @@ CASES = {
     "defaults of the credentials": ("[profile a]\nregion = b\n", "[DEFAULT]\nregion = z\n[a]\n" + KEYS),
     "empty sections": ("[profile a]\n[profile b]\n", ""),
     "credentials win": ("[profile a]\nregion = one\noutput = json\n", "[a]\nregion = two\n" + KEYS),
-    # Refused
+    # Rejected
     "a setting before the first section": ("region = a\n[default]\noutput = b\n", ""),
     "a line that is nothing": ("[default]\nnonsense\nregion = a\n", ""),
     "a secret without its delimiter": ("", "[default]\naws_access_key_id = AKID\naws_secret_access_key secret\n"),
@@ -97,7 +97,7 @@ def read(config, credentials):
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = folder + "/credentials"
         try:
             full = botocore.session.Session(include_builtin_handlers=False).full_config
-        except Exception:  # of whatever kind: botocore refuses the files
+        except Exception:  # botocore rejects the file, by various exceptions
             return None
         services = {
             name: {key: value for key, value in values.items() if isinstance(value, dict)}

@@ -1,5 +1,5 @@
-"""Who signed a request, and whether IAM policies allow it for KMS: with resources and the encryption context, which
-moto leaves out. Source: IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Condition keys"."""
+"""Authenticates a request by its signature and authorises it by IAM policies, with resources and the encryption context,
+which moto ignores. Source: IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Condition keys"."""
 
 import json
 from fnmatch import fnmatchcase
@@ -10,7 +10,7 @@ from werkzeug.datastructures import EnvironHeaders
 
 
 class Refused(Exception):
-    """By the name that KMS and STS give it."""
+    """An error by its code in KMS and STS."""
 
     def __init__(self, code, message, status=400):
         super().__init__(message)
@@ -18,7 +18,7 @@ class Refused(Exception):
 
 
 def signer(environ, body, operation, account):
-    """The request as moto's IAM sees it, after its signature was checked."""
+    """Returns the request as moto's IAM sees it, after checking its signature."""
     if "HTTP_AUTHORIZATION" not in environ:
         raise Refused("MissingAuthenticationTokenException", "Missing Authentication Token")
     try:
@@ -60,7 +60,7 @@ def authorize(request, action, resource, context):
 def conditions_hold(conditions, facts):
     for operator, wanted in conditions.items():
         if operator != "StringEquals":
-            raise ValueError(f"{operator} is not known here: {json.dumps(conditions)}")
+            raise ValueError(f"{operator} is not supported by this server: {json.dumps(conditions)}")
         for key, values in wanted.items():
             if facts.get(key) not in listed(values):
                 return False

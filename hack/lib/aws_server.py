@@ -1,10 +1,10 @@
 """AWS on loopback, for the quickstart and the tests: moto's KMS, STS and IAM, with signatures and policies checked.
 
 Before it stands what moto leaves out and KMS and STS do:
-- policies are asked about keys and encryption contexts (aws_policies.py), and refusals have the services' own form;
+- policies decide about keys and encryption contexts (aws_policies.py), and errors have the services' own form;
 - AssumeRoleWithWebIdentity verifies the token against the issuer's keys and the role's trust policy;
 - credentials of a session end;
-- a disabled key, and one that waits for its deletion, serve nobody.
+- a disabled key and a key that is pending deletion reject all requests.
 
     aws_server.py PORT FOLDER  FOLDER/issuer.json holds {"issuer": ..., "jwks": {...}} of the cluster
                                FOLDER/requests.log gets a JSON line for each request
@@ -95,7 +95,7 @@ class Front:
 </AssumeRoleWithWebIdentityResponse>"""
 
     def claims(self, token):
-        """Of a token whose signature, issuer and time are right."""
+        """Returns the claims of a token with a valid signature, issuer and time."""
         with open(os.path.join(self.folder, "issuer.json")) as file:
             trusted = json.load(file)
         try:
@@ -159,7 +159,7 @@ def find_key(key_id):
 
 
 def key_arn(key_id):
-    """What a policy's Resource is compared with; "*" for what concerns no key."""
+    """Returns the ARN to compare with a policy's Resource, or "*" for an action on no key."""
     key = find_key(key_id)
     return key.arn if key else key_id or "*"
 
@@ -175,7 +175,7 @@ def check_state(key_id):
 
 
 def describe(environ, body):
-    """Which service is called for what."""
+    """Returns the service and the action of a request."""
     service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
     if service == "TrentService":
         return "kms", operation, json.loads(body or b"{}")
@@ -209,7 +209,7 @@ def answer(start_response, status, content_type, text):
 
 
 class Body:
-    """A body that may be read as often as anybody likes, from its start."""
+    """A body that can be read repeatedly."""
 
     def __init__(self, data):
         self.data, self.position = data, 0

@@ -18,14 +18,14 @@ ADDRESS = os.environ["SB_KMS_VAULT_ADDR"]
 
 def session():
     session = requests.Session()
-    session.trust_env = False  # or a CA bundle of the machine's goes before ours
+    session.trust_env = False  # a CA bundle of the machine would take precedence
     session.verify = os.environ["SB_KMS_VAULT_CACERT"]
     session.headers["X-Vault-Token"] = os.environ["SB_KMS_VAULT_TOKEN"]
     return session
 
 
 def make(binary, folder, count):
-    """Files with data keys of their own; one set of values, which a re-wrap does not look at, serves them all."""
+    """Writes files with a data key each. They share their values, which rewrap does not read."""
     template = subprocess.run(
         [binary, "wrap", "-n", "payments", "--name", "db", "--from-literal", "password=hunter2", "--from-literal", "user=app"],
         check=True, capture_output=True, text=True).stdout
@@ -46,15 +46,15 @@ def make(binary, folder, count):
 
 def load(folder):
     context = base64.b64encode(b"\0".join([b"secrets-bridge/v1", b"strict", b"payments", b"db"])).decode()
-    rows = [re.search(r"vault:v\d+:[A-Za-z0-9+/=]+", file.read_text()).group()
+    ciphertexts = [re.search(r"vault:v\d+:[A-Za-z0-9+/=]+", file.read_text()).group()
             for file in sorted(pathlib.Path(folder).rglob("*.yaml"))]
     vault = session()
-    for start in range(0, len(rows), BATCH):
-        items = [{"ciphertext": row, "context": context} for row in rows[start:start + BATCH]]
+    for start in range(0, len(ciphertexts), BATCH):
+        items = [{"ciphertext": ciphertext, "context": context} for ciphertext in ciphertexts[start:start + BATCH]]
         answer = vault.post(f"{ADDRESS}/v1/transit/rewrap/sb-wrap", json={"batch_input": items}, timeout=30)
         answer.raise_for_status()
         if any("error" in result for result in answer.json()["data"]["batch_results"]):
-            sys.exit("error: a row was refused")
+            sys.exit("error: OpenBao rejected a ciphertext")
 
 
 if sys.argv[1] == "make":

@@ -1,4 +1,4 @@
-# etcd, kube-apiserver and kube-controller-manager on loopback, in one folder DIR. Sourced, after output.sh,
+# Starts and stops etcd, kube-apiserver and kube-controller-manager on loopback, in one folder DIR. Sourced, after common.sh,
 # processes.sh and pki.sh. The caller sets DIR; the ports and programs are in DIR/settings.
 
 readonly APISERVER_WAIT=90 # seconds; a start takes 3 on two idle cores
@@ -7,15 +7,15 @@ server_url() { printf 'https://127.0.0.1:%s\n' "$API_PORT"; }
 etcd_url() { printf 'http://127.0.0.1:%s\n' "$ETCD_PORT"; }
 as_admin() { curl -sf --max-time 10 --cacert "$DIR/pki/ca.crt" --cert "$DIR/pki/admin.crt" --key "$DIR/pki/admin.key" "$@"; }
 
-# wait_for NAME SECONDS COMMAND...: until the command succeeds; fails, showing NAME's log, when NAME ends or time is up.
+# wait_for NAME SECONDS COMMAND...: waits until the command succeeds; fails and prints NAME's log if NAME exits or the time is up.
 wait_for() {
     local name=$1 deadline=$((SECONDS + $2))
     shift 2
     until "$@" >/dev/null 2>&1; do
         if ! running "$DIR" "$name" >/dev/null; then
-            say "$name ended. The end of its log:"
+            log "$name exited. The end of its log:"
         elif [ "$SECONDS" -ge "$deadline" ]; then
-            say "$name is not ready in time. The end of its log:"
+            log "$name is not ready in time. The end of its log:"
         else
             sleep 0.05
             continue
@@ -27,7 +27,7 @@ wait_for() {
 
 start_etcd() {
     local unsafe=()
-    # Nobody's data: an fsync for each write would only make tests slow.
+    # The data is disposable; an fsync for each write would only slow tests down.
     if [[ $("$ASSETS/etcd" --help 2>&1) == *--unsafe-no-fsync* ]]; then unsafe=(--unsafe-no-fsync); fi
     spawn "$DIR" etcd "$ASSETS/etcd" --name=local --data-dir="$DIR/etcd" ${unsafe[@]+"${unsafe[@]}"} \
         --listen-client-urls="$(etcd_url)" --advertise-client-urls="$(etcd_url)" \
@@ -50,7 +50,7 @@ start_apiserver() {
     wait_for apiserver "$APISERVER_WAIT" as_admin "$(server_url)/readyz"
 }
 
-# From now on each request of a service account in the controller's namespace has a line in DIR/audit.log, when it comes.
+# Configures a line in DIR/audit.log for each request of a service account in the controller's namespace, on receipt.
 audit_requests() {
     cat >"$DIR/audit-policy.yaml" <<'POLICY'
 apiVersion: audit.k8s.io/v1
@@ -64,14 +64,14 @@ POLICY
     APISERVER_FLAGS+=("--audit-policy-file=$DIR/audit-policy.yaml" "--audit-log-path=$DIR/audit.log")
 }
 
-# The garbage collector, namespaces, service accounts and their root CA, aggregated roles: what needs no nodes.
+# Starts the controllers that need no nodes: garbage collector, namespaces, service accounts, aggregated roles.
 start_controller_manager() {
     local insecure=()
     if [ ! -x "$ASSETS/kube-controller-manager" ]; then
-        say "no kube-controller-manager: nothing collects garbage in this cluster"
+        log "no kube-controller-manager: this cluster has no garbage collection"
         return
     fi
-    # The insecure port, on by default, is gone since 1.24; so is the flag.
+    # Kubernetes 1.24 removed the insecure port, which was on by default, and its flag.
     case $("$ASSETS/kube-controller-manager" --version) in *v1.20.* | *v1.21.*) insecure=(--port=0) ;; esac
     spawn "$DIR" controller-manager "$ASSETS/kube-controller-manager" --kubeconfig="$DIR/controller-manager.kubeconfig" \
         --authentication-kubeconfig="$DIR/controller-manager.kubeconfig" --authentication-skip-lookup=true \
@@ -83,13 +83,13 @@ start_controller_manager() {
     wait_for controller-manager 60 as_admin "$(server_url)/api/v1/namespaces/default/serviceaccounts/default"
 }
 
-# The API server again. The controller manager outlives it, unless it had only just started: then it ends, and comes back too.
+# Starts the API server again, and the controller manager if it exited, which it does when it had only just started.
 resume_apiserver() {
     running "$DIR" apiserver >/dev/null || start_apiserver
     running "$DIR" controller-manager >/dev/null || start_controller_manager
 }
 
-# New settings with free ports, and a start of etcd and the API server; a port taken meanwhile means another try.
+# Writes settings with free ports and starts etcd and the API server; retries if a port was taken meanwhile.
 start_servers() {
     local try
     for try in 1 2 3; do
@@ -102,13 +102,13 @@ start_servers() {
         stop "$DIR" etcd
         rm -rf "$DIR/etcd"
         grep -q 'address already in use' "$DIR/etcd.log" "$DIR/apiserver.log" || return 1
-        say "a port was taken meanwhile: try $try of 3 failed"
+        log "a port was taken meanwhile: try $try of 3 failed"
     done
     return 1
 }
 
 write_settings() {
-    # -g: they are read inside a function.
+    # -g, because a function reads them.
     declare -p ASSETS KUBECTL ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT APISERVER_FLAGS \
         | sed 's/^declare /declare -g /' >"$DIR/settings"
 }
@@ -126,18 +126,18 @@ stop_servers() {
     stop "$DIR" etcd
 }
 
-# Makes etcd forget every revision but the latest: a list or watch that goes on from an older one gets 410.
+# Compacts etcd to its latest revision: a list or watch that continues from an older one gets 410.
 compact() {
     local revision
     revision=$(curl -sf --max-time 10 "$(etcd_url)/v3/kv/range" -d '{"key":"AA=="}' | sed -n 's/.*"revision":"\([0-9]*\)".*/\1/p')
-    [ -n "$revision" ] || die "etcd did not tell its revision"
+    [ -n "$revision" ] || die "etcd did not return its revision"
     curl -sf --max-time 30 "$(etcd_url)/v3/kv/compaction" -d "{\"revision\":\"$revision\",\"physical\":true}" >/dev/null \
         || die "etcd did not compact to revision $revision: was it compacted to it before?"
     printf '%s\n' "$revision"
 }
 
-# snapshot FILE: etcd's data as of now. etcd is held for the moment of the copy, which is then what a power cut would
-# have left: a state etcd recovers from, while no client sees a connection break.
+# snapshot FILE: copies etcd's data while etcd is stopped by a signal. The copy is like the disk after a power cut, from
+# which etcd recovers, and no client sees a broken connection.
 snapshot() {
     local pid code=0
     pid=$(running "$DIR" etcd) || die "etcd does not run in $DIR"
@@ -147,9 +147,9 @@ snapshot() {
     [ "$code" -eq 0 ] || die "cannot write the snapshot $1"
 }
 
-# restore FILE: all servers stop, etcd's data becomes the snapshot's, all start again on their ports.
+# restore FILE: stops all servers, replaces etcd's data by the snapshot, and starts them again on their ports.
 restore() {
-    tar -tf "$1" etcd >/dev/null || die "$1 is not a snapshot that 'hack/cluster snapshot' made"
+    tar -tf "$1" etcd >/dev/null || die "$1 is not a snapshot of 'hack/cluster snapshot'"
     stop_servers
     rm -rf "$DIR/etcd"
     tar -C "$DIR" -xf "$1"

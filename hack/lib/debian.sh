@@ -1,5 +1,5 @@
-# Debian's archive, through apt's own checks and without touching the machine's apt configuration.
-# Sourced, after output.sh.
+# Reads Debian's archive with apt's own checks; the machine's apt configuration stays untouched.
+# Sourced, after common.sh.
 
 # Runs a command as root.
 as_root() {
@@ -14,7 +14,7 @@ as_root() {
 
 package_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# install_packages PACKAGE...: installs what is missing; needs no network and no root when nothing is.
+# install_packages PACKAGE...: installs missing packages; needs neither network nor root if none is missing.
 install_packages() {
     local missing=() package
     command -v apt-get >/dev/null && command -v dpkg-query >/dev/null \
@@ -23,14 +23,14 @@ install_packages() {
         package_installed "$package" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    say "   installing with apt-get: ${missing[*]}"
-    as_root apt-get -qq update >&2 || say "   apt-get update failed; trying with the lists that are there"
+    log "   installing with apt-get: ${missing[*]}"
+    as_root apt-get -qq update >&2 || log "   apt-get update failed; trying with the existing package lists"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
         "${missing[@]}" >&2 || die "apt-get could not install: ${missing[*]}"
 }
 
-# Prints the address of a Debian mirror: $SB_DEBIAN_MIRROR, else the one this machine uses, else (Ubuntu) the one
-# that the package python-apt-common has for Debian.
+# Prints the address of a Debian mirror: $SB_DEBIAN_MIRROR, else this machine's, else (Ubuntu) that of the package
+# python-apt-common.
 debian_mirror() {
     local mirror=${SB_DEBIAN_MIRROR:-}
     [ -n "$mirror" ] || mirror=$(debian_mirror_of_this_machine)
@@ -50,8 +50,8 @@ debian_mirror_of_this_machine() {
     apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sed -nE '\#^https?://.*/debian/?$#p' | sed -n 1p || true
 }
 
-# debian_apt FOLDER SUITE: prepares a private apt in FOLDER for that suite of Debian and leaves its options in the
-# array DEBIAN_APT. The machine's own sources, lists and installed packages play no part.
+# debian_apt FOLDER SUITE: prepares a private apt in FOLDER for that suite of Debian and sets its options in the
+# array DEBIAN_APT. It does not use the machine's sources, lists and installed packages.
 debian_apt() {
     local folder=$1 suite=$2 mirror
     local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -70,10 +70,10 @@ SOURCES
         -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts="$folder/preferences"
         -o Dir::State::lists="$folder/lists" -o Dir::State::status="$folder/status" -o Dir::Cache="$folder/cache"
         -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none -o Acquire::Retries=3)
-    apt-get -qq "${DEBIAN_APT[@]}" update >&2 || die "cannot read Debian $suite from $mirror: is the network there?"
+    apt-get -qq "${DEBIAN_APT[@]}" update >&2 || die "cannot read Debian $suite from $mirror: check the network"
 }
 
-# debian_program SUITE PACKAGE PATH TARGET: puts one file of a Debian package, not installed, at TARGET.
+# debian_program SUITE PACKAGE PATH TARGET: extracts one file of a Debian package to TARGET, without installing it.
 debian_program() {
     local suite=$1 package=$2 path=$3 target=$4 scratch
     scratch=$(mktemp -d "$(dirname "$target")/.download.XXXXXX")

@@ -1,4 +1,4 @@
-"""Runs a program in a folder as a container's runtime does: the folder is its read-only root, it has that user, no
+"""Runs a program in a folder as a container runtime does: the folder is its read-only root, it has that user, no
 capability and no way to get one, and exactly the given environment.
 
     enter_root.py ROOT UID GID [--mount SOURCE:TARGET]... [--env NAME=VALUE]... -- PROGRAM ARGUMENT...
@@ -23,7 +23,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def check(result, what):
     if result != 0:
         number = ctypes.get_errno()
-        sys.exit(f"error: {what}: {os.strerror(number)}; entering a root needs root, or user namespaces for everybody")
+        sys.exit(f"error: {what}: {os.strerror(number)}; entering a root needs root, or unprivileged user namespaces")
 
 
 def unshare(flags, what):
@@ -31,7 +31,7 @@ def unshare(flags, what):
 
 
 def map_ids(inside, outside):
-    """This namespace's one user and group are those of the outer one."""
+    """Maps the only user and group of this namespace to the outer ones."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{inside[0]} {outside[0]} 1"), ("gid_map", f"{inside[1]} {outside[1]} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
@@ -40,14 +40,14 @@ def map_ids(inside, outside):
 def bind(source, target, writable=False):
     check(libc.mount(source.encode(), target.encode(), None, MS_BIND | MS_REC, None), f"cannot mount {source} at {target}")
     if not writable:
-        # What is locked from outside may not be given up.
+        # Flags that the outer namespace locked have to stay.
         locked = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
         flags = MS_REMOUNT | MS_BIND | MS_RDONLY | locked
         check(libc.mount(None, target.encode(), None, flags, None), f"cannot make {target} read-only")
 
 
 def pivot(root):
-    """Not chroot: in one, nobody may make a user namespace."""
+    """Changes the root by pivot_root, because a process in a chroot may not create a user namespace."""
     os.chdir(root)
     number = {"x86_64": 155, "aarch64": 41}[platform.machine()]
     check(libc.syscall(number, b".", b"."), f"cannot make {root} the root")
@@ -90,7 +90,7 @@ def main():
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     else:
-        # The one user there is, by the number it has in the container.
+        # The only user, by its number in the container.
         unshare(CLONE_NEWUSER, "cannot make a user namespace")
         map_ids((uid, gid), (0, 0))
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

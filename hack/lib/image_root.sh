@@ -1,14 +1,14 @@
-# The file system of the image. Sourced, after output.sh.
+# Builds the file system of the image. Sourced, after common.sh.
 
-# libraries_of PROGRAM: prints what the loader maps for it, the loader itself included, by the path it is looked up at.
+# libraries_of PROGRAM: prints the paths of its shared libraries and of the loader.
 libraries_of() {
     local listing
-    listing=$(ldd "$1") || die "$1 is no program for this machine"
-    [[ $listing != *'not found'* ]] || die "$1 needs libraries that this machine does not have:"$'\n'"$(grep 'not found' <<<"$listing")"
+    listing=$(ldd "$1") || die "$1 is not a program for this machine"
+    [[ $listing != *'not found'* ]] || die "$1 needs libraries that are not installed:"$'\n'"$(grep 'not found' <<<"$listing")"
     sed -nE 's/^\s*(.* => )?(\/[^ ]+) \(0x[0-9a-f]+\)$/\2/p' <<<"$listing"
 }
 
-# make_image_root ROOT PROGRAM: the program, its libraries, the CAs, and who "nonroot" is; nothing else.
+# make_image_root ROOT PROGRAM: writes the program, its libraries, the CA certificates and the user nonroot to ROOT.
 make_image_root() {
     local root=$1 program=$2 library listing authorities=/etc/ssl/certs/ca-certificates.crt
     [ -f "$authorities" ] || die "$authorities is missing: run hack/setup"
@@ -22,14 +22,14 @@ make_image_root() {
     cp -L "$authorities" "$root$authorities"
     printf 'root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n' >"$root/etc/passwd"
     printf 'root:x:0:\nnonroot:x:65532:\n' >"$root/etc/group"
-    # Names: /etc/hosts first, which Kubernetes writes, then DNS.
+    # Host names: /etc/hosts, which Kubernetes writes, then DNS.
     printf 'passwd: files\ngroup: files\nhosts: files dns\n' >"$root/etc/nsswitch.conf"
     find "$root" -type d -exec chmod 755 {} +
     find "$root" -type f -exec chmod 644 {} +
     find "$root" -type f \( -name 'secrets-bridge' -o -name '*.so*' \) -exec chmod 755 {} +
 }
 
-# in_image_root ROOT ARGUMENT...: secrets-bridge in that root as the image's user.
+# in_image_root ROOT ARGUMENT...: runs secrets-bridge in that root as the image's user.
 in_image_root() {
     local root=$1
     shift

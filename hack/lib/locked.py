@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that builds take what is written down and nothing newer (docs/adr/0011-locked-builds.md). Prints what is not locked.
+"""Checks that builds use locked versions only (docs/adr/0011-locked-builds.md). Prints what is not locked.
 
     hack/lib/locked.py
 """
@@ -18,7 +18,7 @@ def read(path):
 
 
 def requirements(path):
-    """Each requirement of a pip file, continued lines joined, without comments."""
+    """Yields each requirement of a pip file; joins continued lines and drops comments."""
     text = re.sub(r"(^|\s)#.*", "", read(path)).replace("\\\n", " ")
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -60,7 +60,7 @@ def pip_calls():
             continue
         text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
         for line in re.findall(r".*-m pip (?:install|download).*", text):
-            # pip-tools makes the lock; the other only advises a person.
+            # pip-tools writes the lock; the other line is advice for a user.
             if "--require-hashes" not in line and "PIP_TOOLS_VERSION" not in line and "sys.exit" not in line:
                 yield f"{path.relative_to(ROOT)}: pip without --require-hashes: {line.strip()}"
 
@@ -76,7 +76,7 @@ def images_and_actions():
             if not re.search(r"@[0-9a-f]{40}$", used):
                 yield f"{path.relative_to(ROOT)}: {used} is not a full commit"
         for image in re.findall(r"^ *image: *(\S.*?)(?: #.*)?$", text, re.MULTILINE):
-            # The job "base" gives it a digest.
+            # The job "base" adds the digest.
             if not re.fullmatch(r"\$\{\{ (needs\.base|steps\.image)\.outputs\.image \}\}", image) and "@sha256:" not in image:
                 yield f"{path.relative_to(ROOT)}: image {image} has no digest"
 

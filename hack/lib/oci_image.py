@@ -23,7 +23,7 @@ def entry(name, path, epoch):
 
 
 def layer(root, epoch):
-    """The folder as a tar, in order, owned by root."""
+    """Returns the folder as a tar archive, sorted and owned by root."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for folder, folders, files in os.walk(root):
@@ -43,7 +43,7 @@ def layer(root, epoch):
 
 
 class Layout:
-    """Blobs by their digest, in an archive."""
+    """Writes blobs by their digest to an archive."""
 
     def __init__(self, archive, epoch):
         self.tar = tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT)

@@ -1,6 +1,6 @@
-# Certificates of a local control plane. Sourced.
+# Creates certificates and kubeconfigs for a local control plane. Sourced.
 
-# make_pki FOLDER: a CA, certificates (EC P-256) for the API server, an administrator and the controller manager,
+# make_pki FOLDER: creates a CA, certificates (EC P-256) for the API server, an administrator and the controller manager,
 # and the key (RSA, as kubeadm has it) that signs service-account tokens.
 make_pki() (
     umask 077
@@ -40,7 +40,7 @@ users:
 KUBECONFIG
 }
 
-# certificate_user FOLDER NAME: prints the USER that kubeconfig_with wants, for a client certificate.
+# certificate_user FOLDER NAME: prints the USER for kubeconfig_with, with a client certificate.
 certificate_user() {
     printf 'client-certificate-data: %s, client-key-data: %s' "$(base64 -w0 <"$1/$2.crt")" "$(base64 -w0 <"$1/$2.key")"
 }

@@ -1,13 +1,13 @@
-"""What a process holds in memory, in MiB; nil once it is gone."""
+"""Reads the memory of a process in MiB; returns None after its end."""
 
 
 def resident(pid):
-    """All of it: RSS."""
+    """Returns the resident set size."""
     return field(pid, "VmRSS")
 
 
 def anonymous(pid):
-    """What it has filled itself, without the pages of programs and libraries, which come as they are first used."""
+    """Returns the anonymous memory: the resident set without pages of programs and libraries."""
     return field(pid, "RssAnon")
 
 

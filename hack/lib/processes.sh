@@ -1,5 +1,5 @@
-# Servers that a script starts and ends: each has DIR/NAME.log and DIR/NAME.pid, which holds the pid and the start
-# time, so that a pid that was given to another process since is never mistaken for ours. Sourced, after output.sh.
+# Starts and stops servers. Each has DIR/NAME.log and DIR/NAME.pid, which holds the pid and the start time, so that a
+# reused pid is never mistaken for the server. Sourced, after common.sh.
 
 # Prints the start time of a process in clock ticks since boot.
 start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f 20; }
@@ -14,7 +14,7 @@ spawn() {
     disown "$pid"
 }
 
-# Prints the pid of a server of ours, if it runs.
+# running DIR NAME: prints the server's pid if it runs.
 running() {
     local pid started
     [ -f "$1/$2.pid" ] && read -r pid started <"$1/$2.pid" && [ -n "$started" ] \
@@ -22,7 +22,7 @@ running() {
         && printf '%s\n' "$pid"
 }
 
-# stop DIR NAME [SECONDS]: ends a server of ours; after SECONDS (5) without asking again.
+# stop DIR NAME [SECONDS]: ends the server with SIGTERM, and with SIGKILL after SECONDS (5).
 stop() {
     local pid tries=$((${3:-5} * 20))
     if pid=$(running "$1" "$2"); then
@@ -35,8 +35,8 @@ stop() {
     rm -f "$1/$2.pid"
 }
 
-# free_ports COUNT: prints ports of 127.0.0.1 that nothing listens on, below the range the kernel gives to clients,
-# so that a server can come back on its port.
+# free_ports COUNT: prints free ports of 127.0.0.1 below the kernel's ephemeral range, so that a server can restart on its
+# port.
 free_ports() {
     python3 - "$1" <<'PYTHON'
 import random, socket, sys

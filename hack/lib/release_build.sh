@@ -1,6 +1,6 @@
-# What a release is made of. Sourced, after output.sh, in the repository.
+# Builds for a release. Sourced, after common.sh, in the repository.
 
-# release_arch: this machine's architecture, by its name in releases.
+# release_arch: prints this machine's architecture by its name in releases.
 release_arch() {
     case $(uname -m) in
         x86_64) echo amd64 ;;
@@ -11,24 +11,24 @@ release_arch() {
 
 release_version() { sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/SecretsBridge/SecretsBridge.swift; }
 
-# release_epoch: the time that files have: the commit's, so that two runs give the same bytes.
+# release_epoch: prints the commit's time, which all files get, so that two runs write the same bytes.
 release_epoch() { printf '%s\n' "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"; }
 
-# release_build: prints the program's path: optimised, stripped, with Swift's runtime linked in.
-# $SB_PACKAGE_RESOLVED: a Package.resolved, of which exactly the revisions are built: one for all architectures of a release.
+# release_build: builds the program, optimised, stripped, with Swift's runtime linked in, and prints its path.
+# $SB_PACKAGE_RESOLVED names a Package.resolved with the revisions to build, one for all architectures of a release.
 release_build() {
     local options=(-c release --static-swift-stdlib -Xlinker -s)
     if [ -n "${SB_PACKAGE_RESOLVED:-}" ]; then
-        [ -f "$SB_PACKAGE_RESOLVED" ] || die "SB_PACKAGE_RESOLVED=$SB_PACKAGE_RESOLVED is not a file: swift package resolve writes one"
+        [ -f "$SB_PACKAGE_RESOLVED" ] || die "SB_PACKAGE_RESOLVED=$SB_PACKAGE_RESOLVED is not a file; swift package resolve writes one"
         [ "$SB_PACKAGE_RESOLVED" -ef Package.resolved ] || cp "$SB_PACKAGE_RESOLVED" Package.resolved
         options+=(--force-resolved-versions)
     fi
-    say "swift build -c release (10 minutes the first time)"
+    log "swift build -c release (10 minutes the first time)"
     swift build "${options[@]}" --product secrets-bridge >&2 || die "the build failed"
     printf '%s/secrets-bridge\n' "$(swift build "${options[@]}" --show-bin-path)"
 }
 
-# build_inputs: prints what the release is built from, beside the sources: the toolchain, the revisions of the Swift packages, and
+# build_inputs: prints the inputs of the build beside the sources: the toolchain, the revisions of the Swift packages, and
 # the version of every Debian package of this machine.
 build_inputs() {
     printf 'base image: %s\n' "${SB_BASE_IMAGE:-none, this machine}"

@@ -22,8 +22,8 @@ def output(*command):
 
 @functools.cache
 def debian_package(path):
-    """Whose file that is on this machine: name, version, source and architecture. Folders may be known by either name
-    where /lib is a link to /usr/lib."""
+    """Returns the Debian package of a file: name, version, source and architecture. Tries both paths where /lib is a link
+    to /usr/lib."""
     for name in (path, f"/usr{path}", os.path.realpath(path)):
         found = subprocess.run(["dpkg-query", "-S", name], capture_output=True, text=True, check=False)
         if found.returncode == 0:
@@ -55,7 +55,7 @@ def package(kind, name, version, url=None, **more):
 
 def system_packages(root):
     distribution = platform.freedesktop_os_release()["ID"]
-    # The bundle is made at installation: dpkg knows the certificates, not it.
+    # The installation generates the bundle, so dpkg knows the certificates but not the bundle.
     paths = ["/usr/sbin/update-ca-certificates"]
     paths += [f"/{path.relative_to(root)}" for path in root.rglob("*.so*")]
     unknown = []

@@ -1,6 +1,6 @@
-"""Writes each script of GitHub workflows into a file of its own, for shellcheck: workflow_scripts.py FOLDER WORKFLOW...
+"""Writes each script of GitHub workflows to its own file, for shellcheck: workflow_scripts.py FOLDER WORKFLOW...
 
-A script with an expression in it is refused: what an expression says becomes part of the script before bash reads it."""
+Rejects a script with an expression, because its value becomes part of the script before bash reads it."""
 
 import pathlib
 import sys

@@ -1,5 +1,5 @@
-# The controller: unwraps data keys, and nothing else. "update" and never "create": with "create", a mistyped key
-# name makes a new key instead of an error.
+# The controller unwraps data keys, and nothing else. "update" without "create", because "create" would turn a mistyped key name
+# into a new key instead of an error.
 path "transit/decrypt/sb-wrap" {
   capabilities = ["update"]
 }

@@ -1,4 +1,4 @@
-# Wraps for the namespace payments alone, in the scopes strict and namespace.
+# Allows wrapping for the namespace payments alone, in the scopes strict and namespace.
 path "transit/datakey/plaintext/sb-wrap" {
   capabilities = ["update"]
   required_parameters = ["context"]

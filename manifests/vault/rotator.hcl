@@ -1,4 +1,4 @@
-# Rotation: moves wrapped keys to the newest version of the key. Vault does it inside: nobody sees a data key.
+# Rotation rewraps data keys under the newest version of the key, inside Vault: no data key leaves it.
 path "transit/rewrap/sb-wrap" {
   capabilities = ["update"]
 }

@@ -1,4 +1,4 @@
-{{/* The command line of the controller: what differs from its defaults. */}}
+{{/* The controller's arguments that differ from its defaults. */}}
 {{- define "secrets-bridge.arguments" -}}
 {{- $arguments := list "controller" }}
 {{- with .Values.controller }}

@@ -1,4 +1,4 @@
-{{/* What each backend needs of the pod: environment, volumes, and where they are mounted. */}}
+{{/* The environment, volumes and volume mounts of each backend. */}}
 
 {{- define "secrets-bridge.hasVault" -}}
 {{- if has "vault-transit" (splitList "," .Values.backend) }}true{{ end }}
@@ -12,7 +12,7 @@
 {{- if has "local" (splitList "," .Values.backend) }}true{{ end }}
 {{- end }}
 
-{{/* Vault is shown a token of the service account's. */}}
+{{/* True if the controller logs in to Vault with a token of its service account. */}}
 {{- define "secrets-bridge.hasVaultToken" -}}
 {{- if and (include "secrets-bridge.hasVault" .) (has .Values.vault.auth (list "kubernetes" "jwt")) }}true{{ end }}
 {{- end }}
@@ -21,7 +21,7 @@
 {{- if and (include "secrets-bridge.hasVault" .) (or .Values.vault.ca.configMap .Values.vault.ca.secret) }}true{{ end }}
 {{- end }}
 
-{{/* A dictionary of name and value, of which the empty ones are left out. */}}
+{{/* Renders a dictionary of environment variables without the empty ones. */}}
 {{- define "secrets-bridge.variables" -}}
 {{- range $name, $value := . }}
 {{- if $value }}

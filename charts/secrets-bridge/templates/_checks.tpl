@@ -1,4 +1,4 @@
-{{/* What must be set, and what does not go together: said before anything is rendered, all of it at once. */}}
+{{/* Reports all missing and contradictory values at once, before anything is rendered. */}}
 
 {{- define "secrets-bridge.checks" -}}
 {{- $problems := list }}
@@ -13,7 +13,7 @@
     {{- $problems = append $problems "vault.role is not set. It is the role of Vault's Kubernetes auth: --set vault.role=secrets-bridge" }}
   {{- end }}
   {{- if and .Values.vault.ca.configMap .Values.vault.ca.secret }}
-    {{- $problems = append $problems "vault.ca.configMap and vault.ca.secret are both set: the CA is in one of them" }}
+    {{- $problems = append $problems "vault.ca.configMap and vault.ca.secret are both set: set one of them" }}
   {{- end }}
 {{- end }}
 {{- if and (include "secrets-bridge.hasAWS" .) (not .Values.aws.keyID) }}

@@ -20,7 +20,7 @@ cut stay different. Takes a list of the text and of a suffix that is never cut.
 {{- include "secrets-bridge.bounded" (list (default .Chart.Name .Values.nameOverride) "") }}
 {{- end }}
 
-{{/* The text that all names of objects are made from, at its full length. */}}
+{{/* The common prefix of all object names, not yet truncated. */}}
 {{- define "secrets-bridge.unbounded" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- if .Values.fullnameOverride }}
@@ -36,12 +36,12 @@ cut stay different. Takes a list of the text and of a suffix that is never cut.
 {{- include "secrets-bridge.bounded" (list (include "secrets-bridge.unbounded" .) "") }}
 {{- end }}
 
-{{/* The name of a further object. Takes a list of the context and the suffix. */}}
+{{/* The name of another object. Takes a list of the context and the suffix. */}}
 {{- define "secrets-bridge.suffixed" -}}
 {{- include "secrets-bridge.bounded" (list (include "secrets-bridge.unbounded" (index . 0)) (index . 1)) }}
 {{- end }}
 
-{{/* The name of a Service begins with a letter; that of a release may begin with a digit. */}}
+{{/* The name of a Service has to begin with a letter; that of a release may begin with a digit. */}}
 {{- define "secrets-bridge.service" -}}
 {{- $text := include "secrets-bridge.unbounded" . }}
 {{- include "secrets-bridge.bounded" (list (ternary $text (printf "sb-%s" $text) (regexMatch "^[A-Za-z]" $text)) "-metrics") }}
@@ -74,7 +74,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
-{{/* The labels of helm's test, which is no controller. */}}
+{{/* The labels of the pod of helm test. */}}
 {{- define "secrets-bridge.testSelector" -}}
 app.kubernetes.io/name: {{ include "secrets-bridge.bounded" (list (default .Chart.Name .Values.nameOverride) "-test") }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -87,7 +87,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* The lease's name, as the controller makes it up where none is given: with a digest of the namespaces and the selector. */}}
+{{/* The lease's default name, which the controller derives from the namespaces and the selector. */}}
 {{- define "secrets-bridge.leaseName" -}}
 {{- $namespaces := default list .Values.controller.watchNamespaces | uniq | sortAlpha | join "," }}
 {{- if .Values.leaderElection.leaseName }}

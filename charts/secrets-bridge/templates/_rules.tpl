@@ -1,4 +1,4 @@
-{{/* What the controller may do where it looks after WrappedSecrets. Every verb is here for a reason, and no other is. */}}
+{{/* The controller's rights in the namespaces that it watches. It needs each of these verbs, and no other. */}}
 {{- define "secrets-bridge.rules" -}}
 - apiGroups: [secrets-bridge.io]
   resources: [wrappedsecrets]
@@ -14,14 +14,14 @@
   verbs: [create, patch]
 {{- end }}
 
-{{/* The right to delete Secrets: for spec.recreate, and for what carries the earlier name of a renamed target. */}}
+{{/* The right to delete Secrets, for spec.recreate and for the previous name of a renamed target. */}}
 {{- define "secrets-bridge.deletionRules" -}}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [delete]
 {{- end }}
 
-{{/* The right to restart workloads: to annotate their pod templates. */}}
+{{/* The right to restart workloads by an annotation of their pod templates. */}}
 {{- define "secrets-bridge.restartRules" -}}
 - apiGroups: [apps]
   resources: [deployments, statefulsets, daemonsets]

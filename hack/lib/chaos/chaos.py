@@ -1,7 +1,6 @@
-"""What hack/chaos runs, once servers and programs are there; see there.
+"""The run of hack/chaos, which starts the servers.
 
-Everything is drawn from one seed; how it plays out depends on the machine as well, so a seed repeats the kind of a run
-rather than the run.
+All random choices come from one seed. Timing depends on the machine, so a seed repeats the kind of a run, not the run.
 """
 
 import argparse
@@ -20,21 +19,18 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path[1:1] = [str(ROOT / "hack/lib"), str(ROOT / "Tests/Clients")]
 
-import certificate  # noqa: E402
-import verdict  # noqa: E402
+import comparison  # noqa: E402
 import wrapped_secret  # noqa: E402
 from controller import Controller  # noqa: E402
-from hostile import HostileTenant  # noqa: E402
+from edits import CANARY, Editor, HostileTenant  # noqa: E402
+from faults import BAD, CALM, Proxy, kubernetes_error, make_certificate, vault_error  # noqa: E402
 from kubernetes_api import API  # noqa: E402
-from people import CANARY, Person  # noqa: E402
-from proxy import Proxy, kubernetes_answer, vault_answer  # noqa: E402
-from weather import BAD, CALM  # noqa: E402
 
 NAMESPACES = ["chaos-a", "chaos-b", "chaos-c"]
-PEOPLE = 6
+EDITORS = 6
 
 
-def say(text):
+def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
@@ -43,11 +39,11 @@ class Run:
         self.options = options
         self.random = random.Random(options.seed)
         self.folder = options.folder
-        self.events = collections.Counter()
+        self.injected = collections.Counter()
         kubeconfig = yaml.safe_load((options.cluster / "admin.kubeconfig").read_text())
         self.server = kubeconfig["clusters"][0]["cluster"]["server"]
         self.api = API(self.server, options.cluster / "pki")
-        # What people do must not wait for the KMS to be asked by others: a client each.
+        # Each editor has a KMS client of its own, so that editors do not wait for each other.
         os.environ.update(KMS="vault", VAULT_ADDR=os.environ["BAO_ADDR"], VAULT_CACERT=os.environ["BAO_CACERT"])
         os.environ["VAULT_TOKEN"] = self.script("openbao", "token", "developer").strip()
         self.opened = {}
@@ -65,15 +61,15 @@ class Run:
         for namespace in NAMESPACES:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             self.api.expect({201, 409}, "POST", "/api/v1/namespaces", body)
-        pem = certificate.make(self.folder / "proxy.pem")
+        pem = make_certificate(self.folder / "proxy.pem")
         ports = {name: int(url.rsplit(":", 1)[1]) for name, url in (("api", self.server), ("kms", os.environ["BAO_ADDR"]))}
         self.proxies = {
             "API server": Proxy(
                 ("127.0.0.1", ports["api"]), self.options.cluster / "pki/ca.crt", self.folder / "proxy.pem",
-                kubernetes_answer, self.random.random(),
+                kubernetes_error, self.random.random(),
             ),
             "OpenBao": Proxy(
-                ("127.0.0.1", ports["kms"]), os.environ["BAO_CACERT"], self.folder / "proxy.pem", vault_answer,
+                ("127.0.0.1", ports["kms"]), os.environ["BAO_CACERT"], self.folder / "proxy.pem", vault_error,
                 self.random.random(),
             ),
         }  # fmt: skip
@@ -108,16 +104,16 @@ class Run:
             "SB_KMS_VAULT_SA_TOKEN_FILE": str(self.folder / "vault-token"),
         }
 
-    def people(self):
+    def editors(self):
         places = [(NAMESPACES[index % len(NAMESPACES)], f"db-{index}") for index in range(self.options.objects)]
-        for index in range(PEOPLE):
-            yield Person(
-                self.api, wrapped_secret.Vault(), wrapped_secret.make_wrapped, places[index::PEOPLE],
-                self.random.random(), self.options.pause * PEOPLE,
+        for index in range(EDITORS):
+            yield Editor(
+                self.api, wrapped_secret.Vault(), wrapped_secret.make_wrapped, places[index::EDITORS],
+                self.random.random(), self.options.pause * EDITORS,
             )  # fmt: skip
 
     def faults(self):
-        """For ever: what happens to the servers, each in its turn of a shuffled round, and weather twice between."""
+        """Yields faults without end: each fault of a server once in a shuffled round, and two changes of a proxy before each."""
         servers = {
             "API server restarted": lambda: self.script("cluster", "restart-apiserver"),
             "OpenBao restarted": self.restart_openbao,
@@ -128,29 +124,29 @@ class Run:
             for what in self.random.sample(list(servers), len(servers)):
                 for _ in range(2):
                     name = self.random.choice(list(self.proxies))
-                    weather = self.random.choice(BAD + [CALM] * 3)
-                    yield f"{name}: {weather.name}", lambda n=name, w=weather: self.proxies[n].change(w)
+                    conditions = self.random.choice(BAD + [CALM] * 3)
+                    yield f"{name}: {conditions.name}", lambda n=name, c=conditions: self.proxies[n].change(c)
                 yield what, servers[what]
 
-    def disturb(self, seconds, people):
-        """Faults, for so long. In the last two fifths the controller is not killed, so that its memory can be told."""
-        began = said = time.monotonic()
+    def inject_faults(self, seconds, editors):
+        """Injects faults for `seconds`. The controller is not killed in the last two fifths, so that its memory can be judged."""
+        began = reported = time.monotonic()
         longest = min(8, seconds / 12)
-        for what, body in self.faults():
+        for fault, body in self.faults():
             age = time.monotonic() - began
             if age >= seconds:
                 return
-            if time.monotonic() - said >= 60:
-                said = time.monotonic()
-                self.progress(age, people)
-            if what != "controller killed" or age < seconds * 0.6:
-                self.event(what, body)
+            if time.monotonic() - reported >= 60:
+                reported = time.monotonic()
+                self.progress(age, editors)
+            if fault != "controller killed" or age < seconds * 0.6:
+                self.inject(fault, body)
             time.sleep(max(0, min(self.random.uniform(longest / 8, longest), seconds - (time.monotonic() - began))))
 
-    def event(self, what, body):
-        self.events[what] += 1
+    def inject(self, fault, body):
+        self.injected[fault] += 1
         if self.options.verbose:
-            say(f"   {what}")
+            log(f"   {fault}")
         body()
 
     def restart_openbao(self):
@@ -169,93 +165,93 @@ class Run:
             self.opened[key] = wrapped_secret.open_wrapped(self.reader, manifest)
         return self.opened[key]
 
-    def settle(self, people, limit=240):
-        """Faults have ended. What is still wrong after `limit` seconds."""
+    def wait_until_converged(self, editors, limit=240):
+        """Waits until the cluster is as expected; returns the differences that are left after `limit` seconds."""
         os.environ["VAULT_TOKEN"] = self.script("openbao", "token", "controller").strip()
         self.reader = wrapped_secret.Vault()
-        wanted = {place: spec for person in people for place, spec in person.specs.items()}
+        wanted = {place: spec for editor in editors for place, spec in editor.specs.items()}
         began = time.monotonic()
         while True:
-            problems = verdict.differences(self.api, NAMESPACES, wanted, self.open_wrapped)
+            problems = comparison.differences(self.api, NAMESPACES, wanted, self.open_wrapped)
             took = time.monotonic() - began
             if not problems or took > limit:
-                say(f"   {took:.0f} s after the faults had ended: {len(problems)} of {len(wanted)} objects not as they should be")
+                log(f"   {took:.0f} s after the last fault: {len(problems)} differences, {len(wanted)} objects")
                 return problems
             time.sleep(1)
 
     def leaks(self):
-        """Where a value that was wrapped is to be read and should not be."""
-        marks = [CANARY, base64.b64encode(CANARY.encode()).decode()[:9]]
+        """Returns the places where a wrapped value leaked."""
+        canaries = [CANARY, base64.b64encode(CANARY.encode()).decode()[:9]]
         texts = {"the controller's log": (self.folder / "controller.log").read_text(errors="replace")}
         for namespace in NAMESPACES:
-            texts[f"the objects of {namespace}"] = str(self.api.list(verdict.object_path(namespace)))
+            texts[f"the objects of {namespace}"] = str(self.api.list(comparison.object_path(namespace)))
             texts[f"the events of {namespace}"] = str(self.api.list(f"/api/v1/namespaces/{namespace}/events"))
-        return [f"a value is in {where}" for where, text in texts.items() if any(mark in text for mark in marks)]
+        return [f"a value is in {where}" for where, text in texts.items() if any(canary in text for canary in canaries)]
 
-    def unrest(self):
-        """What is written though nothing changes."""
-        before = verdict.versions(self.api, NAMESPACES)
+    def needless_writes(self):
+        """Returns what the controller writes although nothing changes."""
+        before = comparison.versions(self.api, NAMESPACES)
         time.sleep(10)
-        after = verdict.versions(self.api, NAMESPACES)
+        after = comparison.versions(self.api, NAMESPACES)
         changed = [path for (path, uid), version in after.items() if before.get((path, uid)) != version]
-        return [f"{path}: {count} objects are written though nothing changes" for path, count in collections.Counter(changed).items()]
+        return [f"{path}: {count} objects are written although nothing changes" for path, count in collections.Counter(changed).items()]
 
     def run(self):
         self.prepare()
-        people = list(self.people())
+        editors = list(self.editors())
         hostile = HostileTenant(self.api, wrapped_secret.Vault(), wrapped_secret.make_wrapped, self.random.random())
-        for person in [*people, hostile]:
-            person.start()
-        self.disturb(self.options.minutes * 60, people)
-        say("   the faults end")
+        for writer in [*editors, hostile]:
+            writer.start()
+        self.inject_faults(self.options.minutes * 60, editors)
+        log("   the faults end")
         for proxy in self.proxies.values():
             proxy.change(CALM)
             proxy.break_all()
-        # What the hostile tenant left behind stays there while all is compared.
-        for person in [*people, hostile]:
-            person.stopped.set()
-        for person in [*people, hostile]:
-            person.join(120)
-        problems = [f"a writer stopped: {person.failure!r}" for person in people if person.failure or person.is_alive()]
+        # The hostile tenant's objects stay in the cluster during the comparison.
+        for writer in [*editors, hostile]:
+            writer.stopped.set()
+        for writer in [*editors, hostile]:
+            writer.join(120)
+        problems = [f"a writer stopped: {editor.failure!r}" for editor in editors if editor.failure or editor.is_alive()]
         problems += hostile.problems()
-        problems += self.settle(people)
-        problems += self.unrest()
+        problems += self.wait_until_converged(editors)
+        problems += self.needless_writes()
         problems += self.leaks()
         code = self.controller.stop()
         if code != 0:
-            problems.append(f"the controller ended with {code}")
-        problems += [f"the controller ended by itself, with {code}" for code in self.controller.crashes]
+            problems.append(f"the controller exited with {code}")
+        problems += [f"the controller exited on its own with {code}" for code in self.controller.crashes]
         problems += [f"memory grows: {lifetime}" for lifetime in self.controller.lifetimes if lifetime.grows]
-        self.report(people, hostile, problems)
+        self.report(editors, hostile, problems)
         return not problems
 
     def end(self):
         if hasattr(self, "controller"):
             self.controller.end()
 
-    def progress(self, age, people):
-        done = sum(person.done.total() for person in people)
+    def progress(self, age, editors):
+        done = sum(editor.done.total() for editor in editors)
         size = self.controller.lifetimes[-1].samples[-1:]
         memory = f"; memory {size[0][1]:.0f} MiB" if size else ""
-        say(f"   {age:.0f} s: {done} acts of people, {self.events.total()} of the servers'; controller {len(self.controller.lifetimes)}{memory}")
+        log(f"   {age:.0f} s: {done} edits, {self.injected.total()} faults; controller process {len(self.controller.lifetimes)}{memory}")
 
-    def report(self, people, hostile, problems):
+    def report(self, editors, hostile, problems):
         def table(title, counts):
-            say(f"{title}: " + (", ".join(f"{what} {count}" for what, count in counts.most_common()) or "none"))
+            log(f"{title}: " + (", ".join(f"{what} {count}" for what, count in counts.most_common()) or "none"))
 
-        table("People", sum((person.done for person in people), collections.Counter()))
+        table("Edits", sum((editor.done for editor in editors), collections.Counter()))
         table("Hostile tenant", hostile.done)
         table("Attacks that a fault stopped", hostile.failures)
-        table("Servers", self.events)
+        table("Faults", self.injected)
         for name, proxy in self.proxies.items():
-            table(f"On the way to {name}", proxy.faults)
-        say("Anonymous memory:")
+            table(f"Faults between controller and {name}", proxy.faults)
+        log("Anonymous memory:")
         for lifetime in self.controller.lifetimes:
-            say(f"   {lifetime}")
+            log(f"   {lifetime}")
         for problem in problems[:40]:
-            say(f"   wrong: {problem}")
+            log(f"   wrong: {problem}")
         if len(problems) > 40:
-            say(f"   and {len(problems) - 40} more")
+            log(f"   and {len(problems) - 40} more")
 
 
 def main():
@@ -267,7 +263,7 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     for name in ("binary", "cluster", "openbao", "folder"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
-    # Whoever ends this ends the controller with it.
+    # SIGTERM ends this process by an exception, so that the controller ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Run(parser.parse_args())
     try:

@@ -1,4 +1,4 @@
-"""The controller: started, killed, started again, and measured."""
+"""Starts, kills, restarts and measures the controller."""
 
 import os
 import signal
@@ -11,21 +11,21 @@ from process_memory import anonymous
 
 
 class Lifetime:
-    """One process of it."""
+    """One process of the controller."""
 
     def __init__(self, number):
         self.number = number
         self.began = time.monotonic()
-        # Seconds since the start, MiB of anonymous memory.
+        # Pairs: seconds since the start, MiB of anonymous memory.
         self.samples = []
 
     WARM_UP = 45
     SHORTEST = 150
-    # An allocator's fragments are no leak; a leak goes on.
+    # Allocator fragmentation levels off; a leak does not.
     TOLERANCE = 0.15
 
     def quarters(self):
-        """Medians of the first and the last quarter after the warm-up; nil: it did not live long enough to tell."""
+        """Returns the medians of the first and the last quarter after the warm-up, or None for a lifetime too short to judge."""
         settled = [size for age, size in self.samples if age >= self.WARM_UP]
         if not self.samples or self.samples[-1][0] < self.SHORTEST:
             return None
@@ -54,7 +54,7 @@ class Controller:
         self.log = log
         self.lifetimes = []
         self.process = None
-        # Ends that nobody asked for.
+        # Exit codes of processes that ended on their own.
         self.crashes = []
         self.lock = threading.Lock()
         self.start()
@@ -68,14 +68,14 @@ class Controller:
             )
 
     def kill(self):
-        """Without warning, and a new one."""
+        """Kills the process with SIGKILL and starts another."""
         with self.lock:
             self.process.kill()
             self.process.wait()
             self.start()
 
     def stop(self):
-        """As Kubernetes does. Its exit code."""
+        """Stops the process with SIGTERM, as Kubernetes does; returns its exit code."""
         with self.lock:
             process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)
@@ -86,7 +86,7 @@ class Controller:
             return process.wait()
 
     def end(self):
-        """At once, if it still runs."""
+        """Kills the process if it still runs."""
         with self.lock:
             process, self.process = self.process, None
         if process is not None:

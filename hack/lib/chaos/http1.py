@@ -1,12 +1,12 @@
-"""As much of HTTP/1.1 as a proxy needs that reads every request and every answer whole, or chunk by chunk."""
+"""The part of HTTP/1.1 that a proxy needs to forward each request and response, whole or chunk by chunk."""
 
 
 class Broken(Exception):
-    """The other side closed, or does not speak HTTP."""
+    """The peer closed the connection or does not speak HTTP."""
 
 
 class Reader:
-    """Bytes of a connection, with what was read too much kept for the next."""
+    """Reads from a connection and keeps surplus bytes for the next call."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -52,7 +52,7 @@ class Head:
 
 
 def pieces(reader, head):
-    """The body as it stands on the wire, in pieces that can be passed on at once."""
+    """Yields the body as it is on the wire, in pieces that can be forwarded at once."""
     if head.is_chunked:
         while True:
             line = reader.until(b"\r\n")

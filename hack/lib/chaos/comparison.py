@@ -1,4 +1,4 @@
-"""Whether all is as it should be, told by a client that shares no code with the controller."""
+"""Compares the cluster with the expected state, by a client that shares no code with the controller."""
 
 import base64
 
@@ -8,23 +8,23 @@ MANAGED = "secrets-bridge.io/managed=true"
 
 
 def differences(api, namespaces, wanted, open_wrapped):
-    """What is wrong, a line for each. `wanted`: the spec that each place was left with, or None. `open_wrapped`: makes
-    values of a manifest; asked once for each MAC."""
+    """Returns a line for each difference. `wanted` maps each place to its last spec, or None. `open_wrapped` decrypts a
+    manifest and is called once for each MAC."""
     problems = []
     for namespace in namespaces:
         objects = {item["metadata"]["name"]: item for item in api.list(object_path(namespace))}
         secrets = {item["metadata"]["name"]: item for item in api.list(secret_path(namespace) + f"?labelSelector={MANAGED}")}
         expected = {name: spec for (place, name), spec in wanted.items() if place == namespace and spec is not None}
-        problems += [f"{namespace}/{name}: the WrappedSecret is gone" for name in expected.keys() - objects.keys()]
-        problems += [f"{namespace}/{name}: the WrappedSecret is back" for name in objects.keys() - expected.keys()]
-        made = set()
+        problems += [f"{namespace}/{name}: the WrappedSecret is missing" for name in expected.keys() - objects.keys()]
+        problems += [f"{namespace}/{name}: the WrappedSecret was not deleted" for name in objects.keys() - expected.keys()]
+        owned = set()
         for name, item in objects.items():
             if name in expected and item["spec"]["mac"] != expected[name]["mac"]:
-                problems.append(f"{namespace}/{name}: not what was applied last")
+                problems.append(f"{namespace}/{name}: is not what was applied last")
             secret_name = item["spec"]["template"]["metadata"]["name"]
-            made.add(secret_name)
+            owned.add(secret_name)
             problems += [f"{namespace}/{name}: {text}" for text in compare(item, secrets.get(secret_name), open_wrapped)]
-        problems += [f"{namespace}: Secret {name} has no WrappedSecret" for name in secrets.keys() - made]
+        problems += [f"{namespace}: Secret {name} has no WrappedSecret" for name in secrets.keys() - owned]
     return problems
 
 
@@ -32,11 +32,11 @@ def compare(item, secret, open_wrapped):
     metadata, status = item["metadata"], item.get("status", {})
     ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), None)
     if ready is None:
-        yield "never looked at"
+        yield "has no condition Ready"
     elif ready["status"] != "True":
         yield f"not ready: {ready['reason']}: {ready['message']}"
     if status.get("observedGeneration") != metadata["generation"]:
-        yield f"generation {metadata['generation']} not looked at, but {status.get('observedGeneration')}"
+        yield f"observedGeneration is {status.get('observedGeneration')}, and generation is {metadata['generation']}"
     if secret is None:
         yield "the Secret is missing"
         return
@@ -45,16 +45,16 @@ def compare(item, secret, open_wrapped):
         yield "the Secret has other values"
     owners = [(one["kind"], one["name"], one["uid"]) for one in secret["metadata"].get("ownerReferences", [])]
     if owners != [("WrappedSecret", metadata["name"], metadata["uid"])]:
-        yield f"the Secret belongs to {owners}"
+        yield f"the Secret has the owners {owners}"
     template = item["spec"]["template"]["metadata"]
     for field in ("labels", "annotations"):
-        ours = {key: value for key, value in secret["metadata"].get(field, {}).items() if key.startswith("example.org/")}
-        if ours != template.get(field, {}):
-            yield f"the Secret has the {field} {ours}"
+        actual = {key: value for key, value in secret["metadata"].get(field, {}).items() if key.startswith("example.org/")}
+        if actual != template.get(field, {}):
+            yield f"the Secret has the {field} {actual}"
 
 
 def versions(api, namespaces):
-    """Of everything the controller writes."""
+    """Returns the resourceVersion of every object that the controller writes."""
     return {
         (path, item["metadata"]["uid"]): item["metadata"]["resourceVersion"]
         for namespace in namespaces

@@ -1,4 +1,4 @@
-"""What hack/bench runs, once servers and programs are there; see there."""
+"""The measurements of hack/bench, which starts the servers."""
 
 import argparse
 import base64
@@ -20,7 +20,7 @@ import hvac
 import requests
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[1:1] = [str(ROOT / "hack"), str(ROOT / "hack/lib")]
 
 from envelope_v1 import envelope  # noqa: E402
@@ -31,7 +31,7 @@ NAMESPACE = "bench"
 KEY_ID = "vault-transit:transit/sb-wrap"
 
 
-def say(text):
+def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
@@ -40,7 +40,7 @@ def memory_text(memory):
 
 
 class Objects:
-    """WrappedSecrets of one value each, wrapped in batches by the KMS's own client."""
+    """Wraps WrappedSecrets of one value each, in batches, with the KMS's own client."""
 
     def __init__(self, api, transit):
         self.api = api
@@ -86,7 +86,7 @@ class Objects:
 
 
 class Controller:
-    """One process of it, and what it tells of itself."""
+    """One process of the controller, with its metrics."""
 
     def __init__(self, command, environment, log):
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SB_", "BAO_", "VAULT_", "AWS_"))}
@@ -100,7 +100,7 @@ class Controller:
         self.port = None
 
     def get(self, page):
-        """The page's text; nil: it does not answer 200."""
+        """Returns the page's text, or None if the status is not 200."""
         if self.port is None:
             found = re.search(r'"port":"(\d+)"', self.log.read_text())
             if found is None:
@@ -113,17 +113,17 @@ class Controller:
             return None
 
     def metric(self, name, **labels):
-        """The sum of the series that have these labels, whatever others they have."""
+        """Returns the sum of the series that have at least these labels."""
         page = self.get("/metrics") or ""
         wanted = {f'{label}="{value}"' for label, value in labels.items()}
         return sum(float(value) for found, text, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", page, re.MULTILINE)
                    if found == name and wanted <= set(text.split(",")))
 
     def until(self, condition, pause=0.01):
-        """Seconds since the start, once it holds."""
+        """Waits until the condition holds; returns the seconds since the start."""
         while not condition():
             if self.process.poll() is not None:
-                sys.exit(f"error: the controller ended: {self.log.read_text()[-2000:]}")
+                sys.exit(f"error: the controller exited: {self.log.read_text()[-2000:]}")
             time.sleep(pause)
         return time.monotonic() - self.began
 
@@ -134,23 +134,23 @@ class Controller:
         return self.until(lambda: self.metric("secretsbridge_wrappedsecrets", ready="True", reason="Synced") >= count, pause=0.2)
 
     def until_idle(self, count):
-        """Every object was looked at."""
+        """Returns whether every object was reconciled."""
         return self.until(lambda: self.metric("secretsbridge_reconcile_total", result="success", reason="") >= count
                           and self.metric("secretsbridge_workqueue_depth") == 0)
 
     def memory(self):
-        """Resident and anonymous, MiB, once it has settled."""
+        """Returns resident and anonymous memory in MiB after it settled."""
         time.sleep(5)
         return resident(self.process.pid), anonymous(self.process.pid)
 
     def stop(self):
         self.process.terminate()
         if self.process.wait(60) != 0:
-            sys.exit(f"error: the controller ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")
+            sys.exit(f"error: the controller exited with {self.process.returncode}: {self.log.read_text()[-2000:]}")
 
 
 class AuditLog:
-    """Lines of a file from now on."""
+    """Yields the lines that are appended to a file."""
 
     def __init__(self, path):
         self.path = path
@@ -199,7 +199,7 @@ class Bench:
         )  # fmt: skip
 
     def decrypts(self):
-        """Requests, but for the one of the controller's self-test."""
+        """Returns the number of requests without that of the controller's self test."""
         entries = self.kms_log.entries()
         return sum(one["type"] == "request" and one["request"]["path"] == "transit/decrypt/sb-wrap" for one in entries) - 1
 
@@ -207,7 +207,7 @@ class Bench:
         return [f"db-{index}" for index in range(count)]
 
     def fill(self, count):
-        """More objects, with no controller running."""
+        """Creates more objects while no controller runs."""
         if count > self.count:
             self.objects.apply(self.objects.make(self.names(count)[self.count :], lambda name: f"value of {name}"))
             self.count = count
@@ -215,11 +215,11 @@ class Bench:
     def empty(self):
         controller = self.start()
         controller.until_ready()
-        say(f"   RSS without objects: {memory_text(controller.memory())} (aim: 20)")
+        log(f"   RSS without objects: {memory_text(controller.memory())} (aim: 20)")
         controller.stop()
 
     def sync(self, count):
-        """A fresh sync, and the same writes by a plain load generator before and after it."""
+        """Measures a fresh sync, and the same writes by a load generator before and after it."""
         new = count - self.count
         self.fill(count)
         plain = [self.plain_rate()]
@@ -231,15 +231,15 @@ class Bench:
         controller.stop()
         plain.append(self.plain_rate())
         reference = statistics.mean(plain)
-        say(
+        log(
             f"   fresh sync of {new} objects: {rate:.0f}/s; the same writes, plain: {plain[0]:.0f}/s before, {plain[1]:.0f}/s after; "
             f"ratio {rate / reference:.2f} (aim: 0.85)"
         )
-        say(f"   one KMS request for {new / max(decrypts, 1):.0f} objects (aim: 50 or more)")
-        say(f"   RSS over {count} objects after it: {memory_text(memory)}")
+        log(f"   one KMS request for {new / max(decrypts, 1):.0f} objects (aim: 50 or more)")
+        log(f"   RSS over {count} objects after it: {memory_text(memory)}")
 
     def plain_rate(self, count=2000):
-        """One Secret made and one status patched, each `count` times, as many at once as the controller has workers."""
+        """Creates a Secret and patches a status `count` times each, with as many requests in flight as the controller has workers."""
         secret = {
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"password": "dmFsdWUgb2Y="},
             "metadata": {"generateName": "load-", "labels": {"app.kubernetes.io/managed-by": "bench"}},
@@ -247,7 +247,7 @@ class Bench:
         status = {"status": {"lastHandledSync": f"{time.time()}", "observedGeneration": 1, "conditions": [
             {"type": "Ready", "status": "Unknown", "reason": "Bench", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}  # fmt: skip
         self.api.expect({201, 409}, "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "load"}})
-        # Copies of objects, so that those of the bench stay as they are.
+        # Uses copies, so that the objects of the measurement stay unchanged.
         template = self.api.expect({200}, "GET", object_path(NAMESPACE, "db-0"))[1]
         names = self.names(count)
         for name in names if not self.api.list(object_path("load") + "?limit=1") else []:
@@ -267,7 +267,7 @@ class Bench:
              "-H", f":method: {method}", "-H", f"Content-Type: {kind}", "-H", f"Authorization: Bearer {self.admin_token()}"],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
-        # Names that the server makes up may collide.
+        # Names that the server generates may collide.
         if int(re.search(r"status codes: (\d+) 2xx", done).group(1)) < count * 0.99:
             sys.exit(f"error: h2load: {done}")
         found = re.search(r"finished in ([0-9.]+)(ms|s)", done)
@@ -286,13 +286,13 @@ class Bench:
         return self.load_token
 
     def restart(self, rounds=3):
-        """Over objects in sync."""
+        """Measures a restart with all objects in sync."""
         times, memories = [], []
         for _ in range(rounds):
             controller = self.start()
             ready = controller.until_ready()
             idle = controller.until_idle(self.count)
-            # Tells more than the clock does where others use the machine, too.
+            # CPU time is more reliable than the clock on a shared machine.
             processor = controller.metric("process_cpu_seconds_total")
             memories.append(controller.memory())
             requests_made = self.api_log.entries()
@@ -305,15 +305,15 @@ class Bench:
             verbs[f"{one['verb']} {resource}"] = verbs.get(f"{one['verb']} {resource}", 0) + 1
         writes = sum(count for what, count in verbs.items() if what.split()[0] not in {"get", "list", "watch"} and "selfsubject" not in what)
         ready, idle = min(times)
-        say(
+        log(
             f"   restart over {self.count} objects in sync: ready after {ready:.2f} s (aim: 3), all looked at after {idle:.2f} s, by "
             f"{processor:.2f} s of the processor; "
             f"{writes} writes, {decrypts} unwraps; {', '.join(f'{what} {count}' for what, count in sorted(verbs.items()))}"
         )
-        say(f"   RSS over {self.count} objects after it: {memory_text(sorted(memories)[len(memories) // 2])} (aim at 20,000: 60)")
+        log(f"   RSS over {self.count} objects after it: {memory_text(sorted(memories)[len(memories) // 2])} (aim at 20,000: 60)")
 
     def latency(self, rounds=50):
-        """From the answer to whoever applied a change until the Secret has it, as a watch of Secrets shows it."""
+        """Measures the time from the response to an apply until a watch shows the changed Secret."""
         controller = self.start()
         controller.until_ready()
         controller.until_idle(self.count)
@@ -345,11 +345,11 @@ class Bench:
                 if not changed.wait_for(lambda n=name: (n, f"changed {n}") in seen, timeout=30):
                     sys.exit(f"error: {name} did not change")
             delays.append((seen[name, f"changed {name}"] - applied) * 1000)
-            # What comes sooner than half a second after another is a stream to the batches, which wait for more of it.
+            # Half a second apart, because the batcher waits for more when changes follow each other closely.
             time.sleep(0.6)
         delays.sort()
         plain = statistics.median(self.plain_change(manifests[name]) for name in names)
-        say(
+        log(
             f"   a change reaches its Secret, over {self.count} objects: p50 {statistics.median(delays):.1f} ms (aim: 15), "
             f"p95 {delays[int(len(delays) * 0.95)]:.1f} ms, longest {delays[-1]:.1f} ms; "
             f"one decrypt and one patch of a Secret, plain: p50 {plain:.1f} ms"
@@ -357,7 +357,7 @@ class Bench:
         controller.stop()
 
     def plain_change(self, manifest):
-        """What cannot be saved: the KMS is asked, and the Secret is patched. Milliseconds, with Python's clients."""
+        """Returns the minimum in milliseconds: one request to the KMS and one patch of the Secret, by Python clients."""
         name, recipient = manifest["metadata"]["name"], manifest["spec"]["recipients"][0]
         context = envelope.b64(envelope.binding("strict", NAMESPACE, name))
         began = time.monotonic()
@@ -372,10 +372,10 @@ class Bench:
     def run(self):
         wanted = self.options.what
         if wanted == "all":
-            say("Without objects")
+            log("Without objects")
             self.empty()
         for count in sorted({min(1000, self.options.objects), self.options.objects}):
-            say(f"{count} objects")
+            log(f"{count} objects")
             if wanted in {"all", "sync"}:
                 self.sync(count)
             else:

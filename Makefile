@@ -1,0 +1,55 @@
+# Entry points of development. Everything behind them is a script in hack/, whose header describes its options.
+.DEFAULT_GOAL := help
+.PHONY: help setup build format lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos rotation-drill image cli clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what building and testing need (Debian, Ubuntu)
+	hack/setup
+
+build: ## build the program for debugging: .build/debug/secrets-bridge
+	hack/setup build
+	swift build --product secrets-bridge
+
+format: ## format the Swift sources
+	swift format -i -r Sources Tests Package.swift
+
+lint: ## check format, imports, language, scripts and workflows
+	hack/lint
+
+test: ## run all tests, on real servers (hack/test)
+	hack/test
+
+test-unit: ## run the unit tests, without servers
+	hack/test unit
+
+test-chart: ## run the tests of the chart, the manifests and the image
+	hack/test chart
+
+quickstart: ## wrap, apply and unwrap a Secret on a local API server
+	hack/quickstart
+
+cluster: ## start a local API server with the CRDs, for kubectl (hack/cluster down stops it)
+	hack/cluster up --crds
+
+bench: ## measure the controller (hack/bench)
+	hack/bench
+
+bench-rewrap: ## measure rewrap (hack/bench-rewrap)
+	hack/bench-rewrap
+
+chaos: ## run the controller for ten minutes while servers and networks fail
+	hack/chaos
+
+rotation-drill: ## run the rotation runbook against real servers
+	hack/rotation-drill
+
+image: ## build the container image for this architecture: .build/image
+	hack/image
+
+cli: ## package the command line: .build/cli
+	hack/cli
+
+clean: ## delete build results
+	swift package clean
