@@ -1,5 +1,5 @@
-"""The commands of pages, run as they stand there. What differs is in the wrappers: a chart from a registry is the one of this
-checkout, and helm and kubectl are told of this server's age."""
+"""Runs the commands of pages, unchanged. Wrappers replace a chart of a registry by the one of this checkout, and add what an old API
+server needs to helm and kubectl."""
 
 import os
 import re
@@ -17,7 +17,7 @@ done
 case $1 in install | upgrade) eval "more=($MORE)" ;; esac
 exec "$HELM" "${words[@]}" ${more[@]+"${more[@]}"}
 """,
-    # Servers before 1.25 do not know CEL rules: they drop them, and refuse validation and server-side apply.
+    # Servers before 1.25 ignore CEL rules, and refuse validation and server-side apply.
     "kubectl": """
 words=()
 for word in "$@"; do
@@ -33,14 +33,14 @@ exec "$BINARY" "$@"
 
 
 def blocks(page, heading):
-    """The shell blocks directly under a heading."""
+    """Returns the shell blocks directly under a heading."""
     text = (ROOT / page).read_text()
     section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
     return re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
 
 
 class Shell:
-    """Runs blocks in a folder that looks like the checkout, but takes the files that they write."""
+    """Runs blocks in a folder that has the charts and manifests of the checkout, and receives the files that the blocks write."""
 
     def __init__(self, cluster, folder, major="4", assignments=(), environment=None):
         self.cluster, self.folder = cluster, folder

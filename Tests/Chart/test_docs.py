@@ -1,5 +1,5 @@
-"""The commands of docs/installing.md, docs/gitops.md and docs/environments.md, run as they stand there, one after the other:
-blocks marked sh. helm is told of OpenBao's CA."""
+"""Runs the commands of docs/installing.md, docs/gitops.md and docs/environments.md in order: the blocks marked sh. helm gets the CA of
+OpenBao."""
 
 import json
 
@@ -28,11 +28,11 @@ def test_commands(cluster, vault, image_root, scratch):
     shell.run(restrict)
 
     database = Namespace(cluster, "documented", vault.developer)
-    (teach,) = blocks("docs/gitops.md", "Argo CD")
+    (health_check,) = blocks("docs/gitops.md", "Argo CD")
     (tokens,) = blocks("docs/gitops.md", "Argo CD's own tokens")
     argo = Namespace(cluster, "argocd", vault.developer)
     argo.kubectl("create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example.com")
-    shell.run(teach)
+    shell.run(health_check)
     assert len(argo.get("configmap", "argocd-cm")["data"]) == 2
     shell.run(tokens)
     wrapped = sorted(shell.folder.glob("*.yaml"))
@@ -46,7 +46,7 @@ def test_commands(cluster, vault, image_root, scratch):
             ("cluster-production", "cluster", "config", '{"bearerToken": "t0", "tlsClientConfig": {"caData": "Y2E="}}'),
             ("repository-deploy", "repository", "password", "t1"),
         ):
-            eventually(f"{name} is made", lambda name=name: argo.values(name))
+            eventually(f"{name} is created", lambda name=name: argo.values(name))
             assert argo.values(name)[entry] == value
             assert argo.get("secret", name)["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == kind
 
@@ -55,25 +55,25 @@ def test_commands(cluster, vault, image_root, scratch):
     (label,) = blocks("docs/environments.md", "Velero and other backups of objects")
     shell.run(label)
     unwraps = vault.decrypted()
-    uninstall, let_go, remove = blocks("docs/installing.md", "Uninstalling")
+    uninstall, release, remove = blocks("docs/installing.md", "Uninstalling")
     with pod(cluster, image_root, scratch / "documented-b"):
         wanted = ("velero.io/exclude-from-backup", "true")
         eventually("the label is there", lambda: wanted in database.get("secret", "db")["metadata"]["labels"].items())
-        assert vault.decrypted() == unwraps + 1, "the self-test alone asks"
-        shell.run(let_go)
+        assert vault.decrypted() == unwraps + 1, "only the self-test unwraps"
+        shell.run(release)
         assert "ownerReferences" not in database.get("secret", "db")["metadata"]
 
     shell.run(uninstall)
     assert database.get("wrappedsecret", "db") and database.values("db") == {"k": "v"}
     shell.run(install)
     shell.run(remove)
-    eventually("the WrappedSecret is gone", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
-    # Whatever has an owner that is gone is deleted within this time, as test_release.py shows.
+    eventually("the WrappedSecrets are deleted", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
+    # The garbage collector deletes Secrets of deleted owners within this time, as test_release.py shows.
     assert database.values("db") == {"k": "v"} and argo.values("repository-deploy")["password"] == "t1"
 
 
 def test_notes_of_a_development_installation(cluster, vault, image_root, scratch):
-    """What helm install prints for backend local, as one pastes it."""
+    """The notes that helm install prints for backend local are commands that work when they are pasted."""
     shell = Shell(cluster, scratch / "development", environment=vault.developer)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"k": "v"}}
     (shell.folder / "secret.yaml").write_text(json.dumps(secret))
@@ -98,7 +98,7 @@ TRANSFORMERS = {"namespace: staging": False, "namePrefix: eu-": False, "nameSuff
 
 @pytest.mark.parametrize("transformer", TRANSFORMERS)
 def test_transformers(transformer, tmp_path):
-    """What docs/gitops.md says of kustomize's transformers."""
+    """kustomize's transformers break the binding, or do not, as docs/gitops.md says."""
     wrapped = run(BINARY, "wrap", "-n", "payments", "--name=db", "--from-literal=k=v", env=LOCAL).stdout
     (tmp_path / "db.yaml").write_text(wrapped)
     (tmp_path / "kustomization.yaml").write_text(f"resources: [db.yaml]\n{transformer}\n")

@@ -1,4 +1,4 @@
-"""Commands that the pages show: a failed one leaves no empty file, and a value out of a variable arrives as it is."""
+"""Commands that the pages show leave no empty file when they fail, and pass values of variables on unchanged."""
 
 import base64
 import json
@@ -7,21 +7,21 @@ import re
 
 from conftest import BINARY, ROOT, run
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "charts").rglob("*.txt")), ROOT / "hack/quickstart"]
-OURS = re.compile(r"secrets-bridge (wrap|unwrap|import)\b[^|]*[^-<0-9]>[^>(&]")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "charts").rglob("*.txt")), ROOT / "hack/quickstart"]
+REDIRECTED = re.compile(r"secrets-bridge (wrap|unwrap|import)\b[^|]*[^-<0-9]>[^>(&]")
 
 
-def test_no_page_redirects_what_is_wrapped():
-    found = [f"{page}: {line}" for page in PAGES for line in page.read_text().splitlines() if OURS.search(line)]
+def test_no_page_redirects_the_output_of_wrap():
+    found = [f"{page}: {line}" for page in PAGES for line in page.read_text().splitlines() if REDIRECTED.search(line)]
     assert found == []
 
 
-def test_the_help_does_not_either(commands):
+def test_no_help_text_redirects_the_output_of_wrap(commands):
     for command in commands.values():
-        assert not [line for line in command.get("discussion", "").splitlines() if OURS.search(line)]
+        assert not [line for line in command.get("discussion", "").splitlines() if REDIRECTED.search(line)]
 
 
-def test_values_of_variables_arrive_as_they_are(tmp_path):
+def test_values_of_variables_arrive_unchanged(tmp_path):
     page = (ROOT / "docs/gitops.md").read_text()
     (block,) = [block for block in re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "<<MANIFEST" in block]
     key = base64.b64encode(bytes(32)).decode()
