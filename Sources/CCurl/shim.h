@@ -1,4 +1,4 @@
-// libcurl, and typed forms of its variadic calls, which Swift cannot make.
+// libcurl, and typed wrappers of its variadic functions, which Swift cannot call.
 #pragma once
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-// libcurl copies headers and bodies into its own heap blocks: requests as sent, header lists, receive
-// buffers. With these it zeroes every one before it goes back to malloc.
+// libcurl copies headers and bodies into its own heap blocks: sent requests, header lists, receive buffers. With these
+// functions it zeroes every block before it frees it.
 static inline void sb_wiping_free(void *block) {
     if (!block) return;
     explicit_bzero(block, malloc_usable_size(block));
@@ -19,12 +19,12 @@ static inline void sb_wiping_free(void *block) {
 }
 
 static inline void *sb_wiping_realloc(void *block, size_t size) {
-    void *fresh = malloc(size ? size : 1);
-    if (!fresh || !block) return fresh;
-    size_t had = malloc_usable_size(block);
-    memcpy(fresh, block, had < size ? had : size);
+    void *grown = malloc(size ? size : 1);
+    if (!grown || !block) return grown;
+    size_t old_size = malloc_usable_size(block);
+    memcpy(grown, block, old_size < size ? old_size : size);
     sb_wiping_free(block);
-    return fresh;
+    return grown;
 }
 
 static inline CURLcode sb_curl_global_init(void) {
@@ -63,19 +63,19 @@ static inline CURLcode sb_easy_set_blob(CURL *easy, CURLoption option, const voi
     return curl_easy_setopt(easy, option, &blob);
 }
 
-/// No other scheme than http and https, whatever a URL says. The library that is loaded may be older than these headers.
+/// Restricts URLs to http and https. The library that is loaded at run time may be older than these headers.
 static inline CURLcode sb_easy_allow_http_only(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
     CURLcode result = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     if (result != CURLE_UNKNOWN_OPTION) return result;
 #endif
-    // CURLOPT_PROTOCOLS, whose name is deprecated since; CURLPROTO_HTTP and CURLPROTO_HTTPS.
+    // CURLOPT_PROTOCOLS, whose name is deprecated, with CURLPROTO_HTTP and CURLPROTO_HTTPS.
     return curl_easy_setopt(easy, (CURLoption)(CURLOPTTYPE_LONG + 181), 3L);
 }
 
-/// Removing a transfer whose name is still being resolved must not wait for the resolver's thread: that
-/// thread frees what it holds when getaddrinfo returns.
-static inline CURLcode sb_easy_leave_resolver_behind(CURL *easy) {
+/// Lets the removal of a transfer return while the resolver's thread still runs. That thread frees its memory when
+/// getaddrinfo returns.
+static inline CURLcode sb_easy_quick_exit(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075700
     CURLcode result = curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     return result == CURLE_UNKNOWN_OPTION ? CURLE_OK : result;
@@ -85,7 +85,7 @@ static inline CURLcode sb_easy_leave_resolver_behind(CURL *easy) {
 #endif
 }
 
-/// Milliseconds that sent data may stay unacknowledged before the kernel gives the connection up.
+/// The time that sent data may stay unacknowledged before the kernel closes the connection.
 enum { SB_TCP_USER_TIMEOUT_MS = 20000 };
 
 static inline int sb_prepare_socket(void *context, curl_socket_t fd, curlsocktype purpose) {

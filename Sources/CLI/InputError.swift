@@ -1,10 +1,12 @@
+import Envelope
 import System
 
-/// Input that cannot be used. One line: where, what is wrong, what is expected. Never a value. Names out of files are in it
-/// as they were found; invisible characters in them are escapes.
+/// An error in the user's input, as one line: the place, the problem and the remedy.
+///
+/// The text never contains a secret value. Names from files are quoted as found, with invisible characters escaped.
 package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     package let description: String
-    /// Whether the command line itself is wrong, and no file or service.
+    /// True if the command line itself is wrong, which exits with code 64.
     package let isUsage: Bool
 
     package init(_ description: String, isUsage: Bool = false) {
@@ -16,26 +18,48 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
         self.init("\(source): \(description)")
     }
 
-    /// A file or folder that was named cannot be read. The text of a manifest that was given as the path is not quoted.
+    /// Creates the error for a manifest whose namespace differs from `--namespace`.
+    init(_ source: String, namespace: String, given: String) {
+        self.init(
+            source,
+            "metadata.namespace is \(namespace), but --namespace is \(given); make them equal or leave one out"
+        )
+    }
+
+    /// Creates the error for a path that cannot be read. A manifest given in place of a path is not quoted.
     package init(unreadable path: String, _ reason: String) {
         self.init(Self.problem(ofPath: path) ?? "cannot read \(path): \(reason)")
     }
 
-    /// A file or folder that was named cannot be written.
+    /// Creates the error for a path that cannot be written. A manifest given in place of a path is not quoted.
     package init(unwritable path: String, _ reason: String) {
         self.init(Self.problem(ofPath: path) ?? "cannot write \(path): \(reason)")
     }
 
-    /// What is wrong with an argument that is no path, as the output of `cat` is none; nil if it may be one.
+    /// Returns the error for an argument that cannot be a path, such as the output of `cat`, or nil if it may be one.
     private static func problem(ofPath argument: String) -> String? {
-        let why: String
+        let reason: String
         if argument.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) {
-            why = "it has line breaks"
+            reason = "it has line breaks"
         } else if argument.utf8.count > 4096 {
-            why = "it is longer than 4096 bytes"
+            reason = "it is longer than 4096 bytes"
         } else {
             return nil
         }
-        return "the argument is no path (\(why)); pipe the text: \u{2026} | secrets-bridge wrap"
+        return "the argument is not a path (\(reason)); pipe the text: \u{2026} | secrets-bridge wrap"
+    }
+}
+
+/// Checks names from clusters and files before they become parts of paths, URLs and commands. A file can contain any
+/// text, and so can the response of a dishonest API server.
+enum ObjectNames {
+    /// - Throws: `InputError` if the namespace is not a DNS label, or the name not a DNS subdomain.
+    static func check(namespace: String?, name: String, _ source: String) throws(InputError) {
+        do throws(EnvelopeError) {
+            if let namespace { try EnvelopeValidation.check(namespace: namespace) }
+            try EnvelopeValidation.check(secretName: name)
+        } catch {
+            throw InputError(source, error.description)
+        }
     }
 }

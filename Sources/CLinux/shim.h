@@ -1,4 +1,4 @@
-// Linux calls that Swift cannot make, because they are variadic, or that are simpler in C.
+// Linux calls that are variadic, which Swift cannot call, or that are simpler in C.
 #pragma once
 #include <linux/magic.h>
 #include <malloc.h>
@@ -8,23 +8,23 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
-/// No core dumps, and no ptrace or /proc/<pid>/mem for other processes of this user.
-static inline int sb_forbid_dumps(void) {
+/// Disables core dumps, and ptrace and /proc/<pid>/mem for other processes of this user. Returns 0 on success.
+static inline int sb_disable_core_dumps(void) {
     struct rlimit none = {0, 0};
     int dumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int core = setrlimit(RLIMIT_CORE, &none);
     return dumpable == 0 && core == 0 ? 0 : -1;
 }
 
-/// Whether the process ignores the signal.
+/// Returns whether the process ignores a signal.
 static inline int sb_is_ignored(int number) {
     struct sigaction action;
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// Leaves a crash to the kernel: it ends the process and nothing else. The Swift runtime installs handlers for these
-/// signals before main where SWIFT_BACKTRACE asks it to, and they print registers and the memory around them. A signal
-/// that our parent process ignores (SIGQUIT, of a shell's background jobs) stays ignored.
+/// Restores the default action of the signals of a crash. If SWIFT_BACKTRACE is set, the Swift runtime installs handlers
+/// before main that print registers and memory. A signal that the parent process ignores (SIGQUIT of a shell's background
+/// jobs) stays ignored. Returns 0 on success.
 static inline int sb_reset_crash_handlers(void) {
     static const int signals[] = {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS};
     int result = 0;
@@ -33,20 +33,20 @@ static inline int sb_reset_crash_handlers(void) {
     return result;
 }
 
-/// Has glibc's allocator give back what was freed: few arenas, and thresholds that do not grow by themselves.
-static inline void sb_return_freed_memory(void) {
+/// Configures glibc's allocator to return freed memory: few arenas, and thresholds that do not grow dynamically.
+static inline void sb_configure_malloc_trimming(void) {
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 128 * 1024);
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
-/// Starts a detached thread that takes no asynchronous signals: they are for the threads that expect them,
-/// and a write to a closed connection is to be an error, not a SIGPIPE. Returns 0 or an errno value.
+/// Starts a detached thread that blocks asynchronous signals, so that the threads that expect them receive them, and a write
+/// to a closed connection is an error and not a SIGPIPE. Returns 0 or an errno value.
 static inline int sb_start_thread(void *(*body)(void *), void *context) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
     sigset_t blocked, before;
     sigfillset(&blocked);
-    // Those that a fault of the thread itself raises must reach the crash handler.
+    // Signals that a fault of the thread itself raises must reach the crash handler.
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&blocked, faults[i]);
     pthread_attr_t attributes;
     pthread_t thread;
@@ -61,12 +61,12 @@ static inline int sb_start_thread(void *(*body)(void *), void *context) {
     return result;
 }
 
-/// Names the calling thread, in at most 15 bytes.
+/// Sets the name of the calling thread, of which the kernel keeps 15 bytes.
 static inline void sb_name_thread(const char *name) {
     prctl(PR_SET_NAME, name, 0, 0, 0);
 }
 
-/// Whether the folder's file system lives in memory: tmpfs or ramfs.
+/// Returns whether the file system of a folder is in memory: tmpfs or ramfs.
 static inline int sb_is_in_memory(const char *path) {
     struct statfs info;
     if (statfs(path, &info) != 0) return 0;

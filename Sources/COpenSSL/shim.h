@@ -1,4 +1,4 @@
-// libcrypto as Cryptography sees it. What is made of macros has a name here.
+// The headers of libcrypto, and functions for its macros, which Swift cannot call.
 #pragma once
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -21,7 +21,7 @@ static inline int sb_gcm_set_tag(EVP_CIPHER_CTX *ctx, int length, const void *ta
 static inline int sb_rsa_set_oaep_padding(EVP_PKEY_CTX *ctx) {
     return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING);
 }
-// The context owns the label that it is given, so it is given a copy.
+// Passes a copy of the label, because the context takes ownership of it.
 static inline int sb_rsa_set_oaep_label(EVP_PKEY_CTX *ctx, const void *label, int length) {
     void *copy = OPENSSL_memdup(label, (size_t)length);
     if (copy == NULL) return 0;

@@ -1,5 +1,5 @@
-/// Exponential backoff with jitter: after failure n the delay is `min(maximum, base * 2^(n-1))`, of which a part is random.
-/// A value type; one for each sequence of attempts.
+/// Exponential backoff with jitter: after failure n the delay is `min(maximum, base * 2^(n-1))`, of which a part is
+/// random. Use one for each sequence of attempts.
 package struct Backoff: Sendable {
     /// The random part of a delay, which keeps clients that failed together from retrying together.
     package enum Jitter: Sendable {
@@ -32,7 +32,8 @@ package struct Backoff: Sendable {
     /// Records a failure.
     ///
     /// - Parameters:
-    ///   - random: A number from 0 up to 1, from which the jitter is taken. State machines pass it in.
+    ///   - random: A number from 0 up to 1, from which the jitter is taken. A parameter, so that state machines are
+    ///     deterministic.
     ///   - limit: A maximum for this delay, where it is lower than `maximum`.
     /// - Returns: The delay before the next attempt.
     package mutating func next(random: Double, limit: Duration? = nil) -> Duration {

@@ -1,4 +1,4 @@
-/// An error of fetching a value, as far as `Refreshing` has to know it.
+/// An error of a fetch or a renewal, with what `Refreshing` needs to know of it.
 package protocol RefreshFailure: Error {
     /// True if the source does not serve anyone at the moment; false if it rejects the request, so that settings or
     /// permissions have to change.
@@ -34,7 +34,8 @@ package struct Refreshed<Value: Sendable>: Sendable {
     package let generation: UInt64
 }
 
-/// Decides when a value is fetched, renewed, served and discarded. Pure: instants and random numbers come in, steps go out.
+/// Decides when a value is fetched, renewed, served and discarded. Pure: instants and random numbers come in, steps go
+/// out.
 ///
 /// No state is absorbing: a failed fetch or renewal is repeated after a delay, and a value that has not expired serves
 /// meanwhile.
@@ -58,13 +59,14 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
         case fail(Failure)
     }
 
+    /// The current value and its times. Unrelated to a Kubernetes Lease.
     private struct Lease: Sendable {
         let value: Value
         /// Nil if the value does not expire.
         var expiresAt: Instant?
         var refreshAt: Instant?
         var isRenewable: Bool
-        /// The lifetime that the fetch gave. Renewals that give much less approach the maximum lifetime.
+        /// The lifetime that the fetch gave. A renewal that gives much less shows that the maximum lifetime is near.
         var fullLifetime: Duration?
 
         func serves(at now: Instant) -> Bool { expiresAt.map { now < $0 } ?? true }
@@ -77,7 +79,7 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
     private var activity: Activity?
     private var backoff: Backoff
     private var pause: (failure: Failure, until: Instant)?
-    /// By scope: what is denied in one place says nothing about a value that serves elsewhere.
+    /// By scope, which the caller chooses: a denial in one scope says nothing about the value's use in another.
     private var denials: [String: (backoff: Backoff, until: Instant)] = [:]
     /// The number of values that were fetched.
     package private(set) var generation: UInt64 = 0
@@ -110,7 +112,7 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
     /// - Parameters:
     ///   - now: The time from which the lifetime counts.
     ///   - random: A number from 0 up to 1.
-    /// - Returns: The value for the tasks that wait, or the refresh to start for them.
+    /// - Returns: The value, or the refresh to start if no value serves while tasks wait for one.
     package mutating func succeeded(
         _ grant: Grant<Value>, now: Instant, random: Double
     ) -> (served: Refreshed<Value>, next: Refresh?) {
@@ -141,7 +143,7 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
             refreshAt: ahead.map {
                 now + max(lifetime - $0 * (1 - policy.refreshJitter * random), policy.minimumRefreshInterval)
             },
-            // A lifetime that shrinks approaches its maximum: the next value is fetched.
+            // Less than 2/3 of the full lifetime: the maximum is near, so the next refresh is a fetch.
             isRenewable: grant.isRenewable && lifetime * 3 >= full * 2, fullLifetime: full)
         return (served, nil)
     }
@@ -153,7 +155,7 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
         let wasRenewal = activity == .renewing
         activity = nil
         if wasRenewal, !failure.isOutage {
-            // The value may be dead, or may not be renewed: a fetch finds out, at once.
+            // The value may be revoked or not renewable: the next refresh is a fetch, without a delay.
             pause = nil
             lease?.isRenewable = false
             guard lease == nil else { return nil }
@@ -173,7 +175,7 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
 
     /// Records that a server denied the value of `generation`, and discards the value, at growing intervals.
     ///
-    /// - Returns: Whether another value is there or can be fetched now.
+    /// - Returns: True if another value is available or can be fetched now.
     package mutating func denied(generation denied: UInt64, scope: String, now: Instant) -> Bool {
         guard denied == generation, lease != nil else { return true }
         var backoff = Backoff(base: policy.denialPause, maximum: policy.maximumDenialPause, jitter: .none)
@@ -194,7 +196,7 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
         if accepted == generation { denials[scope] = nil }
     }
 
-    /// When `request` has something to do, if no task requests the value before.
+    /// The time at which `request` starts a refresh, if no task requests the value before.
     package var nextRefresh: Instant? {
         guard activity == nil, let refreshAt = lease?.refreshAt else { return nil }
         return max(refreshAt, pause?.until ?? refreshAt)

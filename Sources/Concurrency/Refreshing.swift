@@ -1,10 +1,11 @@
 import System
 
-/// A value that expires, such as a token: fetched when it is first needed, refreshed ahead of its end, renewed where the
-/// source can prolong it, and replaced after a server denied it. `RefreshMachine` decides when. Safe to use from any thread.
+/// A value that expires, such as a token: fetched when it is first needed, refreshed ahead of its end, renewed where
+/// the source can prolong it, and replaced after a server denied it. `RefreshMachine` decides when. Safe to use from
+/// any thread.
 ///
-/// One fetch or renewal runs at a time, in a task of its own: a task that waits for it and is cancelled stops waiting, and
-/// the others get the value. So `fetch` and `renew` must have deadlines of their own.
+/// One fetch or renewal runs at a time, in a task of its own: a task that waits for it and is cancelled stops waiting,
+/// and the others get the value. So `fetch` and `renew` must have deadlines of their own.
 package final class Refreshing<Value: Sendable, Failure: RefreshFailure>: Sendable {
     private typealias Machine = RefreshMachine<Value, Failure>
     private typealias Outcome = Result<Refreshed<Value>, Failure>
@@ -60,8 +61,8 @@ package final class Refreshing<Value: Sendable, Failure: RefreshFailure>: Sendab
     /// Records that a server answered 401 or 403 to a value, which `value` then does not return any more. A server that
     /// denies each new value, too, does not cause a fetch each time.
     ///
-    /// - Parameter scope: What was denied, such as a path. Scopes are counted apart.
-    /// - Returns: Whether `value` may return another value now, so that the request is worth repeating.
+    /// - Parameter scope: The subject of the denial, such as a path. Denials of each scope are counted separately.
+    /// - Returns: True if `value` may return another value now, so that the request is worth repeating.
     package func recordDenial(ofGeneration generation: UInt64, scope: String = "") -> Bool {
         let now = now()
         return state.withLock { $0.machine.denied(generation: generation, scope: scope, now: now) }
@@ -69,7 +70,9 @@ package final class Refreshing<Value: Sendable, Failure: RefreshFailure>: Sendab
 
     /// Records the denial of a value of which the caller does not know the generation.
     ///
-    /// - Parameter isDenied: Whether it is this value. False for the value at hand means that another one is there.
+    /// - Parameter isDenied: Returns true for the denied value. If it is not the current one, another value is
+    ///   available.
+    /// - Returns: True if `value` may return another value now.
     package func recordDenial(of isDenied: (Value) -> Bool) -> Bool {
         let generation = state.withLock { $0.machine.generation(where: isDenied) }
         return generation.map { recordDenial(ofGeneration: $0) } ?? true
@@ -90,7 +93,8 @@ package final class Refreshing<Value: Sendable, Failure: RefreshFailure>: Sendab
         }
     }
 
-    /// Returns what to start and what to wait for; without a promise, the outcome is the result.
+    /// Returns what to start and what to wait for. The outcome is the result if there is no promise, and else what a
+    /// cancelled task gets.
     private static func request(
         _ state: inout State, cancelled: Failure, _ now: ContinuousClock.Instant
     ) -> (Outcome, Machine.Refresh?, Promise<Outcome>?) {
@@ -137,6 +141,7 @@ package final class Refreshing<Value: Sendable, Failure: RefreshFailure>: Sendab
                     state.machine.failed(failure, now: ended, random: random), .failure(failure)
                 )
             }
+            // If another refresh follows, the tasks wait for that one.
             defer { if next == nil { state.promise = nil } }
             return (next, next == nil ? state.promise : nil, outcome)
         }

@@ -5,8 +5,9 @@
 package struct TokenBucket<Instant: InstantProtocol & Sendable>: Sendable where Instant.Duration == Duration {
     /// The time in which one token comes back. A change takes effect with the next token.
     package var interval: Duration
-    /// How long before the bucket is full a token may be taken.
+    /// How long before `fullAt` a token can already be taken: the time in which all tokens but one come back.
     private let tolerance: Duration
+    /// The time at which the bucket is full again, if no token is taken before. It may have passed.
     private var fullAt: Instant
 
     /// Creates a full bucket.
@@ -16,7 +17,7 @@ package struct TokenBucket<Instant: InstantProtocol & Sendable>: Sendable where 
         fullAt = now
     }
 
-    /// Creates a full bucket whose capacity is what comes back in the time `burst`, at least one token.
+    /// Creates a full bucket that holds one token more than come back in the time `burst`.
     package init(interval: Duration, burst: Duration, now: Instant) {
         self.interval = interval
         tolerance = burst
@@ -33,7 +34,7 @@ package struct TokenBucket<Instant: InstantProtocol & Sendable>: Sendable where 
 
     /// Takes a token.
     ///
-    /// - Returns: Whether there was one.
+    /// - Returns: True if there was one.
     package mutating func take(at now: Instant) -> Bool {
         guard time() <= now else { return false }
         spend(at: now)
@@ -42,7 +43,7 @@ package struct TokenBucket<Instant: InstantProtocol & Sendable>: Sendable where 
 
     /// Takes the next token, which may come later.
     ///
-    /// - Returns: How long it takes until the token is there, or nil, and nothing is taken, if that is not less than `limit`.
+    /// - Returns: The time until the token comes. If that is not less than `limit`, returns nil and takes nothing.
     package mutating func reserve(at now: Instant, waitingLessThan limit: Duration) -> Duration? {
         let wait = max(now.duration(to: time()), .zero)
         guard wait < limit else { return nil }

@@ -4,31 +4,31 @@ package import KubeClient
 package import Logging
 import ServiceLifecycle
 
-/// The controller: two watches, a work queue, and workers that reconcile.
+/// The controller: the watches of WrappedSecrets and Secrets, a work queue, and workers that reconcile.
 ///
-/// `run` returns after a graceful shutdown, when the work in flight is done, and not before.
+/// `run` returns after a graceful shutdown, once the work in flight is done.
 package struct Controller: Service {
     package struct Options: Sendable {
-        /// Reconciles in flight. They mostly wait for the API server and the KMS, and a batch of unwraps
-        /// is at most as large as their number.
+        /// The number of reconciles in flight, which mostly wait for the API server and the KMS. It bounds the size of a batch
+        /// of unwraps.
         package var workers = 128
-        /// Of WrappedSecrets and, as far as the namespace goes, their Secrets.
+        /// Selects the WrappedSecrets; its namespace also selects their Secrets.
         package var selection = Selection()
-        /// Several namespaces, in place of that of `selection`. Each is listed and watched by itself, so that rights
-        /// in these namespaces are enough, and the loss of one leaves the others alone.
+        /// Namespaces to use in place of that of `selection`. Each has its own watches, so that permissions in these
+        /// namespaces are enough, and losing one does not affect the others.
         package var namespaces: [String] = []
         package var policy = OperatorPolicy()
-        /// Longest pause between two tries of an object that fails.
+        /// The maximum delay between two attempts to reconcile a failing object.
         package var maximumRetryDelay = Duration.seconds(300)
-        /// How often a Secret is looked at which no watch tells of: it does not carry our label.
+        /// How often a Secret without the controller's label is read, because the watch does not select it.
         package var unwatchedSecretInterval = Duration.seconds(20)
         package var timing = WatcherOptions()
-        /// Of each namespace; nil: none.
+        /// The rate limit of each namespace; nil disables it.
         package var unwrapRateLimit: UnwrapRateLimit? = UnwrapRateLimit()
 
-        /// Bytes for the objects that are opened at the same time; see `ReconcileMemoryLimiter`.
+        /// Bytes for the objects that are decrypted at the same time; see `ReconcileMemoryLimiter`.
         package var reconcileMemoryLimit = 32 << 20
-        /// Of this process, in events and in messages about other writers.
+        /// Identifies this process in events, and in messages about other writers.
         package var identity = ""
 
         package init() {}
@@ -44,67 +44,74 @@ package struct Controller: Service {
     private let client: KubeClient
     private let keys: KeyRing
     private let options: Options
-    private let gate: any LeaderElection
+    private let leaderElection: any LeaderElection
     private let telemetry: Telemetry
     private let logger: Logger
 
-    /// - Parameter gate: lets the workers work; the caches are kept warm in any case.
+    /// - Parameter leaderElection: decides when the workers run; the watches fill the caches in any case.
     package init(
         client: KubeClient, keys: KeyRing, options: Options = Options(),
-        gate: any LeaderElection = AlwaysLeader(),
-        telemetry: Telemetry = Telemetry(),
+        leaderElection: any LeaderElection = AlwaysLeader(), telemetry: Telemetry = Telemetry(),
         logger: Logger
     ) {
         self.client = client
         self.keys = keys
         self.options = options
-        self.gate = gate
+        self.leaderElection = leaderElection
         self.telemetry = telemetry
         self.logger = logger
     }
 
-    /// Errors: what the gate throws, once all work has ended.
+    /// - Throws: the error of the leader election, once all work has ended.
     package func run() async throws {
         let queue = WorkQueue(
             maximumDelay: options.maximumRetryDelay, observe: telemetry.queueMetrics.record(_:))
         let events = EventRecorder(client: client, identity: options.identity, logger: logger)
-        let shared = Shared(
-            budget: UnwrapRateLimiter(options.unwrapRateLimit, throttled: telemetry.recordThrottledUnwrap),
+        let limits = ReconcileLimits(
+            unwraps: UnwrapRateLimiter(options.unwrapRateLimit, throttled: telemetry.recordThrottledUnwrap),
             memory: ReconcileMemoryLimiter(limit: options.reconcileMemoryLimit) {
                 queue.addWithReservedMemory($0)
-            }, events: events)
+            })
+        // Workers that wait for a batch take nothing from the queue: a batch must not wait for all of them, nor for objects
+        // without a token of the rate limiter.
+        keys.backlog.follow { [workers = options.workers, unwraps = limits.unwraps] in
+            queue.count(upTo: workers * 3 / 4, share: unwraps.availableTokens(_:))
+        }
         let outages = WatchOutages()
-        let shards = options.selections.map { selection in
+        let scopes = options.selections.map { selection in
             let namespace = options.namespaces.isEmpty ? nil : selection.namespace
             let informers = Informers(
                 queue: queue, namespace: namespace, logger: logger, outages: outages,
                 metrics: telemetry.watchMetrics)
             return WatchScope(
                 selection: selection, informers: informers,
-                reconciler: reconciler(informers, queue, shared),
+                reconciler: Reconciler(
+                    client: client, keys: keys, informers: informers, limits: limits, options: options,
+                    events: events, logger: logger, now: { Date.now.formatted(.iso8601) }),
                 progress: WatchScopeProgress(namespace: namespace))
         }
         let slots = WatchStartSemaphore()
         telemetry.attach(
-            queue, shards.map(\.informers), shards.map(\.progress), keys, workers: options.workers)
+            queue, scopes.map(\.informers), scopes.map(\.progress), keys, workers: options.workers)
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for shard in shards {
-                    group.addTask { await shard.watch(client, options.timing, slots) }
+                for scope in scopes {
+                    group.addTask { await scope.watch(client, options.timing, slots) }
                 }
                 group.addTask { await queue.run() }
                 group.addTask { await events.run() }
                 group.addTask { await telemetry.health.runHeartbeat() }
                 for manager in keys.all {
+                    guard let manager = manager as? any MaintainedKeyManager else { continue }
                     group.addTask {
                         await manager.maintain {
-                            for shard in shards { shard.informers.retryAfterKMSRecovery() }
+                            for scope in scopes { scope.informers.retryAfterKMSRecovery() }
                         }
                     }
                 }
-                try await gate.run {
+                try await leaderElection.run {
                     await withTaskCancellationHandler {
-                        await work(queue, WatchScopeRouter(shards))
+                        await work(queue, WatchScopeRouter(scopes))
                     } onCancel: {
                         queue.shutDown()
                     }
@@ -113,44 +120,17 @@ package struct Controller: Service {
                 group.cancelAll()
             }
         } onCancelOrGracefulShutdown: {
-            logger.info("stopping: work in flight is finished first")
+            logger.info("stopping once the work in flight is done")
             queue.shutDown()
         }
         logger.info("stopped")
     }
 
-    private func reconciler(
-        _ informers: Informers, _ queue: WorkQueue, _ shared: Shared
-    ) -> Reconciler {
-        Reconciler(
-            client: client, keys: keys, objects: informers.objects, secrets: informers.secrets,
-            tracker: informers.tracker, policy: options.policy, ownedSecrets: informers.ownedSecrets,
-            budget: shared.budget,
-            memory: shared.memory, pacer: shared.pacer,
-            now: { Date.now.formatted(.iso8601) },
-            // Workers that wait for a batch take nothing from the queue: it must not wait for all of them. Nor for
-            // those that may ask for no key.
-            expectedFollowUps: { [workers = options.workers, budget = shared.budget] in
-                queue.count(upTo: workers * 3 / 4, share: budget.availableTokens(_:))
-            },
-            events: shared.events, identity: options.identity,
-            unwatchedSecretInterval: options.unwatchedSecretInterval, logger: logger,
-            enqueue: { queue.add($0) })
-    }
-
-    /// What the shards have in common.
-    private struct Shared {
-        let budget: UnwrapRateLimiter
-        let memory: ReconcileMemoryLimiter
-        let pacer = VerificationPacer()
-        let events: EventRecorder
-    }
-
-    private func work(_ queue: WorkQueue, _ shards: WatchScopeRouter) async {
+    private func work(_ queue: WorkQueue, _ router: WatchScopeRouter) async {
         await withDiscardingTaskGroup { group in
             for _ in 0..<options.workers {
                 group.addTask {
-                    while await queue.processNext({ await shards.reconcile($0, telemetry.reconcileMetrics) })
+                    while await queue.processNext({ await router.reconcile($0, telemetry.reconcileMetrics) })
                     {}
                 }
             }

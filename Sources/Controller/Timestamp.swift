@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Glibc
 
-/// An instant of the wall clock, as Kubernetes writes it: RFC 3339, UTC.
+/// A time of the wall clock in the formats of Kubernetes: RFC 3339, UTC.
 package struct Timestamp: Sendable {
     private let second: String
     private let nanosecond: Int
@@ -17,10 +17,10 @@ package struct Timestamp: Sendable {
         return Timestamp(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
     }
 
-    /// As `metav1.Time`.
+    /// In the format of `metav1.Time`.
     package var rfc3339: String { second + "Z" }
 
-    /// As `metav1.MicroTime`, always with six digits.
+    /// In the format of `metav1.MicroTime`: always with six digits of a second.
     package var rfc3339Micros: String {
         let digits = String(nanosecond / 1000)
         return second + "." + String(repeating: "0", count: 6 - digits.count) + digits + "Z"

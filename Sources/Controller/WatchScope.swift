@@ -1,32 +1,33 @@
+import FoundationEssentials
 import KubeClient
 import Resources
+import System
 
-/// What one controller looks after in one namespace, or in all of them: caches of their own, because a list is
-/// complete, and a version known, for what it lists alone.
+/// The watches, caches and reconciler for one namespace, or for all. Each scope has its own caches, because a list is complete
+/// only for what it selects.
 struct WatchScope: Sendable {
     let selection: Selection
     let informers: Informers
     let reconciler: Reconciler
-    /// How the watches of Secrets and of WrappedSecrets get on.
     let progress: WatchScopeProgress
 
-    /// Lists and watches until it is cancelled.
+    /// Lists and watches until the task is cancelled.
     ///
-    /// The label selector is one of WrappedSecrets. Secrets do not carry their labels, which may change besides: of
-    /// Secrets all that are ours are watched, those that other instances look after among them. These belong to no
-    /// WrappedSecret that is known here, and are left alone.
+    /// The label selector applies only to WrappedSecrets: their Secrets have other labels. The watch of Secrets selects all
+    /// that a controller manages, also those of other controllers, which belong to no WrappedSecret of this scope and are
+    /// ignored.
     ///
-    /// - Parameter slots: shared by all shards.
+    /// - Parameter slots: limits the concurrent lists of all scopes.
     func watch(_ client: KubeClient, _ timing: WatcherOptions, _ slots: WatchStartSemaphore) async {
         let managed = Selection(
             namespace: selection.namespace, labelSelector: "\(OwnershipMetadata.managedLabel)=true")
-        // Of metadata, which is small, a page may hold more.
+        // A page of metadata can have more items, because they are small.
         var secretTiming = timing
         secretTiming.pageSize *= 2
         let secrets = Watcher<SecretMetadata>(
-            client, managed, timing: secretTiming, progress: progress.secrets, slots: slots)
+            client, managed, options: secretTiming, progress: progress.secrets, semaphore: slots)
         let objects = Watcher<WrappedSecret>(
-            client, selection, timing: timing, progress: progress.objects, slots: slots)
+            client, selection, options: timing, progress: progress.objects, semaphore: slots)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await secrets.run { informers.handle($0) } }
             group.addTask { await objects.run { informers.handle($0) } }
@@ -34,20 +35,69 @@ struct WatchScope: Sendable {
     }
 }
 
-/// Finds the shard of an object.
+/// Finds the watch scope of an object.
 struct WatchScopeRouter: Sendable {
-    private let named: [String: WatchScope]
-    private let everywhere: WatchScope?
+    private let byNamespace: [String: WatchScope]
+    private let allNamespaces: WatchScope?
 
-    init(_ shards: [WatchScope]) {
-        named = Dictionary(
-            shards.compactMap { shard in shard.selection.namespace.map { ($0, shard) } },
+    init(_ scopes: [WatchScope]) {
+        byNamespace = Dictionary(
+            scopes.compactMap { scope in scope.selection.namespace.map { ($0, scope) } },
             uniquingKeysWith: { first, _ in first })
-        everywhere = shards.first { $0.selection.namespace == nil }
+        allNamespaces = scopes.first { $0.selection.namespace == nil }
     }
 
     func reconcile(_ ref: ObjectRef, _ metrics: ReconcileMetrics) async -> WorkQueue.Outcome {
-        guard let shard = named[ref.namespace] ?? everywhere else { return .done }
-        return await metrics.observe(ref, shard.reconciler)
+        guard let scope = byNamespace[ref.namespace] ?? allNamespaces else { return .done }
+        return await metrics.observe(ref, scope.reconciler)
+    }
+}
+
+/// The progress of the two watches of a scope.
+struct WatchScopeProgress: Sendable {
+    /// Readiness reports a watch that has made no progress for this long after a failure. A watch after a failure lasts 30 s
+    /// and brings at least a bookmark.
+    static let stallThreshold = Duration.seconds(120)
+
+    /// The namespace of the scope if there are several scopes.
+    let namespace: String?
+    let objects: WatchProgress
+    let secrets: WatchProgress
+
+    init(namespace: String? = nil, now: @escaping @Sendable () -> SuspendingClock.Instant = { .now }) {
+        let wallClock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
+        self.namespace = namespace
+        objects = WatchProgress(now: now, wallClock: wallClock)
+        secrets = WatchProgress(now: now, wallClock: wallClock)
+    }
+
+    var watches: [(resource: Resource, progress: WatchProgress)] {
+        [(WrappedSecret.resource, objects), (.secrets, secrets)]
+    }
+
+    /// Describes the stalled watches, one line for each resource. It names no namespaces, because the lines appear on a page
+    /// that needs no authentication.
+    static func problems(_ scopes: [WatchScopeProgress]) -> [String] {
+        let stalled = scopes.flatMap { scope in
+            scope.watches.compactMap {
+                resource, progress -> (resource: String, stall: WatchProgress.Stall)? in
+                guard let stall = progress.stall, stall.duration > stallThreshold,
+                    !scope.isAccepted(stall, progress)
+                else { return nil }
+                return (resource.plural, stall)
+            }
+        }
+        return [WrappedSecret.resource.plural, Resource.secrets.plural].compactMap { resource in
+            let stalls = stalled.filter { $0.resource == resource }.map(\.stall)
+            guard let longest = stalls.max(by: { $0.duration < $1.duration }) else { return nil }
+            let place = scopes.count > 1 ? " in \(stalls.count) of \(scopes.count) namespaces" : ""
+            return "watch of \(resource)\(place): no progress for \(longest.duration.components.seconds) s, "
+                + "\(longest.failures) failures, the last one: \(longest.reason)"
+        }
+    }
+
+    /// Returns true if the controller lost its RoleBinding in one of several namespaces: it still serves the others.
+    private func isAccepted(_ stall: WatchProgress.Stall, _ progress: WatchProgress) -> Bool {
+        namespace != nil && progress.lastProgress != nil && stall.reason == KubeError.Code.forbidden.rawValue
     }
 }

@@ -9,7 +9,7 @@ package enum AES256GCM {
     package static let tagLength = 16
     package static let overhead = nonceLength + tagLength
 
-    /// Returns nonce ‖ ciphertext ‖ tag under a fresh random nonce.
+    /// Returns nonce ‖ ciphertext ‖ tag under a random nonce.
     package static func seal(
         _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, associatedData: [UInt8]
     ) throws(CryptoError) -> [UInt8] {
@@ -17,7 +17,7 @@ package enum AES256GCM {
             plaintext, key: key, nonce: randomBytes(count: nonceLength), associatedData: associatedData)
     }
 
-    /// As above with a nonce of the caller's, who guarantees that it is used once under this key.
+    /// Returns nonce ‖ ciphertext ‖ tag under the given nonce, which the caller must use once under this key.
     package static func seal(
         _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, nonce: [UInt8],
         associatedData: [UInt8]
@@ -28,8 +28,9 @@ package enum AES256GCM {
         return try nonce + encrypt(plaintext, key: key, nonce: nonce, associatedData: associatedData)
     }
 
-    /// Opens nonce ‖ ciphertext ‖ tag. Throws `authenticationFailed` and returns nothing, not even
-    /// partially decrypted bytes, when the tag does not match.
+    /// Decrypts nonce ‖ ciphertext ‖ tag.
+    ///
+    /// - Throws: `authenticationFailed` if the tag does not match. Partially decrypted bytes are never returned.
     package static func open(
         _ sealed: UnsafeRawBufferPointer, key: borrowing SecretBytes, associatedData: [UInt8]
     ) throws(CryptoError) -> SecretBytes {
@@ -49,8 +50,8 @@ package enum AES256GCM {
         }
     }
 
-    /// Returns ciphertext ‖ tag. Takes nonces of any length libcrypto has (1 to 128 bytes), as the published
-    /// test vectors need; the layout above has room for 96 bits only.
+    /// Returns ciphertext ‖ tag. Accepts nonces of 1 to 128 bytes, as libcrypto does, for the published test vectors;
+    /// the layout of `seal` has room for 96 bits only.
     static func encrypt(
         _ plaintext: borrowing SecretBytes, key: borrowing SecretBytes, nonce: [UInt8],
         associatedData: [UInt8]
@@ -69,11 +70,11 @@ package enum AES256GCM {
         return sealed
     }
 
-    /// Opens ciphertext ‖ tag.
+    /// Decrypts ciphertext ‖ tag.
     static func decrypt(
         _ sealed: UnsafeRawBufferPointer, key: borrowing SecretBytes, nonce: [UInt8], associatedData: [UInt8]
     ) throws(CryptoError) -> SecretBytes {
-        // libcrypto would verify the few bytes of a shorter tag and be content.
+        // libcrypto accepts a shorter tag and verifies its few bytes only.
         guard sealed.count >= tagLength else {
             throw .wrongLength(of: "ciphertext and tag", expected: tagLength, actual: sealed.count)
         }
@@ -89,15 +90,16 @@ package enum AES256GCM {
     }
 }
 
-/// Owns one EVP_CIPHER_CTX, from key and nonce to tag. libcrypto zeroes the key schedule when it is freed.
+/// Owns one EVP_CIPHER_CTX for one message. libcrypto zeroes the key schedule when the context is freed. The functions
+/// `sb_gcm_...` of the module COpenSSL call `EVP_CIPHER_CTX_ctrl`.
 private struct CipherContext: ~Copyable {
     private let context: OpaquePointer
 
     init() throws(CryptoError) {
-        guard let fresh = EVP_CIPHER_CTX_new() else {
+        guard let context = EVP_CIPHER_CTX_new() else {
             throw .libcrypto(activity: "allocating a cipher", stack: drainErrorStack())
         }
-        context = fresh
+        self.context = context
     }
 
     func start(key: borrowing SecretBytes, nonce: [UInt8], encrypting: Bool) throws(CryptoError) {
@@ -145,26 +147,26 @@ private struct CipherContext: ~Copyable {
     }
 
     func finish(tagInto tag: UnsafeMutableRawBufferPointer) throws(CryptoError) {
-        var nothing: UInt8 = 0
+        var unused: UInt8 = 0
         var written: Int32 = 0
-        try requireSuccess("finishing AES-256-GCM") { EVP_CipherFinal_ex(context, &nothing, &written) }
+        try requireSuccess("finishing AES-256-GCM") { EVP_CipherFinal_ex(context, &unused, &written) }
         try requireSuccess("reading the tag") { sb_gcm_get_tag(context, Int32(tag.count), tag.baseAddress) }
     }
 
     func finish(expecting tag: UnsafeRawBufferPointer) throws(CryptoError) {
-        var nothing: UInt8 = 0
+        var unused: UInt8 = 0
         var written: Int32 = 0
         try requireSuccess("setting the expected tag") {
             sb_gcm_set_tag(context, Int32(tag.count), tag.baseAddress)
         }
         ERR_clear_error()
-        guard EVP_CipherFinal_ex(context, &nothing, &written) == 1 else { throw .authenticationFailed }
+        guard EVP_CipherFinal_ex(context, &unused, &written) == 1 else { throw .authenticationFailed }
     }
 
-    /// libcrypto counts in C ints.
-    private func length(_ count: Int, of what: String) throws(CryptoError) -> Int32 {
+    /// Returns a length as the C int that libcrypto takes.
+    private func length(_ count: Int, of name: String) throws(CryptoError) -> Int32 {
         guard let length = Int32(exactly: count) else {
-            throw .wrongLength(of: what, expected: Int(Int32.max), actual: count)
+            throw .wrongLength(of: name, expected: Int(Int32.max), actual: count)
         }
         return length
     }

@@ -1,19 +1,20 @@
 import COpenSSL
 
-/// A private RSA key (RFC 8017). Never leaves libcrypto's memory, which is zeroed when the last owner lets go.
+/// A private RSA key (RFC 8017). It never leaves libcrypto's memory, which is zeroed when the last owner releases it.
 ///
-/// Thread-safe: it is only read after it was made, and each decryption has a context of its own.
+/// Thread safety: the key is immutable, and each decryption has its own context.
 package final class RSAPrivateKey: @unchecked Sendable {
     package enum ReadingError: Error, Equatable, Sendable {
-        /// Not DER of a private key, or damaged.
+        /// The bytes are not DER of a private key, or are damaged.
         case notAPrivateKey
-        /// A private key of another algorithm.
+        /// The private key is of another algorithm.
         case notRSA
     }
 
     private let key: OpaquePointer
 
-    /// DER of an `RSAPrivateKey` (PKCS#1, RFC 8017 A.1.2) or of a `PrivateKeyInfo` (PKCS#8, RFC 5208 5), not encrypted.
+    /// Reads the DER of an `RSAPrivateKey` (PKCS#1, RFC 8017 A.1.2) or of a `PrivateKeyInfo` (PKCS#8, RFC 5208 5) that is
+    /// not encrypted.
     package init(der: borrowing SecretBytes) throws(ReadingError) {
         let read = der.withUnsafeBytes { bytes -> OpaquePointer? in
             let start = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
@@ -25,7 +26,7 @@ package final class RSAPrivateKey: @unchecked Sendable {
             }
             return key
         }
-        // What could not be read says no more than that.
+        // The error stack would add no more than that the DER cannot be read.
         ERR_clear_error()
         guard let read else { throw .notAPrivateKey }
         guard EVP_PKEY_is_a(read, "RSA") == 1 else {
@@ -35,9 +36,9 @@ package final class RSAPrivateKey: @unchecked Sendable {
         key = read
     }
 
-    /// RSAES-OAEP (RFC 8017 7.1.2) with SHA-256 for the label and for MGF1.
+    /// Decrypts RSAES-OAEP (RFC 8017 7.1.2) with SHA-256 for the label and for MGF1.
     ///
-    /// Errors: `authenticationFailed` for another key or label, or changed bytes; which of them, nobody can tell.
+    /// - Throws: `authenticationFailed` for another key or label or changed bytes, which cannot be told apart.
     package func decryptOAEP(
         _ ciphertext: UnsafeRawBufferPointer, label: [UInt8]
     ) throws(CryptoError) -> SecretBytes {
@@ -55,15 +56,15 @@ package final class RSAPrivateKey: @unchecked Sendable {
     deinit { EVP_PKEY_free(key) }
 }
 
-/// Owns one EVP_PKEY_CTX, for one decryption.
+/// Owns one EVP_PKEY_CTX for one decryption.
 private struct DecryptionContext: ~Copyable {
     private let context: OpaquePointer
 
     init(_ key: OpaquePointer) throws(CryptoError) {
-        guard let fresh = EVP_PKEY_CTX_new(key, nil) else {
+        guard let context = EVP_PKEY_CTX_new(key, nil) else {
             throw .libcrypto(activity: "allocating a decryption", stack: drainErrorStack())
         }
-        context = fresh
+        self.context = context
     }
 
     func start(label: [UInt8]) throws(CryptoError) {
@@ -74,12 +75,12 @@ private struct DecryptionContext: ~Copyable {
         try requireSuccess("choosing OAEP") { sb_rsa_set_oaep_padding(context) }
         try requireSuccess("setting the hash") { EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) }
         try requireSuccess("setting the hash of MGF1") { EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) }
-        // Without one, the label is empty.
+        // libcrypto's default is the empty label.
         guard length > 0 else { return }
         try requireSuccess("setting the label") { sb_rsa_set_oaep_label(context, label, length) }
     }
 
-    /// Returns how many bytes it wrote; `output` has room for as many as the modulus has.
+    /// Returns the number of bytes written; `output` is as long as the modulus.
     func decrypt(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) -> Int {

@@ -1,12 +1,12 @@
 import COpenSSL
 
 /// A TLS client certificate with its chain and its private key, read from PEM and checked: the key is not encrypted and
-/// belongs to the certificate. Whatever takes a client certificate from a user makes one of these first, so that the
-/// error names the setting, and neither libcurl nor OpenSSL ever asks for a password.
+/// belongs to the certificate. Every setting that takes a client certificate is read with it, so that the error names
+/// the setting, and neither libcurl nor OpenSSL ever prompts for a password.
 ///
-/// Accepts what Go's `tls.X509KeyPair` accepts: other blocks are passed over, and both texts may be one file.
+/// Accepts what Go's `tls.X509KeyPair` accepts: other blocks are ignored, and both texts may be the same file.
 package struct TLSClientIdentity: Sendable {
-    /// Describes the problem as the end of a sentence whose subject is the setting, without any byte of the key.
+    /// The caller puts the name of the setting before `description`, which has no subject. It never quotes the key.
     package enum IdentityError: Error, Equatable, Sendable, CustomStringConvertible {
         case noCertificate
         case certificateIsDER
@@ -18,7 +18,7 @@ package struct TLSClientIdentity: Sendable {
         case damagedKey
         case keyMismatch
 
-        /// Whether the setting that holds the key is wrong, not the one that holds the certificate.
+        /// True if the error is about the key's setting, false if it is about the certificate's.
         package var concernsKey: Bool {
             switch self {
             case .noCertificate, .certificateIsDER, .damagedCertificate: false
@@ -47,12 +47,13 @@ package struct TLSClientIdentity: Sendable {
         }
     }
 
-    /// PEM, our own certificate first.
+    /// The certificates as PEM, the client's own first.
     package let chain: [UInt8]
-    /// One PEM block.
+    /// The private key as one PEM block.
     package let key: SharedSecret
 
-    /// `certificate` and `key` are PEM.
+    /// - Parameter certificate: the certificate and its chain, as PEM.
+    /// - Parameter key: the private key, as PEM.
     package init(certificate: [UInt8], key: SharedSecret) throws(IdentityError) {
         let chain = try Self.chain(in: SecretBytes(copying: certificate))
         let block = try Self.keyBlock(in: key.bytes)
@@ -65,9 +66,9 @@ package struct TLSClientIdentity: Sendable {
 
     private static func chain(in text: borrowing SecretBytes) throws(IdentityError) -> [SharedSecret] {
         var chain: [SharedSecret] = []
-        for entry in PEM.parsedBlocks(in: text) where entry.label == "CERTIFICATE" {
+        for parsed in PEM.parsedBlocks(in: text) where parsed.label == "CERTIFICATE" {
             let position = chain.count + 1
-            guard case .success(let block) = entry.block, !block.isEncrypted,
+            guard case .success(let block) = parsed.block, !block.isEncrypted,
                 X509Certificate.isParsable(block.contents)
             else { throw .damagedCertificate(position: position) }
             chain.append(block.contents)
@@ -76,14 +77,15 @@ package struct TLSClientIdentity: Sendable {
         return chain
     }
 
-    /// The first block that holds a private key. Parameters of a curve, which openssl writes before it, are passed over.
+    /// Returns the first block that holds a private key. `openssl ecparam -genkey` writes an EC PARAMETERS block before
+    /// it.
     private static func keyBlock(in text: borrowing SecretBytes) throws(IdentityError) -> PEM.Block {
-        let entry = PEM.parsedBlocks(in: text).first {
+        let parsed = PEM.parsedBlocks(in: text).first {
             $0.label == "PRIVATE KEY" || $0.label.hasSuffix(" PRIVATE KEY")
         }
-        guard let entry else { throw PEM.looksLikeDER(text) ? .keyIsDER : .noKey }
-        guard entry.label != "ENCRYPTED PRIVATE KEY" else { throw .encryptedKey }
-        guard case .success(let block) = entry.block else { throw .damagedKey }
+        guard let parsed else { throw PEM.looksLikeDER(text) ? .keyIsDER : .noKey }
+        guard parsed.label != "ENCRYPTED PRIVATE KEY" else { throw .encryptedKey }
+        guard case .success(let block) = parsed.block else { throw .damagedKey }
         guard !block.isEncrypted else { throw .encryptedKey }
         return block
     }
@@ -105,7 +107,7 @@ package struct TLSClientIdentity: Sendable {
         guard matches else { throw .keyMismatch }
     }
 
-    /// PKCS#1 and SEC 1 keep their label, which says how they are encoded.
+    /// Returns the block as PEM. The labels of PKCS#1 and SEC 1 are kept, because they name the encoding.
     private static func text(of block: PEM.Block) -> SecretBytes {
         var text = SecretBuffer(capacity: Base64.encodedCount(block.contents.count) + 256)
         switch block.label {
@@ -117,7 +119,7 @@ package struct TLSClientIdentity: Sendable {
     }
 }
 
-/// X.509 (RFC 5280) as far as it is to be known whether bytes are a certificate.
+/// Determines whether bytes are an X.509 certificate (RFC 5280).
 package enum X509Certificate {
     package static func isParsable(_ der: SharedSecret) -> Bool {
         guard let certificate = parse(der) else { return false }
@@ -125,7 +127,7 @@ package enum X509Certificate {
         return true
     }
 
-    /// nil: it is no certificate, or bytes follow it. The caller frees it.
+    /// Returns a certificate that the caller frees, or nil if the bytes are not exactly one certificate.
     static func parse(_ der: SharedSecret) -> OpaquePointer? {
         der.bytes.withUnsafeBytes { bytes -> OpaquePointer? in
             defer { ERR_clear_error() }

@@ -1,34 +1,37 @@
-/// How far a ciphertext may travel.
+/// Limits where a ciphertext can be decrypted.
 package enum Scope: String, Sendable, CaseIterable {
-    /// Opens only as the Secret of this name in this namespace.
+    /// The ciphertext is bound to one Secret: its namespace and its name.
     case strict
-    /// Opens under any name in this namespace.
+    /// The ciphertext is bound to a namespace; any Secret in it may carry the values.
     case namespace
-    /// Opens in any namespace. The operator must allow it.
+    /// The ciphertext is bound to nothing. The controller's configuration must allow this scope.
     case cluster
 }
 
-/// The place a ciphertext belongs to. It is the associated data of every value, part of the MAC, and the
-/// context that the KMS checks, so a copy elsewhere does not open.
+/// The scope, namespace and Secret name that an envelope is bound to. The binding is the associated data of every
+/// value, part of the MAC, and the encryption context at the KMS, so that a copy in another place cannot be decrypted.
 package struct Binding: Hashable, Sendable {
     package let scope: Scope
     /// Empty for `cluster`.
     package let namespace: String
-    /// Name of the Secret, not of the WrappedSecret. Empty for `namespace` and `cluster`.
+    /// The name of the Secret, not of the WrappedSecret. Empty for `namespace` and `cluster`.
     package let name: String
 
-    /// Takes what `scope` binds and ignores the rest, after checking all of it. Only for `cluster` may there
-    /// be no namespace: a manifest that says none can still be wrapped.
+    /// Validates all arguments and keeps those that `scope` binds.
+    ///
+    /// - Parameter namespace: May be nil for `cluster` only, so that a manifest without a namespace can be wrapped.
     package init(scope: Scope, namespace: String?, secretName: String) throws(EnvelopeError) {
-        if namespace != nil || scope != .cluster { try EnvelopeValidation.check(namespace: namespace ?? "") }
+        if namespace != nil || scope != .cluster {
+            try EnvelopeValidation.check(namespace: namespace ?? "")
+        }
         try EnvelopeValidation.check(secretName: secretName)
         self.scope = scope
         self.namespace = scope == .cluster ? "" : namespace ?? ""
         self.name = scope == .strict ? secretName : ""
     }
 
-    /// `B` of the envelope format: the format's name, scope, namespace and name, separated by NUL. None of
-    /// them can contain a NUL, so no two bindings share their bytes.
+    /// The encoded binding `B` of the envelope format: the format's name, scope, namespace and name, separated by NUL.
+    /// No part can contain a NUL, so different bindings have different bytes.
     package var bytes: [UInt8] {
         var bytes = Array("secrets-bridge/v1".utf8)
         for part in [scope.rawValue, namespace, name] {
@@ -38,7 +41,7 @@ package struct Binding: Hashable, Sendable {
         return bytes
     }
 
-    /// Associated data of one value: `B ‖ 00 ‖ entry`.
+    /// Returns the associated data of the value with the name `entry`: `B ‖ 00 ‖ entry`.
     func associatedData(entry: String) -> [UInt8] {
         bytes + [0] + Array(entry.utf8)
     }

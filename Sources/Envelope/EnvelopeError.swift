@@ -1,18 +1,18 @@
 package import Cryptography
 
-/// Why an envelope cannot be made or opened. Texts name fields, entries and keys, never values.
+/// An envelope cannot be sealed or opened. Texts name fields, entries and keys, never values.
 package enum EnvelopeError: Error, Equatable, Sendable {
-    /// A field breaks the format's rules; nothing was computed.
+    /// A field violates the format. Nothing was computed and no request was sent.
     case invalid(field: String, problem: String)
-    /// A format this version does not know.
+    /// The format is newer than this version, or unknown.
     case unsupportedFormat(String)
-    /// No configured key accepts any of the recipients. No call was made.
+    /// No configured key accepts any of the recipients. No request was sent.
     case noUsableRecipient(recipients: [String], configured: [String])
     /// The KMS did not unwrap the data key.
     case keyManager(KeyManagerError)
-    /// The MAC over the whole set does not match, so no value was tried.
+    /// The MAC over the set does not match. No value was decrypted.
     case integrityFailed
-    /// The MAC matched and a value's own tag did not: whoever made the envelope made it wrong.
+    /// The MAC matches and the tag of one value does not: the program that sealed the envelope made an error.
     case decryptFailed(entry: String)
     /// libcrypto failed.
     case crypto(CryptoError)
@@ -24,11 +24,11 @@ extension EnvelopeError: CustomStringConvertible {
         case .invalid(let field, let problem):
             "\(field) \(problem)"
         case .unsupportedFormat(let format):
-            "format \(EnvelopeValidation.quoted(format)) is not known to this version, which reads v1; "
-                + "a newer secrets-bridge may"
+            "format \(EnvelopeValidation.quoted(format)) is not supported by this version, which reads v1; use a newer "
+                + "secrets-bridge"
         case .noUsableRecipient(let recipients, let configured):
             "none of its recipients (\(recipients.map(EnvelopeValidation.quoted).joined(separator: ", "))) is a "
-                + "configured key (\(configured.joined(separator: ", "))); configure the key that wrapped it, "
+                + "configured key (\(configured.joined(separator: ", "))); configure the key that wrapped the data key, "
                 + "or wrap the values again"
         case .keyManager(let error):
             error.description
@@ -36,7 +36,7 @@ extension EnvelopeError: CustomStringConvertible {
             "the MAC over the set does not match: data, scope, namespace or name were changed after "
                 + "wrapping; wrap the values again"
         case .decryptFailed(let entry):
-            "entry \(entry) does not open although the set's MAC matches; wrap the values again"
+            "entry \(entry) cannot be decrypted although the MAC over the set matches; wrap the values again"
         case .crypto(let error):
             "libcrypto failed: \(error)"
         }

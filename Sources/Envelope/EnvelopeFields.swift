@@ -1,15 +1,15 @@
 import Cryptography
 
-/// An envelope as it stands in a WrappedSecret's spec: text, nothing checked.
+/// An envelope as the fields of a WrappedSecret's spec, as text that was not validated.
 package struct EnvelopeFields: Sendable, Equatable {
     package var format: String
     package var scope: String
     package var recipients: [Recipient]
-    /// base64 of 32 bytes.
+    /// Base64 of 32 bytes.
     package var mac: String
-    /// Entry name to base64(nonce ‖ ciphertext ‖ tag). Empty when the ciphertexts were dropped.
+    /// base64(nonce ‖ ciphertext ‖ tag) by entry name. Empty if the ciphertexts were dropped.
     package var data: [String: String]
-    /// Set when the ciphertexts were dropped from memory: such fields can be judged, and not opened.
+    /// Set if the ciphertexts were dropped from memory: such fields can be validated and compared, and not opened.
     package var droppedCiphertexts: DroppedCiphertexts?
 
     package init(
@@ -24,9 +24,9 @@ package struct EnvelopeFields: Sendable, Equatable {
 }
 
 extension Envelope {
-    /// Checks `fields` as the envelope of the Secret `secretName` in `namespace`.
+    /// Validates `fields` as the envelope of the Secret `secretName` in `namespace`.
     ///
-    /// Errors: `unsupportedFormat`, or `invalid` naming the first field that breaks a rule.
+    /// - Throws: `unsupportedFormat`, or `invalid` with the first invalid field.
     package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
         guard fields.droppedCiphertexts == nil else {
             throw .invalid(field: "spec.data", problem: "is not in memory; read the WrappedSecret again")
@@ -43,7 +43,7 @@ extension Envelope {
             recipients: fields.recipients, mac: mac, entries: entries)
     }
 
-    /// Checks everything but the entries.
+    /// Validates everything except the entries.
     static func parseHeader(_ fields: EnvelopeFields) throws(EnvelopeError) -> (scope: Scope, mac: [UInt8]) {
         guard fields.format.utf8.elementsEqual(Self.format.utf8) else {
             throw .unsupportedFormat(fields.format)
@@ -70,8 +70,10 @@ extension Envelope {
         return (scope, mac)
     }
 
-    /// Checks the name of an entry and the length of its text, and returns how many bytes its value has. The text is not
-    /// decoded, so that this takes little time for an entry of any size.
+    /// Validates the name of an entry and the length of its text. The text is not decoded, so that the time does not depend on
+    /// its size.
+    ///
+    /// - Returns: The size of the value in plaintext.
     static func plaintextByteCount(of text: String, entry name: String) throws(EnvelopeError) -> Int {
         try EnvelopeValidation.check(entry: name)
         let bytes = text.utf8
@@ -90,7 +92,7 @@ extension Envelope {
         return count - AES256GCM.overhead
     }
 
-    /// The text form that goes into a spec.
+    /// The envelope as the fields of a spec.
     package var fields: EnvelopeFields {
         EnvelopeFields(
             format: Self.format, scope: binding.scope.rawValue, recipients: recipients,

@@ -1,20 +1,20 @@
 import Cryptography
 
-/// What is known of an envelope whose ciphertexts are not in memory: enough to decide what has to happen to its Secret,
-/// and to recognize the ciphertexts when they are read again.
+/// An envelope without its ciphertexts: enough to plan the reconciliation of its Secret, and to recognize the ciphertexts when
+/// they are read again.
 package struct EnvelopeSummary: Sendable, Equatable {
     package let binding: Binding
     package let recipients: [Recipient]
-    /// In byte order.
+    /// Sorted by their bytes.
     package let entryNames: [String]
-    /// Bytes of all values together, in the clear.
+    /// The size of all values together, in plaintext.
     package let plaintextByteCount: Int
-    /// SHA-256 over the place, the recipients, the MAC and the ciphertexts: two envelopes with the same digest are the same.
+    /// SHA-256 over the binding, the recipients, the MAC and the ciphertexts: envelopes with equal digests are equal.
     package let digest: [UInt8]
 
     /// Summarizes `fields`, whether their ciphertexts are in memory or were dropped.
     ///
-    /// Errors: as `Envelope.init(_:namespace:secretName:)`, which checks the texts of the entries as well.
+    /// - Throws: The errors of `Envelope.init(_:namespace:secretName:)`, which validates the base64 of the entries as well.
     package init(_ fields: EnvelopeFields, namespace: String?, secretName: String) throws(EnvelopeError) {
         let contents =
             fields.droppedCiphertexts
@@ -31,15 +31,15 @@ package struct EnvelopeSummary: Sendable, Equatable {
     }
 }
 
-/// Stands for `EnvelopeFields.data` when the ciphertexts are dropped. Their names and lengths were checked; that they are
-/// base64 is checked when they are opened.
+/// Replaces `EnvelopeFields.data` when the ciphertexts are dropped from memory. Entry names and lengths were validated; the
+/// base64 is validated when the ciphertexts are read again.
 package struct DroppedCiphertexts: Sendable, Equatable {
-    /// In byte order. Settable so that caches can share equal lists.
+    /// Sorted by their bytes. Settable so that caches can share equal lists.
     package var entryNames: [String]
     package let plaintextByteCount: Int
     /// See `EnvelopeSummary.digest`.
     package let digest: [UInt8]
-    /// The rule of the format that the envelope breaks.
+    /// The first violation of the format, if the envelope is invalid.
     package let problem: EnvelopeError?
 
     init(_ fields: EnvelopeFields, namespace: String?, secretName: String) {
@@ -62,7 +62,7 @@ package struct DroppedCiphertexts: Sendable, Equatable {
     private static func digest(
         _ fields: EnvelopeFields, _ namespace: String?, _ secretName: String
     ) throws(EnvelopeError) -> [UInt8] {
-        // A length precedes each text, so that no two envelopes give the same bytes.
+        // A length precedes each text, so that different envelopes have different bytes.
         var bytes: [UInt8] = []
         func add(_ part: String) {
             bytes += Array("\(part.utf8.count):".utf8)
@@ -87,7 +87,7 @@ package struct DroppedCiphertexts: Sendable, Equatable {
 }
 
 extension EnvelopeFields {
-    /// The same fields without their ciphertexts, which a cache of tens of thousands does not keep.
+    /// Returns the fields without their ciphertexts, to save memory in the cache.
     package func droppingCiphertexts(namespace: String?, secretName: String) -> EnvelopeFields {
         guard droppedCiphertexts == nil else { return self }
         var fields = self

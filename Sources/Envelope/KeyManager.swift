@@ -1,31 +1,7 @@
 package import Cryptography
 import System
 
-/// One key that wraps data keys: `spec.recipients[]` of a WrappedSecret.
-package struct Recipient: Hashable, Sendable {
-    /// Which key wrapped, in the form its backend gives it: `vault-transit:transit/sb-wrap`.
-    package var keyID: String
-    /// The wrapped data key, in the backend's own text form or base64 of its bytes.
-    package var wrappedKey: String
-
-    package init(keyID: String, wrappedKey: String) {
-        self.keyID = keyID
-        self.wrappedKey = wrappedKey
-    }
-}
-
-/// A recipient and the place that its data key was made for.
-package struct BoundRecipient: Sendable {
-    package let recipient: Recipient
-    package let binding: Binding
-
-    package init(_ recipient: Recipient, for binding: Binding) {
-        self.recipient = recipient
-        self.binding = binding
-    }
-}
-
-/// A fresh data key, in the clear and wrapped.
+/// A new data key, in plaintext and wrapped.
 package struct DataKey: Sendable {
     package let key: SharedSecret
     package let recipient: Recipient
@@ -36,86 +12,61 @@ package struct DataKey: Sendable {
     }
 }
 
-/// A data key that came back from its KMS.
+/// A data key that a KMS unwrapped.
 package struct UnwrappedKey: Sendable {
     package let key: SharedSecret
-    /// Which version of the KMS key wrapped it, where the backend shows that.
+    /// The version of the KMS key that wrapped it, where the backend reports one.
     package let keyVersion: String?
 
-    package init(key: SharedSecret, version: String? = nil) {
+    package init(key: SharedSecret, keyVersion: String? = nil) {
         self.key = key
-        self.keyVersion = version
+        self.keyVersion = keyVersion
     }
 }
 
-/// One key-encryption key in one KMS. Implementations are safe to call from many tasks at once, give every
-/// network call a deadline, and end early when the calling task is cancelled.
+/// One key-encryption key (KEK) in one KMS. Implementations are safe to call from many tasks at once, give every request a
+/// deadline, and return early when the calling task is cancelled.
 ///
-/// The binding goes to the KMS as its encryption context, where it has one: a wrapped key that was moved
-/// to another place must not unwrap.
+/// The binding is the encryption context at the KMS, where the KMS has one: a wrapped key that was moved to another place
+/// cannot be unwrapped.
 package protocol KeyManager: Sendable {
-    /// The key's id, as it is written into recipients. Where settings call the key by another name, and the KMS
-    /// has not said yet which key that is: that name.
+    /// The id of the key, as recipients carry it. A key that settings name by an alias has the alias as its id until the KMS
+    /// has resolved it.
     var keyID: String { get }
 
-    /// Whether a recipient with this key id is this key's to unwrap. Decided on the id alone, without a
-    /// call: hosts, paths and key names come from configuration, never from a row. Where more must be known of
-    /// the key to tell, it is yes, and `unwrap` finds out before it sends anything.
+    /// Returns true if this key unwraps recipients with this key id. Decided from the id alone, without a request: hosts,
+    /// paths and key names come from the configuration, never from a WrappedSecret. A backend that cannot decide from the
+    /// id returns true, and `unwrap` decides before it sends the ciphertext.
     func accepts(keyID: String) -> Bool
 
-    /// Makes a data key of 32 bytes.
+    /// Generates a data key of 32 bytes.
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey
 
-    /// Wraps an existing data key, for a second recipient.
+    /// Wraps an existing data key, for a further recipient.
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient
 
-    /// Unwraps what this key wrapped under the same binding.
+    /// Unwraps a data key that this key wrapped under the same binding.
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey
 
-    /// As `unwrap`, from a caller that knows how many further unwraps will come within moments: a KMS that takes
-    /// many at once is given the time to collect them.
-    func unwrap(
-        _ recipient: Recipient, for binding: Binding, followedBy more: Int
-    ) async throws(KeyManagerError) -> UnwrappedKey
-
-    /// Wraps the same data key under the newest version of this key. A KMS that can, does it without
-    /// showing the data key to this process.
+    /// Wraps the same data key under the newest version of this key. Where the KMS supports it, this process does not see
+    /// the data key.
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient
 
-    /// As `rewrap`, of many: one result for each, in their order. A KMS that takes many at once gets them so.
-    func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>]
-
-    /// Finds out which key the settings mean, so that `keyID` is what recipients of the key say. Uses the right to
-    /// wrap, where the KMS does not tell otherwise.
-    func resolveKeyID() async throws(KeyManagerError)
-
-    /// Finds out whether the key can be used as it is configured, without a recipient to try it on.
-    func selfTest() async -> SelfTestResult
-
-    /// What has to happen beside the calls: credentials are kept alive, and a KMS that is out is asked, one
-    /// probe at a time, whether it is back. `onRecovery` is called when it serves again after it did not:
-    /// whatever waits for this key is then worth a try at once.
+    /// Rewraps many, in batches where the KMS supports them.
     ///
-    /// For long-lived processes, in one task. Returns when that is cancelled, or when there is nothing to do.
-    func maintain(onRecovery: @escaping @Sendable () -> Void) async
+    /// - Returns: One result for each recipient, in their order.
+    func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>]
 }
 
 extension KeyManager {
-    /// For a KMS that takes one at a time.
-    package func unwrap(
-        _ recipient: Recipient, for binding: Binding, followedBy more: Int
-    ) async throws(KeyManagerError) -> UnwrappedKey {
-        try await unwrap(recipient, for: binding)
-    }
-
-    /// For a KMS that has no such call: unwraps and wraps.
+    /// Unwraps and wraps, for a KMS without a request to rewrap.
     package func rewrap(
         _ recipient: Recipient, for binding: Binding
     ) async throws(KeyManagerError) -> Recipient {
         try await wrap(unwrap(recipient, for: binding).key, for: binding)
     }
 
-    /// For a KMS that takes one at a time: a few at once.
+    /// Rewraps one at a time, a few concurrently, for a KMS without batches.
     package func rewrap(_ recipients: [BoundRecipient]) async -> [Result<Recipient, KeyManagerError>] {
         await mapConcurrently(recipients, limit: 16) { item in
             do throws(KeyManagerError) {
@@ -125,13 +76,61 @@ extension KeyManager {
             }
         }
     }
+}
 
-    /// For a key whose id its settings tell.
-    package func resolveKeyID() async throws(KeyManagerError) {}
-
-    package func selfTest() async -> SelfTestResult {
-        await .roundTrip(of: self)
+/// A KMS request failed. The cases distinguish what an operator or user can do. The message is composed here: bodies of KMS
+/// responses can carry secrets and are not repeated.
+package struct KeyManagerError: Error, Equatable, Sendable {
+    /// The raw value is a metric label.
+    package enum Code: String, Sendable, CaseIterable {
+        /// The KMS rejects this ciphertext or its context. The WrappedSecret must change.
+        case invalidCiphertext
+        /// The KMS denies the operation to this identity. A policy must change.
+        case accessDenied
+        /// The key is disabled, deleted or unknown. An administrator must act.
+        case keyUnavailable
+        /// The settings of the backend are wrong.
+        case misconfigured
+        /// The KMS limits the rate of requests.
+        case throttled
+        /// The KMS cannot be reached, is sealed, or failed.
+        case unavailable
+        /// The calling task was cancelled.
+        case cancelled
     }
 
-    package func maintain(onRecovery: @escaping @Sendable () -> Void) async {}
+    package let code: Code
+    package let keyID: String
+    /// The problem and its remedy, in one line, without secrets.
+    package let message: String
+    /// The delay that the KMS asked for, if it did.
+    package let retryAfter: Duration?
+
+    package init(_ code: Code, keyID: String, message: String, retryAfter: Duration? = nil) {
+        self.code = code
+        self.keyID = keyID
+        self.message = message
+        self.retryAfter = retryAfter
+    }
+
+    /// True if the same request can succeed while the WrappedSecret stays as it is. That includes what an administrator has
+    /// to repair in the KMS, which only a retry notices.
+    package var isTransient: Bool { code != .invalidCiphertext }
+
+    /// Orders the failures of several recipients: the one that is likeliest to pass is reported.
+    var reportingPriority: Int {
+        switch code {
+        case .cancelled: 6
+        case .unavailable: 5
+        case .throttled: 4
+        case .accessDenied: 3
+        case .keyUnavailable: 2
+        case .misconfigured: 1
+        case .invalidCiphertext: 0
+        }
+    }
+}
+
+extension KeyManagerError: CustomStringConvertible {
+    package var description: String { "\(keyID): \(message)" }
 }

@@ -1,4 +1,4 @@
-/// What a request to a KMS is for.
+/// The operation of a KMS request. The raw value is a metric label.
 package enum KeyManagerOperation: String, Sendable, CaseIterable {
     case generateDataKey = "generate_data_key"
     case wrap
@@ -6,22 +6,22 @@ package enum KeyManagerOperation: String, Sendable, CaseIterable {
     case rewrap
 }
 
-/// Is told of every request that a key manager makes of its KMS. Called on the way of the request: it must not
-/// wait. Safe to call from any task.
+/// Gets every request that a key manager sends to its KMS. It is called in the path of the request and must not block. Safe
+/// to call from any task.
 package protocol KeyManagerObserver: Sendable {
     func requestCompleted(_ request: KeyManagerRequest.Completed)
 }
 
-/// One request to a KMS that is under way: a batch is one, with several items. A backend makes one where it
-/// sends and says `ended` once.
+/// Measures one request to a KMS, which may be a batch of several items. A backend creates it where it sends the request, and
+/// calls `complete` once.
 package struct KeyManagerRequest: Sendable {
     package struct Completed: Sendable {
-        /// By the first part of the key id.
+        /// The first part of the key id.
         package let backend: String
         package let operation: KeyManagerOperation
         package let items: Int
         package let duration: Duration
-        /// One for a request that failed as a whole, else one for each item that was refused.
+        /// One code if the request failed as a whole, else one for each rejected item.
         package let failures: [KeyManagerError.Code]
     }
 
@@ -48,7 +48,7 @@ package struct KeyManagerRequest: Sendable {
                 duration: ContinuousClock.now - start, failures: failures))
     }
 
-    /// Runs `body` as the request.
+    /// Measures `body` as the request.
     package func measure<Value>(
         _ body: () async throws(KeyManagerError) -> Value
     ) async throws(KeyManagerError) -> Value {
@@ -62,7 +62,7 @@ package struct KeyManagerRequest: Sendable {
         }
     }
 
-    /// `SB_KMS_BACKEND`'s name for the backend of a key: what its key ids begin with, but for AWS's ARNs.
+    /// Returns the backend of a key, as `SB_KMS_BACKEND` names it: the prefix of its key ids, except for the ARNs of AWS.
     package static func backend(ofKeyID keyID: String) -> String {
         let prefix = keyID.prefix { $0 != ":" }
         return prefix == "arn" ? "aws-kms" : String(prefix)

@@ -1,22 +1,45 @@
-/// The keys this process may use: the first wraps, all unwrap. A value type that is safe to share.
+import System
+
+/// The keys that this process may use: the primary key wraps by default, all of them unwrap.
 package struct KeyRing: Sendable {
     package let primary: any KeyManager
     package let others: [any KeyManager]
+    /// The backlog that the batching key managers of this ring consult.
+    package let backlog: UnwrapBacklog
 
-    package init(primary: any KeyManager, others: [any KeyManager] = []) {
+    package init(
+        primary: any KeyManager, others: [any KeyManager] = [], backlog: UnwrapBacklog = UnwrapBacklog()
+    ) {
         self.primary = primary
         self.others = others
+        self.backlog = backlog
     }
 
     package var all: [any KeyManager] { [primary] + others }
 
-    /// The key that unwraps this recipient; nil: not ours.
+    /// Returns the key that unwraps `recipient`, or nil if no key of the ring accepts it.
     package func keyManager(for recipient: Recipient) -> (any KeyManager)? {
         all.first { $0.accepts(keyID: recipient.keyID) }
     }
 
-    /// The key that wraps for a backend: the first of its keys. Of the others it has unwrap only.
+    /// Returns the key that wraps for `backend`: the first key of that backend. The backend's other keys only unwrap.
     package func wrappingKeyManager(of backend: String) -> (any KeyManager)? {
         all.first { KeyManagerRequest.backend(ofKeyID: $0.keyID) == backend }
     }
+}
+
+/// The number of data keys that this process is about to unwrap: a key manager that sends batches waits for a fuller
+/// batch while there are many. Safe to use from any thread.
+package final class UnwrapBacklog: Sendable {
+    private let source = Locked<@Sendable () -> Int>({ 0 })
+
+    package init() {}
+
+    /// Sets the closure that returns the number. It is called at each unwrap and must return fast.
+    package func follow(_ count: @escaping @Sendable () -> Int) {
+        source.withLock { $0 = count }
+    }
+
+    /// The number of unwraps that will follow within moments.
+    package var count: Int { source.withLock { $0 }() }
 }

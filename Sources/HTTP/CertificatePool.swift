@@ -2,29 +2,32 @@ package import Cryptography
 import Glibc
 package import System
 
-/// CA certificates, gathered from PEM texts, files and folders. As Go's `AppendCertsFromPEM` does, it takes every
-/// certificate that can be read and leaves out damaged ones and other blocks; each of those has a line in `warnings`.
-/// It is for the caller to refuse an empty pool and to report the warnings (`Warnings.report`).
+/// A set of CA certificates from PEM texts, files and folders. Like Go's `AppendCertsFromPEM`, it takes every certificate
+/// that can be read and skips damaged ones and other blocks, with a line in `warnings` for each. The caller has to refuse
+/// an empty pool and to report the warnings (`Warnings.report`).
 package struct CertificatePool: Sendable {
-    /// Each certificate once.
+    /// The number of different certificates.
     package private(set) var count = 0
-    /// Which blocks were left out, and why: one line each, at most `maximumWarnings`.
+    /// One line for each skipped block with the reason, at most `maximumWarnings`.
     package private(set) var warnings: [String] = []
     private var known: Set<[UInt8]> = []
     private var text: [UInt8] = []
 
     package static let maximumWarnings = 16
     package static let maximumFileSize = 8 << 20
-    /// Of a folder. Systems have about 300.
+    /// Systems have about 300 entries in their folder of CAs.
     package static let maximumFolderEntries = 4096
     package static let maximumTotalSize = 32 << 20
 
     package init() {}
 
-    /// All certificates in PEM, without anything else.
+    /// All certificates as PEM, without any other text.
     package var pem: [UInt8] { text }
 
-    /// Adds what `text` holds; `source` names it in warnings. Returns how many certificates it holds.
+    /// Adds the certificates in a PEM text.
+    ///
+    /// - Parameter source: the name of the text in warnings.
+    /// - Returns: the number of readable certificates in the text.
     @discardableResult
     package mutating func add(_ text: borrowing SecretBytes, from source: String) -> Int {
         let entries = PEM.parsedBlocks(in: text)
@@ -32,13 +35,13 @@ package struct CertificatePool: Sendable {
         var (position, found) = (0, 0)
         if entries.isEmpty, PEM.looksLikeDER(text) {
             warn(
-                "\(source): is DER, and PEM is expected; convert it: openssl x509 -inform DER -in FILE -out CONVERTED-FILE"
+                "\(source): is DER, but PEM is expected; convert it: openssl x509 -inform DER -in FILE -out CONVERTED-FILE"
             )
         }
         for entry in entries {
             if entry.label.hasSuffix("PRIVATE KEY") {
                 warn(
-                    "\(source): the \(entry.label) at line \(entry.line) is no CA certificate and is left out; remove it"
+                    "\(source): the \(entry.label) at line \(entry.line) is not a CA certificate and is left out; remove it"
                 )
             }
             if entry.label == "TRUSTED CERTIFICATE" {
@@ -59,13 +62,15 @@ package struct CertificatePool: Sendable {
         return found
     }
 
-    /// Adds a file. Returns how many certificates it holds.
+    /// Adds the certificates of a PEM file.
+    ///
+    /// - Returns: the number of readable certificates in the file.
     @discardableResult
     package mutating func add(file path: String) throws(FileError) -> Int {
         guard try FileKind(of: path) == .file else {
-            // Also of what is not there, with the system's reason.
+            // For a missing file this gives the system's reason.
             guard access(path, R_OK) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
-            throw FileError(path: path, reason: "is no file")
+            throw FileError(path: path, reason: "is not a file")
         }
         let content = try SecretBytes(contentsOfFile: path, limit: Self.maximumFileSize)
         guard text.count + content.count <= Self.maximumTotalSize else {
@@ -75,8 +80,9 @@ package struct CertificatePool: Sendable {
         return add(content, from: path)
     }
 
-    /// Adds the files of a folder; those that are no PEM or cannot be read are passed over, as Go does. Returns how many
-    /// certificates they hold.
+    /// Adds the certificates of the files in a folder. As in Go, files that cannot be read or are not PEM are skipped.
+    ///
+    /// - Returns: the number of readable certificates in the files.
     @discardableResult
     package mutating func add(folder path: String) throws(FileError) -> Int {
         guard let folder = opendir(path) else { throw FileError(path: path, reason: lastSystemError()) }
@@ -104,7 +110,7 @@ package struct CertificatePool: Sendable {
         return found
     }
 
-    /// Returns why it is left out; nil: it is in the pool.
+    /// Adds one block. Returns the problem if it was skipped.
     private mutating func add(_ entry: PEM.ParsedBlock) -> String? {
         let block: PEM.Block
         switch entry.block {
@@ -114,7 +120,7 @@ package struct CertificatePool: Sendable {
         }
         guard !block.isEncrypted else { return "is encrypted" }
         guard X509Certificate.isParsable(block.contents) else {
-            return "is damaged (it is no X.509 certificate)"
+            return "is damaged (it is not an X.509 certificate)"
         }
         let digest = block.contents.bytes.withUnsafeBytes { try? sha256($0) }
         guard let digest, known.insert(digest).inserted else { return nil }

@@ -2,8 +2,8 @@ import CCurl
 import Cryptography
 import HTTPTypes
 
-/// What every transfer of one client has in common, in the form libcurl takes it. Owns the memory that
-/// libcurl is only lent.
+/// The options that all transfers of one client share, and the checks of a request. Owns the memory that libcurl
+/// borrows.
 final class ClientSettings: Sendable {
     let configuration: HTTPClientConfiguration
     private let proxies: ProxyEnvironment
@@ -25,9 +25,9 @@ final class ClientSettings: Sendable {
         chain = (try? identity?.get()).map { SharedSecret(copying: $0.chain) }
     }
 
-    /// Empty: connect directly, which is also what libcurl makes of it.
-    ///
-    /// Errors: `.proxyFailed`, for a URL that is none; it is not quoted, as it may hold a password.
+    /// - Returns: the URL of the proxy, or an empty string, for which libcurl connects directly.
+    /// - Throws: `.proxyFailed` if the setting is not the URL of a proxy. The error does not quote it, as it may
+    ///   contain a password.
     func proxy(for target: RequestTarget, activity: String) throws(HTTPError) -> String {
         switch configuration.proxy {
         case .none: return ""
@@ -47,7 +47,7 @@ final class ClientSettings: Sendable {
         }
     }
 
-    /// Errors: `.caInvalid`.
+    /// - Throws: `.caInvalid`
     func trustedCertificates(activity: String) throws(HTTPError) -> SharedSecret? {
         do throws(TrustStore.LoadError) {
             return try trust.trustedCertificates()
@@ -56,8 +56,10 @@ final class ClientSettings: Sendable {
         }
     }
 
-    /// Errors: `.invalidRequest`, `.requestTooLarge`, `.clientCertificateInvalid`.
-    func validate(_ request: HTTPClientRequest, _ target: RequestTarget, activity: String) throws(HTTPError) {
+    /// - Throws: `.invalidRequest`, `.requestTooLarge` or `.clientCertificateInvalid`
+    func validate(
+        _ request: HTTPClientRequest, _ target: RequestTarget, activity: String
+    ) throws(HTTPError) {
         if target.scheme == "http" {
             let isAllowed =
                 switch configuration.plainHTTP {
@@ -67,18 +69,20 @@ final class ClientSettings: Sendable {
                 }
             guard isAllowed else {
                 throw HTTPError(
-                    .invalidRequest, activity: activity, detail: "plain http is not allowed here; use https")
+                    .invalidRequest, activity: activity,
+                    detail: "plain http is not allowed for this host; use https")
             }
         }
-        if target.scheme == "https", case .failure(let problem) = identity {
+        if target.scheme == "https", case .failure(let error) = identity {
             throw HTTPError(
                 .clientCertificateInvalid, activity: activity,
-                detail: "the setting of the \(problem.concernsKey ? "key" : "certificate") \(problem)")
+                detail: "the configured \(error.concernsKey ? "key" : "certificate") \(error)")
         }
         for field in request.secretFields where !Self.isValid(field.value) {
             throw HTTPError(
                 .invalidRequest, activity: activity,
-                detail: "the value of \(field.name.rawName) has control characters, such as a line end")
+                detail:
+                    "the value of \(field.name.rawName) contains a control character, such as a line break")
         }
         let size =
             switch request.body {
@@ -89,22 +93,22 @@ final class ClientSettings: Sendable {
         guard size <= configuration.maximumRequestBody else {
             throw HTTPError(
                 .requestTooLarge, activity: activity,
-                detail: "\(size) bytes; at most \(configuration.maximumRequestBody) are sent")
+                detail: "\(size) bytes; the limit is \(configuration.maximumRequestBody)")
         }
     }
 
-    /// RFC 9110, section 5.5, on field values. HTTPField sees to the others.
+    /// Checks a field value as RFC 9110, section 5.5, defines it. `HTTPField` checks those that are not secret.
     private static func isValid(_ value: SharedSecret) -> Bool {
         value.bytes.withUnsafeBytes { bytes in
             bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
         }
     }
 
-    /// `authorities` must live as long as the transfer.
-    func apply(to easy: EasyHandle, trusting authorities: SharedSecret?) {
+    /// - Parameter certificates: the trusted CA certificates, which must live as long as the transfer.
+    func apply(to easy: EasyHandle, trusting certificates: SharedSecret?) {
         easy.set(CURLOPT_NOSIGNAL, true)
         easy.record(sb_easy_allow_http_only(easy.raw))
-        easy.record(sb_easy_leave_resolver_behind(easy.raw))
+        easy.record(sb_easy_quick_exit(easy.raw))
         easy.record(sb_easy_prepare_sockets(easy.raw))
         easy.set(CURLOPT_FOLLOWLOCATION, false)
         easy.set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))
@@ -115,25 +119,25 @@ final class ClientSettings: Sendable {
         easy.set(CURLOPT_TCP_KEEPIDLE, 15)
         easy.set(CURLOPT_TCP_KEEPINTVL, 5)
         easy.set(CURLOPT_USERAGENT, configuration.userAgent)
-        // 64 KiB by default, for each upload in flight.
+        // The default is 64 KiB for each upload in flight.
         easy.set(CURLOPT_UPLOAD_BUFFERSIZE, 16 << 10)
-        // Or libcurl would let NO_PROXY overrule our choice.
+        // An unset option would let libcurl's own reading of NO_PROXY override the selected proxy.
         easy.set(CURLOPT_NOPROXY, "")
-        applyTrust(to: easy, authorities)
+        applyTrust(to: easy, certificates)
         applyClientCertificate(to: easy)
     }
 
-    private func applyTrust(to easy: EasyHandle, _ authorities: SharedSecret?) {
+    private func applyTrust(to easy: EasyHandle, _ certificates: SharedSecret?) {
         easy.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         if case .insecure = configuration.trust {
             easy.set(CURLOPT_SSL_VERIFYPEER, false)
             easy.set(CURLOPT_SSL_VERIFYHOST, 0)
             return
         }
-        if let authorities {
-            authorities.bytes.withUnsafeBytes { bytes in
+        if let certificates {
+            certificates.bytes.withUnsafeBytes { bytes in
                 easy.set(CURLOPT_CAINFO_BLOB, blob: bytes)
-                // A proxy that is reached by https is no server of ours: the system's CAs count for it.
+                // A configured CA is for the server alone. A proxy reached by https is checked against the system's CAs.
                 if case .system = configuration.trust {
                     easy.set(CURLOPT_PROXY_CAINFO_BLOB, blob: bytes)
                     easy.set(CURLOPT_PROXY_CAINFO, nil)
@@ -141,7 +145,7 @@ final class ClientSettings: Sendable {
                 }
             }
             easy.set(CURLOPT_CAINFO, nil)
-            // Left alone, the system's directory of CAs would be trusted as well.
+            // By default the system's directory of CAs would be trusted as well.
             easy.set(CURLOPT_CAPATH, nil)
         }
         easy.set(CURLOPT_SSL_VERIFYPEER, true)
@@ -149,20 +153,20 @@ final class ClientSettings: Sendable {
     }
 
     private func applyClientCertificate(to easy: EasyHandle) {
-        // Without a password of ours, libcurl's callback crashes, or OpenSSL asks on the terminal. No key that gets here
-        // is encrypted (`TLSClientIdentity`).
+        // If this option is unset, libcurl's password callback crashes or OpenSSL prompts on the terminal. No key that
+        // gets here is encrypted (`TLSClientIdentity`).
         easy.set(CURLOPT_KEYPASSWD, "")
         guard let chain, case .success(let identity) = identity else { return }
         easy.set(CURLOPT_SSLCERTTYPE, "PEM")
         easy.set(CURLOPT_SSLKEYTYPE, "PEM")
-        // The memory of a SecretBytes stays where it is for as long as we hold it.
+        // The memory of a SecretBytes does not move while this object holds it.
         chain.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLCERT_BLOB, blob: $0) }
         identity.key.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLKEY_BLOB, blob: $0) }
     }
 }
 
 extension Duration {
-    /// Rounded up, at least 1: libcurl takes 0 for "no limit".
+    /// The duration in milliseconds, at least 1, since libcurl reads 0 as "no limit".
     var millisecondsRoundedUp: Int {
         let (seconds, attoseconds) = components
         let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000)

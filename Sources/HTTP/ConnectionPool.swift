@@ -1,49 +1,51 @@
 import CCurl
 import System
 
-/// A libcurl multi handle and the one thread that may touch it. Others put exchanges into its inbox and
-/// wake it. See docs/adr/0002-http-on-libcurl-multi.md.
+/// A libcurl multi handle, with its connections, and the one thread that uses it. Other threads put transactions into its
+/// inbox and wake it. See docs/adr/0002-http-on-libcurl-multi.md.
 final class ConnectionPool: @unchecked Sendable {
     private struct Inbox {
         var arrivals: [any Transaction] = []
-        /// Exchanges that were stopped or whose buffer has room again.
+        /// Transactions that were cancelled or whose buffer has room again.
         var signals: [any Transaction] = []
-        /// Once set, the multi handle may be gone: nobody wakes it any more.
+        /// After this is set, the multi handle may no longer exist, so that waking it is not allowed.
         var isClosed = false
-        var isGone = false
+        var isTornDown = false
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let inbox = Locked(Inbox())
-    // What follows belongs to the lane's thread.
+    // Only the pool's thread uses the following.
     private let multi: UnsafeMutableRawPointer
-    private var admission: RequestScheduler<ObjectIdentifier>?
+    private var scheduler: RequestScheduler<ObjectIdentifier>?
     private var waiting: [ObjectIdentifier: any Transaction] = [:]
     private var transfers: [ObjectIdentifier: Transfer] = [:]
-    private var spares: [EasyHandle] = []
+    private var idleHandles: [EasyHandle] = []
     private var nextDeadline: ContinuousClock.Instant?
-    /// Some were started that `curl_multi_perform` has not seen yet.
-    private var hasFreshTransfers = false
+    /// True if a transfer was started since the last `curl_multi_perform`.
+    private var hasNewTransfers = false
 
-    /// Easy handles kept for reuse; each holds a few kilobytes.
-    private static let maximumSpares = 64
+    /// Each idle easy handle takes a few kilobytes.
+    private static let maximumIdleHandles = 64
 
-    init(_ kind: HTTPClientRequest.TransferMode, _ configuration: HTTPClientConfiguration) throws(HTTPError) {
+    init(
+        _ mode: HTTPClientRequest.TransferMode, _ configuration: HTTPClientConfiguration
+    ) throws(HTTPError) {
         try CurlLibrary.initialise()
         guard let multi = curl_multi_init() else {
             throw HTTPError(.clientFailed, activity: "starting libcurl", detail: "curl_multi_init failed")
         }
         self.multi = multi
-        switch kind {
+        switch mode {
         case .unary:
             sb_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
             sb_multi_set_long(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, 1_000)
-            admission = RequestScheduler(.init(connections: configuration.maximumConnectionsPerHost))
+            scheduler = RequestScheduler(.init(connections: configuration.maximumConnectionsPerHost))
         case .streaming:
             sb_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
         }
         do throws(HTTPError) {
-            try DetachedThread.start(name: kind == .unary ? "http-unary" : "http-streaming") { self.run() }
+            try DetachedThread.start(name: mode == .unary ? "http-unary" : "http-streaming") { self.run() }
         } catch {
             curl_multi_cleanup(multi)
             throw error
@@ -52,35 +54,36 @@ final class ConnectionPool: @unchecked Sendable {
 
     // MARK: any thread
 
-    /// Starts `exchange`; `ended` will be called exactly once.
-    func submit(_ exchange: any Transaction) {
-        let isAccepted = post { $0.arrivals.append(exchange) }
-        if !isAccepted { exchange.ended(Self.closed(exchange)) }
+    /// Starts `transaction`. Its `ended` will be called exactly once.
+    func submit(_ transaction: any Transaction) {
+        let isAccepted = post { $0.arrivals.append(transaction) }
+        if !isAccepted { transaction.ended(Self.shutdownError(transaction)) }
     }
 
-    /// Makes the lane look at `exchange` again.
-    func signal(_ exchange: any Transaction) {
-        _ = post { $0.signals.append(exchange) }
+    /// Makes the pool check whether `transaction` was cancelled or can continue.
+    func signal(_ transaction: any Transaction) {
+        _ = post { $0.signals.append(transaction) }
     }
 
-    /// Ends every exchange with `.cancelled`, then the thread. Does not wait.
+    /// Ends every transaction with `.cancelled`, and then the thread. Does not wait.
     func close() {
         _ = post { $0.isClosed = true }
     }
 
-    /// As `close`; returns when the thread has let go of everything.
+    /// Closes the pool and waits until the thread has released all its resources.
     func shutDown() async {
         close()
         await withCheckedContinuation { waiter in
-            let isGone = inbox.withLock { inbox in
-                if !inbox.isGone { inbox.closeWaiters.append(waiter) }
-                return inbox.isGone
+            let isTornDown = inbox.withLock { inbox in
+                if !inbox.isTornDown { inbox.closeWaiters.append(waiter) }
+                return inbox.isTornDown
             }
-            if isGone { waiter.resume() }
+            if isTornDown { waiter.resume() }
         }
     }
 
-    /// Wakes under the lock: after it, the multi handle may be gone.
+    /// Changes the inbox and wakes the thread. The wake-up happens under the lock, because the multi handle may be freed
+    /// as soon as the lock is released.
     private func post(_ change: (inout Inbox) -> Void) -> Bool {
         inbox.withLock { inbox in
             guard !inbox.isClosed else { return false }
@@ -91,23 +94,23 @@ final class ConnectionPool: @unchecked Sendable {
         }
     }
 
-    private static func closed(_ exchange: any Transaction) -> HTTPError {
-        exchange.plan.error(.cancelled, "the HTTP client was shut down")
+    private static func shutdownError(_ transaction: any Transaction) -> HTTPError {
+        transaction.plan.error(.cancelled, "the HTTP client was shut down")
     }
 
-    // MARK: the lane's thread
+    // MARK: the pool's thread
 
     private func run() {
-        while attendToInbox() {
-            // libcurl 7.88 forgets transfers that were to run again at once when one that is started in
-            // the same round comes after them. So the last round before we sleep starts none.
+        while processInbox() {
+            // libcurl 7.88 loses a transfer that has to run again at once if a transfer that is started in the same round
+            // comes after it. So the last round before the poll starts none.
             var isSettled = false
             while !isSettled {
-                isSettled = !hasFreshTransfers
-                hasFreshTransfers = false
+                isSettled = !hasNewTransfers
+                hasNewTransfers = false
                 perform()
-                startAdmitted()
-                isSettled = isSettled && !hasFreshTransfers
+                startReady()
+                isSettled = isSettled && !hasNewTransfers
             }
             curl_multi_poll(multi, nil, 0, pollTimeout(), nil)
         }
@@ -117,84 +120,87 @@ final class ConnectionPool: @unchecked Sendable {
     private func perform() {
         var running: Int32 = 0
         let result = curl_multi_perform(multi, &running)
-        harvest()
+        collectCompleted()
         if result != CURLM_OK { endAll(String(cString: curl_multi_strerror(result))) }
         expire()
     }
 
-    private func attendToInbox() -> Bool {
+    /// - Returns: false if the pool was closed.
+    private func processInbox() -> Bool {
         let (arrivals, signals, isClosed) = inbox.withLock { inbox in
             defer { (inbox.arrivals, inbox.signals) = ([], []) }
             return (inbox.arrivals, inbox.signals, inbox.isClosed)
         }
-        for exchange in arrivals {
+        for transaction in arrivals {
             if isClosed {
-                exchange.ended(Self.closed(exchange))
-            } else if exchange.isCancelled {
-                exchange.ended(exchange.plan.error(.cancelled))
+                transaction.ended(Self.shutdownError(transaction))
+            } else if transaction.isCancelled {
+                transaction.ended(transaction.plan.error(.cancelled))
             } else {
-                accept(exchange)
+                accept(transaction)
             }
         }
-        for exchange in signals {
-            if exchange.isCancelled {
-                end(ObjectIdentifier(exchange), exchange.plan.error(.cancelled))
-            } else if let transfer = transfers[ObjectIdentifier(exchange)] {
+        for transaction in signals {
+            if transaction.isCancelled {
+                end(ObjectIdentifier(transaction), transaction.plan.error(.cancelled))
+            } else if let transfer = transfers[ObjectIdentifier(transaction)] {
                 transfer.resume()
                 // A paused transfer has no idle timeout.
-                note(transfer.nextDeadline)
+                schedule(transfer.nextDeadline)
             }
         }
-        startAdmitted()
+        startReady()
         return !isClosed
     }
 
-    private func accept(_ exchange: any Transaction) {
-        guard admission != nil else { return start(exchange) }
-        waiting[ObjectIdentifier(exchange)] = exchange
-        admission?.enqueue(ObjectIdentifier(exchange), exchange.plan.target.origin)
-        note(exchange.plan.deadline)
+    private func accept(_ transaction: any Transaction) {
+        guard scheduler != nil else { return start(transaction) }
+        waiting[ObjectIdentifier(transaction)] = transaction
+        scheduler?.enqueue(ObjectIdentifier(transaction), transaction.plan.target.origin)
+        schedule(transaction.plan.deadline)
     }
 
-    private func startAdmitted() {
-        for id in admission?.dequeueReady() ?? [] {
-            if let exchange = waiting.removeValue(forKey: id) { start(exchange) }
+    private func startReady() {
+        for id in scheduler?.dequeueReady() ?? [] {
+            if let transaction = waiting.removeValue(forKey: id) { start(transaction) }
         }
     }
 
-    /// From within `curl_multi_perform`.
+    /// Called from within `curl_multi_perform`.
     func connectionReady(_ transfer: Transfer) {
-        let exchange = transfer.exchange
-        admission?.connectionReady(ObjectIdentifier(exchange), exchange.plan.target.origin)
+        let transaction = transfer.transaction
+        scheduler?.connectionReady(ObjectIdentifier(transaction), transaction.plan.target.origin)
     }
 
-    /// From within `curl_multi_perform`. `version`: as CURLINFO_HTTP_VERSION has it.
+    /// Called from within `curl_multi_perform`.
+    ///
+    /// - Parameter version: the value of CURLINFO_HTTP_VERSION.
     func responseStarted(_ transfer: Transfer, over version: Int) {
         let isHTTP2 = version >= Int(CURL_HTTP_VERSION_2_0)
-        admission?.negotiated(transfer.exchange.plan.target.origin, isHTTP2 ? .http2 : .http1)
+        scheduler?.negotiated(transfer.transaction.plan.target.origin, isHTTP2 ? .http2 : .http1)
     }
 
-    private func start(_ exchange: any Transaction) {
-        guard let easy = spares.popLast() ?? EasyHandle() else {
-            return finish(exchange, exchange.plan.error(.clientFailed, "out of memory"))
+    private func start(_ transaction: any Transaction) {
+        guard let easy = idleHandles.popLast() ?? EasyHandle() else {
+            return finish(transaction, transaction.plan.error(.clientFailed, "out of memory"))
         }
-        let transfer = Transfer(exchange, easy, on: self)
+        let transfer = Transfer(transaction, easy, on: self)
         guard easy.setupResult == CURLE_OK else {
             let detail = String(cString: curl_easy_strerror(easy.setupResult))
             return finish(
-                exchange, exchange.plan.error(.clientFailed, "libcurl refused an option: \(detail)"))
+                transaction, transaction.plan.error(.clientFailed, "libcurl refused an option: \(detail)"))
         }
         let result = curl_multi_add_handle(multi, easy.raw)
         guard result == CURLM_OK else {
             let detail = String(cString: curl_multi_strerror(result))
-            return finish(exchange, exchange.plan.error(.clientFailed, detail))
+            return finish(transaction, transaction.plan.error(.clientFailed, detail))
         }
-        transfers[ObjectIdentifier(exchange)] = transfer
-        hasFreshTransfers = true
-        note(transfer.nextDeadline)
+        transfers[ObjectIdentifier(transaction)] = transfer
+        hasNewTransfers = true
+        schedule(transfer.nextDeadline)
     }
 
-    private func harvest() {
+    private func collectCompleted() {
         var left: Int32 = 0
         while let message = curl_multi_info_read(multi, &left) {
             guard message.pointee.msg == CURLMSG_DONE,
@@ -204,47 +210,48 @@ final class ConnectionPool: @unchecked Sendable {
         }
     }
 
-    /// Whether it waits or is under way; nothing when it is already over.
+    /// Ends a transaction that waits or is in progress. Does nothing if it has ended already.
     private func end(_ id: ObjectIdentifier, _ error: HTTPError) {
         if let transfer = transfers[id] {
             end(transfer, error)
-        } else if let exchange = waiting.removeValue(forKey: id) {
-            finish(exchange, error)
+        } else if let transaction = waiting.removeValue(forKey: id) {
+            finish(transaction, error)
         }
     }
 
-    /// The exchange hears of its end only when libcurl no longer has any pointer of it.
+    /// Ends a transfer. The transaction's `ended` comes last, when libcurl has no pointer into it any more.
     private func end(_ transfer: Transfer, _ error: HTTPError?) {
-        transfers[ObjectIdentifier(transfer.exchange)] = nil
+        transfers[ObjectIdentifier(transfer.transaction)] = nil
         curl_multi_remove_handle(multi, transfer.easy.raw)
         transfer.easy.reset()
-        if spares.count < Self.maximumSpares { spares.append(transfer.easy) }
-        finish(transfer.exchange, error)
+        if idleHandles.count < Self.maximumIdleHandles { idleHandles.append(transfer.easy) }
+        finish(transfer.transaction, error)
     }
 
-    private func finish(_ exchange: any Transaction, _ error: HTTPError?) {
-        exchange.ended(error)
-        let followers = admission?.finished(
-            ObjectIdentifier(exchange), exchange.plan.target.origin,
+    private func finish(_ transaction: any Transaction, _ error: HTTPError?) {
+        transaction.ended(error)
+        let dependents = scheduler?.finished(
+            ObjectIdentifier(transaction), transaction.plan.target.origin,
             isConnectionLost: error?.isConnectionError ?? false)
-        for id in followers ?? [] {
-            guard let error, let follower = waiting.removeValue(forKey: id) else { continue }
-            follower.ended(follower.plan.error(error.code, error.detail))
+        for id in dependents ?? [] {
+            guard let error, let dependent = waiting.removeValue(forKey: id) else { continue }
+            dependent.ended(dependent.plan.error(error.code, error.detail))
         }
     }
 
     private func endAll(_ detail: String) {
         for transfer in transfers.values {
-            end(transfer, transfer.exchange.plan.error(.clientFailed, detail))
+            end(transfer, transfer.transaction.plan.error(.clientFailed, detail))
         }
     }
 
-    private func note(_ deadline: ContinuousClock.Instant?) {
+    private func schedule(_ deadline: ContinuousClock.Instant?) {
         guard let deadline else { return }
         nextDeadline = nextDeadline.map { min($0, deadline) } ?? deadline
     }
 
-    /// `nextDeadline` may be too early, when what it belonged to has ended or received bytes; never too late.
+    /// Ends what has timed out. `nextDeadline` may be too early, if its transfer has ended or received bytes since, and is
+    /// never too late.
     private func expire() {
         guard let nextDeadline, case let now = ContinuousClock.now, now >= nextDeadline else { return }
         self.nextDeadline = nil
@@ -252,21 +259,21 @@ final class ConnectionPool: @unchecked Sendable {
             if let error = transfer.timeoutError(at: now) {
                 end(transfer, error)
             } else {
-                note(transfer.nextDeadline)
+                schedule(transfer.nextDeadline)
             }
         }
-        for (id, exchange) in waiting {
-            guard let deadline = exchange.plan.deadline else { continue }
+        for (id, transaction) in waiting {
+            guard let deadline = transaction.plan.deadline else { continue }
             if now >= deadline {
-                end(id, exchange.plan.error(.timedOut, "waiting for a connection"))
+                end(id, transaction.plan.error(.timedOut, "waiting for a connection"))
             } else {
-                note(deadline)
+                schedule(deadline)
             }
         }
     }
 
-    /// Milliseconds. libcurl shortens it to its own timers'. While something is under way, a wake-up that
-    /// libcurl loses costs a second at most.
+    /// Returns the longest time to wait in milliseconds, which libcurl shortens to its own timers'. While a transfer is in
+    /// progress, it is one second, so that a wake-up which libcurl loses costs no more.
     private func pollTimeout() -> Int32 {
         let longest = transfers.isEmpty ? 600_000 : 1_000
         guard let nextDeadline else { return Int32(longest) }
@@ -274,13 +281,13 @@ final class ConnectionPool: @unchecked Sendable {
     }
 
     private func tearDown() {
-        for transfer in transfers.values { end(transfer, Self.closed(transfer.exchange)) }
-        for exchange in waiting.values { exchange.ended(Self.closed(exchange)) }
+        for transfer in transfers.values { end(transfer, Self.shutdownError(transfer.transaction)) }
+        for transaction in waiting.values { transaction.ended(Self.shutdownError(transaction)) }
         waiting = [:]
-        spares = []
+        idleHandles = []
         curl_multi_cleanup(multi)
         let waiters = inbox.withLock { inbox in
-            inbox.isGone = true
+            inbox.isTornDown = true
             defer { inbox.closeWaiters = [] }
             return inbox.closeWaiters
         }

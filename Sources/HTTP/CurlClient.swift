@@ -1,20 +1,22 @@
 import HTTPTypes
 import System
 
-/// HTTP over libcurl. Safe from any thread; make one per server or per set of credentials and keep it:
-/// connections are reused within a client. Letting go of the last reference shuts it down.
+/// An HTTP client over libcurl. Safe to use from any thread. Make one for each server or set of credentials and keep
+/// it: connections are reused within a client. The client shuts down with its last reference.
 package final class CurlClient: HTTPTransport {
-    private struct Lanes {
+    /// Unary requests may share a connection at the same time (HTTP/2 multiplexing), and streaming requests never do.
+    private struct Pools {
         var unary: ConnectionPool?
         var streaming: ConnectionPool?
         var isShutDown = false
     }
 
     private let settings: ClientSettings
-    /// Each starts with its first request: a client that never streams has one thread.
-    private let lanes = Locked(Lanes())
+    /// Each pool starts with its first request, so a client that never streams has one thread.
+    private let pools = Locked(Pools())
 
-    /// `environment`: where `Proxy.environment` looks; nil: the process's own, as it is now.
+    /// - Parameter environment: the variables that `Proxy.environment` and `Trust.system` read. The default is the
+    ///   process's environment at this moment.
     package init(
         _ configuration: HTTPClientConfiguration = HTTPClientConfiguration(),
         environment: [String: String]? = nil
@@ -24,9 +26,9 @@ package final class CurlClient: HTTPTransport {
     }
 
     deinit {
-        let lanes = lanes.withLock { $0 }
-        lanes.unary?.close()
-        lanes.streaming?.close()
+        let pools = pools.withLock { $0 }
+        pools.unary?.close()
+        pools.streaming?.close()
     }
 
     package func withResponse<Result: Sendable>(
@@ -35,49 +37,49 @@ package final class CurlClient: HTTPTransport {
     ) async throws -> Result {
         let plan = try TransferPlan(request, settings)
         guard !Task.isCancelled else { throw plan.error(.cancelled) }
-        let lane = try lane(for: plan)
+        let pool = try pool(for: plan)
         switch request.mode {
         case .unary:
-            let response = try await UnaryTransaction(plan).response(on: lane)
+            let response = try await UnaryTransaction(plan).response(on: pool)
             return try await handler(response.head, response.body)
         case .streaming:
-            let exchange = StreamingTransaction(plan, on: lane)
+            let transaction = StreamingTransaction(plan, on: pool)
             return try await withTaskCancellationHandler {
                 do {
-                    let head = try await exchange.head()
-                    let result = try await handler(head, HTTPBody(source: exchange))
-                    await exchange.close()
+                    let head = try await transaction.head()
+                    let result = try await handler(head, HTTPBody(source: transaction))
+                    await transaction.close()
                     return result
                 } catch {
-                    await exchange.close()
+                    await transaction.close()
                     throw error
                 }
             } onCancel: {
-                exchange.cancel()
+                transaction.cancel()
             }
         }
     }
 
-    /// Ends all exchanges with `.cancelled`, closes all connections and ends the threads. Requests made
-    /// later fail with `.cancelled`.
+    /// Ends all transactions with `.cancelled`, closes all connections and ends the threads. Later requests fail with
+    /// `.cancelled`.
     package func shutdown() async {
-        let last = lanes.withLock { lanes in
-            lanes.isShutDown = true
-            return lanes
+        let last = pools.withLock { pools in
+            pools.isShutDown = true
+            return pools
         }
         await last.unary?.shutDown()
         await last.streaming?.shutDown()
     }
 
-    private func lane(for plan: TransferPlan) throws(HTTPError) -> ConnectionPool {
-        try lanes.withLock { lanes throws(HTTPError) in
-            guard !lanes.isShutDown else { throw plan.error(.cancelled, "the HTTP client was shut down") }
-            let slot: WritableKeyPath<Lanes, ConnectionPool?> =
+    private func pool(for plan: TransferPlan) throws(HTTPError) -> ConnectionPool {
+        try pools.withLock { pools throws(HTTPError) in
+            guard !pools.isShutDown else { throw plan.error(.cancelled, "the HTTP client was shut down") }
+            let slot: WritableKeyPath<Pools, ConnectionPool?> =
                 plan.request.mode == .unary ? \.unary : \.streaming
-            if let lane = lanes[keyPath: slot] { return lane }
-            let lane = try ConnectionPool(plan.request.mode, settings.configuration)
-            lanes[keyPath: slot] = lane
-            return lane
+            if let pool = pools[keyPath: slot] { return pool }
+            let pool = try ConnectionPool(plan.request.mode, settings.configuration)
+            pools[keyPath: slot] = pool
+            return pool
         }
     }
 }

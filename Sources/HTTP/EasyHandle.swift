@@ -1,11 +1,27 @@
 import CCurl
+import Cryptography
+import HTTPTypes
 
-/// One libcurl easy handle: the options of one transfer at a time, and its error text. Used by the thread
-/// of its lane alone.
+/// libcurl's process-wide state. It is initialised once, on first use, and never torn down: other threads may be inside
+/// OpenSSL until the process ends.
+enum CurlLibrary {
+    private static let initialised: CURLcode = sb_curl_global_init()
+
+    static func initialise() throws(HTTPError) {
+        guard initialised == CURLE_OK else {
+            throw HTTPError(
+                .clientFailed, activity: "starting libcurl",
+                detail: String(cString: curl_easy_strerror(initialised)))
+        }
+    }
+}
+
+/// A libcurl easy handle: the options and the error text of one transfer at a time. Only the thread of its connection
+/// pool uses it.
 final class EasyHandle {
     let raw: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
-    /// The first option that libcurl refused since the last reset.
+    /// The result of the first option that libcurl refused since the last reset, or CURLE_OK.
     private(set) var setupResult = CURLE_OK
 
     init?() {
@@ -21,7 +37,7 @@ final class EasyHandle {
         errorText.deallocate()
     }
 
-    /// Forgets every option, and with them all pointers to others' memory. Connections stay.
+    /// Clears every option and with them all pointers to borrowed memory. Connections stay open.
     func reset() {
         curl_easy_reset(raw)
         errorText[0] = 0
@@ -37,7 +53,7 @@ final class EasyHandle {
         set(option, flag ? 1 : 0)
     }
 
-    /// Copied by libcurl; nil is its default.
+    /// Sets an option to a copy of `value`, or to libcurl's default if it is nil.
     func set(_ option: CURLoption, _ value: String?) {
         record(sb_easy_set_string(raw, option, value))
     }
@@ -46,12 +62,12 @@ final class EasyHandle {
         record(sb_easy_set_offset(raw, option, curl_off_t(value)))
     }
 
-    /// Not copied: `value` must live until the next reset.
+    /// Sets an option without copying: `value` must live until the next reset.
     func set(_ option: CURLoption, pointer value: UnsafeMutableRawPointer?) {
         record(sb_easy_set_pointer(raw, option, value))
     }
 
-    /// Not copied: `bytes` must live until the next reset.
+    /// Sets an option without copying: `bytes` must live until the next reset.
     func set(_ option: CURLoption, blob bytes: UnsafeRawBufferPointer) {
         record(sb_easy_set_blob(raw, option, bytes.baseAddress, bytes.count))
     }
@@ -64,19 +80,58 @@ final class EasyHandle {
         if setupResult == CURLE_OK { setupResult = result }
     }
 
-    /// What went wrong in this transfer: libcurl's specific text, or its general one for `result`. Without the
-    /// user name and password of a URL that it quotes.
-    func errorMessage(of result: CURLcode) -> String {
+    /// Returns libcurl's error text for this transfer, or its general text for `result`, without the user name and
+    /// password of a URL that the text quotes.
+    func errorMessage(for result: CURLcode) -> String {
         let specific = String(cString: errorText)
         return specific.isEmpty ? String(cString: curl_easy_strerror(result)) : specific.redactingUserInfo
     }
 
-    func info(_ what: CURLINFO) -> Int {
+    func info(_ key: CURLINFO) -> Int {
         var value = 0
-        return sb_easy_get_long(raw, what, &value) == CURLE_OK ? value : 0
+        return sb_easy_get_long(raw, key, &value) == CURLE_OK ? value : 0
     }
 
     private func attachErrorText() {
         set(CURLOPT_ERRORBUFFER, pointer: errorText)
+    }
+}
+
+/// The header lines of one request as a libcurl list. libcurl zeroes its copies when it frees them.
+struct HeaderList: ~Copyable {
+    private(set) var list: UnsafeMutablePointer<curl_slist>?
+    /// False if libcurl had no memory for a line.
+    private(set) var isComplete = true
+
+    deinit {
+        curl_slist_free_all(list)
+    }
+
+    mutating func append(_ line: String) {
+        replace(with: curl_slist_append(list, line))
+    }
+
+    mutating func append(_ field: HTTPField) {
+        // libcurl removes the field for "Name:" and sends it without a value for "Name;".
+        append(field.value.isEmpty ? "\(field.name.rawName);" : "\(field.name.rawName): \(field.value)")
+    }
+
+    mutating func append(_ field: HTTPClientRequest.SecretField) {
+        var line = SecretBuffer(capacity: field.value.count + 64)
+        line.append([UInt8](field.name.rawName.utf8))
+        line.append(": ")
+        line.append(field.value.bytes)
+        line.append(0)
+        line.withUnsafeBytes { bytes in
+            replace(with: curl_slist_append(list, bytes.assumingMemoryBound(to: CChar.self).baseAddress))
+        }
+    }
+
+    private mutating func replace(with longer: UnsafeMutablePointer<curl_slist>?) {
+        if let longer {
+            list = longer
+        } else {
+            isComplete = false
+        }
     }
 }

@@ -1,8 +1,9 @@
 package import Cryptography
 import Glibc
+import System
 
-/// A response body: single pass, pulled. On the streaming lane the server is held back while nobody reads.
-/// Valid only inside the handler it was given to; one task reads at a time.
+/// A response body that is read once, in chunks. On the streaming pool libcurl stops reading from the connection while
+/// the caller does not read. The body is valid only inside the handler that received it, and one task reads at a time.
 package struct HTTPBody: AsyncSequence, Sendable {
     package typealias Element = [UInt8]
     package typealias Failure = HTTPError
@@ -13,12 +14,12 @@ package struct HTTPBody: AsyncSequence, Sendable {
         self.source = source
     }
 
-    /// A body that is already here; also for fakes.
+    /// Makes a body of bytes that are in memory, such as a fake's.
     package init(bytes: [UInt8]) {
         source = BufferedBody(bytes)
     }
 
-    /// For fakes: the chunks as they come, then the end or `failure`.
+    /// Makes a fake's body, which yields `chunks` as they arrive and then ends, or throws `failure`.
     package init(chunks: AsyncStream<[UInt8]>, failure: HTTPError? = nil) {
         source = ChunkStream(chunks: chunks, failure: failure)
     }
@@ -39,12 +40,11 @@ package struct HTTPBody: AsyncSequence, Sendable {
         }
     }
 
-    /// All that is left of the body. Errors: `.responseTooLarge` above `limit` bytes.
+    /// Reads the rest of the body.
+    ///
+    /// - Throws: `.responseTooLarge` if it has more than `limit` bytes.
     package func collect(upTo limit: Int) async throws(HTTPError) -> [UInt8] {
-        if let whole = source.takeBuffered() {
-            guard whole.count <= limit else { throw tooLarge(limit) }
-            return whole.withUnsafeBytes { [UInt8]($0) }
-        }
+        if let buffered = try takeBuffered(upTo: limit) { return buffered.withUnsafeBytes { [UInt8]($0) } }
         var bytes: [UInt8] = []
         while let chunk = try await source.nextChunk() {
             guard bytes.count + chunk.count <= limit else { throw tooLarge(limit) }
@@ -53,24 +53,22 @@ package struct HTTPBody: AsyncSequence, Sendable {
         return bytes
     }
 
-    /// Shows all that is left of the body to `read`; a body that is in memory as a whole is not copied.
+    /// Passes the rest of the body to `read`, without a copy if all of it is in memory.
     ///
-    /// Errors: `.responseTooLarge` above `limit` bytes.
+    /// - Throws: `.responseTooLarge` if it has more than `limit` bytes.
     package func collect<Value>(
         upTo limit: Int, _ read: (UnsafeRawBufferPointer) -> Value
     ) async throws(HTTPError) -> Value {
-        if let whole = source.takeBuffered() {
-            guard whole.count <= limit else { throw tooLarge(limit) }
-            return whole.withUnsafeBytes(read)
-        }
+        if let buffered = try takeBuffered(upTo: limit) { return buffered.withUnsafeBytes(read) }
         return try await collect(upTo: limit).withUnsafeBytes(read)
     }
 
-    /// As `collect`, for a body that holds secrets; what was buffered is zeroed on the way.
+    /// Reads the rest of a body that holds secrets, and zeroes every buffer that it passes through.
+    ///
+    /// - Throws: `.responseTooLarge` if it has more than `limit` bytes.
     package func collectSecret(upTo limit: Int) async throws(HTTPError) -> SecretBytes {
-        if let whole = source.takeBuffered() {
-            guard whole.count <= limit else { throw tooLarge(limit) }
-            return whole.withUnsafeBytes { SecretBytes(copying: $0) }
+        if let buffered = try takeBuffered(upTo: limit) {
+            return buffered.withUnsafeBytes { SecretBytes(copying: $0) }
         }
         var secret = SecretBuffer(capacity: 4096)
         while var chunk = try await source.nextChunk() {
@@ -81,27 +79,76 @@ package struct HTTPBody: AsyncSequence, Sendable {
         return secret.finish()
     }
 
+    private func takeBuffered(upTo limit: Int) throws(HTTPError) -> ZeroizingBytes? {
+        guard let buffered = source.takeBuffered() else { return nil }
+        guard buffered.count <= limit else { throw tooLarge(limit) }
+        return buffered
+    }
+
     private static func wipe(_ memory: UnsafeMutableRawBufferPointer) {
         if let base = memory.baseAddress { explicit_bzero(base, memory.count) }
     }
 
     private func tooLarge(_ limit: Int) -> HTTPError {
-        HTTPError(
-            .responseTooLarge, activity: source.activity, detail: "more than the \(limit) bytes expected")
+        HTTPError(.responseTooLarge, activity: source.activity, detail: "the limit is \(limit) bytes")
     }
 }
 
-/// Where a body's bytes come from.
+/// Supplies the bytes of a body.
 protocol BodySource: AnyObject, Sendable {
-    /// For errors: what the bytes are the answer to.
+    /// The request that the body responds to, for errors.
     var activity: String { get }
-    /// The next bytes, never empty; nil at the end and ever after.
+    /// Returns the next bytes, which are never empty, or nil at the end and after it.
     func nextChunk() async throws(HTTPError) -> [UInt8]?
-    /// The whole body when it is in memory and unread; nil: read it by `next`.
+    /// Returns the whole body if it is in memory and unread, or nil if only `nextChunk` can read it.
     func takeBuffered() -> ZeroizingBytes?
 }
 
-/// A fake's chunks.
+/// Bytes that are zeroed when their last reference goes. Every unary body is held in one, since any may hold a secret.
+final class ZeroizingBytes: Sendable {
+    private let buffer: SecretBuffer
+
+    init(_ buffer: consuming SecretBuffer) {
+        self.buffer = buffer
+    }
+
+    var count: Int { buffer.count }
+
+    func withUnsafeBytes<Result: ~Copyable>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        buffer.withUnsafeBytes(body)
+    }
+}
+
+/// A body that is in memory as a whole.
+final class BufferedBody: BodySource {
+    let activity: String
+    private let unread: Locked<ZeroizingBytes?>
+
+    init(_ bytes: ZeroizingBytes, activity: String) {
+        self.activity = activity
+        unread = Locked(bytes)
+    }
+
+    convenience init(_ bytes: [UInt8]) {
+        var buffer = SecretBuffer(capacity: bytes.count)
+        buffer.append(bytes)
+        self.init(ZeroizingBytes(buffer), activity: "reading a body")
+    }
+
+    func nextChunk() async throws(HTTPError) -> [UInt8]? {
+        guard let bytes = takeBuffered(), bytes.count > 0 else { return nil }
+        return bytes.withUnsafeBytes { [UInt8]($0) }
+    }
+
+    func takeBuffered() -> ZeroizingBytes? {
+        unread.withLock { unread in
+            defer { unread = nil }
+            return unread
+        }
+    }
+}
+
+/// The body of a fake response.
 private final class ChunkStream: BodySource {
     let activity = "reading a body"
     private let chunks: AsyncStream<[UInt8]>

@@ -1,25 +1,25 @@
 package import Cryptography
 
-/// How a `CurlClient` reaches its servers. Fixed for the client's life: a rotated CA or client certificate
-/// is a new client (or `Trust.file`).
+/// How a `CurlClient` reaches its servers. It is fixed for the client's life: a rotated CA or client certificate needs a
+/// new client, except with `Trust.file`.
 package struct HTTPClientConfiguration: Sendable {
     package enum Trust: Sendable {
-        /// The system's CAs, or those of SSL_CERT_FILE and SSL_CERT_DIR (`SystemRootCertificates`).
+        /// The system's CA certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR (`SystemRootCertificates`).
         case system
-        /// These CAs and no others, as PEM. Damaged certificates are left out; the caller, who knows where the text is
-        /// from, reports them (`CertificatePool.warnings`).
+        /// Only these CA certificates, as PEM. Damaged certificates are skipped; the caller, who knows the source of
+        /// the text, reports them (`CertificatePool.warnings`).
         case pem([UInt8])
-        /// The CAs in this PEM file and no others; read again when the file changes. Damaged certificates are left out
-        /// with a warning.
+        /// Only the CA certificates in this PEM file, which is read again when it changes. Damaged certificates are
+        /// skipped with a warning.
         case file(String)
-        /// Any certificate. Only where a person asked for it by name.
+        /// Any certificate. Use it only if the user explicitly asked for it.
         case insecure
     }
 
     package struct ClientCertificate: Sendable {
-        /// PEM, our certificate first.
+        /// PEM that begins with the client's own certificate.
         package let chain: [UInt8]
-        /// PEM, not encrypted.
+        /// Unencrypted PEM.
         package let key: SharedSecret
 
         package init(chain: [UInt8], key: SharedSecret) {
@@ -29,36 +29,36 @@ package struct HTTPClientConfiguration: Sendable {
     }
 
     package enum Proxy: Sendable {
-        /// As `ProxyEnvironment` reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
+        /// The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY select (`ProxyEnvironment`).
         case environment
-        /// `[http|https|socks5|socks5h]://[user:password@]host[:port]`, for every request. Both forms of SOCKS resolve
-        /// names at the proxy.
+        /// `[http|https|socks5|socks5h]://[user:password@]host[:port]`, for every request. With both forms of SOCKS the
+        /// proxy resolves the names.
         case url(String)
         case none
     }
 
-    /// Where `http:` URLs are accepted.
+    /// The hosts for which `http:` URLs are accepted.
     package enum PlainHTTP: Sendable {
         case never, loopbackOnly, always
     }
 
     package var trust: Trust
     package var clientCertificate: ClientCertificate?
-    /// Sent as SNI and expected in the certificate, in place of the URL's host.
+    /// The name that is sent as SNI and expected in the certificate, in place of the URL's host.
     package var serverName: String?
     package var proxy: Proxy
     package var plainHTTP: PlainHTTP
-    /// From the first SYN to the end of the TLS handshake, name resolution included.
+    /// Includes name resolution, the TCP connection and the TLS handshake.
     package var connectTimeout: Duration
     package var userAgent: String
-    /// Bytes.
+    /// In bytes.
     package var maximumRequestBody: Int
-    /// Bytes, unpacked, of a unary response; a request may ask for less.
+    /// The limit for an uncompressed unary response, in bytes. A request may set a lower one.
     package var maximumResponseBody: Int
-    /// On the unary lane, of HTTP/1.1: requests beyond it wait for their turn. HTTP/2 has one connection,
-    /// more only where the server allows fewer than 100 streams on it.
+    /// The limit for HTTP/1.1 connections of the unary pool; more requests wait. HTTP/2 uses one connection, and more
+    /// only if the server allows fewer than 100 streams on it.
     package var maximumConnectionsPerHost: Int
-    /// Offers gzip on the unary lane.
+    /// Accepts gzip for unary responses.
     package var acceptsCompression: Bool
 
     package init(

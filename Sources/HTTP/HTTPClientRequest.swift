@@ -1,26 +1,27 @@
 package import Cryptography
 package import HTTPTypes
 
-/// One request, complete before it starts. Bodies are held in memory: the largest thing we send is a Secret.
+/// A complete request. Its body is in memory, as the largest bodies are Secrets.
 package struct HTTPClientRequest: Sendable {
-    /// Which connections a request may share.
+    /// Selects the connection pool, and when the handler gets the response.
     package enum TransferMode: Sendable {
-        /// Multiplexed over one HTTP/2 connection. The body is collected, up to a limit, before the
-        /// response is handed over.
+        /// Shares connections with other requests, as streams of HTTP/2 where the server speaks it. The handler gets
+        /// the response once its body is complete, up to a limit.
         case unary
-        /// An HTTP/1.1 connection of its own, read as fast as the body is consumed, so that a slow reader
-        /// of a watch delays nobody else.
+        /// Uses an HTTP/1.1 connection of its own. The handler gets the response with its head and reads the body at
+        /// its own pace, so that a slow reader of a watch does not delay other requests.
         case streaming
     }
 
     package enum Body: Sendable {
         case none
         case bytes([UInt8])
-        /// Given to libcurl by pointer, never copied by us.
+        /// libcurl gets a pointer to the secret, so that no other copy exists.
         case secret(SharedSecret)
     }
 
-    /// A header whose value must not be logged, indexed or left in memory: `Authorization`, `X-Vault-Token`.
+    /// A header such as `Authorization` or `X-Vault-Token`, whose value must not be logged, indexed by HPACK or left in
+    /// memory.
     package struct SecretField: Sendable {
         package let name: HTTPField.Name
         package let value: SharedSecret
@@ -32,23 +33,23 @@ package struct HTTPClientRequest: Sendable {
     }
 
     package var method: HTTPRequest.Method
-    /// Absolute, already percent-encoded.
+    /// An absolute URL, already percent-encoded.
     package var url: String
     package var fields: HTTPFields
     package var secretFields: [SecretField]
     package var body: Body
     package var mode: TransferMode
-    /// From the call to the last byte of the response; nil only for watches.
+    /// The time from the call to the last byte of the response. Only watches have none.
     package var timeout: Duration?
-    /// Longest time without a single byte received, while we read; nil: no limit.
+    /// The longest time without a received byte while the caller reads.
     package var idleTimeout: Duration?
-    /// Unary lane: bytes of body above which the exchange fails with `.responseTooLarge`. nil: the client's
-    /// own limit, which holds in any case.
+    /// The limit for the body of a unary response in bytes, if it is lower than the client's. A larger one fails with
+    /// `.responseTooLarge`.
     package var maximumResponseBody: Int?
 
     package init(
         method: HTTPRequest.Method = .get, url: String, fields: HTTPFields = [:],
-        secretFields: [SecretField] = [], body: Body = .none, lane: TransferMode = .unary,
+        secretFields: [SecretField] = [], body: Body = .none, mode: TransferMode = .unary,
         timeout: Duration? = .seconds(30), idleTimeout: Duration? = nil,
         maximumResponseBody: Int? = nil
     ) {
@@ -57,7 +58,7 @@ package struct HTTPClientRequest: Sendable {
         self.fields = fields
         self.secretFields = secretFields
         self.body = body
-        self.mode = lane
+        self.mode = mode
         self.timeout = timeout
         self.idleTimeout = idleTimeout
         self.maximumResponseBody = maximumResponseBody

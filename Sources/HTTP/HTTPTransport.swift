@@ -1,6 +1,7 @@
+package import Cryptography
 package import HTTPTypes
 
-/// Status and headers, without the body.
+/// The status and the headers of a response.
 package struct HTTPResponseHead: Sendable {
     package var status: HTTPResponse.Status
     package var fields: HTTPFields
@@ -11,18 +12,54 @@ package struct HTTPResponseHead: Sendable {
     }
 }
 
-/// What sends requests. The one implementation is `CurlClient`; fakes serve faults that real servers will
-/// not produce on demand.
+/// Sends requests. `CurlClient` is the implementation; fakes produce faults that real servers do not produce on demand.
 package protocol HTTPTransport: Sendable {
-    /// Sends `request` and hands over the response: on the streaming lane as soon as its head is here, on
-    /// the unary lane when it is complete. The exchange lives at most as long as `handler`: when that
-    /// returns, throws or is cancelled, the transfer is over and its resources are free. A status of 400 or
-    /// more is a response, not an error.
+    /// Sends `request` and passes the response to `handler`: a streaming one once its head has arrived, a unary one once
+    /// it is complete. The transaction ends at the latest with `handler`: when that returns, throws or is cancelled, the
+    /// transfer is over and its resources are free. A status of 400 or more is a response, not an error.
     ///
-    /// Errors: `HTTPError`, or what `handler` throws. Cancellation of the calling task throws
-    /// `HTTPError` with code `.cancelled`.
+    /// - Throws: `HTTPError`, with the code `.cancelled` if the calling task is cancelled, or the error of `handler`.
     func withResponse<Result: Sendable>(
         to request: HTTPClientRequest,
         _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
     ) async throws -> Result
+}
+
+extension HTTPTransport {
+    /// Sends `request` and collects the body.
+    ///
+    /// - Throws: `.responseTooLarge` if the body has more than `limit` bytes.
+    package func send(
+        _ request: HTTPClientRequest, upTo limit: Int
+    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: [UInt8]) {
+        try await collected(request, upTo: limit) { body throws(HTTPError) in
+            try await body.collect(upTo: limit)
+        }
+    }
+
+    /// Does the same as `send` for a body that holds secrets. No copy outlives the result.
+    package func sendCollectingSecret(
+        _ request: HTTPClientRequest, upTo limit: Int
+    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: SharedSecret) {
+        try await collected(request, upTo: limit) { body throws(HTTPError) in
+            SharedSecret(try await body.collectSecret(upTo: limit))
+        }
+    }
+
+    private func collected<Body: Sendable>(
+        _ request: HTTPClientRequest, upTo limit: Int,
+        _ collect: (HTTPBody) async throws(HTTPError) -> Body
+    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: Body) {
+        var request = request
+        request.maximumResponseBody = min(limit, request.maximumResponseBody ?? limit)
+        do {
+            return try await withResponse(to: request) { head, body in (head, try await collect(body)) }
+        } catch let error as HTTPError {
+            throw error
+        } catch {
+            // A transport that keeps its contract throws no other error.
+            let code: HTTPError.Code = error is CancellationError ? .cancelled : .clientFailed
+            throw HTTPError(code, activity: "\(request.method)", detail: "\(type(of: error))")
+        }
+    }
 }

@@ -1,7 +1,7 @@
 import HTTPTypes
 
-/// Builds a response head from the lines libcurl hands over, status line first. Interim (1xx) heads are
-/// dropped, trailers ignored.
+/// Builds a response head from the lines that libcurl passes, beginning with the status line. Interim (1xx) heads and
+/// trailers are ignored.
 struct HeadParser {
     enum Outcome: Equatable {
         case more
@@ -10,7 +10,7 @@ struct HeadParser {
         case malformed
     }
 
-    /// All lines of a head together. HTTP servers commonly stop at 8 to 64 KiB.
+    /// The limit for all lines of a head together. HTTP servers commonly limit heads to 8 to 64 KiB.
     static let maximumBytes = 256 << 10
 
     private(set) var head: HTTPResponseHead?
@@ -29,7 +29,7 @@ struct HeadParser {
         return content.isEmpty ? endHead() : addField(content)
     }
 
-    /// `HTTP/1.1 200 OK`, `HTTP/2 200`.
+    /// Parses `HTTP/1.1 200 OK` or `HTTP/2 200`.
     private mutating func startHead(_ line: UnsafeRawBufferPointer) -> Outcome {
         guard line.starts(with: "HTTP/".utf8), let space = line.firstIndex(of: 0x20) else {
             return .malformed
@@ -43,7 +43,7 @@ struct HeadParser {
     }
 
     private mutating func addField(_ line: UnsafeRawBufferPointer) -> Outcome {
-        // Folded lines, obsolete since RFC 7230, and names that are no tokens are left out.
+        // Folded lines, obsolete since RFC 7230, and names that are not tokens are ignored.
         guard let colon = line.firstIndex(of: 0x3A),
             let name = HTTPField.Name(String(decoding: line[..<colon], as: UTF8.self))
         else { return .more }

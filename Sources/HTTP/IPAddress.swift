@@ -1,11 +1,11 @@
 import Glibc
 
-/// An address literal as its 4 or 16 network-order bytes. An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`,
-/// RFC 4291, 2.5.5.2) is that IPv4 address.
+/// An address literal as its 4 or 16 bytes in network order. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`, RFC 4291,
+/// 2.5.5.2) equals the IPv4 address.
 struct IPAddress: Equatable {
     let bytes: [UInt8]
 
-    /// nil when `text` is not an address. Brackets are accepted.
+    /// Parses an address, with or without brackets. Returns nil for any other text.
     init?(_ text: some StringProtocol) {
         var literal = String(text)
         if literal.hasPrefix("["), literal.hasSuffix("]") { literal = String(literal.dropFirst().dropLast()) }
@@ -26,7 +26,7 @@ struct IPAddress: Equatable {
         bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]
     }
 
-    /// Whether the first `bits` bits are those of `network`.
+    /// Returns true if the first `bits` bits of both addresses are equal.
     func belongsTo(_ network: IPAddress, bits: Int) -> Bool {
         guard bytes.count == network.bytes.count, (0...bytes.count * 8).contains(bits) else { return false }
         return zip(bytes, network.bytes).enumerated().allSatisfy { index, pair in

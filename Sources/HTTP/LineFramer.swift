@@ -1,28 +1,28 @@
 import Glibc
 
-/// Cuts a byte stream into lines at 0x0A and nowhere else: U+2028 and 0x0D are content. The terminator is
-/// not part of the line; empty lines are lines.
+/// Splits a byte stream into lines at 0x0A only: U+2028 and 0x0D are content. The terminator is not part of a line, and
+/// a line may be empty.
 ///
-/// A line that is too long ends nothing: its beginning is handed over when its end has come, and the rest is dropped as
+/// A line that is too long is not an error: its first bytes are returned when its end arrives, and the rest is dropped as
 /// it arrives.
 package struct LineFramer {
     package enum Line: Sendable, Equatable {
         case complete([UInt8])
-        /// The first bytes, as many as a whole line may have. `length`: of all of it.
+        /// `prefix` has as many bytes as a complete line may have, and `length` counts all bytes of the line.
         case tooLong(prefix: [UInt8], length: Int)
     }
 
-    /// Bytes, without the terminator.
     private let maximumLength: Int
     private var partial: [UInt8] = []
-    /// Bytes of this line that were dropped.
+    /// The number of bytes of the current line that were dropped.
     private var dropped = 0
 
+    /// - Parameter maximumLength: in bytes, without the terminator.
     package init(maximumLength: Int) {
         self.maximumLength = maximumLength
     }
 
-    /// The lines that `chunk` completes, in order.
+    /// Returns the lines that `chunk` completes, in order.
     package mutating func append(_ chunk: [UInt8]) -> [Line] {
         var lines: [Line] = []
         var start = 0
@@ -35,14 +35,15 @@ package struct LineFramer {
         return lines
     }
 
-    /// The last line, when the stream ended without a terminator after it.
+    /// Returns the last line if the stream ended without a terminator.
     package mutating func finish() -> Line? {
         partial.isEmpty ? nil : take()
     }
 
     private mutating func take() -> Line {
         defer { (partial, dropped) = ([], 0) }
-        return dropped == 0 ? .complete(partial) : .tooLong(prefix: partial, length: partial.count + dropped)
+        return dropped == 0
+            ? .complete(partial) : .tooLong(prefix: partial, length: partial.count + dropped)
     }
 
     private mutating func extend(by bytes: ArraySlice<UInt8>) {

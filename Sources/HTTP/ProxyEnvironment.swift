@@ -1,20 +1,20 @@
-/// Which proxy the environment asks for, decided here rather than in libcurl so that a TLS server name and
-/// a changing environment do not matter.
+/// Selects a proxy by the environment. The client does this instead of libcurl, so that a TLS server name and a
+/// changing environment have no effect on it.
 ///
-/// As kubectl does (golang.org/x/net/http/httpproxy): HTTPS_PROXY, else https_proxy, for https; HTTP_PROXY, else
-/// http_proxy, for http (upper case not in a CGI, that is with REQUEST_METHOD set); the first that is not empty counts.
-/// Where neither is set, ALL_PROXY or all_proxy does, which kubectl does not know and curl does. Loopback hosts are never
-/// proxied. NO_PROXY, else no_proxy, is a comma-separated list of `*`, addresses, CIDR blocks, `example.com` (with
-/// subdomains) and `.example.com` or `*.example.com` (subdomains alone), each but the first and CIDR blocks with an
-/// optional `:port`.
+/// The rules are kubectl's (golang.org/x/net/http/httpproxy), and ALL_PROXY in addition:
+/// - HTTPS_PROXY, else https_proxy, is for https; HTTP_PROXY, else http_proxy, is for http. The first that is not empty
+///   counts. HTTP_PROXY is ignored in a CGI program, that is with REQUEST_METHOD set.
+/// - Where neither is set, ALL_PROXY, else all_proxy, is used, as curl does and kubectl does not.
+/// - Loopback hosts are never proxied.
+/// - NO_PROXY, else no_proxy, is a comma-separated list of `*`, addresses, CIDR blocks, `example.com` (with subdomains)
+///   and `.example.com` or `*.example.com` (only subdomains). All but `*` and CIDR blocks may have a `:port`.
 package struct ProxyEnvironment: Sendable {
-    /// What one of the variables holds.
     private struct Setting {
         let variable: String
         let value: String
     }
 
-    /// A variable that holds no URL of a proxy. Quotes nothing of it.
+    /// A variable whose value is not the URL of a proxy. The description quotes nothing of the value.
     package struct InvalidVariable: Error, Equatable, Sendable, CustomStringConvertible {
         let variable: String
         let problem: ProxyURL.Problem
@@ -39,9 +39,8 @@ package struct ProxyEnvironment: Sendable {
             .compactMap { Exception($0) }
     }
 
-    /// nil: connect directly.
-    ///
-    /// - Throws: `InvalidVariable` where the variable that counts holds no URL of a proxy.
+    /// - Returns: the URL of the proxy, or nil to connect directly.
+    /// - Throws: `InvalidVariable` if the variable that applies does not hold the URL of a proxy.
     package func proxy(scheme: String, host: String, port: Int) throws(InvalidVariable) -> String? {
         let host = host.lowercased()
         guard let proxy = scheme == "https" ? https : http, !IPAddress.isLoopback(host: host) else {
@@ -55,23 +54,24 @@ package struct ProxyEnvironment: Sendable {
         }
     }
 
-    /// The URL of a proxy for libcurl, to which `socks5` means that names are resolved here. To Go, and thus to kubectl,
-    /// it means that the proxy resolves them: names of a private network often resolve there alone.
+    /// Replaces the scheme `socks5` by `socks5h`. With `socks5`, libcurl resolves names itself, while Go and thus
+    /// kubectl leave that to the proxy: names of a private network often resolve only there.
     static func resolvingNamesAtProxy(_ url: String) -> String {
         let scheme = "socks5://"
         return url.prefix(scheme.count).lowercased() == scheme
             ? "socks5h://\(url.dropFirst(scheme.count))" : url
     }
 
+    /// An entry of NO_PROXY.
     private struct Exception {
         enum Pattern {
             case everything
             case network(IPAddress, bits: Int)
-            /// `.example.com`, and whether it means `example.com` too.
-            case domain(String, withItself: Bool)
+            /// The subdomains of a domain, and the domain itself if `includesParent`. The string begins with a dot.
+            case domain(String, includesParent: Bool)
         }
         let pattern: Pattern
-        /// nil: any.
+        /// The only port that the entry is for, or nil for every port.
         let port: Substring?
 
         init?(_ entry: Substring) {
@@ -87,7 +87,7 @@ package struct ProxyEnvironment: Sendable {
             }
             var name = entry
             var port: Substring?
-            // An IPv6 address has colons of its own; only its bracketed form can have a port.
+            // An IPv6 address contains colons, so only its bracketed form can have a port.
             if IPAddress(entry) == nil, let colon = entry.lastIndex(of: ":") {
                 name = entry[..<colon]
                 port = entry[entry.index(after: colon)...]
@@ -100,14 +100,14 @@ package struct ProxyEnvironment: Sendable {
             }
             if name.hasPrefix("*.") { name = name.dropFirst() }
             let isSubdomain = name.hasPrefix(".")
-            pattern = .domain(isSubdomain ? String(name) : ".\(name)", withItself: !isSubdomain)
+            pattern = .domain(isSubdomain ? String(name) : ".\(name)", includesParent: !isSubdomain)
         }
 
         private static func network(_ entry: Substring) -> Pattern? {
             guard let slash = entry.firstIndex(of: "/"), let address = IPAddress(entry[..<slash]),
                 let bits = Int(entry[entry.index(after: slash)...]), bits >= 0
             else { return nil }
-            // Of an IPv4 address that is written as IPv6, the mask is that of the IPv6 address.
+            // The prefix length of an IPv4-mapped IPv6 address counts the bits of the IPv6 address.
             let isMapped = address.bytes.count == 4 && entry.contains(":")
             return .network(address, bits: isMapped ? bits - IPAddress.mappedPrefix.count * 8 : bits)
         }
@@ -118,8 +118,8 @@ package struct ProxyEnvironment: Sendable {
             case .everything: return true
             case .network(let network, let bits):
                 return IPAddress(host)?.belongsTo(network, bits: bits) ?? false
-            case .domain(let name, let withItself):
-                return host.hasSuffix(name) || withItself && host == name.dropFirst()
+            case .domain(let name, let includesParent):
+                return host.hasSuffix(name) || includesParent && host == name.dropFirst()
             }
         }
     }

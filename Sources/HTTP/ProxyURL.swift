@@ -1,20 +1,21 @@
-/// The URL of a proxy, checked before libcurl sees it: the errors of libcurl quote a URL that it cannot parse, and with it
-/// the password of the proxy.
+/// The URL of a proxy, validated before libcurl gets it: libcurl's errors quote a URL that it cannot parse, and with it
+/// the proxy's password.
 ///
-/// Accepts what kubectl accepts (Go's net/url): a scheme, which defaults to http, user and password, host and port.
+/// Accepts the forms that kubectl accepts (Go's net/url): a scheme, which defaults to http, user and password, host and
+/// port.
 package struct ProxyURL: Sendable, Equatable {
-    /// Describes the problem as the end of a sentence whose subject is the setting; quotes nothing of it.
+    /// Describes the problem as the predicate of a sentence whose subject is the setting. Quotes nothing of the URL.
     package enum Problem: Error, Equatable, Sendable, CustomStringConvertible {
         case characters, scheme, userInfo, host, port
 
         package var description: String {
             switch self {
             case .characters:
-                "holds a space, a control character or a character that is not ASCII; write it percent-encoded, a space as %20"
+                "holds a space, a control character or a non-ASCII character; percent-encode it, a space as %20"
             case .scheme:
                 "has a scheme that is not supported; expected http://, https:// or socks5://HOST:PORT"
             case .userInfo:
-                "has a user name or password that cannot be decoded; write special characters percent-encoded, such as "
+                "has a user name or password that cannot be decoded; percent-encode special characters, such as "
                     + "%40 for @, %2F for /, %23 for # and %25 for %"
             case .host: "has no valid host; \(Self.expected)"
             case .port: "has no valid port (1 to 65535); \(Self.expected)"
@@ -25,7 +26,7 @@ package struct ProxyURL: Sendable, Equatable {
             "expected http://[USER:PASSWORD@]HOST:PORT, with special characters of the password percent-encoded"
     }
 
-    /// In the form that libcurl takes.
+    /// The URL in the form that libcurl accepts.
     package let text: String
     package let hasScheme: Bool
 
@@ -40,9 +41,9 @@ package struct ProxyURL: Sendable, Equatable {
             start = end.upperBound
         }
         let authority = text[start...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        // A password with one of these characters would end the authority early.
+        // A password that contains one of these characters would end the authority early.
         guard !text[authority.endIndex...].contains("@") else { throw .userInfo }
-        // As in Go, the last one counts; libcurl takes the first.
+        // Go ends the user info at the last @, libcurl at the first.
         guard let at = authority.lastIndex(of: "@") else {
             try Self.checkHostAndPort(authority)
             self.text = text
@@ -57,7 +58,7 @@ package struct ProxyURL: Sendable, Equatable {
             .joined(separator: "%40") + text[at...]
     }
 
-    /// `host`, `host:port` or `[address]:port`.
+    /// Accepts `host`, `host:port`, `[address]` and `[address]:port`.
     package static func checkHostAndPort(_ text: Substring) throws(Problem) {
         var host = text
         var port: Substring?
@@ -76,28 +77,21 @@ package struct ProxyURL: Sendable, Equatable {
             guard isName(host) else { throw .host }
         }
         guard let port, !port.isEmpty else { return }
-        guard port.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
-            let number = UInt16(port), number > 0
-        else { throw .port }
+        guard port.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = UInt16(port), number > 0 else {
+            throw .port
+        }
     }
 
-    /// Whether the text is the name of a host or an address, without a port.
+    /// Returns true if the text is a host name or an address, without a port.
     package static func isHost(_ text: String) -> Bool { isName(text) || IPAddress(text) != nil }
 
     private static func isName(_ text: some StringProtocol) -> Bool {
+        // Of the unreserved characters of RFC 3986, a host name may not have a tilde.
         (1...253).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                    UInt8(ascii: "_"):
-                    true
-                default: false
-                }
-            }
+            && text.utf8.allSatisfy { $0.isUnreservedInURL && $0 != UInt8(ascii: "~") }
     }
 
-    /// Whether each % stands before two digits of a byte that is no control character.
+    /// Returns true if two hexadecimal digits of a byte that is not a control character follow each %.
     private static func isDecodable(_ text: Substring) -> Bool {
         text.split(separator: "%", omittingEmptySubsequences: false).dropFirst().allSatisfy { part in
             let digits = part.prefix(2)
@@ -109,8 +103,8 @@ package struct ProxyURL: Sendable, Equatable {
 }
 
 extension String {
-    /// The text without user names and passwords in a URL, which errors of libcurl quote. All from the first `://` to the
-    /// last `@` is left out: what stands between them need not be a URL that can be parsed.
+    /// The text without the user name and password of a URL that it quotes. Everything between the first `://` and the
+    /// last `@` is removed, since the text between them need not be a URL that can be parsed.
     var redactingUserInfo: String {
         guard let at = lastIndex(of: "@") else { return self }
         guard let scheme = firstRange(of: "://"), scheme.upperBound <= at else {

@@ -1,36 +1,36 @@
-/// Which requests of the unary lane may go to libcurl now and which wait: a pure state machine, one queue
-/// per origin.
+/// Decides which requests of the unary pool libcurl gets now and which wait. A pure state machine with one FIFO queue for
+/// each origin.
 ///
-/// libcurl has a queue of its own (CURLOPT_PIPEWAIT, CURLMOPT_MAX_HOST_CONNECTIONS), but in 7.88 a request
-/// that is woken in vain swallows the wake-up of the next, and the queue stalls until some timer fires;
-/// later versions have other troubles there. So libcurl never gets a request that it would have to queue.
+/// libcurl has a queue of its own (CURLOPT_PIPEWAIT, CURLMOPT_MAX_HOST_CONNECTIONS), but in 7.88 a request that is woken
+/// in vain swallows the wake-up of the next one, and the queue stalls until some timer fires. Later versions have other
+/// defects in that code. This scheduler therefore never gives libcurl a request that libcurl would have to queue.
 struct RequestScheduler<ID: Hashable> {
     enum Version {
         case unknown, http1, http2
     }
 
     struct Limits {
-        /// HTTP/1.1, and until the first answer tells.
+        /// Concurrent requests over HTTP/1.1, and until the first response shows the version.
         var connections: Int
-        /// HTTP/2. RFC 9113 asks servers to allow 100.
+        /// Concurrent requests over HTTP/2. RFC 9113 recommends that servers allow at least 100.
         var streams = 100
     }
 
     private struct Origin {
         var version: Version
-        /// Some connection has been usable since requests began to flow.
+        /// True after a connection became usable, until it fails or no request is active.
         var isConnected = false
-        /// Given to libcurl and not ended; true: its connection is ready.
+        /// The requests that libcurl works on. The value is true once the request's connection is ready.
         var active: [ID: Bool] = [:]
+        /// The queue begins at `first`; the elements before it have left.
         var waiting: [ID] = []
-        /// Of `waiting`; what comes before has gone.
         var first = 0
 
         var queued: ArraySlice<ID> { waiting[first...] }
         var isConnecting: Bool { !isConnected && !active.isEmpty && active.values.contains(false) }
 
-        /// Streams beyond those allowed over HTTP/1.1: one for each request that went well. All at once,
-        /// they would open a connection each where the server turns out to allow few.
+        /// Additional HTTP/2 streams: one for each request that succeeded. If all requests started at once, each would
+        /// open its own connection to a server that turns out to allow few streams.
         var growth = 0
 
         func limit(_ limits: Limits) -> Int {
@@ -40,7 +40,7 @@ struct RequestScheduler<ID: Hashable> {
 
     private let limits: Limits
     private var origins: [String: Origin] = [:]
-    /// Those with waiting requests that may have room.
+    /// Origins whose queue may have become ready since the last `dequeueReady`.
     private var candidates: Set<String> = []
 
     init(_ limits: Limits) {
@@ -53,10 +53,12 @@ struct RequestScheduler<ID: Hashable> {
         candidates.insert(origin)
     }
 
-    /// Those that may start, in their order of arrival. Until a connection stands, one request per origin
-    /// goes ahead to make it.
+    /// Removes the requests that may start now from their queues. Until an origin has a connection, only one of its
+    /// requests starts, which opens the connection.
+    ///
+    /// - Returns: the requests, those of one origin in the order of arrival.
     mutating func dequeueReady() -> [ID] {
-        var admitted: [ID] = []
+        var ready: [ID] = []
         for name in candidates {
             guard var origin = origins[name] else { continue }
             origins[name] = nil
@@ -67,7 +69,7 @@ struct RequestScheduler<ID: Hashable> {
                 let id = origin.waiting[origin.first]
                 origin.first += 1
                 origin.active[id] = origin.isConnected
-                admitted.append(id)
+                ready.append(id)
             }
             if origin.first == origin.waiting.count {
                 origin.waiting.removeAll(keepingCapacity: true)
@@ -76,32 +78,35 @@ struct RequestScheduler<ID: Hashable> {
             origins[name] = origin
         }
         candidates.removeAll(keepingCapacity: true)
-        return admitted
+        return ready
     }
 
-    /// The connection that `id` uses is ready.
+    /// Records that the connection which `id` uses is ready.
     mutating func connectionReady(_ id: ID, _ origin: String) {
         origins[origin]?.isConnected = true
         origins[origin]?.active[id] = true
         candidates.insert(origin)
     }
 
+    /// Records the version that a response from `origin` has.
     mutating func negotiated(_ origin: String, _ version: Version) {
         guard origins[origin]?.version != version else { return }
         origins[origin]?.version = version
         candidates.insert(origin)
     }
 
-    /// A request given to libcurl is over, or one that waits is given up. `isConnectionLost`: it failed for
-    /// a reason that the next one on its connection would meet too. Returns those that waited for the
-    /// connection that could not be made: they share its fate, in place of trying one after another.
+    /// Removes a request that has ended, or that was cancelled while it waited.
+    ///
+    /// - Parameter isConnectionLost: the request failed for a reason that the next one on its connection would meet too.
+    /// - Returns: the requests that waited for a connection that could not be opened. They fail with the same error
+    ///   instead of trying one after another.
     mutating func finished(_ id: ID, _ name: String, isConnectionLost: Bool) -> [ID] {
         guard var origin = origins.removeValue(forKey: name) else { return [] }
-        var followers: [ID] = []
+        var dependents: [ID] = []
         if let hadConnection = origin.active.removeValue(forKey: id) {
             if isConnectionLost {
                 if !hadConnection, !origin.isConnected {
-                    followers = Array(origin.queued)
+                    dependents = Array(origin.queued)
                     origin.waiting = []
                     origin.first = 0
                 }
@@ -112,10 +117,10 @@ struct RequestScheduler<ID: Hashable> {
         } else if let index = origin.queued.firstIndex(of: id) {
             origin.waiting.remove(at: index)
         }
-        // The server may close an idle connection: the next request finds out alone.
+        // The server may close an idle connection, so the next request starts alone.
         if origin.active.isEmpty { origin.isConnected = false }
         origins[name] = origin
         candidates.insert(name)
-        return followers
+        return dependents
     }
 }

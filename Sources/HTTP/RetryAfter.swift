@@ -1,7 +1,7 @@
-/// The `Retry-After` field: seconds, or an HTTP date (RFC 9110, sections 10.2.3 and 5.6.7).
+/// Parses the `Retry-After` field, which holds seconds or an HTTP date (RFC 9110, sections 10.2.3 and 5.6.7).
 package enum RetryAfter {
-    /// How long to wait from `now` (seconds since 1970); nil when `value` is neither form. A date in the
-    /// past is zero.
+    /// - Parameter now: seconds since 1970.
+    /// - Returns: the time to wait, zero for a date in the past, or nil if `value` has neither form.
     package static func delay(_ value: String, now: Int) -> Duration? {
         if !value.isEmpty, value.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
             return Int(value).map { .seconds($0) }
@@ -9,7 +9,9 @@ package enum RetryAfter {
         return date(value).map { .seconds(max($0 - now, 0)) }
     }
 
-    /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that servers may send; seconds since 1970.
+    /// Parses `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that servers may send.
+    ///
+    /// - Returns: seconds since 1970, or nil.
     package static func date(_ text: String) -> Int? {
         let words = text.split(separator: " ", omittingEmptySubsequences: false)
         guard words.count == 6, words[0].hasSuffix(","), words[5] == "GMT",
@@ -28,7 +30,7 @@ package enum RetryAfter {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
-    /// Gregorian calendar, counting years from March so that the leap day is the last.
+    /// Uses the Gregorian calendar with years that begin in March, so that the leap day is the last of a year.
     private static func daysSince1970(_ year: Int, _ month: Int, _ day: Int) -> Int {
         let shifted = month <= 2 ? year - 1 : year
         let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1

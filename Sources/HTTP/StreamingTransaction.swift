@@ -1,14 +1,13 @@
 import System
 
-/// Hands a response over as it comes, and holds the server back while nobody reads.
+/// Passes a response on as it arrives, and pauses the transfer while the caller does not read.
 final class StreamingTransaction: Transaction, BodySource {
     private typealias HeadWaiter = CheckedContinuation<Result<HTTPResponseHead, HTTPError>, Never>
     private typealias Reader = CheckedContinuation<Result<[UInt8]?, HTTPError>, Never>
 
     private struct State {
-        var head: HTTPResponseHead?
         var buffer = BodyBuffer()
-        var isStopped = false
+        var isCancelled = false
         var isEnded = false
         var headWaiter: HeadWaiter?
         var reader: Reader?
@@ -16,49 +15,51 @@ final class StreamingTransaction: Transaction, BodySource {
     }
 
     let plan: TransferPlan
-    private let lane: ConnectionPool
+    private let pool: ConnectionPool
     private let state = Locked(State())
 
-    init(_ plan: TransferPlan, on lane: ConnectionPool) {
+    init(_ plan: TransferPlan, on pool: ConnectionPool) {
         self.plan = plan
-        self.lane = lane
+        self.pool = pool
     }
 
     var activity: String { plan.activity }
 
-    // MARK: the asking side
+    // MARK: the caller's side
 
-    /// Sends the request. Call once.
+    /// Sends the request and waits for the head of the response. May be called once.
     func head() async throws(HTTPError) -> HTTPResponseHead {
         try await withCheckedContinuation { (waiter: HeadWaiter) in
             state.withLock { $0.headWaiter = waiter }
-            lane.submit(self)
+            pool.submit(self)
         }.get()
     }
 
     func nextChunk() async throws(HTTPError) -> [UInt8]? {
         switch state.withLock({ $0.buffer.read() }) {
         case .chunk(let chunk, let unblocks):
-            if unblocks { lane.signal(self) }
+            if unblocks { pool.signal(self) }
             return chunk
         case .end: return nil
         case .failed(let error): throw error
-        case .empty: return try await nextWhenThere()
+        case .empty: return try await waitForChunk()
         }
     }
 
+    /// Always nil, since the body arrives in chunks.
     func takeBuffered() -> ZeroizingBytes? { nil }
 
-    private func nextWhenThere() async throws(HTTPError) -> [UInt8]? {
+    private func waitForChunk() async throws(HTTPError) -> [UInt8]? {
         try await withTaskCancellationHandler {
             await withCheckedContinuation { (reader: Reader) in
                 let displaced = state.withLock { state in
                     defer { state.reader = reader }
                     return state.reader
                 }
-                displaced?.resume(returning: .failure(plan.error(.invalidRequest, "two readers of one body")))
+                displaced?.resume(
+                    returning: .failure(plan.error(.invalidRequest, "two tasks read one body")))
                 deliver()
-                // Cancelled before the reader was in place: the handler below found nobody.
+                // The cancellation handler may have run before the reader was stored, and found none.
                 if Task.isCancelled { releaseReader() }
             }
         } onCancel: {
@@ -74,35 +75,34 @@ final class StreamingTransaction: Transaction, BodySource {
         reader?.resume(returning: .failure(plan.error(.cancelled)))
     }
 
-    /// Ends the exchange, from any thread, without waiting.
+    /// Ends the transaction without waiting. Safe to call from any thread.
     func cancel() {
-        state.withLock { $0.isStopped = true }
-        lane.signal(self)
+        state.withLock { $0.isCancelled = true }
+        pool.signal(self)
     }
 
-    /// Ends the exchange; returns when libcurl has let go of it.
+    /// Ends the transaction and waits until libcurl has released it.
     func close() async {
         await withCheckedContinuation { waiter in
             let isEnded = state.withLock { state in
-                state.isStopped = true
+                state.isCancelled = true
                 if !state.isEnded { state.endWaiter = waiter }
                 return state.isEnded
             }
             if isEnded {
                 waiter.resume()
             } else {
-                lane.signal(self)
+                pool.signal(self)
             }
         }
     }
 
-    // MARK: the lane's side
+    // MARK: the pool's side
 
-    var isCancelled: Bool { state.withLock { $0.isStopped } }
+    var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
     func received(_ head: HTTPResponseHead) -> HTTPError? {
         let waiter = state.withLock { state in
-            state.head = head
             defer { state.headWaiter = nil }
             return state.headWaiter
         }
@@ -128,7 +128,7 @@ final class StreamingTransaction: Transaction, BodySource {
         endWaiter?.resume()
     }
 
-    /// Brings the waiting reader and what is buffered together.
+    /// Passes the buffered bytes, or the end of the body, to the waiting reader, if there is one.
     private func deliver() {
         let (reader, read) = state.withLock { state -> (Reader?, BodyBuffer.ReadResult) in
             guard let reader = state.reader else { return (nil, .empty) }
@@ -139,11 +139,66 @@ final class StreamingTransaction: Transaction, BodySource {
         }
         switch read {
         case .chunk(let chunk, let unblocks):
-            if unblocks { lane.signal(self) }
+            if unblocks { pool.signal(self) }
             reader?.resume(returning: .success(chunk))
         case .end: reader?.resume(returning: .success(nil))
         case .failed(let error): reader?.resume(returning: .failure(error))
         case .empty: break
         }
+    }
+}
+
+/// The bytes of a streamed response between libcurl, which writes, and the one reader. A pure state machine.
+///
+/// The reader takes everything at once, so a blocked writer continues as soon as the buffer is empty.
+struct BodyBuffer {
+    enum WriteResult: Equatable {
+        case stored
+        /// Nothing was stored. The writer has to offer the same bytes again after a `ReadResult.chunk` that unblocks.
+        case full
+    }
+
+    enum ReadResult: Equatable {
+        /// `unblocks` is true if a write was refused since the last read.
+        case chunk([UInt8], unblocks: Bool)
+        case empty
+        case end
+        case failed(HTTPError)
+    }
+
+    /// The number of bytes above which a write is refused. A larger write into an empty buffer is stored.
+    let highWaterMark: Int
+    private var pending: [UInt8] = []
+    private var isBlocked = false
+    private var ending: ReadResult?
+
+    init(highWaterMark: Int = 256 << 10) {
+        self.highWaterMark = highWaterMark
+    }
+
+    mutating func write(_ bytes: UnsafeRawBufferPointer) -> WriteResult {
+        guard pending.isEmpty || pending.count + bytes.count <= highWaterMark else {
+            isBlocked = true
+            return .full
+        }
+        pending.append(contentsOf: bytes)
+        return .stored
+    }
+
+    /// Ends the body. The reader gets the buffered bytes and then the end or `error`. Only the first call has
+    /// an effect.
+    mutating func finish(_ error: HTTPError?) {
+        guard ending == nil else { return }
+        ending = error.map { .failed($0) } ?? .end
+    }
+
+    mutating func read() -> ReadResult {
+        guard pending.isEmpty else {
+            defer { isBlocked = false }
+            let chunk = pending
+            pending = []
+            return .chunk(chunk, unblocks: isBlocked)
+        }
+        return ending ?? .empty
     }
 }

@@ -2,29 +2,29 @@ import CCurl
 import Cryptography
 import HTTPTypes
 
-/// An exchange while libcurl works on it: an easy handle with its options and callbacks. Used by the thread
-/// of its lane alone, which also keeps it alive while libcurl has its address.
+/// A transaction while libcurl works on it: an easy handle with its options and callbacks. Only the pool's thread uses
+/// it, and the pool keeps it alive while libcurl has its address.
 final class Transfer {
-    let exchange: any Transaction
+    let transaction: any Transaction
     let easy: EasyHandle
-    private unowned let lane: ConnectionPool
+    private unowned let pool: ConnectionPool
     private let headers: HeaderList
     private let route: HeaderList
     private var parser = HeadParser()
-    /// Why a callback gave up: more exact than libcurl's result.
-    private var verdict: HTTPError?
+    /// The reason why a callback aborted the transfer, which is more exact than libcurl's result.
+    private var abortReason: HTTPError?
     private var isPaused = false
     private var lastByte = ContinuousClock.now
 
-    private var plan: TransferPlan { exchange.plan }
+    private var plan: TransferPlan { transaction.plan }
 
-    init(_ exchange: any Transaction, _ easy: EasyHandle, on lane: ConnectionPool) {
-        self.exchange = exchange
-        self.lane = lane
+    init(_ transaction: any Transaction, _ easy: EasyHandle, on pool: ConnectionPool) {
+        self.transaction = transaction
+        self.pool = pool
         self.easy = easy
-        headers = Self.headers(for: exchange.plan)
+        headers = Self.headers(for: transaction.plan)
         var route = HeaderList()
-        if let connectTo = exchange.plan.target.connectTo { route.append(connectTo) }
+        if let connectTo = transaction.plan.target.connectTo { route.append(connectTo) }
         self.route = route
 
         plan.settings.apply(to: easy, trusting: plan.trustedCertificates)
@@ -33,7 +33,7 @@ final class Transfer {
         easy.set(CURLOPT_PROXY, plan.proxy)
         easy.set(CURLOPT_HTTPHEADER, pointer: headers.list)
         if !headers.isComplete || !self.route.isComplete { easy.record(CURLE_OUT_OF_MEMORY) }
-        setLane()
+        setVersion()
         setMethodAndBody()
 
         let address = Unmanaged.passUnretained(self).toOpaque()
@@ -42,9 +42,10 @@ final class Transfer {
         easy.set(CURLOPT_WRITEDATA, pointer: address)
         easy.set(CURLOPT_HEADERFUNCTION, callback: headerLine)
         easy.set(CURLOPT_WRITEFUNCTION, callback: bodyBytes)
-        easy.record(sb_easy_set_prereq(easy.raw, connectionReady, address))
+        easy.record(sb_easy_set_prereq(easy.raw, prerequest, address))
     }
 
+    /// Returns the transfer that a libcurl handle belongs to.
     static func of(_ easy: UnsafeMutableRawPointer) -> Transfer? {
         var address: UnsafeMutableRawPointer?
         guard sb_easy_get_pointer(easy, CURLINFO_PRIVATE, &address) == CURLE_OK else { return nil }
@@ -60,13 +61,13 @@ final class Transfer {
         for field in plan.request.fields { headers.append(field) }
         for field in plan.request.secretFields { headers.append(field) }
         if let authority = plan.target.authority { headers.append("Host: \(authority)") }
-        // Fields that libcurl would add by itself.
+        // Suppress the fields that libcurl adds by itself.
         headers.append("Expect:")
         if plan.request.fields[.contentType] == nil { headers.append("Content-Type:") }
         return headers
     }
 
-    private func setLane() {
+    private func setVersion() {
         switch plan.request.mode {
         case .unary:
             easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
@@ -86,7 +87,7 @@ final class Transfer {
             easy.set(CURLOPT_CUSTOMREQUEST, method.rawValue)
         case .none: setBody(method, CURLOPT_COPYPOSTFIELDS, UnsafeRawBufferPointer(start: nil, count: 0))
         case .bytes(let bytes): bytes.withUnsafeBytes { setBody(method, CURLOPT_COPYPOSTFIELDS, $0) }
-        // The memory of a SecretBytes stays where it is, and the plan holds it.
+        // The memory of a SecretBytes does not move, and the plan keeps it alive.
         case .secret(let secret): secret.bytes.withUnsafeBytes { setBody(method, CURLOPT_POSTFIELDS, $0) }
         }
     }
@@ -96,16 +97,16 @@ final class Transfer {
         easy.set(CURLOPT_POST, true)
         easy.set(CURLOPT_CUSTOMREQUEST, method.rawValue)
         easy.set(CURLOPT_POSTFIELDSIZE_LARGE, offset: bytes.count)
-        // A null pointer would ask for a read callback.
+        // libcurl would read the body from a callback if it got a null pointer.
         guard let base = bytes.baseAddress, !bytes.isEmpty else {
             return easy.set(CURLOPT_COPYPOSTFIELDS, "")
         }
         easy.set(option, pointer: UnsafeMutableRawPointer(mutating: base))
     }
 
-    // MARK: time
+    // MARK: timeouts and results
 
-    /// When to look at `overdue` next.
+    /// The time at which `timeoutError` has to be checked next.
     var nextDeadline: ContinuousClock.Instant? {
         let idle = isPaused ? nil : plan.request.idleTimeout.map { lastByte + $0 }
         guard let deadline = plan.deadline, let idle else { return plan.deadline ?? idle }
@@ -113,17 +114,17 @@ final class Transfer {
     }
 
     func timeoutError(at now: ContinuousClock.Instant) -> HTTPError? {
-        let phase = parser.head == nil ? "no response head yet" : "in mid-body"
+        let phase = parser.head == nil ? "no response head" : "the body is incomplete"
         if let deadline = plan.deadline, let timeout = plan.request.timeout, now >= deadline {
-            return plan.error(.timedOut, "\(timeout), \(phase)")
+            return plan.error(.timedOut, "\(phase) after \(timeout)")
         }
         if !isPaused, let idle = plan.request.idleTimeout, now >= lastByte + idle {
-            return plan.error(.idleTimedOut, "no byte for \(idle), \(phase)")
+            return plan.error(.idleTimedOut, "\(phase), and no byte arrived for \(idle)")
         }
         return nil
     }
 
-    /// Goes on after `.notNow`. May call back at once.
+    /// Resumes the transfer after `.pause`. libcurl may call back before this returns.
     func resume() {
         guard isPaused else { return }
         isPaused = false
@@ -131,69 +132,69 @@ final class Transfer {
         easy.record(curl_easy_pause(easy.raw, CURLPAUSE_CONT))
     }
 
-    /// The exchange's outcome when libcurl is done with `result`; nil is success.
+    /// Returns the transaction's error for libcurl's `result`, or nil if the response is complete.
     func error(_ result: CURLcode) -> HTTPError? {
-        if let verdict { return verdict }
+        if let abortReason { return abortReason }
         guard result != CURLE_OK else {
             return parser.head == nil ? plan.error(.connectionClosed, "the response head is incomplete") : nil
         }
-        var code = HTTPError.Code.forCurlResult(of: result)
-        // libcurl has one result for both. OpenSSL's verdict on the chain is X509_V_OK (0), or not yet taken
-        // over (1), when it is the name that does not match.
+        var code = HTTPError.Code(result)
+        // libcurl reports an untrusted chain and a wrong name alike. For a wrong name, OpenSSL's result for the chain is
+        // X509_V_OK (0), or libcurl has not copied it yet (1).
         if code == .certificateUntrusted, (0...1).contains(easy.info(CURLINFO_SSL_VERIFYRESULT)) {
             code = .certificateNameMismatch
         }
-        // A refused CONNECT is a failed read to libcurl.
+        // libcurl reports a refused CONNECT as a failed read.
         if case let status = easy.info(CURLINFO_HTTP_CONNECTCODE), status != 0, !(200..<300).contains(status)
         {
             code = .proxyFailed
         }
-        return plan.error(code, easy.errorMessage(of: result))
+        return plan.error(code, easy.errorMessage(for: result))
     }
 
     // MARK: libcurl's callbacks
 
-    fileprivate func connected() {
-        lane.connectionReady(self)
+    fileprivate func connectionReady() {
+        pool.connectionReady(self)
     }
 
-    /// Returns whether to go on.
+    /// - Returns: false to abort the transfer.
     fileprivate func header(_ line: UnsafeRawBufferPointer) -> Bool {
         lastByte = .now
         guard parser.head == nil else { return true }
         switch parser.consume(line) {
         case .more: break
         case .complete:
-            lane.responseStarted(self, over: easy.info(CURLINFO_HTTP_VERSION))
-            verdict = parser.head.flatMap { exchange.received($0) }
+            pool.responseStarted(self, over: easy.info(CURLINFO_HTTP_VERSION))
+            abortReason = parser.head.flatMap { transaction.received($0) }
         case .tooLarge:
-            verdict = plan.error(
-                .responseTooLarge, "a head of more than \(HeadParser.maximumBytes) bytes")
-        case .malformed: verdict = plan.error(.protocolError, "the response head is malformed")
+            abortReason = plan.error(
+                .responseTooLarge, "the limit for the response head is \(HeadParser.maximumBytes) bytes")
+        case .malformed: abortReason = plan.error(.protocolError, "the response head is malformed")
         }
-        return verdict == nil
+        return abortReason == nil
     }
 
     fileprivate func body(_ bytes: UnsafeRawBufferPointer) -> Int {
         lastByte = .now
-        switch exchange.received(bytes) {
+        switch transaction.received(bytes) {
         case .consumed: return bytes.count
         case .pause:
             isPaused = true
             return Int(CURL_WRITEFUNC_PAUSE)
         case .reject(let error):
-            verdict = error
+            abortReason = error
             return bytes.count &+ 1
         }
     }
 }
 
-/// Called before each request is sent, when its connection, new or not, is ready.
-private func connectionReady(
+/// libcurl calls this before it sends each request, once the request's connection, new or reused, is ready.
+private func prerequest(
     _ context: UnsafeMutableRawPointer?, _ peer: UnsafeMutablePointer<CChar>?,
     _ local: UnsafeMutablePointer<CChar>?, _ peerPort: Int32, _ localPort: Int32
 ) -> Int32 {
-    Transfer.at(context)?.connected()
+    Transfer.at(context)?.connectionReady()
     return CURL_PREREQFUNC_OK
 }
 

@@ -1,4 +1,4 @@
-/// Why JSON cannot be read, and where. It names fields and never quotes a value.
+/// Describes why JSON cannot be read, and where. It names fields and never quotes a value.
 package struct JSONError: Error, Sendable, Equatable {
     package enum ExpectedType: String, Sendable {
         case object, array, string, boolean, integer
@@ -10,11 +10,15 @@ package struct JSONError: Error, Sendable, Equatable {
         case missing
         case unexpectedNull(expected: ExpectedType)
         case typeMismatch(expected: ExpectedType)
-        /// An integer that does not fit.
+        /// An integer does not fit into its type.
         case outOfRange
-        /// A string with bytes that are not UTF-8, a control character that is not escaped, or an escape that stands
-        /// for no character.
+        /// A string has bytes that are not UTF-8, a control character that is not escaped, or an escape that does not
+        /// denote a character.
         case invalidString
+        /// A document read as a `JSONValue` has two members of one name in an object.
+        case duplicateKey
+        /// A document read as a `JSONValue` exceeds one of `JSONLimits`.
+        case limitExceeded
     }
 
     package enum PathComponent: Sendable, Equatable {
@@ -23,9 +27,9 @@ package struct JSONError: Error, Sendable, Equatable {
     }
 
     package let problem: Problem
-    /// Of the byte at which reading stopped.
+    /// The offset of the byte at which reading stopped.
     package let offset: Int
-    /// From the outermost value to the one that is wrong.
+    /// The path from the outermost value to the one that is wrong.
     package private(set) var path: [PathComponent] = []
 
     package init(_ problem: Problem, offset: Int) {
@@ -33,43 +37,46 @@ package struct JSONError: Error, Sendable, Equatable {
         self.offset = offset
     }
 
-    /// The same error as seen from the value that contains it.
-    package func prefixingPath(_ step: PathComponent) -> JSONError {
+    /// Returns the error with the path that it has in the enclosing value.
+    package func prefixingPath(_ component: PathComponent) -> JSONError {
         var error = self
-        error.path.insert(step, at: 0)
+        error.path.insert(component, at: 0)
         return error
     }
 
-    /// The same error as seen from the value at the first step of its path.
+    /// Returns the error with its path relative to the value at the first component: `object.spec` becomes `spec`.
     package var droppingFirstPathComponent: JSONError {
         var error = self
         error.path = Array(path.dropFirst())
         return error
     }
 
-    /// Whether nothing after the error can be read either.
+    /// True if nothing after the error can be read either.
     package var isSyntax: Bool { problem == .syntax }
 }
 
 extension JSONError: CustomStringConvertible {
-    /// `spec.mac is missing`
+    /// For example: `spec.mac is missing`.
     package var description: String {
         switch problem {
-        // Without the offset: it ends up in a status, whose every change moves it.
+        // Without the offset: the text is shown in an object's status, and each change of the status could shift the
+        // offset, which would change the text again.
         case .syntax: "\(place) is not valid JSON"
         case .missing: "\(place) is missing"
-        case .unexpectedNull(let kind): "\(place) is null; \(kind.rawValue) is expected"
-        case .typeMismatch(let kind): "\(place) is not of type \(kind.rawValue)"
+        case .unexpectedNull(let type): "\(place) is null; \(type.rawValue) is expected"
+        case .typeMismatch(let type): "\(place) is not of type \(type.rawValue)"
         case .outOfRange: "\(place) is out of range"
         case .invalidString: "\(place) has characters that are not valid"
+        case .duplicateKey: "\(place) has two members of one name"
+        case .limitExceeded: "\(place) is too large or too deeply nested"
         }
     }
 
     private var place: String {
         guard !path.isEmpty else { return "the object" }
         var text = ""
-        for step in path {
-            switch step {
+        for component in path {
+            switch component {
             case .key(let key): text += text.isEmpty ? key : ".\(key)"
             case .index(let index): text += "[\(index)]"
             }

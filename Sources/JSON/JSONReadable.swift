@@ -1,4 +1,5 @@
-/// A type that builds itself from JSON. Types that read other types bound how deep what is read may nest.
+/// A type that initialises itself from JSON. The Swift types bound how deep reading recurses: values that
+/// no type reads are skipped without recursion.
 package protocol JSONReadable {
     init(json: inout JSONReader) throws(JSONError)
 }
@@ -19,7 +20,7 @@ extension JSONReader {
 
     /// Returns nil for a value of another shape, which is skipped.
     ///
-    /// - Throws: only what ends the document.
+    /// - Throws: only syntax errors, after which nothing more can be read.
     package mutating func attempt<Value>(
         _ read: (inout JSONReader) throws(JSONError) -> Value
     ) throws(JSONError) -> Value? {
@@ -33,14 +34,14 @@ extension JSONReader {
         }
     }
 
-    /// Returns nil for a value that is no `Value`, which is skipped.
+    /// Returns nil for a value that is not a `Value`, which is skipped.
     package mutating func readIfValid<Value: JSONReadable>(
         _ type: Value.Type = Value.self
     ) throws(JSONError) -> Value? {
         try attempt { json throws(JSONError) in try Value(json: &json) }
     }
 
-    /// A member that has to be there.
+    /// Returns the value of a member, or throws `missing` if it is nil.
     package func require<Value>(_ value: Value?, _ key: StaticString) throws(JSONError) -> Value {
         guard let value else { throw error(.missing).prefixingPath(.key("\(key)")) }
         return value

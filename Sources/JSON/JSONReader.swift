@@ -1,297 +1,259 @@
-import Glibc
+import Cryptography
 
-/// Reads JSON (RFC 8259) from memory, a value at a time and in the order of the bytes.
+/// Reads JSON (RFC 8259) from memory, one value at a time and in the order of the bytes.
 ///
-/// What the caller does not read is skipped, whatever its size or depth, without recursion and without memory for it:
-/// of skipped strings only the end is looked for. Of members with equal keys the last one counts. Bytes that are not
-/// UTF-8, and halves of surrogate pairs, are an error in a string that is read.
+/// Values that the caller does not read are skipped, whatever their size or depth, without recursion and without
+/// copies: in a skipped string only the end is searched for. Of members with equal keys the last one counts. Bytes that
+/// are not UTF-8, and lone surrogates, are an error in a string that is read.
 package struct JSONReader {
-    private let bytes: UnsafeRawBufferPointer
-    private var offset = 0
+    private var scanner: JSONScanner
 
-    /// A place to come back to.
+    /// A position that the reader can return to.
     package struct Position: Equatable, Sendable {
         fileprivate let offset: Int
     }
 
-    /// Reads the beginning of a document; see `read(_:from:)` for a whole one.
+    /// Creates a reader that does not check what follows the values it reads; `read(_:from:)` reads a whole document.
     package init(_ bytes: UnsafeRawBufferPointer) {
-        self.bytes = bytes
+        scanner = JSONScanner(bytes)
     }
 
-    /// The one value that `bytes` hold.
+    /// Reads the one value that `bytes` hold.
     package static func read<Value: JSONReadable>(
         _ type: Value.Type, from bytes: UnsafeRawBufferPointer
     ) throws(JSONError) -> Value {
-        var reader = JSONReader(bytes)
-        let value = try Value(json: &reader)
-        guard reader.next() == nil else { throw reader.error(.syntax) }
-        return value
+        try read(from: bytes) { json throws(JSONError) in try Value(json: &json) }
     }
 
     package static func read<Value: JSONReadable>(
         _ type: Value.Type, from bytes: [UInt8]
     ) throws(JSONError) -> Value {
-        try bytes.withUnsafeBytes { bytes in
-            Result { () throws(JSONError) in try read(type, from: bytes) }
-        }.get()
+        try bytes.withBytes { bytes throws(JSONError) in try read(type, from: bytes) }
     }
 
-    package var position: Position { Position(offset: offset) }
+    static func read<Value>(
+        from bytes: UnsafeRawBufferPointer, _ body: (inout JSONReader) throws(JSONError) -> Value
+    ) throws(JSONError) -> Value {
+        var reader = JSONReader(bytes)
+        let value = try body(&reader)
+        guard reader.scanner.peek() == nil else { throw reader.error(.syntax) }
+        return value
+    }
 
-    package mutating func rewind(to mark: Position) { offset = mark.offset }
+    package var position: Position { Position(offset: scanner.offset) }
 
-    package func error(_ problem: JSONError.Problem) -> JSONError { JSONError(problem, offset: offset) }
+    package mutating func rewind(to position: Position) { scanner.offset = position.offset }
+
+    package func error(_ problem: JSONError.Problem) -> JSONError {
+        JSONError(problem, offset: scanner.offset)
+    }
 
     // MARK: values
 
-    /// Hands over each member of an object. A value that `member` does not read is skipped.
+    /// Calls `member` for each member of an object. A value that `member` does not read is skipped.
     package mutating func readObject(
         _ member: (JSONKey, inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
-        try open(.object, "{")
-        guard !takes("}") else { return }
+        guard scanner.take("{") else { throw mismatch(.object) }
+        guard !scanner.take("}") else { return }
         repeat {
             let key = try key()
             try value(key.pathComponent) { reader throws(JSONError) in try member(key, &reader) }
-        } while try goesOn(until: "}")
+        } while try hasNext(before: "}")
     }
 
-    /// Hands over each element of an array. One that `element` does not read is skipped.
+    /// Calls `element` for each element of an array. One that `element` does not read is skipped.
     package mutating func readArray(
         _ element: (inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
-        try open(.array, "[")
-        guard !takes("]") else { return }
+        guard scanner.take("[") else { throw mismatch(.array) }
+        guard !scanner.take("]") else { return }
         var index = 0
         repeat {
             try value(.index(index), element)
             index += 1
-        } while try goesOn(until: "]")
+        } while try hasNext(before: "]")
     }
 
     package mutating func readString() throws(JSONError) -> String {
-        guard next() == UInt8(ascii: "\"") else { throw mismatch(.string) }
-        let start = offset
-        let raw = try rawString()
-        return try JSONStringDecoding.decode(
-            raw, isPlain: JSONStringDecoding.hasNoEscapes(raw), offset: start)
+        let (raw, start) = try rawString()
+        return try JSONString.decode(raw, hasNoEscapes: JSONString.hasNoEscapes(raw), offset: start)
     }
 
-    /// The bytes of a string that has no escapes, as base64 has none, without a copy. They are valid for as long as the
-    /// document's memory.
+    /// Reads a string into secret memory, without a copy elsewhere.
+    package mutating func readSecret() throws(JSONError) -> SecretText {
+        let (raw, start) = try rawString()
+        return try JSONString.decodeSecret(raw, offset: start)
+    }
+
+    /// Returns the bytes of a string that has no escapes, such as base64, without a copy. They are valid for as long as
+    /// the document's memory.
     package mutating func readUnescapedString() throws(JSONError) -> UnsafeRawBufferPointer {
-        guard next() == UInt8(ascii: "\"") else { throw mismatch(.string) }
-        let start = offset
-        let raw = try rawString()
-        guard JSONStringDecoding.hasNoEscapes(raw) else { throw JSONError(.invalidString, offset: start) }
+        let (raw, start) = try rawString()
+        guard JSONString.hasNoEscapes(raw) else { throw JSONError(.invalidString, offset: start) }
         return raw
     }
 
     package mutating func readBool() throws(JSONError) -> Bool {
-        switch next() {
+        switch scanner.peek() {
         case UInt8(ascii: "t"):
-            try literal("true")
+            try takeLiteral("true")
             return true
         case UInt8(ascii: "f"):
-            try literal("false")
+            try takeLiteral("false")
             return false
         default: throw mismatch(.boolean)
         }
     }
 
     package mutating func readInteger() throws(JSONError) -> Int64 {
-        guard let first = next(), Self.beginsNumber(first) else { throw mismatch(.integer) }
-        let start = offset
-        let isWhole = try number()
-        guard isWhole else { throw JSONError(.typeMismatch(expected: .integer), offset: start) }
-        let text = String(decoding: bytes[start..<offset], as: UTF8.self)
+        guard let first = scanner.peek(), JSONScanner.beginsNumber(first) else { throw mismatch(.integer) }
+        let start = scanner.offset
+        let (text, isInteger) = try readNumber()
+        guard isInteger else { throw JSONError(.typeMismatch(expected: .integer), offset: start) }
         guard let value = Int64(text) else { throw JSONError(.outOfRange, offset: start) }
         return value
     }
 
-    /// Takes a null, if there is one.
-    package mutating func consumeNull() throws(JSONError) -> Bool {
-        guard next() == UInt8(ascii: "n") else { return false }
-        try literal("null")
-        return true
+    /// Reads a number that starts at the next byte.
+    private mutating func readNumber() throws(JSONError) -> (text: String, isInteger: Bool) {
+        let start = scanner.offset
+        guard let isInteger = scanner.takeNumber() else { throw error(.syntax) }
+        return (String(decoding: scanner.bytes[start..<scanner.offset], as: UTF8.self), isInteger)
     }
 
-    /// The bytes of one value, whatever it is, without a copy. They are valid for as long as the document's memory.
-    package mutating func readRawValue() throws(JSONError) -> UnsafeRawBufferPointer {
-        _ = next()
-        let start = offset
-        try skipValue()
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
-    }
-
-    /// Steps over one value, whatever it is.
-    package mutating func skipValue() throws(JSONError) {
-        var nesting = JSONContainerStack()
-        while true {
-            if try enters(&nesting) { continue }
-            // A value has ended, and maybe the containers around it.
-            closing: while let isInObject = nesting.isInObject {
-                switch next() {
-                case UInt8(ascii: ","):
-                    offset += 1
-                    if isInObject { _ = try key() }
-                    break closing
-                case UInt8(ascii: "}") where isInObject, UInt8(ascii: "]") where !isInObject:
-                    offset += 1
-                    nesting.pop()
-                default: throw error(.syntax)
-                }
-            }
-            if nesting.isInObject == nil { return }
+    /// Reads any value but an object or an array, a string as a secret. Returns nil for those two and consumes nothing.
+    mutating func readScalar() throws(JSONError) -> JSONValue? {
+        switch scanner.peek() {
+        case UInt8(ascii: "{")?, UInt8(ascii: "[")?: return nil
+        case UInt8(ascii: "\"")?: return .secret(try readSecret())
+        case UInt8(ascii: "t")?, UInt8(ascii: "f")?: return .bool(try readBool())
+        case UInt8(ascii: "n")?:
+            try takeLiteral("null")
+            return .null
+        case let byte? where JSONScanner.beginsNumber(byte):
+            let (text, isInteger) = try readNumber()
+            return isInteger ? Int(text).map { .int($0) } ?? .number(text) : .number(text)
+        default: throw error(.syntax)
         }
     }
 
-    // MARK: parts
+    var isAtArray: Bool {
+        mutating get { scanner.peek() == UInt8(ascii: "[") }
+    }
 
-    /// Steps into a container that is not empty, and returns true; or over any other value.
-    private mutating func enters(_ nesting: inout JSONContainerStack) throws(JSONError) -> Bool {
-        switch next() {
+    /// Consumes a null, if the next value is one.
+    package mutating func consumeNull() throws(JSONError) -> Bool {
+        guard scanner.peek() == UInt8(ascii: "n") else { return false }
+        try takeLiteral("null")
+        return true
+    }
+
+    /// Returns the bytes of one value of any type, without a copy. They are valid for as long as the document's memory.
+    package mutating func readRawValue() throws(JSONError) -> UnsafeRawBufferPointer {
+        _ = scanner.peek()
+        let start = scanner.offset
+        try skipValue()
+        return UnsafeRawBufferPointer(rebasing: scanner.bytes[start..<scanner.offset])
+    }
+
+    /// Skips one value of any type.
+    package mutating func skipValue() throws(JSONError) {
+        var containers = JSONContainerStack()
+        while true {
+            if try enterContainer(&containers) { continue }
+            // A value has ended. Closes the containers that end after it, up to one with another value.
+            closing: while let isInObject = containers.isInObject {
+                switch scanner.peek() {
+                case UInt8(ascii: ","):
+                    scanner.offset += 1
+                    if isInObject { _ = try key() }
+                    break closing
+                case UInt8(ascii: "}") where isInObject, UInt8(ascii: "]") where !isInObject:
+                    scanner.offset += 1
+                    containers.pop()
+                default: throw error(.syntax)
+                }
+            }
+            if containers.isInObject == nil { return }
+        }
+    }
+
+    // MARK: tokens and members
+
+    /// Enters a container that is not empty and returns true, or skips any other value.
+    private mutating func enterContainer(_ containers: inout JSONContainerStack) throws(JSONError) -> Bool {
+        switch scanner.peek() {
         case UInt8(ascii: "{"):
-            offset += 1
-            if takes("}") { return false }
-            nesting.push(object: true)
+            scanner.offset += 1
+            if scanner.take("}") { return false }
+            containers.push(object: true)
             _ = try key()
             return true
         case UInt8(ascii: "["):
-            offset += 1
-            if takes("]") { return false }
-            nesting.push(object: false)
+            scanner.offset += 1
+            if scanner.take("]") { return false }
+            containers.push(object: false)
             return true
         case UInt8(ascii: "\""): _ = try rawString()
-        case UInt8(ascii: "t"): try literal("true")
-        case UInt8(ascii: "f"): try literal("false")
-        case UInt8(ascii: "n"): try literal("null")
-        case let byte? where Self.beginsNumber(byte): _ = try number()
+        case UInt8(ascii: "t"): try takeLiteral("true")
+        case UInt8(ascii: "f"): try takeLiteral("false")
+        case UInt8(ascii: "n"): try takeLiteral("null")
+        case let byte? where JSONScanner.beginsNumber(byte):
+            guard scanner.takeNumber() != nil else { throw error(.syntax) }
         default: throw error(.syntax)
         }
         return false
     }
 
-    /// Lets `read` have the value that begins here, or skips it.
+    /// Passes the next value to `read`, and skips it if `read` leaves it.
     private mutating func value(
-        _ step: @autoclosure () -> JSONError.PathComponent,
+        _ component: @autoclosure () -> JSONError.PathComponent,
         _ read: (inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
-        _ = next()
-        let start = offset
+        _ = scanner.peek()
+        let start = scanner.offset
         do {
             try read(&self)
-            if offset == start { try skipValue() }
+            if scanner.offset == start { try skipValue() }
         } catch {
-            throw error.prefixingPath(step())
+            throw error.prefixingPath(component())
         }
     }
 
-    private mutating func open(_ kind: JSONError.ExpectedType, _ bracket: Unicode.Scalar) throws(JSONError) {
-        guard takes(bracket) else { throw mismatch(kind) }
-    }
-
-    /// Takes a comma, and returns true; or the end.
-    private mutating func goesOn(until end: Unicode.Scalar) throws(JSONError) -> Bool {
-        if takes(",") { return true }
-        guard takes(end) else { throw error(.syntax) }
+    /// Consumes a comma and returns true, or consumes the end of the container.
+    private mutating func hasNext(before end: Unicode.Scalar) throws(JSONError) -> Bool {
+        if scanner.take(",") { return true }
+        guard scanner.take(end) else { throw error(.syntax) }
         return false
     }
 
     private mutating func key() throws(JSONError) -> JSONKey {
-        guard next() == UInt8(ascii: "\"") else { throw error(.syntax) }
-        let start = offset
-        let raw = try rawString()
-        guard takes(":") else { throw error(.syntax) }
+        guard scanner.peek() == UInt8(ascii: "\"") else { throw error(.syntax) }
+        let (raw, start) = try rawString()
+        guard scanner.take(":") else { throw error(.syntax) }
         return JSONKey(raw, offset: start)
     }
 
-    private mutating func takes(_ character: Unicode.Scalar) -> Bool {
-        guard next() == UInt8(ascii: character) else { return false }
-        offset += 1
-        return true
+    private mutating func rawString() throws(JSONError) -> (raw: UnsafeRawBufferPointer, offset: Int) {
+        guard scanner.peek() == UInt8(ascii: "\"") else { throw mismatch(.string) }
+        let start = scanner.offset
+        guard let raw = scanner.takeString() else { throw error(.syntax) }
+        return (raw, start)
     }
 
-    /// The next byte that is not white space, which stays; nil at the end.
-    private mutating func next() -> UInt8? {
-        while offset < bytes.count {
-            switch bytes[offset] {
-            case 0x20, 0x0A, 0x0D, 0x09: offset += 1
-            case let byte: return byte
-            }
-        }
-        return nil
+    private mutating func takeLiteral(_ text: StaticString) throws(JSONError) {
+        guard scanner.takeLiteral(text) else { throw error(.syntax) }
     }
 
-    /// What is between the quotation marks; `offset` is at the first.
-    private mutating func rawString() throws(JSONError) -> UnsafeRawBufferPointer {
-        let start = offset + 1
-        var from = start
-        while from < bytes.count, let base = bytes.baseAddress,
-            let found = memchr(base + from, 0x22, bytes.count - from)
-        {
-            let end = UnsafeRawPointer(found) - base
-            var slash = end
-            while slash > start, bytes[slash - 1] == 0x5C { slash -= 1 }
-            from = end + 1
-            // An odd number of backslashes escapes the quotation mark.
-            guard (end - slash) & 1 == 0 else { continue }
-            offset = from
-            return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-        }
-        throw error(.syntax)
-    }
-
-    private mutating func literal(_ text: StaticString) throws(JSONError) {
-        let count = text.utf8CodeUnitCount
-        guard bytes.count - offset >= count, let base = bytes.baseAddress,
-            memcmp(base + offset, text.utf8Start, count) == 0
-        else { throw error(.syntax) }
-        offset += count
-    }
-
-    private static func beginsNumber(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: "-") || (0x30...0x39).contains(byte)
-    }
-
-    /// Steps over a number. Returns whether it has neither a fraction nor an exponent.
-    private mutating func number() throws(JSONError) -> Bool {
-        if bytes[offset] == UInt8(ascii: "-") { offset += 1 }
-        let first = offset
-        let digits = digits()
-        guard digits > 0, digits == 1 || bytes[first] != UInt8(ascii: "0") else { throw error(.syntax) }
-        var isWhole = true
-        if offset < bytes.count, bytes[offset] == UInt8(ascii: ".") {
-            isWhole = false
-            offset += 1
-            guard self.digits() > 0 else { throw error(.syntax) }
-        }
-        if offset < bytes.count, bytes[offset] | 0x20 == UInt8(ascii: "e") {
-            isWhole = false
-            offset += 1
-            if offset < bytes.count, [UInt8(ascii: "+"), UInt8(ascii: "-")].contains(bytes[offset]) {
-                offset += 1
-            }
-            guard self.digits() > 0 else { throw error(.syntax) }
-        }
-        return isWhole
-    }
-
-    private mutating func digits() -> Int {
-        let start = offset
-        while offset < bytes.count, (0x30...0x39).contains(bytes[offset]) { offset += 1 }
-        return offset - start
-    }
-
-    /// Something else is here than `kind`.
-    private mutating func mismatch(_ kind: JSONError.ExpectedType) -> JSONError {
-        switch next() {
-        case UInt8(ascii: "n")?: error(.unexpectedNull(expected: kind))
+    /// The error for a value of another type than the expected one, or for bytes that are no value.
+    private mutating func mismatch(_ expected: JSONError.ExpectedType) -> JSONError {
+        switch scanner.peek() {
+        case UInt8(ascii: "n")?: error(.unexpectedNull(expected: expected))
         case UInt8(ascii: "{")?, UInt8(ascii: "[")?, UInt8(ascii: "\"")?, UInt8(ascii: "t")?,
             UInt8(ascii: "f")?:
-            error(.typeMismatch(expected: kind))
-        case let byte? where Self.beginsNumber(byte): error(.typeMismatch(expected: kind))
+            error(.typeMismatch(expected: expected))
+        case let byte? where JSONScanner.beginsNumber(byte): error(.typeMismatch(expected: expected))
         default: error(.syntax)
         }
     }

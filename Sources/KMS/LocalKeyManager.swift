@@ -1,17 +1,19 @@
 package import Cryptography
 package import Envelope
+import Settings
+import System
 
-/// A master key in the process's own environment. For development: whoever can read the environment or the
-/// memory of the process has the key, which is what a KMS is there to prevent.
+/// A key-encryption key in the environment of this process, for development: read access to the environment or the memory of
+/// the process discloses it, which a KMS prevents.
 ///
-/// The wrapped key is base64(nonce ‖ AES-256-GCM(master, data key, B) ‖ tag); the key id is the SHA-256 of
-/// the master, so a change of master shows without the master showing.
+/// The wrapped key is base64(nonce ‖ AES-256-GCM(master, data key, B) ‖ tag). The key id is the SHA-256 of the master key,
+/// which identifies the key and does not disclose it.
 package struct LocalKeyManager: KeyManager {
     package let keyID: String
     private let master: SharedSecret
     private let observer: (any KeyManagerObserver)?
 
-    /// `master` must have 32 bytes.
+    /// - Throws: `wrongLength` unless `master` has 32 bytes.
     package init(
         master: SharedSecret, observer: (any KeyManagerObserver)? = nil
     ) throws(CryptoError) {
@@ -55,7 +57,7 @@ package struct LocalKeyManager: KeyManager {
         _ recipient: Recipient, for binding: Binding
     ) async throws(KeyManagerError) -> UnwrappedKey {
         try await request(.unwrap).measure { () throws(KeyManagerError) in
-            try open(recipient, for: binding)
+            try decrypt(recipient, for: binding)
         }
     }
 
@@ -63,7 +65,7 @@ package struct LocalKeyManager: KeyManager {
         KeyManagerRequest(operation, keyID: keyID, observer: observer)
     }
 
-    private func open(
+    private func decrypt(
         _ recipient: Recipient, for binding: Binding
     ) throws(KeyManagerError) -> UnwrappedKey {
         let sealed: [UInt8]
@@ -82,7 +84,7 @@ package struct LocalKeyManager: KeyManager {
         } catch {
             throw KeyManagerError(
                 .invalidCiphertext, keyID: keyID,
-                message: "the wrapped key does not open: it was changed, or it was made for another "
+                message: "the wrapped key cannot be unwrapped: it was changed, or wrapped for another "
                     + "namespace, name or scope")
         }
     }
@@ -94,5 +96,53 @@ package struct LocalKeyManager: KeyManager {
 
     private func unavailable(_ error: CryptoError) -> KeyManagerError {
         KeyManagerError(.unavailable, keyID: keyID, message: "libcrypto failed: \(error)")
+    }
+}
+
+extension LocalKeyManager {
+    /// Loads the key of `SB_WRAP_MASTER_KEY`, then those of `SB_WRAP_MASTER_KEYS_PREVIOUS`, which only unwrap.
+    static func load(
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> [any KeyManager] {
+        let variable = "SB_WRAP_MASTER_KEY"
+        guard let text = try environment.secret(variable) else {
+            throw SettingError(
+                variable: variable,
+                problem: "is not set; the local backend needs base64 of 32 bytes, "
+                    + "for example: export \(variable)=$(openssl rand -base64 32)")
+        }
+        var managers = [try make(text.bytes, variable: variable, observer)]
+        let previous = "SB_WRAP_MASTER_KEYS_PREVIOUS"
+        if let list = try environment.secret(previous) {
+            for text in list.bytes.split(separator: UInt8(ascii: ",")) {
+                guard let text = text.bytes.withUnsafeBytes({ SettingText.trimmedSecret($0) }) else {
+                    continue
+                }
+                managers.append(try make(text.bytes, variable: previous, observer))
+            }
+        }
+        return managers
+    }
+
+    private static func make(
+        _ text: borrowing SecretBytes, variable: String, _ observer: (any KeyManagerObserver)?
+    ) throws(SettingError) -> LocalKeyManager {
+        do {
+            let master = try text.withUnsafeBytes { bytes throws(Base64.DecodingError) in
+                try Base64.decodeSecret(bytes)
+            }
+            return try LocalKeyManager(master: SharedSecret(master), observer: observer)
+        } catch let error as CryptoError {
+            guard case .wrongLength(_, _, let actual) = error else {
+                throw SettingError(variable: variable, problem: "cannot be used: \(error)")
+            }
+            throw SettingError(
+                variable: variable,
+                problem: "holds \(actual) bytes; base64 of 32 bytes is expected (openssl rand -base64 32)")
+        } catch {
+            throw SettingError(
+                variable: variable,
+                problem: "is not canonical base64; base64 of 32 bytes is expected (openssl rand -base64 32)")
+        }
     }
 }

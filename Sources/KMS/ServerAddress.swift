@@ -1,14 +1,14 @@
-/// Where a server is: `https://host[:port][/prefix]`, checked, without a slash at the end.
+/// The validated address of a server: `https://host[:port][/prefix]`, without a slash at the end.
 struct ServerAddress: Sendable, Equatable {
     let url: String
-    /// Scheme, host and port: what a redirect is compared with.
+    /// Scheme, host and port.
     let origin: String
-    /// What follows the origin: `` or `/prefix`.
+    /// The path after the origin: empty or `/prefix`.
     let pathPrefix: String
     let isPlainHTTP: Bool
     let isLoopback: Bool
 
-    /// nil: not such an address.
+    /// Returns nil if `text` does not have the form.
     init?(_ text: String) {
         var text = text[...]
         while text.last == "/" { text.removeLast() }
@@ -28,14 +28,14 @@ struct ServerAddress: Sendable, Equatable {
         self.pathPrefix = String(prefix)
     }
 
-    /// Whether an absolute URL leads to the same scheme, host and port.
-    func hasSameOrigin(of location: String) -> Bool {
+    /// Returns true if an absolute URL has the same scheme, host and port.
+    func hasSameOrigin(as location: String) -> Bool {
         let parts = location.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count >= 3 else { return false }
         return ServerAddress("\(parts[0])//\(parts[2])")?.origin == origin
     }
 
-    /// A host name or address in lower case, without brackets; nil: something else, or with a port.
+    /// Returns a host name or IP address in lower case, without brackets, or nil if `text` is something else or has a port.
     static func normalizedHost(_ text: String) -> String? {
         let bare = text.lowercased()
         let isIPv6 = bare.contains(":") && !bare.hasPrefix("[")
@@ -71,5 +71,41 @@ struct ServerAddress: Sendable, Equatable {
         let isIPv4 = octets.count == 4 && octets.allSatisfy { UInt8($0) != nil }
         return host == "localhost" || host.hasSuffix(".localhost") || host == "[::1]"
             || (isIPv4 && octets[0] == "127")
+    }
+}
+
+/// Validates the parts of a URL path that come from settings. They are put into URLs and key ids unescaped, so that a name with
+/// characters that need escaping, or that change the path, is invalid.
+enum URLPath {
+    /// Returns true for one segment: 1 to 128 of A-Z a-z 0-9 - _ . and not "." or "..".
+    static func isSegment(_ text: some StringProtocol) -> Bool {
+        let bytes = text.utf8
+        return (1...128).contains(bytes.count) && bytes.allSatisfy(isSegmentByte)
+            && !bytes.elementsEqual(".".utf8) && !bytes.elementsEqual("..".utf8)
+    }
+
+    /// Returns true for segments joined by "/", without one at either end.
+    static func isPath(_ text: some StringProtocol) -> Bool {
+        (1...256).contains(text.utf8.count)
+            && text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { isSegment($0) }
+    }
+
+    /// Removes the slashes at both ends, which do not change the meaning of a mount.
+    static func trimmingSlashes(_ text: String) -> String { trimming("/", from: text) }
+
+    static func trimming(_ character: Character, from text: some StringProtocol) -> String {
+        var rest = Substring(text)
+        while rest.first == character { rest.removeFirst() }
+        while rest.last == character { rest.removeLast() }
+        return String(rest)
+    }
+
+    private static func isSegmentByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+            true
+        default: false
+        }
     }
 }

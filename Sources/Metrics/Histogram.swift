@@ -1,14 +1,14 @@
 import System
 
-/// How observations are spread, in buckets whose upper bounds are fixed.
+/// The distribution of observed values over buckets with fixed upper bounds.
 package final class Histogram: Metric {
-    /// From a call that stays on the machine to one that runs into its deadline.
+    /// Upper bounds in seconds, from the duration of a local call to that of a request that times out.
     package static let durationBuckets: [Double] = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
     ]
 
     private struct Distribution {
-        /// One for each bound, and one above them all; not cumulative.
+        /// The number of observations in each bucket alone (not cumulative). The last bucket has no upper bound.
         var buckets: [UInt64]
         var sum = 0.0
 

@@ -1,8 +1,8 @@
 import System
 
-/// The metrics of a process and their exposition. Metrics are made once, at the start, and used from any thread.
+/// The metrics of a process. Metrics are registered once, at the start, and are safe to use from any thread.
 ///
-/// Label values must come from a bounded set: each new combination lives as long as the process.
+/// Label values must come from a bounded set: each combination stays in memory as long as the process runs.
 package final class MetricsRegistry: Sendable {
     private let metrics = Locked<[String: any Metric]>([:])
     private let preparations = Locked<[@Sendable () -> Void]>([])
@@ -17,15 +17,14 @@ package final class MetricsRegistry: Sendable {
         register(Gauge(MetricFamily(name, help, .gauge, labels)))
     }
 
-    /// `bounds`: upper bounds of the buckets, ascending; +Inf is added.
+    /// - Parameter bounds: The upper bounds of the buckets in ascending order, without +Inf.
     package func histogram(
         _ name: String, _ help: String, labels: [String] = [], bounds: [Double]
     ) -> Histogram {
         register(Histogram(MetricFamily(name, help, .histogram, labels), bounds: bounds))
     }
 
-    /// A gauge, or a counter that somebody else keeps, that is read whenever the page is asked for: what is not
-    /// among the samples any more is gone from the page.
+    /// Registers a metric that is read at each exposition. Only the returned samples are exposed.
     package func computed(
         _ name: String, _ help: String, _ type: MetricType = .gauge, labels: [String],
         _ read: @escaping @Sendable () -> [Sample]
@@ -33,7 +32,7 @@ package final class MetricsRegistry: Sendable {
         _ = register(ComputedMetric(family: MetricFamily(name, help, type, labels), read: read))
     }
 
-    /// The same with one sample without labels; nil: there is nothing to show.
+    /// Registers a metric without labels that is read at each exposition. It has no sample while `read` returns nil.
     package func computed(
         _ name: String, _ help: String, _ type: MetricType = .gauge,
         value read: @escaping @Sendable () -> Double?
@@ -41,12 +40,12 @@ package final class MetricsRegistry: Sendable {
         computed(name, help, type, labels: []) { read().map { [Sample($0)] } ?? [] }
     }
 
-    /// Runs whenever the page is asked for, before anything is read: for what several metrics are read from.
+    /// Registers a closure that runs at the beginning of each exposition, to take a snapshot that several metrics read.
     package func beforeExposition(_ prepare: @escaping @Sendable () -> Void) {
         preparations.withLock { $0.append(prepare) }
     }
 
-    /// Prometheus' text format, version 0.0.4, families by name.
+    /// Returns all metrics in Prometheus' text format, version 0.0.4, ordered by name.
     package func exposition() -> String {
         for prepare in preparations.withLock({ $0 }) { prepare() }
         let metrics = metrics.withLock { Array($0.values) }
@@ -58,9 +57,9 @@ package final class MetricsRegistry: Sendable {
         return text.text
     }
 
-    private func register<Kind: Metric>(_ metric: Kind) -> Kind {
-        let before = metrics.withLock { $0.updateValue(metric, forKey: metric.family.name) }
-        precondition(before == nil, "\(metric.family.name) is registered twice")
+    private func register<M: Metric>(_ metric: M) -> M {
+        let existing = metrics.withLock { $0.updateValue(metric, forKey: metric.family.name) }
+        precondition(existing == nil, "\(metric.family.name) is registered twice")
         return metric
     }
 }
@@ -74,7 +73,7 @@ package enum MetricType: String, Sendable {
     case counter, gauge, histogram
 }
 
-/// What is the same for all series of one name.
+/// The name, help text, type and label names that all series of a metric share.
 struct MetricFamily: Sendable {
     let name: String
     let help: String

@@ -1,7 +1,7 @@
 import Glibc
 
 extension MetricsRegistry {
-    /// The metrics of the process itself, by the names that Prometheus' client libraries give them.
+    /// Registers the metrics of the process, with the names that Prometheus' client libraries use.
     package func registerProcessMetrics() {
         computed("process_resident_memory_bytes", "Resident memory size in bytes.") {
             ProcessStatus.memory?.resident
@@ -23,10 +23,10 @@ extension MetricsRegistry {
     }
 }
 
-/// What Linux knows of this process. nil: it does not say.
+/// Reads the state of this process from Linux. Values are nil if the kernel does not provide them.
 enum ProcessStatus {
     static var memory: (resident: Double, virtual: Double)? {
-        // proc(5), statm: size and resident, in pages.
+        // proc(5), statm: the total and the resident size in pages.
         let pages = contents("/proc/self/statm")?.split(separator: " ").compactMap { Double($0) }
         guard let pages, pages.count >= 2 else { return nil }
         let size = Double(sysconf(Int32(_SC_PAGESIZE)))
@@ -40,15 +40,16 @@ enum ProcessStatus {
             .reduce(0, +)
     }
 
-    /// /proc/self/fd is closed to a process whose memory nobody may dump, so numbers are tried, until a thousand
-    /// have nothing: the kernel gives the lowest that is free.
+    /// The number of open file descriptors. A process that is not dumpable (prctl(2),
+    /// PR_SET_DUMPABLE) cannot read /proc/self/fd, so the numbers are probed in ranges of 1024 until a range has no
+    /// open one: the kernel assigns the lowest free number.
     static var openFiles: Double? {
         var open = 0
         var first: Int32 = 0
         while true {
-            let found = (first..<first + 1024).count { fcntl($0, F_GETFD) >= 0 }
-            guard found > 0 else { return Double(open) }
-            open += found
+            let openInRange = (first..<first + 1024).count { fcntl($0, F_GETFD) >= 0 }
+            guard openInRange > 0 else { return Double(open) }
+            open += openInRange
             first += 1024
         }
     }
@@ -60,7 +61,8 @@ enum ProcessStatus {
     }
 
     static var startTime: Double? {
-        // proc(5), stat: field 22, in ticks since boot; what is in parentheses may have spaces.
+        // proc(5), stat: field 22, in clock ticks since boot. The name in parentheses may contain spaces.
+        // After it comes field 3, so field 22 has the index 19.
         let fields = contents("/proc/self/stat")?.split(separator: ")").last?.split(separator: " ")
         let boot = contents("/proc/stat")?.split(separator: "\n").first { $0.hasPrefix("btime ") }
         guard let fields, fields.count > 19, let ticks = Double(fields[19]),

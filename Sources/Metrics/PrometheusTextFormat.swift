@@ -9,12 +9,16 @@ struct PrometheusTextFormat {
         text += "# TYPE \(family.name) \(family.type.rawValue)\n"
     }
 
+    /// - Parameter series: The values of the metric by their label values, in the order of `family.labels`.
     mutating func appendSamples(_ family: MetricFamily, _ series: [[String]: Double]) {
         for (labels, value) in series.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
             appendSample(family, labels, value)
         }
     }
 
+    /// - Parameters:
+    ///   - labels: The label values, in the order of `family.labels`.
+    ///   - extra: One more label, as a name and a value, such as `le` of a histogram.
     mutating func appendSample(
         _ family: MetricFamily, _ labels: [String], _ value: Double, suffix: String = "",
         extra: (String, String)? = nil
@@ -28,7 +32,7 @@ struct PrometheusTextFormat {
     static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
-        // Whole numbers without ".0", as far as a Double counts in ones.
+        // Whole numbers are written without ".0" as long as a Double represents them exactly.
         if value == value.rounded(), abs(value) < 9e15 { return String(Int64(value)) }
         return "\(value)"
     }
@@ -48,6 +52,6 @@ struct PrometheusTextFormat {
 }
 
 extension MetricsRegistry {
-    /// Of `exposition()`.
+    /// The content type of `exposition()`.
     package static var contentType: String { PrometheusTextFormat.contentType }
 }

@@ -1,24 +1,24 @@
 package import Envelope
 import KubeClient
 
-/// The Secret that a WrappedSecret asks for, after every check that needs neither key nor cluster. It holds no values,
-/// not even encrypted ones: `WrappedSecret.sealedEnvelope` has these.
+/// The Secret that a WrappedSecret describes, after every check that needs neither a key nor the cluster. It holds no
+/// values, not even encrypted ones: `WrappedSecret.sealedEnvelope` returns the encrypted values.
 package struct DesiredSecret: Sendable {
     package let name: String
     package let namespace: String
     package let type: String
     package let isImmutable: Bool
-    /// The template's, without what the controller adds.
+    /// The labels and annotations of the template, without those that the controller adds.
     package let labels: [String: String]
     package let annotations: [String: String]
     package let envelope: EnvelopeSummary
-    /// Set when the Secret is somebody else's and only gets our entries.
+    /// Set if the policy is Merge: the Secret has another owner, and only the entries are added to it.
     package let mergeIdentity: MergeIdentity?
 
-    /// Under which our writes to the Secret stand in `managedFields`.
+    /// The field manager that `managedFields` of the Secret records for the controller's writes.
     package var fieldManager: String { mergeIdentity?.fieldManager ?? KubeClient.fieldManager }
 
-    /// Errors: `SpecError` with the reason for the status and one line that names the field.
+    /// - Throws: `SpecError` with the reason for the status and a message that names the field.
     package init(_ object: WrappedSecret) throws(SpecError) {
         let spec = object.spec
         let template = spec.template
@@ -49,9 +49,10 @@ package struct DesiredSecret: Sendable {
 }
 
 extension WrappedSecret {
-    /// The envelope with its ciphertexts, ready to be opened. They must not have been dropped.
+    /// Returns the envelope with its ciphertexts, ready to be decrypted.
+    /// It cannot be returned after `droppingCiphertexts`.
     ///
-    /// Errors: as `DesiredSecret.init`.
+    /// - Throws: `SpecError` if the envelope is invalid, or if its ciphertexts were dropped.
     package func sealedEnvelope() throws(SpecError) -> Envelope {
         do {
             return try Envelope(spec.envelope, namespace: metadata.namespace, secretName: secretName)
@@ -60,7 +61,7 @@ extension WrappedSecret {
         }
     }
 
-    /// The same object without its ciphertexts.
+    /// Returns a copy without ciphertexts, to save memory in a cache. It can still become a `DesiredSecret`.
     package func droppingCiphertexts() -> WrappedSecret {
         var object = self
         object.spec.envelope = spec.envelope.droppingCiphertexts(
@@ -69,10 +70,10 @@ extension WrappedSecret {
     }
 }
 
-/// A spec that cannot be turned into a Secret.
+/// A spec that does not describe a valid Secret.
 package struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
     package let reason: Reason
-    /// One line: what is wrong, where, what is expected.
+    /// One line that names the field, the problem and what is expected.
     package let message: String
 
     package init(_ reason: Reason, _ message: String) {

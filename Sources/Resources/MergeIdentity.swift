@@ -1,22 +1,22 @@
 package import Cryptography
 package import KubeClient
 
-/// Who a WrappedSecret is to a Secret that somebody else made and that it adds entries to (`creationPolicy: Merge`).
-/// The API server keeps account of its fields under a name of its own, so that several can share one Secret.
+/// The names under which one WrappedSecret with `creationPolicy: Merge` adds entries to a Secret of another owner. Each
+/// WrappedSecret has its own, so that several can share one Secret.
 package struct MergeIdentity: Sendable, Equatable {
-    /// For server-side apply. The name of an object may be longer than that of a field manager (128 bytes).
+    /// The field manager for server-side apply. It contains a hash, because the name of an object may be longer than that
+    /// of a field manager (128 bytes).
     package let fieldManager: String
-    /// Annotation `<uid>/<generation>` of the WrappedSecret that the entries are from; see `Markers.source`.
+    /// Annotation with `<uid>/<generation>` of the WrappedSecret; see `OwnershipMetadata.sourceAnnotation`.
     package let sourceAnnotation: String
-
-    /// Annotation with the names of the entries, separated by commas: which entries of the Secret are ours, also after a
-    /// restore, in which the API server forgets the field managers.
+    /// Annotation with the names of the entries, separated by commas. It identifies them also after a restore, in which the
+    /// API server loses the field managers.
     package let entriesAnnotation: String
 
     private static let sourcePrefix = "\(OwnershipMetadata.sourceAnnotation)-"
     private static let entriesPrefix = "secrets-bridge.io/entries-"
-    /// Bytes. Longer lists are left out.
-    private static let longestList = 4096
+    /// Longer lists of names are left out; in bytes.
+    private static let maximumListBytes = 4096
 
     package init(_ name: String) throws(CryptoError) {
         let hash = try NameHash.of(name)
@@ -25,32 +25,40 @@ package struct MergeIdentity: Sendable, Equatable {
         entriesAnnotation = Self.entriesPrefix + hash
     }
 
-    /// Whether the key of an annotation says something about merged entries.
+    /// Returns true if `key` is an annotation about the entries of any merging WrappedSecret.
     package static func isMergeAnnotation(_ key: String) -> Bool {
         key.hasPrefix(sourcePrefix) || key.hasPrefix(entriesPrefix)
     }
 
-    /// The annotations that tell of these entries.
+    /// Returns the annotations that record the entries `names`.
     package func annotations(_ names: [String], of object: WrappedSecret) -> [String: String] {
         var annotations = [sourceAnnotation: OwnershipMetadata.sourceValue(object)]
         let list = names.joined(separator: ",")
-        if list.utf8.count <= Self.longestList { annotations[entriesAnnotation] = list }
+        if list.utf8.count <= Self.maximumListBytes { annotations[entriesAnnotation] = list }
         return annotations
     }
 
-    /// The entries that the last merge wrote, as the Secret says; nil if it does not say.
+    /// Returns the entries that the annotation records, or nil if there is none.
     package func recordedEntries(in secret: ObjectMeta) -> Set<String>? {
         secret.annotations?[entriesAnnotation].map { Set($0.split(separator: ",").map(String.init)) }
     }
 
-    /// Whether a field manager is that of some WrappedSecret which merges.
+    /// Returns true if the field manager belongs to any merging WrappedSecret.
     package static func isMergeManager(fieldManager: String) -> Bool {
         fieldManager.hasPrefix("\(KubeClient.fieldManager)-")
     }
 
-    /// Uids of the WrappedSecrets that have entries in this Secret.
+    /// Returns the uids of the WrappedSecrets that have entries in this Secret.
     package static func sourceUIDs(in secret: ObjectMeta) -> [String] {
         (secret.annotations ?? [:]).keys.filter { $0.hasPrefix(sourcePrefix) }
             .compactMap { OwnershipMetadata.source(of: secret, $0)?.uid }
+    }
+}
+
+/// Shortens the name of an object for field managers and keys of annotations, which are limited in length.
+enum NameHash {
+    /// Returns the first 16 hexadecimal digits of the SHA-256 of `name`.
+    static func of(_ name: String) throws(CryptoError) -> String {
+        hex(try sha256(Array(name.utf8)).prefix(8))
     }
 }

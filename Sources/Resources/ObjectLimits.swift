@@ -1,30 +1,34 @@
-/// What the API server accepts of an object as a whole, beside the limits of its fields.
+/// The limit of the API server for the values of one Secret.
+package enum SecretLimits {
+    /// All values together, in bytes (core/v1, `MaxSecretSize`).
+    package static let maximumPlaintextBytes = 1_048_576
+
+    package static func check(plaintextCount: Int) throws(SpecError) {
+        guard plaintextCount <= maximumPlaintextBytes else {
+            throw SpecError(
+                .tooLarge,
+                "the values have \(plaintextCount) bytes together; a Secret holds \(maximumPlaintextBytes) at most: "
+                    + "split it")
+        }
+    }
+}
+
+/// The limits of the API server for an object as a whole, beside the limits of its fields. Sizes are in bytes.
 package enum ObjectLimits {
-    /// Bytes of all annotations of an object, keys and values (apimachinery, `TotalAnnotationSizeLimitB`).
+    /// All annotations of an object, keys and values (apimachinery, `TotalAnnotationSizeLimitB`).
     package static let maximumAnnotationBytes = 262_144
-    /// Bytes of a request to etcd by default (`--max-request-bytes`); the object is nearly all of it.
+    /// etcd's default limit for a request (`--max-request-bytes`), which is little more than the object.
     package static let maximumObjectBytes = 1_572_864
     /// Room for what the API server and the controller add to an object: status, conditions, uid, times.
     private static let reserve = 16 * 1024
 
-    /// - Parameter field: that holds the annotations.
-    private static func check(annotations: [String: String], _ field: String) throws(SpecError) {
-        let count = size(of: annotations)
-        guard count <= maximumAnnotationBytes else {
-            throw SpecError(
-                .tooLarge,
-                "\(field) has \(count) bytes, keys and values; the API server accepts \(maximumAnnotationBytes) at most: "
-                    + "remove some")
-        }
-    }
-
-    /// The annotations of the Secret: the template's and those that the controller adds.
+    /// Checks the annotations that a Secret gets: those of the template and those that the controller adds.
     ///
-    /// - Parameter name: of the WrappedSecret.
+    /// - Parameter name: the name of the WrappedSecret.
     package static func check(
         template annotations: [String: String], of name: String, isOrphan: Bool
     ) throws(SpecError) {
-        // A uid and a generation as long as they get.
+        // A uid and a generation of their maximum length.
         var added = [
             OwnershipMetadata.wrappedSecretAnnotation: name,
             OwnershipMetadata.sourceAnnotation: String(repeating: "0", count: 56),
@@ -40,7 +44,9 @@ package enum ObjectLimits {
         }
     }
 
-    /// Labels and annotations as the API server accepts them on any object; what a template may set is narrower.
+    /// Checks labels and annotations by the API server's rules for any object; the rules for a template are narrower.
+    ///
+    /// - Parameter field: the field that has `labels` and `annotations`, for messages.
     package static func check(
         labels: [String: String], annotations: [String: String], of field: String
     ) throws(SpecError) {
@@ -59,33 +65,39 @@ package enum ObjectLimits {
             throw SpecError(
                 .invalidSpec, "\(field).annotations: \(key.debugDescription) is not the key of an annotation")
         }
-        try check(annotations: annotations, "\(field).annotations")
+        let count = size(of: annotations)
+        guard count <= maximumAnnotationBytes else {
+            throw SpecError(
+                .tooLarge,
+                "\(field).annotations has \(count) bytes, keys and values; the API server accepts "
+                    + "\(maximumAnnotationBytes) at most: remove some")
+        }
     }
 
-    /// The WrappedSecret as it is stored, as JSON: its fields once, the names of entries again under `managedFields`.
+    /// Checks the size of a stored WrappedSecret: its fields, and the names of its entries again in `managedFields`.
     ///
     /// - Parameters:
-    ///   - json: its size as a manifest.
-    ///   - names: of the entries.
+    ///   - json: the size of the manifest as JSON.
+    ///   - names: the names of the entries.
     package static func check(json: Int, names: some Sequence<String>) throws(SpecError) {
-        try check(names.reduce(json) { $0 + $1.utf8.count + 8 }, "the WrappedSecret")
+        try check(names.reduce(json) { $0 + $1.utf8.count + 8 }, of: "the WrappedSecret")
     }
 
-    /// The Secret as it is stored: values as they are, the names of entries again under `managedFields`.
+    /// Checks the size of a stored Secret: its values, and the names of its entries again in `managedFields`.
     package static func check(
         plaintextCount: Int, names: some Sequence<String>, labels: [String: String],
         annotations: [String: String]
     ) throws(SpecError) {
         let metadata = 2 * (size(of: labels) + size(of: annotations))
-        try check(names.reduce(plaintextCount + metadata) { $0 + 2 * $1.utf8.count + 16 }, "the Secret")
+        try check(names.reduce(plaintextCount + metadata) { $0 + 2 * $1.utf8.count + 16 }, of: "the Secret")
     }
 
-    private static func check(_ count: Int, _ what: String) throws(SpecError) {
+    private static func check(_ count: Int, of object: String) throws(SpecError) {
         guard count + reserve <= maximumObjectBytes else {
             throw SpecError(
                 .tooLarge,
-                "\(what) has about \(count) bytes with its metadata; the API server stores \(maximumObjectBytes - reserve) at "
-                    + "most: split it")
+                "\(object) has about \(count) bytes with its metadata; the API server stores "
+                    + "\(maximumObjectBytes - reserve) at most: split it")
         }
     }
 

@@ -1,16 +1,16 @@
 package import KubeClient
 
-/// What a controller watches, as it publishes it on its Lease when it becomes the leader: labels and annotations by which
-/// `secrets-bridge doctor` finds out whether a namespace is watched.
+/// The namespaces and labels that a controller watches. The leader publishes them in labels and annotations of its
+/// Lease, from which `secrets-bridge doctor` learns if a controller watches a namespace.
 package struct PublishedWatchScope: Sendable, Equatable {
     /// Label of the Lease, with the value "published".
     package static let label = "secrets-bridge.io/watch-scope"
     private static let namespacesKey = "secrets-bridge.io/watch-namespaces"
     private static let selectorKey = "secrets-bridge.io/label-selector"
 
-    /// Empty: all.
+    /// The watched namespaces; an empty list means all.
     package let namespaces: [String]
-    /// Nil: objects with any labels.
+    /// The selector of the watched objects; nil selects all.
     package let labelSelector: String?
 
     package init(namespaces: [String], labelSelector: String?) {
@@ -18,7 +18,7 @@ package struct PublishedWatchScope: Sendable, Equatable {
         self.labelSelector = labelSelector
     }
 
-    /// Nil if the Lease says nothing.
+    /// Returns nil if the Lease publishes no scope.
     package init?(_ lease: ObjectMeta) {
         guard lease.labels?[Self.label] != nil, let list = lease.annotations?[Self.namespacesKey] else {
             return nil
@@ -35,6 +35,7 @@ package struct PublishedWatchScope: Sendable, Equatable {
         [Self.namespacesKey: namespaces.joined(separator: ","), Self.selectorKey: labelSelector ?? ""]
     }
 
+    /// Compares bytes, since Swift's `==` for strings ignores differences of Unicode normalization.
     package func covers(_ namespace: String) -> Bool {
         namespaces.isEmpty || namespaces.contains { $0.utf8.elementsEqual(namespace.utf8) }
     }

@@ -2,6 +2,8 @@ import Envelope
 package import JSON
 import KubeClient
 
+/// Reads a WrappedSecret as the API server sends it. Unknown fields are skipped, and values are checked elsewhere
+/// (`DesiredSecret`).
 extension WrappedSecret {
     package init(json: inout JSONReader) throws(JSONError) {
         var metadata: ObjectMeta?
@@ -26,6 +28,7 @@ extension WrappedSecretSpec: JSONReadable {
         var format, scope, mac: String?
         var recipients: [Recipient]?
         var data: [String: String]?
+        // Optional fields are set directly; the envelope is a placeholder until its required fields have been read.
         var spec = WrappedSecretSpec(
             envelope: EnvelopeFields(format: "", scope: "", recipients: [], mac: "", data: [:]))
         try json.readObject { key, json throws(JSONError) in

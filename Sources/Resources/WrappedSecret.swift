@@ -2,8 +2,7 @@ package import Envelope
 package import KubeClient
 import System
 
-/// The custom resource, as the API server or a file gives it: shaped right, and otherwise unchecked.
-/// What it asks for, checked, is its `DesiredSecret`.
+/// The custom resource as the API server or a file contains it: decoded and not validated. `DesiredSecret` validates it.
 package struct WrappedSecret: KubeObject, Equatable {
     package typealias ObjectStatus = WrappedSecretStatus
 
@@ -13,7 +12,7 @@ package struct WrappedSecret: KubeObject, Equatable {
     package var metadata: ObjectMeta
     package var spec: WrappedSecretSpec
     package var status: WrappedSecretStatus?
-    /// Whether a cache has left parts of the spec out because of their size; see the API server for all of it.
+    /// True if a cache has dropped parts of the spec because of their size; the API server has all of it.
     package var isAbridged = false
 
     package init(metadata: ObjectMeta, spec: WrappedSecretSpec, status: WrappedSecretStatus? = nil) {
@@ -22,10 +21,10 @@ package struct WrappedSecret: KubeObject, Equatable {
         self.status = status
     }
 
-    /// Name of the Secret that is made: the template's, else the object's own.
+    /// The name of the Secret: that of the template, or that of the object if the template has none.
     package var secretName: String { spec.template?.metadata?.name ?? metadata.name }
 
-    /// What somebody wrote to have the Secret made again; as much of it as the status holds.
+    /// The value of the annotation that requests a new sync, cut to the length that the status can record.
     package var requestedSync: String? {
         metadata.annotations?[OwnershipMetadata.syncAnnotation]?.truncated(toUTF8: 256)
     }
@@ -81,11 +80,11 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     package var suspend: Bool?
     package var rolloutRestart: [Workload]?
 
-    /// What is to be restarted when the values have changed.
+    /// The workloads to restart after the values have changed.
     package var workloadsToRestart: [Workload] { rolloutRestart ?? [] }
-    /// Whether the Secret outlives the WrappedSecret.
+    /// True if the Secret outlives the WrappedSecret.
     package var isOrphan: Bool { creationPolicy == "Orphan" }
-    /// Whether the Secret is somebody else's, and only our entries go into it.
+    /// True if the Secret has another owner, and the controller only adds entries to it.
     package var isMerge: Bool { creationPolicy == "Merge" }
 
     package init(envelope: EnvelopeFields, template: Template? = nil) {
@@ -94,8 +93,21 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     }
 }
 
+extension WrappedSecretSpec.Workload {
+    /// The API resource of the workload, or nil for a kind that cannot be restarted.
+    package var resource: Resource? {
+        Self.plurals[kind].map { Resource(group: "apps", version: "v1", kind: kind, plural: $0) }
+    }
+
+    static var kinds: [String] { plurals.keys.sorted() }
+
+    private static let plurals = [
+        "Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets",
+    ]
+}
+
 extension Decoded<WrappedSecret> {
-    /// The status, also of an object that is malformed otherwise.
+    /// The status, which also an otherwise malformed object may have.
     package var status: WrappedSecretStatus? {
         switch self {
         case .object(let object): object.status

@@ -1,18 +1,18 @@
 package import JSON
 
-/// What the controller says of a WrappedSecret. Written only when something in it changes.
+/// The status that the controller reports for a WrappedSecret. It is written only when a field changes.
 package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
-    /// The Secret as of the last successful write. Together with the Secret's metadata it tells, without
-    /// the KMS, whether there is anything to do.
+    /// The Secret after the last successful write. Together with the metadata of the Secret it shows, without the KMS, if
+    /// the Secret is in sync.
     package struct SecretState: Encodable, Sendable, Hashable {
         package var name: String?
         package var uid: String?
         package var resourceVersion: String?
-        /// The WrappedSecret's generation that the Secret was made from.
+        /// The generation of the WrappedSecret that the Secret was written from.
         package var generation: Int64?
-        /// `spec.mac` that its data was opened from.
+        /// The `spec.mac` of the envelope that its data was decrypted from.
         package var mac: String?
-        /// Version of the controller's rules for making a Secret.
+        /// The version of the controller's rules for rendering a Secret.
         package var renderVersion: Int?
 
         package init(
@@ -28,11 +28,11 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
         }
     }
 
-    /// What workloads were last restarted for.
+    /// The last rollout restart of the workloads.
     package struct RestartState: Encodable, Sendable, Hashable {
-        /// `spec.mac` of the values that they run with.
+        /// The `spec.mac` of the values that the workloads run with.
         package var mac: String?
-        /// RFC 3339.
+        /// The time of the restart in RFC 3339.
         package var time: String?
 
         package init(mac: String?, time: String) {
@@ -43,16 +43,16 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
 
     package var observedGeneration: Int64?
     package var conditions: [Condition]?
-    /// Which recipient served, and which version of its key.
+    /// The key, and its version, that unwrapped the data key.
     package var keyID: String?
     package var keyVersion: String?
     package var secret: SecretState?
     package var rolloutRestart: RestartState?
-    /// When the Secret was last written, by the API server's clock.
+    /// The time of the last write of the Secret, by the clock of the API server.
     package var lastSyncTime: String?
-    /// When the Secret's data was last written, or compared with what this controller wrote. RFC 3339.
+    /// The time of the last write of the data, or of its last comparison with the values that the controller wrote; RFC 3339.
     package var lastVerifiedTime: String?
-    /// Value of the annotation `secrets-bridge.io/sync` that was acted on.
+    /// The last value of the annotation `secrets-bridge.io/sync` that the controller has acted on.
     package var lastHandledSync: String?
 
     package init() {}
@@ -66,12 +66,12 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
 package struct Condition: Encodable, Sendable, Hashable {
     package enum Kind: String, Sendable {
         case ready = "Ready"
-        /// Work that the controller will go on with by itself.
+        /// The controller continues or retries without a change by the user.
         case reconciling = "Reconciling"
-        /// Nothing will happen until somebody changes something.
+        /// The controller does nothing until a user changes the object or its surroundings.
         case stalled = "Stalled"
         case suspended = "Suspended"
-        /// Whether the workloads of `spec.rolloutRestart` were restarted for the values they have now.
+        /// The workloads of `spec.rolloutRestart` were restarted after the last change of the values.
         case rolloutRestarted = "RolloutRestarted"
     }
 
@@ -96,7 +96,7 @@ package struct Condition: Encodable, Sendable, Hashable {
     }
 }
 
-/// Others may write a status, too. What has another shape is as good as absent, and is written again.
+/// Other writers can write a status too: a field that cannot be decoded counts as absent, and is written again.
 extension WrappedSecretStatus: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()

@@ -2,7 +2,7 @@ import ArgumentParser
 import KubeClient
 import System
 
-/// Which cluster.
+/// The connection to a cluster.
 struct ClusterAccess: ParsableArguments {
     @Option(help: "A kubeconfig, instead of KUBECONFIG or ~/.kube/config.", completion: .file())
     var kubeconfig: String?
@@ -12,34 +12,39 @@ struct ClusterAccess: ParsableArguments {
 
     func client() throws -> KubeClient { KubeClient(connection: APIConnection(try configuration())) }
 
-    /// The namespace that kubectl would use: that of the context, or default.
+    /// Returns the namespace that kubectl would use: the namespace of the context, or `default`.
     ///
-    /// - Throws: if a kubeconfig or a context was named and cannot be used. Without any, there is no cluster to ask.
+    /// - Throws: `CommandError` if --kubeconfig or --context cannot be used.
     func contextNamespace() throws -> String {
         guard kubeconfig == nil, context == nil else { return try configuration().defaultNamespace }
         return (try? configuration().defaultNamespace) ?? "default"
     }
 
     private func configuration() throws -> ClusterConfiguration {
-        do {
-            return try ClusterConfiguration.load(
-                explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())
-        } catch {
-            throw CommandError("\(error)")
-        }
+        try loadClusterConfiguration(kubeconfig: kubeconfig, context: context)
     }
 }
 
-/// Which cluster, and which of its objects.
+func loadClusterConfiguration(kubeconfig: String?, context: String?) throws -> ClusterConfiguration {
+    do {
+        // Credential plugins of the kubeconfig must not inherit this program's own settings.
+        return try ClusterConfiguration.load(
+            explicitPath: kubeconfig, context: context, environment: inheritableEnvironment())
+    } catch {
+        throw CommandError("\(error)")
+    }
+}
+
+/// The connection to a cluster, and a selection of its objects.
 struct ClusterOptions: ParsableArguments {
     @OptionGroup var access: ClusterAccess
 
-    @Flag(name: [.customShort("A"), .long], help: "All namespaces of the cluster.")
+    @Flag(name: [.customShort("A"), .long], help: "Select all namespaces of the cluster.")
     var allNamespaces = false
 
     @Option(
         name: [.customShort("l"), .long],
-        help: ArgumentHelp("Those with these labels only, as in kubectl -l.", valueName: "selector"))
+        help: ArgumentHelp("Select objects with these labels only, as in kubectl -l.", valueName: "selector"))
     var selector: String?
 
     func validate() throws {
@@ -48,14 +53,14 @@ struct ClusterOptions: ParsableArguments {
         }
     }
 
-    /// Whether anything is said of a cluster.
+    /// True if any of these options was given.
     var isGiven: Bool {
         allNamespaces || selector != nil || access.kubeconfig != nil || access.context != nil
     }
 
     func client() throws -> KubeClient { try access.client() }
 
-    /// nil: neither of the cluster's namespaces is meant.
+    /// Returns nil if neither a namespace nor all namespaces are selected.
     func selection(namespace: String?) -> Selection? {
         if allNamespaces { return Selection(labelSelector: selector) }
         return namespace.map { Selection(namespace: $0, labelSelector: selector) }

@@ -2,19 +2,18 @@ import CLI
 import Cryptography
 import Glibc
 import KMS
+import Settings
 import System
 
-/// Standard output and standard error. What is written as a line may hold names out of files and clusters: invisible
-/// characters become escapes that are shown.
+/// Standard output and standard error. Lines may contain names from files and clusters, so invisible characters are
+/// written as escapes.
 enum Console {
-    private static let loss = Locked<String?>(nil)
+    private static let writeError = Locked<String?>(nil)
 
-    /// What the streams can show.
     private static let outputDisplay = display(isTerminal: isatty(STDOUT_FILENO) == 1)
     static let errorDisplay = display(isTerminal: isatty(STDERR_FILENO) == 1)
 
-    /// Of standard output where git reads it and a pager of git's may be behind it: git says so, and colours what it
-    /// writes itself.
+    /// The display behind standard output if git reads it: git sets a variable if its pager shows colours.
     static let pagerDisplay =
         Environment.process.value("GIT_PAGER_IN_USE") == nil ? outputDisplay : display(isTerminal: true)
 
@@ -24,11 +23,12 @@ enum Console {
             isTerminal: isTerminal, term: environment.value("TERM"), noColor: environment.value("NO_COLOR"))
     }
 
-    /// Why lines of `say` could not be written; nil: all of them were. Who asked for something and did not get it has
-    /// not succeeded.
-    static var outputFailure: String? { loss.withLock { $0 } }
+    /// The first error of writing a line to standard output. A command whose output was lost has failed.
+    static var outputFailure: String? { writeError.withLock { $0 } }
 
-    /// Writes all of it or reports that it could not.
+    /// Writes bytes to standard output.
+    ///
+    /// - Throws: `CommandError` if not all of them could be written.
     static func write(_ bytes: borrowing SecretBytes) throws {
         try bytes.withUnsafeBytes { bytes in
             guard writeAll(bytes, to: STDOUT_FILENO) else {
@@ -37,25 +37,25 @@ enum Console {
         }
     }
 
-    /// A line on standard output.
+    /// Writes a line to standard output.
     static func writeLine(_ text: String) { writeLine(StyledText(text)) }
 
     static func writeLine(_ text: StyledText) { writeLine(text, for: outputDisplay) }
 
     static func writeLine(_ text: StyledText, for display: TerminalCapabilities) {
-        guard !put(text.rendered(for: display) + "\n", to: STDOUT_FILENO) else { return }
+        guard !writeText(text.rendered(for: display) + "\n", to: STDOUT_FILENO) else { return }
         let reason = lastSystemError()
-        loss.withLock { $0 = $0 ?? reason }
+        writeError.withLock { $0 = $0 ?? reason }
     }
 
     static func error(_ message: String) {
         line(StyledText("error:", .red) + StyledText(" \(message)"))
     }
 
-    /// A line each; those that are equal but for their place are summed up.
+    /// Writes a line for each problem. Problems that differ only in their location are summarized.
     static func errors(_ problems: [String]) { RepeatedProblems.lines(problems).forEach(error) }
 
-    /// A line on standard error as it is, such as how a command is used.
+    /// Writes a line to standard error without a prefix, such as a command's usage.
     static func errorLine(_ text: String) { line(StyledText(text)) }
 
     static func warning(_ message: String) {
@@ -66,37 +66,37 @@ enum Console {
         line(StyledText("note:", .cyan) + StyledText(" \(message)"))
     }
 
-    /// A question, which may have several lines, without a line break after it.
+    /// Writes a question of one or more lines to standard error, without a line break at its end.
     static func prompt(_ question: String) {
-        put(
+        writeText(
             question.split(separator: "\n", omittingEmptySubsequences: false).map {
                 String($0).escapingInvisibleCharacters
             }
             .joined(separator: "\n"))
     }
 
-    /// A line that the next one, or `clearLine`, takes the place of; cut where the terminal is too narrow. Only for a
-    /// terminal.
+    /// Writes a line that the next one or `clearLine` replaces. It is cut to the width of the terminal. Standard error must
+    /// be a terminal.
     static func transientLine(_ text: String) {
-        put("\r\u{1B}[K\(text.escapingInvisibleCharacters.fitting(columns: errorColumns))")
+        writeText("\r\u{1B}[K\(text.escapingInvisibleCharacters.fitting(columns: errorColumns))")
     }
 
-    /// Of the terminal now; it may be resized at any time.
+    /// The current width of the terminal, which may be resized at any time.
     private static var errorColumns: Int? {
         var size = winsize()
         return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : nil
     }
 
     static func clearLine() {
-        put("\r\u{1B}[K")
+        writeText("\r\u{1B}[K")
     }
 
     private static func line(_ text: StyledText) {
-        put(text.rendered(for: errorDisplay) + "\n")
+        writeText(text.rendered(for: errorDisplay) + "\n")
     }
 
     @discardableResult
-    private static func put(_ text: String, to file: Int32 = STDERR_FILENO) -> Bool {
+    private static func writeText(_ text: String, to file: Int32 = STDERR_FILENO) -> Bool {
         Array(text.utf8).withUnsafeBytes { writeAll($0, to: file) }
     }
 }

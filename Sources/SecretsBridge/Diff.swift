@@ -1,35 +1,35 @@
 import ArgumentParser
 import CLI
+import JSON
 import KubeClient
 import Resources
-import YAML
 
 struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare WrappedSecrets in files with the Secrets of a cluster, without showing values.",
         discussion: """
-            Names entries, labels and annotations that would come (+), go (-) or change (~); a note gives the reason \
-            why the controller would not write them. Entries of other writers count \
-            only where the WrappedSecret owns the whole Secret: creationPolicy Merge leaves them alone. Needs the right \
-            to read the Secrets. Exit codes: 0 nothing differs; 1 something does; 2 failed; 64 wrong usage.
+            Lists the entries, labels and annotations that would be added (+), removed (-) or changed (~). A note explains \
+            why the controller would not write them. Entries of other writers are listed only if the WrappedSecret owns the \
+            whole Secret: creationPolicy Merge leaves them alone. Requires permission to read the Secrets. Exit codes: 0 \
+            nothing differs; 1 something differs; 2 failed; 64 wrong usage.
 
               secrets-bridge diff clusters/production/
               secrets-bridge diff -o json clusters/production/
             """)
 
     @Argument(
-        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        help: "Files, and folders, of which YAML and JSON files are read. - is standard input.",
         completion: manifestCompletion)
     var paths: [String]
 
     @OptionGroup var cluster: ClusterAccess
 
     @Option(
-        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        name: .shortAndLong, help: "The namespace of WrappedSecrets without one.",
         transform: parseNamespace)
     var namespace: String?
 
-    @Option(help: "Only the WrappedSecrets of this name.")
+    @Option(help: "Compare the WrappedSecrets with this name only.")
     var name: String?
 
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")
@@ -48,12 +48,12 @@ struct Diff: AsyncParsableCommand {
             }
             for file in files.files {
                 do throws(InputError) {
-                    let found = try await comparison.differences(file)
+                    let fileDifferences = try await comparison.differences(file)
                     if output == .text {
-                        found.flatMap(\.lines).forEach { Console.writeLine(StyledText(change: $0)) }
-                        found.flatMap(\.notes).forEach(Console.note)
+                        fileDifferences.flatMap(\.lines).forEach { Console.writeLine(StyledText(change: $0)) }
+                        fileDifferences.flatMap(\.notes).forEach(Console.note)
                     }
-                    differences += found
+                    differences += fileDifferences
                 } catch {
                     problems.append(error.description)
                 }

@@ -3,17 +3,17 @@ import CLI
 import Envelope
 import Resources
 
-/// One WrappedSecret of one file.
+/// One WrappedSecret in a file.
 struct DocumentOptions: ParsableArguments {
     @Argument(help: "A file with the WrappedSecret.", completion: manifestCompletion)
     var file: String
 
-    @Option(help: "Its name, where the file has several.")
+    @Option(help: "The name of the WrappedSecret, if the file has several.")
     var name: String?
 
     @Option(
         name: .shortAndLong,
-        help: "Its namespace, where the file does not say it, or has several of the name.",
+        help: "The namespace of the WrappedSecret, if the file has none, or several of the name.",
         transform: parseNamespace)
     var namespace: String?
 
@@ -22,19 +22,19 @@ struct DocumentOptions: ParsableArguments {
             try WrappedSecretFile(reading: file), named: name, namespace: namespace, with: keys)
     }
 
-    /// The options as they were given.
+    /// The options as command-line arguments.
     var arguments: [String] {
         [file] + (name.map { ["--name", $0] } ?? []) + (namespace.map { ["--namespace", $0] } ?? [])
     }
 
-    /// The names of the values, which are not secret.
+    /// Returns the names of the entries, which are not secret.
     func entryNames() throws(InputError) -> [String] {
         let file = try WrappedSecretFile(reading: file)
         let index = try file.index(named: name, namespace: namespace)
         return file.documents[index].object.spec.envelope.data.keys.sorted()
     }
 
-    /// Changes the values, and says which ones were.
+    /// Changes the entries in the file, and prints the difference.
     func updateEntries(
         _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
@@ -53,6 +53,6 @@ struct DocumentOptions: ParsableArguments {
 
     static func printDifference(_ difference: ValueDifference) {
         difference.lines.forEach { Console.writeLine(StyledText(change: $0)) }
-        if difference.isEmpty { Console.note("nothing changed; the file was not touched") }
+        if difference.isEmpty { Console.note("nothing changed; the file was not written") }
     }
 }

@@ -4,6 +4,7 @@ import Cryptography
 import Envelope
 import Glibc
 import KMS
+import Settings
 import System
 import YAML
 
@@ -11,10 +12,11 @@ struct Edit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Edit the values of a WrappedSecret in a file.",
         discussion: """
-            Opens them in VISUAL, EDITOR or vi, in a folder of its own that is in memory (XDG_RUNTIME_DIR or \
-            /dev/shm) and is emptied afterwards; if this is killed, the next edit empties it. Changed values get a new data key, wrapped for the same keys; other \
-            bytes of the file stay. If nothing changes, the editor fails, or this is interrupted, the file is not touched. Exit \
-            codes: 0 done; 1 failed; 64 wrong usage; 130 interrupted, 143 terminated.
+            Opens the values in VISUAL, EDITOR or vi. They are stored in a private folder in memory (in XDG_RUNTIME_DIR or \
+            /dev/shm), which is removed afterwards, or by the next edit if this one is killed. Encrypts the values under a \
+            new data key, which is wrapped for the same keys. The rest of the file stays as it is. If nothing changes, the \
+            editor fails, or the command is interrupted, the file is not written. Exit codes: 0 done; 1 failed; 64 wrong \
+            usage; 130 interrupted, 143 terminated.
 
               secrets-bridge edit db.yaml
             """)
@@ -24,15 +26,15 @@ struct Edit: AsyncParsableCommand {
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        // Values that an earlier run left because it was killed.
+        // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
         let keys = try loadKeys()
         let difference: ValueDifference
         do {
             let opened = try await document.open(with: keys)
-            // What cannot be written is better known before it is typed.
+            // A file that cannot be written is reported before the user edits.
             try check()
-            // What ends this program ends the editor first: the folder is removed whatever happens to it.
+            // Signals end the editor first, and the folder is removed in any case.
             TerminationSignals.startRecording()
             signal(SIGPIPE, SIG_IGN)
             let folder = try PrivateFolder(in: Self.foldersInMemory)
@@ -41,7 +43,7 @@ struct Edit: AsyncParsableCommand {
         } catch let error as InputError {
             throw CommandError(error)
         } catch let error as FileError {
-            throw CommandError("no place for the editor: \(error)")
+            throw CommandError("cannot create a folder for the editor: \(error)")
         }
         DocumentOptions.printDifference(difference)
     }
@@ -74,15 +76,16 @@ struct Edit: AsyncParsableCommand {
                 }
             } catch {
                 if TerminationSignals.received != nil { throw error }
-                // What was typed is not lost for a slip, for a disk that is full, or for somebody else's change.
+                // The edited text survives a mistake, a full disk, and a change by another process.
                 var question = error.description
-                if let now = try? await self.document.open(with: keys) {
-                    let theirs = ValueDifference(from: opened.entries, to: now.entries)
-                    if !theirs.isEmpty {
+                if let current = try? await self.document.open(with: keys) {
+                    let otherChanges = ValueDifference(from: opened.entries, to: current.entries)
+                    if !otherChanges.isEmpty {
                         question +=
-                            "\nWhat you save next takes the place of theirs: \(theirs.lines.joined(separator: ", "))"
+                            "\nSaving again replaces these changes of another process: "
+                            + otherChanges.lines.joined(separator: ", ")
                     }
-                    opened = now
+                    opened = current
                 }
                 guard Prompt.confirm("\(question)\nPress Enter to edit again, or q to give up: ") else {
                     throw error
@@ -91,7 +94,7 @@ struct Edit: AsyncParsableCommand {
         }
     }
 
-    /// An edit that leaves nothing is most likely a slip.
+    /// Asks for confirmation if the edit removes all entries, which is probably a mistake.
     private func confirm(_ entries: [SecretEntry], of opened: OpenedDocument) throws(InputError) {
         guard entries.isEmpty, !opened.entries.isEmpty else { return }
         let names = opened.entries.map(\.name).joined(separator: ", ")
@@ -101,8 +104,8 @@ struct Edit: AsyncParsableCommand {
                 enter: false)
         else {
             throw InputError(
-                "\(document.file): the edit removes all entries (\(names)) and was not confirmed; the file was not touched; "
-                    + "secrets-bridge unset removes entries without a question")
+                "\(document.file): the edit removes all entries (\(names)) and was not confirmed; the file was not written; "
+                    + "secrets-bridge unset removes entries without confirmation")
         }
     }
 
@@ -123,21 +126,21 @@ struct Edit: AsyncParsableCommand {
             Environment.process.value("VISUAL") ?? Environment.process.value("EDITOR") ?? "vi"
         let status: Int32
         do {
-            // It may come with arguments, and be more than one command. Of a single one the shell makes way, so that signals
-            // reach the editor.
-            let isSingle = editor.utf8.allSatisfy { byte in
+            // The value is a shell command, possibly with arguments. The shell is replaced by a simple command, so that
+            // signals reach the editor.
+            let isSimple = editor.utf8.allSatisfy { byte in
                 (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
                     || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || " -_./".utf8.contains(byte)
             }
-            let command = isSingle ? "exec \(editor)" : editor
+            let command = isSimple ? "exec \(editor)" : editor
             status = try ForegroundProcess.run(["/bin/sh", "-c", "\(command) \"$1\"", "editor", path])
         } catch {
             throw CommandError("cannot start the editor \(editor); set EDITOR")
         }
-        // The editor ended by Ctrl-C, too.
+        // Ctrl-C ended the editor.
         if status == 128 + SIGINT { TerminationSignals.recordReceived(SIGINT) }
         guard status == 0, TerminationSignals.received == nil else {
-            throw CommandError("the editor (\(editor)) failed with \(status); the file was not touched")
+            throw CommandError("the editor (\(editor)) failed with \(status); the file was not written")
         }
     }
 }

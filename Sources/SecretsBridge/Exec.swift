@@ -4,19 +4,20 @@ import Cryptography
 import Envelope
 import Glibc
 import KMS
+import Settings
 import System
 
 struct Exec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program with the values of a WrappedSecret in its environment.",
         discussion: """
-            The program replaces this one, with the signals that this one was started with and without the variables SB_*. The entries that --only names, or all of them \
-            with --all, become variables under their own names; a user who may look into the process \
-            (/proc/PID/environ) sees them. A writer of the file chooses what --all passes, so --all refuses \
-            entries that decide which programs run, what they load or whom they talk to (PATH, LD_*, BASH_ENV, GIT_*, \
-            PYTHON*, NODE_OPTIONS, MAKEFLAGS, KUBECONFIG, *_PROXY and such), unless --only names them too. No such list \
-            is complete: prefer --only. The program is found on the PATH of before. Exit codes: the program's; 126 it \
-            cannot be run; 127 it does not exist; 1 failed before; 64 wrong usage.
+            The program replaces this process. It inherits the signal settings, and the environment without the variables \
+            SB_*. The entries in --only, or all entries with --all, become variables with the same names, which users who \
+            may inspect the process can read (/proc/PID/environ). A writer of the file decides what --all passes. So --all \
+            rejects entries that decide which programs run, what they load or which servers they use (PATH, LD_*, \
+            BASH_ENV, GIT_*, PYTHON*, NODE_OPTIONS, MAKEFLAGS, KUBECONFIG, *_PROXY and such), unless --only lists them too. \
+            No such list is complete: prefer --only. The program is found on the PATH of this process. Exit codes: the \
+            program's; 126 it cannot be run; 127 it does not exist; 1 failed before; 64 wrong usage.
 
               secrets-bridge exec db.yaml --only USER,PASSWORD -- ./migrate --dry-run
               secrets-bridge exec db.yaml --all -- ./server
@@ -27,7 +28,7 @@ struct Exec: AsyncParsableCommand {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Pass these entries; with --all, those that it would refuse. May be repeated.",
+            "Pass these entries. With --all, also pass these, which it would reject. May be repeated.",
             valueName: "entry,..."))
     var only: [String] = []
 
@@ -45,7 +46,7 @@ struct Exec: AsyncParsableCommand {
         let variables: [SharedSecret]
         do {
             guard let choice = EnvironmentEntries.EntrySelection(only: only, all: all) else {
-                // The names need no key.
+                // Listing the names requires no key.
                 let error = EnvironmentEntries.missingSelection(
                     try document.entryNames(), document: document.arguments, program: command)
                 Console.error(error.description)
@@ -57,11 +58,11 @@ struct Exec: AsyncParsableCommand {
             throw CommandError(error)
         }
         let program = try path(of: command[0])
-        // Our own settings, a master key among them, are no business of the program's.
+        // The program must not see the settings of Secrets Bridge, which may contain a master key.
         let inherited = inheritableEnvironment()
         clearenv()
         for (name, value) in inherited { setenv(name, value, 1) }
-        // They live until the program takes this one's place.
+        // putenv(3) keeps the pointers; execvp(3) frees them with this process's memory.
         for variable in variables {
             let copied = variable.bytes.withUnsafeBytes { bytes in
                 bytes.bindMemory(to: CChar.self).baseAddress.flatMap { strdup($0) }
@@ -74,21 +75,21 @@ struct Exec: AsyncParsableCommand {
         throw failure(126, lastSystemError())
     }
 
-    /// As a shell looks for it, before the values are variables.
+    /// Finds the program as a shell does, before the values become variables.
     private func path(of program: String) throws -> String {
         do throws(ProgramSearch.SearchError) {
             return try ProgramSearch.path(of: program, in: Environment.process.value("PATH"))
         } catch {
             switch error {
             case .notFound: throw failure(127, "there is no such program on the PATH")
-            case .notExecutable(let why): throw failure(126, why)
+            case .notExecutable(let reason): throw failure(126, reason)
             }
         }
     }
 
-    /// The exit codes that shells have for it.
-    private func failure(_ code: Int32, _ why: String) -> ExitCode {
-        Console.error("cannot run \(command[0]): \(why)")
+    /// Reports that the program cannot be run, with the exit codes of shells.
+    private func failure(_ code: Int32, _ reason: String) -> ExitCode {
+        Console.error("cannot run \(command[0]): \(reason)")
         return ExitCode(code)
     }
 

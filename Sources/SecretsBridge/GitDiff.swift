@@ -8,31 +8,32 @@ struct GitDiff: AsyncParsableCommand {
         commandName: "git-diff",
         abstract: "Show what differs between two versions of a file, for git.",
         discussion: """
-            Ciphertexts differ with every change of any value; this opens both versions and names the entries that \
-            differ, without the values. Below stands what differs in the text, whatever it is, with hashes in place of \
-            ciphertexts. Where no key may open both, it tells recipients and entries alone. Set up with:
+            All ciphertexts change whenever a value changes. This command decrypts both versions and lists the entries that \
+            differ, without their values, followed by a text diff with hashes in place of ciphertexts. If no key can decrypt \
+            both versions, it compares recipients and entry names only. Set up with:
 
               git config diff.wrappedsecret.command 'secrets-bridge git-diff'
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 
     @Option(
-        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        name: .shortAndLong, help: "The namespace of WrappedSecrets without one.",
         transform: parseNamespace)
     var namespace: String?
 
     @Argument(
-        help: "What git gives to a diff command: path, old file, its hash and mode, new file, hash, mode.",
+        help:
+            "The arguments that git passes to a diff command: path, old file, hash, mode, new file, hash, mode.",
         completion: .file())
     var arguments: [String]
 
     func validate() throws {
         guard [1, 2, 7, 9].contains(arguments.count) else {
-            throw ValidationError("seven arguments of git's are expected, or two files")
+            throw ValidationError("give the seven arguments of a git diff command, or two files")
         }
     }
 
-    /// Never fails: git would show nothing of the files that come after.
+    /// Never fails: git would not show the files that follow.
     func run() async {
         switch arguments.count {
         case 1: Console.writeLine("wrappedsecret \(arguments[0]): is being merged")
@@ -41,13 +42,13 @@ struct GitDiff: AsyncParsableCommand {
         }
     }
 
-    /// What git knows of the files besides their contents.
+    /// The mode change and the rename header that git passes.
     private var metadata: [String] {
         let (old, new) = (arguments[3], arguments[6])
         var lines: [String] = []
-        // Of a file that comes or goes one is "."
+        // For an added or deleted file, one mode is ".".
         if old != new, old != ".", new != "." { lines = ["old mode \(old)", "new mode \(new)"] }
-        // Renamed: from what, and how much of it is the same.
+        // The ninth argument describes a rename and its similarity.
         return arguments.count == 9
             ? lines + arguments[8].split(separator: "\n").map(String.init) : lines
     }
@@ -77,7 +78,7 @@ struct GitTextconv: ParsableCommand {
         commandName: "git-textconv",
         abstract: "Print a file with hashes in place of its WrappedSecrets' ciphertexts, for git.",
         discussion: """
-            Everything else is the file's own text. Needs no key. Set up with:
+            The rest is the unchanged text of the file. Requires no key. Set up with:
 
               git config diff.wrappedsecret.textconv 'secrets-bridge git-textconv'
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes

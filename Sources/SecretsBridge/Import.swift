@@ -6,20 +6,20 @@ import System
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Wrap Secrets that a cluster has already, or SealedSecrets.",
+        abstract: "Wrap existing Secrets of a cluster, or SealedSecrets.",
         discussion: """
-            Reads them from the API server, and writes WrappedSecret manifests to standard output, into one file, or, \
-            a file each, into a folder. Secrets that somebody else makes (a controller's, service-account tokens, Helm's) are left \
-            out, unless they are named. To let the WrappedSecret take over: kubectl annotate secret NAME \
+            Reads Secrets from the API server, and writes WrappedSecret manifests to standard output, to one file, or to a \
+            folder with a file for each. Secrets that another controller manages, service-account tokens and Secrets of Helm \
+            are skipped unless they are named. To let the WrappedSecret take over a Secret: kubectl annotate secret NAME \
             secrets-bridge.io/allow=adopt
 
               secrets-bridge import -n payments db -w wrapped.yaml
               secrets-bridge import --all-namespaces --folder clusters/production
 
-            With --sealed it reads SealedSecrets (bitnami.com) from files, opens them with the private key of their \
-            controller, and asks no cluster. Documents of other kinds are passed over. Nothing is written unless all \
-            of them could be opened and wrapped, and none of their files is there. A file of a folder that is not \
-            YAML is named and passed over, and the exit code is 1.
+            With --sealed, reads SealedSecrets (bitnami.com) from files, and decrypts them with the private key of their \
+            controller, without a cluster. Documents of other kinds are skipped. Nothing is written unless all SealedSecrets \
+            can be decrypted and wrapped, and none of the output files exists. A file in a folder that is not YAML is \
+            reported and skipped, and the exit code is 1.
 
               kubectl get secret -n kube-system -o yaml \\
                 -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
@@ -27,7 +27,7 @@ struct Import: AsyncParsableCommand {
               secrets-bridge import --sealed db.yaml --sealing-key key.pem --folder wrapped/
             """)
 
-    @Argument(help: "Names of Secrets; none: all of the namespace.")
+    @Argument(help: "Names of Secrets. The default is all Secrets of the namespace.")
     var names: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
@@ -35,27 +35,28 @@ struct Import: AsyncParsableCommand {
     @OptionGroup var sealed: SealedSecretOptions
 
     @Option(
-        name: .shortAndLong, help: "The namespace; with --sealed, of SealedSecrets that do not say it.",
+        name: .shortAndLong,
+        help: "The namespace of the Secrets. With --sealed, that of SealedSecrets without one.",
         transform: parseNamespace)
     var namespace: String?
 
     @Option(
         help: """
-            What the ciphertext is bound to: strict, namespace or cluster. (default: strict; with --sealed, what it \
-            was sealed for)
+            The binding of the ciphertext: strict, namespace or cluster. (default: strict; with --sealed, that of the \
+            SealedSecret)
             """)
     var scope: Scope?
 
     @Option(
         help: ArgumentHelp(
             """
-            Write a file for each, NAMESPACE/NAME.yaml; those that are there are left; with --sealed, they are an \
-            error.
+            Write each manifest to NAMESPACE/NAME.yaml in this folder. Existing files are skipped; with --sealed, they are \
+            an error.
             """, valueName: "path"),
         completion: .directory)
     var folder: String?
 
-    @Option(name: .shortAndLong, help: "Without --folder: write yaml or json.")
+    @Option(name: .shortAndLong, help: "Write yaml or json, without --folder.")
     var output: OutputFormat = .yaml
 
     @OptionGroup var outputFile: OutputFileOptions
@@ -64,11 +65,12 @@ struct Import: AsyncParsableCommand {
 
     func validate() throws {
         guard folder != "" else {
-            throw ValidationError("--folder is empty; give a path, . is the folder that you are in")
+            throw ValidationError("--folder is empty; give a path, such as . for the current folder")
         }
         if folder != nil, outputFile.outputFile != nil {
             throw ValidationError(
-                "--folder writes a file for each, --output-file one for all; leave out one of the two")
+                "--folder writes one file for each Secret, and --output-file one for all; leave out one of the two"
+            )
         }
         for name in names where (try? EnvelopeValidation.check(secretName: name)) == nil {
             throw ValidationError("\(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
@@ -97,7 +99,7 @@ struct Import: AsyncParsableCommand {
                 ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
             secrets.flatMap(\.notes).forEach(Console.note)
             if secrets.isEmpty {
-                let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was left as it is" } ?? ""
+                let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
                 Console.note("there is nothing to import\(kept)")
             } else if let folder {
                 try write(secrets, in: folder)
@@ -123,11 +125,11 @@ struct Import: AsyncParsableCommand {
     }
 
     private func write(_ secrets: [ImportedSecret], in folder: String) throws {
-        let result = ImportFolder(folder, whatIsThere: isSealed ? .fail : .skip).write(secrets)
-        for path in result.skipped { Console.note("\(path) is there and was left as it is") }
+        let result = ImportFolder(folder, existingFiles: isSealed ? .fail : .skip).write(secrets)
+        for path in result.skipped { Console.note("\(path) exists and was not written") }
         Console.errors(result.problems.map(\.description))
         guard result.problems.isEmpty else { throw ExitCode.failure }
-        // Not before all of them are there: a pipe that is closed ends the program.
+        // The list is printed after all files are written: a closed pipe ends the program.
         result.written.forEach { Console.writeLine($0) }
     }
 }

@@ -1,50 +1,44 @@
 import ArgumentParser
 import CLI
-import YAML
+import JSON
 
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what WrappedSecrets in files say to whoever has no key.",
+        abstract: "Show what WrappedSecrets in files reveal without a key.",
         discussion: """
-            Recipients and their versions, scope, entries and the sizes of their values. No KMS is asked.
+            Prints recipients and their key versions, the scope, the entries and the sizes of their values. Sends no request \
+            to a KMS.
 
               secrets-bridge inspect db.yaml
               secrets-bridge inspect -o json clusters/
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-        case text, json, yaml
-    }
-
     @Argument(
-        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        help: "Files, and folders, of which YAML and JSON files are read. - is standard input.",
         completion: manifestCompletion)
     var paths: [String]
 
     @Option(
-        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        name: .shortAndLong, help: "The namespace of WrappedSecrets without one.",
         transform: parseNamespace)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")
-    var output: Format = .text
+    var output: ReportFormat = .text
 
     func run() throws {
         let files = WrappedSecretFiles(reading: paths)
         var problems = files.problems
-        var found: [Inspection] = []
+        var inspections: [Inspection] = []
         for document in files.documents {
             do throws(InputError) {
-                found.append(try Inspection(document, namespace: namespace))
+                inspections.append(try Inspection(document, namespace: namespace))
             } catch {
                 problems.append(error)
             }
         }
-        switch output {
-        case .text: found.flatMap(\.lines).forEach(Console.writeLine)
-        case .json: try OutputFormat.json.write([.array(found.map(\.value))])
-        case .yaml: try OutputFormat.yaml.write([.array(found.map(\.value))])
-        }
+        if output == .text { inspections.flatMap(\.lines).forEach(Console.writeLine) }
+        try output.structuredFormat?.write([.array(inspections.map(\.value))])
         Console.errors(problems.map(\.description))
         if !problems.isEmpty { throw ExitCode.failure }
     }

@@ -2,8 +2,9 @@ import CLI
 import System
 import UnixSignals
 
-/// Runs `body` until it is done, or until SIGINT or SIGTERM cancels its task; it is waited for in any case. Whether it
-/// was cut short.
+/// Runs `body`, and cancels it on SIGINT or SIGTERM. Returns after `body` has ended in any case.
+///
+/// - Returns: True if a signal cancelled `body`.
 func withSignalCancellation(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
     try await withThrowingTaskGroup(of: Bool.self) { group in
         group.addTask {
@@ -15,7 +16,7 @@ func withSignalCancellation(_ body: @escaping @Sendable () async throws -> Void)
                 TerminationSignals.recordReceived(signal.rawValue)
                 return true
             }
-            // Cancelled, as the work is done.
+            // `body` has ended, and cancelled this task.
             return false
         }
         let isInterrupted = try await group.next() ?? false
@@ -25,7 +26,7 @@ func withSignalCancellation(_ body: @escaping @Sendable () async throws -> Void)
     }
 }
 
-/// Runs `body`, and cancels it when a signal that asks the program to end is recorded.
+/// Runs `body`, and cancels it when `TerminationSignals` records a signal.
 func withRecordedSignalCancellation<T: Sendable>(
     _ body: @escaping @Sendable () async throws(InputError) -> T
 ) async throws(InputError) -> T {

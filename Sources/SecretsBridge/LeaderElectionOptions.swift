@@ -5,41 +5,42 @@ import KubeClient
 import Logging
 import Resources
 
-/// Whether and how one of several instances is chosen to work.
+/// The leader election among replicas.
 struct LeaderElectionOptions: ParsableArguments {
     @Flag(
         inversion: .prefixedNo,
         help:
-            "Work only while holding a lease; others stand by. On in a pod, off elsewhere, if neither is given."
+            "Reconcile only while holding a lease; other replicas stand by. The default is on in a pod, and off otherwise."
     )
     var leaderElect: Bool?
 
     @Option(
         help: ArgumentHelp(
-            "How long others wait for a leader they hear nothing of, in whole seconds.", valueName: "duration"
-        ),
+            "Time after the last observed renewal before another replica may take the lease, in whole seconds.",
+            valueName: "duration"),
         transform: DurationFlag.parse)
     var leaderElectLeaseDuration = LeaseTiming().leaseDuration
 
     @Option(
-        help: ArgumentHelp("A leader that cannot renew for this long stops.", valueName: "duration"),
+        help: ArgumentHelp(
+            "A leader that cannot renew the lease for this time stops.", valueName: "duration"),
         transform: DurationFlag.parse)
     var leaderElectRenewDeadline = LeaseTiming().renewDeadline
 
     @Option(
-        help: ArgumentHelp("Between two tries to renew or to get the lease.", valueName: "duration"),
+        help: ArgumentHelp("Time between attempts to acquire or renew the lease.", valueName: "duration"),
         transform: DurationFlag.parse)
     var leaderElectRetryPeriod = LeaseTiming().retryPeriod
 
     @Option(
         help: ArgumentHelp(
-            "Where the lease is. Otherwise POD_NAMESPACE, or that of the service account or kubeconfig.",
+            "Namespace of the lease. The default is POD_NAMESPACE, or that of the service account or kubeconfig.",
             valueName: "namespace"))
     var leaderElectNamespace: String?
 
     @Option(
         help: ArgumentHelp(
-            "Name of the lease. Otherwise secrets-bridge, with a suffix that tells the namespaces and the selector apart.",
+            "Name of the lease. The default is secrets-bridge with a suffix for the watched namespaces and the selector.",
             valueName: "name"))
     var leaderElectName: String?
 
@@ -64,22 +65,21 @@ struct LeaderElectionOptions: ParsableArguments {
         }
     }
 
-    /// Replicas with the same name take turns; without leader election, none of them waits for the others.
-    func leaseName(_ territory: WatchScopeOptions) -> String {
-        leaderElectName ?? LeaseName.name(namespaces: territory.namespaces, labelSelector: territory.selector)
+    /// Returns the name of the lease. Replicas with the same lease elect one leader.
+    func leaseName(_ watchScope: WatchScopeOptions) -> String {
+        leaderElectName
+            ?? LeaseName.name(namespaces: watchScope.namespaces, labelSelector: watchScope.selector)
     }
 
-    /// - Parameters:
-    ///   - podNamespace: what the downward API says.
+    /// - Parameter podNamespace: The pod's namespace from the downward API.
     func makeLeaderElection(
-        _ cluster: ClusterConfiguration, _ territory: WatchScopeOptions, identity: String,
-        podNamespace: String?,
-        telemetry: Telemetry, logger: Logger
+        for watchScope: WatchScopeOptions, in cluster: ClusterConfiguration, identity: String,
+        podNamespace: String?, telemetry: Telemetry, logger: Logger
     ) -> any LeaderElection {
         guard leaderElect ?? cluster.isInCluster else { return AlwaysLeader() }
         let lease = ObjectRef(
             namespace: leaderElectNamespace ?? podNamespace ?? cluster.defaultNamespace,
-            name: leaseName(territory))
+            name: leaseName(watchScope))
         let timeout = timing.renewDeadline
         let leadership = Leadership()
         telemetry.setLeadershipProbe { leadership.isLeading }
@@ -90,11 +90,11 @@ struct LeaderElectionOptions: ParsableArguments {
                     connection: APIConnection(cluster, timeout: timeout, observer: telemetry.apiObserver))
             },
             leadership: leadership, clock: ContinuousClock(),
-            // sysexits(3), EX_SOFTWARE. Nothing is flushed or awaited: what is in flight must not go on.
-            abandon: { _exit(70) }, logger: logger)
+            // sysexits(3), EX_SOFTWARE. The process ends at once, so that no request in flight continues.
+            terminateProcess: { _exit(70) }, logger: logger)
         return WatchScopePublisher(
             elector, lease: lease,
-            scope: PublishedWatchScope(namespaces: territory.namespaces, labelSelector: territory.selector),
+            scope: PublishedWatchScope(namespaces: watchScope.namespaces, labelSelector: watchScope.selector),
             client: KubeClient(
                 connection: APIConnection(cluster, timeout: timeout, observer: telemetry.apiObserver)),
             logger: logger)

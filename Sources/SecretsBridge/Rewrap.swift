@@ -6,28 +6,29 @@ import System
 
 struct Rewrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Wrap data keys anew: for a newer version, another key, or another backend.",
+        abstract: "Re-encrypt data keys under a newer key version, another key or another backend.",
         discussion: """
-            Changes recipients and nothing else: values are not decrypted, and in files every other byte stays. \
-            Without an option, what the configured keys wrapped goes to their newest version, and what an \
-            earlier key of a backend wrapped, to the backend's present one. A row that no configured key may open has \
-            failed. It never wraps for a key only because a row lists it. It does not revoke: whoever had a value or \
-            its data key still has it.
+            Changes recipients only: values are not decrypted, and the rest of a file stays as it is. Without options, data \
+            keys are re-encrypted under the newest version of the key that wrapped them, or under the backend's current key \
+            if an earlier one wrapped them. A WrappedSecret that no configured key can unwrap is an error. A key that a \
+            WrappedSecret lists is used only if it is configured. Rewrapping does not revoke access: anyone who had a value \
+            or its data key still has it.
 
-              secrets-bridge rewrap --dry-run clusters/           # what would be done
+              secrets-bridge rewrap --dry-run clusters/           # show what would change
               secrets-bridge rewrap clusters/                     # files and folders
               secrets-bridge rewrap --all-namespaces              # a cluster
-              secrets-bridge rewrap --check clusters/             # exit 1 if rows are left
+              secrets-bridge rewrap --check clusters/             # exit 1 if anything would change
               secrets-bridge rewrap --add-recipient aws-kms clusters/
               secrets-bridge rewrap --remove-recipient vault-transit clusters/
-              secrets-bridge rewrap --to aws-kms clusters/        # both at once
+              secrets-bridge rewrap --to aws-kms clusters/        # add one key and remove the others
 
-            It can be interrupted at any time; run it again to go on. Exit codes: 0 done; 1 something failed, or \
+            It can be interrupted at any time, and continued by running it again. Exit codes: 0 done; 1 something failed, or \
             --check found something; 64 wrong usage; 130 interrupted, 143 terminated.
             """)
 
     @Argument(
-        help: "Files, and folders whose YAML and JSON files are taken.", completion: manifestCompletion)
+        help: "Files, and folders, of which YAML and JSON files are rewrapped.",
+        completion: manifestCompletion)
     var paths: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
@@ -35,7 +36,7 @@ struct Rewrap: AsyncParsableCommand {
     @Option(
         name: .shortAndLong,
         help:
-            "Of files: the namespace of those that do not say it. Without files: that namespace of the cluster.",
+            "With files, the namespace of WrappedSecrets without one. Otherwise the namespace of the cluster to rewrap.",
         transform: parseNamespace
     )
     var namespace: String?
@@ -49,31 +50,32 @@ struct Rewrap: AsyncParsableCommand {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Remove this key, after proof that one that stays opens the row. May be repeated.",
+            "Remove this key, after a remaining key has unwrapped the data key. May be repeated.",
             valueName: "backend|key-id"),
         completion: .list(KeySelector.backends), transform: parseKeySelector)
     var removeRecipient: [KeySelector] = []
 
     @Option(
         help: ArgumentHelp(
-            "Put this configured key in the place of all others that are configured.",
+            "Wrap for this configured key, and remove all other configured keys.",
             valueName: "backend|key-id"),
         completion: .list(KeySelector.backends), transform: parseKeySelector)
     var to: KeySelector?
 
-    @Flag(help: "Ask the KMS, say what would be done, and write nothing.")
+    @Flag(help: "Send the requests to the KMS and show what would change, but write nothing.")
     var dryRun = false
 
-    @Flag(help: "As --dry-run, and exit 1 if there is anything to do.")
+    @Flag(help: "Like --dry-run, and exit 1 if anything would change.")
     var check = false
 
-    @Flag(name: .shortAndLong, help: "Do not list what was moved.")
+    @Flag(name: .shortAndLong, help: "Do not list changed WrappedSecrets.")
     var quiet = false
 
     func validate() throws {
         try checkNoStandardInput(paths)
         if to != nil, !(addRecipient + removeRecipient).isEmpty {
-            throw ValidationError("--to is both at once; leave out --add-recipient and --remove-recipient")
+            throw ValidationError(
+                "--to adds and removes keys; leave out --add-recipient and --remove-recipient")
         }
         if paths.isEmpty, cluster.selection(namespace: namespace) == nil {
             throw ValidationError("give files or folders; or, for a cluster, --all-namespaces or --namespace")
@@ -89,16 +91,16 @@ struct Rewrap: AsyncParsableCommand {
         let isInterrupted: Bool
         var problems: [InputError] = []
         do {
-            let order = try await order(keys)
+            let strategy = try await strategy(keys)
             if paths.isEmpty, let selection = cluster.selection(namespace: namespace) {
                 let client = try cluster.client()
                 output = RewrapOutput(total: nil, isQuiet: quiet, isDryRun: dryRun || check)
-                // What the error says is not to stand behind it.
+                // If an error is thrown, it is printed later, and must not be on the same line as the progress.
                 defer { output.progress.finish() }
-                let work = ClusterRewrapper(
-                    keys: keys, order: order, client: client, isDryRun: dryRun || check)
+                let rewrapper = ClusterRewrapper(
+                    keys: keys, strategy: strategy, client: client, isDryRun: dryRun || check)
                 isInterrupted = try await withSignalCancellation {
-                    try await work.rewrap(selection, expect: output.progress.setTotal) {
+                    try await rewrapper.rewrap(selection, expect: output.progress.setTotal) {
                         output.report($0, advance: $0.count)
                     }
                 }
@@ -108,16 +110,17 @@ struct Rewrap: AsyncParsableCommand {
             } else {
                 let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
                 output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
-                let work = FileRewrapper(
-                    keys: keys, order: order, namespace: namespace, isDryRun: dryRun || check)
-                let eventful = Locked<Set<String>>([])
+                let rewrapper = FileRewrapper(
+                    keys: keys, strategy: strategy, namespace: namespace, isDryRun: dryRun || check)
+                // The files that contain a WrappedSecret or could not be read. A path without any is a problem.
+                let reportedFiles = Locked<Set<String>>([])
                 isInterrupted = try await withSignalCancellation {
-                    let all = await work.rewrap(found.files) { output.report($0) }
-                    eventful.withLock { $0 = all }
+                    let files = await rewrapper.rewrap(found.files) { output.report($0) }
+                    reportedFiles.withLock { $0 = files }
                 }
                 problems = found.problems
                 if !isInterrupted {
-                    problems += found.emptyPathProblems(withoutAnyOf: eventful.withLock { $0 })
+                    problems += found.emptyPathProblems(withoutAnyOf: reportedFiles.withLock { $0 })
                 }
             }
         } catch let error as InputError {
@@ -127,7 +130,10 @@ struct Rewrap: AsyncParsableCommand {
         }
         output.finish(problems, removed: isInterrupted ? [] : removeRecipient)
         if isInterrupted {
-            Console.note("interrupted: what is not listed was not looked at; run it again to go on")
+            Console.note(
+                "interrupted: WrappedSecrets that are not listed were not processed; run it again to continue"
+            )
+            // 128 plus SIGINT. After another signal, the program exits with 128 plus its number (`CommandError`).
             throw ExitCode(130)
         }
         let counts = output.counts
@@ -136,12 +142,14 @@ struct Rewrap: AsyncParsableCommand {
         }
     }
 
-    private func order(_ keys: KeyRing) async throws -> RewrapStrategy {
+    /// Returns the changes that the options ask for. Resolves the ids of the configured keys first, because recipients
+    /// are found by them.
+    private func strategy(_ keys: KeyRing) async throws -> RewrapStrategy {
         for key in keys.all {
             do throws(KeyManagerError) {
-                try await key.resolveKeyID()
+                try await (key as? any DiagnosableKeyManager)?.resolveKeyID()
             } catch {
-                // Who may only re-wrap need not know the key's id.
+                // A user who may re-encrypt may lack the permission to look up the id, which only new recipients need.
                 guard error.code == .accessDenied, to == nil, addRecipient.isEmpty else {
                     throw CommandError(error)
                 }

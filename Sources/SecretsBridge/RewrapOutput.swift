@@ -1,12 +1,15 @@
 import CLI
 import System
 
-/// What `rewrap` tells while it works: rows on standard output, failures and progress on standard error.
+/// The output of `rewrap`: changed WrappedSecrets on standard output, failures and progress on standard error.
 final class RewrapOutput: Sendable {
     private struct State {
         var counts = RewrapCounts()
-        var foreign: Set<String> = []
-        var listed: Set<String> = []
+        /// The keys of recipients that were not changed, because the key is not configured.
+        var unconfiguredKeyIDs: Set<String> = []
+        /// The keys that the WrappedSecrets listed before any change.
+        var listedKeyIDs: Set<String> = []
+        /// Shows the first of several equal failures at once, and holds the others back until `finish`.
         var failures = RepeatedProblems()
     }
 
@@ -15,7 +18,7 @@ final class RewrapOutput: Sendable {
     let progress: ProgressLine
     private let state: Locked<State>
 
-    /// `total`: what `advance` will have been told in the end; nil: nobody knows yet.
+    /// - Parameter total: The number of steps (files, or in a cluster WrappedSecrets), or nil while it is unknown.
     init(total: Int?, isQuiet: Bool, isDryRun: Bool) {
         self.isQuiet = isQuiet
         verb = isDryRun ? "to move" : "moved"
@@ -25,46 +28,50 @@ final class RewrapOutput: Sendable {
 
     var counts: RewrapCounts { state.withLock { $0.counts } }
 
-    func report(_ rows: [RewrapResult], advance: Int = 1) {
+    /// - Parameter advance: The number of steps that these results complete.
+    func report(_ results: [RewrapResult], advance: Int = 1) {
         state.withLock { state in
-            var sayings: [() -> Void] = []
-            for row in rows {
-                state.counts.add(row)
-                state.foreign.formUnion(row.unconfiguredKeyIDs)
-                state.listed.formUnion(row.previousKeyIDs)
-                switch row.outcome {
-                case .changed(let how) where !isQuiet:
-                    sayings.append { Console.writeLine("\(row.location): \(how)") }
-                case .failed(let why):
-                    // Errors of a document have its place, and not its name.
-                    let place = row.location.split(separator: ": ").first ?? ""
+            var messages: [() -> Void] = []
+            for result in results {
+                state.counts.add(result)
+                state.unconfiguredKeyIDs.formUnion(result.unconfiguredKeyIDs)
+                state.listedKeyIDs.formUnion(result.previousKeyIDs)
+                switch result.outcome {
+                case .changed(let change) where !isQuiet:
+                    messages.append { Console.writeLine("\(result.location): \(change)") }
+                case .failed(let reason):
+                    // An error of a document already begins with its file and line.
+                    let file = result.location.split(separator: ": ").first ?? ""
                     let line =
-                        row.isUnreadableFile || why.hasPrefix("\(place): ")
-                        ? state.failures.add(why) : state.failures.add(place: row.location, why)
-                    if let line { sayings.append { Console.error(line) } }
+                        result.isUnreadableFile || reason.hasPrefix("\(file): ")
+                        ? state.failures.add(reason) : state.failures.add(place: result.location, reason)
+                    if let line { messages.append { Console.error(line) } }
                 default: break
                 }
             }
-            if !sayings.isEmpty { progress.printAbove { sayings.forEach { $0() } } }
+            if !messages.isEmpty { progress.printAbove { messages.forEach { $0() } } }
             progress.advance(by: advance)
         }
     }
 
-    /// `problems`: of paths. `removed`: keys that were to be removed; which of them no row listed is told.
+    /// Prints the remaining failures and the summary.
+    ///
+    /// - Parameters:
+    ///   - problems: The problems with the given paths, for example that no WrappedSecret was found.
+    ///   - removed: The keys of --remove-recipient. A note reports those that no WrappedSecret lists.
     func finish(_ problems: [InputError], removed: [KeySelector]) {
-        let (counts, foreign, listed, failures) = state.withLock { state in
-            (state.counts, state.foreign, state.listed, state.failures.finish())
-        }
+        let (state, failures) = state.withLock { ($0, $0.failures.finish()) }
+        let counts = state.counts
         progress.finish()
         failures.forEach(Console.error)
         Console.errors(problems.map(\.description))
-        for key in removed where !listed.contains(where: { key.matches(keyID: $0) }) {
-            Console.note("no row lists \(key)")
+        for key in removed where !state.listedKeyIDs.contains(where: { key.matches(keyID: $0) }) {
+            Console.note("no WrappedSecret lists \(key)")
         }
-        for keyID in foreign.sorted() {
-            Console.note("recipients of \(keyID), which is not configured here, were left as they are")
+        for keyID in state.unconfiguredKeyIDs.sorted() {
+            Console.note("recipients of \(keyID), which is not configured, were not changed")
         }
-        // Of nothing there is nothing to sum up.
+        // There is no summary if nothing was read.
         guard counts.total > 0 || (problems.isEmpty && counts.unreadableFiles == 0) else { return }
         var summary =
             "\(pluralized(counts.total, "WrappedSecret")): \(counts.changed) \(verb), \(counts.current) current"

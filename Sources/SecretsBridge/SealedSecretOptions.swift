@@ -2,12 +2,12 @@ import ArgumentParser
 import CLI
 import Envelope
 
-/// SealedSecrets in files, instead of the Secrets of a cluster.
+/// The SealedSecrets to import from files, instead of Secrets from a cluster.
 struct SealedSecretOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "SealedSecrets of this file, or of a folder's YAML and JSON files; - is standard input. May be repeated.",
+            "Import the SealedSecrets of this file, or of the YAML and JSON files of a folder. - is standard input. May be repeated.",
             valueName: "path"),
         completion: manifestCompletion)
     var sealed: [String] = []
@@ -16,7 +16,7 @@ struct SealedSecretOptions: ParsableArguments {
         parsing: .singleValue,
         help: ArgumentHelp(
             """
-            The private key of the sealed-secrets controller: PEM, or Secrets as kubectl writes them; - is standard \
+            The private key of the sealed-secrets controller, as PEM or as Secrets that kubectl writes. - is standard \
             input. May be repeated.
             """, valueName: "file"),
         completion: .file())
@@ -26,24 +26,23 @@ struct SealedSecretOptions: ParsableArguments {
         if sealed.isEmpty != sealingKey.isEmpty {
             throw ValidationError(
                 sealed.isEmpty
-                    ? "--sealing-key opens SealedSecrets; give their files with --sealed"
-                    : "--sealed needs the controller's private key; give --sealing-key")
+                    ? "--sealing-key decrypts SealedSecrets; give their files with --sealed"
+                    : "--sealed requires the controller's private key; give --sealing-key")
         }
         try checkStandardInputIsReadOnce(sealed + sealingKey)
     }
 
-    /// Reports problems as they are found.
+    /// Decrypts and wraps the SealedSecrets, and prints all problems.
     ///
-    /// - Returns: The WrappedSecrets, and whether every file could be read: those of a folder that are not YAML are
-    ///   reported and do not stop the others.
-    /// - Throws: `ExitCode` if there were other problems; nothing is to be written then.
+    /// - Returns: The WrappedSecrets, and false if a file in a folder is not YAML and was skipped.
+    /// - Throws: `ExitCode` if there were other problems, so that nothing must be written.
     func wrap(
         scope: Scope?, namespace: String?
     ) async throws -> (secrets: [ImportedSecret], isComplete: Bool) {
         let sealingKeys = try SealingKeys(reading: sealingKey)
         sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
-        for problem in files.unreadable { Console.error("\(problem); it is passed over") }
+        for problem in files.unreadable { Console.error("\(problem); it is skipped") }
         let result = await SealedSecretImport(
             sealingKeys: sealingKeys, keys: try loadKeys(), scope: scope, namespace: namespace
         ).wrap(files.documents, beside: files.problems)
@@ -54,7 +53,7 @@ struct SealedSecretOptions: ParsableArguments {
         return (result.outputs, files.unreadable.isEmpty)
     }
 
-    /// What is left to do, by the example of one.
+    /// Prints the remaining steps, for the first Secret as an example.
     static func noteNextSteps(_ secrets: [ImportedSecret]) {
         guard let secret = secrets.first else { return }
         Console.note(

@@ -3,21 +3,22 @@ import CLI
 import Glibc
 import System
 
+/// The program. This module holds the commands: argument parsing, the console, signals and child processes. The module CLI
+/// holds the logic of the commands, which needs none of these.
 @main
 struct SecretsBridge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: Invocation.showsTypedName && Invocation.programName == Invocation.pluginName
             ? "kubectl wrappedsecret" : "secrets-bridge",
-        abstract: "Keeps Secrets in Git, wrapped by a key that never leaves your KMS.",
+        abstract: "Keep Secrets in Git, wrapped by a key that never leaves the KMS.",
         discussion: """
-            Keys come from the environment: SB_KMS_BACKEND and the settings of the backend.
+            The environment configures the keys: SB_KMS_BACKEND and the settings of the backend.
 
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge edit wrapped.yaml
               secrets-bridge status --all-namespaces
 
-            Exit codes: 0 done; 1 failed, one line on standard error says why; 64 wrong usage; 130 interrupted, 143 \
-            terminated.
+            Exit codes: 0 done; 1 failed, with one line on standard error; 64 wrong usage; 130 interrupted, 143 terminated.
             """,
         version: version,
         subcommands: [
@@ -29,9 +30,9 @@ struct SecretsBridge: AsyncParsableCommand {
     static let version = "0.1.0"
 
     static func main() async {
-        // Before anything changes them: programs that we start begin with them.
+        // Child programs start with these signal settings, so they are recorded before any change.
         InheritedSignals.record()
-        // Plaintext and keys are in this memory; nobody else is to read it.
+        // This memory will contain plaintext and keys; other processes must not read it.
         _ = hardenProcess()
         TerminalInput.setReadHandler { Console.note("reading from the terminal; end with Ctrl-D") }
         Warnings.setHandler { Console.warning($0) }
@@ -53,7 +54,7 @@ struct SecretsBridge: AsyncParsableCommand {
         }
     }
 
-    /// Ends the process at once. libcurl's threads may be inside OpenSSL, whose state exit(3) takes down beneath them.
+    /// Ends the process at once. exit(3) would destroy the state of OpenSSL while libcurl's threads use it.
     private static func leave(_ code: Int32) -> Never {
         let lost = fflush(nil) == 0 ? Console.outputFailure : lastSystemError()
         if let lost { Console.error("cannot write the output: \(lost)") }
@@ -61,34 +62,16 @@ struct SecretsBridge: AsyncParsableCommand {
     }
 }
 
-/// The name that the program was started by, and those that mean something.
+/// The name under which the program was started.
 enum Invocation {
     static let pluginName = "kubectl-wrappedsecret"
     static let pluginCompletionName = "kubectl_complete-wrappedsecret"
 
     static let programName = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
 
-    /// Whether messages show the command as it was typed. In what shells and programs read, it is one word.
+    /// True if help and messages show the name as a user types it. Completion scripts need a name of one word.
     static let showsTypedName = !CommandLine.arguments.contains {
         $0.hasPrefix("--generate-completion-script") || $0 == "--experimental-dump-help"
-    }
-}
-
-/// A command failed; the line says why and what to do.
-struct CommandError: Error, CustomStringConvertible {
-    let description: String
-    let exitCode: ExitCode
-
-    init(_ error: some Error & CustomStringConvertible) {
-        self.init(
-            error.description,
-            exitCode: (error as? InputError)?.isUsage == true ? .validationFailure : .failure)
-    }
-
-    /// Invisible characters, as those of names out of files, become escapes: it stays one line.
-    init(_ description: String, exitCode: ExitCode = .failure) {
-        self.description = description.escapingInvisibleCharacters
-        self.exitCode = exitCode
     }
 }
 

@@ -9,8 +9,8 @@ struct SetValues: AsyncParsableCommand {
         commandName: "set",
         abstract: "Set values of a WrappedSecret in a file.",
         discussion: """
-            The values get a new data key, wrapped for the same keys; other bytes of the file stay. The options mean \
-            what they mean to wrap.
+            Encrypts the values under a new data key, which is wrapped for the same keys. The rest of the file stays as it \
+            is. The options are those of wrap.
 
               secrets-bridge set db.yaml --from-file password=/dev/stdin < password.txt
               secrets-bridge set db.yaml --from-literal user=app
@@ -18,42 +18,19 @@ struct SetValues: AsyncParsableCommand {
 
     @OptionGroup var document: DocumentOptions
 
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("A value; other users of this machine can see it.", valueName: "key=value"))
-    var fromLiteral: [String] = []
-
-    @Option(
-        parsing: .singleValue, help: ArgumentHelp("A value from a file.", valueName: "[key=]path"),
-        completion: .file())
-    var fromFile: [String] = []
-
-    @Option(
-        parsing: .singleValue, help: ArgumentHelp("Values from lines of KEY=VALUE.", valueName: "path"),
-        completion: .file())
-    var fromEnvFile: [String] = []
+    @OptionGroup var entries: EntryOptions
 
     func validate() throws {
-        guard !(fromLiteral + fromFile + fromEnvFile).isEmpty else {
+        if entries.isEmpty {
             throw ValidationError("give --from-literal, --from-file or --from-env-file")
         }
         try checkNoStandardInput([document.file])
-        try checkStandardInputIsReadOnce(fromFile.map(pathOfFileOption) + fromEnvFile)
     }
 
     func run() async throws {
         let new: [SecretEntry]
         do throws(InputError) {
-            var input = SecretArguments()
-            for literal in fromLiteral { try input.addLiteral(literal) }
-            for file in fromFile { try input.addFile(file) }
-            for file in fromEnvFile {
-                try input.addEnvFile(file) {
-                    Environment.process.exactValue($0).map { SharedSecret(copying: $0.utf8) }
-                }
-            }
-            input.notes.forEach(Console.note)
-            new = input.secret(name: "", namespace: nil, type: nil).entries
+            new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
         } catch {
             throw CommandError(error)
         }
@@ -68,7 +45,8 @@ struct UnsetValues: AsyncParsableCommand {
         commandName: "unset",
         abstract: "Remove values of a WrappedSecret in a file.",
         discussion: """
-            What stays gets a new data key, wrapped for the same keys; other bytes of the file stay.
+            Encrypts the remaining values under a new data key, which is wrapped for the same keys. The rest of the file \
+            stays as it is.
 
               secrets-bridge unset db.yaml old-password
             """)
@@ -92,27 +70,27 @@ struct UnsetValues: AsyncParsableCommand {
 struct RotateValues: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate-value",
-        abstract: "Replace values of a WrappedSecret in a file by new random ones.",
+        abstract: "Replace values of a WrappedSecret in a file with new random values.",
         discussion: """
-            Letters and digits. The program that uses the value has to learn the new one: it is in the Secret when \
-            the file was applied.
+            The values consist of letters and digits. They are in the Secret after the file is applied; programs that use \
+            an old value must then be given the new one.
 
               secrets-bridge rotate-value db.yaml password
             """)
 
     @OptionGroup var document: DocumentOptions
 
-    @Argument(help: "Names of entries; those that are not there are made.")
+    @Argument(help: "Names of entries. Missing entries are added.")
     var entry: [String]
 
-    @Option(help: "Characters of a value.")
+    @Option(help: "The number of characters of a value.")
     var length = 32
 
     func validate() throws {
         guard RandomValue.allowedLengths.contains(length) else {
             throw ValidationError(
                 "--length is \(length); \(RandomValue.allowedLengths.lowerBound) to "
-                    + "\(RandomValue.allowedLengths.upperBound) are expected")
+                    + "\(RandomValue.allowedLengths.upperBound) are allowed")
         }
         try checkNoStandardInput([document.file])
         for name in entry where (try? EnvelopeValidation.check(entry: name)) == nil {

@@ -1,16 +1,17 @@
 import ArgumentParser
 import CLI
+import JSON
 import KubeClient
 import Resources
-import YAML
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show which keys WrappedSecrets depend on, and whether they are synced.",
+        abstract: "Show the keys of WrappedSecrets, and whether they are synced.",
         discussion: """
-            Of a cluster, or of files. KEY is short; -o wide and json have the whole id. --by-key tells for every version of a key how many rows it wraps and how many \
-            have no other: a key that wraps no row can be done without. No KMS is asked. Exit codes: 0 \
-            done; 1 something cannot be told, a line each on standard error; 64 wrong usage.
+            Reads the WrappedSecrets of a cluster or of files. KEY is abbreviated; -o wide and -o json show the whole id. \
+            --by-key counts, for each version of a key, the WrappedSecrets that it wraps, and those that no other key wraps: \
+            a key that wraps none can be removed. Sends no request to a KMS. Exit codes: 0 done; 1 incomplete, with a line \
+            for each problem on standard error; 64 wrong usage.
 
               secrets-bridge status --all-namespaces
               secrets-bridge status --all-namespaces --by-key
@@ -23,24 +24,24 @@ struct Status: AsyncParsableCommand {
     }
 
     @Argument(
-        help: "Files, and folders whose YAML and JSON files are taken, instead of a cluster.",
+        help: "Files, and folders, of which YAML and JSON files are read, instead of a cluster.",
         completion: manifestCompletion)
     var paths: [String] = []
 
     @OptionGroup var cluster: ClusterOptions
 
-    @Option(name: .shortAndLong, help: "That namespace of the cluster.", transform: parseNamespace)
+    @Option(name: .shortAndLong, help: "The namespace of the cluster.", transform: parseNamespace)
     var namespace: String?
 
-    @Flag(help: "Sum up by key and version.")
+    @Flag(help: "Summarize by key and version.")
     var byKey = false
 
     @Option(
-        help: ArgumentHelp("Only those that list this key.", valueName: "backend|key-id"),
+        help: ArgumentHelp("Show only WrappedSecrets that list this key.", valueName: "backend|key-id"),
         completion: .list(KeySelector.backends), transform: parseKeySelector)
     var key: KeySelector?
 
-    @Option(help: "With --key: only those that list this version of it.")
+    @Option(help: "With --key, show only WrappedSecrets that list this version of it.")
     var keyVersion: String?
 
     @Option(name: .shortAndLong, help: "Write a table, a wide one, json or yaml.")
@@ -51,10 +52,10 @@ struct Status: AsyncParsableCommand {
             guard let key else { throw ValidationError("--key-version needs --key") }
             guard key.hasVersions else {
                 throw ValidationError(
-                    "--key-version: rows of \(key) show no version; those of vault-transit do")
+                    "--key-version: ciphertexts of \(key) have no version; those of vault-transit do")
             }
             guard let number = Int(keyVersion), number > 0, "\(number)" == keyVersion else {
-                throw ValidationError("--key-version is \(keyVersion); a number is expected, as 2")
+                throw ValidationError("--key-version is \(keyVersion); give a number, such as 2")
             }
         }
         if paths.isEmpty, cluster.selection(namespace: namespace) == nil {
@@ -67,19 +68,19 @@ struct Status: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var rows: [WrappedSecretSummary] = []
+        var wrappedSecrets: [WrappedSecretSummary] = []
         var problems: [String] = []
         do {
             if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
                 let client = try cluster.client()
                 var pager = ListPager<WrappedSecret>(client, selection)
                 while let page = try await pager.nextPage() {
-                    rows += page.items.map { WrappedSecretSummary($0) }
+                    wrappedSecrets += page.items.map { WrappedSecretSummary($0) }
                 }
-                if rows.isEmpty { try await client.requireNamespace(of: selection) }
+                if wrappedSecrets.isEmpty { try await client.requireNamespace(of: selection) }
             } else {
                 let files = WrappedSecretFiles(reading: paths)
-                rows = files.documents.map { WrappedSecretSummary($0.object) }
+                wrappedSecrets = files.documents.map { WrappedSecretSummary($0.object) }
                 problems = files.problems.map(\.description)
             }
         } catch let error as KubeError {
@@ -87,15 +88,17 @@ struct Status: AsyncParsableCommand {
         } catch let error as InputError {
             throw CommandError(error)
         }
-        // Whoever asks for keys wants to know that none was missed.
-        if byKey || key != nil { problems += rows.compactMap(\.unknownKeysNote) }
+        // A report on keys must mention WrappedSecrets whose keys are uncertain.
+        if byKey || key != nil { problems += wrappedSecrets.compactMap(\.unknownKeysNote) }
         if let key {
-            let all = rows.count
-            rows = rows.filter { $0.mayList(key, version: keyVersion) }
-            if rows.isEmpty { Console.note("no row lists \(keyAndVersion(key)); \(all) were looked at") }
+            let all = wrappedSecrets.count
+            wrappedSecrets = wrappedSecrets.filter { $0.mayList(key, version: keyVersion) }
+            if wrappedSecrets.isEmpty {
+                Console.note("no WrappedSecret lists \(keyAndVersion(key)); \(all) were checked")
+            }
         }
-        try write(rows)
-        rows.compactMap(\.handoverAdvice).forEach(Console.note)
+        try write(wrappedSecrets)
+        wrappedSecrets.compactMap(\.handoverAdvice).forEach(Console.note)
         Console.errors(problems)
         if !problems.isEmpty { throw ExitCode.failure }
     }
@@ -104,15 +107,16 @@ struct Status: AsyncParsableCommand {
         keyVersion.map { "version \($0) of \(key)" } ?? "\(key)"
     }
 
-    private func write(_ rows: [WrappedSecretSummary]) throws {
-        let uses = byKey ? KeyUsage.count(rows) : []
-        let value = JSONValue.array(byKey ? uses.map(\.value) : rows.map(\.value))
+    private func write(_ wrappedSecrets: [WrappedSecretSummary]) throws {
+        let uses = byKey ? KeyUsage.count(wrappedSecrets) : []
+        let value = JSONValue.array(byKey ? uses.map(\.value) : wrappedSecrets.map(\.value))
         switch output {
         case .json: try OutputFormat.json.write([value])
         case .yaml: try OutputFormat.yaml.write([value])
         case .table, .wide:
             let table =
-                byKey ? KeyUsage.table(uses) : WrappedSecretSummary.table(rows, isWide: output == .wide)
+                byKey
+                ? KeyUsage.table(uses) : WrappedSecretSummary.table(wrappedSecrets, isWide: output == .wide)
             table.styledLines.forEach(Console.writeLine)
         }
     }

@@ -1,16 +1,15 @@
 import ArgumentParser
 import CLI
 import Cryptography
+import JSON
 import System
-import YAML
 
 struct Unwrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Decrypt WrappedSecrets into Secrets, for whoever may use the key.",
+        abstract: "Decrypt WrappedSecrets into Secrets.",
         discussion: """
-            Prints Secret manifests with their values in the clear (base64). The key is the \
-            one that the environment configures; the KMS decides whether you may. What --output-file writes, only \
-            its owner may read.
+            Prints Secret manifests with unencrypted values (base64). The environment configures the key, and the KMS \
+            decides whether you may use it. A file of --output-file is readable by its owner only.
 
               secrets-bridge unwrap wrapped.yaml
               secrets-bridge unwrap wrapped.yaml -w secret.yaml

@@ -4,13 +4,13 @@ import Envelope
 
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check WrappedSecrets in files: that they keep the rules, and that they open.",
+        abstract: "Check that WrappedSecrets in files are valid and can be decrypted.",
         discussion: """
-            Unwraps each data key with every configured key that the row lists, checks the MAC and opens the values, \
-            and shows none of them. With --offline, for CI and pre-commit hooks, only what needs no key is checked. \
-            Documents of other kinds are passed over; a path without any WrappedSecret is a problem, unless --allow-none \
-            is given. Exit codes: 0 all is well; 1 something is not, on standard error, a line each or summed up where \
-            many are equal; 64 wrong usage.
+            Unwraps each data key with every configured key that the WrappedSecret lists, checks the MAC and decrypts the \
+            values, without showing them. With --offline, for CI and pre-commit hooks, only checks that need no key run. \
+            Documents of other kinds are skipped. A path without any WrappedSecret is a problem, unless --allow-none is \
+            given. Exit codes: 0 no problems; 1 problems, with a line for each on standard error, or a summary of equal ones; \
+            64 wrong usage.
 
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
@@ -19,25 +19,25 @@ struct Verify: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: "Files, and folders whose YAML and JSON files are taken; - is standard input.",
+        help: "Files, and folders, of which YAML and JSON files are read. - is standard input.",
         completion: manifestCompletion)
     var paths: [String] = []
 
     @Option(
-        name: .shortAndLong, help: "The namespace of WrappedSecrets that do not say it.",
+        name: .shortAndLong, help: "The namespace of WrappedSecrets without one.",
         transform: parseNamespace)
     var namespace: String?
 
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")
     var output: ReportFormat = .text
 
-    @Flag(help: "Use no key: check the structure alone.")
+    @Flag(help: "Use no key, and check the structure only.")
     var offline = false
 
     @Flag(
         help: """
-            Pass over files without WrappedSecrets, and files that are not named .yaml, .yml or .json, also with an ending \
-            behind (.yaml.bak): for the changed files of a commit.
+            Skip files without WrappedSecrets, and files that are not named .yaml, .yml or .json, even with a further \
+            extension (.yaml.bak). Use it for the changed files of a commit.
             """)
     var allowNone = false
 
@@ -58,14 +58,14 @@ struct Verify: AsyncParsableCommand {
         try output.structuredFormat?.write([result.value])
         result.notes.forEach(Console.note)
         Console.errors(result.problems)
-        // Of nothing there is nothing to sum up.
+        // There is no summary if nothing was read.
         guard result.count > 0 || result.problems.isEmpty else { throw ExitCode.failure }
         guard output == .text else {
             if !result.problems.isEmpty { throw ExitCode.failure }
             return
         }
-        let good = offline ? "keep the rules (not opened: --offline)" : "open"
-        Console.writeLine(StyledText(result.summary(good), result.problems.isEmpty ? .green : .red))
+        let success = offline ? "keep the rules (not opened: --offline)" : "open"
+        Console.writeLine(StyledText(result.summary(success), result.problems.isEmpty ? .green : .red))
         if !result.problems.isEmpty { throw ExitCode.failure }
     }
 }

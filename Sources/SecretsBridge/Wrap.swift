@@ -4,7 +4,6 @@ import Cryptography
 import Envelope
 import KMS
 import System
-import YAML
 
 extension Scope: ExpressibleByArgument {}
 
@@ -12,8 +11,8 @@ struct Wrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Encrypt Secrets into WrappedSecrets.",
         discussion: """
-            Reads Secret manifests (YAML or JSON, one or more) and writes WrappedSecret \
-            manifests that may be committed. Nothing is written unless all of it succeeds.
+            Reads one or more Secret manifests (YAML or JSON) and writes WrappedSecret manifests, which may be committed. \
+            Nothing is written unless all of them succeed.
 
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge wrap -n payments --name db --from-file tls.key
@@ -24,52 +23,34 @@ struct Wrap: AsyncParsableCommand {
 
     @Option(
         help: """
-            What the ciphertext is bound to: strict (namespace and name), namespace, or cluster (neither; the \
-            controller must allow it).
+            The binding of the ciphertext: strict (to namespace and name), namespace, or cluster (to neither; the controller \
+            must allow it).
             """)
     var scope: Scope = .strict
 
-    @Option(help: "Make a Secret of this name from the --from options, instead of reading manifests.")
+    @Option(help: "Create a Secret with this name from the --from options, instead of reading manifests.")
     var name: String?
 
-    @Option(help: "Type of the Secret that --name makes.")
+    @Option(help: "The type of the Secret that --name creates.")
     var type: String?
 
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("An entry; other users of this machine can see it.", valueName: "key=value"))
-    var fromLiteral: [String] = []
-
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp(
-            "An entry from a file, or one from each file of a folder.", valueName: "[key=]path"),
-        completion: .file())
-    var fromFile: [String] = []
-
-    @Option(
-        parsing: .singleValue,
-        help: ArgumentHelp("Entries from lines of KEY=VALUE.", valueName: "path"), completion: .file())
-    var fromEnvFile: [String] = []
-
-    private var hasSources: Bool { !(fromLiteral + fromFile + fromEnvFile).isEmpty }
+    @OptionGroup var entries: EntryOptions
 
     func validate() throws {
-        if name == nil, hasSources || type != nil {
+        if name == nil, !entries.isEmpty || type != nil {
             throw ValidationError("--from-literal, --from-file, --from-env-file and --type need --name")
         }
         if name != nil, !manifest.paths.isEmpty {
             throw ValidationError(
-                "--name makes a Secret from the --from options; leave out --filename and other arguments")
+                "--name creates a Secret from the --from options; leave out --filename and other arguments")
         }
-        if name != nil, !hasSources {
+        if name != nil, entries.isEmpty {
             throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
         }
         if let name { try check(name) }
-        try checkStandardInputIsReadOnce(fromFile.map(pathOfFileOption) + fromEnvFile)
     }
 
-    /// What needs no file to be found wrong.
+    /// Rejects invalid arguments before any file is read.
     private func check(_ name: String) throws {
         if (try? EnvelopeValidation.check(secretName: name)) == nil {
             throw ValidationError(
@@ -100,15 +81,6 @@ struct Wrap: AsyncParsableCommand {
                 try SecretManifestReader.secrets(in: file.contents.bytes, source: file.source)
             }
         }
-        var input = SecretArguments()
-        for literal in fromLiteral { try input.addLiteral(literal) }
-        for file in fromFile { try input.addFile(file) }
-        for file in fromEnvFile {
-            try input.addEnvFile(file) {
-                Environment.process.exactValue($0).map { SharedSecret(copying: $0.utf8) }
-            }
-        }
-        input.notes.forEach(Console.note)
-        return [input.secret(name: name, namespace: manifest.namespace, type: type)]
+        return [try entries.read().secret(name: name, namespace: manifest.namespace, type: type)]
     }
 }

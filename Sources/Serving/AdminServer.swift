@@ -2,29 +2,30 @@ import CLinux
 import Glibc
 import System
 
-/// Serves pages over HTTP/1.1 from a thread of its own, which waits in poll(2): it answers whatever the tasks of this
-/// process do, and can report when they do nothing any more.
+/// Serves metrics and health over HTTP/1.1 on its own thread, which waits in poll(2). So it responds even if the
+/// process's tasks are stuck, and can report that.
 ///
-/// Guarantees: a new connection is always accepted and, if its request is there, answered in the same round. Clients
-/// that are slow, silent or many delay no other one, and use no more than `AdminServerLimits` say.
+/// Each new connection is accepted and, if its request has arrived, answered in the same round. Slow, silent or many
+/// clients do not delay others, and use no more resources than `AdminServerLimits` allow.
 package final class AdminServer: Sendable {
     package typealias Handler = @Sendable (AdminRequest) -> AdminResponse
 
     private let listener: Int32
     private let limits: AdminServerLimits
-    /// `stop` writes to it, and poll returns.
+    /// A pipe that `stop` writes to, to end the poll.
     private let wake: (read: Int32, write: Int32)
-    private let waiting = Locked<(isOver: Bool, continuations: [CheckedContinuation<Void, Never>])>(
+    private let shutdown = Locked<(isComplete: Bool, waiters: [CheckedContinuation<Void, Never>])>(
         (false, []))
 
     package let port: UInt16
 
-    /// Listens and serves from now on.
+    /// Starts to listen and serve.
     ///
-    /// - Parameter answer: is called on the server's thread, one request at a time, and must not wait. Requests for the
-    ///   same path that arrive at the same moment share an answer.
+    /// - Parameter handler: Called on the server's thread, for one request at a time. It must not block. Requests for
+    ///   the same path that arrive in the same round share a response.
     package init(
-        _ address: ListenAddress, limits: AdminServerLimits = AdminServerLimits(), _ answer: @escaping Handler
+        _ address: ListenAddress, limits: AdminServerLimits = AdminServerLimits(),
+        _ handler: @escaping Handler
     ) throws(ListenError) {
         self.limits = limits
         listener = try address.listen()
@@ -37,21 +38,22 @@ package final class AdminServer: Sendable {
         }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         wake = (ends[0], ends[1])
-        let code = startThread { self.serve(answer) }
+        // If this fails, `deinit` closes the pipe, because all properties are set.
+        let code = startServerThread { self.serve(handler) }
         guard code == 0 else {
             close(listener)
             throw ListenError(code, address)
         }
     }
 
-    /// Returns when the port is free. Only the first call counts.
+    /// Stops the server, and returns when the port is free. It may be called several times.
     package func stop() async {
         await withCheckedContinuation { continuation in
-            let (isOver, isFirst) = waiting.withLock { waiting in
-                if !waiting.isOver { waiting.continuations.append(continuation) }
-                return (waiting.isOver, waiting.continuations.count == 1)
+            let (isComplete, isFirst) = shutdown.withLock { shutdown in
+                if !shutdown.isComplete { shutdown.waiters.append(continuation) }
+                return (shutdown.isComplete, shutdown.waiters.count == 1)
             }
-            if isOver {
+            if isComplete {
                 continuation.resume()
             } else if isFirst {
                 var byte: UInt8 = 0
@@ -60,8 +62,9 @@ package final class AdminServer: Sendable {
         }
     }
 
-    private func serve(_ answer: @escaping Handler) {
+    private func serve(_ handler: @escaping Handler) {
         var table = ConnectionTable(limits)
+        // False if the process has no descriptor left for a waiting connection, which would end each poll at once.
         var canAccept = true
         while true {
             var polled =
@@ -69,11 +72,13 @@ package final class AdminServer: Sendable {
                     pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0),
                     pollfd(fd: listener, events: canAccept ? Int16(POLLIN) : 0, revents: 0),
                 ] + table.connections.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
+            // The timeout (250 ms) is for the deadlines of connections, and for another attempt to accept.
             let ready = poll(&polled, nfds_t(polled.count), table.isEmpty && canAccept ? -1 : 250)
             if ready < 0, errno != EINTR { break }
             if ready > 0, polled[0].revents != 0 { break }
             let now = ContinuousClock.now
-            let responses = ResponseCache(answer)
+            let responses = ResponseCache(handler)
+            // The first two elements are the pipe and the listener.
             table.advance(where: { ready > 0 && polled[$0 + 2].revents != 0 }, responses, now: now)
             table.removeFinished(now: now)
             canAccept = ready > 0 && polled[1].revents != 0 ? accept(into: &table, responses, now) : true
@@ -81,16 +86,17 @@ package final class AdminServer: Sendable {
         }
         table.dropAll()
         close(listener)
-        let continuations = waiting.withLock { waiting in
-            waiting.isOver = true
-            defer { waiting.continuations = [] }
-            return waiting.continuations
+        let waiters = shutdown.withLock { shutdown in
+            shutdown.isComplete = true
+            defer { shutdown.waiters = [] }
+            return shutdown.waiters
         }
-        for continuation in continuations { continuation.resume() }
+        for waiter in waiters { waiter.resume() }
     }
 
-    /// Accepts those that wait, at most as many as the table holds, so that the others have their turn. Returns false if
-    /// the process is out of descriptors although every connection is dropped; they wait then.
+    /// Accepts waiting connections, at most as many as the table holds, so that the established ones are served too.
+    ///
+    /// - Returns: False if the process is out of descriptors although all connections were dropped.
     private func accept(
         into table: inout ConnectionTable, _ responses: ResponseCache, _ now: ContinuousClock.Instant
     ) -> Bool {
@@ -104,6 +110,7 @@ package final class AdminServer: Sendable {
             }
             guard descriptor >= 0 else {
                 if errno == EAGAIN || errno == EINTR || errno == ECONNABORTED { return true }
+                // The process is out of descriptors or memory; a dropped connection returns some.
                 guard !table.isEmpty else { return false }
                 table.dropOldestOfBusiestPeer()
                 continue
@@ -118,7 +125,7 @@ package final class AdminServer: Sendable {
     }
 
     deinit {
-        // Only now can no `stop` write to it any more.
+        // `stop` writes to the pipe as long as the server exists.
         close(wake.read)
         close(wake.write)
     }
@@ -130,8 +137,8 @@ private final class ThreadBody: Sendable {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
-/// Returns 0, or an errno value, and then `body` does not run.
-private func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
+/// Runs `body` on a new thread. Returns 0, or an errno value if the thread could not be started.
+private func startServerThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
     let retained = Unmanaged.passRetained(ThreadBody(body))
     let code = sb_start_thread(
         { pointer in
@@ -141,4 +148,20 @@ private func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
         }, retained.toOpaque())
     if code != 0 { retained.release() }
     return code
+}
+
+/// The resources that the clients of an `AdminServer` may use. The defaults suit probes and scrapes.
+package struct AdminServerLimits: Sendable {
+    /// The number of connections. A further connection replaces an older one.
+    package var maximumConnections = 128
+    /// The time from the connection to the end of the request head.
+    package var headDeadline = Duration.seconds(2)
+    /// The time from the request head to the last byte of the response.
+    package var responseDeadline = Duration.seconds(10)
+    /// The time for the client to close its side after the response.
+    package var closeDeadline = Duration.seconds(1)
+    /// The number of response bytes that all clients together have not read yet. A single response may be larger.
+    package var maximumUnsentBytes = 8 << 20
+
+    package init() {}
 }

@@ -1,13 +1,13 @@
 import Glibc
 
-/// One connection: a request, its answer, the end. Nothing here blocks, and every step does a bounded amount of work:
-/// one read, or as many writes as the socket takes.
+/// A connection that serves one request. No method blocks, and each does a bounded amount of work: one read, or as many
+/// writes as the socket accepts.
 struct ClientConnection {
     private enum State {
         case reading([UInt8])
         case writing(ArraySlice<UInt8>)
-        /// The answer is sent. Until the client has closed, what it still sends is discarded: closing with unread bytes
-        /// would reset the connection, and the answer might be lost.
+        /// The response is sent. Further bytes of the client are read and discarded until it closes: closing a socket
+        /// with unread bytes resets the connection, and the client may lose the response.
         case closing
         case closed
     }
@@ -16,7 +16,7 @@ struct ClientConnection {
     let peer: PeerAddress
     private var state = State.reading([])
     private let limits: AdminServerLimits
-    /// The connection is dropped when this has passed.
+    /// The time at which the connection is dropped.
     private(set) var deadline: ContinuousClock.Instant
 
     init(
@@ -28,30 +28,32 @@ struct ClientConnection {
         deadline = now + limits.headDeadline
     }
 
-    /// The events that poll(2) has to wait for.
+    /// The events to wait for in poll(2).
     var events: Int16 { if case .writing = state { Int16(POLLOUT) } else { Int16(POLLIN) } }
 
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
-    /// Bytes of the answer that the client has not taken yet.
+    /// The number of bytes of the response that the socket has not accepted yet.
     var unsentCount: Int { if case .writing(let rest) = state { rest.count } else { 0 } }
 
+    /// Does what is possible without blocking: reads more of the request, answers it once its head is complete, or
+    /// writes more of the response.
     mutating func advance(_ responses: ResponseCache, now: ContinuousClock.Instant) {
         switch state {
         case .reading(let bytes): read(after: bytes, responses, now)
         case .writing(let rest): write(rest, now)
-        // One read a step: a client that sends without end must not keep the thread here.
+        // One read a step, so that a client that sends without end does not block the thread.
         case .closing: _ = receive()
         case .closed: break
         }
     }
 
     private mutating func read(
-        after known: [UInt8], _ responses: ResponseCache, _ now: ContinuousClock.Instant
+        after received: [UInt8], _ responses: ResponseCache, _ now: ContinuousClock.Instant
     ) {
         guard let more = receive() else { return }
-        let bytes = known + more
-        let head = RequestHead(bytes, alreadySearched: known.count)
+        let bytes = received + more
+        let head = RequestHead(bytes, alreadySearched: received.count)
         guard head != .incomplete else {
             state = .reading(bytes)
             return
@@ -77,12 +79,13 @@ struct ClientConnection {
             }
             rest = rest.dropFirst(count)
         }
+        // Tells the client that the response is complete.
         shutdown(descriptor, Int32(SHUT_WR))
         state = .closing
         deadline = min(deadline, now + limits.closeDeadline)
     }
 
-    /// Returns nil if there is nothing to read now, or if the connection is closed.
+    /// Reads up to 4096 bytes. Returns nil if there are none now, or if the connection is closed.
     private mutating func receive() -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {

@@ -1,10 +1,10 @@
 import Glibc
 
-/// The connections of a server, oldest first. It decides which one is dropped for a new one; memory and descriptors
-/// have a bound whatever the clients do.
+/// The connections of a server, oldest first. It bounds memory and descriptors: if there are too many connections, it
+/// decides which one is dropped.
 struct ConnectionTable {
     private(set) var connections: [ClientConnection] = []
-    /// Connections of each peer.
+    /// The number of connections of each peer.
     private var counts: [PeerAddress: Int] = [:]
     private let limits: AdminServerLimits
 
@@ -12,8 +12,8 @@ struct ConnectionTable {
 
     var isEmpty: Bool { connections.isEmpty }
 
-    /// Takes in a connection, and serves it at once if its request is there already. If the table is full, another
-    /// one is dropped.
+    /// Adds a connection, and serves it if its request has arrived. If the table is full, another connection is
+    /// dropped.
     mutating func add(
         _ connection: ClientConnection, _ responses: ResponseCache, now: ContinuousClock.Instant
     ) {
@@ -33,8 +33,8 @@ struct ConnectionTable {
         }
     }
 
-    /// Removes what is closed or late, and the oldest of those that do not read their answers, if these are too large
-    /// together.
+    /// Removes connections that are closed or past their deadline. If clients have not read too many bytes in total,
+    /// also removes the oldest of those connections.
     mutating func removeFinished(now: ContinuousClock.Instant) {
         remove { $0.isClosed || $0.deadline < now }
         var unsent = connections.reduce(0) { $0 + $1.unsentCount }
@@ -46,7 +46,8 @@ struct ConnectionTable {
         }
     }
 
-    /// Drops the oldest connection of the peer that has the most. One client cannot push out the others that way.
+    /// Drops the oldest connection of the peer with the most connections, so that one client cannot displace the
+    /// others.
     mutating func dropOldestOfBusiestPeer() {
         let most = counts.values.max()
         guard let index = connections.firstIndex(where: { counts[$0.peer] == most }) else { return }
@@ -59,6 +60,7 @@ struct ConnectionTable {
         forget(connections.remove(at: index))
     }
 
+    /// Closes a connection and no longer counts it. The caller removes it from `connections`.
     private mutating func forget(_ connection: ClientConnection) {
         close(connection.descriptor)
         counts[connection.peer, default: 0] -= 1
@@ -73,6 +75,7 @@ struct ConnectionTable {
 
 /// The IP address of a client, without its port.
 struct PeerAddress: Hashable {
+    /// The halves of an IPv6 address in memory order; an IPv4 address is in `low`.
     private let high: UInt64
     private let low: UInt64
 

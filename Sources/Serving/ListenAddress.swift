@@ -1,19 +1,19 @@
 import Glibc
 
-/// Where to listen: an IP address, or all of them, and a port.
+/// The address of a listening socket: one IP address or all of them, and a port.
 package struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
     enum Host: Sendable, Equatable {
-        /// Every address of the machine, IPv6 and IPv4.
+        /// All IPv6 and IPv4 addresses of the machine.
         case any
         case v4(String)
         case v6(String)
     }
 
     let host: Host
-    /// 0: one that is free.
+    /// The port, or 0 for any free port.
     package let port: UInt16
 
-    /// `:8080`, `127.0.0.1:8080`, `[::1]:8080`. nil: none of them. Names are not looked up.
+    /// Parses `:8080`, `127.0.0.1:8080` and `[::1]:8080`. Host names are not resolved.
     package init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         let digits = text[text.index(after: colon)...]
@@ -45,7 +45,7 @@ package struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension ListenAddress {
-    /// A socket that listens here.
+    /// Returns the descriptor of a listening socket.
     func listen() throws(ListenError) -> Int32 {
         switch host {
         case .v4(let address): return try listenV4(address)
@@ -54,7 +54,7 @@ extension ListenAddress {
             do {
                 return try listenV6("::", only: false)
             } catch  where error.code == .addressNotAvailable {
-                // A kernel without IPv6.
+                // The kernel has no IPv6.
                 return try listenV4("0.0.0.0")
             }
         }
@@ -84,10 +84,10 @@ extension ListenAddress {
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         let descriptor = socket(family, kind, 0)
         guard descriptor >= 0 else { throw ListenError(errno, self) }
-        // The port of a process that ended a moment ago is free.
+        // Lets a restarted process listen while old connections to the port are in TIME_WAIT.
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        // Connections inherit these: what the kernel keeps for a client that does not read, or sends without end,
-        // counts against the container's memory too.
+        // Connections inherit these sizes: the kernel's buffers count against the container's memory too, and clients
+        // may read slowly or send without end.
         setOption(descriptor, SOL_SOCKET, SO_SNDBUF, 32 * 1024)
         setOption(descriptor, SOL_SOCKET, SO_RCVBUF, 16 * 1024)
         prepare(descriptor)
@@ -110,13 +110,40 @@ extension ListenAddress {
     }
 }
 
-/// The port that a listening socket has.
+/// Returns the port of a listening socket, or 0 if the kernel does not report it.
 func boundPort(_ descriptor: Int32) -> UInt16 {
     var address = sockaddr_in6()
     var size = socklen_t(MemoryLayout<sockaddr_in6>.size)
     let known = withUnsafeMutablePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
     }
-    // The port is in the same place for both families.
+    // The port has the same offset in both address families.
     return known == 0 ? UInt16(bigEndian: address.sin6_port) : 0
+}
+
+/// The reason why a process cannot listen on an address.
+package struct ListenError: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Code: Sendable {
+        case portInUse, addressNotAvailable, permissionDenied, other
+    }
+
+    package let code: Code
+    package let description: String
+
+    init(_ number: Int32, _ address: ListenAddress) {
+        switch number {
+        case EADDRINUSE:
+            code = .portInUse
+            description = "port \(address.port) is in use by another program; choose another port"
+        case EADDRNOTAVAIL, EAFNOSUPPORT:
+            code = .addressNotAvailable
+            description = "this machine has no such address; choose one of its addresses, or none for all"
+        case EACCES:
+            code = .permissionDenied
+            description = "this process may not listen on port \(address.port); choose 1024 or higher"
+        default:
+            code = .other
+            description = String(cString: strerror(number))
+        }
+    }
 }

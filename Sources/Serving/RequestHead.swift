@@ -1,17 +1,20 @@
-/// The head of a request (RFC 9112), as far as a server of pages that accepts no bodies reads it: its first line. Pure.
+/// The request line of an HTTP/1.1 request (RFC 9112). Header fields are ignored: the server accepts no bodies.
 enum RequestHead: Hashable {
+    /// The empty line that ends the head has not been received.
     case incomplete
     case malformed
     case get(AdminRequest)
     case head(AdminRequest)
-    /// A method that is not served here.
+    /// The method is neither GET nor HEAD.
     case other
 
+    /// A head without an end is malformed from this number of bytes on.
     static let maximumCount = 8 * 1024
 
-    /// - Parameter alreadySearched: how many of `bytes` were an incomplete head before. They are not searched again, so
-    ///   that a head that arrives byte by byte costs no more than one that arrives whole.
+    /// - Parameter alreadySearched: The number of bytes that were an incomplete head before. They are not searched
+    ///   again, so that a head that arrives byte by byte takes linear time.
     init(_ bytes: [UInt8], alreadySearched: Int = 0) {
+        // The search steps back a little, because the end of the head may be split between two reads.
         guard let end = Self.end(of: bytes, from: alreadySearched - 3) else {
             self = bytes.count < Self.maximumCount ? .incomplete : .malformed
             return
@@ -33,7 +36,8 @@ enum RequestHead: Hashable {
         }
     }
 
-    /// Where the empty line begins, with or without carriage returns.
+    /// Returns the index of the line feed before the empty line that ends the head. Lines end with or without a
+    /// carriage return.
     private static func end(of bytes: [UInt8], from start: Int) -> Int? {
         let newline = UInt8(ascii: "\n")
         for index in max(0, start)..<max(0, start, bytes.count) where bytes[index] == newline {

@@ -1,12 +1,12 @@
 package import Cryptography
 import Glibc
 
-/// Runs a program and collects what it prints. It is always waited for, so that no zombie stays, on a thread
-/// of its own, so that no thread of the task pool blocks.
+/// Runs a program and collects its standard output. A thread of its own waits for the program, so that no zombie is left
+/// and no thread of the task pool blocks.
 package struct ChildProcess: Sendable {
     package struct Completion: Sendable {
         package let output: SharedSecret
-        /// The exit code, or 128 and the signal that ended it, as shells have it.
+        /// The exit code, or 128 plus the number of the signal that ended the program, as in shells.
         package let exitCode: Int32
     }
 
@@ -16,30 +16,32 @@ package struct ChildProcess: Sendable {
         case tooMuchOutput
     }
 
-    /// A path.
+    /// The path of the program.
     let executable: String
-    /// Without the name of the program.
+    /// The arguments, without the name of the program.
     let arguments: [String]
     let environment: [String: String]
-    /// Whether it may ask the person at the terminal. Otherwise it reads nothing and leads a process group of
-    /// its own, so that its children end with it.
+    /// True if the program may prompt at the terminal. Otherwise its standard input is empty, and it leads its own process
+    /// group, so that its children are killed with it.
     let isInteractive: Bool
+    /// The largest output, in bytes.
     let outputLimit: Int
     let timeout: Duration
 
     package init(
         executable: String, arguments: [String], environment: [String: String], isInteractive: Bool,
-        outputLimit: Int, deadline: Duration
+        outputLimit: Int, deadline timeout: Duration
     ) {
         self.executable = executable
         self.arguments = arguments
         self.environment = environment
         self.isInteractive = isInteractive
         self.outputLimit = outputLimit
-        self.timeout = deadline
+        self.timeout = timeout
     }
 
-    /// Standard error goes where ours goes. Ends by the deadline, whether or not the task is cancelled.
+    /// Runs the program until it ends or the timeout has passed, also if the task is cancelled. The program inherits standard
+    /// error.
     package func run() async throws(RunError) -> Completion {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
             let code = startThread { continuation.resume(returning: outcome()) }
@@ -48,7 +50,7 @@ package struct ChildProcess: Sendable {
         return try result.get()
     }
 
-    private typealias Outcome = Swift.Result<Completion, RunError>
+    private typealias Outcome = Result<Completion, RunError>
 
     private func outcome() -> Outcome {
         do throws(RunError) {
@@ -73,7 +75,7 @@ package struct ChildProcess: Sendable {
         var reader = PipeReader(file: output, limit: outputLimit)
         let end = ContinuousClock.now + timeout
         while true {
-            // Also looked at without output: a grandchild may hold the pipe open after the child is gone.
+            // A grandchild may hold the pipe open after the child has ended, so the end of the output is not enough.
             var state: Int32 = 0
             let hasEnded = waitpid(child, &state, WNOHANG) == child
             do throws(RunError) {
@@ -99,7 +101,7 @@ package struct ChildProcess: Sendable {
         while waitpid(child, &state, 0) < 0, errno == EINTR {}
     }
 
-    /// The macros of wait(2).
+    /// The macros WIFSIGNALED, WEXITSTATUS and WTERMSIG of wait(2).
     private func exitCode(_ state: Int32) -> Int32 {
         let signal = state & 0x7F
         return signal == 0 ? state >> 8 & 0xFF : 128 + signal
@@ -116,7 +118,7 @@ package struct ChildProcess: Sendable {
         return ends
     }
 
-    /// Closes `output` here.
+    /// Starts the program and closes the parent's copy of `output`.
     private func spawn(output: Int32) throws(RunError) -> pid_t {
         defer { close(output) }
         var actions = posix_spawn_file_actions_t()
@@ -125,8 +127,8 @@ package struct ChildProcess: Sendable {
         if !isInteractive { posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) }
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         let limit = Int32(clamping: sysconf(Int32(_SC_OPEN_MAX)))
-        // Sockets and files are no business of a child, whether or not those who opened them said so. Closing
-        // one that is not open is no error; those that other threads open meanwhile get the next free numbers.
+        // A child must not inherit sockets and files that were opened without O_CLOEXEC. Closing a descriptor that is not
+        // open is not an error. Files that other threads open meanwhile get the next free numbers, hence the margin.
         for file in 3..<max(3, min(highestOpenFile() + 64, limit)) {
             posix_spawn_file_actions_addclose(&actions, file)
         }
@@ -142,7 +144,7 @@ package struct ChildProcess: Sendable {
     }
 }
 
-/// pipe(2) marks its ends for closing in a second step; no other child may start in between.
+/// The ends of a pipe get FD_CLOEXEC in a second step; no other child may start in between.
 private let startLock = Locked(())
 
 private func highestOpenFile() -> Int32 {
@@ -158,20 +160,46 @@ private func highestOpenFile() -> Int32 {
     return highest
 }
 
-/// A list of C strings as posix_spawn(3) wants it.
-struct CStringArray: ~Copyable {
-    let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-    private let count: Int
+/// Collects what is written to a pipe, up to a limit, in secret memory.
+struct PipeReader: ~Copyable {
+    private let file: Int32
+    private let limit: Int
+    private var collected = SecretBuffer()
+    private let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
 
-    init(_ strings: [String]) {
-        count = strings.count
-        pointers = .allocate(capacity: count + 1)
-        for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
-        pointers[count] = nil
+    /// - Parameter file: the pipe, in non-blocking mode. The caller closes it.
+    init(file: Int32, limit: Int) {
+        self.file = file
+        self.limit = limit
+    }
+
+    /// Reads the bytes that are available now.
+    mutating func readAvailable() throws(ChildProcess.RunError) {
+        while true {
+            let count = read(file, chunk.baseAddress, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            collected.append(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+            guard collected.count <= limit else { throw .tooMuchOutput }
+        }
+    }
+
+    /// Waits until bytes can be read, all writers have closed the pipe, or the time has passed.
+    func waitForData(milliseconds: Int32) {
+        var entry = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
+        let ready = poll(&entry, 1, milliseconds)
+        // Without writers poll(2) always returns at once, while the child may still be running.
+        if ready > 0, Int32(entry.revents) & POLLIN == 0 { usleep(useconds_t(milliseconds) * 1000) }
+    }
+
+    mutating func finish() -> SecretBytes {
+        var result = SecretBuffer()
+        swap(&result, &collected)
+        return result.finish()
     }
 
     deinit {
-        for index in 0..<count { free(pointers[index]) }
-        pointers.deallocate()
+        if let start = chunk.baseAddress { explicit_bzero(start, chunk.count) }
+        chunk.deallocate()
     }
 }

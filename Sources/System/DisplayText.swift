@@ -1,8 +1,9 @@
-/// How text out of files, clusters and servers is shown: on a terminal, in logs, in events. One rule for all of them.
+// How text from files, clusters and servers is shown on terminals, in logs and in events.
+
 extension Unicode.Scalar {
-    /// Whether the character does something to the text around it instead of being shown: it moves the cursor, ends the
-    /// line, turns the direction around or has no width. Control characters (C0, DEL, C1), format characters
-    /// (bidirectional controls, zero-width ones, tags), line and paragraph separators, and what fonts leave out.
+    /// True if the character is not shown, or changes how the text around it is shown: control characters (C0, DEL, C1),
+    /// format characters (bidirectional controls, zero-width characters, tags), line and paragraph separators, and
+    /// default-ignorable code points.
     package var isInvisible: Bool {
         if isASCII { return value < 0x20 || value == 0x7F }
         switch properties.generalCategory {
@@ -11,7 +12,7 @@ extension Unicode.Scalar {
         }
     }
 
-    /// Turns the direction of the text around it, or of a part of it (Unicode Standard Annex 9, 2).
+    /// True if the character changes the direction of the text around it (Unicode Standard Annex 9, 2).
     package var isBidirectionalControl: Bool {
         switch value {
         case 0x061C, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069: true
@@ -21,31 +22,18 @@ extension Unicode.Scalar {
 }
 
 extension String {
-    /// The text with each invisible character written as an escape (`\u{1B}`). A tab and a line break are such
-    /// characters too; one line stays one.
+    /// The text with each invisible character, tabs and line breaks included, as an escape (`\u{1B}`): it is one line.
     package var escapingInvisibleCharacters: String {
         guard unicodeScalars.contains(where: \.isInvisible) else { return self }
         return unicodeScalars.map { $0.isInvisible ? $0.escaped(asASCII: true) : String($0) }.joined()
     }
 
-    /// The text as a string of JSON (RFC 8259, 7), invisible characters as escapes too: whatever prints the JSON as it is
-    /// does not obey them.
-    package var jsonQuoted: String {
-        var quoted = "\""
-        for scalar in unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            case _ where scalar.isInvisible:
-                for unit in String(scalar).utf16 {
-                    let digits = String(unit, radix: 16)
-                    quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                }
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
+    /// Returns the longest prefix of at most `count` bytes of UTF-8 that ends between two scalars. A limit in Characters would
+    /// not bound the memory, because a Character can have any number of bytes.
+    package func truncated(toUTF8 count: Int) -> String {
+        guard utf8.count > count else { return self }
+        var end = utf8.index(startIndex, offsetBy: max(count, 0))
+        while end > startIndex, end.samePosition(in: unicodeScalars) == nil { end = utf8.index(before: end) }
+        return String(unicodeScalars[..<end])
     }
 }

@@ -1,27 +1,27 @@
 package import Cryptography
 import Glibc
 
-/// Replaces files whole: whoever reads one, at any moment and after any crash, finds the old bytes or the new
-/// ones. A symbolic link stays a link; owner, group and permissions stay. Where a new file could not keep them, or
-/// would part from its hard links, the old one is left as it is.
+/// Replaces files atomically: a reader finds the old bytes or the new ones, at any moment and after any crash. A symbolic
+/// link stays a link; owner, group and permissions are kept. A file that could not keep them, or that has several hard
+/// links, is not replaced.
 package enum FileReplacement {
     private static let suffix = ".secrets-bridge-tmp"
 
-    /// Errors: the file changed since `stamp` was taken, or the folder or disk does not take a new one. The old
-    /// file is as it was then, and nothing else is left behind.
-    ///
-    /// - Parameter mode: of the new file; nil keeps the permissions of the old one.
+    /// - Parameter fingerprint: the version of the file that may be replaced.
+    /// - Parameter mode: the permissions of the new file, or nil to keep those of the old one.
+    /// - Throws: `FileError` if the file has another version, or the folder or disk does not accept a new file. The old file
+    ///   is unchanged then, and no temporary file is left.
     package static func replace(
-        _ path: String, with contents: borrowing SecretBytes, unchangedSince stamp: FileFingerprint,
+        _ path: String, with contents: borrowing SecretBytes, unchangedSince fingerprint: FileFingerprint,
         mode: UInt32? = nil
     ) throws(FileError) {
         let (target, info) = try examine(path)
         let temporary = temporaryPath(for: target)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else {
-            throw FileError(path: path, reason: noNewFile(lastSystemError()))
+            throw FileError(path: path, reason: cannotCreate(lastSystemError()))
         }
-        // Tells a run that cleans up that somebody is at work with it.
+        // The lock keeps `removeAbandoned` of another process from removing the file.
         _ = flock(file, LOCK_EX)
         defer { close(file) }
         do throws(FileError) {
@@ -30,10 +30,10 @@ package enum FileReplacement {
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
             }
-            guard FileFingerprint(path: target) == stamp else {
+            guard FileFingerprint(path: target) == fingerprint else {
                 throw FileError(
                     path: path,
-                    reason: "somebody else changed it meanwhile; it was left as it is, run this again")
+                    reason: "another process has changed it meanwhile; it was not replaced, run this again")
             }
             guard rename(temporary, target) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
@@ -44,43 +44,43 @@ package enum FileReplacement {
         }
     }
 
-    /// For who has much to do before a file is replaced.
+    /// Checks whether a file can be replaced, so that a command can fail before it does its work.
     ///
-    /// Errors: as of `replace`, as far as can be told without trying.
+    /// - Throws: the error of `replace`, as far as it can be determined without writing.
     package static func checkReplaceable(_ path: String) throws(FileError) {
         let (target, info) = try examine(path)
-        // realpath(3) gives an absolute one.
+        // realpath(3) returns an absolute path.
         let folder = target.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(target[...$0]) } ?? "/"
         guard faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 else {
-            throw FileError(path: path, reason: noNewFile(lastSystemError()))
+            throw FileError(path: path, reason: cannotCreate(lastSystemError()))
         }
         guard geteuid() == 0 || info.st_uid == geteuid() else {
-            throw FileError(path: path, reason: strangersFile(info))
+            throw FileError(path: path, reason: differentOwner(info))
         }
     }
 
-    private static func noNewFile(_ reason: String) -> String {
-        "no new file can be made beside it (\(reason)); its folder has to be writable"
+    private static func cannotCreate(_ reason: String) -> String {
+        "cannot create a file in its folder (\(reason)); make the folder writable"
     }
 
-    private static func strangersFile(_ info: stat) -> String {
-        "it belongs to user \(info.st_uid) and group \(info.st_gid), to whom this user cannot give a new file; run "
+    private static func differentOwner(_ info: stat) -> String {
+        "is owned by user \(info.st_uid) and group \(info.st_gid), which a new file of this user cannot keep; run "
             + "this as its owner"
     }
 
-    /// The file behind links, and what it is.
+    /// Returns the file that the path refers to and its status.
     private static func examine(_ path: String) throws(FileError) -> (target: String, info: stat) {
         let target = try resolve(path)
         var info = stat()
         guard stat(target, &info) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
-        if let reason = refusal(target, info) { throw FileError(path: path, reason: reason) }
+        if let reason = problem(target, info) { throw FileError(path: path, reason: reason) }
         return (target, info)
     }
 
-    /// Whether a file is what a run that was killed left behind.
+    /// Returns whether a file name is that of a temporary file, which a killed process leaves behind.
     package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
 
-    /// Removes such a file, unless a run is at work with it.
+    /// Removes a temporary file, unless the process that created it is still running.
     package static func removeAbandoned(_ path: String) {
         let file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         guard file >= 0 else { return }
@@ -88,33 +88,33 @@ package enum FileReplacement {
         if flock(file, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
     }
 
-    /// Why a file is not one to be replaced; nil: it is.
-    private static func refusal(_ target: String, _ info: stat) -> String? {
+    /// Returns why a file must not be replaced, or nil if it can be.
+    private static func problem(_ target: String, _ info: stat) -> String? {
         guard info.st_nlink == 1 else {
             return
-                "it has \(info.st_nlink) hard links, and a new file would part from the others; make it one file"
+                "has \(info.st_nlink) hard links, and a new file would replace only one of them; copy the file"
         }
-        // Root may write what nobody is meant to.
+        // faccessat(2) lets root write read-only files.
         guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
             return unwritableReason(info, for: geteuid())
         }
         return nil
     }
 
-    /// Why `user` may not write a file. Only its owner and root may change its mode.
+    /// Returns why `user` cannot write a file. Only its owner and root can change its mode.
     static func unwritableReason(_ info: stat, for user: uid_t) -> String {
         user == 0 || info.st_uid == user
-            ? "it is read-only; chmod u+w it, if it is to be changed" : strangersFile(info)
+            ? "is read-only; run chmod u+w to make it writable" : differentOwner(info)
     }
 
-    /// Only root may give files away; others may where it is theirs, to a group that they are in. A folder may give its
-    /// own group to what is made in it, so the new file is asked.
+    /// Gives the new file the owner and group of the old one, unless it has them already: a folder may pass its group on to
+    /// new files. Only root can change the owner; the owner can choose a group that it is in.
     private static func keepOwner(_ old: stat, _ file: Int32, _ path: String) throws(FileError) {
         var new = stat()
         guard fstat(file, &new) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
         guard new.st_uid != old.st_uid || new.st_gid != old.st_gid else { return }
         guard fchown(file, old.st_uid, old.st_gid) == 0 else {
-            throw FileError(path: path, reason: strangersFile(old))
+            throw FileError(path: path, reason: differentOwner(old))
         }
     }
 

@@ -1,15 +1,15 @@
 package import Cryptography
 import Glibc
 
-/// A folder that is open. What is created in it is created there, whatever its path comes to mean meanwhile, and never
-/// behind a symbolic link.
+/// An open folder. Files are created in this very folder, even if its path meanwhile refers to another one, and never
+/// through a symbolic link.
 package final class FolderHandle: Sendable {
     package let path: String
     private let descriptor: Int32
 
-    /// Opens a folder; symbolic links on the way are followed, as the path is the user's own.
+    /// Opens a folder. Symbolic links in the path are followed, because the path is the user's own.
     ///
-    /// - Throws: `FileError` if it is missing or is no folder.
+    /// - Throws: `FileError` if it is missing or is not a folder.
     package init(_ path: String) throws(FileError) {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
@@ -27,7 +27,7 @@ package final class FolderHandle: Sendable {
 
     /// Opens a folder in this one, and creates it if it is missing.
     ///
-    /// - Throws: `FileError` if a symbolic link or anything else that is no folder has that name.
+    /// - Throws: `FileError` if a symbolic link or anything else that is not a folder has that name.
     package func openOrCreateFolder(_ name: String) throws(FileError) -> FolderHandle {
         let path = path(of: name)
         try check(name)
@@ -41,10 +41,10 @@ package final class FolderHandle: Sendable {
         return FolderHandle(path: path, descriptor: folder)
     }
 
-    /// Creates a file whole: at any moment and after any crash there is none of that name, or one with all of its bytes.
-    /// Returns false if something of that name exists; it stays as it is.
+    /// Creates a file atomically: at any moment and after any crash the file is missing or has all of its bytes.
     ///
-    /// - Throws: `FileError` if the folder or the disk does not accept it. Nothing is left behind then.
+    /// - Returns: false if something of that name exists, which is not changed.
+    /// - Throws: `FileError` if the folder or the disk does not accept the file. No temporary file is left then.
     package func create(_ name: String, with contents: borrowing SecretBytes) throws(FileError) -> Bool {
         let path = path(of: name)
         try check(name)
@@ -52,7 +52,7 @@ package final class FolderHandle: Sendable {
         let file = openat(
             descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
-        // A run that cleans up leaves it alone while it is locked.
+        // `FileReplacement.removeAbandoned` of another process ignores a locked file.
         _ = flock(file, LOCK_EX)
         defer {
             unlinkat(descriptor, temporary, 0)
@@ -60,7 +60,7 @@ package final class FolderHandle: Sendable {
         }
         try contents.write(to: file, path)
         guard fsync(file) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
-        // Unlike rename(2), link(2) replaces nothing.
+        // Unlike rename(2), link(2) does not replace an existing file.
         if linkat(descriptor, temporary, descriptor, name, 0) == 0 { return true }
         guard errno == EEXIST else { throw FileError(path: path, reason: lastSystemError()) }
         return false
@@ -68,7 +68,7 @@ package final class FolderHandle: Sendable {
 
     private func notAFolder(_ path: String) -> String {
         switch try? FileKind(of: path) {
-        case .folder: "\(path) is a symbolic link, which would lead elsewhere; replace it by a folder"
+        case .folder: "\(path) is a symbolic link, which could lead to another folder; replace it by a folder"
         case let kind?: "\(path) is \(kind.phrase)"
         case nil: "\(path) is not a folder"
         }
@@ -76,12 +76,30 @@ package final class FolderHandle: Sendable {
 
     package func removeFile(_ name: String) { unlinkat(descriptor, name, 0) }
 
-    /// A name that is a path would lead out of the folder.
+    /// Rejects a name that is a path, which would lead out of the folder.
     private func check(_ name: String) throws(FileError) {
         guard !name.isEmpty, name != ".", name != "..",
             !name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 })
         else {
             throw FileError(path: path, reason: "\(name.debugDescription) is not the name of a file")
+        }
+    }
+}
+
+package enum FolderCreation {
+    /// Creates a folder and its missing parents.
+    package static func createFolderAndParents(_ path: String) throws(FileError) {
+        var end = path.startIndex
+        while end < path.endIndex {
+            end = path.utf8[path.utf8.index(after: end)...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
+            let folder = String(path[..<end])
+            if mkdir(folder, 0o777) == 0 { continue }
+            let (code, reason) = (errno, lastSystemError())
+            let kind = try? FileKind(of: folder)
+            if case .folder = kind { continue }
+            throw FileError(
+                path: path, reason: code == EEXIST ? "\(folder) is \(kind?.phrase ?? "not a folder")" : reason
+            )
         }
     }
 }

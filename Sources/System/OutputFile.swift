@@ -1,21 +1,22 @@
 package import Cryptography
 import Glibc
 
-/// A file that a command writes its result to: whole or not at all. Until `write` succeeds, an existing file keeps its
-/// bytes, and none is created.
+/// A file that a command writes its result to, atomically. Until `write` succeeds, an existing file keeps its bytes,
+/// and a missing one is not created.
 package struct OutputFile: Sendable {
     package enum Permissions: Sendable {
-        /// A new file has what the umask leaves; an existing one keeps its own.
+        /// A new file gets the permissions that the umask leaves; an existing one keeps its own.
         case byUmask
-        /// Only its owner may read the file, an existing one too.
+        /// Only the owner can read the file, even if it exists already with other permissions.
         case ownerOnly
     }
 
     private enum Target: Sendable {
         case newFile
         case existingFile(FileFingerprint)
-        /// A pipe or a character device, such as /dev/null. It takes the bytes as they come.
+        /// A pipe or a character device, such as /dev/null. It receives the bytes directly.
         case stream
+        /// An open descriptor that the path names, such as /dev/stdout.
         case descriptor(Int32)
     }
 
@@ -23,8 +24,9 @@ package struct OutputFile: Sendable {
     private let permissions: Permissions
     private let target: Target
 
-    /// - Throws: `FileError` if nothing can be written there, as far as can be determined without trying. Commands check
-    ///   this before they do their work.
+    /// Checks the path, so that a command can fail before it does its work.
+    ///
+    /// - Throws: `FileError` if nothing can be written there, as far as that can be determined without writing.
     package init(_ path: String, permissions: Permissions) throws(FileError) {
         self.path = path
         self.permissions = permissions
@@ -38,10 +40,10 @@ package struct OutputFile: Sendable {
             target = .newFile
         case .file:
             try FileReplacement.checkReplaceable(path)
-            guard let stamp = FileFingerprint(path: path) else {
+            guard let fingerprint = FileFingerprint(path: path) else {
                 throw FileError(path: path, reason: lastSystemError())
             }
-            target = .existingFile(stamp)
+            target = .existingFile(fingerprint)
         case .other:
             guard Self.isStream(path) else {
                 throw FileError(path: path, reason: "is neither a file nor a pipe; give the path of a file")
@@ -56,8 +58,8 @@ package struct OutputFile: Sendable {
         }
     }
 
-    /// - Throws: `FileError` if the folder or the disk does not accept the file, or another process changed it since `init`.
-    ///   An existing file is as it was then, and nothing else is left behind.
+    /// - Throws: `FileError` if the folder or the disk does not accept the file, or another process changed it since
+    ///   `init`. An existing file is unchanged then, and no temporary file is left.
     package func write(_ contents: borrowing SecretBytes) throws(FileError) {
         switch target {
         case .descriptor(let descriptor):
@@ -67,11 +69,12 @@ package struct OutputFile: Sendable {
             guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
             defer { close(file) }
             try contents.write(to: file, path)
-        case .existingFile(let stamp):
-            // The temporary file may hold plaintext: a signal does not leave it behind.
+        case .existingFile(let fingerprint):
+            // The temporary file may hold plaintext, which a signal must not leave behind.
             try TerminationSignals.deferring { () throws(FileError) in
                 try FileReplacement.replace(
-                    path, with: contents, unchangedSince: stamp, mode: permissions == .ownerOnly ? 0o600 : nil
+                    path, with: contents, unchangedSince: fingerprint,
+                    mode: permissions == .ownerOnly ? 0o600 : nil
                 )
             }
         case .newFile:
@@ -85,7 +88,7 @@ package struct OutputFile: Sendable {
         let file = open(
             temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, isOwnerOnly ? 0o600 : 0o666)
         guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
-        // A run that cleans up leaves the file alone while it is locked.
+        // The lock marks the temporary file as in use, so that another process does not remove it as abandoned.
         _ = flock(file, LOCK_EX)
         defer { close(file) }
         do throws(FileError) {
@@ -94,7 +97,7 @@ package struct OutputFile: Sendable {
             guard case .missing = try FileKind(of: path) else {
                 throw FileError(
                     path: path,
-                    reason: "another process created it meanwhile; it was left as it is, run this again")
+                    reason: "another process has created it meanwhile; it was not changed, run this again")
             }
             guard rename(temporary, path) == 0 else {
                 throw FileError(path: path, reason: lastSystemError())
@@ -116,7 +119,7 @@ package struct OutputFile: Sendable {
         }
     }
 
-    /// The path with a folder before the name.
+    /// Returns the path with `./` before a bare file name.
     private static func withFolder(_ path: String) -> String {
         path.utf8.contains(UInt8(ascii: "/")) ? path : "./\(path)"
     }

@@ -2,25 +2,24 @@ import CLinux
 package import Cryptography
 import Glibc
 
-/// A folder in memory that only this user can enter, for files that another program must see and no disk may hold. What
-/// is in it is overwritten and removed with `remove()`. If this process is killed before, `removeAbandoned` of a later one
-/// does it.
+/// A folder in memory that only this user can enter, for files that another program must read and no disk may hold.
+/// `remove()` overwrites and removes its files. If this process is killed before, `removeAbandoned` of a later process does.
 ///
-/// The folder is locked (flock(2)) for as long as it is open here. The kernel drops the lock with the process, whatever ends
-/// it, so that a folder without one is unused, also if its owner's process id is in use again.
+/// The folder is locked (flock(2)) while this object exists. The kernel releases the lock when the process ends in any way:
+/// a folder without a lock is unused, even if the process id of its creator is in use again.
 ///
-/// Caveats: memory that is scarce may be swapped out; a program may put copies elsewhere.
+/// Caveats: the kernel may swap the memory out, and a program may write copies to other folders.
 package final class PrivateFolder: Sendable {
     package let path: String
     private let descriptor: Int32
 
     private static let prefix = "secrets-bridge-edit-"
-    /// mkdtemp(3) replaces it.
-    private static let choice = String(repeating: "X", count: 6)
+    /// The part of the name that mkdtemp(3) replaces.
+    private static let placeholder = String(repeating: "X", count: 6)
 
     /// Creates a folder in the first of `parents` that is in memory.
     ///
-    /// - Throws: `FileError` if none is, or none accepts a folder.
+    /// - Throws: `FileError` if no parent is in memory and writable.
     package init(in parents: [String]) throws(FileError) {
         for parent in parents where sb_is_in_memory(parent) == 1 {
             guard let (path, descriptor) = Self.create(in: parent) else { continue }
@@ -31,16 +30,16 @@ package final class PrivateFolder: Sendable {
         throw FileError(
             path: parents.filter { !$0.isEmpty }.joined(separator: ", "),
             reason:
-                "no folder there is in memory (tmpfs) and can be written; a disk is not used for plaintext")
+                "no writable folder is in memory (tmpfs); plaintext is not written to a disk")
     }
 
     deinit { close(descriptor) }
 
     private static func create(in parent: String) -> (path: String, descriptor: Int32)? {
-        // Each try fails only if a process that cleans up took the new folder before it was locked.
+        // An attempt fails only if `removeAbandoned` of another process locked the new folder first.
         for _ in 0..<8 {
-            // For this user alone.
-            var template = Array("\(parent)/\(prefix)\(choice)".utf8CString)
+            // mkdtemp(3) creates it for this user alone.
+            var template = Array("\(parent)/\(prefix)\(placeholder)".utf8CString)
             guard mkdtemp(&template) != nil else { return nil }
             let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -63,7 +62,7 @@ package final class PrivateFolder: Sendable {
         try contents.write(to: file, path)
     }
 
-    /// Overwrites and removes the files in it, those that other programs made too, and the folder.
+    /// Overwrites and removes the files, including those that other programs created, and removes the folder.
     package func remove() {
         FolderRemoval.empty(descriptor)
         rmdir(path)
@@ -76,7 +75,7 @@ package final class PrivateFolder: Sendable {
             guard descriptor >= 0 else { continue }
             defer { close(descriptor) }
             for name in FolderRemoval.names(in: descriptor)
-            where name.hasPrefix(prefix) && name.utf8.count == (prefix + choice).utf8.count {
+            where name.hasPrefix(prefix) && name.utf8.count == (prefix + placeholder).utf8.count {
                 removeAbandoned(name, in: descriptor)
             }
         }
@@ -87,7 +86,7 @@ package final class PrivateFolder: Sendable {
         guard folder >= 0 else { return }
         defer { close(folder) }
         var info = stat()
-        // Others may use the same names where everyone may create folders.
+        // In a folder such as /dev/shm, other users can create folders of that name.
         guard fstat(folder, &info) == 0, info.st_uid == geteuid(), info.st_mode & 0o777 == 0o700,
             flock(folder, LOCK_EX | LOCK_NB) == 0
         else {
@@ -98,9 +97,9 @@ package final class PrivateFolder: Sendable {
     }
 }
 
-/// Removes what is in a folder, by descriptors: a symbolic link is removed and never followed.
+/// Removes the content of a folder through descriptors: a symbolic link is removed and never followed.
 private enum FolderRemoval {
-    /// What programs leave is not nested deeper.
+    /// Deeper than any program nests its temporary folders.
     private static let maximumDepth = 32
 
     static func empty(_ folder: Int32, depth: Int = 0) {
@@ -119,7 +118,7 @@ private enum FolderRemoval {
     }
 
     static func names(in folder: Int32) -> [String] {
-        // The stream closes its descriptor.
+        // closedir(3) closes the descriptor that fdopendir(3) was given.
         let copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0 else { return [] }
         guard let listing = fdopendir(copy) else {
@@ -138,7 +137,7 @@ private enum FolderRemoval {
     }
 
     private static func overwrite(_ name: String, in folder: Int32) {
-        // Not blocking: what an editor left may be a pipe.
+        // Without O_NONBLOCK, opening a pipe that an editor left would block.
         let file = openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { return }
         defer { close(file) }

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Warnings about files and settings that work in part, from modules that have no logger. Each message is reported once
-/// in the life of the process: clients read their files again and again.
+/// Warnings about files and settings of which a part is ignored, from modules that have no logger. Each message is
+/// reported once per process, because clients read their files repeatedly.
 package enum Warnings {
     private struct State {
         var reported: Set<String> = []
@@ -11,21 +11,36 @@ package enum Warnings {
     }
 
     private static let state = Locked(State())
-    /// Of different messages; later ones are dropped.
-    private static let maximum = 256
+    /// The number of different messages that are reported; further ones are dropped.
+    private static let maximumMessages = 256
 
-    /// Where warnings go from now on, such as to a logger; before, they go to standard error.
+    /// Sets the handler of the warnings that follow, for example a logger. Without one, they are written to standard
+    /// error.
     package static func setHandler(to report: @escaping @Sendable (String) -> Void) {
         state.withLock { $0.report = report }
     }
 
-    /// Reports one line.
+    /// Reports a message on one line.
     package static func report(_ message: String) {
         let line = message.escapingInvisibleCharacters
         let report = state.withLock { state -> (@Sendable (String) -> Void)? in
-            guard state.reported.count < maximum, state.reported.insert(line).inserted else { return nil }
+            guard state.reported.count < maximumMessages, state.reported.insert(line).inserted else {
+                return nil
+            }
             return state.report
         }
         report?(line)
     }
+}
+
+/// Announces that the program reads from a terminal, so that the user knows that it waits for input.
+package enum TerminalInput {
+    private static let handler = Locked<(@Sendable () -> Void)?>(nil)
+
+    /// Sets the function that is called before a terminal is read.
+    package static func setReadHandler(_ handler: @escaping @Sendable () -> Void) {
+        self.handler.withLock { $0 = handler }
+    }
+
+    static func callReadHandler() { handler.withLock { $0 }?() }
 }

@@ -1,20 +1,19 @@
 import Cryptography
 
-/// Proves that an edited file reads as the file before it with the wanted changes, and that nothing else has changed in any
-/// document. Both are read side by side, event by event: it takes time for one reading of each, and no memory for their
-/// documents.
+/// Verifies that an edited file reads as the original with exactly the intended changes. It compares the events of both
+/// files while it parses each once, and builds neither document in memory.
 struct EditVerifier {
     private let old: any ParseEventStream
     private let new: any ParseEventStream
     private let expected: ExpectedChanges
-    /// The changes that were found.
+    /// The number of intended changes that were found.
     private var found = 0
-    /// Anchors of what has changed: an alias of one would change too.
+    /// The anchors of changed nodes, whose aliases would change too.
     private var changedAnchors: Set<String> = []
-    /// Of what is compared, in the file as it is.
+    /// The position of the node of the original file that is being compared, for errors.
     private var place = SourceRange(line: 1, column: 1, start: 0, end: 0)
 
-    /// - Throws: `SourceEditError` with the place in the old file from which the two differ.
+    /// - Throws: `SourceEditError` with the position in the original file from which the two differ.
     static func verify(
         from old: SharedSecret, to new: SharedSecret, _ expected: ExpectedChanges
     ) throws(SourceEditError) {
@@ -27,18 +26,18 @@ struct EditVerifier {
                 } catch {
                     throw SourceEditError(
                         line: 1, column: 1,
-                        problem: "could not be read again after the edit (\(error.message)); \(remedy)")
+                        problem: "could not be parsed after the edit (\(error.message)); \(remedy)")
                 }
-                var proof = EditVerifier(
+                var verifier = EditVerifier(
                     old: YAMLReader.events(of: texts.0), new: YAMLReader.events(of: texts.1),
                     expected: expected)
-                try proof.run()
+                try verifier.run()
             }
         }
     }
 
     private static let remedy =
-        "the file was left as it is; put the value into double quotes, or write this block as secrets-bridge wrap does"
+        "the file was not changed; put the value into double quotes, or write this block as secrets-bridge wrap does"
 
     private init(old: any ParseEventStream, new: any ParseEventStream, expected: ExpectedChanges) {
         self.old = old
@@ -67,15 +66,15 @@ struct EditVerifier {
         do throws(YAMLError) {
             return try events.next()
         } catch {
-            throw refusal("could not be read again after the edit (\(error.message))")
+            throw self.error("could not be parsed after the edit (\(error.message))")
         }
     }
 
-    private func refusal(_ problem: String) -> SourceEditError {
+    private func error(_ problem: String) -> SourceEditError {
         SourceEditError(line: place.line, column: place.column, problem: "\(problem); \(Self.remedy)")
     }
 
-    private func mismatch() -> SourceEditError { refusal("would read as something else after the edit") }
+    private func mismatch() -> SourceEditError { error("would have another value after the edit") }
 
     private mutating func compare(
         _ before: ParseEvent, _ after: ParseEvent, depth: Int, isKey: Bool = false
@@ -86,7 +85,7 @@ struct EditVerifier {
         case (.alias(let name), .alias(let other)):
             guard name == other else { throw mismatch() }
             guard !changedAnchors.contains(name) else {
-                throw refusal("is an alias of what is edited and would change too")
+                throw error("is an alias of an edited value and would change too")
             }
         case (.scalar, .scalar):
             if !isKey, let text = expected.replaced[before.range.start] {
@@ -112,7 +111,7 @@ struct EditVerifier {
             let before = try nextOld()
             if case .sequenceEnd = before.kind { break }
             if removed.contains(index) {
-                try pass(before)
+                try skipRemoved(before)
             } else {
                 try compare(before, try nextNew(), depth: depth + 1)
             }
@@ -133,15 +132,15 @@ struct EditVerifier {
             if Self.isMergeKey(key) { hasMergeKey = true }
             if expected.removedKeys.contains(key.range.start) {
                 isAnyRemoved = true
-                try pass(key)
-                try passNode(try nextOld())
+                try skipRemoved(key)
+                try skipNode(try nextOld())
             } else {
                 try compare(key, try nextNew(), depth: depth + 1, isKey: true)
                 try compare(try nextOld(), try nextNew(), depth: depth + 1)
             }
         }
-        // What a pair has hidden would come to light.
-        guard !(isAnyRemoved && hasMergeKey) else { throw refusal("stands beside a merge key (<<)") }
+        // Without the removed pair, a pair of the merged mapping with the same key would take effect.
+        guard !(isAnyRemoved && hasMergeKey) else { throw error("is in a mapping with a merge key (<<)") }
         for (key, value) in expected.addedPairs[start] ?? [] {
             try check(try nextNew(), isString: Array(key.utf8))
             try check(try nextNew(), is: value, depth: depth + 1)
@@ -150,14 +149,14 @@ struct EditVerifier {
         guard case .mappingEnd = try nextNew().kind else { throw mismatch() }
     }
 
-    /// Reads over a node that is removed.
-    private mutating func pass(_ event: ParseEvent) throws(SourceEditError) {
+    /// Skips a removed node of the original file.
+    private mutating func skipRemoved(_ event: ParseEvent) throws(SourceEditError) {
         place = event.range
         found += 1
-        try passNode(event)
+        try skipNode(event)
     }
 
-    private mutating func passNode(_ event: ParseEvent) throws(SourceEditError) {
+    private mutating func skipNode(_ event: ParseEvent) throws(SourceEditError) {
         var event = event
         var open = 0
         while true {
@@ -198,17 +197,17 @@ struct EditVerifier {
     }
 
     private func checkSame(_ before: ParseEvent, _ after: ParseEvent) throws(SourceEditError) {
-        guard case .scalar(let text, let style, let properties, let kind) = before.kind,
-            case .scalar(let otherText, let otherStyle, let otherProperties, let otherKind) = after.kind,
+        guard case .scalar(let text, let style, let properties, let type) = before.kind,
+            case .scalar(let otherText, let otherStyle, let otherProperties, let otherType) = after.kind,
             properties == otherProperties, text.equals(otherText), (style == .plain) == (otherStyle == .plain)
         else { throw mismatch() }
-        // Of one syntax both have the kind that their text has.
-        guard (kind == nil) != (otherKind == nil) else { return }
+        // Only JSON events carry a type. If both files have one syntax, equal texts have equal types.
+        guard (type == nil) != (otherType == nil) else { return }
         guard (try? before.scalar())?.valueType == (try? after.scalar())?.valueType else { throw mismatch() }
     }
 
     private static func isMergeKey(_ event: ParseEvent) -> Bool {
         guard case .scalar = event.kind, let scalar = try? event.scalar() else { return false }
-        return MergeKey.matches(YAMLNode(.scalar(scalar), mark: event.range))
+        return MergeKey.matches(YAMLNode(.scalar(scalar), range: event.range))
     }
 }

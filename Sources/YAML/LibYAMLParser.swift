@@ -2,20 +2,19 @@ import CYAML
 import Glibc
 import System
 
-/// libyaml's event parser over one text. Scalars leave it as secrets, its own copies are zeroed.
+/// Parses YAML to events with libyaml. Scalars are copied to secret memory, and libyaml's copies are zeroed.
 ///
-/// Caveats: while libyaml joins the lines of a scalar it grows buffers with realloc(3); what that leaves
-/// behind is not zeroed.
+/// Caveats: buffers that libyaml outgrows while it joins the lines of a scalar (realloc(3)) are not zeroed.
 final class LibYAMLParser: ParseEventStream {
     let text: SourceText
     private let parser: UnsafeMutablePointer<yaml_parser_t>
-    private var memory: ScalarArena
+    private var arena: ScalarArena
 
     init(_ text: SourceText) {
         self.text = text
-        memory = ScalarArena(chunkSize: text.bytes.count)
+        arena = ScalarArena(chunkSize: text.bytes.count)
         parser = .allocate(capacity: 1)
-        // Fails where memory is out, and then the parser is zero: the first event reports it.
+        // On failure (out of memory) the parser is zeroed, and the first call of yaml_parser_parse reports it.
         _ = yaml_parser_initialize(parser)
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
         yaml_parser_set_input_string(
@@ -24,12 +23,12 @@ final class LibYAMLParser: ParseEventStream {
 
     func next() throws(YAMLError) -> ParseEvent {
         var event = yaml_event_t()
-        guard yaml_parser_parse(parser, &event) != 0 else { throw failure() }
+        guard yaml_parser_parse(parser, &event) != 0 else { throw error() }
         defer { yaml_event_delete(&event) }
-        let mark = text.range(
+        let range = text.range(
             text.byteOffset(ofCharacter: event.start_mark.index),
             text.byteOffset(ofCharacter: event.end_mark.index))
-        return ParseEvent(kind: kind(of: event), range: mark)
+        return ParseEvent(kind: kind(of: event), range: range)
     }
 
     private func kind(of event: yaml_event_t) -> ParseEvent.Kind {
@@ -40,9 +39,9 @@ final class LibYAMLParser: ParseEventStream {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
             let value = UnsafeMutableRawBufferPointer(start: scalar.value, count: scalar.length)
-            let stored = memory.store(UnsafeRawBufferPointer(value))
+            let stored = arena.store(UnsafeRawBufferPointer(value))
             if let start = value.baseAddress { explicit_bzero(start, value.count) }
-            return .scalar(stored, style(scalar.style), properties(scalar.anchor, scalar.tag), kind: nil)
+            return .scalar(stored, style(scalar.style), properties(scalar.anchor, scalar.tag), type: nil)
         case YAML_SEQUENCE_START_EVENT:
             let start = event.data.sequence_start
             return .sequenceStart(
@@ -78,17 +77,18 @@ final class LibYAMLParser: ParseEventStream {
         }
     }
 
-    private func failure() -> YAMLError {
+    private func error() -> YAMLError {
         let state = parser.pointee
-        // libyaml's problems are constants: none holds a piece of the text.
+        // libyaml's problems are constants, which quote nothing of the text.
         let problem = state.problem.map { String(cString: $0) } ?? "out of memory"
+        // Errors of the reader have a byte offset, others the index of a character.
         let offset =
             state.error == YAML_READER_ERROR
             ? state.problem_offset : text.byteOffset(ofCharacter: state.problem_mark.index)
         return text.error(.syntax, at: offset, "not valid YAML: \(problem)\(advice(for: problem))")
     }
 
-    /// What most often lies behind the problems people meet.
+    /// Returns the remedy for the most frequent cause of a problem.
     private func advice(for problem: String) -> String {
         switch problem {
         case "found character that cannot start any token",
@@ -117,6 +117,7 @@ final class LibYAMLParser: ParseEventStream {
     }
 
     deinit {
+        // libyaml's buffers of the input before and after it is decoded, which may contain secret values.
         let (raw, decoded) = (parser.pointee.raw_buffer, parser.pointee.buffer)
         if let start = raw.start, let end = raw.end { explicit_bzero(start, end - start) }
         if let start = decoded.start, let end = decoded.end { explicit_bzero(start, end - start) }

@@ -1,16 +1,16 @@
-/// The lines of a text, and what libyaml does not see as it is meant: byte order marks at the start of documents after
-/// the first, as where files are joined, and directives without end, of which each is compared with all others.
+/// The lines of a text, and two things that libyaml does not handle: byte order marks at the start of documents after the
+/// first, as in joined files, and large numbers of directives, each of which it compares with all others.
 struct LineIndex {
-    /// The first byte of each line, after its byte order mark.
+    /// The offset of the first byte of each line, after its byte order mark.
     private(set) var starts: [UInt32] = []
-    /// Byte order marks that start a document.
+    /// The offsets of the byte order marks that start a document.
     private(set) var byteOrderMarks: [Int] = []
-    /// The first directive that is one too many.
+    /// The offset of the first directive above the limit.
     private(set) var excessiveDirective: Int?
 
     static let maximumTagDirectives = 64
 
-    /// Whether the document has not begun: there were blank lines, comments and directives only.
+    /// True if only blank lines, comments and directives of the document have been read.
     private var isBeforeContent = true
     private var tagDirectives = 0
 
@@ -21,7 +21,7 @@ struct LineIndex {
             let end = text[offset...].firstIndex(of: lineFeed) ?? text.count
             let start = startAfterMark(offset, text[offset..<end])
             starts.append(UInt32(truncatingIfNeeded: start))
-            look(at: text[start..<end])
+            scan(text[start..<end])
             guard end < text.count else { return }
             offset = end + 1
         }
@@ -35,7 +35,7 @@ struct LineIndex {
         return rest.startIndex
     }
 
-    private mutating func look(at line: Slice<UnsafeRawBufferPointer>) {
+    private mutating func scan(_ line: Slice<UnsafeRawBufferPointer>) {
         if Self.isMarker(line, UInt8(ascii: "-")) || Self.isMarker(line, UInt8(ascii: ".")) {
             isBeforeContent = Self.isBlankOrComment(line.dropFirst(3))
             tagDirectives = 0
@@ -50,7 +50,7 @@ struct LineIndex {
         }
     }
 
-    /// Three of the character, and then a blank or the end of the line.
+    /// Returns whether the line starts with `---` or `...` and then has a blank or ends.
     private static func isMarker(_ line: Slice<UnsafeRawBufferPointer>, _ character: UInt8) -> Bool {
         guard line.prefix(3).count(where: { $0 == character }) == 3 else { return false }
         return line.dropFirst(3).first.map(isBlank) ?? true
@@ -62,5 +62,48 @@ struct LineIndex {
 
     private static func isBlank(_ byte: UInt8) -> Bool {
         byte == space || byte == tab || byte == carriageReturn
+    }
+}
+
+/// The line breaks of YAML 1.1 (5.4) that libyaml recognises: LF, CR, CR LF, NEL, LS and PS.
+enum LineBreaks {
+    /// Returns the length of the line break at `offset`, or 0.
+    static func length(at offset: Int, in bytes: UnsafeRawBufferPointer) -> Int {
+        func byte(_ distance: Int) -> UInt8 { offset + distance < bytes.count ? bytes[offset + distance] : 0 }
+        switch byte(0) {
+        case lineFeed where offset < bytes.count: return 1
+        case carriageReturn: return byte(1) == lineFeed ? 2 : 1
+        case 0xC2: return byte(1) == 0x85 ? 2 : 0
+        case 0xE2: return byte(1) == 0x80 && (byte(2) == 0xA8 || byte(2) == 0xA9) ? 3 : 0
+        default: return 0
+        }
+    }
+
+    /// Returns the length of the line break that ends at `offset`, or 0.
+    static func length(before offset: Int, in bytes: UnsafeRawBufferPointer) -> Int {
+        for distance in [3, 2, 1] where distance <= offset {
+            if length(at: offset - distance, in: bytes) == distance { return distance }
+        }
+        return 0
+    }
+
+    static func first(from offset: Int, in bytes: UnsafeRawBufferPointer) -> Range<Int>? {
+        var place = offset
+        while place < bytes.count {
+            let length = length(at: place, in: bytes)
+            if length > 0 { return place..<place + length }
+            place += 1
+        }
+        return nil
+    }
+
+    static func last(before offset: Int, in bytes: UnsafeRawBufferPointer) -> Range<Int>? {
+        var place = offset
+        while place > 0 {
+            let length = length(before: place, in: bytes)
+            if length > 0 { return place - length..<place }
+            place -= 1
+        }
+        return nil
     }
 }

@@ -1,25 +1,25 @@
 import System
 
-/// Builds nodes from events: anchors, tags, keys, limits.
+/// Builds nodes from events. It resolves aliases, tags and merge keys, and keeps the limits.
 struct NodeComposer {
     private let events: any ParseEventStream
     private let text: SourceText
-    /// Long keys come again and again in lists; all of a name share one string.
+    /// Long keys, which repeat in lists; equal ones share one string.
     private var names: Set<String> = []
     private var anchors: [String: Anchor] = [:]
-    /// Nodes that aliases have added so far.
-    private var copiedNodes = 0
+    /// The number of nodes that aliases have added so far.
+    private var aliasedNodes = 0
 
     private enum Anchor {
         case open
         case done(YAMLNode, size: Int)
     }
 
-    /// A node and how many nodes it holds, itself and copies included.
+    /// A node and the number of nodes in it, itself and the copies of aliases included.
     private typealias Sized = (node: YAMLNode, size: Int)
 
     static let maximumDepth = 100
-    /// Far above what manifests use, far below what a "billion laughs" needs.
+    /// Manifests need far fewer; a "billion laughs" attack needs far more.
     static let maximumAliasedNodes = 100_000
 
     private static let maximumNames = 4096
@@ -29,7 +29,7 @@ struct NodeComposer {
         self.text = text
     }
 
-    /// What `body` makes of all documents but empty ones.
+    /// Returns the results of `body` for all documents that are not empty.
     mutating func documents<Result>(_ body: (YAMLNode) -> [Result]) throws(YAMLError) -> [Result] {
         var results: [Result] = []
         while true {
@@ -41,7 +41,7 @@ struct NodeComposer {
                 continue
             case .documentEnd:
                 anchors = [:]
-                copiedNodes = 0
+                aliasedNodes = 0
             default:
                 let node = try compose(event, depth: 0).node
                 if !node.isNull { results += body(node) }
@@ -59,7 +59,7 @@ struct NodeComposer {
         case .alias(let name):
             return try expand(name, at: event.range)
         case .scalar(_, _, let properties, _):
-            let node = YAMLNode(.scalar(try scalar(of: event)), mark: event.range)
+            let node = YAMLNode(.scalar(try scalar(of: event)), range: event.range)
             return keep((node, 1), as: properties.anchor)
         case .sequenceStart(let properties, let isFlow):
             open(properties.anchor)
@@ -84,7 +84,7 @@ struct NodeComposer {
             let event = try events.next()
             if case .sequenceEnd = event.kind {
                 return (
-                    YAMLNode(.sequence(elements), mark: start.ending(at: max(end, closing(event, isFlow)))),
+                    YAMLNode(.sequence(elements), range: start.ending(at: max(end, closing(event, isFlow)))),
                     size
                 )
             }
@@ -104,8 +104,8 @@ struct NodeComposer {
         while true {
             let event = try events.next()
             if case .mappingEnd = event.kind {
-                let mark = start.ending(at: max(end, closing(event, isFlow)))
-                return (YAMLNode(.mapping(mapping.entries), mark: mark), size)
+                let range = start.ending(at: max(end, closing(event, isFlow)))
+                return (YAMLNode(.mapping(mapping.entries), range: range), size)
             }
             let key = try compose(event, depth: depth + 1).node
             let value = try compose(try events.next(), depth: depth + 1)
@@ -124,8 +124,8 @@ struct NodeComposer {
         }
     }
 
-    /// Where the bracket of a flow collection ends. A pair in a flow sequence (`[a: 1]`) is a mapping without one, and
-    /// libyaml puts its end to some place further on.
+    /// Returns the end of the bracket that closes a flow collection, or 0. A pair in a flow sequence (`[a: 1]`) is a mapping
+    /// without a bracket, whose end event libyaml places after the pair.
     private func closing(_ end: ParseEvent, _ isFlow: Bool) -> Int {
         isFlow && end.range.end > end.range.start ? end.range.end : 0
     }
@@ -139,23 +139,23 @@ struct NodeComposer {
         return sized
     }
 
-    private mutating func expand(_ name: String, at mark: SourceRange) throws(YAMLError) -> Sized {
-        // The name stays out of messages: it may be a value that lacks its quotes.
+    private mutating func expand(_ name: String, at range: SourceRange) throws(YAMLError) -> Sized {
+        // Messages do not quote the name, which may be a secret value without its quotes.
         switch anchors[name] {
         case nil:
             throw text.error(
-                .badAlias, at: mark, "an alias without an anchor before it; quote values that start with *")
+                .badAlias, at: range, "an alias without an anchor before it; quote values that start with *")
         case .open:
             throw text.error(
-                .badAlias, at: mark, "an alias stands inside its own anchor; write the value out")
+                .badAlias, at: range, "an alias is inside its own anchor; write the value out")
         case .done(let node, let size):
-            copiedNodes += size
-            guard copiedNodes <= Self.maximumAliasedNodes else {
+            aliasedNodes += size
+            guard aliasedNodes <= Self.maximumAliasedNodes else {
                 throw text.error(
-                    .badAlias, at: mark,
+                    .badAlias, at: range,
                     "aliases add more than \(Self.maximumAliasedNodes) nodes; write the values out")
             }
-            return (YAMLNode(node.content, mark: mark, isAlias: true), size)
+            return (YAMLNode(node.content, range: range, isAlias: true), size)
         }
     }
 
@@ -169,7 +169,7 @@ struct NodeComposer {
     }
 
     private mutating func shared(_ name: String) -> String {
-        // Shorter ones are in the string itself.
+        // Swift stores up to 15 bytes in the string itself.
         guard name.utf8.count > 15 else { return name }
         if let known = names.firstIndex(of: name) { return names[known] }
         if names.count < Self.maximumNames { names.insert(name) }

@@ -1,12 +1,12 @@
 import Cryptography
 import Glibc
 
-/// What a scalar without quotes stands for, as kubectl reads it: the rules of go-yaml v2 (resolve.go), which
-/// are YAML 1.1's without sexagesimal numbers, with Go's prefixes `0b`, `0o` and `0x`.
+/// Resolves scalars without quotes as kubectl does: the rules of go-yaml v2 (resolve.go), which are those of YAML 1.1
+/// without sexagesimal numbers, with Go's prefixes `0b`, `0o` and `0x`.
 enum PlainScalar {
     static func valueType(_ text: UnsafeRawBufferPointer) -> YAMLScalar.ValueType {
         guard let first = text.first else { return .null }
-        if let word = words.first(where: { isWord(text, $0.spelling) }) { return word.kind }
+        if let word = words.first(where: { isWord(text, $0.spelling) }) { return word.type }
         switch first {
         case UInt8(ascii: "."):
             let isNumber =
@@ -23,17 +23,17 @@ enum PlainScalar {
         }
     }
 
-    /// The value of an integer; nil for anything else. Between `Int64.min` and `UInt64.max`.
+    /// Returns the value of an integer between `Int64.min` and `UInt64.max`, or nil for any other text.
     static func integer(_ text: UnsafeRawBufferPointer) -> Int128? {
         withoutUnderscores(text).withUnsafeBytes { wholeNumber($0) }
     }
 
-    /// The value of a number; nil for anything else, infinity and not-a-number included.
+    /// Returns the value of a finite number, or nil for any other text.
     static func float(_ text: UnsafeRawBufferPointer) -> Double? {
         withoutUnderscores(text).withUnsafeBytes { isFloat($0) ? double($0) : nil }
     }
 
-    /// strconv.ParseInt and ParseUint with base 0: a signed one of 64 bits, or else an unsigned one.
+    /// Go's strconv.ParseInt and ParseUint with base 0: a signed or an unsigned integer of 64 bits.
     private static func wholeNumber(_ text: UnsafeRawBufferPointer) -> Int128? {
         var digits = text[...]
         let isNegative = digits.first == UInt8(ascii: "-")
@@ -70,7 +70,7 @@ enum PlainScalar {
         }
     }
 
-    /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, and within the range of a double.
+    /// Returns whether the text matches `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?` and fits into a double.
     private static func isFloat(_ text: UnsafeRawBufferPointer) -> Bool {
         var rest = text[...]
         func skip(_ a: UInt8, _ b: UInt8) -> Bool {
@@ -94,14 +94,14 @@ enum PlainScalar {
         return rest.isEmpty && double(text).isFinite
     }
 
-    /// `text` is a number already.
+    /// - Parameter text: a number, as `isFloat` accepts it.
     private static func double(_ text: UnsafeRawBufferPointer) -> Double {
         SecretBytes(count: text.count + 1) { $0.copyMemory(from: text) }.withUnsafeBytes { terminated in
             terminated.withMemoryRebound(to: CChar.self) { $0.baseAddress.map { strtod($0, nil) } ?? 0 }
         }
     }
 
-    /// What strconv.ParseFloat allows, where go-yaml does not take underscores out itself.
+    /// strconv.ParseFloat accepts these underscores; go-yaml does not remove them here.
     private static func hasUnderscoresBetweenDigitsOnly(_ text: UnsafeRawBufferPointer) -> Bool {
         let isDigit = { (byte: UInt8) in byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
         return text.indices.allSatisfy { index in
@@ -120,7 +120,7 @@ enum PlainScalar {
         }
     }
 
-    /// In lower case, with a capital, and in capitals only.
+    /// Returns whether the text is a word in lower case, capitalised, or in upper case.
     private static func isWord(_ text: UnsafeRawBufferPointer, _ word: [UInt8]) -> Bool {
         guard text.count == word.count, zip(text, word).allSatisfy({ lowercased($0) == $1 }) else {
             return false
@@ -130,7 +130,7 @@ enum PlainScalar {
         return capitals == 0 || capitals == letters.count || capitals == 1 && isCapital(letters.first)
     }
 
-    /// `.nan`, `.NaN`, `.NAN`: not `.Nan`.
+    /// go-yaml accepts `.nan`, `.NaN` and `.NAN`, but not `.Nan`.
     private static func isNaN(_ text: UnsafeRawBufferPointer) -> Bool {
         [".nan", ".NaN", ".NAN"].contains { text.elementsEqual($0.utf8) }
     }
@@ -145,7 +145,7 @@ enum PlainScalar {
         byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
     }
 
-    private static let words: [(spelling: [UInt8], kind: YAMLScalar.ValueType)] = [
+    private static let words: [(spelling: [UInt8], type: YAMLScalar.ValueType)] = [
         (Array("~".utf8), .null), (Array("null".utf8), .null),
         (Array("y".utf8), .bool), (Array("yes".utf8), .bool), (Array("true".utf8), .bool),
         (Array("on".utf8), .bool), (Array("n".utf8), .bool), (Array("no".utf8), .bool),

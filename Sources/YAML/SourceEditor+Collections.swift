@@ -1,15 +1,14 @@
 import Cryptography
 
-/// Elements of sequences and pairs of mappings, in block or in flow style.
+// Edits of sequences and mappings, in block or in flow style.
 extension SourceEditor {
-    /// The value of a pair that is added.
+    /// The value of an added pair.
     package enum NewValue: Sendable {
         case string(String)
         case mapping([(key: String, value: String)])
     }
 
-    /// Removes elements of a sequence and puts others, which are mappings of strings, after the last one. One of
-    /// the old elements, at least, or of the new ones is to be left.
+    /// Removes elements of a sequence and appends others, which are mappings of strings. At least one element must remain.
     package mutating func change(
         _ sequence: YAMLNode, removing removed: Set<Int>, appending added: [[(key: String, value: String)]]
     ) throws(SourceEditError) {
@@ -40,15 +39,14 @@ extension SourceEditor {
         append(lines, after: last.range.end, breaking: lineBreak(at: last.range.start), isDeeper: true)
     }
 
-    /// Removes pairs of a mapping and puts others after the last one. One of the old pairs, at least, or of the new ones is
-    /// to be left.
+    /// Removes pairs of a mapping and appends others. At least one pair must remain.
     package mutating func change(
         pairsOf mapping: YAMLNode, removing removed: Set<String>,
         appending added: [(key: String, value: NewValue)]
     ) throws(SourceEditError) {
         let (entries, last) = try pairs(of: mapping)
-        let gone = Set(entries.indices.filter { removed.contains(entries[$0].key) })
-        for index in gone {
+        let removedIndices = Set(entries.indices.filter { removed.contains(entries[$0].key) })
+        for index in removedIndices {
             guard !entries[index].isMerged else {
                 throw editError(mapping, "has \(entries[index].key) through a merge key")
             }
@@ -64,10 +62,10 @@ extension SourceEditor {
             let pairs = added.map {
                 Self.quoted($0.key, as: .doubleQuoted) + Array(": ".utf8) + Self.flow($0.value)
             }
-            try changeFlow(mapping, entries.map(pairNode), gone, pairs)
+            try changeFlow(mapping, entries.map(pairNode), removedIndices, pairs)
             return
         }
-        for index in gone {
+        for index in removedIndices {
             _ = try indentation(of: entries[index])
             edit(
                 lineStart(entries[index].keyRange.start), lineEnd(entries[index].value.range.end).offset, [])
@@ -95,7 +93,7 @@ extension SourceEditor {
         return (entries, last)
     }
 
-    /// `isDeeper`: the last line may be indented further than the one before `offset` is.
+    /// - Parameter isDeeper: whether the last line may be indented further than the line before `offset`.
     private mutating func append(
         _ lines: [[UInt8]], after offset: Int, breaking lineBreak: [UInt8], isDeeper: Bool
     ) {
@@ -112,8 +110,8 @@ extension SourceEditor {
         return first == UInt8(ascii: "[") || first == UInt8(ascii: "{")
     }
 
-    /// Takes elements between brackets out, each with one of the separators beside it, and puts others behind the last one.
-    /// A comment between two elements may belong to either of them.
+    /// Removes elements between brackets, each with one of the separators beside it, and appends others. It rejects comments,
+    /// because a comment between two elements may belong to either of them.
     private mutating func changeFlow(
         _ collection: YAMLNode, _ elements: [YAMLNode], _ removed: Set<Int>, _ added: [[UInt8]]
     ) throws(SourceEditError) {
@@ -123,7 +121,8 @@ extension SourceEditor {
         guard !zip(ends, starts).contains(where: { bytes($0, $1).contains(UInt8(ascii: "#")) }) else {
             throw editError(
                 collection,
-                "has a comment between its brackets; move that out, or write a line for each element")
+                "has a comment between its brackets; move it outside, or write each element on a line of its own"
+            )
         }
         var index = 0
         while index < elements.count {
@@ -142,7 +141,7 @@ extension SourceEditor {
             index = next
         }
         let lead = bytes(collection.range.start + 1, first.range.start)
-        // Not beyond the first element: a file may be one line.
+        // Only up to the first element is searched, because a file may be one long line.
         let isInLines = withBytes { bytes in
             let before = UnsafeRawBufferPointer(rebasing: bytes[..<first.range.start])
             return LineBreaks.first(from: collection.range.start, in: before) != nil
@@ -151,20 +150,20 @@ extension SourceEditor {
             elements.count > 1
             ? bytes(elements[elements.count - 2].range.end, last.range.start)
             : [UInt8(ascii: ",")] + (isInLines ? lead : [space])
-        var isAnyBefore = removed.count < elements.count
+        var hasElementBefore = removed.count < elements.count
         for item in added {
-            edit(last.range.end, last.range.end, isAnyBefore ? separator + item : item)
-            isAnyBefore = true
+            edit(last.range.end, last.range.end, hasElementBefore ? separator + item : item)
+            hasElementBefore = true
         }
     }
 
-    /// What stands before a block sequence's element on its line: indentation and dash.
+    /// Returns the indentation and dash before an element of a block sequence.
     private func dash(before element: YAMLNode) throws(SourceEditError) -> [UInt8] {
         let prefix = bytes(lineStart(element.range.start), element.range.start)
         let rest = prefix.drop { $0 == space }
         guard rest.first == UInt8(ascii: "-"), rest.count > 1, rest.dropFirst().allSatisfy({ $0 == space })
         else {
-            throw editError(element, "does not stand after its dash on a line of its own; write it so")
+            throw editError(element, "is not on a line of its own after its dash; write it on one")
         }
         return prefix
     }
@@ -183,7 +182,7 @@ extension SourceEditor {
     private func pairNode(_ entry: YAMLNode.Entry) -> YAMLNode {
         YAMLNode(
             entry.value.content,
-            mark: entry.keyRange.ending(at: max(entry.value.range.end, entry.keyRange.end)))
+            range: entry.keyRange.ending(at: max(entry.value.range.end, entry.keyRange.end)))
     }
 
     private static func pair(_ key: String, _ value: String) -> [UInt8] {

@@ -1,24 +1,25 @@
 import Cryptography
 
-/// The bytes of one file, known to be text, with what turns offsets into lines and columns. Borrowed: valid
-/// as long as the bytes are.
+/// The bytes of one file, validated as text, which converts offsets to lines and columns. It borrows the bytes, which
+/// must outlive it.
 struct SourceText {
     let name: String
-    /// Without the byte order mark that the file starts with. One that starts a later document is a comment line of the
-    /// same length, which libyaml passes over.
+    /// The bytes without the byte order mark at the start of the file. One at the start of a later document is replaced
+    /// by a comment line of the same length, because libyaml rejects it.
     let bytes: UnsafeRawBufferPointer
-    /// Length of the byte order mark that was cut off: 0 or 3.
+    /// The length of the byte order mark at the start of the file: 0 or 3.
     private let base: Int
-    /// Holds `bytes` where they are not the file's.
+    /// Owns `bytes` if they are not the file's.
     private let copy: SharedSecret?
+    /// The offset in `bytes` of each line, after its byte order mark.
     private let lineStarts: [UInt32]
-    /// Byte offset of every 1,024th character; empty for ASCII, where characters are bytes.
+    /// The byte offset of every 1,024th character; empty for ASCII, where offsets and characters are equal.
     private let characterOffsets: [UInt32]
 
     static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
     init(_ file: UnsafeRawBufferPointer, name: String) throws(YAMLError) {
-        func refuse(_ code: YAMLError.Code, _ offset: Int, _ message: String) -> YAMLError {
+        func error(_ code: YAMLError.Code, _ offset: Int, _ message: String) -> YAMLError {
             let before = file.prefix(offset)
             let lineStart = before.lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
             return YAMLError(
@@ -33,15 +34,15 @@ struct SourceText {
             )
         }
         if file.starts(with: [0xFF, 0xFE]) || file.starts(with: [0xFE, 0xFF]) {
-            throw refuse(.notText, 0, "the file is UTF-16; save it as UTF-8")
+            throw error(.notText, 0, "the file is UTF-16; save it as UTF-8")
         }
         base = file.starts(with: Self.byteOrderMark) ? Self.byteOrderMark.count : 0
         let text = UnsafeRawBufferPointer(rebasing: file[base...])
-        let notText = "this is not text; expected YAML or JSON in UTF-8; is it the right file?"
+        let notText = "the file is not text; give a file of YAML or JSON in UTF-8"
         do throws(UTF8.ValidationError) {
             _ = try UTF8Span(validating: text.bindMemory(to: UInt8.self).span)
-        } catch {
-            throw refuse(.notText, base + error.byteOffsets.lowerBound, notText)
+        } catch let invalid {
+            throw error(.notText, base + invalid.byteOffsets.lowerBound, notText)
         }
         var lineCount = 1
         var isASCII = true
@@ -50,7 +51,7 @@ struct SourceText {
             if byte == lineFeed {
                 lineCount += 1
             } else if byte < 0x20, byte != tab, byte != carriageReturn {
-                throw refuse(.notText, base + offset, notText)
+                throw error(.notText, base + offset, notText)
             } else if byte >= 0x80 {
                 isASCII = false
             }
@@ -58,23 +59,26 @@ struct SourceText {
         self.name = name
         let lines = LineIndex(text, count: lineCount)
         if let excess = lines.excessiveDirective {
-            throw refuse(
+            throw error(
                 .syntax, base + excess,
                 "a document has more than \(LineIndex.maximumTagDirectives) %TAG directives; write the tags out"
             )
         }
         lineStarts = lines.starts
         copy = lines.byteOrderMarks.isEmpty ? nil : Self.commenting(lines.byteOrderMarks, in: text)
+        // The pointer stays valid outside the closure: `copy` owns its memory.
         bytes = copy.map { $0.bytes.withUnsafeBytes { $0 } } ?? text
         characterOffsets = isASCII ? [] : Self.characterOffsets(of: bytes)
     }
 
-    /// Whether the first thing in it opens a collection, as JSON does.
+    /// True if the first character opens a collection, as in JSON.
     var mayBeJSON: Bool {
         let first = bytes.first { $0 != space && $0 != tab && $0 != lineFeed && $0 != carriageReturn }
         return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
     }
 
+    /// Returns a copy of the text in which `#`, a space and a line feed replace each byte order mark. `lineStarts` does
+    /// not count these lines.
     private static func commenting(_ marks: [Int], in text: UnsafeRawBufferPointer) -> SharedSecret {
         SharedSecret(
             SecretBytes(count: text.count) { copy in
@@ -97,7 +101,7 @@ struct SourceText {
         return offsets
     }
 
-    /// libyaml counts characters; files are edited by bytes.
+    /// Converts the index of a character, which libyaml counts, to an offset in `bytes`.
     func byteOffset(ofCharacter index: Int) -> Int {
         guard !characterOffsets.isEmpty else { return min(index, bytes.count) }
         let checkpoint = min(index / Self.stride, characterOffsets.count - 1)
@@ -109,13 +113,15 @@ struct SourceText {
         return offset
     }
 
-    /// A line can be the whole file, so that counting from its start for every node would take quadratic time.
+    /// Returns the index of the character at an offset in `bytes`. Counts from a checkpoint: a file can be one line,
+    /// and counting from its start for every node would take quadratic time.
     private func characterIndex(ofByte offset: Int) -> Int {
         guard !characterOffsets.isEmpty else { return offset }
         let checkpoint = characterOffsets.lastIndex(notAfter: offset)
         return checkpoint * Self.stride + scalarCount(bytes[Int(characterOffsets[checkpoint])..<offset])
     }
 
+    /// Returns the range of two offsets in `bytes`, as offsets in the file.
     func range(_ start: Int, _ end: Int) -> SourceRange {
         let start = min(start, bytes.count)
         let line = lineStarts.lastIndex(notAfter: start)
@@ -129,10 +135,11 @@ struct SourceText {
         error(code, at: range(offset, offset), message)
     }
 
-    func error(_ code: YAMLError.Code, at mark: SourceRange, _ message: String) -> YAMLError {
-        YAMLError(code: code, source: name, line: mark.line, column: mark.column, message: message)
+    func error(_ code: YAMLError.Code, at range: SourceRange, _ message: String) -> YAMLError {
+        YAMLError(code: code, source: name, line: range.line, column: range.column, message: message)
     }
 
+    /// The number of characters from one element of `characterOffsets` to the next.
     private static let stride = 1024
 }
 
@@ -141,12 +148,13 @@ let lineFeed = UInt8(ascii: "\n")
 let carriageReturn = UInt8(ascii: "\r")
 let space = UInt8(ascii: " ")
 
+/// Returns the number of Unicode scalars: of the bytes that do not continue a UTF-8 sequence (`10xxxxxx`).
 private func scalarCount(_ bytes: Slice<UnsafeRawBufferPointer>) -> Int {
     bytes.count { $0 & 0xC0 != 0x80 }
 }
 
 extension [UInt32] {
-    /// Of ascending numbers that start with 0, the place of the last one up to `limit`.
+    /// Returns the index of the last number up to `limit`, by binary search. The numbers ascend from 0.
     fileprivate func lastIndex(notAfter limit: Int) -> Int {
         var low = 0
         var high = count

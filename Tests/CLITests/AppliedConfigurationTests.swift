@@ -5,7 +5,7 @@ import Testing
 @testable import CLI
 @testable import KubeClient
 
-/// What a manager applied, restored from the object and from the fields that it owns.
+/// Reconstructs what a manager applied from the object and the fields that the manager owns.
 struct AppliedConfigurationTests {
     private func applied(_ fields: String, of object: String) throws -> String {
         let set = try JSONReader.read(FieldSet.self, from: Array(fields.utf8))
@@ -18,12 +18,12 @@ struct AppliedConfigurationTests {
     }
 
     @Test(arguments: [
-        // Fields of others are left out; numbers, escapes and order inside a value stay as they are.
+        // Fields of other managers are omitted. Numbers, escapes and the order inside a value stay unchanged.
         (
             #"{"f:a":{},"f:b":{"f:d":{}}}"#, #"{"b":{"c":1,"d":1.50},"a":"x\u0041\"","e":null}"#,
             #"{"a":"x\u0041\"","b":{"d":1.50}}"#
         ),
-        // An atomic field is owned as a whole, of another container its members.
+        // An atomic field has one owner as a whole. In another container, members have owners.
         (
             #"{"f:spec":{"f:data":{},"f:recipients":{}}}"#, #"{"spec":{"data":{"k":"v"},"recipients":[1]}}"#,
             #"{"spec":{"data":{"k":"v"},"recipients":[9]}}"#
@@ -38,7 +38,7 @@ struct AppliedConfigurationTests {
             #"{"labels":{"app.kubernetes.io/name":"db","x":"y"}}"#,
             #"{"labels":{"app.kubernetes.io/name":"db"}}"#
         ),
-        // Lists by key, by value, and items that are owned as a whole.
+        // Lists by key, by value, and items that have one owner as a whole.
         (
             #"{"f:l":{"k:{\"kind\":\"D\",\"name\":\"b\"}":{".":{},"f:kind":{},"f:name":{}}}}"#,
             #"{"l":[{"kind":"D","name":"a"},{"name":"b","kind":"D","x":1}]}"#,
@@ -51,7 +51,7 @@ struct AppliedConfigurationTests {
         (#"{"f:l":{".":{},"v:\"b\"":{}}}"#, #"{"l":["a","b"]}"#, #"{"l":["b"]}"#),
         ("{}", #"{"a":1}"#, "{}"),
     ])
-    func holdsTheFieldsOfTheManagerAndNoOthers(fields: String, object: String, expected: String) throws {
+    func containsTheFieldsOfTheManagerAndNoOthers(fields: String, object: String, expected: String) throws {
         #expect(try applied(fields, of: object) == expected)
     }
 
@@ -62,11 +62,11 @@ struct AppliedConfigurationTests {
         (#"{"f:l":{"k:{\"a\":1}":{}}}"#, #"{"l":[{"a":2}]}"#), (#"{"f:l":{"k:x":{}}}"#, #"{"l":[{"a":2}]}"#),
         (#"{"f:l":{"k:{}":{}}}"#, #"{"l":[{"a":2}]}"#),
     ])
-    func aFieldThatIsNotThereIsAnError(fields: String, object: String) {
+    func throwsIfTheObjectLacksAnOwnedField(fields: String, object: String) {
         #expect(throws: AppliedConfiguration.ExtractionError.self) { try applied(fields, of: object) }
     }
 
-    @Test func setsThatNestDeeperThanAnyKindAreRefused() {
+    @Test func refusesAFieldSetThatNestsTooDeep() {
         let deep =
             String(repeating: #"{"f:a":"#, count: 100_000) + "{}" + String(repeating: "}", count: 100_000)
         #expect(throws: JSONError.self) { try JSONReader.read(FieldSet.self, from: Array(deep.utf8)) }

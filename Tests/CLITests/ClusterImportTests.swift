@@ -6,7 +6,7 @@ import Testing
 
 @testable import CLI
 
-/// What an API server that lies makes of an import.
+/// Imports Secrets from a cluster, including one whose API server returns wrong objects.
 struct ClusterImportTests {
     private func secret(
         _ namespace: String, _ name: String, uid: String = "1", more: String = ""
@@ -20,7 +20,7 @@ struct ClusterImportTests {
             200, #"{"metadata": {"resourceVersion": "1"}, "items": [\#(items.joined(separator: ","))]}"#)
     }
 
-    /// - Returns: what is imported, and the requests for Secrets.
+    /// - Returns: The imported Secrets, and the paths of the requests.
     private func `import`(
         _ responses: [FakeTransport.Response], _ selection: Selection = Selection(), names: [String] = [],
         notes: Recorder<String> = Recorder()
@@ -42,41 +42,42 @@ struct ClusterImportTests {
 
     private func answer(_ text: String) -> FakeTransport.Response { FakeTransport.Response(200, text) }
 
-    @Test func whatIsListedIsImported() async throws {
+    @Test func importsListedSecrets() async throws {
         let found = try await self.import([list([secret("a", "x")]), answer(secret("a", "x"))])
         #expect(found.secrets.map(\.relativePath) == ["a/x.yaml"])
     }
 
-    /// What a controller keeps without owning it would be written by two.
+    /// A Secret that another controller writes would get two writers.
     @Test(arguments: [
-        (#", "annotations": {"cert-manager.io/certificate-name": "x"}"#, "cert-manager keeps it"),
-        (#", "labels": {"controller.cert-manager.io/fao": "true"}"#, "cert-manager keeps it"),
-        (#", "labels": {"reconcile.external-secrets.io/created-by": "x"}"#, "External Secrets keeps it"),
-        (#", "annotations": {"reflector.v1.k8s.emberstack.com/reflects": "a/y"}"#, "Reflector keeps it"),
+        (#", "annotations": {"cert-manager.io/certificate-name": "x"}"#, "cert-manager manages it"),
+        (#", "labels": {"controller.cert-manager.io/fao": "true"}"#, "cert-manager manages it"),
+        (#", "labels": {"reconcile.external-secrets.io/created-by": "x"}"#, "External Secrets manages it"),
+        (#", "annotations": {"reflector.v1.k8s.emberstack.com/reflects": "a/y"}"#, "Reflector manages it"),
         (#", "deletionTimestamp": "2026-01-01T00:00:00Z""#, "it is being deleted"),
         (#", "labels": {"secrets-bridge.io/managed": "true"}"#, "a WrappedSecret adds entries to it"),
         (
             #", "labels": {"secrets-bridge.io/managed": "true"}, "annotations": {"secrets-bridge.io/wrapped-secret": "o"}"#,
-            "it was made from WrappedSecret o, which may be gone"
+            "WrappedSecret o created it and may no longer exist"
         ),
     ])
-    func whatOthersKeepIsLeftOut(more: String, why: String) async throws {
+    func leavesOutSecretsOfOtherControllers(more: String, problem: String) async throws {
         let notes = Recorder<String>()
         let found = try await self.import(
             [list([secret("a", "x", more: more), secret("a", "y")]), answer(secret("a", "y"))], notes: notes)
         #expect(found.secrets.map(\.relativePath) == ["a/y.yaml"])
         #expect(notes.elements.count == 1)
         #expect(
-            notes.elements.first?.hasPrefix("Secret a/x is left out: \(why)") == true, "\(notes.elements)")
-        // By name it is taken, with a note.
+            notes.elements.first?.hasPrefix("Secret a/x is left out: \(problem)") == true, "\(notes.elements)"
+        )
+        // A Secret that is selected by name is imported with a note.
         let named = try await self.import(
             [answer(secret("a", "x", more: more))], Selection(namespace: "a"), names: ["x"])
         #expect(named.secrets.map(\.relativePath) == ["a/x.yaml"])
-        guard why.hasSuffix("keeps it") else { return }
-        #expect(named.secrets.first?.notes.contains { $0.contains("is kept by") } == true)
+        guard problem.hasSuffix("manages it") else { return }
+        #expect(named.secrets.first?.notes.contains { $0.contains("is managed by") } == true)
     }
 
-    /// By the same list as `wrap` has.
+    /// `wrap` uses the same list.
     @Test func whatApplyToolsReadIsNotInTheTemplate() async throws {
         let more =
             #", "labels": {"app.kubernetes.io/instance": "x", "team": "a"}, "resourceVersion": "7", "managedFields": [], "#
@@ -98,7 +99,7 @@ struct ClusterImportTests {
     @Test(arguments: [
         ("a", "../../x"), ("../..", "x"), ("a", ".."), ("a", "x/y"), ("", "x"), ("a", "x\\u001b"),
     ])
-    func aNameThatIsNoneEndsTheImport(namespace: String, name: String) async throws {
+    func failsIfTheServerListsAnInvalidName(namespace: String, name: String) async throws {
         await #expect(throws: InputError.self) {
             try await self.import([
                 list([secret(namespace, name)]), answer(secret(namespace, name)),
@@ -110,7 +111,7 @@ struct ClusterImportTests {
         ("another name", "a", "y", "1"), ("another namespace", "b", "x", "1"), ("another uid", "a", "x", "2"),
         ("a path", "a", "../../x", "1"),
     ])
-    func theSecretThatIsReadIsTheOneThatWasListed(
+    func failsIfTheServerReturnsAnotherSecretThanItListed(
         what: String, namespace: String, name: String, uid: String
     ) async throws {
         await #expect(throws: InputError.self, "\(what)") {
@@ -120,8 +121,8 @@ struct ClusterImportTests {
         }
     }
 
-    /// The user asked for one namespace, and the Secrets of another would be read with the user's rights.
-    @Test func aListOfAnotherNamespaceEndsTheImport() async throws {
+    /// The user selected one namespace. Secrets of another would be read with the user's permissions.
+    @Test func failsIfTheServerListsAnotherNamespace() async throws {
         await #expect(throws: InputError.self) {
             try await self.import(
                 [list([secret("kube-system", "x")]), answer(secret("kube-system", "x"))],
@@ -130,7 +131,7 @@ struct ClusterImportTests {
     }
 
     @Test(arguments: ["..", "../secrets/x", "A", ""])
-    func aNameThatIsNoneIsNotAskedFor(name: String) async throws {
+    func doesNotRequestAnInvalidName(name: String) async throws {
         let transport = FakeTransport(script: [])
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
         let secrets = LiveSecretReader(KubeClient(connection: APIConnection(cluster, transport: transport)))
@@ -140,18 +141,19 @@ struct ClusterImportTests {
         #expect(transport.requests.isEmpty)
     }
 
-    @Test func aSecretOfASealedSecretNeedsAHandOver() async throws {
+    @Test func notesTheHandoverOfASecretThatASealedSecretOwns() async throws {
         let owner =
             #", "ownerReferences": [{"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "name": "x", "#
             + #""uid": "9", "controller": true}], "finalizers": ["example.com/keep"]"#
         let notes = Recorder<String>()
         let all = try await self.import([list([secret("a", "x", more: owner)])], notes: notes)
         #expect(all.secrets.isEmpty)
-        #expect(notes.elements.count == 1 && notes.elements[0].contains("import --sealed"))
+        #expect(notes.elements.count == 1)
+        #expect(notes.elements[0].contains("import --sealed"))
         let named = try await self.import(
             [answer(secret("a", "x", more: owner))], Selection(namespace: "a"), names: ["x"])
-        let told = try #require(named.secrets.first?.notes)
-        #expect(told.contains { $0.contains("kubectl delete sealedsecret -n a x --cascade=orphan") })
-        #expect(told.contains { $0.contains("metadata.finalizers is left out") })
+        let reported = try #require(named.secrets.first?.notes)
+        #expect(reported.contains { $0.contains("kubectl delete sealedsecret -n a x --cascade=orphan") })
+        #expect(reported.contains { $0.contains("metadata.finalizers is left out") })
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CLI
 
-/// Which values become variables of a program.
+/// Selects the entries that become variables of a program.
 struct EnvironmentEntriesTests {
     private func variables(
         _ entries: [String: String], only: [String] = [], all: Bool = false
@@ -25,7 +25,7 @@ struct EnvironmentEntriesTests {
         }
     }
 
-    @Test func passesNothingThatWasNotChosen() throws {
+    @Test func passesOnlySelectedEntries() throws {
         #expect(EnvironmentEntries.EntrySelection(only: [], all: false) == nil)
         #expect(EnvironmentEntries.EntrySelection(only: [","], all: false) == nil)
         #expect(try variables(["A": "1", "B": "2", "C": "3"], only: ["A,C"]) == ["A=1\0", "C=3\0"])
@@ -38,7 +38,7 @@ struct EnvironmentEntriesTests {
         "KUBECONFIG", "GOFLAGS", "npm_config_script_shell", "NPM_CONFIG_SCRIPT_SHELL", "HTTPS_PROXY",
         "https_proxy",
     ])
-    func allRefusesWhatIsDangerousUnlessItIsNamed(name: String) throws {
+    func refusesADangerousVariableUnlessItIsSelectedByName(name: String) throws {
         let refused = message([name: canary, "A": "1"], all: true)
         #expect(refused?.contains("--only \(name)") == true)
         expectSafeMessage(refused)
@@ -47,13 +47,13 @@ struct EnvironmentEntriesTests {
     }
 
     @Test(arguments: [(["a.b": canary], []), (["A": "\(canary)\0"], []), (["A": canary], ["B"])])
-    func refusesWhatCannotBeAVariable(entries: [String: String], only: [String]) {
+    func refusesAnEntryThatCannotBeAVariable(entries: [String: String], only: [String]) {
         let refused = message(entries, only: only, all: only.isEmpty)
         #expect(refused != nil)
         expectSafeMessage(refused)
     }
 
-    @Test func theErrorWithoutAChoiceShowsTheCommand() {
+    @Test func showsTheCommandsIfNoEntryIsSelected() {
         let error = EnvironmentEntries.missingSelection(
             ["user", "password", "tls.key"], document: ["my db.yaml", "--name", "db"],
             program: ["psql", "-c", "select 'x'"])

@@ -1,6 +1,7 @@
 import Cryptography
 import Envelope
 import Foundation
+import JSON
 import KMS
 import Resources
 import System
@@ -12,8 +13,8 @@ import YAML
 
 private let fields = ["apiVersion", "kind", "name", "namespace", "scope", "keyID", "entry"]
 
-/// Names out of files with line breaks, escape sequences and bidirectional controls: a message stays one line, and a
-/// terminal obeys none of them.
+/// Names from files contain line breaks, escape sequences and bidirectional controls. A message with them stays one
+/// line, and a terminal interprets none of them.
 struct HostileNameTests {
     private static let hostile = "x\r\ny\u{1B}[2J\u{202E}\u{85}\u{2028}z"
     private let key: LocalKeyManager
@@ -32,7 +33,7 @@ struct HostileNameTests {
         #expect(!text.unicodeScalars.contains { $0.isInvisible }, comment ?? "\(text)")
     }
 
-    /// A WrappedSecret in which each name in turn is hostile.
+    /// Returns a WrappedSecret with a hostile name in one field.
     private func manifest(_ field: String) -> String {
         let hostile = Self.hostile.jsonQuoted
         func value(_ name: String, _ usual: String) -> String { name == field ? hostile : "\"\(usual)\"" }
@@ -47,7 +48,7 @@ struct HostileNameTests {
 
     /// set, unset, edit, exec and rotate-value open one document of a file.
     @Test(arguments: fields)
-    func commandsThatOpenADocument(field: String) async throws {
+    func opensADocumentWithAOneLineError(field: String) async throws {
         try folder.write("a.yaml", manifest(field))
         let path = folder.path("a.yaml")
         let ring = KeyRing(primary: key)
@@ -58,7 +59,7 @@ struct HostileNameTests {
         expectOneLine(message, "\(field)")
     }
 
-    @Test func commandsThatAskWhichDocumentIsMeant() async throws {
+    @Test func escapesNamesInTheErrorForSeveralDocuments() async throws {
         try folder.write("a.yaml", manifest("name") + "\n" + manifest("namespace"))
         let path = folder.path("a.yaml")
         let message = await errorMessage { () throws(InputError) in
@@ -69,20 +70,20 @@ struct HostileNameTests {
     }
 
     @Test(arguments: fields)
-    func rewrap(field: String) async throws {
+    func rewrapsWithAOneLineError(field: String) async throws {
         try folder.write("a.yaml", manifest(field))
         let lines = Locked<[String]>([])
         await FileRewrapper(
-            keys: KeyRing(primary: key), order: .refresh, namespace: nil, isDryRun: false,
-            patience: KMSRetryPolicy(attempts: 1) { _ in }
-        ).rewrap([folder.path("a.yaml")]) { rows in
-            for case .failed(let why) in rows.map(\.outcome) { lines.withLock { $0.append(why) } }
+            keys: KeyRing(primary: key), strategy: .refresh, namespace: nil, isDryRun: false,
+            retryPolicy: KMSRetryPolicy(attempts: 1) { _ in }
+        ).rewrap([folder.path("a.yaml")]) { results in
+            for case .failed(let problem) in results.map(\.outcome) { lines.withLock { $0.append(problem) } }
         }
         for line in lines.withLock({ $0 }) { expectOneLine(line, "\(field)") }
     }
 
     @Test(arguments: fields)
-    func unwrap(field: String) async throws {
+    func unwrapsWithAOneLineError(field: String) async throws {
         let unwrapping = SecretUnwrapper(keys: KeyRing(primary: key), namespace: nil)
         let text = manifest(field)
         let message = await errorMessage { () throws(InputError) in
@@ -99,7 +100,7 @@ struct HostileNameTests {
         #"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "labels": {KEY: 1}}}"#,
         #"{"apiVersion": "v1", "kind": KEY, "metadata": {"name": "a"}}"#,
     ])
-    func wrap(template: String) async {
+    func wrapsWithAOneLineError(template: String) async {
         let text = template.replacing("KEY", with: Self.hostile.jsonQuoted)
         let message = await errorMessage { () throws(InputError) in
             _ = try SecretManifestReader.secrets(in: SecretBytes(copying: text.utf8), source: "a\nb")

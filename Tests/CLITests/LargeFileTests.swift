@@ -10,7 +10,7 @@ import YAML
 
 @testable import CLI
 
-/// Files with many WrappedSecrets: what a command does grows with the file, and no faster.
+/// Processes files with many WrappedSecrets in a time that is linear in their size.
 struct LargeFileTests {
     private let key: LocalKeyManager
     private let other: LocalKeyManager
@@ -51,15 +51,16 @@ struct LargeFileTests {
         let failed = Locked<[String]>([])
         let start = ContinuousClock.now
         let keys = KeyRing(primary: other, others: [key])
-        await FileRewrapper(keys: keys, order: .move(to: 0), namespace: nil, isDryRun: false).rewrap([path]) {
-            rows in
-            for case .failed(let why) in rows.map(\.outcome) { failed.withLock { $0.append(why) } }
+        await FileRewrapper(keys: keys, strategy: .move(to: 0), namespace: nil, isDryRun: false).rewrap([path]
+        ) {
+            results in
+            for case .failed(let problem) in results.map(\.outcome) { failed.withLock { $0.append(problem) } }
         }
         #expect(failed.withLock { $0 } == [])
         return ContinuousClock.now - start
     }
 
-    @Test func allItemsOfAListAreRewrappedAndNothingElseChanges() async throws {
+    @Test func rewrapsAllItemsOfAListAndChangesNothingElse() async throws {
         let before = try await list(300)
         try folder.write("a.yaml", before)
         _ = try await rewrap("a.yaml")
@@ -74,11 +75,11 @@ struct LargeFileTests {
             file.documents.allSatisfy { $0.object.spec.envelope.recipients.map(\.keyID) == [other.keyID] })
     }
 
-    /// Four times the items took sixteen times as long.
-    @Test func theTimeGrowsWithTheItems() async throws {
+    /// Four times the items once took sixteen times as long.
+    @Test func rewrapsInLinearTime() async throws {
         let (small, large) = (try await list(250), try await list(1000))
         var times: [(Duration, Duration)] = []
-        // Other tests run beside this one.
+        // Other tests run concurrently.
         for _ in 0..<4 {
             try folder.write("small.yaml", small)
             try folder.write("large.yaml", large)
@@ -89,7 +90,7 @@ struct LargeFileTests {
         Issue.record("\(times) for 250 and 1000")
     }
 
-    @Test func comparisonsOfManyDocumentsGrowWithThem() async throws {
+    @Test func comparesManyDocumentsInLinearTime() async throws {
         let text = try await list(2000)
         let old = try WrappedSecretFile(path: "a", contents: SharedSecret(copying: text.utf8), stamp: nil)
         let changed = text.replacing("name: db-7,", with: "name: new,")
@@ -100,9 +101,9 @@ struct LargeFileTests {
         #expect(ContinuousClock.now - start < .seconds(20))
     }
 
-    /// 60,000 lines that all differ took more than a minute.
+    /// 60,000 lines that all differ once took more than a minute.
     @Test(arguments: [("all", 1), ("every third", 3), ("few kinds", 0)])
-    func aDiffOfManyChangedLinesHasABound(what: String, every: Int) {
+    func comparesManyChangedLinesInBoundedTime(what: String, every: Int) {
         let count = 60_000
         func line(_ index: Int, _ mark: String) -> String {
             every == 0 ? "\((index &* 2_654_435_761) % 5)\(index % 7 == 0 ? mark : "")\n" : "line \(index)\n"
@@ -117,8 +118,8 @@ struct LargeFileTests {
         if every == 3 { #expect(lines.count { $0.hasPrefix("+new") } == count / 3) }
     }
 
-    /// One limit, in every command that reads manifests.
-    @Test func aFileAboveTheLimitIsRefusedInOneLine() throws {
+    /// Every command that reads manifests has the same limit.
+    @Test func refusesAFileAboveTheLimit() throws {
         let path = folder.path("large.yaml")
         try folder.write("large.yaml", "")
         let file = try FileHandle(forWritingTo: URL(filePath: path))
@@ -126,7 +127,7 @@ struct LargeFileTests {
         try file.close()
         do throws(InputError) {
             _ = try WrappedSecretFile(reading: path)
-            Issue.record("it was read")
+            Issue.record("the file was read")
         } catch {
             #expect(error.description == "cannot read \(path): is larger than 32 MiB; split it")
         }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import CLI
 
-/// What paths stand for, and what is told of those that stand for nothing.
+/// Expands paths to files, and reports paths that match none.
 struct ManifestPathsTests {
     private let folder: TemporaryFolder
 
@@ -22,7 +22,7 @@ struct ManifestPathsTests {
         spec: {format: v1, scope: strict, recipients: [{keyID: "local:0", wrappedKey: QUJD}], mac: QUJD}
         """
 
-    @Test func aFileIsTakenOnce() throws {
+    @Test func returnsAFileOnce() throws {
         try write("a.yaml")
         try folder.link("link.yaml", to: "a.yaml")
         let found = ManifestPaths([
@@ -32,13 +32,13 @@ struct ManifestPathsTests {
         #expect(found.problems == [])
     }
 
-    @Test func oneBadPathDoesNotHideTheRest() throws {
+    @Test func returnsTheOtherFilesIfAPathIsUnreadable() throws {
         try write("a.yaml")
         try write("in/b.yaml")
         try write("z.yaml")
-        // No String is such a name.
-        let odd = Array(folder.path("caf").utf8) + [0xE9] + Array(".yaml\0".utf8)
-        let file = odd.withUnsafeBufferPointer { bytes in
+        // The name is not UTF-8.
+        let name = Array(folder.path("caf").utf8) + [0xE9] + Array(".yaml\0".utf8)
+        let file = name.withUnsafeBufferPointer { bytes in
             bytes.withMemoryRebound(to: CChar.self) { name in
                 name.baseAddress.map { open($0, O_CREAT | O_WRONLY, 0o600) } ?? -1
             }
@@ -58,8 +58,8 @@ struct ManifestPathsTests {
         problems.forEach { expectSafeMessage($0) }
     }
 
-    /// Who reads leaves a folder as it is; what another run is at work with stays in any case.
-    @Test func onlyWhoWritesCleansUp() throws {
+    /// A reader does not change a folder. Temporary files of a running process always stay.
+    @Test func removesTemporaryFilesOnlyForAWriter() throws {
         try write(".a.yaml.1.secrets-bridge-tmp")
         _ = ManifestPaths([folder.path])
         _ = WrappedSecretFiles(reading: [folder.path])
@@ -68,7 +68,7 @@ struct ManifestPathsTests {
         #expect(!FileManager.default.fileExists(atPath: folder.path(".a.yaml.1.secrets-bridge-tmp")))
     }
 
-    @Test func aPathWithoutAnyWrappedSecretIsAProblem() throws {
+    @Test func reportsAPathWithoutWrappedSecrets() throws {
         try write("in/a.yaml", wrapped)
         try write("plain.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n")
         try write("empty.yaml", "")
@@ -82,7 +82,7 @@ struct ManifestPathsTests {
             #expect(
                 files.problems.first?.description.hasPrefix(folder.path(name) + ": no WrappedSecret") == true)
         }
-        // What cannot be read is told once.
+        // An unreadable file is reported once.
         try write("bad.yaml", "kind: WrappedSecret\n\tbad")
         let problems = WrappedSecretFiles(reading: [folder.path("bad.yaml"), folder.path("in")]).problems
         #expect(problems.count == 1)

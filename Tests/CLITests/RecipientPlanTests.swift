@@ -6,7 +6,7 @@ import Testing
 
 @testable import CLI
 
-/// What is planned for a row, decided on ids alone.
+/// Plans the steps for recipients by key ids alone.
 struct RecipientPlanTests {
     private let ring: KeyRing
     private let keys: [LocalKeyManager]
@@ -19,36 +19,36 @@ struct RecipientPlanTests {
         ring = KeyRing(primary: keys[0], others: [keys[1], keys[2]])
     }
 
-    private func row(_ ids: String...) -> [Recipient] {
+    private func recipients(_ ids: String...) -> [Recipient] {
         ids.map { Recipient(keyID: $0, wrappedKey: "A234567890123456") }
     }
 
-    @Test func whatTheWrappingKeyWrappedIsCurrent() throws {
-        #expect(try RecipientPlan.steps(row(keys[0].keyID), .refresh, ring) == [])
-        #expect(try RecipientPlan.steps(row(keys[1].keyID), .refresh, ring) == [.replace(0, with: 0)])
+    @Test func keepsARecipientOfTheWrappingKey() throws {
+        #expect(try RecipientPlan.steps(recipients(keys[0].keyID), .refresh, ring) == [])
+        #expect(try RecipientPlan.steps(recipients(keys[1].keyID), .refresh, ring) == [.replace(0, with: 0)])
     }
 
-    @Test func earlierKeysGoWhereThePresentOneStands() throws {
+    @Test func supersedesPreviousKeysIfTheCurrentKeyIsListed() throws {
         #expect(
-            try RecipientPlan.steps(row(keys[1].keyID, keys[0].keyID), .refresh, ring)
+            try RecipientPlan.steps(recipients(keys[1].keyID, keys[0].keyID), .refresh, ring)
                 == [.supersede(0, by: 1)])
         #expect(
-            try RecipientPlan.steps(row(keys[1].keyID, keys[2].keyID), .refresh, ring)
+            try RecipientPlan.steps(recipients(keys[1].keyID, keys[2].keyID), .refresh, ring)
                 == [.replace(0, with: 0), .supersede(1, by: 0)])
         #expect(
-            try RecipientPlan.steps(row(keys[1].keyID, keys[2].keyID, keys[0].keyID), .refresh, ring)
+            try RecipientPlan.steps(recipients(keys[1].keyID, keys[2].keyID, keys[0].keyID), .refresh, ring)
                 == [.supersede(0, by: 2), .supersede(1, by: 2)])
     }
 
-    /// Its version cannot be read, which proves nothing.
-    @Test func aMalformedWrappedKeyIsNotCurrent() throws {
+    /// An unreadable key version does not prove that the recipient is current.
+    @Test func refreshesAMalformedWrappedKey() throws {
         let vault = NamedKey(keyID: "vault-transit:transit/k", key: keys[0])
-        let row = [Recipient(keyID: vault.keyID, wrappedKey: "garbage")]
+        let malformed = [Recipient(keyID: vault.keyID, wrappedKey: "garbage")]
         #expect(
-            try RecipientPlan.steps(row, .refresh, KeyRing(primary: vault)) == [.refresh(0, by: 0)])
+            try RecipientPlan.steps(malformed, .refresh, KeyRing(primary: vault)) == [.refresh(0, by: 0)])
     }
 
-    /// A key under the name of another backend's.
+    /// A local key with the id of another backend.
     private struct NamedKey: KeyManager {
         let keyID: String
         let key: LocalKeyManager
@@ -65,43 +65,51 @@ struct RecipientPlanTests {
         ) async throws(KeyManagerError) -> UnwrappedKey { try await key.unwrap(recipient, for: binding) }
     }
 
-    @Test func nobodyElsesRecipientIsTouchedAndNothingIsWrappedForIt() throws {
+    @Test func keepsRecipientsOfKeysThatAreNotConfigured() throws {
         let foreign = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-        #expect(try RecipientPlan.steps(row(foreign, keys[0].keyID), .refresh, ring) == [])
-        #expect(throws: InputError.self) { try RecipientPlan.steps(row(foreign), .refresh, ring) }
+        #expect(try RecipientPlan.steps(recipients(foreign, keys[0].keyID), .refresh, ring) == [])
+        #expect(throws: InputError.self) { try RecipientPlan.steps(recipients(foreign), .refresh, ring) }
         #expect(
-            try RecipientPlan.steps(row(foreign, keys[1].keyID), .move(to: 0), ring) == [.replace(1, with: 0)]
+            try RecipientPlan.steps(recipients(foreign, keys[1].keyID), .move(to: 0), ring) == [
+                .replace(1, with: 0)
+            ]
         )
-        #expect(throws: InputError.self) { try RecipientPlan.steps(row(foreign), .move(to: 0), ring) }
+        #expect(throws: InputError.self) { try RecipientPlan.steps(recipients(foreign), .move(to: 0), ring) }
     }
 
-    @Test func addingIsDoneOnceAndRemovingNeedsNoKey() throws {
+    @Test func addsAKeyOnceAndRemovesOneThatIsNotConfigured() throws {
         #expect(
-            try RecipientPlan.steps(row(keys[1].keyID), .change(adding: [0], removing: []), ring) == [.add(0)]
+            try RecipientPlan.steps(recipients(keys[1].keyID), .change(adding: [0], removing: []), ring) == [
+                .add(0)
+            ]
         )
         #expect(
-            try RecipientPlan.steps(row(keys[0].keyID), .change(adding: [0], removing: []), ring) == [])
+            try RecipientPlan.steps(recipients(keys[0].keyID), .change(adding: [0], removing: []), ring) == []
+        )
         let foreign = "vault-transit:transit/old"
         #expect(
             try RecipientPlan.steps(
-                row(foreign, keys[0].keyID), .change(adding: [], removing: [KeySelector("vault-transit")]),
+                recipients(foreign, keys[0].keyID),
+                .change(adding: [], removing: [KeySelector("vault-transit")]),
                 ring)
                 == [.remove(0)])
         #expect(throws: InputError.self) {
-            try RecipientPlan.steps(row(foreign), .change(adding: [], removing: [KeySelector(foreign)]), ring)
+            try RecipientPlan.steps(
+                recipients(foreign), .change(adding: [], removing: [KeySelector(foreign)]), ring)
         }
     }
 
-    @Test func movingLeavesOneOfOurs() throws {
+    @Test func movesToOneConfiguredKey() throws {
         #expect(
-            try RecipientPlan.steps(row(keys[0].keyID, keys[1].keyID, keys[2].keyID), .move(to: 1), ring)
+            try RecipientPlan.steps(
+                recipients(keys[0].keyID, keys[1].keyID, keys[2].keyID), .move(to: 1), ring)
                 == [.supersede(0, by: 1), .supersede(2, by: 1)])
         #expect(
-            try RecipientPlan.steps(row(keys[0].keyID, keys[2].keyID), .move(to: 1), ring)
+            try RecipientPlan.steps(recipients(keys[0].keyID, keys[2].keyID), .move(to: 1), ring)
                 == [.replace(0, with: 1), .remove(1)])
     }
 
-    @Test func versionsAreReadOffVaultsRowsAlone() {
+    @Test func readsVersionsOfVaultKeysOnly() {
         func version(_ id: String, _ wrapped: String) -> String? {
             Recipient(keyID: id, wrappedKey: wrapped).keyVersion
         }
@@ -111,7 +119,7 @@ struct RecipientPlanTests {
         #expect(version("vault-transit:transit/k", "vault:v:QUJD") == nil)
     }
 
-    @Test func keysAreNamedByIdOrBackend() throws {
+    @Test func selectsAKeyByIDOrBackend() throws {
         #expect(try KeySelector("local").index(in: ring, option: "--to") == 0)
         let vault = NamedKey(keyID: "vault-transit:transit/k", key: keys[2])
         let two = KeyRing(primary: keys[0], others: [keys[1], vault])
@@ -123,11 +131,11 @@ struct RecipientPlanTests {
         #expect(message?.contains("SB_KMS_BACKEND") == true)
     }
 
-    @Test func earlierKeysAreNotWrappedFor() throws {
+    @Test func refusesAPreviousKeyAsTheTarget() throws {
         let message = errorMessage { () throws(InputError) in
             try KeySelector(keys[2].keyID).index(in: ring, option: "--to")
         }
-        #expect(message?.contains("earlier key") == true)
+        #expect(message?.contains("previous key") == true)
         #expect(message?.contains(keys[0].keyID) == true)
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import CLI
 
-/// `--from-literal`, `--from-file` and `--from-env-file`, as kubectl 1.36 was seen to take them.
+/// Reads `--from-literal`, `--from-file` and `--from-env-file` as kubectl 1.36 does.
 @Suite struct SecretArgumentsTests {
     private let folder: TemporaryFolder
 
@@ -25,11 +25,11 @@ import Testing
     }
 
     @Test(arguments: ["", "=\(canary)", canary, "a/b=\(canary)", "..a=\(canary)", "é=\(canary)"])
-    func badLiterals(argument: String) {
+    func refusesInvalidLiterals(argument: String) {
         expectSafeMessage(errorMessage { () throws(InputError) in try literals(argument) })
     }
 
-    @Test func nothingIsGivenTwice() {
+    @Test func refusesADuplicateEntry() {
         let message = errorMessage { () throws(InputError) in try literals("a=\(canary)", "a=x") }
         #expect(message == #"--from-literal: the entry "a" is given twice"#)
     }
@@ -59,16 +59,18 @@ import Testing
         }
         #expect(named?.contains("leave out the key") == true)
         try folder.write("no key", canary)
-        let odd = errorMessage { () throws(InputError) in
+        let invalid = errorMessage { () throws(InputError) in
             var input = SecretArguments()
             try input.addFile(folder.path)
         }
-        #expect(odd?.contains("/no key: this is not the name of an entry") == true, "not left out in silence")
-        expectSafeMessage(odd)
+        #expect(
+            invalid?.contains("/no key: this is not the name of an entry") == true,
+            "an invalid name is not skipped silently")
+        expectSafeMessage(invalid)
     }
 
     @Test(arguments: ["", "=", "a=", "=/etc/hostname", "a=b=c", "/nonexistent/file", "k=/nonexistent/file"])
-    func badFiles(argument: String) {
+    func refusesInvalidFiles(argument: String) {
         let message = errorMessage { () throws(InputError) in
             var input = SecretArguments()
             try input.addFile(argument)
@@ -84,7 +86,7 @@ import Testing
         return entries(input.secret(name: "x", namespace: nil, type: nil))
     }
 
-    /// Each was tried: `kubectl create secret generic x --from-env-file f --dry-run=client -o yaml`.
+    /// Each case was compared with `kubectl create secret generic x --from-env-file f --dry-run=client -o yaml`.
     static let lines: [(String, [String: String])] = [
         ("", [:]), ("A=1", ["A": "1"]), ("A=1\nB=2\n", ["A": "1", "B": "2"]), ("A= x y \n", ["A": " x y "]),
         ("  A=1\r\n", ["A": "1"]), ("A=1\r\r\n", ["A": "1\r"]), ("\u{B}A=1\n", ["A": "1"]),
@@ -98,8 +100,8 @@ import Testing
         #expect(try env(Array(text.utf8), ["HELLO": "hi"]) == expected)
     }
 
-    /// What kubectl 1.36 takes as it stands, and other readers of such files do not.
-    @Test func noteWhatOtherReadersTakeOff() throws {
+    /// kubectl 1.36 keeps these characters, and other readers of such files strip them.
+    @Test func notesWhatOtherReadersStrip() throws {
         let file = try folder.write(
             ".env", "A=\"\(canary)\"\nB='x'\nC=x # y\nD=x \nHELLO\nUNSET\nE=x#y\nF=a\"b\"\nG=\n")
         var input = SecretArguments()
@@ -108,19 +110,19 @@ import Testing
         #expect(
             input.notes == [
                 "\(file):1: the value of A \(quotes)", "\(file):2: the value of B \(quotes)",
-                "\(file):3: the value of C keeps what stands after #, as with kubectl; a comment takes a line of its own",
-                "\(file):4: the value of D ends in blanks, which are part of it, as with kubectl",
+                "\(file):3: the value of C keeps the text after #, as with kubectl; put a comment on its own line",
+                "\(file):4: the value of D ends with white space, which is kept, as with kubectl",
                 "\(file):5: HELLO has no =; its value is taken from the environment",
                 "\(file):6: UNSET has no =; its value is empty, as the environment has none",
             ])
     }
 
-    /// Parts of such a value would become names of entries.
+    /// Parts of such a value would become the names of entries.
     @Test(arguments: [
         "A=1\nB=\"abc\n\(canary)\nq=\"\n", "A=1\nB='\(canary)\nx=y'\n", "A=1\nB=\"\n\(canary)\n\"\nC=1\n",
         "A=1\nB=\"x\\\"\nC=\(canary)\" \r\n", "A=1\nB='x\n\nC=1\n\(canary)/+\n",
     ])
-    func aQuotedValueOverLinesIsRefused(text: String) throws {
+    func refusesAQuotedValueOverSeveralLines(text: String) throws {
         let message = errorMessage { () throws(InputError) in
             var input = SecretArguments()
             try input.addEnvFile(try write(text)) { _ in nil }
@@ -133,7 +135,7 @@ import Testing
     @Test(arguments: [
         "A=\"x\" # y\nHELLO\nB='z'\n", "A='x' \nHELLO\n", "A='tis\nB=1\n# it's\n", "A=1\nHELLO\nB=\"x\n",
     ])
-    func aQuotedValueOfOneLineIsTaken(text: String) throws {
+    func acceptsAQuotedValueOnOneLine(text: String) throws {
         #expect(try env(Array(text.utf8)).count > 1)
     }
 
@@ -145,9 +147,9 @@ import Testing
         }
     }
 
-    @Test func exportAndConflictMarkersAreNamed() throws {
+    @Test func explainsExportAndConflictMarkers() throws {
         for (text, part) in [
-            ("A=1\nexport B=\(canary)\n", ".env:2: export is a command of the shell"),
+            ("A=1\nexport B=\(canary)\n", ".env:2: export is a shell command"),
             ("\u{FEFF}A=1\n<<<<<<< HEAD\nB=2\n", ".env:2: <<<<<<< is a conflict marker of git"),
         ] {
             let file = try folder.write(".env", text)
@@ -164,7 +166,7 @@ import Testing
         "1A=2\n", "export A=\(canary)\n", "..A=1\n", "A=1\nA=2\n", "=x\n", "A b=1\n", "A=1\n\u{FEFF}B=1\n",
         "a:b=1\n",
         ".=1\n",
-    ]) func badEnvFiles(text: String) throws {
+    ]) func refusesInvalidEnvFiles(text: String) throws {
         #expect(throws: InputError.self) { try env(Array(text.utf8)) }
         do {
             _ = try env(Array(text.utf8))
@@ -173,7 +175,7 @@ import Testing
         }
     }
 
-    @Test func envFilesAreText() {
+    @Test func refusesEnvFilesThatAreNotUTF8() {
         #expect(throws: InputError.self) { try env([0x41, 0x3D, 0xFF, 0x0A]) }
         let file = folder.path(".env")
         for mark: [UInt8] in [[0xFF, 0xFE], [0xFE, 0xFF]] {

@@ -39,8 +39,12 @@ import Testing
 
             """)
         let secret = try #require(secrets.first)
-        #expect(secret.name == "db" && secret.namespace == "payments" && secret.type == "example.com/x")
-        #expect(secret.immutable && secret.labels == ["team": "a"] && secret.annotations == ["note": "1"])
+        #expect(secret.name == "db")
+        #expect(secret.namespace == "payments")
+        #expect(secret.type == "example.com/x")
+        #expect(secret.isImmutable)
+        #expect(secret.labels == ["team": "a"])
+        #expect(secret.annotations == ["note": "1"])
         #expect(
             entries(secret) == [
                 "both": "from stringData", "folded": "two", "empty": "", "text": "line one\nline two\n",
@@ -58,18 +62,18 @@ import Testing
         #expect(try read(list)[1].source.hasPrefix("s.yaml:1:"))
     }
 
-    /// As kube-apiserver 1.36 takes it.
+    /// kube-apiserver 1.36 accepts this.
     @Test func readsBase64AsGoDoes() throws {
         let secret = try read(secret("data: {a: YR==, b: \"YW\\r\\nJ=\\n\"}\n"))[0]
         #expect(entries(secret) == ["a": "a", "b": "ab"])
     }
 
-    @Test(arguments: ["''", "null", "~"]) func anEmptyNamespaceIsAbsent(namespace: String) throws {
+    @Test(arguments: ["''", "null", "~"]) func readsAnEmptyNamespaceAsNone(namespace: String) throws {
         let text = secret("").replacing("{name: db}", with: "{name: db, namespace: \(namespace)}")
         #expect(try read(text)[0].namespace == nil)
     }
 
-    @Test func whatTheAPIServerSetsIsNoUnknownMetadata() throws {
+    @Test func acceptsServerManagedMetadata() throws {
         let text = secret("").replacing(
             "{name: db}",
             with:
@@ -79,20 +83,20 @@ import Testing
     }
 
     @Test(arguments: ["!!str a", "!!timestamp 2020-01-01", "'!a'", "\"&a\"", "!!binary YR=="])
-    func tagsThatYAMLKnowsAreTaken(value: String) throws {
+    func acceptsTagsThatYAMLDefines(value: String) throws {
         #expect(try read(secret("stringData: {a: \(value)}\n")).count == 1)
     }
 
-    @Test func anchorsThatAreUsedAreTaken() throws {
+    @Test func acceptsAnchorsWithAnAliasInAFlowMapping() throws {
         let secret = try read(secret("stringData: {a: &pw secret, b: *pw}\n"))[0]
         #expect(entries(secret) == ["a": "secret", "b": "secret"])
     }
 
-    @Test func textsOfTemplatesAreNoted() throws {
+    @Test func notesTemplateExpressions() throws {
         let secret = try read(
             secret("stringData:\n  a: '{{ .Values.a }}'\n  b: 'text {{ .b }}'\n  c: '{{ .c }}'\n"))[0]
         #expect(secret.notes.count == 2)
-        #expect(secret.notes.first?.hasPrefix("s.yaml:5:6: stringData.a is wrapped as it stands") == true)
+        #expect(secret.notes.first?.hasPrefix("s.yaml:5:6: stringData.a is wrapped unrendered") == true)
         #expect(secret.notes.allSatisfy { !$0.contains(".Values") })
     }
 
@@ -141,8 +145,10 @@ import Testing
         Bad(
             "a wrapped one", "apiVersion: secrets-bridge.io/v1alpha1\nkind: WrappedSecret\n",
             at: "s.yaml:1:1", #"found kind "WrappedSecret""#),
-        Bad("duplicate keys", head + "stringData:\n  a: \(canary)\n  a: x\n", at: "s.yaml:6:3", "twice"),
-        Bad("duplicate field", head + "data: {}\ndata: {}\n", at: "s.yaml:5:1", "twice"),
+        Bad(
+            "duplicate keys", head + "stringData:\n  a: \(canary)\n  a: x\n", at: "s.yaml:6:3",
+            "duplicate key"),
+        Bad("duplicate field", head + "data: {}\ndata: {}\n", at: "s.yaml:5:1", "duplicate key"),
         Bad(
             "unknown field", head + "dta: {a: \(canary)}\n", at: "s.yaml:4:1", "a Secret has no such field"
         ),
@@ -169,7 +175,7 @@ import Testing
         Bad(
             "a value alone", head + "stringData: {\(canary)}\n", at: "s.yaml:4:14", "this entry has no value"),
         Bad(
-            "a value twice", head + "stringData: {\(canary), \(canary)}\n", at: "s.yaml:4:", "twice"),
+            "a value twice", head + "stringData: {\(canary), \(canary)}\n", at: "s.yaml:4:", "duplicate key"),
         Bad(
             "a value that lost its indentation", head + "stringData:\n  a: |\n\(canary): b\n",
             at: "s.yaml:6:1",
@@ -184,7 +190,8 @@ import Testing
             "a value as the kind", "apiVersion: v1\nkind: 'Secret \(canary)'\nmetadata: {name: db}\n",
             at: "s.yaml:1:1", "found another kind"),
         Bad(
-            "a value in a tag", head + "stringData: {a: !!int \(canary)}\n", at: "s.yaml:4:", "its tag says"),
+            "a value in a tag", head + "stringData: {a: !!int \(canary)}\n", at: "s.yaml:4:",
+            "does not match its tag"),
         Bad("a value as an alias", head + "stringData: {a: *\(canary)}\n", at: "s.yaml:4:", "an alias"),
         Bad(
             "a mapping in stringData", head + "stringData: {a: {b: c}}\n", at: "s.yaml:4:17",
@@ -307,20 +314,20 @@ import Testing
             at: "s.yaml:3:3", #"found kind "Pod""#),
     ]
 
-    @Test(arguments: bad) func refuses(bad: Bad) {
+    @Test(arguments: bad) func refusesInvalidManifests(bad: Bad) {
         let message = errorMessage { () throws(InputError) in try read(bad.text) }
-        #expect(message?.hasPrefix(bad.place) == true, "\(message ?? "taken")")
-        #expect(message?.contains(bad.words) == true, "\(message ?? "taken")")
+        #expect(message?.hasPrefix(bad.place) == true, "\(message ?? "accepted")")
+        #expect(message?.contains(bad.words) == true, "\(message ?? "accepted")")
         expectSafeMessage(message)
     }
 
-    @Test func anchorsThatAreReferredToAreTaken() throws {
+    @Test func acceptsAnchorsWithAnAlias() throws {
         let secrets = try read(Self.head + "stringData:\n  a: &x yz\n  b: *x\n")
         #expect(secrets.map(entries) == [["a": "yz", "b": "yz"]])
     }
 
-    /// Items of a `SecretList` have its kind and version.
-    @Test func itemsOfASecretListInheritKindAndVersion() throws {
+    /// Items of a `SecretList` inherit its kind and version.
+    @Test func inheritsKindAndVersionFromASecretList() throws {
         let item = "- {metadata: {name: db}, stringData: {a: b}}\n"
         let secrets = try read("kind: SecretList\napiVersion: v1\nitems:\n\(item)")
         #expect(secrets.map(\.name) == ["db"])
@@ -329,7 +336,7 @@ import Testing
                 != nil)
     }
 
-    @Test func aValueThatEndsBeforeACommentIsNoted() throws {
+    @Test func notesAValueThatEndsBeforeAComment() throws {
         let text =
             Self.head
             + "stringData:\n  a: \(canary) #2\n  b: \"x\" # y\n  c: x#y\n  d: z\n  # e\n  f: |  # g\n    h\n"
@@ -337,14 +344,14 @@ import Testing
         #expect(notes == ["s.yaml:5:6: the value of a ends before a comment; quote it if # is part of it"])
     }
 
-    /// Every slip of one character, in every place: no error shows a part of the value.
+    /// After any slip of one character in any place, no error shows a part of the value.
     @Test(arguments: [
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData:\n  pw: \(canary)\n  two: |\n    \(canary)\n    x\n",
         "{apiVersion: v1, kind: Secret, metadata: {name: db}, stringData: {pw: \(canary), two: '\(canary)'}}\n",
         #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"stringData":{"pw":"\#(canary)"}}"#,
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  pw: \(canary)\n",
     ])
-    func noSlipShowsAValue(text: String) {
+    func showsNoValueAfterAnySlip(text: String) {
         let secret = Array(canary)
         let parts = (0...(secret.count - 5)).map { String(secret[$0..<($0 + 5)]) }
         let characters = Array(text)

@@ -5,10 +5,10 @@ import Testing
 
 @testable import CLI
 
-/// What the API server refuses of a type's entries; each case was sent to kube-apiserver 1.36, and
-/// `TypedSecretTests` sends them again.
+/// Refuses what the API server refuses for a type. Each case was sent to kube-apiserver 1.36, and `TypedSecretTests`
+/// sends them again.
 @Suite struct SecretValidationTests {
-    private func isTaken(_ type: String, _ data: [String: [UInt8]]) -> Bool {
+    private func isAccepted(_ type: String, _ data: [String: [UInt8]]) -> Bool {
         let entries = data.map { SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value)) }
         do throws(SpecError) {
             try SecretValidation.check(type: type, entries)
@@ -64,11 +64,12 @@ import Testing
         ),
     ]
 
-    @Test(arguments: configurations.indices) func configurationsOfRegistries(index: Int) {
+    @Test(arguments: configurations.indices) func checksRegistryConfigurationsAsTheAPIServerDoes(index: Int) {
         let (name, text, isValid) = Self.configurations[index]
-        #expect(isTaken("kubernetes.io/dockerconfigjson", [".dockerconfigjson": text]) == isValid, "\(name)")
-        #expect(isTaken("kubernetes.io/dockercfg", [".dockercfg": text]) == isValid, "\(name)")
-        #expect(isTaken("Opaque", [".dockerconfigjson": text]))
+        #expect(
+            isAccepted("kubernetes.io/dockerconfigjson", [".dockerconfigjson": text]) == isValid, "\(name)")
+        #expect(isAccepted("kubernetes.io/dockercfg", [".dockercfg": text]) == isValid, "\(name)")
+        #expect(isAccepted("Opaque", [".dockerconfigjson": text]))
     }
 
     @Test(arguments: [
@@ -82,14 +83,15 @@ import Testing
         ("kubernetes.io/dockerconfigjson", [".dockercfg": "{}"], false), ("Kubernetes.io/tls", [:], true),
         ("example.com/x", [:], true),
     ])
-    func entriesOfTypes(type: String, data: [String: String], isValid: Bool) {
-        #expect(isTaken(type, data.mapValues { Array($0.utf8) }) == isValid)
+    func checksEntriesOfTypesAsTheAPIServerDoes(type: String, data: [String: String], isValid: Bool) {
+        #expect(isAccepted(type, data.mapValues { Array($0.utf8) }) == isValid)
     }
 
     @Test(arguments: [
-        ("{\"auths\":{}}\\n", "byte 12"), ("eyJhdXRocyI6e319", "encoded twice"), ("x", "begins with no {"),
+        ("{\"auths\":{}}\\n", "byte 12"), ("eyJhdXRocyI6e319", "encoded twice"),
+        ("x", "does not begin with {"),
     ])
-    func theMessageSaysWhatIsWrong(text: String, part: String) {
+    func explainsTheProblem(text: String, part: String) {
         let problem = Array(text.utf8).withUnsafeBytes { DockerConfigurationSyntax.problem(in: $0) }
         #expect(problem?.contains(part) == true, "\(problem ?? "")")
     }

@@ -1,12 +1,13 @@
 import Cryptography
 import Envelope
+import JSON
 import TestSupport
 import Testing
 import YAML
 
 @testable import CLI
 
-/// From a Secret to a WrappedSecret and back.
+/// Wraps a Secret and unwraps it again.
 @Suite struct SecretWrapperTests {
     private let keys: FakeKeyManager
 
@@ -43,7 +44,7 @@ import YAML
     private let plain =
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: \(canary)}\n"
 
-    @Test func comesBackAsItWas() async throws {
+    @Test func unwrapsToTheOriginalSecret() async throws {
         let output = try await wrap(manifest)
         #expect(output.notes == [])
         let wrapped = try json(output.manifest)
@@ -54,7 +55,8 @@ import YAML
                 "type": "example.com/x",
                 "immutable": true,
             ])
-        #expect(wrapped[["spec", "scope"]] == "strict" && wrapped[["spec", "format"]] == "v1")
+        #expect(wrapped[["spec", "scope"]] == "strict")
+        #expect(wrapped[["spec", "format"]] == "v1")
         let expected: AnyJSON = [
             "apiVersion": "v1", "kind": "Secret", "type": "example.com/x", "immutable": true,
             "metadata": [
@@ -65,19 +67,20 @@ import YAML
         ]
         let back = try await unwrap(yaml(output.manifest))
         #expect(try back.map(json) == [expected])
-        // And what unwrap writes, wrap reads.
+        // wrap reads the output of unwrap.
         #expect(
             try json(try await wrap(yaml(back[0])).manifest)[["spec", "template"]]
                 == wrapped[["spec", "template"]])
     }
 
-    @Test func nothingIsInTheClear() async throws {
+    @Test func writesNoPlaintext() async throws {
         let text = yaml(try await wrap(manifest).manifest)
-        #expect(
-            !text.contains(canary) && !text.contains(Base64.encode(canary.utf8)) && !text.contains("AP8K"))
+        #expect(!text.contains(canary))
+        #expect(!text.contains(Base64.encode(canary.utf8)))
+        #expect(!text.contains("AP8K"))
     }
 
-    @Test func whatIsUsualIsNotSaid() async throws {
+    @Test func omitsDefaults() async throws {
         let wrapped = try json(try await wrap(plain + "type: Opaque\n", namespace: "ns").manifest)
         #expect(wrapped[["spec", "template"]] == nil)
         let untyped = try json(try await wrap(plain + "type: ''\n", namespace: "ns").manifest)
@@ -87,7 +90,7 @@ import YAML
         #expect(try json(try await unwrap(yaml(empty.manifest))[0])["data"] == [:])
     }
 
-    @Test func kubectlsCopyOfTheManifestGoesSilently() async throws {
+    @Test func dropsTheLastAppliedAnnotationSilently() async throws {
         let note = #"kubectl.kubernetes.io/last-applied-configuration: '{"data":"\#(canary)"}'"#
         let output = try await wrap(
             manifest.replacing("annotations: {note: \"yes\"}", with: "annotations:\n    \(note)"))
@@ -96,7 +99,7 @@ import YAML
         #expect(!yaml(output.manifest).contains(canary))
     }
 
-    @Test func whatMayNotBeInATemplateGoesWithANote() async throws {
+    @Test func notesMetadataThatATemplateMayNotHold() async throws {
         let output = try await wrap(
             manifest.replacing(
                 "labels: {team: a}",
@@ -106,7 +109,7 @@ import YAML
         #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == ["team": "a"])
     }
 
-    /// Instructions go to the WrappedSecret, which the tool applies; bookkeeping goes nowhere.
+    /// Instructions move to the WrappedSecret, which the tool applies. Bookkeeping is dropped.
     @Test(arguments: [
         ("annotations", "argocd.argoproj.io/sync-wave", "-1", true),
         ("annotations", "argocd.argoproj.io/sync-options", "Prune=false", true),
@@ -144,7 +147,7 @@ import YAML
         ("annotations", "sealedsecrets.bitnami.com/managed", "true", false),
         ("labels", "applyset.kubernetes.io/part-of", "a", false), ("labels", "kapp.k14s.io/app", "a1", false),
     ])
-    func whatApplyToolsReadIsNotInTheTemplate(field: String, key: String, value: String, isMoved: Bool)
+    func keepsApplyToolMetadataOutOfTheTemplate(field: String, key: String, value: String, isMoved: Bool)
         async throws
     {
         let other = field == "labels" ? "labels: {team: a}" : "annotations: {note: \"yes\"}"
@@ -167,13 +170,13 @@ import YAML
         "app.kubernetes.io/name", "app.kubernetes.io/part-of", "argocd.argoproj.io/secret-type",
         "reconcile.fluxcd.io/watch", "helmet", "config.kubernetes.iox/a",
     ])
-    func labelsThatSecretsAreFoundByStay(key: String) async throws {
+    func keepsLabelsThatSelectSecrets(key: String) async throws {
         let output = try await wrap(manifest.replacing("{team: a}", with: "{\(key): a}"))
         #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == [key: "a"])
         #expect(output.notes == [])
     }
 
-    @Test func warnsOfWhatTheControllerDeniesByDefault() async throws {
+    @Test func notesMetadataThatTheControllerDeniesByDefault() async throws {
         let output = try await wrap(
             manifest.replacing("labels: {team: a}", with: "labels: {team: a, synator/sync: \"yes\"}"))
         #expect(output.notes.count == 1)
@@ -183,9 +186,10 @@ import YAML
                 == ["team": "a", "synator/sync": "yes"])
     }
 
-    @Test func scopesSayWhereItOpens() async throws {
+    @Test func opensOnlyWithinItsScope() async throws {
         let cluster = try await wrap(plain, scope: .cluster)
-        #expect(cluster.notes.count == 1 && cluster.notes[0].contains("scope cluster"))
+        #expect(cluster.notes.count == 1)
+        #expect(cluster.notes[0].contains("scope cluster"))
         #expect(try json(cluster.manifest)["metadata"] == ["name": "db"])
         #expect(try await unwrap(yaml(cluster.manifest)).count == 1)
         #expect(try await unwrap(yaml(cluster.manifest), namespace: "anywhere").count == 1)
@@ -202,37 +206,37 @@ import YAML
         let copy = await errorMessage { () async throws(InputError) in
             try await unwrap(yaml(strict.manifest).replacing("name: db", with: "name: other"))
         }
-        #expect(copy?.contains("made for another namespace, name or scope") == true)
+        #expect(copy?.contains("for another namespace, name or scope") == true)
         expectSafeMessage(copy)
     }
 
-    @Test(arguments: [Scope.strict, .namespace]) func doesNotGuessANamespace(scope: Scope) async {
+    @Test(arguments: [Scope.strict, .namespace]) func refusesAMissingNamespace(scope: Scope) async {
         let message = await errorMessage { () async throws(InputError) in try await wrap(plain, scope: scope)
         }
         #expect(message?.hasPrefix("s.yaml:1:1: Secret db has no namespace") == true)
         #expect(message?.contains("--namespace") == true)
     }
 
-    @Test func twoNamespacesHaveToAgree() async throws {
+    @Test func refusesTwoDifferentNamespaces() async throws {
         let message = await errorMessage { () async throws(InputError) in
             try await wrap(manifest, namespace: "other")
         }
-        #expect(message?.contains("metadata.namespace is payments, --namespace says other") == true)
+        #expect(message?.contains("metadata.namespace is payments, but --namespace is other") == true)
         let wrapped = yaml(try await wrap(manifest, namespace: "payments").manifest)
         let back = await errorMessage { () async throws(InputError) in
             try await unwrap(wrapped, namespace: "other")
         }
-        #expect(back?.contains("--namespace says other") == true)
+        #expect(back?.contains("--namespace is other") == true)
     }
 
-    @Test(arguments: ["Db", "a_b", "-", "é"]) func namesAreChecked(name: String) async {
+    @Test(arguments: ["Db", "a_b", "-", "é"]) func refusesAnInvalidName(name: String) async {
         let message = await errorMessage { () async throws(InputError) in
             try await wrap(plain.replacing("name: db", with: "name: \(name)"), namespace: "ns")
         }
         #expect(message?.contains("metadata.name") == true)
     }
 
-    @Test func namespacesAreChecked() async {
+    @Test func refusesAnInvalidNamespace() async {
         let message = await errorMessage { () async throws(InputError) in
             try await wrap(plain, namespace: "No")
         }
@@ -249,7 +253,7 @@ import YAML
                 == true)
     }
 
-    @Test func warnsOfWhatClientSideApplyCannotTake() async throws {
+    @Test func notesAManifestThatIsTooLargeForClientSideApply() async throws {
         func notes(_ count: Int) async throws -> [String] {
             try await wrap(
                 plain.replacing(canary, with: String(repeating: "x", count: count)), namespace: "ns"
@@ -257,10 +261,11 @@ import YAML
         }
         #expect(try await notes(140_000) == [])
         let large = try await notes(145_000)
-        #expect(large.count == 1 && large[0].contains("kubectl apply --server-side"))
+        #expect(large.count == 1)
+        #expect(large[0].contains("kubectl apply --server-side"))
     }
 
-    @Test func whatATemplateCannotHaveIsNoted() async throws {
+    @Test func notesUnsupportedTemplateMetadata() async throws {
         let notes = try await wrap(
             plain.replacing(
                 "{name: db}",
@@ -272,9 +277,9 @@ import YAML
         #expect(notes.contains { $0.contains("metadata.generateName is left out") })
     }
 
-    /// The controller's own annotations count too: its Secret would be refused.
+    /// The controller's own annotations on the Secret count, too.
     @Test(arguments: [(0, false), (60_000, true)])
-    func annotationsHaveALimitTogether(last: Int, isRefused: Bool) async throws {
+    func refusesAnnotationsAboveTheTotalLimit(last: Int, isRefused: Bool) async throws {
         let full = String(repeating: "x", count: 65_000)
         let annotations = (0..<4).map { "a\($0): \(full)" } + ["b: '\(String(repeating: "x", count: last))'"]
         let text = plain.replacing(
@@ -289,8 +294,8 @@ import YAML
         }
     }
 
-    /// The values fit into a Secret, and neither what stores them nor their names does.
-    @Test func anObjectHasALimit() async throws {
+    /// The values fit into a Secret, but the WrappedSecret or the names do not.
+    @Test func refusesAnObjectAboveTheSizeLimit() async throws {
         func message(_ entries: Int, _ size: Int) async -> String? {
             var secret = SecretInput(name: "db", namespace: "ns", source: "s.yaml")
             secret.entries = (0..<entries).map { index in
@@ -304,11 +309,11 @@ import YAML
         }
         #expect(await message(1, 1_048_576) == nil)
         let refused = await message(1000, 1000)
-        #expect(refused?.contains("the API server stores") == true, "\(refused ?? "taken")")
+        #expect(refused?.contains("the API server stores") == true, "\(refused ?? "accepted")")
         expectSafeMessage(refused)
     }
 
-    @Test func typesNeedTheirEntries() async {
+    @Test func refusesATypeWithoutItsEntries() async {
         let message = await errorMessage { () async throws(InputError) in
             try await wrap(plain + "type: kubernetes.io/tls\n", namespace: "ns")
         }
@@ -319,7 +324,7 @@ import YAML
         #expect(forbidden?.contains("carries cluster credentials") == true)
     }
 
-    @Test func documentsOfOtherKindsArePassedOver() async throws {
+    @Test func skipsDocumentsOfOtherKinds() async throws {
         let wrapped = yaml(try await wrap(manifest).manifest)
         let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
         #expect(try await unwrap("\(other)---\n\(wrapped)---\n\(other)---\n\(wrapped)").count == 2)
@@ -330,14 +335,17 @@ import YAML
         for (text, part) in [
             (other, #"w.yaml:1:1: found kind "ConfigMap" of "v1"; kind: WrappedSecret"#),
             ("", "w.yaml: is empty"),
-            ("a: b\n", "w.yaml: has no WrappedSecret; secrets-bridge wrap makes one of a Secret"),
+            (
+                "a: b\n",
+                "w.yaml: contains no WrappedSecret; create one from a Secret with secrets-bridge wrap"
+            ),
         ] {
             let message = await errorMessage { () async throws(InputError) in try await unwrap(text) }
             #expect(message?.contains(part) == true, "\(message ?? "")")
         }
     }
 
-    @Test func anEmptyNamespaceOfAWrappedSecretIsAbsent() async throws {
+    @Test func readsAnEmptyNamespaceAsNone() async throws {
         let wrapped = yaml(try await wrap(plain, namespace: "ns").manifest)
             .replacing("namespace: ns", with: "namespace: \"\"")
         #expect(try await unwrap(wrapped, namespace: "ns").count == 1)
@@ -345,7 +353,7 @@ import YAML
         #expect(message?.contains("has no namespace; give --namespace") == true)
     }
 
-    @Test func aKMSThatFailsIsOneLine() async throws {
+    @Test func reportsAFailingKMSInOneLine() async throws {
         let wrapped = yaml(try await wrap(manifest).manifest)
         for code in [KeyManagerError.Code.unavailable, .accessDenied, .invalidCiphertext] {
             keys.fail(code)
@@ -354,14 +362,15 @@ import YAML
         }
     }
 
-    @Test func anotherKeyDoesNotOpenIt() async throws {
+    @Test func refusesToUnwrapWithAnotherKey() async throws {
         let wrapped = yaml(try await wrap(manifest).manifest)
         let other = try FakeKeyManager(seed: 9)
         let message = await errorMessage { () async throws(InputError) in
             try await unwrap(wrapped, keys: other)
         }
         #expect(message?.contains("none of its recipients") == true)
-        #expect(message?.contains(keys.keyID) == true && message?.contains(other.keyID) == true)
+        #expect(message?.contains(keys.keyID) == true)
+        #expect(message?.contains(other.keyID) == true)
         expectSafeMessage(message)
     }
 }
@@ -396,21 +405,21 @@ import YAML
         ("[", ""),
     ]) func refusesInOneLine(text: String, words: String) async throws {
         let message = try await unwrap(text)
-        #expect(
-            message?.hasPrefix("w.yaml") == true && message?.contains(words) == true, "\(message ?? "taken")")
+        #expect(message?.hasPrefix("w.yaml") == true, "\(message ?? "accepted")")
+        #expect(message?.contains(words) == true, "\(message ?? "accepted")")
         expectSafeMessage(message)
     }
 
-    /// A value that was typed where its ciphertext belongs, in the wrong way.
+    /// A plaintext value was mistyped in the place of its ciphertext.
     @Test(arguments: [("password:\(canary)", "a space is needed"), (canary, "this entry has no value")])
-    func aValueThatIsReadAsAKeyIsNotQuoted(entry: String, words: String) async throws {
+    func doesNotQuoteAValueThatIsReadAsAKey(entry: String, words: String) async throws {
         let spec = "spec: {format: v1, scope: strict, recipients: [], mac: x, data: {\(entry)}}\n"
         let message = try await unwrap(Self.named + spec)
-        #expect(message?.contains(words) == true, "\(message ?? "taken")")
+        #expect(message?.contains(words) == true, "\(message ?? "accepted")")
         expectSafeMessage(message)
     }
 
-    /// `kubectl get wrappedsecrets -o yaml` writes a List.
+    /// `kubectl get wrappedsecrets -o yaml` prints a List.
     @Test func readsLists() async throws {
         let keys = try FakeKeyManager()
         let manifest =

@@ -9,7 +9,7 @@ import YAML
 
 @testable import CLI
 
-/// Editing of values in files.
+/// Edits values in files.
 struct ValueEditTests {
     private let key: LocalKeyManager
     private let other: LocalKeyManager
@@ -28,7 +28,7 @@ struct ValueEditTests {
         entries.map { SecretEntry(name: $0.key, value: SharedSecret(copying: $0.value.utf8)) }
     }
 
-    /// With comments, and a second document behind it.
+    /// Writes a WrappedSecret with comments, followed by a second document.
     @discardableResult
     private func write(
         _ entries: [String: String], by keys: [LocalKeyManager], isFlow: Bool = false
@@ -73,7 +73,7 @@ struct ValueEditTests {
     }
 
     @Test(arguments: [false, true])
-    func oneValueChangesDataMACAndWrappedKeyAlone(isFlow: Bool) async throws {
+    func changesOnlyDataMACAndWrappedKeys(isFlow: Bool) async throws {
         let before = try await write(["a": "1", "b": "2"], by: [key], isFlow: isFlow)
         let difference = try await edit(ring, ["a": "1", "b": "new"])
         #expect(difference == ValueDifference(from: secret(["b": "2"]), to: secret(["b": "new"])))
@@ -84,13 +84,13 @@ struct ValueEditTests {
             #expect(["mac:", "a:", "b:", "wrappedKey:", "data: {"].contains { old.contains($0) }, "\(old)")
             #expect(old.split(separator: "#").dropFirst() == new.split(separator: "#").dropFirst())
         }
-        // All of it is under a new data key.
+        // All values are encrypted under a new data key.
         let keys = [before, try read()].map { $0.components(separatedBy: "wrappedKey: ")[1] }
         #expect(keys[0] != keys[1])
     }
 
     @Test(arguments: [false, true])
-    func entriesComeAndGo(isFlow: Bool) async throws {
+    func addsAndRemovesEntries(isFlow: Bool) async throws {
         try await write(["a": "1", "b": "2", "c": "3"], by: [key], isFlow: isFlow)
         let difference = try await edit(ring, ["b": "2", "c": "x", "d.e": canary])
         #expect(difference.lines == ["+ d.e", "- a", "~ c"])
@@ -114,7 +114,7 @@ struct ValueEditTests {
         return Dictionary(uniqueKeysWithValues: found.map { ($0.name, text($0.value) ?? "") })
     }
 
-    @Test func linesThatEndInBlanksAreShownAsABlock() async throws {
+    @Test func showsLinesThatEndInBlanksAsABlock() async throws {
         let value = "  first \nsecond\t\n\n"
         let found = try await edited(["a": value, "b": "x"]) { shown in
             #expect(shown.contains("  a: |2+\n      first \n    second\t\n\n  b: x\n"), "\(shown)")
@@ -123,12 +123,12 @@ struct ValueEditTests {
         #expect(found == ["a": value, "b": "x"])
     }
 
-    /// What follows a line that is lost is not what it was.
+    /// The lines after a lost line get another meaning.
     @Test(arguments: [
         ("stringData:\n", "metadata of a Secret has no such field"),
         ("  name: db\n", "metadata.name is missing"),
     ])
-    func aLineThatIsLostIsRefused(line: String, part: String) async throws {
+    func refusesAManifestWithALostLine(line: String, part: String) async throws {
         let message = await errorMessage { () async throws(InputError) in
             do {
                 return try await edited(["password": canary, "z": "1"]) { shown in
@@ -137,24 +137,24 @@ struct ValueEditTests {
                 }
             } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
         }
-        #expect(message?.contains(part) == true, "\(message ?? "taken")")
+        #expect(message?.contains(part) == true, "\(message ?? "accepted")")
         expectSafeMessage(message)
     }
 
-    /// Names that metadata has are entries too.
+    /// Entries may have the names of metadata fields.
     @Test(arguments: ["uid", "finalizers", "labels", "namespace", "generateName", "creationTimestamp"])
-    func entriesThatLookLikeMetadataAreNotLost(name: String) async throws {
+    func refusesEntriesThatMovedIntoTheMetadata(name: String) async throws {
         await #expect(throws: InputError.self) {
             _ = try await edited([name: "x"]) { $0.replacing("stringData:\n", with: "") }
         }
     }
 
     @Test(arguments: ["abcd", "YWJjZA=="])
-    func anEntryThatGotIntoTheOtherFieldIsRefused(value: String) async throws {
+    func refusesAnEntryThatMovedBetweenDataAndStringData(value: String) async throws {
         await #expect(throws: InputError.self) {
             _ = try await edited(["a": value]) { $0.replacing("stringData:", with: "data:") }
         }
-        // A new value under `data` is one.
+        // A new value may be under `data`.
         let found = try await edited(["a": value]) {
             $0.replacing("stringData:\n  a: \(value)", with: "data:\n  a: eHl6").replacing(
                 "\"\(value)\"", with: "eHl6")
@@ -162,7 +162,7 @@ struct ValueEditTests {
         #expect(found == ["a": "xyz"])
     }
 
-    @Test func aTypesValuesAreCheckedBeforeTheyAreWritten() async throws {
+    @Test func checksTheValuesOfATypeBeforeItWrites() async throws {
         let before = try await write([".dockerconfigjson": "{}"], by: [key]).replacing(
             "  scope: strict", with: "  scope: strict\n  template: {type: kubernetes.io/dockerconfigjson}")
         try folder.write("a.yaml", before)
@@ -172,13 +172,14 @@ struct ValueEditTests {
             } catch let error as InputError { throw error } catch { throw InputError("\(error)") }
         }
         #expect(
-            message?.contains("needs a JSON object under .dockerconfigjson") == true, "\(message ?? "taken")")
+            message?.contains("needs a JSON object under .dockerconfigjson") == true,
+            "\(message ?? "accepted")")
         expectSafeMessage(message)
         #expect(try read() == before)
     }
 
     @Test(arguments: ["\r", "\r\n", "\u{85}", "\u{2028}"])
-    func linesEndAsTheyDid(lineBreak: String) async throws {
+    func keepsLineBreaks(lineBreak: String) async throws {
         let before = try await write(["a": "1", "b": "2"], by: [key])
         try folder.write("a.yaml", before.replacing("\n", with: lineBreak))
         _ = try await edit(ring, ["b": "3", "c": "4"])
@@ -186,18 +187,18 @@ struct ValueEditTests {
         #expect(try read().utf8.contains(10) == (lineBreak == "\r\n"))
     }
 
-    @Test func aFileThatWasJoinedOfTwoWithByteOrderMarksIsEdited() async throws {
+    @Test func editsAFileWithSeveralByteOrderMarks() async throws {
         let text = try await write(["a": "1"], by: [key])
         try folder.write("a.yaml", "\u{FEFF}kind: ConfigMap\n---\n\u{FEFF}" + text)
         _ = try await edit(ring, ["a": "2", "b": "3"])
         #expect(try await values(with: ring) == ["a": "2", "b": "3"])
-        // As bytes: Foundation drops a mark that a text starts with.
+        // Compares bytes, because Foundation drops a byte order mark at the start of a text.
         let bytes = try Data(contentsOf: URL(filePath: path))
         #expect(bytes.starts(with: "\u{FEFF}kind: ConfigMap\n---\n\u{FEFF}apiVersion".utf8))
     }
 
-    /// Nothing is written, and the line says where it is and what to do.
-    @Test func whatAnAliasWouldChangeTooIsRefused() async throws {
+    /// Nothing is written, and the error has a location and a remedy.
+    @Test func refusesAnEditThatAnAliasWouldCopy() async throws {
         let before = try await write(["a": "1"], by: [key])
             .replacing("spec:\n", with: "spec: &s\n")
             .replacing("\n---\nkind", with: "\ncopy: *s\n---\nkind")
@@ -209,20 +210,20 @@ struct ValueEditTests {
         }
         expectSafeMessage(message)
         let isPlaced =
-            message?.contains(/a\.yaml:\d+:7: what stands here is an alias of what is edited/) == true
+            message?.contains(/a\.yaml:\d+:7: this part is an alias of an edited value/) == true
         #expect(isPlaced, "\(message ?? "taken")")
-        #expect(message?.contains("; the file was left as it is; ") == true)
+        #expect(message?.contains("; the file was not changed; ") == true)
         #expect(try read() == before)
     }
 
-    @Test func noChangeTouchesNothing() async throws {
+    @Test func doesNotWriteWithoutAChange() async throws {
         let before = try await write(["a": "1"], by: [key])
         #expect(try await edit(ring, ["a": "1"]).isEmpty)
         #expect(try read() == before)
     }
 
-    /// It would lose the Secret, or somebody who is only named in the row would get it.
-    @Test func aForeignRecipientStopsIt() async throws {
+    /// The recipient would either lose the Secret, or receive it only because the WrappedSecret names it.
+    @Test func refusesARecipientThatIsNotConfigured() async throws {
         let before = try await write(["a": "1"], by: [key, other])
         let message = await errorMessage { () throws(InputError) in
             let opened = try await OpenedDocument(
@@ -234,8 +235,8 @@ struct ValueEditTests {
         #expect(try read() == before)
     }
 
-    /// Whoever may write the file chooses the key id, and not what the user who copies the command runs.
-    @Test func aKeyIDIsNoCommand() async throws {
+    /// A user who can write the file chooses the key id, but not the command that another user copies.
+    @Test func quotesAKeyIDInACommand() async throws {
         let text = try await write(["a": "1"], by: [key, other])
         try folder.write("a.yaml", text.replacing(other.keyID, with: "local:'';id;''"))
         let message = await errorMessage { () throws(InputError) in
@@ -244,18 +245,19 @@ struct ValueEditTests {
             return try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": canary]))
         }
         #expect(
-            message?.contains(#"--remove-recipient 'local:'\'';id;'\''' "#) == true, "\(message ?? "taken")")
+            message?.contains(#"--remove-recipient 'local:'\'';id;'\''' "#) == true,
+            "\(message ?? "accepted")")
     }
 
-    @Test func allRecipientsGetTheNewValues() async throws {
+    @Test func wrapsTheNewDataKeyForEveryBackend() async throws {
         try await write(["a": "1"], by: [key, other])
-        // Two keys of one backend: the first wraps for both, as `local` has one master at a time.
+        // Of two keys of one backend, the first wraps for both: `local` has one master key at a time.
         _ = try await edit(KeyRing(primary: other, others: [key]), ["a": "2"])
         #expect(try await values(with: KeyRing(primary: other)) == ["a": "2"])
         #expect(try WrappedSecretFile(reading: path).documents[0].object.spec.envelope.recipients.count == 1)
     }
 
-    @Test func manifestsGoToTheEditorAndBack() async throws {
+    @Test func readsTheManifestThatItWrote() async throws {
         try await write(["text": "a: #\nb", "num": "1"], by: [key])
         let file = try WrappedSecretFile(reading: path)
         let opened = try await OpenedDocument(file, named: nil, namespace: nil, with: ring)
@@ -266,7 +268,7 @@ struct ValueEditTests {
         expectSafeMessage(await errorMessage { () throws(InputError) in try manifest.entries(in: other) })
     }
 
-    @Test func namesTellWhichDocumentIsMeant() async throws {
+    @Test func selectsADocumentByName() async throws {
         let one = try await write(["a": "1"], by: [key])
         try folder.write("a.yaml", one + "\n---\n" + one.replacing("name: db", with: "name: db2"))
         let file = try WrappedSecretFile(reading: path)
@@ -280,8 +282,8 @@ struct ValueEditTests {
         }
     }
 
-    /// As dev/db and prod/db in the file of one application.
-    @Test func namespacesTellWhichDocumentIsMeant() async throws {
+    /// An application's file may contain dev/db and prod/db.
+    @Test func selectsADocumentByNamespace() async throws {
         let one = try await write(["a": "1"], by: [key])
         let foreign = one.replacing("namespace: payments", with: "namespace: dev")
         try folder.write("a.yaml", foreign + "\n---\n" + one)
@@ -297,15 +299,15 @@ struct ValueEditTests {
         let opened = try await OpenedDocument(file, named: "db", namespace: "payments", with: ring)
         _ = try await ValueEdit(opened, with: ring).replaceValues(with: secret(["a": "2"]))
         #expect(try read().hasPrefix(foreign))
-        // The one that did not change is not compared with the other.
+        // The unchanged WrappedSecret is not compared with the other one.
         let lines = await FileComparison(file, try WrappedSecretFile(reading: path), namespace: nil)
             .lines(with: ring)
         #expect(lines == ["  WrappedSecret payments/db", "    ~ a"])
     }
 
-    /// kubectl get -o json gives such lists; what stands before a WrappedSecret in it counts too.
+    /// kubectl get -o json prints such lists. Items before a WrappedSecret count, too.
     @Test(arguments: [0, 1, 3])
-    func anItemOfAListIsEdited(place: Int) async throws {
+    func editsAnItemOfAList(place: Int) async throws {
         let one = try await write(["a": "1"], by: [key]).split(separator: "\n---").first ?? ""
         let item = one.split(separator: "\n").enumerated().map { ($0 == 0 ? "- " : "  ") + $1 }
         var items = [String](repeating: "- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}", count: 3)
@@ -317,7 +319,7 @@ struct ValueEditTests {
         #expect(try await values(with: ring) == ["a": "2"])
     }
 
-    @Test func aVersionThatThereIsNotIsNotPassedOver() async throws {
+    @Test func refusesAnUnknownVersion() async throws {
         let text = try await write(["a": "1"], by: [key]).replacing("io/v1alpha1", with: "io/v1")
         try folder.write("a.yaml", text)
         let path = path
@@ -325,17 +327,18 @@ struct ValueEditTests {
         #expect(message?.contains(":1:1: found kind \"WrappedSecret\" of \"secrets-bridge.io/v1\"") == true)
     }
 
-    @Test func comparisonsNameEntriesAndNotValues() async throws {
+    @Test func comparesEntriesByNameWithoutValues() async throws {
         try await write(["a": "1", "b": canary], by: [key])
         let old = try WrappedSecretFile(reading: path)
         _ = try await edit(ring, ["a": "2", "b": canary])
         let comparison = FileComparison(old, try WrappedSecretFile(reading: path), namespace: nil)
         #expect(await comparison.lines(with: ring) == ["  WrappedSecret payments/db", "    ~ a"])
         let without = await comparison.lines(with: nil)
-        #expect(without.count == 2 && without[1].contains("?"))
+        #expect(without.count == 2)
+        #expect(without[1].contains("?"))
     }
 
-    @Test func randomValuesAreLettersAndDigits() throws {
+    @Test func generatesLettersAndDigits() throws {
         let value = try RandomValue.make(length: 1000)
         #expect(value.count == 1000)
         #expect(text(value)?.utf8.allSatisfy { $0 >= 48 && $0 <= 122 } == true)

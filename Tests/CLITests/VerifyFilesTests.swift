@@ -6,7 +6,7 @@ import Testing
 
 @testable import CLI
 
-/// `verify` on the changed files of a commit: what it passes over, and what does not belong into a repository.
+/// Verifies the changed files of a commit: skips other files, and reports what does not belong in a repository.
 struct VerifyFilesTests {
     private let key: LocalKeyManager
     private let folder: TemporaryFolder
@@ -33,7 +33,7 @@ struct VerifyFilesTests {
                 reading: paths, .init(allowsNone: allowsNone, allowsPlaintext: allowsPlaintext)))
     }
 
-    @Test func filesWithoutWrappedSecretsArePassedOverIfAllowed() async throws {
+    @Test func skipsFilesWithoutWrappedSecretsIfAllowed() async throws {
         let paths = [
             try folder.write("a b.yaml", try await wrapped()), try folder.write("other.yaml", other),
             try folder.write("page.md", "kind: WrappedSecret\n\(secret)```\n"),
@@ -48,7 +48,7 @@ struct VerifyFilesTests {
             await verify(Array(paths[1...])).summary("open")
                 == "no WrappedSecrets, no problems; 2 files not read (not named .yaml, .yml or .json)")
         #expect(await verify([]).problems == [])
-        // Without the flag each of them is reported, and a path that is not there always.
+        // Without the flag, each file is reported. A missing path always is.
         #expect(await verify(paths, allowsNone: false, allowsPlaintext: true).problems.count == 6)
         #expect(await verify([folder.path("nowhere.yaml")]).problems.count == 1)
     }
@@ -56,7 +56,7 @@ struct VerifyFilesTests {
     @Test(arguments: [
         "", "kind: WrappedSecret\n", "apiVersion: secrets-bridge.io/v1alpha1\nkind: WrappedSecret\n",
     ])
-    func whatIsDamagedIsNotPassedOver(head: String) async throws {
+    func reportsADamagedWrappedSecret(head: String) async throws {
         let isOne = head.contains("apiVersion")
         let path = try folder.write("a.yaml", head + "spec: {}\n")
         #expect(await verify([path]).problems.count == (isOne ? 1 : 0))
@@ -64,7 +64,7 @@ struct VerifyFilesTests {
         #expect(await verify([broken]).problems.count == (head.isEmpty ? 0 : 1))
     }
 
-    @Test func templatesArePassedOverWithANote() async throws {
+    @Test func skipsTemplatesWithANote() async throws {
         let paths = [
             try folder.write("a.yaml", "kind: WrappedSecret\nmetadata:\n  name: {{ .Release.Name }}\n"),
             try folder.write("b.yaml", "{{- if .x }}\nkind: Secret\nstringData: {a: {{ .a }}}\n{{- end }}\n"),
@@ -165,7 +165,7 @@ struct VerifyFilesTests {
         ("a file that is not YAML", "apiVersion: v1\nkind: Secret\nstringData: {a: b\n", 1),
     ]
 
-    @Test(arguments: plain.indices) func secretsInTheClearAreFound(index: Int) async throws {
+    @Test(arguments: plain.indices) func findsUnencryptedSecrets(index: Int) async throws {
         let (name, text, count) = Self.plain[index]
         let path = try folder.write("a.yaml", text)
         let result = await verify([path])
@@ -174,13 +174,13 @@ struct VerifyFilesTests {
         #expect(await verify([path], allowsPlaintext: true).problems == [])
     }
 
-    @Test func aSecretInTheClearIsNamedAndItsValuesAreNot() async throws {
+    @Test func namesAnUnencryptedSecretWithoutItsValues() async throws {
         let wrapped = try await wrapped()
         let path = try folder.write("a.yaml", "# c\n---\n\(secret)---\n" + wrapped)
         let result = await verify([path], allowsNone: false)
         #expect(
             result.problems == [
-                "\(path):3:1: Secret \"db\" is not encrypted (1 value); commit what secrets-bridge wrap makes of it, and "
+                "\(path):3:1: Secret \"db\" is not encrypted (1 value); commit the output of secrets-bridge wrap instead, and "
                     + "change values that were pushed"
             ])
         #expect(result.count == 1)
@@ -206,9 +206,9 @@ struct VerifyFilesTests {
         } ?? ""
     }
 
-    /// kubectl reads it, and a word is not found in it.
+    /// kubectl reads UTF-16, but a search for a word fails in it.
     @Test(arguments: ["UTF-16", "UTF-16LE", "UTF-16BE"])
-    func utf16IsNamedAndNotPassedOver(encoding: String) async throws {
+    func refusesUTF16(encoding: String) async throws {
         try folder.write("a.yaml", try await wrapped())
         let units = Array(try await wrapped().utf16)
         let path = try folder.write(
@@ -221,26 +221,27 @@ struct VerifyFilesTests {
         let expected = "\(path): is UTF-16; convert it to UTF-8 with iconv -f \(encoding) -t UTF-8"
         for allowsNone in [true, false] {
             let result = await verify([folder.path], allowsNone: allowsNone)
-            #expect(result.count == 1 && result.problems == [expected])
+            #expect(result.count == 1)
+            #expect(result.problems == [expected])
         }
-        // Rewrap, edit, set and exec; wrap and unwrap.
+        // The readers of rewrap, edit, set and exec, and of wrap and unwrap.
         for message in Self.refusals(of: path) { #expect(message == expected) }
         #expect(try ReviewText(reading: path).file?.documents.isEmpty == true)
     }
 
     @Test(arguments: ["apiVersion: v1\nstringData: {a: \(canary)}\n", String(repeating: canary, count: 400)])
-    func aTextInPlaceOfAPathIsNotQuoted(text: String) async throws {
+    func doesNotQuoteATextInPlaceOfAPath(text: String) async throws {
         var messages = await verify([text], allowsNone: false).problems
         messages += Self.refusals(of: text)
         messages.append(Self.refusalOfEnvFile(text))
         #expect(messages.count == 4)
         for message in messages {
             expectSafeMessage(message)
-            #expect(message.hasPrefix("the argument is no path (it "), "\(message)")
+            #expect(message.hasPrefix("the argument is not a path (it "), "\(message)")
         }
     }
 
-    /// Where, in the file, a field stands that there is not, and what is meant.
+    /// Unknown fields, with the field that the error suggests.
     static let unknownFields: [(text: String, meant: String?)] = [
         ("  creationpolicy: Orphan\n", "creationPolicy"), ("  suspended: true\n", "suspend"),
         ("  templat: {}\n", "template"), ("  template:\n    labels: {a: b}\n", nil),
@@ -251,7 +252,7 @@ struct VerifyFilesTests {
         ("hunter2: {}\n", nil),
     ]
 
-    @Test(arguments: unknownFields.indices) func aFieldThatTheKindDoesNotHaveIsAProblem(
+    @Test(arguments: unknownFields.indices) func reportsAnUnknownField(
         index: Int
     ) async throws {
         let (text, meant) = Self.unknownFields[index]
@@ -262,11 +263,11 @@ struct VerifyFilesTests {
         let problem = result.problems.first ?? ""
         let line = manifest.split(separator: "\n", omittingEmptySubsequences: false).count - 1
         #expect(problem.hasPrefix("\(path):\(line):"), "\(problem)")
-        #expect(problem.hasSuffix(meant.map { "is \($0) meant?" } ?? "misspelt, or indented wrongly?"))
+        #expect(problem.hasSuffix(meant.map { "is \($0) meant?" } ?? "misspelt or wrongly indented?"))
         #expect(!problem.contains("hunter2"))
     }
 
-    @Test func aFieldOfTheMetadataThatThereIsNotIsAProblem() async throws {
+    @Test func reportsAnUnknownMetadataField() async throws {
         func text(_ metadata: String) async throws -> String {
             try await wrapped().replacing("metadata:\n", with: "metadata:\n  \(metadata)\n")
         }
@@ -285,18 +286,18 @@ struct VerifyFilesTests {
         }
     }
 
-    @Test func oneObjectTwiceInAFileIsAProblem() async throws {
+    @Test func reportsADuplicateObjectInAFile() async throws {
         let text = try await wrapped()
         let path = try folder.write("a.yaml", text + "---\n" + text)
         let line = text.split(separator: "\n").count + 2
         let result = await verify([path])
         #expect(
             result.problems == [
-                "\(path):\(line):1: WrappedSecret payments/db is at \(path):1:1, too, and one apply overwrites the other; "
+                "\(path):\(line):1: WrappedSecret payments/db is also defined at \(path):1:1, and one apply overwrites the other; "
                     + "remove or rename one"
             ])
         #expect(result.summary("open") == "2 WrappedSecrets, 1 problem; the others open")
-        // Overlays have the same object for several clusters.
+        // Overlays contain the same object for several clusters.
         let overlays = [try folder.write("b.yaml", text), try folder.write("c.yaml", text)]
         #expect(await verify(overlays).problems == [])
         let other = text.replacing("namespace: payments", with: "namespace: search")
@@ -306,14 +307,14 @@ struct VerifyFilesTests {
     @Test(arguments: [
         "Secret.YAML", "s.Yml", "s.JSON", "s.yaml.bak", "s.yaml.example", "s.Yml.orig", "s.json.1",
     ])
-    func aManifestOfAnyEndingIsRead(name: String) async throws {
+    func readsManifestsWithAnyExtension(name: String) async throws {
         let path = try folder.write(name, #"{"kind": "Secret", "stringData": {"a": "b"}}"#)
         let result = await verify([path])
         #expect(result.problems.count == 1)
         #expect(!result.summary("open").contains("not read"))
     }
 
-    @Test func filesThatAreNotReadAreCounted() async throws {
+    @Test func countsSkippedFiles() async throws {
         let paths = ["page.md", "yaml", "a.yaml.d/program.go"].map { folder.path($0) }
         for path in paths { try folder.write(String(path.dropFirst(folder.path.utf8.count + 1)), secret) }
         let all = paths + [try folder.write("a.yaml", try await wrapped())]
@@ -325,20 +326,20 @@ struct VerifyFilesTests {
     }
 
     @Test(arguments: ["<<<<<<< HEAD", "=======", ">>>>>>> branch", "||||||| base"])
-    func conflictMarkersAreNamed(marker: String) async throws {
+    func reportsConflictMarkers(marker: String) async throws {
         let lines = try await wrapped().split(separator: "\n")
         let path = try folder.write(
             "a.yaml", (lines[..<6] + [Substring(marker)] + lines[6...]).joined(separator: "\n"))
         let expected =
             "\(path):7:1: \(marker.prefix(7)) is a conflict marker of git; resolve the merge, and remove the markers"
         #expect(await verify([path]).problems == [expected])
-        // Other commands that read the file name it, too.
+        // Other commands that read the file report the marker, too.
         let message = await errorMessage { () async throws(InputError) in try WrappedSecretFile(reading: path)
         }
         #expect(message == expected)
     }
 
-    @Test func whatApplyToolsReadIsNotedInATemplate() async throws {
+    @Test func notesApplyToolMetadataInATemplate() async throws {
         let text =
             try await wrapped()
             + "  template: {metadata: {annotations: {argocd.argoproj.io/sync-wave: '1', note: 'x'}}}\n"
@@ -347,11 +348,11 @@ struct VerifyFilesTests {
         #expect(result.notes.count == 1)
         #expect(
             result.notes.first?.contains(
-                "annotation argocd.argoproj.io/sync-wave of spec.template goes to the Secret") == true)
+                "annotation argocd.argoproj.io/sync-wave of spec.template is copied to the Secret") == true)
     }
 
-    /// As an older version, or another program, may have wrapped it.
-    @Test func aValueThatTheAPIServerRefusesIsFoundWithAKey() async throws {
+    /// An older version or another program may have wrapped it.
+    @Test func reportsAValueThatTheAPIServerRefuses() async throws {
         let text = try await wrapped().replacing("pw:", with: ".dockerconfigjson:")
         let fields = try await Envelope.seal(
             [SecretEntry(name: ".dockerconfigjson", value: SharedSecret(copying: canary.utf8))],

@@ -283,7 +283,7 @@ def test_the_crash_handler_is_off():
 
 @pytest.mark.parametrize("types, expected", [
     ("kubernetes.io/service-account-token", "is never allowed"), ("helm.sh/release.v1,bootstrap.kubernetes.io/token", "is never allowed"),
-    ("Opaque", "is not a type that is denied by default; helm.sh/release.v1 is"), ("", "Missing value for"),
+    ("Opaque", "is not denied by default; the types that are: helm.sh/release.v1"), ("", "Missing value for"),
 ])
 def test_the_program_allows_no_other_types(types, expected):
     refusal = run(BINARY, "controller", f"--allow-secret-types={types}", "--kubeconfig=/nowhere", check=False)

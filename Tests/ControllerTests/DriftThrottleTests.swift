@@ -2,52 +2,61 @@ import Testing
 
 @testable import Controller
 
-struct DriftThrottleTests {
+@Suite struct DriftThrottleTests {
     private let start = ContinuousClock.now
-    /// Repairs at once if that is allowed. Whether it was.
-    private func repair(_ contest: inout DriftThrottle, _ now: Double) -> Bool {
-        guard contest.delayBeforeRepair(now: at(now)) == nil else { return false }
-        contest.recordRepair(now: at(now))
+    private var throttle = DriftThrottle()
+
+    /// Repairs drift at a time in seconds, unless the throttle delays that.
+    ///
+    /// - Returns: whether it was repaired.
+    private mutating func repair(_ seconds: Double) -> Bool {
+        guard delay(seconds) == nil else { return false }
+        throttle.recordRepair(now: start + .seconds(seconds))
         return true
     }
 
-    private func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
-
-    @Test func mistakesAreCorrectedAtOnce() {
-        var contest = DriftThrottle()
-        for minute in 0..<200 { #expect(repair(&contest, Double(minute) * 10)) }
+    private mutating func delay(_ seconds: Double) -> Duration? {
+        throttle.delayBeforeRepair(now: start + .seconds(seconds))
     }
 
-    /// Somebody writes back ten times a second, for an hour.
-    @Test func aFightIsAnsweredEverMoreRarely() {
-        var contest = DriftThrottle()
+    @Test mutating func repairsSingleEditsAtOnce() {
+        for edit in 0..<200 {
+            let isRepaired = repair(Double(edit) * 10)
+            #expect(isRepaired)
+        }
+    }
+
+    /// Another writer reverts our changes ten times a second, for an hour.
+    @Test mutating func repairsEverMoreRarelyWhatAnotherWriterKeepsReverting() {
         var repairs: [Double] = []
         for tick in 0..<36_000 {
             let now = Double(tick) / 10
-            if repair(&contest, now) { repairs.append(now) }
+            if repair(now) { repairs.append(now) }
         }
-        #expect(repairs.prefix(DriftThrottle.maximumRepairs).allSatisfy { $0 < 2 })
+        let limit = DriftThrottle.maximumRepairs
+        #expect(repairs.prefix(limit).allSatisfy { $0 < 2 })
         #expect((20...40).contains(repairs.count), "\(repairs.count) repairs in an hour")
-        let gaps = zip(
-            repairs.dropFirst(DriftThrottle.maximumRepairs - 1),
-            repairs.dropFirst(DriftThrottle.maximumRepairs)
-        ).map { $1 - $0 }
+        let gaps = zip(repairs.dropFirst(limit - 1), repairs.dropFirst(limit)).map { $1 - $0 }
         #expect(
-            zip(gaps, gaps.dropFirst()).allSatisfy { $1 > $0 - 1 }, "no gap is shorter than before")
+            zip(gaps, gaps.dropFirst()).allSatisfy { $1 > $0 - 1 }, "no gap is shorter than the one before")
         #expect(gaps.last ?? 0 >= 300)
     }
 
-    @Test func peaceIsForgiving() {
-        var contest = DriftThrottle()
-        for tick in 0..<100 { _ = repair(&contest, Double(tick) / 10) }
-        #expect(!repair(&contest, 11))
-        #expect(repair(&contest, 1000))
-        for tick in 0..<10 { #expect(repair(&contest, 1001 + Double(tick))) }
+    @Test mutating func startsOverAfterATimeWithoutDrift() {
+        for tick in 0..<100 { _ = repair(Double(tick) / 10) }
+        let delay = delay(11)
+        #expect(delay != nil)
+        for second in 1000..<1011 {
+            let isRepaired = repair(Double(second))
+            #expect(isRepaired)
+        }
     }
 
-    /// A KMS that is away is no rival.
-    @Test func whatIsOnlyTriedIsNoFight() {
-        var contest = DriftThrottle()
-        for tick in 0..<1000 { #expect(contest.delayBeforeRepair(now: at(Double(tick) / 10)) == nil) }
+    /// While the KMS is unavailable, drift is seen again and again and never repaired.
+    @Test mutating func doesNotCountDriftThatWasNotRepaired() {
+        for tick in 0..<1000 {
+            let delay = delay(Double(tick) / 10)
+            #expect(delay == nil)
+        }
     }
 }

@@ -10,7 +10,7 @@ import TestSupport
 let wrappedSecretKind = "WrappedSecret"
 let wrappedSecretAPIVersion = "secrets-bridge.io/v1alpha1"
 
-/// A valid WrappedSecret in namespace payments, sealed by `keys`.
+/// Returns a WrappedSecret that `keys` can unwrap.
 func makeWrappedSecret(
     _ name: String = "db", by keys: FakeKeyManager, _ values: [String: String] = ["password": "canary-1"],
     template: WrappedSecretSpec.Template? = nil, namespace: String = "payments", scope: Scope = .strict
@@ -25,7 +25,7 @@ func makeWrappedSecret(
         spec: WrappedSecretSpec(envelope: envelope.fields, template: template))
 }
 
-/// The same without a key: for what never opens it.
+/// Returns a WrappedSecret in the namespace payments whose envelope cannot be opened.
 func unsealedWrappedSecret(_ name: String = "db") -> WrappedSecret {
     WrappedSecret(
         metadata: ObjectMeta(
@@ -39,7 +39,7 @@ func unsealedWrappedSecret(_ name: String = "db") -> WrappedSecret {
 }
 
 extension WrappedSecret {
-    /// As it stands on an API server.
+    /// The object as the API server returns it.
     var json: AnyJSON {
         var spec: AnyJSON = [
             "format": .string(self.spec.envelope.format), "scope": .string(self.spec.envelope.scope),
@@ -68,8 +68,4 @@ extension WrappedSecret {
             ],
         ]
     }
-}
-
-func statusText(_ bytes: SharedSecret) -> String {
-    bytes.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
 }

@@ -6,16 +6,17 @@ import Testing
 @testable import Controller
 @testable import KubeClient
 
-/// What follows from each way in which the KMS or the API server can refuse.
+/// The failure that follows from each error of the KMS, of an envelope and of the API server.
 @Suite struct ReconcileFailureTests {
-    private func words(_ failure: ReconcileFailure) -> String {
+    private func name(_ failure: ReconcileFailure) -> String {
         switch failure {
         case .notReady(let reason, _): reason.rawValue
-        case .transient: "again"
+        case .contested: "contested"
+        case .transient: "transient"
         case .throttled: "throttled"
-        case .waitingForMemory: "waitsForMemory"
-        case .requeueAfter: "later"
-        case .objectGone: "moot"
+        case .waitingForMemory: "waitingForMemory"
+        case .requeueAfter: "requeueAfter"
+        case .objectGone: "objectGone"
         }
     }
 
@@ -26,12 +27,12 @@ import Testing
     static let keyManager: [(KeyManagerError.Code, String)] = [
         (.invalidCiphertext, "DecryptFailed"), (.accessDenied, "UnwrapDenied"),
         (.keyUnavailable, "KeyUnavailable"), (.misconfigured, "KMSUnavailable"),
-        (.throttled, "KMSUnavailable"), (.unavailable, "KMSUnavailable"), (.cancelled, "again"),
+        (.throttled, "KMSUnavailable"), (.unavailable, "KMSUnavailable"), (.cancelled, "transient"),
     ]
 
-    @Test(arguments: keyManager) func ofTheKMS(code: KeyManagerError.Code, expected: String) {
+    @Test(arguments: keyManager) func mapsAnErrorOfTheKMS(code: KeyManagerError.Code, expected: String) {
         let error = KeyManagerError(code, keyID: "k", message: "m")
-        #expect(words(ReconcileFailure(opening: .keyManager(error))) == expected)
+        #expect(name(ReconcileFailure(unwrapping: .keyManager(error))) == expected)
     }
 
     static let envelope: [(EnvelopeError, String)] = [
@@ -40,104 +41,99 @@ import Testing
         (.integrityFailed, "IntegrityFailed"), (.decryptFailed(entry: "e"), "DecryptFailed"),
     ]
 
-    @Test(arguments: envelope) func ofTheEnvelope(error: EnvelopeError, expected: String) {
-        #expect(words(ReconcileFailure(opening: error)) == expected)
+    @Test(arguments: envelope) func mapsAnErrorOfTheEnvelope(error: EnvelopeError, expected: String) {
+        #expect(name(ReconcileFailure(unwrapping: error)) == expected)
     }
 
-    @Test func aCopyIsToldWhereToLook() {
+    @Test func aCiphertextThatCannotBeDecryptedNamesItsBinding() {
         let error = KeyManagerError(.invalidCiphertext, keyID: "k", message: "m")
-        #expect(message(ReconcileFailure(opening: .keyManager(error))).contains("namespace and Secret name"))
+        #expect(
+            message(ReconcileFailure(unwrapping: .keyManager(error))).contains("namespace and Secret name"))
     }
 
-    struct Refusal: Sendable {
+    struct Rejection: Sendable {
         var code: Int
-        var words = ""
+        var message = ""
         var causes: [(reason: String, field: String)] = []
         let expected: String
     }
 
     private static let secretForbidden = #"secrets "db" is forbidden: "#
 
-    static let refusals = [
-        Refusal(code: 403, words: "secrets is forbidden: User x cannot create", expected: "Forbidden"),
-        Refusal(
-            code: 403, words: secretForbidden + "unable to create new content in namespace payments because",
+    static let rejections = [
+        Rejection(code: 403, message: "secrets is forbidden: User x cannot create", expected: "Forbidden"),
+        Rejection(
+            code: 403,
+            message: secretForbidden + "unable to create new content in namespace payments because",
             causes: [("NamespaceTerminating", "metadata.namespace")], expected: "NamespaceTerminating"),
-        Refusal(
-            code: 403, words: secretForbidden + "exceeded quota: q, requested: count/secrets=1",
+        Rejection(
+            code: 403, message: secretForbidden + "exceeded quota: q, requested: count/secrets=1",
             expected: "QuotaExceeded"),
-        Refusal(
-            code: 403, words: #"admission webhook "x.y" denied the request: canary"#,
+        Rejection(
+            code: 403, message: #"admission webhook "x.y" denied the request: canary"#,
             expected: "AdmissionDenied"),
-        Refusal(
-            code: 400, words: #"admission webhook "x.y" denied the request: canary"#,
+        Rejection(
+            code: 400, message: #"admission webhook "x.y" denied the request: canary"#,
             expected: "AdmissionDenied"),
-        Refusal(
+        Rejection(
             code: 422,
-            words: secretForbidden + "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: canary",
+            message: secretForbidden
+                + "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: canary",
             causes: [("", "")], expected: "AdmissionDenied"),
-        Refusal(code: 422, causes: [("FieldValueInvalid", "type")], expected: "SecretTypeChanged"),
-        Refusal(code: 422, causes: [("FieldValueForbidden", "data")], expected: "ImmutableSecret"),
-        Refusal(code: 422, causes: [("FieldValueForbidden", "immutable")], expected: "ImmutableSecret"),
-        Refusal(code: 422, causes: [("FieldValueTooLong", "data")], expected: "InvalidSpec"),
-        Refusal(
+        Rejection(code: 422, causes: [("FieldValueInvalid", "type")], expected: "SecretTypeChanged"),
+        Rejection(code: 422, causes: [("FieldValueForbidden", "data")], expected: "ImmutableSecret"),
+        Rejection(code: 422, causes: [("FieldValueForbidden", "immutable")], expected: "ImmutableSecret"),
+        Rejection(code: 422, causes: [("FieldValueTooLong", "data")], expected: "InvalidSpec"),
+        Rejection(
             code: 422, causes: [("FieldValueInvalid", "data[.dockerconfigjson]")], expected: "InvalidSpec"),
-        Refusal(code: 422, words: "the server rejected our request", expected: "again"),
-        Refusal(code: 413, expected: "TooLarge"), Refusal(code: 409, expected: "again"),
-        Refusal(code: 404, expected: "again"), Refusal(code: 429, expected: "again"),
-        Refusal(code: 500, expected: "again"), Refusal(code: 503, expected: "again"),
+        Rejection(code: 422, message: "the server rejected our request", expected: "transient"),
+        Rejection(code: 413, expected: "TooLarge"), Rejection(code: 409, expected: "transient"),
+        Rejection(code: 404, expected: "transient"), Rejection(code: 429, expected: "transient"),
+        Rejection(code: 500, expected: "transient"), Rejection(code: 503, expected: "transient"),
     ]
 
-    @Test(arguments: refusals) func ofTheAPIServer(refusal: Refusal) {
+    @Test(arguments: rejections) func mapsARejectionOfTheAPIServer(rejection: Rejection) {
         var status = Status()
-        status.message = refusal.words
-        status.reason = refusal.code == 422 ? "Invalid" : nil
+        status.message = rejection.message
+        status.reason = rejection.code == 422 ? "Invalid" : nil
         status.details = Status.Details()
-        status.details?.causes = refusal.causes.map {
+        status.details?.causes = rejection.causes.map {
             var cause = Status.Cause()
             cause.reason = $0.reason
             cause.field = $0.field
             return cause
         }
         let error = KubeError(
-            httpStatus: refusal.code, retryAfter: nil, status: status, activity: "creating Secret n/db")
+            httpStatus: rejection.code, retryAfter: nil, status: status, activity: "creating Secret n/db")
         let failure = ReconcileFailure(accessing: error)
-        #expect(words(failure) == refusal.expected)
+        #expect(name(failure) == rejection.expected)
         #expect(!message(failure).contains("canary"), "an admission webhook may quote a value")
     }
 
-    @Test func whatLastsIsToldWithoutRepeatingWhatWasSent() {
-        func told(_ code: Int, _ words: String) -> String {
-            var status = Status()
-            status.message = words
-            return ReconcileFailure.persistentMessage(
-                lasting: KubeError(
-                    httpStatus: code, retryAfter: nil, status: status, activity: "creating Secret n/db"))
-        }
-        let webhook = told(
+    private func persistentMessage(_ code: Int, _ message: String) -> String {
+        var status = Status()
+        status.message = message
+        return ReconcileFailure.persistentMessage(
+            KubeError(httpStatus: code, retryAfter: nil, status: status, activity: "creating Secret n/db"))
+    }
+
+    @Test func theMessageOfAFailedWebhookNamesItAndQuotesNothingElse() {
+        let message = persistentMessage(
             500, #"Internal error occurred: failed calling webhook "a.example.org": x: (canary)"#)
-        #expect(webhook.contains("the admission webhook a.example.org fails") && !webhook.contains("canary"))
-        #expect(!told(400, "json: cannot unmarshal canary").contains("canary"))
-        #expect(told(500, "etcdserver: mvcc: database space exceeded").contains("database space exceeded"))
-        for code in [400, 409, 500, 503] { #expect(told(code, "x").hasPrefix("creating Secret n/db: ")) }
+        #expect(message.contains("the admission webhook a.example.org fails"))
+        #expect(!message.contains("canary"))
     }
 
-    @Test func whatConcernsEveryRequestIsNotToldOfOneObject() {
-        func isTold(_ code: KubeError.Code) -> Bool {
-            KubeError(code, activity: "", message: "").isObjectSpecific
-        }
-        #expect(isTold(.internalError) && isTold(.badRequest) && isTold(.timeout) && isTold(.conflict))
-        #expect(!isTold(.transport) && !isTold(.unauthorized) && !isTold(.tooManyRequests))
+    @Test func theMessageOfABadRequestQuotesNothing() {
+        #expect(!persistentMessage(400, "json: cannot unmarshal canary").contains("canary"))
     }
 
-    @Test func permanentTroubleIsNotCalledOrdinary() {
-        func isOrdinary(_ code: KubeError.Code, causes: Bool = false) -> Bool {
-            var status = Status()
-            status.details = Status.Details()
-            status.details?.causes = causes ? [Status.Cause()] : []
-            return KubeError(code, activity: "", message: "", status: status).isExpected
-        }
-        #expect(isOrdinary(.conflict) && isOrdinary(.invalid) && isOrdinary(.unavailable))
-        #expect(!isOrdinary(.invalid, causes: true) && !isOrdinary(.badRequest) && !isOrdinary(.unauthorized))
+    @Test func theMessageOfAServerErrorIsQuoted() {
+        let message = persistentMessage(500, "etcdserver: mvcc: database space exceeded")
+        #expect(message.contains("database space exceeded"))
+    }
+
+    @Test(arguments: [400, 409, 500, 503]) func eachPersistentMessageNamesTheActivity(code: Int) {
+        #expect(persistentMessage(code, "x").hasPrefix("creating Secret n/db: "))
     }
 }

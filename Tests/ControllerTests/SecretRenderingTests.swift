@@ -24,7 +24,7 @@ import Testing
         try AnyJSON(secret.bytes.withUnsafeBytes { Array($0) })
     }
 
-    /// The operations of a patch, without the values: they have a test of their own.
+    /// Returns the operations of a patch, and their paths.
     private func patch(
         _ current: ObjectMeta, _ template: WrappedSecretSpec.Template? = nil
     ) throws -> (paths: [String], operations: [AnyJSON]) {
@@ -35,7 +35,7 @@ import Testing
         return (operations.map { "\($0["op"]?.string ?? "") \($0["path"]?.string ?? "")" }, operations)
     }
 
-    /// A Secret as our last write left it.
+    /// The Secret as our last write left it.
     private func current(
         labels: [String: String] = [:], annotations: [String: String] = [:], owned: Set<String> = []
     ) -> ObjectMeta {
@@ -53,35 +53,37 @@ import Testing
     private let always = ["add /type", "add /immutable", "add /data"]
     private let tests = ["test /metadata/uid", "replace /metadata/resourceVersion"]
 
-    @Test func whatIsAppliedIsOursAlone() throws {
+    @Test func theApplyBodyHasOnlyOurFields() throws {
         var object = object(.init(metadata: .init(name: "app", labels: ["team": "a"])))
         object.spec.creationPolicy = "Merge"
-        let blueprint = try DesiredSecret(object)
-        let merger = try #require(blueprint.mergeIdentity)
-        #expect(merger.fieldManager.hasPrefix("secrets-bridge-") && merger.fieldManager.utf8.count == 31)
+        let desired = try DesiredSecret(object)
+        let identity = try #require(desired.mergeIdentity)
+        #expect(identity.fieldManager.hasPrefix("secrets-bridge-"))
+        #expect(identity.fieldManager.utf8.count == 31)
         let target = ObjectMeta(name: "app", namespace: "payments", uid: "s1", resourceVersion: "50")
-        let body = try json(SecretRendering.applyBody(blueprint, of: object, to: target, entries: entries))
+        let body = try json(SecretRendering.applyBody(desired, of: object, to: target, entries: entries))
         let expected: AnyJSON = [
             "apiVersion": "v1", "kind": "Secret",
             "metadata": [
                 "name": "app", "namespace": "payments", "uid": "s1", "resourceVersion": "50",
                 "labels": ["team": "a", "secrets-bridge.io/managed": "true"],
-                "annotations": [merger.sourceAnnotation: "u1/3", merger.entriesAnnotation: "password"],
+                "annotations": [identity.sourceAnnotation: "u1/3", identity.entriesAnnotation: "password"],
             ],
             "data": [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="],
         ]
         #expect(body == expected)
-        let nothing = try json(SecretRendering.releaseBody(from: target))
-        #expect(nothing["data"] == nil && nothing[["metadata", "uid"]] == "s1")
-        #expect(nothing[["metadata", "annotations"]] == nil)
+        let release = try json(SecretRendering.releaseBody(from: target))
+        #expect(release["data"] == nil)
+        #expect(release[["metadata", "uid"]] == "s1")
+        #expect(release[["metadata", "annotations"]] == nil)
     }
 
-    @Test func theManifestIsTheSecret() throws {
+    @Test func theCreateBodyIsTheWholeSecret() throws {
         let object = object(
             .init(
                 metadata: .init(name: "login", labels: ["team": "a\"b"], annotations: ["note": "ü\n"]),
                 type: "example.com/x", immutable: true))
-        // A label value with a quote is no label value; the writer has to cope with it all the same.
+        // A quote is not allowed in a label.
         var plain = object
         plain.spec.template?.metadata?.labels = ["team": "ab"]
         let manifest = try json(
@@ -110,19 +112,20 @@ import Testing
         #expect(manifest == expected)
     }
 
-    @Test func aPatchReplacesTheDataAndNothingThatIsEqual() throws {
+    @Test func aPatchReplacesTheDataAndNoEqualMetadata() throws {
         let (paths, operations) = try patch(current())
         #expect(paths == tests + always)
-        #expect(operations[0]["value"] == "s1" && operations[1]["value"] == "50")
+        #expect(operations[0]["value"] == "s1")
+        #expect(operations[1]["value"] == "50")
         #expect(operations[4]["value"] == [".conf": "AP8K", "password": "Y2FuYXJ5Ig=="])
     }
 
-    @Test func foreignLabelsAndAnnotationsStay() throws {
+    @Test func aPatchKeepsLabelsAndAnnotationsOfOthers() throws {
         let (paths, _) = try patch(current(labels: ["foreign": "1"], annotations: ["foreign": "1"]))
         #expect(paths == tests + always)
     }
 
-    @Test func whatTheTemplateNoLongerSaysGoes() throws {
+    @Test func aPatchRemovesWhatLeftTheTemplate() throws {
         let (paths, _) = try patch(
             current(
                 labels: ["a.b/c~d": "1", "foreign": "1"], annotations: ["old": "1"],
@@ -132,7 +135,7 @@ import Testing
                 + always)
     }
 
-    @Test func whatTheTemplateSaysIsSet() throws {
+    @Test func aPatchAddsWhatTheTemplateHas() throws {
         let (paths, operations) = try patch(
             current(labels: ["b": "old", "c": "same"]),
             .init(metadata: .init(labels: ["a": "1", "b": "2", "c": "same"], annotations: ["x.io/n": "v"])))
@@ -143,7 +146,7 @@ import Testing
         #expect(operations[3]["value"] == "2")
     }
 
-    @Test func ourMarkersComeBack() throws {
+    @Test func aPatchRestoresOurLabelsAndAnnotations() throws {
         var secret = current()
         secret.labels?[OwnershipMetadata.managedLabel] = "no"
         secret.labels?[OwnershipMetadata.managedByLabel] = nil
@@ -157,7 +160,7 @@ import Testing
             ] + always)
     }
 
-    @Test func aSecretWithoutAnyIsGivenThemAtOnce() throws {
+    @Test func aPatchAddsMissingMapsAsAWhole() throws {
         var secret = current()
         secret.labels = nil
         secret.annotations = nil
@@ -170,7 +173,7 @@ import Testing
         #expect(operations[2]["value"]?["secrets-bridge.io/managed"] == "true")
     }
 
-    @Test func theOwnerIsUsAndOnlyUs() throws {
+    @Test func aPatchReplacesOwnerReferencesToWrappedSecretsAndKeepsOthers() throws {
         var secret = current()
         let foreign = OwnerReference(apiVersion: "v1", kind: "Widget", name: "w", uid: "w1")
         secret.ownerReferences = [

@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct StatusUpdateTests {
     private let object = ObjectMeta(name: "db", namespace: "n", uid: "u1", generation: 3)
-    private let made = WrappedSecretStatus.SecretState(
+    private let key = RecipientKey(id: "k", version: "2")
+    private let secret = WrappedSecretStatus.SecretState(
         name: "db", uid: "s1", resourceVersion: "50", generation: 3, mac: "m", renderVersion: 1)
 
     private func update(_ previous: WrappedSecretStatus? = nil, _ now: String = "T1") -> StatusUpdate {
@@ -19,15 +20,18 @@ import Testing
         (status.conditions ?? []).map { "\($0.type)=\($0.status) \($0.reason) \($0.lastTransitionTime)" }
     }
 
-    @Test func synced() {
-        let status = update().synced(made, keyID: "k", keyVersion: "2", at: nil)
+    @Test func aSyncedObjectIsReady() {
+        let status = update().synced(secret, key: key, at: nil)
         #expect(shape(status) == ["Ready=True Synced T1"])
-        #expect(status.observedGeneration == 3 && status.conditions?[0].observedGeneration == 3)
-        #expect(status.secret == made && status.keyID == "k" && status.keyVersion == "2")
+        #expect(status.observedGeneration == 3)
+        #expect(status.conditions?[0].observedGeneration == 3)
+        #expect(status.secret == secret)
+        #expect(status.keyID == "k")
+        #expect(status.keyVersion == "2")
         #expect(status.lastSyncTime == "T1")
     }
 
-    @Test func transientFailuresReconcileAndPermanentOnesStall() {
+    @Test func transientFailuresAreReconcilingAndTerminalOnesAreStalled() {
         for reason in Reason.allCases where reason != .synced {
             let second = reason.isTerminal ? "Stalled" : "Reconciling"
             #expect(
@@ -37,85 +41,115 @@ import Testing
         }
     }
 
-    @Test func aFailureKeepsWhatIsKnownOfTheSecret() {
-        let before = update().synced(made, keyID: "k", keyVersion: "2", at: nil)
+    @Test func aFailureKeepsTheLastSync() {
+        let before = update().synced(secret, key: key, at: nil)
         let status = update(before, "T2").failed(.kmsUnavailable, message: "m")
-        #expect(status.secret == made && status.lastSyncTime == "T1" && status.keyID == "k")
+        #expect(status.secret == secret)
+        #expect(status.lastSyncTime == "T1")
+        #expect(status.keyID == "k")
         #expect(status.conditions?[0].message == "m")
     }
 
-    @Test func timesMoveOnlyWithTheStatusOfACondition() {
+    @Test func theTransitionTimeChangesOnlyWithTheStatusOfACondition() {
         let first = update(nil, "T1").failed(.kmsUnavailable, message: "m")
         let again = update(first, "T2").failed(.kmsUnavailable, message: "m")
-        #expect(again == first, "nothing to write")
+        #expect(again == first, "no change is written")
         let other = update(again, "T3").failed(.unwrapDenied, message: "n")
         #expect(
             shape(other) == ["Ready=False UnwrapDenied T1", "Reconciling=True UnwrapDenied T1"])
         let stalled = update(other, "T4").failed(.decryptFailed, message: "n")
         #expect(shape(stalled) == ["Ready=False DecryptFailed T1", "Stalled=True DecryptFailed T4"])
-        let synced = update(stalled, "T5").synced(made, keyID: "k", keyVersion: nil, at: nil)
+        let synced = update(stalled, "T5").synced(secret, key: key, at: nil)
         #expect(shape(synced) == ["Ready=True Synced T5"])
     }
 
-    @Test func restartsAreOwedWhenTheValuesAreOthers() {
-        var restarting = update()
-        restarting.restartsWorkloads = true
-        let first = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
-        #expect(first.rolloutRestart == .init(mac: "m", time: "T1"), "the first sync only records")
-        #expect(shape(first) == ["Ready=True Synced T1"])
+    // MARK: restarts
 
-        var changed = made
-        changed.mac = "m2"
-        restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: first, now: "T2")
-        let second = restarting.synced(changed, keyID: "k", keyVersion: nil, at: nil)
-        #expect(second.rolloutRestart?.mac == "m")
+    private let api = WrappedSecretSpec.Workload(kind: "Deployment", name: "api")
 
-        let api = WrappedSecretSpec.Workload(kind: "Deployment", name: "api")
-        var result = RestartResult()
-        result.recordMissing(api)
-        restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: second, now: "T3")
-        let owed = restarting.restarted(result)
-        #expect(shape(owed) == ["Ready=True Synced T1", "RolloutRestarted=False WorkloadMissing T3"])
-        #expect(owed.rolloutRestart?.mac == "m")
-
-        // Whatever happens to the Secret meanwhile, the debt is not forgotten.
-        restarting = StatusUpdate(object: object, restartsWorkloads: true, previous: owed, now: "T4")
-        let failed = update(owed).failed(.kmsUnavailable, message: "m")
-        #expect(failed.condition(.rolloutRestarted) != nil && failed.rolloutRestart?.mac == "m")
-        #expect(restarting.suspended().condition(.rolloutRestarted) != nil)
-        #expect(
-            restarting.synced(changed, keyID: "k", keyVersion: nil, at: nil).condition(.rolloutRestarted)
-                != nil)
-
-        var done = RestartResult()
-        done.recordRestart(api)
-        let paid = restarting.restarted(done)
-        #expect(paid.condition(.rolloutRestarted)?.message == "restarted: Deployment api")
-        #expect(paid.rolloutRestart == .init(mac: "m2", time: "T4"))
-        // Values that were there before: nothing is owed, and nothing said of it.
-        let reverted = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
-        #expect(reverted.condition(.rolloutRestarted) == nil)
-        // Unless one was restarted meanwhile.
-        result.recordRestart(.init(kind: "Deployment", name: "eager"))
-        restarting = StatusUpdate(
-            object: object, restartsWorkloads: true, previous: restarting.restarted(result), now: "T4")
-        let mixed = restarting.synced(made, keyID: "k", keyVersion: nil, at: nil)
-        #expect(
-            mixed.rolloutRestart?.mac != made.mac && mixed.condition(.rolloutRestarted)?.status == "False")
-
-        // Listed at the same time as there are other values: what runs has those from before.
-        let before = update().synced(made, keyID: "k", keyVersion: nil, at: nil)
-        let late = StatusUpdate(object: object, restartsWorkloads: true, previous: before, now: "T5")
-            .synced(changed, keyID: "k", keyVersion: nil, at: nil)
-        #expect(late.rolloutRestart?.mac == "m")
-
-        let left = StatusUpdate(object: object, previous: paid, now: "T5")
-            .synced(changed, keyID: "k", keyVersion: nil, at: nil)
-        #expect(left.rolloutRestart == nil && shape(left) == ["Ready=True Synced T1"])
+    private func restarting(_ previous: WrappedSecretStatus?, _ now: String = "T4") -> StatusUpdate {
+        StatusUpdate(object: object, restartsWorkloads: true, previous: previous, now: now)
     }
 
-    @Test func suspendingKeepsReady() {
-        let synced = update(nil, "T1").synced(made, keyID: "k", keyVersion: nil, at: nil)
+    /// The values that follow those of `secret`.
+    private var changed: WrappedSecretStatus.SecretState {
+        var changed = secret
+        changed.mac = "m2"
+        return changed
+    }
+
+    /// A status whose Secret has new values for which workloads were not restarted yet.
+    private var pending: WrappedSecretStatus {
+        let first = restarting(nil, "T1").synced(secret, key: key, at: nil)
+        return restarting(first, "T2").synced(changed, key: key, at: nil)
+    }
+
+    /// `pending`, after `api` could not be restarted.
+    private var failed: WrappedSecretStatus {
+        var result = RestartResult()
+        result.recordMissing(api)
+        return restarting(pending, "T3").restarted(result)
+    }
+
+    @Test func theFirstSyncMakesNoRestartPending() {
+        let first = restarting(nil, "T1").synced(secret, key: key, at: nil)
+        #expect(first.rolloutRestart == .init(mac: "m", time: "T1"))
+        #expect(shape(first) == ["Ready=True Synced T1"])
+    }
+
+    @Test func newValuesMakeARestartPending() {
+        #expect(pending.rolloutRestart?.mac == "m")
+    }
+
+    @Test func aFailedRestartIsReportedAndStaysPending() {
+        #expect(shape(failed) == ["Ready=True Synced T1", "RolloutRestarted=False WorkloadMissing T3"])
+        #expect(failed.rolloutRestart?.mac == "m")
+    }
+
+    @Test func aPendingRestartOutlastsEveryOtherStatus() {
+        let unavailable = update(failed).failed(.kmsUnavailable, message: "m")
+        #expect(unavailable.condition(.rolloutRestarted) != nil)
+        #expect(unavailable.rolloutRestart?.mac == "m")
+        #expect(restarting(failed).suspended().condition(.rolloutRestarted) != nil)
+        let synced = restarting(failed).synced(changed, key: key, at: nil)
+        #expect(synced.condition(.rolloutRestarted) != nil)
+    }
+
+    @Test func aRestartOfAllWorkloadsIsReported() {
+        var result = RestartResult()
+        result.recordRestart(api)
+        let restarted = restarting(failed).restarted(result)
+        #expect(restarted.condition(.rolloutRestarted)?.message == "restarted: Deployment api")
+        #expect(restarted.rolloutRestart == .init(mac: "m2", time: "T4"))
+    }
+
+    @Test func theFormerValuesEndAPendingRestart() {
+        let reverted = restarting(failed).synced(secret, key: key, at: nil)
+        #expect(reverted.condition(.rolloutRestarted) == nil)
+    }
+
+    @Test func theFormerValuesDoNotEndAPendingRestartAfterAnotherWorkloadWasRestarted() {
+        var result = RestartResult()
+        result.recordMissing(api)
+        result.recordRestart(.init(kind: "Deployment", name: "other"))
+        let reverted = restarting(restarting(failed).restarted(result)).synced(secret, key: key, at: nil)
+        #expect(reverted.rolloutRestart?.mac != secret.mac)
+        #expect(reverted.condition(.rolloutRestarted)?.status == "False")
+    }
+
+    @Test func aWorkloadThatIsListedWithNewValuesHasAPendingRestart() {
+        let before = update().synced(secret, key: key, at: nil)
+        #expect(restarting(before).synced(changed, key: key, at: nil).rolloutRestart?.mac == "m")
+    }
+
+    @Test func anObjectWithoutWorkloadsReportsNoRestart() {
+        let status = update(failed, "T5").synced(changed, key: key, at: nil)
+        #expect(status.rolloutRestart == nil)
+        #expect(shape(status) == ["Ready=True Synced T1"])
+    }
+
+    @Test func aSuspendedObjectKeepsReady() {
+        let synced = update(nil, "T1").synced(secret, key: key, at: nil)
         let suspended = update(synced, "T2").suspended()
         #expect(shape(suspended) == ["Ready=True Synced T1", "Suspended=True Suspended T2"])
         #expect(update(suspended, "T3").suspended() == suspended)
@@ -127,7 +161,7 @@ import Testing
         #expect(shape(update().suspended()) == ["Suspended=True Suspended T1"])
     }
 
-    @Test func longMessagesAreCut() {
+    @Test func aLongMessageIsTruncated() {
         let status = update().failed(.invalidSpec, message: String(repeating: "é", count: 40_000))
         #expect((status.conditions?[0].message.utf8.count ?? 0) <= 32_768, "metav1.Condition's limit")
     }
@@ -136,7 +170,7 @@ import Testing
         var status = WrappedSecretStatus()
         status.observedGeneration = 3
         let patch = try AnyJSON(
-            try StatusPatch.make(status, uid: "u1").body.bytes.withUnsafeBytes { Array($0) })
+            try StatusUpdate.patch(status, uid: "u1").body.bytes.withUnsafeBytes { Array($0) })
         #expect(
             patch == [
                 ["op": "test", "path": "/metadata/uid", "value": "u1"],

@@ -7,16 +7,16 @@ import Testing
 
 @testable import Controller
 
-/// Secrets and statuses that another writer changes, with whatever tricks the API server allows.
+/// Secrets and statuses that another writer changes in every way that the API server allows.
 @Suite struct TamperingTests {
-    /// The Secret is read and differs; the ciphertexts of an object in sync are not in memory.
+    /// Reads the Secret, which differs, and the ciphertexts, which are not in memory.
     private let repair = [
         "GET secrets/db", "GET wrappedsecrets/db", "PATCH secrets/db", "PATCH wrappedsecrets/db/status",
     ]
     private let canary1 = "Y2FuYXJ5LTE="
     private static let managedFields = ["metadata", "managedFields"]
 
-    /// A synced cluster whose Secret is then changed by `change`, as the watch shows it.
+    /// A cluster whose Secret is changed after a sync, as the watch shows it.
     private func synced(_ change: (inout AnyJSON) -> Void) async throws -> TestCluster {
         let cluster = try await TestCluster.withWrappedSecret()
         _ = await cluster.reconcile()
@@ -31,18 +31,18 @@ import Testing
         try cluster.syncCaches()
     }
 
-    /// A new process over the state of `cluster`.
+    /// A new process with the API server of `cluster`.
     private func restarted(_ cluster: TestCluster) throws -> TestCluster {
         let second = try TestCluster()
         second.server["\(TestCluster.objects)/db"] = cluster.object
-        // As often as it takes for the Secret to have another version than the status names.
+        // Writes it often enough for another version than that in the status.
         for _ in 0..<9 { second.server["\(TestCluster.secrets)/db"] = cluster.secret }
         try second.syncCaches()
         return second
     }
 
     @Test func correctsAValueUnderForgedManagedFields() async throws {
-        // The old managedFields stay, as a writer may put them back.
+        // Keeps the old managedFields, which a writer can restore.
         let cluster = try await synced { $0[["data", "password"]] = "ZXZpbA==" }
         let run = await cluster.reconcile()
         #expect(run.outcome == .done)
@@ -63,7 +63,7 @@ import Testing
         #expect(cluster.password == canary1)
     }
 
-    /// The process has no digest, the version has moved, and the fields look untouched.
+    /// The new process has no digest, and managedFields show no change.
     @Test func correctsAValueThatWasChangedBeforeARestart() async throws {
         let cluster = try await synced { $0[["data", "password"]] = "ZXZpbA==" }
         let second = try restarted(cluster)
@@ -72,15 +72,15 @@ import Testing
         #expect(second.keys.unwrapCount == 1)
     }
 
-    @Test func provesTheDataWithoutTheKMSWhenALabelChanges() async throws {
+    @Test func verifiesTheDataWithoutTheKMSWhenALabelChanges() async throws {
         let cluster = try await synced { $0[["metadata", "labels", "foreign"]] = "1" }
         _ = await cluster.reconcile()
         #expect(cluster.keys.unwrapCount == 1)
         #expect(cluster.password == canary1)
-        #expect(await cluster.reconcile().requests == [], "the next look reads nothing")
+        #expect(await cluster.reconcile().requests == [], "the next reconcile reads nothing")
     }
 
-    @Test func doesNotReadASecretWhoseVersionHasNotMoved() async throws {
+    @Test func doesNotReadASecretWhoseVersionHasNotChanged() async throws {
         let cluster = try await synced { _ in }
         _ = await cluster.reconcile()
         try cluster.syncCaches()
@@ -107,7 +107,7 @@ import Testing
         #expect(cluster.secret?[["metadata", "labels", "team"]] == nil)
     }
 
-    @Test func healsASecretThatLostEveryMark() async throws {
+    @Test func restoresASecretThatLostAllOurMetadata() async throws {
         let cluster = try await synced {
             $0[["metadata", "ownerReferences"]] = nil
             $0[["metadata", "annotations"]] = nil
@@ -120,7 +120,7 @@ import Testing
         #expect(cluster.reason == "Synced")
     }
 
-    @Test func neverTakesASecretFromItsMakerByALeftoverPermission() async throws {
+    @Test func doesNotAdoptAnotherWrappedSecretsSecretThatStillAllowsAdoption() async throws {
         let cluster = try await TestCluster.withWrappedSecret()
         cluster.server["\(TestCluster.secrets)/db"] = [
             "metadata": [
@@ -145,7 +145,7 @@ import Testing
         try cluster.syncCaches()
         let queue = cluster.informers.queue
         while queue.count > 0 { _ = await queue.processNext { _ in .done } }
-        let right = cluster.object?["status"]
+        let correct = cluster.object?["status"]
         var object = try #require(cluster.object)
         var conditions = try #require(object[["status", "conditions"]]?.items)
         conditions[0]["status"] = "False"
@@ -154,30 +154,30 @@ import Testing
         cluster.server["\(TestCluster.objects)/db"] = object
         cluster.informers.handle(
             .applied(try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(object.data()))))
-        #expect(queue.count == 1, "a foreign status is looked at")
+        #expect(queue.count == 1, "the object is queued")
         #expect(await cluster.reconcile().requests == ["PATCH wrappedsecrets/db/status"])
         #expect(cluster.reason == "Synced")
-        #expect(cluster.object?[["status", "observedGeneration"]] == right?["observedGeneration"])
+        #expect(cluster.object?[["status", "observedGeneration"]] == correct?["observedGeneration"])
         #expect(cluster.keys.unwrapCount == 1)
     }
 
-    @Test func correctsTheStatusOfAnObjectThatWaitsForAChange() async throws {
+    @Test func correctsTheStatusOfATerminalFailure() async throws {
         let cluster = try await TestCluster.withWrappedSecret { $0[["spec", "mac"]] = "AA==" }
         _ = await cluster.reconcile()
         try cluster.syncCaches()
-        let right = cluster.object?["status"]
+        let correct = cluster.object?["status"]
         var object = try #require(cluster.object)
         object[["status", "conditions"]] = .array([])
         cluster.server["\(TestCluster.objects)/db"] = object
         try cluster.syncCaches()
         #expect(await cluster.reconcile().requests == ["PATCH wrappedsecrets/db/status"])
-        #expect(cluster.object?["status"] == right)
+        #expect(cluster.object?["status"] == correct)
     }
 
-    // MARK: fights
+    // MARK: contested Secrets
 
-    /// A generation from outside must not hide a fight.
-    @Test func aForgedSourceDoesNotEscapeTheThrottle() async throws {
+    /// A forged generation must not bypass the throttle.
+    @Test func throttlesRepairsOfASecretWithAForgedSource() async throws {
         let cluster = try await TestCluster.withWrappedSecret()
         _ = await cluster.reconcile()
         for _ in 0..<20 where cluster.reason != "SecretContested" {
@@ -190,7 +190,7 @@ import Testing
         #expect(cluster.reason == "SecretContested")
     }
 
-    @Test func namesAnotherSecretsBridgeAsTheRival() async throws {
+    @Test func reportsAnotherSecretsBridgeThatContestsTheSecret() async throws {
         let cluster = try await TestCluster.withWrappedSecret()
         _ = await cluster.reconcile()
         for index in 0..<20 where cluster.reason != "SecretContested" {

@@ -11,8 +11,8 @@ import Testing
 
 @testable import Controller
 
-/// A reconciler, the caches it reads and the server it writes to. The caches show what `show` was told to
-/// show, and nothing earlier: as slow as a watch can be.
+/// A reconciler with its caches and a fake API server. The caches change only in `syncCaches`, as if the watches were
+/// slow.
 struct TestCluster {
     static let secrets = "/api/v1/namespaces/payments/secrets"
     static let objects = "/apis/secrets-bridge.io/v1alpha1/namespaces/payments/wrappedsecrets"
@@ -31,19 +31,21 @@ struct TestCluster {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         informers = Informers(queue: WorkQueue(), logger: logger)
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        var options = Controller.Options()
+        // The fake key manager takes no batches.
+        options.workers = 0
         reconciler = Reconciler(
             client: KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in },
-            keys: keys.keyRing, objects: informers.objects, secrets: informers.secrets,
-            tracker: informers.tracker, policy: OperatorPolicy(), ownedSecrets: informers.ownedSecrets,
-            budget: UnwrapRateLimiter(limit), memory: ReconcileMemoryLimiter { _ in },
-            pacer: VerificationPacer(),
-            now: {
-                clock.withLock {
-                    $0 += 1
-                    return "T\($0)"
-                }
-            }, expectedFollowUps: { 0 }, logger: logger,
-            enqueue: { [queue = informers.queue] in queue.add($0) })
+            keys: keys.keyRing, informers: informers,
+            limits: ReconcileLimits(
+                unwraps: UnwrapRateLimiter(limit), memory: ReconcileMemoryLimiter { _ in }),
+            options: options, logger: logger
+        ) {
+            clock.withLock {
+                $0 += 1
+                return "T\($0)"
+            }
+        }
     }
 
     /// A cluster with one WrappedSecret in its cache.
@@ -55,7 +57,7 @@ struct TestCluster {
         return cluster
     }
 
-    /// Applies a (new) WrappedSecret.
+    /// Writes a new version of the WrappedSecret, and syncs the caches.
     func apply(
         _ values: [String: String] = ["password": "canary-1"], _ change: (inout AnyJSON) -> Void = { _ in }
     )
@@ -68,7 +70,7 @@ struct TestCluster {
         try syncCaches()
     }
 
-    /// The watches catch up, by way of a new list.
+    /// Shows the state of the API server to the caches, as new lists.
     func syncCaches() throws {
         informers.handle(WatcherEvent<WrappedSecret>.initStarted)
         for json in server.objects(under: Self.objects) {
@@ -85,10 +87,12 @@ struct TestCluster {
         informers.handle(WatcherEvent<SecretMetadata>.initDone(resourceVersion: server.resourceVersion))
     }
 
-    /// Reconciles once; returns the outcome and the requests it took.
+    /// Reconciles once.
+    ///
+    /// - Returns: the outcome, and the requests that were sent.
     func reconcile() async -> (outcome: WorkQueue.Outcome, requests: [String]) {
         let before = transport.requests.count
-        let outcome = await reconciler.reconcile(ref)
+        let outcome = await reconciler.reconcile(ref).outcome
         let requests = transport.requests.dropFirst(before).map { request in
             let last = request.path.split(separator: "/").suffix(request.path.hasSuffix("status") ? 3 : 2)
             return "\(request.method.rawValue) \(last.joined(separator: "/"))"

@@ -6,9 +6,9 @@ import Testing
 
 @testable import Controller
 
-/// The line that people search for: its message and the names of its fields are API.
+/// The audit log. Its message and the names of its fields are API.
 @Suite struct UnwrapAuditTests {
-    /// What is logged of one unwrap by `keys`.
+    /// Unwraps an envelope with `keys`, and returns the fields of its log line.
     private func line(_ keys: FakeKeyManager, by ring: KeyRing? = nil) async throws -> [String: String] {
         let object = try await makeWrappedSecret(by: try FakeKeyManager(), ["password": "canary-1"])
         let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
@@ -34,8 +34,7 @@ import Testing
         return fields
     }
 
-    @Test("Who, which key, and that it went well")
-    func success() async throws {
+    @Test func aSuccessfulUnwrapLogsTheObjectAndTheKey() async throws {
         let keys = try FakeKeyManager()
         let fields = try await line(keys)
         #expect(fields["result"] == "ok")
@@ -44,8 +43,8 @@ import Testing
         #expect(fields["key_version"] != nil)
     }
 
-    @Test("Or why not", arguments: [KeyManagerError.Code.accessDenied, .unavailable, .keyUnavailable])
-    func refusal(code: KeyManagerError.Code) async throws {
+    @Test(arguments: [KeyManagerError.Code.accessDenied, .unavailable, .keyUnavailable])
+    func aFailedUnwrapLogsTheErrorCodeAndTheKey(code: KeyManagerError.Code) async throws {
         let keys = try FakeKeyManager()
         keys.fail(code)
         let fields = try await line(keys)
@@ -53,8 +52,7 @@ import Testing
         #expect(fields["key_id"] == keys.keyID)
     }
 
-    @Test("Or that no key of ours was asked")
-    func noRecipient() async throws {
+    @Test func anEnvelopeWithoutAUsableRecipientLogsNoKey() async throws {
         let fields = try await line(try FakeKeyManager(seed: 8))
         #expect(fields["result"] == "noUsableRecipient")
         #expect(fields["key_id"] == nil)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Controller
 
-/// Every order in which a write, its answer and what the watch shows can come.
+/// A write, its response and the events of the watch, in every order.
 @Suite struct WriteExpectationsTests {
     private let writes = WriteExpectations()
     private let ref = ObjectRef(namespace: "n", name: "s")
@@ -13,46 +13,50 @@ import Testing
         ObjectMeta(name: "s", namespace: "n", uid: "u", resourceVersion: version)
     }
 
-    private func known(_ watched: String?) -> String? {
-        writes.newestSecret(ref, watched: watched.map(secret))?.resourceVersion
+    private func known(_ cached: String?) -> String? {
+        writes.newestSecret(ref, cached: cached.map(secret))?.resourceVersion
     }
 
-    @Test func whatWeWroteCountsUntilTheWatchShowsIt() {
+    @Test func aWriteIsExpectedUntilTheWatchShowsIt() {
         writes.begin(secret: ref)
-        #expect(known("5") == "5" && known(nil) == nil)
+        #expect(known("5") == "5")
+        #expect(known(nil) == nil)
         writes.complete(secret: secret("9"))
-        #expect(known("5") == "9" && known(nil) == "9")
+        #expect(known("5") == "9")
+        #expect(known(nil) == "9")
         writes.observe(secret: secret("7"))
-        #expect(known("7") == "9", "that was before")
+        #expect(known("7") == "9", "the event of an earlier version")
         writes.observe(secret: secret("9"))
-        #expect(known("9") == "9" && known(nil) == nil)
+        #expect(known("9") == "9")
+        #expect(known(nil) == nil)
     }
 
-    @Test func versionsAreNumbers() {
+    @Test func versionsAreComparedAsNumbers() {
         writes.complete(secret: secret("10"))
-        #expect(known("9") == "10" && known("11") == "11")
+        #expect(known("9") == "10")
+        #expect(known("11") == "11")
         writes.observe(secret: secret("9"))
         #expect(known("9") == "10")
         writes.observe(secret: secret("100"))
         #expect(known(nil) == nil)
     }
 
-    @Test func theEventCanComeBeforeTheAnswer() {
+    @Test func aWriteIsNotExpectedIfItsEventComesBeforeTheResponse() {
         writes.begin(secret: ref)
         writes.observe(secret: secret("9"))
         writes.complete(secret: secret("9"))
-        #expect(known(nil) == nil, "nothing to remember")
+        #expect(known(nil) == nil)
     }
 
-    @Test func anEarlierEventMeanwhileDoesNotCount() {
+    @Test func anEventOfAnEarlierVersionDoesNotEndTheExpectation() {
         writes.begin(secret: ref)
         writes.observe(secret: secret("8"))
         writes.complete(secret: secret("9"))
         #expect(known("8") == "9")
     }
 
-    /// Written, deleted by somebody, and both events are here before our answer is.
-    @Test func aDeletionCanComeBeforeTheAnswer() {
+    /// The Secret was written and deleted, and both events come before the response of the write.
+    @Test func aDeletionBeforeTheResponseEndsTheExpectation() {
         writes.begin(secret: ref)
         writes.observe(secret: secret("9"))
         writes.observe(secret: secret("11"))
@@ -60,41 +64,43 @@ import Testing
         #expect(known(nil) == nil)
     }
 
-    @Test func aDeletionAfterTheAnswerIsBelieved() {
+    @Test func aDeletionAfterTheResponseEndsTheExpectation() {
         writes.complete(secret: secret("9"))
         writes.observe(secret: secret("11"))
         #expect(known(nil) == nil)
     }
 
-    @Test func aWriteThatFailedIsForgotten() {
+    @Test func aFailedWriteIsNotExpected() {
         writes.begin(secret: ref)
         writes.cancel(secret: ref)
-        #expect(known("5") == "5" && known(nil) == nil)
+        #expect(known("5") == "5")
+        #expect(known(nil) == nil)
     }
 
-    @Test func aListShowsWhatWasWrittenBeforeIt() {
+    @Test func aListEndsTheExpectationOfAnEarlierWrite() {
         writes.complete(secret: secret("9"))
         writes.observeSecretList(upTo: "9")
-        #expect(known(nil) == nil, "not in the list: gone")
+        #expect(known(nil) == nil, "the Secret was deleted")
     }
 
-    @Test func aListDoesNotShowWhatWasWrittenAfterIt() {
+    @Test func aListDoesNotEndTheExpectationOfALaterWrite() {
         writes.complete(secret: secret("9"))
         writes.observeSecretList(upTo: "8")
-        #expect(known(nil) == "9", "its event is still to come")
+        #expect(known(nil) == "9", "its event comes later")
     }
 
-    /// etcd was restored to an older state: its versions begin anew, and what we wrote never was.
-    @Test func aListFromThePastShowsThatNothingWasWritten() {
+    /// A restore of etcd to an older state starts its versions again from there, and loses our writes.
+    @Test func aListOfARestoredServerEndsAllExpectations() {
         writes.observe(secret: secret("8"))
         writes.complete(secret: secret("9"))
         writes.observeSecretList(upTo: "5")
-        #expect(known("4") == "4" && known(nil) == nil)
+        #expect(known("4") == "4")
+        #expect(known(nil) == nil)
         writes.complete(secret: secret("6"))
-        #expect(known("4") == "6", "the memory serves in the new time, too")
+        #expect(known("4") == "6", "a write after the restore is expected")
     }
 
-    @Test func aListCanOvertakeAWriteInFlight() {
+    @Test func aListDuringAWriteEndsTheExpectationOfEarlierVersions() {
         writes.begin(secret: ref)
         writes.observeSecretList(upTo: "12")
         writes.observe(secret: secret("8"))
@@ -106,38 +112,38 @@ import Testing
         #expect(known(nil) == "13")
     }
 
-    /// The store is read after the memory, so that what leaves the memory is already in the store.
-    @Test func readsItsMemoryBeforeTheStore() {
+    /// An expectation ends only after the cache has its version.
+    @Test func theExpectationIsReadBeforeTheCache() {
         writes.complete(secret: secret("9"))
-        let seen = writes.newestSecret(
+        let newest = writes.newestSecret(
             ref,
-            watched: {
+            cached: {
                 writes.observe(secret: secret("9"))
                 return secret("5")
             }())
-        #expect(seen?.resourceVersion == "9")
+        #expect(newest?.resourceVersion == "9")
     }
 
-    @Test func statusesLikewise() throws {
+    @Test func aStatusIsExpectedUntilTheWatchShowsIt() throws {
         func object(_ version: String, uid: String = "u") -> ObjectMeta {
             ObjectMeta(name: "s", namespace: "n", uid: uid, resourceVersion: version)
         }
-        var ours = WrappedSecretStatus()
-        ours.keyID = "ours"
-        var theirs = WrappedSecretStatus()
-        theirs.keyID = "theirs"
-        writes.complete(status: ours, on: object("10"))
+        var status = WrappedSecretStatus()
+        status.keyID = "written"
+        var cached = WrappedSecretStatus()
+        cached.keyID = "cached"
+        writes.complete(status: status, on: object("10"))
         let written = try #require(writes.expectedStatus(ref))
-        #expect(written.newest(for: object("9"), theirs)?.keyID == "ours")
-        #expect(written.newest(for: object("10"), theirs)?.keyID == "theirs")
-        #expect(written.newest(for: object("9", uid: "other"), theirs)?.keyID == "theirs")
+        #expect(written.newest(for: object("9"), cached)?.keyID == "written")
+        #expect(written.newest(for: object("10"), cached)?.keyID == "cached")
+        #expect(written.newest(for: object("9", uid: "other"), cached)?.keyID == "cached")
         writes.observe(object: object("9"))
         #expect(writes.expectedStatus(ref) != nil)
         writes.observeObjectList(upTo: "9")
         #expect(writes.expectedStatus(ref) != nil)
         writes.observeObjectList(upTo: "10")
         #expect(writes.expectedStatus(ref) == nil)
-        writes.complete(status: ours, on: object("10"))
+        writes.complete(status: status, on: object("10"))
         writes.observe(object: object("11"))
         #expect(writes.expectedStatus(ref) == nil)
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Cryptography
 
-@Suite struct AES256GCMTests {
+struct AES256GCMTests {
     private let associatedData = Array("context".utf8)
 
     private func key(_ byte: UInt8 = 7, count: Int = 32) -> SecretBytes {
@@ -10,7 +10,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 15, 16, 17, 1000, 256 * 1024])
-    func opensWhatItSealed(count: Int) throws {
+    func decryptsWhatItEncrypted(count: Int) throws {
         let plaintext = SecretBytes(copying: (0..<count).map { UInt8(truncatingIfNeeded: $0) })
         let sealed = try AES256GCM.seal(plaintext, key: key(), associatedData: associatedData)
         #expect(sealed.count == count + AES256GCM.overhead)
@@ -18,7 +18,7 @@ import Testing
         #expect(opened.equals(plaintext) == true)
     }
 
-    @Test func takesAFreshNonceEachTime() throws {
+    @Test func usesANewNonceForEachMessage() throws {
         let plaintext = SecretBytes(copying: [1, 2, 3])
         var nonces: Set<[UInt8]> = []
         for _ in 0..<100 {
@@ -28,7 +28,7 @@ import Testing
         #expect(nonces.count == 100)
     }
 
-    @Test func refusesEveryFlippedBitTruncationAndExtension() throws {
+    @Test func rejectsEveryFlippedBitTruncationAndExtension() throws {
         let sealed = try AES256GCM.seal(
             SecretBytes(copying: Array("value".utf8)), key: key(), associatedData: associatedData)
         func opens(_ sealed: [UInt8]) -> Bool {
@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    @Test func refusesAnotherKeyOrContext() throws {
+    @Test func rejectsAnotherKeyOrAssociatedData() throws {
         let sealed = try AES256GCM.seal(
             SecretBytes(copying: [1]), key: key(), associatedData: associatedData)
         #expect(throws: CryptoError.authenticationFailed) {
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    /// The layout nonce ‖ ciphertext ‖ tag can be taken apart only when the nonce has 12 bytes.
+    /// The layout nonce ‖ ciphertext ‖ tag can be split only if the nonce has 12 bytes.
     @Test(arguments: [0, 8, 11, 13, 16])
     func refusesNoncesThatAreNot12Bytes(count: Int) {
         #expect(throws: CryptoError.wrongLength(of: "nonce", expected: 12, actual: count)) {
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func refusesWhatCannotHoldNonceAndTag() {
+    @Test func rejectsInputThatIsTooShortForNonceAndTag() {
         for count in 0..<AES256GCM.overhead {
             #expect(throws: CryptoError.wrongLength(of: "sealed box", expected: 28, actual: count)) {
                 _ = try AES256GCM.open(

@@ -4,7 +4,7 @@ import Testing
 @testable import Cryptography
 
 /// NIST's CAVP vectors for AES-256-GCM (Tests/Vectors/cavp/README.md).
-@Suite struct CAVPTests {
+struct CAVPTests {
     /// One `Count = …` block: its fields by name. A line `FAIL` becomes the field FAIL.
     private func blocks(of path: String) throws -> [[String: String]] {
         let text = String(decoding: try vectorFile(path), as: UTF8.self)

@@ -5,30 +5,31 @@ import Testing
 @testable import HTTP
 
 /// RFC 7468, and the older encryption of RFC 1421.
-@Suite struct PEMTests {
+struct PEMTests {
     private func blocks(_ text: String) throws(PEM.DecodingError) -> [PEM.Block] {
         try PEM.blocks(in: SecretBytes(copying: text.utf8))
     }
 
-    @Test func blocksAreFoundAmongOtherText() throws {
+    @Test func findsBlocksBetweenOtherText() throws {
         let found = try blocks(
             "Bag Attributes\n-----BEGIN CERTIFICATE-----\r\nZm9v\r\nYmE=\r\n-----END CERTIFICATE-----\r\n"
                 + "Key: 1\n-----BEGIN PRIVATE KEY-----\nZm9v \n\n-----END PRIVATE KEY-----")
         #expect(found.map(\.label) == ["CERTIFICATE", "PRIVATE KEY"])
         #expect(found.map { $0.contents.bytes.revealed() } == [Array("fooba".utf8), Array("foo".utf8)])
         #expect(found.allSatisfy { !$0.isEncrypted })
-        #expect(try blocks("").isEmpty && blocks("no PEM").isEmpty)
+        #expect(try blocks("").isEmpty)
+        #expect(try blocks("no PEM").isEmpty)
     }
 
-    /// As `cat a b` leaves them where a has no last line break.
-    @Test func joinedBlocksAreTwo() throws {
+    /// `cat a b` joins two lines if a has no final line break.
+    @Test func splitsALineThatEndsOneBlockAndBeginsTheNext() throws {
         let block = "-----BEGIN X-----\nZm9v\n-----END X-----"
         #expect(try blocks(block + block + block).count == 3)
         let entries = PEM.parsedBlocks(in: SecretBytes(copying: (block + block).utf8))
         #expect(entries.map(\.line) == [1, 3])
     }
 
-    @Test func derIsSeen() {
+    @Test func recognisesDER() {
         let der: [UInt8] = [0x30, 0x82, 1, 0, 0x30, 0x82]
         var pool = CertificatePool()
         #expect(pool.add(SecretBytes(copying: der), from: "ca.der") == 0)
@@ -38,7 +39,7 @@ import Testing
         }
     }
 
-    @Test func encryptionIsSeen() throws {
+    @Test func recognisesEncryptedBlocks() throws {
         let modern = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nZm9v\n-----END ENCRYPTED PRIVATE KEY-----\n"
         let old = """
             -----BEGIN RSA PRIVATE KEY-----
@@ -58,16 +59,20 @@ import Testing
         ("-----BEGIN X-----\nZm9\n-----END X-----\n", .invalidBase64(label: "X")),
         ("-----BEGIN X-----\nZm9*\n-----END X-----\n", .invalidBase64(label: "X")),
     ])
-    func whatIsNotWholeIsRefused(text: String, failure: PEM.DecodingError) {
+    func rejectsIncompleteBlocks(text: String, failure: PEM.DecodingError) {
         #expect(throws: failure) { try blocks(text) }
     }
 
-    @Test func onlyALineOfItsOwnStartsABlock() {
+    @Test func aBlockStartsOnlyOnALineOfItsOwn() {
         func isIn(_ text: String) -> Bool { PEM.containsBlock(SecretBytes(copying: text.utf8)) }
-        #expect(isIn("-----BEGIN X-----\n") && isIn("x\n-----BEGIN X-----\r\n"))
+        #expect(isIn("-----BEGIN X-----\n"))
+        #expect(isIn("x\n-----BEGIN X-----\r\n"))
         #expect(!isIn("stringData:\n  tls.key: |\n    -----BEGIN X-----\n"))
-        #expect(isIn("\u{FEFF}-----BEGIN X-----\n") && !isIn("x\n\u{FEFF}-----BEGIN X-----\n"))
+        #expect(isIn("\u{FEFF}-----BEGIN X-----\n"))
+        #expect(!isIn("x\n\u{FEFF}-----BEGIN X-----\n"))
         #expect(!isIn(#"-----BEGIN X-----\nZm9v\n-----END X-----"#))
-        #expect(!isIn("-----BEGIN X----\n") && !isIn("-----BEGIN -----\n") && !isIn(""))
+        #expect(!isIn("-----BEGIN X----\n"))
+        #expect(!isIn("-----BEGIN -----\n"))
+        #expect(!isIn(""))
     }
 }

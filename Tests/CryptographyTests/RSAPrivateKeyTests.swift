@@ -5,7 +5,7 @@ import Testing
 @testable import Cryptography
 
 /// Project Wycheproof's vectors for RSA-OAEP with SHA-256 (Tests/Vectors/wycheproof/README.md), and forms of keys.
-@Suite struct RSAPrivateKeyTests {
+struct RSAPrivateKeyTests {
     private struct File: Decodable {
         let numberOfTests: Int
         let testGroups: [Group]
@@ -42,7 +42,7 @@ import Testing
         try RSAPrivateKey(der: SecretBytes(copying: der))
     }
 
-    @Test func opensWhatIsValidAndNothingElse() throws {
+    @Test func decryptsOnlyValidCiphertexts() throws {
         var ran = 0
         for group in file.testGroups {
             let keys = [
@@ -78,7 +78,7 @@ import Testing
         return try #require(blocks.first).contents.bytes.revealed()
     }
 
-    @Test func whatIsNoKeyIsNotTakenForOne() throws {
+    @Test func rejectsBytesThatAreNotAPrivateKey() throws {
         let whole = try bytes(hex: #require(file.testGroups.first).privateKeyPkcs8)
         for der in [[], [0], Array(whole.dropLast()), whole + [0], Array("key".utf8)] {
             #expect(throws: RSAPrivateKey.ReadingError.notAPrivateKey, "\(der.count)") { try key(der) }
@@ -95,11 +95,11 @@ import Testing
         e94882c8992572993425f41419ab7e90a42a494272
         """,
     ])
-    func keysOfOtherAlgorithmsAreNamedSo(der: String) throws {
+    func reportsKeysOfOtherAlgorithms(der: String) throws {
         #expect(throws: RSAPrivateKey.ReadingError.notRSA) { try key(bytes(hex: der)) }
     }
 
-    @Test func whatItOpensIsZeroed() throws {
+    @Test func zeroesDecryptedBytes() throws {
         let group = try #require(file.testGroups.first)
         let test = try #require(group.tests.first { $0.result == .valid && $0.msg.count > 16 })
         let key = try key(bytes(hex: group.privateKeyPkcs8))

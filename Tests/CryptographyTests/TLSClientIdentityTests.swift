@@ -8,9 +8,9 @@ import Testing
 
 private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tls/\(name)")) }
 
-/// The accepted forms and the refused ones are those of Go's `tls.X509KeyPair`, except that a byte-order mark is passed
-/// over.
-@Suite struct TLSClientIdentityTests {
+/// The accepted and rejected forms are those of Go's `tls.X509KeyPair`, except that a byte order mark is
+/// ignored.
+struct TLSClientIdentityTests {
     private func identity(_ certificate: [UInt8], _ key: [UInt8]) throws -> TLSClientIdentity {
         try TLSClientIdentity(certificate: certificate, key: SharedSecret(copying: key))
     }
@@ -36,7 +36,7 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         #expect(String(decoding: form, as: UTF8.self).components(separatedBy: "BEGIN").count == 2)
     }
 
-    @Test func passesOverMarksTextAndOtherBlocks() throws {
+    @Test func ignoresByteOrderMarksTextAndOtherBlocks() throws {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let both =
             try mark + Array("Bag Attributes\n".utf8) + vector("client.key") + vector("client.crt")
@@ -50,7 +50,7 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         ("client.crt", "client.encrypted.key"), ("client.crt", "client.sec1.encrypted.key"),
         ("rsa.crt", "rsa.encrypted.key"),
     ])
-    func refusesAnEncryptedKey(certificate: String, key: String) throws {
+    func rejectsAnEncryptedKey(certificate: String, key: String) throws {
         let problem = try #require(try problem(vector(certificate), vector(key)))
         #expect(problem == .encryptedKey)
         #expect(
@@ -59,16 +59,16 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         #expect(problem.description.contains("openssl pkey -in"))
     }
 
-    @Test func refusesAKeyOfAnotherCertificate() throws {
+    @Test func rejectsAKeyOfAnotherCertificate() throws {
         #expect(try problem(vector("client.crt"), vector("other.key")) == .keyMismatch)
         #expect(try problem(vector("client.crt"), vector("rsa.key")) == .keyMismatch)
-        // The first certificate is ours; the key of a later one is another's.
+        // The key must belong to the first certificate.
         #expect(
             try problem(vector("ca.crt") + vector("client.crt"), vector("client.key"))
                 == .keyMismatch)
     }
 
-    @Test func refusesWhatIsDamagedOrAbsent() throws {
+    @Test func rejectsDamagedOrMissingBlocks() throws {
         let (certificate, key) = (try vector("client.crt"), try vector("client.key"))
         #expect(problem([], key) == .noCertificate)
         #expect(problem(key, key) == .noCertificate)
@@ -89,8 +89,8 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         }
     }
 
-    /// No byte that is changed crashes, and none of the key is in a message.
-    @Test func survivesChangedBytes() throws {
+    /// A changed byte never traps, and no message quotes the key.
+    @Test func doesNotTrapOnChangedBytes() throws {
         let (certificate, key) = (try vector("client.crt"), try vector("client.sec1.key"))
         for place in stride(from: 0, to: key.count, by: 3) {
             var changed = key
@@ -106,8 +106,8 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
     }
 }
 
-/// Go's `CertPool.AppendCertsFromPEM`, with a warning for each block that is left out.
-@Suite struct CertificatePoolTests {
+/// Go's `CertPool.AppendCertsFromPEM`, with a warning for each ignored block.
+struct CertificatePoolTests {
     private let good = ["ca.crt", "other.crt"]
 
     private func pool(_ text: [UInt8]) -> CertificatePool {
@@ -116,7 +116,7 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         return pool
     }
 
-    @Test func takesEachCertificateOnce() throws {
+    @Test func addsEachCertificateOnce() throws {
         let (one, two) = (try vector("ca.crt"), try vector("other.crt"))
         let pool = pool(Array("# text\n".utf8) + one + two + one)
         #expect(pool.count == 2)
@@ -132,7 +132,7 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         ),
         (
             "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
-            "is damaged (it is no X.509 certificate)"
+            "is damaged (it is not an X.509 certificate)"
         ),
         ("-----BEGIN CERTIFICATE-----\nMIIB\n", "has no end"),
         ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END X-----\n", "has no end"),
@@ -141,7 +141,7 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
             "is encrypted"
         ),
     ])
-    func leavesOutOnlyTheDamagedOne(damaged: String, problem: String) throws {
+    func ignoresOnlyTheDamagedCertificate(damaged: String, problem: String) throws {
         let (one, two) = (try vector("ca.crt"), try vector("other.crt"))
         let pool = pool(one + Array(damaged.utf8) + two)
         #expect(pool.pem == one + two)
@@ -154,15 +154,15 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
     }
 
     @Test(arguments: ["client.key", "client.encrypted.key", "rsa.encrypted.key", "client.sec1.encrypted.key"])
-    func leavesOutPrivateKeys(key: String) throws {
+    func ignoresPrivateKeys(key: String) throws {
         let one = try vector("ca.crt")
         let pool = try pool(vector(key) + one)
         #expect(pool.pem == one)
         #expect(pool.warnings.count == 1)
-        #expect(pool.warnings.first?.hasSuffix("is no CA certificate and is left out; remove it") == true)
+        #expect(pool.warnings.first?.hasSuffix("is not a CA certificate and is left out; remove it") == true)
     }
 
-    @Test func readsMarksAndCarriageReturns() throws {
+    @Test func readsByteOrderMarksAndCarriageReturns() throws {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let (one, two) = (try vector("ca.crt"), try vector("other.crt"))
         #expect(pool(mark + one + mark + two).count == 2)
@@ -179,8 +179,8 @@ private func vector(_ name: String) throws -> [UInt8] { Array(try vectorFile("tl
         #expect(throws: FileError(path: "/no/ca.crt", reason: "No such file or directory")) {
             try pool.add(file: "/no/ca.crt")
         }
-        #expect(throws: FileError(path: folder, reason: "is no file")) { try pool.add(file: folder) }
-        #expect(throws: FileError(path: "/dev/zero", reason: "is no file")) {
+        #expect(throws: FileError(path: folder, reason: "is not a file")) { try pool.add(file: folder) }
+        #expect(throws: FileError(path: "/dev/zero", reason: "is not a file")) {
             try pool.add(file: "/dev/zero")
         }
         #expect(throws: FileError(path: "/no", reason: "No such file or directory")) {

@@ -2,20 +2,20 @@ import Testing
 
 @testable import Envelope
 
-@Suite struct BindingTests {
+struct BindingTests {
     @Test(arguments: [
         (Scope.strict, "secrets-bridge/v1\0strict\0payments\0db"),
         (.namespace, "secrets-bridge/v1\0namespace\0payments\0"),
         (.cluster, "secrets-bridge/v1\0cluster\0\0"),
     ])
-    func bytesAreThoseOfTheFormat(scope: Scope, expected: String) throws {
+    func encodesTheBindingOfTheFormat(scope: Scope, expected: String) throws {
         let binding = try Binding(scope: scope, namespace: "payments", secretName: "db")
         #expect(binding.bytes == Array(expected.utf8))
         #expect(binding.associatedData(entry: "key") == Array("\(expected)\0key".utf8))
     }
 
     @Test(arguments: Scope.allCases)
-    func namesAreCheckedInEveryScope(scope: Scope) {
+    func validatesNamesInEveryScope(scope: Scope) {
         for (namespace, name) in [
             ("", "db"), ("a.b", "db"), ("payments", ""), ("payments", "D"), ("a\0", "db"),
         ] {
@@ -25,8 +25,7 @@ import Testing
         }
     }
 
-    /// What goes into a message is on one line, and not endless.
-    @Test func messagesEscapeWhatTheyShow() throws {
+    @Test func quotesInvalidNamesOnOneBoundedLine() throws {
         let error = #expect(throws: EnvelopeError.self) {
             try Binding(scope: .strict, namespace: "a\nb\u{1B}é", secretName: "db")
         }

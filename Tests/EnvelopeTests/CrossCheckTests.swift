@@ -6,9 +6,8 @@ import Testing
 
 @testable import Envelope
 
-/// Our envelopes in the hands of the independent implementation, and the vectors against their generator.
-/// Runs where Python has the package `cryptography`; `SB_TEST_PYTHON` names the interpreter, and then a
-/// Python that lacks it is a failure.
+/// Opens sealed envelopes with an independent implementation, and compares the vectors with their generator. Runs if Python has
+/// the package `cryptography`; if `SB_TEST_PYTHON` names an interpreter without it, the tests fail.
 @Suite(
     .enabled(
         if: Python.hasModules("cryptography"), "python3 with the package cryptography, or SB_TEST_PYTHON"))
@@ -18,7 +17,7 @@ struct CrossCheckTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// What we sealed, as a case that is expected to open elsewhere.
+    /// Seals the values, as a case that the other implementation has to open.
     private func sealedCase(
         _ name: String, _ values: [String: [UInt8]], scope: Scope = .strict
     ) async throws -> VectorCase {
@@ -46,7 +45,7 @@ struct CrossCheckTests {
         return try await vectors(["--check", file])
     }
 
-    @Test func opensWhatWeSealed() async throws {
+    @Test func theOtherImplementationOpensSealedEnvelopes() async throws {
         var cases = [
             try await sealedCase("empty", [:]), try await sealedCase("empty value", ["a": []]),
             try await sealedCase("namespace", ["a": [1]], scope: .namespace),
@@ -71,7 +70,7 @@ struct CrossCheckTests {
         #expect(outcome.text.contains("107 of 107 cases"), "\(outcome.text)")
     }
 
-    @Test func doesNotOpenWhatWasChanged() async throws {
+    @Test func theOtherImplementationRejectsAChangedEnvelope() async throws {
         var changed = try await sealedCase("changed", ["a": [1], "b": [2]])
         let other = changed.spec.data?["b"]
         changed.spec.data?["a"] = other
@@ -80,7 +79,7 @@ struct CrossCheckTests {
         #expect(try await check([changed]).status == 0)
     }
 
-    @Test func weOpenLargeValuesOfTheOther() async throws {
+    @Test func opensLargeValuesOfTheOtherImplementation() async throws {
         let file = folder.path("large.json")
         let outcome = try await vectors(["--large", file])
         try #require(outcome.status == 0, "\(outcome.text)")
@@ -89,7 +88,7 @@ struct CrossCheckTests {
         for vector in cases { try await VectorTests().check(vector) }
     }
 
-    @Test func vectorsAreWhatTheirGeneratorMakes() async throws {
+    @Test func theVectorsAreTheOutputOfTheirGenerator() async throws {
         let outcome = try await vectors(["--verify"])
         #expect(outcome.status == 0, "\(outcome.text)")
     }

@@ -3,7 +3,7 @@ import KMS
 
 @testable import Envelope
 
-/// The keys of a reader who holds these local masters, given in base64.
+/// Returns the keys of a reader that has these local master keys, given in base64.
 func keyRing(_ masters: [String]) throws(EnvelopeError) -> KeyRing {
     var managers: [LocalKeyManager] = []
     for master in masters {
@@ -16,7 +16,7 @@ func keyRing(_ masters: [String]) throws(EnvelopeError) -> KeyRing {
     return KeyRing(primary: primary, others: Array(managers.dropFirst()))
 }
 
-/// A local key from one repeated byte.
+/// Returns a local key of one repeated byte.
 func localKey(_ byte: UInt8 = 1) throws -> LocalKeyManager {
     try LocalKeyManager(master: SharedSecret(copying: repeatElement(byte, count: 32)))
 }
@@ -28,7 +28,7 @@ extension SecretEntry {
 }
 
 extension OpenedEnvelope {
-    /// Entry to base64 of its value.
+    /// Base64 of the value by entry name.
     var plaintext: [String: String] {
         Dictionary(
             entries.map { ($0.name, $0.value.bytes.withUnsafeBytes { Base64.encode($0) }) },
@@ -52,7 +52,7 @@ struct SeededGenerator: RandomNumberGenerator {
         (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
     }
 
-    /// A name that an entry may have.
+    /// Returns a valid name of an entry.
     mutating func entryName() -> String {
         let alphabet = Array("ABCXYZabcxyz0189-._")
         let name = String(

@@ -3,8 +3,8 @@ import Testing
 
 @testable import Envelope
 
-/// Which recipient is asked, and whose failure is told.
-@Suite struct OpeningTests {
+/// The order of recipients, and the failure that is reported.
+struct OpeningTests {
     private let dataKey = SharedSecret(copying: repeatElement(9, count: 32))
     private let binding: Binding
 
@@ -12,10 +12,10 @@ import Testing
         binding = try Binding(scope: .strict, namespace: "payments", secretName: "db")
     }
 
-    /// An envelope under `dataKey` with these recipients.
+    /// Returns an envelope under `dataKey` with these recipients.
     private func envelope(_ recipients: [ScriptedKeyManager]) async throws -> Envelope {
-        let maker = ScriptedKeyManager("maker:k", .dataKey(dataKey))
-        let sealed = try await Envelope.seal([SecretEntry("a", [1])], binding: binding, with: maker)
+        let sealer = ScriptedKeyManager("sealer:k", .dataKey(dataKey))
+        let sealed = try await Envelope.seal([SecretEntry("a", [1])], binding: binding, with: sealer)
         return Envelope(
             binding: binding, recipients: recipients.map(\.recipient), mac: sealed.mac,
             entries: sealed.entries)
@@ -37,7 +37,7 @@ import Testing
         return error.code
     }
 
-    @Test func tellsWhoServedAndAsksNobodyAfterwards() async throws {
+    @Test func reportsTheRecipientThatServedAndTriesNoFurther() async throws {
         let first = ScriptedKeyManager("test:1", .failure(.unavailable))
         let second = ScriptedKeyManager("test:2", .dataKey(dataKey))
         let third = ScriptedKeyManager("test:3", .dataKey(dataKey))
@@ -48,23 +48,23 @@ import Testing
         #expect([first, second, third].map(\.calls.unwrapped) == [1, 1, 0])
     }
 
-    @Test func asksNobodyAboutAForeignRecipient() async throws {
-        let foreign = ScriptedKeyManager("test:foreign", .dataKey(dataKey))
-        let ours = ScriptedKeyManager("test:ours", .dataKey(dataKey))
+    @Test func sendsNoRequestForAnUnknownRecipient() async throws {
+        let unknown = ScriptedKeyManager("test:unknown", .dataKey(dataKey))
+        let configured = ScriptedKeyManager("test:configured", .dataKey(dataKey))
         await #expect(
             throws: EnvelopeError.noUsableRecipient(
-                recipients: ["test:foreign"], configured: ["test:ours"])
+                recipients: ["test:unknown"], configured: ["test:configured"])
         ) {
-            _ = try await envelope([foreign]).open(with: KeyRing(primary: ours))
+            _ = try await envelope([unknown]).open(with: KeyRing(primary: configured))
         }
-        #expect(ours.calls == .init())
+        #expect(configured.calls == .init())
     }
 
     @Test(arguments: [
         KeyManagerError.Code.accessDenied, .keyUnavailable, .misconfigured, .throttled, .unavailable,
         .cancelled,
     ])
-    func transientFailureOutranksPermanentOnes(transient: KeyManagerError.Code) async throws {
+    func reportsATransientFailureBeforeAPermanentOne(transient: KeyManagerError.Code) async throws {
         let otherKey = ScriptedKeyManager.Answer.dataKey(SharedSecret(copying: repeatElement(8, count: 32)))
         let shortKey = ScriptedKeyManager.Answer.dataKey(SharedSecret(copying: repeatElement(9, count: 31)))
         for permanent in [.failure(.invalidCiphertext), otherKey, shortKey] {
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test func keyOfAnotherLengthIsAFailureOfThatRecipient() async throws {
+    @Test func triesTheNextRecipientAfterAKeyOfAnotherLength() async throws {
         for count in [0, 16, 31, 33, 64] {
             let key = SharedSecret(copying: repeatElement(9, count: count))
             #expect(code(try await failure([.dataKey(key)])) == .invalidCiphertext)
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func keyUnderWhichTheMACFailsIsPassedOver() async throws {
+    @Test func triesTheNextRecipientAfterAKeyWithAnotherMAC() async throws {
         let other = SharedSecret(copying: repeatElement(8, count: 32))
         #expect(try await failure([.dataKey(other)]) == .integrityFailed)
         #expect(try await failure([.dataKey(other), .dataKey(dataKey)]) == nil)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Envelope
 
-@Suite struct RoundTripTests {
+struct RoundTripTests {
     private func randomEntries(_ generator: inout SeededGenerator) -> [SecretEntry] {
         let names = Set((0..<Int.random(in: 0...12, using: &generator)).map { _ in generator.entryName() })
         return names.sorted().shuffled(using: &generator).map { name in
@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(arguments: 0..<60)
-    func opensWhatWasSealed(seed: UInt64) async throws {
+    func opensASealedEnvelopeWithEachRecipient(seed: UInt64) async throws {
         var generator = SeededGenerator(state: seed)
         let scope = try #require(Scope.allCases.randomElement(using: &generator))
         let binding = try Binding(scope: scope, namespace: "payments", secretName: "db")
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func carriesLargeValues() async throws {
+    @Test func sealsLargeValues() async throws {
         let value = try randomBytes(count: 256 * 1024)
         let binding = try Binding(scope: .strict, namespace: "payments", secretName: "db")
         let envelope = try await Envelope.seal(
@@ -45,7 +45,7 @@ import Testing
         #expect(opened.plaintext == ["blob": Base64.encode(value)])
     }
 
-    @Test func noDataKeyAndNoNonceIsUsedTwice() async throws {
+    @Test func usesEachDataKeyAndNonceOnce() async throws {
         let key = try localKey()
         let binding = try Binding(scope: .strict, namespace: "payments", secretName: "db")
         let entries = [SecretEntry("a", [1, 2, 3]), SecretEntry("b", [1, 2, 3])]
@@ -65,7 +65,7 @@ import Testing
         #expect(macs.count == 100)
     }
 
-    /// Length of the ciphertext tells the length of the value and nothing more is stored of it.
+    /// The length of the ciphertext discloses the length of the value, and nothing else does.
     @Test func sealedFieldsDoNotContainTheValue() async throws {
         let canary = "canary-7f3a9c"
         let binding = try Binding(scope: .strict, namespace: "payments", secretName: "db")

@@ -3,7 +3,7 @@ import System
 
 @testable import Envelope
 
-/// A key that answers as it is told, and counts.
+/// A key with a scripted result, which counts its calls.
 struct ScriptedKeyManager: KeyManager {
     struct Calls: Equatable {
         var generated = 0
@@ -27,19 +27,19 @@ struct ScriptedKeyManager: KeyManager {
 
     var calls: Calls { counts.withLock { $0 } }
 
-    /// A row that this key accepts.
+    /// A recipient that this key accepts.
     var recipient: Recipient { Recipient(keyID: keyID, wrappedKey: "scripted-wrapped-key") }
 
     func accepts(keyID: String) -> Bool { keyID == self.keyID }
 
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
         counts.withLock { $0.generated += 1 }
-        return DataKey(key: try answered(), recipient: recipient)
+        return DataKey(key: try result(), recipient: recipient)
     }
 
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
         counts.withLock { $0.wrapped += 1 }
-        _ = try answered()
+        _ = try result()
         return recipient
     }
 
@@ -47,10 +47,10 @@ struct ScriptedKeyManager: KeyManager {
         _ recipient: Recipient, for binding: Binding
     ) async throws(KeyManagerError) -> UnwrappedKey {
         counts.withLock { $0.unwrapped += 1 }
-        return UnwrappedKey(key: try answered(), version: "7")
+        return UnwrappedKey(key: try result(), keyVersion: "7")
     }
 
-    private func answered() throws(KeyManagerError) -> SharedSecret {
+    private func result() throws(KeyManagerError) -> SharedSecret {
         switch answer {
         case .dataKey(let key): return key
         case .failure(let code): throw KeyManagerError(code, keyID: keyID, message: "scripted")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Envelope
 
-@Suite struct SealingTests {
+struct SealingTests {
     private let key = ScriptedKeyManager(
         "test:k", .dataKey(SharedSecret(copying: repeatElement(9, count: 32))))
 
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: ["", ".", "..", "..a", "a/b", "é", "a\0", "a b", String(repeating: "a", count: 254)])
-    func refusesBadEntryNamesBeforeAnyCall(name: String) async throws {
+    func rejectsInvalidEntryNamesWithoutARequest(name: String) async throws {
         guard case .invalid(let field, _) = try await sealing([SecretEntry(name, [1])]) else {
             Issue.record("sealed \(name.debugDescription)")
             return
@@ -31,13 +31,13 @@ import Testing
         #expect(key.calls == .init())
     }
 
-    @Test func refusesAnEntryTwice() async throws {
-        let refusal = try await sealing([SecretEntry("a", [1]), SecretEntry("a", [2])])
-        #expect(refusal == .invalid(field: "data", problem: "has the entry a twice"))
+    @Test func rejectsADuplicateEntry() async throws {
+        let error = try await sealing([SecretEntry("a", [1]), SecretEntry("a", [2])])
+        #expect(error == .invalid(field: "data", problem: "has the entry a twice"))
         #expect(key.calls == .init())
     }
 
-    @Test func refusesMoreEntriesThanAReaderTakes() async throws {
+    @Test func rejectsMoreEntriesThanAReaderAccepts() async throws {
         let entries = (0...EnvelopeValidation.maximumEntries).map { SecretEntry("e\($0)", []) }
         #expect(try await sealing(Array(entries.dropLast())) == nil)
         #expect(try await sealing(entries) != nil)
@@ -45,10 +45,10 @@ import Testing
     }
 
     @Test(arguments: [0, 16, 31, 33, 64])
-    func refusesADataKeyThatIsNot32Bytes(count: Int) async throws {
+    func rejectsADataKeyOfAnotherLength(count: Int) async throws {
         let short = SharedSecret(copying: repeatElement(9, count: count))
-        let refusal = try await sealing([], with: ScriptedKeyManager("test:k", .dataKey(short)))
-        guard case .keyManager(let error) = refusal else {
+        let error = try await sealing([], with: ScriptedKeyManager("test:k", .dataKey(short)))
+        guard case .keyManager(let error) = error else {
             Issue.record("sealed under a key of \(count) bytes")
             return
         }

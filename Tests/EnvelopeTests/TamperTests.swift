@@ -4,8 +4,8 @@ import Testing
 
 @testable import Envelope
 
-/// Every change of one place of an envelope, at every position, is refused.
-@Suite struct TamperTests {
+/// Rejects every change of an envelope, at every position.
+struct TamperTests {
     private let fields: EnvelopeFields
     private let keys: KeyRing
     private let namespace = "pay"
@@ -20,7 +20,7 @@ import Testing
         ).fields
     }
 
-    /// What reading `fields` ends with; nil: it opens.
+    /// Returns the error of opening `fields`, or nil if they open.
     private func refusal(
         _ fields: EnvelopeFields, namespace: String? = nil, name: String? = nil
     ) async -> EnvelopeError? {
@@ -44,8 +44,7 @@ import Testing
         return true
     }
 
-    /// All texts with one bit of one byte flipped, as far as they are texts; with one character gone, doubled
-    /// or put in; and all truncations at both ends.
+    /// Returns the text with one bit flipped, one character removed, doubled or inserted, or truncated, at each position.
     private func changes(of text: String) -> [String] {
         let bytes = Array(text.utf8)
         var changed: [[UInt8]] = []
@@ -66,7 +65,7 @@ import Testing
         return Set(changed.filter { $0 != bytes }).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// The same on the bytes under the base64, which stays canonical.
+    /// Changes the decoded bytes in the same way, and encodes them as canonical base64.
     private func changesOfBytes(_ text: String) throws -> [(String, count: Int)] {
         let bytes = try Base64.decode(text)
         var changed: [[UInt8]] = []
@@ -85,11 +84,11 @@ import Testing
         return changed.filter { $0 != bytes }.map { (Base64.encode($0), $0.count) }
     }
 
-    @Test func untouchedItOpens() async {
+    @Test func opensTheUnchangedEnvelope() async {
         #expect(await refusal(fields) == nil)
     }
 
-    @Test func mac() async throws {
+    @Test func rejectsAChangedMAC() async throws {
         for text in changes(of: fields.mac) {
             var copy = fields
             copy.mac = text
@@ -103,7 +102,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["ab", "c"]) func value(entry: String) async throws {
+    @Test(arguments: ["ab", "c"]) func rejectsAChangedValue(entry: String) async throws {
         let value = try #require(fields.data[entry])
         for text in changes(of: value) {
             var copy = fields
@@ -118,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func wrappedKey() async throws {
+    @Test func rejectsAChangedWrappedKey() async throws {
         let wrapped = fields.recipients[0].wrappedKey
         for text in changes(of: wrapped) {
             var copy = fields
@@ -133,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func keyID() async {
+    @Test func rejectsAChangedKeyID() async {
         for text in changes(of: fields.recipients[0].keyID) {
             var copy = fields
             copy.recipients[0].keyID = text
@@ -144,7 +143,7 @@ import Testing
         }
     }
 
-    @Test func entryNames() async {
+    @Test func rejectsAChangedEntryName() async {
         for entry in fields.data.keys {
             for text in changes(of: entry) where fields.data[text] == nil {
                 var copy = fields
@@ -156,7 +155,7 @@ import Testing
         }
     }
 
-    @Test func formatAndScope() async {
+    @Test func rejectsAChangedFormatOrScope() async {
         for text in changes(of: fields.format) {
             var copy = fields
             copy.format = text
@@ -174,7 +173,7 @@ import Testing
         }
     }
 
-    @Test func namespaceAndName() async {
+    @Test func rejectsAnotherNamespaceOrName() async {
         for text in changes(of: namespace) {
             let refusal = await refusal(fields, namespace: text)
             #expect(isInvalidCiphertext(refusal) || isInvalid(refusal), "\(text.debugDescription)")

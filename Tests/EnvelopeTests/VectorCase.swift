@@ -3,8 +3,8 @@ import System
 
 @testable import Envelope
 
-/// One case of a file in Tests/Vectors/envelope (see its README). Decoding fails on a key or an `expect` that
-/// is not known, so that no case is half understood.
+/// One case of a file in Tests/Vectors/envelope (see its README). Decoding fails on an unknown key or `expect`, so that no part of
+/// a case is ignored.
 struct VectorCase: Codable {
     enum Expectation: String, Codable {
         case opens, invalidSpec, unsupportedFormat, noUsableRecipient, decryptFailed, integrityFailed
@@ -22,14 +22,14 @@ struct VectorCase: Codable {
 
     var name, comment: String
     var expect: Expectation
-    /// Entry to base64 of its value, where the envelope opens.
+    /// Base64 of the value by entry name, if the envelope opens.
     var plaintext: [String: String]?
-    /// base64 of the masters the reader holds.
+    /// Base64 of the master keys of the reader.
     var masters: [String]
     var namespace, secretName: String
     var spec: Spec
 
-    /// As a decoded WrappedSecret would be handed over: absent fields are empty.
+    /// The fields of a decoded WrappedSecret, in which absent fields are empty.
     var fields: EnvelopeFields {
         EnvelopeFields(
             format: spec.format ?? "", scope: spec.scope ?? "",
@@ -47,7 +47,7 @@ struct VectorFile: Codable {
 
     static let folder = repository.appending(path: "Tests/Vectors/envelope")
 
-    /// The files there are, by name.
+    /// Returns the names of the files.
     static func names() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { $0.hasSuffix(".json") }.sorted()
@@ -64,7 +64,7 @@ struct VectorFile: Codable {
     }
 }
 
-/// Refuses keys that `VectorCase` does not read.
+/// Rejects keys that `VectorCase` does not read.
 private enum KnownKeys {
     struct Unknown: Error { let keys: Set<String> }
 

@@ -6,10 +6,10 @@ import Testing
 
 @testable import Envelope
 
-/// Envelopes that an independent implementation made, good and bad.
-@Suite struct VectorTests {
+/// Valid and invalid envelopes of an independent implementation.
+struct VectorTests {
     @Test(arguments: try VectorFile.names())
-    func vectors(file: String) async throws {
+    func opensOrRejectsAsExpected(file: String) async throws {
         let cases = try VectorFile(contentsOf: VectorFile.folder.appending(path: file)).cases
         #expect(!cases.isEmpty)
         for vector in cases {
@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    @Test func everyKindOfRefusalHasVectors() throws {
+    @Test func vectorsCoverEveryKindOfError() throws {
         var seen: [VectorCase.Expectation: Int] = [:]
         for file in try VectorFile.names() {
             for vector in try VectorFile(contentsOf: VectorFile.folder.appending(path: file)).cases {
@@ -28,7 +28,7 @@ import Testing
         #expect(seen.values.reduce(0, +) >= 270)
     }
 
-    @Test func unknownKeysAndExpectationsAreRefused() throws {
+    @Test func rejectsUnknownKeysAndExpectations() throws {
         let good = try Data(contentsOf: VectorFile.folder.appending(path: "values.json"))
         let text = String(decoding: good, as: UTF8.self)
         let folder = try TemporaryFolder()
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    /// The vectors call this one too, for files that another process made.
+    /// Checks one case. CrossCheckTests call it for generated cases.
     func check(_ vector: VectorCase) async throws {
         do throws(EnvelopeError) {
             let envelope = try Envelope(

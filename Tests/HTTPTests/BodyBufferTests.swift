@@ -9,7 +9,7 @@ struct BodyBufferTests {
 
     private let failure = HTTPError(.connectionClosed, activity: "GET https://h:1")
 
-    @Test func whatWasWrittenComesOutBeforeTheEnd() {
+    @Test func returnsWrittenBytesBeforeTheEnd() {
         var buffer = BodyBuffer()
         #expect(buffer.read() == .empty)
         #expect(write([1, 2], to: &buffer) == .stored)
@@ -21,7 +21,7 @@ struct BodyBufferTests {
         #expect(buffer.read() == .end)
     }
 
-    @Test func aFailureComesAfterTheBytesBeforeIt() {
+    @Test func returnsWrittenBytesBeforeAFailure() {
         var buffer = BodyBuffer()
         _ = write([1], to: &buffer)
         buffer.finish(failure)
@@ -29,8 +29,8 @@ struct BodyBufferTests {
         #expect(buffer.read() == .failed(failure))
     }
 
-    @Test func aFullBufferRefusesUntilItIsRead() {
-        var buffer = BodyBuffer(highWater: 4)
+    @Test func refusesWritesWhileFull() {
+        var buffer = BodyBuffer(highWaterMark: 4)
         #expect(write([1, 2, 3], to: &buffer) == .stored)
         #expect(write([4, 5], to: &buffer) == .full)
         #expect(write([4], to: &buffer) == .stored)
@@ -40,16 +40,16 @@ struct BodyBufferTests {
         #expect(buffer.read() == .chunk([5], unblocks: false))
     }
 
-    @Test func oneWriteLargerThanTheMarkIsTaken() {
-        var buffer = BodyBuffer(highWater: 2)
+    @Test func storesOneWriteAboveTheHighWaterMark() {
+        var buffer = BodyBuffer(highWaterMark: 2)
         #expect(write([1, 2, 3], to: &buffer) == .stored)
         #expect(write([4], to: &buffer) == .full)
     }
 
-    @Test func randomScriptsLoseNothingAndStayBelowTheMark() {
+    @Test func losesNoBytesAndStaysBelowTheMarkForRandomInput() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<200 {
-            var buffer = BodyBuffer(highWater: 16)
+            var buffer = BodyBuffer(highWaterMark: 16)
             var written: [UInt8] = []
             var read: [UInt8] = []
             var isRefused = false

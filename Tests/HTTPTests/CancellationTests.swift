@@ -5,14 +5,14 @@ import Testing
 
 @testable import HTTP
 
-/// Cancellation in every phase ends the exchange at once, on both sides.
+/// Cancellation ends a transaction at once in every phase, for the client and the server.
 @Suite(.timeLimit(.minutes(5)))
 struct CancellationTests {
     private let client = CurlClient(HTTPClientConfiguration(trust: .insecure), environment: [:])
-    private static let lanes = [HTTPClientRequest.TransferMode.unary, .streaming]
+    private static let modes = [HTTPClientRequest.TransferMode.unary, .streaming]
 
-    /// Cancels a task that runs `body` once `phase` yields; checks that it ends with `.cancelled`.
-    /// Left alone, none of them would end in the time that a test has.
+    /// Cancels a task that runs `body` once `phase` is raised, and checks that it throws `.cancelled`. Without cancellation
+    /// none of the tasks would end within the time limit of a test.
     private func expectCancelled(
         when phase: Signal?, _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
@@ -23,36 +23,36 @@ struct CancellationTests {
         #expect(error?.code == .cancelled)
     }
 
-    @Test(arguments: lanes)
-    func beforeItBegins(lane: HTTPClientRequest.TransferMode) async throws {
+    @Test(arguments: modes)
+    func cancelsBeforeTheRequestStarts(mode: HTTPClientRequest.TransferMode) async throws {
         let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
         let client = client
         try await expectCancelled(when: nil) {
             withUnsafeCurrentTask { $0?.cancel() }
-            _ = try await client.send(HTTPClientRequest(url: server.url, lane: lane, timeout: nil), upTo: 0)
+            _ = try await client.send(HTTPClientRequest(url: server.url, mode: mode, timeout: nil), upTo: 0)
         }
         #expect(server.connectionCount == 0)
     }
 
-    @Test(arguments: lanes)
-    func beforeTheLaneHasSeenIt(lane: HTTPClientRequest.TransferMode) async throws {
-        // The lane is stopped and the exchange submitted in either order: no lane thread in between.
+    @Test(arguments: modes)
+    func cancelsBeforeThePoolAcceptsTheTransaction(mode: HTTPClientRequest.TransferMode) async throws {
+        // The transaction is cancelled before it is submitted, so that the pool's thread has not seen it.
         let settings = ClientSettings(HTTPClientConfiguration(), environment: [:])
         let plan = try TransferPlan(
-            HTTPClientRequest(url: "http://127.0.0.1:1", lane: lane, timeout: nil), settings)
-        let idle = try ConnectionPool(lane, settings.configuration)
-        defer { idle.close() }
-        let stopped = StreamingTransaction(plan, on: idle)
-        stopped.cancel()
-        let error = await #expect(throws: HTTPError.self) { try await stopped.head() }
+            HTTPClientRequest(url: "http://127.0.0.1:1", mode: mode, timeout: nil), settings)
+        let pool = try ConnectionPool(mode, settings.configuration)
+        defer { pool.close() }
+        let cancelled = StreamingTransaction(plan, on: pool)
+        cancelled.cancel()
+        let error = await #expect(throws: HTTPError.self) { try await cancelled.head() }
         #expect(error?.code == .cancelled)
     }
 
-    @Test(arguments: lanes)
-    func whileConnecting(lane: HTTPClientRequest.TransferMode) async throws {
+    @Test(arguments: modes)
+    func cancelsWhileConnecting(mode: HTTPClientRequest.TransferMode) async throws {
         let accepted = Signal()
         let closed = Signal()
-        // A TLS handshake that never comes.
+        // The server never answers the TLS handshake.
         let server = try FakeServer { connection in
             accepted.raise()
             connection.waitForClose()
@@ -60,13 +60,13 @@ struct CancellationTests {
         }
         let client = client
         try await expectCancelled(when: accepted) {
-            let request = HTTPClientRequest(url: "https://127.0.0.1:\(server.port)", lane: lane, timeout: nil)
+            let request = HTTPClientRequest(url: "https://127.0.0.1:\(server.port)", mode: mode, timeout: nil)
             _ = try await client.send(request, upTo: 0)
         }
         try await closed.wait()
     }
 
-    @Test func whileItWaitsForAConnection() async throws {
+    @Test func cancelsWhileWaitingForAConnection() async throws {
         let asked = Signal()
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
@@ -85,8 +85,8 @@ struct CancellationTests {
         _ = await first.result
     }
 
-    @Test(arguments: lanes, ["", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
-    func whileTheServerThinksOrSends(lane: HTTPClientRequest.TransferMode, start: String) async throws {
+    @Test(arguments: modes, ["", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
+    func cancelsBeforeOrDuringTheResponse(mode: HTTPClientRequest.TransferMode, start: String) async throws {
         let asked = Signal()
         let closed = Signal()
         let server = try FakeServer { connection in
@@ -98,18 +98,18 @@ struct CancellationTests {
         }
         let client = client
         try await expectCancelled(when: asked) {
-            _ = try await client.send(HTTPClientRequest(url: server.url, lane: lane, timeout: nil), upTo: 10)
+            _ = try await client.send(HTTPClientRequest(url: server.url, mode: mode, timeout: nil), upTo: 10)
         }
         try await closed.wait()
     }
 
-    @Test func afterTheResponse() async throws {
+    @Test func returnsACompleteResponseDespiteCancellation() async throws {
         let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }
-        for lane in Self.lanes {
+        for mode in Self.modes {
             let client = client
             let task = Task {
                 try await client.withResponse(
-                    to: HTTPClientRequest(url: server.url, lane: lane, timeout: nil)
+                    to: HTTPClientRequest(url: server.url, mode: mode, timeout: nil)
                 ) {
                     head, body in
                     let bytes = try await body.collect(upTo: 2)
@@ -121,7 +121,7 @@ struct CancellationTests {
         }
     }
 
-    @Test func oneOfManyLeavesTheOthersAlone() async throws {
+    @Test func cancelsOneRequestWithoutAffectingOthers() async throws {
         let server = try FakeServer { connection in
             while let request = connection.readRequest() {
                 if request.line.contains("/hang") { return connection.waitForClose() }
@@ -150,16 +150,16 @@ struct CancellationTests {
         }
     }
 
-    @Test func atRandomMoments() async throws {
+    @Test func cancelsAtRandomMoments() async throws {
         let server = try FakeServer.responding { _ in
             "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + String(repeating: "x", count: 200_000)
         }
         let client = client
         for round in 0..<200 {
             let task = Task {
-                let lane = Self.lanes[round % 2]
+                let mode = Self.modes[round % 2]
                 return try await client.send(
-                    HTTPClientRequest(url: server.url, lane: lane, timeout: nil), upTo: 200_000
+                    HTTPClientRequest(url: server.url, mode: mode, timeout: nil), upTo: 200_000
                 )
                 .body.count
             }

@@ -7,7 +7,7 @@ import Testing
 struct DeadlineTests {
     private let client = CurlClient(environment: [:])
 
-    /// Never answers, or stops after `start`.
+    /// Starts a server that sends `start`, which may be empty, and nothing more.
     private func silent(after start: String = "") throws -> FakeServer {
         try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
@@ -17,27 +17,28 @@ struct DeadlineTests {
     }
 
     @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming], ["", "HTTP/1.1 200 OK\r\n\r\nabc"])
-    func theWholeExchangeHasATimeout(lane: HTTPClientRequest.TransferMode, start: String) async throws {
+    func timesOutTheWholeTransaction(mode: HTTPClientRequest.TransferMode, start: String) async throws {
         let server = try silent(after: start)
         let request = HTTPClientRequest(
-            url: server.url, lane: lane, timeout: .milliseconds(start.isEmpty ? 150 : 1_500))
+            url: server.url, mode: mode, timeout: .milliseconds(start.isEmpty ? 150 : 1_500))
         let begin = ContinuousClock.now
         let error = await #expect(throws: HTTPError.self) { try await client.send(request, upTo: 10) }
         #expect(error?.code == .timedOut)
-        #expect(error?.detail?.contains(start.isEmpty ? "no response head" : "mid-body") == true)
+        #expect(
+            error?.detail?.contains(start.isEmpty ? "no response head" : "the body is incomplete") == true)
         #expect(ContinuousClock.now - begin >= .milliseconds(150))
     }
 
     @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
-    func silenceHasATimeoutOfItsOwn(lane: HTTPClientRequest.TransferMode) async throws {
+    func timesOutWhenNoByteArrives(mode: HTTPClientRequest.TransferMode) async throws {
         let server = try silent(after: "HTTP/1.1 200 OK\r\n\r\nabc")
         let request = HTTPClientRequest(
-            url: server.url, lane: lane, timeout: nil, idleTimeout: .milliseconds(100))
+            url: server.url, mode: mode, timeout: nil, idleTimeout: .milliseconds(100))
         let error = await #expect(throws: HTTPError.self) { try await client.send(request, upTo: 10) }
         #expect(error?.code == .idleTimedOut)
     }
 
-    @Test func aTrickleIsNotSilence() async throws {
+    @Test func doesNotTimeOutWhileBytesTrickleIn() async throws {
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
@@ -46,11 +47,11 @@ struct DeadlineTests {
                 connection.send("x")
             }
         }
-        let request = HTTPClientRequest(url: server.url, lane: .streaming, idleTimeout: .seconds(3))
+        let request = HTTPClientRequest(url: server.url, mode: .streaming, idleTimeout: .seconds(3))
         #expect(try await client.send(request, upTo: 10).body.count == 6)
     }
 
-    @Test func aSlowReaderIsNotASilentServer() async throws {
+    @Test func doesNotTimeOutWhileTheReaderIsSlow() async throws {
         let content = [UInt8](repeating: 0x78, count: 32 << 20)
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
@@ -58,7 +59,7 @@ struct DeadlineTests {
             connection.send(content)
         }
         let request = HTTPClientRequest(
-            url: server.url, lane: .streaming, timeout: nil, idleTimeout: .seconds(2))
+            url: server.url, mode: .streaming, timeout: nil, idleTimeout: .seconds(2))
         let count = try await client.withResponse(to: request) { _, body in
             try await Task.sleep(for: .seconds(3))
             return try await body.collect(upTo: content.count).count
@@ -66,11 +67,11 @@ struct DeadlineTests {
         #expect(count == content.count)
     }
 
-    @Test func silenceAfterAPauseIsNoticed() async throws {
+    @Test func timesOutWhenNoByteArrivesAfterAPause() async throws {
         let server = try silent(
             after: "HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "x", count: 1 << 20))
         let request = HTTPClientRequest(
-            url: server.url, lane: .streaming, timeout: nil, idleTimeout: .seconds(2))
+            url: server.url, mode: .streaming, timeout: nil, idleTimeout: .seconds(2))
         try await client.withResponse(to: request) { _, body in
             try await Task.sleep(for: .seconds(3))
             let error = await #expect(throws: HTTPError.self) { try await body.collect(upTo: 2 << 20) }
@@ -78,7 +79,7 @@ struct DeadlineTests {
         }
     }
 
-    @Test func connectingHasATimeoutThatCoversTheHandshake() async throws {
+    @Test func timesOutDuringTheTLSHandshake() async throws {
         let server = try FakeServer { $0.waitForClose() }
         let client = CurlClient(
             HTTPClientConfiguration(trust: .insecure, connectTimeout: .milliseconds(150)), environment: [:])
@@ -88,7 +89,7 @@ struct DeadlineTests {
         #expect(error?.code == .connectTimedOut)
     }
 
-    @Test func waitingForAConnectionCounts() async throws {
+    @Test func timesOutWhileWaitingForAConnection() async throws {
         let server = try silent()
         let client = CurlClient(HTTPClientConfiguration(maximumConnectionsPerHost: 1), environment: [:])
         try await withThrowingTaskGroup(of: HTTPError?.self) { group in
@@ -102,7 +103,7 @@ struct DeadlineTests {
             }
             for try await error in group { #expect(error?.code == .timedOut) }
         }
-        // All three ran out at the same time, so the server saw one of them, or the next on its heels.
+        // All three time out at the same time, so the server may see the first one only, or the next ones briefly.
         #expect(server.connectionCount <= 3)
     }
 }

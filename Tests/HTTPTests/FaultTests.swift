@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-/// What servers do wrong, and what callers do.
+/// Faults of servers and of callers.
 @Suite(.timeLimit(.minutes(5)))
 struct FaultTests {
     private let client = CurlClient(environment: [:])
@@ -47,22 +47,22 @@ struct FaultTests {
     ]
 
     @Test(arguments: faults)
-    func serverFaults(_ fault: Fault) async throws {
+    func reportsTheCodeOfAServerFault(_ fault: Fault) async throws {
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
             connection.send(fault.answer)
         }
-        for lane in [HTTPClientRequest.TransferMode.unary, .streaming] {
-            // A stream has no limit before it is collected, and this one ends first.
-            if lane == .streaming, fault.testDescription == "announced too large" { continue }
-            let error = await failure(HTTPClientRequest(url: "\(server.url)/secret-path", lane: lane))
-            #expect(error?.code == fault.code, "\(lane): \(String(describing: error))")
+        for mode in [HTTPClientRequest.TransferMode.unary, .streaming] {
+            // A stream has no limit until it is collected, and this one ends before.
+            if mode == .streaming, fault.testDescription == "announced too large" { continue }
+            let error = await failure(HTTPClientRequest(url: "\(server.url)/secret-path", mode: mode))
+            #expect(error?.code == fault.code, "\(mode): \(String(describing: error))")
             #expect(error?.activity == "GET \(server.url)")
             #expect(error?.description.contains("secret-path") == false)
         }
     }
 
-    @Test func aResetIsAClosedConnection() async throws {
+    @Test func reportsAResetAsAClosedConnection() async throws {
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
@@ -71,7 +71,7 @@ struct FaultTests {
         #expect(await failure(HTTPClientRequest(url: server.url))?.code == .connectionClosed)
     }
 
-    @Test func nobodyListens() async throws {
+    @Test func reportsAClosedPortAsConnectFailed() async throws {
         let (listener, port) = try listenOnLoopback()
         closeDescriptor(listener)
         let error = await failure(HTTPClientRequest(url: "http://127.0.0.1:\(port)"))
@@ -80,7 +80,7 @@ struct FaultTests {
         #expect(error?.description.contains("127.0.0.1:\(port)") == true)
     }
 
-    @Test func plainHTTPIsForLoopbackUnlessAllowed() async throws {
+    @Test func refusesPlainHTTPUnlessAllowed() async throws {
         #expect(await failure(HTTPClientRequest(url: "http://192.0.2.1/"))?.code == .invalidRequest)
         let strict = CurlClient(HTTPClientConfiguration(plainHTTP: .never), environment: [:])
         let error = await #expect(throws: HTTPError.self) {
@@ -89,7 +89,7 @@ struct FaultTests {
         #expect(error?.code == .invalidRequest)
     }
 
-    @Test func requestsHaveALimit() async throws {
+    @Test func refusesRequestBodiesAboveTheLimit() async throws {
         let client = CurlClient(HTTPClientConfiguration(maximumRequestBody: 3), environment: [:])
         for body in [
             HTTPClientRequest.Body.bytes([1, 2, 3, 4]), .secret(SharedSecret(copying: [1, 2, 3, 4])),
@@ -101,7 +101,7 @@ struct FaultTests {
     }
 
     @Test(arguments: ["a\r\nX-Injected: 1", "a\n", "\u{0}", "a\u{7F}"])
-    func secretFieldsCannotHoldLineEnds(value: String) async throws {
+    func refusesSecretFieldsWithControlCharacters(value: String) async throws {
         let request = HTTPClientRequest(
             url: "http://127.0.0.1:1/",
             secretFields: [.init(name: .authorization, value: SharedSecret(copying: Array(value.utf8)))])

@@ -11,7 +11,7 @@ struct HTTPBodyTests {
         return HTTPBody(chunks: stream, failure: failure)
     }
 
-    @Test func isReadOnce() async throws {
+    @Test func yieldsItsBytesOnce() async throws {
         for body in [HTTPBody(bytes: [1, 2, 3]), stream([1], [], [2, 3])] {
             var read: [UInt8] = []
             for try await chunk in body { read += chunk }
@@ -20,7 +20,7 @@ struct HTTPBodyTests {
         }
     }
 
-    @Test func theLimitIsExact() async throws {
+    @Test func enforcesTheLimitExactly() async throws {
         for make in [{ HTTPBody(bytes: [1, 2, 3]) }, { self.stream([1], [2, 3]) }] {
             #expect(try await make().collect(upTo: 3) == [1, 2, 3])
             #expect(
@@ -35,7 +35,7 @@ struct HTTPBodyTests {
         }
     }
 
-    @Test func aFakesFailureComesLast() async throws {
+    @Test func throwsAFakesFailureAfterItsChunks() async throws {
         let failure = HTTPError(.connectionClosed, activity: "GET x")
         let body = stream([1], failure: failure)
         var iterator = body.makeAsyncIterator()

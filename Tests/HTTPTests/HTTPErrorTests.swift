@@ -4,7 +4,7 @@ import Testing
 @testable import HTTP
 
 struct HTTPErrorTests {
-    /// As written by hand from libcurl-errors(3): a second opinion on the table.
+    /// Written by hand from libcurl-errors(3), independently of the table under test.
     static let expected: [(CURLcode, HTTPError.Code)] = [
         (CURLE_UNSUPPORTED_PROTOCOL, .protocolError), (CURLE_URL_MALFORMAT, .invalidRequest),
         (CURLE_COULDNT_RESOLVE_PROXY, .proxyFailed), (CURLE_COULDNT_RESOLVE_HOST, .nameNotResolved),
@@ -22,23 +22,23 @@ struct HTTPErrorTests {
         (CURLE_NO_CONNECTION_AVAILABLE, .clientFailed), (CURLE_SSL_INVALIDCERTSTATUS, .certificateUntrusted),
         (CURLE_HTTP2_STREAM, .connectionClosed), (CURLE_PROXY, .proxyFailed),
         (CURLE_SSL_CLIENTCERT, .clientCertificateRequired),
-        // Not in the table.
+        // These are not in the table.
         (CURLE_FTP_ACCEPT_FAILED, .clientFailed), (CURLcode(rawValue: 9_999), .clientFailed),
     ]
 
     @Test(arguments: expected.indices)
-    func everyResultOfLibcurlHasItsCode(row: Int) {
-        let (result, code) = Self.expected[row]
-        #expect(HTTPError.Code.forCurlResult(of: result) == code)
+    func mapsEveryLibcurlResultToItsCode(index: Int) {
+        let (result, code) = Self.expected[index]
+        #expect(HTTPError.Code(result) == code)
     }
 
-    @Test func theTableHasNoOtherRowsAndNoneTwice() {
-        let rows = HTTPError.Code.curlResultCodes.map(\.result.rawValue)
-        #expect(Set(rows).count == rows.count)
-        #expect(Set(rows).isSubset(of: Self.expected.map(\.0.rawValue)))
+    @Test func mapsEachLibcurlResultOnce() {
+        let results = HTTPError.Code.curlResultCodes.map(\.result.rawValue)
+        #expect(Set(results).count == results.count)
+        #expect(Set(results).isSubset(of: Self.expected.map(\.0.rawValue)))
     }
 
-    @Test func descriptionsAreOneLine() {
+    @Test func describesErrorsInOneLine() {
         for code in HTTPError.Code.allCases {
             let error = HTTPError(code, activity: "GET https://h:1", detail: "a\r\nb\u{0}c. ")
             let text = error.description

@@ -14,7 +14,7 @@ struct HeadParserTests {
         return (parser, outcome)
     }
 
-    @Test func statusAndFields() {
+    @Test func parsesStatusAndFields() {
         let (parser, outcome) = parse(["HTTP/2 404 \r\n", "a: 1\r\n", "A:\t2 \r\n", "B:\r\n", "\r\n"])
         #expect(outcome == .complete)
         #expect(parser.head?.status.code == 404)
@@ -22,7 +22,7 @@ struct HeadParserTests {
         #expect(parser.head?.fields[HTTPField.Name("b") ?? .accept] == "")
     }
 
-    @Test func interimHeadsAreDropped() {
+    @Test func skipsInterimHeads() {
         let (parser, outcome) = parse(
             [
                 "HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n", "HTTP/1.1 200 OK\r\n", "A: 1\r\n",
@@ -33,17 +33,17 @@ struct HeadParserTests {
         #expect(parser.head?.fields.count == 1)
     }
 
-    @Test func linesThatAreNoFieldsAreLeftOut() {
+    @Test func skipsLinesThatAreNotFields() {
         let (parser, _) = parse(["HTTP/1.1 200 OK\r\n", "nonsense\r\n", " folded: x\r\n", "A: 1\r\n", "\r\n"])
         #expect(parser.head?.fields.count == 1)
     }
 
     @Test(arguments: ["", "HTTP/1.1", "HTTP/1.1 20", "HTTP/1.1 abc", "ICY 200 OK", "HTTP/1.1 099 no"])
-    func otherFirstLinesAreMalformed(line: String) {
+    func rejectsMalformedStatusLines(line: String) {
         #expect(parse(["\(line)\r\n"]).1 == .malformed)
     }
 
-    @Test func headsHaveALimit() {
+    @Test func rejectsHeadsAboveTheLimit() {
         let field = "A: " + String(repeating: "x", count: 60_000) + "\r\n"
         #expect(parse(["HTTP/1.1 200 OK\r\n"] + Array(repeating: field, count: 5)).1 == .tooLarge)
     }

@@ -15,7 +15,7 @@ struct LineFramerTests {
         framed(chunks).compactMap { if case .complete(let line) = $0 { line } else { nil } }
     }
 
-    @Test func anyChunkingGivesTheSameLines() {
+    @Test func returnsTheSameLinesForAnyChunking() {
         var random = SystemRandomNumberGenerator()
         let alphabet: [UInt8] = [0x0A, 0x0D, 0x61, 0x62, 0xE2, 0x80, 0xA8, 0x00]
         for _ in 0..<500 {
@@ -35,12 +35,12 @@ struct LineFramerTests {
         }
     }
 
-    @Test func separatorsOfUnicodeAreContent() {
+    @Test func treatsUnicodeSeparatorsAsContent() {
         let line = Array("{\"a\":\"x\u{2028}y\u{2029}\u{85}\"}\r".utf8)
         #expect(lines([line + [0x0A]]) == [line])
     }
 
-    @Test func aLineMayBeAsLongAsTheLimitAndNotLonger() {
+    @Test func enforcesTheLimitExactly() {
         let line = [UInt8](repeating: 0x61, count: 10)
         #expect(framed([line, [0x0A]], limit: 10) == [.complete(line)])
         #expect(framed([line, [0x61], [0x0A]], limit: 10) == [.tooLong(prefix: line, length: 11)])
@@ -48,7 +48,7 @@ struct LineFramerTests {
         #expect(framed([line, line], limit: 10) == [.tooLong(prefix: line, length: 20)], "at the end, too")
     }
 
-    @Test func linesAfterOneThatIsTooLongAreWhole() {
+    @Test func returnsCompleteLinesAfterOneThatIsTooLong() {
         let long = [[UInt8]](repeating: [UInt8](repeating: 0x61, count: 1000), count: 50)
         let lines = framed([[0x62, 0x0A]] + long + [[0x0A, 0x63, 0x0A, 0x0A]], limit: 100)
         #expect(

@@ -9,9 +9,11 @@ import Testing
     .enabled(if: TLSServer.isInstalled, "needs nghttpd (Debian: nghttp2-server) and openssl"),
     .timeLimit(.minutes(5)))
 struct MultiplexTests {
-    /// The last two: a server that allows hardly any streams, and one that allows more than we use.
+    /// The second server allows few streams, the third more than the client uses.
     @Test(arguments: [(500, "100", 1), (500, "10", 100), (200, "1000", 1)])
-    func manyConcurrentRequestsShareConnections(count: Int, streams: String, connections: Int) async throws {
+    func sharesConnectionsBetweenConcurrentRequests(count: Int, streams: String, connections: Int)
+        async throws
+    {
         let server = try await TLSServer(["-m", streams])
         let client = try server.client()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -29,7 +31,7 @@ struct MultiplexTests {
         await client.shutdown()
     }
 
-    @Test func cancelledStreamsLeaveTheConnectionAlone() async throws {
+    @Test func keepsTheConnectionWhenStreamsAreCancelled() async throws {
         let server = try await TLSServer(files: [
             "large": [UInt8](repeating: 0x78, count: 8 << 20), "small": [0x6F, 0x6B],
         ])
@@ -48,7 +50,7 @@ struct MultiplexTests {
         await client.shutdown()
     }
 
-    /// Ours, established, to this port on loopback: /proc/net/tcp, see proc(5).
+    /// Counts the established connections to a port on loopback in /proc/net/tcp, see proc(5).
     private func openConnections(to port: Int) throws -> Int {
         guard let file = fopen("/proc/net/tcp", "r") else { throw SocketFailure() }
         defer { fclose(file) }

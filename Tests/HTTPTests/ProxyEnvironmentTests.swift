@@ -12,7 +12,7 @@ struct ProxyEnvironmentTests {
             .proxy(scheme: scheme, host: host, port: scheme == "https" ? 443 : 80)
     }
 
-    @Test func schemesHaveTheirOwnVariables() {
+    @Test func readsTheVariablesOfEachScheme() {
         let environment = ["HTTPS_PROXY": "s", "HTTP_PROXY": "p", "ALL_PROXY": "a"]
         #expect(proxy(environment) == "s")
         #expect(proxy(environment, "http") == "p")
@@ -23,8 +23,8 @@ struct ProxyEnvironmentTests {
         #expect(proxy([:]) == nil)
     }
 
-    /// kubectl: the first variable that is not empty counts.
-    @Test func emptyVariablesDoNotCount() {
+    /// As in kubectl, the first variable that is not empty counts.
+    @Test func ignoresEmptyVariables() {
         #expect(proxy(["https_proxy": "", "HTTPS_PROXY": "upper"]) == "upper")
         #expect(proxy(["https_proxy": "lower", "HTTPS_PROXY": ""]) == "lower")
         #expect(proxy(["http_proxy": "lower", "HTTP_PROXY": ""], "http") == "lower")
@@ -34,7 +34,7 @@ struct ProxyEnvironmentTests {
         #expect(proxy(["HTTP_PROXY": "p", "REQUEST_METHOD": ""], "http") == "p")
     }
 
-    @Test func socksResolvesAtTheProxy() {
+    @Test func resolvesNamesAtASOCKSProxy() {
         #expect(proxy(["HTTPS_PROXY": "socks5://p:1"]) == "socks5h://p:1")
         #expect(proxy(["HTTPS_PROXY": "SOCKS5://u:w@p:1"]) == "socks5h://u:w@p:1")
         #expect(proxy(["ALL_PROXY": "socks5://p:1"]) == "socks5h://p:1")
@@ -42,34 +42,35 @@ struct ProxyEnvironmentTests {
         #expect(proxy(["HTTPS_PROXY": "http://socks5://p:1"]) == "http://socks5://p:1")
     }
 
-    /// Go takes the last @ of a URL as the end of the password, libcurl the first.
-    @Test func passwords() {
+    /// Go ends the password of a URL at the last @, libcurl at the first.
+    @Test func acceptsPasswordsThatContainAnAtSign() {
         #expect(proxy(["HTTPS_PROXY": "http://u:p@w@h:1"]) == "http://u:p%40w@h:1")
         #expect(proxy(["HTTPS_PROXY": "u:p%2F@h:1/"]) == "u:p%2F@h:1/")
         #expect(proxy(["HTTPS_PROXY": "http://u:p@[fd00::1]:65535"]) == "http://u:p@[fd00::1]:65535")
     }
 
-    /// What is no URL of a proxy is named by its variable and never quoted.
+    /// The error names the variable and quotes nothing of its value.
     @Test(arguments: [
         "http://u:hunter2@h:99999", "http://u:hunter2@h:0", "http://u:hunt er2@h:1", "http://u:hunter2/@h:1",
         "http://u:hunter2#@h:1", "http://u:1?hunter2@h:1", "ftp://u:hunter2@h:1", "http://u:hunter2%zz@h:1",
         "http://u:hunter2%0a@h:1", "http://u:hunter2@:1", "http://u:hunter2@[h]:1", "http://hünter2@h:1",
         "u:hunter2@h:port", "://hunter2", "http://",
     ])
-    func faults(url: String) throws {
+    func rejectsInvalidProxyURLsWithoutQuotingThem(url: String) throws {
         for (variable, scheme) in [("HTTPS_PROXY", "https"), ("http_proxy", "http"), ("ALL_PROXY", "https")] {
             let environment = ProxyEnvironment([variable: url])
-            let fault = #expect(throws: ProxyEnvironment.InvalidVariable.self) {
+            let error = #expect(throws: ProxyEnvironment.InvalidVariable.self) {
                 try environment.proxy(scheme: scheme, host: "h", port: 443)
             }
-            let line = fault?.description ?? ""
-            #expect(
-                line.hasPrefix("\(variable) h") && !line.contains("unt") && line.contains("; "), "\(line)")
+            let line = error?.description ?? ""
+            #expect(line.hasPrefix("\(variable) h"), "\(line)")
+            #expect(!line.contains("unt"), "\(line)")
+            #expect(line.contains("; "), "\(line)")
             #expect(try environment.proxy(scheme: scheme, host: "127.0.0.1", port: 443) == nil)
         }
     }
 
-    @Test func requestsSayWhichVariableIsWrong() async throws {
+    @Test func namesTheInvalidVariableInTheRequestsError() async throws {
         let client = CurlClient(
             HTTPClientConfiguration(), environment: ["HTTPS_PROXY": "http://u:hunter2@h:99999"])
         do {
@@ -81,14 +82,14 @@ struct ProxyEnvironmentTests {
         }
     }
 
-    @Test func textsOfLibcurlLoseUserInfo() {
+    @Test func redactsUserInfoInLibcurlsErrors() {
         #expect("in 'http://u:p@w@h:9'".redactingUserInfo == "in 'http://…@h:9'")
         #expect("in 'u:p://@h:9'".redactingUserInfo == "in 'u:p://…@h:9'")
         #expect("in 'u:p@h:9'".redactingUserInfo == "…@h:9'")
         #expect("no such host".redactingUserInfo == "no such host")
     }
 
-    /// What kubectl 1.32 did with each.
+    /// The expectations were recorded with kubectl 1.32.
     @Test(arguments: [
         ("*:443", "h.test", true), ("h.test:", "h.test", false), ("h.test:443", "h.test", false),
         ("h.test:0443", "h.test", true), ("h.test:8443", "h.test", true), ("a.test h.test", "h.test", true),
@@ -101,12 +102,12 @@ struct ProxyEnvironmentTests {
         ("x,*", "h.test", false), ("h.test/path", "h.test", true), ("est", "h.test", true),
         (".", "h.test", true), (":443", "h.test", true),
     ])
-    func exceptionsAreThoseOfKubectl(list: String, host: String, isProxied: Bool) {
+    func matchesNoProxyEntriesAsKubectlDoes(list: String, host: String, isProxied: Bool) {
         #expect((proxy(["HTTPS_PROXY": "s", "NO_PROXY": list], "https", host) != nil) == isProxied)
     }
 
     @Test(arguments: ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"])
-    func loopbackIsNeverProxied(host: String) {
+    func neverProxiesLoopback(host: String) {
         #expect(proxy(["HTTPS_PROXY": "s"], "https", host) == nil)
     }
 
@@ -123,7 +124,7 @@ struct ProxyEnvironmentTests {
         ("h.example.com:8443", "h.example.com", true), ("[fd00::1]:443", "fd00::1", false),
         ("10.0.0.0/99,bad:port", "10.0.0.1", true), ("", "h.example.com", true),
     ])
-    func exceptions(list: String, host: String, isProxied: Bool) {
+    func matchesNoProxyEntries(list: String, host: String, isProxied: Bool) {
         #expect((proxy(["HTTPS_PROXY": "s", "NO_PROXY": list], "https", host) != nil) == isProxied)
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5)))
 struct ProxyTests {
-    @Test func theEnvironmentsProxyServesPlainHTTP() async throws {
+    @Test func usesTheEnvironmentsProxyForPlainHTTP() async throws {
         let proxy = try FakeProxy()
         let client = CurlClient(
             HTTPClientConfiguration(plainHTTP: .always), environment: ["http_proxy": proxy.url])
@@ -16,7 +16,7 @@ struct ProxyTests {
         #expect(proxy.requests.map(\.line) == ["GET http://vault.test/v1/x HTTP/1.1"])
     }
 
-    @Test func exceptionsAreReachedDirectly() async throws {
+    @Test func connectsToNoProxyHostsDirectly() async throws {
         let proxy = try FakeProxy()
         let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ndirect" }
         let client = CurlClient(environment: ["http_proxy": proxy.url, "no_proxy": "127.0.0.1"])
@@ -25,9 +25,9 @@ struct ProxyTests {
         #expect(proxy.requests.isEmpty)
     }
 
-    /// As kubectl's, names reach a SOCKS proxy as names (RFC 1928, 4: address type 3).
+    /// As with kubectl, the proxy gets names and resolves them (RFC 1928, 4: address type 3).
     @Test(arguments: ["socks5", "socks5h", "SOCKS5"])
-    func socksProxiesResolveNames(scheme: String) async throws {
+    func sendsNamesToASOCKSProxy(scheme: String) async throws {
         let asked = Locked<[[UInt8]]>([])
         let server = try FakeServer { client in
             guard client.read() != nil, client.send([5, 0]), let request = client.read() else { return }
@@ -50,23 +50,23 @@ struct ProxyTests {
     }
 
     @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
-    func aRefusedTunnelIsTheProxysFault(lane: HTTPClientRequest.TransferMode) async throws {
+    func reportsARefusedTunnelAsProxyFailed(mode: HTTPClientRequest.TransferMode) async throws {
         let proxy = try FakeProxy(refusal: "403 Forbidden")
         let client = CurlClient(HTTPClientConfiguration(proxy: .url(proxy.url)), environment: [:])
         let error = await #expect(throws: HTTPError.self) {
-            try await client.send(HTTPClientRequest(url: "https://api.test/", lane: lane), upTo: 0)
+            try await client.send(HTTPClientRequest(url: "https://api.test/", mode: mode), upTo: 0)
         }
         #expect(error?.code == .proxyFailed)
         #expect(error?.detail?.contains("403") == true)
     }
 
     @Test(.enabled(if: TLSServer.isInstalled), arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
-    func tlsGoesThroughATunnel(lane: HTTPClientRequest.TransferMode) async throws {
-        let server = try await TLSServer(for: lane)
+    func sendsTLSThroughATunnel(mode: HTTPClientRequest.TransferMode) async throws {
+        let server = try await TLSServer(for: mode)
         let proxy = try FakeProxy()
         let client = try server.client { $0.proxy = .url(proxy.url) }
         let request = HTTPClientRequest(
-            url: server.url(), fields: [.authorization: "not for the proxy"], lane: lane)
+            url: server.url(), fields: [.authorization: "not for the proxy"], mode: mode)
         #expect(try await client.send(request, upTo: 2).body == Array("ok".utf8))
         #expect(proxy.requests.map(\.line) == ["CONNECT localhost:\(server.port) HTTP/1.1"])
         #expect(proxy.requests.first?.field("authorization") == nil)

@@ -9,17 +9,17 @@ struct AdmissionTests {
         RequestScheduler(.init(connections: connections, streams: streams))
     }
 
-    @Test func oneGoesAheadToMakeTheConnection() {
+    @Test func startsOneRequestUntilTheConnectionIsReady() {
         var machine = machine()
         for id in 1...9 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
         #expect(machine.dequeueReady() == [])
         machine.connectionReady(1, origin)
-        // Until the answer tells, it may be HTTP/1.1.
+        // Until a response arrives, the server may speak HTTP/1.1.
         #expect(machine.dequeueReady() == [2])
         machine.negotiated(origin, .http2)
         #expect(machine.dequeueReady() == [])
-        // Each that goes well makes room for one more, up to the limit.
+        // Each successful request raises the limit by one stream.
         #expect(machine.finished(1, origin, isConnectionLost: false) == [])
         #expect(machine.dequeueReady() == [3, 4])
         #expect(machine.finished(2, origin, isConnectionLost: false) == [])
@@ -28,7 +28,7 @@ struct AdmissionTests {
         #expect(machine.dequeueReady() == [7])
     }
 
-    @Test func plainHTTPNeedsNoScout() {
+    @Test func startsSeveralRequestsAtOnceOverPlainHTTP() {
         var machine = machine()
         for id in 1...3 { machine.enqueue(id, "http://a:80") }
         #expect(machine.dequeueReady() == [1, 2])
@@ -37,14 +37,14 @@ struct AdmissionTests {
         #expect(machine.dequeueReady() == [3])
     }
 
-    @Test func originsDoNotWaitForEachOther() {
+    @Test func schedulesOriginsIndependently() {
         var machine = machine()
         machine.enqueue(1, origin)
         machine.enqueue(2, "https://b:443")
         #expect(Set(machine.dequeueReady()) == [1, 2])
     }
 
-    @Test func thoseWhoWaitForAConnectionShareItsFate() {
+    @Test func failsWaitingRequestsWithTheirConnection() {
         var machine = machine()
         for id in 1...3 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
@@ -53,7 +53,7 @@ struct AdmissionTests {
         #expect(machine.dequeueReady() == [4])
     }
 
-    @Test func aScoutThatIsCancelledIsReplaced() {
+    @Test func startsTheNextRequestWhenTheFirstIsCancelled() {
         var machine = machine()
         for id in 1...3 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
@@ -64,7 +64,7 @@ struct AdmissionTests {
         #expect(machine.dequeueReady() == [])
     }
 
-    @Test func aLostConnectionIsRemadeByOne() {
+    @Test func reopensALostConnectionWithOneRequest() {
         var machine = machine(connections: 9, streams: 10)
         for id in 1...3 { machine.enqueue(id, origin) }
         _ = machine.dequeueReady()
@@ -81,7 +81,7 @@ struct AdmissionTests {
         #expect(machine.dequeueReady() == [5, 6])
     }
 
-    @Test func nobodyIsForgottenAndLimitsHold() {
+    @Test func startsEveryRequestWithinTheLimitsForRandomInput() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<300 {
             var machine = machine(connections: 2, streams: 5)

@@ -6,26 +6,26 @@ import Testing
 
 @testable import HTTP
 
-/// What was sent as a secret over HTTP/1.1 is nowhere in this process afterwards. (HTTP/2: see
+/// Searches the memory of this process for secrets that were sent over HTTP/1.1. (For HTTP/2 see
 /// docs/adr/0002-http-on-libcurl-multi.md.)
 @Suite(.timeLimit(.minutes(5)))
 struct SecretMemoryTests {
     @Test(arguments: [HTTPClientRequest.TransferMode.unary, .streaming])
-    func fieldsAndBodiesAreGoneAfterTheRequest(lane: HTTPClientRequest.TransferMode) async throws {
-        // Small requests come in one piece, and the server must not keep them either.
+    func leavesNoSecretInMemoryAfterTheRequest(mode: HTTPClientRequest.TransferMode) async throws {
+        // A small request arrives in one read, and the server must not keep it either.
         let server = try FakeServer { connection in
             while connection.readAndWipe() > 0 {
                 connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             }
         }
         let client = CurlClient(environment: [:])
-        // The pattern to look for is the one copy that may be found.
+        // The search pattern is the one copy that may be found.
         let pattern = Self.canary()
         for _ in 0..<5 {
             let request = HTTPClientRequest(
                 method: .post, url: server.url,
                 secretFields: [.init(name: .authorization, value: Self.copy(of: pattern))],
-                body: .secret(Self.copy(of: pattern)), lane: lane)
+                body: .secret(Self.copy(of: pattern)), mode: mode)
             #expect(try await client.send(request, upTo: 0).head.status == .ok)
         }
         await client.shutdown()
@@ -47,7 +47,7 @@ struct SecretMemoryTests {
         SharedSecret(secret.bytes.withUnsafeBytes { SecretBytes(copying: $0) })
     }
 
-    /// In all memory that this process may write, see proc(5).
+    /// Counts copies in all writable memory of this process, see proc(5).
     private static func occurrences(of secret: SharedSecret) throws -> Int {
         let memory = open("/proc/self/mem", O_RDONLY)
         guard memory >= 0, let maps = fopen("/proc/self/maps", "r") else { throw SocketFailure() }
@@ -68,7 +68,7 @@ struct SecretMemoryTests {
             let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             let words = text.split(separator: " ")
             let bounds = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
-            // What is larger is a sanitiser's shadow.
+            // A larger mapping is a sanitizer's shadow memory.
             guard words[1].hasPrefix("rw"), bounds.count == 2, bounds[1] - bounds[0] < 1 << 32 else {
                 continue
             }
@@ -78,7 +78,7 @@ struct SecretMemoryTests {
                 let got = pread(memory, buffer.baseAddress, length, off_t(address))
                 guard got > 0 else { break }
                 count += starts(of: secret, in: UnsafeRawBufferPointer(rebasing: buffer[..<got])) { offset in
-                    // Windows overlap by the secret's length; the buffer itself is not the process's doing.
+                    // Windows overlap by the secret's length. The search's own buffer does not count.
                     offset < window && !(own..<own + UInt(buffer.count)).contains(address + UInt(offset))
                 }
                 buffer.initializeMemory(as: UInt8.self, repeating: 0)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5)))
 struct ShutdownTests {
-    @Test func everyExchangeIsCancelledAndLaterOnesToo() async throws {
+    @Test func cancelsCurrentAndLaterRequests() async throws {
         let server = try FakeServer { connection in
             guard let request = connection.readRequest() else { return }
             if request.line.contains("/watch") { connection.send("HTTP/1.1 200 OK\r\n\r\nabc") }
@@ -19,7 +19,7 @@ struct ShutdownTests {
             Task { try await client.send(HTTPClientRequest(url: url), upTo: 0).body }
         }
         let watch = Task {
-            try await client.withResponse(to: HTTPClientRequest(url: "\(url)/watch", lane: .streaming)) {
+            try await client.withResponse(to: HTTPClientRequest(url: "\(url)/watch", mode: .streaming)) {
                 _, body in
                 started.raise()
                 return try await body.collect(upTo: 10)
@@ -31,35 +31,35 @@ struct ShutdownTests {
             let error = await #expect(throws: HTTPError.self) { try await exchange.value }
             #expect(error?.code == .cancelled)
         }
-        for lane in [HTTPClientRequest.TransferMode.unary, .streaming] {
+        for mode in [HTTPClientRequest.TransferMode.unary, .streaming] {
             let error = await #expect(throws: HTTPError.self) {
-                try await client.send(HTTPClientRequest(url: url, lane: lane), upTo: 0)
+                try await client.send(HTTPClientRequest(url: url, mode: mode), upTo: 0)
             }
             #expect(error?.code == .cancelled)
         }
         await client.shutdown()
     }
 
-    @Test func theThreadEndsWithItsLane() async throws {
+    @Test func endsTheThreadWithItsPool() async throws {
         let configuration = HTTPClientConfiguration()
         let settings = ClientSettings(configuration, environment: [:])
         let plan = try TransferPlan(HTTPClientRequest(url: "http://127.0.0.1:1"), settings)
         weak var observed: ConnectionPool?
         do {
-            let lane = try ConnectionPool(.unary, configuration)
-            observed = lane
+            let pool = try ConnectionPool(.unary, configuration)
+            observed = pool
             let error = await #expect(throws: HTTPError.self) {
-                try await UnaryTransaction(plan).response(on: lane)
+                try await UnaryTransaction(plan).response(on: pool)
             }
             #expect(error?.code == .connectFailed)
-            await lane.shutDown()
-            await lane.shutDown()
+            await pool.shutDown()
+            await pool.shutDown()
         }
-        // The thread's own reference goes a moment after it has said that it is gone.
+        // The thread releases its reference shortly after it has resumed the waiters of `shutDown`.
         while observed != nil { await Task.yield() }
     }
 
-    @Test func lettingGoOfTheClientClosesItsConnections() async throws {
+    @Test func closesConnectionsWithTheLastReference() async throws {
         let closed = Signal()
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }

@@ -10,10 +10,10 @@ struct StreamingTests {
     private let client = CurlClient(environment: [:])
 
     private func stream(_ url: String) -> HTTPClientRequest {
-        HTTPClientRequest(url: url, lane: .streaming, timeout: nil)
+        HTTPClientRequest(url: url, mode: .streaming, timeout: nil)
     }
 
-    @Test func chunksArriveAsTheyAreSent() async throws {
+    @Test func passesChunksAsTheyArrive() async throws {
         let taken = Locked<Signal?>(nil)
         let first = Signal()
         taken.withLock { $0 = first }
@@ -41,7 +41,7 @@ struct StreamingTests {
         #expect(words == ["one", "two", "six"])
     }
 
-    @Test func whatCameBeforeAFailureIsRead() async throws {
+    @Test func returnsBytesBeforeAFailure() async throws {
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
@@ -56,7 +56,7 @@ struct StreamingTests {
         }
     }
 
-    @Test func theExchangeEndsWithTheHandler() async throws {
+    @Test func endsTheTransactionWithTheHandler() async throws {
         struct Enough: Error {}
         for isThrowing in [false, true] {
             let closed = Signal()
@@ -77,14 +77,14 @@ struct StreamingTests {
                 #expect(isThrowing)
             }
             try await closed.wait()
-            // A body that escaped gives what is buffered at most, then fails.
+            // A body that is used after the handler returns at most the buffered bytes and then throws.
             let body = try #require(kept.withLock { $0 })
             let error = await #expect(throws: HTTPError.self) { for try await _ in body {} }
             #expect(error?.code == .cancelled)
         }
     }
 
-    @Test func aReaderMayBeCancelledAlone() async throws {
+    @Test func cancelsOnlyTheReader() async throws {
         let server = try FakeServer { connection in
             guard let request = connection.readRequest() else { return }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
@@ -103,7 +103,7 @@ struct StreamingTests {
         }
     }
 
-    @Test func aSlowReaderHoldsTheServerBack() async throws {
+    @Test func pausesTheServerWhileTheReaderIsSlow() async throws {
         let total = 48 << 20
         let sent = Locked(0)
         let server = try FakeServer { connection in
@@ -115,7 +115,7 @@ struct StreamingTests {
             }
         }
         try await client.withResponse(to: stream(server.url)) { _, body in
-            // Until the server has filled what the sockets of both sides hold, and stands still.
+            // Wait until the server has filled the socket buffers of both sides and blocks.
             var before = -1
             while case let now = sent.withLock({ $0 }), now != before {
                 before = now
@@ -131,7 +131,7 @@ struct StreamingTests {
         }
     }
 
-    @Test func everyStreamHasItsConnectionAndPausedOnesDelayNobody() async throws {
+    @Test func opensAConnectionPerStreamAndDelaysNoOtherRequest() async throws {
         let server = try FakeServer { connection in
             while let request = connection.readRequest() {
                 if request.line.contains("/watch") {
@@ -156,7 +156,7 @@ struct StreamingTests {
     }
 }
 
-/// Lets a script's thread through once for each `open`.
+/// Lets a server's thread pass once for each `open`.
 final class Gate: Sendable {
     private let state = Locked(0)
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-/// Go's crypto/x509 on Linux (root_unix.go): each variable takes the place of its own list alone.
+/// As in Go's crypto/x509 on Linux (root_unix.go), each variable replaces only its own list.
 @Suite struct SystemRootCertificatesTests {
     private let folder: TemporaryFolder
     private let certificates: [String]
@@ -39,10 +39,9 @@ import Testing
 
     private func pem(_ indices: Int...) -> [UInt8] { indices.flatMap { Array(certificates[$0].utf8) } }
 
-    @Test func eachVariableReplacesItsOwnList() throws {
-        #expect(
-            SystemRootCertificates([:]) == nil
-                && SystemRootCertificates(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""]) == nil)
+    @Test func replacesOnlyTheListOfTheVariable() throws {
+        #expect(SystemRootCertificates([:]) == nil)
+        #expect(SystemRootCertificates(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""]) == nil)
         #expect(try pool(["SSL_CERT_FILE": folder.path("mine.pem")]).pem == pem(2, 1))
         #expect(try pool(["SSL_CERT_DIR": folder.path("mine")]).pem == pem(0, 2))
         #expect(
@@ -53,19 +52,19 @@ import Testing
                 == pem(0, 1, 2))
     }
 
-    @Test func damagedCertificatesOfAFolderAreNamed() throws {
+    @Test func warnsAboutDamagedCertificatesOfAFolder() throws {
         let warnings = try pool(["SSL_CERT_DIR": folder.path("mine")]).warnings
         #expect(
             warnings == [
-                "\(folder.path("mine/damaged")): certificate 1 of 1 (line 1) is damaged (it is no X.509 certificate) "
+                "\(folder.path("mine/damaged")): certificate 1 of 1 (line 1) is damaged (it is not an X.509 certificate) "
                     + "and is left out; replace it"
             ])
     }
 
-    @Test func whatCannotBeReadIsAnError() throws {
+    @Test func throwsForUnreadableFilesAndFolders() throws {
         for (environment, message) in [
             (["SSL_CERT_FILE": "/no"], "SSL_CERT_FILE names /no: No such file or directory"),
-            (["SSL_CERT_FILE": "/dev/zero"], "SSL_CERT_FILE names /dev/zero: is no file"),
+            (["SSL_CERT_FILE": "/dev/zero"], "SSL_CERT_FILE names /dev/zero: is not a file"),
             (
                 ["SSL_CERT_FILE": folder.path("mine/damaged")],
                 "SSL_CERT_FILE names \(folder.path("mine/damaged")): holds no certificate that can be read"

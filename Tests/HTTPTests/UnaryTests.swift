@@ -9,7 +9,7 @@ import Testing
 struct UnaryTests {
     private let client = CurlClient(environment: [:])
 
-    /// What the server got, in a form to compare.
+    /// Returns a response that repeats the request in a comparable form.
     private static func echo(_ request: FakeRequest) -> String {
         let interesting = [
             "host", "user-agent", "content-length", "content-type", "expect", "x-plain", "x-secret",
@@ -27,7 +27,7 @@ struct UnaryTests {
         return text.replacing("|host=127.0.0.1:\(server.port)|user-agent=secrets-bridge", with: "")
     }
 
-    @Test func requestsArriveAsGiven() async throws {
+    @Test func sendsRequestsUnchanged() async throws {
         let server = try FakeServer.responding(Self.echo)
         var request = HTTPClientRequest(url: "\(server.url)/a/../b?c=%20d")
         #expect(try await sent(request, to: server) == "GET /a/../b?c=%20d HTTP/1.1|")
@@ -56,7 +56,7 @@ struct UnaryTests {
         #expect(server.connectionCount == 1)
     }
 
-    @Test func largeBodiesBothWays() async throws {
+    @Test func transfersLargeBodiesInBothDirections() async throws {
         let server = try FakeServer.responding { request in
             "HTTP/1.1 200 OK\r\nContent-Length: \(request.body.count)\r\n\r\n\(String(decoding: request.body, as: UTF8.self))"
         }
@@ -69,14 +69,14 @@ struct UnaryTests {
         }
     }
 
-    @Test func aHeadRequestHasNoBody() async throws {
+    @Test func readsNoBodyForAHeadRequest() async throws {
         let server = try FakeServer.responding { _ in "HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" }
         let response = try await client.send(HTTPClientRequest(method: .head, url: server.url), upTo: 10)
         #expect(response.head.fields[.contentLength] == "999999999")
         #expect(response.body.isEmpty)
     }
 
-    @Test func interimAnswersAndTrailersAreNotTheHead() async throws {
+    @Test func ignoresInterimResponsesAndTrailers() async throws {
         let server = try FakeServer.responding { _ in
             "HTTP/1.1 103 Early Hints\r\nA: 1\r\n\r\nHTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
                 + "2\r\nab\r\n1\r\nc\r\n0\r\nTrailer: x\r\n\r\n"
@@ -87,7 +87,7 @@ struct UnaryTests {
         #expect(response.body == Array("abc".utf8))
     }
 
-    @Test func redirectsAndErrorsAreResponses() async throws {
+    @Test func returnsRedirectsAndErrorsAsResponses() async throws {
         let server = try FakeServer.responding { request in
             let code = request.line.split(separator: " ")[1].dropFirst()
             return "HTTP/1.1 \(code) X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
@@ -98,7 +98,7 @@ struct UnaryTests {
         }
     }
 
-    @Test func compressedBodiesAreUnpackedAndCountedUnpacked() async throws {
+    @Test func limitsTheUncompressedSizeOfABody() async throws {
         // printf '%1000s' x | gzip -n9 | base64
         let packed: [UInt8] = [
             0x1F, 0x8B, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x53, 0x50, 0x18, 0x05, 0xA3, 0x60,
@@ -120,7 +120,7 @@ struct UnaryTests {
         #expect(error?.code == .responseTooLarge)
     }
 
-    @Test func aConnectionThatWentStaleIsReplaced() async throws {
+    @Test func replacesAStaleConnection() async throws {
         let server = try FakeServer { connection in
             guard connection.readRequest() != nil else { return }
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -131,7 +131,7 @@ struct UnaryTests {
         #expect(server.connectionCount == 5)
     }
 
-    @Test func parallelRequestsShareAFewConnections() async throws {
+    @Test func sharesAFewConnectionsBetweenParallelRequests() async throws {
         let server = try FakeServer.responding(Self.echo)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<100 {

@@ -6,11 +6,11 @@ import Resources
 import TestSupport
 import Testing
 
-/// `aws-kms` with moto's KMS, STS and IAM, which check signatures and policies, and an STS that verifies the tokens
+/// `aws-kms` with the KMS, STS and IAM of moto, which check signatures and policies, and an STS that verifies the tokens
 /// of the real API server.
-@Suite("AWS", .onRealServers, .dedicatedAWS, .serialized)
+@Suite(.onRealServers, .dedicatedAWS, .serialized)
 struct AWSTests {
-    /// Runs the controller in a new namespace, with what EKS gives to its service account.
+    /// Runs the controller in a new namespace, with the environment that EKS gives to its service account.
     private func withController(
         tokenFile: String? = nil, _ body: (TestNamespace, ControllerProgram, LoopbackAWS) async throws -> Void
     ) async throws {
@@ -31,8 +31,7 @@ struct AWSTests {
         ).outcome()
     }
 
-    @Test("With nothing but its service account's token the controller opens what a developer wrapped")
-    func webIdentity() async throws {
+    @Test func opensWhatADeveloperWrappedWithAServiceAccountToken() async throws {
         try await withController { namespace, controller, aws in
             let developer = try await aws.settings(user: "developer", namespace.name)
             let wrapped = try await cli(
@@ -42,7 +41,7 @@ struct AWSTests {
             try await namespace.kubectl("apply", "-f", "-", input: Data(wrapped.output.utf8))
             let object = try await namespace.reconciled("db")
             #expect(try await namespace.secret("db")?.values == ["password": "hunter2"])
-            // The row names the key, though the settings name an alias.
+            // The WrappedSecret has the ARN of the key although the settings have an alias.
             let arn = try await aws.aws(
                 "kms", "describe-key", "--key-id", "alias/sb-wrap", query: "KeyMetadata.Arn")
             #expect(object.status?.keyID == arn)
@@ -50,24 +49,23 @@ struct AWSTests {
             let refused = try await cli(["unwrap"], developer, input: wrapped.output)
             #expect(refused.status == 1)
             #expect(refused.output.isEmpty)
-            #expect(
-                refused.errors.contains("kms:Decrypt") && refused.errors.contains(arn), "\(refused.errors)")
+            #expect(refused.errors.contains("kms:Decrypt"), "\(refused.errors)")
+            #expect(refused.errors.contains(arn), "\(refused.errors)")
 
-            try await eventually("the key is announced") {
+            try await eventually("the key is logged") {
                 try controller.kmsLogLines().contains { $0.msg == "keymgmt backend ready" }
             }
         }
     }
 
-    @Test("KMS is asked once for a change and once for a repair, and not at a restart")
-    func cost() async throws {
+    @Test func sendsOneRequestForAChangeAndNoneAtARestart() async throws {
         let aws = try DedicatedAWS.required()
         let settings = try await aws.podSettings()
         try await TestNamespace.withShared { namespace in
             let developer = try await aws.developer(namespace)
             func decrypts(_ body: (ControllerProgram) async throws -> Void) async throws -> Int {
                 try await ControllerProgram.with(namespace, settings) { controller in
-                    try await eventually("the key is tested") { try !controller.kmsLogLines().isEmpty }
+                    try await eventually("the self-test is logged") { try !controller.kmsLogLines().isEmpty }
                     let before = try aws.requests("Decrypt")
                     try await body(controller)
                     counted = try aws.requests("Decrypt") - before
@@ -83,20 +81,19 @@ struct AWSTests {
                         try await namespace.syncedCount() == names.count
                     }
                     try await namespace.kubectl("delete", "secret", "db-0")
-                    try await namespace.secret("db-0", until: "is back") { $0.values == ["k": "db-0"] }
+                    try await namespace.secret("db-0", until: "is restored") { $0.values == ["k": "db-0"] }
                     try await namespace.reconciled("db-0")
                 } == names.count + 1)
             #expect(
                 try await decrypts { _ in
-                    // Behind all others in the queue.
+                    // This object is behind all others in the queue.
                     try await namespace.apply("last", ["k": "v"], with: developer)
                     try await namespace.reconciled("last")
                 } == 1)
         }
     }
 
-    @Test("A copy in another namespace is refused by KMS itself")
-    func copies() async throws {
+    @Test func kmsRefusesACopyInAnotherNamespace() async throws {
         try await withController { namespace, _, aws in
             var stolen = try await Manifest(
                 "db", in: "elsewhere", ["k": "v"],
@@ -108,8 +105,7 @@ struct AWSTests {
         }
     }
 
-    @Test("A disabled key: the Secret stays, the status says so, and it heals alone when the key is enabled")
-    func disabledKey() async throws {
+    @Test func keepsTheSecretWhileTheKeyIsDisabledAndRecovers() async throws {
         try await withController { namespace, _, aws in
             let developer = try await aws.developer(namespace)
             try await namespace.apply("db", ["k": "v"], with: developer)
@@ -119,16 +115,15 @@ struct AWSTests {
             try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"other":"v"}}"#)
             let message = try await namespace.reconciled("db", .keyUnavailable).status?.condition(.ready)?
                 .message
-            #expect(
-                message?.contains("disabled") == true && message?.contains(arn) == true, "\(message ?? "")")
+            #expect(message?.contains("disabled") == true, "\(message ?? "")")
+            #expect(message?.contains(arn) == true, "\(message ?? "")")
             #expect(try await namespace.secret("db")?.values["k"] == "v")
             try await aws.aws("kms", "enable-key", "--key-id", id)
             try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "v"] }
         }
     }
 
-    @Test("The alias moves: new rows say the new key, old ones say and use the old one; a re-wrap moves them")
-    func movedAlias() async throws {
+    @Test func showsTheKeyOfAMovedAliasAndRewrapsToIt() async throws {
         try await withController { namespace, _, aws in
             func target() async throws -> String {
                 try await aws.aws(
@@ -143,7 +138,7 @@ struct AWSTests {
                 "kms", "update-alias", "--alias-name", "alias/sb-wrap", "--target-key-id", created)
             let new = try await target()
             #expect(new != old)
-            // As docs/aws-kms.md says: the controller must be allowed to use both.
+            // By docs/aws-kms.md, the controller needs the permission for both keys.
             try await aws.aws(
                 "iam", "put-role-policy", "--role-name", "secrets-bridge", "--policy-name", "new-key",
                 "--policy-document",
@@ -158,7 +153,7 @@ struct AWSTests {
             try await namespace.apply("second", ["k": "2"], with: developer)
             #expect(try await namespace.reconciled("second").status?.keyID == new)
 
-            // By ReEncrypt, which shows nobody the data key.
+            // ReEncrypt reveals the data key to no client.
             let before = try aws.requestCount()
             let folder = try TemporaryFolder()
             defer { withExtendedLifetime(folder) {} }
@@ -174,8 +169,7 @@ struct AWSTests {
         }
     }
 
-    @Test("Sessions that end in mid-run are replaced; a token that was rotated is read anew")
-    func shortSessions() async throws {
+    @Test func replacesExpiringSessionsAndReadsARotatedToken() async throws {
         let aws = try DedicatedAWS.required()
         try await aws.script("sessions", "6")
         let file = "\(aws.directory)/rotated-token"
@@ -189,9 +183,9 @@ struct AWSTests {
                 try await Task.sleep(for: .seconds(1))
             }
             #expect(!controller.log.contains("not synced"))
-            // A token that is for somebody else gives no new session, and the status says so.
+            // A token with another audience gives no new session, and the status reports it.
             try await aws.writeToken(file, audience: "vault")
-            try await eventually("the status says that STS refuses the token") {
+            try await eventually("the status reports that STS refuses the token") {
                 try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"other":"v"}}"#)
                 let ready = try await namespace.wrappedSecret("db").status?.condition(.ready)
                 return ready?.reason == Reason.unwrapDenied.rawValue
@@ -204,28 +198,25 @@ struct AWSTests {
         #expect(try aws.requests("AssumeRoleWithWebIdentity", from: before) >= 2)
     }
 
-    @Test("A developer of one namespace cannot wrap for another, nor a rotator move its data keys")
-    func tenants() async throws {
+    @Test func aDeveloperCannotWrapForAnotherNamespace() async throws {
         let aws = try DedicatedAWS.required()
         try await TestNamespace.withShared { namespace in
             let developer = try await aws.developer(namespace)
-            let ours = try Binding(scope: .strict, namespace: namespace.name, secretName: "db")
-            let theirs = try Binding(scope: .strict, namespace: "elsewhere", secretName: "db")
-            let made = try await developer.generateDataKey(for: ours)
-            await #expect(throws: KeyManagerError.self) { try await developer.generateDataKey(for: theirs) }
-            // The scope cluster, which has no namespace, is no way round.
+            let own = try Binding(scope: .strict, namespace: namespace.name, secretName: "db")
+            let foreign = try Binding(scope: .strict, namespace: "elsewhere", secretName: "db")
+            let dataKey = try await developer.generateDataKey(for: own)
+            await #expect(throws: KeyManagerError.self) { try await developer.generateDataKey(for: foreign) }
+            // The scope cluster, which has no namespace, does not circumvent it.
             let anywhere = try Binding(scope: .cluster, namespace: nil, secretName: "db")
             await #expect(throws: KeyManagerError.self) { try await developer.generateDataKey(for: anywhere) }
             let rotator = try aws.key(try await aws.settings(user: "rotator", "elsewhere"))
             await #expect(throws: KeyManagerError.self) {
-                try await rotator.rewrap(made.recipient, for: ours)
+                try await rotator.rewrap(dataKey.recipient, for: own)
             }
         }
     }
 
-    @Test(
-        "A token for somebody else, and a wrong secret key, are refused, and the message says what to check")
-    func refusedIdentities() async throws {
+    @Test func namesTheRemedyForARefusedIdentity() async throws {
         let aws = try DedicatedAWS.required()
         try await TestNamespace.withShared { namespace in
             let wrapped = try await cli(
@@ -236,7 +227,8 @@ struct AWSTests {
             try await aws.writeToken(file, audience: "vault")
             pod["AWS_WEB_IDENTITY_TOKEN_FILE"] = file
             let stranger = try await cli(["unwrap"], pod, input: wrapped.output)
-            #expect(stranger.status == 1 && stranger.output.isEmpty)
+            #expect(stranger.status == 1)
+            #expect(stranger.output.isEmpty)
             #expect(stranger.errors.contains("trust policy"), "\(stranger.errors)")
 
             var forger = try await aws.settings(user: "controller", namespace.name)
@@ -244,30 +236,31 @@ struct AWSTests {
             let secret = try #require(forger["AWS_SECRET_ACCESS_KEY"])
             forger["AWS_SECRET_ACCESS_KEY"] = "wrong" + secret
             let forged = try await cli(["unwrap"], forger, input: wrapped.output)
-            #expect(forged.status == 1 && forged.output.isEmpty)
+            #expect(forged.status == 1)
+            #expect(forged.output.isEmpty)
             #expect(forged.errors.contains("secret access key"), "\(forged.errors)")
             #expect(!forged.errors.contains(secret))
         }
     }
 
-    @Test("boto3 and an independent envelope open what we wrap, and we open what they wrap")
-    func independentClient() async throws {
+    @Test func isCompatibleWithAnIndependentClient() async throws {
         try await withController { namespace, _, aws in
             var admin = try await aws.settings(user: "admin")
             admin["KMS"] = "aws"
             let client = IndependentClient(environment: admin)
-            let made = try await client.run("make", namespace.name, "theirs", "password=hünter2", "empty=")
-            try await namespace.kubectl("apply", "-f", "-", input: Data(made.utf8))
+            let manifest = try await client.run(
+                "make", namespace.name, "theirs", "password=hünter2", "empty=")
+            try await namespace.kubectl("apply", "-f", "-", input: Data(manifest.utf8))
             try await namespace.reconciled("theirs")
             #expect(try await namespace.secret("theirs")?.values == ["password": "hünter2", "empty": ""])
 
-            let ours = try await cli(
+            let wrapped = try await cli(
                 [
                     "wrap", "-n", namespace.name, "--name", "ours", "--from-literal", "password=hünter2",
                     "-o", "json",
                 ], try await aws.settings(user: "developer", namespace.name))
-            #expect(ours.status == 0, "\(ours.errors)")
-            let opened = try await client.run("open", input: ours.output)
+            #expect(wrapped.status == 0, "\(wrapped.errors)")
+            let opened = try await client.run("open", input: wrapped.output)
             #expect(
                 try JSONDecoder().decode([String: String].self, from: Data(opened.utf8))
                     == ["password": "hünter2"])

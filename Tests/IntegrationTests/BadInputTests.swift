@@ -2,18 +2,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Input that cannot be used gives one line that tells what to do, and nothing else.
-@Suite("Bad input", .onRealServers)
+/// Commands report bad input in one line with a remedy, and print nothing else.
+@Suite(.onRealServers)
 struct BadInputTests {
     struct Case: Sendable, CustomTestStringConvertible {
-        let what: String
+        let name: String
         var arguments = ["wrap", "-n", "payments"]
         var input = Data()
         var environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
-        /// What the line has to say.
-        let says: [String]
+        /// Words that the line has to contain.
+        let expected: [String]
         var status: Int32 = 1
-        var testDescription: String { what }
+        var testDescription: String { name }
     }
 
     static let masterKey = Data(repeating: 7, count: 32).base64EncodedString()
@@ -25,104 +25,110 @@ struct BadInputTests {
 
     static let cases = [
         Case(
-            what: "invalid base64", input: secret("data: {password: 'not base64!'}"),
-            says: ["stdin:4", "password", "base64"]),
+            name: "invalid base64", input: secret("data: {password: 'not base64!'}"),
+            expected: ["stdin:4", "password", "base64"]),
         Case(
-            what: "base64 without padding", input: secret("data: {password: YQ}"),
-            says: ["stdin:4", "password", "base64"]),
-        Case(what: "a missing name", input: secret("data: {}", metadata: "{}"), says: ["metadata.name"]),
+            name: "base64 without padding", input: secret("data: {password: YQ}"),
+            expected: ["stdin:4", "password", "base64"]),
+        Case(name: "a missing name", input: secret("data: {}", metadata: "{}"), expected: ["metadata.name"]),
         Case(
-            what: "a wrong kind", input: Data("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\n".utf8),
-            says: ["ConfigMap", "Secret"]),
+            name: "a wrong kind", input: Data("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\n".utf8),
+            expected: ["ConfigMap", "Secret"]),
         Case(
-            what: "duplicate keys", input: secret("data: {a: YQ==, a: Yg==}"),
-            says: ["stdin:4", "twice"]),
+            name: "duplicate keys", input: secret("data: {a: YQ==, a: Yg==}"),
+            expected: ["stdin:4", "duplicate key"]),
         Case(
-            what: "no space after a colon", input: secret("stringData: {password:s3cr3t}"),
-            says: ["stdin:4", "a space is needed"]),
+            name: "no space after a colon", input: secret("stringData: {password:s3cr3t}"),
+            expected: ["stdin:4", "a space is needed"]),
         Case(
-            what: "a value of 2 MiB",
+            name: "a value of 2 MiB",
             input: secret("stringData: {k: \(String(repeating: "v", count: 2 << 20))}"),
-            says: ["1048576"]),
+            expected: ["1048576"]),
         Case(
-            what: "binary noise",
+            name: "binary noise",
             input: Data((0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 / 13) }),
-            says: ["stdin"]),
-        Case(what: "nothing at all", says: ["stdin", "empty"]),
+            expected: ["stdin"]),
+        Case(name: "nothing at all", expected: ["stdin", "empty"]),
         Case(
-            what: "an unreadable file", arguments: ["wrap", "-n", "payments", "-f", "/proc/self/mem"],
-            says: ["/proc/self/mem"]),
+            name: "an unreadable file", arguments: ["wrap", "-n", "payments", "-f", "/proc/self/mem"],
+            expected: ["/proc/self/mem"]),
         Case(
-            what: "a file that is not there",
+            name: "a file that does not exist",
             arguments: ["wrap", "-n", "payments", "-f", "/nonexistent/secret.yaml"],
-            says: ["/nonexistent/secret.yaml"]),
-        Case(what: "a folder", arguments: ["wrap", "-n", "payments", "-f", "/"], says: ["/"]),
+            expected: ["/nonexistent/secret.yaml"]),
+        Case(name: "a folder", arguments: ["wrap", "-n", "payments", "-f", "/"], expected: ["/"]),
         Case(
-            what: "no namespace", arguments: ["wrap"], input: secret("data: {a: YQ==}"), says: ["--namespace"]
+            name: "no namespace", arguments: ["wrap"], input: secret("data: {a: YQ==}"),
+            expected: ["--namespace"]
         ),
         Case(
-            what: "no KMS configured", input: secret("data: {a: YQ==}"), environment: [:],
-            says: ["SB_WRAP_MASTER_KEY", "openssl rand -base64 32"]),
+            name: "no KMS configured", input: secret("data: {a: YQ==}"), environment: [:],
+            expected: ["SB_WRAP_MASTER_KEY", "openssl rand -base64 32"]),
         Case(
-            what: "an unknown KMS", input: secret("data: {a: YQ==}"),
+            name: "an unknown KMS", input: secret("data: {a: YQ==}"),
             environment: ["SB_KMS_BACKEND": "abacus"],
-            says: ["SB_KMS_BACKEND", "abacus", "local"]),
+            expected: ["SB_KMS_BACKEND", "abacus", "local"]),
         Case(
-            what: "a short master key", input: secret("data: {a: YQ==}"),
+            name: "a short master key", input: secret("data: {a: YQ==}"),
             environment: ["SB_WRAP_MASTER_KEY": "YWJj"],
-            says: ["SB_WRAP_MASTER_KEY", "32 bytes"]),
+            expected: ["SB_WRAP_MASTER_KEY", "32 bytes"]),
         Case(
-            what: "a controller without a KMS", arguments: ["controller", "--kubeconfig", "/nonexistent"],
-            environment: [:], says: ["SB_WRAP_MASTER_KEY"]),
+            name: "a controller without a KMS", arguments: ["controller", "--kubeconfig", "/nonexistent"],
+            environment: [:], expected: ["SB_WRAP_MASTER_KEY"]),
         Case(
-            what: "a controller without a cluster",
+            name: "a controller without a cluster",
             arguments: ["controller", "--kubeconfig", "/nonexistent"],
-            says: ["/nonexistent"]),
-        Case(what: "no such command", arguments: ["frobnicate"], says: ["frobnicate"], status: 64),
+            expected: ["/nonexistent"]),
+        Case(name: "no such command", arguments: ["frobnicate"], expected: ["frobnicate"], status: 64),
         Case(
-            what: "no such option", arguments: ["wrap", "--frobnicate"], says: ["--frobnicate"], status: 64),
-        Case(
-            what: "a scope that is none", arguments: ["wrap", "--scope", "galaxy"], says: ["galaxy"],
+            name: "no such option", arguments: ["wrap", "--frobnicate"], expected: ["--frobnicate"],
             status: 64),
         Case(
-            what: "a folder that is not there", arguments: ["rewrap", "/nonexistent"], says: ["/nonexistent"]),
-        Case(
-            what: "a re-wrap of nothing", arguments: ["rewrap"], says: ["--all-namespaces", "folders"],
+            name: "a scope that is none", arguments: ["wrap", "--scope", "galaxy"], expected: ["galaxy"],
             status: 64),
         Case(
-            what: "a key that is not configured", arguments: ["rewrap", "--to", "aws-kms", "/etc/hostname"],
-            says: ["--to", "aws-kms", "SB_KMS_BACKEND"]),
+            name: "a folder that does not exist", arguments: ["rewrap", "/nonexistent"],
+            expected: ["/nonexistent"]),
         Case(
-            what: "a kubeconfig that is empty", arguments: ["status", "-A", "--context", "nowhere"],
-            environment: ["KUBECONFIG": "/dev/null"], says: ["KUBECONFIG", "no cluster"]),
+            name: "a re-wrap of nothing", arguments: ["rewrap"], expected: ["--all-namespaces", "folders"],
+            status: 64),
         Case(
-            what: "a cluster that is not there", arguments: ["status", "-A", "--kubeconfig", "/nonexistent"],
-            says: ["/nonexistent"]),
-        Case(what: "a status of nothing", arguments: ["status"], says: ["--all-namespaces"], status: 64),
+            name: "a key that is not configured", arguments: ["rewrap", "--to", "aws-kms", "/etc/hostname"],
+            expected: ["--to", "aws-kms", "SB_KMS_BACKEND"]),
         Case(
-            what: "an edit of something else", arguments: ["edit", "/etc/hostname"],
-            says: ["/etc/hostname", "no WrappedSecret"]),
+            name: "a kubeconfig that is empty", arguments: ["status", "-A", "--context", "nowhere"],
+            environment: ["KUBECONFIG": "/dev/null"], expected: ["KUBECONFIG", "no cluster"]),
         Case(
-            what: "values for something else",
-            arguments: ["set", "/etc/hostname", "--from-literal", "a=b"], says: ["/etc/hostname"]),
-        Case(what: "no values", arguments: ["set", "/etc/hostname"], says: ["--from-literal"], status: 64),
+            name: "a cluster that does not exist",
+            arguments: ["status", "-A", "--kubeconfig", "/nonexistent"],
+            expected: ["/nonexistent"]),
+        Case(name: "a status of nothing", arguments: ["status"], expected: ["--all-namespaces"], status: 64),
         Case(
-            what: "a program without values", arguments: ["exec", "/etc/hostname", "--all", "--", "true"],
-            says: ["/etc/hostname"]),
-        Case(what: "no program", arguments: ["exec", "/etc/hostname"], says: ["--"], status: 64),
+            name: "an edit of something else", arguments: ["edit", "/etc/hostname"],
+            expected: ["/etc/hostname", "no WrappedSecret"]),
         Case(
-            what: "a check of what is not there", arguments: ["verify", "/nonexistent"],
-            says: ["/nonexistent"]),
+            name: "values for something else",
+            arguments: ["set", "/etc/hostname", "--from-literal", "a=b"], expected: ["/etc/hostname"]),
         Case(
-            what: "a look at something else", arguments: ["inspect", "/etc/hostname"],
-            says: ["/etc/hostname", "no WrappedSecret"]),
+            name: "no values", arguments: ["set", "/etc/hostname"], expected: ["--from-literal"], status: 64),
         Case(
-            what: "literals without a name", arguments: ["wrap", "--from-literal", "a=b"], says: ["--name"],
+            name: "a program without values", arguments: ["exec", "/etc/hostname", "--all", "--", "true"],
+            expected: ["/etc/hostname"]),
+        Case(name: "no program", arguments: ["exec", "/etc/hostname"], expected: ["--"], status: 64),
+        Case(
+            name: "a check of a missing path", arguments: ["verify", "/nonexistent"],
+            expected: ["/nonexistent"]),
+        Case(
+            name: "a look at something else", arguments: ["inspect", "/etc/hostname"],
+            expected: ["/etc/hostname", "no WrappedSecret"]),
+        Case(
+            name: "literals without a name", arguments: ["wrap", "--from-literal", "a=b"],
+            expected: ["--name"],
             status: 64),
     ]
 
-    @Test("is refused in one line", arguments: cases)
-    func refused(_ bad: Case) async throws {
+    @Test(arguments: cases)
+    func refusesBadInputInOneLine(_ bad: Case) async throws {
         let outcome = try await run(bad.arguments, bad.input, bad.environment)
         #expect(outcome.status == bad.status)
         #expect(outcome.output.isEmpty)
@@ -130,11 +136,10 @@ struct BadInputTests {
         if bad.status == 1 {
             #expect(lines.filter { !$0.contains(#""level":"#) }.count == 1, "\(outcome.errors)")
         }
-        for word in bad.says { #expect(outcome.errors.contains(word), "\(outcome.errors)") }
+        for word in bad.expected { #expect(outcome.errors.contains(word), "\(outcome.errors)") }
     }
 
-    @Test("of unwrap: a wrong master key, and a file that is no WrappedSecret")
-    func unwrap() async throws {
+    @Test func refusesToUnwrapInOneLine() async throws {
         let wrapped = try await run(
             ["wrap", "-n", "payments"], Self.secret("data: {a: YQ==}"), ["SB_WRAP_MASTER_KEY": Self.masterKey]
         )
@@ -149,17 +154,16 @@ struct BadInputTests {
             ),
             (Data(wrapped.output.replacing("format: v1", with: "format: v2").utf8), Self.masterKey, "v2"),
         ]
-        for (input, key, says) in others {
+        for (input, key, expected) in others {
             let outcome = try await run(["unwrap"], input, ["SB_WRAP_MASTER_KEY": key])
             #expect(outcome.status == 1)
             #expect(outcome.output.isEmpty)
             #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
-            #expect(outcome.errors.contains(says), "\(outcome.errors)")
+            #expect(outcome.errors.contains(expected), "\(outcome.errors)")
         }
     }
 
-    @Test("in one of several files: nothing is written for the others either")
-    func allOrNothing() async throws {
+    @Test func writesNothingIfOneOfSeveralFilesIsBad() async throws {
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         let good = try folder.write("good.yaml", Self.secret("data: {a: YQ==}"))

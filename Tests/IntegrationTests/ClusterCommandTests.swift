@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Commands that look at a cluster's Secrets.
-@Suite("Cluster commands", .onRealServers)
+/// Commands that read a cluster's Secrets.
+@Suite(.onRealServers)
 struct ClusterCommandTests {
     private let folder: TemporaryFolder
     private let canary = "canary-\(UUID().uuidString)"
-    /// Which is not there before something is imported.
+    /// A folder that does not exist before the first import.
     private var imports: String { folder.path("imports") }
 
     init() throws { folder = try TemporaryFolder() }
@@ -25,7 +25,7 @@ struct ClusterCommandTests {
         return outcome
     }
 
-    @Test func secretsOfAClusterAreImportedAndCompared() async throws {
+    @Test func importsAndComparesSecretsOfACluster() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl(
                 "create", "secret", "generic", "app", "--from-literal=password=\(canary)",
@@ -55,19 +55,19 @@ struct ClusterCommandTests {
             #expect(changed.output.hasSuffix(": Secret \(namespace.name)/app\n  + new\n  ~ user\n"))
             try await namespace.kubectl("delete", "secret", "app")
             #expect(try await run(namespace, ["diff", imports], status: 1).output.contains("+ Secret"))
-            // What is there is not written over.
+            // An existing file is not overwritten.
             try await namespace.kubectl("create", "secret", "generic", "app")
             let before = try String(contentsOfFile: file, encoding: .utf8)
             let again = try await run(
                 namespace, ["import", "-n", namespace.name, "--folder", imports, "app"])
-            #expect(again.errors.contains("was left as it is"))
+            #expect(again.errors.contains("exists and was not written"))
             #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
             _ = try await run(namespace, ["import", "-n", namespace.name, "nope"], status: 1)
         }
     }
 
-    /// A file that may not grow is what a full disk is to a program.
-    @Test func aFullDiskLeavesNoHalfFile() async throws {
+    /// A limit on the size of files simulates a full disk.
+    @Test func leavesNoPartialFileOnAFullDisk() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl(
                 "create", "secret", "generic", "app", "--from-literal=password=\(canary)",
@@ -90,11 +90,12 @@ struct ClusterCommandTests {
         }
     }
 
-    @Test func aDoctorTellsWhatMayBeDone() async throws {
+    @Test func doctorShowsThePermissionsOfAKey() async throws {
         try await TestNamespace.withShared { namespace in
             let well = try await run(namespace, ["doctor", "-n", namespace.name])
             for part in [
-                "yes  make a data key", "yes  unwrap", "yes  re-wrap", "yes  list WrappedSecrets",
+                "yes  generate a data key", "yes  unwrap a data key", "yes  rewrap a data key",
+                "yes  list WrappedSecrets",
                 "yes  this machine's clock",
             ] {
                 #expect(well.output.contains(part), "\(well.output)")
@@ -107,7 +108,7 @@ struct ClusterCommandTests {
                 ]
             ).outcome()
             #expect(away.status == 1)
-            #expect(away.output.contains("NO   make a data key"), "\(away.output)")
+            #expect(away.output.contains("NO   generate a data key"), "\(away.output)")
             #expect(!(away.output + away.errors).contains(canary))
         }
     }

@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A crash of a process that holds keys, with the runtime's crash reports switched on.
-@Suite("Crashes", .onRealServers)
+/// Crashes a process that holds keys, with the crash reports of the runtime enabled.
+@Suite(.onRealServers)
 struct CrashTests {
-    /// The runtime's report has registers and the memory they point to.
+    /// The report of the runtime would show registers and the memory that they point to.
     @Test(arguments: [SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT])
-    func aCrashShowsNoMemory(number: Int32) async throws {
+    func aCrashPrintsNoMemory(number: Int32) async throws {
         let folder = try TemporaryFolder()
-        // Nothing is ever written to it: the program waits, with the key in its memory.
+        // Nothing is written to the pipe, so that the program waits with the key in its memory.
         let pipe = folder.path("pipe")
         try #require(mkfifo(pipe, 0o600) == 0)
         let program = try Program(
@@ -18,7 +18,7 @@ struct CrashTests {
                 "SB_WRAP_MASTER_KEY": BadInputTests.masterKey,
                 "SWIFT_BACKTRACE": "enable=yes,color=no,threads=all,registers=all",
             ])
-        // It has opened the pipe when this end can be opened.
+        // This end can be opened once the program has opened the other.
         let end = try await eventually("the program reads") {
             let end = open(pipe, O_WRONLY | O_NONBLOCK)
             return end >= 0 ? end : nil
@@ -27,6 +27,7 @@ struct CrashTests {
         program.signal(number)
         let outcome = try await program.outcome()
         #expect(outcome.status == 128 + number)
-        #expect(outcome.output == "" && outcome.errors == "")
+        #expect(outcome.output == "")
+        #expect(outcome.errors == "")
     }
 }

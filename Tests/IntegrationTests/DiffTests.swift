@@ -6,14 +6,14 @@ import Resources
 import TestSupport
 import Testing
 
-/// `secrets-bridge diff` against Secrets that a controller keeps: what it shows is what the next sync changes.
-@Suite("diff", .onRealServers)
+/// `secrets-bridge diff` shows the changes that the next sync would make to Secrets of a controller.
+@Suite(.onRealServers)
 struct DiffTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// The lines about the one Secret that differs, without its place.
+    /// Returns the lines of the one Secret that differs, without its location.
     private func diff(
         _ manifest: Manifest, _ namespace: TestNamespace, note: String = "",
         location: SourceLocation = #_sourceLocation
@@ -52,7 +52,7 @@ struct DiffTests {
         return manifest
     }
 
-    @Test func mergedEntriesAreComparedAndTheTargetsOwnAreNot() async throws {
+    @Test func comparesMergedEntriesAndSkipsTheTargetsOwn() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: { $0.unwatchedSecretInterval = .seconds(1) })
             {
@@ -72,7 +72,7 @@ struct DiffTests {
 
                 let changed = try await merging(["a": "other", "c": "3"], namespace, labels: ["kept": "1"])
                 #expect(try await diff(changed, namespace) == ["+ c", "- b", "~ a", "- label team"])
-                // An entry that the target's owner sets as well stays when it leaves the WrappedSecret.
+                // An entry that another manager owns, too, stays in the target when it leaves the WrappedSecret.
                 try await namespace.kubectl(
                     "apply", "--server-side", "--field-manager=chart2", "-f", "-",
                     input: Data(
@@ -90,11 +90,11 @@ struct DiffTests {
         }
     }
 
-    /// How a Secret became one that a WrappedSecret keeps.
+    /// The origin of a Secret that a WrappedSecret manages.
     enum Origin: String, CaseIterable, Sendable { case owner, orphan, adopted }
 
     @Test(arguments: Origin.allCases)
-    func removedTemplateMetadataIsShownAndOthersLabelsAreNot(origin: Origin) async throws {
+    func showsRemovedTemplateMetadataAndSkipsOtherLabels(origin: Origin) async throws {
         try await TestNamespace.withShared { namespace in
             let operators = OperatorPolicy(
                 scopes: [.strict], deniedMetadata: [], allowedTypes: [], labels: ["env": "prod"])
@@ -133,13 +133,13 @@ struct DiffTests {
                 try await namespace.reconciled("db")
             }
             #expect(try await diff(second, namespace) == [])
-            // Of a Secret that is ours, foreign entries go.
+            // Entries that are not in the WrappedSecret are removed from a Secret that it owns.
             try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"own":"1"}}"#)
             #expect(try await diff(second, namespace) == ["- own"])
         }
     }
 
-    @Test func typeImmutableAndAMissingSecretAreDifferences() async throws {
+    @Test func showsTypeImmutableAndAMissingSecret() async throws {
         try await TestNamespace.withShared { namespace in
             let manifest = try await namespace.wrap(
                 "db", ["k": "v"], template: .init(type: "example.org/t", immutable: true))
@@ -149,8 +149,8 @@ struct DiffTests {
                 try await diff(
                     manifest, namespace,
                     note:
-                        "stays as it is: Secret was not made from this WrappedSecret; the controller does not "
-                        + "take it without the annotation \(OwnershipMetadata.allowAnnotation): adopt\n"
+                        "would not be changed: Secret was not created by this WrappedSecret; the controller adopts "
+                        + "it only with the annotation \(OwnershipMetadata.allowAnnotation): adopt\n"
                 ) == [
                     "~ type: Opaque -> example.org/t", "~ immutable: false -> true",
                 ])

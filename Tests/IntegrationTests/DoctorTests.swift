@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `doctor` as the people of the docs run it.
-@Suite("doctor", .onRealServers, .serialized)
+/// `doctor` with the permissions that the docs give to developers and controllers.
+@Suite(.onRealServers, .serialized)
 struct DoctorTests {
     private func doctor(
         _ arguments: [String], _ environment: [String: String], status: Int32 = 0,
@@ -12,7 +12,7 @@ struct DoctorTests {
         try await secretsBridge(["doctor"] + arguments, environment, status: status, location: location)
     }
 
-    /// A kubeconfig whose context has this namespace.
+    /// Returns the path of a kubeconfig whose context has this namespace.
     private func kubeconfig(_ namespace: TestNamespace, _ folder: TemporaryFolder) async throws -> String {
         let path = folder.path("kubeconfig")
         try FileManager.default.copyItem(atPath: namespace.cluster.kubeconfig, toPath: path)
@@ -24,32 +24,32 @@ struct DoctorTests {
         return path
     }
 
-    /// With the policies that docs/aws-kms.md and docs/vault.md give to the developers of one namespace.
-    private func isWellInItsNamespaceAlone(
+    /// Runs `doctor` with the policies of docs/aws-kms.md or docs/vault.md for the developers of one namespace.
+    private func expectPermissionsInOneNamespace(
         _ developer: [String: String], _ namespace: TestNamespace, location: SourceLocation = #_sourceLocation
     ) async throws {
         let folder = try TemporaryFolder()
         let well = try await doctor(
             ["-n", namespace.name],
             developer.merging(["KUBECONFIG": namespace.cluster.kubeconfig]) { $1 }, location: location)
-        #expect(well.output.contains("yes  make a data key"), "\(well.output)", sourceLocation: location)
+        #expect(well.output.contains("yes  generate a data key"), "\(well.output)", sourceLocation: location)
         #expect(well.output.contains("NO   unwrap"), "\(well.output)", sourceLocation: location)
         #expect(well.errors == "", sourceLocation: location)
-        // Of the context, without --namespace; the cluster is not asked then.
+        // Without --namespace, the namespace of the context counts, and the cluster is not checked.
         let context = try await doctor(
             [], developer.merging(["KUBECONFIG": try await kubeconfig(namespace, folder)]) { $1 },
             location: location)
-        #expect(context.output.contains("yes  make a data key"), sourceLocation: location)
+        #expect(context.output.contains("yes  generate a data key"), sourceLocation: location)
         #expect(
             context.output.contains("for Secrets of namespace \(namespace.name)"), sourceLocation: location)
         #expect(!context.output.contains("cluster\n"), sourceLocation: location)
         let elsewhere = try await doctor(
             [], developer.merging(["KUBECONFIG": "/dev/null"]) { $1 }, status: 1, location: location)
-        #expect(elsewhere.output.contains("NO   make a data key"), sourceLocation: location)
+        #expect(elsewhere.output.contains("NO   generate a data key"), sourceLocation: location)
         #expect(elsewhere.output.contains("for Secrets of namespace default"), sourceLocation: location)
     }
 
-    @Test func aDeveloperOfOneNamespaceIsWellWithAWS() async throws {
+    @Test func passesForAnAWSDeveloperInTheirNamespace() async throws {
         try await LoopbackAWS.with { aws in
             try await TestNamespace.withShared { namespace in
                 for key in [
@@ -57,17 +57,17 @@ struct DoctorTests {
                     try await aws.aws(
                         "kms", "describe-key", "--key-id", "alias/sb-wrap", query: "KeyMetadata.Arn"),
                 ] {
-                    try await isWellInItsNamespaceAlone(
+                    try await expectPermissionsInOneNamespace(
                         try await aws.settings(user: "developer", namespace.name, key: key), namespace)
                 }
-                // The key behind the alias is known by then.
+                // The alias was resolved before.
                 let output = try await doctor(
                     ["-n", namespace.name],
                     try await aws.settings(user: "developer", namespace.name).merging(
                         ["KUBECONFIG": namespace.cluster.kubeconfig]) { $1 }
                 ).output
                 #expect(output.hasPrefix("key arn:aws:kms:"), "\(output)")
-                // Credentials that are refused fail each right for the same reason.
+                // Refused credentials fail every check for the same reason.
                 var wrong = try await aws.settings(user: "developer", namespace.name)
                 wrong["AWS_SECRET_ACCESS_KEY"] = "wrong"
                 let refused = try await doctor([], wrong, status: 1)
@@ -81,7 +81,7 @@ struct DoctorTests {
         }
     }
 
-    @Test func aDeveloperOfOneNamespaceIsWellWithVault() async throws {
+    @Test func passesForAVaultDeveloperInTheirNamespace() async throws {
         try await OpenBao.with { bao in
             try await TestNamespace.withShared { namespace in
                 let policy = try await Program(
@@ -90,7 +90,7 @@ struct DoctorTests {
                 #expect(policy.status == 0)
                 try await bao.bao(
                     "policy", "write", "sb-developer-\(namespace.name)", "-", input: policy.output)
-                try await isWellInItsNamespaceAlone(
+                try await expectPermissionsInOneNamespace(
                     try await bao.settings(token: "developer-\(namespace.name)"), namespace)
                 let controller = try await doctor(
                     [],
@@ -100,7 +100,7 @@ struct DoctorTests {
         }
     }
 
-    @Test func aNamespaceThatDoesNotExistIsReportedByEveryCommand() async throws {
+    @Test func everyCommandReportsANamespaceThatDoesNotExist() async throws {
         try await TestNamespace.withShared { namespace in
             let environment = [
                 "SB_WRAP_MASTER_KEY": namespace.masterKey, "KUBECONFIG": namespace.cluster.kubeconfig,
@@ -115,7 +115,7 @@ struct DoctorTests {
                 #expect(
                     outcome.errors.contains("namespace nope does not exist"), "\(command): \(outcome.errors)")
                 #expect(outcome.output == "" || outcome.output.hasPrefix("NAMESPACE"), "\(outcome.output)")
-                // One that is empty is no error.
+                // An empty namespace is no error.
                 _ = try await secretsBridge(
                     command + ["-n", namespace.name], environment, location: #_sourceLocation)
             }
@@ -125,12 +125,12 @@ struct DoctorTests {
         }
     }
 
-    /// By the lease of a controller, before there is any WrappedSecret to tell by.
+    /// A controller's Lease shows its watch scope even without any WrappedSecret.
     @Test(arguments: [nil, "team=search"])
-    func anEmptyNamespaceThatNoLeaderWatchesIsReported(selector: String?) async throws {
+    func reportsAnEmptyNamespaceThatNoLeaderWatches(selector: String?) async throws {
         try await TestNamespace.withShared { watched in
             try await TestNamespace.withShared { unwatched in
-                // The Role of the manifests, where no other test has a lease.
+                // The Role of the manifests, in a namespace without other leases.
                 let rules = ["--verb=get,patch,create", "--resource=leases.coordination.k8s.io"]
                 try await watched.kubectl(["create", "role", "lease"] + rules)
                 try await watched.kubectl(
@@ -145,34 +145,34 @@ struct DoctorTests {
                 try await ControllerProgram.with(
                     watched, ["SB_WRAP_MASTER_KEY": watched.masterKey], arguments
                 ) { controller in
-                    try await eventually("the lease says what is watched") {
+                    try await eventually("the lease shows the watch scope") {
                         try await watched.kubectl(
                             "get", "leases", "-l", "secrets-bridge.io/watch-scope", "-o", "name") != ""
                     }
-                    let here = try await doctor(["-n", watched.name], environment)
+                    let covered = try await doctor(["-n", watched.name], environment)
                     #expect(
-                        here.output.contains(
+                        covered.output.contains(
                             selector.map {
-                                "?    a controller looks after them: for WrappedSecrets with the labels \($0)"
+                                "?    a controller reconciles them: only WrappedSecrets with the labels \($0)"
                             }
-                                ?? "yes  a controller looks after them"), "\(here.output)")
-                    let away = try await doctor(["-n", unwatched.name], environment, status: 1)
+                                ?? "yes  a controller reconciles them"), "\(covered.output)")
+                    let uncovered = try await doctor(["-n", unwatched.name], environment, status: 1)
                     #expect(
-                        away.output.contains("no controller watches namespace \(unwatched.name)"),
-                        "\(away.output)")
-                    // The leader renews its lease as before.
+                        uncovered.output.contains("no controller watches namespace \(unwatched.name)"),
+                        "\(uncovered.output)")
+                    // The leader still renews its lease.
                     try await Task.sleep(for: .seconds(5))
                     #expect(!controller.log.contains("no longer leading"))
                     #expect(!controller.log.contains("lease cannot be used"))
                 }
-                // It has released the lease: nothing is known any more.
+                // The lease is released, so nothing is known of the namespace.
                 let after = try await doctor(["-n", unwatched.name], environment)
-                #expect(after.output.contains("?    a controller looks after them"), "\(after.output)")
+                #expect(after.output.contains("?    a controller reconciles them"), "\(after.output)")
             }
         }
     }
 
-    @Test func aNamespaceThatNoControllerWatchesIsReported() async throws {
+    @Test func reportsANamespaceThatNoControllerWatches() async throws {
         try await TestNamespace.withShared { watched in
             try await TestNamespace.withShared { unwatched in
                 try await ControllerProgram.with(watched, ["SB_WRAP_MASTER_KEY": watched.masterKey]) { _ in
@@ -183,11 +183,12 @@ struct DoctorTests {
                         "SB_WRAP_MASTER_KEY": watched.masterKey, "KUBECONFIG": watched.cluster.kubeconfig,
                     ]
                     let well = try await doctor(["-n", watched.name], environment)
-                    #expect(well.output.contains("yes  a controller looks after them"), "\(well.output)")
-                    let away = try await doctor(["-n", unwatched.name], environment, status: 1)
-                    #expect(away.output.contains("NO   a controller looks after them"), "\(away.output)")
-                    #expect(away.output.contains("--watch-namespace"), "\(away.output)")
-                    #expect(away.output.contains("\(unwatched.name)/db"), "\(away.output)")
+                    #expect(well.output.contains("yes  a controller reconciles them"), "\(well.output)")
+                    let uncovered = try await doctor(["-n", unwatched.name], environment, status: 1)
+                    #expect(
+                        uncovered.output.contains("NO   a controller reconciles them"), "\(uncovered.output)")
+                    #expect(uncovered.output.contains("--watch-namespace"), "\(uncovered.output)")
+                    #expect(uncovered.output.contains("\(unwatched.name)/db"), "\(uncovered.output)")
                 }
             }
         }

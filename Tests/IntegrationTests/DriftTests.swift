@@ -3,13 +3,13 @@ import KubeClient
 import Resources
 import Testing
 
-/// Whatever somebody does to the Secret is undone, once.
-@Suite("Drift", .onRealServers, .serialized)
+/// Each change of the Secret by another writer is reverted once.
+@Suite(.onRealServers, .serialized)
 struct DriftTests {
     struct Drift: Sendable, CustomTestStringConvertible {
         let what: String
         let command: [String]
-        /// What its repair costs.
+        /// The number of unwraps and writes of the repair.
         var unwraps = 1
         var testDescription: String { what }
     }
@@ -27,7 +27,7 @@ struct DriftTests {
         Drift(
             what: "data emptied", command: ["patch", "secret", "db", "--type=merge", "-p", #"{"data":null}"#]),
         Drift(
-            what: "our label stripped",
+            what: "the managed label removed",
             command: ["label", "secret", "db", "\(OwnershipMetadata.managedLabel)-"], unwraps: 0),
         Drift(
             what: "a label of the template edited",
@@ -36,14 +36,13 @@ struct DriftTests {
             what: "an annotation of the template edited",
             command: ["annotate", "secret", "db", "example.org/contact=other", "--overwrite"], unwraps: 0),
         Drift(
-            what: "our annotation removed",
+            what: "the source annotation removed",
             command: ["annotate", "secret", "db", "\(OwnershipMetadata.sourceAnnotation)-"],
             unwraps: 0),
         Drift(what: "a deleted Secret", command: ["delete", "secret", "db"]),
     ]
 
-    @Test("is repaired: each kind of it, at the price of one unwrap, or of none where the data is intact")
-    func repair() async throws {
+    @Test func correctsEachKindOfDriftWithAtMostOneUnwrap() async throws {
         try await TestNamespace.withShared { namespace in
             let template = Manifest.Template(
                 metadata: .init(labels: ["team": "payments"], annotations: ["example.org/contact": "me"]))
@@ -66,9 +65,9 @@ struct DriftTests {
                             && $0.metadata.annotations == original.metadata.annotations
                             && $0.metadata.ownerReferences == original.metadata.ownerReferences
                     }
-                    try await eventually("the status knows the repaired Secret after \(drift.what)") {
-                        let made = try await namespace.wrappedSecret("db").status?.secret
-                        return made?.resourceVersion == repaired.metadata.resourceVersion
+                    try await eventually("the status has the repaired Secret after \(drift.what)") {
+                        let recorded = try await namespace.wrappedSecret("db").status?.secret
+                        return recorded?.resourceVersion == repaired.metadata.resourceVersion
                     }
                     try await controller.catchUp(namespace)
                     #expect(controller.key.unwraps(of: "db") == unwraps + drift.unwraps, "\(drift.what)")
@@ -77,8 +76,7 @@ struct DriftTests {
         }
     }
 
-    @Test("that happened while no controller ran is repaired by the next one")
-    func whileAway() async throws {
+    @Test func correctsDriftFromWhileNoControllerRan() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 for name in ["edited", "deleted", "intact"] {
@@ -90,16 +88,15 @@ struct DriftTests {
                 "patch", "secret", "edited", "--type=merge", "-p", #"{"stringData":{"k":"other"}}"#)
             try await namespace.kubectl("delete", "secret", "deleted")
             try await RunningController.with(namespace) { controller in
-                try await namespace.secret("edited", until: "is as it was") { $0.values == ["k": "edited"] }
-                try await namespace.secret("deleted", until: "is back") { $0.values == ["k": "deleted"] }
+                try await namespace.secret("edited", until: "is restored") { $0.values == ["k": "edited"] }
+                try await namespace.secret("deleted", until: "is restored") { $0.values == ["k": "deleted"] }
                 try await controller.catchUp(namespace)
                 #expect(controller.key.unwraps(of: "intact") == 0)
             }
         }
     }
 
-    @Test("is left alone under suspend, and repaired afterwards")
-    func suspended() async throws {
+    @Test func ignoresDriftWhileSuspendedAndCorrectsItAfterwards() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 var manifest = try await namespace.wrap("db", ["k": "v"])
@@ -116,7 +113,7 @@ struct DriftTests {
                 #expect(try await namespace.wrappedSecret("db").status?.condition(.ready)?.status == "True")
                 manifest.spec.suspend = false
                 try await namespace.apply(manifest)
-                try await namespace.secret("db", until: "is back") { $0.values == ["k": "v"] }
+                try await namespace.secret("db", until: "is restored") { $0.values == ["k": "v"] }
                 try await eventually("it is not suspended any more") {
                     try await namespace.wrappedSecret("db").status?.condition(.suspended) == nil
                 }
@@ -124,13 +121,12 @@ struct DriftTests {
         }
     }
 
-    @Test("by somebody who undoes each repair is answered with a pause, and the status names who it is")
-    func contested() async throws {
+    @Test func slowsDownAndNamesTheWriterThatKeepsReverting() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
                 try await namespace.reconciled("db")
-                let message = try await eventually("it is contested") {
+                let message = try await eventually("the status reports SecretContested") {
                     try await namespace.kubectl(
                         "patch", "secret", "db", "--field-manager=rival", "-p",
                         #"{"stringData":{"k":"theirs"}}"#)
@@ -140,7 +136,7 @@ struct DriftTests {
                 #expect(message.contains("rival"))
                 #expect(controller.key.unwraps(of: "db") <= 15)
                 #expect(try await namespace.secret("db")?.values == ["k": "theirs"])
-                // A new generation is no part of the fight.
+                // A new generation ends the throttling.
                 try await namespace.apply("db", ["k": "2"])
                 try await namespace.reconciled("db")
                 #expect(try await namespace.secret("db")?.values == ["k": "2"])
@@ -148,8 +144,7 @@ struct DriftTests {
         }
     }
 
-    @Test("whose Secret lost every pointer to its WrappedSecret is corrected")
-    func pointersGone() async throws {
+    @Test func correctsASecretThatLostEveryReferenceToItsWrappedSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
@@ -159,7 +154,7 @@ struct DriftTests {
                     "patch", "secret", "db", "--type=json", "-p",
                     #"[{"op":"remove","path":"/metadata/ownerReferences"},{"op":"remove","path":"/metadata/annotations"}]"#
                 )
-                try await namespace.secret("db", until: "points to it again") {
+                try await namespace.secret("db", until: "has its ownership metadata again") {
                     $0.metadata.ownerReferences?.count == 1
                         && $0.metadata.annotations?[OwnershipMetadata.wrappedSecretAnnotation] == "db"
                 }
@@ -168,8 +163,8 @@ struct DriftTests {
         }
     }
 
-    @Test("by a writer that puts the old managedFields back is corrected", arguments: [false, true])
-    func forgedManagedFields(asUs: Bool) async throws {
+    @Test(arguments: [false, true])
+    func correctsDriftByAWriterThatRestoresTheManagedFields(asUs: Bool) async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])

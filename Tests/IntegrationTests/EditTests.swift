@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Commands that change values in files, as a person and a script use them.
-@Suite("Editing", .onRealServers)
+/// Commands that change values in files, used by a user and by scripts.
+@Suite(.onRealServers)
 struct EditTests {
     private let folder: TemporaryFolder
     private let canary = "canary-\(UUID().uuidString)"
@@ -29,7 +29,7 @@ struct EditTests {
         return text
     }
 
-    /// An editor that does what a script says with the file, `$1`.
+    /// Returns the environment for an editor that is a shell script with the file as `$1`.
     private func editor(_ script: String) throws -> [String: String] {
         let path = try folder.write("editor.sh", "#!/bin/sh\n\(script)\n")
         return ["EDITOR": "/bin/sh \(path)"]
@@ -51,7 +51,7 @@ struct EditTests {
             }
     }
 
-    @Test func anEditorChangesAValueAndNothingElse() async throws {
+    @Test func changesOneValueAndNothingElse() async throws {
         let before = try await wrap()
         let place = folder.path("where")
         let outcome = try await run(
@@ -73,9 +73,7 @@ struct EditTests {
         }
     }
 
-    @Test(
-        "An editor that crashes, changes nothing, or leaves something else, loses nothing and leaves nothing")
-    func editorsThatFail() async throws {
+    @Test func keepsTheFileIfTheEditorFailsOrChangesNothing() async throws {
         let before = try await wrap()
         for (script, status): (String, Int32) in [
             ("sed -i s/app/x/ $1; kill -9 $$", 1), ("exit 3", 1), ("true", 0), (": >$1", 1),
@@ -87,7 +85,7 @@ struct EditTests {
         }
     }
 
-    @Test func whatCannotBeWrittenIsToldBeforeTheEditorStarts() async throws {
+    @Test func reportsAReadOnlyFileBeforeTheEditorStarts() async throws {
         let before = try await wrap()
         #expect(chmod(file, 0o444) == 0)
         let place = folder.path("started")
@@ -98,14 +96,14 @@ struct EditTests {
         #expect(try folder.read("db.yaml") == before)
     }
 
-    @Test func anEditorSeesNoKey() async throws {
+    @Test func hidesKeysFromTheEditor() async throws {
         _ = try await wrap()
         let place = folder.path("count")
         _ = try await run(["edit", file], try editor("env | grep -c ^SB_ >\(place); true"))
         #expect(try folder.read("count").trimmed == "0")
     }
 
-    @Test func nothingIsLeftWhereNobodyReadsTheOutput() async throws {
+    @Test func cleansUpIfTheOutputIsClosed() async throws {
         _ = try await wrap()
         let place = folder.path("status")
         let script = #"{ "$0" edit "$1"; echo $? >"$2"; } | exec true"#
@@ -120,7 +118,7 @@ struct EditTests {
         #expect(try await value("user") == "new")
     }
 
-    /// What a person at a terminal sees and types; `keys` answer the prompt, one after the other.
+    /// Edits at a terminal. `keys` are typed at the prompts, one after the other.
     private func editAtTerminal(_ script: String, keys: [String]) async throws -> Program.Outcome {
         let settings = try Settings.required()
         let outcome = try await Program(
@@ -133,11 +131,11 @@ struct EditTests {
         return outcome
     }
 
+    /// q and n give up, and Ctrl-C interrupts.
     @Test(
-        "A slip can be mended; q and n give up, and Ctrl-C interrupts",
         arguments: [("xq", 1), ("n", 1), ("N", 1), ("no", 1), ("\u{4}", 1), ("\u{3}", 130)]
             as [(String, Int32)])
-    func slips(key: String, status: Int32) async throws {
+    func offersToCorrectAMistakeInTheEditor(key: String, status: Int32) async throws {
         let before = try await wrap()
         let slip = try await editAtTerminal("sed -i 's/name: db/name: other/' $1", keys: ["\r", key])
         #expect(slip.status == status, "\(slip)")
@@ -149,7 +147,7 @@ struct EditTests {
         #expect(try await value("user") == "new")
     }
 
-    @Test func ctrlCInAnEditorThatEndsOfItInterrupts() async throws {
+    @Test func interruptsIfCtrlCEndsTheEditor() async throws {
         let before = try await wrap()
         let settings = try Settings.required()
         let outcome = try await Program(
@@ -159,7 +157,7 @@ struct EditTests {
                 "\u{3},\u{3},\u{3},\u{3}", settings.binary,
             ]
                 + ["edit", file],
-            // A shell that is about to start a program can miss a Ctrl-C.
+            // A shell that is starting a program can miss a Ctrl-C.
             environment: environment.merging(
                 try editor(
                     """
@@ -173,8 +171,8 @@ struct EditTests {
         #expect(foldersLeft == [])
     }
 
-    /// As vi and ed do, which have their own use for it.
-    @Test func ctrlCInAnEditorThatLivesOnDoesNot() async throws {
+    /// vi and ed handle Ctrl-C themselves.
+    @Test func continuesIfTheEditorSurvivesCtrlC() async throws {
         _ = try await wrap()
         let settings = try Settings.required()
         let outcome = try await Program(
@@ -198,7 +196,7 @@ struct EditTests {
     }
 
     @Test(arguments: [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)] as [(Int32, Int32)])
-    func aSignalEndsTheEditorAndWritesNothing(number: Int32, status: Int32) async throws {
+    func endsTheEditorAndWritesNothingOnASignal(number: Int32, status: Int32) async throws {
         let before = try await wrap()
         let place = folder.path("started")
         let edit = try Program(
@@ -219,7 +217,7 @@ struct EditTests {
         #expect(kill(editor, 0) != 0, "the editor runs on")
     }
 
-    @Test func anEditorThatIgnoresTheSignalIsKilled() async throws {
+    @Test func killsAnEditorThatIgnoresTheSignal() async throws {
         let before = try await wrap()
         let place = folder.path("started")
         let edit = try Program(
@@ -236,7 +234,7 @@ struct EditTests {
         #expect(foldersLeft == [])
     }
 
-    @Test func aSignalAtThePromptInterrupts() async throws {
+    @Test func interruptsOnASignalAtThePrompt() async throws {
         let before = try await wrap()
         let outcome = try await editAtTerminal(
             """
@@ -251,7 +249,7 @@ struct EditTests {
 
     private let removesAll = "sed -i '/^  password:/d; /^  user:/d; s/^stringData:.*/stringData: {}/' $1"
 
-    @Test func anEditThatRemovesAllEntriesIsRefusedWithoutATerminal() async throws {
+    @Test func refusesToRemoveAllEntriesWithoutATerminal() async throws {
         let before = try await wrap()
         let outcome = try await run(["edit", file], try editor(removesAll), status: 1)
         #expect(outcome.errors.contains("removes all entries (password, user)"), "\(outcome.errors)")
@@ -260,7 +258,7 @@ struct EditTests {
     }
 
     @Test(arguments: [("y", 0), ("\r", 1), ("q", 1)])
-    func anEditThatRemovesAllEntriesAsks(key: String, status: Int32) async throws {
+    func asksBeforeItRemovesAllEntries(key: String, status: Int32) async throws {
         let before = try await wrap()
         let settings = try Settings.required()
         let outcome = try await Program(
@@ -278,16 +276,16 @@ struct EditTests {
         if status == 0 { #expect(try await value("user") == nil) }
     }
 
-    /// Entries that follow metadata are no entries.
+    /// Entries below `metadata` are not entries.
     @Test(arguments: ["/^stringData:/d", "s/^stringData:/stringdata:/", "s/^stringData:/data:/"])
-    func aLineThatIsLostLosesNoValue(script: String) async throws {
+    func refusesAManifestWithALostLine(script: String) async throws {
         let before = try await wrap()
         let outcome = try await run(["edit", file], try editor("sed -i '\(script)' $1"), status: 1)
         #expect(outcome.errors.contains("stringData"), "\(outcome.errors)")
         #expect(try folder.read("db.yaml") == before)
     }
 
-    @Test func linesThatEndInBlanksCanBeEdited() async throws {
+    @Test func editsLinesThatEndInBlanks() async throws {
         _ = try await wrap()
         let text = "one \ntwo\t\n"
         _ = try await run(["set", file, "--from-file", "text=\(try folder.write("t", text))"])
@@ -297,7 +295,7 @@ struct EditTests {
         #expect(try await value("text") == text)
     }
 
-    @Test func whatAnEnvFileSaysIsNoted() async throws {
+    @Test func notesUnusualLinesOfAnEnvFile() async throws {
         _ = try await wrap()
         let file = try folder.write("x.env", "A='x'\nB\n")
         for arguments in [["set", self.file], ["wrap", "-n", "n", "--name", "x"]] {
@@ -308,7 +306,7 @@ struct EditTests {
         #expect(try await value("A") == "'x'")
     }
 
-    @Test func whoIsNotAloneIsToldAndMayGoOn() async throws {
+    @Test func reportsAConcurrentEditAndContinues() async throws {
         _ = try await wrap()
         let theirs =
             "\(try Settings.required().binary) set \(file) --from-literal user=theirs --from-literal more=1"
@@ -320,12 +318,14 @@ struct EditTests {
             fi
             """, keys: ["\r"])
         #expect(outcome.status == 0, "\(outcome)")
-        #expect(outcome.output.contains("takes the place of theirs: + more, ~ user"), "\(outcome)")
+        #expect(
+            outcome.output.contains("replaces these changes of another process: + more, ~ user"), "\(outcome)"
+        )
         #expect(try await value("user") == "mine")
     }
 
-    /// A file that may not grow is what a full disk is to a program.
-    @Test func aFullDiskLosesNothing() async throws {
+    /// A limit on the size of files simulates a full disk.
+    @Test func keepsTheFileOnAFullDisk() async throws {
         let before = try await wrap()
         let outcome = try await Program(
             "/bin/sh",
@@ -339,7 +339,7 @@ struct EditTests {
         #expect(try folder.names == ["db.yaml"])
     }
 
-    @Test func scriptsSetUnsetAndRotate() async throws {
+    @Test func setsUnsetsAndRotatesValues() async throws {
         _ = try await wrap()
         #expect(try await run(["set", file, "--from-literal", "new=1"]).output == "+ new\n")
         #expect(try await value("new") == "1")
@@ -348,24 +348,25 @@ struct EditTests {
         _ = try await run(["unset", file, "new"], status: 1)
         #expect(try await run(["rotate-value", file, "password", "--length", "40"]).output == "~ password\n")
         let password = try #require(try await value("password"))
-        #expect(password.utf8.count == 40 && password != canary)
+        #expect(password.utf8.count == 40)
+        #expect(password != canary)
     }
 
-    /// The kernel ends it at once: nothing can be cleaned up then.
-    @Test func whatAKilledEditLeftTheNextOneRemoves() async throws {
+    /// A process that is killed cannot clean up.
+    @Test func removesTheFilesOfAKilledEdit() async throws {
         _ = try await wrap()
         let place = folder.path("where")
-        // A place of its own: the edits of other tests remove what they find in theirs.
+        // A separate folder, because the edits of other tests remove what they find in theirs.
         let memory = "/dev/shm/test-\(UUID().uuidString)"
         try FileManager.default.createDirectory(
             atPath: memory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: memory) }
         func left() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: memory) }
-        let here = ["XDG_RUNTIME_DIR": memory]
+        let runtimeDirectory = ["XDG_RUNTIME_DIR": memory]
         let killed = try Program(
             try Settings.required().binary, ["edit", file],
             environment: environment.merging(try editor("echo $1 >\(place); exec sleep 600")) { $1 }
-                .merging(here) { $1 })
+                .merging(runtimeDirectory) { $1 })
         let values = try await eventually("the editor is open") {
             let path = (try? folder.read("where"))?.split(separator: "\n").first.map(String.init)
             return path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
@@ -373,12 +374,12 @@ struct EditTests {
         killed.signal(SIGKILL)
         #expect(try await killed.outcome().status == 137)
         #expect(try left().count == 1)
-        _ = try await run(["edit", file], try editor("exit 0").merging(here) { $1 })
+        _ = try await run(["edit", file], try editor("exit 0").merging(runtimeDirectory) { $1 })
         #expect(try left() == [])
         #expect(!FileManager.default.fileExists(atPath: values))
     }
 
-    @Test func aProgramGetsTheValuesAndNoKey() async throws {
+    @Test func passesValuesAndNoKeyToAProgram() async throws {
         _ = try await wrap()
         let outcome = try await run(
             ["exec", file, "--all", "--", "sh", "-c", "echo $password; env | grep -c ^SB_; exit 7"], status: 7
@@ -393,24 +394,26 @@ struct EditTests {
         #expect(undecided.errors.contains("--only password,user -- echo 'it ran'"), "\(undecided)")
     }
 
-    @Test func aRowDoesNotChooseWhatRuns() async throws {
+    @Test func refusesEntriesThatDetermineWhatRuns() async throws {
         _ = try await wrap()
-        // A program of theirs under the name of the one that is meant.
+        // Another program with the name of the intended one.
         let theirs = try folder.write("env", "#!/bin/sh\necho theirs\n")
         chmod(theirs, 0o755)
         _ = try await run([
             "set", file, "--from-literal", "PATH=\(folder.path)", "--from-literal", "user=app",
         ])
         let refused = try await run(["exec", file, "--all", "--", "env"], status: 1)
-        #expect(refused.errors.contains("\"PATH\"") && refused.output.isEmpty)
+        #expect(refused.errors.contains("\"PATH\""))
+        #expect(refused.output.isEmpty)
         let allowed = try await run(["exec", file, "--only", "PATH", "--", "env"])
         #expect(allowed.output.contains("PATH=\(folder.path)\n"), "\(allowed)")
         #expect(!allowed.output.contains("password="), "\(allowed)")
         let all = try await run(["exec", file, "--all", "--only", "PATH", "--", "env"])
-        #expect(all.output.contains("PATH=\(folder.path)\n") && all.output.contains("password="), "\(all)")
+        #expect(all.output.contains("PATH=\(folder.path)\n"), "\(all)")
+        #expect(all.output.contains("password="), "\(all)")
     }
 
-    @Test func noRowSpeaksToTheTerminal() async throws {
+    @Test func escapesControlCharactersOfAFile() async throws {
         let text = try await wrap()
         let forged = text.replacing(/keyID: .*/, with: #"keyID: "local:\e[2J\nerror: all is well""#)
         try folder.write("db.yaml", forged)
@@ -421,7 +424,8 @@ struct EditTests {
         ] {
             let outcome = try await run(arguments, status: status)
             let said = outcome.output + outcome.errors
-            #expect(!said.contains("\u{1B}") && !said.contains("\nerror: all is well"), "\(said)")
+            #expect(!said.contains("\u{1B}"), "\(said)")
+            #expect(!said.contains("\nerror: all is well"), "\(said)")
         }
     }
 }

@@ -4,8 +4,8 @@ import Resources
 import TestSupport
 import Testing
 
-/// What `kubectl describe wsec` tells.
-@Suite("Events", .onRealServers, .serialized)
+/// The events that `kubectl describe wsec` shows.
+@Suite(.onRealServers, .serialized)
 struct EventTests {
     private struct Event: Decodable {
         struct Involved: Decodable { var name: String }
@@ -23,10 +23,7 @@ struct EventTests {
             .filter { $0.involvedObject.name == name }.map { "\($0.type) \($0.reason)" }.sorted()
     }
 
-    @Test(
-        "Changes and failures are told with the rights of manifests/base/rbac.yaml; a restart over what is in sync tells nothing"
-    )
-    func told() async throws {
+    @Test func sendsEventsForChangesAndFailuresAndNoneAfterARestart() async throws {
         try await TestNamespace.withShared { namespace in
             let environment = ["SB_WRAP_MASTER_KEY": namespace.masterKey]
             let expected = ["Normal Created", "Normal Repaired", "Normal Repaired", "Normal Updated"]
@@ -39,15 +36,15 @@ struct EventTests {
                 try await namespace.kubectl("patch", "secret", "db", "-p", #"{"stringData":{"k":"other"}}"#)
                 try await namespace.secret("db", until: "is repaired") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("delete", "secret", "db")
-                try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
+                try await namespace.secret("db", until: "is restored") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
                 try await namespace.apply("foreign", ["k": "ours"])
                 try await namespace.reconciled("foreign", .secretConflict)
-                try await eventually("all is told") {
-                    let told = try await events(namespace, of: "db")
-                    return told == expected
+                try await eventually("all events are sent") {
+                    let sent = try await events(namespace, of: "db")
+                    return sent == expected
                 }
-                try await eventually("the failure is told") {
+                try await eventually("the event of the failure is sent") {
                     try await events(namespace, of: "foreign") == ["Warning SecretConflict"]
                 }
                 #expect(!controller.log.contains("event not written"))
@@ -55,11 +52,11 @@ struct EventTests {
             let description = try await namespace.kubectl("describe", "wsec", "db")
             #expect(
                 description.contains(
-                    /Normal +Repaired .*secrets-bridge +Secret db was gone and is made again/))
+                    /Normal +Repaired .*secrets-bridge +Recreated the deleted Secret db/))
 
             try await ControllerProgram.with(namespace, environment) { _ in
                 try await namespace.apply("fence", ["k": "1"])
-                try await eventually("the fence is told") {
+                try await eventually("the event of the last object is sent") {
                     try await events(namespace, of: "fence") == ["Normal Created"]
                 }
             }
@@ -67,8 +64,7 @@ struct EventTests {
         }
     }
 
-    @Test("Without the right to write events everything works, and it is said once")
-    func forbidden() async throws {
+    @Test func worksWithoutThePermissionToWriteEventsAndLogsItOnce() async throws {
         try await TestNamespace.withShared { namespace in
             let folder = try TemporaryFolder()
             defer { withExtendedLifetime(folder) {} }

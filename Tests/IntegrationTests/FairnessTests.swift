@@ -2,11 +2,10 @@ import Foundation
 import Resources
 import Testing
 
-/// Namespaces that share a controller.
-@Suite("Fairness", .onRealServers, .serialized)
+/// Tests that namespaces share a controller fairly.
+@Suite(.onRealServers, .serialized)
 struct FairnessTests {
-    @Test("A namespace that has spent its unwraps waits, with nothing lost, and keeps nobody else's waiting")
-    func budget() async throws {
+    @Test func aThrottledNamespaceLosesNothingAndDelaysNoOther() async throws {
         let count = 300
         try await TestNamespace.withShared { loud in
             try await TestNamespace.with(loud.cluster) { quiet in
@@ -19,14 +18,14 @@ struct FairnessTests {
                     ]
                 ) { controller in
                     let status = try controller.status()
-                    try await eventually("the budget is spent") {
+                    try await eventually("the namespace is throttled") {
                         try await status.metric("secretsbridge_kms_throttled_total") ?? 0 > 0
                     }
                     for name in ["a", "b", "c"] { try await quiet.apply(name, ["k": "1"], with: loud.key) }
                     for name in ["a", "b", "c"] { try await quiet.reconciled(name) }
                     let synced = try await loud.syncedCount()
-                    #expect(synced < count, "the others still wait")
-                    // Whoever is changed while it waits is unwrapped once, as it is by then.
+                    #expect(synced < count, "the remaining objects still wait")
+                    // An object that changes while it waits is unwrapped once, in its last state.
                     try await loud.apply("db-\(count - 1)", ["k": "changed"])
                     try await eventually("all are synced") { try await loud.syncedCount() == count }
                     try await loud.secret("db-\(count - 1)", until: "is changed") {
@@ -34,12 +33,14 @@ struct FairnessTests {
                     }
                     let lines = controller.log.split(separator: "\n")
                     let unwraps = lines.filter { $0.contains("audit: unwrap of a data key") }
-                    #expect(unwraps.count >= count + 3 && unwraps.count <= count + 4)
+                    #expect(unwraps.count >= count + 3)
+                    #expect(unwraps.count <= count + 4)
                     let throttled = try #require(
                         try await status.metric("secretsbridge_kms_throttled_total"))
-                    #expect(throttled <= Double(count - 50 + 1), "each that waits counts once")
+                    #expect(throttled <= Double(count - 50 + 1), "each waiting unwrap counts once")
                     let warnings = lines.filter { $0.contains("namespace has spent its unwraps") }
-                    #expect(!warnings.isEmpty && warnings.allSatisfy { $0.contains(loud.name) })
+                    #expect(!warnings.isEmpty)
+                    #expect(warnings.allSatisfy { $0.contains(loud.name) })
                 }
             }
         }

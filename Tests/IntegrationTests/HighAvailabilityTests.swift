@@ -4,15 +4,15 @@ import Resources
 import System
 import Testing
 
-/// Several instances, of which one works.
-@Suite("High availability", .onRealServers, .serialized)
+/// Several replicas, of which one reconciles.
+@Suite(.onRealServers, .serialized)
 struct HighAvailabilityTests {
     private static let count = 20
 
-    /// Changes objects all the time while `body` runs. Afterwards every Secret must have its last value.
+    /// Changes objects continuously while `body` runs. Afterwards every Secret must have its last value.
     private func whileChanging(_ namespace: TestNamespace, _ body: () async throws -> Void) async throws {
         let values = Locked<[String: String]>([:])
-        // Not by cancelling: a request that is cut off may have been served.
+        // The task is not cancelled: a cancelled request may have been served.
         let isOver = Locked(false)
         let writer = Task {
             var round = 0
@@ -25,7 +25,7 @@ struct HighAvailabilityTests {
             }
         }
         do {
-            try await eventually("all are made") { try await namespace.syncedCount() == Self.count }
+            try await eventually("all are synced") { try await namespace.syncedCount() == Self.count }
             try await body()
         } catch {
             writer.cancel()
@@ -39,13 +39,12 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("A leader that is killed is followed within 20 s, and no object is worked on by two")
-    func killed() async throws {
+    @Test func aStandbyReplacesAKilledLeaderWithinTwentySeconds() async throws {
         try await TestNamespace.withShared { namespace in
             let first = try await Replica.start(namespace)
             try await eventually("the first leads") { first.isLeading }
             let second = try await Replica.start(namespace)
-            try await eventually("the second stands by") { second.hasLogged("standing by") }
+            try await eventually("the second is a standby") { second.hasLogged("standing by") }
             try await whileChanging(namespace) {
                 #expect(try second.audit().isEmpty)
                 let clock = ContinuousClock.now
@@ -54,20 +53,19 @@ struct HighAvailabilityTests {
                 let took = ContinuousClock.now - clock
                 print("failover after SIGKILL: \(took)")
                 #expect(took < .seconds(20))
-                try await eventually("it works") { try second.audit().count > Self.count }
+                try await eventually("it reconciles") { try second.audit().count > Self.count }
             }
             try first.expectEnded(before: second)
             try await second.stop()
         }
     }
 
-    @Test("A leader that ends in order is followed within 3 s, and no object is worked on by two")
-    func terminated() async throws {
+    @Test func aStandbyReplacesATerminatedLeaderWithinThreeSeconds() async throws {
         try await TestNamespace.withShared { namespace in
             let first = try await Replica.start(namespace)
             try await eventually("the first leads") { first.isLeading }
             let second = try await Replica.start(namespace)
-            try await eventually("the second stands by") { second.hasLogged("standing by") }
+            try await eventually("the second is a standby") { second.hasLogged("standing by") }
             try await whileChanging(namespace) {
                 let clock = ContinuousClock.now
                 first.program.signal(SIGTERM)
@@ -77,30 +75,28 @@ struct HighAvailabilityTests {
                 #expect(took < .seconds(3))
                 #expect(try await first.program.outcome().status == 0)
                 #expect(first.hasLogged("lease released"))
-                try await eventually("it works") { try second.audit().count > Self.count }
+                try await eventually("it reconciles") { try second.audit().count > Self.count }
             }
             try first.expectEnded(before: second)
             try await second.stop()
         }
     }
 
-    @Test(
-        "A leader that is cut off has stopped before another takes over; what it had sent and arrives late harms nothing",
-        arguments: [TCPProxy.Mode.hangs, .drops])
-    func cutOff(mode: TCPProxy.Mode) async throws {
+    @Test(arguments: [TCPProxy.Mode.hangs, .drops])
+    func anIsolatedLeaderStopsBeforeAnotherTakesOver(mode: TCPProxy.Mode) async throws {
         try await TestNamespace.withShared { namespace in
             let proxy = try TCPProxy(to: namespace.cluster.port)
             defer { proxy.stop() }
             let first = try await Replica.start(namespace, through: proxy)
             try await eventually("the first leads") { first.isLeading }
             let second = try await Replica.start(namespace)
-            try await eventually("the second stands by") { second.hasLogged("standing by") }
+            try await eventually("the second is a standby") { second.hasLogged("standing by") }
             try await whileChanging(namespace) {
                 let clock = ContinuousClock.now
                 proxy.set(mode)
-                // Its request to give the lease back ends as late as any other.
+                // Its request to release the lease also ends only at its timeout.
                 let ended = try await eventually("the first has stopped") { () -> Duration? in
-                    #expect(!second.isLeading, "nobody takes over before the first has stopped")
+                    #expect(!second.isLeading, "no replica takes over before the first has stopped")
                     return first.hasLogged("no longer leading: work in flight is cancelled")
                         ? ContinuousClock.now - clock : nil
                 }
@@ -113,15 +109,14 @@ struct HighAvailabilityTests {
                 #expect(outcome.errors.contains("leader election: lost lease secrets-bridge/secrets-bridge-"))
                 #expect(!outcome.errors.contains("does not end"))
                 proxy.set(.forwards)
-                try await eventually("it works") { try second.audit().count > Self.count }
+                try await eventually("it reconciles") { try second.audit().count > Self.count }
             }
             try first.expectEnded(before: second)
             try await second.stop()
         }
     }
 
-    @Test("A lease that is lost to another ends the leader's work and its process")
-    func stolen() async throws {
+    @Test func aLeaderWhoseLeaseIsTakenEndsItsProcess() async throws {
         try await TestNamespace.withShared { namespace in
             let replica = try await Replica.start(namespace, ["--leader-elect-name", namespace.name])
             try await eventually("it leads") { replica.isLeading }
@@ -134,8 +129,7 @@ struct HighAvailabilityTests {
         }
     }
 
-    @Test("Whoever takes over has warm caches: no list, no unwrap and no write over objects in sync")
-    func warm() async throws {
+    @Test func aStandbyTakesOverWithWarmCaches() async throws {
         try await TestNamespace.withShared { namespace in
             let lease = ObjectRef(namespace: namespace.name, name: "warm")
             let names = (0..<50).map { "db-\($0)" }
@@ -145,7 +139,7 @@ struct HighAvailabilityTests {
                 try await eventually("all are synced") { try await namespace.syncedCount() == names.count }
                 #expect(first.log.lines.contains { $0.hasPrefix("info leading") })
                 second = RunningController.start(namespace, lease: lease)
-                try await eventually("the second stands by") {
+                try await eventually("the second is a standby") {
                     second?.log.lines.contains { $0.hasPrefix("info standing by") } == true
                         && second?.log.lines.contains { $0.hasPrefix("info caches complete") } == true
                 }

@@ -6,16 +6,16 @@ import Testing
 
 @testable import KubeClient
 
-/// What a tenant with rights in its own namespace alone may store, and what must not keep another one waiting.
-@Suite("Hostile tenants", .onRealServers)
+/// Objects that a tenant with permissions in its own namespace can store must not delay another tenant.
+@Suite(.onRealServers)
 struct HostileTenantTests {
-    /// Objects of this test alone, in all namespaces.
+    /// The label of the objects of this test in all namespaces.
     private static let label = "hostile-tenant-test"
 
     private struct Stage: Sendable {
         let victim: TestNamespace
         let attacker: TestNamespace
-        /// With the attacker's rights.
+        /// Has the permissions of the attacker.
         let tenant: KubeClient
 
         func apply(_ name: String, _ values: [String: String], in namespace: TestNamespace) async throws {
@@ -33,17 +33,17 @@ struct HostileTenantTests {
             return ContinuousClock.now - start
         }
 
-        /// The machine may be busy with other tests: the fastest of three counts.
-        func expectNoDelay(_ what: String) async throws {
+        /// Expects the fastest of three changes within a second; other tests may load the machine.
+        func expectNoDelay(_ attack: String) async throws {
             var fastest = Duration.seconds(3600)
             for _ in 0..<3 where fastest > .seconds(1) {
                 fastest = min(fastest, try await change("\(UInt32.random(in: 0...UInt32.max))"))
             }
-            #expect(fastest < .seconds(1), "\(what)")
+            #expect(fastest < .seconds(1), "\(attack)")
         }
     }
 
-    /// The victim's change arrives while the controller runs, and after one has started over what is stored.
+    /// Measures the victim's change while the controller runs, and again after a start with the stored objects.
     private func attack(_ body: (Stage) async throws -> Void) async throws {
         try await TestNamespace.withShared { victim in
             try await TestNamespace.withShared { attacker in
@@ -85,8 +85,8 @@ struct HostileTenantTests {
         return KubeClient(connection: APIConnection(try Cluster.configuration(file)))
     }
 
-    /// The object is stored, and its metadata is larger than our client takes in an answer.
-    private static func ignoringTheAnswer(_ write: () async throws -> Void) async throws {
+    /// Ignores the error of a response that exceeds the limit of the client: the API server has stored the object.
+    private static func ignoringTooLargeResponses(_ write: () async throws -> Void) async throws {
         do {
             try await write()
         } catch let error as KubeError where error.code == .responseTooLarge {
@@ -104,8 +104,7 @@ struct HostileTenantTests {
             + #""fieldsV1":\#(fields)}]}}"#
     }
 
-    @Test("managedFields that nest 600 deep, on a WrappedSecret and on a Secret with our label")
-    func nesting() async throws {
+    @Test func survivesManagedFieldsThatNestSixHundredDeep() async throws {
         try await attack { stage in
             try await stage.apply("deep", ["k": "v"], in: stage.attacker)
             try await stage.attacker.reconciled("deep")
@@ -115,23 +114,21 @@ struct HostileTenantTests {
         }
     }
 
-    @Test("A Secret whose event has nine megabytes")
-    func longLine() async throws {
+    @Test func survivesASecretWhoseEventHasNineMegabytes() async throws {
         try await attack { stage in
             let owner = String(repeating: "<", count: 1_440_000)
             let secret =
                 #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"long","labels":{"\#(OwnershipMetadata.managedLabel)":"true"},"#
                 + #""ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"\#(owner)","uid":"u"}]}}"#
-            try await Self.ignoringTheAnswer {
+            try await Self.ignoringTooLargeResponses {
                 _ = try await stage.tenant.create(
                     .secrets, stage.attacker.ref("long"), body: SharedSecret(copying: secret.utf8))
             }
         }
     }
 
-    /// 45 MiB: more than a page.
-    @Test("Forty large WrappedSecrets")
-    func largeObjects() async throws {
+    /// The objects have 45 MiB, more than a page.
+    @Test func survivesFortyLargeWrappedSecrets() async throws {
         try await attack { stage in
             let owner = String(repeating: "o", count: 1_180_000)
             let patch = json(
@@ -139,7 +136,7 @@ struct HostileTenantTests {
             )
             for index in 0..<40 {
                 try await stage.apply("large-\(index)", ["k": "v"], in: stage.attacker)
-                try await Self.ignoringTheAnswer {
+                try await Self.ignoringTooLargeResponses {
                     _ = try await stage.tenant.patch(
                         WrappedSecret.resource, stage.attacker.ref("large-\(index)"), patch)
                 }

@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Commands that are interrupted while they wait for a KMS that does not answer.
-@Suite("Interruption", .onRealServers)
+/// Interrupts commands that wait for a KMS without a response.
+@Suite(.onRealServers)
 struct InterruptionTests {
     private let folder: TemporaryFolder
     private let local = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
@@ -11,7 +11,7 @@ struct InterruptionTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// Settings of these backends; `interrupt.py` sets the address of a Vault that does not answer.
+    /// Returns the settings of these backends; `interrupt.py` sets the address of a Vault that does not respond.
     private func settings(_ backends: String) -> [String: String] {
         local.merging([
             "SB_KMS_BACKEND": backends, "SB_ENV": "dev", "SB_KMS_VAULT_KEY": "sb-wrap",

@@ -4,11 +4,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// From a WrappedSecret to its Secret and back to nothing.
-@Suite("Lifecycle", .onRealServers, .serialized)
+/// From the creation of a WrappedSecret and its Secret to their deletion.
+@Suite(.onRealServers, .serialized)
 struct LifecycleTests {
-    @Test("A new WrappedSecret becomes a Secret, and its status says so")
-    func create() async throws {
+    @Test func createsTheSecretAndReportsItInTheStatus() async throws {
         try await TestNamespace.withShared { namespace in
             let template = Manifest.Template(
                 metadata: .init(
@@ -42,30 +41,31 @@ struct LifecycleTests {
                     ])
 
                 let status = try #require(object.status)
-                let made = try #require(status.secret)
-                #expect(made.name == "db")
-                #expect(made.uid == secret.metadata.uid)
-                #expect(made.resourceVersion == secret.metadata.resourceVersion)
-                #expect(made.generation == 1)
-                #expect(made.mac == object.spec.envelope.mac)
-                #expect(made.renderVersion == 1)
+                let recorded = try #require(status.secret)
+                #expect(recorded.name == "db")
+                #expect(recorded.uid == secret.metadata.uid)
+                #expect(recorded.resourceVersion == secret.metadata.resourceVersion)
+                #expect(recorded.generation == 1)
+                #expect(recorded.mac == object.spec.envelope.mac)
+                #expect(recorded.renderVersion == 1)
                 #expect(status.keyID == namespace.key.keyID)
                 #expect(status.lastSyncTime != nil)
                 #expect(status.conditions?.map(\.type) == ["Ready"])
                 #expect(status.condition(.ready)?.status == "True")
                 #expect(status.condition(.ready)?.observedGeneration == 1)
             }
-            let rows = try await namespace.kubectl("get", "wsec").split(separator: "\n")
-            #expect(rows.count == 2)
-            #expect(columns(rows.first) == ["NAME", "READY", "REASON", "SECRET", "KEY", "AGE"])
-            #expect(columns(rows.last).dropLast() == ["db", "True", "Synced", "db", namespace.key.keyID])
+            let lines = try await namespace.kubectl("get", "wsec").split(separator: "\n")
+            #expect(lines.count == 2)
+            #expect(columns(lines.first) == ["NAME", "READY", "REASON", "SECRET", "KEY", "AGE"])
+            #expect(columns(lines.last).dropLast() == ["db", "True", "Synced", "db", namespace.key.keyID])
         }
     }
 
-    private func columns(_ row: Substring?) -> [String] { row?.split(separator: " ").map(String.init) ?? [] }
+    private func columns(_ line: Substring?) -> [String] {
+        line?.split(separator: " ").map(String.init) ?? []
+    }
 
-    @Test("New values and a new template reach the Secret; what others added to its metadata stays")
-    func update() async throws {
+    @Test func updatesTheSecretAndKeepsMetadataOfOtherWriters() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 var template = Manifest.Template(
@@ -85,8 +85,8 @@ struct LifecycleTests {
                 #expect(secret.metadata.uid == before.status?.secret?.uid, "updated in place")
                 #expect(secret.values == ["password": "p2", "host": "h"])
                 #expect(secret.metadata.labels?["a"] == "2")
-                #expect(secret.metadata.labels?["b"] == nil, "gone from the template")
-                #expect(secret.metadata.annotations?["x"] == nil, "gone from the template")
+                #expect(secret.metadata.labels?["b"] == nil, "removed from the template")
+                #expect(secret.metadata.annotations?["x"] == nil, "removed from the template")
                 #expect(secret.metadata.labels?["foreign"] == "l")
                 #expect(secret.metadata.annotations?["foreign"] == "a")
                 #expect(after.status?.secret?.generation == 2)
@@ -94,8 +94,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("Each change costs one unwrap and one write; our own writes are no changes")
-    func cost() async throws {
+    @Test func eachChangeCostsOneUnwrapAndOneWrite() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 func writes() -> [String] {
@@ -103,7 +102,7 @@ struct LifecycleTests {
                         $0.isWrite && !$0.path.contains(RunningController.probePrefix)
                     }
                     .map { "\($0.method) \($0.path.split(separator: "/").suffix(2).joined(separator: "/"))" }
-                    // Which Secret a POST makes, its path does not tell.
+                    // The path of a POST does not contain the name of the Secret.
                     .filter { !$0.hasPrefix("POST") }
                 }
                 try await namespace.apply("db", ["k": "1"])
@@ -121,8 +120,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("Deleting the WrappedSecret deletes the Secret")
-    func deletion() async throws {
+    @Test func deletesTheSecretWithItsWrappedSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
@@ -133,33 +131,32 @@ struct LifecycleTests {
         }
     }
 
-    @Test("An object that is being deleted in the foreground is left alone; its successor gets a Secret")
-    func recreation() async throws {
+    @Test func ignoresATerminatingWrappedSecretAndServesItsSuccessor() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 let first = try await namespace.apply("db", ["k": "1"])
                 try await namespace.reconciled("db")
-                // Holds the object where a naive repair would make the Secret again, over and over.
+                // Keeps the object terminating, where a controller without this check would recreate the Secret again and again.
                 try await namespace.kubectl(
                     "patch", "wsec", "db", "--type=merge", "-p",
                     #"{"metadata":{"finalizers":["example.org/hold"]}}"#)
                 try await namespace.kubectl("delete", "wsec", "db", "--cascade=foreground", "--wait=false")
                 try await controller.catchUp(namespace)
-                // By hand: an owner reference that does not block makes no promise that the collector takes it
-                // before the owner is gone.
+                // By hand: without blockOwnerDeletion the garbage collector need not delete the Secret
+                // before its owner.
                 try await namespace.kubectl("delete", "secret", "db", "--ignore-not-found")
                 try await namespace.kubectl("annotate", "wsec", "db", "touched=yes")
                 try await controller.expectStaysDeleted("db", namespace)
 
                 try await namespace.kubectl(
                     "patch", "wsec", "db", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
-                try await eventually("the predecessor is gone") {
+                try await eventually("the predecessor is deleted") {
                     try await namespace.cluster.tryKubectl("get", "wsec", "db", "-n", namespace.name).status
                         == 1
                 }
                 let second = try await namespace.apply("db", ["k": "2"])
                 #expect(second.uid != first.uid)
-                let secret = try await namespace.secret("db", until: "is the successor's") {
+                let secret = try await namespace.secret("db", until: "belongs to the successor") {
                     $0.metadata.ownerReferences?.map(\.uid) == [second.uid ?? ""]
                 }
                 #expect(secret.values == ["k": "2"])
@@ -168,21 +165,20 @@ struct LifecycleTests {
         }
     }
 
-    @Test("Deleted and made again at once, it ends with a Secret of the new object")
-    func immediateRecreation() async throws {
+    @Test func createsTheSecretOfAnImmediatelyRecreatedWrappedSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 for round in 1...5 {
                     let manifest = try await namespace.wrap("db", ["k": "\(round)"])
                     let object = try await namespace.apply(manifest)
-                    try await namespace.secret("db", until: "belongs to round \(round) and is settled") {
+                    try await namespace.secret("db", until: "belongs to round \(round) and is synced") {
                         $0.metadata.ownerReferences?.first?.uid == object.uid
                     }
                     try await namespace.reconciled("db")
                     try await namespace.cluster.admin.delete(
                         WrappedSecret.resource, manifest.ref,
                         propagation: round.isMultiple(of: 2) ? .background : .foreground)
-                    // Foreground deletion takes its moment; the name is free when the object is gone.
+                    // Foreground deletion takes time; the name is free once the object is deleted.
                     try await eventually("the name is free") {
                         do {
                             let next = try await namespace.apply("db", ["k": "after \(round)"])
@@ -192,14 +188,15 @@ struct LifecycleTests {
                         }
                     }
                     let after = try await namespace.wrappedSecret("db")
-                    // The collector may take the Secret that the successor has just taken over; it comes back.
-                    try await eventually("the Secret is the successor's, and stays") {
+                    // The garbage collector may delete the Secret that the successor has just adopted; it is recreated.
+                    try await eventually("the Secret belongs to the successor and stays") {
                         guard let secret = try await namespace.secret("db"),
                             secret.metadata.deletionTimestamp == nil,
                             secret.metadata.ownerReferences?.map(\.uid) == [after.metadata.uid ?? ""]
                         else { return false }
-                        let made = try await namespace.wrappedSecret("db").status?.secret
-                        return made?.uid == secret.metadata.uid && secret.values == ["k": "after \(round)"]
+                        let recorded = try await namespace.wrappedSecret("db").status?.secret
+                        return recorded?.uid == secret.metadata.uid
+                            && secret.values == ["k": "after \(round)"]
                     }
                 }
             }

@@ -4,8 +4,8 @@ import KubeClient
 import Resources
 import Testing
 
-/// `creationPolicy: Merge`: entries of ours in a Secret that somebody else makes.
-@Suite("Merge", .onRealServers, .serialized)
+/// `creationPolicy: Merge`: entries of a WrappedSecret in a Secret of another owner.
+@Suite(.onRealServers, .serialized)
 struct MergeTests {
     private static func merge(
         _ name: String, _ values: [String: String], into target: String, _ namespace: TestNamespace
@@ -16,7 +16,7 @@ struct MergeTests {
         return manifest
     }
 
-    /// A Secret `app` with one entry, which is open to entries of ours.
+    /// Creates a Secret `app` with one entry, which permits merged entries.
     private static func makeTarget(
         _ namespace: TestNamespace, _ name: String = "app", theirs: String = "1", isOpen: Bool = true
     ) async throws {
@@ -34,10 +34,7 @@ struct MergeTests {
         object.status?.condition(.ready)?.message ?? ""
     }
 
-    @Test(
-        "It waits for the Secret and for leave to write it; then its entries are kept, and nothing else is touched"
-    )
-    func life() async throws {
+    @Test func waitsForTheSecretAndPermissionThenKeepsItsEntries() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: { $0.unwatchedSecretInterval = .seconds(1) })
             {
@@ -60,7 +57,7 @@ struct MergeTests {
                 #expect(merged.metadata.ownerReferences == nil)
                 #expect(merged.metadata.labels == [OwnershipMetadata.managedLabel: "true"])
 
-                // What the owner does with its own entries is no business of ours.
+                // Changes of the owner's own entries are not drift.
                 try await controller.catchUp(namespace)
                 let unwraps = controller.key.unwraps(of: "app")
                 try await Self.makeTarget(namespace, theirs: "2")
@@ -85,16 +82,16 @@ struct MergeTests {
                     try await controller.catchUp(namespace)
                 }
 
-                // The Secret is made anew by its owner.
+                // The owner recreates the Secret.
                 try await namespace.kubectl("delete", "secret", "app")
                 try await namespace.reconciled("db", .secretMissing)
                 try await Self.makeTarget(namespace)
                 try await namespace.reconciled("db")
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1", "ours": "1"])
 
-                // Another set of entries replaces ours; theirs stay, and so does the Secret when we go.
+                // New entries replace the old ones; the entries of the owner stay, also after the WrappedSecret is deleted.
                 try await namespace.apply(try await Self.merge("db", ["new": "2"], into: "app", namespace))
-                try await namespace.secret("app", until: "has the new entry alone") {
+                try await namespace.secret("app", until: "has only the new entry") {
                     $0.values == ["theirs": "1", "new": "2"]
                 }
                 try await namespace.reconciled("db")
@@ -105,8 +102,7 @@ struct MergeTests {
         }
     }
 
-    @Test("A restart over a changed Secret verifies it once, and changes nothing")
-    func restart() async throws {
+    @Test func verifiesAChangedSecretOnceAfterARestart() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeTarget(namespace)
             try await RunningController.with(namespace) { controller in
@@ -131,8 +127,7 @@ struct MergeTests {
         }
     }
 
-    @Test("Several share a Secret; of two with the same entry the first wins; a new target is moved to")
-    func several() async throws {
+    @Test func severalShareASecretAndTheFirstOwnsAnEntry() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeTarget(namespace)
             try await Self.makeTarget(namespace, "other")
@@ -152,7 +147,9 @@ struct MergeTests {
                 try await namespace.secret("other", until: "has the entry") {
                     $0.values == ["theirs": "1", "a": "1"]
                 }
-                try await namespace.secret("app", until: "is left, and the next may have it") {
+                try await namespace.secret(
+                    "app", until: "loses the entry, and the other WrappedSecret adds its own"
+                ) {
                     $0.values == ["theirs": "1", "a": "2", "b": "1"]
                 }
                 try await namespace.reconciled("c")
@@ -161,8 +158,7 @@ struct MergeTests {
         }
     }
 
-    @Test("An entry that the Secret has from somebody else is not taken")
-    func conflict() async throws {
+    @Test func refusesAnEntryOfAnotherManager() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeTarget(namespace)
             try await RunningController.with(namespace, adjust: { $0.unwatchedSecretInterval = .seconds(1) })
@@ -170,7 +166,8 @@ struct MergeTests {
                 _ in
                 try await namespace.apply(try await Self.merge("db", ["theirs": "2"], into: "app", namespace))
                 let message = Self.message(try await namespace.reconciled("db", .secretConflict))
-                #expect(message.contains(".data.theirs") && message.contains("chart"), "\(message)")
+                #expect(message.contains(".data.theirs"), "\(message)")
+                #expect(message.contains("chart"), "\(message)")
                 #expect(try await namespace.secret("app")?.values == ["theirs": "1"])
                 try await namespace.kubectl("patch", "secret", "app", "-p", #"{"data":{"theirs":null}}"#)
                 try await namespace.reconciled("db")
@@ -179,8 +176,7 @@ struct MergeTests {
         }
     }
 
-    @Test("Nor is a label, be it in a Secret that has our entries already")
-    func label() async throws {
+    @Test func refusesALabelOfAnotherManager() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeTarget(namespace)
             try await namespace.kubectl("label", "secret", "app", "app=theirs")
@@ -192,15 +188,17 @@ struct MergeTests {
                 try await namespace.apply(manifest)
                 let message = Self.message(try await namespace.reconciled("db", .secretConflict))
                 #expect(
-                    message.contains(".metadata.labels.app") && message.contains("kubectl-label"),
+                    message.contains(".metadata.labels.app"),
+                    "\(message)")
+                #expect(
+                    message.contains("kubectl-label"),
                     "\(message)")
                 #expect(try await namespace.secret("app")?.metadata.labels?["app"] == "theirs")
             }
         }
     }
 
-    @Test("Several at once open their values once each")
-    func atOnce() async throws {
+    @Test func severalMergesUnwrapOnceEach() async throws {
         try await TestNamespace.withShared { namespace in
             let names = (0..<6).map { "db-\($0)" }
             for name in names {
@@ -215,8 +213,7 @@ struct MergeTests {
         }
     }
 
-    @Test("What a WrappedSecret makes takes no entries of another")
-    func ours() async throws {
+    @Test func refusesToMergeIntoASecretOfAWrappedSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("app", ["k": "1"])
@@ -231,8 +228,7 @@ struct MergeTests {
         }
     }
 
-    @Test("An immutable Secret takes none either")
-    func immutable() async throws {
+    @Test func refusesToMergeIntoAnImmutableSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeTarget(namespace)
             try await namespace.kubectl("patch", "secret", "app", "-p", #"{"immutable":true}"#)

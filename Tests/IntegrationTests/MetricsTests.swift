@@ -6,8 +6,8 @@ import Resources
 import TestSupport
 import Testing
 
-/// What the executable tells of itself, on a real API server.
-@Suite("Metrics", .onRealServers, .serialized)
+/// The metrics and the health of the executable with a real API server.
+@Suite(.onRealServers, .serialized)
 struct MetricsTests {
     private func withController(
         _ body: (TestNamespace, ControllerProgram, StatusClient) async throws -> Void
@@ -19,7 +19,7 @@ struct MetricsTests {
         }
     }
 
-    /// The controller works without a lease, and names the one that it would have.
+    /// The controller runs without a lease; the label has the name that it would use.
     private func lease(_ namespace: TestNamespace) -> String {
         #"lease="\#(LeaseName.name(namespaces: [namespace.name], labelSelector: nil))""#
     }
@@ -28,21 +28,20 @@ struct MetricsTests {
         #"secretsbridge_wrappedsecrets{ready="\#(ready)",reason="\#(reason.rawValue)",\#(lease(namespace))}"#
     }
 
-    @Test("Objects, reconciles, KMS and API requests are counted; series of what is deleted disappear")
-    func counts() async throws {
+    @Test func countsObjectsAndRequestsAndDropsTheSeriesOfDeletedObjects() async throws {
         try await withController { namespace, _, status in
             let count = 25
             let names = (0..<count).map { "db-\($0)" }
             try await namespace.applyAll(names) { $0 }
             for name in names { try await namespace.reconciled(name) }
             let unwraps = #"secretsbridge_kms_items_total{backend="local",operation="unwrap"}"#
-            // One more of the self-test.
+            // The self-test adds one.
             #expect((count...count + 1).contains(Int(try await status.metric(unwraps) ?? 0)))
             try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
             try await namespace.apply("foreign", ["k": "ours"])
             try await namespace.reconciled("foreign", .secretConflict)
 
-            try await eventually("all are shown") {
+            try await eventually("the metrics are complete") {
                 let page = try await status.metrics()
                 return page.contains("\(objects("True", .synced, namespace)) \(count)\n")
                     && page.contains("\(objects("False", .secretConflict, namespace)) 1\n")
@@ -64,12 +63,12 @@ struct MetricsTests {
             #expect(try await status.metric("process_resident_memory_bytes") ?? 0 > 1_000_000)
 
             if let path = ProcessInfo.processInfo.environment["SB_TEST_METRICS_PAGE"] {
-                // What Tests/Monitoring looks at.
+                // Tests/Monitoring reads these series.
                 try await status.metrics().write(toFile: path, atomically: true, encoding: .utf8)
             }
 
             try await namespace.kubectl("delete", "wsec", "--all", "--wait=false")
-            try await eventually("the series are gone") {
+            try await eventually("the series are removed") {
                 let page = try await status.metrics()
                 return !page.contains("secretsbridge_wrappedsecrets{")
                     && !page.contains("secretsbridge_wrapped_by_key{")
@@ -77,10 +76,9 @@ struct MetricsTests {
         }
     }
 
-    @Test("healthz answers at once, readyz when the caches are complete, and both say what is wrong")
-    func probes() async throws {
+    @Test func healthzRespondsAtOnceAndReadyzOnceTheCachesAreComplete() async throws {
         try await TestNamespace.withShared { namespace in
-            // Nobody answers there.
+            // No server listens there.
             let folder = try TemporaryFolder()
             defer { withExtendedLifetime(folder) {} }
             let kubeconfig = folder.path("kubeconfig")
@@ -94,12 +92,12 @@ struct MetricsTests {
             try await eventually("it listens") { program.errors.contains("serving metrics and health") }
             let status = try StatusClient(log: program.errors)
             #expect(try await status.get("/healthz") == (200, "alive\n"))
-            try await eventually("it says that nobody answers") {
+            try await eventually("it reports that no server responds") {
                 let (code, text) = try await status.get("/readyz")
                 return code == 503 && text.contains("caches not complete: wrappedsecrets, secrets")
                     && text.contains("API server unreachable since") && text.contains(": transport")
             }
-            #expect(try await status.get("/healthz").status == 200, "restarting would not bring it back")
+            #expect(try await status.get("/healthz").status == 200, "a restart would not help")
             #expect(try await status.metric("secretsbridge_workqueue_depth") == 0)
             program.signal(SIGTERM)
             #expect(try await program.outcome().status == 0)
@@ -110,8 +108,7 @@ struct MetricsTests {
         }
     }
 
-    @Test("A port that is taken ends the start with one line; off serves nothing; nonsense is refused")
-    func addresses() async throws {
+    @Test func refusesAnAddressInUseAndAnInvalidOneAndServesNothingWhenOff() async throws {
         try await withController { namespace, _, status in
             func start(_ address: String) async throws -> Program.Outcome {
                 try await Program(
@@ -128,7 +125,7 @@ struct MetricsTests {
             #expect(
                 taken.errors
                     == "error: cannot serve on --metrics-address 127.0.0.1:\(status.port): port \(status.port) "
-                    + "is taken by another program; choose another one\n")
+                    + "is in use by another program; choose another port\n")
             let nonsense = try await start("localhost:http")
             #expect(nonsense.status == 64)
             #expect(nonsense.errors.contains("localhost:http"))

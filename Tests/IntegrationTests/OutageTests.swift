@@ -5,8 +5,8 @@ import Resources
 import TestSupport
 import Testing
 
-/// What is taken from under a running controller, and comes back. On a control plane of this suite's own.
-@Suite("Outages", .onRealServers, .dedicatedCluster, .serialized)
+/// Removes and restores what a running controller needs, on a dedicated control plane.
+@Suite(.onRealServers, .dedicatedCluster, .serialized)
 struct OutageTests {
     private func warnings(_ controller: RunningController, _ resource: Resource) -> [String] {
         controller.log.lines.filter {
@@ -20,13 +20,10 @@ struct OutageTests {
         }
     }
 
-    @Test(
-        "The CRD is missing at the start, comes, is deleted and comes again: said once each time, healed each time"
-    )
-    func crd() async throws {
+    @Test func recoversWhenTheCRDIsMissingAndLogsItOnce() async throws {
         let cluster = try DedicatedCluster.required()
         let file = "\(try Settings.required().repository)/manifests/crds/wrappedsecrets.yaml"
-        // As `hack/cluster up --crds` does it on servers that do not know CEL.
+        // As `hack/cluster up --crds` does on API servers without CEL.
         let definition = try await cluster.kubectl(
             "get", "crd", "wrappedsecrets.secrets-bridge.io", "-o", "yaml")
         #expect(FileManager.default.fileExists(atPath: file))
@@ -39,11 +36,13 @@ struct OutageTests {
         try await TestNamespace.with(cluster) { namespace in
             try await remove()
             try await RunningController.with(namespace) { controller in
-                try await eventually("it is said") { !warnings(controller, WrappedSecret.resource).isEmpty }
+                try await eventually("the failure is logged") {
+                    !warnings(controller, WrappedSecret.resource).isEmpty
+                }
                 try await Task.sleep(for: .seconds(5))
-                let said = warnings(controller, WrappedSecret.resource)
-                #expect(said.count == 1, "\(said)")
-                #expect(said.first?.contains("kubectl apply --server-side -f manifests/crds/") == true)
+                let lines = warnings(controller, WrappedSecret.resource)
+                #expect(lines.count == 1, "\(lines)")
+                #expect(lines.first?.contains("kubectl apply --server-side -f manifests/crds/") == true)
                 try await restore()
                 try await eventually("db is applied") {
                     try await namespace.apply("db", ["k": "1"])
@@ -53,11 +52,11 @@ struct OutageTests {
                 #expect(recoveries(controller, WrappedSecret.resource) == 1)
 
                 try await remove()
-                try await eventually("it is said again") {
+                try await eventually("the failure is logged again") {
                     warnings(controller, WrappedSecret.resource).count == 2
                 }
-                // The collector takes what has lost its owner; nobody makes it again.
-                try await eventually("the Secret is gone") { try await namespace.secret("db") == nil }
+                // The garbage collector deletes the Secret without an owner; the controller does not recreate it.
+                try await eventually("the Secret is deleted") { try await namespace.secret("db") == nil }
                 let unwraps = controller.key.unwraps
                 try await Task.sleep(for: .seconds(3))
                 #expect(controller.key.unwraps - unwraps <= 1)
@@ -66,7 +65,7 @@ struct OutageTests {
                     try await namespace.apply("db", ["k": "2"])
                     return true
                 }
-                try await namespace.secret("db", until: "is made") { $0.values == ["k": "2"] }
+                try await namespace.secret("db", until: "is created") { $0.values == ["k": "2"] }
                 try await namespace.reconciled("db")
                 #expect(warnings(controller, WrappedSecret.resource).count == 2)
                 #expect(recoveries(controller, WrappedSecret.resource) == 2)
@@ -74,8 +73,7 @@ struct OutageTests {
         }
     }
 
-    @Test("Rights are taken away in mid-run and given back: said once, healed, and no object is forgotten")
-    func revoked() async throws {
+    @Test func recoversFromRevokedPermissionsAndLogsItOnce() async throws {
         let cluster = try DedicatedCluster.required()
         try await cluster.installRole()
         let folder = try TemporaryFolder()
@@ -96,7 +94,7 @@ struct OutageTests {
                     "get", "clusterrolebinding", "secrets-bridge", "-o", "yaml")
                 try await cluster.kubectl("delete", "clusterrolebinding", "secrets-bridge")
                 for resource in [Resource.secrets, WrappedSecret.resource] {
-                    try await eventually("it is said") { !warnings(controller, resource).isEmpty }
+                    try await eventually("the failure is logged") { !warnings(controller, resource).isEmpty }
                 }
                 try await namespace.apply("db", ["k": "2"])
                 try await namespace.kubectl("delete", "secret", "db")
@@ -104,17 +102,16 @@ struct OutageTests {
                 #expect(warnings(controller, .secrets).count == 1)
                 #expect(warnings(controller, WrappedSecret.resource).count == 1)
                 try await cluster.kubectl("create", "-f", "-", input: Data(binding.utf8))
-                try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
+                try await namespace.secret("db", until: "is restored") { $0.values == ["k": "2"] }
                 try await namespace.reconciled("db")
                 for resource in [Resource.secrets, WrappedSecret.resource] {
-                    try await eventually("the recovery is said") { recoveries(controller, resource) == 1 }
+                    try await eventually("the recovery is logged") { recoveries(controller, resource) == 1 }
                 }
             }
         }
     }
 
-    @Test("The API server is away: one that stands by survives it, says so once, and takes over afterwards")
-    func away() async throws {
+    @Test func aStandbySurvivesAnOutageOfTheAPIServer() async throws {
         let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             let lease = ObjectRef(namespace: namespace.name, name: "away")
@@ -126,7 +123,7 @@ struct OutageTests {
                     "spec":{"holderIdentity":"gone","leaseDurationSeconds":40,"leaseTransitions":1}}
                     """#.utf8))
             try await RunningController.with(namespace, lease: lease) { controller in
-                try await eventually("it stands by") {
+                try await eventually("it is a standby") {
                     controller.log.lines.contains { $0.hasPrefix("info standing by") }
                 }
                 try await cluster.script("stop-apiserver")
@@ -149,7 +146,7 @@ struct OutageTests {
 }
 
 extension Cluster {
-    /// The controller's namespace, service account and role.
+    /// Creates the namespace, service account and role of the controller.
     fileprivate func installRole() async throws {
         for file in ["namespace", "rbac"] {
             try await kubectl(

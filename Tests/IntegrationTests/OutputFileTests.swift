@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `--output-file` of wrap, unwrap and import.
-@Suite("Output file", .onRealServers)
+@Suite(.onRealServers)
 struct OutputFileTests {
     private let folder: TemporaryFolder
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
@@ -20,7 +20,7 @@ struct OutputFileTests {
             arguments, environment, input: Data(input.utf8), status: status, location: location)
     }
 
-    /// With a umask that is known, as that of the tests is not.
+    /// Runs with a given umask, as that of the tests is unknown.
     private func run(umask: String, _ arguments: [String]) async throws -> Program.Outcome {
         try await Program(
             "/bin/sh",
@@ -34,7 +34,7 @@ struct OutputFileTests {
         return try #require(attributes[.posixPermissions] as? Int)
     }
 
-    @Test func wrapWritesTheFileAndNothingToStandardOutput() async throws {
+    @Test func writesTheFileAndNothingToStandardOutput() async throws {
         try folder.write("secret.yaml", Self.secret)
         let wrapped = folder.path("wrapped.yaml")
         let outcome = try await run(["wrap", "-n", "payments", folder.path("secret.yaml"), "-w", wrapped])
@@ -46,7 +46,7 @@ struct OutputFileTests {
         #expect(try folder.names == ["secret.yaml", "wrapped.yaml"])
     }
 
-    @Test func aFailedRunLeavesTheExistingFileAndCreatesNone() async throws {
+    @Test func keepsTheExistingFileIfTheRunFails() async throws {
         try folder.write("wrapped.yaml", "precious")
         for name in ["wrapped.yaml", "new.yaml"] {
             for command in [["wrap", "-n", "payments"], ["unwrap"]] {
@@ -57,7 +57,7 @@ struct OutputFileTests {
         #expect(try folder.names == ["wrapped.yaml"])
     }
 
-    @Test func ciphertextFollowsTheUmaskAndPlaintextIsTheOwnersAlone() async throws {
+    @Test func createsCiphertextWithTheUmaskAndPlaintextForTheOwnerOnly() async throws {
         try folder.write("secret.yaml", Self.secret)
         let (secret, wrapped, plain) = (
             folder.path("secret.yaml"), folder.path("wrapped.yaml"), folder.path("plain.yaml")
@@ -70,7 +70,7 @@ struct OutputFileTests {
         }
         #expect(try await run(umask: "000", ["unwrap", wrapped, "-w", plain]).status == 0)
         #expect(try mode("plain.yaml") == 0o600)
-        // An existing file: ciphertext keeps its permissions, plaintext does not.
+        // An existing file keeps its permissions for ciphertext, but not for plaintext.
         chmod(wrapped, 0o664)
         chmod(plain, 0o664)
         #expect(try await run(umask: "077", ["wrap", "-n", "payments", secret, "-w", wrapped]).status == 0)
@@ -79,13 +79,13 @@ struct OutputFileTests {
         #expect(try mode("plain.yaml") == 0o600)
     }
 
-    @Test func whatIsNoFileIsRefusedBeforeTheWork() async throws {
+    @Test func refusesAnUnwritablePathBeforeTheFirstRequest() async throws {
         try folder.write("there/x", "")
         try folder.link("dangling", to: "nowhere")
         chmod(try folder.write("fixed", "read-only"), 0o444)
         try folder.write("one", "twice")
         #expect(link(folder.path("one"), folder.path("two")) == 0)
-        // No key is configured: the path is looked at first.
+        // No key is configured, so the path must be checked first.
         for (name, problem) in [
             ("there", "is a folder"), ("there/", "is a folder"), ("new/", "is the path of a folder"),
             ("nope/x.yaml", "No such file"), ("dangling", "is a link to a file that does not exist"),
@@ -105,7 +105,7 @@ struct OutputFileTests {
         _ = try await run(["wrap", "-w", ""], status: 64)
     }
 
-    @Test func aLinkStaysALink() async throws {
+    @Test func writesThroughASymbolicLink() async throws {
         try folder.write("real.yaml", "old")
         let link = try folder.link("link.yaml", to: "real.yaml")
         _ = try await run(["wrap", "-n", "payments", "-w", link], input: Self.secret)
@@ -113,7 +113,7 @@ struct OutputFileTests {
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "real.yaml")
     }
 
-    @Test func pipesAndDevicesAreWrittenAsTheyAre() async throws {
+    @Test func writesToPipesAndDevices() async throws {
         for path in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
             let outcome = try await run(["wrap", "-n", "payments", "-w", path], input: Self.secret)
             #expect(outcome.output.contains("kind: WrappedSecret"), "\(path)")
@@ -124,7 +124,7 @@ struct OutputFileTests {
         #expect(full.errors == "error: cannot write /dev/full: No space left on device\n")
     }
 
-    @Test func aFullDiskLeavesTheFile() async throws {
+    @Test func keepsTheFileOnAFullDisk() async throws {
         try folder.write("secret.yaml", Self.secret)
         try folder.write("wrapped.yaml", "precious")
         for name in ["wrapped.yaml", "new.yaml"] {
@@ -141,7 +141,7 @@ struct OutputFileTests {
         #expect(try folder.names == ["secret.yaml", "wrapped.yaml"])
     }
 
-    @Test func importWritesOneFileOrAFolder() async throws {
+    @Test func importsIntoOneFileOrAFolder() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "a", "--from-literal=k=1")
             try await namespace.kubectl("create", "secret", "generic", "b", "--from-literal=k=2")
@@ -161,7 +161,7 @@ struct OutputFileTests {
             let nothing = try await secretsBridge(
                 ["import", "-n", namespace.name, "-l", "no=secret", "-w", file], settings,
                 location: #_sourceLocation)
-            #expect(nothing.errors.contains("there is nothing to import; \(file) was left as it is"))
+            #expect(nothing.errors.contains("there is nothing to import; \(file) was not written"))
             #expect(try folder.read("all.yaml") == before)
             _ = try await secretsBridge(
                 arguments + ["--folder", folder.path("out")], settings, status: 64, location: #_sourceLocation

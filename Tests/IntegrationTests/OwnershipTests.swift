@@ -4,11 +4,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// A Secret that is not ours stays what it is.
-@Suite("Ownership", .onRealServers)
+/// A Secret of another owner is not changed.
+@Suite(.onRealServers)
 struct OwnershipTests {
-    @Test("A foreign Secret is refused, untouched, and taken over once it is handed over")
-    func adoption() async throws {
+    @Test func adoptsAForeignSecretOnlyWithPermission() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=foreign")
             let foreign = try #require(try await namespace.secret("db"))
@@ -16,7 +15,7 @@ struct OwnershipTests {
                 try await namespace.apply("db", ["k": "ours"])
                 let object = try await namespace.reconciled("db", .secretConflict)
                 let message = object.status?.condition(.ready)?.message ?? ""
-                #expect(message.contains("kubectl annotate secret"), "tells how to hand it over: \(message)")
+                #expect(message.contains("kubectl annotate secret"), "names the remedy: \(message)")
                 let after = try #require(try await namespace.secret("db"))
                 #expect(after.metadata.resourceVersion == foreign.metadata.resourceVersion)
 
@@ -31,8 +30,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A foreign Secret that is deleted makes room")
-    func deletion() async throws {
+    @Test func createsItsSecretAfterTheForeignOneIsDeleted() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=foreign")
             try await RunningController.with(namespace) { _ in
@@ -45,8 +43,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("Of two WrappedSecrets for one Secret the first wins; the second follows when it is gone")
-    func twoForOne() async throws {
+    @Test func ofTwoWrappedSecretsForOneSecretTheFirstWins() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("first", ["k": "1"])
@@ -60,13 +57,14 @@ struct OwnershipTests {
 
                 try await namespace.kubectl("delete", "wsec", "first")
                 try await namespace.reconciled("second")
-                try await namespace.secret("first", until: "is the second's") { $0.values == ["k": "2"] }
+                try await namespace.secret("first", until: "belongs to the second") {
+                    $0.values == ["k": "2"]
+                }
             }
         }
     }
 
-    @Test("Another controller's Secret is refused, even if it says adopt")
-    func otherController() async throws {
+    @Test func refusesASecretOfAnotherControllerDespitePermission() async throws {
         try await TestNamespace.withShared { namespace in
             let owner = try await namespace.kubectl(
                 "get", "namespace", namespace.name, "-o", "jsonpath={.metadata.uid}")
@@ -84,20 +82,18 @@ struct OwnershipTests {
         }
     }
 
-    @Test(
-        "A Secret that lost its owner reference, or all marks of ours, is corrected",
-        arguments: [
-            #"{"metadata":{"ownerReferences":null},"stringData":{"k":"theirs"}}"#,
-            #"{"metadata":{"ownerReferences":null,"annotations":null,"labels":null},"stringData":{"k":"theirs"}}"#,
-        ])
-    func disowned(patch: String) async throws {
+    @Test(arguments: [
+        #"{"metadata":{"ownerReferences":null},"stringData":{"k":"theirs"}}"#,
+        #"{"metadata":{"ownerReferences":null,"annotations":null,"labels":null},"stringData":{"k":"theirs"}}"#,
+    ])
+    func correctsASecretWithoutItsOwnershipMetadata(patch: String) async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
                 try await namespace.reconciled("db")
                 try await controller.catchUp(namespace)
                 try await namespace.kubectl("patch", "secret", "db", "--type=merge", "-p", patch)
-                try await namespace.secret("db", until: "is ours again") {
+                try await namespace.secret("db", until: "is corrected") {
                     $0.values == ["k": "v"] && $0.metadata.ownerReferences?.map(\.name) == ["db"]
                         && $0.metadata.labels?[OwnershipMetadata.managedLabel] == "true"
                 }
@@ -105,8 +101,8 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A Secret that kubectl replaced while no controller ran is corrected", arguments: [true, false])
-    func replaced(withMarks: Bool) async throws {
+    @Test(arguments: [true, false])
+    func correctsASecretThatKubectlReplacedWhileNoControllerRan(withMarks: Bool) async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "v"])
@@ -118,22 +114,21 @@ struct OwnershipTests {
                 #"{"apiVersion":"v1","kind":"Secret","metadata":{\#(labels)"name":"db"},"stringData":{"other":"x"}}"#
             try await namespace.kubectl("replace", "-f", "-", input: Data(secret.utf8))
             try await RunningController.with(namespace) { _ in
-                try await namespace.secret("db", until: "is ours again") {
+                try await namespace.secret("db", until: "is corrected") {
                     $0.values == ["k": "v"] && $0.metadata.ownerReferences?.map(\.name) == ["db"]
                 }
             }
         }
     }
 
-    @Test("A WrappedSecret that was deleted with --cascade=orphan and applied again takes its Secret back")
-    func orphanedByDelete() async throws {
+    @Test func takesBackASecretThatDeleteOrphaned() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "v"])
                 try await namespace.reconciled("db")
                 let uid = try #require(try await namespace.secret("db")).metadata.uid
                 try await namespace.kubectl("delete", "wsec", "db", "--cascade=orphan")
-                try await eventually("the owner reference is gone") {
+                try await eventually("the owner reference is removed") {
                     try await namespace.secret("db")?.metadata.ownerReferences?.isEmpty ?? true
                 }
                 try await namespace.apply("db", ["k": "v"])
@@ -145,8 +140,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("Of two orphans with one target that is handed over, one takes it, once")
-    func leftoverPermission() async throws {
+    @Test func ofTwoOrphansOneAdoptsASecretOnce() async throws {
         try await TestNamespace.withShared { namespace in
             let secret =
                 #"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"t","annotations":{"\#(OwnershipMetadata.allowAnnotation)":"adopt"}}}"#
@@ -158,7 +152,7 @@ struct OwnershipTests {
                     manifest.spec.creationPolicy = "Orphan"
                     try await namespace.apply(manifest)
                 }
-                let reasons = try await eventually("both are settled") { () -> [String]? in
+                let reasons = try await eventually("both have a reason") { () -> [String]? in
                     var reasons: [String] = []
                     for name in ["one", "two"] {
                         guard let ready = try await namespace.wrappedSecret(name).status?.condition(.ready)
@@ -181,8 +175,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("Owner to Merge names a way out that works")
-    func ownerToMerge() async throws {
+    @Test func theMessageForOwnerToMergeNamesAWorkingRemedy() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 var manifest = try await namespace.wrap("db", ["k": "v"])
@@ -207,8 +200,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("An adopted Secret costs no unwrap when others label it, and loses labels that leave the template")
-    func adoptedFields() async throws {
+    @Test func anAdoptedSecretCostsNoUnwrapAndLosesLabelsOfTheOldTemplate() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "db", "--from-literal=k=v")
             try await namespace.kubectl("label", "secret", "db", "team=a")
@@ -233,8 +225,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("An immutable Secret stays as it is, and says so, until it is deleted")
-    func immutable() async throws {
+    @Test func keepsAnImmutableSecretUntilItIsDeleted() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 let template = Manifest.Template(immutable: true)
@@ -248,14 +239,13 @@ struct OwnershipTests {
                 #expect(after.metadata.resourceVersion == secret.metadata.resourceVersion)
                 #expect(after.values == ["k": "1"])
                 try await namespace.kubectl("delete", "secret", "db")
-                try await namespace.secret("db", until: "is made anew") { $0.values == ["k": "2"] }
+                try await namespace.secret("db", until: "is recreated") { $0.values == ["k": "2"] }
                 try await namespace.reconciled("db")
             }
         }
     }
 
-    @Test("A Secret of another type stays as it is, and says so, until it is deleted")
-    func type() async throws {
+    @Test func keepsASecretOfAnotherTypeUntilItIsDeleted() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 try await namespace.apply("db", ["k": "1"])
@@ -267,7 +257,7 @@ struct OwnershipTests {
                 let after = try #require(try await namespace.secret("db"))
                 #expect(after.metadata.resourceVersion == secret.metadata.resourceVersion)
                 try await namespace.kubectl("delete", "secret", "db")
-                try await namespace.secret("db", until: "is made anew") {
+                try await namespace.secret("db", until: "is recreated") {
                     $0.values == ["k": "2"] && $0.type == "example.org/credentials"
                 }
                 try await namespace.reconciled("db")

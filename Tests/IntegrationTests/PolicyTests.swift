@@ -3,11 +3,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// What a WrappedSecret or its operator asks for beyond the Secret itself.
-@Suite("Policies", .onRealServers, .serialized)
+/// The policies of a WrappedSecret and of the operator.
+@Suite(.onRealServers, .serialized)
 struct PolicyTests {
-    @Test("An orphan outlives its WrappedSecret, is taken over by the next one, and can be owned again")
-    func orphan() async throws {
+    @Test func anOrphanOutlivesItsWrappedSecretAndCanBeOwnedAgain() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 var manifest = try await namespace.wrap("db", ["k": "1"])
@@ -43,8 +42,7 @@ struct PolicyTests {
         }
     }
 
-    @Test("The target gets another name: the new Secret comes first, then the old one goes")
-    func rename() async throws {
+    @Test func createsTheNewSecretBeforeItDeletesTheRenamedOne() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 func named(_ name: String) -> Manifest.Template { .init(metadata: .init(name: name)) }
@@ -54,19 +52,18 @@ struct PolicyTests {
                 try await namespace.reconciled("other")
                 let gate = controller.transport.hold { $0.method == "POST" && $0.path.hasSuffix("/secrets") }
                 try await namespace.apply(try await namespace.wrap("db", ["k": "2"], template: named("new")))
-                try await eventually("the new Secret is on its way") { gate.held == 1 }
+                try await eventually("the request for the new Secret is held") { gate.held == 1 }
                 #expect(try await namespace.secret("old") != nil)
                 gate.open()
                 try await namespace.reconciled("db")
                 #expect(try await namespace.secret("new")?.values == ["k": "2"])
-                try await eventually("the old Secret goes") { try await namespace.secret("old") == nil }
+                try await eventually("the old Secret is deleted") { try await namespace.secret("old") == nil }
                 #expect(try await namespace.secret("other") != nil)
             }
         }
     }
 
-    @Test("A sync that is asked for opens the ciphertext again, once")
-    func forcedSync() async throws {
+    @Test func aRequestedSyncUnwrapsOnce() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "1"])
@@ -74,7 +71,7 @@ struct PolicyTests {
                 try await controller.catchUp(namespace)
                 try await namespace.kubectl(
                     "annotate", "wsec", "db", "\(OwnershipMetadata.syncAnnotation)=one")
-                try await eventually("the sync is answered") {
+                try await eventually("the sync is handled") {
                     try await namespace.wrappedSecret("db").status?.lastHandledSync == "one"
                 }
                 try await controller.catchUp(namespace)
@@ -86,8 +83,7 @@ struct PolicyTests {
         }
     }
 
-    @Test("The operator's labels are on every Secret; what the operator denies, no template may set")
-    func operatorRules() async throws {
+    @Test func appliesTheLabelsAndDenialsOfTheOperator() async throws {
         try await TestNamespace.withShared { namespace in
             let first = try await namespace.wrap(
                 "db", ["k": "1"], template: .init(metadata: .init(labels: ["team": "a", "env": "mine"])))
@@ -109,13 +105,13 @@ struct PolicyTests {
                 let message = try await namespace.reconciled("far", .invalidSpec).status?.condition(.ready)?
                     .message
                 #expect(message?.contains("reflector.v1.k8s.emberstack.com/reflects") == true)
-                #expect(controller.key.unwraps(of: "far") == 0 && controller.key.unwraps(of: "db") == 0)
+                #expect(controller.key.unwraps(of: "far") == 0)
+                #expect(controller.key.unwraps(of: "db") == 0)
             }
         }
     }
 
-    @Test("recreate: a new type and new immutable data make a new Secret, once the API server would take it")
-    func recreate() async throws {
+    @Test func recreatesASecretWithANewTypeOrImmutableDataOnceItIsAccepted() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 var manifest = try await namespace.wrap("db", ["k": "1"], template: .init(immutable: true))
@@ -134,22 +130,24 @@ struct PolicyTests {
                 try await namespace.apply(manifest)
                 try await namespace.reconciled("db")
                 let second = try #require(try await namespace.secret("db"))
-                #expect(second.values == ["k": "2"] && second.immutable == true)
+                #expect(second.values == ["k": "2"])
+                #expect(second.immutable == true)
                 #expect(second.metadata.uid != first.metadata.uid)
 
-                // The same envelope under another type: the patch without data is what is refused.
+                // The same envelope with another type: the API server refuses the patch without data.
                 manifest.spec.template = .init(type: "example.org/other")
                 try await namespace.apply(manifest)
                 try await namespace.reconciled("db")
                 let third = try #require(try await namespace.secret("db"))
-                #expect(third.type == "example.org/other" && third.values == ["k": "2"])
+                #expect(third.type == "example.org/other")
+                #expect(third.values == ["k": "2"])
 
-                // While nobody may make such a Secret, the one that works stays.
+                // While such a Secret cannot be created, the present one stays.
                 try await namespace.withDeniedSecretCreation(label: "guarded") {
                     manifest.spec.template = .init(
                         metadata: .init(labels: ["guarded": namespace.name]), type: "example.org/third")
                     try await namespace.apply(manifest)
-                    try await eventually("it is tried") {
+                    try await eventually("the dry run is sent") {
                         controller.transport.count { $0.query.contains("dryRun=All") } >= 3
                     }
                     try await controller.catchUp(namespace)
@@ -161,8 +159,7 @@ struct PolicyTests {
         }
     }
 
-    @Test("A webhook that cannot be asked is named once it has lasted; when it is gone, the Secret is made")
-    func brokenAdmission() async throws {
+    @Test func namesAnUnreachableWebhookAfterAWhileAndRecovers() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.withDeniedSecretCreation(label: "guarded") {

@@ -2,15 +2,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The hook of docs/gitops.md, as it stands there, in a repository that has other files.
-@Suite("A pre-commit hook", .onRealServers)
+/// The hook of docs/gitops.md in a repository with other files.
+@Suite(.onRealServers)
 struct PreCommitHookTests {
     private let folder: TemporaryFolder
     private let canary = "canary-7f3a"
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// The first block of a language in the section.
+    /// Returns the first code block of a language in the section.
     private static func block(_ language: String) throws -> String {
         let page = try String(
             contentsOf: URL(filePath: "\(try Settings.required().repository)/docs/gitops.md"), encoding: .utf8
@@ -68,11 +68,11 @@ struct PreCommitHookTests {
         try folder.write("secrets/a db.yaml", try await wrapped())
     }
 
-    @Test func soundFilesAmongOthersAreCommitted() async throws {
+    @Test func commitsIntactFilesAmongOthers() async throws {
         try await repository()
         let errors = try await commit()
         #expect(errors.contains("note: chart/templates/secret.yaml: is a template"), "\(errors)")
-        // One that is renamed, one that is gone, and a commit without manifests.
+        // A renamed file, a deleted file, and a commit without manifests.
         _ = try await git("mv", "secrets/a db.yaml", "secrets/b.yaml")
         _ = try await git("rm", "-q", "config map.yaml", "link.yaml")
         _ = try await commit()
@@ -82,7 +82,7 @@ struct PreCommitHookTests {
         #expect(try await git("status", "--porcelain").output == "")
     }
 
-    @Test func aPlainSecretIsStopped() async throws {
+    @Test func stopsAnUnencryptedSecret() async throws {
         try await repository()
         _ = try await commit()
         try folder.write(".hidden/a b.yml", secret)
@@ -93,7 +93,7 @@ struct PreCommitHookTests {
         #expect(!errors.contains("config map"), "\(errors)")
     }
 
-    @Test func aDamagedWrappedSecretIsStopped() async throws {
+    @Test func stopsADamagedWrappedSecret() async throws {
         try await repository()
         _ = try await commit()
         let text = try folder.read("secrets/a db.yaml")
@@ -104,26 +104,26 @@ struct PreCommitHookTests {
         #expect(try await commit(status: 1).contains("secrets/a db.yaml:1:1: "))
     }
 
-    @Test func whatIsStagedCounts() async throws {
+    @Test func checksTheIndexAndNotTheWorkingTree() async throws {
         try await repository()
         _ = try await commit()
-        // The working tree is repaired, and the index is not.
+        // The working tree is corrected, but the index is not.
         try folder.write("new.yaml", secret)
         _ = try await git("add", "-A")
         try folder.write("new.yaml", "{}\n")
         #expect(try await git("commit", "-q", "-m", "x", status: 1).errors.contains("new.yaml:1:1: Secret"))
-        // And the other way round.
+        // The index is corrected, but the working tree is not.
         _ = try await git("add", "-A")
         try folder.write("new.yaml", secret)
         _ = try await git("commit", "-q", "-m", "x")
-        // A commit of a path has an index of its own.
+        // A commit of a path has its own index.
         #expect(
             try await git("commit", "-q", "-m", "x", "new.yaml", status: 1).errors.contains(
                 "new.yaml:1:1: Secret"))
     }
 
-    /// As the program pre-commit runs it: the entry is split at blanks, and the files that match follow.
-    @Test func theEntryOfPreCommitWorks() async throws {
+    /// The program pre-commit splits the entry at spaces and appends the matching files.
+    @Test func runsAsAnEntryOfPreCommit() async throws {
         try await repository()
         let configuration = try folder.write("pre-commit.yaml", try Self.block("yaml"))
         let settings = try Settings.required()

@@ -3,10 +3,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// The executable as it runs in a pod.
-@Suite("Program", .onRealServers, .serialized)
+/// Runs the executable as in a pod.
+@Suite(.onRealServers, .serialized)
 struct ProgramTests {
-    /// Starts `secrets-bridge controller` and waits until it is at work.
+    /// Starts `secrets-bridge controller` and waits until its caches are complete.
     private func start(_ namespace: TestNamespace, _ arguments: [String] = []) async throws -> Program {
         let program = try Program(
             try Settings.required().binary,
@@ -15,11 +15,13 @@ struct ProgramTests {
                 namespace.name, "--metrics-address", "127.0.0.1:0",
             ] + arguments,
             environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
-        try await eventually("the controller is at work") { program.errors.contains("caches complete") }
+        try await eventually("the controller has complete caches") {
+            program.errors.contains("caches complete")
+        }
         return program
     }
 
-    /// Ends it as Kubernetes does.
+    /// Stops the program as Kubernetes does.
     private func stop(_ program: Program) async throws {
         program.signal(SIGTERM)
         let outcome = try await program.outcome()
@@ -27,8 +29,7 @@ struct ProgramTests {
         #expect(outcome.output.isEmpty)
     }
 
-    @Test("SIGTERM amid many syncs: what was begun is finished, and the exit code is 0")
-    func drain() async throws {
+    @Test func finishesRunningSyncsOnSIGTERM() async throws {
         try await TestNamespace.withShared { namespace in
             let count = 1000
             try await namespace.applyAll((0..<count).map { "db-\($0)" }) { $0 }
@@ -58,12 +59,12 @@ struct ProgramTests {
                 }
             }
             #expect(unfinished.isEmpty)
-            #expect((20..<count).contains(synced), "it was in the midst of it: \(synced)")
+            #expect((20..<count).contains(synced), "the controller stopped during the syncs: \(synced)")
         }
     }
 
-    @Test("The role of manifests/base/rbac.yaml is enough to create, update, repair and report")
-    func leastPrivilege() async throws {
+    /// The role of manifests/base/rbac.yaml suffices to create, update, correct drift and report.
+    @Test func worksWithTheRoleOfTheManifests() async throws {
         try await TestNamespace.withShared { namespace in
             try await ControllerProgram.with(namespace, ["SB_WRAP_MASTER_KEY": namespace.masterKey]) {
                 controller in
@@ -85,8 +86,8 @@ struct ProgramTests {
         }
     }
 
-    @Test("wrap, commit, kubectl apply: the Secret is there, and a synced object shows no diff")
-    func gitOps() async throws {
+    /// wrap, commit, kubectl apply: the Secret exists, and kubectl diff shows nothing for the synced object.
+    @Test func showsNoDiffAfterASync() async throws {
         try await TestNamespace.withShared { namespace in
             let manifest = """
                 apiVersion: v1
@@ -110,7 +111,7 @@ struct ProgramTests {
             let secret = try #require(try await namespace.secret("db"))
             #expect(secret.values == ["user": "admin", "password": "hunter2"])
             #expect(secret.metadata.labels?["team"] == "payments")
-            // kubectl diff exits 1 when there is one.
+            // kubectl diff exits with 1 if there is a difference.
             let diff = try await namespace.cluster.tryKubectl("diff", "-f", "-", input: file)
             #expect(diff.status == 0, "\(diff.output)\(diff.errors)")
             let serverSide = try await namespace.cluster.tryKubectl(
@@ -134,8 +135,8 @@ struct ProgramTests {
         ).outcome()
     }
 
-    @Test("No plaintext in logs at trace level, in errors, events or status, whatever goes wrong")
-    func canary() async throws {
+    /// Logs at trace level, errors, events and statuses contain no plaintext after any failure.
+    @Test func logsNoPlaintext() async throws {
         try await TestNamespace.withShared { namespace in
             let canary = "canary-\(UUID().uuidString)"
             let program = try await start(namespace, ["--log-level", "trace"])
@@ -149,7 +150,7 @@ struct ProgramTests {
             try await namespace.reconciled("db")
             #expect(try await namespace.secret("db")?.values["k"] == canary)
 
-            // Failures with the value at hand: the API server refuses the Secret, or says it is another's.
+            // The API server refuses the Secret, or the Secret has another owner, after the value was decrypted.
             try await namespace.apply("typed", ["k": canary])
             try await namespace.reconciled("typed")
             try await namespace.apply(
@@ -164,14 +165,14 @@ struct ProgramTests {
             try await namespace.kubectl("create", "secret", "generic", "foreign", "--from-literal=k=v")
             try await namespace.apply("foreign", ["k": canary])
             try await namespace.reconciled("foreign", .secretConflict)
-            // A namespace that is full.
+            // The quota of the namespace is exhausted.
             try await namespace.kubectl("create", "quota", "full", "--hard=count/secrets=1")
             try await namespace.apply("too-many", ["k": canary])
-            // The quota controller is not part of every control plane: any outcome will do.
+            // Not every control plane has a quota controller, so any outcome is accepted.
             try await eventually("too-many is settled") {
                 try await namespace.wrappedSecret("too-many").status?.condition(.ready) != nil
             }
-            // Damaged on its way.
+            // The WrappedSecret is corrupted.
             var damaged = try await namespace.wrap("damaged", ["k": canary])
             damaged.spec.mac = String(repeating: "A", count: 43) + "="
             try await namespace.apply(damaged)
@@ -198,11 +199,12 @@ struct ProgramTests {
                     #expect(!text.contains(needle), "\(source) has the plaintext: \(text)")
                 }
             }
-            #expect(!program.errors.contains(namespace.masterKey) && !metrics.contains(namespace.masterKey))
+            #expect(!program.errors.contains(namespace.masterKey))
+            #expect(!metrics.contains(namespace.masterKey))
         }
     }
 
-    /// The text, its base64 by itself and at every offset inside other base64, and its hexadecimal.
+    /// Returns the text, its base64 alone and at every offset inside other base64, and its hexadecimal.
     private func needles(_ canary: String) -> [String] {
         let shifted = (0..<3).map { offset in
             let text = Data((String(repeating: "x", count: offset) + canary).utf8).base64EncodedString()
@@ -212,7 +214,7 @@ struct ProgramTests {
         return [canary, canary.lowercased(), hex] + shifted
     }
 
-    /// What commands print that fail with the plaintext at hand.
+    /// Returns the output of commands that fail while they hold the plaintext.
     private func failures(_ namespace: TestNamespace, _ canary: String) async throws -> [(String, String)] {
         let encoded = Data(canary.utf8).base64EncodedString()
         func secret(_ body: String) -> String {

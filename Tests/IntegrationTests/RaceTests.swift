@@ -4,11 +4,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// What arrives late, and what is known late.
-@Suite("Races", .onRealServers)
+/// Late requests and stale caches.
+@Suite(.onRealServers)
 struct RaceTests {
-    @Test("A status that arrives after its object was deleted and made again does not land on the new one")
-    func lateStatus() async throws {
+    @Test func aLateStatusDoesNotReachARecreatedObject() async throws {
         try await TestNamespace.withShared { namespace in
             var gate: RecordingTransport.Gate?
             try await RunningController.with(
@@ -17,14 +16,14 @@ struct RaceTests {
             ) { _ in
                 let gate = try #require(gate)
                 try await namespace.apply("db", ["k": "old"])
-                try await eventually("the status is on its way") { gate.held == 1 }
+                try await eventually("the status write is held") { gate.held == 1 }
                 try await namespace.kubectl("delete", "wsec", "db")
                 let next = try await namespace.apply("db", ["k": "new"])
                 gate.open()
                 let object = try await namespace.reconciled("db")
                 #expect(object.metadata.uid == next.uid)
-                // What was said of the old one would be of other values.
-                try await eventually("the status is of the new object alone") {
+                // The status of the old object would describe other values.
+                try await eventually("the status describes only the new object") {
                     let object = try await namespace.wrappedSecret("db")
                     return object.status?.secret?.mac == object.spec.envelope.mac
                 }
@@ -33,11 +32,9 @@ struct RaceTests {
         }
     }
 
-    /// Lists that come page by page, and lists that come as a stream of events.
-    @Test(
-        "One whose cache is behind does not overwrite what a later one has made of a later state",
-        arguments: [false, true])
-    func staleCache(streamed: Bool) async throws {
+    /// Lists arrive in pages or as a stream of events.
+    @Test(arguments: [false, true])
+    func aStaleReplicaDoesNotOverwriteALaterState(streamed: Bool) async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.apply("db", ["k": "1"])
             var gate: RecordingTransport.Gate?
@@ -59,19 +56,19 @@ struct RaceTests {
                     }
                     try await namespace.reconciled("db")
                 }
-                try await eventually("it hears no more of WrappedSecrets") { gate.held >= 1 }
+                try await eventually("its watch of WrappedSecrets is held") { gate.held >= 1 }
                 let pages = stale.transport.count { $0.isList(of: "wrappedsecrets") }
-                #expect(!streamed || pages == 0, "no page was asked for")
-                let made = try #require(try await namespace.secret("db"))
-                // The stale one hears of this, and takes the Secret for another's work on generation 1.
-                let before = looks(stale)
+                #expect(!streamed || pages == 0, "no page was requested")
+                let later = try #require(try await namespace.secret("db"))
+                // The stale replica sees this Secret as the work of another replica on generation 1.
+                let before = reads(stale)
                 try await namespace.kubectl("annotate", "secret", "db", "example.org/look=here")
-                try await eventually("it looks for a newer state") { looks(stale) > before }
+                try await eventually("it reads the newer state") { reads(stale) > before }
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.values == ["k": "2"])
                 #expect(
                     secret.metadata.annotations?[OwnershipMetadata.sourceAnnotation]
-                        == made.metadata.annotations?[OwnershipMetadata.sourceAnnotation]
+                        == later.metadata.annotations?[OwnershipMetadata.sourceAnnotation]
                 )
 
                 gate.open()
@@ -82,8 +79,8 @@ struct RaceTests {
         }
     }
 
-    /// How often it has read the object from the API server.
-    private func looks(_ controller: RunningController) -> Int {
+    /// Returns how often the controller has read the object from the API server.
+    private func reads(_ controller: RunningController) -> Int {
         controller.transport.count { $0.method == "GET" && $0.path.hasSuffix("/wrappedsecrets/db") }
     }
 }

@@ -5,8 +5,8 @@ import Resources
 import TestSupport
 import Testing
 
-/// What the API server does not let us do: the status says what it was, and it heals by itself once the cause is gone.
-@Suite("Reasons", .onRealServers)
+/// The API server refuses a request: the status has the reason, and the controller recovers once the cause is removed.
+@Suite(.onRealServers)
 struct ReasonTests {
     private static func message(_ object: WrappedSecret) -> String {
         object.status?.condition(.ready)?.message ?? ""
@@ -17,15 +17,14 @@ struct ReasonTests {
         options.unwatchedSecretInterval = .seconds(1)
     }
 
-    @Test("A quota that is used up")
-    func quota() async throws {
+    @Test func reportsAnExhaustedQuota() async throws {
         try await TestNamespace.withShared { namespace in
             let quota = """
                 {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
                  "spec": {"hard": {"count/secrets": "0"}}}
                 """
             try await namespace.kubectl("create", "-f", "-", input: Data(quota.utf8))
-            // What the quota controller does, which this control plane does not run.
+            // As the quota controller does, which this control plane does not run.
             let status = """
                 {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": "\(namespace.name)"},
                  "status": {"hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"}}}
@@ -37,15 +36,15 @@ struct ReasonTests {
             try await RunningController.with(namespace, adjust: Self.eager) { _ in
                 try await namespace.apply("db", ["k": "v"])
                 let message = Self.message(try await namespace.reconciled("db", .quotaExceeded))
-                #expect(message.contains("few") && message.contains("raise the quota"), "\(message)")
+                #expect(message.contains("few"), "\(message)")
+                #expect(message.contains("raise the quota"), "\(message)")
                 try await namespace.kubectl("delete", "resourcequota", "few")
                 try await namespace.reconciled("db")
             }
         }
     }
 
-    @Test("A quota that the old Secret fills does not keep it from being recreated")
-    func quotaOfARecreatedSecret() async throws {
+    @Test func recreatesASecretThatFillsTheQuota() async throws {
         try await TestNamespace.withShared { namespace in
             var manifest = try await namespace.wrap("db", ["k": "1"])
             manifest.spec.recreate = true
@@ -62,7 +61,7 @@ struct ReasonTests {
 
                 manifest.spec.template = .init(type: "example.com/other")
                 try await namespace.apply(manifest)
-                // The quota controller, which this control plane does not run, sees that the old Secret is gone.
+                // As the quota controller does, which this control plane does not run, once the old Secret is deleted.
                 try await eventually("the old Secret is deleted") {
                     try await namespace.secret("db")?.type != "Opaque"
                 }
@@ -70,13 +69,13 @@ struct ReasonTests {
                 try await namespace.secret("db", until: "has the other type") {
                     $0.type == "example.com/other" && $0.values == ["k": "1"]
                 }
-                #expect(controller.key.unwraps(of: "db") == 2, "retries open nothing again")
+                #expect(controller.key.unwraps(of: "db") == 2, "retries need no unwrap")
                 try await namespace.kubectl("delete", "resourcequota", "full")
             }
         }
     }
 
-    /// What the quota controller does.
+    /// Sets the used quota, as the quota controller does.
     private func use(_ used: Int, of hard: Int, in namespace: TestNamespace) async throws {
         let status = """
             {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full", "namespace": "\(namespace.name)"},
@@ -87,8 +86,7 @@ struct ReasonTests {
             input: Data(status.utf8))
     }
 
-    @Test("An admission webhook that refuses, and quotes what it was sent")
-    func admission() async throws {
+    @Test func reportsADenyingWebhookWithoutItsQuotations() async throws {
         let webhook = try await DenyingWebhook()
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
@@ -108,8 +106,7 @@ struct ReasonTests {
         }
     }
 
-    @Test("A role that does not let us make Secrets")
-    func forbidden() async throws {
+    @Test func reportsAMissingPermissionToCreateSecrets() async throws {
         try await TestNamespace.withShared { namespace in
             let folder = try TemporaryFolder()
             defer { withExtendedLifetime(folder) {} }
@@ -120,7 +117,10 @@ struct ReasonTests {
                 try await namespace.apply("db", ["k": "v"])
                 let message = Self.message(try await namespace.reconciled("db", .forbidden))
                 #expect(
-                    message.contains("creating Secret") && message.contains("manifests/base/rbac.yaml"),
+                    message.contains("creating Secret"),
+                    "\(message)")
+                #expect(
+                    message.contains("manifests/base/rbac.yaml"),
                     "\(message)")
                 try await namespace.installNamespacedRole()
                 try await namespace.reconciled("db")
@@ -128,8 +128,7 @@ struct ReasonTests {
         }
     }
 
-    @Test("More than a Secret can hold is refused before a key is asked for")
-    func tooLarge() async throws {
+    @Test func refusesTooLargeValuesBeforeAnUnwrap() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": String(repeating: "x", count: 1_048_577)])
@@ -142,21 +141,20 @@ struct ReasonTests {
         }
     }
 
-    @Test("A namespace that is being deleted is left in peace: nothing is said, and nothing is in its way")
-    func terminating() async throws {
+    @Test func ignoresATerminatingNamespace() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
                 try await namespace.apply("db", ["k": "v"])
                 try await namespace.reconciled("db")
-                // It outlives what goes first, so that there is somebody to make the Secret again for.
+                // It outlives the Secret, so that a controller could recreate it.
                 let lasting = #"{"metadata":{"finalizers":["example.org/hold"]}}"#
                 try await namespace.kubectl("patch", "wsec", "db", "--type=merge", "-p", lasting)
                 try await namespace.kubectl("create", "configmap", "last")
                 try await namespace.kubectl("patch", "configmap", "last", "-p", lasting)
                 let before = try await namespace.wrappedSecret("db").status
                 try await namespace.cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")
-                try await eventually("the Secret is gone") { try await namespace.secret("db") == nil }
-                try await eventually("what is left waits for us") {
+                try await eventually("the Secret is deleted") { try await namespace.secret("db") == nil }
+                try await eventually("only the finalizer is left") {
                     try await namespace.wrappedSecret("db").metadata.deletionTimestamp != nil
                 }
                 #expect(try await namespace.wrappedSecret("db").status == before)
@@ -164,17 +162,14 @@ struct ReasonTests {
                 let free = #"{"metadata":{"finalizers":null}}"#
                 try await namespace.kubectl("patch", "wsec", "db", "--type=merge", "-p", free)
                 try await namespace.kubectl("patch", "configmap", "last", "--type=merge", "-p", free)
-                try await eventually("the namespace goes") {
+                try await eventually("the namespace is deleted") {
                     try await namespace.cluster.tryKubectl("get", "namespace", namespace.name).status != 0
                 }
             }
         }
     }
 
-    @Test(
-        "A Secret that goes, and is kept by a finalizer: it costs no key, and the next one is made when it is gone"
-    )
-    func departing() async throws {
+    @Test func waitsWithoutAnUnwrapWhileAFinalizerHoldsTheSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace, adjust: Self.eager) { controller in
                 try await namespace.apply("db", ["k": "v"])

@@ -6,11 +6,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// What must not be opened is not, says why, and disturbs nobody else.
-@Suite("Refusals", .onRealServers, .serialized)
+/// An envelope that must not be opened is refused with a reason, and does not affect other objects.
+@Suite(.onRealServers, .serialized)
 struct RefusalTests {
-    @Test("A copy in another namespace does not open")
-    func copyToAnotherNamespace() async throws {
+    @Test func refusesACopyInAnotherNamespace() async throws {
         try await TestNamespace.withShared { namespace in
             try await TestNamespace.withShared { other in
                 for scope in [Scope.strict, .namespace] {
@@ -23,7 +22,7 @@ struct RefusalTests {
                     for name in ["db-strict", "db-namespace"] {
                         let object = try await namespace.reconciled(name, .decryptFailed)
                         let message = object.status?.condition(.ready)?.message ?? ""
-                        #expect(message.contains("namespace"), "tells what to look at: \(message)")
+                        #expect(message.contains("namespace"), "names what to check: \(message)")
                         #expect(object.status?.condition(.stalled)?.status == "True")
                         #expect(try await namespace.secret(name) == nil)
                     }
@@ -32,8 +31,7 @@ struct RefusalTests {
         }
     }
 
-    @Test("A copy under another name opens only with scope namespace")
-    func copyUnderAnotherName() async throws {
+    @Test func acceptsACopyUnderAnotherNameOnlyWithScopeNamespace() async throws {
         try await TestNamespace.withShared { namespace in
             var strict = try await namespace.wrap("db", ["k": "v"])
             strict.metadata.name = "strict-copy"
@@ -54,8 +52,7 @@ struct RefusalTests {
         }
     }
 
-    @Test("Scope cluster is served only where the operator allows it")
-    func clusterScope() async throws {
+    @Test func acceptsScopeClusterOnlyIfTheOperatorAllowsIt() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.apply(try await namespace.wrap("db", ["k": "v"], scope: .cluster))
             try await RunningController.with(namespace) { controller in
@@ -104,7 +101,7 @@ struct RefusalTests {
                 #"[{"op":"replace","path":"/spec/data/password","value":"\#(String(repeating: "A", count: 41))"}]"#,
             reason: .invalidSpec),
         Damage(
-            what: "base64 with bits that do not count",
+            what: "base64 with non-zero padding bits",
             patch:
                 #"[{"op":"replace","path":"/spec/data/password","value":"\#(String(repeating: "A", count: 41))B=="}]"#,
             reason: .invalidSpec),
@@ -112,12 +109,12 @@ struct RefusalTests {
             what: "format v2", patch: #"[{"op":"replace","path":"/spec/format","value":"v2"}]"#,
             reason: .unsupportedFormat),
         Damage(
-            what: "the wrapped key of nobody",
+            what: "an unknown wrapped key",
             patch:
                 #"[{"op":"replace","path":"/spec/recipients/0/wrappedKey","value":"\#(String(repeating: "A", count: 80))"}]"#,
             reason: .decryptFailed),
         Damage(
-            what: "a key we do not have",
+            what: "a key that is not configured",
             patch:
                 #"[{"op":"replace","path":"/spec/recipients/0/keyID","value":"vault-transit:transit/other"}]"#,
             reason: .noUsableRecipient),
@@ -131,8 +128,7 @@ struct RefusalTests {
             reason: .decryptFailed),
     ]
 
-    @Test("A damaged object leaves the Secret it had as it is, and its neighbours get theirs")
-    func damage() async throws {
+    @Test func aDamagedObjectKeepsItsSecretAndAffectsNoOther() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { _ in
                 let intact = try await namespace.wrap("db", ["user": "u", "password": "p"])
@@ -142,19 +138,20 @@ struct RefusalTests {
                     let secret = try #require(try await namespace.secret("db"))
                     let refused = try await namespace.cluster.tryKubectl(
                         "-n", namespace.name, "patch", "wsec", "db", "--type=json", "-p", damage.patch)
-                    // A server that enforces the CEL rules does not let all of them in.
+                    // An API server that enforces the CEL rules refuses some of them.
                     if refused.status == 0 {
                         let object = try await namespace.reconciled("db", damage.reason)
                         #expect(object.status?.condition(.ready)?.status == "False", "\(damage.what)")
                         #expect(
-                            object.status?.secret?.uid == secret.metadata.uid, "\(damage.what): remembered")
+                            object.status?.secret?.uid == secret.metadata.uid,
+                            "\(damage.what): the status keeps the Secret")
                         try await namespace.apply("neighbour-\(index)", ["k": "v"])
                         try await namespace.reconciled("neighbour-\(index)")
                     }
                     let after = try #require(try await namespace.secret("db"))
                     #expect(
                         after.metadata.resourceVersion == secret.metadata.resourceVersion, "\(damage.what)")
-                    // Whoever owns the damaged field.
+                    // The patch needs the ownership of the damaged field.
                     try await namespace.kubectl(
                         "replace", "--validate=ignore", "-f", "-", input: try intact.json())
                     try await namespace.reconciled("db")
@@ -164,8 +161,7 @@ struct RefusalTests {
         }
     }
 
-    @Test("A damaged object that was there before the controller disturbs nobody either")
-    func damageAtStart() async throws {
+    @Test func anObjectDamagedBeforeTheStartAffectsNoOther() async throws {
         try await TestNamespace.withShared { namespace in
             for index in 0..<5 {
                 try await namespace.apply("good-\(index)", ["k": "\(index)"])
@@ -183,8 +179,7 @@ struct RefusalTests {
         }
     }
 
-    @Test("The API server refuses what is not shaped as a WrappedSecret")
-    func admission() async throws {
+    @Test func theAPIServerRefusesAnInvalidWrappedSecret() async throws {
         try await TestNamespace.withShared { namespace in
             let good = String(decoding: try await namespace.wrap("db", ["k": "v"]).json(), as: UTF8.self)
             let cases = [

@@ -2,11 +2,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// A controller that ends, one that begins, and many objects at once.
-@Suite("Restart", .onRealServers, .serialized)
+/// Restarts of the controller, and many objects at once.
+@Suite(.onRealServers, .serialized)
 struct RestartTests {
-    @Test("Killed between the Secret's write and the status: the next one finishes the work, with one Secret")
-    func killedBetweenWrites() async throws {
+    @Test func finishesTheWorkOfAControllerKilledBetweenSecretAndStatus() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.apply("db", ["k": "1"])
             try await RunningController.with(
@@ -23,7 +22,8 @@ struct RestartTests {
                 let secret = try #require(try await namespace.secret("db"))
                 #expect(secret.metadata.uid == written.metadata.uid)
                 #expect(
-                    secret.metadata.resourceVersion == written.metadata.resourceVersion, "nothing to change")
+                    secret.metadata.resourceVersion == written.metadata.resourceVersion,
+                    "the Secret needs no change")
                 #expect(object.status?.secret?.uid == secret.metadata.uid)
                 #expect(controller.key.unwraps == 1)
             }
@@ -33,8 +33,7 @@ struct RestartTests {
         }
     }
 
-    @Test("Killed between the two writes of an update, and changed again meanwhile: nothing is lost")
-    func killedDuringUpdate() async throws {
+    @Test func losesNoChangeWhenKilledDuringAnUpdate() async throws {
         try await TestNamespace.withShared { namespace in
             try await RunningController.with(namespace) { controller in
                 try await namespace.apply("db", ["k": "1"])
@@ -54,8 +53,7 @@ struct RestartTests {
         }
     }
 
-    @Test("1,000 WrappedSecrets at once: one unwrap and two writes each; after a restart none at all")
-    func thousand() async throws {
+    @Test func syncsAThousandWithOneUnwrapEachAndNoneAfterARestart() async throws {
         let count = 1000
         try await TestNamespace.withShared { namespace in
             let names = (0..<count).map { "db-\($0)" }
@@ -80,7 +78,7 @@ struct RestartTests {
                 }
                 try await controller.catchUp(namespace)
                 #expect(controller.key.unwraps { !$0.hasPrefix(RunningController.probePrefix) } == 0)
-                // Which Secret a POST makes, its path does not tell; but none is made without an unwrap.
+                // The path of a POST does not contain the name of the Secret, but each creation needs an unwrap.
                 #expect(
                     controller.transport.count {
                         $0.isWrite && $0.method != "POST" && !$0.path.contains(RunningController.probePrefix)
@@ -91,7 +89,7 @@ struct RestartTests {
                         $0.path.hasSuffix("/\(plural)") && $0.query.contains("sendInitialEvents")
                             && $0.status == 200
                     }
-                    // Secrets: a page, and an empty one for what the selector leaves out.
+                    // Secrets: a page, and an empty one because of the selector.
                     #expect(
                         (1...2).contains(pages) && streamed == 0 || (pages, streamed) == (0, 1), "\(plural)")
                 }
@@ -99,10 +97,7 @@ struct RestartTests {
         }
     }
 
-    @Test(
-        "Labels of others, a new template, every Secret rewritten in etcd: no unwrap; a restart over that: one each"
-    )
-    func rewritten() async throws {
+    @Test func needsNoUnwrapForRewrittenSecretsAndOneEachAfterARestart() async throws {
         try await TestNamespace.withShared { namespace in
             let names = (0..<20).map { "db-\($0)" }
             func settle(_ controller: RunningController) async throws -> (unwraps: Int, writes: Int) {
@@ -126,7 +121,7 @@ struct RestartTests {
                 try await labelAll(namespace, "foreign=l")
                 try await namespace.cluster.rewriteSecrets(in: namespace.name)
                 let after = try await settle(controller)
-                #expect(after == before, "what others did to the metadata, and etcd, is no drift")
+                #expect(after == before, "metadata of other writers and a rewrite in etcd are no drift")
 
                 manifest.spec.template = .init(metadata: .init(labels: ["team": "payments"]))
                 try await namespace.apply(manifest)
@@ -135,7 +130,7 @@ struct RestartTests {
                 }
                 try await namespace.reconciled("db-0")
                 try await namespace.kubectl("label", "secret", "db-1", "\(OwnershipMetadata.managedByLabel)-")
-                try await namespace.secret("db-1", until: "has our label again") {
+                try await namespace.secret("db-1", until: "has the managed label again") {
                     $0.metadata.labels?[OwnershipMetadata.managedByLabel] == "secrets-bridge"
                 }
                 try await namespace.reconciled("db-1")
@@ -147,14 +142,14 @@ struct RestartTests {
             try await namespace.cluster.rewriteSecrets(in: namespace.name)
             let version = try await namespace.secret("db-3")?.metadata.resourceVersion
             try await RunningController.with(namespace) { controller in
-                // Nothing is known of what the Secrets held when they were changed: each is verified once.
+                // The data of the Secrets may have changed meanwhile: each is verified once.
                 try await eventually("all are verified") {
                     try await settle(controller) == (names.count, names.count)
                 }
                 #expect(try await namespace.secret("db-3")?.metadata.resourceVersion == version)
             }
             try await RunningController.with(namespace) { controller in
-                #expect(try await settle(controller) == (0, 0), "the statuses know the proofs")
+                #expect(try await settle(controller) == (0, 0), "the statuses have the verified versions")
                 try await namespace.kubectl(
                     "patch", "secret", "db-2", "-p", #"{"data":{"k":"dGFtcGVyZWQ="}}"#)
                 try await namespace.secret("db-2", until: "is repaired") { $0.values == ["k": "db-2"] }
@@ -163,7 +158,7 @@ struct RestartTests {
         }
     }
 
-    /// One of them may be gone by the time that it is its turn.
+    /// A Secret may be deleted before its turn.
     private func labelAll(_ namespace: TestNamespace, _ label: String) async throws {
         try await eventually("all are labelled") {
             try await namespace.kubectl("label", "secrets", "--all", label, "--overwrite")

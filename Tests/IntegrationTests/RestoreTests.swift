@@ -3,11 +3,11 @@ import KubeClient
 import Resources
 import Testing
 
-/// A backup put both objects back: with new uids, without status, and with the Secret's data of an earlier time.
-@Suite("Restore", .onRealServers, .serialized)
+/// A backup restored both objects: with new uids, without the status, and with old data of the Secret.
+@Suite(.onRealServers, .serialized)
 struct RestoreTests {
-    @Test("A restored Secret is taken back and corrected", arguments: ["Owner", "Orphan"])
-    func whole(policy: String) async throws {
+    @Test(arguments: ["Owner", "Orphan"])
+    func correctsARestoredSecret(policy: String) async throws {
         try await TestNamespace.withShared { namespace in
             var manifest = try await namespace.wrap("db", ["k": "v"])
             manifest.spec.creationPolicy = policy
@@ -29,8 +29,7 @@ struct RestoreTests {
         }
     }
 
-    @Test("Entries that were merged into a restored Secret are corrected")
-    func merged() async throws {
+    @Test func correctsMergedEntriesOfARestoredSecret() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.kubectl("create", "secret", "generic", "app", "--from-literal=theirs=1")
             try await namespace.kubectl(
@@ -55,7 +54,7 @@ struct RestoreTests {
         }
     }
 
-    /// The Secret as a backup has it, with other values.
+    /// Returns the Secret from a backup, with other values.
     private static func backup(_ name: String, in namespace: TestNamespace) async throws -> Data {
         let text = try await namespace.kubectl("get", "secret", name, "-o", "json")
         var secret = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])

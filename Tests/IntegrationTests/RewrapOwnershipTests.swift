@@ -6,11 +6,11 @@ import Resources
 import TestSupport
 import Testing
 
-/// `secrets-bridge rewrap` in a cluster leaves every field with the manager that owns it: what Git tools and people apply
-/// afterwards does not conflict with it.
-@Suite("Field managers after a re-wrap", .onRealServers)
+/// `secrets-bridge rewrap` in a cluster leaves every field with its manager, so that the next apply of a user or a
+/// GitOps tool does not conflict.
+@Suite(.onRealServers)
 struct RewrapOwnershipTests {
-    /// How people and tools put an object into a cluster.
+    /// The ways in which users and tools apply an object.
     enum Writer: String, CaseIterable, Sendable {
         case serverSide, clientSide, create, argoCD, argoCDServerSide, flux
 
@@ -40,7 +40,7 @@ struct RewrapOwnershipTests {
             ], location: location)
     }
 
-    /// With fields of every shape that an owner can have.
+    /// Returns a manifest with fields of every kind that a manager can own.
     private func manifest(_ namespace: TestNamespace, label: String = "payments") async throws -> Data {
         var manifest = try await namespace.wrap(
             "db", ["password": "v", "user": "u"],
@@ -64,7 +64,7 @@ struct RewrapOwnershipTests {
     }
 
     private struct State {
-        /// Manager, operation and fields, as text.
+        /// Manager, operation and fields as text.
         var managers: Set<String>
         var spec: [String: String]
         var metadata: [String: String]
@@ -102,11 +102,11 @@ struct RewrapOwnershipTests {
     }
 
     @Test(arguments: Writer.allCases)
-    func theOwnerOfTheRecipientsStaysAndItsNextApplyDoesNotConflict(writer: Writer) async throws {
+    func keepsTheOwnerOfTheRecipientsWithoutAConflict(writer: Writer) async throws {
         try await TestNamespace.withShared { namespace in
             let original = try await manifest(namespace)
             try await namespace.kubectl(writer.arguments(create: true) + ["-f", "-"], input: original)
-            // Of another manager, and none of the owner's business.
+            // Another manager owns these fields.
             try await namespace.kubectl("label", "wrappedsecret", "db", "seen=yes")
             try await namespace.kubectl("annotate", "wrappedsecret", "db", "secrets-bridge.io/sync=1")
             let before = try await state(namespace)
@@ -119,7 +119,7 @@ struct RewrapOwnershipTests {
             #expect(after.spec == before.spec)
             #expect(after.metadata == before.metadata)
 
-            // What Git has, with and without a change of its own.
+            // The manifest in Git, with and without a change.
             try await namespace.kubectl(writer.arguments(create: false) + ["-f", "-"], input: original)
             #expect(try await state(namespace).recipient == before.recipient)
             _ = try await rewrap(namespace)
@@ -131,8 +131,8 @@ struct RewrapOwnershipTests {
         }
     }
 
-    /// Two that apply the same file, as during a move from one tool to another.
-    @Test func bothOwnersOfTheRecipientsStay() async throws {
+    /// Two tools apply the same file, as during a migration from one to the other.
+    @Test func keepsSeveralOwnersOfTheRecipients() async throws {
         try await TestNamespace.withShared { namespace in
             let original = try await manifest(namespace)
             for writer in [Writer.clientSide, .serverSide, .argoCDServerSide] {
@@ -144,11 +144,11 @@ struct RewrapOwnershipTests {
             #expect(after.managers == before.managers)
             #expect(after.recipient != before.recipient)
             #expect(after.spec == before.spec)
-            // kubectl's annotation, which the API server keeps up to date for a server-side apply of kubectl.
+            // The API server updates kubectl's annotation for a server-side apply of kubectl.
             #expect(
                 after.metadata.filter { $0.key != "annotations" }
                     == before.metadata.filter { $0.key != "annotations" })
-            // Client-side apply goes by that annotation.
+            // Client-side apply compares with that annotation.
             try await namespace.kubectl(
                 "apply", "-f", "-", input: try await manifest(namespace, label: "search"))
             #expect(try await state(namespace).spec["template"]?.contains("search") == true)
@@ -156,8 +156,8 @@ struct RewrapOwnershipTests {
         }
     }
 
-    /// What docs/rewrapping.md says of objects that an earlier version has re-wrapped in the cluster.
-    @Test func anEarlierTakeOverIsEndedByOneForcedApply() async throws {
+    /// The remedy of docs/rewrapping.md for objects that an earlier version has rewrapped in the cluster.
+    @Test func regainsOwnershipByOneForcedApply() async throws {
         try await TestNamespace.withShared { namespace in
             let original = try await manifest(namespace)
             try await namespace.kubectl("apply", "--server-side", "-f", "-", input: original)

@@ -5,8 +5,8 @@ import Resources
 import TestSupport
 import Testing
 
-/// `spec.rolloutRestart`: workloads get new pods when the values have changed.
-@Suite("Rollout restarts", .onRealServers, .serialized)
+/// `spec.rolloutRestart`: workloads get new pods after the values have changed.
+@Suite(.onRealServers, .serialized)
 struct RolloutRestartTests {
     private static func makeDeployment(
         _ name: String, allow: String? = nil, kind: String = "Deployment", _ namespace: TestNamespace
@@ -24,7 +24,7 @@ struct RolloutRestartTests {
         try await namespace.kubectl("create", "-f", "-", input: Data(workload.utf8))
     }
 
-    /// Generation of a workload: moves with each change of its pod template.
+    /// Returns the generation of a workload, which each change of its pod template raises.
     private static func generation(_ workload: String, _ namespace: TestNamespace) async throws -> String {
         try await namespace.kubectl("get", workload, "-o", "jsonpath={.metadata.generation}")
     }
@@ -37,7 +37,7 @@ struct RolloutRestartTests {
         return manifest
     }
 
-    /// Waits until the condition says `reason`.
+    /// Waits until the condition has `reason`.
     @discardableResult
     private static func condition(_ reason: String, _ namespace: TestNamespace) async throws -> Condition {
         try await eventually("RolloutRestarted is \(reason)") {
@@ -49,9 +49,7 @@ struct RolloutRestartTests {
         }
     }
 
-    @Test(
-        "Changed values restart what allows it, once; the first sync, templates and repairs restart nothing")
-    func restarts() async throws {
+    @Test func restartsPermittingWorkloadsOnceAfterAChangeOfValues() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeDeployment("api", allow: "other, db", namespace)
             try await Self.makeDeployment("set", allow: "*", kind: "StatefulSet", namespace)
@@ -87,8 +85,7 @@ struct RolloutRestartTests {
         }
     }
 
-    @Test("What is missing, or does not allow it, is named, and made up for; Ready is none the worse")
-    func notAllowed() async throws {
+    @Test func namesMissingAndForbiddenWorkloadsAndCatchesUp() async throws {
         try await TestNamespace.withShared { namespace in
             try await Self.makeDeployment("api", namespace)
             try await Self.makeDeployment("eager", allow: "*", namespace)
@@ -100,9 +97,8 @@ struct RolloutRestartTests {
                 try await namespace.apply(try await Self.restarts(all, ["k": "2"], namespace))
                 let condition = try await Self.condition("RestartNotAllowed", namespace)
                 #expect(condition.status == "False")
-                #expect(
-                    condition.message.contains("Deployment api")
-                        && condition.message.contains("Deployment later"))
+                #expect(condition.message.contains("Deployment api"))
+                #expect(condition.message.contains("Deployment later"))
                 try await namespace.reconciled("db")
 
                 try await namespace.kubectl(
@@ -110,17 +106,16 @@ struct RolloutRestartTests {
                 try await Self.condition("WorkloadMissing", namespace)
                 try await Self.makeDeployment("later", allow: "db", namespace)
                 try await Self.condition("Restarted", namespace)
-                // However often it was tried.
+                // The number of attempts does not matter.
                 #expect(try await Self.generation("deployment/eager", namespace) == "2")
-                // Of a Deployment, annotations count too.
+                // Annotations of a Deployment raise its generation too.
                 #expect(try await Self.generation("deployment/api", namespace) == "3")
                 #expect(controller.key.unwraps(of: "db") == 2)
             }
         }
     }
 
-    @Test("Without the right to, it says which manifest grants it, and restarts once it is granted")
-    func forbidden() async throws {
+    @Test func namesTheManifestThatGrantsThePermissionAndCatchesUp() async throws {
         try await TestNamespace.withShared { namespace in
             let folder = try TemporaryFolder()
             defer { withExtendedLifetime(folder) {} }

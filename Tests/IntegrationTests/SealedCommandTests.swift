@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `import --sealed`, of what Tests/Clients/sealed_secret.py made.
-@Suite("Commands that read SealedSecrets", .onRealServers)
+/// `import --sealed` with the output of Tests/Clients/sealed_secret.py.
+@Suite(.onRealServers)
 struct SealedCommandTests {
     private let folder: TemporaryFolder
     private let canary = "canary-7f3a"
@@ -42,7 +42,7 @@ struct SealedCommandTests {
         ]
     }
 
-    @Test func theyBecomeWrappedSecrets() async throws {
+    @Test func importsSealedSecretsAsWrappedSecrets() async throws {
         let file = folder.path("wrapped/payments/db.yaml")
         let arguments = sealed("strict", key: "keys-list.json") + ["--folder", folder.path("wrapped")]
         let first = try await run(arguments)
@@ -55,7 +55,7 @@ struct SealedCommandTests {
         #expect(opened.output.contains(Data(canary.utf8).base64EncodedString()))
     }
 
-    @Test func aFileThatIsNotYAMLDoesNotStopTheOthers() async throws {
+    @Test func importsTheOtherFilesIfOneIsNotYAML() async throws {
         let folder = try TemporaryFolder()
         try folder.write("a.json", try self.folder.read("strict.json"))
         try folder.write("b.yaml", "kind: SealedSecret\nmetadata: {name: {{ .Release.Name }}}\n")
@@ -64,11 +64,11 @@ struct SealedCommandTests {
             status: 1)
         #expect(outcome.output.contains("kind: WrappedSecret"))
         #expect(outcome.errors.contains("b.yaml:2:1: {{ }} makes this a template"), "\(outcome.errors)")
-        #expect(outcome.errors.contains("it is passed over"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("it is skipped"), "\(outcome.errors)")
     }
 
-    /// Whoever would follow the advice would lose a Secret that no WrappedSecret makes.
-    @Test func whatIsThereIsNotWrittenOverAndNothingElseIsWritten() async throws {
+    /// A user who followed the advice would lose a Secret that no WrappedSecret creates.
+    @Test func writesNothingIfAFileExists() async throws {
         let file = folder.path("wrapped/payments/db.yaml")
         try folder.write("wrapped/payments/db.yaml", "mine")
         var other = try #require(
@@ -81,13 +81,14 @@ struct SealedCommandTests {
         try folder.write("another.json", try JSONSerialization.data(withJSONObject: other))
         let outcome = try await run(
             sealed("another", "strict", key: "pkcs1.pem") + ["--folder", folder.path("wrapped")], status: 1)
-        #expect(outcome.output == "" && outcome.errors.contains("error: \(file) is there already"))
+        #expect(outcome.output == "")
+        #expect(outcome.errors.contains("error: \(file) already exists"))
         #expect(!outcome.errors.contains("kubectl delete"), "\(outcome.errors)")
         #expect(try folder.read("wrapped/payments/db.yaml") == "mine")
         #expect(!FileManager.default.fileExists(atPath: folder.path("wrapped/payments/another.yaml")))
     }
 
-    @Test func aClosedPipeDoesNotStopTheWriting() async throws {
+    @Test func writesAllFilesIfTheOutputIsClosed() async throws {
         let manifest = Data(try folder.read("cluster-wide.json").utf8)
         let object = try #require(try JSONSerialization.jsonObject(with: manifest) as? [String: Any])
         for number in 0..<3 {
@@ -97,7 +98,7 @@ struct SealedCommandTests {
             copy["metadata"] = metadata
             try folder.write("many/\(number).json", try JSONSerialization.data(withJSONObject: copy))
         }
-        // The reader is gone before the first path is written.
+        // The reader exits before the first path is written.
         let script = #"exec 3> >(exit); sleep 0.3; exec "$0" "$@" >&3"#
         let outcome = try await Program(
             "/bin/bash",
@@ -112,7 +113,7 @@ struct SealedCommandTests {
         #expect(written == ["db-0.yaml", "db-1.yaml", "db-2.yaml"])
     }
 
-    @Test func aKeyOfSomethingElseIsLeftOutWithANote() async throws {
+    @Test func leavesOutAKeyThatIsNotRSAWithANote() async throws {
         let pem = Data(try folder.read("ec.pem").utf8).base64EncodedString()
         let list = try #require(
             try JSONSerialization.jsonObject(
@@ -127,11 +128,14 @@ struct SealedCommandTests {
             try JSONSerialization.data(withJSONObject: ["apiVersion": "v1", "kind": "List", "items": items]))
         let outcome = try await run(sealed("strict", key: "keys-mixed.json"))
         #expect(
-            outcome.errors.contains("note: ") && outcome.errors.contains("Secret web: tls.key"),
+            outcome.errors.contains("note: "),
+            "\(outcome.errors)")
+        #expect(
+            outcome.errors.contains("Secret web: tls.key"),
             "\(outcome.errors)")
     }
 
-    @Test func keysAndManifestsComeFromStandardInputToo() async throws {
+    @Test func readsKeysAndManifestsFromStandardInput() async throws {
         let key = Data(try folder.read("pkcs8.pem").utf8)
         let byKey = try await run(
             ["import", "--sealed", folder.path("strict.json"), "--sealing-key", "-", "-o", "json"], input: key
@@ -144,7 +148,7 @@ struct SealedCommandTests {
         #expect(byManifest.output.contains("scope: cluster"), "\(byManifest.output)")
     }
 
-    @Test func nothingIsWrittenUnlessAllOpen() async throws {
+    @Test func writesNothingUnlessAllCanBeOpened() async throws {
         let outcome = try await run(
             sealed("strict", "second", "not-a-secret", key: "pkcs1.pem") + [
                 "--folder", folder.path("wrapped"),
@@ -153,10 +157,10 @@ struct SealedCommandTests {
         #expect(outcome.output == "")
         #expect(outcome.errors.split(separator: "\n").count == 2, "\(outcome.errors)")
         #expect(!FileManager.default.fileExists(atPath: folder.path("wrapped")))
-        // Two of one name.
+        // Two SealedSecrets have the same name.
         let clash = try await run(
             sealed("strict", "described", key: "pkcs1.pem") + ["--folder", folder.path("wrapped")], status: 1)
-        #expect(clash.errors.contains("payments/db.yaml is made of"))
+        #expect(clash.errors.contains("payments/db.yaml is also created from"))
         #expect(!FileManager.default.fileExists(atPath: folder.path("wrapped")))
     }
 
@@ -166,12 +170,13 @@ struct SealedCommandTests {
         (["--sealed", "x", "--sealing-key", "x", "-A"], "--all-namespaces"),
         (["--sealed", "x", "--sealing-key", "x", "-l", "a=b"], "--selector"),
         (["--sealed", "x", "--sealing-key", "x", "--context", "a"], "--context"),
-        (["--sealed", "-", "--sealing-key", "-"], "read once"),
+        (["--sealed", "-", "--sealing-key", "-"], "read only once"),
         (["--sealed", "x", "--sealing-key", "x", "--folder", ""], "--folder is empty"),
         (["-n", "x", "--folder", ""], "--folder is empty"), ([], "give --namespace or --all-namespaces"),
     ])
-    func optionsThatDoNotGoTogetherAreWrongUsage(options: [String], part: String) async throws {
+    func refusesOptionsThatExcludeEachOther(options: [String], part: String) async throws {
         let outcome = try await run(["import"] + options, status: 64)
-        #expect(outcome.output == "" && outcome.errors.contains(part), "\(outcome.errors)")
+        #expect(outcome.output == "", "\(outcome.errors)")
+        #expect(outcome.errors.contains(part), "\(outcome.errors)")
     }
 }

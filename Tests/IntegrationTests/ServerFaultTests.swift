@@ -5,12 +5,10 @@ import Resources
 import TestSupport
 import Testing
 
-/// What happens to API servers. On a control plane of this suite's own.
-@Suite("Server faults", .onRealServers, .dedicatedCluster, .serialized)
+/// Faults of the API server, on a dedicated control plane.
+@Suite(.onRealServers, .dedicatedCluster, .serialized)
 struct ServerFaultTests {
-    @Test(
-        "The API server restarts in mid-watch: what changes afterwards is seen, and nothing is written twice")
-    func restart() async throws {
+    @Test func seesChangesAfterARestartOfTheAPIServer() async throws {
         let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await RunningController.with(namespace) { controller in
@@ -21,7 +19,7 @@ struct ServerFaultTests {
                 try await namespace.reconciled("db-0")
                 try await namespace.secret("db-0", until: "has the new value") { $0.values == ["k": "2"] }
                 try await namespace.kubectl("delete", "secret", "db-1")
-                try await namespace.secret("db-1", until: "is back") { $0.values == ["k": "1"] }
+                try await namespace.secret("db-1", until: "is restored") { $0.values == ["k": "1"] }
                 try await controller.catchUp(namespace)
                 for index in 2..<10 { #expect(controller.key.unwraps(of: "db-\(index)") == 1) }
                 #expect(!controller.log.lines.contains { $0.contains("stopped") })
@@ -29,8 +27,7 @@ struct ServerFaultTests {
         }
     }
 
-    @Test("Compaction while the watches are away: lists anew, serves what it knew meanwhile, misses nothing")
-    func compaction() async throws {
+    @Test func listsAgainAfterACompactionAndMissesNothing() async throws {
         let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await RunningController.with(namespace) { controller in
@@ -48,26 +45,26 @@ struct ServerFaultTests {
                 }
                 try await cluster.script("restart-apiserver")
                 try await eventually("both watches are held") { watches.held == 2 }
-                // All of this happens unseen.
+                // The watches do not see these changes.
                 try await namespace.applyAfterRestart("edited", ["k": "2"])
                 try await namespace.kubectl("delete", "secret", "deleted")
                 try await namespace.kubectl("delete", "wsec", "gone")
-                try await eventually("the collector takes the Secret") {
+                try await eventually("the garbage collector deletes the Secret") {
                     try await namespace.secret("gone") == nil
                 }
                 try await cluster.script("compact")
-                // The server's own memory of the past goes with the process.
+                // The restart also clears the watch cache of the server.
                 try await cluster.script("restart-apiserver")
                 let before = controller.transport.count {
                     $0.isList(of: "secrets") || $0.query.contains("sendInitialEvents")
                 }
                 watches.open()
 
-                // The new list of WrappedSecrets is held: the old contents serve.
-                try await eventually("the list is asked for") { lists.held == 1 }
-                try await namespace.secret("deleted", until: "is back") { $0.values == ["k": "1"] }
+                // While the new list of WrappedSecrets is held, the old contents serve.
+                try await eventually("the list is requested") { lists.held == 1 }
+                try await namespace.secret("deleted", until: "is restored") { $0.values == ["k": "1"] }
                 try await namespace.kubectl("delete", "secret", "drifted")
-                try await namespace.secret("drifted", until: "is back") { $0.values == ["k": "1"] }
+                try await namespace.secret("drifted", until: "is restored") { $0.values == ["k": "1"] }
                 lists.open()
                 try await namespace.secret("edited", until: "has the new value") { $0.values == ["k": "2"] }
                 try await controller.catchUp(namespace)
@@ -75,17 +72,16 @@ struct ServerFaultTests {
                     controller.transport.count {
                         $0.isList(of: "secrets") || $0.query.contains("sendInitialEvents")
                     }
-                        > before, "listed anew")
+                        > before, "listed again")
                 try await namespace.kubectl("delete", "secret", "drifted")
-                try await namespace.secret("drifted", until: "is back") { $0.values == ["k": "1"] }
-                // Known to be gone: nothing makes its Secret again.
+                try await namespace.secret("drifted", until: "is restored") { $0.values == ["k": "1"] }
+                // The deleted WrappedSecret is known: its Secret is not recreated.
                 try await controller.expectStaysDeleted("gone", namespace)
             }
         }
     }
 
-    @Test("A Secret that is made and deleted while its watch is away is missed when the watch is back")
-    func unseen() async throws {
+    @Test func recreatesASecretDeletedDuringAWatchOutage() async throws {
         let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await RunningController.with(namespace) { controller in
@@ -101,15 +97,12 @@ struct ServerFaultTests {
                 try await cluster.script("compact")
                 try await cluster.script("restart-apiserver")
                 gate.open()
-                try await namespace.secret("new", until: "is back") { $0.values == ["k": "new"] }
+                try await namespace.secret("new", until: "is restored") { $0.values == ["k": "new"] }
             }
         }
     }
 
-    @Test(
-        "etcd is restored to an older state: the watch that stays silent is noticed, and the old state is served"
-    )
-    func restore() async throws {
+    @Test func detectsASilentWatchAfterARestoreOfEtcd() async throws {
         let cluster = try DedicatedCluster.required()
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
@@ -132,7 +125,7 @@ struct ServerFaultTests {
                 try await namespace.apply("later", ["k": "later"])
                 try await namespace.reconciled("later")
                 try await controller.catchUp(namespace)
-                // Revisions that the restored etcd will not reach during this test.
+                // The restored etcd does not reach these revisions during this test.
                 for round in 0..<300 {
                     _ = try await cluster.admin.patch(
                         .secrets, namespace.ref("later"),
@@ -140,7 +133,7 @@ struct ServerFaultTests {
                 }
                 try await cluster.script("restore", snapshot)
 
-                try await namespace.secret("unsynced", until: "is made again") { $0.values == ["k": "1"] }
+                try await namespace.secret("unsynced", until: "is recreated") { $0.values == ["k": "1"] }
                 try await namespace.secret("changed", until: "has the restored value") {
                     $0.values == ["k": "1"]
                 }
@@ -151,14 +144,13 @@ struct ServerFaultTests {
                 try await namespace.secret("unsynced", until: "is updated") { $0.values == ["k": "after"] }
                 try await namespace.reconciled("unsynced")
                 try await namespace.apply("later", ["k": "again"])
-                try await namespace.secret("later", until: "is made") { $0.values == ["k": "again"] }
+                try await namespace.secret("later", until: "is created") { $0.values == ["k": "again"] }
                 try await namespace.reconciled("later")
             }
         }
     }
 
-    @Test("A token that is revoked is read anew from its file, and work goes on")
-    func tokenRotation() async throws {
+    @Test func readsARevokedTokenAgainFromItsFile() async throws {
         let cluster = try DedicatedCluster.required()
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
@@ -169,7 +161,7 @@ struct ServerFaultTests {
                 "create", "clusterrolebinding", namespace.name, "--clusterrole=cluster-admin",
                 "--serviceaccount=\(namespace.name):controller")
             try await cluster.script("kubeconfig-for", namespace.name, "controller", kubeconfig)
-            // A token that dies with the object it is bound to.
+            // The token becomes invalid with the object that it is bound to.
             func token(_ binding: String) async throws -> String {
                 try await namespace.kubectl("create", "secret", "generic", binding)
                 return try await namespace.kubectl(
@@ -198,8 +190,7 @@ struct ServerFaultTests {
         }
     }
 
-    @Test("Objects that an older, looser definition let in are reported, and disturb nobody")
-    func malformed() async throws {
+    @Test func reportsObjectsThatAnOlderCRDAccepted() async throws {
         let cluster = try DedicatedCluster.required()
         try await TestNamespace.with(cluster) { namespace in
             try await namespace.apply("good", ["k": "1"])
@@ -223,7 +214,7 @@ struct ServerFaultTests {
                     {"apiVersion":"secrets-bridge.io/v1alpha1","kind":"WrappedSecret",\
                     "metadata":{"name":"\(name)"},"spec":\(spec)}
                     """
-                try await eventually("\(name) is let in") {
+                try await eventually("\(name) is accepted") {
                     try await namespace.kubectl(
                         "apply", "--validate=false", "-f", "-", input: Data(json.utf8))
                     return true
@@ -241,7 +232,7 @@ struct ServerFaultTests {
                     }
                     #expect(message.contains("spec"), "\(message)")
                 }
-                // In the watch as in the list.
+                // The watch behaves as the list does.
                 try await namespace.kubectl("annotate", "wsec", "--all", "touched=yes")
                 try await namespace.apply("good", ["k": "2"])
                 try await namespace.secret("good", until: "is updated") { $0.values == ["k": "2"] }
@@ -265,7 +256,7 @@ struct ServerFaultTests {
 }
 
 extension TestNamespace {
-    /// The server may need a moment.
+    /// Retries, because the server may not be ready.
     fileprivate func applyAfterRestart(_ name: String, _ values: [String: String]) async throws {
         let manifest = try await wrap(name, values)
         try await eventually("\(name) is applied") {

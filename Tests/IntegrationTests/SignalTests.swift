@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Programs that commands start begin with the signals that the command was started with. Threads of libdispatch block
-/// nearly all of them, and a program that inherits such a mask is not reached by Ctrl-C or by a pod's SIGTERM.
-@Suite("Signals of children", .onRealServers)
+/// A child process inherits the signal dispositions that the command itself was started with. Threads of libdispatch block
+/// nearly all signals, and a program that inherits such a mask gets neither Ctrl-C nor the SIGTERM of a pod.
+@Suite(.onRealServers)
 struct SignalTests {
     private let folder: TemporaryFolder
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
     private let file: String
-    /// A shell command that writes what the kernel knows of its signals to the file `status`.
+    /// A shell command that writes its signal masks from `/proc` to the file `status`.
     private let report: String
 
     init() async throws {
@@ -40,27 +40,27 @@ struct SignalTests {
         return lines.first { $0.first == "\(field):" }.flatMap { UInt64($0[1], radix: 16) }
     }
 
-    /// Bits of the kernel's masks: SIGHUP 1, SIGINT 2, SIGQUIT 3, SIGPIPE 13. glibc's posix_spawn(3) ignores 32 and 33.
+    /// The bits of the masks are SIGHUP 1, SIGINT 2, SIGQUIT 3 and SIGPIPE 13. glibc's posix_spawn(3) ignores 32 and 33.
     private func check(ignored: UInt64) throws {
         #expect(try signals("SigBlk") == 0)
         #expect(try signals("SigIgn").map { $0 & ~(3 << 31) } == ignored)
     }
 
     @Test(arguments: [("", 0), ("HUP", 0x1), ("HUP INT QUIT PIPE", 0x1007)] as [(String, UInt64)])
-    func ofExec(signals: String, ignored: UInt64) async throws {
+    func execRestoresTheSignals(signals: String, ignored: UInt64) async throws {
         try await run(["exec", file, "--all", "--", "sh", "-c", report], ignoring: signals)
         try check(ignored: ignored)
     }
 
     @Test(arguments: [("", 0), ("HUP", 0x1), ("HUP INT QUIT PIPE", 0x1007)] as [(String, UInt64)])
-    func ofAnEditor(signals: String, ignored: UInt64) async throws {
+    func anEditorInheritsTheSignals(signals: String, ignored: UInt64) async throws {
         let editor = try folder.write("editor.sh", "#!/bin/sh\n\(report)\n")
         try await run(["edit", file], ignoring: signals, ["EDITOR": "/bin/sh \(editor)"])
         try check(ignored: ignored)
     }
 
     @Test(arguments: [("", 0), ("HUP QUIT", 0x5)] as [(String, UInt64)])
-    func ofACredentialPlugin(signals: String, ignored: UInt64) async throws {
+    func aCredentialPluginInheritsTheSignals(signals: String, ignored: UInt64) async throws {
         try folder.write("plugin.sh", "\(report)\nexit 1\n")
         let kubeconfig = try folder.write(
             "config",
@@ -78,7 +78,7 @@ struct SignalTests {
     }
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT])
-    func endTheProgram(number: Int32) async throws {
+    func signalsEndTheProgram(number: Int32) async throws {
         let program = try Program(
             try Settings.required().binary,
             ["exec", file, "--all", "--", "sh", "-c", "echo ready; exec sleep 600"], environment: environment)

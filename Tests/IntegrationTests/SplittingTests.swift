@@ -5,12 +5,10 @@ import Resources
 import TestSupport
 import Testing
 
-/// Instances that share a cluster.
-@Suite("Splitting", .onRealServers, .serialized)
+/// Controllers with different watch scopes in one cluster.
+@Suite(.onRealServers, .serialized)
 struct SplittingTests {
-    @Test(
-        "With two namespaces named, manifests/namespaced-rbac.yaml in each is enough; a third is not touched")
-    func namespaces() async throws {
+    @Test func servesTwoNamespacesWithNamespacedRoles() async throws {
         try await TestNamespace.withShared { first in
             try await TestNamespace.with(first.cluster) { second in
                 try await TestNamespace.with(first.cluster) { third in
@@ -39,8 +37,8 @@ struct SplittingTests {
                         try await namespace.apply("db", ["k": "2"], with: first.key)
                         try await namespace.secret("db", until: "is updated") { $0.values == ["k": "2"] }
                         try await namespace.kubectl("delete", "secret", "db")
-                        try await namespace.secret("db", until: "is back") { $0.values == ["k": "2"] }
-                        try await eventually("events are there") {
+                        try await namespace.secret("db", until: "is restored") { $0.values == ["k": "2"] }
+                        try await eventually("the events are sent") {
                             try await namespace.kubectl("get", "events").contains("Repaired")
                         }
                     }
@@ -53,8 +51,7 @@ struct SplittingTests {
         }
     }
 
-    @Test("Rights that are missing in one namespace do not keep the other from being served, and heal")
-    func oneForbidden() async throws {
+    @Test func servesOneNamespaceWhileAnotherIsForbidden() async throws {
         try await TestNamespace.withShared { first in
             try await TestNamespace.with(first.cluster) { second in
                 try await first.installNamespacedRole()
@@ -82,10 +79,7 @@ struct SplittingTests {
         }
     }
 
-    @Test(
-        "By labels: each looks after its own, repairs its own, and hands over what is labelled anew without any work"
-    )
-    func labels() async throws {
+    @Test func servesOnlyItsLabelsAndHandsOverRelabelledObjectsWithoutWork() async throws {
         try await TestNamespace.withShared { namespace in
             func label(_ name: String, _ team: String) async throws {
                 try await namespace.kubectl("label", "wsec", name, "team=\(team)", "--overwrite")
@@ -100,45 +94,45 @@ struct SplittingTests {
                         try await label(name, team)
                         try await namespace.reconciled(name)
                     }
-                    try await namespace.apply("nobody", ["k": "v"])
+                    try await namespace.apply("unlabelled", ["k": "v"])
                     for name in ["one", "two"] {
                         try await namespace.kubectl("delete", "secret", name)
-                        try await namespace.secret(name, until: "is back") { $0.values == ["k": name] }
+                        try await namespace.secret(name, until: "is restored") { $0.values == ["k": name] }
                         try await namespace.reconciled(name)
                     }
-                    #expect(first.key.unwraps(of: "one") == 2 && first.key.unwraps(of: "two") == 0)
-                    #expect(second.key.unwraps(of: "two") == 2 && second.key.unwraps(of: "one") == 0)
+                    #expect(first.key.unwraps(of: "one") == 2)
+                    #expect(first.key.unwraps(of: "two") == 0)
+                    #expect(second.key.unwraps(of: "two") == 2)
+                    #expect(second.key.unwraps(of: "one") == 0)
 
-                    let made = try await namespace.secret("one")?.metadata.resourceVersion
+                    let version = try await namespace.secret("one")?.metadata.resourceVersion
                     try await label("one", "b")
-                    // What the second sees last has come behind that.
+                    // The last change that the second sees comes after it.
                     try await namespace.apply("fence", ["k": "v"])
                     try await label("fence", "b")
                     try await namespace.reconciled("fence")
-                    #expect(try await namespace.secret("one")?.metadata.resourceVersion == made)
+                    #expect(try await namespace.secret("one")?.metadata.resourceVersion == version)
                     #expect(second.key.unwraps(of: "one") == 0)
                     try await namespace.kubectl("delete", "secret", "one")
-                    try await namespace.secret("one", until: "is back") { $0.values == ["k": "one"] }
+                    try await namespace.secret("one", until: "is restored") { $0.values == ["k": "one"] }
                     #expect(second.key.unwraps(of: "one") == 1)
                     #expect(first.key.unwraps(of: "one") == 2)
-                    #expect(try await namespace.wrappedSecret("nobody").status?.condition(.ready) == nil)
+                    #expect(try await namespace.wrappedSecret("unlabelled").status?.condition(.ready) == nil)
                 }
             }
         }
     }
 
-    @Test(
-        "What cannot be looked after stops the start with a line that says why",
-        arguments: [
-            (["--watch-namespace", "Payments"], "is not a namespace's name"),
-            (["--watch-namespace", "a,,b"], "is not a namespace's name"),
-            (["--label-selector", "team in payments"], "--label-selector"),
-            (["--leader-elect-renew-deadline", "20s"], "shorter than the lease duration"),
-            (["--leader-elect-lease-duration", "1500ms"], "whole seconds"),
-            (["--leader-elect-retry-period", "soon"], "is not a duration"),
-            (["--log-format", "xml"], "log-format"),
-        ])
-    func wrong(arguments: [String], expected: String) async throws {
+    @Test(arguments: [
+        (["--watch-namespace", "Payments"], "is not a namespace's name"),
+        (["--watch-namespace", "a,,b"], "is not a namespace's name"),
+        (["--label-selector", "team in payments"], "--label-selector"),
+        (["--leader-elect-renew-deadline", "20s"], "shorter than the lease duration"),
+        (["--leader-elect-lease-duration", "1500ms"], "whole seconds"),
+        (["--leader-elect-retry-period", "soon"], "is not a duration"),
+        (["--log-format", "xml"], "log-format"),
+    ])
+    func refusesInvalidOptionsAtTheStart(arguments: [String], expected: String) async throws {
         let outcome = try await Program(
             try Settings.required().binary, ["controller"] + arguments,
             environment: ["SB_WRAP_MASTER_KEY": "AAAA"]

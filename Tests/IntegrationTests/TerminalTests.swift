@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a person at a terminal sees, and a pipe does not.
-@Suite("Colours and progress", .onRealServers)
+/// Colours and progress at a terminal and in a pipe.
+@Suite(.onRealServers)
 struct TerminalTests {
     private let folder: TemporaryFolder
     private var file: String { folder.path("db.yaml") }
 
     init() throws { folder = try TemporaryFolder() }
-    /// Without a variable of the tests' own terminal.
+    /// Returns an environment without the variables of the tests' own terminal.
     private func environment(_ more: [String: String]) -> [String: String] {
         [
             "SB_WRAP_MASTER_KEY": BadInputTests.masterKey, "TERM": "xterm", "NO_COLOR": "",
@@ -23,7 +23,7 @@ struct TerminalTests {
         try await Program(try Settings.required().binary, arguments, environment: environment(more)).outcome()
     }
 
-    /// Output and errors as one, with the terminal's line ends.
+    /// Returns output and errors together, with the terminal's line ends.
     private func runAtTerminal(_ arguments: [String], _ more: [String: String] = [:]) async throws -> String {
         let settings = try Settings.required()
         return try await Program(
@@ -38,7 +38,7 @@ struct TerminalTests {
         try folder.write("db.yaml", wrapped.output)
     }
 
-    @Test func coloursAreForTerminalsAndForWhoWantsThem() async throws {
+    @Test func coloursOnlyTerminalsThatAcceptColours() async throws {
         try await wrap()
         let shown = try await runAtTerminal(["verify", file, folder.path("nope")])
         #expect(shown.contains("\u{1B}[31merror:\u{1B}[0m "), "\(shown)")
@@ -48,23 +48,26 @@ struct TerminalTests {
         try await wrap()
         for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
             let plain = try await runAtTerminal(["doctor"], [name: value])
-            #expect(plain.contains("  yes  unwrap") && !plain.contains("\u{1B}[3"), "\(name): \(plain)")
+            #expect(plain.contains("  yes  unwrap"), "\(name): \(plain)")
+            #expect(!plain.contains("\u{1B}[3"), "\(name): \(plain)")
         }
         let piped = try await run(["verify", file, folder.path("nope")])
-        #expect(piped.errors.hasPrefix("error: ") && piped.output.hasPrefix("1 WrappedSecret"))
+        #expect(piped.errors.hasPrefix("error: "))
+        #expect(piped.output.hasPrefix("1 WrappedSecret"))
         #expect(!(piped.output + piped.errors).contains("\u{1B}"))
         for format in ["json", "yaml"] {
             let text = try await runAtTerminal(["status", "-o", format, file])
-            #expect(text.contains("payments") && !text.contains("\u{1B}"), "\(text)")
+            #expect(text.contains("payments"), "\(text)")
+            #expect(!text.contains("\u{1B}"), "\(text)")
         }
     }
 
-    @Test func progressGoesAwayAndIsNotForPipes() async throws {
+    @Test func erasesProgressAndOmitsItInPipes() async throws {
         try await wrap()
         for arguments in [["verify", file], ["rewrap", "--dry-run", file]] {
             let shown = try await runAtTerminal(arguments, ["NO_COLOR": "1"])
             #expect(shown.contains("\r\u{1B}[K1 of 1 (100%)"), "\(arguments): \(shown)")
-            // What remains on the screen, on its own line.
+            // The last line remains on the screen.
             let last = shown.split(separator: "\u{1B}[K").last
             #expect(last?.hasPrefix("1 WrappedSecret") == true, "\(shown)")
             let dumb = try await runAtTerminal(arguments, ["TERM": "dumb"])
@@ -73,15 +76,15 @@ struct TerminalTests {
         }
     }
 
-    /// A line that went on to the next one could not be taken away.
-    @Test func progressIsNoWiderThanTheTerminal() async throws {
+    /// A line that wraps could not be erased.
+    @Test func cutsProgressToTheTerminalWidth() async throws {
         try await wrap()
         let shown = try await runAtTerminal(["verify", file], ["NO_COLOR": "1", "SB_TEST_COLUMNS": "8"])
         #expect(shown.contains("\r\u{1B}[K1 of 1 \r\u{1B}[K"), "\(shown)")
         #expect(shown.contains("1 WrappedSecret, 0 problems; all open"), "\(shown)")
     }
 
-    @Test func aClusterIsCountedFromTheStart() async throws {
+    @Test func showsTheTotalOfAClusterFromTheStart() async throws {
         try await TestNamespace.withShared { namespace in
             try await namespace.applyAll((0..<230).map { "db-\($0)" }) { $0 }
             let shown = try await runAtTerminal(
@@ -92,7 +95,7 @@ struct TerminalTests {
         }
     }
 
-    @Test func gitsPagerGetsColours() async throws {
+    @Test func coloursTheOutputForGitsPager() async throws {
         try await wrap()
         let other = folder.path("other.yaml")
         try FileManager.default.copyItem(atPath: file, toPath: other)
@@ -103,7 +106,7 @@ struct TerminalTests {
         for line in ["\u{1B}[32m    + more\u{1B}[0m\n", "\u{1B}[33m    ~ k\u{1B}[0m\n", "\u{1B}[36m@@ -"] {
             #expect(paged.contains(line), "\(paged)")
         }
-        // Not for whoever wants none, and not of commands that git does not start.
+        // Neither with NO_COLOR nor for commands that git does not start.
         for (arguments, noColor) in [(arguments, "1"), (["status", file], "")] {
             let plain = try await run(arguments, ["GIT_PAGER_IN_USE": "true", "NO_COLOR": noColor]).output
             #expect(!plain.contains("\u{1B}"), "\(plain)")

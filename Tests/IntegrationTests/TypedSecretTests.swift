@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the API server refuses of a Secret, `wrap` refuses, and nothing more.
-@Suite("Secrets of a type", .onRealServers)
+/// `wrap` refuses exactly the Secrets that the API server refuses.
+@Suite(.onRealServers)
 struct TypedSecretTests {
     private func manifest(_ type: String, _ data: [String: String]) throws -> Data {
         try JSONSerialization.data(withJSONObject: [
@@ -49,7 +49,9 @@ struct TypedSecretTests {
         "{\"\\u0061\\\"\":[{}, [], \"\\/\"]}",
     ]
 
-    @Test(arguments: configurations) func configurationsOfRegistries(text: String) async throws {
+    @Test(arguments: configurations) func agreesWithTheAPIServerOnRegistryConfigurations(text: String)
+        async throws
+    {
         try await expectAgreement("kubernetes.io/dockerconfigjson", [".dockerconfigjson": base64(text)])
     }
 
@@ -65,7 +67,7 @@ struct TypedSecretTests {
         ("Kubernetes.io/tls", [:]),
         ("example.com/any", [:]), ("Opaque", [".dockerconfigjson": "x"]), ("", ["a": "b"]),
     ])
-    func entriesOfTypes(type: String, data: [String: String]) async throws {
+    func agreesWithTheAPIServerOnEntriesOfTypes(type: String, data: [String: String]) async throws {
         try await expectAgreement(type, data.mapValues(base64))
     }
 
@@ -74,7 +76,7 @@ struct TypedSecretTests {
         "====",
         "YQ==YQ==", "YQ==x", "YWI_", " YWI=", "YWI= ", "YWI\t=",
     ])
-    func base64OfEveryKind(text: String) async throws {
+    func agreesWithTheAPIServerOnBase64(text: String) async throws {
         try await expectAgreement("Opaque", ["a": text])
     }
 }

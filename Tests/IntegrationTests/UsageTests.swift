@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A command line that is wrong: one form of message, a hint, and the exit code 64.
-@Suite("Usage", .onRealServers)
+/// A wrong command line exits with 64 and a message in one format with a hint.
+@Suite(.onRealServers)
 struct UsageTests {
     private let folder: TemporaryFolder
     private let environment = ["SB_WRAP_MASTER_KEY": BadInputTests.masterKey]
@@ -41,7 +41,7 @@ struct UsageTests {
         ["import", "-n", "payments", "--folder", "x", "-w", "y"],
         ["rewrap", "-n", "Payments"], ["git-diff", "a", "b", "c"], ["controller", "--workers", "none"],
     ])
-    func wrongUsageExits64(arguments: [String]) async throws {
+    func exits64ForWrongUsage(arguments: [String]) async throws {
         let outcome = try await run(arguments, status: 64)
         #expect(outcome.output == "")
         #expect(outcome.errors.hasPrefix("error: "), "\(outcome.errors)")
@@ -54,7 +54,7 @@ struct UsageTests {
         ("rewarp", "rewrap"),
         ("statsu", "status"), ("updatekeys", "rewrap"), ("lint", "verify"),
     ])
-    func aMistypedCommandGetsASuggestion(word: String, command: String) async throws {
+    func suggestsACommandForAMistypedOne(word: String, command: String) async throws {
         for arguments in [[word], [word, "-n", "payments", "db.yaml"], ["help", word]] {
             let outcome = try await run(arguments, status: 64)
             let first = outcome.errors.split(separator: "\n").first ?? ""
@@ -63,20 +63,21 @@ struct UsageTests {
         }
     }
 
-    @Test func whatResemblesNothingIsNotGuessed() async throws {
+    @Test func suggestsNothingForADissimilarWord() async throws {
         let outcome = try await run(["frobnicate"], status: 64)
         #expect(!outcome.errors.contains("did you mean"))
         #expect(outcome.errors.contains("--help"))
     }
 
-    @Test func helpIsNoError() async throws {
+    @Test func printsHelpWithoutAnError() async throws {
         for arguments in [["help"], ["help", "wrap"], ["wrap", "--help"], ["--version"], ["help", "help"]] {
             let outcome = try await run(arguments)
-            #expect(outcome.output != "" && outcome.errors == "", "\(arguments): \(outcome.errors)")
+            #expect(outcome.output != "", "\(arguments): \(outcome.errors)")
+            #expect(outcome.errors == "", "\(arguments): \(outcome.errors)")
         }
     }
 
-    @Test func filesArePositionalTooAndMayBeSeveral() async throws {
+    @Test func acceptsSeveralPositionalFiles() async throws {
         for name in ["a", "b", "c"] {
             try folder.write(
                 "\(name).yaml",
@@ -96,7 +97,7 @@ struct UsageTests {
         #expect(try await run(["unwrap", "-"], input: wrapped.output).output.contains("name: c\n"))
     }
 
-    @Test func verifyWritesWhatItFoundAsJSON() async throws {
+    @Test func verifyPrintsItsResultAsJSON() async throws {
         let wrapped = try await run(["wrap", "-n", "payments", "--name", "db", "--from-literal", "k=v"])
         try folder.write("good.yaml", wrapped.output)
         try folder.write("bad.yaml", wrapped.output.replacing("name: db", with: "name: other"))
@@ -119,7 +120,7 @@ struct UsageTests {
         #expect(good.output.contains("ok: true"))
     }
 
-    @Test func diffWritesWhatDiffersAsJSON() async throws {
+    @Test func diffPrintsDifferencesAsJSON() async throws {
         try await TestNamespace.withShared { namespace in
             let settings = [
                 "KUBECONFIG": namespace.cluster.kubeconfig, "SB_WRAP_MASTER_KEY": namespace.masterKey,
@@ -166,7 +167,7 @@ struct UsageTests {
         ["wrap", "-n", "payments", "--name", "db", "--from-file", "k=/dev/stdin"],
         ["wrap", "-n", "payments", "--name", "db", "--from-env-file", "/dev/stdin"],
     ])
-    func whoIsAtATerminalIsToldThatItIsRead(command: [String]) async throws {
+    func notesThatItReadsFromTheTerminal(command: [String]) async throws {
         let settings = try Settings.required()
         let hint = "note: reading from the terminal; end with Ctrl-D"
         let shown = try await Program(
@@ -181,7 +182,7 @@ struct UsageTests {
                 .contains(hint))
     }
 
-    @Test func theLineBreakOfEchoGetsANote() async throws {
+    @Test func notesTheLineBreakOfEcho() async throws {
         let binary = try Settings.required().binary
         let pipe = folder.path("pipe")
         #expect(mkfifo(pipe, 0o600) == 0)

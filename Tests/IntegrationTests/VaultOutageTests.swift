@@ -4,13 +4,10 @@ import KubeClient
 import Resources
 import Testing
 
-/// `vault-transit` when OpenBao goes away, and comes back.
-@Suite("Vault outage", .onRealServers, .dedicatedOpenBao, .serialized)
+/// `vault-transit` during an outage of OpenBao and afterwards.
+@Suite(.onRealServers, .dedicatedOpenBao, .serialized)
 struct VaultOutageTests {
-    @Test(
-        "Stopped for 30 s, then sealed, then back: no Secret is lost, few requests are made, all is Ready within 10 s"
-    )
-    func outage() async throws {
+    @Test func recoversFromAnOutageOfVaultWithinTenSeconds() async throws {
         let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
@@ -29,7 +26,7 @@ struct VaultOutageTests {
                 let counter = try ConnectionCounter(port: bao.port)
                 let end = ContinuousClock.now + .seconds(30)
                 for manifest in manifests { try await namespace.apply(manifest) }
-                // Half of those that worked are damaged by somebody, so that they need Vault as well.
+                // Another writer damages half of the synced Secrets, so that they need Vault too.
                 for name in names.prefix(10) {
                     try await namespace.kubectl(
                         "patch", "secret", name, "-p", #"{"stringData":{"other":"v"}}"#)
@@ -37,8 +34,8 @@ struct VaultOutageTests {
                 for name in late + names.prefix(10) { try await namespace.reconciled(name, .kmsUnavailable) }
                 try await Task.sleep(until: end)
                 let attempts = counter.stop()
-                // One at a time, at most 3 s apart, whoever waits: 30 objects for 30 s. A first few may be on their
-                // way together.
+                // One probe at a time, at most 3 s apart, although 30 objects wait for 30 s. A few requests may be in
+                // flight at the start.
                 #expect((5...60).contains(attempts), "\(attempts) connections in 30 s")
                 print("an outage of 30 s, 30 objects waiting: \(attempts) connections")
                 try await secretsAreWhole(namespace, names)
@@ -70,8 +67,7 @@ struct VaultOutageTests {
         for name in names { #expect(try await namespace.secret(name)?.values["k"] == name) }
     }
 
-    @Test("A controller that starts while Vault is away is at work, says so, and says when the key is there")
-    func startsWithoutVault() async throws {
+    @Test func startsWithoutVaultAndLogsWhenTheKeyIsReady() async throws {
         let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
@@ -79,13 +75,13 @@ struct VaultOutageTests {
             try await bao.script("stop")
             try await ControllerProgram.with(namespace, settings) { controller in
                 try await namespace.reconciled("db", .kmsUnavailable)
-                try await eventually("the trouble is announced") {
+                try await eventually("the failure is logged") {
                     try controller.kmsLogLines().contains { $0.msg == "keymgmt backend not ready" }
                 }
                 #expect(try !controller.kmsLogLines().contains { $0.msg == "keymgmt backend ready" })
                 try await bao.script("start")
                 try await namespace.reconciled("db")
-                try await eventually("the key is announced") {
+                try await eventually("the key is logged") {
                     try controller.kmsLogLines().contains { $0.msg == "keymgmt backend ready" }
                 }
             }

@@ -5,12 +5,12 @@ import KubeClient
 import Resources
 import Testing
 
-/// `vault-transit` with a real OpenBao that asks the real API server who is there.
-@Suite("Vault", .onRealServers, .dedicatedOpenBao, .serialized)
+/// `vault-transit` with a real OpenBao that authenticates through the real API server.
+@Suite(.onRealServers, .dedicatedOpenBao, .serialized)
 struct VaultTests {
     private let keyID = "vault-transit:transit/sb-wrap"
 
-    /// Runs the controller in a new namespace, with nothing but its service account.
+    /// Runs the controller in a new namespace, with only its service account.
     private func withController(
         role: String = "secrets-bridge", _ arguments: [String] = [],
         _ body: (TestNamespace, ControllerProgram, OpenBao) async throws -> Void
@@ -32,8 +32,7 @@ struct VaultTests {
         ).outcome()
     }
 
-    @Test("With nothing but its service-account token the controller opens what a developer wrapped")
-    func leastPrivileges() async throws {
+    @Test func opensWhatADeveloperWrappedWithAServiceAccountToken() async throws {
         try await withController { namespace, controller, bao in
             let developer = try await bao.settings(token: "developer")
             let wrapped = try await cli(
@@ -47,7 +46,7 @@ struct VaultTests {
             #expect(object.status?.keyID == keyID)
             #expect(object.status?.keyVersion == "1")
 
-            // Who wraps cannot read it back, and is told what that would take.
+            // The developer can wrap and not unwrap; the message names the missing permission.
             let refused = try await cli(["unwrap"], developer, input: wrapped.output)
             #expect(refused.status == 1)
             #expect(refused.output.isEmpty)
@@ -56,13 +55,13 @@ struct VaultTests {
                 "\(refused.errors)")
             let reader = try await bao.settings(token: "controller")
             #expect(try await cli(["unwrap"], reader, input: wrapped.output).status == 0)
-            // Who reads cannot wrap.
+            // The controller can unwrap and not wrap.
             let denied = try await cli(
                 ["wrap", "-n", namespace.name, "--name", "x", "--from-literal", "k=v"], reader, input: "")
             #expect(denied.status == 1)
             #expect(denied.errors.contains(#"path "transit/datakey/plaintext/sb-wrap""#), "\(denied.errors)")
 
-            try await eventually("the key is announced") {
+            try await eventually("the key is logged") {
                 try controller.kmsLogLines().contains {
                     $0 == .init(level: "info", msg: "keymgmt backend ready", keyID: keyID)
                 }
@@ -70,8 +69,7 @@ struct VaultTests {
         }
     }
 
-    @Test("A copy in another namespace is refused by Vault itself")
-    func copies() async throws {
+    @Test func vaultRefusesACopyInAnotherNamespace() async throws {
         try await withController { namespace, _, bao in
             var stolen = try await Manifest(
                 "db", in: "elsewhere", ["k": "v"], with: try await bao.key("developer"))
@@ -82,8 +80,7 @@ struct VaultTests {
         }
     }
 
-    @Test("The key rotates: old rows open, new ones carry the new version, re-wrapped ones too")
-    func rotation() async throws {
+    @Test func opensOldAndNewVersionsOfARotatedKey() async throws {
         try await withController { namespace, _, bao in
             let developer = try await bao.key("developer")
             func wrappedKey(_ manifest: Manifest) -> String { manifest.spec.recipients[0].wrappedKey }
@@ -94,16 +91,16 @@ struct VaultTests {
 
             try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
             let next = try #require(Int(old)) + 1
-            let row = try await namespace.wrap("db", ["k": "2"], with: developer)
-            #expect(wrappedKey(row).hasPrefix("vault:v\(next):"))
-            try await namespace.apply(row)
+            let updated = try await namespace.wrap("db", ["k": "2"], with: developer)
+            #expect(wrappedKey(updated).hasPrefix("vault:v\(next):"))
+            try await namespace.apply(updated)
             #expect(try await namespace.reconciled("db").status?.keyVersion == "\(next)")
             try await namespace.kubectl("delete", "secret", "first")
-            try await namespace.secret("first", until: "is back, by the old version") {
+            try await namespace.secret("first", until: "is restored with the old version") {
                 $0.values == ["k": "1"]
             }
 
-            // Moved by somebody who sees neither the data key nor the value.
+            // The rotator rewraps without access to the data key or the values.
             let place = try Binding(scope: .strict, namespace: namespace.name, secretName: "first")
             let moved = try await bao.key("rotator").rewrap(
                 Recipient(keyID: keyID, wrappedKey: wrappedKey(first)), for: place)
@@ -114,7 +111,7 @@ struct VaultTests {
             #expect(try await namespace.reconciled("first").status?.keyVersion == "\(next)")
             #expect(rewrapped.spec.mac == first.spec.mac)
 
-            // What nobody moved is named when the old version goes, and its Secret stays.
+            // An object that was not rewrapped is reported when the old version is disabled, and its Secret stays.
             try await namespace.apply("late", ["k": "3"], with: developer)
             try await namespace.reconciled("late")
             try await bao.bao("write", "-f", "transit/keys/sb-wrap/rotate")
@@ -131,8 +128,7 @@ struct VaultTests {
         }
     }
 
-    @Test("A token that is revoked in mid-run is replaced by a login, and nobody notices")
-    func revocation() async throws {
+    @Test func replacesARevokedTokenByALogin() async throws {
         try await withController { namespace, controller, bao in
             let developer = try await bao.key("developer")
             try await namespace.apply("db", ["k": "1"], with: developer)
@@ -146,8 +142,7 @@ struct VaultTests {
         }
     }
 
-    @Test("Tokens of three seconds serve for a minute")
-    func shortTokens() async throws {
+    @Test func servesWithTokensOfThreeSeconds() async throws {
         let bao = try DedicatedOpenBao.required()
         try await bao.bao(
             "write", "auth/kubernetes/role/short", "bound_service_account_names=secrets-bridge",
@@ -176,8 +171,7 @@ struct VaultTests {
         #expect(renewals >= logins, "\(renewals) renewals, \(logins) logins")
     }
 
-    @Test("1,000 WrappedSecrets cost at most 20 decrypt requests")
-    func thousand() async throws {
+    @Test func syncsAThousandWithAtMostTwentyDecryptRequests() async throws {
         let bao = try DedicatedOpenBao.required()
         let settings = try await bao.podSettings()
         try await TestNamespace.withShared { namespace in
@@ -192,41 +186,40 @@ struct VaultTests {
                 }
                 let status = try controller.status()
                 let labels = #"{backend="vault-transit",operation="unwrap"}"#
-                try await eventually("the metrics say what the audit log says") {
+                try await eventually("the metrics match the audit log") {
                     try await status.metric("secretsbridge_kms_requests_total\(labels)")
                         == Double(try bao.requests("transit/decrypt/sb-wrap", from: before))
                 }
-                // One of them is the self-test's.
+                // One of them is from the self-test.
                 #expect(
                     try await status.metric("secretsbridge_kms_items_total\(labels)") == Double(count + 1))
             }
-            // One of them is the self-test's.
+            // One of them is from the self-test.
             let requests = try bao.requests("transit/decrypt/sb-wrap", from: before) - 1
             print("1,000 WrappedSecrets: \(requests) decrypt requests")
             #expect(requests <= 20)
         }
     }
 
-    @Test("hvac and an independent envelope open what we wrap, and we open what they wrap")
-    func independentClient() async throws {
+    @Test func isCompatibleWithAnIndependentClient() async throws {
         try await withController { namespace, _, bao in
-            let made = try await IndependentClient(
+            let manifest = try await IndependentClient(
                 environment: try await bao.clientEnvironment(token: "developer")
             ).run(
                 "make", namespace.name, "theirs", "password=hünter2", "empty=")
-            try await namespace.kubectl("apply", "-f", "-", input: Data(made.utf8))
+            try await namespace.kubectl("apply", "-f", "-", input: Data(manifest.utf8))
             try await namespace.reconciled("theirs")
             #expect(try await namespace.secret("theirs")?.values == ["password": "hünter2", "empty": ""])
 
-            let ours = try await cli(
+            let wrapped = try await cli(
                 [
                     "wrap", "-n", namespace.name, "--name", "ours", "--from-literal", "password=hünter2",
                     "-o", "json",
                 ], try await bao.settings(token: "developer"), input: "")
-            #expect(ours.status == 0, "\(ours.errors)")
+            #expect(wrapped.status == 0, "\(wrapped.errors)")
             let opened = try await IndependentClient(
                 environment: try await bao.clientEnvironment(token: "controller")
-            ).run("open", input: ours.output)
+            ).run("open", input: wrapped.output)
             #expect(
                 try JSONDecoder().decode([String: String].self, from: Data(opened.utf8))
                     == ["password": "hünter2"])

@@ -5,8 +5,8 @@ import Testing
 @testable import JSON
 
 /// The reader against Foundation's decoder, on documents that are generated and then damaged.
-@Suite struct DifferentialTests {
-    /// What both can read: an object as the API server might write it.
+struct DifferentialTests {
+    /// A type that both can read.
     struct Sample: Decodable, JSONReadable, Equatable {
         var name: String?
         var flag: Bool?
@@ -86,7 +86,7 @@ import Testing
         return "{" + members.joined(separator: ",") + "}"
     }
 
-    /// Numbers with a fraction apart, which Foundation takes for an integer when the fraction is zero.
+    /// Except numbers with a fraction of zero, which Foundation accepts as an integer.
     @Test(arguments: 0..<8) func readsWhatFoundationReads(seed: Int) {
         var random = SeededGenerator(seed)
         for _ in 0..<500 {
@@ -97,9 +97,9 @@ import Testing
         }
     }
 
-    /// Whatever the damage, nothing traps, and what both still read is the same. In values that nobody reads, the
-    /// reader forgives what Foundation does not: bytes that are not UTF-8, and escapes that are none.
-    @Test(arguments: 0..<8) func readsNothingElseInWhatIsDamaged(seed: Int) {
+    /// On damaged documents nothing traps, and both read the same values. In values that are not read, the
+    /// reader accepts what Foundation rejects: bytes that are not UTF-8, and invalid escapes.
+    @Test(arguments: 0..<8) func readsTheSameAsFoundationInDamagedDocuments(seed: Int) {
         var random = SeededGenerator(1000 + seed)
         let alphabet = Array("{}[]\",:\\u0019.eE+-truefalsn \n".utf8) + [0x00, 0x7F, 0x80, 0xC3, 0xFF]
         for _ in 0..<1500 {
@@ -112,7 +112,7 @@ import Testing
                 default: bytes.insert(alphabet.randomElement(using: &random) ?? 0, at: index)
                 }
             }
-            // Of equal keys Foundation takes the first one.
+            // Foundation uses the first of equal keys.
             let text = String(decoding: bytes, as: UTF8.self)
             let isTwice = ["name", "flag", "number", "list", "map", "a", "c"].contains {
                 text.components(separatedBy: "\"\($0)\"").count > 2
@@ -130,16 +130,16 @@ import Testing
         }
     }
 
-    /// Foundation's decoder refuses a document for the depth of a value that nobody reads.
-    @Test func readsWhatFoundationRefusesForItsDepth() {
+    /// Foundation's decoder rejects a document for the depth of a value that is not read.
+    @Test func readsDocumentsThatFoundationRejectsForTheirDepth() {
         let deep = String(repeating: #"{"f:x":"#, count: 600) + "{}" + String(repeating: "}", count: 600)
         let bytes = Array(#"{"other":\#(deep),"name":"a"}"#.utf8)
         #expect(foundations(bytes) == nil)
         #expect(ours(bytes)?.name == "a")
     }
 
-    /// Truncated anywhere, it is an error and no trap.
-    @Test func everyTruncationIsAnError() {
+    /// A truncated document is an error and never a trap.
+    @Test func rejectsEveryTruncation() {
         var random = SeededGenerator(7)
         for _ in 0..<100 {
             let bytes = Array(document(&random).utf8)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import JSON
 
-@Suite struct JSONReaderTests {
+struct JSONReaderTests {
     private func read<Value: JSONReadable>(_ type: Value.Type, _ text: String) throws -> Value {
         try JSONReader.read(type, from: Array(text.utf8))
     }
@@ -47,13 +47,13 @@ import Testing
         #expect(pair.b == "é\n")
     }
 
-    @Test func theLastOfEqualKeysCounts() throws {
+    @Test func usesTheLastOfEqualKeys() throws {
         #expect(try read(Pair.self, #"{"a":1,"b":"x","a":2}"#).a == 2)
         #expect(try read(Pair.self, #"{"a":1,"a":null}"#).a == nil)
         #expect(try read([String: Int64].self, #"{"k":1,"k":3}"#) == ["k": 3])
     }
 
-    @Test func aByteOrderMarkInAStringIsKept() throws {
+    @Test func keepsAByteOrderMarkInAString() throws {
         let pair = try read(Pair.self, "{\"b\":\"\u{FEFF}\"}")
         #expect(pair.b.map { Array($0.utf8) } == [0xEF, 0xBB, 0xBF])
     }
@@ -74,12 +74,12 @@ import Testing
         #""\ud800""#, #""\udc00""#, #""\ud800x""#, #""\ud800\u0041""#, #""\ud83d\ud83d""#, #""\u12g4""#,
         #""\x""#,
         #""\u12""#, "\"a\nb\"", "\"a\u{0}b\"",
-    ]) func refusesWhatIsNoText(text: String) {
+    ]) func rejectsInvalidStringsThatAreRead(text: String) {
         #expect(problem(String.self, text) == .invalidString)
-        #expect(problem(Anything.self, text) == nil, "nobody reads it")
+        #expect(problem(Anything.self, text) == nil, "it is not read")
     }
 
-    @Test func bytesThatAreNotUTF8AreRefusedWhereTheyAreReadAndSkippedElsewhere() throws {
+    @Test func rejectsBytesThatAreNotUTF8OnlyInStringsThatAreRead() throws {
         for bytes: [UInt8] in [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80], [0xF5, 0x80, 0x80, 0x80]] {
             let string = [0x22] + bytes + [0x22]
             #expect(problem(String.self, string) == .invalidString)
@@ -96,7 +96,7 @@ import Testing
         "{\"a\":[1}", "[1 2]", "\"a", "\"a\\\"", "tru", "truex", "nul", "-", "01", "1.", ".5", "1e", "1e+",
         "+1",
         "1 1", "{} {}", "\u{FEFF}{}", "'a'", "NaN", "[1]]", "{\"a\" 1}", "//", "\u{0}",
-    ]) func refusesWhatIsNotJSON(text: String) {
+    ]) func rejectsTextThatIsNotJSON(text: String) {
         #expect(problem(Anything.self, text) == .syntax)
     }
 
@@ -108,7 +108,7 @@ import Testing
         #expect(problem([Anything].self, "[\(text), \(text)]") == nil)
     }
 
-    @Test func integersAreTakenInTheirRange() throws {
+    @Test func readsIntegersInTheirRange() throws {
         #expect(try read(Int64.self, "9223372036854775807") == .max)
         #expect(try read(Int64.self, "-9223372036854775808") == .min)
         #expect(try read(Int64.self, "-0") == 0)
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    /// No stack bounds it, and no test of a depth: what is not read may nest as it likes.
+    /// Values that are not read may nest to any depth: no stack and no check limits it.
     @Test(arguments: [#"{"a": [1, "x\"]"]}"#, "[]", #""te\u0041xt""#, "-1.5e3", "null", "true"])
     func rawValuesAreTheBytesOfOneValue(text: String) throws {
         struct Raw: JSONReadable {
@@ -153,7 +153,7 @@ import Testing
         (#"[]"#, "the object is not of type object"),
         (#"{"x":{"k":1},"l":[1,"canary"]}"#, "l[1] is not of type integer"),
         (#"{"x":{"k":canary}}"#, "x.k is not valid JSON"), ("", "the object is not valid JSON"),
-    ]) func tellsWhatIsWrongAndWhere(text: String, expected: String) {
+    ]) func reportsProblemAndPath(text: String, expected: String) {
         struct Inner: JSONReadable {
             init(json: inout JSONReader) throws(JSONError) {
                 var k: Int64?
@@ -181,7 +181,7 @@ import Testing
         }
     }
 
-    @Test func aValueOfAnotherShapeCanBeLeftOut() throws {
+    @Test func skipsValuesOfAnotherShape() throws {
         struct Loose: JSONReadable {
             var values: [Int64?] = []
             init(json: inout JSONReader) throws(JSONError) {
@@ -192,7 +192,7 @@ import Testing
         #expect(problem(Loose.self, "[1,") == .syntax)
     }
 
-    @Test func namesNoKeyAtLength() {
+    @Test func truncatesLongKeysInErrors() {
         let key = String(repeating: "k", count: 100_000)
         do {
             _ = try read([String: Int64].self, #"{"\#(key)":"x"}"#)

@@ -5,10 +5,11 @@ import Testing
 struct BatchMachineTests {
     private let start = ContinuousClock.now
 
-    /// Runs arrivals (in milliseconds) through the machine, each with what `more` says of its index; when batches
-    /// went out, and their sizes.
+    /// Runs arrivals (in milliseconds) through the machine, each with the backlog of its index.
+    ///
+    /// - Returns: When batches were sent, and their sizes.
     private func run(
-        _ arrivals: [Int], until end: Int, more: (Int) -> Int = { _ in 0 }
+        _ arrivals: [Int], until end: Int, backlog: (Int) -> Int = { _ in 0 }
     ) -> [(at: Int, size: Int)] {
         var machine = BatchMachine<Int>()
         var batches: [(at: Int, size: Int)] = []
@@ -16,14 +17,14 @@ struct BatchMachineTests {
         var added = 0
         for millisecond in 0...end {
             let now = start + .milliseconds(millisecond)
-            var steps: [BatchMachine<Int>.Action] = []
+            var actions: [BatchMachine<Int>.Action] = []
             for _ in 0..<arrivals.count(where: { $0 == millisecond }) {
-                steps.append(machine.add(millisecond, followedBy: more(added), now: now))
+                actions.append(machine.add(millisecond, backlog: backlog(added), now: now))
                 added += 1
             }
-            if let due = wake, due <= now { steps.append(machine.advance(now: now)) }
-            for step in steps {
-                switch step {
+            if let due = wake, due <= now { actions.append(machine.advance(now: now)) }
+            for action in actions {
+                switch action {
                 case .send(let items):
                     batches.append((millisecond, items.count))
                     wake = nil
@@ -35,44 +36,43 @@ struct BatchMachineTests {
         return batches
     }
 
-    @Test func aLoneRequestWaitsForTheWindowOnly() {
+    @Test func sendsASingleRequestAfterTheWindow() {
         let batches = run([10], until: 1000)
         #expect(batches.map(\.at) == [13])
     }
 
-    @Test func whatComesTogetherGoesTogether() {
+    @Test func sendsRequestsOfTheSameMomentTogether() {
         let batches = run([0, 0, 1, 2], until: 100)
         #expect(batches.map(\.at) == [3])
         #expect(batches.map(\.size) == [4])
     }
 
-    @Test func aFullBatchGoesAtOnce() {
+    @Test func sendsAFullBatchAtOnce() {
         let batches = run(Array(repeating: 5, count: 450), until: 100)
         #expect(batches.map(\.size) == [200, 200, 50])
         #expect(batches.map(\.at) == [5, 5, 30])
     }
 
-    /// Lone requests, one a second, are never held back.
-    @Test func sparseRequestsAreNoStream() {
+    @Test func doesNotDelaySparseRequests() {
         let batches = run([0, 1000, 2000], until: 3000)
         #expect(batches.map(\.at) == [3, 1003, 2003])
     }
 
-    @Test func twoShortlyAfterEachOther() {
+    @Test func delaysARequestShortlyAfterABatch() {
         let batches = run([0, 100], until: 1000)
         #expect(batches.map(\.at) == [3, 125])
     }
 
-    /// One request for each millisecond: after the first, batches are worth their requests.
-    @Test func aStreamGoesOutInBatches() {
+    /// One request each millisecond.
+    @Test func sendsLargeBatchesInASteadyStream() {
         let batches = run(Array(0..<1000), until: 2000)
         #expect(batches.map(\.size).reduce(0, +) == 1000)
         #expect(batches.count <= 12)
         #expect(batches.dropFirst().dropLast().allSatisfy { $0.size >= 100 })
     }
 
-    /// One for each 20 ms: nobody waits longer than the patience.
-    @Test func aSlowStreamIsNotHeldBackForLong() {
+    /// One request each 20 ms.
+    @Test func sendsASlowStreamWithinTheMaximumDelay() {
         let arrivals = (0..<100).map { $0 * 20 }
         let batches = run(arrivals, until: 4000)
         #expect(batches.map(\.size).reduce(0, +) == 100)
@@ -80,20 +80,19 @@ struct BatchMachineTests {
         #expect(zip(batches, batches.dropFirst()).allSatisfy { $1.at - $0.at <= 525 })
     }
 
-    /// A thousand, 40 a second, of which the callers know: as few requests as for a fast stream.
-    @Test func aSlowCrowdIsCollected() {
+    /// A thousand requests, 40 a second, that the callers announce.
+    @Test func sendsFewBatchesWhileThereIsABacklog() {
         let batches = run((0..<1000).map { $0 * 25 }, until: 30_000) { min(999 - $0, 80) }
         #expect(batches.map(\.size).reduce(0, +) == 1000)
         #expect(batches.count <= 20)
     }
 
-    /// What is left is sent when nobody comes although somebody should.
-    @Test func aCrowdThatStaysAwayIsNotWaitedFor() {
+    @Test func sendsTheBatchWhenTheBacklogDoesNotCome() {
         let batches = run([0, 10], until: 3000) { _ in 80 }
         #expect(batches.map(\.at) == [260])
     }
 
-    @Test func theLastOfACrowdIsNotHeldBack() {
+    @Test func sendsTheLastRequestsOfABacklogAfterTheWindow() {
         let batches = run([0, 1, 2], until: 3000) { 2 - $0 }
         #expect(batches.map(\.at) == [3])
     }

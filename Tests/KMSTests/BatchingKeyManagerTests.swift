@@ -11,7 +11,7 @@ struct BatchingKeyManagerTests {
         UnwrapRequest(sampleRecipient, try binding("s\(index)"))
     }
 
-    @Test func manyCallersShareARequest() async throws {
+    @Test func sendsManyUnwrapsInFewRequests() async throws {
         let base = ScriptedBatchKeyManager()
         let manager = BatchingKeyManager(base)
         let served = try await withThrowingTaskGroup(of: UnwrappedKey.self) { group in
@@ -25,14 +25,14 @@ struct BatchingKeyManagerTests {
         #expect(base.batches.elements.count <= 3)
     }
 
-    @Test func identicalRequestsAreOne() async throws {
+    @Test func sendsIdenticalRequestsOnce() async throws {
         let base = ScriptedBatchKeyManager()
         let gate = Gate()
         base.hold.withLock { $0 = gate }
         let manager = BatchingKeyManager(base)
         async let first = manager.unwrap(sampleRecipient, for: sampleBinding)
         await base.batches.wait(for: 1)
-        // In flight already.
+        // The first request is in flight.
         async let second = manager.unwrap(sampleRecipient, for: sampleBinding)
         async let other = manager.unwrap(sampleRecipient, for: binding("other"))
         await base.batches.wait(for: 2)
@@ -42,7 +42,7 @@ struct BatchingKeyManagerTests {
         #expect(base.batches.elements.flatMap { $0 }.count == 2)
     }
 
-    @Test func aCallerThatIsCancelledLeavesAlone() async throws {
+    @Test func aCancelledCallerDoesNotCancelTheOthers() async throws {
         let base = ScriptedBatchKeyManager()
         let gate = Gate()
         base.hold.withLock { $0 = gate }
@@ -56,7 +56,7 @@ struct BatchingKeyManagerTests {
         #expect(try await two.value.keyVersion == "1")
     }
 
-    @Test func eachGetsItsOwnResult() async throws {
+    @Test func givesEachCallerItsOwnResult() async throws {
         let base = ScriptedBatchKeyManager()
         base.refused.withLock { $0 = ["s1"] }
         let manager = BatchingKeyManager(base)
@@ -66,16 +66,16 @@ struct BatchingKeyManagerTests {
         }
         #expect(error?.code == .invalidCiphertext)
         _ = try await good
-        // What is wrong with one row is no outage.
+        // A rejected ciphertext does not open the circuit breaker.
         _ = try await manager.unwrap(sampleRecipient, for: binding("s2"))
     }
 
-    /// Hundreds ask during an outage; the KMS sees a probe at a time; when it is back, that is told once.
-    @Test func anOutageIsProbedAndItsEndTold() async throws {
+    /// Hundreds of unwraps in an outage reach the KMS as one probe at a time.
+    @Test func probesInAnOutageAndReportsItsEndOnce() async throws {
         let base = ScriptedBatchKeyManager()
         let manager = BatchingKeyManager(base)
         let recoveries = Recorder<Int>()
-        let upkeep = Task { await manager.maintain { recoveries.append(1) } }
+        let maintenance = Task { await manager.maintain { recoveries.append(1) } }
         base.outage.withLock { $0 = KeyManagerError(.unavailable, keyID: base.keyID, message: "down") }
         let start = ContinuousClock.now
         for round in 0..<10 {
@@ -97,11 +97,27 @@ struct BatchingKeyManagerTests {
         await recoveries.wait(for: 1)
         _ = try await manager.unwrap(sampleRecipient, for: binding("after"))
         #expect(recoveries.elements == [1])
-        upkeep.cancel()
-        await upkeep.value
+        maintenance.cancel()
+        await maintenance.value
     }
 
-    @Test func whatCannotBeAWrappedKeyIsNotSent() async throws {
+    @Test func waitsForTheUnwrapsOfTheBacklog() async throws {
+        let base = ScriptedBatchKeyManager()
+        let backlog = UnwrapBacklog()
+        backlog.follow { 2 }
+        var policy = BatchMachine<UnwrapRequest>.Policy()
+        policy.targetSize = 2
+        policy.backlogWindow = .init(maximumGap: .seconds(10), maximumDelay: .seconds(10))
+        let manager = BatchingKeyManager(base, backlog: backlog, policy: policy)
+        async let first = manager.unwrap(sampleRecipient, for: binding("s1"))
+        try await Task.sleep(for: .milliseconds(30))
+        #expect(base.batches.elements.isEmpty)
+        _ = try await manager.unwrap(sampleRecipient, for: binding("s2"))
+        _ = try await first
+        #expect(base.batches.elements.map(\.count) == [2])
+    }
+
+    @Test func doesNotSendAnInvalidCiphertext() async throws {
         let transport = FakeTransport { _ in .init(200, "{}") }
         let manager = BatchingKeyManager(try KMSTests.transitKeyManager(transport))
         let error = await keyManagerError { () throws(KeyManagerError) in
@@ -112,8 +128,8 @@ struct BatchingKeyManagerTests {
         #expect(transport.requests.isEmpty)
     }
 
-    /// Swift calls these texts equal; Vault does not.
-    @Test func requestsAreComparedByTheirBytes() throws {
+    /// Swift treats these strings as equal; Vault does not.
+    @Test func comparesRequestsByTheirBytes() throws {
         let composed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "\u{e9}"), sampleBinding)
         let decomposed = UnwrapRequest(Recipient(keyID: "k:1", wrappedKey: "e\u{301}"), sampleBinding)
         #expect(composed.recipient == decomposed.recipient)
@@ -131,7 +147,7 @@ func bindingNamed(_ name: String) throws(KeyManagerError) -> Binding {
     }
 }
 
-/// A base that answers batches as it is told, and notes them.
+/// A base with scripted results, which records its batches.
 final class ScriptedBatchKeyManager: BatchUnwrapping {
     let keyID = "vault-transit:transit/sb-wrap"
     let maximumBatch = 1000
@@ -153,7 +169,7 @@ final class ScriptedBatchKeyManager: BatchUnwrapping {
             refused.withLock { $0.contains(request.binding.name) }
                 ? .failure(KeyManagerError(.invalidCiphertext, keyID: keyID, message: "refused"))
                 : .success(
-                    UnwrappedKey(key: SharedSecret(copying: request.binding.name.utf8), version: "1"))
+                    UnwrappedKey(key: SharedSecret(copying: request.binding.name.utf8), keyVersion: "1"))
         }
     }
 

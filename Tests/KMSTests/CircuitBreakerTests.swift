@@ -9,15 +9,15 @@ struct CircuitBreakerTests {
     private let sealed = KeyManagerError(.unavailable, keyID: "k", message: "sealed")
     private let denied = KeyManagerError(.accessDenied, keyID: "k", message: "denied")
 
-    @Test func closedItLetsAllThrough() {
-        var breaker = CircuitBreaker()
+    @Test func allowsAllRequestsWhileClosed() {
+        var breaker = CircuitBreakerMachine()
         for _ in 0..<10 { #expect(breaker.admit(now: start) == .allow) }
         #expect(breaker.succeeded() == false)
     }
 
-    @Test func openItLetsOneThroughAtATime() {
-        var breaker = CircuitBreaker()
-        breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
+    @Test func allowsOneTrialAtATimeWhileOpen() {
+        var breaker = CircuitBreakerMachine()
+        breaker.failed(sealed, wasTrial: false, now: start, random: 0)
         #expect(breaker.admit(now: at(0.1)) == .reject(sealed))
         #expect(breaker.admit(now: at(0.125)) == .trial)
         #expect(breaker.admit(now: at(0.125)) == .reject(sealed))
@@ -26,17 +26,17 @@ struct CircuitBreakerTests {
         #expect(breaker.admit(now: at(0.2)) == .allow)
     }
 
-    /// An hour's outage: trials that grow rarer, and never rarer than lets a return be noticed at once.
-    @Test func pausesGrowUpToALimit() {
+    /// An outage of an hour.
+    @Test func increasesThePausesBetweenTrialsUpToAMaximum() {
         for (error, longest) in [(sealed, 3.0), (denied, 30.0)] {
-            var breaker = CircuitBreaker()
-            breaker.failed(error, wasTrial: false, now: start, jitter: 0.999)
+            var breaker = CircuitBreakerMachine()
+            breaker.failed(error, wasTrial: false, now: start, random: 0.999)
             var trials: [Double] = []
             var now = 0.0
             while now < 3600 {
                 if breaker.admit(now: at(now)) == .trial {
                     trials.append(now)
-                    breaker.failed(error, wasTrial: true, now: at(now), jitter: 0.999)
+                    breaker.failed(error, wasTrial: true, now: at(now), random: 0.999)
                 }
                 now += 0.05
             }
@@ -48,30 +48,30 @@ struct CircuitBreakerTests {
         }
     }
 
-    @Test func theServersOwnPauseHolds() {
-        var breaker = CircuitBreaker()
+    @Test func waitsForTheRetryAfterOfTheServerUpToAMinute() {
+        var breaker = CircuitBreakerMachine()
         let error = KeyManagerError(.throttled, keyID: "k", message: "slow", retryAfter: .seconds(7))
-        breaker.failed(error, wasTrial: false, now: start, jitter: 0)
+        breaker.failed(error, wasTrial: false, now: start, random: 0)
         #expect(breaker.nextTrial == at(7))
-        breaker = CircuitBreaker()
+        breaker = CircuitBreakerMachine()
         let absurd = KeyManagerError(.throttled, keyID: "k", message: "slow", retryAfter: .seconds(86_400))
-        breaker.failed(absurd, wasTrial: false, now: start, jitter: 0)
+        breaker.failed(absurd, wasTrial: false, now: start, random: 0)
         #expect(breaker.nextTrial == at(60))
     }
 
-    @Test func latecomersDoNotProlongAPause() {
-        var breaker = CircuitBreaker()
-        breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
-        for _ in 0..<50 { breaker.failed(sealed, wasTrial: false, now: at(0.1), jitter: 1) }
+    @Test func lateFailuresDoNotProlongAPause() {
+        var breaker = CircuitBreakerMachine()
+        breaker.failed(sealed, wasTrial: false, now: start, random: 0)
+        for _ in 0..<50 { breaker.failed(sealed, wasTrial: false, now: at(0.1), random: 1) }
         #expect(breaker.nextTrial == at(0.125))
         #expect(breaker.admit(now: at(1)) == .trial)
-        breaker.failed(sealed, wasTrial: false, now: at(1), jitter: 0)
+        breaker.failed(sealed, wasTrial: false, now: at(1), random: 0)
         #expect(breaker.admit(now: at(9)) == .reject(sealed))
     }
 
-    @Test func aTrialThatIsGivenUpIsFollowedByAnother() {
-        var breaker = CircuitBreaker()
-        breaker.failed(sealed, wasTrial: false, now: start, jitter: 0)
+    @Test func allowsAnotherTrialAfterAnAbandonedOne() {
+        var breaker = CircuitBreakerMachine()
+        breaker.failed(sealed, wasTrial: false, now: start, random: 0)
         #expect(breaker.admit(now: at(1)) == .trial)
         breaker.trialAbandoned(now: at(2))
         #expect(breaker.admit(now: at(2)) == .trial)

@@ -1,43 +1,44 @@
 import Cryptography
 import Envelope
 import HTTP
+import Settings
 import System
 import TestSupport
 import Testing
 
 @testable import KMS
 
-@Suite struct KeyManagerObserverTests {
+struct KeyManagerObserverTests {
     private final class Observer: KeyManagerObserver {
-        let seen = Recorder<String>()
+        let requests = Recorder<String>()
 
         func requestCompleted(_ request: KeyManagerRequest.Completed) {
             let failures = request.failures.map { " \($0.rawValue)" }.joined()
-            seen.append("\(request.backend) \(request.operation.rawValue) \(request.items)\(failures)")
+            requests.append("\(request.backend) \(request.operation.rawValue) \(request.items)\(failures)")
         }
     }
 
     private let observer = Observer()
 
-    @Test func localCallsAreRequestsOfOneItem() async throws {
+    @Test func observesLocalCallsAsRequestsOfOneItem() async throws {
         let settings = ["SB_WRAP_MASTER_KEY": Base64.encode([UInt8](repeating: 1, count: 32))]
         let key = try KeyRing.load(from: Environment(settings), observer: observer).primary
-        let place = try binding()
-        let made = try await key.generateDataKey(for: place)
-        let wrapped = try await key.wrap(made.key, for: place)
-        _ = try await key.unwrap(wrapped, for: place)
+        let binding = try binding()
+        let generated = try await key.generateDataKey(for: binding)
+        let wrapped = try await key.wrap(generated.key, for: binding)
+        _ = try await key.unwrap(wrapped, for: binding)
         _ = await keyManagerError { () throws(KeyManagerError) in
-            try await key.unwrap(Recipient(keyID: key.keyID, wrappedKey: "AAAA"), for: place)
+            try await key.unwrap(Recipient(keyID: key.keyID, wrappedKey: "AAAA"), for: binding)
         }
         #expect(
-            observer.seen.elements == [
+            observer.requests.elements == [
                 "local generate_data_key 1", "local wrap 1", "local unwrap 1",
                 "local unwrap 1 invalidCiphertext",
             ])
     }
 
     private func transit(
-        _ answer: @escaping @Sendable (FakeTransport.Request) throws -> FakeTransport.Response
+        _ respond: @escaping @Sendable (FakeTransport.Request) throws -> FakeTransport.Response
     )
         throws -> TransitKeyManager
     {
@@ -46,56 +47,57 @@ import Testing
                 "SB_KMS_VAULT_ADDR": "https://vault.test", "SB_KMS_VAULT_KEY": "sb-wrap",
                 "SB_KMS_VAULT_TOKEN": "t",
             ]))
-        return TransitKeyManager(settings, transport: FakeTransport(answer), observer: observer)
+        return TransitKeyManager(settings, transport: FakeTransport(respond), observer: observer)
     }
 
-    @Test func aBatchIsOneRequestWithItsItemsAndTheirRefusals() async throws {
+    @Test func observesABatchAsOneRequestWithItsRejectedItems() async throws {
         let key = try transit { _ in
             .init(
                 400,
                 #"{"data":{"batch_results":[{"plaintext":"AAAA"},{"error":"cipher: message authentication failed"},"#
                     + #"{"plaintext":"AAAA"}]}}"#)
         }
-        let row = Recipient(
+        let recipient = Recipient(
             keyID: key.keyID, wrappedKey: "vault:v1:" + Base64.encode([UInt8](repeating: 0, count: 60)))
-        let requests = try (0..<3).map { UnwrapRequest(row, try binding("s\($0)")) }
+        let requests = try (0..<3).map { UnwrapRequest(recipient, try binding("s\($0)")) }
         #expect(try await key.unwrap(requests, timeout: nil).count == 3)
-        #expect(observer.seen.elements == ["vault-transit unwrap 3 invalidCiphertext"])
+        #expect(observer.requests.elements == ["vault-transit unwrap 3 invalidCiphertext"])
     }
 
-    @Test func everyOperationIsSeenAndLoginsAreNot() async throws {
+    @Test func observesEveryOperationAndNoLogins() async throws {
         let ciphertext = "vault:v1:" + Base64.encode([UInt8](repeating: 0, count: 60))
         let key = try transit { request in
             if request.path.contains("auth/token") { return .init(200, #"{"data":{}}"#) }
             if request.path.contains("rewrap") { return .init(503, #"{"errors":["Vault is sealed"]}"#) }
             return .init(200, #"{"data":{"plaintext":"AAAA","ciphertext":"\#(ciphertext)"}}"#)
         }
-        let row = Recipient(keyID: key.keyID, wrappedKey: ciphertext)
-        let place = try binding()
-        _ = try await key.generateDataKey(for: place)
-        _ = try await key.wrap(SharedSecret(copying: [1]), for: place)
-        _ = try await key.unwrap(row, for: place)
+        let recipient = Recipient(keyID: key.keyID, wrappedKey: ciphertext)
+        let binding = try binding()
+        _ = try await key.generateDataKey(for: binding)
+        _ = try await key.wrap(SharedSecret(copying: [1]), for: binding)
+        _ = try await key.unwrap(recipient, for: binding)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await key.rewrap(row, for: place)
+            try await key.rewrap(recipient, for: binding)
         }
         #expect(error?.code == .unavailable)
         #expect(
-            observer.seen.elements == [
+            observer.requests.elements == [
                 "vault-transit generate_data_key 1", "vault-transit wrap 1", "vault-transit unwrap 1",
                 "vault-transit rewrap 1 unavailable",
             ])
     }
 
-    @Test func failuresWithoutAnAnswerAreSeen() async throws {
+    @Test func observesFailuresWithoutAResponse() async throws {
         let key = try transit { _ in
             throw HTTPError(.connectFailed, activity: "connecting", detail: "refused")
         }
-        let place = try binding()
-        _ = await keyManagerError { () throws(KeyManagerError) in try await key.generateDataKey(for: place) }
-        #expect(observer.seen.elements == ["vault-transit generate_data_key 1 unavailable"])
+        let binding = try binding()
+        _ = await keyManagerError { () throws(KeyManagerError) in try await key.generateDataKey(for: binding)
+        }
+        #expect(observer.requests.elements == ["vault-transit generate_data_key 1 unavailable"])
     }
 
-    @Test func everyAttemptAtAWSIsARequest() async throws {
+    @Test func observesEachAttemptAtAWS() async throws {
         let answers = Locked<[FakeTransport.Response]>([
             .kmsError("KMSInternalException", status: 500), .decrypted(),
         ])
@@ -106,10 +108,10 @@ import Testing
             transport: FakeTransport { _ in answers.withLock { $0.removeFirst() } }, clock: clock.clock,
             observer: observer)
         _ = try await manager.unwrap(awsRecipient, for: try binding())
-        #expect(observer.seen.elements == ["aws-kms unwrap 1 unavailable", "aws-kms unwrap 1"])
+        #expect(observer.requests.elements == ["aws-kms unwrap 1 unavailable", "aws-kms unwrap 1"])
     }
 
-    @Test func backendsAreNamedByTheKeyID() {
+    @Test func derivesTheBackendFromTheKeyID() {
         for (keyID, backend) in [
             ("local:abc", "local"), ("vault-transit:ns/transit/key", "vault-transit"),
             ("arn:aws-cn:kms:cn-north-1:1:key/k", "aws-kms"), ("gcp-kms:projects/p", "gcp-kms"),

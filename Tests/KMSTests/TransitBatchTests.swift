@@ -5,9 +5,13 @@ import Testing
 
 @testable import KMS
 
-/// Batches that Vault answers in odd ways.
+/// Batches with bad items and incomplete responses.
 struct TransitBatchTests {
-    /// Answers as transit does: the plaintext is the context. `poison`: contexts that spoil a whole batch.
+    /// Responds as the transit engine, with the context as plaintext.
+    ///
+    /// - Parameters:
+    ///   - poison: Contexts for which the whole batch is rejected.
+    ///   - silentAbout: Contexts whose items get no result.
     private func vault(
         poison: Set<String> = [], text: String = "something new", silentAbout: Set<String> = []
     ) -> FakeTransport {
@@ -46,7 +50,7 @@ struct TransitBatchTests {
         }
     }
 
-    @Test func aPoisonedBatchIsHalvedUntilItsItemStandsAlone() async throws {
+    @Test func halvesARejectedBatchUntilTheBadItemIsAlone() async throws {
         let transport = vault(poison: [try context(37)])
         let results = try await transitKeyManager(transport).unwrap(requests(200), timeout: nil)
         #expect(results.count == 200)
@@ -54,13 +58,13 @@ struct TransitBatchTests {
         #expect(transport.requests.count <= 18)
     }
 
-    @Test func anItemWithoutItsResultIsAskedForAlone() async throws {
+    @Test func repeatsAnItemWithoutAResultInARequestOfItsOwn() async throws {
         let transport = vault(silentAbout: [try context(3)])
         try check(try await transitKeyManager(transport).unwrap(requests(9), timeout: nil), bad: [])
         #expect(transport.requests.count == 2)
     }
 
-    @Test func tooFewResultsAreNone() async throws {
+    @Test func halvesABatchWithTooFewResults() async throws {
         let transport = FakeTransport { request in
             guard request.text.contains("batch_input") else {
                 return .init(200, #"{"data":{"plaintext":"QUJD"}}"#)
@@ -72,13 +76,13 @@ struct TransitBatchTests {
         #expect(results.allSatisfy { $0.key != nil })
     }
 
-    /// The whole key is missing: nobody is asked for one by one.
+    /// The failure concerns all items.
     @Test(arguments: [
         (400, "encryption key not found", KeyManagerError.Code.keyUnavailable),
         (403, "permission denied", .accessDenied),
         (503, "Vault is sealed", .unavailable), (404, "no handler for route", .misconfigured),
     ])
-    func whatConcernsAllFailsAll(status: Int, text: String, code: KeyManagerError.Code) async throws {
+    func failsTheWholeBatchInOneRequest(status: Int, text: String, code: KeyManagerError.Code) async throws {
         let transport = FakeTransport { _ in .init(status, #"{"errors":["\#(text)"]}"#) }
         let manager = try transitKeyManager(transport)
         let all = try requests(50)
@@ -89,8 +93,7 @@ struct TransitBatchTests {
         #expect(transport.requests.count == 1)
     }
 
-    /// Rows to rewrap go out in batches, what cannot be Vault's stays here, and one bad row fails alone.
-    @Test func rewrapsInBatchesAndLooksAtEachItem() async throws {
+    @Test func rewrapsInBatchesAndFailsBadItemsAlone() async throws {
         let bad = try context(3)
         let transport = FakeTransport { request in
             let items = try AnyJSON(request.body)["batch_input"]?.items ?? []
@@ -101,10 +104,10 @@ struct TransitBatchTests {
             }
             return .init(200, #"{"data":{"batch_results":[\#(results.joined(separator: ","))]}}"#)
         }
-        var rows = try (0..<450).map { BoundRecipient(sampleRecipient, for: try binding("s\($0)")) }
-        rows[7] = BoundRecipient(
-            Recipient(keyID: sampleRecipient.keyID, wrappedKey: "vault:v1"), for: rows[7].binding)
-        let results = await (try transitKeyManager(transport) as any KeyManager).rewrap(rows)
+        var recipients = try (0..<450).map { BoundRecipient(sampleRecipient, for: try binding("s\($0)")) }
+        recipients[7] = BoundRecipient(
+            Recipient(keyID: sampleRecipient.keyID, wrappedKey: "vault:v1"), for: recipients[7].binding)
+        let results = await (try transitKeyManager(transport) as any KeyManager).rewrap(recipients)
         #expect(results.count == 450)
         for (index, result) in results.enumerated() {
             switch result {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import KMS
 
-/// What each answer means to whoever wants a key.
+/// The meaning of each response for a caller who needs a data key.
 struct VaultResponseTests {
     private static let canary = "canary-that-vault-quotes"
 
@@ -31,7 +31,7 @@ struct VaultResponseTests {
             400, "ciphertext or signature version is disallowed by policy (too old)", .keyUnavailable,
             "min_decryption_version"
         ),
-        (400, "invalid ciphertext: version is too new", .keyUnavailable, "newer version"),
+        (400, "invalid ciphertext: version is too new", .keyUnavailable, "newer than"),
         (400, "encryption key not found", .keyUnavailable, "has no key"),
         (400, "missing 'context' for key derivation", .misconfigured, "derived=true"),
         (400, "something new", .misconfigured, "audit log"),
@@ -42,7 +42,7 @@ struct VaultResponseTests {
         (404, "no handler for route \\\"transit/decrypt/sb-wrap\\\"", .misconfigured, "SB_KMS_VAULT_MOUNT"),
         (404, "namespace not found", .misconfigured, "SB_KMS_VAULT_NAMESPACE"),
         (412, "required index state not present", .unavailable, "standby"),
-        (413, "too large", .misconfigured, "larger"),
+        (413, "too large", .misconfigured, "size limit"),
         (429, "rate limit quota exceeded", .throttled, "quota"),
         (472, "", .unavailable, "standby"), (473, "", .unavailable, "standby"),
         (474, "", .unavailable, "standby"),
@@ -52,24 +52,26 @@ struct VaultResponseTests {
         (502, "", .unavailable, "HTTP 502"), (503, "Vault is sealed", .unavailable, "unseal"),
         (503, "overloaded", .unavailable, "HTTP 503"),
     ])
-    func statuses(status: Int, text: String, code: KeyManagerError.Code, says: String) async throws {
+    func mapsAStatusToACodeAndARemedy(status: Int, text: String, code: KeyManagerError.Code, expected: String)
+        async throws
+    {
         let error = try await failure(
             .init(status, #"{"errors":["\#(text) \#(Self.canary)"]}"#), namespace: "team-a")
         #expect(error?.code == code)
-        #expect(error?.message.contains(says) == true, "\(error?.message ?? "")")
+        #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
         #expect(error?.message.contains(Self.canary) == false)
         #expect(error?.message.contains("\n") == false)
         #expect(error?.keyID == "vault-transit:team-a/transit/sb-wrap")
     }
 
-    @Test func aRetryAfterIsHeeded() async throws {
+    @Test func readsTheRetryAfterOfAThrottledRequest() async throws {
         let error = try await failure(.init(429, #"{"errors":[]}"#, fields: [.retryAfter: "7"]))
         #expect(error?.retryAfter == .seconds(7))
     }
 
-    /// A proxy's page, or another program.
+    /// The page of a proxy, or of another program.
     @Test(arguments: [200, 400, 404])
-    func whatIsNotVault(status: Int) async throws {
+    func recognisesPagesThatVaultDidNotSend(status: Int) async throws {
         let error = try await failure(.init(status, "<html>canary</html>"))
         #expect(error?.code == (status == 200 ? .unavailable : .misconfigured))
         #expect(
@@ -83,11 +85,11 @@ struct VaultResponseTests {
         #"{"data":{"plaintext":"QUFB"}} x"#,
         #"{"data":{"plaintext":"QUFB","plaintext":"QUFB"}}"#,
     ])
-    func answersWithoutAPlaintext(body: String) async throws {
+    func rejectsAResponseWithoutAPlaintext(body: String) async throws {
         #expect(try await failure(.init(200, body))?.code == .unavailable)
     }
 
-    @Test func readsThePlaintextWhereverItStands() async throws {
+    @Test func findsThePlaintextInAnyJSONLayout() async throws {
         let manager = try transitKeyManager(
             FakeTransport { _ in
                 .init(
@@ -99,7 +101,7 @@ struct VaultResponseTests {
         #expect(key.bytes.withUnsafeBytes { Array($0) } == [65, 66, 67, 251, 255])
     }
 
-    @Test func everyRequestCarriesWhatVaultWants() async throws {
+    @Test func sendsTokenNamespaceAndContext() async throws {
         let transport = FakeTransport { _ in .init(200, #"{"data":{"plaintext":"QUJD"}}"#) }
         _ = try await transitKeyManager(transport, namespace: "team-a").unwrap(
             sampleRecipient, for: sampleBinding)
@@ -117,20 +119,20 @@ struct VaultResponseTests {
                 ])
     }
 
-    /// A row that Vault cannot have wrapped makes no request.
+    /// Vault cannot have returned such a ciphertext.
     @Test(arguments: ["vault:v1:!", "vault:v1:AAAA/../../sys", "x", "vault:v0:AAAA"])
-    func nothingIsSentForOtherForms(wrapped: String) async throws {
+    func rejectsAnInvalidCiphertextWithoutARequest(wrapped: String) async throws {
         let transport = FakeTransport { _ in .init(200, "{}") }
         let manager = try transitKeyManager(transport)
-        let row = Recipient(keyID: manager.keyID, wrappedKey: wrapped)
+        let recipient = Recipient(keyID: manager.keyID, wrappedKey: wrapped)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(row, for: sampleBinding)
+            try await manager.unwrap(recipient, for: sampleBinding)
         }
         #expect(error?.code == .invalidCiphertext)
         #expect(transport.requests.isEmpty)
     }
 
-    @Test func redirectsAreFollowedToTheSameOriginOnly() async throws {
+    @Test func retriesARedirectToTheSameOriginOnly() async throws {
         let script = Locked(["https://vault:8200/v1/x", "https://VAULT:8200"])
         let transport = FakeTransport { _ in
             guard let location = script.withLock({ $0.popLast() }) else {
@@ -157,7 +159,7 @@ struct VaultResponseTests {
         (.timedOut, .unavailable), (.certificateUntrusted, .misconfigured), (.tlsFailed, .unavailable),
         (.certificateNameMismatch, .misconfigured), (.cancelled, .cancelled), (.protocolError, .unavailable),
     ])
-    func transportFailures(code: HTTPError.Code, expected: KeyManagerError.Code) async throws {
+    func mapsAnErrorOfTheTransport(code: HTTPError.Code, expected: KeyManagerError.Code) async throws {
         let manager = try transitKeyManager(
             FakeTransport { _ in throw HTTPError(code, activity: "POST https://vault:8200") })
         let error = await keyManagerError { () throws(KeyManagerError) in
@@ -169,11 +171,11 @@ struct VaultResponseTests {
 
 let sampleRecipient = Recipient(
     keyID: "vault-transit:transit/sb-wrap", wrappedKey: "vault:v1:8SDd3WHDOjf7mq69")
-let sampleBinding = placeOfTests()
+let sampleBinding = makeSampleBinding()
 
-private func placeOfTests() -> Binding {
-    guard let place = try? binding() else { preconditionFailure("the tests' place is not valid") }
-    return place
+private func makeSampleBinding() -> Binding {
+    guard let binding = try? binding() else { preconditionFailure("the sample binding is invalid") }
+    return binding
 }
 
 func transitKeyManager(_ transport: any HTTPTransport, namespace: String? = nil) throws -> TransitKeyManager {

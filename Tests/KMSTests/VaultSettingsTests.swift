@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import Settings
 import TestSupport
 import Testing
 
@@ -36,7 +37,7 @@ struct VaultSettingsTests {
         (["VAULT_NAMESPACE": "b"], "vault-transit:b/transit/sb-wrap"),
         (["BAO_NAMESPACE": "c", "VAULT_NAMESPACE": "b"], "vault-transit:c/transit/sb-wrap"),
     ])
-    func keyID(more: [String: String], expected: String) throws {
+    func composesTheKeyID(more: [String: String], expected: String) throws {
         #expect(try load(more).keyID == expected)
     }
 
@@ -46,7 +47,7 @@ struct VaultSettingsTests {
         ("https://h/vault/v1", "https://h/vault"), ("https://h/dev1", "https://h/dev1"),
         ("https://v1", "https://v1"), ("https://ui/", "https://ui"),
     ])
-    func addressesWithThePathOfTheAPI(text: String, url: String) throws {
+    func removesThePathOfTheAPIFromAnAddress(text: String, url: String) throws {
         #expect(try load(["SB_KMS_VAULT_ADDR": text]).address.url == url)
     }
 
@@ -56,7 +57,7 @@ struct VaultSettingsTests {
         ("kubernetes/login", "kubernetes"), ("login", "login"), ("auth/auth", "auth"), ("v1/k", "v1/k"),
         ("auth/", nil), ("v1/auth/", nil), ("auth", "auth"),
     ])
-    func mountsWithThePathOfTheAPI(text: String, mount: String?) throws {
+    func removesThePathOfTheAPIFromAMount(text: String, mount: String?) throws {
         let values = [
             "SB_KMS_VAULT_AUTH": "kubernetes", "SB_KMS_VAULT_ROLE": "r", "SB_KMS_VAULT_AUTH_MOUNT": text,
         ]
@@ -71,9 +72,9 @@ struct VaultSettingsTests {
         #expect(found == mount)
     }
 
-    /// A secret in the place of its file's path is not quoted.
+    /// A user set the secret itself in place of the path of its file.
     @Test(arguments: ["hunter2", "hvs.CAESIhunter2", "eyJhbGciOi.eyJzdWIiOi.hunter2"])
-    func secretsInPlaceOfPaths(secret: String) async throws {
+    func doesNotQuoteASecretInPlaceOfAPath(secret: String) async throws {
         func line(_ body: () async throws -> Void) async -> String {
             do { try await body() } catch { return "\(error)" }
             return ""
@@ -99,7 +100,8 @@ struct VaultSettingsTests {
             _ = try AWSWebIdentityCredentials.token(in: secret, for: "web identity")
         }
         for (name, line) in lines {
-            #expect(line.contains(name) && !line.contains("hunter2"), "\(line)")
+            #expect(line.contains(name), "\(line)")
+            #expect(!line.contains("hunter2"), "\(line)")
         }
     }
 
@@ -111,7 +113,7 @@ struct VaultSettingsTests {
         ),
         ("kms/sb-wrap", ["vault-transit:eu:a/kms/sb-wrap"]),
     ])
-    func previousKeysAreOfTheSameVault(list: String, expected: [String]) throws {
+    func loadsPreviousKeysOfTheSameVault(list: String, expected: [String]) throws {
         let values = Self.minimum.merging([
             "SB_KMS_VAULT_NAMESPACE": "a", "SB_KMS_VAULT_NAME": "eu", "SB_KMS_VAULT_KEYS_PREVIOUS": list,
         ]) { $1 }
@@ -124,10 +126,10 @@ struct VaultSettingsTests {
     @Test(arguments: [
         ("..", "<mount>/<key>"), ("a//b", "<mount>/<key>"), ("a%2f", "<mount>/<key>"),
         ("a;b", "<mount>/<key>"), ("ol d", "<mount>/<key>"),
-        ("sb-wrap", "present key"), ("old,transit/sb-wrap", "present key"), ("old,transit/old", "twice"),
+        ("sb-wrap", "current key"), ("old,transit/sb-wrap", "current key"), ("old,transit/old", "twice"),
         ((0..<3).map { "\($0)" + String(repeating: "m", count: 80) }.joined(separator: "/"), "at most 512"),
     ])
-    func refusesPreviousKeys(list: String, says: String) throws {
+    func rejectsInvalidPreviousKeys(list: String, expected: String) throws {
         var values = Self.minimum
         values["SB_KMS_VAULT_KEYS_PREVIOUS"] = list
         values["SB_KMS_VAULT_NAMESPACE"] = (0..<3).map { "\($0)" + String(repeating: "n", count: 83) }
@@ -136,10 +138,10 @@ struct VaultSettingsTests {
             try TransitKeyManager.load(from: Environment(values))
         }
         #expect(error?.variable == "SB_KMS_VAULT_KEYS_PREVIOUS")
-        #expect(error?.problem.contains(says) == true, "\(error?.problem ?? "")")
+        #expect(error?.problem.contains(expected) == true, "\(error?.problem ?? "")")
     }
 
-    /// Names go into URLs and key ids: nothing in them may need escaping, or lead elsewhere.
+    /// Names are put into URLs and key ids: no character may need escaping or change the path.
     @Test(arguments: [
         ("SB_KMS_VAULT_KEY", "a/b"), ("SB_KMS_VAULT_KEY", ".."), ("SB_KMS_VAULT_KEY", "a?b"),
         ("SB_KMS_VAULT_KEY", "a%2f"), ("SB_KMS_VAULT_KEY", "schlüssel"), ("SB_KMS_VAULT_MOUNT", "a//b"),
@@ -154,13 +156,13 @@ struct VaultSettingsTests {
         ("SB_KMS_VAULT_AUTH", "ldap"), ("SB_KMS_VAULT_ALLOW_HTTP", "yes"),
         ("SB_KMS_VAULT_TOKEN_FILE", "/tmp/x"),
     ])
-    func refusesAndNames(variable: String, value: String) {
+    func rejectsAnInvalidValueAndNamesItsVariable(variable: String, value: String) {
         let error = refusal([variable: value])
         let named = variable == "SB_KMS_VAULT_TOKEN_FILE" ? "SB_KMS_VAULT_TOKEN" : variable
         #expect(error?.variable == named)
     }
 
-    @Test func whatIsMissingIsNamedWithAnExample() {
+    @Test func namesAMissingSettingWithAnExample() {
         #expect(
             refusal([:], without: "SB_KMS_VAULT_ADDR")?.description
                 == "SB_KMS_VAULT_ADDR is not set; the vault-transit backend needs the URL of Vault or OpenBao, "
@@ -175,8 +177,8 @@ struct VaultSettingsTests {
                 == "SB_KMS_VAULT_TOKEN")
     }
 
-    /// An error of the other program's variable names that one.
-    @Test func fallsBackToTheCommandLines() throws {
+    /// An error in a variable of the command lines names that variable.
+    @Test func fallsBackToTheVariablesOfTheCommandLines() throws {
         let settings = try load(["VAULT_ADDR": "https://other:1/vault/"], without: "SB_KMS_VAULT_ADDR")
         #expect(settings.address.url == "https://other:1/vault")
         #expect(refusal(["VAULT_ADDR": "x"], without: "SB_KMS_VAULT_ADDR")?.variable == "VAULT_ADDR")
@@ -184,24 +186,26 @@ struct VaultSettingsTests {
     }
 
     @Test(arguments: ["http://127.0.0.1:8200", "http://localhost", "http://[::1]:8200", "HTTP://localhost"])
-    func plainHTTPOnLoopback(url: String) throws {
+    func allowsPlainHTTPOnLoopback(url: String) throws {
         #expect(try load(["SB_KMS_VAULT_ADDR": url]).address.isPlainHTTP)
     }
 
-    @Test func plainHTTPElsewhereWhereItIsAccepted() throws {
+    @Test func allowsPlainHTTPElsewhereIfConfigured() throws {
         let settings = try load([
             "SB_KMS_VAULT_ADDR": "http://vault.vault:8200", "SB_KMS_VAULT_ALLOW_HTTP": "true",
         ])
         #expect(settings.address.origin == "http://vault.vault:8200")
     }
 
-    @Test func whichLogin() throws {
+    @Test func choosesTheAuthMethod() throws {
         let noToken = "SB_KMS_VAULT_TOKEN"
         func name(_ more: [String: String], without: String = "none") throws -> String {
             switch try load(more, without: without).authentication {
             case .token(let token): "token \(token.text)"
             case .tokenFile(let path): "file \(path)"
-            case .login(let method, let mount): "\(method.name) at \(mount)"
+            case .login(.kubernetes, let mount): "kubernetes at \(mount)"
+            case .login(.jwt, let mount): "jwt at \(mount)"
+            case .login(.appRole, let mount): "approle at \(mount)"
             }
         }
         #expect(try name([:]) == "token t")
@@ -228,7 +232,7 @@ struct VaultSettingsTests {
         withExtendedLifetime(home) {}
     }
 
-    @Test func whereTokensOfServiceAccountsAre() throws {
+    @Test func choosesTheFileOfTheJWT() throws {
         func file(_ more: [String: String]) throws -> String? {
             switch try load(more).authentication {
             case .login(.kubernetes(_, let file), _), .login(.jwt(_, let file), _): file
@@ -248,7 +252,7 @@ struct VaultSettingsTests {
         ("vault:v1:AB==", nil), ("vault:v1:AAAA\n", nil), ("vault:v1:AAAA:x", nil), ("bao:v1:AAAA", nil),
         ("vault:v1", nil), ("", nil), ("vault:v9999999999:AAAA", nil), ("vault:v１:AAAA", nil),
     ])
-    func ciphertexts(text: String, version: String?) {
+    func parsesCiphertexts(text: String, version: String?) {
         #expect(TransitCiphertext(text)?.version == version)
     }
 }

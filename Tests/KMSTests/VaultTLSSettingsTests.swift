@@ -3,12 +3,13 @@ import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
+import Settings
 import TestSupport
 import Testing
 
 @testable import KMS
 
-/// The settings of TLS towards Vault. What the `bao` command line makes of the same variables is in VaultTLSServerTests.
+/// The settings of TLS for Vault. VaultTLSServerTests compare them with the `bao` command line.
 struct VaultTLSSettingsTests {
     private let folder: TemporaryFolder
     private let vectors = URL(filePath: #filePath).deletingLastPathComponent()
@@ -36,8 +37,8 @@ struct VaultTLSSettingsTests {
         try String(contentsOfFile: "\(vectors)/\(name)", encoding: .utf8)
     }
 
-    /// Ours by name, then what bao reads, then what vault reads; and ours are not mixed with theirs.
-    @Test func whoseVariableCounts() throws {
+    /// Variables of secrets-bridge take precedence over those of bao, then of vault, and are not mixed with them.
+    @Test func choosesTheVariable() throws {
         let (ca, other) = ("\(vectors)/ca.crt", "\(vectors)/other.crt")
         func file(_ more: [String: String]) throws -> String? {
             guard case .paths(let file, _) = try load(more).tls.trustedCAs else { return nil }
@@ -47,10 +48,10 @@ struct VaultTLSSettingsTests {
         #expect(try file(["VAULT_CACERT": ca, "BAO_CACERT": other]) == "BAO_CACERT")
         let three = ["VAULT_CACERT": ca, "BAO_CACERT": ca, "SB_KMS_VAULT_CACERT": other]
         #expect(try file(three) == "SB_KMS_VAULT_CACERT")
-        let ours = try load(["SB_KMS_VAULT_CACERT_BYTES": try pem("ca.crt"), "VAULT_CACERT": other]).tls
+        let bytes = try load(["SB_KMS_VAULT_CACERT_BYTES": try pem("ca.crt"), "VAULT_CACERT": other]).tls
             .trustedCAs
         #expect(
-            ours
+            bytes
                 == .text(
                     .init(
                         value: try pem("ca.crt").trimmingCharacters(in: .whitespacesAndNewlines),
@@ -66,7 +67,7 @@ struct VaultTLSSettingsTests {
         #expect(pair.tls.clientIdentity?.key.variable == "BAO_CLIENT_KEY")
     }
 
-    @Test func folders() throws {
+    @Test func readsTheCAsOfAFolder() throws {
         try folder.write("cas/a.pem", try pem("ca.crt"))
         try folder.write("cas/below/b.pem", try pem("other.crt"))
         try folder.write("cas/README", "no PEM")
@@ -85,14 +86,14 @@ struct VaultTLSSettingsTests {
         #expect(try count(folder.path("cas/") + "/") == 2)
         #expect(try count(folder.path("mounted")) == 1)
         #expect(try count("\(vectors)/ca.crt") == 1)
-        for (path, says) in [("empty", "holds no certificate"), ("nowhere", "not there")] {
+        for (path, says) in [("empty", "holds no certificate"), ("nowhere", "missing")] {
             let error = refusal(["SB_KMS_VAULT_CAPATH": folder.path(path)])
             #expect(error?.variable == "SB_KMS_VAULT_CAPATH")
             #expect(error?.problem.contains(says) == true, "\(error?.problem ?? "")")
         }
     }
 
-    @Test func bundles() throws {
+    @Test func skipsDamagedCertificatesInABundle() throws {
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
         let bundle = try folder.write("bundle.pem", "\u{FEFF}" + damaged + pem("ca.crt"))
         guard
@@ -110,13 +111,13 @@ struct VaultTLSSettingsTests {
         ("SB_KMS_VAULT_CACERT", "client.key", "holds no certificate"),
         ("SB_KMS_VAULT_CACERT", "missing", "cannot be read"),
     ])
-    func whatIsNoBundle(variable: String, file: String, says: String) {
+    func rejectsAFileWithoutCertificates(variable: String, file: String, expected: String) {
         let error = refusal([variable: "\(vectors)/\(file)"])
         #expect(error?.variable == variable)
-        #expect(error?.problem.contains(says) == true, "\(error?.problem ?? "")")
+        #expect(error?.problem.contains(expected) == true, "\(error?.problem ?? "")")
     }
 
-    @Test func bytesThatAreNoCertificate() {
+    @Test func rejectsBytesWithoutACertificate() {
         let error = refusal(["VAULT_CACERT_BYTES": "-----BEGIN NOTHING-----"])
         #expect(error?.variable == "VAULT_CACERT_BYTES")
         #expect(error?.problem.contains("BEGIN NOTHING") == false)
@@ -131,35 +132,36 @@ struct VaultTLSSettingsTests {
         ("client.key", "client.key", "SB_KMS_VAULT_CLIENT_CERT", "no PEM certificate"),
         ("missing", "client.key", "SB_KMS_VAULT_CLIENT_CERT", "cannot be read"),
     ])
-    func clientCertificatesThatCannotBeUsed(certificate: String, key: String, variable: String, says: String)
-    {
+    func rejectsAnUnusableClientCertificate(
+        certificate: String, key: String, variable: String, expected: String
+    ) {
         let error = refusal([
             "SB_KMS_VAULT_CLIENT_CERT": "\(vectors)/\(certificate)",
             "SB_KMS_VAULT_CLIENT_KEY": "\(vectors)/\(key)",
         ])
         #expect(error?.variable == variable)
-        #expect(error?.problem.contains(says) == true, "\(error?.problem ?? "")")
+        #expect(error?.problem.contains(expected) == true, "\(error?.problem ?? "")")
     }
 
     @Test(arguments: [
         "SB_KMS_VAULT_CLIENT_CERT", "SB_KMS_VAULT_CLIENT_KEY", "VAULT_CLIENT_CERT", "BAO_CLIENT_KEY",
     ])
-    func halfAClientCertificate(variable: String) {
+    func rejectsACertificateWithoutAKeyAndAKeyWithoutACertificate(variable: String) {
         #expect(refusal([variable: "\(vectors)/client.crt"])?.variable == variable)
     }
 
     @Test(arguments: ["https://vault", "vault:8200", "a b", "", ".."])
-    func serverNames(name: String) throws {
+    func rejectsAnInvalidServerName(name: String) throws {
         #expect(
             refusal(["VAULT_TLS_SERVER_NAME": name])?.variable
                 == (name.isEmpty ? nil : "VAULT_TLS_SERVER_NAME"))
     }
 
-    /// As strconv.ParseBool of the command lines.
+    /// The command lines use strconv.ParseBool.
     @Test(arguments: [
         ("1", true), ("t", true), ("TRUE", true), ("True", true), ("0", false), ("False", false),
     ])
-    func flags(value: String, expected: Bool) throws {
+    func parsesSkipVerify(value: String, expected: Bool) throws {
         #expect((try load(["VAULT_SKIP_VERIFY": value]).tls.verificationDisabledBy != nil) == expected)
         #expect(
             try load(["SB_KMS_VAULT_SKIP_VERIFY": "false", "VAULT_SKIP_VERIFY": value]).tls
@@ -168,17 +170,17 @@ struct VaultTLSSettingsTests {
         #expect(refusal(["VAULT_SKIP_VERIFY": "yes"])?.variable == "VAULT_SKIP_VERIFY")
     }
 
-    /// A command warns; the controller starts in a development profile alone.
+    /// A command warns; the controller starts in a development profile only.
     @Test(arguments: ["SB_KMS_VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY", "VAULT_SKIP_VERIFY"])
-    func unverifiedServers(variable: String) throws {
+    func limitsUnverifiedServersToDevelopment(variable: String) throws {
         var values = [
             "SB_KMS_BACKEND": "vault-transit", "SB_KMS_VAULT_ADDR": "https://vault:8200",
             "SB_KMS_VAULT_KEY": "k",
             "SB_KMS_VAULT_TOKEN": "t", variable: "true",
         ]
-        func load(_ user: ProgramMode) throws(SettingError) -> [String] {
+        func load(_ mode: ProgramMode) throws(SettingError) -> [String] {
             var warnings: [String] = []
-            _ = try KeyRing.load(from: Environment(values), for: user) { warnings.append($0) }
+            _ = try KeyRing.load(from: Environment(values), for: mode) { warnings.append($0) }
             return warnings
         }
         let warnings = try load(.commandLine)
@@ -203,7 +205,7 @@ struct VaultTLSSettingsTests {
         ("auth/kubernetes", "kubernetes"), ("/auth/k8s/eu/", "k8s/eu"), ("k8s/", "k8s"), ("auth", "auth"),
         ("authentic/k8s", "authentic/k8s"), (" auth/jwt ", "jwt"), ("auth//k8s", "k8s"),
     ])
-    func authMounts(text: String, expected: String) throws {
+    func removesThePathOfTheAPIFromAnAuthMount(text: String, expected: String) throws {
         let settings = try load([
             "SB_KMS_VAULT_AUTH": "kubernetes", "SB_KMS_VAULT_ROLE": "r", "SB_KMS_VAULT_AUTH_MOUNT": text,
         ])
@@ -214,15 +216,15 @@ struct VaultTLSSettingsTests {
         #expect(mount == expected)
     }
 
-    @Test func aClientGetsTheFilesOfNow() async throws {
+    @Test func createsANewClientWhenTheFilesChange() async throws {
         let certificate = try folder.write("tls.crt", try pem("client.crt"))
         let key = try folder.write("tls.key", try pem("client.key"))
         let settings = TLSSettings(
             clientIdentity: .init(
                 certificate: .init(value: certificate, variable: "C"), key: .init(value: key, variable: "K")))
-        let made = Recorder<[UInt8]>()
+        let certificates = Recorder<[UInt8]>()
         let transport = try ReloadingTransport(HTTPClientConfiguration(), settings) { configuration in
-            made.append(configuration.clientCertificate?.chain ?? [])
+            certificates.append(configuration.clientCertificate?.chain ?? [])
             return FakeTransport { _ in .init(200, "") }
         }
         func send() async throws {
@@ -230,17 +232,17 @@ struct VaultTLSSettingsTests {
         }
         try await send()
         try await send()
-        #expect(made.elements.count == 1)
-        // Half of a replacement is not used, and ends nothing.
+        #expect(certificates.elements.count == 1)
+        // A certificate without its key, in the middle of a replacement, is not used.
         try folder.write("tls.crt", try pem("other.crt"))
         try await send()
-        #expect(made.elements.count == 1)
+        #expect(certificates.elements.count == 1)
         try folder.write("tls.key", try pem("other.key"))
         try await send()
-        #expect(made.elements.count == 2)
-        #expect(made.elements.first != made.elements.last)
+        #expect(certificates.elements.count == 2)
+        #expect(certificates.elements.first != certificates.elements.last)
         try folder.remove("tls.key")
         try await send()
-        #expect(made.elements.count == 2)
+        #expect(certificates.elements.count == 2)
     }
 }

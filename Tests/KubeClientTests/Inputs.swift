@@ -7,7 +7,7 @@ import TestSupport
 
 @testable import KubeClient
 
-/// A kind with a field that has to be there.
+/// A kind with a required field.
 struct Widget: KubeObject, Equatable {
     struct Spec: JSONReadable, Sendable, Equatable {
         let size: Int
@@ -33,14 +33,14 @@ struct Widget: KubeObject, Equatable {
     }
 
     struct WidgetStatus: JSONReadable, Sendable, Equatable {
-        let said: String
+        let message: String
 
         init(json: inout JSONReader) throws(JSONError) {
-            var said: String?
+            var message: String?
             try json.readObject { key, json throws(JSONError) in
-                if case "said" = key { said = try json.read() }
+                if case "message" = key { message = try json.read() }
             }
-            self.said = try json.require(said, "said")
+            self.message = try json.require(message, "message")
         }
     }
 
@@ -65,7 +65,7 @@ struct Widget: KubeObject, Equatable {
     }
 }
 
-/// Credentials that are renewed by being refused.
+/// Credentials that change when the server refuses them.
 final class Renewing: CredentialSource {
     private let generation = Locked<UInt64>(0)
 
@@ -81,7 +81,7 @@ final class Renewing: CredentialSource {
 }
 
 extension KubeClient {
-    /// Against `transport`, without waiting. `pauses` learns how long it would have waited.
+    /// Makes a client of `transport` that does not wait, and records its delays in `pauses`.
     init(
         _ transport: FakeTransport, credentials: any CredentialSource = StaticCredential.none,
         pauses: Recorder<Duration>? = nil
@@ -100,7 +100,7 @@ func decoded<Value: JSONReadable>(_ type: Value.Type, _ text: String) throws -> 
     try JSONReader.read(type, from: Array(text.utf8))
 }
 
-/// The error of a request that has to fail; nil where it does not.
+/// Returns the error that `body` throws, or nil if it throws none.
 func failure<Value>(
     _ body: () async throws(KubeError) -> Value
 ) async -> KubeError? {

@@ -7,7 +7,7 @@ import YAML
 
 @testable import Resources
 
-/// The code says of every object what the CRD says of it: the CLI has no CRD, and old servers prune CEL.
+/// Tests that the code and the CRD accept the same objects: the CLI has no CRD, and old API servers drop CEL rules.
 @Suite struct CRDCaseTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
@@ -20,23 +20,24 @@ import YAML
 
     static let cases: [Case] = {
         guard let file = try? Vectors.file("crd/cases.yaml"),
-            let rows = try? YAMLReader.documents(in: file, source: "cases.yaml").first?.elements
+            let elements = try? YAMLReader.documents(in: file, source: "cases.yaml").first?.elements
         else { return [] }
-        return rows.compactMap { row in
-            guard let name = row["name"]?.string, let object = row["object"] else { return nil }
+        return elements.compactMap { testCase in
+            guard let name = testCase["name"]?.string, let object = testCase["object"] else { return nil }
             let json = JSONWriter.write([JSONValue(object)]).withUnsafeBytes { Data($0) }
             return Case(
-                name: name, object: json, isAccepted: row["expect"]?.string == "ok",
-                isUpdate: row["old"] != nil)
+                name: name, object: json, isAccepted: testCase["expect"]?.string == "ok",
+                isUpdate: testCase["old"] != nil)
         }
     }()
 
-    @Test func thereAreCases() {
+    @Test func hasCases() {
         #expect(Self.cases.count > 100)
-        #expect(Self.cases.contains { $0.isAccepted } && Self.cases.contains { !$0.isAccepted })
+        #expect(Self.cases.contains { $0.isAccepted })
+        #expect(Self.cases.contains { !$0.isAccepted })
     }
 
-    /// Why the code refuses an object; nil where it accepts it.
+    /// Returns the error of the code, or nil if it accepts the object.
     private func refusal(_ data: Data) throws -> SpecError? {
         switch try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(data)) {
         case .malformed(_, _, let problem): SpecError(.invalidSpec, problem)
@@ -44,7 +45,7 @@ import YAML
         }
     }
 
-    /// What is found when the ciphertexts are decoded, in order to be opened.
+    /// Returns the error of decoding the ciphertexts, or nil if they are valid.
     private func ciphertextRefusal(_ object: WrappedSecret) -> SpecError? {
         do throws(SpecError) {
             _ = try object.sealedEnvelope()
@@ -54,15 +55,17 @@ import YAML
         }
     }
 
-    /// Rules on a change need the object before it, which only the API server has.
-    @Test(arguments: cases.filter { !$0.isUpdate || $0.isAccepted }) func codeAndCRDAgree(row: Case) throws {
-        let refusal = try refusal(row.object)
-        if row.isAccepted {
+    /// Transition rules need the previous object, which only the API server has.
+    @Test(arguments: cases.filter { !$0.isUpdate || $0.isAccepted }) func acceptsTheSameObjectsAsTheCRD(
+        testCase: Case
+    ) throws {
+        let refusal = try refusal(testCase.object)
+        if testCase.isAccepted {
             // The CRD stores formats that are newer than the controller.
             #expect(refusal == nil || refusal?.reason == .unsupportedFormat)
         } else {
-            #expect(refusal != nil, "the CRD refuses it")
-            #expect(refusal?.message.contains("\n") != true, "one line")
+            #expect(refusal != nil, "the CRD refuses the object")
+            #expect(refusal?.message.contains("\n") != true, "the message has one line")
         }
     }
 }

@@ -6,33 +6,39 @@ import Testing
 @testable import Resources
 
 @Suite struct DesiredSecretTests {
-    @Test func fillsInWhatIsNotSaid() throws {
-        let blueprint = try DesiredSecret(object())
-        #expect(blueprint.name == "db" && blueprint.namespace == "payments")
-        #expect(blueprint.type == "Opaque" && !blueprint.isImmutable)
-        #expect(blueprint.labels.isEmpty && blueprint.annotations.isEmpty)
-        #expect(blueprint.envelope.binding.name == "db")
+    @Test func usesDefaultsForAbsentFields() throws {
+        let secret = try DesiredSecret(object())
+        #expect(secret.name == "db")
+        #expect(secret.namespace == "payments")
+        #expect(secret.type == "Opaque")
+        #expect(!secret.isImmutable)
+        #expect(secret.labels.isEmpty)
+        #expect(secret.annotations.isEmpty)
+        #expect(secret.envelope.binding.name == "db")
     }
 
-    @Test func takesWhatIsSaid() throws {
-        let blueprint = try DesiredSecret(
+    @Test func takesTheFieldsOfTheTemplate() throws {
+        let secret = try DesiredSecret(
             object {
                 $0.spec.template = .init(
                     metadata: .init(name: "login", labels: ["a": ""], annotations: ["x.io/B": "ü\n"]),
                     type: "example.com/x", immutable: true)
             })
-        #expect(blueprint.name == "login" && blueprint.type == "example.com/x" && blueprint.isImmutable)
-        #expect(blueprint.labels == ["a": ""] && blueprint.annotations == ["x.io/B": "ü\n"])
-        #expect(blueprint.envelope.binding.name == "login", "it is bound to the Secret's name")
+        #expect(secret.name == "login")
+        #expect(secret.type == "example.com/x")
+        #expect(secret.isImmutable)
+        #expect(secret.labels == ["a": ""])
+        #expect(secret.annotations == ["x.io/B": "ü\n"])
+        #expect(secret.envelope.binding.name == "login", "the binding contains the name of the Secret")
     }
 
-    @Test func tellsANewerFormatFromAWrongOne() {
+    @Test func distinguishesANewerFormatFromAnInvalidOne() {
         let error = refusal { $0.spec.envelope.format = "v2" }
         #expect(error?.reason == .unsupportedFormat)
         #expect(error?.message.contains("newer secrets-bridge") == true)
     }
 
-    @Test func refusesMoreThanASecretHolds() {
+    @Test func refusesMoreBytesThanASecretHolds() {
         func of(_ count: Int) -> SpecError? {
             refusal { $0.spec.envelope.data = ["a": Base64.encode([UInt8](repeating: 0, count: count + 28))] }
         }
@@ -48,7 +54,7 @@ import Testing
     }
 
     @Test(arguments: ["", "Db", "-a", "a..b", "a/b", "é", String(repeating: "a", count: 254)])
-    func refusesWhatIsNoName(name: String) {
+    func refusesInvalidNames(name: String) {
         #expect(refusal(.init(metadata: .init(name: name)))?.reason == .invalidSpec)
     }
 

@@ -10,7 +10,7 @@ import YAML
 
 let sealed = Base64.encode([UInt8](repeating: 2, count: 40))
 
-/// A valid object that asks for little, to be changed.
+/// Returns a minimal valid object after `change`.
 func object(_ change: (inout WrappedSecret) -> Void = { _ in }) -> WrappedSecret {
     var object = WrappedSecret(
         metadata: ObjectMeta(name: "db", namespace: "payments", uid: "u1", generation: 3),
@@ -23,7 +23,7 @@ func object(_ change: (inout WrappedSecret) -> Void = { _ in }) -> WrappedSecret
     return object
 }
 
-/// Why an object is refused; nil where it is not.
+/// Returns the error for an object, or nil if it is valid.
 func refusal(_ object: WrappedSecret) -> SpecError? {
     do throws(SpecError) {
         _ = try DesiredSecret(object)

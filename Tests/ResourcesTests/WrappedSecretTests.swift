@@ -7,7 +7,7 @@ import Testing
 @testable import Resources
 
 @Suite struct WrappedSecretTests {
-    @Test func readsAllOfIt() throws {
+    @Test func decodesAllFields() throws {
         let object = try decode(
             WrappedSecret.self,
             #"""
@@ -19,18 +19,23 @@ import Testing
               "suspend":true,"rolloutRestart":[{"kind":"Deployment","name":"api"}],"later":1},
              "status":{"observedGeneration":-1,"later":{}}}
             """#)
-        #expect(object.metadata.generation == 4 && object.secretName == "s")
-        #expect(object.spec.envelope.data == ["k": "v"] && object.spec.envelope.recipients.count == 1)
-        #expect(object.spec.template?.immutable == true && object.spec.keyRef?.name == "eu")
-        #expect(object.spec.rolloutRestart?.count == 1 && object.spec.suspend == true)
+        #expect(object.metadata.generation == 4)
+        #expect(object.secretName == "s")
+        #expect(object.spec.envelope.data == ["k": "v"])
+        #expect(object.spec.envelope.recipients.count == 1)
+        #expect(object.spec.template?.immutable == true)
+        #expect(object.spec.keyRef?.name == "eu")
+        #expect(object.spec.rolloutRestart?.count == 1)
+        #expect(object.spec.suspend == true)
         #expect(object.status?.observedGeneration == -1)
     }
 
-    @Test func dataMayBeAbsent() throws {
+    @Test func decodesAnObjectWithoutData() throws {
         let object = try decode(
             WrappedSecret.self,
             #"{"metadata":{"name":"db"},"spec":{"format":"v1","scope":"strict","recipients":[],"mac":"m"}}"#)
-        #expect(object.spec.envelope.data.isEmpty && object.secretName == "db")
+        #expect(object.spec.envelope.data.isEmpty)
+        #expect(object.secretName == "db")
     }
 
     @Test(arguments: [
@@ -47,7 +52,7 @@ import Testing
             #"{"format":"v1","scope":"s","recipients":[],"mac":"m","template":{"immutable":"yes"}}"#,
             "spec.template.immutable is not of type boolean"
         ),
-    ]) func tellsWhatIsMissing(spec: String, problem: String) throws {
+    ]) func namesTheMissingOrMistypedField(spec: String, problem: String) throws {
         let item = try decode(
             Decoded<WrappedSecret>.self,
             #"{"metadata":{"name":"db"},"spec":\#(spec),"status":{"keyID":"k"}}"#)
@@ -59,7 +64,7 @@ import Testing
         #expect(status?.keyID == "k")
     }
 
-    @Test func statusComesBackAsItWas() throws {
+    @Test func encodesAStatusThatDecodesToTheSame() throws {
         var status = WrappedSecretStatus()
         status.observedGeneration = 3
         status.keyID = "k"
@@ -73,11 +78,12 @@ import Testing
         #expect(try JSONReader.read(WrappedSecretStatus.self, from: Array(data)) == status)
         let fields = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
         #expect(Set(fields.keys) == ["observedGeneration", "keyID", "secret", "conditions"], "no nulls")
-        #expect(status.condition(.ready)?.status == "True" && status.condition(.stalled) == nil)
+        #expect(status.condition(.ready)?.status == "True")
+        #expect(status.condition(.stalled) == nil)
     }
 
-    /// The names are API.
-    @Test func reasonsWaitOrReconcile() {
+    /// The names of the reasons are API.
+    @Test func everyReasonIsTerminalOrTransient() {
         let waiting = Reason.allCases.filter(\.isTerminal).map(\.rawValue)
         #expect(
             Set(waiting) == [
@@ -87,7 +93,7 @@ import Testing
     }
 }
 
-@Suite struct MarkersTests {
+@Suite struct OwnershipMetadataTests {
     private func secret(_ references: OwnerReference...) -> ObjectMeta {
         ObjectMeta(name: "s", ownerReferences: references)
     }
@@ -99,24 +105,26 @@ import Testing
         OwnerReference(apiVersion: group, kind: kind, name: name, uid: "u", controller: controller)
     }
 
-    @Test func theOwnerIsTheWrappedSecretInControl() {
+    @Test func theOwnerIsTheControllingWrappedSecret() {
         #expect(OwnershipMetadata.owner(of: secret())?.name == nil)
         #expect(OwnershipMetadata.owner(of: secret(reference()))?.name == "db")
         #expect(OwnershipMetadata.owner(of: secret(reference(group: "secrets-bridge.io/v9")))?.name == "db")
         #expect(OwnershipMetadata.owner(of: secret(reference(group: "x.io/v1")))?.name == nil)
         #expect(OwnershipMetadata.owner(of: secret(reference("Other")))?.name == nil)
         let both = secret(reference(controller: nil), reference("Job", "j", group: "batch/v1"))
-        #expect(OwnershipMetadata.owner(of: both)?.name == nil, "somebody else controls it")
+        #expect(OwnershipMetadata.owner(of: both)?.name == nil, "another controller owns it")
     }
 
-    @Test func whereNobodyControlsItIsTheOneThatOwnsIt() {
+    @Test func withoutAControllerTheOwnerIsTheFirstWrappedSecret() {
         let edited = secret(reference("Job", "j", controller: nil), reference(controller: false))
         #expect(OwnershipMetadata.owner(of: edited)?.name == "db")
     }
 
-    @Test func ourReferenceControlsAndBlocksNothing() {
-        let ours = OwnershipMetadata.ownerReference(to: object())
-        #expect(ours.controller == true && ours.blockOwnerDeletion == nil && ours.uid == "u1")
+    @Test func theOwnerReferenceControlsWithoutBlockingDeletion() {
+        let reference = OwnershipMetadata.ownerReference(to: object())
+        #expect(reference.controller == true)
+        #expect(reference.blockOwnerDeletion == nil)
+        #expect(reference.uid == "u1")
         #expect(OwnershipMetadata.annotations(of: object())["secrets-bridge.io/source"] == "u1/3")
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Serving
 
-/// Connections over socket pairs, at times of the test's choice.
+/// Connections over socket pairs, with a clock that the test sets.
 @Suite struct ConnectionTableTests {
     private let start = ContinuousClock.now
 
@@ -39,7 +39,7 @@ import Testing
         for client in attackers.dropFirst() { close(client.descriptor) }
     }
 
-    @Test func answersAtOnceWhatArrivedWithTheConnection() throws {
+    @Test func servesARequestThatArrivedWithTheConnection() throws {
         let limits = AdminServerLimits()
         var table = ConnectionTable(limits)
         let client = try connect(&table, from: 1, sending: "GET / HTTP/1.1\r\n\r\n", limits)
@@ -48,7 +48,7 @@ import Testing
         #expect(client.readResponse().hasSuffix("ok\n"))
     }
 
-    @Test func boundsWhatClientsDoNotRead() throws {
+    @Test func boundsUnreadBytes() throws {
         var limits = AdminServerLimits()
         limits.maximumUnsentBytes = 3 << 20
         var table = ConnectionTable(limits)
@@ -63,7 +63,7 @@ import Testing
         for client in clients { close(client.descriptor) }
     }
 
-    @Test func dropsWhatIsLate() throws {
+    @Test func dropsConnectionsPastTheirDeadline() throws {
         let limits = AdminServerLimits()
         var table = ConnectionTable(limits)
         let client = try connect(&table, from: 1, sending: "GET /", limits)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Serving
 
-/// Clients that hold connections open, as an attacker in the cluster does, beside a probe.
+/// Clients that hold connections open, as an attacker in the cluster might, beside a probe.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct HostileClientTests {
     private static let count = 1000
 
@@ -30,7 +30,7 @@ import Testing
         await server.stop()
     }
 
-    /// A kubelet gives up after a second; the other tests keep the machine busy.
+    /// The kubelet's probe times out after a second.
     private func expectPromptProbes(_ server: AdminServer, _ what: Comment) throws {
         for _ in 0..<5 {
             let start = ContinuousClock.now
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func answersProbesBesideSilentConnections() async throws {
+    @Test func respondsToProbesBesideSilentConnections() async throws {
         try await withServer { server in
             let silent = try (0..<Self.count).map { _ in try TestClient(port: server.port) }
             defer { for client in silent { close(client.descriptor) } }
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func answersProbesWhileConnectionsAreOpenedWithoutEnd() async throws {
+    @Test func respondsToProbesWhileConnectionsAreOpenedWithoutEnd() async throws {
         try await withServer { server in
             let isOver = Locked(false)
             let port = server.port
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    @Test func answersProbesBesideHeadsThatArriveByteByByte() async throws {
+    @Test func respondsToProbesBesideHeadsThatArriveByteByByte() async throws {
         try await withServer { server in
             let slow = try (0..<Self.count).map { _ in try TestClient(port: server.port) }
             let isOver = Locked(false)
@@ -80,17 +80,17 @@ import Testing
         }
     }
 
-    @Test func answersProbesBesideConnectionsThatNeverReadTheAnswer() async throws {
+    @Test func respondsToProbesBesideConnectionsThatNeverRead() async throws {
         try await withServer { server in
             let deaf = try (0..<Self.count).map { _ in try TestClient(port: server.port) }
             defer { for client in deaf { close(client.descriptor) } }
             for client in deaf { client.send("GET /metrics HTTP/1.1\r\n\r\n") }
-            try expectPromptProbes(server, "answers that nobody reads")
+            try expectPromptProbes(server, "responses that no client reads")
         }
     }
 
-    /// What they send after their request is discarded, a bounded amount at a time.
-    @Test func answersProbesBesideConnectionsThatSendWithoutEnd() async throws {
+    /// Bytes after the request are discarded, a bounded amount at a time.
+    @Test func respondsToProbesBesideConnectionsThatSendWithoutEnd() async throws {
         try await withServer { server in
             let isOver = Locked(false)
             let sent = Locked(0)
@@ -115,8 +115,8 @@ import Testing
         }
     }
 
-    /// The head has two seconds, however many bytes of it arrive meanwhile.
-    @Test func dropsAHeadThatIsLate() async throws {
+    /// The head must be complete after two seconds, even if bytes arrive all the time.
+    @Test func dropsALateHead() async throws {
         try await withServer { server in
             let slow = try TestClient(port: server.port)
             let start = ContinuousClock.now

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ListenAddressTests {
     @Test(arguments: [":8080", "127.0.0.1:0", "0.0.0.0:65535", "[::1]:8080", "[::]:1", "[fe80::1]:9"])
-    func takes(text: String) throws {
+    func parsesAddresses(text: String) throws {
         #expect(try #require(ListenAddress(text)).description == text)
     }
 
@@ -13,7 +13,7 @@ import Testing
         "[127.0.0.1]:80",
         "127.0.0:80", "[::1:80", "::1]:80", "127.0.0.1:80 ", "http://127.0.0.1:80",
     ])
-    func refuses(text: String) {
+    func rejectsOtherTexts(text: String) {
         #expect(ListenAddress(text) == nil)
     }
 }

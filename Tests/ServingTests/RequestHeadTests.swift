@@ -5,7 +5,7 @@ import Testing
 @Suite struct RequestHeadTests {
     private func read(_ text: String) -> RequestHead { RequestHead(Array(text.utf8)) }
 
-    @Test func readsTheFirstLine() {
+    @Test func readsTheRequestLine() {
         #expect(read("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n") == .get(AdminRequest(path: "/metrics")))
         #expect(read("GET /healthz?verbose=1 HTTP/1.0\r\n\r\n") == .get(AdminRequest(path: "/healthz")))
         #expect(read("HEAD / HTTP/1.1\nHost: a\n\n") == .head(AdminRequest(path: "/")))
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func findsTheEndAcrossPieces() {
+    @Test func findsTheEndAcrossReads() {
         let whole = Array("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
         for known in 0..<whole.count {
             #expect(
@@ -33,11 +33,11 @@ import Testing
         "GET /a b HTTP/1.1\r\n\r\n", "GET / HTTP/2\r\n\r\n", " / HTTP/1.1\r\n\r\n", "\r\n\r\n",
         "\u{16}\u{3}\u{1}\r\n\r\n",
     ])
-    func refuses(text: String) {
+    func rejectsMalformedHeads(text: String) {
         #expect(read(text) == .malformed)
     }
 
-    @Test func endsWhatNeverEnds() {
+    @Test func rejectsAHeadThatIsTooLong() {
         #expect(read("GET /" + String(repeating: "a", count: RequestHead.maximumCount)) == .malformed)
     }
 }

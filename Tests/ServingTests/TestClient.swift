@@ -1,13 +1,13 @@
 import Glibc
 import Serving
 
-/// One connection to a server on loopback, byte by byte.
+/// A connection to a server on loopback that sends single bytes.
 struct TestClient {
     let descriptor: Int32
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// - Parameter source: the address that the server sees, of 127.0.0.0/8.
+    /// - Parameter source: The client's address, of 127.0.0.0/8.
     init(port: UInt16, v6: Bool = false, from source: String? = nil) throws {
         let family = v6 ? AF_INET6 : AF_INET
         descriptor = socket(family, Int32(SOCK_STREAM.rawValue), 0)
@@ -56,7 +56,7 @@ struct TestClient {
         _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     }
 
-    /// All that comes until the server closes.
+    /// Reads until the server closes the connection.
     func readResponse() -> String {
         var all: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)

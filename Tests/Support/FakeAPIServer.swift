@@ -3,8 +3,8 @@ import HTTPTypes
 import KubeClient
 import System
 
-/// As much of an API server as a reconciler meets: create, read, JSON Patch with its tests, resource versions,
-/// uids, managed labels, immutability, 404, 409 and 422. Faults are served on demand.
+/// The part of an API server that a reconciler needs: create, read, JSON Patch with its tests, resource versions, uids,
+/// managed fields, immutability, 404, 409 and 422. Tests can inject faults.
 package final class FakeAPIServer: Sendable {
     fileprivate struct State {
         var objects: [String: AnyJSON] = [:]
@@ -17,12 +17,12 @@ package final class FakeAPIServer: Sendable {
 
     package init() {}
 
-    /// Each use has a log of its own.
+    /// Returns a transport with its own log of requests.
     package func transport() -> FakeTransport {
         FakeTransport { [self] in serve($0) }
     }
 
-    /// The object at `path`, as a person with kubectl would see and change it: every change is a new version.
+    /// The object at `path`, as another client would read and change it. Each change creates a new resource version.
     package subscript(path: String) -> AnyJSON? {
         get { state.withLock { $0.objects[path] } }
         set {
@@ -48,12 +48,12 @@ package final class FakeAPIServer: Sendable {
 
     package var resourceVersion: String { state.withLock { "\($0.version)" } }
 
-    /// The next request with this method and path gets this answer, and nothing happens.
+    /// Responds to the next request with this method and path without executing it.
     package func failNext(_ method: String, _ path: String, _ response: FakeTransport.Response) {
         state.withLock { $0.faults.append((method, path, response)) }
     }
 
-    /// Runs once, before the next request is served: somebody is faster.
+    /// Runs once before the next request is served, to simulate a concurrent writer.
     package func beforeNextRequest(_ body: @escaping @Sendable (FakeTransport.Request) -> Void) {
         state.withLock { $0.before.append(body) }
     }
@@ -181,7 +181,7 @@ extension FakeAPIServer.State {
         return current["data"] == changed["data"] ? nil : refusal("data", "FieldValueForbidden")
     }
 
-    /// RFC 6902 on objects, which is all that is patched here.
+    /// Applies one operation of RFC 6902 to an object. Arrays are not supported.
     private func apply(_ operation: AnyJSON, to object: inout AnyJSON) -> Bool {
         guard let op = operation["op"]?.string, let pointer = operation["path"]?.string else { return false }
         let path = pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map {
@@ -200,7 +200,7 @@ extension FakeAPIServer.State {
         return true
     }
 
-    /// What changed belongs to our manager from now on, as far as labels and annotations go.
+    /// Makes the controller's field manager own the changed labels and annotations.
     private func manage(_ object: inout AnyJSON, from current: AnyJSON?) {
         var owned: AnyJSON = .object([:])
         for (field, managed) in [("labels", "f:labels"), ("annotations", "f:annotations")] {

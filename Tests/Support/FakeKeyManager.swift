@@ -3,7 +3,7 @@ package import Envelope
 import KMS
 import System
 
-/// A working key whose KMS can be told to fail, and that counts its unwraps.
+/// A working key that counts its unwraps, and fails on request.
 package final class FakeKeyManager: KeyManager {
     private let key: LocalKeyManager
     private let failure = Locked<KeyManagerError.Code?>(nil)
@@ -17,7 +17,7 @@ package final class FakeKeyManager: KeyManager {
     package var unwrapCount: Int { count.withLock { $0 } }
     package var keyRing: KeyRing { KeyRing(primary: self) }
 
-    /// From now on every call fails like this; nil: they work again.
+    /// Makes every call fail with this code, until it is nil.
     package func fail(_ code: KeyManagerError.Code?) {
         failure.withLock { $0 = code }
     }

@@ -1,8 +1,8 @@
 import Glibc
 import System
 
-/// An HTTP/1.1 server on a free loopback port whose every connection is played by a script, on a thread of
-/// its own. For faults that real servers do not produce on demand. Stops when let go.
+/// An HTTP/1.1 server on a free loopback port that runs a script for each connection, on its own thread. It produces faults
+/// that real servers do not produce on demand, and stops when it is released.
 package final class FakeServer: Sendable {
     package typealias Script = @Sendable (FakeConnection) -> Void
 
@@ -30,7 +30,7 @@ package final class FakeServer: Sendable {
         }
     }
 
-    /// Answers every request on every connection with what `answer` makes of it.
+    /// Makes a server that responds to every request with the result of `answer`.
     package static func responding(_ answer: @escaping @Sendable (FakeRequest) -> String) throws -> FakeServer
     {
         try FakeServer { connection in
@@ -90,14 +90,14 @@ package final class FakeConnection: Sendable {
         }
     }
 
-    /// nil at the end of the connection.
+    /// Returns nil at the end of the connection.
     package func read() -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(fd.withLock { $0 }, &buffer, buffer.count, 0)
         return count > 0 ? Array(buffer[..<count]) : nil
     }
 
-    /// What comes next, forgotten: its length.
+    /// Reads without keeping the bytes. Returns their number.
     package func readAndWipe() -> Int {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 1)
         defer { buffer.deallocate() }
@@ -127,7 +127,7 @@ package final class FakeConnection: Sendable {
         return true
     }
 
-    /// A reset instead of an orderly end.
+    /// Resets the connection.
     package func abort() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         fd.withLock {
@@ -150,7 +150,7 @@ package struct SocketFailure: Error {
     package init() {}
 }
 
-/// A listening socket on a free loopback port. `backlog` 0 with nobody accepting: connecting hangs.
+/// Opens a listening socket on a free loopback port. With a backlog of 0 and without `accept`, connecting hangs.
 package func listenOnLoopback(backlog: Int32 = 1024) throws -> (listener: Int32, port: Int) {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = loopback(port: 0)
@@ -165,7 +165,7 @@ package func listenOnLoopback(backlog: Int32 = 1024) throws -> (listener: Int32,
     return (listener, Int(UInt16(bigEndian: address.sin_port)))
 }
 
-/// nil when nobody listens there.
+/// Returns nil if no socket listens on the port.
 package func connectToLoopback(port: Int) -> Int32? {
     let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = loopback(port: port)
@@ -181,7 +181,7 @@ package func connectToLoopback(port: Int) -> Int32? {
     return fd
 }
 
-/// On a thread of its own.
+/// Runs `body` on its own thread.
 private func run(_ body: @escaping @Sendable () -> Void) throws {
     guard startThread(body) == 0 else { throw SocketFailure() }
 }

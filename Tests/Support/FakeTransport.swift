@@ -3,20 +3,20 @@ package import HTTP
 package import HTTPTypes
 import System
 
-/// An HTTP transport that answers as a test tells it, and remembers what it was asked.
+/// An HTTP transport that returns the responses of a test, and records requests.
 package final class FakeTransport: HTTPTransport {
-    /// A request as a server would see it.
+    /// A request as a server receives it.
     package struct Request: Sendable {
         package let method: HTTPRequest.Method
         package let path: String
-        /// Still percent-encoded, in order.
+        /// The percent-encoded parameters in order.
         package let query: [String]
         package let fields: HTTPFields
         package let authorization: String?
-        /// Headers that hold secrets, `Authorization` among them.
+        /// The secret header fields, including `Authorization`.
         package let secrets: [HTTPField.Name: String]
         package let body: [UInt8]
-        package let lane: HTTPClientRequest.TransferMode
+        package let mode: HTTPClientRequest.TransferMode
 
         package var text: String { String(decoding: body, as: UTF8.self) }
         package var line: String {
@@ -43,7 +43,7 @@ package final class FakeTransport: HTTPTransport {
                 case .bytes(let bytes): bytes
                 case .secret(let secret): secret.bytes.withUnsafeBytes { Array($0) }
                 }
-            lane = request.mode
+            mode = request.mode
         }
     }
 
@@ -51,7 +51,7 @@ package final class FakeTransport: HTTPTransport {
         package enum End: Sendable {
             case closed
             case failure(HTTPError)
-            /// Nothing more comes, until the reader gives up.
+            /// No further bytes arrive, and the connection stays open.
             case stall
         }
 
@@ -73,7 +73,7 @@ package final class FakeTransport: HTTPTransport {
             self.init(status, fields: fields, chunks: [Array(body.utf8)], end: end)
         }
 
-        /// `kind: Status`, as the API server answers what it did not do.
+        /// A `Status` object, the API server's error response.
         package static func status(
             _ code: Int, _ reason: String, _ message: String = "", details: String = "{}",
             fields: HTTPFields = [:]
@@ -92,7 +92,7 @@ package final class FakeTransport: HTTPTransport {
         self.answer = answer
     }
 
-    /// One response after the other, then silence.
+    /// Returns one response after the other, and then stalls.
     package convenience init(script: [Response]) {
         let rest = Locked(script)
         self.init { _ in

@@ -1,6 +1,6 @@
 import System
 
-/// A clock that stands still until a test moves it.
+/// A clock that a test advances.
 package final class ManualClock: Clock, Sendable {
     package struct Instant: InstantProtocol, Sendable, CustomStringConvertible {
         package var offset: Duration
@@ -21,7 +21,7 @@ package final class ManualClock: Clock, Sendable {
     }
 
     private let state = Locked(State())
-    /// Of the others, for each step.
+    /// The number of yields to other tasks in each step.
     private static let turns = 20
 
     package init() {}
@@ -64,9 +64,10 @@ package final class ManualClock: Clock, Sendable {
         for continuation in due { continuation.resume() }
     }
 
-    /// Moves on in small steps, between which everybody may act, until `condition` holds. Returns whether it does
-    /// within `limit` of this clock. How fast the machine is does not matter: whoever is ready to run comes before a
-    /// task that is made afterwards.
+    /// Advances in small steps, between which other tasks run, until `condition` holds. The speed of the machine does not matter:
+    /// tasks that are ready run before tasks that are created later.
+    ///
+    /// - Returns: False if it does not hold within `limit` of this clock.
     package func advance(
         within limit: Duration = .seconds(120), until condition: () -> Bool
     ) async throws -> Bool {

@@ -1,7 +1,7 @@
 package import Foundation
 
-/// The interpreter of the independent implementations that tests compare with: `SB_TEST_PYTHON`, else the one that
-/// hack/setup made, else `python3`. Tests that need a module are passed over where it is not there.
+/// Runs the Python implementations that tests compare with. The interpreter is `SB_TEST_PYTHON`, the one that hack/setup
+/// installed, or `python3`. Tests are skipped if a module is missing.
 package enum Python {
     package struct Outcome: Sendable {
         package let status: Int32
@@ -23,16 +23,16 @@ package enum Python {
         return FileManager.default.isExecutableFile(atPath: own) ? own : "python3"
     }()
 
-    /// `modules`: as `import` takes them.
+    /// - Parameter modules: The modules in the syntax of `import`.
     package static func hasModules(_ modules: String) -> Bool {
         (try? outcome(["-c", "import \(modules)"], errorsToo: true))?.status == 0
     }
 
-    /// Runs it in the repository until it ends, and blocks meanwhile.
+    /// Runs Python in the repository, and blocks until it ends.
     ///
     /// - Parameters:
-    ///   - environment: nil: that of the tests.
-    ///   - errorsToo: what goes to standard error is part of the output, and not of the tests' own.
+    ///   - environment: The environment, instead of that of the tests.
+    ///   - errorsToo: True to capture standard error too.
     package static func outcome(
         _ arguments: [String], input: Data = Data(), environment: [String: String]? = nil,
         errorsToo: Bool = false
@@ -54,7 +54,7 @@ package enum Python {
         return Outcome(status: process.terminationStatus, output: data)
     }
 
-    /// What it prints when it succeeds.
+    /// Returns the output of a successful run.
     package static func run(
         _ arguments: [String], input: Data = Data(), environment: [String: String]? = nil
     ) throws -> Data {
@@ -65,7 +65,7 @@ package enum Python {
         return outcome.output
     }
 
-    /// On a thread of its own, so that the other tests keep the threads they share.
+    /// Runs `body` on its own thread, so that it does not block a thread of the concurrency pool.
     package static func runOnThread<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {

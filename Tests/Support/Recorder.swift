@@ -1,6 +1,6 @@
 import System
 
-/// Collects what comes from several tasks, and lets a test wait for it.
+/// Collects elements from several tasks, for which a test can wait.
 package final class Recorder<Element: Sendable>: Sendable {
     private struct State {
         var elements: [Element] = []
@@ -25,7 +25,7 @@ package final class Recorder<Element: Sendable>: Sendable {
         for continuation in ready { continuation.resume() }
     }
 
-    /// Returns when `enough` is true of what was collected.
+    /// Returns when `enough` is true for the collected elements.
     package func wait(until enough: @escaping @Sendable ([Element]) -> Bool) async {
         await withCheckedContinuation { continuation in
             let isEnough = state.withLock { state in

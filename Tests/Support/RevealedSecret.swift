@@ -1,6 +1,6 @@
 package import Cryptography
 
 extension SecretBytes {
-    /// The secret in the clear, to compare it in a test.
+    /// The plaintext, for comparison in tests.
     package borrowing func revealed() -> [UInt8] { withUnsafeBytes { Array($0) } }
 }

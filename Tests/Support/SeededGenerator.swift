@@ -1,4 +1,4 @@
-/// xorshift64*: the same cases in every run.
+/// xorshift64*, which generates the same cases in every run.
 package struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 

@@ -1,9 +1,9 @@
 import FoundationEssentials
 
-/// A folder that goes, with all that is in it, with its last owner.
+/// A folder that is deleted with its contents when it is released.
 ///
-/// A suite keeps it in a property, as a suite lives as long as one test case. A local one whose path alone is used
-/// further on may go before its path was used: `withExtendedLifetime` keeps it.
+/// A suite keeps it in a property: a suite lives as long as one test case. A local variable of which only the path is used
+/// may be released before the path is used, unless `withExtendedLifetime` keeps it.
 package final class TemporaryFolder: Sendable {
     package let path: String
 
@@ -14,15 +14,15 @@ package final class TemporaryFolder: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    /// The path of something in it, whether it is there or not.
+    /// Returns the path of a name in the folder, which need not exist.
     package func path(_ name: String) -> String { "\(path)/\(name)" }
 
-    /// What is in it, sorted; not what is in folders below.
+    /// The sorted names in the folder, without those in subfolders.
     package var names: [String] {
         get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
     }
 
-    /// Writes a file in place, and makes the folders that it needs; its path.
+    /// Writes a file, and creates the folders of its path. Returns the path.
     @discardableResult
     package func write(_ name: String, _ text: String) throws -> String { try write(name, text.utf8) }
 
@@ -37,7 +37,7 @@ package final class TemporaryFolder: Sendable {
         try String(contentsOfFile: path(name), encoding: .utf8)
     }
 
-    /// A symbolic link, in place of what is there; its path.
+    /// Creates or replaces a symbolic link. Returns its path.
     @discardableResult
     package func link(_ name: String, to target: String) throws -> String {
         try makeParent(of: name)

@@ -4,7 +4,7 @@ import Testing
 @testable import Cryptography
 @testable import System
 
-@Suite struct ChildProcessTests {
+struct ChildProcessTests {
     private func shell(_ script: String, limit: Int = 1 << 20, deadline: Duration = .seconds(500))
         -> ChildProcess
     {
@@ -14,14 +14,14 @@ import Testing
             isInteractive: false, outputLimit: limit, deadline: deadline)
     }
 
-    @Test func outputStatusAndEnvironment() async throws {
+    @Test func returnsOutputAndExitCode() async throws {
         let result = try await shell("echo $GREETING; read x && echo input; exit 3").run()
         #expect(result.text == "hello\n")
         #expect(result.exitCode == 3)
         #expect(try await shell("kill -9 $$").run().exitCode == 137)
     }
 
-    @Test func muchOutput() async throws {
+    @Test func limitsTheOutput() async throws {
         let result = try await shell("head -c 300000 /dev/zero").run()
         #expect(result.output.count == 300_000)
         await #expect(throws: ChildProcess.RunError.tooMuchOutput) {
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test func deadline() async {
+    @Test func killsTheProgramAndItsChildrenAtTheDeadline() async {
         let start = ContinuousClock.now
         await #expect(throws: ChildProcess.RunError.deadlineExceeded) {
             try await shell("sleep 600 & sleep 600", deadline: .milliseconds(100)).run()
@@ -37,8 +37,8 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(300))
     }
 
-    /// A grandchild that keeps the pipe open does not keep us.
-    @Test func grandchildHoldsThePipe() async throws {
+    /// The run ends although a grandchild keeps the pipe open.
+    @Test func returnsWhileAGrandchildHoldsThePipe() async throws {
         let start = ContinuousClock.now
         let result = try await shell(
             "echo done; sleep 600 & echo $!"
@@ -54,7 +54,7 @@ import Testing
         #expect(result.text.split(separator: "\n") == ["0", "1", "2", "3"])
     }
 
-    @Test func notThere() async {
+    @Test func failsForAMissingProgram() async {
         let process = ChildProcess(
             executable: "/no/such/program", arguments: [], environment: [:], isInteractive: false,
             outputLimit: 10,

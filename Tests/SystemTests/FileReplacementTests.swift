@@ -14,21 +14,23 @@ struct FileReplacementTests {
         let path = try folder.write("a.yaml", "old")
         chmod(path, 0o640)
         let link = try folder.link("link.yaml", to: "a.yaml")
-        let stamp = try #require(FileFingerprint(path: link))
-        try FileReplacement.replace(link, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)
+        let fingerprint = try #require(FileFingerprint(path: link))
+        try FileReplacement.replace(link, with: SecretBytes(copying: "new".utf8), unchangedSince: fingerprint)
         #expect(try folder.read("a.yaml") == "new")
         var info = stat()
-        #expect(lstat(link, &info) == 0 && info.st_mode & S_IFMT == S_IFLNK)
-        #expect(stat(path, &info) == 0 && info.st_mode & 0o7777 == 0o640)
+        #expect(lstat(link, &info) == 0)
+        #expect(info.st_mode & S_IFMT == S_IFLNK)
+        #expect(stat(path, &info) == 0)
+        #expect(info.st_mode & 0o7777 == 0o640)
         #expect(try folder.names == ["a.yaml", "link.yaml"])
     }
 
     private func replacing(_ path: String) throws {
-        let stamp = try #require(FileFingerprint(path: path))
-        try FileReplacement.replace(path, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)
+        let fingerprint = try #require(FileFingerprint(path: path))
+        try FileReplacement.replace(path, with: SecretBytes(copying: "new".utf8), unchangedSince: fingerprint)
     }
 
-    @Test func aFileWithHardLinksIsLeft() throws {
+    @Test func doesNotReplaceAFileWithHardLinks() throws {
         let path = try folder.write("a.yaml", "old")
         #expect(link(path, folder.path("b.yaml")) == 0)
         let error = #expect(throws: FileError.self) { try replacing(path) }
@@ -37,7 +39,7 @@ struct FileReplacementTests {
         #expect(try folder.names == ["a.yaml", "b.yaml"])
     }
 
-    @Test func whatIsReadOnlyIsLeft() throws {
+    @Test func doesNotReplaceAReadOnlyFile() throws {
         let path = try folder.write("a.yaml", "old")
         chmod(path, 0o444)
         let error = #expect(throws: FileError.self) { try replacing(path) }
@@ -46,41 +48,47 @@ struct FileReplacementTests {
         #expect(try folder.names == ["a.yaml"])
     }
 
-    @Test func anotherUsersFileIsNotCalledReadOnly() {
+    @Test func reportsTheOwnerOfAnotherUsersFile() {
         var info = stat()
         info.st_uid = 1234
         info.st_mode = 0o644
-        #expect(FileReplacement.unwritableReason(info, for: 1000).hasPrefix("it belongs to user 1234 "))
-        #expect(FileReplacement.unwritableReason(info, for: 1234).hasPrefix("it is read-only; chmod u+w it"))
+        #expect(FileReplacement.unwritableReason(info, for: 1000).hasPrefix("is owned by user 1234 "))
+        #expect(FileReplacement.unwritableReason(info, for: 1234).hasPrefix("is read-only; run chmod u+w"))
     }
 
-    @Test(.enabled(if: geteuid() == 0, "needs root, to make a file somebody else's"))
-    func ownerAndGroupAreKept() throws {
+    @Test(.enabled(if: geteuid() == 0, "needs root to change the owner of a file"))
+    func keepsOwnerAndGroup() throws {
         let path = try folder.write("a.yaml", "old")
         #expect(chown(path, 1234, 4321) == 0)
         // A folder that gives its own group to new files.
-        #expect(chown(folder.path, 0, 999) == 0 && chmod(folder.path, 0o2755) == 0)
+        #expect(chown(folder.path, 0, 999) == 0)
+        #expect(chmod(folder.path, 0o2755) == 0)
         try replacing(path)
         var info = stat()
-        #expect(stat(path, &info) == 0 && info.st_uid == 1234 && info.st_gid == 4321)
+        #expect(stat(path, &info) == 0)
+        #expect(info.st_uid == 1234)
+        #expect(info.st_gid == 4321)
         let own = try folder.write("b.yaml", "old")
         #expect(chown(own, 0, 0) == 0)
         try replacing(own)
-        #expect(stat(own, &info) == 0 && info.st_uid == 0 && info.st_gid == 0)
+        #expect(stat(own, &info) == 0)
+        #expect(info.st_uid == 0)
+        #expect(info.st_gid == 0)
     }
 
-    @Test func whatSomebodyElseChangedIsLeft() throws {
+    @Test func doesNotReplaceAChangedFile() throws {
         let path = try folder.write("a.yaml", "old")
-        let stamp = try #require(FileFingerprint(path: path))
+        let fingerprint = try #require(FileFingerprint(path: path))
         try folder.write("a.yaml", "theirs")
         #expect(throws: FileError.self) {
-            try FileReplacement.replace(path, with: SecretBytes(copying: "new".utf8), unchangedSince: stamp)
+            try FileReplacement.replace(
+                path, with: SecretBytes(copying: "new".utf8), unchangedSince: fingerprint)
         }
         #expect(try folder.read("a.yaml") == "theirs")
         #expect(try folder.names == ["a.yaml"])
     }
 
-    @Test func whatAKilledRunLeftIsRemovedUnlessItIsInUse() throws {
+    @Test func removesAbandonedTemporaryFilesUnlessTheyAreLocked() throws {
         let abandoned = try folder.write(".a.yaml.1.secrets-bridge-tmp", "half")
         let used = try folder.write(".b.yaml.2.secrets-bridge-tmp", "half")
         let descriptor = open(used, O_RDONLY)

@@ -14,7 +14,7 @@ struct FolderHandleTests {
         try open.create(name, with: SecretBytes(copying: text.utf8))
     }
 
-    @Test func anExistingFileStays() throws {
+    @Test func doesNotReplaceAnExistingFile() throws {
         let open = try FolderHandle(folder.path)
         #expect(try create("a", "first", in: open))
         #expect(try !create("a", "second", in: open))
@@ -22,20 +22,20 @@ struct FolderHandleTests {
         #expect(try folder.names == ["a"])
     }
 
-    @Test func aDanglingLinkIsAnExistingFile() throws {
+    @Test func treatsADanglingSymlinkAsAnExistingFile() throws {
         try folder.link("a", to: "nowhere")
         #expect(try !create("a", in: try FolderHandle(folder.path)))
         #expect(try folder.names == ["a"])
     }
 
-    @Test func aFolderIsCreatedOnce() throws {
+    @Test func opensAFolderThatItCreatedBefore() throws {
         let open = try FolderHandle(folder.path)
         for _ in 0..<2 { #expect(try open.openOrCreateFolder("b").path == folder.path("b")) }
         #expect(try create("c", in: try open.openOrCreateFolder("b")))
         #expect(try folder.read("b/c") == "x")
     }
 
-    @Test func aLinkToAFolderIsNotFollowed() throws {
+    @Test func doesNotFollowASymlinkToAFolder() throws {
         let outside = try TemporaryFolder()
         try folder.link("b", to: outside.path)
         let open = try FolderHandle(folder.path)
@@ -43,13 +43,14 @@ struct FolderHandleTests {
         #expect(
             throws: FileError(
                 path: path,
-                reason: "\(path) is a symbolic link, which would lead elsewhere; replace it by a folder")
+                reason:
+                    "\(path) is a symbolic link, which could lead to another folder; replace it by a folder")
         ) { try open.openOrCreateFolder("b") }
         #expect(try outside.names == [])
     }
 
-    /// Between the look at it and the file in it, the folder is replaced.
-    @Test func aFolderThatIsReplacedMeanwhileIsNotLeft() throws {
+    /// The folder is replaced by a symbolic link after it was opened.
+    @Test func createsFilesInTheOpenFolderAfterItsPathIsReplaced() throws {
         let outside = try TemporaryFolder()
         let open = try FolderHandle(folder.path).openOrCreateFolder("b")
         try folder.remove("b")
@@ -59,15 +60,49 @@ struct FolderHandleTests {
     }
 
     @Test(arguments: ["", ".", "..", "../x", "a/b", "/etc/x", "a\0b"])
-    func aPathIsNoName(name: String) throws {
+    func rejectsPathsAsNames(name: String) throws {
         let open = try FolderHandle(folder.path)
         #expect(throws: FileError.self) { try create(name, in: open) }
         #expect(throws: FileError.self) { try open.openOrCreateFolder(name) }
         #expect(try folder.names == [])
     }
 
-    @Test func aMissingFolderIsAnError() {
+    @Test func failsForAMissingFolder() {
         let path = folder.path("b")
         #expect(throws: FileError(path: path, reason: "No such file or directory")) { try FolderHandle(path) }
+    }
+
+    @Test func createsMissingParents() throws {
+        for _ in 0..<2 {
+            try FolderCreation.createFolderAndParents(folder.path("x//y/z"))
+            #expect(try folder.names == ["x"])
+        }
+        try folder.write("x/y/z/a", "x")
+        let inFile = folder.path("x/y/z/a/b")
+        #expect(throws: FileError(path: inFile, reason: "\(folder.path)/x/y/z/a is a file")) {
+            try FolderCreation.createFolderAndParents(inFile)
+        }
+        #expect(throws: FileError(path: "/proc/x/y", reason: "No such file or directory")) {
+            try FolderCreation.createFolderAndParents("/proc/x/y")
+        }
+    }
+
+    @Test func reportsWhatIsNotAFolder() throws {
+        try folder.link("dangling", to: "nowhere")
+        try folder.link("self", to: "self")
+        #expect(mkfifo(folder.path("pipe"), 0o600) == 0)
+        for (name, what) in [
+            ("dangling", "a symbolic link whose target does not exist"),
+            ("self", "a symbolic link whose target does not exist"),
+            ("pipe", "neither a file nor a folder"),
+        ] {
+            let path = folder.path(name)
+            #expect(throws: FileError(path: path, reason: "\(path) is \(what)")) {
+                try FolderCreation.createFolderAndParents(path)
+            }
+        }
+        // A link to a folder counts as a folder.
+        try folder.link("link", to: ".")
+        try FolderCreation.createFolderAndParents(folder.path("link/x"))
     }
 }

@@ -5,8 +5,8 @@ import Testing
 @testable import Cryptography
 @testable import System
 
-/// What a program that we start begins with, whatever the thread that starts it blocks.
-@Suite struct InheritedSignalsTests {
+/// Child processes inherit the signal mask of this process and not that of the thread that starts them.
+struct InheritedSignalsTests {
     /// `SigBlk` and `SigIgn` of a child, which a thread with all signals blocked starts.
     private func childSignals() async throws -> [String: UInt64] {
         let process = ChildProcess(
@@ -22,7 +22,7 @@ import Testing
         return found
     }
 
-    @Test func aChildStartsWithoutBlockedAndIgnoredSignals() async throws {
+    @Test func childrenStartWithoutBlockedAndIgnoredSignals() async throws {
         let signals = try await childSignals()
         #expect(signals["SigBlk"] == 0)
         // posix_spawn(3) of glibc ignores its own two, 32 and 33.

@@ -5,7 +5,7 @@ import Testing
 @testable import Cryptography
 @testable import System
 
-struct FileOutputTests {
+struct OutputFileTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
@@ -22,17 +22,19 @@ struct FileOutputTests {
         }
     }
 
-    @Test func plaintextIsTheOwnersAlone() throws {
+    @Test func ownerOnlyFilesAreReadableByTheOwnerAlone() throws {
         var info = stat()
         let path = folder.path("a.yaml")
         try write(path, .ownerOnly)
-        #expect(stat(path, &info) == 0 && info.st_mode & 0o7777 == 0o600)
+        #expect(stat(path, &info) == 0)
+        #expect(info.st_mode & 0o7777 == 0o600)
         chmod(path, 0o666)
         try write(path, .ownerOnly)
-        #expect(stat(path, &info) == 0 && info.st_mode & 0o7777 == 0o600)
+        #expect(stat(path, &info) == 0)
+        #expect(info.st_mode & 0o7777 == 0o600)
     }
 
-    @Test func whatAnotherProcessWroteMeanwhileIsLeft() throws {
+    @Test func keepsWhatAnotherProcessWroteMeanwhile() throws {
         let path = folder.path("a.yaml")
         let new = try OutputFile(path, permissions: .byUmask)
         try folder.write("a.yaml", "theirs")
@@ -52,7 +54,7 @@ struct FileOutputTests {
             ("/dev/fd/", nil),
             ("/dev/fd/x", nil), ("/dev/fd/-1", nil), ("/dev/null", nil), ("stdin", nil),
         ] as [(String, Int32?)])
-    func descriptorsHavePaths(path: String, number: Int32?) {
+    func recognisesPathsOfDescriptors(path: String, number: Int32?) {
         #expect(DescriptorPath.fileDescriptor(path) == number)
     }
 }

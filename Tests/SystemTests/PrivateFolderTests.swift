@@ -6,7 +6,7 @@ import Testing
 @testable import System
 
 struct PrivateFolderTests {
-    /// A place in memory that no other test cleans up.
+    /// A folder in memory that no other test cleans up.
     private final class Memory {
         let path = "/dev/shm/sb-test-\(UUID())"
 
@@ -22,14 +22,16 @@ struct PrivateFolderTests {
 
     init() throws { memory = try Memory() }
 
-    @Test func isForOneUserInMemoryAndLeavesNothing() throws {
+    @Test func isInMemoryForOneUserAndLeavesNoFiles() throws {
         let folder = try PrivateFolder(in: ["", "/nonexistent", parent])
         #expect(folder.path.hasPrefix(parent + "/"))
         var info = stat()
-        #expect(stat(folder.path, &info) == 0 && info.st_mode & 0o777 == 0o700)
+        #expect(stat(folder.path, &info) == 0)
+        #expect(info.st_mode & 0o777 == 0o700)
         try folder.write(SecretBytes(copying: "plain".utf8), to: "a")
-        #expect(stat(folder.path + "/a", &info) == 0 && info.st_mode & 0o777 == 0o600)
-        // What an editor leaves: a link keeps its target, and all of it goes.
+        #expect(stat(folder.path + "/a", &info) == 0)
+        #expect(info.st_mode & 0o777 == 0o600)
+        // Files that an editor leaves, and a link, whose target is kept.
         let outside = try TemporaryFolder()
         let kept = try outside.write("kept", "kept")
         try FileManager.default.createSymbolicLink(
@@ -42,7 +44,7 @@ struct PrivateFolderTests {
         #expect(try outside.read("kept") == "kept")
     }
 
-    /// As a process leaves it that is killed: the kernel has dropped its lock.
+    /// Creates a folder as a killed process leaves it: the kernel has released its lock.
     private func leaveBehind(_ name: String) throws -> String {
         let path = "\(parent)/secrets-bridge-\(name)"
         for folder in [path, path + "/sub"] {
@@ -54,7 +56,7 @@ struct PrivateFolderTests {
         return path
     }
 
-    @Test func whatKilledProcessesLeftIsRemoved() throws {
+    @Test func removesFoldersOfKilledProcesses() throws {
         let outside = try TemporaryFolder()
         let kept = try outside.write("kept", "kept")
         let left = try leaveBehind("edit-a1b2C3")
@@ -67,7 +69,7 @@ struct PrivateFolderTests {
         #expect(try outside.read("kept") == "kept")
     }
 
-    @Test(arguments: ["build", "edit-a", "edit-a1b2C3-old", "edit-"]) func aFolderOfAnotherNameStays(
+    @Test(arguments: ["build", "edit-a", "edit-a1b2C3-old", "edit-"]) func keepsFoldersOfOtherNames(
         name: String
     ) throws {
         let path = try leaveBehind(name)
@@ -75,14 +77,14 @@ struct PrivateFolderTests {
         #expect(FileManager.default.fileExists(atPath: path + "/values.yaml"))
     }
 
-    @Test func aFolderThatOthersMayEnterStays() throws {
+    @Test func keepsFoldersThatOtherUsersCanEnter() throws {
         let path = try leaveBehind("edit-a1b2C3")
         #expect(chmod(path, 0o755) == 0)
         PrivateFolder.removeAbandoned(in: [parent])
         #expect(FileManager.default.fileExists(atPath: path + "/values.yaml"))
     }
 
-    @Test func whatAProcessUsesIsNotRemoved() throws {
+    @Test func keepsFoldersInUse() throws {
         let folder = try PrivateFolder(in: [parent])
         try folder.write(SecretBytes(copying: "plain".utf8), to: "a")
         PrivateFolder.removeAbandoned(in: [parent])
@@ -91,8 +93,8 @@ struct PrivateFolderTests {
         #expect(!FileManager.default.fileExists(atPath: folder.path))
     }
 
-    /// Whoever may write where everyone may cannot have us empty a folder of ours.
-    @Test func aLinkIsNoAbandonedFolder() throws {
+    /// Another user who can create files in a shared folder cannot make this process empty one of its own folders.
+    @Test func keepsSymlinks() throws {
         let outside = try TemporaryFolder()
         try outside.write("kept", "kept")
         let link = "\(parent)/secrets-bridge-edit-a1b2C3"
@@ -102,8 +104,8 @@ struct PrivateFolderTests {
         #expect(try outside.read("kept") == "kept")
     }
 
-    /// Only root can give a folder away.
-    @Test(.enabled(if: geteuid() == 0)) func aFolderOfAnotherUserStays() throws {
+    /// Only root can change the owner of a folder.
+    @Test(.enabled(if: geteuid() == 0)) func keepsFoldersOfOtherUsers() throws {
         let path = try leaveBehind("edit-a1b2C3")
         defer { try? FileManager.default.removeItem(atPath: path) }
         #expect(chown(path, 65534, 65534) == 0)
@@ -112,7 +114,7 @@ struct PrivateFolderTests {
     }
 
     /// Processes that start at the same time create folders while others clean up.
-    @Test func folderAndCleanUpDoNotMeet() async throws {
+    @Test func cleanUpDoesNotRemoveNewFolders() async throws {
         let parent = parent
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<4 {
@@ -134,11 +136,11 @@ struct PrivateFolderTests {
         }
     }
 
-    @Test func aDiskIsRefused() {
+    @Test func rejectsFoldersOnADisk() {
         #expect(throws: FileError.self) { try PrivateFolder(in: ["/proc", "/etc", "/nonexistent"]) }
     }
 
-    @Test func programsHaveTheirStatus() throws {
+    @Test func returnsTheExitCodeOfForegroundPrograms() throws {
         #expect(try ForegroundProcess.run(["sh", "-c", "exit 3"]) == 3)
         #expect(try ForegroundProcess.run(["sh", "-c", "kill -9 $$"]) == 137)
         #expect(throws: ChildProcess.RunError.self) { try ForegroundProcess.run(["no-such-program"]) }

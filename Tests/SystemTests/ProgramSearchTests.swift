@@ -15,7 +15,7 @@ struct ProgramSearchTests {
         return path
     }
 
-    @Test func theFirstThatCanBeRunIsTaken() throws {
+    @Test func findsTheFirstExecutable() throws {
         let (plain, runnable) = (try program("a/tool", mode: 0o644), try program("b/tool", mode: 0o755))
         _ = try program("c/tool", mode: 0o755)
         let folders = ["a", "b", "c"].map { folder.path($0) }
@@ -28,7 +28,7 @@ struct ProgramSearchTests {
         #expect(throws: ProgramSearch.SearchError.notExecutable("Permission denied")) {
             try ProgramSearch.path(of: "tool", in: folders[0])
         }
-        #expect(throws: ProgramSearch.SearchError.notExecutable("it is no file")) {
+        #expect(throws: ProgramSearch.SearchError.notExecutable("it is not a file")) {
             try ProgramSearch.path(of: folder.path, in: nil)
         }
         #expect(throws: ProgramSearch.SearchError.notFound) {
@@ -37,7 +37,7 @@ struct ProgramSearchTests {
         #expect(throws: ProgramSearch.SearchError.notFound) { try ProgramSearch.path(of: "", in: nil) }
     }
 
-    @Test func anEmptyFolderIsTheCurrentOne() throws {
+    @Test func anEmptyPathEntryIsTheCurrentFolder() throws {
         #expect(try ProgramSearch.path(of: "sh", in: nil).hasSuffix("/sh"))
         #expect(throws: ProgramSearch.SearchError.notFound) { try ProgramSearch.path(of: "sh", in: "") }
     }

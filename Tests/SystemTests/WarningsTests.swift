@@ -2,8 +2,8 @@ import Testing
 
 @testable import System
 
-@Suite struct WarningsTests {
-    @Test func eachIsReportedOnceAndOnOneLine() {
+struct WarningsTests {
+    @Test func reportsEachWarningOnceOnOneLine() {
         let reported = Locked<[String]>([])
         Warnings.setHandler { line in reported.withLock { $0.append(line) } }
         for _ in 0..<3 { Warnings.report("WarningsTests: a\nb") }

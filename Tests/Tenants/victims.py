@@ -13,7 +13,7 @@ INTERVAL = 0.02
 
 
 class Victims:
-    """Returns the number that keeps each Secret below 12 repairs a minute, the limit of SecretContested."""
+    """As many WrappedSecrets as keep each Secret below 12 repairs a minute, the limit of SecretContested."""
 
     def __init__(self, api, namespace, wrap, count=COUNT):
         self.api, self.namespace, self.wrap = api, namespace, wrap

@@ -1,43 +1,44 @@
 import Cryptography
+import JSON
 import Testing
 
 @testable import YAML
 
-/// Whatever the text and the edit: it gives exactly the wanted value and leaves all others, or it is refused in one line.
+/// An edit of any text sets exactly the intended value and keeps all others, or is rejected with an error of one line.
 struct EditPropertyTests {
-    /// Inputs of fuzzing that gave a text that did not read, or read as something else. The first five bytes choose the
-    /// edit.
+    /// Fuzzing inputs that once led to a text that could not be parsed or had other values. The first five bytes select
+    /// the edit.
     @Test(arguments: [
         "block-header-with-cr-cr-lf", "number-right-after-a-flow-sequence",
         "digit-right-after-a-flow-sequence", "key-that-is-a-colon", "last-line-of-blanks-and-tabs",
         "quoted-sign-beside-brackets", "mixed-cr-and-crlf",
     ])
-    func knownTextsAreEditedRightOrNotAtAll(name: String) throws {
+    func editsKnownTextsCorrectlyOrNotAtAll(name: String) throws {
         let input = try Vectors.bytes("edits/\(name)")
         let trial = try #require(EditTrial(Array(input.dropFirst(5))))
         let choices = EditTrial.Choices(
             operation: input[0], place: Int(input[1]) << 8 | Int(input[2]), first: input[3], second: input[4])
-        expectRightOrRefused(trial.outcome(choices), "\(name)")
-        // And every other edit of it.
+        expectCorrectOrRejected(trial.outcome(choices), "\(name)")
+        // All other edits of the text.
         for operation: UInt8 in 0..<4 {
             for place in 0..<6 {
                 for choice in EditTrial.texts.indices.map({ UInt8($0) }) {
                     let choices = EditTrial.Choices(
                         operation: operation, place: place, first: choice, second: choice | 1)
-                    expectRightOrRefused(trial.outcome(choices), "\(name) \(choices)")
+                    expectCorrectOrRejected(trial.outcome(choices), "\(name) \(choices)")
                 }
             }
         }
     }
 
-    /// Line breaks of every kind, quotes beside brackets, and values right beside each other: any text can be put there.
+    /// The layouts have line breaks of every kind, quotes next to brackets, and adjacent values.
     @Test(arguments: [
         ("a: >\r\r\n  o 1\nb: x\n", ["b"]), ("a: >\r\r\n  o 1\nb: x\n", ["a"]),
         ("a: 'x'\rb: 'y'\r\nc: z\n", ["b"]), ("s: ['#1', b]\n", ["s", "0"]),
         ("s: ['''1']\n", ["s", "0"]), ("a: x\u{85}b: y\u{2028}c: z\n", ["b"]), ("[ \"x\"]8", ["0"]),
         ("\u{FEFF}a: x\n---\n\u{FEFF}b: y\n", ["a"]), ("s: [a: x, b]", ["s", "0", "a"]),
     ])
-    func anyTextIsPutIntoOddLayouts(text: String, path: [String]) throws {
+    func replacesScalarsInUnusualLayouts(text: String, path: [String]) throws {
         let file = SharedSecret(copying: text.utf8)
         var node: YAMLNode? = try YAMLReader.documents(in: file.bytes, source: "f")[0]
         for key in path { node = node?.elements?[Int(key) ?? 0] ?? node?[key] }
@@ -57,7 +58,7 @@ struct EditPropertyTests {
         ("d: {a: ['''1']}", "d: {a: ['''1'], \"c\": \"new\"}"),
         ("d: {a: [x: 1, 2]}", "d: {a: [x: 1, 2], \"c\": \"new\"}"),
     ])
-    func pairsAreAddedToOddLayouts(before: String, after: String) throws {
+    func addsPairsToUnusualLayouts(before: String, after: String) throws {
         let file = SharedSecret(copying: before.utf8)
         let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
         var editor = SourceEditor(file)
@@ -66,8 +67,8 @@ struct EditPropertyTests {
         #expect(text(try editor.verified().bytes).debugDescription == after.debugDescription)
     }
 
-    /// A line of blanks and tabs would be the indentation of what the value goes on with.
-    @Test func blanksWithTabsBehindANestedMappingBecomeAnEmptyLine() throws {
+    /// Otherwise the line of blanks and tabs would be the indentation of a continuation of the value.
+    @Test func emptiesALineOfBlanksAndTabsAfterANestedMapping() throws {
         let file = SharedSecret(copying: "d:\n  a: 1\n    \t \ne: 2\n".utf8)
         let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
         var editor = SourceEditor(file)
@@ -76,12 +77,12 @@ struct EditPropertyTests {
         #expect(text(try editor.verified().bytes) == "d:\n  a: 1\n  data:\n    b: new\n\ne: 2\n")
     }
 
-    /// The proof is by itself, whatever the editor thinks of a layout.
+    /// The verifier does not depend on the checks of the editor.
     @Test(arguments: [
-        // A line break after a block scalar that the file ends in becomes part of it.
+        // A line break after a block scalar at the end of the file becomes part of it.
         ("d:\n  a: |\n    x", 2), ("d: &d\n  a: 1\ne: *d\n", 3), ("b: &b\n  a: 1\nd:\n  <<: *b\n  a: 2\n", 5),
     ])
-    func whatWouldChangeMoreIsRefusedWithItsPlace(text: String, line: Int) throws {
+    func rejectsEditsThatWouldChangeMore(text: String, line: Int) throws {
         let file = SharedSecret(copying: text.utf8)
         let root = try YAMLReader.documents(in: file.bytes, source: "f")[0]
         let node = try #require(root["d"])
@@ -90,22 +91,22 @@ struct EditPropertyTests {
             if let entry = node.entries?.first, line == 3 {
                 try editor.replace(
                     YAMLNode(
-                        .scalar(YAMLScalar(text: scalarText("1"), style: .plain, kind: .int)),
-                        mark: entry.value.range), with: "x")
+                        .scalar(YAMLScalar(text: scalarText("1"), style: .plain, type: .int)),
+                        range: entry.value.range), with: "x")
             } else {
                 try editor.change(
                     pairsOf: node, removing: line == 5 ? ["a"] : [], appending: [("c", .string("new"))])
             }
             _ = try editor.verified()
-            Issue.record("it was taken")
+            Issue.record("the edit was accepted")
         } catch {
             #expect(error.line == line, "\(error)")
-            #expect(error.problem.contains("the file was left as it is; "), "\(error)")
+            #expect(error.problem.contains("the file was not changed; "), "\(error)")
         }
     }
 
     @Test(arguments: 1...16)
-    func mutatedTextsAreEditedRightOrNotAtAll(seed: UInt64) {
+    func editsMutatedTextsCorrectlyOrNotAtAll(seed: UInt64) {
         var random = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
         var (right, refused) = (0, 0)
         for round in 0..<400 {
@@ -117,12 +118,12 @@ struct EditPropertyTests {
                     first: UInt8.random(in: 0...255, using: &random),
                     second: UInt8.random(in: 0...255, using: &random))
                 let outcome = trial.outcome(choices)
-                expectRightOrRefused(outcome, "seed \(seed), round \(round), \(choices)")
+                expectCorrectOrRejected(outcome, "seed \(seed), round \(round), \(choices)")
                 if outcome == .correct { right += 1 }
                 if case .refused = outcome { refused += 1 }
             }
         }
-        // A proof that refuses everything would prove nothing.
+        // A verifier that rejects everything would pass the checks above.
         #expect(right > refused, "seed \(seed): \(right) right, \(refused) refused")
     }
 
@@ -130,12 +131,13 @@ struct EditPropertyTests {
         Array(text.utf8).withUnsafeBytes { ScalarText(copying: $0) }
     }
 
-    private func expectRightOrRefused(_ outcome: EditTrial.Outcome, _ what: @autoclosure () -> String) {
+    private func expectCorrectOrRejected(_ outcome: EditTrial.Outcome, _ what: @autoclosure () -> String) {
         switch outcome {
         case .incorrect(let problem): Issue.record("\(what()): \(problem)")
         case .refused(let error):
             #expect(!error.problem.contains { $0.isNewline }, "\(what())")
-            #expect(error.line >= 1 && error.column >= 1)
+            #expect(error.line >= 1)
+            #expect(error.column >= 1)
         case .correct, .notApplicable: break
         }
     }
@@ -182,7 +184,7 @@ struct EditPropertyTests {
 
     private static func mutatedText(_ random: inout SeededGenerator) -> [UInt8] {
         var bytes = Array((manifests.randomElement(using: &random) ?? "").utf8)
-        // A part of it, so that short texts come too.
+        // A suffix of the manifest, so that short texts are tested too.
         if Int.random(in: 0..<4, using: &random) == 0 {
             bytes = Array(bytes[Int.random(in: 0..<bytes.count, using: &random)...])
         }

@@ -1,19 +1,20 @@
 import Cryptography
+import JSON
 
 @testable import YAML
 
-/// One edit of one text, chosen by numbers, and whether it came to what it is meant to: the wanted value, and all others as
-/// they were. The comparison is by documents that are read as a whole, where the editor's own proof is by events.
+/// One edit of one text, chosen by numbers, and the check that it set the intended value and kept all others. It compares
+/// whole documents, whereas the editor's own verifier compares events.
 struct EditTrial {
     enum Outcome: Equatable {
-        /// There is nothing in the text to edit so.
+        /// The text has no node for this edit.
         case notApplicable
         case refused(SourceEditError)
         case correct
         case incorrect(String)
     }
 
-    /// As the inputs of fuzzing begin.
+    /// The first five bytes of a fuzzing input.
     struct Choices {
         let operation: UInt8
         let place: Int
@@ -33,7 +34,7 @@ struct EditTrial {
     private let documents: [YAMLNode]
     private let places: [Place]
 
-    /// nil: it does not read.
+    /// Returns nil if the text cannot be read.
     init?(_ bytes: [UInt8]) {
         guard let documents = try? read(bytes), !documents.isEmpty else { return nil }
         self.bytes = bytes
@@ -81,7 +82,7 @@ struct EditTrial {
         guard let edited else { return .notApplicable }
         let shown = output.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self).debugDescription }
         guard let again = try? YAMLReader.documents(in: output.bytes, source: "edited") else {
-            return .incorrect("does not read: \(shown)")
+            return .incorrect("cannot be read: \(shown)")
         }
         guard again.count == documents.count else { return .incorrect("other documents: \(shown)") }
         for (index, (old, new)) in zip(documents, again).enumerated() {
@@ -91,7 +92,7 @@ struct EditTrial {
             }
         }
         guard let node = Self.node(at: edited.place.path, in: again[edited.place.document]) else {
-            return .incorrect("is gone: \(shown)")
+            return .incorrect("is missing: \(shown)")
         }
         return edited.check(node).map { .incorrect("\($0): \(shown)") } ?? .correct
     }

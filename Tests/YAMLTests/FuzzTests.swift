@@ -1,10 +1,12 @@
+import Cryptography
+import JSON
 import System
 import Testing
 
 @testable import YAML
 
-/// Whatever the bytes, the reader returns or throws, and its errors are one line.
-@Suite struct FuzzTests {
+/// For any bytes, the reader returns nodes or throws an error of one line.
+struct FuzzTests {
     private static let pieces: [String] = [
         "a", "b: ", ": ", "- ", "\n", "  ", "\n  ", "\n- ", "? ", "[", "]", "{", "}", ",", "\"", "'", "|\n",
         ">-\n",
@@ -16,7 +18,7 @@ import Testing
     ]
 
     @Test(arguments: 1...8)
-    func randomTokens(seed: UInt64) {
+    func readsOrRejectsRandomTokens(seed: UInt64) {
         var generator = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
         for _ in 0..<600 {
             let count = Int.random(in: 1...40, using: &generator)
@@ -35,8 +37,8 @@ import Testing
         }
     }
 
-    /// A real manifest with one byte changed, in every place.
-    @Test func mutations() {
+    /// A manifest with one byte changed, at each offset.
+    @Test func readsOrRejectsMutatedManifests() {
         let manifest = Array(
             "{\"a\": [1, -2.5e3, \"x\\u00e9\\ud83d\\ude00\"], \"b\": {\"c\": null}}\n---\nk: &a |-\n  x\nl: *a\n"
                 .utf8)
@@ -50,22 +52,53 @@ import Testing
         }
     }
 
+    /// Both readers of JSON accept the same documents: the one for responses and the one for files.
+    @Test func bothReadersOfJSONAcceptTheSameDocuments() {
+        let document = Array(
+            #"{"a": [1, -2.5e3, 0, "x\u00e9\ud83d\ude00\n"], "b": {"c": null, "d": [true, false, {}]}, "e": []}"#
+                .utf8)
+        for index in document.indices {
+            for byte in Array(#"0123456789-+.eE"\/ud,:[]{}tfn "#.utf8) + [9, 10, 31, 127, 255] {
+                var changed = document
+                changed[index] = byte
+                checkJSON(changed)
+                changed = document
+                changed.insert(byte, at: index)
+                checkJSON(changed)
+            }
+            checkJSON(Array(document[..<index]))
+        }
+    }
+
+    private func checkJSON(_ bytes: [UInt8]) {
+        let isResponse = (try? JSONValue(parsing: SecretBytes(copying: bytes))) != nil
+        let isFile = bytes.withUnsafeBytes { bytes in
+            guard let text = try? SourceText(bytes, name: "f") else { return false }
+            var composer = NodeComposer(JSONEventParser(text), of: text)
+            return (try? composer.documents { [$0] })?.count == 1
+        }
+        #expect(isResponse == isFile, "\(String(decoding: bytes, as: UTF8.self))")
+    }
+
     private func check(_ bytes: [UInt8]) {
         do {
             for document in try read(bytes) {
                 verify(document, count: bytes.count)
-                // What was read can be written, and reads the same again.
+                // The nodes can be written and are read again unchanged.
                 let written = YAMLWriter.write([JSONValue(document)])
                 let again = try YAMLReader.documents(in: written, source: "again")
                 #expect(text(YAMLWriter.write(again.map { JSONValue($0) })) == text(written))
             }
         } catch {
-            #expect(!"\(error)".contains("\n") && error.line >= 1 && error.column >= 1, "\(bytes)")
+            #expect(!"\(error)".contains("\n"), "\(bytes)")
+            #expect(error.line >= 1, "\(bytes)")
+            #expect(error.column >= 1, "\(bytes)")
         }
     }
 
     private func verify(_ node: YAMLNode, count: Int) {
-        #expect(0...count ~= node.range.start && node.range.start...count ~= node.range.end)
+        #expect(0...count ~= node.range.start)
+        #expect(node.range.start...count ~= node.range.end)
         node.elements?.forEach { verify($0, count: count) }
         node.entries?.forEach { verify($0.value, count: count) }
     }

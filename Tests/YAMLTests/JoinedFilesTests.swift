@@ -5,10 +5,9 @@ import Testing
 
 private let mark = "\u{FEFF}"
 
-/// Byte order marks, as where files are joined: kubectl reads them at the start of each document.
+/// Byte order marks in joined files. kubectl ignores them at the start of each document.
 struct JoinedFilesTests {
-    /// As `kubectl label --local -o name` reads them, but for a mark before `---`, which YAML 1.2 (5.2) allows and kubectl
-    /// does not read.
+    /// `kubectl label --local -o name` reads all of them except a mark before `---`, which YAML 1.2 (5.2) allows.
     @Test(arguments: [
         "\(mark)a: 1\n---\n\(mark)b: 2\n", "a: 1\n---\n\(mark)b: 2\n", "a: 1\n---\r\n\(mark)b: 2\r\n",
         "a: 1\n---\n# Source: x.yaml\n\(mark)b: 2\n", "a: 1\n--- # second\n\n\(mark)b: 2\n",
@@ -16,36 +15,36 @@ struct JoinedFilesTests {
         "\(mark)---\na: 1\n---\n\(mark)---\nb: 2\n",
         "\(mark){\"a\": 1}\n\(mark){\"b\": 2}", "{\"a\": 1}\n---\n\(mark){\"b\": 2}\n",
     ])
-    func aMarkAtTheStartOfADocumentIsPassedOver(text: String) throws {
+    func ignoresAByteOrderMarkAtTheStartOfADocument(text: String) throws {
         let documents = try read(text)
         #expect(documents.map { $0.entries?.map(\.key) } == [["a"], ["b"]])
         let mark = try #require(documents[1].entries?[0].keyRange)
         #expect(Array(text.utf8)[mark.start] == UInt8(ascii: text.contains("\"b\"") ? "\"" : "b"))
     }
 
-    @Test func placesAreThoseOfTheFile() throws {
+    @Test func rangesAreThoseOfTheFile() throws {
         let second = try read("a: é\n---\n\(mark)b: 2\nc: é\n")[1]
         #expect(second.range.location(in: "f") == "f:3:1")
         #expect(second.entries?[1].keyRange.location(in: "f") == "f:4:1")
     }
 
-    /// In the midst of a document it is content.
+    /// In the middle of a document, a byte order mark is content.
     @Test(arguments: [
         ("a: |\n  x\n  \(mark)y\n", "x\n\(mark)y\n"), ("a: \"\(mark)\"\n", mark),
         ("a: x\(mark)\n", "x\(mark)"),
         ("{\"a\": \"\(mark)\"}", mark), ("{\"a\": \"\(mark)x\"}", "\(mark)x"), ("{\"a\": \"\\uFEFF\"}", mark),
     ])
-    func aMarkInAValueIsKept(text: String, value: String) throws {
+    func keepsAByteOrderMarkInAValue(text: String, value: String) throws {
         #expect(try read(text)[0]["a"]?.string.map { Array($0.utf8) } == Array(value.utf8))
     }
 
-    @Test func aMarkInAKeyIsKept() throws {
+    @Test func keepsAByteOrderMarkInAKey() throws {
         let key = try #require(try read("{\"\(mark)a\": 1}")[0].entries?[0].key)
         #expect(Array(key.utf8) == Array("\(mark)a".utf8))
     }
 
-    /// The input of fuzzing; it is one value, and no collection.
-    @Test func theKnownStringIsRead() throws {
+    /// A fuzzing input: one scalar, which `documents` would read as YAML.
+    @Test func readsAStringOfAByteOrderMark() throws {
         let scalar = try Array("\"\(mark)\"".utf8).withUnsafeBytes { bytes throws(YAMLError) in
             let events = JSONEventParser(try SourceText(bytes, name: "f"))
             _ = try events.next()
@@ -54,8 +53,8 @@ struct JoinedFilesTests {
         #expect(scalar?.string.map { Array($0.utf8) } == [0xEF, 0xBB, 0xBF])
     }
 
-    /// libyaml compares each directive, and each tag, with all of them.
-    @Test func directivesWithoutEndAreRefused() throws {
+    /// libyaml compares each directive and each tag with all directives.
+    @Test func rejectsTooManyDirectives() throws {
         func text(_ count: Int) -> String {
             (0..<count).map { "%TAG !h\($0)! tag:h\($0):\n" }.joined() + "---\na: !h0!x v\n"
         }
@@ -63,11 +62,11 @@ struct JoinedFilesTests {
         let error = readError(text(LineIndex.maximumTagDirectives + 1))
         #expect(error?.line == LineIndex.maximumTagDirectives + 1)
         #expect(error?.message.contains("%TAG directives; write the tags out") == true)
-        // Each document has its own.
+        // The limit is per document.
         #expect(try read(String(repeating: text(40) + "...\n", count: 4)).count == 4)
     }
 
-    @Test func theLimitIsOneForAll() throws {
+    @Test func limitsTheSizeOfAFile() throws {
         let filler = String(repeating: "#", count: 1023) + "\n"
         var bytes = Array("a: 1\n".utf8)
         bytes += Array(String(repeating: filler, count: YAMLReader.maximumBytes / 1024).utf8)
@@ -83,7 +82,7 @@ struct JoinedFilesTests {
         }
     }
 
-    @Test func aHostileSourceStaysOnOneLine() {
+    @Test func escapesTheSourceInErrors() {
         let error = YAMLError(
             code: .syntax, source: "a\nb\u{1B}[2J\u{202E}", line: 1, column: 1, message: "m")
         #expect(error.description == #"a\nb\u{1B}[2J\u{202E}:1:1: m"#)

@@ -3,7 +3,7 @@ import System
 @testable import YAML
 
 extension YAMLNode {
-    /// Where two nodes do not say the same, in content, order of keys and tags, as a path of keys; nil: nowhere.
+    /// Returns the path of the first difference between two nodes in content, order of keys or tags, or nil if they are equal.
     /// What is below one of `paths` may differ. For the proof that an edit did what it should and nothing else.
     func difference(from other: YAMLNode, outside paths: [[String]]) -> String? {
         difference(from: other, outside: paths, at: [])

@@ -1,4 +1,5 @@
 import Cryptography
+import JSON
 import Testing
 
 @testable import YAML
@@ -25,14 +26,14 @@ struct SourceEditorTests {
         ("a: \"old \\\n  folded\"\n", "a: \"vault:v2:Zm8=\"\n"),
         ("\u{FEFF}a: old", "\u{FEFF}a: vault:v2:Zm8="),
     ])
-    func aScalarIsReplaced(before: String, after: String) throws {
+    func replacesAScalar(before: String, after: String) throws {
         let result = try edit(before) { node, editor in
             try editor.replace(try #require(node["a"]), with: "vault:v2:Zm8=")
         }
         #expect(result == after)
     }
 
-    @Test func whatYAMLWouldReadOtherwiseIsQuoted() throws {
+    @Test func quotesTextsThatYAMLReadsAsOtherValues() throws {
         let result = try edit("a: old\n") { node, editor in
             try editor.replace(try #require(node["a"]), with: "12e4")
         }
@@ -42,7 +43,7 @@ struct SourceEditorTests {
     @Test(arguments: [
         "a: &x old\nb: *x\n", "b: &x old\na: *x\n", "a: !!str old\n", "a: [old]\n",
     ])
-    func whatOthersReferToIsRefused(text: String) {
+    func rejectsNodesWithAnchorsOrTags(text: String) {
         #expect(throws: SourceEditError.self) {
             try edit(text) { node, editor in
                 try editor.replace(try #require(node["a"]), with: "new")
@@ -64,7 +65,7 @@ struct SourceEditorTests {
 
         """
 
-    @Test func elementsGoWithTheirOwnLinesAndCommentsStay() throws {
+    @Test func removesElementsWithTheirLinesAndKeepsComments() throws {
         let result = try edit(block) { node, editor in
             try editor.change(try #require(node["s"]), removing: [0], appending: [])
         }
@@ -82,7 +83,7 @@ struct SourceEditorTests {
                 """)
     }
 
-    @Test func elementsAreAddedAfterTheLast() throws {
+    @Test func appendsElements() throws {
         for text in [block, block.replacing("\n", with: "\r\n")] {
             let result = try edit(text) { node, editor in
                 try editor.change(
@@ -117,7 +118,7 @@ struct SourceEditorTests {
         ),
         ("s:\n- k: |\n    a\nt: 1\n", "s:\n- k: |\n    a\n- k: c\n  w: C\nt: 1\n"),
     ])
-    func elementsAreAddedInTheStyleThatIsThere(before: String, after: String) throws {
+    func appendsElementsInTheStyleOfTheSequence(before: String, after: String) throws {
         let result = try edit(before) { node, editor in
             try editor.change(try #require(node["s"]), removing: [], appending: [[("k", "c"), ("w", "C")]])
         }
@@ -127,18 +128,18 @@ struct SourceEditorTests {
     @Test(arguments: [
         ([0], "s: [b,  c]"), ([1], "s: [a,  c]"), ([2], "s: [a, b]"), ([0, 1], "s: [c]"),
     ])
-    func elementsOfAFlowSequenceAreRemoved(removed: [Int], after: String) throws {
+    func removesElementsOfAFlowSequence(removed: [Int], after: String) throws {
         let result = try edit("s: [a, b,  c]") { node, editor in
             try editor.change(try #require(node["s"]), removing: Set(removed), appending: [])
         }
         #expect(result == after)
     }
 
-    /// It would go with the wrong element, or stand by one.
+    /// The comment could be removed with the wrong element, or kept next to one.
     @Test(arguments: [
         "s: [ # x\n  a, b]", "s: [a, # x\n  b]", "s: [a # x\n  , b]", "s: [a, b # x\n]", "s: [a, b, # x\n]",
     ])
-    func aFlowSequenceWithCommentsIsRefused(text: String) {
+    func rejectsAFlowSequenceWithComments(text: String) {
         for (removed, added) in [(Set([0]), []), (Set([1]), []), (Set(), [[("k", "c")]])] {
             #expect(throws: SourceEditError.self) {
                 try edit(text) { node, editor in
@@ -149,7 +150,7 @@ struct SourceEditorTests {
     }
 
     @Test(arguments: ["d: {a: 1, # x\n  b: 2}", "d: {a: 1, b: 2 # x\n}", "d: {\n  # x\n  a: 1, b: 2}"])
-    func aFlowMappingWithCommentsIsRefused(text: String) {
+    func rejectsAFlowMappingWithComments(text: String) {
         for (removed, added) in [
             (Set(["a"]), []), (Set(["b"]), []), (Set(), [("c", SourceEditor.NewValue.string("3"))]),
         ] {
@@ -162,14 +163,14 @@ struct SourceEditorTests {
     }
 
     /// A sign that begins no comment.
-    @Test func aNumberSignInAValueIsNone() throws {
+    @Test func aNumberSignInAValueIsNotAComment() throws {
         let result = try edit("s: ['#1', b]") { node, editor in
             try editor.change(try #require(node["s"]), removing: [1], appending: [])
         }
         #expect(result == "s: ['#1']")
     }
 
-    @Test func oddLayoutsAreRefused() {
+    @Test func rejectsUnusualLayouts() {
         for text in ["s:\n-\n  k: a\n", "s: &x\n- k: a\n", "s:\n- &x\n  k: a\nt: *x\n"] {
             #expect(throws: SourceEditError.self, "\(text)") {
                 try edit(text) { node, editor in
@@ -187,7 +188,7 @@ struct SourceEditorTests {
         ("d: {a: old}\n", "c", "d: {a: old, \"c\": \"new\"}\n"),
         ("{\"d\":{\n\t\"a\":\"old\"}}", "c", "{\"d\":{\n\t\"a\":\"old\",\n\t\"c\": \"new\"}}"),
     ])
-    func pairsAreAdded(before: String, key: String, after: String) throws {
+    func addsPairs(before: String, key: String, after: String) throws {
         let result = try edit(before) { node, editor in
             try editor.change(
                 pairsOf: try #require(node["d"]), removing: [], appending: [(key, .string("new"))])
@@ -199,14 +200,14 @@ struct SourceEditorTests {
         ("d:\n  a: 1 # x\n  # y\n  b: |\n    text\n  c: 3\n", "b", "d:\n  a: 1 # x\n  # y\n  c: 3\n"),
         ("d: {a: 1, b: 2}", "a", "d: {b: 2}"), ("d: {a: 1, b: 2}", "b", "d: {a: 1}"),
     ])
-    func pairsAreRemoved(before: String, key: String, after: String) throws {
+    func removesPairs(before: String, key: String, after: String) throws {
         let result = try edit(before) { node, editor in
             try editor.change(pairsOf: try #require(node["d"]), removing: [key], appending: [])
         }
         #expect(result == after)
     }
 
-    @Test func aMappingIsNested() throws {
+    @Test func addsANestedMapping() throws {
         for (before, after) in [
             ("s:\n  m: 1\n", "s:\n  m: 1\n  data:\n    a: new\n"),
             ("s: {m: 1}", "s: {m: 1, \"data\": {\"a\": \"new\"}}"),
@@ -220,8 +221,8 @@ struct SourceEditorTests {
         }
     }
 
-    /// Whatever the layout: what is read after an edit is what was meant, or the edit was refused.
-    @Test func generatedLayoutsSayAfterwardsWhatWasMeant() throws {
+    /// In any layout, an edit has the intended values or is rejected.
+    @Test func editsGeneratedLayoutsAsIntended() throws {
         var random = SeededGenerator(state: 20_261_125)
         for _ in 0..<2_000 {
             let (text, count) = Layout.list(&random)
@@ -239,7 +240,7 @@ struct SourceEditorTests {
     }
 }
 
-/// Lists as people write them.
+/// Lists in the layouts that users write.
 private enum Layout {
     static func list(_ random: inout SeededGenerator) -> (String, Int) {
         func one(_ choices: [String]) -> String { choices[Int(random.next() % UInt64(choices.count))] }

@@ -9,7 +9,7 @@ func read(_ bytes: [UInt8]) throws(YAMLError) -> [YAMLNode] {
     try YAMLReader.documents(in: SecretBytes(copying: bytes), source: "stdin")
 }
 
-/// The error of a text that has to be refused; nil where it is read.
+/// Returns the error of a text that must be rejected, or nil if it is read.
 func readError(_ text: String) -> YAMLError? {
     do throws(YAMLError) {
         _ = try read(text)
@@ -38,7 +38,7 @@ enum Vectors {
     }
 }
 
-/// xorshift64*: the same cases in every run.
+/// xorshift64*, for the same cases in every run.
 struct SeededGenerator: RandomNumberGenerator {
     var state: UInt64
 

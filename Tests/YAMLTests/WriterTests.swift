@@ -1,11 +1,12 @@
 import Cryptography
 import Foundation
+import JSON
 import Testing
 
 @testable import YAML
 
-@Suite struct WriterTests {
-    /// An editor and a terminal show what is there.
+struct WriterTests {
+    /// Otherwise an editor or a terminal would show another text than the file holds.
     @Test func writesBidirectionalControlsAsEscapes() {
         let value: JSONValue = ["a": "x\u{202E}y\nz\n", "b\u{200F}": "\u{2066}"]
         #expect(
@@ -65,7 +66,7 @@ import Testing
                 """)
     }
 
-    @Test func json() {
+    @Test func writesJSON() {
         let value: JSONValue = [
             "a": ["b", 1, true, .null, ["c": .base64(SharedSecret(copying: [255]))]], "e": [:],
             "f": .array([]),
@@ -121,8 +122,8 @@ import Testing
         #expect(text(YAMLWriter.write([["k": .string(string)]], forEditing: true)) == written)
     }
 
-    /// All texts of up to five of these characters, each in a mapping of a mapping, as an edit shows them.
-    @Test func blocksForEditingReadAsTheyWere() throws {
+    /// All texts of up to five of these characters, each in a nested mapping, the layout of `edit`.
+    @Test func blocksForEditingAreReadUnchanged() throws {
         var texts = [""]
         var longest = texts
         for _ in 0..<5 {
@@ -156,14 +157,14 @@ import Testing
         #expect(secret.map { text(YAMLWriter.write([["k": .secret($0)]])) } == "k: \"yes\"\n")
     }
 
-    @Test func readNodesCanBeWritten() throws {
+    @Test func writesNodesThatWereRead() throws {
         let node = try #require(try read("a: [0x10, 1_000.5, yes, ~, 'yes', .inf]\nb: {c: x}\n").first)
         #expect(
             text(YAMLWriter.write([JSONValue(node)]))
                 == "a:\n- 16\n- 1000.5\n- true\n- null\n- \"yes\"\n- \".inf\"\nb:\n  c: x\n")
     }
 
-    @Test func ownReaderGetsEveryStringBack() throws {
+    @Test func readsBackEveryStringThatIsWritten() throws {
         let strings = ConfusableStrings.all
         let document = ConfusableStrings.document(strings)
         for written in [text(YAMLWriter.write([document])), text(JSONWriter.write([document]))] {
@@ -175,9 +176,9 @@ import Testing
         }
     }
 
-    /// An independent reader of YAML 1.1. JSON, which both write, is what the strings are compared in.
+    /// PyYAML is an independent reader of YAML 1.1. The strings are compared as JSON.
     @Test(.enabled(if: PyYAML.isInstalled, "needs python3 with yaml"))
-    func pyYAMLGetsEveryStringBack() throws {
+    func pyYAMLReadsBackEveryStringThatIsWritten() throws {
         let strings = ConfusableStrings.all
         let json = try PyYAML.loadAsJSON(text(YAMLWriter.write([ConfusableStrings.document(strings)])))
         let node = try #require(try read(json).first)

@@ -3,13 +3,13 @@ import Testing
 
 @testable import YAML
 
-@Suite struct YAMLScalarTests {
+struct YAMLScalarTests {
     /// Value and JSON, as kubectl printed them.
     @Test(arguments: try Vectors.lines("kubectl-scalars.tsv"))
     func readsAsKubectlDoes(line: String) throws {
         let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
         let manifest = "stringData:\n  a: \(parts[0])\n"
-        // kubectl damages bytes that are no text; we refuse them.
+        // kubectl replaces bytes that are not UTF-8; this reader rejects them.
         guard parts[1] != "refused", parts[0] != "!!binary /w==" else {
             #expect(readError(manifest)?.code == .badTag)
             return
@@ -38,7 +38,7 @@ import Testing
         #expect(try read("a: \(value)").first?["a"]?.typeName == "a number")
     }
 
-    @Test func keysThatKubectlRewritesAreMarked() throws {
+    @Test func marksKeysThatKubectlCoerces() throws {
         let entries = try #require(
             try read("1: a\nyes: b\n0x10: c\n1.20: d\n'on': e\nplain: f\n").first?.entries)
         #expect(entries.map(\.key) == ["1", "true", "16", "1.20", "on", "plain"])

@@ -1,8 +1,8 @@
-"""Writes man pages out of the help that the program has: one of the program, one of each command.
+"""Writes man pages from the program's help: one for the program and one for each command.
 
     secrets-bridge --experimental-dump-help | manual.py FOLDER --version VERSION --date EPOCH
 
-Of a command's discussion, indented lines are examples, and what follows "Exit codes:" is the section EXIT STATUS.
+In a command's discussion, indented lines are examples, and the text after "Exit codes:" becomes the section EXIT STATUS.
 """
 
 import argparse
@@ -15,27 +15,27 @@ import sys
 PROGRAM = "secrets-bridge"
 USE_KEYS = {"wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "rewrap", "verify", "diff", "import", "doctor",
             "git-diff", "controller"}
-EXIT_CODES = "0 done; 1 failed, one line on standard error says why; 64 wrong usage"
-KEYS = [("SB_KMS_BACKEND and the settings of the backend", f"The keys: see {PROGRAM}(1).")]
+EXIT_CODES = "0 done; 1 failed, with one line on standard error; 64 wrong usage"
+KEYS = [("SB_KMS_BACKEND and the settings of the backend", f"The settings of the keys; see {PROGRAM}(1).")]
 ALL_KEYS = [
-    ("SB_KMS_BACKEND", "local, which is the default, vault-transit or aws-kms. Of several, separated by commas, the first "
-                       "wraps and all unwrap."),
-    ("SB_WRAP_MASTER_KEY, SB_WRAP_MASTER_KEYS_PREVIOUS", "Of local: base64 of 32 bytes; with _FILE after the name, the path "
-                                                         "of a file that has it."),
-    ("SB_KMS_VAULT_ADDR, SB_KMS_VAULT_KEY, ...", "Of vault-transit."),
-    ("SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION, ...", "Of aws-kms."),
-    ("NO_COLOR", "Set and not empty: no colours, on a terminal neither."),
+    ("SB_KMS_BACKEND", "local (the default), vault-transit or aws-kms. In a comma-separated list, the first wraps and all "
+                       "unwrap."),
+    ("SB_WRAP_MASTER_KEY, SB_WRAP_MASTER_KEYS_PREVIOUS", "For local: 32 bytes in base64; with the suffix _FILE, the path of a "
+                                                         "file with it."),
+    ("SB_KMS_VAULT_ADDR, SB_KMS_VAULT_KEY, ...", "Settings of vault-transit."),
+    ("SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION, ...", "Settings of aws-kms."),
+    ("NO_COLOR", "If not empty, turns colours off."),
 ]
-KUBECONFIG = ("KUBECONFIG", "Kubeconfig files, separated by colons, where --kubeconfig names none.")
+KUBECONFIG = ("KUBECONFIG", "Kubeconfig files, separated by colons; used without --kubeconfig.")
 ENVIRONMENT = {
-    "edit": [("VISUAL, EDITOR", "The editor, with its arguments; vi where neither is set.")],
-    "git-diff": [("GIT_PAGER_IN_USE", "Set by git, which has a pager at the terminal: there are colours.")],
+    "edit": [("VISUAL, EDITOR", "The editor with its arguments; defaults to vi.")],
+    "git-diff": [("GIT_PAGER_IN_USE", "Set by git for its pager; turns colours on.")],
     "controller": [("POD_NAMESPACE", "The namespace of the lease.")],
 }
 
 
 def escape(text):
-    """Text as roff shows it, as it is: nothing is a request, and - is the one that people type and copy."""
+    """Escapes text for roff, so that no line is a request and - is the character that users type and copy."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     for plain, name in (("'", "aq"), ("`", "ga"), ("^", "ha"), ("~", "ti")):
         text = text.replace(plain, f"\\({name}")
@@ -45,7 +45,7 @@ def escape(text):
 
 
 def paragraphs(discussion):
-    """(is example, text) for each block."""
+    """Yields (is example, text) for each block."""
     for block in re.split(r"\n[ \t]*\n", discussion.strip("\n")):
         if block.strip():
             lines = block.split("\n")
@@ -62,7 +62,7 @@ class Page:
     def __init__(self, name, abstract, options):
         date = datetime.datetime.fromtimestamp(options.date, datetime.timezone.utc).strftime("%Y-%m-%d")
         self.lines = [f'.TH "{name.upper()}" "1" "{date}" "{PROGRAM} {options.version}" "Secrets Bridge"']
-        # Names are not to be hyphenated, nor lines with them stretched.
+        # No hyphenation of names and no stretched lines.
         self.lines += [".nh", ".ad l"]
         self.section("NAME")
         self.lines.append(f"{escape(name)} \\- {escape(abstract.rstrip('.'))}")
@@ -71,7 +71,7 @@ class Page:
         self.lines.append(f".SH {title}")
 
     def separate(self):
-        """A section's first paragraph needs no macro."""
+        """Separates paragraphs; the first of a section needs no macro."""
         if not self.lines[-1].startswith(".SH "):
             self.lines.append(".PP")
 
@@ -84,7 +84,7 @@ class Page:
         self.lines += [".RS 4", ".nf", *(escape(line) for line in text.split("\n")), ".fi", ".RE"]
 
     def tagged(self, tag, text):
-        """`tag`: roff."""
+        """Adds a tagged paragraph; `tag` is roff."""
         self.lines += [".TP", tag, escape(text)]
 
     def write(self, path):
@@ -103,7 +103,7 @@ def value(argument):
 def synopsis(arguments):
     parts = []
     for argument in arguments:
-        # Those that every command has.
+        # Options of every command.
         if argument.get("valueName") in ("version", "help"):
             continue
         if argument["kind"] == "positional":
@@ -135,7 +135,7 @@ def arguments_section(page, title, arguments):
 
 
 def write_page(command, names, options):
-    """`names`: of all commands, for SEE ALSO and the program's own page."""
+    """Writes the page of a command. `names` lists all commands, for SEE ALSO and the program's own page."""
     is_program = command["commandName"] == PROGRAM
     name = PROGRAM if is_program else f"{PROGRAM}-{command['commandName']}"
     page = Page(name, command["abstract"], options)
@@ -161,7 +161,7 @@ def write_page(command, names, options):
         else:
             examples.append(text)
     if is_program:
-        page.paragraph("Under the name kubectl-wrappedsecret on the PATH it is a plugin of kubectl: kubectl wrappedsecret.")
+        page.paragraph("As kubectl-wrappedsecret on the PATH it is a kubectl plugin: kubectl wrappedsecret.")
         page.section("COMMANDS")
         for subcommand in command["subcommands"]:
             if subcommand["commandName"] in names:
@@ -198,7 +198,7 @@ def write_page(command, names, options):
     if command["commandName"].startswith("git-"):
         pages.append(".BR gitattributes (5)")
     page.lines += [line + " ," for line in pages[:-1]] + pages[-1:]
-    page.paragraph("https://github.com/secrets-bridge/secrets-bridge has the documentation, and every setting in it.")
+    page.paragraph("https://github.com/secrets-bridge/secrets-bridge has the documentation of every setting.")
     page.write(os.path.join(options.folder, f"{name}.1"))
 
 
@@ -209,7 +209,7 @@ def main():
     parser.add_argument("--date", type=int, required=True)
     options = parser.parse_args()
     program = json.load(sys.stdin)["command"]
-    # The parser's own command, which shows the help.
+    # The parser's own help command.
     commands = [command for command in program["subcommands"] if command["commandName"] != "help"]
     names = [command["commandName"] for command in commands]
     os.makedirs(options.folder, exist_ok=True)

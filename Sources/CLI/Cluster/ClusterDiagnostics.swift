@@ -4,14 +4,14 @@ package import FoundationEssentials
 package import KubeClient
 import Resources
 
-/// Tries what the commands need of an API server.
+/// Checks the API server for the permissions and objects that the commands need.
 package struct ClusterDiagnostics: Sendable {
     private let client: KubeClient
     private let selection: Selection
     private let keys: KeyRing?
     private let sleep: @Sendable (Duration) async -> Void
 
-    /// How often a controller is given another second to look at a new object.
+    /// How often to list again, one second apart, while a controller may still observe a new object.
     private static let pauses = 12
 
     package init(
@@ -24,19 +24,21 @@ package struct ClusterDiagnostics: Sendable {
         self.sleep = sleep
     }
 
-    /// `now`: by this machine's clock, as the server's is compared with it.
-    package func findings(now: @Sendable () -> Date) async -> [KeyDiagnostics.Finding] {
-        var findings: [KeyDiagnostics.Finding] = []
+    /// Runs the checks. Stops early if the namespace or the WrappedSecrets cannot be read.
+    ///
+    /// - Parameter now: The time by this machine's clock, which is compared with the API server's.
+    package func findings(now: @Sendable () -> Date) async -> [Finding] {
+        var findings: [Finding] = []
         if let namespace = selection.namespace {
             let presence = await presence(of: namespace)
-            findings.append(KeyDiagnostics.Finding("namespace \(namespace)", presence, isRequired: true))
+            findings.append(Finding("namespace \(namespace)", presence, isRequired: true))
             if case .failed = presence { return findings }
         }
         var page: ListPage<WrappedSecret>?
-        let lists = await verdict { () throws(KubeError) in
+        let listing = await verdict { () throws(KubeError) in
             page = try await client.list(WrappedSecret.self, selection)
         }
-        findings.append(KeyDiagnostics.Finding("list WrappedSecrets", lists, isRequired: true))
+        findings.append(Finding("list WrappedSecrets", listing, isRequired: true))
         guard let page else { return findings }
         var evidence = ControllerEvidence(page.items, now: now())
         for _ in 0..<Self.pauses where evidence.isPending {
@@ -45,36 +47,36 @@ package struct ClusterDiagnostics: Sendable {
             evidence = ControllerEvidence(page.items, now: now())
         }
         if let keys, let listed = Self.keyVerdict(page, keys) {
-            findings.append(KeyDiagnostics.Finding("they list a configured key", listed, isRequired: true))
+            findings.append(Finding("WrappedSecrets list a configured key", listed, isRequired: true))
         }
         findings += [
-            KeyDiagnostics.Finding(
-                "a controller looks after them", await watched(evidence, now: now()), isRequired: true),
-            KeyDiagnostics.Finding(
+            Finding(
+                "a controller reconciles them", await watched(evidence, now: now()), isRequired: true),
+            Finding(
                 "list Secrets, as metadata (import)",
                 await verdict { () throws(KubeError) in
                     _ = try await client.list(SecretMetadata.self, selection, limit: 1)
                 }),
-            KeyDiagnostics.Finding("this machine's clock", await clock(now)),
+            Finding("this machine's clock", await clock(now)),
         ]
         return findings
     }
 
-    /// Fresh signs at objects count before what controllers publish: not every controller has a lease.
-    private func watched(_ evidence: ControllerEvidence, now: Date) async -> KeyDiagnostics.Finding.Verdict {
-        let shown = evidence.verdict
-        guard case .skipped(let why) = shown,
+    /// Recent status updates take precedence over the watch scopes that controllers publish in Leases, because a
+    /// controller may run without a Lease.
+    private func watched(_ evidence: ControllerEvidence, now: Date) async -> Finding.Verdict {
+        let observed = evidence.verdict
+        guard case .skipped(let reason) = observed,
             let published = await ControllerScopes(of: client, now: now)?.verdict(selection.namespace)
-        else { return shown }
-        // The one that has looked at them may run without a lease.
+        else { return observed }
+        // The controller that updated the status may run without a Lease.
         guard evidence.isStale, case .failed(let other) = published else { return published }
-        return .skipped("\(why); \(other)")
+        return .skipped("\(reason); \(other)")
     }
 
-    /// Whether the keys are those of the cluster; nil: there is nothing to tell by.
-    static func keyVerdict(_ page: ListPage<WrappedSecret>, _ keys: KeyRing) -> KeyDiagnostics.Finding
-        .Verdict?
-    {
+    /// Compares the configured keys with the recipients of a page of WrappedSecrets. Returns nil if there are no
+    /// recipients.
+    static func keyVerdict(_ page: ListPage<WrappedSecret>, _ keys: KeyRing) -> Finding.Verdict? {
         let objects = page.items.compactMap { item in
             if case .object(let object) = item { object } else { nil }
         }
@@ -84,13 +86,13 @@ package struct ClusterDiagnostics: Sendable {
         let listed = Set(recipients.map(\.keyID)).sorted()
         let others = listed.count > 3 ? " and \(listed.count - 3) more" : ""
         let isAll = page.metadata.continue?.isEmpty != false
-        let what =
+        let problem =
             "none of \(isAll ? "" : "the first ")\(pluralized(objects.count, "WrappedSecret")) lists a configured key; they "
             + "list \(listed.prefix(3).joined(separator: ", "))\(others)"
-        return isAll ? .failed("\(what); configure one of these") : .skipped(what)
+        return isAll ? .failed("\(problem); configure one of these") : .skipped(problem)
     }
 
-    private func presence(of namespace: String) async -> KeyDiagnostics.Finding.Verdict {
+    private func presence(of namespace: String) async -> Finding.Verdict {
         do throws(KubeError) {
             switch try await client.namespaceExists(namespace) {
             case true: return .passed
@@ -102,7 +104,7 @@ package struct ClusterDiagnostics: Sendable {
         }
     }
 
-    private func verdict(_ body: () async throws(KubeError) -> Void) async -> KeyDiagnostics.Finding.Verdict {
+    private func verdict(_ body: () async throws(KubeError) -> Void) async -> Finding.Verdict {
         do {
             try await body()
             return .passed
@@ -111,27 +113,27 @@ package struct ClusterDiagnostics: Sendable {
         }
     }
 
-    /// The server stamps even what it only pretends to make.
-    private func clock(_ now: () -> Date) async -> KeyDiagnostics.Finding.Verdict {
+    /// Compares the clocks. The API server sets creationTimestamp in a dry run, too.
+    private func clock(_ now: () -> Date) async -> Finding.Verdict {
         let namespace = selection.namespace ?? "default"
         let body =
             #"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"secrets-bridge-clock","namespace":"\#(namespace)"}}"#
         let resource = Resource(group: "", version: "v1", kind: "ConfigMap", plural: "configmaps")
         do {
-            let made = try await client.create(
+            let created = try await client.create(
                 resource, ObjectRef(namespace: namespace, name: "secrets-bridge-clock"),
                 body: SharedSecret(copying: body.utf8), isDryRun: true)
-            guard let stamp = made.creationTimestamp,
+            guard let stamp = created.creationTimestamp,
                 let server = try? Date(stamp, strategy: .iso8601)
-            else { return .skipped("the server gives no time") }
+            else { return .skipped("the API server returned no creationTimestamp") }
             return Self.clockVerdict(seconds: now().timeIntervalSince(server))
         } catch {
             return .skipped("\(error)")
         }
     }
 
-    /// Tokens and signatures are refused from about five minutes on; a minute is worth a word.
-    package static func clockVerdict(seconds: Double) -> KeyDiagnostics.Finding.Verdict {
+    /// Fails if the clocks differ by more than a minute. From about five minutes, servers refuse tokens and signatures.
+    package static func clockVerdict(seconds: Double) -> Finding.Verdict {
         guard abs(seconds) > 60 else { return .passed }
         let direction = seconds > 0 ? "ahead of" : "behind"
         return .failed("it is \(Int(abs(seconds))) s \(direction) the API server's; set up NTP")

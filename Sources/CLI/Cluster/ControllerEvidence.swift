@@ -1,69 +1,65 @@
 import FoundationEssentials
+import JSON
 import KubeClient
 import Resources
 
-/// Whether a controller looks after WrappedSecrets, by what they show: a controller sets `status.observedGeneration` of
-/// each object that it watches.
+/// Evidence in WrappedSecrets that a controller reconciles them: it sets `status.observedGeneration` of each object in
+/// its watch scope.
 struct ControllerEvidence {
-    private let seen: Int
-    /// Created a while ago, and no controller has looked at them.
-    private let unseen: [ObjectMeta]
-    /// Whether an object is so new that a controller may not have come to it.
+    /// The number of objects that a controller has observed.
+    private let observedCount: Int
+    /// Objects that were created a while ago and that no controller has observed.
+    private let unobserved: [ObjectMeta]
+    /// True if all unobserved objects are so new that a controller may not have reached them.
     let isPending: Bool
     private let now: Date
-    /// The newest sign of a controller; nil: there is none. A status outlives the controller that wrote it.
+    /// The latest time in a status, and its object. A status outlives the controller that wrote it.
     private let newest: (time: Date, object: ObjectRef)?
 
-    /// Seconds after which what a controller wrote is no proof that it still runs. It writes nothing where nothing changes.
+    /// The seconds after which a status is no proof that the controller still runs. It writes nothing while nothing
+    /// changes.
     private static let freshness: TimeInterval = 300
 
-    /// Seconds within which a controller has looked at a new object, even if many are waiting.
-    private static let patience: TimeInterval = 10
+    /// The seconds within which a controller observes a new object, even with a long queue.
+    private static let observationDelay: TimeInterval = 10
 
     init(_ items: [Decoded<WrappedSecret>], now: Date) {
-        let observed = items.map { item -> (metadata: ObjectMeta, generation: Int64) in
-            let status =
-                switch item {
-                case .object(let object): object.status
-                case .malformed(_, let status, _): status
-                }
-            return (item.metadata, status?.observedGeneration ?? -1)
-        }
-        newest = items.filter { $0.status?.observedGeneration ?? -1 >= 0 }.compactMap { item in
-            Self.lastSign(item).map { (time: $0, object: item.metadata.ref) }
+        let observed = items.filter { $0.status?.observedGeneration ?? -1 >= 0 }
+        observedCount = observed.count
+        newest = observed.compactMap { item in
+            Self.lastTimestamp(item).map { (time: $0, object: item.metadata.ref) }
         }.max { $0.time < $1.time }
-        seen = observed.count { $0.generation >= 0 }
-        let unobserved = observed.filter { $0.generation < 0 }.map(\.metadata)
-        unseen = unobserved.filter { Self.age($0, now) > Self.patience }
-        isPending = unseen.isEmpty && !unobserved.isEmpty
+        let others = items.filter { $0.status?.observedGeneration ?? -1 < 0 }.map(\.metadata)
+        unobserved = others.filter { Self.age($0, now) > Self.observationDelay }
+        isPending = unobserved.isEmpty && !others.isEmpty
         self.now = now
     }
 
-    var verdict: KeyDiagnostics.Finding.Verdict {
-        guard let first = unseen.first else {
-            guard seen > 0 else {
-                return .skipped("no WrappedSecret shows it, nor a Lease that this user may list")
+    var verdict: Finding.Verdict {
+        guard let first = unobserved.first else {
+            guard observedCount > 0 else {
+                return .skipped("no WrappedSecret has a status, and this user sees no controller's Lease")
             }
-            guard let newest else { return .skipped("no WrappedSecret shows when one was last looked at") }
+            guard let newest else { return .skipped("no status of a WrappedSecret has a time") }
             guard now.timeIntervalSince(newest.time) > Self.freshness else { return .passed }
             return .skipped(
-                "the last sign of one is of \(newest.time.formatted(.iso8601)), at WrappedSecret \(newest.object); an idle "
-                    + "controller leaves none, so see that one runs")
+                "the latest status is from \(newest.time.formatted(.iso8601)), of WrappedSecret \(newest.object); an idle "
+                    + "controller writes none, so check that it runs")
         }
-        let others = unseen.count > 1 ? " (and \(unseen.count - 1) more)" : ""
+        let others = unobserved.count > 1 ? " (and \(unobserved.count - 1) more)" : ""
         return .failed(
             "WrappedSecret \(first.ref)\(others) was created \(Int(Self.age(first, now))) s ago, and no controller has "
-                + "looked at it; see that one runs, that it watches that namespace (--watch-namespace, in the chart "
+                + "observed it; check that one runs, that it watches the namespace (--watch-namespace, in the chart "
                 + "controller.watchNamespaces) and that its --label-selector selects the object")
     }
 
-    /// Whether what objects show is old, so that it proves nothing of today.
+    /// True if objects were observed, but too long ago to prove that a controller runs.
     var isStale: Bool {
-        if case .skipped = verdict { seen > 0 } else { false }
+        if case .skipped = verdict { observedCount > 0 } else { false }
     }
 
-    /// When a controller last wrote of an object that it has seen: not before the object was created.
-    private static func lastSign(_ item: Decoded<WrappedSecret>) -> Date? {
+    /// Returns the latest time that a controller wrote to an observed object, or the object's creation.
+    private static func lastTimestamp(_ item: Decoded<WrappedSecret>) -> Date? {
         let times =
             [item.metadata.creationTimestamp, item.status?.lastSyncTime, item.status?.lastVerifiedTime]
             + (item.status?.conditions ?? []).map { $0.lastTransitionTime }
@@ -75,5 +71,73 @@ struct ControllerEvidence {
             return 0
         }
         return min(now.timeIntervalSince(created), 1e9)
+    }
+}
+
+/// The watch scopes that the leading controllers of a cluster publish in their Leases.
+struct ControllerScopes {
+    private let scopes: [(lease: ObjectRef, scope: PublishedWatchScope)]
+
+    /// The seconds that a renewal may be late, plus the difference of two machines' clocks.
+    private static let clockTolerance: TimeInterval = 60
+
+    init(_ leases: [Lease], now: Date) {
+        scopes = leases.compactMap { lease in
+            guard lease.isHeld, let renewed = lease.renewalDate,
+                now.timeIntervalSince(renewed) <= lease.duration + Self.clockTolerance,
+                let scope = PublishedWatchScope(lease.metadata)
+            else { return nil }
+            return (lease.metadata.ref, scope)
+        }
+    }
+
+    /// Returns nil if the user may not list Leases.
+    init?(of client: KubeClient, now: Date) async {
+        guard
+            let page = try? await client.list(
+                Lease.self, Selection(labelSelector: PublishedWatchScope.label))
+        else { return nil }
+        self.init(
+            page.items.compactMap { item in
+                if case .object(let lease) = item { lease } else { nil }
+            }, now: now)
+    }
+
+    /// Returns nil if no running controller publishes a scope that answers the question.
+    ///
+    /// - Parameter namespace: The namespace to check, or nil for all namespaces.
+    func verdict(_ namespace: String?) -> Finding.Verdict? {
+        let covering = scopes.filter { scope in
+            namespace.map { scope.scope.covers($0) } ?? scope.scope.namespaces.isEmpty
+        }
+        guard !scopes.isEmpty, let namespace = namespace ?? (covering.isEmpty ? nil : "") else { return nil }
+        guard !covering.isEmpty else {
+            let others = scopes.map { "\($0.lease) watches \($0.scope.namespaces.joined(separator: ", "))" }
+            return .failed(
+                "no controller watches namespace \(namespace) (\(others.joined(separator: "; "))); add it to "
+                    + "--watch-namespace, in the chart controller.watchNamespaces")
+        }
+        let selectors = covering.compactMap(\.scope.labelSelector)
+        guard selectors.count == covering.count else { return .passed }
+        return .skipped(
+            "only WrappedSecrets with the labels \(selectors.joined(separator: " or ")) are watched")
+    }
+}
+
+extension Lease {
+    /// True if a controller leads. A holder that releases the Lease clears its name.
+    fileprivate var isHeld: Bool { spec?.holderIdentity?.isEmpty == false }
+
+    /// The time of the last renewal by the holder's clock, if the Lease has one.
+    fileprivate var renewalDate: Date? {
+        // The ISO 8601 parser takes no fraction of a second.
+        (spec?.renewTime?.split(whereSeparator: { ".Z".contains($0) }).first).flatMap {
+            try? Date("\($0)Z", strategy: .iso8601)
+        }
+    }
+
+    /// The lease duration in seconds, at most an hour.
+    fileprivate var duration: TimeInterval {
+        TimeInterval(min(max(spec?.leaseDurationSeconds ?? 0, 0), 3600))
     }
 }

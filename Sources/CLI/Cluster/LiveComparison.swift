@@ -3,12 +3,12 @@ import KubeClient
 import Resources
 import System
 
-/// What differs between the WrappedSecrets of files and the Secrets of a cluster, in names and never in values.
+/// Compares the WrappedSecrets of files with the Secrets of a cluster. The result has names of entries and no values.
 package struct LiveComparison: Sendable {
     private let keys: KeyRing
     private let secrets: LiveSecretReader
     private let namespace: String?
-    /// nil: all.
+    /// The WrappedSecret to compare, or nil for all of the file.
     private let name: String?
 
     package init(keys: KeyRing, secrets: LiveSecretReader, namespace: String?, name: String?) {
@@ -18,14 +18,14 @@ package struct LiveComparison: Sendable {
         self.name = name
     }
 
-    /// One for each WrappedSecret whose Secret is not what it would make; none: all are.
+    /// Returns a difference for each WrappedSecret whose Secret is not as the WrappedSecret desires it.
     package func differences(_ file: WrappedSecretFile) async throws(InputError) -> [LiveDifference] {
         var differences: [LiveDifference] = []
         for (index, document) in file.documents.enumerated()
         where name == nil || document.object.metadata.name == name {
             let opened = try await OpenedDocument(file, at: index, namespace: namespace, with: keys)
             guard let namespace = opened.namespace else {
-                throw InputError(document.location, "is of no namespace; give --namespace")
+                throw InputError(document.location, "has no namespace; give --namespace")
             }
             let (changes, refusals) = try await changes(
                 opened, ObjectRef(namespace: namespace, name: opened.secretName))
@@ -39,7 +39,7 @@ package struct LiveComparison: Sendable {
         return differences
     }
 
-    /// What differs, and why a controller would not change it.
+    /// Returns the changes that a sync would make, and the reasons why a controller would not make them.
     private func changes(
         _ opened: OpenedDocument, _ ref: ObjectRef
     ) async throws(InputError) -> ([LiveChange], refusals: [String]) {
@@ -48,11 +48,11 @@ package struct LiveComparison: Sendable {
         let wrapped = try await secrets.wrappedSecret(
             ObjectRef(namespace: ref.namespace, name: opened.name))
         guard let live = try await secrets.liveSecret(ref) else {
-            var refusals = LiveRefusals.suspension(asked: isSuspended, wrapped).map { [$0] } ?? []
+            var refusals = LiveRefusals.suspension(inFile: isSuspended, wrapped).map { [$0] } ?? []
             if await secrets.isNamespaceMissing(ref.namespace) {
                 refusals.append("namespace \(ref.namespace) does not exist")
             }
-            // Merge adds to a Secret that is there, and creates none.
+            // Merge adds entries to an existing Secret and creates none.
             let changes =
                 [LiveChange(isMerge ? .blocked : .added, .secret)]
                 + opened.entries.map { LiveChange(.added, .entry($0.name)) }
@@ -65,10 +65,11 @@ package struct LiveComparison: Sendable {
                     LiveChange(.changed, .type(from: live.input.effectiveType, to: opened.desiredSecret.type))
                 )
             }
-            if live.input.immutable != opened.desiredSecret.isImmutable {
+            if live.input.isImmutable != opened.desiredSecret.isImmutable {
                 changes.append(
                     LiveChange(
-                        .changed, .immutable(from: live.input.immutable, to: opened.desiredSecret.isImmutable)
+                        .changed,
+                        .immutable(from: live.input.isImmutable, to: opened.desiredSecret.isImmutable)
                     ))
             }
         }
@@ -76,36 +77,39 @@ package struct LiveComparison: Sendable {
         var refusals = LiveRefusals.refusals(
             of: live.metadata, name: opened.name, opened.desiredSecret.mergeIdentity,
             entries: Set(opened.entries.map(\.name)), wrapped)
-        if let suspension = LiveRefusals.suspension(asked: isSuspended, wrapped) {
+        if let suspension = LiveRefusals.suspension(inFile: isSuspended, wrapped) {
             refusals.insert(suspension, at: 0)
         }
         return (changes, refusals)
     }
 
-    /// Of a Secret that the WrappedSecret owns, every entry counts; of one that it merges into, its own.
+    /// Returns the changes of entries: of all in a Secret that the WrappedSecret owns, and of its own in a merge
+    /// target.
     private func entryChanges(_ opened: OpenedDocument, _ live: LiveSecret) -> [LiveChange] {
         let changes = ValueDifference(from: live.input.entries, to: opened.entries).changes
         guard let merger = opened.desiredSecret.mergeIdentity else { return changes }
-        let ours = live.ownedEntries(of: merger)
+        let own = live.ownedEntries(of: merger)
         return changes.filter { change in
             guard change.operation == .removed, case .entry(let name) = change.subject else { return true }
-            return ours.contains(name)
+            return own.contains(name)
         }
     }
 
-    /// What the template sets, and what only an earlier template has set. Other writers' labels and annotations stay.
+    /// Returns the changes of labels and annotations that the template sets, or that an earlier template has set. Those
+    /// of other writers stay.
     private func metadataChanges(
         _ opened: OpenedDocument, _ live: LiveSecret, _ wrapped: WrappedSecret?
     ) -> [LiveChange] {
-        let blueprint = opened.desiredSecret
-        let owned = live.metadata.keysOwned(by: blueprint.fieldManager)
-        var labels = Self.changes(from: live.input.labels, to: blueprint.labels, owned: owned.labels)
+        let desired = opened.desiredSecret
+        let owned = live.metadata.keysOwned(by: desired.fieldManager)
+        var labels = Self.changes(from: live.input.labels, to: desired.labels, owned: owned.labels)
         var annotations = Self.changes(
-            from: live.input.annotations, to: blueprint.annotations, owned: owned.annotations)
-        // Of a suspended object, the generation that was written is an earlier one.
+            from: live.input.annotations, to: desired.annotations, owned: owned.annotations)
+        // A suspended object's Secret was written from an earlier generation.
         if let wrapped, wrapped.isSynced {
             let synced = wrapped.spec.template?.metadata
-            // The controller has removed what is not in the template: the rest are labels that its operator adds.
+            // The controller removes keys that leave the template. The remaining ones are labels that the operator
+            // configures.
             labels.removed.removeAll { synced?.labels?[$0] == nil }
             annotations.removed.removeAll { synced?.annotations?[$0] == nil }
         }
@@ -115,20 +119,20 @@ package struct LiveComparison: Sendable {
             + annotations.removed.map { LiveChange(.removed, .annotation($0)) }
     }
 
-    /// Keys, in order. What the controller adds for itself is in no template.
+    /// Compares the keys, sorted. The controller's own keys are in no template.
     private static func changes(
-        from live: [String: String], to wanted: [String: String], owned: Set<String>
+        from live: [String: String], to desired: [String: String], owned: Set<String>
     ) -> (changed: [String], removed: [String]) {
-        let changed = wanted.filter { live[$0.key] != $0.value }.keys.sorted()
+        let changed = desired.filter { live[$0.key] != $0.value }.keys.sorted()
         let removed = owned.filter {
-            wanted[$0] == nil && live[$0] != nil && !OwnershipMetadata.isReserved($0)
+            desired[$0] == nil && live[$0] != nil && !OwnershipMetadata.isReserved($0)
         }.sorted()
         return (changed, removed)
     }
 }
 
 extension WrappedSecret {
-    /// Whether the Secret was written from the object as it is now, and not from an earlier generation.
+    /// True if the Secret was written from the object's current generation.
     var isSynced: Bool {
         guard let written = status?.secret?.generation else { return false }
         return status?.condition(.ready)?.status == "True" && written == metadata.generation

@@ -4,21 +4,21 @@ import JSON
 package import KubeClient
 import Resources
 
-/// Secrets of a cluster, read with their values. What is read stays in secret memory.
+/// Reads Secrets of a cluster with their values, which stay in secret memory.
 package struct LiveSecretReader: Sendable {
     private let client: KubeClient
 
     package init(_ client: KubeClient) { self.client = client }
 
-    /// Reads a Secret; returns nil if there is none.
+    /// Reads a Secret. Returns nil if it does not exist.
     ///
-    /// - Parameter uid: of the Secret that was listed; nil if it was not.
-    /// - Throws: `InputError` if it cannot be read, is no Secret, or is another one than was asked for.
+    /// - Parameter uid: The uid of the Secret in a list, or nil if it was not listed.
+    /// - Throws: `InputError` if the Secret cannot be read, or if the response is another object.
     package func secret(_ ref: ObjectRef, uid: String? = nil) async throws(InputError) -> SecretInput? {
         try await liveSecret(ref, uid: uid)?.input
     }
 
-    /// As `secret`, with the field managers that own its parts.
+    /// Reads a Secret together with the field managers of its parts.
     func liveSecret(_ ref: ObjectRef, uid: String? = nil) async throws(InputError) -> LiveSecret? {
         try ObjectNames.check(namespace: ref.namespace, name: ref.name, "Secret")
         let body: SharedSecret
@@ -35,10 +35,10 @@ package struct LiveSecretReader: Sendable {
             secret.namespace == ref.namespace
         else {
             throw InputError(
-                source, "the API server answered with another object; is it the right cluster (--context)?")
+                source, "the API server returned another object; is it the right cluster (--context)?")
         }
         guard uid == nil || secret.uid == uid else {
-            throw InputError(source, "it was replaced after it was listed; run the command again")
+            throw InputError(source, "was replaced after it was listed; run the command again")
         }
         do {
             let metadata = try body.bytes.withUnsafeBytes { bytes in
@@ -46,11 +46,11 @@ package struct LiveSecretReader: Sendable {
             }
             return LiveSecret(input: secret, metadata: metadata)
         } catch {
-            throw InputError(source, "the API server answered with metadata that cannot be read: \(error)")
+            throw InputError(source, "the API server returned metadata that cannot be read: \(error)")
         }
     }
 
-    /// A WrappedSecret of the cluster; nil if there is none that this user may read and that has the shape of its kind.
+    /// Reads a WrappedSecret. Returns nil if it does not exist, is malformed, or may not be read by the user.
     func wrappedSecret(_ ref: ObjectRef) async throws(InputError) -> WrappedSecret? {
         do throws(KubeError) {
             return try await client.get(WrappedSecret.self, ref)
@@ -61,7 +61,7 @@ package struct LiveSecretReader: Sendable {
         }
     }
 
-    /// Whether a namespace is known not to exist.
+    /// Returns true if a namespace is known not to exist.
     func isNamespaceMissing(_ name: String) async -> Bool {
         (try? await client.namespaceExists(name)) == false
     }
@@ -71,10 +71,10 @@ package struct LiveSecretReader: Sendable {
         try await client.requireNamespace(of: selection)
     }
 
-    /// The metadata of Secrets.
+    /// Lists the metadata of Secrets.
     ///
-    /// - Throws: `InputError` if they cannot be listed, or if one of them is not of the selection's namespace or has a
-    ///   name that Kubernetes does not allow.
+    /// - Throws: `InputError` if they cannot be listed, or if one of them is of another namespace or has a name that
+    ///   Kubernetes does not allow.
     package func list(_ selection: Selection) async throws(InputError) -> [ObjectMeta] {
         var found: [ObjectMeta] = []
         var pager = ListPager<SecretMetadata>(client, selection)
@@ -92,28 +92,29 @@ package struct LiveSecretReader: Sendable {
         guard selection.namespace == nil || selection.namespace == ref.namespace else {
             throw InputError(
                 "Secret \(ref)",
-                "the API server lists it although another namespace was asked for; is it the right cluster (--context)?"
+                "the API server returned it for another namespace; is it the right cluster (--context)?"
             )
         }
     }
 }
 
-/// A Secret of a cluster with its values, and with what the API server records of its writers.
+/// A Secret of a cluster with its values and its field managers.
 struct LiveSecret: Sendable {
     let input: SecretInput
     let metadata: ObjectMeta
 
-    /// Entries that the controller takes out again when they leave the WrappedSecret, which no other manager has.
+    /// Returns the merged entries that no other manager has. The controller removes them when they leave the
+    /// WrappedSecret.
     func ownedEntries(of merger: MergeIdentity) -> Set<String> {
-        var ours = merger.recordedEntries(in: metadata) ?? []
+        var own = merger.recordedEntries(in: metadata) ?? []
         var others: Set<String> = []
         for fields in metadata.managedFields ?? [] {
             if fields.manager == merger.fieldManager {
-                ours.formUnion(fields.data)
+                own.formUnion(fields.data)
             } else {
                 others.formUnion(fields.data)
             }
         }
-        return ours.subtracting(others)
+        return own.subtracting(others)
     }
 }

@@ -1,16 +1,16 @@
 import FoundationEssentials
 
-/// What kubectl is told that asks a plugin's `kubectl_complete-NAME` for completions.
+/// Completes command lines for kubectl, which runs a plugin's `kubectl_complete-NAME`.
 ///
 /// Source: kubernetes/sample-cli-plugin, "Shell completion"; github.com/spf13/cobra, ShellCompDirective.
 package struct PluginCompletion {
-    /// What the shell is to make of the candidates; the numbers are cobra's.
+    /// Instructs the shell how to use the candidates. The numbers are cobra's.
     enum Directive: Int {
-        /// There are none: names of files, as the shell completes them.
+        /// The shell completes file names itself.
         case files = 0
-        /// They are all there is.
+        /// The candidates are complete. The shell adds no file names.
         case candidates = 4
-        /// They are endings that files must have. Folders are offered too.
+        /// The candidates are extensions of files. The shell offers folders, too.
         case fileExtensions = 8
         case directories = 16
     }
@@ -19,27 +19,28 @@ package struct PluginCompletion {
     private let custom: ([String]) -> [String]
 
     /// - Parameters:
-    ///   - help: JSON, as `--experimental-dump-help` prints it.
-    ///   - custom: values of an option that only the program knows, for the words typed so far.
-    ///
-    /// Errors: `help` is no such JSON.
+    ///   - help: The JSON that `--experimental-dump-help` prints.
+    ///   - custom: Returns the values of an option that only the program knows, for the words typed so far.
+    /// - Throws: `DecodingError` if `help` is not such JSON.
     package init(help: String, custom: @escaping ([String]) -> [String]) throws {
         struct Tool: Decodable { let command: CommandInfo }
         root = try JSONDecoder().decode(Tool.self, from: Data(help.utf8)).command
         self.custom = custom
     }
 
-    /// - Parameter words: what was typed after the plugin's name; the last is the one to complete, and may be empty.
-    /// - Returns: a candidate a line, with a tab before what it means, then a colon and the directive.
+    /// Returns the completions in the format that kubectl reads: one candidate a line with its description after a tab,
+    /// then a colon and the directive.
+    ///
+    /// - Parameter words: The words after the plugin's name. The last one, which may be empty, is to be completed.
     package func output(_ words: [String]) -> String {
         let (candidates, directive) = complete(words)
         let lines = candidates.map { candidate in
-            candidate.meaning.map { "\(candidate.value)\t\($0)" } ?? candidate.value
+            candidate.description.map { "\(candidate.value)\t\($0)" } ?? candidate.value
         }
         return (lines + [":\(directive.rawValue)"]).map { "\($0)\n" }.joined()
     }
 
-    private typealias Candidate = (value: String, meaning: String?)
+    private typealias Candidate = (value: String, description: String?)
 
     private func complete(_ words: [String]) -> ([Candidate], Directive) {
         let current = words.last ?? ""
@@ -54,10 +55,10 @@ package struct PluginCompletion {
         }
         if current.hasPrefix("-") { return (options(typed, beginning: current), .candidates) }
         let command = typed.command
-        // ArgumentParser's own command says not what it takes.
+        // ArgumentParser does not list the arguments of its own command `help`.
         let subcommands = command.commandName == "help" ? root.subcommands : command.subcommands
         if !subcommands.isEmpty {
-            let all = subcommands.map { (value: $0.commandName, meaning: $0.abstract) }
+            let all = subcommands.map { (value: $0.commandName, description: $0.abstract) }
             return (all.filter { $0.value.hasPrefix(current) }, .candidates)
         }
         guard let positional = command.positional(typed.positionals) else { return ([], .candidates) }
@@ -89,14 +90,14 @@ package struct PluginCompletion {
     }
 }
 
-/// What words before the one to complete say of it.
+/// The state of the command line before the word to complete.
 private struct TypedWords {
     private(set) var command: CommandInfo
-    /// An option that waits for its value.
+    /// The option whose value comes next.
     private(set) var pending: CommandInfo.Argument?
     private(set) var options: Set<String> = []
     private(set) var positionals = 0
-    /// `--` was typed.
+    /// True after `--`.
     private(set) var isTerminated = false
 
     init(_ words: some Sequence<String>, _ root: CommandInfo) {
@@ -121,5 +122,69 @@ private struct TypedWords {
         } else {
             positionals += 1
         }
+    }
+}
+
+/// A command with its arguments, as far as completion needs them from `--experimental-dump-help`.
+package struct CommandInfo: Decodable, Sendable {
+    package struct Argument: Decodable, Sendable {
+        enum Kind: String, Decodable { case positional, option, flag }
+
+        struct Name: Decodable {
+            enum Kind: String, Decodable { case long, short, longWithSingleDash }
+
+            let kind: Kind
+            let name: String
+
+            /// The name with its dashes.
+            var spelling: String { kind == .long ? "--\(name)" : "-\(name)" }
+        }
+
+        let kind: Kind
+        let shouldDisplay: Bool
+        let isRepeating: Bool
+        let names: [Name]?
+        let abstract: String?
+        let completionKind: Completion?
+    }
+
+    /// The source of an argument's values.
+    enum Completion: Decodable {
+        case list(values: [String])
+        case file(extensions: [String])
+        case directory
+        case shellCommand(command: String)
+        /// The program itself computes them.
+        case custom
+    }
+
+    let commandName: String
+    let abstract: String?
+    let arguments: [Argument]
+    let subcommands: [CommandInfo]
+
+    private enum CodingKeys: String, CodingKey { case commandName, abstract, arguments, subcommands }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        commandName = try container.decode(String.self, forKey: .commandName)
+        abstract = try container.decodeIfPresent(String.self, forKey: .abstract)
+        // Empty arrays are omitted from the JSON.
+        let all = try container.decodeIfPresent([Argument].self, forKey: .arguments) ?? []
+        arguments = all.filter(\.shouldDisplay)
+        subcommands = try container.decodeIfPresent([CommandInfo].self, forKey: .subcommands) ?? []
+    }
+
+    func subcommand(_ name: String) -> CommandInfo? { subcommands.first { $0.commandName == name } }
+
+    func argument(named text: some StringProtocol) -> Argument? {
+        arguments.first { $0.names?.contains { $0.spelling == text } == true }
+    }
+
+    /// Returns the positional argument at an index.
+    func positional(_ index: Int) -> Argument? {
+        let all = arguments.filter { $0.kind == .positional }
+        if index < all.count { return all[index] }
+        return all.last.flatMap { $0.isRepeating ? $0 : nil }
     }
 }

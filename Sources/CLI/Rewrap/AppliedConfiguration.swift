@@ -3,22 +3,22 @@ import KubeClient
 import Resources
 import System
 
-/// What a manager applied to an object, restored from the object and from the fields that the manager owns, as
-/// client-go's `Extract` functions do it: the body of a server-side apply that changes one field and gives up none.
+/// Reconstructs what a field manager applied to an object, as client-go's `Extract` functions do. A server-side apply
+/// of the result can change one field without giving up another.
 struct AppliedConfiguration {
-    /// A field that the API server lists and the object lacks, or a list that is not understood. An apply without it
-    /// would remove the field.
+    /// A field that `managedFields` lists and the object lacks, or an unsupported list. An apply without it would
+    /// remove the field.
     struct ExtractionError: Error, Equatable {
         let path: String
     }
 
-    /// Fields of a WrappedSecret that have one owner as a whole; of other containers, a manager owns members.
+    /// The fields of a WrappedSecret that have one owner as a whole. In other containers, members have owners.
     private static let atomic: Set<String> = ["spec.recipients", "spec.data", "spec.keyRef"]
 
-    /// By the path of the field: the JSON that takes the place of what the object has.
+    /// JSON values that replace those of the object, by the path of the field.
     let replacements: [String: [UInt8]]
 
-    /// Writes `fields` of `object`, which are members of the JSON object that is open in `json`.
+    /// Writes `fields` of `object` as members of the JSON object that `json` has begun.
     func write(
         _ fields: FieldSet, of object: [UInt8], at path: String = "", to json: inout JSONSecretWriter
     ) throws(ExtractionError) {
@@ -61,7 +61,7 @@ struct AppliedConfiguration {
     ) throws(ExtractionError) {
         let path = "\(path)[\(step)]"
         if let value = step.dropping(prefix: "v:") {
-            // The value is JSON itself, as the list has it.
+            // The step contains the value as JSON.
             guard items.contains(where: { $0.elementsEqual(value.utf8) }) else {
                 throw ExtractionError(path: path)
             }
@@ -75,7 +75,7 @@ struct AppliedConfiguration {
                 return keys.allSatisfy { members[$0.key] == $0.value }
             })
         else { throw ExtractionError(path: path) }
-        // Items without members are owned as a whole.
+        // An item without members has one owner as a whole.
         guard !fields.members.isEmpty else {
             json.encoded(item)
             return
@@ -86,13 +86,13 @@ struct AppliedConfiguration {
     }
 }
 
-/// The outermost level of a JSON value; what is below stays bytes.
+/// The outermost level of a JSON value. The levels below stay bytes.
 private enum JSONLevel {
     case object([String: [UInt8]])
     case array([[UInt8]])
     case scalar
 
-    /// `bytes` begin with the value.
+    /// - Parameter bytes: The value, without white space before it.
     init(_ bytes: [UInt8], _ path: String) throws(AppliedConfiguration.ExtractionError) {
         do throws(JSONError) {
             switch bytes.first {
@@ -128,9 +128,38 @@ extension String {
     }
 }
 
-/// A value that is passed on as it came.
+/// A JSON value that is copied byte for byte.
 struct RawJSON: JSONReadable, Sendable {
     let bytes: [UInt8]
 
     init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.readRawValue()) }
+}
+
+/// The fields of an object that one manager owns, as in `managedFields` (FieldsV1): a tree whose steps are `f:<name>`
+/// for a field, `k:<keys>` and `v:<value>` for an item of a list, and `.` for the container itself.
+struct FieldSet: JSONReadable, Sendable {
+    private(set) var members: [(step: String, fields: FieldSet)] = []
+
+    /// A WrappedSecret does not nest as deep. A deeper set is refused.
+    private static let maximumDepth = 16
+
+    init(json: inout JSONReader) throws(JSONError) {
+        try self.init(&json, depth: 0)
+    }
+
+    private init(_ json: inout JSONReader, depth: Int) throws(JSONError) {
+        guard depth < Self.maximumDepth else { throw json.error(.outOfRange) }
+        try json.readObject { key, json throws(JSONError) in
+            let step = try key.text()
+            let fields = try FieldSet(&json, depth: depth + 1)
+            if step != "." { members.append((step, fields)) }
+        }
+    }
+
+    /// Returns nil if the set does not list the field at `path`.
+    subscript(path: String...) -> FieldSet? {
+        path.reduce(self as FieldSet?) { set, name in
+            set?.members.first { $0.step == "f:\(name)" }?.fields
+        }
+    }
 }

@@ -3,35 +3,38 @@ package import KubeClient
 import Resources
 import System
 
-/// Wraps the data keys of a cluster's WrappedSecrets anew, a page at a time.
+/// Rewraps the data keys of a cluster's WrappedSecrets, page by page.
 package struct ClusterRewrapper: Sendable {
-    private let rows: EnvelopeRewrapper
+    private let envelopes: EnvelopeRewrapper
     private let keys: KeyRing
     private let client: KubeClient
     private let isDryRun: Bool
 
-    private static let page = 200
-    /// Patches in flight at once.
+    private static let pageSize = 200
+    /// The number of patches in flight at once.
     private static let concurrency = 16
 
     package init(
-        keys: KeyRing, order: RewrapStrategy, client: KubeClient, isDryRun: Bool,
-        patience: KMSRetryPolicy = KMSRetryPolicy()
+        keys: KeyRing, strategy: RewrapStrategy, client: KubeClient, isDryRun: Bool,
+        retryPolicy: KMSRetryPolicy = KMSRetryPolicy()
     ) {
-        rows = EnvelopeRewrapper(keys: keys, order: order, patience: patience)
+        envelopes = EnvelopeRewrapper(keys: keys, strategy: strategy, retryPolicy: retryPolicy)
         self.keys = keys
         self.client = client
         self.isDryRun = isDryRun
     }
 
-    /// `expect` is told how many rows there are, as soon as the server says it; `report` of each row when it is done with.
+    /// Rewraps all WrappedSecrets of the selection.
     ///
-    /// Errors: the cluster's objects cannot be listed.
+    /// - Parameters:
+    ///   - expect: Gets the number of WrappedSecrets whenever the API server reports it.
+    ///   - report: Gets the results of each page.
+    /// - Throws: `KubeError` if the WrappedSecrets cannot be listed.
     package func rewrap(
         _ selection: Selection, expect: (Int) -> Void = { _ in },
         report: @escaping @Sendable ([RewrapResult]) -> Void
     ) async throws(KubeError) {
-        var pager = ListPager<WrappedSecret>(client, selection, size: Self.page)
+        var pager = ListPager<WrappedSecret>(client, selection, size: Self.pageSize)
         var read = 0
         while !Task.isCancelled, let page = try await pager.nextPage() {
             read += page.items.count
@@ -45,52 +48,36 @@ package struct ClusterRewrapper: Sendable {
     }
 
     private func rewrap(_ items: [Decoded<WrappedSecret>]) async -> [RewrapResult] {
-        let rows = items.map { item -> Result<(WrappedSecret, Envelope), InputError> in
+        let parsed = items.map { item -> Result<(WrappedSecret, Envelope), InputError> in
             switch item {
             case .malformed(_, _, let problem):
                 .failure(InputError("the WrappedSecret is malformed: \(problem)"))
-            case .object(let object): envelope(object).map { (object, $0) }
+            case .object(let object): object.parsedEnvelope.map { (object, $0) }
             }
         }
-        var outcomes = await self.rows.rewrap(rows.compactMap { try? $0.get().1 })[...]
-        let work = zip(items, rows).map { item, row in
-            (item.metadata.ref, row, (try? row.get()) == nil ? nil : outcomes.popFirst())
+        var outcomes = await envelopes.rewrap(parsed.compactMap { try? $0.get().1 })[...]
+        let work = zip(items, parsed).map { item, result in
+            (item.metadata.ref, result, (try? result.get()) == nil ? nil : outcomes.popFirst())
         }
-        return await mapConcurrently(work, limit: Self.concurrency) { ref, row, outcome in
-            switch row {
+        return await mapConcurrently(work, limit: Self.concurrency) { ref, result, outcome in
+            switch result {
             case .failure(let error):
-                return RewrapResult(
-                    location: "\(ref)", outcome: .failed(error.description), previousKeyIDs: [],
-                    unconfiguredKeyIDs: [])
+                return RewrapResult(location: "\(ref)", outcome: .failed(error.description))
             case .success(let (object, _)):
                 let outcome = outcome ?? .interrupted
-                let foreign = outcome.recipients(of: object.spec.envelope.recipients)
-                    .filter { keys.keyManager(for: $0) == nil }
                 return RewrapResult(
-                    location: "\(ref)", outcome: await finish(object, outcome),
-                    previousKeyIDs: object.spec.envelope.recipients.map(\.keyID),
-                    unconfiguredKeyIDs: foreign.map(\.keyID))
+                    location: "\(ref)", outcome: await write(object, outcome), keys: keys,
+                    before: object.spec.envelope.recipients, after: outcome)
             }
         }
     }
 
-    private func envelope(_ object: WrappedSecret) -> Result<Envelope, InputError> {
-        do throws(EnvelopeError) {
-            return .success(
-                try Envelope(
-                    object.spec.envelope, namespace: object.metadata.namespace, secretName: object.secretName)
-            )
-        } catch {
-            return .failure(InputError(error.description))
-        }
-    }
-
-    private func finish(
+    private func write(
         _ object: WrappedSecret, _ outcome: EnvelopeRewrapper.Outcome
     ) async -> RewrapResult.Outcome {
         switch outcome {
         case .current: return .current
-        case .failed(let why): return .failed(why)
+        case .failed(let problem): return .failed(problem)
         case .interrupted: return .interrupted
         case .changed(let change):
             if isDryRun { return .changed(change.description) }
@@ -100,17 +87,18 @@ package struct ClusterRewrapper: Sendable {
             } catch  where error.code == .cancelled {
                 return .interrupted
             } catch  where error.code == .notFound {
-                // It may be back by now, as it was.
-                return .failed("it went away meanwhile; run this again")
+                // It may exist again by now, with its old recipients.
+                return .failed("it was deleted meanwhile; run the command again")
             } catch  where [.conflict, .invalid].contains(error.code) {
-                return .failed("somebody else changed it meanwhile; it was left as it is, run this again")
+                return .failed(
+                    "another writer changed it meanwhile, so it was not rewrapped; run the command again")
             } catch {
                 return .failed(error.userMessage)
             }
         }
     }
 
-    /// - Parameter managers: which do not own the recipients any more.
+    /// - Parameter managers: The managers that lost the ownership of the recipients.
     private static func remark(_ managers: [String]) -> String {
         guard !managers.isEmpty else { return "" }
         return

@@ -1,37 +1,40 @@
 import Cryptography
 package import Envelope
+import KubeClient
+import Resources
 import System
 
-/// Wraps the data keys of rows anew, as an order says. No value is decrypted, and nothing is written here.
+/// Rewraps the data keys of envelopes for other recipients, as a strategy determines. It decrypts no values and writes
+/// nothing.
 package struct EnvelopeRewrapper: Sendable {
     package enum Outcome: Sendable {
-        /// Everything is as the order wants it.
+        /// The recipients already are as the strategy requires.
         case current
         case changed(RecipientChange)
         case failed(String)
-        /// The task was cancelled before it could be known.
+        /// The task was cancelled before the outcome was known.
         case interrupted
 
-        /// Those of the row when all is done.
+        /// Returns the recipients after the change.
         func recipients(of old: [Recipient]) -> [Recipient] {
             if case .changed(let change) = self { change.result } else { old }
         }
     }
 
     private let keys: KeyRing
-    private let order: RewrapStrategy
-    private let patience: KMSRetryPolicy
+    private let strategy: RewrapStrategy
+    private let retryPolicy: KMSRetryPolicy
 
-    /// Rows of which each may ask the KMS for itself, at once.
+    /// The number of envelopes whose KMS requests are in flight at once.
     private static let concurrency = 200
 
-    package init(keys: KeyRing, order: RewrapStrategy, patience: KMSRetryPolicy = KMSRetryPolicy()) {
+    package init(keys: KeyRing, strategy: RewrapStrategy, retryPolicy: KMSRetryPolicy = KMSRetryPolicy()) {
         self.keys = keys
-        self.order = order
-        self.patience = patience
+        self.strategy = strategy
+        self.retryPolicy = retryPolicy
     }
 
-    /// A row with what is planned for it, and what came of it so far.
+    /// An envelope with its plan and the result so far.
     private struct Work: Sendable {
         let envelope: Envelope
         let steps: [RecipientPlan.Step]
@@ -44,17 +47,18 @@ package struct EnvelopeRewrapper: Sendable {
         }
     }
 
-    /// One outcome for each, in their order.
+    /// Returns one outcome for each envelope, in their order.
     package func rewrap(_ envelopes: [Envelope]) async -> [Outcome] {
         var work = envelopes.map(plan)
         await refresh(&work)
         let rest = work
-        return await mapConcurrently(rest, limit: Self.concurrency) { await finish($0, of: rest.count) }
+        keys.backlog.follow { rest.count }
+        return await mapConcurrently(rest, limit: Self.concurrency) { await finish($0) }
     }
 
     private func plan(_ envelope: Envelope) -> Work {
         do throws(InputError) {
-            let steps = try RecipientPlan.steps(envelope.recipients, order, keys)
+            let steps = try RecipientPlan.steps(envelope.recipients, strategy, keys)
             return Work(envelope: envelope, steps: steps, recipients: envelope.recipients)
         } catch {
             return Work(
@@ -63,41 +67,45 @@ package struct EnvelopeRewrapper: Sendable {
         }
     }
 
-    /// What the KMS does itself, in its batches.
+    /// Executes the steps that the KMS does without revealing the data key, in batches.
     private func refresh(_ work: inout [Work]) async {
-        for (place, key) in keys.all.enumerated() {
-            var items: [(row: Int, recipient: Int)] = []
-            for (row, work) in work.enumerated() {
-                for case .refresh(let recipient, place) in work.steps { items.append((row, recipient)) }
+        for (keyIndex, key) in keys.all.enumerated() {
+            var items: [(envelope: Int, recipient: Int)] = []
+            for (index, work) in work.enumerated() {
+                for case .refresh(let recipient, keyIndex) in work.steps { items.append((index, recipient)) }
             }
             guard !items.isEmpty else { continue }
             let bound = items.map {
                 BoundRecipient(
-                    work[$0.row].envelope.recipients[$0.recipient], for: work[$0.row].envelope.binding)
+                    work[$0.envelope].envelope.recipients[$0.recipient],
+                    for: work[$0.envelope].envelope.binding)
             }
-            let results = await patience.rewrap(bound, with: key)
+            let results = await retryPolicy.rewrap(bound, with: key)
             for (item, result) in zip(items, results) {
                 switch result {
                 case .success(let new):
-                    // The same version again is no reason to touch the row.
-                    let old = work[item.row].envelope.recipients[item.recipient]
-                    if !new.hasSameKeyVersion(as: old) { work[item.row].recipients[item.recipient] = new }
-                case .failure(let error) where error.code == .cancelled: work[item.row].failure = .interrupted
-                case .failure(let error): work[item.row].failure = .refused(error.description)
+                    // The same key version is no reason to change the WrappedSecret.
+                    let old = work[item.envelope].envelope.recipients[item.recipient]
+                    if !new.hasSameKeyVersion(as: old) {
+                        work[item.envelope].recipients[item.recipient] = new
+                    }
+                case .failure(let error) where error.code == .cancelled:
+                    work[item.envelope].failure = .interrupted
+                case .failure(let error): work[item.envelope].failure = .refused(error.description)
                 }
             }
         }
     }
 
-    /// What needs the data key: other keys' recipients, and the proof that those that stay open the row.
-    private func finish(_ work: Work, of rows: Int) async -> Outcome {
+    /// Executes the steps that need the data key, and verifies that the remaining recipients unwrap it.
+    private func finish(_ work: Work) async -> Outcome {
         switch work.failure {
         case .interrupted: return .interrupted
-        case .refused(let why): return .failed(why)
+        case .refused(let problem): return .failed(problem)
         case nil: break
         }
         do throws(EnvelopeError) {
-            let change = try await change(work, of: rows)
+            let change = try await change(work)
             return change.isEmpty ? .current : .changed(change)
         } catch .keyManager(let error) where error.code == .cancelled {
             return .interrupted
@@ -106,19 +114,19 @@ package struct EnvelopeRewrapper: Sendable {
         }
     }
 
-    private func change(_ work: Work, of rows: Int) async throws(EnvelopeError) -> RecipientChange {
+    private func change(_ work: Work) async throws(EnvelopeError) -> RecipientChange {
         let envelope = work.envelope
         var recipients = work.recipients
         var added: [Recipient] = []
-        var isAnyGone = false
+        var removesAny = false
         if work.steps.contains(where: \.needsDataKey) {
-            let dataKey = try await patience.retrying { () throws(EnvelopeError) in
-                try await envelope.unwrapDataKey(with: keys, envelope.recipients, followedBy: rows).key.key
+            let dataKey = try await retryPolicy.retrying { () throws(EnvelopeError) in
+                try await envelope.unwrapDataKey(with: keys, envelope.recipients).key.key
             }
             for step in work.steps {
                 switch step {
-                case .replace(let place, let key):
-                    recipients[place] = try await wrap(dataKey, envelope.binding, key)
+                case .replace(let index, let key):
+                    recipients[index] = try await wrap(dataKey, envelope.binding, key)
                 case .add(let key): added.append(try await wrap(dataKey, envelope.binding, key))
                 case .refresh, .remove, .supersede: break
                 }
@@ -126,42 +134,54 @@ package struct EnvelopeRewrapper: Sendable {
         }
         for step in work.steps {
             switch step {
-            case .supersede(let place, let successor):
+            case .supersede(let index, let successor):
                 if let recipient = recipients[successor] {
-                    try await prove(envelope, [recipient], of: rows)
+                    try await verify(envelope, [recipient])
                 }
-                recipients[place] = nil
-            case .remove(let place):
-                recipients[place] = nil
-                isAnyGone = true
-            case .replace: isAnyGone = true
+                recipients[index] = nil
+            case .remove(let index):
+                recipients[index] = nil
+                removesAny = true
+            case .replace: removesAny = true
             case .refresh, .add: break
             }
         }
         let change = RecipientChange(old: envelope.recipients, replacements: recipients, added: added)
         try EnvelopeValidation.check(recipients: change.result)
-        if isAnyGone { try await prove(envelope, change.result, of: rows) }
+        if removesAny { try await verify(envelope, change.result) }
         return change
     }
 
-    /// That one of these recipients, at least, opens the row.
-    private func prove(
-        _ envelope: Envelope, _ recipients: [Recipient], of rows: Int
+    /// Verifies that at least one of these recipients unwraps the data key of the envelope.
+    private func verify(
+        _ envelope: Envelope, _ recipients: [Recipient]
     ) async throws(EnvelopeError) {
-        _ = try await patience.retrying { () throws(EnvelopeError) in
-            try await envelope.unwrapDataKey(with: keys, recipients, followedBy: rows)
+        _ = try await retryPolicy.retrying { () throws(EnvelopeError) in
+            try await envelope.unwrapDataKey(with: keys, recipients)
         }
     }
 
     private func wrap(
         _ dataKey: SharedSecret, _ binding: Binding, _ key: Int
     ) async throws(EnvelopeError) -> Recipient {
-        try await patience.retrying { () throws(EnvelopeError) in
+        try await retryPolicy.retrying { () throws(EnvelopeError) in
             do throws(KeyManagerError) {
                 return try await keys.all[key].wrap(dataKey, for: binding)
             } catch {
                 throw .keyManager(error)
             }
+        }
+    }
+}
+
+extension WrappedSecret {
+    /// The envelope, or the error that makes it invalid.
+    var parsedEnvelope: Result<Envelope, InputError> {
+        do throws(EnvelopeError) {
+            return .success(
+                try Envelope(spec.envelope, namespace: metadata.namespace, secretName: secretName))
+        } catch {
+            return .failure(InputError(error.description))
         }
     }
 }

@@ -3,49 +3,50 @@ import KubeClient
 import Resources
 import System
 
-/// Wraps the data keys of files anew, some files at a time: the KMS gets large batches, and an interrupt leaves all
-/// files whole, some old and some new. Another run goes on where it ended.
+/// Rewraps the data keys of files, in portions: the KMS gets large batches, and an interrupt leaves every file
+/// complete, old or new. Another run continues.
 package struct FileRewrapper: Sendable {
-    private let rows: EnvelopeRewrapper
+    private let envelopes: EnvelopeRewrapper
     private let keys: KeyRing
     private let namespace: String?
     private let isDryRun: Bool
 
-    /// Files that go to the KMS together.
-    private static let portion = 200
-    private static let portionsAtOnce = 3
-    /// Of each portion, so that a disk can make many files durable in one go.
+    /// The number of files whose data keys go to the KMS together.
+    private static let portionSize = 200
+    private static let concurrentPortions = 3
+    /// The number of threads that write the files of a portion: a disk can sync many files at once.
     private static let writers = 16
 
     package init(
-        keys: KeyRing, order: RewrapStrategy, namespace: String?, isDryRun: Bool,
-        patience: KMSRetryPolicy = KMSRetryPolicy()
+        keys: KeyRing, strategy: RewrapStrategy, namespace: String?, isDryRun: Bool,
+        retryPolicy: KMSRetryPolicy = KMSRetryPolicy()
     ) {
-        rows = EnvelopeRewrapper(keys: keys, order: order, patience: patience)
+        envelopes = EnvelopeRewrapper(keys: keys, strategy: strategy, retryPolicy: retryPolicy)
         self.keys = keys
         self.namespace = namespace
         self.isDryRun = isDryRun
     }
 
-    /// `report` is told of each file when it is done with: its rows, or why it could not be read. It is called from
-    /// several tasks.
+    /// Rewraps all files.
     ///
-    /// Returns the files that there was something to report of.
+    /// - Parameter report: Gets the results of each file, or the error that made it unreadable, from several tasks.
+    /// - Returns: The files that contain a WrappedSecret or could not be read.
     @discardableResult
     package func rewrap(
         _ files: [String], report: @escaping @Sendable ([RewrapResult]) -> Void
     ) async -> Set<String> {
-        let portions = stride(from: 0, to: files.count, by: Self.portion).map {
-            Array(files[$0..<min($0 + Self.portion, files.count)])
+        let portions = stride(from: 0, to: files.count, by: Self.portionSize).map {
+            Array(files[$0..<min($0 + Self.portionSize, files.count)])
         }
-        let eventful = await mapConcurrently(portions, limit: Self.portionsAtOnce) { portion -> [String] in
+        let reported = await mapConcurrently(portions, limit: Self.concurrentPortions) {
+            portion -> [String] in
             guard !Task.isCancelled else { return [] }
             return await rewrap(portion: portion, report)
         }
-        return Set(eventful.joined())
+        return Set(reported.joined())
     }
 
-    /// A file that was read, with what the envelope of each of its rows is, or why it is none.
+    /// A file with the envelope of each WrappedSecret, or the error that makes it invalid.
     private struct Work {
         let file: WrappedSecretFile
         let envelopes: [Result<Envelope, InputError>]
@@ -54,7 +55,7 @@ package struct FileRewrapper: Sendable {
     private func rewrap(
         portion: [String], _ report: @escaping @Sendable ([RewrapResult]) -> Void
     ) async -> [String] {
-        var eventful: [String] = []
+        var reported: [String] = []
         var work: [Work] = []
         for path in portion {
             do throws(InputError) {
@@ -64,14 +65,12 @@ package struct FileRewrapper: Sendable {
             } catch {
                 report([
                     RewrapResult(
-                        location: path, outcome: .failed(error.description), previousKeyIDs: [],
-                        unconfiguredKeyIDs: [],
-                        isUnreadableFile: true)
+                        location: path, outcome: .failed(error.description), isUnreadableFile: true)
                 ])
             }
-            eventful.append(path)
+            reported.append(path)
         }
-        var outcomes = await rows.rewrap(
+        var outcomes = await envelopes.rewrap(
             work.flatMap { $0.envelopes.compactMap { try? $0.get() } }
         )[...]
         let finished = work.map { work in
@@ -83,28 +82,17 @@ package struct FileRewrapper: Sendable {
             }
             return (file: work.file, results: results)
         }
-        await BlockingWork.run(finished, threads: Self.writers) { report(finish($0.file, $0.results)) }
-        return eventful
+        await BlockingWork.run(finished, threads: Self.writers) { report(write($0.file, $0.results)) }
+        return reported
     }
 
     private func envelope(_ document: WrappedSecretDocument) -> Result<Envelope, InputError> {
-        do {
-            let object = try document.object(namespace: namespace)
-            return .success(
-                try Envelope(
-                    object.spec.envelope, namespace: object.metadata.namespace, secretName: object.secretName)
-            )
-        } catch let error as EnvelopeError {
-            return .failure(InputError(error.description))
-        } catch let error as InputError {
-            return .failure(error)
-        } catch {
-            return .failure(InputError("\(error)"))
-        }
+        Result { () throws(InputError) in try document.object(namespace: namespace) }.flatMap(
+            \.parsedEnvelope)
     }
 
-    /// Writes what there is to write; rows that failed do not keep the others of their file back.
-    private func finish(_ file: WrappedSecretFile, _ results: [EnvelopeRewrapper.Outcome]) -> [RewrapResult] {
+    /// Writes the changed file. A WrappedSecret that failed does not keep the others from being written.
+    private func write(_ file: WrappedSecretFile, _ results: [EnvelopeRewrapper.Outcome]) -> [RewrapResult] {
         var failure: String?
         let changes = results.map { result -> RecipientChange? in
             if case .changed(let change) = result { change } else { nil }
@@ -121,14 +109,48 @@ package struct FileRewrapper: Sendable {
                 switch result {
                 case .current: .current
                 case .changed(let change): failure.map { .failed($0) } ?? .changed(change.description)
-                case .failed(let why): .failed(why)
+                case .failed(let problem): .failed(problem)
                 case .interrupted: .interrupted
                 }
-            let listed = document.object.spec.envelope.recipients
-            let foreign = result.recipients(of: listed).filter { keys.keyManager(for: $0) == nil }
             return RewrapResult(
                 location: "\(document.location): \(document.object.metadata.name)", outcome: outcome,
-                previousKeyIDs: listed.map(\.keyID), unconfiguredKeyIDs: foreign.map(\.keyID))
+                keys: keys,
+                before: document.object.spec.envelope.recipients, after: result)
+        }
+    }
+}
+
+/// Runs blocking calls, such as fsync, on threads of their own. On Swift's thread pool they would block other tasks,
+/// and a disk handles many at once better than one after the other.
+enum BlockingWork {
+    private struct State {
+        var next = 0
+        var threads: Int
+    }
+
+    /// Calls `body` for every element and returns when all calls have returned.
+    static func run<Element: Sendable>(
+        _ elements: [Element], threads: Int, _ body: @escaping @Sendable (Element) -> Void
+    ) async {
+        guard !elements.isEmpty else { return }
+        let count = min(max(threads, 1), elements.count)
+        let state = Locked(State(threads: count))
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let work: @Sendable () -> Void = {
+                while let element = state.withLock({ state in
+                    defer { state.next += 1 }
+                    return state.next < elements.count ? elements[state.next] : nil
+                }) {
+                    body(element)
+                }
+                let isLast = state.withLock { state in
+                    state.threads -= 1
+                    return state.threads == 0
+                }
+                if isLast { continuation.resume() }
+            }
+            // If no thread can be started, the caller's thread does the work.
+            for _ in 0..<count where startThread(work) != 0 { work() }
         }
     }
 }

@@ -1,6 +1,7 @@
 import Envelope
 
-/// How often a KMS that is busy or away for a moment is asked again, by a command that people wait for.
+/// Retries requests to a KMS that is throttling or unavailable, with exponential backoff, for a command that a user
+/// waits for.
 package struct KMSRetryPolicy: Sendable {
     private let attempts: Int
     private let sleep: @Sendable (Duration) async -> Void
@@ -13,41 +14,41 @@ package struct KMSRetryPolicy: Sendable {
         self.sleep = sleep
     }
 
+    /// Calls `body` until it succeeds, fails permanently, or has had all attempts.
     func retrying<Value: Sendable>(
         _ body: () async throws(EnvelopeError) -> Value
     ) async throws(EnvelopeError) -> Value {
         for attempt in 1..<attempts {
             do throws(EnvelopeError) {
                 return try await body()
-            } catch .keyManager(let error) where Self.mayPass(error) {
+            } catch .keyManager(let error) where Self.isTransient(error) {
                 await pause(attempt, error.retryAfter)
             }
         }
         return try await body()
     }
 
-    /// Those that the KMS did not get to are asked for again, the others are not.
+    /// Rewraps recipients, and retries those that failed with a transient error.
     func rewrap(
         _ recipients: [BoundRecipient], with key: any KeyManager
     ) async -> [Result<Recipient, KeyManagerError>] {
         var results = await key.rewrap(recipients)
         for attempt in 1..<attempts {
-            let open = results.indices.filter { results[$0].failure.map(Self.mayPass) ?? false }
-            guard let first = open.first, !Task.isCancelled else { break }
+            let transient = results.indices.filter { results[$0].failure.map(Self.isTransient) ?? false }
+            guard let first = transient.first, !Task.isCancelled else { break }
             await pause(attempt, results[first].failure?.retryAfter)
-            for (place, result) in zip(open, await key.rewrap(open.map { recipients[$0] })) {
-                results[place] = result
-            }
+            let retried = await key.rewrap(transient.map { recipients[$0] })
+            for (index, result) in zip(transient, retried) { results[index] = result }
         }
         return results
     }
 
-    private func pause(_ attempt: Int, _ asked: Duration?) async {
-        let own = Duration.milliseconds(100) * (1 << min(attempt, 6)) * Double.random(in: 0.5..<1)
-        await sleep(min(max(own, asked ?? .zero), .seconds(10)))
+    private func pause(_ attempt: Int, _ retryAfter: Duration?) async {
+        let backoff = Duration.milliseconds(100) * (1 << min(attempt, 6)) * Double.random(in: 0.5..<1)
+        await sleep(min(max(backoff, retryAfter ?? .zero), .seconds(10)))
     }
 
-    private static func mayPass(_ error: KeyManagerError) -> Bool {
+    private static func isTransient(_ error: KeyManagerError) -> Bool {
         error.code == .unavailable || error.code == .throttled
     }
 }

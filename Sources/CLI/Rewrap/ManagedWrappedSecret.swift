@@ -3,13 +3,13 @@ import JSON
 import KubeClient
 import Resources
 
-/// A WrappedSecret as the API server has it, with the field managers that own its fields.
+/// A WrappedSecret in the cluster with the field managers that own its fields.
 struct ManagedWrappedSecret: KubeObject {
     static var resource: Resource { WrappedSecret.resource }
 
     struct FieldManager: Sendable {
         let name: String
-        /// Whether it writes by server-side apply, which conflicts with what others own, and not by update.
+        /// True for server-side apply, which conflicts with other owners, and false for update.
         let usesServerSideApply: Bool
         let fields: FieldSet
     }
@@ -21,43 +21,44 @@ struct ManagedWrappedSecret: KubeObject {
     private let rawSpec: [UInt8]
 
     init(json: inout JSONReader) throws(JSONError) {
-        let start = json.position
-        metadata = try ObjectHeader(json: &json).metadata
-        json.rewind(to: start)
-        var accounts: Accounts?
+        var metadata: ObjectMeta?
+        var writers: Writers?
         var rawMetadata: [UInt8]?
         var rawSpec: [UInt8]?
         try json.readObject { key, json throws(JSONError) in
             switch key {
             case "metadata":
                 let start = json.position
-                accounts = try Accounts(json: &json)
+                metadata = try json.read()
+                json.rewind(to: start)
+                writers = try Writers(json: &json)
                 json.rewind(to: start)
                 rawMetadata = Array(try json.readRawValue())
             case "spec": rawSpec = Array(try json.readRawValue())
             default: break
             }
         }
-        managers = accounts?.managers ?? []
-        hasLastApplied = accounts?.hasLastApplied ?? false
+        self.metadata = try json.require(metadata, "metadata")
+        managers = writers?.managers ?? []
+        hasLastApplied = writers?.hasLastApplied ?? false
         self.rawMetadata = try json.require(rawMetadata, "metadata")
         self.rawSpec = try json.require(rawSpec, "spec")
     }
 
-    /// Managers that own `spec.recipients`.
+    /// The managers that own `spec.recipients`.
     var recipientManagers: [FieldManager] {
         managers.filter { $0.fields["spec", "recipients"] != nil }
     }
 
-    /// Whether the API server writes what `manager` applies into the annotation that client-side apply compares with
-    /// (KEP 555, "lastAppliedUpdater"). A resourceVersion there would break the next client-side apply.
+    /// Returns true if the API server copies what `manager` applies to the annotation of client-side apply (KEP 555,
+    /// "lastAppliedUpdater"). A resourceVersion in there would break the next client-side apply.
     private func isCopiedToAnnotation(of manager: FieldManager) -> Bool {
         manager.name == "kubectl" && hasLastApplied
     }
 
-    /// The manifest by which `manager` applies what it owns, with other recipients.
+    /// Returns the manifest with which `manager` applies the fields that it owns, with other recipients.
     ///
-    /// - Parameter recipients: as JSON.
+    /// - Parameter recipients: The recipients as JSON.
     func applyConfiguration(
         of manager: FieldManager, recipients: [UInt8]
     ) throws(AppliedConfiguration.ExtractionError) -> SharedSecret {
@@ -72,7 +73,7 @@ struct ManagedWrappedSecret: KubeObject {
         }
         json.key("metadata")
         json.beginObject()
-        // The object that was read, and no other.
+        // The uid restricts the apply to the object that was read.
         var identity = [
             ("name", metadata.name), ("namespace", metadata.namespace ?? ""), ("uid", metadata.uid ?? ""),
         ]
@@ -99,24 +100,11 @@ struct ManagedWrappedSecret: KubeObject {
     }
 }
 
-/// The metadata that every object has.
-private struct ObjectHeader: JSONReadable {
-    let metadata: ObjectMeta
-
-    init(json: inout JSONReader) throws(JSONError) {
-        var metadata: ObjectMeta?
-        try json.readObject { key, json throws(JSONError) in
-            if case "metadata" = key { metadata = try json.read() }
-        }
-        self.metadata = try json.require(metadata, "metadata")
-    }
-}
-
-/// What `metadata` says of who wrote the object. An entry of `managedFields` that cannot be read, or of another version
-/// of the API, is left out.
-private struct Accounts: JSONReadable {
+/// The writers of an object, from its `metadata`. Entries of `managedFields` that are malformed or of another API
+/// version are skipped.
+private struct Writers: JSONReadable {
     private(set) var managers: [ManagedWrappedSecret.FieldManager] = []
-    /// Whether client-side apply has left its annotation.
+    /// True if the object has the annotation of client-side apply.
     private(set) var hasLastApplied = false
 
     init(json: inout JSONReader) throws(JSONError) {

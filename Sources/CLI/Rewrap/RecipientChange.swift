@@ -1,18 +1,21 @@
 package import Envelope
+import Resources
+import System
+import YAML
 
-/// What becomes of the recipients of a row.
+/// A change of an envelope's recipients.
 package struct RecipientChange: Sendable, Equatable {
     let old: [Recipient]
-    /// What stands in the place of each old one; nil: it goes.
+    /// The replacement of each old recipient, or nil if it is removed.
     let replacements: [Recipient?]
-    /// After these.
+    /// Recipients that are appended.
     let added: [Recipient]
 
     package var result: [Recipient] { replacements.compactMap(\.self) + added }
 
     var isEmpty: Bool { added.isEmpty && replacements == old }
 
-    /// For people: `transit/sb-wrap v1 -> v2`, `+ key`, `- key`.
+    /// The change as text: `transit/sb-wrap v1 -> v2`, `+ key`, `- key`.
     package var description: String {
         let changes = zip(old, replacements).compactMap { old, new -> String? in
             guard let new else { return "- \(old.keyAndVersion)" }
@@ -22,5 +25,56 @@ package struct RecipientChange: Sendable, Equatable {
             return "\(old.keyAndVersion) -> \(now)"
         }
         return (changes + added.map { "+ \($0.keyAndVersion)" }).joined(separator: ", ")
+    }
+}
+
+/// Edits the recipients in the text of a WrappedSecret.
+enum RecipientEdit {
+    /// Writes the changed documents of a file.
+    ///
+    /// - Parameter changes: The change of each document, or nil to keep it.
+    /// - Throws: `InputError` if the layout cannot be edited or the file cannot be written. The file is unchanged then.
+    static func write(_ file: WrappedSecretFile, _ changes: [RecipientChange?]) throws(InputError) {
+        try file.applyEdits { editor throws(SourceEditError) in
+            for (document, change) in zip(file.documents, changes) {
+                if let change { try apply(change, to: document, with: &editor) }
+            }
+        }
+    }
+
+    static func apply(
+        _ change: RecipientChange, to document: WrappedSecretDocument, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        try replaceScalars(of: document, change, with: &editor)
+        try changeElements(of: document, change, with: &editor)
+    }
+
+    /// Replaces key ids and wrapped keys in place.
+    private static func replaceScalars(
+        of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        let nodes = document.node["spec"]?["recipients"]?.elements ?? []
+        for (node, (old, new)) in zip(nodes, zip(change.old, change.replacements)) {
+            guard let new else { continue }
+            if !new.keyID.utf8.elementsEqual(old.keyID.utf8), let keyID = node["keyID"] {
+                try editor.replace(keyID, with: new.keyID)
+            }
+            if new.wrappedKey != old.wrappedKey, let wrappedKey = node["wrappedKey"] {
+                try editor.replace(wrappedKey, with: new.wrappedKey)
+            }
+        }
+    }
+
+    /// Removes and appends recipients.
+    private static func changeElements(
+        of document: WrappedSecretDocument, _ change: RecipientChange, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        let removed = Set(change.replacements.indices.filter { change.replacements[$0] == nil })
+        guard let recipients = document.node["spec"]?["recipients"],
+            !removed.isEmpty || !change.added.isEmpty
+        else { return }
+        try editor.change(
+            recipients, removing: removed,
+            appending: change.added.map { [("keyID", $0.keyID), ("wrappedKey", $0.wrappedKey)] })
     }
 }

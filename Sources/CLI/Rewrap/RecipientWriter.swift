@@ -3,18 +3,18 @@ import Envelope
 import KubeClient
 import Resources
 
-/// Replaces the recipients of a WrappedSecret in a cluster, and leaves `spec.recipients` with the field managers that
-/// own it: otherwise the next `kubectl apply --server-side`, or sync of a GitOps tool, would conflict with this command.
+/// Replaces the recipients of a WrappedSecret in a cluster and leaves the ownership of `spec.recipients` with its field
+/// managers. Otherwise the next `kubectl apply --server-side` or GitOps sync would conflict with this command.
 ///
-/// A manager that updates (client-side apply, `kubectl edit`) keeps a field that is patched under its name. For one
-/// that applies (server-side apply), all that it owns is applied again with the new recipients.
+/// A manager that updates (client-side apply, `kubectl edit`) stays the owner of a field that is patched in its name.
+/// For a manager that applies (server-side apply), all its fields are applied together with the new recipients.
 struct RecipientWriter {
     let client: KubeClient
 
-    /// Status updates of the controller move the resourceVersion between a read and a write.
+    /// Status updates of the controller change the resourceVersion between a read and a write.
     private static let attempts = 5
 
-    /// The object whose recipients are replaced. The generation counts changes of the spec.
+    /// Identifies the spec that was read. The generation counts changes of the spec.
     private struct Version: Equatable {
         var uid: String?
         var generation: Int64?
@@ -25,8 +25,8 @@ struct RecipientWriter {
         }
     }
 
-    /// - Returns: managers that owned `spec.recipients` and do not any more: their next apply conflicts.
-    /// - Throws: before anything is changed.
+    /// - Returns: The managers that lost the ownership of `spec.recipients`. Their next apply conflicts.
+    /// - Throws: `KubeError`, before anything is changed.
     func replace(
         _ recipients: [Recipient], of object: WrappedSecret
     ) async throws(KubeError) -> [String] {
@@ -34,7 +34,7 @@ struct RecipientWriter {
         let current = try await read(ref, Version(object.metadata))
         let owners = current.recipientManagers
         let appliers = owners.filter(\.usesServerSideApply)
-        // An update takes the field from all others; a manager that applies the same value gets it back.
+        // An update takes the field from all other managers. One that applies the same value becomes an owner again.
         if let updater = owners.first(where: { !$0.usesServerSideApply }) {
             let updated = try await update(recipients, current.metadata, as: updater.name)
             return await share(recipients, appliers[...], updated)
@@ -49,7 +49,9 @@ struct RecipientWriter {
         return await share(recipients, appliers.dropFirst(), applied)
     }
 
-    /// Makes `managers` owners of the recipients that `metadata` is of. Returns those that could not be made so.
+    /// Makes `managers` owners of the recipients of an object.
+    ///
+    /// - Returns: The managers that did not become owners.
     private func share(
         _ recipients: [Recipient], _ managers: ArraySlice<ManagedWrappedSecret.FieldManager>,
         _ metadata: ObjectMeta
@@ -78,8 +80,8 @@ struct RecipientWriter {
         return object
     }
 
-    /// - Parameter manager: with all that it is to own.
-    /// - Returns: nil if the API server's account of the manager's fields cannot be read.
+    /// - Parameter manager: The manager with all fields that it will own.
+    /// - Returns: nil if the manager's fields cannot be reconstructed.
     private func apply(
         _ recipients: [Recipient], _ object: ManagedWrappedSecret,
         as manager: ManagedWrappedSecret.FieldManager,
@@ -104,7 +106,7 @@ struct RecipientWriter {
         }
     }
 
-    /// Of the very spec that was read: uid and generation are tested, and recipients alone replaced.
+    /// Replaces the recipients alone, after testing that uid and generation are those that were read.
     private func update(
         _ recipients: [Recipient], _ current: ObjectMeta, as manager: String
     ) async throws(KubeError) -> ObjectMeta {

@@ -2,7 +2,7 @@ import Cryptography
 import Envelope
 import YAML
 
-/// A SealedSecret (`bitnami.com/v1alpha1`) as it stands in a file.
+/// A SealedSecret (`bitnami.com/v1alpha1`) in a file.
 package struct SealedSecretDocument: Sendable {
     static let kind = "SealedSecret"
     static let group = "bitnami.com"
@@ -10,63 +10,69 @@ package struct SealedSecretDocument: Sendable {
     private static let annotationPrefix = "sealedsecrets.\(group)/"
     private static let patch = "\(annotationPrefix)patch"
 
-    /// The Secret that it makes, without its values. `source` is the place of the document.
+    /// The Secret of the SealedSecret, without its values. Its `source` is the document's location.
     let secret: SecretInput
-    /// By which its values are bound.
+    /// The scope that its values are bound to.
     let scope: Scope
     let values: [(name: String, value: SealedValue)]
-    /// A whole Secret under one seal, as versions before 0.7 made them.
+    /// A whole Secret manifest as one sealed value, as kubeseal before 0.7 created it.
     let sealedManifest: SealedValue?
-    /// What a person should know, one line each.
+    /// Notes for the user, one line each.
     let notes: [String]
-    /// Where values are made of templates; nil: nowhere.
+    /// The location of templates that render values, if there are any.
     let templatedDataLocation: String?
 
-    /// Errors: it is of another version, malformed, or has a field that sealed-secrets does not know.
+    /// - Throws: `InputError` if it is of another version, is malformed, or has a field that sealed-secrets does not
+    ///   know.
     init(_ node: YAMLNode, source: String) throws(InputError) {
-        let place = node.range.location(in: source)
+        let location = node.range.location(in: source)
         let found = node["apiVersion"]?.string ?? ""
         guard found == Self.version else {
             throw InputError(
-                place, "found \(describeKind(kind: Self.kind, found)); \(Self.version) is expected")
+                location, "found \(describeKind(Self.kind, found)); \(Self.version) is expected")
         }
-        try Self.refuseUnknown(node, nil, ["apiVersion", "kind", "metadata", "spec", "status"], source)
+        try Self.rejectUnknownFields(node, nil, ["apiVersion", "kind", "metadata", "spec", "status"], source)
         guard let name = try ManifestFields.identifier(node["metadata"]?["name"], "metadata.name", source)
         else {
-            throw InputError(place, "metadata.name is missing; the values are bound to it")
+            throw InputError(location, "metadata.name is missing; the values are bound to it")
         }
-        try ManifestFields.rejectUnknownMetadata(node["metadata"], "a SealedSecret", source)
+        try ManifestFields.rejectUnknownMetadata(node["metadata"], of: "a SealedSecret", source)
         guard let spec = node["spec"], spec.entries != nil else {
-            throw InputError(place, "spec is missing or no mapping; is it a SealedSecret?")
+            throw InputError(location, "spec is missing or not a mapping; is it a SealedSecret?")
         }
         let template = spec["template"]
-        try Self.refuseUnknown(spec, "spec", ["template", "encryptedData", "data"], source)
-        try Self.refuseUnknown(template, "spec.template", ["metadata", "type", "immutable", "data"], source)
+        try Self.rejectUnknownFields(spec, "spec", ["template", "encryptedData", "data"], source)
+        try Self.rejectUnknownFields(
+            template, "spec.template", ["metadata", "type", "immutable", "data"], source)
         try ManifestFields.rejectUnknownMetadata(
-            template?["metadata"], "spec.template of a SealedSecret", source)
+            template?["metadata"], of: "spec.template of a SealedSecret", source)
 
         let own = try Self.labelsAndAnnotations(node["metadata"], "metadata", source)
-        var made = try Self.labelsAndAnnotations(template?["metadata"], "spec.template.metadata", source)
+        var templateMetadata = try Self.labelsAndAnnotations(
+            template?["metadata"], "spec.template.metadata", source)
         scope = Scope(sealedSecretAnnotations: own.annotations)
         let sealed = spec["encryptedData"].flatMap { $0.isNull ? nil : $0 }
         values = try Self.values(sealed, source)
-        sealedManifest = try Self.blob(spec["data"], source)
+        sealedManifest = try Self.sealedManifest(spec["data"], source)
         guard sealed != nil || sealedManifest != nil || template?["data"] != nil else {
             throw InputError(
                 spec.range.location(in: source),
-                "spec has neither encryptedData nor the older data; is the field misspelt, or are the values indented "
-                    + "wrongly? encryptedData: {} says that there are none")
+                "spec has neither encryptedData nor the older data; is the field misspelt, or are the values wrongly "
+                    + "indented? Write encryptedData: {} if there are none")
         }
         guard sealedManifest == nil || values.isEmpty else {
             throw InputError(
-                place, "has both spec.encryptedData and the older spec.data; one of them is expected")
+                location, "has both spec.encryptedData and the older spec.data; one of them is expected")
         }
         notes =
-            Self.notes(place, name, own, made, isEmpty: values.isEmpty && sealedManifest == nil)
-            + Self.notes(place, node["metadata"], template?["metadata"])
-        made.annotations = made.annotations.filter { !Self.isSealedSecretsAnnotation($0.key) }
+            Self.notes(
+                location, name, own, templateMetadata, isEmpty: values.isEmpty && sealedManifest == nil)
+            + Self.notes(location, node["metadata"], template?["metadata"])
+        templateMetadata.annotations = templateMetadata.annotations.filter {
+            !Self.isSealedSecretsAnnotation($0.key)
+        }
 
-        var secret = SecretInput(name: name, source: place)
+        var secret = SecretInput(name: name, source: location)
         secret.namespace = try ManifestFields.identifier(
             node["metadata"]?["namespace"], "metadata.namespace", source)
         secret.wrappedSecretLabels = own.labels.filter {
@@ -75,22 +81,23 @@ package struct SealedSecretDocument: Sendable {
         secret.wrappedSecretAnnotations = own.annotations.filter {
             Self.isMoved(ApplyToolMetadata.treatment(annotation: $0.key))
         }
-        secret.labels = made.labels
-        secret.annotations = made.annotations
+        secret.labels = templateMetadata.labels
+        secret.annotations = templateMetadata.annotations
         secret.type = try ManifestFields.identifier(template?["type"], "spec.template.type", source)
-        secret.immutable = try ManifestFields.bool(template?["immutable"], "spec.template.immutable", source)
+        secret.isImmutable = try ManifestFields.bool(
+            template?["immutable"], "spec.template.immutable", source)
         self.secret = secret
 
         let templated = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
         templatedDataLocation = templated.first?.keyRange.location(in: source)
     }
 
-    /// Whether an annotation tells sealed-secrets what to do; it means nothing to us.
+    /// Returns true for an annotation that configures sealed-secrets. It has no meaning for a WrappedSecret.
     static func isSealedSecretsAnnotation(_ annotation: String) -> Bool {
         annotation.hasPrefix(annotationPrefix)
     }
 
-    /// What an apply tool is told of the SealedSecret holds for the WrappedSecret that takes its place.
+    /// Returns true for an instruction to an apply tool, which the WrappedSecret inherits.
     private static func isMoved(_ treatment: ApplyToolMetadata.Treatment?) -> Bool {
         if case .moved = treatment { true } else { false }
     }
@@ -106,7 +113,8 @@ package struct SealedSecretDocument: Sendable {
         return values
     }
 
-    private static func blob(_ node: YAMLNode?, _ source: String) throws(InputError) -> SealedValue? {
+    private static func sealedManifest(_ node: YAMLNode?, _ source: String) throws(InputError) -> SealedValue?
+    {
         guard let node, !node.isNull else { return nil }
         guard node.entries == nil else {
             throw InputError(
@@ -117,19 +125,19 @@ package struct SealedSecretDocument: Sendable {
         return try value(node, "spec.data", source)
     }
 
-    /// Line breaks inside are allowed, as in sealed-secrets.
+    /// Decodes a sealed value, with line breaks inside, as sealed-secrets does.
     private static func value(_ node: YAMLNode, _ field: String, _ source: String) throws(InputError)
         -> SealedValue
     {
         let text = try ManifestFields.secretString(node, field, source)
-        let place = node.range.location(in: source)
+        let location = node.range.location(in: source)
         do throws(Base64.DecodingError) {
             let bytes = try Base64.decodeSecret(text.bytes, skipping: Base64.lineBreaks)
-            return SealedValue(field: field, place: place, sealed: bytes.withUnsafeBytes { Array($0) })
+            return SealedValue(field: field, location: location, sealed: bytes.withUnsafeBytes { Array($0) })
         } catch {
             throw InputError(
-                place,
-                "\(field) is not valid base64 (\(error.problem) at byte \(error.offset)); it is expected as kubeseal "
+                location,
+                "\(field) is not valid base64 (\(error.problem) at byte \(error.offset)); use the value that kubeseal "
                     + "wrote it")
         }
     }
@@ -146,10 +154,12 @@ package struct SealedSecretDocument: Sendable {
     }
 
     private static func notes(
-        _ place: String, _ name: String, _ own: Pairs, _ made: Pairs, isEmpty: Bool
+        _ location: String, _ name: String, _ own: Pairs, _ template: Pairs, isEmpty: Bool
     ) -> [String] {
         var notes =
-            isEmpty ? ["\(place): spec.encryptedData of \(name) is empty; so is the WrappedSecret"] : []
+            isEmpty
+            ? ["\(location): spec.encryptedData of \(name) is empty, so the WrappedSecret has no entries"]
+            : []
         let labels = own.labels.keys.filter { !isMoved(ApplyToolMetadata.treatment(label: $0)) }
         let annotations = own.annotations.keys.filter {
             !isMoved(ApplyToolMetadata.treatment(annotation: $0))
@@ -159,33 +169,32 @@ package struct SealedSecretDocument: Sendable {
         }
         if !lost.isEmpty {
             notes.append(
-                "\(place): the SealedSecret's own \(lost.sorted().joined(separator: ", ")) is left out; put it on the "
-                    + "WrappedSecret if it is wanted there")
+                "\(location): the SealedSecret's own \(lost.sorted().joined(separator: ", ")) is left out; add it to the "
+                    + "WrappedSecret if needed")
         }
-        if made.annotations[patch] == "true" {
+        if template.annotations[patch] == "true" {
             notes.append(
-                "\(place): \(name) is patched into a Secret that somebody else makes; for that, a WrappedSecret has "
-                    + "spec.creationPolicy: Merge")
+                "\(location): \(name) is patched into an existing Secret; a WrappedSecret needs "
+                    + "spec.creationPolicy: Merge for that")
         }
         return notes
     }
 
-    /// Of metadata that comes of neither the SealedSecret nor its template.
-    private static func notes(_ place: String, _ own: YAMLNode?, _ made: YAMLNode?) -> [String] {
+    /// Returns notes on metadata of the SealedSecret and its template that is left out.
+    private static func notes(_ location: String, _ own: YAMLNode?, _ template: YAMLNode?) -> [String] {
         ManifestFields.unsupportedFields(own).map {
-            "\(place): the SealedSecret's own metadata.\($0) is left out; set it on the WrappedSecret if it is wanted there"
+            "\(location): the SealedSecret's own metadata.\($0) is left out; add it to the WrappedSecret if needed"
         }
-            + ManifestFields.unsupportedFields(made).map {
-                "\(place): spec.template.metadata.\($0) is left out: a WrappedSecret's template has labels and annotations "
-                    + "alone"
+            + ManifestFields.unsupportedFields(template).map {
+                "\(location): spec.template.metadata.\($0) is left out: spec.template holds labels and annotations only"
             }
     }
 
-    private static func refuseUnknown(
+    private static func rejectUnknownFields(
         _ node: YAMLNode?, _ field: String?, _ known: [String], _ source: String
     ) throws(InputError) {
         try ManifestFields.rejectUnknownFields(
             try ManifestFields.mapping(node, field ?? kind, source),
-            "\(field.map { "\($0) of " } ?? "")a SealedSecret", known: known, source)
+            of: "\(field.map { "\($0) of " } ?? "")a SealedSecret", known: known, source)
     }
 }

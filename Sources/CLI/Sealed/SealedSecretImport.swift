@@ -1,13 +1,15 @@
 package import Envelope
+import Resources
+import YAML
 
-/// Makes WrappedSecrets of SealedSecrets in files: of all of them, or of none.
+/// Creates WrappedSecrets from the SealedSecrets of files: either from all of them or from none.
 package struct SealedSecretImport: Sendable {
     private let opening: SealedSecretOpener
     private let keys: KeyRing
-    /// Instead of what each was sealed for.
+    /// The scope that replaces that of each SealedSecret.
     private let scope: Scope?
 
-    /// - Parameter namespace: of documents that say none.
+    /// - Parameter namespace: The namespace of SealedSecrets that have none.
     package init(sealingKeys: SealingKeys, keys: KeyRing, scope: Scope?, namespace: String?) {
         opening = SealedSecretOpener(keys: sealingKeys, namespace: namespace)
         self.keys = keys
@@ -15,15 +17,15 @@ package struct SealedSecretImport: Sendable {
     }
 
     package struct ImportResult: Sendable {
-        /// Empty where there is a problem.
+        /// The WrappedSecrets, or none if there is a problem.
         package let outputs: [ImportedSecret]
         package let problems: [InputError]
     }
 
-    /// All that needs no KMS is done for all of them first, and what is wrong with each is reported, beside the files that
-    /// cannot be read; a KMS that fails is reported once.
+    /// Unseals all SealedSecrets and makes all checks before the first KMS request, and reports every problem. A
+    /// failing KMS is reported once.
     ///
-    /// - Parameter unreadable: problems of files that cannot be read.
+    /// - Parameter unreadable: The errors of files that cannot be read.
     package func wrap(_ documents: [SealedSecretDocument], beside unreadable: [InputError] = []) async
         -> ImportResult
     {
@@ -53,4 +55,63 @@ package struct SealedSecretImport: Sendable {
         }
         return ImportResult(outputs: outputs, problems: [])
     }
+}
+
+/// Reads the SealedSecrets below some paths.
+package struct SealedSecretFiles: Sendable {
+    package let documents: [SealedSecretDocument]
+    /// The errors for unreadable files, and for paths without any SealedSecret.
+    package let problems: [InputError]
+    /// The errors for files of folders that are not YAML, such as templates, and for dangling symbolic links. They do
+    /// not stop the others.
+    package let unreadable: [InputError]
+
+    package init(reading paths: [String]) {
+        let kind = SealedSecretDocument.kind
+        let manifests = ManifestPaths(paths)
+        let read = manifests.read(kind: kind) { path throws(InputError) -> Readings? in
+            let source = ManifestFile.displayName(path)
+            let contents = try ManifestFile.rawContents(of: path)
+            let objects: [YAMLNode]
+            do throws(InputError) {
+                try TextEncoding.rejectUTF16(contents, source: source)
+                objects = try ManifestFile.objects(
+                    in: contents, source: source, kind: kind, group: SealedSecretDocument.group)
+            } catch  where !paths.contains(path) {
+                return Readings(unreadable: [error])
+            }
+            guard !objects.isEmpty else { return nil }
+            var readings = Readings()
+            for object in objects {
+                do throws(InputError) {
+                    readings.documents.append(try SealedSecretDocument(object, source: source))
+                } catch {
+                    readings.problems.append(error)
+                }
+            }
+            return readings
+        }
+        documents = read.files.flatMap(\.documents)
+        problems = read.problems + read.files.flatMap(\.problems)
+        unreadable = read.files.flatMap(\.unreadable) + manifests.danglingSymlinks
+    }
+
+    private struct Readings {
+        var documents: [SealedSecretDocument] = []
+        var problems: [InputError] = []
+        var unreadable: [InputError] = []
+    }
+}
+
+/// The steps that hand over a Secret from its SealedSecret to a WrappedSecret. Both have the Secret's name.
+package enum SealedSecretHandover {
+    package static func steps(namespace: String?, name: String) -> String {
+        let object = "-n \(namespace?.shellQuoted ?? "NAMESPACE") \(name.shellQuoted)"
+        return "kubectl delete sealedsecret \(object) --cascade=orphan && kubectl annotate secret \(object) "
+            + "\(OwnershipMetadata.allowAnnotation)=adopt, then apply the WrappedSecret; with Argo CD or Flux follow "
+            + "docs/moving-from-sealed-secrets.md"
+    }
+
+    /// Returns true for the kind SealedSecret.
+    static func isSealedSecret(_ kind: String) -> Bool { kind == SealedSecretDocument.kind }
 }

@@ -1,28 +1,29 @@
 import Cryptography
 import Envelope
 
-/// Opens SealedSecrets with the keys of their controller.
+/// Unseals SealedSecrets with the private keys of their controller.
 struct SealedSecretOpener: Sendable {
     let keys: SealingKeys
-    /// Of documents that say none.
+    /// The namespace of SealedSecrets that have none.
     let namespace: String?
 
-    /// The Secret that the controller makes of it.
+    /// Returns the Secret that the sealed-secrets controller would create.
     ///
-    /// Errors: none of the keys opens a value, it is damaged, or made of templates. One line for all of its entries.
+    /// - Throws: `InputError` with one line for all entries, if no key unseals a value, or if the SealedSecret is
+    ///   corrupted or has templates.
     func open(_ document: SealedSecretDocument) throws(InputError) -> SecretInput {
         var secret = document.secret
         secret.namespace = try namespace(of: document)
         try ObjectNames.check(namespace: secret.namespace, name: secret.name, secret.source)
         let name = "SealedSecret \(secret.namespace.map { "\($0)/" } ?? "")\(secret.name)"
-        if let place = document.templatedDataLocation {
-            let wanted = "secrets-bridge import -n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
+        if let location = document.templatedDataLocation {
+            let command = "secrets-bridge import -n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
             throw InputError(
-                place,
-                "\(name) makes values of Go templates (spec.template.data), which are not read here; leave it out, and take the "
-                    + "Secret that the cluster made of it: \(wanted)")
+                location,
+                "\(name) renders values from Go templates (spec.template.data), which are not supported; leave it out, and "
+                    + "import its Secret from the cluster: \(command)")
         }
-        if let blob = document.sealedManifest { return try open(blob, document, secret, name) }
+        if let manifest = document.sealedManifest { return try open(manifest, document, secret, name) }
         var closed: [SealedValue] = []
         for (entry, value) in document.values {
             do throws(SealedValue.OpenError) {
@@ -44,10 +45,7 @@ struct SealedSecretOpener: Sendable {
     private func namespace(of document: SealedSecretDocument) throws(InputError) -> String? {
         let secret = document.secret
         if let namespace, let own = secret.namespace, own != namespace {
-            throw InputError(
-                secret.source,
-                "metadata.namespace is \(own), --namespace says \(namespace); make them equal or leave one out"
-            )
+            throw InputError(secret.source, namespace: own, given: namespace)
         }
         let found = secret.namespace ?? namespace
         guard found != nil || document.scope == .cluster else {
@@ -63,20 +61,20 @@ struct SealedSecretOpener: Sendable {
         scope.oaepLabel(namespace: secret.namespace ?? "", name: secret.name)
     }
 
-    /// The Secret inside has its own metadata; where it is made is said by the SealedSecret.
+    /// Unseals a whole manifest. Its metadata is its own, except that the SealedSecret determines name and namespace.
     private func open(
-        _ blob: SealedValue, _ document: SealedSecretDocument, _ secret: SecretInput, _ name: String
+        _ manifest: SealedValue, _ document: SealedSecretDocument, _ secret: SecretInput, _ name: String
     ) throws(InputError) -> SecretInput {
         let contents: SharedSecret
         do throws(SealedValue.OpenError) {
-            contents = try blob.open(label: label(document.scope, secret), keys: keys.keys)
+            contents = try manifest.open(label: label(document.scope, secret), keys: keys.keys)
         } catch .noMatchingKey {
-            throw refusal([blob], document, secret, name)
+            throw refusal([manifest], document, secret, name)
         } catch {
-            throw damage(error, blob, name)
+            throw damage(error, manifest, name)
         }
         do throws(InputError) {
-            let inside = try SecretManifestReader.secrets(in: contents.bytes, source: blob.location)
+            let inside = try SecretManifestReader.secrets(in: contents.bytes, source: manifest.location)
             guard var inside = inside.first else { throw InputError("") }
             (inside.name, inside.namespace, inside.source) = (secret.name, secret.namespace, secret.source)
             (inside.wrappedSecretLabels, inside.wrappedSecretAnnotations) = (
@@ -87,8 +85,10 @@ struct SealedSecretOpener: Sendable {
             }
             return inside
         } catch {
-            // What is inside is not quoted.
-            throw InputError(blob.location, "\(blob.field) of \(name) opens, but it is no Secret in JSON")
+            // The contents are secret and not quoted.
+            throw InputError(
+                manifest.location, "\(manifest.field) of \(name) opens, but does not contain a Secret in JSON"
+            )
         }
     }
 
@@ -99,24 +99,24 @@ struct SealedSecretOpener: Sendable {
         if let scope = otherScope(of: closed[0], document, secret) {
             return InputError(
                 closed[0].location,
-                "\(fields) of \(name) opens as \(scope.sealedSecretsName), and the SealedSecret says "
+                "\(fields) of \(name) opens as \(scope.sealedSecretsName), but the SealedSecret is "
                     + "\(document.scope.sealedSecretsName); \(scope.sealedSecretsRemedy)")
         }
         let count = keys.keys.count
         let tried = count == 1 ? "the key does not open" : "none of the \(count) keys opens"
         return InputError(
             closed[0].location,
-            "\(tried) \(fields) of \(name); most likely the key is another cluster's or a renewed one that is missing "
-                + "(\(SealingKeys.exportCommand) prints all), or it was sealed for another namespace or name (write back the "
+            "\(tried) \(fields) of \(name); most likely the key is of another cluster, or a renewed key is missing "
+                + "(\(SealingKeys.exportCommand) prints all), or it was sealed for another namespace or name (restore the "
                 + "old ones)")
     }
 
     private static func list(_ fields: [String]) -> String {
-        let shown = fields.prefix(3).joined(separator: ", ")
-        return fields.count > 3 ? "\(shown) and \(fields.count - 3) more" : shown
+        let first = fields.prefix(3).joined(separator: ", ")
+        return fields.count > 3 ? "\(first) and \(fields.count - 3) more" : first
     }
 
-    /// The scope by which it opens after all.
+    /// Returns another scope with which the value opens.
     private func otherScope(
         of value: SealedValue, _ document: SealedSecretDocument, _ secret: SecretInput
     ) -> Scope? {
@@ -128,12 +128,57 @@ struct SealedSecretOpener: Sendable {
 
     private func damage(_ failure: SealedValue.OpenError, _ value: SealedValue, _ name: String) -> InputError
     {
-        let what =
+        let problem =
             switch failure {
-            case .truncated: "is cut short; take it from an earlier commit"
-            case .corrupted, .noMatchingKey: "was changed after it was sealed; take it from an earlier commit"
+            case .truncated: "is truncated; restore it from an earlier commit"
+            case .corrupted, .noMatchingKey:
+                "was changed after it was sealed; restore it from an earlier commit"
             case .libcrypto(let error): "cannot be opened: \(error)"
             }
-        return InputError(value.location, "\(value.field) of \(name) \(what)")
+        return InputError(value.location, "\(value.field) of \(name) \(problem)")
+    }
+}
+
+/// Scopes as sealed-secrets defines them.
+extension Scope {
+    private static let clusterWide = "sealedsecrets.bitnami.com/cluster-wide"
+    private static let namespaceWide = "sealedsecrets.bitnami.com/namespace-wide"
+
+    /// Reads the scope from a SealedSecret's own annotations. The wider one wins.
+    init(sealedSecretAnnotations annotations: [String: String]) {
+        if annotations[Self.clusterWide] == "true" {
+            self = .cluster
+        } else if annotations[Self.namespaceWide] == "true" {
+            self = .namespace
+        } else {
+            self = .strict
+        }
+    }
+
+    /// The annotations that give a SealedSecret this scope.
+    var sealedSecretsRemedy: String {
+        switch self {
+        case .strict: "remove the annotations \(Self.clusterWide) and \(Self.namespaceWide)"
+        case .namespace:
+            "annotate the SealedSecret \(Self.namespaceWide): \"true\", and not \(Self.clusterWide)"
+        case .cluster: "annotate the SealedSecret \(Self.clusterWide): \"true\""
+        }
+    }
+
+    var sealedSecretsName: String {
+        switch self {
+        case .strict: "strict"
+        case .namespace: "namespace-wide"
+        case .cluster: "cluster-wide"
+        }
+    }
+
+    /// Returns the label for RSA-OAEP.
+    func oaepLabel(namespace: String, name: String) -> [UInt8] {
+        switch self {
+        case .strict: Array("\(namespace)/\(name)".utf8)
+        case .namespace: Array(namespace.utf8)
+        case .cluster: []
+        }
     }
 }

@@ -1,27 +1,28 @@
 import Cryptography
 
-/// One value as sealed-secrets seals it: the length n of what follows in two bytes, the higher one first; n bytes of
-/// RSA-OAEP of a session key, with a label that binds the value to its place; and AES-256-GCM of the value, without
-/// associated data, ciphertext ‖ tag, under that key. The nonce is zero, as each session key is used once.
+/// One value as sealed-secrets seals it: the length n of the wrapped session key as a big-endian 16-bit number; n bytes
+/// of the session key under RSA-OAEP, with a label that binds the value to its place; and the value under AES-256-GCM
+/// with the session key, without associated data, as ciphertext ‖ tag. The nonce is zero, as each session key is used
+/// once.
 struct SealedValue: Sendable {
     enum OpenError: Error, Equatable {
-        /// Shorter than its parts say.
+        /// The value is shorter than its parts.
         case truncated
-        /// Opened by none of the keys under this label.
+        /// No key unwraps the session key with this label.
         case noMatchingKey
-        /// A key opens the session key, and that does not open the value.
+        /// The session key does not decrypt the value.
         case corrupted
         case libcrypto(CryptoError)
     }
 
-    /// Of an entry, or of the whole Secret.
+    /// The field of the entry, or of the whole Secret, in messages.
     let field: String
     let location: String
     private let sealed: [UInt8]
 
-    init(field: String, place: String, sealed: [UInt8]) {
+    init(field: String, location: String, sealed: [UInt8]) {
         self.field = field
-        self.location = place
+        self.location = location
         self.sealed = sealed
     }
 

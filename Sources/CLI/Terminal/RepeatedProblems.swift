@@ -1,11 +1,11 @@
 import System
 
-/// Sums up problems that differ in nothing but their place: a wrong key over 30,000 files is one problem. The first one is
-/// shown at once, the others are held back and counted; a few of them are shown as they are.
+/// Summarises problems that differ only in their place: a wrong key for 30,000 files is one problem. The first one is
+/// shown at once, and a few others in full. The rest is counted.
 package struct RepeatedProblems: Sendable {
-    /// As many equal ones are a line each.
+    /// The number of equal problems from which they are counted.
     private static let maximumLines = 3
-    /// Places that a sum names.
+    /// The number of places that a summary names.
     private static let maximumPlaces = 3
 
     private struct Group {
@@ -15,12 +15,12 @@ package struct RepeatedProblems: Sendable {
     }
 
     private var groups: [String: Group] = [:]
-    /// Messages, in the order in which they came.
+    /// The messages in the order of their first occurrence.
     private var order: [String] = []
 
     package init() {}
 
-    /// Takes in one problem. Returns the line to show now, if it is not one to be held back.
+    /// Adds a problem. Returns the line to show now, or nil if it is held back.
     package mutating func add(place: String, _ message: String) -> String? {
         let line = "\(place): \(message)"
         guard groups[message] != nil else {
@@ -35,13 +35,13 @@ package struct RepeatedProblems: Sendable {
         return nil
     }
 
-    /// Takes in a line that begins with its place: `FILE:LINE:COLUMN: message`, or `FILE: message`.
+    /// Adds a line that begins with its place: `FILE:LINE:COLUMN: message`, or `FILE: message`.
     package mutating func add(_ line: String) -> String? {
         guard let (place, message) = Self.split(line) else { return line }
         return add(place: place, message)
     }
 
-    /// The lines for what was held back.
+    /// Returns the lines for the problems that were held back.
     package mutating func finish() -> [String] {
         defer { self = RepeatedProblems() }
         return order.flatMap { message -> [String] in
@@ -52,14 +52,14 @@ package struct RepeatedProblems: Sendable {
         }
     }
 
-    /// All lines for `problems`, in order.
+    /// Returns all lines for `problems`, in order.
     package static func lines(_ problems: [String]) -> [String] {
         var repeated = RepeatedProblems()
         let shown = problems.compactMap { repeated.add($0) }
         return shown + repeated.finish()
     }
 
-    /// Nil if no place is in front.
+    /// Returns nil if the line does not begin with a place.
     private static func split(_ line: String) -> (place: String, message: String)? {
         let parts = line.split(separator: ": ", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty else { return nil }

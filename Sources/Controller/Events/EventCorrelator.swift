@@ -1,31 +1,34 @@
+import Concurrency
 import KubeClient
 
-/// Which events are sent, decided without I/O and without a clock: the same again raises a count, at most every
-/// `repetition`; an object and a namespace have budgets, and all together have one, in which namespaces take turns; what
-/// does not fit is dropped and counted.
+/// Decides which events are sent, as the event correlator of client-go does. A pure state machine: the caller passes the
+/// time.
+///
+/// An event that repeats becomes a series, whose count is sent at most once per `repeatInterval`. Token buckets limit each
+/// object, each namespace and the total; namespaces take turns. Events beyond the limits are dropped and counted.
 struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Instant.Duration == Duration {
     struct Limits: Sendable {
-        /// Different events of one object at once, and how long until one more.
+        /// Different events of one object.
         var objectBurst = 10
         var objectInterval = Duration.seconds(60)
-        /// New events of one namespace at once, and how long until one more.
+        /// New events of one namespace.
         var namespaceBurst = 100
         var namespaceInterval = Duration.seconds(1)
+        /// All requests to the API server.
         var totalBurst = 50
         var totalInterval = Duration.milliseconds(50)
-        /// Of those that wait to be sent.
+        /// Events that wait to be sent.
         var maximumPending = 1000
-        /// The same for one namespace, so that it leaves room for others.
+        /// Events of one namespace that wait to be sent, so that it leaves room for others.
         var maximumPendingPerNamespace = 200
-        /// Of those that are remembered in order to raise their count.
+        /// Events that are remembered in order to raise their count.
         var maximumSeries = 4096
-        /// The same event is sent again after this long, with the count of what was meanwhile. API servers keep
-        /// an event for an hour.
+        /// The time after which a repeated event is sent again, with its count. API servers keep an event for an hour.
         var repeatInterval = Duration.seconds(600)
     }
 
-    /// What to send: a new event, or the count of one that was sent under `name`.
-    struct Post: Equatable, Sendable {
+    /// An event to send: a new one, or the new count of the one that was created as `name`.
+    struct PendingEvent: Equatable, Sendable {
         var record: EventRecord
         var name: String?
         var count: Int
@@ -34,7 +37,7 @@ struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Inst
     }
 
     enum Next: Equatable, Sendable {
-        case send(Post)
+        case send(PendingEvent)
         case wait(until: Instant)
         case idle
     }
@@ -42,120 +45,114 @@ struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Inst
     private struct Series: Sendable {
         var name: String?
         var count = 0
-        var first: String
-        var last: String
+        var firstTimestamp: String
+        var lastTimestamp: String
         var sent: Instant?
-        var isWaiting = false
+        var isPending = false
     }
 
     private let limits: Limits
     private var series: [EventRecord: Series] = [:]
-    private var waiting = FairQueue<EventRecord>()
-    /// How many wait, by namespace.
-    private var depths: [String: Int] = [:]
-    private var waitingCount = 0
-    private var budgets: [EventRecord.Subject: EventTokenBucket<Instant>] = [:]
-    private var namespaces: [String: EventTokenBucket<Instant>] = [:]
-    private var total: EventTokenBucket<Instant>
+    private var pending = FairQueue<EventRecord>()
+    private var objectBuckets: [EventRecord.InvolvedObject: TokenBucket<Instant>] = [:]
+    private var namespaceBuckets: [String: TokenBucket<Instant>] = [:]
+    private var totalBucket: TokenBucket<Instant>
     private(set) var droppedCount = 0
 
-    /// How many it would know again.
+    /// The number of series that are remembered.
     var seriesCount: Int { series.count }
 
     init(_ limits: Limits = Limits(), now: Instant) {
         self.limits = limits
-        total = EventTokenBucket(burst: limits.totalBurst, pause: limits.totalInterval, now: now)
+        totalBucket = TokenBucket(
+            capacity: limits.totalBurst, interval: limits.totalInterval, now: now)
     }
 
-    /// - Parameter time: the same instant, as people write it.
-    mutating func record(_ note: EventRecord, at now: Instant, time: String) {
-        if series[note] == nil {
-            guard hasRoom(for: note), spend(note.involvedObject, now) else {
+    /// Counts an event, and queues it if it is new or due again.
+    ///
+    /// - Parameter timestamp: the instant `now` in the format of the event.
+    mutating func record(_ record: EventRecord, at now: Instant, timestamp: String) {
+        if series[record] == nil {
+            guard hasRoom(for: record), takeTokens(for: record.involvedObject, now) else {
                 droppedCount += 1
                 return
             }
-            makeRoom(now)
+            removeOldEntries(now)
         }
-        var known = series[note] ?? Series(first: time, last: time)
+        var known = series[record] ?? Series(firstTimestamp: timestamp, lastTimestamp: timestamp)
         known.count += 1
-        known.last = time
+        known.lastTimestamp = timestamp
         let isDue = known.sent.map { now >= $0.advanced(by: limits.repeatInterval) } ?? true
-        if isDue, !known.isWaiting, hasRoom(for: note) {
-            known.isWaiting = true
-            waiting.append(note, to: note.involvedObject.ref.namespace)
-            depths[note.involvedObject.ref.namespace, default: 0] += 1
-            waitingCount += 1
+        if isDue, !known.isPending, hasRoom(for: record) {
+            known.isPending = true
+            pending.append(record, to: record.involvedObject.ref.namespace)
         }
-        series[note] = known
+        series[record] = known
     }
 
+    /// Returns the next event to send, or the time of the next token.
     mutating func next(at now: Instant) -> Next {
-        guard waitingCount > 0 else { return .idle }
-        guard total.takeToken(at: now) else { return .wait(until: total.nextTokenAt) }
-        guard let note = waiting.popFirst() else { return .idle }
-        leave(note.involvedObject.ref.namespace)
-        guard var known = series[note] else { return next(at: now) }
-        known.isWaiting = false
+        guard pending.count > 0 else { return .idle }
+        guard totalBucket.take(at: now) else { return .wait(until: totalBucket.time()) }
+        guard let record = pending.popFirst() else { return .idle }
+        guard var known = series[record] else { return next(at: now) }
+        known.isPending = false
         known.sent = now
-        series[note] = known
+        series[record] = known
         return .send(
-            Post(
-                record: note, name: known.name, count: known.count, firstTimestamp: known.first,
-                lastTimestamp: known.last))
+            PendingEvent(
+                record: record, name: known.name, count: known.count, firstTimestamp: known.firstTimestamp,
+                lastTimestamp: known.lastTimestamp))
     }
 
-    /// It stands on the API server under this name.
-    mutating func recordSent(_ note: EventRecord, as name: String) {
-        series[note]?.name = name
+    /// Remembers the name under which the API server stores the event.
+    mutating func recordSent(_ record: EventRecord, as name: String) {
+        series[record]?.name = name
     }
 
-    /// It is made anew when it comes again.
-    mutating func recordFailure(_ note: EventRecord) {
+    /// Ends the series: the next occurrence creates a new event.
+    mutating func recordFailure(_ record: EventRecord) {
         droppedCount += 1
-        if series[note]?.isWaiting == false { series[note] = nil }
+        if series[record]?.isPending == false { series[record] = nil }
     }
 
-    private func hasRoom(for note: EventRecord) -> Bool {
-        waitingCount < limits.maximumPending
-            && depths[note.involvedObject.ref.namespace, default: 0] < limits.maximumPendingPerNamespace
+    private func hasRoom(for record: EventRecord) -> Bool {
+        pending.count < limits.maximumPending
+            && pending.count(of: record.involvedObject.ref.namespace) < limits.maximumPendingPerNamespace
     }
 
-    private mutating func leave(_ namespace: String) {
-        waitingCount -= 1
-        let depth = depths[namespace, default: 1] - 1
-        depths[namespace] = depth > 0 ? depth : nil
-    }
-
-    /// Uses one event of the object's budget and one of its namespace's.
-    private mutating func spend(_ subject: EventRecord.Subject, _ now: Instant) -> Bool {
+    /// Takes a token of the object and one of its namespace.
+    private mutating func takeTokens(for involvedObject: EventRecord.InvolvedObject, _ now: Instant) -> Bool {
+        let namespace = involvedObject.ref.namespace
         var object =
-            budgets[subject]
-            ?? EventTokenBucket(burst: limits.objectBurst, pause: limits.objectInterval, now: now)
-        var namespace =
-            namespaces[subject.ref.namespace]
-            ?? EventTokenBucket(burst: limits.namespaceBurst, pause: limits.namespaceInterval, now: now)
+            objectBuckets[involvedObject]
+            ?? TokenBucket(capacity: limits.objectBurst, interval: limits.objectInterval, now: now)
+        var shared =
+            namespaceBuckets[namespace]
+            ?? TokenBucket(
+                capacity: limits.namespaceBurst, interval: limits.namespaceInterval, now: now)
         defer {
-            budgets[subject] = object
-            namespaces[subject.ref.namespace] = namespace
+            objectBuckets[involvedObject] = object
+            namespaceBuckets[namespace] = shared
         }
-        return object.takeToken(at: now) && namespace.takeToken(at: now)
+        return object.take(at: now) && shared.take(at: now)
     }
 
-    private mutating func makeRoom(_ now: Instant) {
+    private mutating func removeOldEntries(_ now: Instant) {
         if series.count >= limits.maximumSeries {
             let before = series.count
             series = series.filter { _, known in
-                known.isWaiting || known.sent.map { now < $0.advanced(by: limits.repeatInterval) } ?? false
+                known.isPending || known.sent.map { now < $0.advanced(by: limits.repeatInterval) } ?? false
             }
-            if series.count > before / 2 { series = series.filter { $0.value.isWaiting } }
+            if series.count > before / 2 { series = series.filter { $0.value.isPending } }
         }
-        if budgets.count >= limits.maximumSeries {
-            budgets = budgets.filter { !$0.value.isFull(at: now) }
-            // Rather a few events too many than a memory without bounds.
-            if budgets.count >= limits.maximumSeries { budgets = [:] }
+        if objectBuckets.count >= limits.maximumSeries {
+            objectBuckets = objectBuckets.filter { !$0.value.isFull(at: now) }
+            // A few events beyond the limit are better than memory without a bound.
+            if objectBuckets.count >= limits.maximumSeries { objectBuckets = [:] }
         }
-        if namespaces.count >= limits.maximumSeries {
-            namespaces = namespaces.filter { !$0.value.isFull(at: now) }
+        if namespaceBuckets.count >= limits.maximumSeries {
+            namespaceBuckets = namespaceBuckets.filter { !$0.value.isFull(at: now) }
         }
     }
 }

@@ -2,53 +2,52 @@ import KubeClient
 import Logging
 import System
 
-/// Says what happened to objects, as events that `kubectl describe` shows. Recording never waits and never fails:
-/// see `EventCorrelator` for what is left out. Safe to use from any thread.
+/// Sends events about objects, which `kubectl describe` shows. Recording never blocks and never fails:
+/// `EventCorrelator` decides which events are dropped. Thread-safe.
 ///
-/// Core v1 events: every API server serves them, and they are what `kubectl describe` reads.
+/// It uses core v1 events: every API server has them, and `kubectl describe` reads them.
 final class EventRecorder: Sendable {
-    typealias Machine = EventCorrelator<ContinuousClock.Instant>
+    typealias Correlator = EventCorrelator<ContinuousClock.Instant>
 
     private let client: KubeClient
-    /// Of the reporting instance.
+    /// The name of this process in the events' `reportingInstance`.
     private let identity: String
     private let logger: Logger
-    private let machine: Locked<Machine>
-    private let wakes: AsyncStream<Void>
-    private let wake: AsyncStream<Void>.Continuation
+    private let correlator: Locked<Correlator>
+    private let wakeUps: AsyncStream<Void>
+    private let wakeUp: AsyncStream<Void>.Continuation
     private let ended: AsyncStream<Void>
     private let end: AsyncStream<Void>.Continuation
     private let outage = LogOnce()
 
-    init(client: KubeClient, identity: String, limits: Machine.Limits = .init(), logger: Logger) {
+    init(client: KubeClient, identity: String, limits: Correlator.Limits = .init(), logger: Logger) {
         self.client = client
         self.identity = identity
         self.logger = logger
-        machine = Locked(Machine(limits, now: .now))
-        (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        correlator = Locked(Correlator(limits, now: .now))
+        (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         (ended, end) = AsyncStream.makeStream()
     }
 
-    /// Events that were not sent: too many, or refused.
-    var droppedCount: Int { machine.withLock { $0.droppedCount } }
+    /// The number of events that exceeded the limits or could not be written.
+    var droppedCount: Int { correlator.withLock { $0.droppedCount } }
 
-    /// Nil is nothing to say.
-    func record(_ note: EventRecord?) {
-        guard let note else { return }
-        machine.withLock { $0.record(note, at: .now, time: Timestamp.now.rfc3339) }
-        wake.yield()
+    func record(_ record: EventRecord?) {
+        guard let record else { return }
+        correlator.withLock { $0.record(record, at: .now, timestamp: Timestamp.now.rfc3339) }
+        wakeUp.yield()
     }
 
-    /// Sends until it is cancelled, or until all is sent after `finish`.
+    /// Sends events until the task is cancelled, or until all are sent after `drain`.
     func run() async {
-        for await _ in wakes { await send() }
-        await send()
+        for await _ in wakeUps { await sendPending() }
+        await sendPending()
         end.finish()
     }
 
-    /// What is left is sent, as far as that does not take longer than `limit`.
+    /// Lets `run` send the remaining events and end, and waits for that no longer than `limit`.
     func drain(within limit: Duration) async {
-        wake.finish()
+        wakeUp.finish()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await Task.sleep(for: limit) }
             group.addTask { [ended] in for await _ in ended {} }
@@ -57,54 +56,56 @@ final class EventRecorder: Sendable {
         }
     }
 
-    private func send() async {
+    private func sendPending() async {
         while !Task.isCancelled {
-            switch machine.withLock({ $0.next(at: .now) }) {
-            case .send(let post): await send(post)
+            switch correlator.withLock({ $0.next(at: .now) }) {
+            case .send(let event): await send(event)
             case .wait(let until): try? await Task.sleep(until: until)
             case .idle: return
             }
         }
     }
 
-    private func send(_ post: Machine.Post) async {
+    private func send(_ event: Correlator.PendingEvent) async {
         do throws(KubeError) {
-            if let name = post.name {
+            if let name = event.name {
                 do throws(KubeError) {
-                    try await raise(name, post)
+                    try await updateCount(of: name, event)
                 } catch  where error.code == .notFound {
-                    // Its time on the API server was over.
-                    try await create(post)
+                    // The API server has deleted the event after its TTL.
+                    try await create(event)
                 }
             } else {
-                try await create(post)
+                try await create(event)
             }
             if let codes = outage.reset() {
                 logger.info("events are written again", metadata: ["after": "\(codes)"])
             }
         } catch {
-            machine.withLock { $0.recordFailure(post.record) }
+            correlator.withLock { $0.recordFailure(event.record) }
             // Nothing can be created in a namespace that is being deleted.
-            let isOrdinary =
+            let isExpected =
                 error.code == .cancelled || error.code == .notFound || error.isNamespaceTerminating
             logger.log(
-                level: !isOrdinary && outage.shouldLog(error.code.rawValue) ? .warning : .debug,
+                level: !isExpected && outage.shouldLog(error.code.rawValue) ? .warning : .debug,
                 "event not written", metadata: ["error": "\(error)"])
         }
     }
 
-    private func create(_ post: Machine.Post) async throws(KubeError) {
-        let name = EventManifest.name(for: post.record.involvedObject.ref, tag: .random(in: 0 ... .max))
-        let ref = ObjectRef(namespace: post.record.involvedObject.ref.namespace, name: name)
+    private func create(_ event: Correlator.PendingEvent) async throws(KubeError) {
+        let object = event.record.involvedObject.ref
+        let ref = ObjectRef(
+            namespace: object.namespace, name: EventManifest.name(for: object, tag: .random(in: 0 ... .max)))
         _ = try await client.create(
-            EventManifest.resource, ref, body: EventManifest.body(post, ref, identity: identity))
-        machine.withLock { $0.recordSent(post.record, as: name) }
+            EventManifest.resource, ref, body: EventManifest.body(event, ref, identity: identity))
+        correlator.withLock { $0.recordSent(event.record, as: ref.name) }
     }
 
-    private func raise(_ name: String, _ post: Machine.Post) async throws(KubeError) {
-        let ref = ObjectRef(namespace: post.record.involvedObject.ref.namespace, name: name)
+    private func updateCount(of name: String, _ event: Correlator.PendingEvent) async throws(KubeError) {
+        let patch = #"{"count":\#(event.count),"lastTimestamp":"\#(event.lastTimestamp)"}"#
         _ = try await client.patch(
-            EventManifest.resource, ref,
-            .merge(body: Array(#"{"count":\#(post.count),"lastTimestamp":"\#(post.lastTimestamp)"}"#.utf8)))
+            EventManifest.resource,
+            ObjectRef(namespace: event.record.involvedObject.ref.namespace, name: name),
+            .merge(body: Array(patch.utf8)))
     }
 }

@@ -3,15 +3,14 @@ package import Logging
 import ServiceLifecycle
 import System
 
-/// Lets work run while a lease is held: acts out what `LeaseMachine` decides.
+/// Runs work while this replica holds a lease, as `LeaseMachine` decides.
 ///
-/// Guarantees: the work is cancelled as soon as the lease is lost, or could not be renewed by the renew deadline,
-/// whatever a request is doing then; it is awaited before the lease is given back; a work that does not end before
-/// another may take the lease is ended with the process (`abandon`). On a graceful shutdown the lease is renewed
-/// until the work has ended.
+/// The work is cancelled as soon as the lease is lost or the renew deadline passes, even while a request is in flight. The
+/// lease is released only after the work has ended. If the work does not end before another replica may take the lease, the
+/// elector terminates the process. During a graceful shutdown it renews the lease until the work has ended.
 package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Duration {
     package struct Candidate: Sendable {
-        /// Different for every process that ever was.
+        /// Unique among all processes, past and present.
         package let identity: String
         package let lease: ObjectRef
         package let timing: LeaseTiming
@@ -23,8 +22,7 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
         }
     }
 
-    /// Why a leadership ended.
-    private enum End: Sendable, Equatable, CustomStringConvertible {
+    private enum EndReason: Sendable, Equatable, CustomStringConvertible {
         case workEnded
         case deadlinePassed
         case lost(to: String?)
@@ -34,7 +32,7 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
             switch self {
             case .workEnded: "the work has ended"
             case .deadlinePassed: "the lease could not be renewed in time"
-            case .lost(let holder): "\(holder ?? "somebody else") holds the lease"
+            case .lost(let holder): "\(holder ?? "another replica") holds the lease"
             case .cancelled: "cancelled"
             }
         }
@@ -45,16 +43,16 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
     private let candidate: Candidate
     private let leadership: Leadership
     private let clock: C
-    private let abandon: @Sendable () -> Void
+    private let terminateProcess: @Sendable () -> Void
     private let logger: Logger
     private let requests: LeaseRequests<C>
 
     private var timing: LeaseTiming { candidate.timing }
 
-    /// - Parameter abandon: ends the process at once.
+    /// - Parameter terminateProcess: ends the process at once, without cleanup.
     package init(
         _ candidate: Candidate, store: any LeaseStore, leadership: Leadership = Leadership(), clock: C,
-        abandon: @escaping @Sendable () -> Void, logger: Logger
+        terminateProcess: @escaping @Sendable () -> Void, logger: Logger
     ) {
         var logger = logger
         logger[metadataKey: "lease"] = "\(candidate.lease)"
@@ -62,12 +60,15 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
         self.candidate = candidate
         self.leadership = leadership
         self.clock = clock
-        self.abandon = abandon
+        self.terminateProcess = terminateProcess
         self.logger = logger
         requests = LeaseRequests(store: store, clock: clock, logger: logger)
     }
 
-    /// Errors: `LeaseLost`.
+    /// Waits for the lease, runs `work` while this replica holds it, and releases it. Returns without running `work` if a
+    /// shutdown begins before.
+    ///
+    /// - Throws: `LeaseLost`.
     package func run(_ work: @escaping @Sendable () async -> Void) async throws {
         var machine = Machine(identity: candidate.identity, timing: timing, now: clock.now)
         let next = await standBy(&machine)
@@ -90,7 +91,7 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
         }
     }
 
-    /// Returns when leading, with what comes next, or when there is to be an end.
+    /// Waits for the lease. Returns the next effect when this replica leads, is cancelled or shuts down.
     private func standBy(_ machine: inout Machine) async -> Machine.Effect {
         var holder: String?
         var effect = machine.advance(.start, at: clock.now)
@@ -101,11 +102,11 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
             }
             let input: Machine.Input
             if case .wait(let until) = effect {
-                // A request is seen to its end even then: whether we hold the lease must be known.
+                // Only the wait is cancelled: the result of a request shows if this replica holds the lease.
                 await cancelWhenGracefulShutdown { try? await clock.sleep(until: until, tolerance: nil) }
                 input = .waitEnded
             } else {
-                input = await requests.perform(effect, limit: timing.requestTimeout)
+                input = await requests.perform(effect, timeout: timing.requestTimeout)
             }
             effect = machine.advance(
                 input, at: clock.now, jitter: .random(in: 1 / LeaseTiming.jitterFactor...1))
@@ -115,9 +116,9 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
 
     private func lead(
         _ machine: Machine, _ next: Machine.Effect, _ work: @escaping @Sendable () async -> Void
-    ) async -> (End, Machine) {
+    ) async -> (EndReason, Machine) {
         let machine = Locked(machine)
-        let end = await withTaskGroup(of: End.self) { group in
+        let end = await withTaskGroup(of: EndReason.self) { group in
             group.addTask {
                 await work()
                 return .workEnded
@@ -131,24 +132,24 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
                 level: end == .cancelled ? .info : .error,
                 "no longer leading: work in flight is cancelled",
                 metadata: ["why": "\(end)"])
-            // Another may take the lease after this long.
-            let fuse = Task {
+            // Another replica may take the lease after this time.
+            let deadline = Task {
                 try await clock.sleep(
                     until: clock.now.advanced(by: timing.leaseDuration - timing.renewDeadline),
                     tolerance: nil)
-                logger.critical("work in flight does not end: the process does")
-                abandon()
+                logger.critical("work in flight does not end: terminating the process")
+                terminateProcess()
             }
             await group.waitForAll()
-            fuse.cancel()
-            _ = await fuse.result
+            deadline.cancel()
+            _ = await deadline.result
             return end
         }
         return (end, machine.withLock { $0 })
     }
 
-    /// Keeps the lease for as long as it can.
-    private func renew(_ machine: Locked<Machine>, _ next: Machine.Effect) async -> End {
+    /// Renews the lease until it is lost.
+    private func renew(_ machine: Locked<Machine>, _ next: Machine.Effect) async -> EndReason {
         var effect = next
         while !Task.isCancelled {
             let input: Machine.Input
@@ -160,17 +161,17 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
                 guard (try? await clock.sleep(until: until, tolerance: nil)) != nil else { return .cancelled }
                 input = .waitEnded
             case .get, .create, .update:
-                input = await requests.perform(effect, limit: timing.requestTimeout)
+                input = await requests.perform(effect, timeout: timing.requestTimeout)
             }
-            // Cut short by the end of the work, it says nothing about the lease.
+            // A request that the end of the work cancelled has no result.
             guard !Task.isCancelled else { break }
             effect = machine.withLock { $0.advance(input, at: clock.now) }
         }
         return .cancelled
     }
 
-    /// Returns when the deadline has passed, however long a request takes that should have moved it.
-    private func watch(_ machine: Locked<Machine>) async -> End {
+    /// Returns when the deadline has passed, even while a renewal is in flight.
+    private func watch(_ machine: Locked<Machine>) async -> EndReason {
         while let deadline = machine.withLock({ $0.deadline }) {
             if clock.now >= deadline { return .deadlinePassed }
             guard (try? await clock.sleep(until: deadline, tolerance: nil)) != nil else { return .cancelled }
@@ -178,14 +179,14 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
         return .cancelled
     }
 
-    /// Also of a task that was cancelled: what holds the lease must give it back.
+    /// Releases the lease in a task of its own, so that a cancelled task releases it too.
     private func resign(_ machine: Machine) async {
         let release = Task {
             var machine = machine
             var effect = machine.resign(at: clock.now)
             let limit = clock.now.advanced(by: timing.requestTimeout)
             while effect != .stop, clock.now < limit {
-                let input = await requests.perform(effect, limit: clock.now.duration(to: limit))
+                let input = await requests.perform(effect, timeout: clock.now.duration(to: limit))
                 if case .update = effect, case .written = input { logger.info("lease released") }
                 effect = machine.advance(input, at: clock.now)
             }

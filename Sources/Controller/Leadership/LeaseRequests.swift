@@ -2,12 +2,12 @@ import KubeClient
 import Logging
 import System
 
-/// Carries out a machine's requests, each within a limit, and says once that they fail and once that they do not
-/// any more.
+/// Performs the requests of a `LeaseMachine`, each with a timeout, and logs once when they begin to fail and once when they
+/// succeed again.
 struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
     typealias Machine = LeaseMachine<C.Instant>
 
-    private struct TookTooLong: Error {}
+    private struct TimeoutError: Error {}
 
     let store: any LeaseStore
     let clock: C
@@ -20,35 +20,36 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
         self.logger = logger
     }
 
-    /// What came of `effect`, which is a request.
-    func perform(_ effect: Machine.Effect, limit: Duration) async -> Machine.Input {
+    /// Returns the result of `effect`, which must be a request.
+    func perform(_ effect: Machine.Effect, timeout: Duration) async -> Machine.Input {
         do {
             let input: Machine.Input
             switch effect {
             case .get:
-                input = .found(try await within(limit) { try await store.read() }.record)
+                input = .found(try await withTimeout(timeout) { try await store.read() }.record)
             case .create(let claim):
-                input = .written(try await write(LeaseChange(claim: claim, expectedVersion: nil), limit))
+                input = .written(try await write(LeaseChange(claim: claim, expectedVersion: nil), timeout))
             case .update(let claim, let version):
-                input = .written(try await write(LeaseChange(claim: claim, expectedVersion: version), limit))
+                input = .written(
+                    try await write(LeaseChange(claim: claim, expectedVersion: version), timeout))
             case .wait, .stop:
                 return .waitEnded
             }
             succeeded()
             return input
         } catch let error as KubeError {
-            return judge(error, effect)
+            return input(for: error, effect)
         } catch {
-            failed("took longer than \(limit)", code: "timeout")
+            failed("no response within \(timeout)", code: "timeout")
             return .failed
         }
     }
 
-    private func write(_ change: LeaseChange, _ limit: Duration) async throws -> LeaseRecord {
-        try await within(limit) { try await store.write(change) }.record
+    private func write(_ change: LeaseChange, _ timeout: Duration) async throws -> LeaseRecord {
+        try await withTimeout(timeout) { try await store.write(change) }.record
     }
 
-    private func judge(_ error: KubeError, _ effect: Machine.Effect) -> Machine.Input {
+    private func input(for error: KubeError, _ effect: Machine.Effect) -> Machine.Input {
         switch (effect, error.code) {
         case (.get, .notFound):
             succeeded()
@@ -62,17 +63,17 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
         }
     }
 
-    private func within<Value: Sendable>(
-        _ limit: Duration, _ request: @escaping @Sendable () async throws -> Value
+    private func withTimeout<Value: Sendable>(
+        _ timeout: Duration, _ request: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask { try await request() }
             group.addTask {
-                try await clock.sleep(until: clock.now.advanced(by: limit), tolerance: nil)
+                try await clock.sleep(until: clock.now.advanced(by: timeout), tolerance: nil)
                 return nil
             }
             defer { group.cancelAll() }
-            guard let value = try await group.next() ?? nil else { throw TookTooLong() }
+            guard let value = try await group.next() ?? nil else { throw TimeoutError() }
             return value
         }
     }

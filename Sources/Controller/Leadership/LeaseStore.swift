@@ -2,32 +2,33 @@ import Cryptography
 package import KubeClient
 import System
 
-/// Where a lease is kept. Requests end when their task is cancelled.
+/// Reads and writes one lease. Requests end when their task is cancelled.
 package protocol LeaseStore: Sendable {
     func read() async throws(KubeError) -> LeaseSnapshot
     func write(_ change: LeaseChange) async throws(KubeError) -> LeaseSnapshot
 }
 
-/// The lease after a request; only this module looks inside.
+/// The lease after a request, opaque to other modules.
 package struct LeaseSnapshot: Sendable {
     let record: LeaseRecord
 }
 
+/// A write to the lease, which fails with a conflict if the lease has another version.
 package struct LeaseChange: Sendable {
     let claim: LeaseClaim
-    /// The version that is replaced; nil to create it.
+    /// The version to replace, or nil to create the lease.
     let expectedVersion: String?
 }
 
-/// A lease on an API server, over connections that nothing else uses: a renewal must not wait behind a crowd of
-/// writes, and after a failure it must not trust a connection that may be dead.
+/// A lease on an API server. It has its own connections, so that a renewal does not queue behind other requests, and
+/// replaces them after a failure, because the connection may be dead.
 package final class APILeaseStore: LeaseStore {
     private let ref: ObjectRef
     private let connect: @Sendable () -> KubeClient
     private let client: Locked<KubeClient>
     private let now: @Sendable () -> Timestamp
 
-    /// `connect` makes a client with connections of its own.
+    /// - Parameter connect: returns a client with its own connections.
     package init(
         _ ref: ObjectRef, now: @escaping @Sendable () -> Timestamp = { .now },
         connect: @escaping @Sendable () -> KubeClient
@@ -70,7 +71,7 @@ package final class APILeaseStore: LeaseStore {
         do {
             return try await body(client.withLock { $0 })
         } catch {
-            // Cut short by us counts as well: a request that hangs hangs on its connection.
+            // A cancelled request counts as a failure: it may have been blocked by a dead connection.
             if error.code == .transport || error.code == .cancelled { client.withLock { $0 = connect() } }
             throw error
         }
@@ -98,7 +99,7 @@ extension LeaseRecord {
         return SharedSecret(json.finish())
     }
 
-    /// Of the spec alone: labels and annotations on a lease are other people's.
+    /// Replaces only the spec: labels and annotations of a lease may belong to other writers.
     fileprivate func patch(over version: String) -> JSONPatch {
         JSONPatch { patch in
             patch.replace("/metadata/resourceVersion", version)

@@ -3,10 +3,10 @@ package import KubeClient
 package import Logging
 package import Resources
 
-/// A gate that, as soon as its work begins, writes onto the lease what is watched.
+/// Publishes the watch scope in the metadata of the lease when this replica becomes the leader.
 ///
-/// The write is a request of its own, beside the renewals: it moves the lease's resourceVersion, so that the next renewal
-/// reads the lease again, and its failure costs no leadership.
+/// The write is separate from the renewals. It changes the resource version, so that the next renewal reads the lease
+/// again; its failure does not end the leadership.
 package struct WatchScopePublisher: LeaderElection {
     private struct Body: Encodable {
         struct Metadata: Encodable {
@@ -16,9 +16,9 @@ package struct WatchScopePublisher: LeaderElection {
         let metadata: Metadata
     }
 
-    private static let attempts = 5
+    private static let maximumAttempts = 5
 
-    private let gate: any LeaderElection
+    private let election: any LeaderElection
     private let lease: ObjectRef
     private let scope: PublishedWatchScope
     private let client: KubeClient
@@ -26,11 +26,11 @@ package struct WatchScopePublisher: LeaderElection {
     private let sleep: @Sendable (Duration) async throws -> Void
 
     package init(
-        _ gate: any LeaderElection, lease: ObjectRef, scope: PublishedWatchScope, client: KubeClient,
+        _ election: any LeaderElection, lease: ObjectRef, scope: PublishedWatchScope, client: KubeClient,
         logger: Logger,
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
-        self.gate = gate
+        self.election = election
         self.lease = lease
         self.scope = scope
         self.client = client
@@ -39,8 +39,8 @@ package struct WatchScopePublisher: LeaderElection {
     }
 
     package func run(_ work: @escaping @Sendable () async -> Void) async throws {
-        try await gate.run {
-            // Cancelled when the work ends.
+        try await election.run {
+            // `async let` cancels it when the work ends.
             async let _: Void = publish()
             await work()
         }
@@ -49,13 +49,14 @@ package struct WatchScopePublisher: LeaderElection {
     private func publish() async {
         let metadata = Body.Metadata(labels: scope.labels, annotations: scope.annotations)
         guard let body = try? JSONEncoder().encode(Body(metadata: metadata)) else { return }
-        for attempt in 1...Self.attempts {
+        for attempt in 1...Self.maximumAttempts {
             do throws(KubeError) {
                 _ = try await client.patch(Lease.resource, lease, .merge(body: Array(body)))
                 return
             } catch {
-                guard error.code != .cancelled, error.code != .forbidden, attempt < Self.attempts else {
-                    logger.info("the lease does not show what is watched", metadata: ["error": "\(error)"])
+                guard error.code != .cancelled, error.code != .forbidden, attempt < Self.maximumAttempts
+                else {
+                    logger.info("watch scope not published on the lease", metadata: ["error": "\(error)"])
                     return
                 }
             }

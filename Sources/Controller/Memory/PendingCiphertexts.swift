@@ -3,8 +3,8 @@ import KubeClient
 import Resources
 import System
 
-/// The ciphertexts of WrappedSecrets that wait to be synced: most of them need no second read. What does not fit into the
-/// limit is left out, and read from the API server when its turn comes. Safe to use from any thread.
+/// The ciphertexts of WrappedSecrets that wait to be synced, so that most need no second read. Ciphertexts beyond the limit are
+/// not kept, and are read from the API server when the object is reconciled. Thread-safe.
 final class PendingCiphertexts: Sendable {
     fileprivate struct Entry {
         let digest: [UInt8]
@@ -20,12 +20,12 @@ final class PendingCiphertexts: Sendable {
     private let limit: Int
     private let state = Locked(State())
 
-    /// - Parameter limit: in bytes of base64.
+    /// - Parameter limit: bytes of base64.
     init(limit: Int = 32 << 20) {
         self.limit = limit
     }
 
-    /// Keeps the ciphertexts of `object`, whose envelope has `digest`, if there is room for them.
+    /// Keeps the ciphertexts of `object`, whose envelope has `digest`, if there is room.
     func insert(_ object: WrappedSecret, digest: [UInt8]) {
         let data = object.spec.envelope.data
         let bytes = data.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
@@ -37,12 +37,12 @@ final class PendingCiphertexts: Sendable {
         }
     }
 
-    /// Returns nil if the ciphertexts with this digest are not held.
+    /// Returns nil if there are no ciphertexts with this digest.
     func data(of ref: ObjectRef, digest: [UInt8]) -> [String: String]? {
         state.withLock { $0.entries[ref].flatMap { $0.digest == digest ? $0.data : nil } }
     }
 
-    /// Frees the ciphertexts of `ref`; with a digest, only if they still have it.
+    /// Removes the ciphertexts of `ref`; with a digest, only if they have it.
     func remove(_ ref: ObjectRef, digest: [UInt8]? = nil) {
         state.withLock { state in
             if let digest, state.entries[ref]?.digest != digest { return }
@@ -50,7 +50,6 @@ final class PendingCiphertexts: Sendable {
         }
     }
 
-    /// Bytes that are held.
     var byteCount: Int { state.withLock { $0.bytes } }
 }
 

@@ -3,18 +3,18 @@ import Envelope
 import KubeClient
 import System
 
-/// Opened envelopes whose Secret could not be written yet, so that a retry asks the KMS for nothing. They hold plaintext in
-/// zeroed memory: few bytes, for a limited time, and only while an object is being retried. Safe to use from any thread.
+/// Decrypted envelopes whose Secret could not be written yet, so that a retry needs no KMS request. The plaintext is in memory
+/// that is zeroed when it is freed, limited in size and age, and kept only while an object is retried. Thread-safe.
 final class PlaintextRetryCache: Sendable {
     fileprivate struct Entry {
         let digest: [UInt8]
         let envelope: OpenedEnvelope
         let bytes: Int
         let since: ContinuousClock.Instant
-        /// The uid of the Secret that was deleted to be recreated: none exists while this is held.
-        var deleted: String?
+        /// The uid of the Secret that was deleted to be recreated, while no new Secret exists.
+        var deletedUID: String?
 
-        var isPinned: Bool { deleted != nil }
+        var isPinned: Bool { deletedUID != nil }
     }
 
     fileprivate struct State {
@@ -23,20 +23,22 @@ final class PlaintextRetryCache: Sendable {
         var pinnedBytes = 0
     }
 
-    /// Bytes of plaintext that may be pinned: a Secret is not deleted before there is room.
+    /// The plaintext that may be pinned, in bytes. A Secret is not deleted before there is room to pin its values.
     static let maximumPinnedBytes = 16 << 20
-    /// A retry that comes later asks the KMS again.
+    /// A later retry unwraps the data key again.
     static let maximumAge = Duration.seconds(600)
 
     private let limit: Int
     private let state = Locked(State())
 
-    /// - Parameter limit: in bytes of plaintext; envelopes beyond it are not held, unless they are pinned.
+    /// - Parameter limit: bytes of plaintext; envelopes beyond it are not kept, unless they are pinned.
     init(limit: Int = 8 << 20) {
         self.limit = limit
     }
 
-    /// Holds `envelope`, opened from ciphertexts with this digest, if there is room.
+    /// Keeps `envelope` if there is room.
+    ///
+    /// - Parameter digest: the digest of the ciphertexts that it was decrypted from.
     func insert(
         _ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef, now: ContinuousClock.Instant = .now
     ) {
@@ -50,38 +52,39 @@ final class PlaintextRetryCache: Sendable {
         }
     }
 
-    /// Whether there is room to pin `envelope`. To be asked before a Secret is deleted in order to be recreated.
+    /// Returns true if there is room to pin `envelope`. The caller checks it before it deletes a Secret to recreate it.
     func hasRoomToPin(_ envelope: OpenedEnvelope) -> Bool {
         state.withLock { $0.pinnedBytes <= Self.maximumPinnedBytes - envelope.byteCount }
     }
 
-    /// Holds `envelope` until it is dropped, because no Secret exists any more: without it, an outage of the KMS would
-    /// leave none.
+    /// Keeps `envelope` without an age limit, because its Secret was deleted: without the values, the Secret would stay
+    /// missing for as long as the KMS is unavailable.
     ///
-    /// - Parameter deleted: the uid of the Secret that was deleted.
+    /// - Parameter deleted: the uid of the deleted Secret.
     func pin(_ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef, deleted: String) {
         state.withLock { state in
             state.remove(ref)
             state.bytes += envelope.byteCount
             state.pinnedBytes += envelope.byteCount
             state.entries[ref] = Entry(
-                digest: digest, envelope: envelope, bytes: envelope.byteCount, since: .now, deleted: deleted)
+                digest: digest, envelope: envelope, bytes: envelope.byteCount, since: .now,
+                deletedUID: deleted)
         }
     }
 
-    /// The cache shows this Secret, so that what is held for it is not the only copy of its values. A cache that is behind
-    /// shows the deleted one as it was; one that a finalizer keeps is terminating.
+    /// Removes the pin, because the cache contains `secret` and the values here are not the only copy any more. A stale cache
+    /// still contains the deleted Secret, and does not remove the pin unless that Secret is terminating.
     func unpin(_ ref: ObjectRef, _ secret: ObjectMeta) {
         state.withLock { state in
-            guard let entry = state.entries[ref], let deleted = entry.deleted,
+            guard let entry = state.entries[ref], let deleted = entry.deletedUID,
                 secret.uid != deleted || secret.deletionTimestamp != nil
             else { return }
             state.pinnedBytes -= entry.bytes
-            state.entries[ref]?.deleted = nil
+            state.entries[ref]?.deletedUID = nil
         }
     }
 
-    /// Returns nil if nothing is held for these ciphertexts.
+    /// Returns nil if there is no envelope for these ciphertexts.
     func envelope(
         of ref: ObjectRef, digest: [UInt8], now: ContinuousClock.Instant = .now
     ) -> OpenedEnvelope? {

@@ -1,38 +1,36 @@
+import Concurrency
 package import KubeClient
 import System
 
-/// Keys of objects to reconcile. Any thread may add; workers take with `processNext`. See `WorkQueueMachine`
-/// for what the queue guarantees.
+/// The keys of objects to reconcile. Workers take them with `processNext`; see `WorkQueueMachine` for the guarantees.
+/// Thread-safe.
 package final class WorkQueue: Sendable {
     package enum Outcome: Sendable, Equatable {
-        /// Nothing more to do until something changes.
+        /// The object is reconciled until something changes.
         case done
-        /// It failed in a way that may pass: again, later each time.
+        /// A transient failure: retry with exponential backoff.
         case requeueRateLimited
-        /// It failed for a reason that does not pass in milliseconds: again after about this long, and later each
-        /// time.
+        /// A failure that lasts longer: retry with exponential backoff from this initial delay.
         case backOff(from: Duration)
-        /// It waits for memory, and is added again when that is reserved for it. Says nothing about its failures.
+        /// The object waits for memory, and is added again when it has a reservation. Its failures stay counted.
         case waitingForMemory
-        /// Again after this long, without counting as a failure.
+        /// Reconcile again after this delay. Resets the count of failures.
         case requeue(after: Duration)
-        /// It has to wait for its namespace's share of the KMS, which is there at this time. Says nothing about its
-        /// failures.
+        /// The rate limit of the object's namespace allows no unwrap until this time. Its failures stay counted.
         case throttled(until: ContinuousClock.Instant)
     }
 
     private struct State {
         var machine = WorkQueueMachine<ObjectRef>(flow: \.namespace)
-        var takers: [CheckedContinuation<ObjectRef?, Never>] = []
+        var waiters: [CheckedContinuation<ObjectRef?, Never>] = []
     }
 
-    private static let shortestDelay = Duration.milliseconds(5)
-    /// Delays after a failure: 5 ms, or what the outcome says, doubled each time up to `maximum`, with jitter.
+    private static let initialDelay = Duration.milliseconds(5)
     private let maximumDelay: Duration
     private let state = Locked(State())
-    private let alarms: AsyncStream<Void>
-    private let alarm: AsyncStream<Void>.Continuation
+    private let timer = WakeableTimer()
 
+    /// - Parameter maximumDelay: the maximum of the exponential backoff.
     package convenience init(maximumDelay: Duration = .seconds(300)) {
         self.init(maximumDelay: maximumDelay, observe: nil)
     }
@@ -40,35 +38,33 @@ package final class WorkQueue: Sendable {
     init(maximumDelay: Duration, observe: (@Sendable (WorkQueueEvent<ObjectRef>) -> Void)?) {
         self.maximumDelay = maximumDelay
         state.withLock { $0.machine.observe = observe }
-        (alarms, alarm) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     package var count: Int { state.withLock { $0.machine.count } }
 
-    /// Keys that wait, no more than `limit`, and of each namespace no more than `share` allows.
+    /// Returns the number of waiting keys, counting at most `limit` in all and `share(namespace)` in each namespace.
     func count(upTo limit: Int, share: (String) -> Int) -> Int {
         state.withLock { $0.machine.count(upTo: limit, share: share) }
     }
 
-    /// `backlog`: behind whatever changes meanwhile, as at a start.
+    /// - Parameter backlog: lets changes go first, as for the objects that a start finds.
     package func add(_ key: ObjectRef, backlog: Bool = false) {
         state.withLock { $0.machine.add(key, backlog ? .backlog : .change) }
-        serve()
+        dispatch()
     }
 
-    /// Adds an object that others wait for, because memory has been reserved for it.
+    /// Adds an object for which memory is reserved. It goes ahead of all others, so that the memory is free soon.
     func addWithReservedMemory(_ key: ObjectRef) {
         state.withLock { $0.machine.add(key, .reserved) }
-        serve()
+        dispatch()
     }
 
     package func add(_ key: ObjectRef, after delay: Duration) {
         state.withLock { $0.machine.add(key, at: .now + delay) }
-        alarm.yield()
+        timer.signal()
     }
 
-    /// Takes the next key, waits for one if need be, and gives it to `body`. Whatever `body` does, the key
-    /// is free again afterwards. Returns false when the queue was shut down.
+    /// Waits for the next key and passes it to `body`. Returns false after the queue was shut down.
     package func processNext(_ body: (ObjectRef) async -> Outcome) async -> Bool {
         guard let key = await next() else { return false }
         let outcome = await body(key)
@@ -76,46 +72,35 @@ package final class WorkQueue: Sendable {
         return true
     }
 
-    /// Brings delayed keys in on time. To be run by one task for as long as the queue is used.
+    /// Queues delayed keys when they are due. One task must run it while the queue is in use.
     package func run() async {
-        await withDiscardingTaskGroup { group in
-            // What the children sleep for; each is earlier than all before it, so the last one wakes first.
-            var armed: [ContinuousClock.Instant] = []
-            for await _ in alarms {
-                let now = ContinuousClock.now
-                let next = state.withLock { $0.machine.promoteDueKeys(now: now) }
-                serve()
-                while let first = armed.last, first <= now { armed.removeLast() }
-                guard let next, armed.last.map({ next < $0 }) ?? true else { continue }
-                armed.append(next)
-                group.addTask { [alarm] in
-                    if (try? await Task.sleep(until: next)) != nil { alarm.yield() }
-                }
-            }
-            group.cancelAll()
+        await timer.run {
+            let next = state.withLock { $0.machine.promoteDueKeys(now: .now) }
+            dispatch()
+            return next
         }
     }
 
-    /// Drops what waits; workers end when they have finished what they are at.
+    /// Drops the waiting keys. Workers stop after their current key.
     package func shutDown() {
-        let takers = state.withLock { state in
+        let waiters = state.withLock { state in
             state.machine.shutDown()
-            defer { state.takers = [] }
-            return state.takers
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        for taker in takers { taker.resume(returning: nil) }
-        alarm.finish()
+        for waiter in waiters { waiter.resume(returning: nil) }
+        timer.finish()
     }
 
     private func next() async -> ObjectRef? {
         await withCheckedContinuation { continuation in
-            let answer: ObjectRef?? = state.withLock { state in
+            let result: ObjectRef?? = state.withLock { state in
                 if let key = state.machine.take() { return .some(key) }
                 if state.machine.isShutDown { return .some(nil) }
-                state.takers.append(continuation)
+                state.waiters.append(continuation)
                 return .none
             }
-            if let answer { continuation.resume(returning: answer) }
+            if let result { continuation.resume(returning: result) }
         }
     }
 
@@ -125,9 +110,9 @@ package final class WorkQueue: Sendable {
             case .done:
                 state.machine.forget(key)
             case .requeueRateLimited:
-                state.machine.add(key, at: .now + pause(after: key, from: Self.shortestDelay, &state.machine))
+                retry(key, from: Self.initialDelay, &state.machine)
             case .backOff(let first):
-                state.machine.add(key, at: .now + pause(after: key, from: first, &state.machine))
+                retry(key, from: first, &state.machine)
             case .waitingForMemory:
                 break
             case .requeue(let delay):
@@ -138,29 +123,27 @@ package final class WorkQueue: Sendable {
             }
             state.machine.done(key)
         }
-        if outcome != .done { alarm.yield() }
-        serve()
+        if outcome != .done { timer.signal() }
+        dispatch()
     }
 
-    /// Half of the exponential delay is fixed, so that a failing object cannot come back at once, and half
-    /// is random, so that many do not come back together.
-    private func pause(
-        after key: ObjectRef, from first: Duration, _ machine: inout WorkQueueMachine<ObjectRef>
-    ) -> Duration {
-        var delay = first
-        for _ in 1..<machine.recordFailure(key, from: first) where delay < maximumDelay { delay *= 2 }
-        return min(delay, maximumDelay) * Double.random(in: 0.5...1)
+    private func retry(
+        _ key: ObjectRef, from first: Duration, _ machine: inout WorkQueueMachine<ObjectRef>
+    ) {
+        let delay = machine.recordFailure(
+            key, from: first, maximum: maximumDelay, random: .random(in: 0..<1))
+        machine.add(key, at: .now + delay)
     }
 
-    /// Hands keys to waiting workers.
-    private func serve() {
+    /// Passes keys to waiting workers.
+    private func dispatch() {
         while true {
             let match: (CheckedContinuation<ObjectRef?, Never>, ObjectRef)? = state.withLock { state in
-                guard !state.takers.isEmpty, let key = state.machine.take() else { return nil }
-                return (state.takers.removeLast(), key)
+                guard !state.waiters.isEmpty, let key = state.machine.take() else { return nil }
+                return (state.waiters.removeLast(), key)
             }
-            guard let (taker, key) = match else { return }
-            taker.resume(returning: key)
+            guard let (waiter, key) = match else { return }
+            waiter.resume(returning: key)
         }
     }
 }

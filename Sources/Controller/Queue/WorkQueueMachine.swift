@@ -1,26 +1,22 @@
+import Concurrency
+import DequeModule
 import HeapModule
 
-/// The work queue's rules, without locks and without a clock of its own: what is waiting, what is being
-/// worked on, and what comes later. The semantics are client-go's:
+/// The rules of the work queue as a pure state machine: the caller locks it and passes the time. They are client-go's:
 ///
-/// - a key is worked on by one worker at a time;
-/// - adding a key any number of times before it is taken makes one run of it;
-/// - adding it while it is being worked on makes exactly one more run, afterwards;
-/// - a delayed add keeps the earliest time that was asked for, and an immediate one takes its place: whoever
-///   runs sees all there is to see, and asks for another delay if it needs one.
+/// - one worker at a time processes a key;
+/// - any number of adds of a key before it is taken cause one run;
+/// - any number of adds while it is processed cause exactly one more run afterwards;
+/// - of several delayed adds the earliest counts; an immediate add cancels it, because the run sees the present state and
+///   requeues the key if it needs another delay.
 ///
-/// Beyond client-go, flows take turns: the keys of a namespace wait behind each other, not behind all of another's.
+/// Beyond client-go, flows take turns: the keys of a namespace wait for each other, and not for all of another namespace.
 struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// Which of the queues a key waits in. Keys that hold something which others wait for go first, and changes go ahead
-    /// of the backlog of a start.
-    enum Lane: Sendable { case reserved, change, backlog }
-
-    private struct Failures: Sendable {
-        let first: Duration
-        let count: Int
-    }
+    /// The priority of a key. Keys with reserved memory, for which others wait, go first; changes go ahead of the backlog of a
+    /// start.
+    enum Priority: Int, CaseIterable, Sendable { case reserved, change, backlog }
 
     private struct Delayed: Comparable, Sendable {
         let due: Instant
@@ -33,58 +29,55 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    /// An entry counts while `waiting` has its key for this lane and `processing` does not have it; others,
-    /// left behind by a change of lane, are void and skipped.
-    private var granted = FairQueue<Key>()
-    private var changes = FairQueue<Key>()
-    private var backlog = FairQueue<Key>()
-    /// Keys that are to run: queued, or, when also in `processing`, as soon as that is over.
-    private var waiting: [Key: Lane] = [:]
-    /// How many of them each flow has.
+    /// One queue for each priority. An entry is valid while `waiting` has its key with this priority and `processing` does
+    /// not contain it; a key that changed its priority leaves an invalid entry, which is skipped.
+    private var queues = Priority.allCases.map { _ in FairQueue<Key>() }
+    /// The keys to run: they are queued, or will be at the end of their processing.
+    private var waiting: [Key: Priority] = [:]
+    /// The number of waiting keys of each flow.
     private var depths: [String: Int] = [:]
     private let flow: @Sendable (Key) -> String
     private var processing: Set<Key> = []
     private var heap = Heap<Delayed>()
-    /// The time that counts for a delayed key; entries of `heap` with another one are void.
+    /// The time of each delayed key; entries of `heap` with another time are invalid.
     private var due: [Key: Instant] = [:]
-    private var failures: [Key: Failures] = [:]
+    private var failures: [Key: Backoff] = [:]
     private var order: UInt64 = 0
-    /// Taken from the backlog one time in `backlogShare`, so that a stream of changes cannot starve it.
-    private var taken = 0
+    /// One key in `backlogShare` comes from the backlog first, so that a stream of changes cannot starve it.
+    private var takenCount = 0
     private static var backlogShare: Int { 8 }
     private(set) var isShutDown = false
-    /// Is told what happens; must be quick.
+    /// Called under the lock of the queue; it must not block.
     var observe: (@Sendable (WorkQueueEvent<Key>) -> Void)?
 
-    /// - Parameter flow: of a key; those of one flow wait behind each other.
+    /// - Parameter flow: returns the flow of a key.
     init(flow: @escaping @Sendable (Key) -> String = { _ in "" }) {
         self.flow = flow
     }
 
-    /// Keys that are to run.
+    /// The number of keys to run.
     var count: Int { waiting.count }
 
-    /// Keys that are to run, no more than `limit`, and of each flow no more than `share` allows. Looks at `limit`
-    /// flows at most.
+    /// Returns the number of keys to run, at most `limit`, and at most `share` of each flow. It counts at most `limit` flows.
     func count(upTo limit: Int, share: (String) -> Int) -> Int {
         var count = 0
         for (flow, depth) in depths.prefix(limit) where count < limit { count += min(depth, share(flow)) }
         return min(count, limit)
     }
 
-    mutating func add(_ key: Key, _ lane: Lane = .change) {
+    mutating func add(_ key: Key, _ priority: Priority = .change) {
         guard !isShutDown else { return }
         due[key] = nil
-        // What waits in a lane behind this one moves ahead; nothing moves back.
-        guard waiting[key].map({ lane.rank < $0.rank }) ?? true else { return }
-        if waiting.updateValue(lane, forKey: key) == nil {
+        // An add can raise the priority of a waiting key and never lowers it.
+        guard waiting[key].map({ priority.rawValue < $0.rawValue }) ?? true else { return }
+        if waiting.updateValue(priority, forKey: key) == nil {
             depths[flow(key), default: 0] += 1
             observe?(.added(key))
         }
-        if !processing.contains(key) { enqueue(key, lane) }
+        if !processing.contains(key) { enqueue(key, priority) }
     }
 
-    /// Runs `key` at `instant`, unless it is to run earlier anyway.
+    /// Runs `key` at `instant`, or earlier if an earlier delayed add exists.
     mutating func add(_ key: Key, at instant: Instant) {
         guard !isShutDown else { return }
         if let known = due[key], known <= instant { return }
@@ -93,7 +86,7 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
         heap.insert(Delayed(due: instant, order: order, key: key))
     }
 
-    /// Moves what is due into the queue. Returns when the next is due.
+    /// Queues the delayed keys that are due. Returns when the next one is due.
     mutating func promoteDueKeys(now: Instant) -> Instant? {
         while let first = heap.min {
             guard due[first.key] == first.due else {
@@ -108,89 +101,106 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
     }
 
     mutating func take() -> Key? {
-        taken += 1
-        let backlogFirst = taken.isMultiple(of: Self.backlogShare)
-        let lanes: [Lane] = backlogFirst ? [.reserved, .backlog, .change] : [.reserved, .change, .backlog]
+        takenCount += 1
+        let backlogFirst = takenCount.isMultiple(of: Self.backlogShare)
+        let order: [Priority] =
+            backlogFirst ? [.reserved, .backlog, .change] : [.reserved, .change, .backlog]
         var found: Key?
-        for lane in lanes where found == nil { found = pop(lane) }
+        for priority in order where found == nil { found = pop(priority) }
         guard let key = found else { return nil }
         waiting[key] = nil
-        leave(flow(key))
+        decrementDepth(flow(key))
         processing.insert(key)
         observe?(.taken(key))
         return key
     }
 
-    /// Puts `key` back into its lane when it was added meanwhile.
+    /// Ends the processing of `key`, and queues it again if it was added meanwhile.
     mutating func done(_ key: Key) {
         processing.remove(key)
         observe?(.finished(key))
-        if let lane = waiting[key] { enqueue(key, lane) }
+        if let priority = waiting[key] { enqueue(key, priority) }
     }
 
-    /// Counts one more failure of `key` and returns how many that makes of the same kind, one after the other.
+    /// Counts a failure of `key`. Half of the delay is fixed, so that a failing key does not return at once, and half is
+    /// random, so that many do not return together.
     ///
-    /// - Parameter first: the first pause after failures of this kind.
-    mutating func recordFailure(_ key: Key, from first: Duration) -> Int {
-        let known = failures[key].flatMap { $0.first == first ? $0.count : nil } ?? 0
-        failures[key] = Failures(first: first, count: known + 1)
+    /// - Parameters:
+    ///   - first: the initial delay. A failure with another one than the last starts a new backoff.
+    ///   - random: a number from 0 up to 1 for the jitter.
+    /// - Returns: the delay of the exponential backoff.
+    mutating func recordFailure(
+        _ key: Key, from first: Duration, maximum: Duration, random: Double
+    ) -> Duration {
+        let known = failures[key].flatMap { $0.base == first ? $0 : nil }
+        var backoff = known ?? Backoff(base: first, maximum: maximum, jitter: .half)
+        defer { failures[key] = backoff }
         observe?(.failed(key))
-        return known + 1
+        return backoff.next(random: random)
     }
 
-    /// Forgets failures, and nothing else.
+    /// Resets the failures of `key`.
     mutating func forget(_ key: Key) {
         failures[key] = nil
     }
 
-    /// Nothing is taken in any more. What waits is dropped; what is being worked on goes on.
+    /// Drops all waiting keys and rejects new ones. Processing continues.
     mutating func shutDown() {
         isShutDown = true
-        granted.removeAll()
-        changes.removeAll()
-        backlog.removeAll()
+        queues = queues.map { _ in FairQueue() }
         waiting.removeAll()
         depths.removeAll()
         due.removeAll()
         heap = Heap()
     }
 
-    private mutating func enqueue(_ key: Key, _ lane: Lane) {
-        switch lane {
-        case .reserved: granted.append(key, to: flow(key))
-        case .change: changes.append(key, to: flow(key))
-        case .backlog: backlog.append(key, to: flow(key))
-        }
+    private mutating func enqueue(_ key: Key, _ priority: Priority) {
+        queues[priority.rawValue].append(key, to: flow(key))
     }
 
-    private mutating func leave(_ flow: String) {
+    private mutating func decrementDepth(_ flow: String) {
         let depth = depths[flow, default: 1] - 1
         depths[flow] = depth > 0 ? depth : nil
     }
 
-    private mutating func pop(_ lane: Lane) -> Key? {
-        while let key = popFirst(lane) {
-            if waiting[key] == lane, !processing.contains(key) { return key }
+    private mutating func pop(_ priority: Priority) -> Key? {
+        while let key = queues[priority.rawValue].popFirst() {
+            if waiting[key] == priority, !processing.contains(key) { return key }
         }
         return nil
     }
-
-    private mutating func popFirst(_ lane: Lane) -> Key? {
-        switch lane {
-        case .reserved: granted.popFirst()
-        case .change: changes.popFirst()
-        case .backlog: backlog.popFirst()
-        }
-    }
 }
 
-extension WorkQueueMachine.Lane {
-    /// Lower goes first.
-    fileprivate var rank: Int {
-        switch self {
-        case .reserved: 0
-        case .change: 1
-        case .backlog: 2
-        }
+/// An event of a key, for the observer of a queue.
+enum WorkQueueEvent<Key: Sendable>: Sendable {
+    /// A key that did not wait was added.
+    case added(Key)
+    case taken(Key)
+    case finished(Key)
+    /// The key failed and will be retried.
+    case failed(Key)
+}
+
+/// A queue in which flows take turns, so that a flow with thousands of keys delays the keys of another flow by one turn
+/// each. Within a flow the order is FIFO.
+struct FairQueue<Key: Sendable>: Sendable {
+    private var flows: [String: Deque<Key>] = [:]
+    /// The flows that have keys, in the order of their turns.
+    private var turns: Deque<String> = []
+    private(set) var count = 0
+
+    func count(of flow: String) -> Int { flows[flow]?.count ?? 0 }
+
+    mutating func append(_ key: Key, to flow: String) {
+        if flows[flow] == nil { turns.append(flow) }
+        flows[flow, default: []].append(key)
+        count += 1
+    }
+
+    mutating func popFirst() -> Key? {
+        guard let flow = turns.popFirst(), let key = flows[flow]?.popFirst() else { return nil }
+        count -= 1
+        if flows[flow]?.isEmpty == true { flows[flow] = nil } else { turns.append(flow) }
+        return key
     }
 }

@@ -2,11 +2,11 @@ import Envelope
 import KubeClient
 import Resources
 
-/// What has to happen to a Secret's metadata to make it what a blueprint says. Foreign labels and annotations stay;
-/// those of an earlier template go, as `managedFields` remembers them.
+/// The changes that give a Secret the desired metadata. Labels and annotations of other writers stay. Those of an
+/// earlier template are removed; `managedFields` lists them.
 struct MetadataChanges: Sendable, Equatable {
     struct KeyChanges: Sendable, Equatable {
-        /// Whether there is no map yet, so that it is made with all that is added.
+        /// True if the Secret has no such map yet.
         var createsMap = false
         var added: [String: String] = [:]
         var removed: Set<String> = []
@@ -16,31 +16,32 @@ struct MetadataChanges: Sendable, Equatable {
 
     let labels: KeyChanges
     let annotations: KeyChanges
-    /// nil: they are right.
+    /// All owner references of the Secret, or nil if they do not change.
     let ownerReferences: [OwnerReference]?
 
-    /// - Parameter isAdoption: whether the Secret is being taken over with its annotation `allow: adopt`.
+    /// - Parameters:
+    ///   - extra: the labels that the operator adds.
+    ///   - isAdoption: whether the annotation `allow: adopt` permits this change.
     init(
-        _ current: ObjectMeta, to blueprint: DesiredSecret, of object: WrappedSecret,
+        _ current: ObjectMeta, to desired: DesiredSecret, of object: WrappedSecret,
         adding extra: [String: String], isAdoption: Bool = false
     ) {
-        var ours = current.keysOwned(by: blueprint.fieldManager)
-        // An adoption uses the permission up, so that no later WrappedSecret finds it.
-        if isAdoption { ours.annotations.insert(OwnershipMetadata.allowAnnotation) }
-        labels = Self.changes(
-            current.labels, to: Self.labels(blueprint, adding: extra), owned: ours.labels)
-        var wanted = Self.annotations(blueprint, of: object)
-        // It is written with the entries, and is no reason to write them.
-        if let merger = blueprint.mergeIdentity {
-            wanted[merger.entriesAnnotation] = nil
-            ours.annotations.remove(merger.entriesAnnotation)
+        var owned = current.keysOwned(by: desired.fieldManager)
+        // An adoption removes the permission, so that it does not apply to a later WrappedSecret.
+        if isAdoption { owned.annotations.insert(OwnershipMetadata.allowAnnotation) }
+        labels = Self.changes(current.labels, to: Self.labels(desired, adding: extra), owned: owned.labels)
+        var wanted = Self.annotations(desired, of: object)
+        // The list of entries is written with the entries, and is no reason to write them.
+        if let identity = desired.mergeIdentity {
+            wanted[identity.entriesAnnotation] = nil
+            owned.annotations.remove(identity.entriesAnnotation)
         }
-        annotations = Self.changes(current.annotations, to: wanted, owned: ours.annotations)
-        guard blueprint.mergeIdentity == nil else {
+        annotations = Self.changes(current.annotations, to: wanted, owned: owned.annotations)
+        guard desired.mergeIdentity == nil else {
             ownerReferences = nil
             return
         }
-        // Ours first, in place of whatever WrappedSecrets left; what others added stays.
+        // Our reference comes first, in place of all to WrappedSecrets; those that others added stay.
         let foreign = (current.ownerReferences ?? []).filter { !OwnershipMetadata.isWrappedSecret($0) }
         let references = OwnershipMetadata.ownerReferences(to: object) + foreign
         ownerReferences = references == current.ownerReferences ?? [] ? nil : references
@@ -48,23 +49,21 @@ struct MetadataChanges: Sendable, Equatable {
 
     var isEmpty: Bool { labels.isEmpty && annotations.isEmpty && ownerReferences == nil }
 
-    /// All that the Secret is to have: the template's, the operator's (`extra`), and ours. Of one that is somebody
-    /// else's, no more than it takes to know it again.
-    static func labels(_ blueprint: DesiredSecret, adding extra: [String: String]) -> [String: String] {
-        guard blueprint.mergeIdentity == nil else {
-            return blueprint.labels.merging([OwnershipMetadata.managedLabel: "true"]) { _, ours in ours }
+    /// Returns the labels of the template, of the operator (`extra`) and of the controller. A merge target gets only
+    /// those of the template and the one that the watch selects by.
+    static func labels(_ desired: DesiredSecret, adding extra: [String: String]) -> [String: String] {
+        guard desired.mergeIdentity == nil else {
+            return desired.labels.merging([OwnershipMetadata.managedLabel: "true"]) { _, own in own }
         }
-        return blueprint.labels.merging(extra) { _, operators in operators }
-            .merging(OwnershipMetadata.labels()) { _, ours in ours }
+        return desired.labels.merging(extra) { _, operators in operators }
+            .merging(OwnershipMetadata.labels()) { _, own in own }
     }
 
-    static func annotations(_ blueprint: DesiredSecret, of object: WrappedSecret) -> [String: String] {
-        if let merger = blueprint.mergeIdentity {
-            return blueprint.annotations.merging(
-                merger.annotations(blueprint.envelope.entryNames, of: object)
-            ) { _, ours in ours }
-        }
-        return blueprint.annotations.merging(OwnershipMetadata.annotations(of: object)) { _, ours in ours }
+    static func annotations(_ desired: DesiredSecret, of object: WrappedSecret) -> [String: String] {
+        let own =
+            desired.mergeIdentity?.annotations(desired.envelope.entryNames, of: object)
+            ?? OwnershipMetadata.annotations(of: object)
+        return desired.annotations.merging(own) { _, own in own }
     }
 
     private static func changes(

@@ -1,17 +1,17 @@
 package import Envelope
 import Resources
 
-/// What the operator of the controller allows and adds, for every WrappedSecret it serves.
+/// The operator's limits and additions for every WrappedSecret.
 package struct OperatorPolicy: Sendable {
-    /// `cluster` is left out: whoever can copy such a ciphertext into a namespace can read it there.
+    /// `cluster` is not among them: it lets anyone who can copy the ciphertext decrypt it in their own namespace.
     package static let defaultScopes: Set<Scope> = [.strict, .namespace]
 
     package var scopes: Set<Scope>
     /// Prefixes of the labels and annotations that no template may set.
     package var deniedMetadata: [String]
-    /// Secret types that are allowed although `DefaultDenials` has them.
+    /// Secret types that are allowed although `DefaultDenyList` has them.
     package var allowedTypes: Set<String>
-    /// On every Secret that is made.
+    /// Labels that are added to every Secret.
     package var labels: [String: String]
 
     package init(
@@ -25,45 +25,41 @@ package struct OperatorPolicy: Sendable {
         self.labels = labels
     }
 
-    /// nil: nothing in the blueprint is against the rules.
-    func violation(of blueprint: DesiredSecret) -> (reason: Reason, message: String)? {
-        let scope = blueprint.envelope.binding.scope
+    /// Returns the first violation of the policy, or nil if the Secret is allowed.
+    func violation(of desired: DesiredSecret) -> Blocked? {
+        let scope = desired.envelope.binding.scope
         guard scopes.contains(scope) else {
-            return (
+            return Blocked(
                 .scopeNotAllowed,
-                "scope \(scope.rawValue) is not among the scopes that the operator allows "
-                    + "(--allowed-scopes); wrap the values again with another one"
-            )
+                "spec.scope: the operator does not allow scope \(scope.rawValue) (--allowed-scopes); wrap the values again "
+                    + "with an allowed scope")
         }
-        for (field, keys) in [("labels", blueprint.labels.keys), ("annotations", blueprint.annotations.keys)]
-        {
+        for (field, keys) in [("labels", desired.labels.keys), ("annotations", desired.annotations.keys)] {
             for key in keys.sorted() where deniedMetadata.contains(where: key.hasPrefix) {
-                return (
+                return Blocked(
                     .invalidSpec,
-                    "spec.template.metadata.\(field): the operator does not allow \(key) "
-                        + "(--deny-template-metadata); remove it"
-                )
+                    "spec.template.metadata.\(field): the operator does not allow \(key) (--deny-template-metadata); "
+                        + "remove it")
             }
         }
-        return refusal(ofTypeIn: blueprint)
+        return typeViolation(of: desired)
     }
 
-    private func refusal(ofTypeIn blueprint: DesiredSecret) -> (reason: Reason, message: String)? {
-        if DefaultDenyList.secretTypes.subtracting(allowedTypes).contains(blueprint.type) {
-            return (
+    private func typeViolation(of desired: DesiredSecret) -> Blocked? {
+        if DefaultDenyList.secretTypes.subtracting(allowedTypes).contains(desired.type) {
+            return Blocked(
                 .forbiddenType,
-                "spec.template.type: the operator does not allow \(blueprint.type) (--allow-secret-types); "
-                    + "choose another type"
-            )
+                "spec.template.type: the operator does not allow \(desired.type) (--allow-secret-types); choose another "
+                    + "type")
         }
+        // Helm finds its releases by name or label and never checks the type.
         guard !allowedTypes.contains(HelmRelease.type),
             let property = HelmRelease.identifyingProperty(
-                name: blueprint.name, type: blueprint.type, labels: blueprint.labels)
+                name: desired.name, type: desired.type, labels: desired.labels)
         else { return nil }
-        return (
+        return Blocked(
             .invalidSpec,
             "spec.template: \(property) makes the Secret a release of Helm, which the operator does not allow "
-                + "(--allow-secret-types \(HelmRelease.type)); change it"
-        )
+                + "(--allow-secret-types \(HelmRelease.type)); change it")
     }
 }

@@ -2,101 +2,109 @@ import Envelope
 import KubeClient
 import Resources
 
-/// Why a reconcile did not come to its end, by what follows from it.
+/// The reason why a reconcile did not finish. The cases differ in what the controller does next.
 enum ReconcileFailure: Error, Sendable {
-    /// Said in the status; whether it is retried depends on the reason.
+    /// The object is not in sync, and its status reports why. The reason decides whether it is retried.
     case notReady(Reason, message: String)
-    /// The API server could not be used, or somebody was faster: again soon, and nothing to say.
+    /// Another writer keeps reverting our changes of the Secret. The status reports that, and the next repair waits.
+    case contested(message: String, delay: Duration)
+    /// A request to the API server failed or conflicted: retried soon, and not reported unless it lasts.
     case transient(KubeError)
-    /// Its namespace has spent its share of the KMS: at this time there is more.
+    /// The namespace has used up its rate limit for unwrapping until this time.
     case throttled(until: ContinuousClock.Instant)
-    /// It waits until memory has been reserved for it.
+    /// The object is queued again when memory has been reserved for it.
     case waitingForMemory
-    /// Again after this long, and nothing to say.
     case requeueAfter(Duration)
-    /// Being deleted, or gone: nothing to do and nothing to say.
+    /// The WrappedSecret does not exist any more, or is being deleted.
     case objectGone
 }
 
 extension ReconcileFailure {
-    /// Whether the Secret that is there can never become what it should be.
-    var requiresRecreation: Bool {
-        if case .notReady(let reason, _) = self {
-            reason == .secretTypeChanged || reason == .immutableSecret
-        } else {
-            false
+    /// The outcome of a failure that is neither logged nor reported.
+    var silentOutcome: WorkQueue.Outcome? {
+        switch self {
+        case .objectGone: .done
+        case .throttled(let instant): .throttled(until: instant)
+        case .waitingForMemory: .waitingForMemory
+        case .requeueAfter(let delay): .requeue(after: delay)
+        case .notReady, .contested, .transient: nil
         }
     }
 
+    /// True if the Secret can only become the desired one by being recreated.
+    var requiresRecreation: Bool {
+        guard case .notReady(let reason, _) = self else { return false }
+        return reason == .secretTypeChanged || reason == .immutableSecret
+    }
+
     /// A failure to open the envelope.
-    init(opening error: EnvelopeError) {
+    init(unwrapping error: EnvelopeError) {
         if case .keyManager(let cause) = error, cause.code == .cancelled {
-            // We are being stopped. That says nothing about the KMS.
+            // This process is being stopped, which says nothing about the KMS.
             self = .transient(KubeError(.cancelled, activity: "unwrapping", message: cause.message))
             return
         }
         self = .notReady(Self.reason(error), message: Self.message(error))
     }
 
-    /// A failure to read or write the Secret. The server's words are quoted where they cannot carry a value.
+    /// A failure to read or write the Secret. Quotes the server's message unless it may contain a value.
     init(accessing error: KubeError) {
         let causes = error.status?.details?.causes ?? []
-        let words = error.status?.message ?? ""
         switch error.code {
         case .forbidden where error.isNamespaceTerminating:
             self = .notReady(.namespaceTerminating, message: "the namespace is being deleted")
-        case .forbidden where words.contains("exceeded quota"):
+        case .forbidden where error.status?.message?.contains("exceeded quota") == true:
             self = .notReady(
-                .quotaExceeded, message: "\(error); raise the quota or delete what is not needed")
+                .quotaExceeded, message: "\(error); raise the quota, or delete Secrets that are not needed")
         case _ where error.status?.admissionDenial != nil:
             self = .notReady(
                 .admissionDenied,
-                message: "\(error); its reason may quote values, and is in the API server's audit log alone")
+                message: "\(error); its message may quote values, see the API server's audit log")
         case .forbidden where error.activity.hasPrefix("deleting "):
             self = .notReady(
                 .forbidden,
                 message:
-                    "\(error); the role secrets-bridge-delete-secrets allows it (chart: rbac.deleteSecrets), or "
+                    "\(error); allow it with the role secrets-bridge-delete-secrets (chart: rbac.deleteSecrets), or "
                     + "delete the Secret yourself")
         case .forbidden:
             self = .notReady(
-                .forbidden,
-                message: "\(error); the controller's role has to allow it (manifests/base/rbac.yaml)")
+                .forbidden, message: "\(error); allow it in the controller's role (manifests/base/rbac.yaml)")
         case .invalid where causes.contains { $0.field == "type" }:
             self = .notReady(
                 .secretTypeChanged,
                 message:
-                    "the Secret has another type, which cannot be changed in place; delete the Secret to have it made "
-                    + "anew, or set spec.recreate to true")
+                    "the Secret has another type, and a type cannot be changed; delete the Secret, which recreates it, "
+                    + "or set spec.recreate to true")
         case .invalid where causes.contains(where: Self.isImmutability):
             self = .notReady(
                 .immutableSecret,
                 message:
-                    "the Secret is immutable; delete it to have it made anew, or set spec.recreate to true")
-        // Without causes it is our patch that did not fit: the Secret is not what we took it for.
+                    "the Secret is immutable; delete it, which recreates it, or set spec.recreate to true")
+        // Without causes, a test in our JSON Patch failed: the Secret has changed since it was read.
         case .invalid where !causes.isEmpty:
-            self = .notReady(.invalidSpec, message: "the API server refuses the Secret: \(error.message)")
+            self = .notReady(.invalidSpec, message: "the API server rejected the Secret: \(error.message)")
         case .tooLarge:
-            self = .notReady(.tooLarge, message: "the API server refuses the Secret as too large; split it")
+            self = .notReady(.tooLarge, message: "the API server rejected the Secret as too large; split it")
         default:
             self = .transient(error)
         }
     }
 
-    /// Of what the API server has answered for some time. Its words are not quoted where they may repeat what it was
-    /// sent: those about a body that it cannot read, and a webhook's.
-    static func persistentMessage(lasting error: KubeError) -> String {
+    /// Describes an error that the API server has returned for some time. Leaves out messages that may repeat what was
+    /// sent: those about a body that the server cannot read, and those of a webhook.
+    static func persistentMessage(_ error: KubeError) -> String {
         switch error.code {
         case .internalError where error.failedWebhook != nil:
-            "\(error.activity): the admission webhook \(error.failedWebhook ?? "") fails or cannot be reached; mend it, "
-                + "or let the API server do without it (failurePolicy: Ignore)"
+            "\(error.activity): the admission webhook \(error.failedWebhook ?? "") fails or cannot be reached; repair it, "
+                + "or let the API server continue without it (failurePolicy: Ignore)"
         case .badRequest, .notAcceptable, .malformedResponse:
-            "\(error.activity): the API server does not understand the request, or we its answer; look for a mutating "
-                + "webhook or a proxy that changes it"
+            "\(error.activity): the API server rejected the request as malformed, or returned a response that cannot be "
+                + "read; look for a mutating webhook or a proxy that changes it"
         case .conflict, .notFound, .alreadyExists, .invalid:
-            "\(error.activity): each time somebody else has changed it meanwhile; managedFields of the Secret tell who"
+            "\(error.activity): another writer changes the Secret before each of our writes; find it in the Secret's "
+                + "managedFields"
         default:
-            "\(error); the API server's log says more"
+            "\(error); see the API server's log"
         }
     }
 
@@ -124,48 +132,8 @@ extension ReconcileFailure {
 
     private static func message(_ error: EnvelopeError) -> String {
         guard reason(error) == .decryptFailed else { return error.description }
-        return "\(error); check that it was wrapped for this namespace and Secret name: a copy, or a "
-            + "namespace or name transformer of kustomize or Argo CD, makes it another place"
-    }
-}
-
-extension KubeError {
-    /// The same error of something else that was being done.
-    func during(_ activity: String) -> KubeError {
-        KubeError(code, activity: activity, message: message, retryAfter: retryAfter, status: status)
-    }
-
-    /// Whether it says something of this object, once it has lasted. What keeps every request from being served is
-    /// told by metrics and readiness, and could not be written down.
-    var isObjectSpecific: Bool {
-        switch code {
-        case .transport, .credentials, .unauthorized, .tooManyRequests, .cancelled: false
-        default: true
-        }
-    }
-
-    var isNamespaceTerminating: Bool {
-        status?.details?.causes?.contains { $0.reason == "NamespaceTerminating" } == true
-    }
-
-    /// The name of an admission webhook that could not be asked; nil: it is something else.
-    var failedWebhook: String? {
-        guard let words = status?.message,
-            let start = words.firstRange(of: "failed calling webhook \"")?.upperBound
-        else { return nil }
-        let name = words[start...].prefix {
-            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".")
-        }
-        return String(name.prefix(253))
-    }
-
-    /// What happens without anybody having done anything wrong: somebody was faster, or the server is away.
-    var isExpected: Bool {
-        switch code {
-        case .conflict, .notFound, .alreadyExists, .cancelled: true
-        // Without causes it is a test in our patch that did not hold.
-        case .invalid: status?.details?.causes?.isEmpty != false
-        default: isRetryable
-        }
+        return
+            "\(error); check that it was wrapped for this namespace and Secret name: a copy, or a namespace or name "
+            + "transformer of kustomize or Argo CD, changes them"
     }
 }

@@ -3,89 +3,65 @@ import Envelope
 import KubeClient
 import Resources
 
-/// Entries of ours in a Secret that is somebody else's: server-side apply, under a field manager of the object's own.
+/// Merges entries into a Secret of another writer: server-side apply, with a field manager for each WrappedSecret.
 extension Reconciler {
-    /// Several may add to one Secret at once, and its owner may be at it too.
-    private static let attempts = 8
-
+    /// Writes the entries, and never creates the Secret, because the body contains its uid and resourceVersion.
     func merge(
-        into secret: ObjectMeta, _ blueprint: DesiredSecret, _ merger: MergeIdentity, _ object: WrappedSecret,
-        _ envelope: OpenedEnvelope, _ previous: WrappedSecretStatus?
-    ) async throws(ReconcileFailure) -> ObjectMeta {
-        var current = secret
-        var attempt = 1
-        while true {
-            do throws(ReconcileFailure) {
-                return try await merge(once: current, blueprint, merger, object, envelope, previous)
-            } catch .transient(let error) where error.code == .conflict && attempt < Self.attempts {
-                // Somebody was faster. What is opened need not be opened again.
-                guard let found = try await getIfExists(blueprint),
-                    case .update(_, let newer) = decide(object, found, previous)
-                else { throw .transient(error) }
-                current = newer
-                attempt += 1
-            } catch  where error.requiresRecreation {
-                throw .notReady(
-                    .immutableSecret,
-                    message:
-                        "Secret \(current.name) is immutable; whoever makes it has to make it anew without that"
-                )
-            }
-        }
-    }
-
-    /// Whoever has overwritten an entry or a mark of ours gives it back; nothing else is taken.
-    private func merge(
-        once current: ObjectMeta, _ blueprint: DesiredSecret, _ merger: MergeIdentity,
-        _ object: WrappedSecret,
-        _ envelope: OpenedEnvelope, _ previous: WrappedSecretStatus?
+        _ envelope: OpenedEnvelope, into current: ObjectMeta, _ identity: MergeIdentity,
+        _ request: ReconcileRequest
     ) async throws(ReconcileFailure) -> ObjectMeta {
         let body = SecretRendering.applyBody(
-            blueprint, of: object, to: current, entries: envelope.entries)
+            request.desired, of: request.object, to: current, entries: envelope.entries)
         do throws(ReconcileFailure) {
-            return try await apply(body, to: current, merger, isForced: false)
-        } catch {
-            guard case .transient(let cause) = error, let contest = cause.fieldManagerConflicts else {
-                throw error
-            }
-            let ours = SyncPlan.previouslyMergedEntries(
-                of: object, in: current, blueprint, merger, previous?.secret)
-            guard contest.fields.allSatisfy({ isOurs($0, current, blueprint, merger, ours) }) else {
-                let conflict = MergeConflict(current, contest.fields, contest.managers)
-                throw .notReady(conflict.reason, message: conflict.message)
-            }
-            return try await apply(body, to: current, merger, isForced: true)
+            return try await applyWithConflicts(body, to: current, identity, request)
+        } catch  where error.requiresRecreation {
+            throw .notReady(
+                .immutableSecret,
+                message: "Secret \(current.name) is immutable; its owner has to recreate it as mutable")
         }
     }
 
-    /// - Parameter field: as the API server names it.
+    /// Takes back entries and annotations of ours that another manager has overwritten, and takes nothing else.
+    private func applyWithConflicts(
+        _ body: SharedSecret, to current: ObjectMeta, _ identity: MergeIdentity, _ request: ReconcileRequest
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        do throws(ReconcileFailure) {
+            return try await apply(body, to: current, identity, isForced: false)
+        } catch {
+            guard case .transient(let cause) = error, let conflict = cause.fieldManagerConflicts else {
+                throw error
+            }
+            let merged = SyncPlan.previouslyMergedEntries(
+                of: request.object, in: current, request.desired, identity, request.previousStatus?.secret)
+            guard conflict.fields.allSatisfy({ isOurs($0, current, request.desired, identity, merged) })
+            else {
+                let blocked = MergeConflict(current, conflict.fields, conflict.managers).blocked
+                throw .notReady(blocked.reason, message: blocked.message)
+            }
+            return try await apply(body, to: current, identity, isForced: true)
+        }
+    }
+
+    /// - Parameter field: the field in the API server's notation.
     private func isOurs(
-        _ field: String, _ secret: ObjectMeta, _ blueprint: DesiredSecret, _ merger: MergeIdentity,
-        _ ours: Set<String>
+        _ field: String, _ secret: ObjectMeta, _ desired: DesiredSecret, _ identity: MergeIdentity,
+        _ merged: Set<String>
     ) -> Bool {
         let data = ".data."
         guard field.hasPrefix(data) else {
             return field == ".metadata.labels.\(OwnershipMetadata.managedLabel)"
-                || field == ".metadata.annotations.\(merger.sourceAnnotation)"
-                || field == ".metadata.annotations.\(merger.entriesAnnotation)"
+                || field == ".metadata.annotations.\(identity.sourceAnnotation)"
+                || field == ".metadata.annotations.\(identity.entriesAnnotation)"
         }
         let entry = String(field.dropFirst(data.count))
-        return ours.contains(entry)
-            || !DataOwnership(of: blueprint).conflictingEntries(secret).entries.contains(entry)
+        return merged.contains(entry)
+            || !FieldOwnership(of: desired).conflictingEntries(secret).entries.contains(entry)
     }
 
-    /// Never creates: the body has the uid of `current`, and its version.
     func apply(
-        _ body: SharedSecret, to current: ObjectMeta, _ merger: MergeIdentity, isForced: Bool
+        _ body: SharedSecret, to current: ObjectMeta, _ identity: MergeIdentity, isForced: Bool
     ) async throws(ReconcileFailure) -> ObjectMeta {
-        tracker.writes.begin(secret: current.ref)
-        do {
-            return try await client.patch(
-                .secrets, current.ref,
-                .apply(body: body, fieldManager: merger.fieldManager, force: isForced))
-        } catch {
-            tracker.writes.cancel(secret: current.ref)
-            throw ReconcileFailure(accessing: error)
-        }
+        try await send(
+            .apply(body: body, fieldManager: identity.fieldManager, force: isForced), to: current.ref)
     }
 }

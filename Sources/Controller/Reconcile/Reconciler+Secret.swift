@@ -2,93 +2,176 @@ import Envelope
 import KubeClient
 import Logging
 import Resources
-import System
 
-/// What is read and written of Secrets, and under which conditions.
+/// The writes of one reconcile, until one succeeds.
+struct WriteAttempts {
+    enum Result {
+        case written(WrappedSecretStatus)
+        /// Another writer was faster: the Secret has to be read again.
+        case conflict(KubeError)
+    }
+
+    /// A merge is repeated, because several WrappedSecrets, and the owner, may write to one Secret at once.
+    static let maximumMerges = 8
+
+    /// The Secret as it was known before the first write. Events and the drift throttle compare with it.
+    fileprivate var baseline: ObjectMeta?
+    /// The envelope that was unwrapped for the first write.
+    fileprivate var envelope: OpenedEnvelope?
+    fileprivate var count = 0
+
+    fileprivate func retries(_ error: KubeError, isMerge: Bool) -> Bool {
+        error.code == .alreadyExists
+            ? count == 1 : isMerge && error.code == .conflict && count < Self.maximumMerges
+    }
+}
+
+/// Writes of Secrets, and their preconditions.
 extension Reconciler {
-    /// POST, never apply: what exists is not overwritten. If something does, it is read and judged.
-    func create(
-        _ blueprint: DesiredSecret, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    /// Writes the Secret, and then the status.
+    func write(
+        _ action: SyncAction, _ request: ReconcileRequest, _ attempts: inout WriteAttempts
+    ) async throws(ReconcileFailure) -> WriteAttempts.Result {
+        try checkNotContested(request)
+        if action == .verifyByWriting, let turn = limits.verifications.nextTurn(request.ref) {
+            throw .throttled(until: turn)
+        }
+        if attempts.count == 0 { attempts.baseline = request.current }
+        attempts.count += 1
+        if action == .updateMetadata, let current = request.current {
+            do throws(ReconcileFailure) {
+                let secret = try await patch(current, request, entries: nil)
+                return .written(
+                    try await recordSuccess(
+                        secret, over: attempts.baseline, request, recipientKey(request), nil))
+            } catch  where error.requiresRecreation && request.object.spec.recreate == true {
+                // The update below recreates the Secret.
+            }
+        }
+        let envelope: OpenedEnvelope
+        if let opened = attempts.envelope { envelope = opened } else { envelope = try await unwrap(request) }
+        attempts.envelope = envelope
+        let secret: ObjectMeta
+        do throws(ReconcileFailure) {
+            if let current = request.current, let identity = request.desired.mergeIdentity {
+                secret = try await merge(envelope, into: current, identity, request)
+            } else if let current = request.current {
+                secret = try await updateOrRecreate(current, request, envelope)
+            } else {
+                secret = try await create(request, envelope)
+            }
+        } catch .transient(let error)
+            where attempts.retries(error, isMerge: request.desired.mergeIdentity != nil)
+        {
+            return .conflict(error)
+        }
+        return .written(
+            try await recordSuccess(
+                secret, over: attempts.baseline, request, RecipientKey(envelope), envelope))
+    }
+
+    /// Throws while another writer that keeps reverting our changes is to be left alone.
+    private func checkNotContested(_ request: ReconcileRequest) throws(ReconcileFailure) {
+        guard request.isSyncedBefore,
+            let delay = tracker.withFailureRecord(request.ref, { $0.secretThrottle.delayBeforeRepair() })
+        else { return }
+        let writers = otherWriters(of: informers.secrets[request.secretRef], request.desired)
+        throw .contested(
+            message:
+                "Secret \(request.desired.name) is changed again after each repair by \(writers); stop that writer, or "
+                + "set spec.suspend to true",
+            delay: delay)
+    }
+
+    /// Names the writers that keep changing the Secret, by its `managedFields`.
+    private func otherWriters(of secret: ObjectMeta?, _ desired: DesiredSecret) -> String {
+        guard let secret else { return "a writer that deletes it" }
+        guard !secret.isAbridged else { return "another writer" }
+        let managers = FieldOwnership(of: desired).otherManagers(secret)
+        guard managers.isEmpty else { return managers.prefix(4).joined(separator: ", ") }
+        // All fields have our field manager, but this process did not write this version.
+        let identity = options.identity.isEmpty ? "" : ", \(options.identity)"
+        return
+            "another Secrets Bridge with other settings (field manager \(desired.fieldManager), as this one\(identity))"
+    }
+
+    /// Returns the key that unwrapped the envelope. The status knows it only for the generation that it reports.
+    private func recipientKey(_ request: ReconcileRequest) -> RecipientKey {
+        tracker.syncRecord(request.ref).recipientKey(
+            of: request.object.metadata, digest: request.desired.envelope.digest)
+            ?? RecipientKey(id: request.previousStatus?.keyID, version: request.previousStatus?.keyVersion)
+    }
+
+    /// Creates the Secret with POST, and not with server-side apply, so that an existing one is not overwritten.
+    private func create(
+        _ request: ReconcileRequest, _ envelope: OpenedEnvelope
     ) async throws(ReconcileFailure) -> ObjectMeta {
-        let ref = ObjectRef(namespace: blueprint.namespace, name: blueprint.name)
+        let body = SecretRendering.createBody(
+            request.desired, of: request.object, entries: envelope.entries, adding: options.policy.labels)
+        return try await send(to: request.secretRef) { () async throws(KubeError) in
+            try await client.create(.secrets, request.secretRef, body: body)
+        }
+    }
+
+    /// Makes the Secret equal to the desired one.
+    ///
+    /// - Parameter entries: the data, or nil if it does not change.
+    private func patch(
+        _ current: ObjectMeta, _ request: ReconcileRequest, entries: [SecretEntry]?
+    ) async throws(ReconcileFailure) -> ObjectMeta {
+        let (desired, object) = (request.desired, request.object)
+        let ownership = SecretOwnership(
+            of: current, for: object, state: nil,
+            verified: tracker.syncRecord(request.ref).data)
+        let isAdoption = if case .adoptable = ownership { true } else { false }
+        let patch = SecretRendering.updatePatch(
+            current, to: desired, of: object, entries: entries, adding: options.policy.labels,
+            isAdoption: isAdoption)
+        let written = try await send(.json(patch), to: current.ref)
+        guard !desired.managesMetadata(of: written) else { return written }
+        let body = SecretRendering.ownershipBody(
+            desired, of: object, in: written, adding: options.policy.labels)
+        return try await send(
+            .apply(body: body, fieldManager: desired.fieldManager, force: true), to: written.ref)
+    }
+
+    func send(_ patch: Patch, to ref: ObjectRef) async throws(ReconcileFailure) -> ObjectMeta {
+        try await send(to: ref) { () async throws(KubeError) in
+            try await client.patch(.secrets, ref, patch)
+        }
+    }
+
+    /// Sends a request that writes a Secret. What the cache shows of that Secret meanwhile may be our own write.
+    private func send(
+        to ref: ObjectRef, _ request: () async throws(KubeError) -> ObjectMeta
+    ) async throws(ReconcileFailure) -> ObjectMeta {
         tracker.writes.begin(secret: ref)
         do {
-            let body = SecretRendering.createBody(
-                blueprint, of: object, entries: envelope.entries, adding: policy.labels)
-            return try await client.create(.secrets, ref, body: body)
-        } catch  where error.code == .alreadyExists {
-            tracker.writes.cancel(secret: ref)
-            let current = try await read(ref)
-            switch SyncPlan.decide(
-                object, secret: current, status: nil, rules: policy,
-                proof: tracker.verifiedData[object.metadata.ref]
-            )
-            {
-            case .update(_, let current):
-                return try await patch(current, blueprint, object, envelope.entries)
-            case .block(let reason, let message):
-                throw .notReady(reason, message: message)
-            default:
-                throw .transient(error)
-            }
+            return try await request()
         } catch {
             tracker.writes.cancel(secret: ref)
             throw ReconcileFailure(accessing: error)
         }
     }
 
-    /// - Parameter entries: nil if the data is as it should be.
-    func patch(
-        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ entries: [SecretEntry]?,
-        made: WrappedSecretStatus.SecretState? = nil
-    ) async throws(ReconcileFailure) -> ObjectMeta {
-        let claim = SecretOwnership(
-            current, for: object, made: made, proof: tracker.verifiedData[object.metadata.ref])
-        let isAdoption = if case .adoptable = claim { true } else { false }
-        let patch = SecretRendering.updatePatch(
-            current, to: blueprint, of: object, entries: entries, adding: policy.labels,
-            isAdoption: isAdoption
-        )
-        let written = try await send(.json(patch), to: current)
-        guard !blueprint.owns(written) else { return written }
-        let body = SecretRendering.ownershipBody(blueprint, of: object, in: written, adding: policy.labels)
-        return try await send(
-            .apply(body: body, fieldManager: blueprint.fieldManager, force: true), to: written)
-    }
-
-    private func send(_ patch: Patch, to current: ObjectMeta) async throws(ReconcileFailure) -> ObjectMeta {
-        tracker.writes.begin(secret: current.ref)
-        do {
-            return try await client.patch(.secrets, current.ref, patch)
-        } catch {
-            // Whatever we believed of the Secret is to be looked up before the next try.
-            tracker.writes.cancel(secret: current.ref)
-            throw ReconcileFailure(accessing: error)
-        }
-    }
-
-    /// Makes a Secret that is ours equal to the blueprint.
-    func updateOrRecreate(
-        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret,
-        _ envelope: OpenedEnvelope,
-        _ previous: WrappedSecretStatus?
+    private func updateOrRecreate(
+        _ current: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope
     ) async throws(ReconcileFailure) -> ObjectMeta {
         do throws(ReconcileFailure) {
-            return try await patch(
-                current, blueprint, object, envelope.entries, made: previous?.secret)
-        } catch  where error.requiresRecreation && object.spec.recreate == true {
-            return try await recreate(current, blueprint, object, envelope)
+            return try await patch(current, request, entries: envelope.entries)
+        } catch  where error.requiresRecreation && request.object.spec.recreate == true {
+            return try await recreate(current, request, envelope)
         }
     }
 
-    /// Deletes a Secret that cannot be changed in place and creates it again, where the object allows that. A dry run finds
-    /// out first whether the API server would refuse the new one. The opened values are kept until the new Secret exists,
-    /// so that an outage of the KMS after the delete does not leave none.
-    func recreate(
-        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    /// Deletes a Secret that cannot be changed in place, and creates it again. A dry run first finds out whether the
+    /// API server would reject the new one. The opened values are kept until the new Secret exists, because an outage
+    /// of the KMS after the delete would otherwise leave no Secret at all.
+    private func recreate(
+        _ current: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope
     ) async throws(ReconcileFailure) -> ObjectMeta {
-        guard tracker.plaintextCache.hasRoomToPin(envelope) else { throw .requeueAfter(Self.pinPause) }
-        try await probe(current, blueprint, object, envelope)
+        guard tracker.plaintextCache.hasRoomToPin(envelope) else { throw .requeueAfter(Self.pinDelay) }
+        try await dryRun(current, request, envelope)
         do {
             try await client.delete(
                 .secrets, current.ref,
@@ -100,63 +183,42 @@ extension Reconciler {
             throw ReconcileFailure(accessing: error)
         }
         tracker.plaintextCache.pin(
-            envelope, digest: blueprint.envelope.digest, for: object.metadata.ref, deleted: current.uid ?? "")
+            envelope, digest: request.desired.envelope.digest, for: request.ref, deleted: current.uid ?? "")
         logger.info(
             "secret deleted, to be recreated",
-            metadata: ["object": "\(object.metadata.ref)", "secret": "\(blueprint.name)"])
-        return try await create(blueprint, object, envelope)
+            metadata: ["object": "\(request.ref)", "secret": "\(request.desired.name)"])
+        return try await create(request, envelope)
     }
 
-    /// How long to wait while too many other Secrets are being recreated.
-    private static let pinPause = Duration.seconds(5)
+    /// The delay while too many other Secrets are being recreated.
+    private static let pinDelay = Duration.seconds(5)
 
-    /// Creates the Secret in a dry run, beside the one that it is to replace.
-    private func probe(
-        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ envelope: OpenedEnvelope
+    /// Creates the new Secret in a dry run, under another name.
+    private func dryRun(
+        _ current: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope
     ) async throws(ReconcileFailure) {
-        // The same name each time, so that the message of a refusal, and with it the status, stays the same.
-        let probe = ObjectRef(
-            namespace: blueprint.namespace, name: "secrets-bridge-\(object.metadata.uid ?? "probe")")
+        // The same name each time, so that the message of a rejection, and with it the status, does not change.
+        let ref = ObjectRef(
+            namespace: request.desired.namespace,
+            name: "secrets-bridge-\(request.object.metadata.uid ?? "probe")")
         do {
             let body = SecretRendering.createBody(
-                blueprint, of: object, entries: envelope.entries, adding: policy.labels, name: probe.name)
-            _ = try await client.create(.secrets, probe, body: body, isDryRun: true)
-        } catch  where QuotaMessage(error)?.admitsReplacement == true {
-            // The quota counts both; it is the last check, so nothing else is wrong.
+                request.desired, of: request.object, entries: envelope.entries, adding: options.policy.labels,
+                name: ref.name)
+            _ = try await client.create(.secrets, ref, body: body, isDryRun: true)
+        } catch  where error.quotaAllowsReplacement {
+            // The quota counts both Secrets. It is the last check, so nothing else is wrong.
         } catch {
             throw ReconcileFailure(
                 accessing: error.during("checking that Secret \(current.ref) can be recreated"))
         }
     }
-
-    /// The Secret of the blueprint's name, which any writer may have created; nil if there is none.
-    func getIfExists(_ blueprint: DesiredSecret) async throws(ReconcileFailure) -> ObjectMeta? {
-        try await getIfExists(ObjectRef(namespace: blueprint.namespace, name: blueprint.name))
-    }
-
-    func getIfExists(_ ref: ObjectRef) async throws(ReconcileFailure) -> ObjectMeta? {
-        do {
-            return try await client.get(SecretMetadata.self, ref).metadata
-        } catch  where error.code == .notFound {
-            return nil
-        } catch {
-            throw ReconcileFailure(accessing: error)
-        }
-    }
-
-    private func read(_ ref: ObjectRef) async throws(ReconcileFailure) -> ObjectMeta {
-        do {
-            return try await client.get(SecretMetadata.self, ref).metadata
-        } catch {
-            throw ReconcileFailure(accessing: error)
-        }
-    }
 }
 
 extension DesiredSecret {
-    /// Whether we manage every label and annotation of the template, by the API server's account. After an adoption an
-    /// earlier manager may have set them to the same values.
-    fileprivate func owns(_ secret: ObjectMeta) -> Bool {
+    /// Returns whether our field manager has every label and annotation of the template. After an adoption, an earlier
+    /// manager may have set them to the same values.
+    fileprivate func managesMetadata(of secret: ObjectMeta) -> Bool {
         let owned = secret.keysOwned(by: fieldManager)
         return owned.labels.isSuperset(of: labels.keys) && owned.annotations.isSuperset(of: annotations.keys)
     }

@@ -3,20 +3,22 @@ import KubeClient
 import Logging
 import Resources
 
-/// What is said of an outcome: in the status, the log and events.
+/// Reports the result of a reconcile: in the status, the log and events.
 extension Reconciler {
-    /// The Secret was written: records it in memory, log, status and events.
+    /// Records a written Secret in the tracker, the log, the status and an event.
     ///
-    /// - Parameter envelope: what was written; nil if the data was right already.
+    /// - Parameters:
+    ///   - baseline: the Secret as it was known before, or nil if none was.
+    ///   - envelope: what was written, or nil if the data did not change.
     func recordSuccess(
-        _ secret: ObjectMeta, over current: ObjectMeta?, _ blueprint: DesiredSecret, _ object: WrappedSecret,
-        _ update: StatusUpdate, _ key: VerifiedEnvelopeCache.KeyVersion, _ envelope: OpenedEnvelope?
+        _ secret: ObjectMeta, over baseline: ObjectMeta?, _ request: ReconcileRequest, _ key: RecipientKey,
+        _ envelope: OpenedEnvelope?
     ) async throws(ReconcileFailure) -> WrappedSecretStatus {
-        let ref = object.metadata.ref
+        let (ref, object) = (request.ref, request.object)
         tracker.writes.complete(secret: secret)
-        prove(secret, blueprint, ref, envelope)
-        if secret.resourceVersion != current?.resourceVersion, requestsNothingNew(object, update.previous) {
-            tracker.driftThrottles.recordRepair(ref)
+        recordVerifiedData(secret, request, envelope)
+        if secret.resourceVersion != baseline?.resourceVersion, request.isSyncedBefore {
+            tracker.withFailureRecord(ref) { $0.secretThrottle.recordRepair() }
         }
         logger.info(
             "secret written",
@@ -24,89 +26,100 @@ extension Reconciler {
                 "object": "\(ref)", "uid": "\(object.metadata.uid ?? "")",
                 "secret": "\(secret.name)", "key_id": "\(key.id ?? "")",
             ])
-        let made = WrappedSecretStatus.SecretState(
+        let state = WrappedSecretStatus.SecretState(
             name: secret.name, uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
             generation: object.metadata.generation ?? 0, mac: object.spec.envelope.mac,
             renderVersion: SyncPlan.renderVersion)
+        let update = StatusUpdate(object, previous: request.previousStatus, now: now())
         let status = try await writeStatus(
-            update.synced(
-                made, keyID: key.id, keyVersion: key.version,
-                at: DataOwnership(of: blueprint).lastWriteTime(secret)),
-            object.metadata, update.previous)
+            update.synced(state, key: key, at: FieldOwnership(of: request.desired).lastWriteTime(secret)),
+            object.metadata, request.previousStatus)
         tracker.plaintextCache.remove(ref)
-        events?.record(.secretWritten(secret, over: current, object, update.previous))
+        events?.record(.secretWritten(secret, over: baseline, object, request.previousStatus))
         return status
     }
 
-    /// Remembers what the Secret holds as of this version.
-    private func prove(
-        _ secret: ObjectMeta, _ blueprint: DesiredSecret, _ ref: ObjectRef, _ envelope: OpenedEnvelope?
+    private func recordVerifiedData(
+        _ secret: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope?
     ) {
+        let (uid, version) = (secret.uid ?? "", secret.resourceVersion ?? "")
         guard let envelope else {
-            tracker.verifiedData.advance(
-                ref, uid: secret.uid ?? "", to: secret.resourceVersion ?? "", isRecorded: true)
+            tracker.withSyncRecord(request.ref) {
+                $0.dataUnchanged(uid: uid, resourceVersion: version, isRecorded: true)
+            }
             return
         }
-        guard let values = try? tracker.verifiedData.digest(envelope.entries) else {
-            // Without a digest the Secret is verified by writing, as after a restart.
-            tracker.verifiedData.forget(ref)
-            return
+        // Without a digest, the Secret is verified by writing, as after a restart of this process.
+        let digest = try? tracker.digester.digest(envelope.entries)
+        let data = digest.map {
+            VerifiedData(
+                uid: uid, resourceVersion: version, envelopeDigest: request.desired.envelope.digest,
+                dataDigest: $0, isWholeSecret: request.desired.mergeIdentity == nil)
         }
-        let proof = VerifiedData(
-            uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
-            envelopeDigest: blueprint.envelope.digest, dataDigest: values)
-        tracker.verifiedData.record(proof, for: ref, isRecorded: true)
+        tracker.withSyncRecord(request.ref) { $0.dataWritten(data) }
     }
 
-    /// Tells the status that the data was proved for a later version of the Secret, so that a restart need not prove it
-    /// again. Each object at most once in a minute, and all together at the rate of `VerificationPacer`.
+    /// Records in the status that the data was verified for a later version of the Secret, so that it need not be
+    /// verified again after a restart: once per minute and object at most, and at the rate of `VerificationPacer`.
+    ///
+    /// - Returns: the status, and the outcome if it has to be written later.
     func recordVerification(
-        of secret: ObjectMeta, _ object: WrappedSecret, _ update: StatusUpdate
-    ) async throws(ReconcileFailure) -> WrappedSecretStatus {
-        let ref = object.metadata.ref
-        if let pause = tracker.verifiedData.delayBeforeStatusUpdate(ref) { throw .requeueAfter(pause) }
-        if let turn = pacer.nextTurn(ref) { throw .throttled(until: turn) }
+        _ request: ReconcileRequest
+    ) async throws(ReconcileFailure) -> (WrappedSecretStatus?, WorkQueue.Outcome) {
+        let (ref, previous) = (request.ref, request.previousStatus)
+        if let delay = tracker.syncRecord(ref).delayBeforeRecording() {
+            return (previous, .requeue(after: delay))
+        }
+        if let turn = limits.verifications.nextTurn(ref) { return (previous, .throttled(until: turn)) }
+        let update = StatusUpdate(request.object, previous: previous, now: now())
         let status = try await writeStatus(
-            update.verified(secret.resourceVersion), object.metadata, update.previous)
-        tracker.verifiedData.advance(
-            ref, uid: secret.uid ?? "", to: secret.resourceVersion ?? "", isRecorded: true)
-        return status
+            update.verified(request.current?.resourceVersion), request.object.metadata, previous)
+        let (uid, version) = (request.current?.uid ?? "", request.current?.resourceVersion ?? "")
+        tracker.withSyncRecord(ref) { $0.dataUnchanged(uid: uid, resourceVersion: version, isRecorded: true) }
+        return (status, .done)
     }
 
-    /// Writes the status of an object whose Secret is in sync. A writer that keeps changing it is answered ever more rarely.
+    /// Corrects the status of an object in sync. A writer that keeps changing it is answered after growing delays.
+    ///
+    /// - Returns: the status, and the outcome if it has to be written later.
     func updateStatus(
-        _ secret: ObjectMeta, _ object: WrappedSecret, _ update: StatusUpdate
-    ) async throws(ReconcileFailure) -> WrappedSecretStatus {
-        let ref = object.metadata.ref
-        let isForeign = tracker.expectedStatuses.isExternallyModified(update.previous, of: object.metadata)
-        if isForeign, let pause = tracker.statusThrottles.delayBeforeRepair(ref) {
-            throw .requeueAfter(pause)
+        _ request: ReconcileRequest
+    ) async throws(ReconcileFailure) -> (WrappedSecretStatus?, WorkQueue.Outcome) {
+        let (ref, object, previous) = (request.ref, request.object.metadata, request.previousStatus)
+        let isModified = tracker.syncRecord(ref).isExternallyModified(previous, of: object)
+        if isModified, let delay = tracker.withFailureRecord(ref, { $0.statusThrottle.delayBeforeRepair() }) {
+            return (previous, .requeue(after: delay))
         }
-        var status = update.restored(secret.resourceVersion, verified: now())
-        if let digest = object.spec.envelope.droppedCiphertexts?.digest,
-            let key = tracker.verifiedEnvelopes.keyVersion(of: object.metadata, digest: digest)
+        let time = now()
+        var status = StatusUpdate(request.object, previous: previous, now: time)
+            .restored(request.current?.resourceVersion, verified: time)
+        if let digest = request.object.spec.envelope.droppedCiphertexts?.digest,
+            let key = tracker.syncRecord(ref).recipientKey(of: object, digest: digest)
         {
             (status.keyID, status.keyVersion) = (key.id, key.version)
         }
-        status = try await writeStatus(status, object.metadata, update.previous)
-        guard isForeign else { return status }
-        tracker.statusThrottles.recordRepair(ref)
-        logger.info("status corrected: another writer had changed it", metadata: ["object": "\(ref)"])
-        return status
+        status = try await writeStatus(status, object, previous)
+        if isModified {
+            tracker.withFailureRecord(ref) { $0.statusThrottle.recordRepair() }
+            logger.info("status corrected: another writer had changed it", metadata: ["object": "\(ref)"])
+        }
+        return (status, .done)
     }
 
-    /// The object has failed before in this very state. Only its status may have been changed meanwhile.
+    /// Handles an object that has failed terminally in its present state. Only its status may have to be corrected.
     func restoreTerminalStatus(
         _ status: WrappedSecretStatus, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
-        let next =
-            tracker.terminalFailures.delayBeforeRetry(object.ref).map { WorkQueue.Outcome.requeue(after: $0) }
-            ?? .done
+        let ref = object.ref
+        let retry = tracker.withFailureRecord(ref) { $0.delayBeforeRetry() }
+        let next = retry.map { WorkQueue.Outcome.requeue(after: $0) } ?? .done
         guard status != previous else { return next }
-        if let pause = tracker.statusThrottles.delayBeforeRepair(object.ref) { return .requeue(after: pause) }
+        if let delay = tracker.withFailureRecord(ref, { $0.statusThrottle.delayBeforeRepair() }) {
+            return .requeue(after: delay)
+        }
         do {
             try await writeStatus(status, object, previous)
-            tracker.statusThrottles.recordRepair(object.ref)
+            tracker.withFailureRecord(ref) { $0.statusThrottle.recordRepair() }
             return next
         } catch .objectGone {
             return .done
@@ -115,50 +128,58 @@ extension Reconciler {
         }
     }
 
-    /// Says why, and decides when to try again.
+    /// Reports a failure, and decides when the object is tried again.
     func recordFailure(
-        _ object: ObjectMeta, previous: WrappedSecretStatus?, _ reason: Reason, _ message: String
-    ) async -> WorkQueue.Outcome {
-        failed(reason)
-        let update = StatusUpdate(object: object, previous: previous, now: now())
-        let status = update.failed(reason, message: message)
-        let isForeign = tracker.expectedStatuses.isExternallyModified(previous, of: object)
-        if isForeign, let pause = tracker.statusThrottles.delayBeforeRepair(object.ref) {
-            // Another writer keeps changing the status, perhaps one that fails as well.
-            return .requeue(after: pause)
+        _ object: ObjectMeta, _ previous: WrappedSecretStatus?, _ reason: Reason, _ message: String
+    ) async -> ReconcileResult {
+        let ref = object.ref
+        let status = StatusUpdate(object: object, previous: previous, now: now()).failed(
+            reason, message: message)
+        let isModified = tracker.syncRecord(ref).isExternallyModified(previous, of: object)
+        if isModified, let delay = tracker.withFailureRecord(ref, { $0.statusThrottle.delayBeforeRepair() }) {
+            // Another writer keeps changing the status, perhaps another controller that fails too.
+            return ReconcileResult(.requeue(after: delay), reason: reason)
         }
+        // Nothing can be written into a terminating namespace that would still be read.
         if reason != .namespaceTerminating {
             logger.log(
-                // The same failure again is no news.
+                // The same failure as before is not logged again.
                 level: status == previous ? .debug : .warning, "not synced",
-                metadata: [
-                    "object": "\(object.ref)", "reason": "\(reason.rawValue)", "message": "\(message)",
-                ])
+                metadata: ["object": "\(ref)", "reason": "\(reason.rawValue)", "message": "\(message)"])
             do {
                 try await writeStatus(status, object, previous)
-                if isForeign { tracker.statusThrottles.recordRepair(object.ref) }
+                if isModified { tracker.withFailureRecord(ref) { $0.statusThrottle.recordRepair() } }
                 events?.record(EventRecord(.warning, reason.rawValue, message, about: object))
             } catch .objectGone {
-                return .done
+                return ReconcileResult(.done, reason: reason)
             } catch {
-                return .requeueRateLimited
+                return ReconcileResult(.requeueRateLimited, reason: reason)
             }
         }
+        return ReconcileResult(outcome(of: reason, object, status), reason: reason)
+    }
+
+    private func outcome(
+        of reason: Reason, _ object: ObjectMeta, _ status: WrappedSecretStatus
+    ) -> WorkQueue.Outcome {
+        let ref = object.ref
         switch reason {
         case .integrityFailed, .decryptFailed:
-            // Mostly the object is at fault; a KMS that answers wrongly looks the same.
-            tracker.rejectedEnvelopes.insert(object.ref)
-            tracker.terminalFailures.record(object, status: status, retry: Self.refusedInterval)
-            return .requeue(after: Self.refusedInterval * Double.random(in: 1...1.5))
+            // Mostly the object is at fault, but a KMS that returns wrong data keys looks the same.
+            tracker.rejectedEnvelopes.insert(ref)
+            tracker.withFailureRecord(ref) {
+                $0.failedTerminally(object, status: status, retryAfter: Self.rejectedInterval)
+            }
+            return .requeue(after: Self.rejectedInterval * Double.random(in: 1...1.5))
         case _ where reason.isTerminal:
-            tracker.terminalFailures.record(object, status: status)
+            tracker.withFailureRecord(ref) { $0.failedTerminally(object, status: status) }
             return .done
         case .secretMissing:
-            return .backOff(from: unwatchedSecretInterval)
+            return .backOff(from: options.unwatchedSecretInterval)
         case .secretConflict, .ownedByAnother:
             return .requeue(
                 after: tracker.blockedObjects.delayBeforeNextPoll(
-                    object.ref, interval: unwatchedSecretInterval))
+                    ref, interval: options.unwatchedSecretInterval))
         case .kmsUnavailable, .unwrapDenied, .keyUnavailable, .namespaceTerminating, .apiServerError:
             return .requeueRateLimited
         default:
@@ -166,31 +187,31 @@ extension Reconciler {
         }
     }
 
-    /// How often an envelope that did not open is tried again all the same.
-    private static let refusedInterval = Duration.seconds(1800)
+    /// How often an envelope that could not be opened is tried again although only a change of it should help.
+    private static let rejectedInterval = Duration.seconds(1800)
 
-    /// Writes a status that says something new, and returns it. The uid is tested: a late write must not land on an object
-    /// that was deleted and made again.
+    /// Writes a status that differs from the previous one. Tests the uid, so that a late write does not land on an
+    /// object that was deleted and created again.
     @discardableResult
     func writeStatus(
         _ status: WrappedSecretStatus, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
     ) async throws(ReconcileFailure) -> WrappedSecretStatus {
-        tracker.expectedStatuses.expect(status, of: object)
+        tracker.withSyncRecord(object.ref) { $0.expectStatus(status, of: object) }
         guard status != previous else { return status }
         do {
-            let patch = try StatusPatch.make(status, uid: object.uid ?? "")
+            let patch = try StatusUpdate.patch(status, uid: object.uid ?? "")
             let written = try await client.patch(
                 WrappedSecret.resource, object.ref, subresource: "status", .json(patch))
             tracker.writes.complete(status: status, on: written)
             return status
         } catch let error as KubeError where error.code == .notFound {
-            tracker.expectedStatuses.forget(object.ref)
+            tracker.withSyncRecord(object.ref) { $0.forgetStatus() }
             throw .objectGone
-        } catch let error as KubeError where error.code == .invalid || error.code == .conflict {
-            // The uid is another one: the object was made again, and its own event is on the way.
-            tracker.writes.forget(object: object.ref)
-            throw .transient(error)
         } catch let error as KubeError {
+            if error.code == .invalid || error.code == .conflict {
+                // The uid has changed: the object was created again, and the watch will show that.
+                tracker.writes.forget(object: object.ref)
+            }
             throw .transient(error)
         } catch {
             throw .transient(

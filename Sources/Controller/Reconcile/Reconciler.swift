@@ -2,278 +2,182 @@ import Envelope
 import KubeClient
 import Logging
 import Resources
-import System
 
-/// Brings one Secret in line with its WrappedSecret: load, plan, unwrap, write, report. Level-triggered: what happened does
-/// not matter, only what is.
+/// Brings one Secret in line with its WrappedSecret. Level-triggered: it compares states, and does not depend on which
+/// event queued the object.
 struct Reconciler: Sendable {
     let client: KubeClient
     let keys: KeyRing
-    let objects: Store<Decoded<WrappedSecret>>
-    let secrets: Store<ObjectMeta>
-    let tracker: ObjectTracker
-    let policy: OperatorPolicy
-    /// Secrets that a WrappedSecret made under other names than it has now.
-    let ownedSecrets: OwnedSecretIndex
-    let budget: UnwrapRateLimiter
-    let memory: ReconcileMemoryLimiter
-    let pacer: VerificationPacer
-    let now: @Sendable () -> String
-    /// How many further objects will be looked at within moments.
-    let expectedFollowUps: @Sendable () -> Int
+    /// The caches, the indexes and the tracker of the watched namespaces, and the queue.
+    let informers: Informers
+    let limits: ReconcileLimits
+    let options: Controller.Options
     var events: EventRecorder?
-    /// Of this process, in messages about other writers.
-    var identity = ""
-    /// See `Controller.Options`.
-    var unwatchedSecretInterval = Duration.seconds(20)
     let logger: Logger
-    /// Is told why an object is not synced.
-    var failed: @Sendable (Reason) -> Void = { _ in }
-    /// Adds an object to the queue.
-    var enqueue: @Sendable (ObjectRef) -> Void = { _ in }
+    /// Returns the time for statuses: RFC 3339, UTC.
+    let now: @Sendable () -> String
 
-    /// The pause after the first failure that does not pass in milliseconds.
+    /// The delay after the first failure that does not pass within milliseconds.
     static let initialBackoff = Duration.seconds(1)
 
-    func reconcile(_ ref: ObjectRef) async -> WorkQueue.Outcome {
-        let outcome = await attempt(ref)
-        // An object that waits has reserved nothing, unless it was served meanwhile, and keeps its place.
-        if outcome != .waitingForMemory { memory.release(ref) }
-        switch outcome {
+    var tracker: ObjectTracker { informers.tracker }
+
+    func reconcile(_ ref: ObjectRef) async -> ReconcileResult {
+        let result = await reconcileCached(ref)
+        // An object that waits for memory has reserved none, unless it was granted some meanwhile, and keeps its place.
+        if result.outcome != .waitingForMemory { limits.memory.release(ref) }
+        switch result.outcome {
         case .throttled, .waitingForMemory: break
         case .done:
-            tracker.persistentFailures.clear(ref)
+            tracker.withFailureRecord(ref) { $0.apiServerRecovered() }
             tracker.plaintextCache.remove(ref)
             tracker.blockedObjects.remove(ref)
             fallthrough
         default:
-            budget.forget(ref)
-            pacer.forget(ref)
+            limits.unwraps.forget(ref)
+            limits.verifications.forget(ref)
         }
-        // What was remembered after the deletion would stay for good.
-        if objects[ref] == nil { tracker.forget(ref) }
-        return outcome
+        // The watch may have shown the deletion before this reconcile recorded its state.
+        if informers.objects[ref] == nil { tracker.forget(ref) }
+        return result
     }
 
-    private func attempt(_ ref: ObjectRef) async -> WorkQueue.Outcome {
+    private func reconcileCached(_ ref: ObjectRef) async -> ReconcileResult {
         let written = tracker.writes.expectedStatus(ref)
-        switch objects[ref] {
-        case nil:
-            return .done
-        case .malformed(let metadata, let status, let problem):
-            guard metadata.deletionTimestamp == nil else { return .done }
-            let previous = written.map { $0.newest(for: metadata, status) } ?? status
-            if let known = tracker.terminalFailures.status(of: metadata) {
-                return await restoreTerminalStatus(known, metadata, previous)
-            }
+        guard let cached = informers.objects[ref] else { return ReconcileResult(.done) }
+        let metadata = cached.metadata
+        let previous = written.map { $0.newest(for: metadata, cached.status) } ?? cached.status
+        if case .malformed = cached, metadata.deletionTimestamp != nil { return ReconcileResult(.done) }
+        if let known = tracker.withFailureRecord(ref, { $0.terminalStatus(of: metadata) }) {
+            return ReconcileResult(await restoreTerminalStatus(known, metadata, previous))
+        }
+        switch cached {
+        case .malformed(_, _, let problem):
             return await recordFailure(
-                metadata, previous: previous, .invalidSpec, "the object is malformed: \(problem)")
+                metadata, previous, .invalidSpec, "the object is malformed: \(problem)")
         case .object(let object):
-            let previous = written.map { $0.newest(for: object.metadata, object.status) } ?? object.status
-            if let known = tracker.terminalFailures.status(of: object.metadata) {
-                return await restoreTerminalStatus(known, object.metadata, previous)
+            do throws(ReconcileFailure) {
+                return ReconcileResult(try await sync(try await input(object, previous)))
+            } catch {
+                return await result(of: error, metadata, previous)
             }
-            return await reconcile(object, previous)
         }
     }
 
-    private func reconcile(
+    /// Collects what the caches and the tracker know. Reads what the cache has only in part.
+    private func input(
         _ cached: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async -> WorkQueue.Outcome {
+    ) async throws(ReconcileFailure) -> SyncInput {
         let ref = cached.metadata.ref
-        do throws(ReconcileFailure) {
-            let object = cached.isAbridged ? try await readUnabridged(cached) : cached
-            let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
-            var secret = tracker.writes.newestSecret(target, watched: secrets[target])
-            if secret?.isAbridged == true { secret = try await getIfExists(target) }
-            if let secret { tracker.plaintextCache.unpin(ref, secret) }
-            let plan = try await resolve(decide(object, secret, previous), object, previous)
-            if let pause = truce(plan, object, previous) {
-                tracker.persistentFailures.clear(ref)
-                return await giveWay(plan, object, previous, for: pause)
+        let object = cached.isAbridged ? try await readUnabridged(cached) : cached
+        let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
+        var current = tracker.writes.newestSecret(target, cached: informers.secrets[target])
+        if current?.isAbridged == true { current = try await getIfExists(target) }
+        if let current { tracker.plaintextCache.unpin(ref, current) }
+        let digest = object.spec.envelope.droppedCiphertexts?.digest ?? []
+        let record = tracker.syncRecord(ref)
+        return SyncInput(
+            object: object, status: previous, policy: options.policy, current: current,
+            verifiedData: record.data,
+            isEnvelopeVerified: record.recipientKey(of: object.metadata, digest: digest) != nil,
+            isStatusModified: record.isExternallyModified(previous, of: object.metadata))
+    }
+
+    /// Decides, acts, and reads again, until nothing is left to do.
+    private func sync(_ initial: SyncInput) async throws(ReconcileFailure) -> WorkQueue.Outcome {
+        var input = initial
+        var attempts = WriteAttempts()
+        var conflict: KubeError?
+        while true {
+            switch SyncPlan.decide(input) {
+            case .skipDeleting:
+                return .done
+            case .suspend:
+                let update = StatusUpdate(input.object, previous: input.status, now: now())
+                try await writeStatus(update.suspended(), input.object.metadata, input.status)
+                return .done
+            case .block(let blocked):
+                throw .notReady(blocked.reason, message: blocked.message)
+            case .perform(let action, let request):
+                // Anything else than the next attempt waits until the caches show what the other writer did.
+                if let conflict, action != .update { throw .transient(conflict) }
+                switch action {
+                case .readSecret, .findMergeTarget, .compareData, .verifyCacheIsCurrent:
+                    try await read(action, request, &input)
+                case .create, .update, .updateMetadata, .verifyByWriting:
+                    switch try await write(action, request, &attempts) {
+                    case .written(let status):
+                        return await finish(request, status)
+                    case .conflict(let error):
+                        guard let newer = try await getIfExists(request.secretRef) else {
+                            throw .transient(error)
+                        }
+                        (input.current, input.isCurrentRead, conflict) = (newer, true, error)
+                    }
+                case .recordVerification:
+                    let (status, next) = try await recordVerification(request)
+                    return await finish(request, status, next)
+                case .updateStatus:
+                    let (status, next) = try await updateStatus(request)
+                    return await finish(request, status, next)
+                case .inSync:
+                    return await finish(request, request.previousStatus)
+                }
             }
-            let (status, next) = try await carryOutOrPostpone(plan, object, previous)
-            tracker.persistentFailures.clear(ref)
-            guard !plan.leavesSecretUntouched else { return .done }
-            tracker.blockedObjects.remove(ref)
-            if next == .done { tracker.expectedStatuses.expect(status, of: object.metadata) }
-            if let digest = plan.desired?.envelope.digest ?? object.spec.envelope.droppedCiphertexts?.digest {
-                tracker.pendingCiphertexts.remove(ref, digest: digest)
-            }
-            let removal = await removeLeftovers(of: object)
-            let restart = await restartWorkloads(of: object, status)
-            return [removal, restart, next].first { $0 != .done } ?? .done
-        } catch {
-            return await outcome(of: error, cached, previous)
         }
     }
 
-    /// Carries out a plan. One that concerns the status alone may have to wait, which keeps nothing else from being done.
-    private func carryOutOrPostpone(
-        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async throws(ReconcileFailure) -> (status: WrappedSecretStatus?, next: WorkQueue.Outcome) {
-        do throws(ReconcileFailure) {
-            return (try await carryOut(plan, object, previous), .done)
-        } catch .requeueAfter(let pause) where plan.writesStatusOnly {
-            return (previous, .requeue(after: pause))
-        } catch .throttled(let turn) where plan.writesStatusOnly {
-            return (previous, .throttled(until: turn))
-        }
-    }
-
-    private func outcome(
-        of failure: ReconcileFailure, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
+    /// Completes a sync. Neither leftovers nor restarts change `Ready`.
+    ///
+    /// - Parameter next: another outcome than `done` if the status has to be written later.
+    private func finish(
+        _ request: ReconcileRequest, _ status: WrappedSecretStatus?, _ next: WorkQueue.Outcome = .done
     ) async -> WorkQueue.Outcome {
-        let ref = object.metadata.ref
+        let (ref, object) = (request.ref, request.object)
+        tracker.withFailureRecord(ref) { $0.apiServerRecovered() }
+        tracker.blockedObjects.remove(ref)
+        if next == .done {
+            tracker.withSyncRecord(ref) { $0.expectStatus(status, of: object.metadata) }
+        }
+        tracker.pendingCiphertexts.remove(ref, digest: request.desired.envelope.digest)
+        let removal = await removeLeftovers(of: object)
+        let restart = await restartWorkloads(of: object, status)
+        return [removal, restart, next].first { $0 != .done } ?? .done
+    }
+
+    private func result(
+        of failure: ReconcileFailure, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
+    ) async -> ReconcileResult {
         switch failure {
-        case .objectGone: return .done
-        case .throttled(let instant): return .throttled(until: instant)
-        case .waitingForMemory: return .waitingForMemory
-        case .requeueAfter(let pause): return .requeue(after: pause)
+        case .objectGone, .throttled, .waitingForMemory, .requeueAfter:
+            return ReconcileResult(failure.silentOutcome ?? .done)
         case .transient(let error):
             logger.log(
                 level: error.isExpected ? .debug : .warning, "will retry",
-                metadata: ["object": "\(ref)", "error": "\(error)"])
-            guard error.isObjectSpecific, tracker.persistentFailures.record(ref) else {
-                return .requeueRateLimited
+                metadata: ["object": "\(object.ref)", "error": "\(error)"])
+            guard error.isObjectSpecific, tracker.withFailureRecord(object.ref, { $0.apiServerFailed() })
+            else {
+                return ReconcileResult(.requeueRateLimited)
             }
-            let message = ReconcileFailure.persistentMessage(lasting: error)
-            return await recordFailure(object.metadata, previous: previous, .apiServerError, message)
+            return await recordFailure(
+                object, previous, .apiServerError, ReconcileFailure.persistentMessage(error))
         case .notReady(let reason, let message):
-            tracker.persistentFailures.clear(ref)
-            return await recordFailure(object.metadata, previous: previous, reason, message)
+            tracker.withFailureRecord(object.ref) { $0.apiServerRecovered() }
+            return await recordFailure(object, previous, reason, message)
+        case .contested(let message, let delay):
+            tracker.withFailureRecord(object.ref) { $0.apiServerRecovered() }
+            let result = await recordFailure(object, previous, .secretContested, message)
+            return result.outcome == .done
+                ? result : ReconcileResult(.requeue(after: delay), reason: result.reason)
         }
     }
+}
 
-    /// How long to leave a Secret, or a status, to another writer who keeps changing it; nil if there is none, or the plan
-    /// corrects nothing.
-    private func truce(
-        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) -> Duration? {
-        plan.correctsDrift && requestsNothingNew(object, previous)
-            ? tracker.driftThrottles.delayBeforeRepair(object.metadata.ref) : nil
-    }
-
-    /// Whether the object asks for nothing new, so that what is to be done is a repair.
-    func requestsNothingNew(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> Bool {
-        previous?.secret?.generation == object.metadata.generation
-            && previous?.secret?.mac == object.spec.envelope.mac
-            && (object.requestedSync == nil || object.requestedSync == previous?.lastHandledSync)
-    }
-
-    private func giveWay(
-        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?, for pause: Duration
-    ) async -> WorkQueue.Outcome {
-        let target = ObjectRef(namespace: object.metadata.ref.namespace, name: object.secretName)
-        let outcome = await recordFailure(
-            object.metadata, previous: previous, .secretContested,
-            "Secret \(object.secretName) is changed again each time it is repaired, by "
-                + "\(rivals(for: secrets[target], plan.desired)); stop that writer, or set spec.suspend to true"
-        )
-        return outcome == .done ? .done : .requeue(after: pause)
-    }
-
-    /// Who keeps changing the Secret, by the API server's account.
-    private func rivals(for secret: ObjectMeta?, _ blueprint: DesiredSecret?) -> String {
-        guard let secret else { return "a writer that deletes it" }
-        guard let blueprint, !secret.isAbridged else { return "another writer" }
-        let names = DataOwnership(of: blueprint).otherManagers(secret)
-        guard names.isEmpty else { return names.prefix(4).joined(separator: ", ") }
-        // Every field is ours by name, and this process did not write this version.
-        return
-            "another Secrets Bridge with other settings (field manager \(blueprint.fieldManager), as this one"
-            + "\(identity.isEmpty ? "" : ", \(identity)"))"
-    }
-
-    func statusUpdate(_ object: WrappedSecret, _ previous: WrappedSecretStatus?) -> StatusUpdate {
-        StatusUpdate(
-            object: object.metadata, requestedSync: object.requestedSync,
-            restartsWorkloads: !object.spec.workloadsToRestart.isEmpty, previous: previous, now: now())
-    }
-
-    func decide(
-        _ object: WrappedSecret, _ secret: ObjectMeta?, _ status: WrappedSecretStatus?
-    ) -> SyncPlan {
-        let digest = object.spec.envelope.droppedCiphertexts?.digest ?? []
-        return SyncPlan.decide(
-            object, secret: secret, status: status, rules: policy,
-            isOpened: tracker.verifiedEnvelopes.keyVersion(of: object.metadata, digest: digest) != nil,
-            proof: tracker.verifiedData[object.metadata.ref],
-            isStatusForeign: tracker.expectedStatuses.isExternallyModified(status, of: object.metadata))
-    }
-
-    /// Returns the status as it is then.
-    private func carryOut(
-        _ plan: SyncPlan, _ object: WrappedSecret, _ previous: WrappedSecretStatus?
-    ) async throws(ReconcileFailure) -> WrappedSecretStatus? {
-        let update = statusUpdate(object, previous)
-        switch plan {
-        case .inSync, .skipDeleting, .findMergeTarget, .compareData, .verifyCacheIsCurrent:
-            return previous
-        case .suspend:
-            return try await writeStatus(update.suspended(), object.metadata, previous)
-        case .block(let reason, let message):
-            throw .notReady(reason, message: message)
-        case .create(let blueprint):
-            let envelope = try await unwrap(blueprint, object)
-            let secret = try await create(blueprint, object, envelope)
-            return try await recordSuccess(
-                secret, over: nil, blueprint, object, update, .init(envelope), envelope)
-        case .update(let blueprint, let current):
-            return try await updateSecret(current, blueprint, object, update)
-        case .verifyByWriting(let blueprint, let current):
-            if let turn = pacer.nextTurn(object.metadata.ref) { throw .throttled(until: turn) }
-            return try await updateSecret(current, blueprint, object, update)
-        case .updateMetadata(let blueprint, let current):
-            let secret: ObjectMeta
-            do throws(ReconcileFailure) {
-                secret = try await patch(current, blueprint, object, nil)
-            } catch  where error.requiresRecreation && object.spec.recreate == true {
-                return try await updateSecret(current, blueprint, object, update)
-            }
-            // Of another generation than the status tells of, its own key is known: it was opened.
-            let key =
-                tracker.verifiedEnvelopes.keyVersion(of: object.metadata, digest: blueprint.envelope.digest)
-                ?? .init(id: previous?.keyID, version: previous?.keyVersion)
-            return try await recordSuccess(secret, over: current, blueprint, object, update, key, nil)
-        case .recordVerification(_, let current):
-            return try await recordVerification(of: current, object, update)
-        case .updateStatus(_, let current):
-            return try await updateStatus(current, object, update)
-        }
-    }
-
-    private func updateSecret(
-        _ current: ObjectMeta, _ blueprint: DesiredSecret, _ object: WrappedSecret, _ update: StatusUpdate
-    ) async throws(ReconcileFailure) -> WrappedSecretStatus {
-        let envelope = try await unwrap(blueprint, object)
-        let secret: ObjectMeta
-        if let merger = blueprint.mergeIdentity {
-            secret = try await merge(into: current, blueprint, merger, object, envelope, update.previous)
-        } else {
-            secret = try await updateOrRecreate(current, blueprint, object, envelope, update.previous)
-        }
-        return try await recordSuccess(
-            secret, over: current, blueprint, object, update, .init(envelope), envelope)
-    }
-
-    /// The server knows no later generation than ours. A Secret from a later one is then from a time that never
-    /// was: etcd was restored to an older state. A write that overtakes this read changes the Secret's version,
-    /// and our patch fails.
-    func verifyCacheIsCurrent(_ object: ObjectMeta) async throws(ReconcileFailure) {
-        let newest: ObjectMeta
-        do {
-            newest = try await client.getMetadata(WrappedSecret.resource, object.ref)
-        } catch  where error.code == .notFound {
-            throw .objectGone
-        } catch {
-            throw ReconcileFailure(accessing: error)
-        }
-        guard newest.uid == object.uid, newest.generation == object.generation else {
-            throw .transient(
-                KubeError(
-                    .conflict, activity: "reconciling \(object.ref)",
-                    message: "the Secret is from a later generation than the one known here"))
+extension Decoded<WrappedSecret> {
+    fileprivate var status: WrappedSecretStatus? {
+        switch self {
+        case .object(let object): object.status
+        case .malformed(_, let status, _): status
         }
     }
 }

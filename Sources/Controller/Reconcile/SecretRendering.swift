@@ -3,47 +3,43 @@ import Envelope
 import KubeClient
 import Resources
 
-/// Turns a blueprint and its opened values into what is sent to the API server. The bodies carry plaintext
-/// and are built in secret memory.
+/// Builds the bodies of the requests that write a Secret. They contain plaintext, and are built in secret memory.
 enum SecretRendering {
-    /// Body of the POST that creates the Secret.
+    /// Returns the body of the POST that creates the Secret.
     ///
-    /// - Parameter name: another than its own, for a dry run beside the Secret that has that one.
+    /// - Parameter name: another name for a dry run, or nil.
     static func createBody(
-        _ blueprint: DesiredSecret, of object: WrappedSecret, entries: [SecretEntry],
+        _ desired: DesiredSecret, of object: WrappedSecret, entries: [SecretEntry],
         adding labels: [String: String] = [:], name: String? = nil
     ) -> SharedSecret {
-        var json = beginning(name ?? blueprint.name, blueprint.namespace)
-        json.key("labels")
-        write(MetadataChanges.labels(blueprint, adding: labels), to: &json)
-        json.key("annotations")
-        write(MetadataChanges.annotations(blueprint, of: object), to: &json)
+        var json = openSecret(name ?? desired.name, desired.namespace)
+        writeMetadata(desired, of: object, adding: labels, to: &json)
         json.key("ownerReferences")
         write(OwnershipMetadata.ownerReferences(to: object), to: &json)
         json.endObject()
         json.key("type")
-        json.string(blueprint.type)
+        json.string(desired.type)
         json.key("immutable")
-        json.bool(blueprint.isImmutable)
+        json.bool(desired.isImmutable)
         json.key("data")
         write(entries, to: &json)
         json.endObject()
         return SharedSecret(json.finish())
     }
 
-    /// Makes the Secret in `current` equal to the blueprint; foreign entries go. Nothing changes, not even the
-    /// resourceVersion, when it is equal already.
+    /// Returns the patch that makes the Secret equal to the desired one, and removes other entries. It changes nothing,
+    /// not even the resourceVersion, if the Secret is equal already.
     ///
     /// - Parameters:
-    ///   - entries: nil: the data is as it should be.
-    ///   - labels: the operator's, beside the template's.
+    ///   - entries: the data, or nil if it does not change.
+    ///   - labels: the labels that the operator adds.
     ///   - isAdoption: see `MetadataChanges`.
     static func updatePatch(
-        _ current: ObjectMeta, to blueprint: DesiredSecret, of object: WrappedSecret, entries: [SecretEntry]?,
+        _ current: ObjectMeta, to desired: DesiredSecret, of object: WrappedSecret, entries: [SecretEntry]?,
         adding labels: [String: String] = [:], isAdoption: Bool = false
     ) -> JSONPatch {
         let changes = MetadataChanges(
-            current, to: blueprint, of: object, adding: labels, isAdoption: isAdoption)
+            current, to: desired, of: object, adding: labels, isAdoption: isAdoption)
         return JSONPatch { patch in
             patch.test("/metadata/uid", current.uid ?? "")
             patch.replace("/metadata/resourceVersion", current.resourceVersion ?? "")
@@ -52,64 +48,58 @@ enum SecretRendering {
             if let references = changes.ownerReferences {
                 patch.operation("add", "/metadata/ownerReferences") { write(references, to: &$0) }
             }
-            patch.operation("add", "/type") { $0.string(blueprint.type) }
-            patch.operation("add", "/immutable") { $0.bool(blueprint.isImmutable) }
+            patch.operation("add", "/type") { $0.string(desired.type) }
+            patch.operation("add", "/immutable") { $0.bool(desired.isImmutable) }
             if let entries { patch.operation("add", "/data") { write(entries, to: &$0) } }
         }
     }
 
-    /// Body of the server-side apply that adds our entries to the Secret in `current`; those of an earlier apply that are
-    /// not among them go.
+    /// Returns the body of the server-side apply that merges the entries into a Secret. The API server removes those of
+    /// an earlier apply that are not among them.
     static func applyBody(
-        _ blueprint: DesiredSecret, of object: WrappedSecret, to current: ObjectMeta, entries: [SecretEntry]
+        _ desired: DesiredSecret, of object: WrappedSecret, to current: ObjectMeta, entries: [SecretEntry]
     ) -> SharedSecret {
-        application(to: current) { json in
-            json.key("labels")
-            write(MetadataChanges.labels(blueprint, adding: [:]), to: &json)
-            json.key("annotations")
-            write(MetadataChanges.annotations(blueprint, of: object), to: &json)
+        applyBody(to: current) { json in
+            writeMetadata(desired, of: object, adding: [:], to: &json)
             json.endObject()
             json.key("data")
             write(entries, to: &json)
         }
     }
 
-    /// Body of the forced apply after an adoption. It changes nothing: it makes us a manager of the labels and annotations
-    /// that an earlier manager set to the same values, so that those which leave the template later are removed.
+    /// Returns the body of the forced apply after an adoption. It changes no value. It makes us a manager of the labels
+    /// and annotations that an earlier manager set to the same values, so that they can be removed with the template.
     static func ownershipBody(
-        _ blueprint: DesiredSecret, of object: WrappedSecret, in current: ObjectMeta,
+        _ desired: DesiredSecret, of object: WrappedSecret, in current: ObjectMeta,
         adding labels: [String: String]
     ) -> SharedSecret {
-        application(to: current) { json in
-            json.key("labels")
-            write(MetadataChanges.labels(blueprint, adding: labels), to: &json)
-            json.key("annotations")
-            write(MetadataChanges.annotations(blueprint, of: object), to: &json)
+        applyBody(to: current) { json in
+            writeMetadata(desired, of: object, adding: labels, to: &json)
             json.endObject()
         }
     }
 
-    /// Body of the apply that takes out again whatever its manager alone has set.
+    /// Returns the body of the apply that removes everything which its field manager alone has set.
     static func releaseBody(from current: ObjectMeta) -> SharedSecret {
-        application(to: current) { $0.endObject() }
+        applyBody(to: current) { $0.endObject() }
     }
 
-    /// - Parameter rest: begins within `metadata`, and closes it.
-    private static func application(
-        to current: ObjectMeta, _ rest: (inout JSONSecretWriter) -> Void
+    /// - Parameter writeRest: starts within `metadata`, and closes it.
+    private static func applyBody(
+        to current: ObjectMeta, _ writeRest: (inout JSONSecretWriter) -> Void
     ) -> SharedSecret {
-        var json = beginning(current.name, current.ref.namespace)
+        var json = openSecret(current.name, current.ref.namespace)
         json.key("uid")
         json.string(current.uid ?? "")
         json.key("resourceVersion")
         json.string(current.resourceVersion ?? "")
-        rest(&json)
+        writeRest(&json)
         json.endObject()
         return SharedSecret(json.finish())
     }
 
-    /// A Secret, up to the middle of its metadata.
-    private static func beginning(_ name: String, _ namespace: String) -> JSONSecretWriter {
+    /// Starts a Secret, and leaves its metadata open.
+    private static func openSecret(_ name: String, _ namespace: String) -> JSONSecretWriter {
         var json = JSONSecretWriter()
         json.beginObject()
         json.key("apiVersion")
@@ -123,6 +113,16 @@ enum SecretRendering {
         json.key("namespace")
         json.string(namespace)
         return json
+    }
+
+    private static func writeMetadata(
+        _ desired: DesiredSecret, of object: WrappedSecret, adding labels: [String: String],
+        to json: inout JSONSecretWriter
+    ) {
+        json.key("labels")
+        write(MetadataChanges.labels(desired, adding: labels), to: &json)
+        json.key("annotations")
+        write(MetadataChanges.annotations(desired, of: object), to: &json)
     }
 
     private static func write(

@@ -1,29 +1,31 @@
+import FoundationEssentials
 import KubeClient
 import Resources
 import System
 
-/// Computes the status that follows from an outcome. Pure: the time comes from outside.
+/// Computes the status that follows from the result of a reconcile. It reads no clock: the caller passes the time.
 struct StatusUpdate: Sendable {
     let object: ObjectMeta
-    /// The forced sync that this outcome answers.
+    /// The value of the annotation `sync`, which a successful sync acknowledges.
     var requestedSync: String?
-    /// Whether workloads are to be restarted when the values change.
+    /// True if workloads are restarted when the values change.
     var restartsWorkloads = false
     let previous: WrappedSecretStatus?
-    /// RFC 3339, UTC.
+    /// The current time, in RFC 3339 and UTC.
     let now: String
 
     /// - Parameters:
-    ///   - time: of the write, by the API server's clock, with which it is compared later; nil if that is unknown.
-    ///   - verified: when the data was proved, if that was not now.
+    ///   - time: the time of the write by the API server's clock, which later times are compared with, or nil if it is
+    ///     not known.
+    ///   - verified: the time when the data was verified, or nil if that is now.
     func synced(
-        _ secret: WrappedSecretStatus.SecretState, keyID: String?, keyVersion: String?, at time: String?,
+        _ secret: WrappedSecretStatus.SecretState, key: RecipientKey, at time: String?,
         verified: String? = nil
     ) -> WrappedSecretStatus {
         var status = base()
         status.secret = secret
-        status.keyID = keyID
-        status.keyVersion = keyVersion
+        status.keyID = key.id
+        status.keyVersion = key.version
         status.lastSyncTime = time ?? now
         status.lastVerifiedTime = verified ?? now
         if let requestedSync { status.lastHandledSync = requestedSync }
@@ -34,58 +36,57 @@ struct StatusUpdate: Sendable {
             status.rolloutRestart = nil
             return status
         }
-        // What runs has the values that the Secret had until now; without any before, the first sync is no change.
+        // Running workloads have the values that the Secret had until now. If it had none, the first sync changes
+        // nothing.
         if status.rolloutRestart == nil {
             status.rolloutRestart = .init(mac: previous?.secret?.mac ?? secret.mac, time: now)
         }
-        // A debt that is none any more is not told of either.
-        let isOwed = status.rolloutRestart?.mac != secret.mac
-        status.conditions? += restartCondition.filter { isOwed || $0.status == "True" }
+        // Drops the condition of a failure once no restart is pending.
+        let isPending = status.rolloutRestart?.mac != secret.mac
+        status.conditions? += restartCondition.filter { isPending || $0.status == "True" }
         return status
     }
 
-    /// The Secret is as the last write left it, and a later version of it has the same data.
-    ///
-    /// - Parameter resourceVersion: of the Secret whose data was proved now.
+    /// The status of a Secret whose data has just been verified at a later resource version.
     func verified(_ resourceVersion: String?) -> WrappedSecretStatus {
         restored(resourceVersion, verified: now)
     }
 
-    /// The status of a synced object as it was before another writer changed it.
+    /// The status of a synced object as it was before another writer changed the status.
     func restored(_ resourceVersion: String?, verified: String?) -> WrappedSecretStatus {
         guard var secret = previous?.secret else { return previous ?? WrappedSecretStatus() }
         secret.resourceVersion = resourceVersion ?? secret.resourceVersion
         var status = synced(
-            secret, keyID: previous?.keyID, keyVersion: previous?.keyVersion, at: previous?.lastSyncTime,
+            secret, key: RecipientKey(id: previous?.keyID, version: previous?.keyVersion),
+            at: previous?.lastSyncTime,
             verified: verified)
         status.lastSyncTime = previous?.lastSyncTime
         status.lastVerifiedTime = verified
         return status
     }
 
-    /// Whether the status of an object in sync is one that we would write: another writer may have changed it.
+    /// Returns whether the status of a synced object is the one that this controller would write.
     static func isCurrent(_ status: WrappedSecretStatus, of object: WrappedSecret) -> Bool {
-        let update = StatusUpdate(
-            object: object.metadata, requestedSync: object.requestedSync,
-            restartsWorkloads: !object.spec.workloadsToRestart.isEmpty, previous: status, now: "")
-        return update.restored(nil, verified: status.lastVerifiedTime) == status
+        // A condition that would change gets the empty time, so that the statuses differ.
+        StatusUpdate(object, previous: status, now: "").restored(nil, verified: status.lastVerifiedTime)
+            == status
     }
 
-    /// The Secret stays as it is; `Ready` says why.
+    /// The status of an object that could not be synced. The Secret stays as it is.
     func failed(_ reason: Reason, message: String) -> WrappedSecretStatus {
         var status = base()
-        let stalls = reason.isTerminal
+        let isTerminal = reason.isTerminal
         status.conditions =
             [
                 condition(.ready, false, reason.rawValue, message),
                 condition(
-                    stalls ? .stalled : .reconciling, true, reason.rawValue,
-                    stalls ? "waits for a change of the object" : "is retried with growing pauses"),
+                    isTerminal ? .stalled : .reconciling, true, reason.rawValue,
+                    isTerminal ? "waits for a change of the object" : "is retried with growing delays"),
             ] + restartCondition
         return status
     }
 
-    /// The Secret is synced; this is what came of the restarts that were owed. `Ready` stays what it was.
+    /// The status after workloads of a synced object were restarted. `Ready` does not change.
     func restarted(_ result: RestartResult) -> WrappedSecretStatus {
         var status = base()
         var conditions = (status.conditions ?? []).filter {
@@ -97,13 +98,13 @@ struct StatusUpdate: Sendable {
         if result.isComplete {
             status.rolloutRestart = .init(mac: status.secret?.mac, time: now)
         } else if result.hasRestarted {
-            // Some run with these values and some with others: whatever comes next is a change to one of them.
+            // Some workloads run with these values and some with others: any next values are a change for one of them.
             status.rolloutRestart?.mac = nil
         }
         return status
     }
 
-    /// `Ready` stays what it was: suspending says nothing about the Secret.
+    /// The status of a suspended object. `Ready` does not change, because nothing is known of the Secret.
     func suspended() -> WrappedSecretStatus {
         var status = base()
         var conditions = status.conditions?.filter { $0.type == Condition.Kind.ready.rawValue } ?? []
@@ -123,7 +124,7 @@ struct StatusUpdate: Sendable {
         return status
     }
 
-    /// The transition time moves only when the status of the condition does.
+    /// The transition time changes only when the status of the condition does.
     private func condition(
         _ kind: Condition.Kind, _ value: Bool, _ reason: String, _ message: String
     ) -> Condition {
@@ -134,5 +135,22 @@ struct StatusUpdate: Sendable {
             condition.lastTransitionTime = before.lastTransitionTime
         }
         return condition
+    }
+}
+
+extension StatusUpdate {
+    init(_ object: WrappedSecret, previous: WrappedSecretStatus?, now: String) {
+        self.init(
+            object: object.metadata, requestedSync: object.requestedSync,
+            restartsWorkloads: !object.spec.workloadsToRestart.isEmpty, previous: previous, now: now)
+    }
+
+    /// Returns a patch that replaces the whole status, if the object still has this uid.
+    static func patch(_ status: WrappedSecretStatus, uid: String) throws -> JSONPatch {
+        let json = Array(try JSONEncoder().encode(status))
+        return JSONPatch { patch in
+            patch.test("/metadata/uid", uid)
+            patch.operation("add", "/status") { $0.encoded(json) }
+        }
     }
 }

@@ -2,13 +2,14 @@ import Envelope
 import KubeClient
 import Logging
 
-/// One line for each time a data key was asked for: who, which key, and what came of it. Never a value and never a
-/// wrapped key. The message and the names of the fields are API: people search for them.
+/// Writes the audit log: one line for each request to unwrap a data key, with the object, the key and the result. It
+/// never holds a value or a wrapped key. The message and the names of the fields are API, because operators search for
+/// them.
 struct UnwrapAudit {
     private let object: ObjectMeta
     private let recipients: [Recipient]
     private let logger: Logger
-    private let began = ContinuousClock.now
+    private let start = ContinuousClock.now
 
     init(_ object: ObjectMeta, _ envelope: Envelope, _ logger: Logger) {
         self.object = object
@@ -24,7 +25,7 @@ struct UnwrapAudit {
         switch error {
         case .keyManager(let cause): log(cause.code.rawValue, keyID: cause.keyID)
         case .noUsableRecipient: log("noUsableRecipient", keyID: nil)
-        // The key was unwrapped; what it opens is not what was wrapped.
+        // The data key was unwrapped, but it does not fit the ciphertexts.
         case .integrityFailed: log("integrityFailed", keyID: nil)
         case .decryptFailed: log("decryptFailed", keyID: nil)
         case .crypto: log("crypto", keyID: nil)
@@ -33,7 +34,7 @@ struct UnwrapAudit {
     }
 
     private func log(_ result: String, keyID: String?, _ more: Logger.Metadata = [:]) {
-        let (seconds, attoseconds) = (ContinuousClock.now - began).components
+        let (seconds, attoseconds) = (ContinuousClock.now - start).components
         var fields: Logger.Metadata = [
             "object": "\(object.ref)", "uid": "\(object.uid ?? "")",
             "generation": "\(object.generation ?? 0)",

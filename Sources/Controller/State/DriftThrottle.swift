@@ -1,36 +1,44 @@
-/// Whether somebody fights us for a Secret: repairs that follow each other without end. A person who edits by mistake
-/// is corrected at once; another controller that writes back each time is answered ever more rarely. Pure.
+import Concurrency
+
+/// Detects another writer that keeps reverting our changes, and slows the repairs down. A single edit is reverted at
+/// once. A controller that writes back each time is answered after delays that double. Pure: instants come in.
 struct DriftThrottle: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// So many repairs within `window` are a fight.
+    /// This many repairs within `window` start the delays.
     static let maximumRepairs = 12
     static let window = Duration.seconds(60)
     static let initialDelay = Duration.seconds(30)
     static let maximumDelay = Duration.seconds(300)
 
     private var repairs: [Instant] = []
-    private var pause: Duration?
+    private var backoff = Backoff(base: initialDelay, maximum: maximumDelay, jitter: .none)
     private var until: Instant?
-    /// When there was last something to repair.
-    private var seen: Instant?
+    /// When drift was seen last.
+    private var lastDrift: Instant?
 
-    /// There is something to repair. How long to leave it so; nil: it is to be repaired now.
-    mutating func delayBeforeRepair(now: Instant) -> Duration? {
-        // Whoever has kept the peace for longer than any pause starts afresh.
-        if let seen, seen.duration(to: now) > Self.maximumDelay + Self.window { self = DriftThrottle() }
-        seen = now
+    /// True if nothing was repaired yet.
+    var isIdle: Bool { repairs.isEmpty }
+
+    /// Records that drift was seen.
+    ///
+    /// - Returns: how long to wait before it is repaired, or nil if it is to be repaired now.
+    mutating func delayBeforeRepair(now: Instant = .now) -> Duration? {
+        guard !isIdle else { return nil }
+        // A Secret that did not drift for longer than any delay starts over.
+        if let lastDrift, lastDrift.duration(to: now) > Self.maximumDelay + Self.window {
+            self = DriftThrottle()
+        }
+        lastDrift = now
         guard let until, now < until else { return nil }
         return now.duration(to: until)
     }
 
-    /// A repair was made, and there was something to it. What only was tried is no part of a fight.
-    mutating func recordRepair(now: Instant) {
+    /// Records a write that changed something. A write that failed, or changed nothing, does not count.
+    mutating func recordRepair(now: Instant = .now) {
         repairs.removeAll { $0.duration(to: now) > Self.window }
         repairs.append(now)
-        guard repairs.count >= Self.maximumRepairs || pause != nil else { return }
-        let next = min(pause.map { $0 * 2 } ?? Self.initialDelay, Self.maximumDelay)
-        pause = next
-        until = now + next
+        guard repairs.count >= Self.maximumRepairs || backoff.failures > 0 else { return }
+        until = now + backoff.next()
     }
 }

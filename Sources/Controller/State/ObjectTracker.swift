@@ -1,35 +1,60 @@
 import KubeClient
+import System
 
-/// What the controller remembers of WrappedSecrets besides the cache: the home of all state that is kept for each object,
-/// and the one place where it is forgotten. Its parts are safe to use from any thread.
+/// The state of each WrappedSecret besides its cache entry. `forget` is the one place where that state
+/// ends. Safe to use from any thread.
 final class ObjectTracker: Sendable {
+    /// Two maps, because most objects never fail, and a failure record is ten times as large as a sync record.
+    private struct Records {
+        var synced: [ObjectRef: SyncRecord] = [:]
+        var failing: [ObjectRef: FailureRecord] = [:]
+    }
+
     let writes = WriteExpectations()
-    let terminalFailures = TerminalFailures()
-    let verifiedEnvelopes = VerifiedEnvelopeCache()
+    /// Holds a key of this process and no state of an object.
+    let digester = DataDigester()
     let rejectedEnvelopes = RejectedEnvelopes()
     let blockedObjects = BlockedObjects()
-    let driftThrottles = DriftThrottles()
-    /// The same for statuses that another writer changes.
-    let statusThrottles = DriftThrottles()
-    let persistentFailures = PersistentFailures()
-    let verifiedData = VerifiedDataCache()
-    let expectedStatuses = ExpectedStatuses()
+    /// Merge targets that do not exist, by their own names; `forget` leaves them alone.
+    let missingTargets = MissingTargetCache()
     let pendingCiphertexts = PendingCiphertexts()
     let plaintextCache = PlaintextRetryCache()
-    let missingTargets = MissingTargets()
+    private let records = Locked(Records())
 
-    /// The object does not exist any more.
+    /// Returns the sync record of an object, or an empty one.
+    func syncRecord(_ ref: ObjectRef) -> SyncRecord {
+        records.withLock { $0.synced[ref] } ?? SyncRecord()
+    }
+
+    /// Changes the sync record of an object. An empty record is not kept.
+    func withSyncRecord<Result: Sendable>(_ ref: ObjectRef, _ body: (inout SyncRecord) -> Result) -> Result {
+        records.withLock { records in
+            var record = records.synced[ref] ?? SyncRecord()
+            defer { records.synced[ref] = record.isEmpty ? nil : record }
+            return body(&record)
+        }
+    }
+
+    /// Reads or changes the record of an object that failed, or whose Secret or status drifted.
+    func withFailureRecord<Result: Sendable>(_ ref: ObjectRef, _ body: (inout FailureRecord) -> Result)
+        -> Result
+    {
+        records.withLock { records in
+            var record = records.failing[ref] ?? FailureRecord()
+            defer { records.failing[ref] = record.isEmpty ? nil : record }
+            return body(&record)
+        }
+    }
+
+    /// Forgets an object that no longer exists.
     func forget(_ ref: ObjectRef) {
+        records.withLock { records in
+            records.synced[ref] = nil
+            records.failing[ref] = nil
+        }
         writes.forget(object: ref)
-        terminalFailures.forget(ref)
-        verifiedEnvelopes.forget(ref)
         rejectedEnvelopes.remove(ref)
         blockedObjects.remove(ref)
-        driftThrottles.forget(ref)
-        statusThrottles.forget(ref)
-        persistentFailures.clear(ref)
-        verifiedData.forget(ref)
-        expectedStatuses.forget(ref)
         pendingCiphertexts.remove(ref)
         plaintextCache.remove(ref)
     }

@@ -1,16 +1,19 @@
+import Concurrency
 import KubeClient
 import System
 
-/// Objects whose envelope did not open. Mostly the object is at fault, and only its change helps. A KMS that answers
-/// wrongly for a while looks the same, so these objects are tried again once it serves others, with growing pauses for
-/// each namespace. Safe to use from any thread.
+/// Objects whose envelope could not be opened. Mostly the object is at fault, and only a change of it helps. A KMS that
+/// returns wrong data keys for a while looks the same, so these objects are retried after another envelope was opened,
+/// with growing delays for each namespace. Safe to use from any thread.
 final class RejectedEnvelopes: Sendable {
     typealias Instant = ContinuousClock.Instant
 
     private struct Namespace {
         var refs: Set<ObjectRef> = []
-        var pause = RejectedEnvelopes.initialDelay
+        var backoff = Backoff(base: initialDelay, maximum: maximumDelay, jitter: .none)
         var notBefore: Instant
+
+        init(now: Instant) { notBefore = now + backoff.next() }
     }
 
     static let initialDelay = Duration.seconds(1)
@@ -18,34 +21,33 @@ final class RejectedEnvelopes: Sendable {
 
     private let namespaces = Locked<[String: Namespace]>([:])
 
-    /// An object that was not refused before is tried soon, whatever the others of its namespace did.
+    /// Adds an object. One that was not rejected before is retried soon, whatever delay its namespace has.
     func insert(_ ref: ObjectRef, now: Instant = .now) {
         namespaces.withLock { namespaces in
-            let first = now + Self.initialDelay
-            var namespace = namespaces[ref.namespace] ?? Namespace(notBefore: first)
-            if namespace.refs.insert(ref).inserted { namespace.notBefore = min(namespace.notBefore, first) }
+            var namespace = namespaces[ref.namespace] ?? Namespace(now: now)
+            if namespace.refs.insert(ref).inserted {
+                namespace.notBefore = min(namespace.notBefore, now + Self.initialDelay)
+            }
             namespaces[ref.namespace] = namespace
         }
     }
 
-    /// Another envelope was opened. Returns the objects that are to be tried again now.
+    /// Returns the objects to retry, because the KMS has just unwrapped another data key.
     func takeDueRetries(now: Instant = .now) -> [ObjectRef] {
         namespaces.withLock { namespaces in
             var due: [ObjectRef] = []
-            for (name, namespace) in namespaces where now >= namespace.notBefore {
+            for (name, var namespace) in namespaces where now >= namespace.notBefore {
                 due += namespace.refs
-                let pause = min(namespace.pause * 2, Self.maximumDelay)
-                namespaces[name]?.pause = pause
-                namespaces[name]?.notBefore = now + pause
+                namespace.notBefore = now + namespace.backoff.next()
+                namespaces[name] = namespace
             }
             return due
         }
     }
 
-    /// All of them: the KMS has recovered.
     var all: [ObjectRef] { namespaces.withLock { $0.values.flatMap(\.refs) } }
 
-    /// `ref` was opened, or does not exist any more.
+    /// Removes an object that was opened, or does not exist any more.
     func remove(_ ref: ObjectRef) {
         namespaces.withLock { namespaces in
             namespaces[ref.namespace]?.refs.remove(ref)

@@ -2,45 +2,47 @@ import KubeClient
 import Resources
 import System
 
-/// What we wrote and the watches have not shown yet. Without it, our own writes would look like drift.
+/// Versions of Secrets and statuses that this process wrote and the watches have not shown yet. Without them, a cache
+/// that lags behind would make our own writes look like drift.
 ///
-/// A memory is dropped as soon as the watch has shown that version or a later one. Safe to use from any
-/// thread.
+/// An expectation ends when the watch has shown its version or a later one. Safe to use from any thread.
 final class WriteExpectations: Sendable {
     struct ExpectedStatus: Sendable {
         let uid: String
-        /// Of the WrappedSecret after the write.
+        /// The version of the WrappedSecret after the write.
         let resourceVersion: String
         let status: WrappedSecretStatus
 
-        /// The newer of this and what `object` carries.
-        func newest(for object: ObjectMeta, _ status: WrappedSecretStatus?) -> WrappedSecretStatus? {
-            let isNews = uid == object.uid && isOlder(object.resourceVersion, than: resourceVersion)
-            return isNews ? self.status : status
+        /// Returns the newer of this status and `cached`, which came with `object`.
+        func newest(for object: ObjectMeta, _ cached: WrappedSecretStatus?) -> WrappedSecretStatus? {
+            let isAhead = uid == object.uid && isOlder(object.resourceVersion, than: resourceVersion)
+            return isAhead ? status : cached
         }
     }
 
     private enum SecretWrite {
-        /// A write is under way. `seen`: the latest version that the watch has shown meanwhile, be it of a
-        /// change, of a deletion or of a whole list.
-        case inFlight(seen: String?)
+        /// - Parameter observed: the latest version that the watch has shown since the write began, be it of a change,
+        ///   of a deletion or of a whole list.
+        case inFlight(observed: String?)
         case done(ObjectMeta)
     }
 
     private struct State {
         var secrets: [ObjectRef: SecretWrite] = [:]
         var statuses: [ObjectRef: ExpectedStatus] = [:]
-        /// The newest versions that the stores have had.
+        /// The newest versions that the caches have had.
         var newestSecret: String?
         var newestObject: String?
 
-        mutating func see(_ ref: ObjectRef, _ version: String?) {
+        mutating func observe(_ ref: ObjectRef, _ version: String?) {
             switch secrets[ref] {
             case nil:
                 return
-            case .inFlight(let seen):
-                // Versions come in order, but for a list after a watch.
-                if seen == nil || isOlder(seen, than: version) { secrets[ref] = .inFlight(seen: version) }
+            case .inFlight(let observed):
+                // Versions come in order, except for a list that follows a watch.
+                if observed == nil || isOlder(observed, than: version) {
+                    secrets[ref] = .inFlight(observed: version)
+                }
             case .done(let written):
                 if !isOlder(version, than: written.resourceVersion) { secrets[ref] = nil }
             }
@@ -49,16 +51,18 @@ final class WriteExpectations: Sendable {
 
     private let state = Locked(State())
 
-    /// To be called before a Secret is written, so that no event can slip in between.
+    // MARK: Secrets
+
+    /// Must be called before a Secret is written, so that no event of the write goes unnoticed.
     func begin(secret ref: ObjectRef) {
-        state.withLock { $0.secrets[ref] = .inFlight(seen: nil) }
+        state.withLock { $0.secrets[ref] = .inFlight(observed: nil) }
     }
 
-    /// The write succeeded. What the watch has overtaken already is not remembered.
+    /// Expects the version that a write returned, unless the watch has shown it, or a later one, already.
     func complete(secret: ObjectMeta) {
         state.withLock { state in
-            if case .inFlight(let seen?) = state.secrets[secret.ref],
-                !isOlder(seen, than: secret.resourceVersion)
+            if case .inFlight(let observed?) = state.secrets[secret.ref],
+                !isOlder(observed, than: secret.resourceVersion)
             {
                 state.secrets[secret.ref] = nil
             } else {
@@ -67,40 +71,43 @@ final class WriteExpectations: Sendable {
         }
     }
 
-    /// The write failed, or what we remember proved wrong.
+    /// Drops the expectation of a write that failed.
     func cancel(secret ref: ObjectRef) {
         state.withLock { $0.secrets[ref] = nil }
     }
 
-    /// The store has this version of a Secret, or its deletion.
+    /// Records that the cache has this version of a Secret, or its deletion.
     func observe(secret: ObjectMeta) {
         state.withLock {
-            $0.see(secret.ref, secret.resourceVersion)
+            $0.observe(secret.ref, secret.resourceVersion)
             $0.newestSecret = newer($0.newestSecret, secret.resourceVersion)
         }
     }
 
-    /// The store has every Secret as of this version: what we wrote before it is in there, or is gone. A
-    /// version older than what was there before means that etcd was restored: what we wrote never was.
+    /// Records that the cache has every Secret as of this version: what was written before it is in the cache, or was
+    /// deleted. A version older than an earlier one means that etcd was restored, and that our writes are lost.
     func observeSecretList(upTo version: String) {
         state.withLock { state in
             let isRestored = isOlder(version, than: state.newestSecret)
             for ref in Array(state.secrets.keys) {
                 if isRestored, case .done = state.secrets[ref] { state.secrets[ref] = nil }
-                state.see(ref, version)
+                state.observe(ref, version)
             }
             state.newestSecret = version
         }
     }
 
-    /// The newer of what the store shows and what we wrote. The memory is read first: it goes only after the
-    /// store has what it stands for, so that in this order one of the two always knows.
-    func newestSecret(_ ref: ObjectRef, watched: @autoclosure () -> ObjectMeta?) -> ObjectMeta? {
-        guard case .done(let written) = state.withLock({ $0.secrets[ref] }) else { return watched() }
-        guard let watched = watched() else { return written }
-        return isOlder(watched.resourceVersion, than: written.resourceVersion) ? written : watched
+    /// Returns the newer of the written and the cached version. Reads the expectation before the cache: an expectation
+    /// ends only after the cache has its version, so that one of the two always has it.
+    func newestSecret(_ ref: ObjectRef, cached: @autoclosure () -> ObjectMeta?) -> ObjectMeta? {
+        guard case .done(let written) = state.withLock({ $0.secrets[ref] }) else { return cached() }
+        guard let cached = cached() else { return written }
+        return isOlder(cached.resourceVersion, than: written.resourceVersion) ? written : cached
     }
 
+    // MARK: statuses
+
+    /// Expects the status that was written to `object`, which is the API server's response.
     func complete(status: WrappedSecretStatus, on object: ObjectMeta) {
         guard let uid = object.uid, let version = object.resourceVersion else { return }
         state.withLock {
@@ -108,12 +115,12 @@ final class WriteExpectations: Sendable {
         }
     }
 
-    /// What we said last of an object. To be asked before the store is read, for the same reason.
+    /// Must be called before the cache is read, for the same reason as in `newestSecret`.
     func expectedStatus(_ ref: ObjectRef) -> ExpectedStatus? {
         state.withLock { $0.statuses[ref] }
     }
 
-    /// The store has this version of an object.
+    /// Records that the cache has this version of a WrappedSecret.
     func observe(object: ObjectMeta) {
         state.withLock {
             $0.newestObject = newer($0.newestObject, object.resourceVersion)
@@ -124,7 +131,7 @@ final class WriteExpectations: Sendable {
         }
     }
 
-    /// The store has every object as of this version; see `sawSecrets`.
+    /// Records that the cache has every WrappedSecret as of this version; see `observeSecretList`.
     func observeObjectList(upTo version: String) {
         state.withLock { state in
             let isRestored = isOlder(version, than: state.newestObject)
@@ -145,8 +152,8 @@ private func newer(_ left: String?, _ right: String?) -> String? {
     return isOlder(left, than: right) ? right : left
 }
 
-/// Resource versions are compared as numbers (API concepts, "Resource versions", since 1.35 a promise;
-/// true of etcd's revisions ever before). What is not a number counts as older, until it is equal.
+/// Compares resource versions as numbers. Kubernetes 1.35 documents that order (API concepts, "Resource versions");
+/// etcd's revisions always had it. A version that is not a number counts as older, unless both are equal.
 private func isOlder(_ left: String?, than right: String?) -> Bool {
     guard left != right, right != nil else { return false }
     guard let left = left.flatMap({ UInt64($0) }), let right = right.flatMap({ UInt64($0) }) else {

@@ -1,17 +1,17 @@
 import FoundationEssentials
 import System
 
-/// Whether the process lives and whether it is ready, in words. Safe to ask from a thread that waits for no task.
+/// The liveness and readiness of the process. Thread-safe, and usable while no task can run.
 package final class Health: Sendable {
     package struct Report: Sendable, Equatable {
         package let isHealthy: Bool
-        /// Plain text for people, without anything of an object.
+        /// Plain text without data of any object, because the pages need no authentication.
         package let text: String
     }
 
     private struct State {
-        /// When a task last ran. Not counted while the machine is suspended.
-        var lastPulse: SuspendingClock.Instant?
+        /// When a task last ran; the clock stops while the machine is suspended.
+        var lastHeartbeat: SuspendingClock.Instant?
         var caches: (@Sendable () -> [String])?
         var watches: (@Sendable () -> [String])?
         var work: (@Sendable () -> Duration?)?
@@ -22,9 +22,9 @@ package final class Health: Sendable {
     private let clock: @Sendable () -> SuspendingClock.Instant
 
     static let heartbeatInterval = Duration.seconds(2)
-    /// Without a pulse for so long, no task runs: the threads that tasks run on are all blocked.
+    /// Without a heartbeat for this long, all threads that run tasks are blocked.
     static let stallThreshold = Duration.seconds(60)
-    /// Requests have deadlines far below it: a worker that is longer at one object waits for what never comes.
+    /// A worker that needs longer for one object is stuck, because all requests have much earlier deadlines.
     static let maximumReconcileDuration = Duration.seconds(900)
 
     package convenience init() {
@@ -35,24 +35,24 @@ package final class Health: Sendable {
         self.clock = clock
     }
 
-    /// Shows that tasks run, until the task is cancelled.
+    /// Records heartbeats until the task is cancelled.
     func runHeartbeat() async {
         repeat {
             recordHeartbeat()
         } while (try? await Task.sleep(for: Self.heartbeatInterval)) != nil
-        // Whoever is being stopped is not watched for it.
-        state.withLock { $0.lastPulse = nil }
+        // The heartbeat of a process that is stopping is not checked.
+        state.withLock { $0.lastHeartbeat = nil }
     }
 
     func recordHeartbeat() {
         let now = clock()
-        state.withLock { $0.lastPulse = now }
+        state.withLock { $0.lastHeartbeat = now }
     }
 
     /// - Parameters:
-    ///   - caches: which are not complete.
-    ///   - watches: which make no progress, a line each.
-    ///   - work: how long all workers have been at their objects; nil: one of them has nothing to do.
+    ///   - caches: returns the caches that are not complete.
+    ///   - watches: returns one line for each stalled watch.
+    ///   - work: returns how long all workers have been busy with their present objects, or nil if a worker is idle.
     func setProbes(
         caches: @escaping @Sendable () -> [String], watches: @escaping @Sendable () -> [String] = { [] },
         work: @escaping @Sendable () -> Duration?
@@ -64,7 +64,7 @@ package final class Health: Sendable {
         }
     }
 
-    /// What came of a request to the API server.
+    /// Records the result of a request to the API server.
     func recordAPIServerRequest(isReachable: Bool, code: String) {
         state.withLock { state in
             if isReachable {
@@ -75,23 +75,24 @@ package final class Health: Sendable {
         }
     }
 
-    /// Fails only when nothing but a restart can help: no outage of others counts, as restarting does not end it.
+    /// Fails only if a restart can help, so not because of an outage of another server.
     package func liveness() -> Report {
-        let (pulse, work) = state.withLock { ($0.lastPulse, $0.work) }
+        let (heartbeat, work) = state.withLock { ($0.lastHeartbeat, $0.work) }
         var problems: [String] = []
-        if let pulse {
-            let silence = clock() - pulse
+        if let heartbeat {
+            let silence = clock() - heartbeat
             if silence > Self.stallThreshold {
                 problems.append("no task has run for \(silence.components.seconds) s")
             }
         }
         if let longest = work?(), longest > Self.maximumReconcileDuration {
-            problems.append("all workers have been at the same objects for \(longest.components.seconds) s")
+            problems.append(
+                "all workers have been busy with the same objects for \(longest.components.seconds) s")
         }
-        return Report(problems, good: "alive", bad: "stuck")
+        return Report(problems, healthy: "alive", unhealthy: "stuck")
     }
 
-    /// Whether the caches show the cluster as it is. A standby is ready, and so is a controller whose KMS is out.
+    /// Checks that the caches are current. A standby is ready, and so is a controller whose KMS is unavailable.
     package func readiness() -> Report {
         let (caches, watches, outage) = state.withLock { ($0.caches, $0.watches, $0.outage) }
         var problems: [String] = []
@@ -108,13 +109,14 @@ package final class Health: Sendable {
             problems.append(
                 "API server unreachable since \(outage.since.formatted(.iso8601)): \(outage.code)")
         }
-        return Report(problems, good: "ready", bad: "not ready")
+        return Report(problems, healthy: "ready", unhealthy: "not ready")
     }
 }
 
 extension Health.Report {
-    fileprivate init(_ problems: [String], good: String, bad: String) {
+    fileprivate init(_ problems: [String], healthy: String, unhealthy: String) {
         isHealthy = problems.isEmpty
-        text = ([problems.isEmpty ? good : bad] + problems.map { "- \($0)" }).joined(separator: "\n") + "\n"
+        let lines = [isHealthy ? healthy : unhealthy] + problems.map { "- \($0)" }
+        text = lines.joined(separator: "\n") + "\n"
     }
 }

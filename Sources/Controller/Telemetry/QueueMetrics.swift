@@ -2,7 +2,7 @@ import KubeClient
 import Metrics
 import System
 
-/// The work queue's metrics, by the names that client-go gives them.
+/// Metrics of the work queue, with the names of client-go.
 final class QueueMetrics: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -27,7 +27,7 @@ final class QueueMetrics: Sendable {
             "secretsbridge_workqueue_adds_total",
             "Objects put into the work queue; one that waits already counts once.")
         retries = registry.counter(
-            "secretsbridge_workqueue_retries_total", "Reconciles that failed and are tried again.")
+            "secretsbridge_workqueue_retries_total", "Reconciles that failed and are retried.")
         waiting = registry.histogram(
             "secretsbridge_workqueue_queue_duration_seconds", "How long objects waited in the work queue.",
             bounds: Histogram.durationBuckets + [300])
@@ -63,7 +63,7 @@ final class QueueMetrics: Sendable {
         }
     }
 
-    /// How long every worker has been at its object; nil: one of them has nothing to do.
+    /// Returns how long all workers have been busy with their present objects, or nil if a worker is idle.
     func allWorkersBusyDuration(workers: Int) -> Duration? {
         let last = times.withLock { $0.taken.count >= workers ? $0.taken.values.max() : nil }
         return last.map { .now - $0 }

@@ -1,18 +1,18 @@
 import KubeClient
 import Metrics
 import Resources
-import System
 
-/// What came of reconciles, and how long they took.
+/// Metrics of the results and durations of reconciles.
 final class ReconcileMetrics: Sendable {
-    enum Result: String, CaseIterable {
-        /// The Secret is as it should be, or there was nothing to do.
+    /// The values of the label `result`.
+    enum ResultLabel: String, CaseIterable {
+        /// The Secret is in sync, or there was nothing to do.
         case success
-        /// The object's status says why not.
+        /// The status of the object has the reason.
         case failure
-        /// The API server could not be used, or somebody was faster: again soon.
+        /// The API server was unavailable, or another writer changed the object first.
         case retry
-        /// It waits for its namespace's share of the KMS, or for memory.
+        /// The object waits for an unwrap token of its namespace, or for memory.
         case throttled
     }
 
@@ -24,33 +24,29 @@ final class ReconcileMetrics: Sendable {
             "secretsbridge_reconcile_total", "Reconciles by result, failures with the reason of Ready.",
             labels: ["result", "reason"])
         durations = registry.histogram(
-            "secretsbridge_reconcile_duration_seconds", "How long reconciles took.", labels: ["result"],
+            "secretsbridge_reconcile_duration_seconds", "Duration of reconciles.", labels: ["result"],
             bounds: Histogram.durationBuckets)
-        for result in Result.allCases where result != .failure { total.initialize(result.rawValue, "") }
+        for result in ResultLabel.allCases where result != .failure { total.initialize(result.rawValue, "") }
         for reason in Reason.allCases where reason != .synced {
-            total.initialize(Result.failure.rawValue, reason.rawValue)
+            total.initialize(ResultLabel.failure.rawValue, reason.rawValue)
         }
     }
 
     func observe(_ ref: ObjectRef, _ reconciler: Reconciler) async -> WorkQueue.Outcome {
-        let failure = Locked<Reason?>(nil)
-        var reconciler = reconciler
-        reconciler.failed = { reason in failure.withLock { $0 = reason } }
         let start = ContinuousClock.now
-        let outcome = await reconciler.reconcile(ref)
-        let reason = failure.withLock { $0 }
-        let result = Result(outcome, reason)
-        total.increment(result.rawValue, reason?.rawValue ?? "")
+        let reconciled = await reconciler.reconcile(ref)
+        let result = ResultLabel(reconciled)
+        total.increment(result.rawValue, reconciled.reason?.rawValue ?? "")
         durations.observe((ContinuousClock.now - start).seconds, result.rawValue)
-        return outcome
+        return reconciled.outcome
     }
 }
 
-extension ReconcileMetrics.Result {
-    fileprivate init(_ outcome: WorkQueue.Outcome, _ reason: Reason?) {
+extension ReconcileMetrics.ResultLabel {
+    fileprivate init(_ reconciled: ReconcileResult) {
         self =
-            switch outcome {
-            case _ where reason != nil: .failure
+            switch reconciled.outcome {
+            case _ where reconciled.reason != nil: .failure
             case .requeueRateLimited: .retry
             case .throttled, .waitingForMemory: .throttled
             case .backOff: .retry

@@ -2,12 +2,12 @@ package import Envelope
 package import KubeClient
 package import Metrics
 import Resources
+package import Serving
 import System
 
-/// What a controller tells of itself: its metrics and its health. One of each lives as long as the process; it
-/// can be asked before the controller runs and after.
+/// The metrics and the health of a controller. It exists as long as the process, also before the controller runs and after.
 package final class Telemetry: Sendable {
-    /// What is read when somebody asks, once the controller runs.
+    /// The sources of the metrics that are computed for an exposition, once the controller runs.
     struct Sources: Sendable {
         let queue: WorkQueue
         let informers: [Informers]
@@ -17,19 +17,20 @@ package final class Telemetry: Sendable {
 
     package let registry = MetricsRegistry()
     package let health = Health()
-    /// To be handed to `KeyRing.load`.
+    /// Observes the requests of the key managers; pass it to `KeyRing.load`.
     package let kmsObserver: any KeyManagerObserver
-    /// To be handed to `APIConnection`.
+    /// Observes the requests to the API server; pass it to `APIConnection`.
     package let apiObserver: any APIObserver
     let queueMetrics: QueueMetrics
     let reconcileMetrics: ReconcileMetrics
     let watchMetrics: WatchMetrics
-    /// Is told of every unwrap that waits for its namespace's share of the KMS.
+    /// Counts an unwrap that waits for a token of its namespace.
     let recordThrottledUnwrap: @Sendable () -> Void
     private let kmsMetrics: KMSMetrics
+    private let sources: Locked<Sources?>
     private let leads = Locked<@Sendable () -> Bool>({ true })
 
-    /// - Parameter lease: the name of the lease that the replicas of this controller share; nil omits the label.
+    /// - Parameter lease: the name of the lease that the replicas of this controller share, or nil to omit the label.
     package init(version: String = "unknown", lease: String? = nil) {
         let sources = Locked<Sources?>(nil)
         self.sources = sources
@@ -42,29 +43,27 @@ package final class Telemetry: Sendable {
         queueMetrics = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
         reconcileMetrics = ReconcileMetrics(registry)
         watchMetrics = WatchMetrics(registry) { read()?.progress ?? [] }
-        let shard = LeaseLabel(lease: lease)
-        ObjectMetrics.register(in: registry, shard, read)
+        let leaseLabel = LeaseLabel(lease: lease)
+        ObjectMetrics.register(in: registry, leaseLabel, read)
         registry.computed(
-            "secretsbridge_leader", "1 while this process reconciles, 0 while it stands by.",
-            labels: shard.names
+            "secretsbridge_leader", "1 while this process reconciles, 0 while it is a standby.",
+            labels: leaseLabel.names
         ) {
-            [leads] in [Sample(leads.withLock { $0 }() ? 1 : 0, labels: shard.values)]
+            [leads] in [Sample(leads.withLock { $0 }() ? 1 : 0, labels: leaseLabel.values)]
         }
         registry.computed(
-            "secretsbridge_build_info", "Always 1; the labels say what is running.",
-            labels: ["version"] + shard.names
-        ) { [Sample(1, labels: [version] + shard.values)] }
+            "secretsbridge_build_info", "Always 1; the labels describe this build.",
+            labels: ["version"] + leaseLabel.names
+        ) { [Sample(1, labels: [version] + leaseLabel.values)] }
         registry.registerProcessMetrics()
     }
 
-    private let sources: Locked<Sources?>
-
-    /// Who says whether this process leads; without it, it does.
+    /// Sets the source of the metric `secretsbridge_leader`; without one, the process counts as the leader.
     package func setLeadershipProbe(_ read: @escaping @Sendable () -> Bool) {
         leads.withLock { $0 = read }
     }
 
-    /// From now on these are what is told of.
+    /// Sets the sources of metrics and health when the controller starts.
     func attach(
         _ queue: WorkQueue, _ informers: [Informers], _ progress: [WatchScopeProgress], _ keys: KeyRing,
         workers: Int
@@ -83,5 +82,36 @@ package final class Telemetry: Sendable {
             },
             watches: { WatchScopeProgress.problems(progress) },
             work: { [metrics = self.queueMetrics] in metrics.allWorkersBusyDuration(workers: workers) })
+    }
+
+    /// Responds to a request for a status page. It waits only for locks that are held briefly.
+    package func page(_ request: AdminRequest) -> AdminResponse {
+        switch request.path {
+        case "/metrics": AdminResponse(registry.exposition(), contentType: MetricsRegistry.contentType)
+        case "/healthz": AdminResponse(health.liveness())
+        case "/readyz": AdminResponse(health.readiness())
+        default: AdminResponse("/metrics, /healthz and /readyz are served here\n", status: 404)
+        }
+    }
+}
+
+extension AdminResponse {
+    fileprivate init(_ report: Health.Report) {
+        self.init(report.text, status: report.isHealthy ? 200 : 503)
+    }
+}
+
+/// The label `lease`, which distinguishes the controllers of a split cluster.
+///
+/// Replicas of one controller count the same objects, and controllers with other watch scopes count other objects. Queries
+/// take the maximum over replicas and the sum over leases, so the series that count objects and leaders have the label.
+struct LeaseLabel: Sendable {
+    let names: [String]
+    let values: [String]
+
+    /// - Parameter lease: the name of the lease, or nil to omit the label.
+    init(lease: String?) {
+        names = lease == nil ? [] : ["lease"]
+        values = lease.map { [$0] } ?? []
     }
 }

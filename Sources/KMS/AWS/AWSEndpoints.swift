@@ -1,10 +1,11 @@
-/// Where AWS's services are, as the SDKs find them: by what the environment and the profile say, else by the
-/// Region's partition.
+import Settings
+
+/// Resolves the URLs of AWS's services as the SDKs do: from the environment, from the profile, or from the Region.
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints", "Dual-stack and FIPS endpoints".
 struct AWSEndpoints: Sendable {
     private let environment: Environment
-    /// Settings of the active profile, and of the `services` section that it names, by service.
+    /// The settings of the active profile, and the `services` section that it names, by service.
     private let profile: [String: String]
     private let services: [String: [String: String]]
     private let usesFIPS: Bool
@@ -12,7 +13,7 @@ struct AWSEndpoints: Sendable {
     private let ignoresConfigured: Bool
     private let allowsHTTP: Bool
 
-    /// Allows plain http to another machine, where data keys can be read on the way.
+    /// This variable allows plain http to other machines, which exposes data keys to the network.
     static let allowHTTPVariable = "SB_KMS_AWS_ALLOW_HTTP"
     static let kmsEndpointVariable = "SB_KMS_AWS_ENDPOINT"
 
@@ -39,7 +40,7 @@ struct AWSEndpoints: Sendable {
         allowsHTTP = try flag(Self.allowHTTPVariable)
     }
 
-    /// Errors: what is configured is no URL, or leads over plain http to another machine.
+    /// - Throws: `SettingError` if the configured value is not a URL, or uses plain http to another machine.
     func address(of service: AWSService, in region: AWSRegion) throws(SettingError) -> ServerAddress {
         let url: String
         let variable: String
@@ -57,35 +58,82 @@ struct AWSEndpoints: Sendable {
         guard !address.isPlainHTTP || address.isLoopback || allowsHTTP else {
             throw SettingError(
                 variable: variable,
-                problem: "is plain http to another machine, where data keys and tokens can be read on the "
-                    + "way; use https, or accept that with \(Self.allowHTTPVariable)=true")
+                problem:
+                    "uses plain http to another machine, which exposes data keys and tokens to the network; use "
+                    + "https, or set \(Self.allowHTTPVariable)=true to accept that")
         }
         return address
     }
 
-    /// Whether plain http to other machines is accepted.
     var acceptsPlainHTTP: Bool { allowsHTTP }
 
-    /// What is set, and where it stands.
+    /// Returns the URL that is set for a service, and the variable or setting that has it.
     private func configured(_ service: AWSService) -> (url: String, variable: String)? {
         func variable(_ name: String) -> (String, String)? { environment.value(name).map { ($0, name) } }
-        func filled(_ value: String?, _ name: String) -> (String, String)? {
+        func setting(_ value: String?, _ name: String) -> (String, String)? {
             value.flatMap { $0.isEmpty ? nil : ($0, name) }
         }
-        if service == .kms, let own = variable(Self.kmsEndpointVariable) { return own }
+        if service == .kms, let url = variable(Self.kmsEndpointVariable) { return url }
         if ignoresConfigured { return nil }
         return variable("AWS_ENDPOINT_URL_\(service.settingName.uppercased())")
             ?? variable("AWS_ENDPOINT_URL")
-            ?? filled(services[service.settingName]?["endpoint_url"], "endpoint_url (\(service.settingName))")
-            ?? filled(profile["endpoint_url"], "endpoint_url")
+            ?? setting(
+                services[service.settingName]?["endpoint_url"], "endpoint_url (\(service.settingName))")
+            ?? setting(profile["endpoint_url"], "endpoint_url")
     }
 
     private func host(of service: AWSService, in region: AWSRegion) -> String {
         let partition = region.partition
-        // GovCloud's own hosts are the FIPS ones; only KMS has both.
-        let isFIPSAnyway = partition.name == "aws-us-gov" && !usesDualStack && service != .kms
-        let fips = usesFIPS && !isFIPSAnyway ? "-fips" : ""
+        // GovCloud's default endpoints are the FIPS endpoints; only KMS has both.
+        let isAlwaysFIPS = partition.name == "aws-us-gov" && !usesDualStack && service != .kms
+        let fips = usesFIPS && !isAlwaysFIPS ? "-fips" : ""
         let suffix = usesDualStack ? partition.dualStackSuffix : partition.suffix
         return "\(service.hostPrefix)\(fips).\(region).\(suffix)"
+    }
+}
+
+/// An AWS service that this program sends requests to.
+enum AWSService: Sendable, CaseIterable {
+    case kms, sts
+    /// IAM Identity Center: the portal that issues role credentials, and the OIDC service that refreshes sign-ins.
+    case sso, ssoOIDC
+
+    /// The first labels of its host names.
+    var hostPrefix: String {
+        switch self {
+        case .kms: "kms"
+        case .sts: "sts"
+        case .sso: "portal.sso"
+        case .ssoOIDC: "oidc"
+        }
+    }
+
+    /// The name that messages use.
+    var title: String {
+        switch self {
+        case .kms: "KMS"
+        case .sts: "STS"
+        case .sso, .ssoOIDC: "IAM Identity Center"
+        }
+    }
+
+    /// The name in the credential scope of a signature.
+    var signingName: String {
+        switch self {
+        case .kms: "kms"
+        case .sts: "sts"
+        case .sso: "awsssoportal"
+        case .ssoOIDC: "sso-oauth"
+        }
+    }
+
+    /// The name in a `services` section of the shared configuration and, in capitals, in AWS_ENDPOINT_URL_….
+    var settingName: String {
+        switch self {
+        case .kms: "kms"
+        case .sts: "sts"
+        case .sso: "sso"
+        case .ssoOIDC: "sso_oidc"
+        }
     }
 }

@@ -1,17 +1,22 @@
+import Concurrency
 import Cryptography
 import Envelope
+import HTTP
+import JSON
+import Settings
 import System
-import YAML
 
-/// A symmetric key in AWS KMS. The binding goes along as encryption context. A row says by ARN which key wrapped it,
-/// and that key is named at each unwrap, so that KMS uses no other.
+/// A symmetric key in AWS KMS. The binding is sent as encryption context.
+///
+/// A recipient's key id is the ARN of the key that wrapped it. Each Decrypt request names that key, so that KMS uses no
+/// other.
 struct AWSKeyManager: KeyManager {
     let kms: AWSClient
-    /// Asked only for the account of the credentials.
+    /// Serves GetCallerIdentity alone, for the account of the credentials.
     let sts: AWSClient
     let identity: Locked<AWSKeyIdentity>
-    /// Of the one attempt to find out what the settings mean.
-    let resolution = Locked<Task<AWSRequestError?, Never>?>(nil)
+    /// Shares one resolution of the configured key among all callers. Its value is nil for a success.
+    let resolution = SingleFlight<AWSRequestError?>()
     let keyRecovery = AWSKeyRecovery()
 
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
@@ -20,37 +25,37 @@ struct AWSKeyManager: KeyManager {
         identity = Locked(AWSKeyIdentity(settings.key, region: settings.region))
     }
 
-    /// Of an alias, once that is known: the ARN of the key behind it.
+    /// The key's ARN. For an alias it is the ARN of the key behind it, once that is known.
     var keyID: String { currentIdentity.keyID }
 
     func accepts(keyID: String) -> Bool { currentIdentity.sourceKey(of: keyID) != nil }
 
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
-        let call = AWSRequest.kms(
+        let request = AWSRequest.kms(
             "GenerateDataKey", key: configuredKeyID,
             [
                 "KeyId": .string(configuredKeyID), "KeySpec": "AES_256",
                 "EncryptionContext": AWSEncryptionContext.json(binding),
             ])
-        return try await mappingErrors { () throws(AWSRequestError) in
-            let body = try await kms.send(call).body
-            let key = try plaintext(in: body, call)
+        return try await withMappedErrors { () throws(AWSRequestError) in
+            let body = try await kms.send(request).body
+            let key = try plaintext(in: body, request)
             guard key.count == EnvelopeValidation.dataKeyByteCount else {
-                throw malformedResponse(call, "\(key.count) bytes of key")
+                throw malformedResponse(request, "a data key of \(key.count) bytes")
             }
-            return DataKey(key: key, recipient: try recipient(in: body, call))
+            return DataKey(key: key, recipient: try recipient(in: body, request))
         }
     }
 
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
-        let call = AWSRequest.kms(
+        let request = AWSRequest.kms(
             "Encrypt", key: configuredKeyID,
             [
                 "KeyId": .string(configuredKeyID), "Plaintext": .base64(dataKey),
                 "EncryptionContext": AWSEncryptionContext.json(binding),
             ])
-        return try await mappingErrors { () throws(AWSRequestError) in
-            try recipient(in: await kms.send(call).body, call)
+        return try await withMappedErrors { () throws(AWSRequestError) in
+            try recipient(in: await kms.send(request).body, request)
         }
     }
 
@@ -58,27 +63,74 @@ struct AWSKeyManager: KeyManager {
         try await decrypt(recipient, for: binding, timeout: nil).get()
     }
 
-    /// KMS decrypts and encrypts inside; the data key is not shown.
+    /// Uses ReEncrypt: the data key does not leave KMS.
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
         let source = try await sourceKey(of: recipient, timeout: nil)
         let context = AWSEncryptionContext.json(binding)
-        let call = AWSRequest.kms(
+        let request = AWSRequest.kms(
             "ReEncrypt", key: "\(source.text) to \(configuredKeyID)",
             [
                 "CiphertextBlob": .string(recipient.wrappedKey), "SourceKeyId": .string(source.text),
                 "SourceEncryptionContext": context, "DestinationKeyId": .string(configuredKeyID),
                 "DestinationEncryptionContext": context,
             ])
-        return try await mappingErrors { () throws(AWSRequestError) in
-            let body = try await kms.send(call).body
+        return try await withMappedErrors { () throws(AWSRequestError) in
+            let body = try await kms.send(request).body
             guard body?["SourceKeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
-                throw wrongKeyError(call)
+                throw wrongKeyError(request)
             }
-            return try self.recipient(in: body, call)
+            return try self.recipient(in: body, request)
         }
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
         await keyRecovery.watch(onRecovery: onRecovery)
+    }
+}
+
+extension AWSKeyManager {
+    /// Reads the settings, and finds credentials as the AWS SDKs do. Sends no request before the first use.
+    static func load(
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> AWSKeyManager {
+        let profiles: AWSProfiles
+        do throws(AWSCredentialsError) {
+            profiles = try AWSProfiles.load(from: environment)
+        } catch {
+            let selected = AWSProfiles.selection(in: environment)
+            throw SettingError(
+                variable: selected?.variable ?? "the AWS configuration (profile default)",
+                problem: selected.map {
+                    "names the profile \($0.name.sanitizedName), which cannot be used: \(error)"
+                } ?? "cannot be used: \(error)")
+        }
+        let settings = try AWSSettings.load(
+            from: environment, profile: profiles.activeSettings, services: profiles.activeServices)
+        var configuration = HTTPClientConfiguration()
+        if settings.acceptsPlainHTTP { configuration.plainHTTP = .always }
+        // AWS speaks HTTP/1.1 to some clients; this is then the number of requests in flight.
+        configuration.maximumConnectionsPerHost = 16
+        return AWSKeyManager(
+            settings,
+            credentials: try RefreshingAWSCredentials.load(
+                from: environment, region: settings.region, tls: settings.tls),
+            transport: try ReloadingTransport(configuration, settings.tls), observer: observer)
+    }
+
+    /// Uses a transport that decides itself which CAs it trusts.
+    init(
+        _ settings: AWSSettings, credentials: any AWSCredentialsProvider, transport: any HTTPTransport,
+        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
+    ) {
+        self.init(
+            settings,
+            kms: AWSClient(
+                .kms, in: settings.region, at: settings.kmsAddress, transport: transport,
+                credentials: credentials,
+                rateLimiter: AWSRateLimiter(maximum: settings.requestsPerSecond, clock: clock), clock: clock,
+                observer: observer),
+            sts: AWSClient(
+                .sts, in: settings.region, at: settings.stsAddress, transport: transport,
+                credentials: credentials, clock: clock))
     }
 }

@@ -1,14 +1,14 @@
-/// A part of AWS with accounts, names and domains of its own.
+/// A partition of AWS: a group of Regions with its own accounts, ARNs and domains.
 ///
 /// Source: `partitions.json` of the AWS SDKs.
 struct AWSPartition: Sendable, Equatable {
-    /// As ARNs have it.
+    /// The second field of ARNs.
     let name: String
-    /// Where its services are: `<service>.<region>.<suffix>`.
+    /// The domain of endpoints: `<service>.<region>.<suffix>`.
     let suffix: String
-    /// The same for names that resolve to IPv6, too.
+    /// The domain of endpoints that also have IPv6 addresses.
     let dualStackSuffix: String
-    /// How the names of its Regions begin. Empty: as no other's do.
+    /// The prefix of the names of its Regions. It is empty for the commercial partition, which has all others.
     fileprivate let prefix: String
 
     static let all = [
@@ -41,11 +41,11 @@ struct AWSPartition: Sendable, Equatable {
     }
 }
 
-/// The name of a Region, checked: it becomes part of host names and signatures.
+/// The validated name of a Region. It becomes part of host names and signatures.
 struct AWSRegion: Sendable, Hashable, CustomStringConvertible {
     let name: String
 
-    /// nil: not a name of a-z 0-9 - that begins with a letter and ends with a letter or digit, 63 at most.
+    /// Returns nil unless `text` is 1 to 63 of a-z 0-9 -, begins with a letter, and ends with a letter or digit.
     init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
         func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
@@ -58,7 +58,7 @@ struct AWSRegion: Sendable, Hashable, CustomStringConvertible {
     }
 
     var partition: AWSPartition { .of(region: name) }
-    /// `us-east-1-fips`, `fips-us-east-1`: what old settings call a FIPS endpoint.
+    /// Old settings name FIPS endpoints like Regions: `us-east-1-fips`, `fips-us-east-1`.
     var isLegacyFIPSName: Bool { name.hasPrefix("fips-") || name.hasSuffix("-fips") }
     var description: String { name }
 }

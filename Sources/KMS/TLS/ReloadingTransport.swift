@@ -1,13 +1,14 @@
 import HTTP
 import HTTPTypes
+import Settings
 import System
 
-/// An HTTP client whose certificates come from files that others replace, such as a mounted Secret of cert-manager. When
-/// a file has changed, the next request gets a client with the new ones; requests in flight stay with theirs. While the
-/// new files cannot be used, as in the middle of a replacement, the old ones serve.
+/// An HTTP client whose certificates come from files that another program replaces, such as a mounted Secret of cert-manager.
+/// When a file has changed, the next request uses a new client; requests in flight keep theirs. While the new files cannot be
+/// used, as in the middle of a replacement, the old certificates stay in use.
 final class ReloadingTransport: HTTPTransport {
     private struct State {
-        var stamps: [FileFingerprint?]
+        var fingerprints: [FileFingerprint?]
         var client: any HTTPTransport
     }
 
@@ -16,7 +17,7 @@ final class ReloadingTransport: HTTPTransport {
     private let connect: @Sendable (HTTPClientConfiguration) -> any HTTPTransport
     private let state: Locked<State>
 
-    /// Errors: the files cannot be used as they are now.
+    /// - Throws: `SettingError` if the files cannot be used now.
     init(
         _ base: HTTPClientConfiguration, _ settings: TLSSettings,
         connect: @escaping @Sendable (HTTPClientConfiguration) -> any HTTPTransport = { CurlClient($0) }
@@ -24,9 +25,9 @@ final class ReloadingTransport: HTTPTransport {
         self.base = base
         self.settings = settings
         self.connect = connect
-        // Before the files are read: what changes meanwhile is read again.
-        let stamps = Self.stamps(of: settings)
-        state = Locked(State(stamps: stamps, client: connect(try settings.applied(to: base))))
+        // Taken before the files are read, so that a change meanwhile is read again.
+        let fingerprints = Self.fingerprints(of: settings)
+        state = Locked(State(fingerprints: fingerprints, client: connect(try settings.applied(to: base))))
     }
 
     func withResponse<Result: Sendable>(
@@ -36,16 +37,16 @@ final class ReloadingTransport: HTTPTransport {
     }
 
     private func current() -> any HTTPTransport {
-        let stamps = Self.stamps(of: settings)
+        let fingerprints = Self.fingerprints(of: settings)
         return state.withLock { state in
-            guard stamps != state.stamps else { return state.client }
+            guard fingerprints != state.fingerprints else { return state.client }
             if let configuration = try? settings.applied(to: base) { state.client = connect(configuration) }
-            state.stamps = stamps
+            state.fingerprints = fingerprints
             return state.client
         }
     }
 
-    private static func stamps(of settings: TLSSettings) -> [FileFingerprint?] {
+    private static func fingerprints(of settings: TLSSettings) -> [FileFingerprint?] {
         settings.watchedPaths.map { FileFingerprint(path: $0) }
     }
 }

@@ -1,7 +1,7 @@
 import Cryptography
 import FoundationEssentials
+import JSON
 import System
-import YAML
 
 /// The claims of a JWT (RFC 7519), for messages. The signature is not verified.
 struct JWTClaims: Sendable {
@@ -10,20 +10,20 @@ struct JWTClaims: Sendable {
     let audiences: [String]
     let expiration: Date?
 
-    /// nil: not a JWT that can be read.
+    /// Returns nil if `token` is not a JWT with readable claims.
     init?(_ token: SharedSecret) {
         let parts = token.bytes.split(separator: UInt8(ascii: "."))
         guard parts.count == 3, let claims = Self.decode(parts[1]),
-            let document = try? YAMLReader.documents(in: claims, source: "JWT").first, document.entries != nil
+            let document = try? JSONValue(parsing: claims), document.members != nil
         else { return nil }
         issuer = document["iss"]?.string
         subject = document["sub"]?.string
         let audience = document["aud"]
         audiences = audience?.elements.map { $0.compactMap(\.string) } ?? audience?.string.map { [$0] } ?? []
-        expiration = document["exp"]?.int.map { Date(timeIntervalSince1970: Double($0)) }
+        expiration = document["exp"]?.double.map { Date(timeIntervalSince1970: $0) }
     }
 
-    /// base64url without padding (RFC 4648, 5).
+    /// Decodes base64url without padding (RFC 4648, section 5).
     private static func decode(_ text: SharedSecret) -> SecretBytes? {
         let padding = (4 - text.count % 4) % 4
         let standard = SecretBytes(count: text.count + padding) { target in

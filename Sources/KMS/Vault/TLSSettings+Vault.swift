@@ -1,5 +1,5 @@
 import HTTP
-import System
+import Settings
 
 extension TLSSettings {
     private static let authorityGroup = [
@@ -7,10 +7,11 @@ extension TLSSettings {
     ]
     private static let identityGroup = [VaultVariables.clientCertificate, VaultVariables.clientKey]
 
-    /// TLS as the `vault` and `bao` command lines have it: the CAs of CACERT and CAPATH together, else those of
-    /// CACERT_BYTES; a client certificate with its key.
+    /// Reads the settings of TLS, as the `vault` and `bao` command lines do: the CAs of CACERT and CAPATH together, else those
+    /// of CACERT_BYTES; a client certificate with its key.
     ///
-    /// Errors: half a client certificate, a name that no server has, or a file that cannot be used.
+    /// - Throws: `SettingError` if a client certificate has no key or a key no certificate, the server name is invalid, or a
+    ///   file cannot be used.
     static func vault(_ variables: VaultVariables) throws(SettingError) -> TLSSettings {
         var settings = TLSSettings()
         settings.trustedCAs = authorities(variables)
@@ -43,19 +44,21 @@ extension TLSSettings {
         case (.some(let certificate), .some(let key)):
             return ClientIdentity(certificate: certificate, key: key)
         case (.some(let certificate), nil):
-            throw half(certificate, without: VaultVariables.clientKey, "the PEM file of its private key")
+            throw incompleteIdentity(
+                certificate, without: VaultVariables.clientKey, "the PEM file of its private key")
         case (nil, .some(let key)):
-            throw half(key, without: VaultVariables.clientCertificate, "the PEM file of its certificate")
+            throw incompleteIdentity(
+                key, without: VaultVariables.clientCertificate, "the PEM file of its certificate")
         }
     }
 
-    private static func half(_ present: SettingSource, without missing: String, _ what: String)
+    private static func incompleteIdentity(_ present: SettingSource, without missing: String, _ what: String)
         -> SettingError
     {
         SettingError(
             variable: present.variable,
             problem:
-                "is set, and there is no client certificate without a key; set \(missing) to \(what), or unset both"
+                "is set, but a client certificate needs both certificate and key; set \(missing) to \(what), or unset both"
         )
     }
 
@@ -65,14 +68,14 @@ extension TLSSettings {
             throw SettingError(
                 variable: variable,
                 problem:
-                    "is not the name of a server, without scheme and port; for example: vault.example.com")
+                    "is not a host name without scheme and port; for example: vault.example.com")
         }
         return name
     }
 
     private static func skipsVerification(_ variables: VaultVariables) throws(SettingError) -> String? {
         guard let (text, variable) = variables.value(VaultVariables.skipVerify) else { return nil }
-        // As the command lines read it.
+        // The values that the command lines accept.
         switch text {
         case "1", "t", "T", "true", "TRUE", "True": return variable
         case "0", "f", "F", "false", "FALSE", "False": return nil
@@ -84,14 +87,14 @@ extension TLSSettings {
 extension VaultSettings {
     /// Returns a warning if Vault's certificate is not verified.
     ///
-    /// - Throws: `SettingError` in a controller, unless SB_ENV=dev marks a development profile: it runs for ever, and
-    ///   everything that it is sent for comes over this connection.
-    func unverifiedServerWarning(_ environment: Environment, user: ProgramMode) throws(SettingError)
+    /// - Throws: `SettingError` in a controller, unless SB_ENV=dev marks a development profile: all its data keys come over this
+    ///   connection.
+    func unverifiedServerWarning(_ environment: Environment, mode: ProgramMode) throws(SettingError)
         -> String?
     {
         guard let variable = tls.verificationDisabledBy, !address.isPlainHTTP else { return nil }
         let risk = "anyone between this process and \(address.origin) can read tokens and data keys"
-        guard user == .commandLine || environment.value("SB_ENV") == "dev" else {
+        guard mode == .commandLine || environment.value("SB_ENV") == "dev" else {
             throw SettingError(
                 variable: variable,
                 problem:

@@ -1,9 +1,11 @@
 import Cryptography
 import Envelope
-import YAML
+import HTTP
+import JSON
+import Settings
 
-/// A key of a transit engine, in HashiCorp Vault or OpenBao. The binding goes along as `context`: a key made
-/// with `derived=true` enforces it, another ignores it.
+/// A key of a transit engine, in HashiCorp Vault or OpenBao. The binding is sent as `context`: a key with `derived=true`
+/// enforces it, any other key ignores it.
 struct TransitKeyManager: KeyManager {
     let keyID: String
     private let session: VaultSession
@@ -39,7 +41,7 @@ struct TransitKeyManager: KeyManager {
     func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
         let ciphertext = try parseCiphertext(recipient)
         let data = try await data(decryptRequest(of: recipient, binding))
-        return UnwrappedKey(key: try dataKey(in: data), version: ciphertext.version)
+        return UnwrappedKey(key: try dataKey(in: data), keyVersion: ciphertext.version)
     }
 
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
@@ -49,7 +51,43 @@ struct TransitKeyManager: KeyManager {
                 request("rewrap", ["ciphertext": .string(recipient.wrappedKey), "context": context(binding)]))
         )
     }
+}
 
+extension TransitKeyManager {
+    /// Loads the key of `SB_KMS_VAULT_KEY`, then those of `SB_KMS_VAULT_KEYS_PREVIOUS`. Each logs in separately.
+    static func load(
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> [TransitKeyManager] {
+        let current = try VaultSettings.load(from: environment)
+        return try ([current] + (try current.previousKeySettings(from: environment))).map {
+            settings throws(SettingError) in
+            var configuration = HTTPClientConfiguration()
+            if settings.address.isPlainHTTP { configuration.plainHTTP = .always }
+            let transport = try ReloadingTransport(configuration, settings.tls)
+            return TransitKeyManager(settings, transport: transport, observer: observer)
+        }
+    }
+
+    /// - Parameter transport: Replaces the transport that follows from the settings of TLS.
+    init(
+        _ settings: VaultSettings, transport: any HTTPTransport,
+        observer: (any KeyManagerObserver)? = nil
+    ) {
+        let client = VaultClient(
+            VaultEndpoint(address: settings.address, namespace: settings.namespace), transport: transport)
+        let tokens: any VaultTokenSource =
+            switch settings.authentication {
+            case .token(let value):
+                RenewingVaultTokenSource(base: StaticVaultTokenSource(value: value), client: client)
+            case .tokenFile(let path):
+                RenewingVaultTokenSource(base: VaultTokenFileSource(path: path), client: client)
+            case .login(let method, let mount): VaultLoginTokenSource(method, mount: mount, client: client)
+            }
+        self.init(settings, session: VaultSession(client: client, tokens: tokens), observer: observer)
+    }
+}
+
+extension TransitKeyManager: MaintainedKeyManager {
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
         await session.tokens.maintain()
     }
@@ -58,7 +96,9 @@ struct TransitKeyManager: KeyManager {
 extension TransitKeyManager {
     func context(_ binding: Binding) -> JSONValue { .string(Base64.encode(binding.bytes)) }
 
-    /// Errors: `.invalidCiphertext`: nothing that Vault could have wrapped, so nothing is sent.
+    /// Rejects a wrapped key that Vault cannot have returned, without a request.
+    ///
+    /// - Throws: `.invalidCiphertext`.
     func parseCiphertext(_ recipient: Recipient) throws(KeyManagerError) -> TransitCiphertext {
         guard recipient.wrappedKey.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
             let ciphertext = TransitCiphertext(recipient.wrappedKey)
@@ -80,8 +120,32 @@ extension TransitKeyManager {
         request("decrypt", ["ciphertext": .string(recipient.wrappedKey), "context": context(binding)])
     }
 
-    /// The bytes of a `plaintext` field; its base64 never leaves secret memory.
-    func dataKey(in data: YAMLNode?) throws(KeyManagerError) -> SharedSecret {
+    /// Sends a request and reports it to the observer.
+    ///
+    /// - Returns: The response, whatever its status.
+    func send(_ request: VaultRequest) async throws(KeyManagerError) -> VaultResponse {
+        let measurement = request.keyOperation.map {
+            KeyManagerRequest($0.operation, keyID: keyID, items: $0.items, observer: observer)
+        }
+        do {
+            let response = try await session.send(request)
+            measurement?.complete(failures(in: response, to: request))
+            return response
+        } catch {
+            let error = KeyManagerError(error, keyID: keyID)
+            measurement?.complete([error.code])
+            throw error
+        }
+    }
+
+    private func data(_ request: VaultRequest) async throws(KeyManagerError) -> JSONValue? {
+        let response = try await send(request)
+        guard response.isSuccess else { throw KeyManagerError(error(response, request), keyID: keyID) }
+        return response.data
+    }
+
+    /// Decodes the `plaintext` field; its base64 stays in secret memory.
+    func dataKey(in data: JSONValue?) throws(KeyManagerError) -> SharedSecret {
         guard let text = data?["plaintext"]?.nonEmptySecret else { throw malformedResponse("no plaintext") }
         do {
             return SharedSecret(
@@ -93,49 +157,46 @@ extension TransitKeyManager {
         }
     }
 
-    func malformedResponse(_ what: String) -> KeyManagerError {
-        KeyManagerError(
-            .unavailable, keyID: keyID,
-            message: "\(session.endpoint) answers with \(what); is it Vault, and is there a proxy before it?")
-    }
-
-    /// The answer, whatever its status.
-    func send(_ call: VaultRequest) async throws(KeyManagerError) -> VaultResponse {
-        let request = call.keyOperation.map {
-            KeyManagerRequest($0.operation, keyID: keyID, items: $0.items, observer: observer)
-        }
-        do {
-            let answer = try await session.send(call)
-            request?.complete(failures(in: answer, to: call))
-            return answer
-        } catch {
-            let error = KeyManagerError(error, keyID: keyID)
-            request?.complete([error.code])
-            throw error
-        }
-    }
-
-    func error(_ answer: VaultResponse, _ call: VaultRequest) -> VaultError {
-        answer.error(call.path, at: session.endpoint)
-    }
-
-    func itemError(_ item: YAMLNode, _ call: VaultRequest) -> VaultError {
-        let refusal = VaultRejection(status: 400, text: item["error"]?.string ?? "")
-        return VaultError(.rejected(refusal), refusal.message(call.path, at: session.endpoint))
-    }
-
-    private func data(_ call: VaultRequest) async throws(KeyManagerError) -> YAMLNode? {
-        let answer = try await send(call)
-        guard 200..<300 ~= answer.status else {
-            throw KeyManagerError(error(answer, call), keyID: keyID)
-        }
-        return answer.data
-    }
-
-    func recipient(in data: YAMLNode?) throws(KeyManagerError) -> Recipient {
+    func recipient(in data: JSONValue?) throws(KeyManagerError) -> Recipient {
         guard let wrapped = data?["ciphertext"]?.string, TransitCiphertext(wrapped) != nil else {
             throw malformedResponse("no ciphertext of the form vault:v<version>:<base64>")
         }
         return Recipient(keyID: keyID, wrappedKey: wrapped)
+    }
+
+    func malformedResponse(_ problem: String) -> KeyManagerError {
+        KeyManagerError(
+            .unavailable, keyID: keyID,
+            message:
+                "\(session.endpoint) responds with \(problem); is it Vault, and is there a proxy before it?")
+    }
+
+    func error(_ response: VaultResponse, _ request: VaultRequest) -> VaultError {
+        response.error(for: request.path, at: session.endpoint)
+    }
+
+    func itemError(_ item: JSONValue, _ request: VaultRequest) -> VaultError {
+        VaultError(
+            VaultRejection(status: 400, text: item["error"]?.string ?? ""), of: request.path,
+            at: session.endpoint)
+    }
+}
+
+/// A ciphertext of the transit engine: `vault:v<version>:<base64>`. A wrapped key is sent to Vault only if it has this form.
+struct TransitCiphertext: Equatable {
+    let version: String
+
+    /// Returns nil if the text does not have the form.
+    init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].utf8.elementsEqual("vault".utf8),
+            parts[1].utf8.first == UInt8(ascii: "v")
+        else { return nil }
+        let digits = parts[1].dropFirst()
+        guard (1...9).contains(digits.utf8.count), digits.utf8.first != UInt8(ascii: "0"),
+            digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
+            let bytes = try? Base64.decode(String(parts[2])), !bytes.isEmpty
+        else { return nil }
+        version = String(digits)
     }
 }

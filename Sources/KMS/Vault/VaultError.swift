@@ -1,26 +1,29 @@
-/// Why a request to Vault did not do what it should. Vault's own words are never in it: they can quote what
-/// was sent.
-struct VaultError: Error, Equatable, Sendable {
+import Concurrency
+import Envelope
+import Settings
+
+/// A request to Vault failed. The message is composed here: errors of Vault can quote what was sent, and are not repeated.
+struct VaultError: RefreshFailure, Equatable {
     enum Code: Equatable, Sendable {
         /// The calling task was cancelled.
         case cancelled
-        /// No answer: DNS, connection, deadline.
+        /// There was no response: DNS, connection, deadline.
         case unreachable
-        /// TLS or our own request: somebody has to change the settings.
+        /// TLS, or the request itself: the settings must change.
         case misconfigured
         case sealed, standby, notInitialized
         case rateLimited
-        /// 5xx, or an answer that Vault does not give.
+        /// A status of 5xx, or a response that Vault does not send.
         case serverError
-        /// 403
+        /// A status of 403.
         case denied
-        /// The login itself was refused: 400 or 403 of the auth method.
+        /// The auth method rejected the login, with a status of 400 or 403.
         case loginRejected
         case rejected(VaultRejection)
     }
 
     let code: Code
-    /// One line: what happened and what to do.
+    /// The problem and its remedy, in one line.
     let message: String
     let retryAfter: Duration?
 
@@ -30,7 +33,11 @@ struct VaultError: Error, Equatable, Sendable {
         self.retryAfter = retryAfter
     }
 
-    /// Whether it is Vault, or the way to it, that does not serve anyone at the moment.
+    init(_ rejection: VaultRejection, of path: String, at endpoint: VaultEndpoint) {
+        self.init(.rejected(rejection), rejection.message(path, at: endpoint))
+    }
+
+    /// True if Vault, or the network path to it, serves no requests at the moment.
     var isOutage: Bool {
         switch code {
         case .unreachable, .sealed, .standby, .notInitialized, .rateLimited, .serverError: true
@@ -39,27 +46,27 @@ struct VaultError: Error, Equatable, Sendable {
     }
 }
 
-/// What Vault can have against a request, as far as this version knows its texts (OpenBao 2.x, Vault 1.x).
+/// The reasons for which Vault rejects a request, as far as this version knows their texts (OpenBao 2.x, Vault 1.x).
 enum VaultRejection: Equatable, Sendable {
-    /// Authentication failed: wrong context, wrong key, changed ciphertext.
+    /// The authentication of the ciphertext failed: wrong context, wrong key, changed ciphertext.
     case notAuthentic
-    /// Not a ciphertext of this engine.
+    /// The text is no ciphertext of this engine.
     case malformedCiphertext
-    /// `min_decryption_version` is above the ciphertext's version.
+    /// `min_decryption_version` is above the version of the ciphertext.
     case versionTooOld
-    /// The ciphertext's version is above the key's.
+    /// The version of the ciphertext is above that of the key.
     case versionTooNew
     case keyNotFound
-    /// No engine, auth method or namespace at the path.
+    /// There is no engine, auth method or namespace at the path.
     case pathNotFound
     case namespaceNotFound
-    /// The key's type or settings do not allow the operation.
+    /// The type or the settings of the key do not allow the operation.
     case notSupported
-    /// The body is larger than Vault takes, or has more JSON values.
+    /// The body exceeds Vault's limit of bytes or of JSON values.
     case tooLarge
     case unknown
 
-    /// Reads the `errors` of an answer, or the `error` of a batch's item.
+    /// Classifies the `errors` of a response, or the `error` of an item in a batch.
     init(status: Int, text: String) {
         let known: [(String, VaultRejection)] = [
             ("message authentication failed", .notAuthentic),
@@ -84,5 +91,53 @@ enum VaultRejection: Equatable, Sendable {
         } else {
             self = status == 413 ? .tooLarge : .unknown
         }
+    }
+
+    fileprivate func message(_ path: String, at endpoint: VaultEndpoint) -> String {
+        switch self {
+        case .notAuthentic, .malformedCiphertext:
+            "Vault rejects the wrapped key: it was changed, wrapped by another key, or wrapped for another "
+                + "namespace, name or scope"
+        case .versionTooOld:
+            "the key version that wrapped the data key is below the key's min_decryption_version; lower that, or "
+                + "wrap the values again"
+        case .versionTooNew:
+            "the key version that wrapped the data key is newer than those of \(path); was the key deleted and "
+                + "created again, or Vault restored from a backup?"
+        case .keyNotFound:
+            "\(endpoint) has no key for \(path); check \(VaultVariables.key), \(VaultVariables.previousKeys) and "
+                + "\(VaultVariables.mount), or create the key"
+        case .pathNotFound:
+            "\(endpoint) has nothing at \(path); check \(VaultVariables.mount), "
+                + "\(VaultVariables.authenticationMount) and \(VaultVariables.namespace)"
+        case .namespaceNotFound:
+            "\(endpoint) has no such namespace; check \(VaultVariables.namespace)"
+        case .notSupported:
+            "the key's type or settings do not allow \(path); use a key of type aes256-gcm96, best with "
+                + "derived=true"
+        case .tooLarge:
+            "the request exceeds the size limit of \(endpoint)"
+        case .unknown:
+            "\(endpoint) rejects \(path) for a reason that this version does not know; see Vault's audit log"
+        }
+    }
+}
+
+extension KeyManagerError {
+    init(_ error: VaultError, keyID: String) {
+        let code: Code =
+            switch error.code {
+            case .cancelled: .cancelled
+            case .unreachable, .sealed, .standby, .notInitialized, .serverError: .unavailable
+            case .rateLimited: .throttled
+            case .misconfigured: .misconfigured
+            case .denied, .loginRejected: .accessDenied
+            case .rejected(.notAuthentic), .rejected(.malformedCiphertext): .invalidCiphertext
+            case .rejected(.keyNotFound), .rejected(.versionTooOld), .rejected(.versionTooNew):
+                .keyUnavailable
+            // An unknown reason must not become a terminal error of the WrappedSecret, which may not be its cause.
+            case .rejected: .misconfigured
+            }
+        self.init(code, keyID: keyID, message: error.message, retryAfter: error.retryAfter)
     }
 }

@@ -1,8 +1,9 @@
 import FoundationEssentials
+import Settings
 import System
 
-/// Names of the variables, and what the `vault` and `bao` command lines call the same thing: where ours is not
-/// set, theirs holds.
+/// The names of the variables, and those of the `vault` and `bao` command lines with the same meaning, which apply where a
+/// variable of secrets-bridge is not set.
 struct VaultVariables {
     let environment: Environment
 
@@ -29,10 +30,10 @@ struct VaultVariables {
     static let roleID = "SB_KMS_VAULT_ROLE_ID"
     static let secretID = "SB_KMS_VAULT_SECRET_ID"
 
-    /// Where Kubernetes puts a pod's token.
+    /// The path at which Kubernetes mounts a pod's token.
     static let defaultServiceAccountTokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-    private static let others = [
+    private static let commandLineNames = [
         address: ["BAO_ADDR", "VAULT_ADDR"],
         namespace: ["BAO_NAMESPACE", "VAULT_NAMESPACE"],
         caFile: ["BAO_CACERT", "VAULT_CACERT"],
@@ -45,21 +46,22 @@ struct VaultVariables {
         token: ["BAO_TOKEN", "VAULT_TOKEN"],
     ]
 
-    /// The value, and the variable that it stands in.
+    /// Returns the value, and the variable that has it.
     func value(_ variable: String) -> (value: String, variable: String)? {
-        for candidate in [variable] + (Self.others[variable] ?? []) {
+        for candidate in [variable] + (Self.commandLineNames[variable] ?? []) {
             if let value = environment.value(candidate) { return (value, candidate) }
         }
         return nil
     }
 
-    /// As `value`, for settings that belong together: where one of them is ours by name, the command lines' do not count.
+    /// Returns the value of a setting in a group. If one of the group has a variable of secrets-bridge, those of the command
+    /// lines do not apply.
     func value(_ variable: String, of group: [String]) -> (value: String, variable: String)? {
         guard group.contains(where: { environment.value($0) != nil }) else { return value(variable) }
         return environment.value(variable).map { ($0, variable) }
     }
 
-    /// A token that is ours by name: `SB_KMS_VAULT_TOKEN`, or its file.
+    /// Returns the token of `SB_KMS_VAULT_TOKEN` or its file.
     func configuredToken() throws(SettingError) -> VaultAuthentication? {
         let file = Self.token + "_FILE"
         guard let path = environment.value(file) else {
@@ -72,9 +74,9 @@ struct VaultVariables {
         return .tokenFile(path)
     }
 
-    /// The token that the `vault` and `bao` command lines would use.
+    /// Returns the token that the `vault` and `bao` command lines would use.
     func commandLineToken() -> VaultAuthentication? {
-        for variable in Self.others[Self.token] ?? [] {
+        for variable in Self.commandLineNames[Self.token] ?? [] {
             if let token = environment.inlineSecret(variable) { return .token(token) }
         }
         guard let home = environment.value("HOME") else { return nil }

@@ -1,17 +1,18 @@
 package import Cryptography
+import System
 
-/// All that is needed to talk to one API server as one user.
+/// Everything that is needed to talk to one API server as one user.
 package struct ClusterConfiguration: Sendable {
-    /// What the server's certificate is checked against.
+    /// The CA certificates that the server's certificate is checked against.
     package enum Trust: Sendable {
         case system
-        /// PEM with one or more certificates that can be read.
+        /// PEM with at least one certificate that can be read.
         case pem([UInt8])
-        /// No check at all (`insecure-skip-tls-verify`).
+        /// The certificate is not checked (`insecure-skip-tls-verify`).
         case insecure
     }
 
-    /// Both PEM, for TLS client authentication.
+    /// A certificate and its key for TLS client authentication, both as PEM.
     package struct ClientCertificate: Sendable {
         package let certificate: [UInt8]
         package let key: SharedSecret
@@ -26,12 +27,12 @@ package struct ClusterConfiguration: Sendable {
         }
     }
 
-    /// Sent as `Impersonate-*` headers.
+    /// The user that requests act as, which is sent as `Impersonate-*` headers.
     package struct Impersonation: Sendable, Equatable {
         package var user: String
         package var uid: String?
         package var groups: [String] = []
-        /// In the order of the file.
+        /// In the order of the kubeconfig.
         package var extra: [Extra] = []
 
         package struct Extra: Sendable, Equatable {
@@ -40,21 +41,22 @@ package struct ClusterConfiguration: Sendable {
         }
     }
 
-    /// `https://host:port`, perhaps with a path, without a slash at the end.
+    /// `https://host:port`, optionally with a path, without a slash at the end.
     package var server: String
     package var trust: Trust
-    /// The fixed one; a certificate in a `Credential` goes before it.
+    /// The certificate that is used unless a `Credential` has one.
     package var clientCertificate: ClientCertificate?
-    /// The name to check the server's certificate for, and to send as SNI, instead of the host of `server`.
+    /// The name that the server's certificate must have, and that is sent as SNI, instead of the host of `server`.
     package var tlsServerName: String?
-    /// nil: as the environment says.
+    /// The URL of the proxy. Without one, the environment selects a proxy.
     package var proxyURL: String?
     package var defaultNamespace: String
-    /// We run in a pod of this cluster, as its service account.
+    /// True if this process runs in a pod of the cluster and uses its service account.
     package var isInCluster = false
     package var impersonation: Impersonation?
     package var credentials: any CredentialSource
-    /// What works in part, such as a CA bundle with a damaged certificate. One line each.
+    /// Problems that do not prevent the use of the configuration, such as a damaged certificate in a CA bundle. One line
+    /// each.
     package var warnings: [String] = []
 
     package init(
@@ -71,4 +73,34 @@ package struct ClusterConfiguration: Sendable {
         self.impersonation = impersonation
         self.credentials = credentials
     }
+}
+
+/// The reason why no cluster can be reached, or why there is no credential for it. The message is one line that names the
+/// file and the field, says what is expected, and contains no value of a credential.
+package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Code: Sendable {
+        /// Nothing is configured.
+        case notConfigured
+        /// A configured file does not exist or cannot be read.
+        case unreadable
+        /// A file has invalid content.
+        case invalid
+        /// The configuration uses a feature that is not supported, such as `auth-provider: {name: gcp}`.
+        case unsupported
+        /// A credential plugin or an identity provider failed, or returned something that cannot be used.
+        case plugin
+        /// The calling task was cancelled.
+        case cancelled
+    }
+
+    package let code: Code
+    package let message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        // Names in the message come from files and plugins.
+        self.message = message.escapingInvisibleCharacters
+    }
+
+    package var description: String { message }
 }

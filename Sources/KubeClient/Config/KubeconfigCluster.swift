@@ -1,23 +1,23 @@
-import Cryptography
 import HTTP
 import YAML
 
-/// The fields of a cluster that take more than reading.
+/// Validates those fields of a kubeconfig's cluster that are not plain strings.
 enum KubeconfigCluster {
-    /// Without a slash at the end. A bare `host:port` means https, as in client-go with TLS settings. A query and a
-    /// fragment are left out, as client-go does. User name and password are refused, which client-go would send.
+    /// Returns the URL of the server without a slash at the end. A bare `host:port` means https, as in client-go with TLS
+    /// settings. A query and a fragment are dropped, as in client-go. A user name and password, which client-go would
+    /// send, are refused.
     static func server(of cluster: KubeconfigFields) throws(ConfigurationError) -> String {
         var server = try cluster.required("server")
         if !server.contains("://") { server = "https://\(server)" }
         guard isURL(server, schemes: ["https", "http"]), let scheme = server.firstRange(of: "://") else {
-            throw cluster.error(.invalid, "server", "is no URL; expected https://HOST:PORT")
+            throw cluster.error(.invalid, "server", "is not a URL; expected https://HOST:PORT")
         }
         let authority = server[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         let end = server.firstIndex { $0 == "?" || $0 == "#" } ?? server.endIndex
         guard !authority.contains("@"), !server[end...].contains("@") else {
             throw cluster.error(
                 .invalid, "server",
-                "holds a user name or password, which are not taken from a URL; put them into the user's fields "
+                "holds a user name or password, which a URL must not contain; put them into the user's fields "
                     + "username and password")
         }
         do throws(ProxyURL.Problem) {
@@ -34,7 +34,7 @@ enum KubeconfigCluster {
         return server
     }
 
-    /// The name to verify the certificate for.
+    /// Returns the name that the server's certificate must have.
     static func serverName(of cluster: KubeconfigFields) throws(ConfigurationError) -> String? {
         let field = "tls-server-name"
         guard let name = try cluster.string(field) else { return nil }
@@ -46,7 +46,7 @@ enum KubeconfigCluster {
         return name
     }
 
-    /// Errors never quote the URL, which may hold a password.
+    /// Returns the URL of the proxy. Errors do not quote it, as it may contain a password.
     static func proxy(of cluster: KubeconfigFields) throws(ConfigurationError) -> String? {
         let field = "proxy-url"
         guard let proxy = try cluster.string(field) else { return nil }
@@ -59,22 +59,15 @@ enum KubeconfigCluster {
         }
     }
 
-    /// The CAs of a field, without damaged ones; nil: the field is not set.
+    /// Returns the CA certificates of a field, without damaged ones, or nil if the field is not set.
     static func authorities(
         _ field: String, of fields: KubeconfigFields
     ) throws(ConfigurationError) -> CertificatePool? {
         guard let content = try fields.content(field) else { return nil }
-        let name = fields.contentName(field)
-        var pool = CertificatePool()
-        guard pool.add(content.bytes, from: fields.location(name)) > 0 else {
-            throw pool.warnings.first.map { ConfigurationError(.invalid, $0) }
-                ?? fields.error(
-                    .invalid, name, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
-        }
-        return pool
+        return try fields.certificates(in: content, of: field)
     }
 
-    /// What plugins are told as `config`: cluster.extensions, where the name is the group with `/exec`.
+    /// Returns the extension of the cluster that exec plugins get as `config`.
     static func execExtension(of cluster: KubeconfigFields) throws(ConfigurationError) -> YAMLNode? {
         let entry = try cluster.list("extensions").first {
             $0["name"]?.string == "client.authentication.k8s.io/exec"

@@ -1,13 +1,14 @@
 import Cryptography
+import HTTP
 import YAML
 
-/// Reads the fields of one mapping of a kubeconfig, each with an error that names file, place and field. As in
-/// kubectl, null and the empty string are the same as no field.
+/// Reads the fields of one mapping of a kubeconfig. Errors name the file, the position and the field. As in kubectl, null
+/// and the empty string mean that a field is not set.
 struct KubeconfigFields {
     let node: YAMLNode
-    /// The file the mapping comes from.
+    /// The file that contains the mapping.
     let file: String
-    /// Where it stands: `users["admin"].user`.
+    /// The path of the mapping in the file: `users["admin"].user`.
     let path: String
 
     func qualifiedName(_ field: String) -> String { "\(path.isEmpty ? "" : path + ".")\(field)" }
@@ -16,7 +17,7 @@ struct KubeconfigFields {
         ConfigurationError(code, "\(location(field)) \(problem)")
     }
 
-    /// Where a field stands: `FILE:6:33: users["u"].user.token`.
+    /// Returns the position and the name of a field: `FILE:6:33: users["u"].user.token`.
     func location(_ field: String) -> String {
         "\((node[field] ?? node).range.location(in: file)): \(qualifiedName(field))"
     }
@@ -27,11 +28,11 @@ struct KubeconfigFields {
 
     private func mismatch(_ field: String, _ expected: String) -> ConfigurationError {
         let found = node[field]?.typeName ?? "nothing"
-        let fix = node[field]?.scalar != nil && expected == "a string" ? "; put it in quotes" : ""
-        return error(.invalid, field, "is \(found), expected \(expected)\(fix)")
+        let remedy = node[field]?.scalar != nil && expected == "a string" ? "; put it in quotes" : ""
+        return error(.invalid, field, "is \(found), expected \(expected)\(remedy)")
     }
 
-    /// For what is not secret.
+    /// Reads a string that is not secret.
     func string(_ field: String) throws(ConfigurationError) -> String? {
         guard let value = value(field) else { return nil }
         guard let text = value.string else { throw mismatch(field, "a string") }
@@ -57,7 +58,7 @@ struct KubeconfigFields {
         return bool
     }
 
-    /// Base64 as Go takes it, as all `-data` fields are.
+    /// Decodes a `-data` field, whose base64 may contain line breaks, as Go accepts it.
     func data(_ field: String) throws(ConfigurationError) -> SharedSecret? {
         guard let text = try secret(field) else { return nil }
         do throws(Base64.DecodingError) {
@@ -66,30 +67,44 @@ struct KubeconfigFields {
             guard !PEM.containsBlock(text.bytes) else {
                 throw self.error(
                     .invalid, field,
-                    "is PEM, and base64 of it is expected (base64 -w0 FILE); a file of it can be named without -data"
-                )
+                    "is PEM, but its base64 is expected (base64 -w0 FILE); the field without -data takes the path of a "
+                        + "PEM file")
             }
             let hasSpace = text.bytes.withUnsafeBytes { $0.contains(UInt8(ascii: " ")) }
             throw self.error(
                 .invalid, field,
                 hasSpace
-                    ? "is not base64: it has spaces in it, as a folded block (>) leaves them; write it on one line, or as a "
+                    ? "is not base64: it contains spaces, as a folded block (>) leaves them; write it on one line, or as a "
                         + "literal block (|)" : "is not base64, padded with =")
         }
     }
 
-    /// The content of FIELD-data, or else of the file that FIELD names.
+    /// Returns the content of FIELD-data, or else of the file that FIELD names.
     func content(_ field: String) throws(ConfigurationError) -> SharedSecret? {
         if let data = try data("\(field)-data") { return data }
         guard let text = try string(field) else { return nil }
         return SharedSecret(
             try CredentialFile.read(
-                KubeconfigPath.resolve(text, besides: file), for: "\(qualifiedName(field)) of \(file)",
+                resolve(text), for: "\(qualifiedName(field)) of \(file)",
                 setting: .init(text: text, inline: "\(field)-data")))
     }
 
-    /// The field that `content` reads.
+    /// Returns the name of the field that `content` reads.
     func contentName(_ field: String) -> String { value("\(field)-data") == nil ? field : "\(field)-data" }
+
+    /// Parses the CA certificates in `content`, which was read from `field`. At least one must be readable.
+    func certificates(
+        in content: SharedSecret, of field: String
+    ) throws(ConfigurationError) -> CertificatePool {
+        let name = contentName(field)
+        var pool = CertificatePool()
+        guard pool.add(content.bytes, from: location(name)) > 0 else {
+            throw pool.warnings.first.map { ConfigurationError(.invalid, $0) }
+                ?? error(
+                    .invalid, name, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
+        }
+        return pool
+    }
 
     func mapping(_ field: String) throws(ConfigurationError) -> KubeconfigFields? {
         guard let value = value(field) else { return nil }
@@ -114,10 +129,9 @@ struct KubeconfigFields {
         }
         return strings
     }
-}
 
-enum KubeconfigPath {
-    static func resolve(_ path: String, besides file: String) -> String {
+    /// Resolves a relative path against the folder of the file.
+    func resolve(_ path: String) -> String {
         guard !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return path }
         return "\(file[...slash])\(path)"
     }

@@ -1,14 +1,14 @@
 import Cryptography
 import YAML
 
-/// The user of a kubeconfig: how to log in, and whom to act as.
+/// The user of a kubeconfig: its credentials and the user that it impersonates.
 ///
-/// Order of what is there, as in client-go: token or tokenFile, then user name and password, then auth-provider or exec.
-/// The content of tokenFile goes before token, which stands in until the file has been read.
+/// The order of precedence is client-go's: token or tokenFile, then user name and password, then auth-provider or exec. The
+/// content of tokenFile takes precedence over token, which is used until the file can be read.
 struct KubeconfigUser {
     let fields: KubeconfigFields
     let environment: [String: String]
-    /// Whether a person can answer a plugin's questions.
+    /// True if a user can answer a plugin's prompts.
     let isTerminal: Bool
 
     func clientCertificate() throws(ConfigurationError) -> ClusterConfiguration.ClientCertificate? {
@@ -54,13 +54,13 @@ struct KubeconfigUser {
         return .init(user: user, uid: uid, groups: groups, extra: extra)
     }
 
-    /// `value`, which goes into a header as it is. As for kubectl (Go's httpguts.ValidHeaderFieldValue), a control
+    /// Returns `value` unchanged if a header may have it. As in kubectl (Go's httpguts.ValidHeaderFieldValue), a control
     /// character other than a tab is an error, and is not replaced.
     private func headerValue(_ field: String, _ value: String?) throws(ConfigurationError) -> String? {
         guard value?.utf8.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) != true else {
             throw fields.error(
                 .invalid, field,
-                "holds a control character, such as a line break, which no header may hold; remove it")
+                "holds a control character, such as a line break, which a header must not contain; remove it")
         }
         return value
     }
@@ -81,7 +81,7 @@ struct KubeconfigUser {
         }
         if let tokenFile {
             return TokenFile(
-                path: KubeconfigPath.resolve(tokenFile, besides: fields.file), fallback: token,
+                path: fields.resolve(tokenFile), fallback: token,
                 purpose: "\(fields.qualifiedName("tokenFile")) of \(fields.file)",
                 setting: .init(text: tokenFile, inline: "token"))
         }
@@ -89,7 +89,7 @@ struct KubeconfigUser {
         if let user {
             guard !user.contains(":") else {
                 throw fields.error(
-                    .invalid, "username", "has a colon, which basic authentication cannot send")
+                    .invalid, "username", "contains a colon, which basic authentication cannot send")
             }
             let password = try fields.secret("password") ?? SharedSecret(copying: [])
             return StaticCredential(
@@ -104,7 +104,8 @@ struct KubeconfigUser {
     private func bearer() throws(ConfigurationError) -> SharedSecret? {
         guard let token = try fields.secret("token") else { return nil }
         guard let header = AuthorizationHeader.bearer(token.bytes) else {
-            throw fields.error(.invalid, "token", "has characters that no header may hold; copy it anew")
+            throw fields.error(
+                .invalid, "token", "contains characters that a header must not contain; copy it again")
         }
         return header
     }

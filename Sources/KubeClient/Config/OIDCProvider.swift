@@ -1,11 +1,11 @@
 import Cryptography
 import FoundationEssentials
 import HTTP
+import JSON
 import System
 
 /// `auth-provider: {name: oidc}` of a kubeconfig's user: an id-token that is sent while it is valid, and a refresh-token
-/// that gets the next one. What client-go's plugin does, except that nothing is written: a refreshed token is kept in
-/// memory alone.
+/// that obtains the next one. Works as client-go's plugin does, except that a refreshed token is kept only in memory.
 ///
 /// Source: client-go, plugin/pkg/client/auth/oidc.
 struct OIDCProvider: Sendable {
@@ -14,13 +14,13 @@ struct OIDCProvider: Sendable {
     let clientSecret: SharedSecret?
     let idToken: SharedSecret?
     let refreshToken: SharedSecret?
-    /// PEM; nil: the system's CAs.
+    /// The CA certificates of the issuer as PEM, or nil for the system's.
     let authorities: [UInt8]?
-    /// For errors: `FILE: users["a"].user.auth-provider`.
+    /// The location of the configuration, for errors: `FILE: users["a"].user.auth-provider`.
     let fieldPath: String
     private let environment: [String: String]
 
-    /// From `users[...].user.auth-provider`.
+    /// Reads `users[...].user.auth-provider`.
     init(_ fields: KubeconfigFields, environment: [String: String]) throws(ConfigurationError) {
         let name = try fields.required("name")
         guard name == "oidc" else { throw Self.unsupported(name, fields) }
@@ -40,7 +40,7 @@ struct OIDCProvider: Sendable {
     }
 
     private static func unsupported(_ name: String, _ fields: KubeconfigFields) -> ConfigurationError {
-        let remedy =
+        let problem =
             switch name {
             case "gcp":
                 "is gcp, which kubectl 1.26 removed; use the exec plugin gke-gcloud-auth-plugin "
@@ -48,12 +48,12 @@ struct OIDCProvider: Sendable {
             case "azure":
                 "is azure, which kubectl 1.26 removed; use the exec plugin kubelogin "
                     + "(kubelogin convert-kubeconfig writes it into the kubeconfig)"
-            default: "is \(name), which is not supported; oidc is, and so is every exec plugin"
+            default: "is \(name), which is not supported; use oidc or an exec plugin"
             }
-        return fields.error(.unsupported, "name", remedy)
+        return fields.error(.unsupported, "name", problem)
     }
 
-    /// The path is not resolved against the kubeconfig's folder: client-go does not, either.
+    /// Reads the CA certificates. As in client-go, a relative path is not resolved against the kubeconfig's folder.
     private static func authorities(_ config: KubeconfigFields) throws(ConfigurationError) -> [UInt8]? {
         let field = "idp-certificate-authority"
         var content = try config.data("\(field)-data")
@@ -64,20 +64,12 @@ struct OIDCProvider: Sendable {
                     setting: .init(text: path, inline: "\(field)-data")))
         }
         guard let content else { return nil }
-        let name = config.contentName(field)
-        var pool = CertificatePool()
-        guard pool.add(content.bytes, from: config.location(name)) > 0 else {
-            throw pool.warnings.first.map { ConfigurationError(.invalid, $0) }
-                ?? config.error(
-                    .invalid, name, "holds no PEM certificate; expected -----BEGIN CERTIFICATE-----")
-        }
+        let pool = try config.certificates(in: content, of: field)
         for warning in pool.warnings { Warnings.report(warning) }
         return pool.pem
     }
 
-    func credentials(now: @escaping @Sendable () -> Date = { Date() }) throws(ConfigurationError)
-        -> any CredentialSource
-    {
+    func credentials() throws(ConfigurationError) -> any CredentialSource {
         let issued = try idToken.map { token throws(ConfigurationError) in
             try self.issued(token, "id-token")
         }
@@ -86,25 +78,56 @@ struct OIDCProvider: Sendable {
                 trust: authorities.map { .pem($0) } ?? .system, plainHTTP: .loopbackOnly,
                 connectTimeout: .seconds(10), maximumResponseBody: OIDCTokenRefresher.maximumResponseSize),
             environment: environment)
-        let refresh = OIDCTokenRefresher(self, transport: client)
+        let refresher = OIDCTokenRefresher(self, transport: client)
         return RenewableCredential(
-            from: "an identity provider", issued: issued, isRenewedWhenRefused: false, now: now
+            from: "an identity provider", issued: issued, isRenewedWhenRefused: false
         ) { () async throws(ConfigurationError) in
-            try await refresh.refresh()
+            try await refresher.refresh()
         }
     }
 
-    /// `name` of the token, for errors.
-    func issued(_ token: SharedSecret, _ name: String) throws(ConfigurationError)
-        -> RenewableCredential.Issued
-    {
+    /// - Parameter name: the name of the token, for errors.
+    func issued(
+        _ token: SharedSecret, _ name: String
+    ) throws(ConfigurationError) -> RenewableCredential.Issued {
         guard let header = AuthorizationHeader.bearer(token.bytes),
             let expiration = JSONWebToken.expiration(of: token.bytes)
-        else { throw error("the \(name) is no JSON Web Token; log in again") }
+        else { throw error("the \(name) is not a JSON Web Token; log in again") }
         return .init(authorization: header, clientCertificate: nil, expiration: expiration)
     }
 
     func error(_ problem: String) -> ConfigurationError {
         ConfigurationError(.plugin, "\(fieldPath): \(problem)")
+    }
+}
+
+/// JSON Web Tokens (RFC 7519) as far as their holder reads them. The API server verifies the signature.
+enum JSONWebToken {
+    /// Returns the claim `exp`, or 1970 if there is none, as in client-go. Returns nil if the text is not a token.
+    static func expiration(of token: borrowing SecretBytes) -> Date? {
+        let payload = token.withUnsafeBytes { bytes -> SharedSecret? in
+            let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+            return parts.count == 3 ? decoded(UnsafeRawBufferPointer(rebasing: parts[1])) : nil
+        }
+        guard let payload, let claims = try? JSONValue(parsing: payload.bytes), claims.members != nil else {
+            return nil
+        }
+        guard let claim = claims["exp"], !claim.isNull else { return Date(timeIntervalSince1970: 0) }
+        return claim.double.map { Date(timeIntervalSince1970: $0) }
+    }
+
+    /// Decodes base64url without padding (RFC 7515, 2).
+    private static func decoded(_ text: UnsafeRawBufferPointer) -> SharedSecret? {
+        var standard = SecretBuffer(capacity: text.count + 3)
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: "-"): standard.append("+")
+            case UInt8(ascii: "_"): standard.append("/")
+            case UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="): return nil
+            default: standard.append(byte)
+            }
+        }
+        while !standard.count.isMultiple(of: 4) { standard.append("=") }
+        return try? SharedSecret(Base64.decodeSecret(standard.finish(), skipping: Base64.lineBreaks))
     }
 }

@@ -1,17 +1,17 @@
 import Cryptography
 import HTTP
 import HTTPTypes
+import JSON
 import System
-import YAML
 
-/// Gets a new id-token for a refresh-token: discovery at the issuer, then a request to its token endpoint. Two or three
-/// requests, each with a deadline and a limit to its response.
+/// Obtains a new id-token for a refresh-token: discovery at the issuer, then a request to its token endpoint. Sends two or
+/// three requests, each with a timeout and a limit for its response.
 ///
 /// Sources: OpenID Connect Discovery 1.0, 4; OpenID Connect Core 1.0, 12; RFC 6749, 2.3.1 and 6.
 final class OIDCTokenRefresher: Sendable {
     private let provider: OIDCProvider
     private let transport: any HTTPTransport
-    /// Providers may replace it with each use.
+    /// A provider may replace the token with each use.
     private let refreshToken: Locked<SharedSecret?>
 
     static let maximumResponseSize = 1 << 20
@@ -26,14 +26,14 @@ final class OIDCTokenRefresher: Sendable {
     func refresh() async throws(ConfigurationError) -> RenewableCredential.Issued {
         guard let refreshToken = refreshToken.withLock({ $0 }) else {
             throw provider.error(
-                "the id-token has expired or is missing, and there is no refresh-token to get another")
+                "the id-token has expired or is missing, and there is no refresh-token; log in again")
         }
         let endpoint = try await tokenEndpoint()
         let response = try await tokens(from: endpoint, for: refreshToken)
         guard let idToken = text("id_token", of: response) else {
             throw provider.error(
-                "\(endpoint) gave no id_token for the refresh-token; log in with the scope openid, or use the exec plugin "
-                    + "kubelogin (kubectl oidc-login)")
+                "\(endpoint) returned no id_token for the refresh-token; log in with the scope openid, or use the exec "
+                    + "plugin kubelogin (kubectl oidc-login)")
         }
         let issued = try provider.issued(idToken, "id_token of \(endpoint)")
         if let next = text("refresh_token", of: response) { self.refreshToken.withLock { $0 = next } }
@@ -46,7 +46,7 @@ final class OIDCTokenRefresher: Sendable {
         let url = "\(issuer)/.well-known/openid-configuration"
         let (status, metadata) = try await send(HTTPClientRequest(url: url, timeout: Self.timeout))
         guard status == 200 else {
-            throw provider.error("\(url) answered with status \(status); correct idp-issuer-url")
+            throw provider.error("\(url) returned status \(status); correct idp-issuer-url")
         }
         guard let endpoint = metadata?["token_endpoint"]?.string, !endpoint.isEmpty else {
             throw provider.error("\(url) names no token_endpoint; correct idp-issuer-url")
@@ -54,10 +54,11 @@ final class OIDCTokenRefresher: Sendable {
         return endpoint
     }
 
-    /// As Go's oauth2 does, the client's secret is sent in a header first, and in the body to servers that refuse that.
+    /// Exchanges the refresh-token. As in Go's oauth2, the client's secret is sent in a header first, and in the body to
+    /// servers that refuse the header.
     private func tokens(
         from endpoint: String, for refreshToken: SharedSecret
-    ) async throws(ConfigurationError) -> YAMLNode {
+    ) async throws(ConfigurationError) -> JSONValue {
         let isConfidential = provider.clientSecret != nil
         var response = try await request(endpoint, refreshToken, inHeader: isConfidential)
         if isConfidential, response.status == 400 || response.status == 401,
@@ -65,28 +66,29 @@ final class OIDCTokenRefresher: Sendable {
         {
             response = try await request(endpoint, refreshToken, inHeader: false)
         }
-        guard response.status == 200, let body = response.body else {
+        guard response.status == 200 else {
             let code = code(response.body).map { " (\($0.truncated(toUTF8: 64)))" } ?? ""
             let isRefused = response.status == 400 || response.status == 401
             throw provider.error(
-                "\(endpoint) answered the refresh-token with status \(response.status)\(code)"
-                    + (isRefused ? "; it is expired, revoked, used up or another client's" : ""))
+                "\(endpoint) returned status \(response.status)\(code) for the refresh-token"
+                    + (isRefused
+                        ? "; it is expired, revoked, already used or for another client: log in again" : ""))
         }
-        return body
+        return response.body ?? .null
     }
 
-    private func code(_ body: YAMLNode?) -> String? { body?["error"]?.string }
+    private func code(_ body: JSONValue?) -> String? { body?["error"]?.string }
 
     private func request(
         _ endpoint: String, _ refreshToken: SharedSecret, inHeader: Bool
-    ) async throws(ConfigurationError) -> (status: Int, body: YAMLNode?) {
+    ) async throws(ConfigurationError) -> (status: Int, body: JSONValue?) {
         var form = SecretBuffer(capacity: refreshToken.count * 3 + 256)
         form.append("grant_type=refresh_token&refresh_token=")
-        form.appendPercentEncoded(refreshToken)
+        refreshToken.bytes.withUnsafeBytes { form.appendPercentEncoded($0) }
         var fields: [HTTPClientRequest.SecretField] = []
         if inHeader, let secret = provider.clientSecret {
             var password = SecretBuffer(capacity: secret.count * 3)
-            password.appendPercentEncoded(secret)
+            secret.bytes.withUnsafeBytes { password.appendPercentEncoded($0) }
             let header = AuthorizationHeader.basic(
                 user: percentEncoded(provider.clientID), password: password.finish())
             fields.append(.init(name: .authorization, value: header))
@@ -95,7 +97,7 @@ final class OIDCTokenRefresher: Sendable {
             form.append(Array(percentEncoded(provider.clientID).utf8))
             if let secret = provider.clientSecret {
                 form.append("&client_secret=")
-                form.appendPercentEncoded(secret)
+                secret.bytes.withUnsafeBytes { form.appendPercentEncoded($0) }
             }
         }
         return try await send(
@@ -107,42 +109,17 @@ final class OIDCTokenRefresher: Sendable {
 
     private func send(
         _ request: HTTPClientRequest
-    ) async throws(ConfigurationError) -> (status: Int, body: YAMLNode?) {
+    ) async throws(ConfigurationError) -> (status: Int, body: JSONValue?) {
         do throws(HTTPError) {
             let (head, body) = try await transport.sendCollectingSecret(
                 request, upTo: Self.maximumResponseSize)
-            let documents = try? YAMLReader.documents(in: body.bytes, source: "response")
-            return (head.status.code, documents?.count == 1 ? documents?.first : nil)
+            return (head.status.code, try? JSONValue(parsing: body.bytes))
         } catch {
             throw provider.error("cannot refresh the id-token: \(error)")
         }
     }
 
-    private func text(_ key: String, of response: YAMLNode) -> SharedSecret? {
-        guard let scalar = response[key]?.scalar, scalar.valueType == .string, scalar.bytes.count > 0 else {
-            return nil
-        }
-        return scalar.bytes
-    }
-}
-
-extension SecretBuffer {
-    /// All but the unreserved characters of RFC 3986, without a copy in ordinary memory.
-    fileprivate mutating func appendPercentEncoded(_ secret: SharedSecret) {
-        let digits = Array("0123456789ABCDEF".utf8)
-        secret.bytes.withUnsafeBytes { bytes in
-            for byte in bytes {
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                    UInt8(ascii: "_"), UInt8(ascii: "~"):
-                    append(byte)
-                default:
-                    append("%")
-                    append(digits[Int(byte >> 4)])
-                    append(digits[Int(byte & 15)])
-                }
-            }
-        }
+    private func text(_ key: String, of response: JSONValue) -> SharedSecret? {
+        response[key]?.secret.flatMap { $0.count > 0 ? $0 : nil }
     }
 }

@@ -1,16 +1,16 @@
 package import Cryptography
 import System
 
-/// A token in a file that others replace, such as a projected service-account token.
+/// A token in a file that other programs replace, such as a projected service account token.
 ///
-/// Guarantees: the file is read again after a minute, when it has changed, and after a 401; if that fails, the
-/// last token goes on being used.
+/// Guarantees: the file is read again after a minute, when it has changed, and after a 401. If reading fails, the last
+/// token stays in use.
 package final class TokenFile: CredentialSource {
     private struct State {
         var current: Credential?
-        /// Whether `current` came from the file.
+        /// The time at which the file was last read, or nil while `current` is the fallback.
         var readAt: ContinuousClock.Instant?
-        var stamp: CredentialFile.Stamp?
+        var fingerprint: FileFingerprint?
         var isRefused = false
     }
 
@@ -23,8 +23,8 @@ package final class TokenFile: CredentialSource {
     static let maximumAge = Duration.seconds(60)
 
     /// - Parameters:
-    ///   - fallback: the header to send as long as the file could never be read.
-    ///   - purpose: for errors: what names the file.
+    ///   - fallback: the header to send until the file can be read.
+    ///   - purpose: what the file is needed for, for errors.
     package convenience init(
         path: String, fallback: SharedSecret? = nil, purpose: String,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
@@ -32,7 +32,7 @@ package final class TokenFile: CredentialSource {
         self.init(path: path, fallback: fallback, purpose: purpose, setting: nil, now: now)
     }
 
-    /// `setting`: the field of a kubeconfig that names the file.
+    /// - Parameter setting: the field of a kubeconfig that contains the path.
     init(
         path: String, fallback: SharedSecret?, purpose: String, setting: CredentialFile.PathSetting?,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
@@ -45,16 +45,16 @@ package final class TokenFile: CredentialSource {
     }
 
     package func credential() async throws(ConfigurationError) -> Credential {
-        let (now, stamp) = (now(), CredentialFile.stamp(of: path))
+        let (now, fingerprint) = (now(), FileFingerprint(path: path))
         return try state.withLock { state throws(ConfigurationError) in
             if let current = state.current, let readAt = state.readAt, !state.isRefused,
-                now - readAt < Self.maximumAge, stamp == state.stamp
+                now - readAt < Self.maximumAge, fingerprint == state.fingerprint
             {
                 return current
             }
             do throws(ConfigurationError) {
                 let fresh = try read(after: state.current)
-                state = State(current: fresh, readAt: now, stamp: stamp)
+                state = State(current: fresh, readAt: now, fingerprint: fingerprint)
                 return fresh
             } catch {
                 guard let current = state.current else { throw error }
@@ -69,7 +69,7 @@ package final class TokenFile: CredentialSource {
         }
     }
 
-    /// The same token keeps its generation.
+    /// Reads the file. An unchanged token keeps its generation.
     private func read(after current: Credential?) throws(ConfigurationError) -> Credential {
         let token = try CredentialFile.read(path, for: purpose, setting: setting)
         guard let header = AuthorizationHeader.bearer(token) else {

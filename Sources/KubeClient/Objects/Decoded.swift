@@ -1,9 +1,9 @@
 package import JSON
 
-/// One item of a list or watch: the object, or, when it does not have the shape of its kind, its metadata, its last
-/// status and the problem. One malformed object must not break the list it is in.
+/// An item of a list or an object of a watch. If it does not match the schema of its kind, it is represented by its
+/// metadata, its last status and the problem: one malformed object must not break the list that contains it.
 ///
-/// Indirect, so that a table of many has room for references alone.
+/// Indirect, so that an array of many objects holds only references.
 package indirect enum Decoded<Object: KubeObject>: Sendable {
     case object(Object)
     case malformed(ObjectMeta, status: Object.ObjectStatus?, problem: String)
@@ -17,7 +17,7 @@ package indirect enum Decoded<Object: KubeObject>: Sendable {
 }
 
 extension Decoded: JSONReadable {
-    /// - Throws: the object has no name that can be read, or is not JSON.
+    /// - Throws: if the object's name cannot be read, or the text is not JSON.
     package init(json: inout JSONReader) throws(JSONError) {
         let start = json.position
         do {
@@ -36,12 +36,12 @@ extension Decoded: JSONReadable {
     }
 }
 
-/// What can be told of an object that is malformed, or cut off: filled in as far as reading comes.
+/// The readable parts of an object that is malformed or truncated.
 struct SalvagedObject<Status: JSONReadable & Sendable>: Sendable {
     var metadata = ObjectMeta(name: "")
     var status: Status?
 
-    /// - Throws: what comes after is not JSON. What came before has been filled in.
+    /// - Throws: if the rest of the text is not JSON. The parts before it have been read.
     mutating func read(_ json: inout JSONReader) throws(JSONError) {
         try json.readObject { key, json throws(JSONError) in
             switch key {

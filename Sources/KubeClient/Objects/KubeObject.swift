@@ -1,8 +1,9 @@
+import HTTP
 package import JSON
 
-/// A kind of object and where the API server keeps it.
+/// A kind of object and its path on the API server.
 package struct Resource: Hashable, Sendable {
-    /// Empty for the core group.
+    /// The API group, which is empty for the core group.
     package let group: String
     package let version: String
     package let kind: String
@@ -17,7 +18,7 @@ package struct Resource: Hashable, Sendable {
 
     package var apiVersion: String { group.isEmpty ? version : "\(group)/\(version)" }
 
-    /// The path of the collection, or of one object in it. A nil namespace means all namespaces.
+    /// Returns the path of the collection, or of one object in it. A nil or empty namespace means all namespaces.
     func path(namespace: String?, name: String? = nil, subresource: String? = nil) -> String {
         var path = group.isEmpty ? "/api/\(version)" : "/apis/\(group)/\(version)"
         if let namespace, !namespace.isEmpty { path += "/namespaces/\(percentEncoded(namespace))" }
@@ -32,15 +33,15 @@ package struct Resource: Hashable, Sendable {
 
 /// An object that can be read from the API server.
 package protocol KubeObject: JSONReadable, Sendable {
-    /// What `status` holds; read even from an object that is malformed otherwise.
+    /// The type of `status`, which is read even if the rest of the object is malformed.
     associatedtype ObjectStatus: JSONReadable & Sendable = NoStatus
     static var resource: Resource { get }
-    /// Asks the server for `PartialObjectMetadata` only: the rest never leaves it.
+    /// True to request only `PartialObjectMetadata`, so that the rest never leaves the server.
     static var isMetadataOnly: Bool { get }
     var metadata: ObjectMeta { get }
 }
 
-/// The status of a kind that has none, or whose status we do not read.
+/// The status of a kind that has none, or whose status is not needed.
 package struct NoStatus: JSONReadable, Sendable {
     package init(json: inout JSONReader) throws(JSONError) { try json.skipValue() }
 }
@@ -49,7 +50,7 @@ extension KubeObject {
     package static var isMetadataOnly: Bool { false }
 }
 
-/// The metadata of a Secret. Its data, in the clear, is never asked for.
+/// The metadata of a Secret. Its data is never requested.
 package struct SecretMetadata: KubeObject {
     package static var resource: Resource { .secrets }
     package static var isMetadataOnly: Bool { true }
@@ -64,32 +65,15 @@ package struct SecretMetadata: KubeObject {
     }
 }
 
-/// The metadata that a write returns, whatever the kind.
-struct PartialObjectMetadata: JSONReadable {
-    let metadata: ObjectMeta
+/// The metadata of an object of any kind.
+package struct PartialObjectMetadata: JSONReadable, Sendable {
+    package let metadata: ObjectMeta
 
-    init(json: inout JSONReader) throws(JSONError) {
+    package init(json: inout JSONReader) throws(JSONError) {
         var metadata: ObjectMeta?
         try json.readObject { key, json throws(JSONError) in
             if case "metadata" = key { metadata = try json.read() }
         }
         self.metadata = try json.require(metadata, "metadata")
     }
-}
-
-/// RFC 3986 unreserved characters stay; everything else is encoded.
-func percentEncoded(_ text: String) -> String {
-    var encoded = ""
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-            UInt8(ascii: "_"), UInt8(ascii: "~"):
-            encoded.unicodeScalars.append(Unicode.Scalar(byte))
-        default:
-            let digits = String(byte, radix: 16, uppercase: true)
-            encoded += digits.count == 1 ? "%0\(digits)" : "%\(digits)"
-        }
-    }
-    return encoded
 }

@@ -1,33 +1,33 @@
 package import JSON
 
-/// One entry of `metadata.managedFields`, reduced to what a Secret's keeper asks of it: which keys this
-/// manager set last, and when it last set anything (Kubernetes, "Server-Side Apply", FieldsV1).
+/// An entry of `metadata.managedFields`, reduced to the fields that this product needs: the keys that the manager owns in
+/// labels, annotations and a Secret's data, and the time of its last change (Kubernetes, "Server-Side Apply", FieldsV1).
 package struct ManagedFieldsEntry: Sendable, Equatable {
     package let manager: String
-    /// By the API server's clock.
+    /// The time of the last change, by the API server's clock.
     package let time: String?
     package let labels: Set<String>
     package let annotations: Set<String>
-    /// Entries of a Secret's `data`.
+    /// The keys of a Secret's `data`.
     package let data: Set<String>
-    /// A Secret's `immutable`.
+    /// True if the manager owns a Secret's `immutable`.
     package let ownsImmutable: Bool
 
     package init(
         manager: String, time: String? = nil, labels: Set<String> = [], annotations: Set<String> = [],
-        data: Set<String> = [], isOfImmutable: Bool = false
+        data: Set<String> = [], ownsImmutable: Bool = false
     ) {
         self.manager = manager
         self.time = time
         self.labels = labels
         self.annotations = annotations
         self.data = data
-        self.ownsImmutable = isOfImmutable
+        self.ownsImmutable = ownsImmutable
     }
 }
 
 extension ManagedFieldsEntry: JSONReadable {
-    /// A hint, and nothing to rely on: whatever has another shape is left out, and is no error.
+    /// A part of another shape is skipped and is not an error.
     package init(json: inout JSONReader) throws(JSONError) {
         var manager = ""
         var time: String?
@@ -44,15 +44,15 @@ extension ManagedFieldsEntry: JSONReadable {
         }
         self.init(
             manager: manager, time: time, labels: fields.labels, annotations: fields.annotations,
-            data: fields.data, isOfImmutable: fields.isOfImmutable)
+            data: fields.data, ownsImmutable: fields.ownsImmutable)
     }
 
-    /// The part of `fieldsV1` that is read: maps at most three deep. The rest may nest as it likes.
+    /// The parts of `fieldsV1` that are read, which nest at most three deep. The other parts may nest to any depth.
     private struct Fields {
         var labels: Set<String> = []
         var annotations: Set<String> = []
         var data: Set<String> = []
-        var isOfImmutable = false
+        var ownsImmutable = false
 
         mutating func read(_ json: inout JSONReader) throws(JSONError) {
             try json.readObject { key, json throws(JSONError) in
@@ -60,7 +60,7 @@ extension ManagedFieldsEntry: JSONReadable {
                 case "f:metadata":
                     _ = try json.attempt { json throws(JSONError) in try readMetadata(&json) }
                 case "f:data": data = try Self.keys(&json)
-                case "f:immutable": isOfImmutable = true
+                case "f:immutable": ownsImmutable = true
                 default: break
                 }
             }
@@ -76,7 +76,7 @@ extension ManagedFieldsEntry: JSONReadable {
             }
         }
 
-        /// Keys of a map are "f:<key>"; "." stands for the map itself.
+        /// Reads the keys of a map, which have the form "f:<key>". The entry "." represents the map itself.
         private static func keys(_ json: inout JSONReader) throws(JSONError) -> Set<String> {
             let keys = try json.attempt { json throws(JSONError) in
                 var keys: Set<String> = []

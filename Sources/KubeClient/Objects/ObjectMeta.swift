@@ -1,5 +1,7 @@
-/// The part of `metadata` that this product reads (Kubernetes API conventions, "Metadata"). Times stay the
-/// text the server sent: they are never compared with the local clock.
+package import JSON
+
+/// The part of `metadata` that this product reads (Kubernetes API conventions, "Metadata"). Times stay in the server's
+/// text form and are never compared with the local clock.
 package struct ObjectMeta: Sendable, Equatable {
     package var name: String
     package var namespace: String?
@@ -12,7 +14,7 @@ package struct ObjectMeta: Sendable, Equatable {
     package var annotations: [String: String]?
     package var ownerReferences: [OwnerReference]?
     package var managedFields: [ManagedFieldsEntry]?
-    /// Whether a cache has left parts out because of their size; see the API server for all of it.
+    /// True if a cache has dropped large parts. The API server has the complete metadata.
     package var isAbridged = false
 
     package init(
@@ -31,7 +33,7 @@ package struct ObjectMeta: Sendable, Equatable {
         self.managedFields = managedFields
     }
 
-    /// Keys of labels and annotations that `manager` set last, by the server's own account.
+    /// Returns the keys of labels and annotations that `manager` owns according to `managedFields`.
     package func keysOwned(by manager: String) -> (labels: Set<String>, annotations: Set<String>) {
         var labels: Set<String> = []
         var annotations: Set<String> = []
@@ -45,7 +47,7 @@ package struct ObjectMeta: Sendable, Equatable {
     package var ref: ObjectRef { ObjectRef(namespace: namespace ?? "", name: name) }
 }
 
-/// An entry of `metadata.ownerReferences`: what the garbage collector follows.
+/// An entry of `metadata.ownerReferences`, which the garbage collector follows.
 package struct OwnerReference: Sendable, Equatable {
     package var apiVersion: String
     package var kind: String
@@ -64,7 +66,8 @@ package struct OwnerReference: Sendable, Equatable {
     }
 }
 
-/// Namespace and name of an object of a kind that the context tells; namespace is empty for what has none.
+/// The namespace and the name of an object whose kind is known from the context. The namespace is empty for cluster-scoped
+/// objects.
 package struct ObjectRef: Hashable, Sendable, CustomStringConvertible {
     package let namespace: String
     package let name: String
@@ -75,4 +78,87 @@ package struct ObjectRef: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { namespace.isEmpty ? name : "\(namespace)/\(name)" }
+}
+
+extension ObjectMeta: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        self.init(name: "")
+        try read(&json, isLenient: false)
+        // Every object of the API server has a name.
+        if name.isEmpty { throw json.error(.missing).prefixingPath(.key("name")) }
+    }
+
+    /// Sets the fields that `json` contains.
+    ///
+    /// - Parameter isLenient: skips fields of the wrong type, and keeps what was read before a syntax error, so that a
+    ///   malformed object can still be identified.
+    mutating func read(_ json: inout JSONReader, isLenient: Bool) throws(JSONError) {
+        try json.readObject { key, json throws(JSONError) in
+            guard isLenient else { return try read(key, &json) }
+            _ = try json.attempt { json throws(JSONError) in try read(key, &json) }
+        }
+    }
+
+    private mutating func read(_ key: JSONKey, _ json: inout JSONReader) throws(JSONError) {
+        switch key {
+        case "name": name = try json.read()
+        case "namespace": namespace = try json.readOptional()
+        case "uid": uid = try json.readOptional()
+        case "resourceVersion": resourceVersion = try json.readOptional()
+        case "generation": generation = try json.readOptional()
+        case "creationTimestamp": creationTimestamp = try json.readOptional()
+        case "deletionTimestamp": deletionTimestamp = try json.readOptional()
+        case "labels": labels = try json.readOptional()
+        case "annotations": annotations = try json.consumeNull() ? nil : try Self.annotations(&json)
+        case "ownerReferences": ownerReferences = try json.readOptional()
+        case "managedFields": managedFields = try Self.managedFields(&json)
+        default: break
+        }
+    }
+
+    /// Reads annotations, except that in which kubectl stores the last applied object: for a Secret it contains the
+    /// values.
+    private static func annotations(_ json: inout JSONReader) throws(JSONError) -> [String: String] {
+        var annotations: [String: String] = [:]
+        try json.readObject { key, json throws(JSONError) in
+            if case "kubectl.kubernetes.io/last-applied-configuration" = key { return }
+            annotations[try key.text()] = try json.read()
+        }
+        return annotations
+    }
+
+    /// Reads the entries and skips invalid ones, since anyone who may change the object may write anything there.
+    private static func managedFields(
+        _ json: inout JSONReader
+    ) throws(JSONError) -> [ManagedFieldsEntry]? {
+        try json.attempt { json throws(JSONError) in
+            var entries: [ManagedFieldsEntry] = []
+            try json.readArray { json throws(JSONError) in
+                if let entry = try json.readIfValid(ManagedFieldsEntry.self) { entries.append(entry) }
+            }
+            return entries
+        }
+    }
+}
+
+extension OwnerReference: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var apiVersion, kind, name, uid: String?
+        var controller, blockOwnerDeletion: Bool?
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "apiVersion": apiVersion = try json.read()
+            case "kind": kind = try json.read()
+            case "name": name = try json.read()
+            case "uid": uid = try json.read()
+            case "controller": controller = try json.readOptional()
+            case "blockOwnerDeletion": blockOwnerDeletion = try json.readOptional()
+            default: break
+            }
+        }
+        self.init(
+            apiVersion: try json.require(apiVersion, "apiVersion"), kind: try json.require(kind, "kind"),
+            name: try json.require(name, "name"), uid: try json.require(uid, "uid"), controller: controller)
+        self.blockOwnerDeletion = blockOwnerDeletion
+    }
 }

@@ -1,6 +1,6 @@
 package import JSON
 
-/// The API server's answer to what it did not do (`kind: Status`).
+/// The API server's description of a failed request (`kind: Status`).
 package struct Status: Sendable, Equatable {
     package struct Details: Sendable, Equatable {
         package var name: String?
@@ -21,9 +21,27 @@ package struct Status: Sendable, Equatable {
     package var reason: String?
     package var details: Details?
     package var code: Int?
+
+    /// The part of the message that names the admission webhook or policy which denied the request, or nil if none did.
+    /// The reason that follows it is omitted, as it may quote the request.
+    package var admissionDenial: String? {
+        guard let message else { return nil }
+        for (start, end) in Self.denialPatterns {
+            guard let from = message.firstRange(of: start)?.lowerBound,
+                let to = message[from...].firstRange(of: end)?.upperBound
+            else { continue }
+            return String(message[from..<to].prefix(512))
+        }
+        return nil
+    }
+
+    /// The beginning of the API server's message, which the object's name may precede, and the words before the reason.
+    private static let denialPatterns = [
+        ("admission webhook \"", "denied the request"), ("ValidatingAdmissionPolicy '", "denied request"),
+    ]
 }
 
-/// A field of another shape is left out: an answer that says little is better than none.
+/// Fields of the wrong type are skipped: an incomplete status is better than none.
 extension Status: JSONReadable {
     package init(json: inout JSONReader) throws(JSONError) {
         self.init()

@@ -5,13 +5,13 @@ import HTTPTypes
 import JSON
 import System
 
-/// Sends single requests to one API server, with its credentials.
+/// Sends single requests with credentials to one API server.
 package struct APIConnection: Sendable {
     private let server: String
     private let transports: Transports
     private let credentials: any CredentialSource
     private let impersonation: HTTPFields
-    /// From the call to the last byte of its answer; watches have none.
+    /// The time from the call to the last byte of the response. Watches have no timeout.
     private let timeout: Duration
     private let observer: (any APIObserver)?
 
@@ -21,7 +21,7 @@ package struct APIConnection: Sendable {
         self.init(cluster, Transports(HTTPClientConfiguration(cluster)), timeout, observer)
     }
 
-    /// Through a transport of the caller's, which brings its own trust.
+    /// Uses a transport of the caller, whose own trust settings apply.
     package init(
         _ cluster: ClusterConfiguration, transport: any HTTPTransport, timeout: Duration = .seconds(30),
         observer: (any APIObserver)? = nil
@@ -41,83 +41,85 @@ package struct APIConnection: Sendable {
         self.observer = observer
     }
 
-    /// Sends `call` and shows the body of a 2xx response to `read`.
+    /// Sends `request` and passes the body of a 2xx response to `read`.
     func send<Value: Sendable>(
-        _ call: KubeClient.Request, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
+        _ request: KubeClient.Request,
+        _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
     ) async throws(KubeError) -> Value {
-        let result = try await open(call, lane: .unary, idleTimeout: nil) { body in
-            try await body.collect(upTo: call.maximumResponseSize) { bytes in
+        let result = try await open(request, mode: .unary, idleTimeout: nil) { body in
+            try await body.collect(upTo: request.maximumResponseSize) { bytes in
                 Result { () throws(KubeError) in try read(bytes) }
             }
         }
         return try result.get()
     }
 
-    /// Sends `call` and hands over the body of a 2xx response. A 401 renews the credential, once.
+    /// Sends `request` and passes the body of a 2xx response to `handler`. Renews the credential once after a 401.
     func open<Result: Sendable>(
-        _ call: KubeClient.Request, lane: HTTPClientRequest.TransferMode, idleTimeout: Duration?,
+        _ request: KubeClient.Request, mode: HTTPClientRequest.TransferMode, idleTimeout: Duration?,
         _ handler: @Sendable (HTTPBody) async throws -> Result
     ) async throws(KubeError) -> Result {
-        // A URL with dot segments is another URL, for the HTTP client and for proxies. Names come from outside.
-        guard !call.path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) else {
+        // The HTTP client and proxies would resolve dot segments to another URL. Names come from users.
+        guard !request.path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) else {
             throw KubeError(
-                .badRequest, activity: call.activity, message: "a name may not be . or ..; nothing was sent")
+                .badRequest, activity: request.activity,
+                message: "a name must not be . or ..; nothing was sent")
         }
-        var credential = try await credential(for: call)
-        var renewed = false
+        var credential = try await credential(for: request)
+        var isRenewed = false
         while true {
-            let request = request(for: call, credential, lane: lane, idleTimeout: idleTimeout)
-            let observed = RequestTiming(call, observer)
+            let httpRequest = httpRequest(for: request, credential, mode: mode, idleTimeout: idleTimeout)
+            let timing = RequestTiming(request, observer)
             do {
-                return try await transports.transport(for: credential).withResponse(to: request) {
+                return try await transports.transport(for: credential).withResponse(to: httpRequest) {
                     head, body in
-                    observed.complete(.responded(head.status.code))
+                    timing.complete(.responded(head.status.code))
                     guard head.status.kind == .successful else {
-                        throw await Self.failure(head, body, of: call)
+                        throw await Self.failure(head, body, of: request)
                     }
                     return try await handler(body)
                 }
-            } catch let error as KubeError where error.code == .unauthorized && !renewed {
-                renewed = true
+            } catch let error as KubeError where error.code == .unauthorized && !isRenewed {
+                isRenewed = true
                 await credentials.invalidate(credential)
-                let next = try await self.credential(for: call)
-                // The same again would be refused again.
+                let next = try await self.credential(for: request)
+                // The server would refuse the same credential again.
                 guard next.generation != credential.generation else { throw error }
                 credential = next
             } catch let error as KubeError {
                 throw error
             } catch let error as HTTPError {
                 let code = KubeError.Code(error.code)
-                observed.complete(.failed(code))
-                throw KubeError(code, activity: call.activity, message: error.description)
+                timing.complete(.failed(code))
+                throw KubeError(code, activity: request.activity, message: error.description)
             } catch is CancellationError {
-                throw KubeError(.cancelled, activity: call.activity, message: "cancelled")
+                throw KubeError(.cancelled, activity: request.activity, message: "cancelled")
             } catch {
-                throw KubeError(.malformedResponse, activity: call.activity, message: "\(error)")
+                throw KubeError(.malformedResponse, activity: request.activity, message: "\(error)")
             }
         }
     }
 
-    private func credential(for call: KubeClient.Request) async throws(KubeError) -> Credential {
+    private func credential(for request: KubeClient.Request) async throws(KubeError) -> Credential {
         do {
             return try await credentials.credential()
         } catch {
-            throw KubeError(.credentials, activity: call.activity, message: error.description)
+            throw KubeError(.credentials, activity: request.activity, message: error.description)
         }
     }
 
-    private func request(
-        for call: KubeClient.Request, _ credential: Credential, lane: HTTPClientRequest.TransferMode,
+    private func httpRequest(
+        for request: KubeClient.Request, _ credential: Credential, mode: HTTPClientRequest.TransferMode,
         idleTimeout: Duration?
     ) -> HTTPClientRequest {
-        var url = server + call.path
-        for (index, item) in call.query.enumerated() {
+        var url = server + request.path
+        for (index, item) in request.query.enumerated() {
             url += (index == 0 ? "?" : "&") + item.0 + "=" + percentEncoded(item.1)
         }
         var fields = impersonation
-        fields[.accept] = call.accept
+        fields[.accept] = request.accept
         var body = HTTPClientRequest.Body.none
-        switch call.body {
+        switch request.body {
         case .none: break
         case .bytes(let bytes, let contentType):
             fields[.contentType] = contentType
@@ -127,31 +129,30 @@ package struct APIConnection: Sendable {
             body = .secret(secret)
         }
         return HTTPClientRequest(
-            method: call.method, url: url, fields: fields,
+            method: request.method, url: url, fields: fields,
             secretFields: credential.authorization.map { [.init(name: .authorization, value: $0)] } ?? [],
-            body: body, lane: lane, timeout: lane == .unary ? timeout : nil, idleTimeout: idleTimeout,
-            maximumResponseBody: call.maximumResponseSize)
+            body: body, mode: mode, timeout: mode == .unary ? timeout : nil, idleTimeout: idleTimeout,
+            maximumResponseBody: request.maximumResponseSize)
     }
 
     private static func failure(
-        _ head: HTTPResponseHead, _ body: HTTPBody, of call: KubeClient.Request
+        _ head: HTTPResponseHead, _ body: HTTPBody, of request: KubeClient.Request
     ) async -> KubeError {
         let text = try? await body.collect(upTo: 256 * 1024)
         var status = text.flatMap { try? JSONReader.read(Status.self, from: $0) }
-        // A server that could not read a body says so with a piece of it.
-        if head.status.code == 400, case .secret = call.body {
+        // The message of a server that could not parse a body quotes a part of it.
+        if head.status.code == 400, case .secret = request.body {
             let denial = status?.admissionDenial
             status?.message = denial
         }
-        let wait = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
+        let delay = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
         return KubeError(
-            httpStatus: head.status.code, retryAfter: wait, status: status,
-            activity: call.activity)
+            httpStatus: head.status.code, retryAfter: delay, status: status, activity: request.activity)
     }
 }
 
 extension HTTPFields {
-    /// Impersonation headers (Kubernetes, "Authenticating", "User impersonation").
+    /// Builds the impersonation headers (Kubernetes, "Authenticating", "User impersonation").
     fileprivate init(_ user: ClusterConfiguration.Impersonation) {
         self.init()
         var pairs = [("User", user.user)]
@@ -164,5 +165,53 @@ extension HTTPFields {
             guard let name = HTTPField.Name("Impersonate-\(name)") else { continue }
             append(HTTPField(name: name, value: value))
         }
+    }
+}
+
+/// The HTTP clients for a cluster. A credential with a client certificate, as an exec plugin may return it, gets its own
+/// client, because a TLS connection is bound to its certificate.
+final class Transports: Sendable {
+    private let configuration: HTTPClientConfiguration
+    private let base: any HTTPTransport
+    private let latest = Locked<(generation: UInt64, transport: any HTTPTransport)?>(nil)
+
+    init(_ configuration: HTTPClientConfiguration) {
+        self.configuration = configuration
+        base = CurlClient(configuration)
+    }
+
+    /// Uses `transport` for credentials without a client certificate.
+    init(fixed transport: any HTTPTransport) {
+        configuration = HTTPClientConfiguration()
+        base = transport
+    }
+
+    func transport(for credential: Credential) -> any HTTPTransport {
+        guard let certificate = credential.clientCertificate else { return base }
+        return latest.withLock { latest in
+            // A replaced client stays alive until its last request ends.
+            if let latest, latest.generation == credential.generation { return latest.transport }
+            var own = configuration
+            own.clientCertificate = .init(chain: certificate.certificate, key: certificate.key)
+            let client = CurlClient(own)
+            latest = (credential.generation, client)
+            return client
+        }
+    }
+}
+
+extension HTTPClientConfiguration {
+    init(_ cluster: ClusterConfiguration) {
+        self.init(plainHTTP: .always)
+        switch cluster.trust {
+        case .system: trust = .system
+        case .pem(let certificates): trust = .pem(certificates)
+        case .insecure: trust = .insecure
+        }
+        clientCertificate = cluster.clientCertificate.map { .init(chain: $0.certificate, key: $0.key) }
+        serverName = cluster.tlsServerName
+        if let url = cluster.proxyURL { proxy = .url(url) }
+        maximumResponseBody = KubeClient.maximumObjectSize
+        acceptsCompression = true
     }
 }

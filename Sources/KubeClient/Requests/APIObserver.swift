@@ -1,7 +1,7 @@
 import HTTPTypes
 
-/// Is told of every request to the API server, repetitions among them. Called on the way of the request: it must
-/// not wait. Safe to call from any task.
+/// Observes every request to the API server, including retries. Called on the path of the request, so that it must not
+/// block. Safe to call from any task.
 package protocol APIObserver: Sendable {
     func requestCompleted(_ request: APIRequestRecord)
 }
@@ -9,35 +9,35 @@ package protocol APIObserver: Sendable {
 /// A request as its observer sees it.
 package struct APIRequestRecord: Sendable {
     package enum Outcome: Sendable {
-        /// HTTP status of the answer.
+        /// The HTTP status of the response.
         case responded(Int)
-        /// There was none.
+        /// There was no response.
         case failed(KubeError.Code)
     }
 
-    /// As RBAC has it: get, list, watch, create, update, patch, delete.
+    /// The verb of RBAC: get, list, watch, create, update, patch or delete.
     package let verb: String
     /// The plural, with the subresource: `wrappedsecrets/status`.
     package let resource: String
     package let outcome: Outcome
-    /// Until the answer began: a watch then goes on.
+    /// The time to the head of the response, after which a watch continues.
     package let duration: Duration
 }
 
-/// A request that is under way.
+/// Measures a request that is in progress.
 struct RequestTiming: Sendable {
-    private let call: KubeClient.Request
+    private let request: KubeClient.Request
     private let observer: (any APIObserver)?
     private let start = ContinuousClock.now
 
-    init(_ call: KubeClient.Request, _ observer: (any APIObserver)?) {
-        self.call = call
+    init(_ request: KubeClient.Request, _ observer: (any APIObserver)?) {
+        self.request = request
         self.observer = observer
     }
 
     func complete(_ outcome: APIRequestRecord.Outcome) {
         guard let observer else { return }
-        let (verb, resource) = call.verbAndResource
+        let (verb, resource) = request.verbAndResource
         observer.requestCompleted(
             APIRequestRecord(
                 verb: verb, resource: resource, outcome: outcome, duration: ContinuousClock.now - start))
@@ -45,12 +45,12 @@ struct RequestTiming: Sendable {
 }
 
 extension KubeClient.Request {
-    /// Read back from the path, which `Resource` made: no name of an object is in them.
+    /// The verb and the resource, parsed from the path that `Resource` built. They contain no name of an object.
     var verbAndResource: (verb: String, resource: String) {
         var parts = path.split(separator: "/").map(String.init)[...]
-        // /api/<version> or /apis/<group>/<version>
+        // The path begins with /api/<version> or /apis/<group>/<version>.
         parts = parts.dropFirst(parts.first == "apis" ? 3 : 2)
-        // "namespaces" is a resource, too, when nothing stands below the name.
+        // Without a further part after the name, "namespaces" is the resource itself.
         if parts.first == "namespaces", parts.count > 2 { parts = parts.dropFirst(2) }
         let resource = ([parts.first ?? "other"] + parts.dropFirst(2)).joined(separator: "/")
         let verb =

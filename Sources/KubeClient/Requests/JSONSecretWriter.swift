@@ -1,8 +1,8 @@
 package import Cryptography
-import FoundationEssentials
+import JSON
 
-/// Writes JSON (RFC 8259) into secret memory: the bodies that carry a Secret's data. Calls must nest as
-/// JSON does; commas are its business.
+/// Writes JSON (RFC 8259) into secret memory, for bodies that contain a Secret's data. Calls must be nested as in JSON; the
+/// writer adds the commas.
 package struct JSONSecretWriter: ~Copyable {
     private var buffer = SecretBuffer(capacity: 1024)
     private var needsComma = false
@@ -22,9 +22,7 @@ package struct JSONSecretWriter: ~Copyable {
 
     package mutating func string(_ text: String) {
         separate()
-        buffer.append(UInt8(ascii: "\""))
-        for byte in text.utf8 { append(escaping: byte) }
-        buffer.append(UInt8(ascii: "\""))
+        Array(text.utf8).withUnsafeBytes { JSONString.appendQuoted($0, to: &buffer) }
     }
 
     package mutating func bool(_ value: Bool) {
@@ -37,7 +35,7 @@ package struct JSONSecretWriter: ~Copyable {
         buffer.append(Array(String(value).utf8))
     }
 
-    /// A string that is the base64 of a secret.
+    /// Writes a string with the base64 of a secret.
     package mutating func base64(_ secret: borrowing SecretBytes) {
         separate()
         buffer.append(UInt8(ascii: "\""))
@@ -45,7 +43,7 @@ package struct JSONSecretWriter: ~Copyable {
         buffer.append(UInt8(ascii: "\""))
     }
 
-    /// A value that is JSON already.
+    /// Writes a value that is JSON already.
     package mutating func encoded(_ json: [UInt8]) {
         separate()
         buffer.append(json)
@@ -69,17 +67,5 @@ package struct JSONSecretWriter: ~Copyable {
     private mutating func separate() {
         if needsComma { buffer.append(",") }
         needsComma = true
-    }
-
-    private mutating func append(escaping byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "\""): buffer.append("\\\"")
-        case UInt8(ascii: "\\"): buffer.append("\\\\")
-        case UInt8(ascii: "\n"): buffer.append("\\n")
-        case 0..<0x20:
-            buffer.append("\\u00")
-            buffer.append(Array(hex([byte]).utf8))
-        default: buffer.append(byte)
-        }
     }
 }

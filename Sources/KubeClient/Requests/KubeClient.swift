@@ -4,13 +4,12 @@ import HTTP
 import HTTPTypes
 import JSON
 
-/// A client for one API server. Safe to use from many tasks at once; all of them share one connection.
+/// A client for one API server. Safe to use from many tasks at once, which share one connection.
 ///
-/// Guarantees: every request has a deadline and ends when its task is cancelled. What is safe to repeat
-/// (reads, and whatever the server refused with 429) is repeated with backoff; a refused credential is
-/// renewed once. Everything else is for the caller to repeat, who knows what it means to do it twice.
+/// Guarantees: every request has a deadline and ends when its task is cancelled. Requests that are safe to repeat (reads,
+/// and anything that the server refused with 429) are retried with backoff, and a refused credential is renewed once. The
+/// caller decides about all other retries.
 package struct KubeClient: Sendable {
-    /// What a request carries.
     enum Body: Sendable {
         case none
         case bytes([UInt8], contentType: String)
@@ -24,27 +23,30 @@ package struct KubeClient: Sendable {
         var accept = MediaType.json
         var body = Body.none
         var activity: String
-        /// Bytes of the answer's body above which it is refused.
+        /// The limit for the response's body in bytes.
         var maximumResponseSize = KubeClient.maximumObjectSize
     }
 
-    /// Bytes of JSON that one object may have: etcd takes 1.5 MiB, or what its `--max-request-bytes` says, and JSON
-    /// writes some characters as six (`\u003c`).
+    /// The limit for the JSON of one object in bytes. etcd stores 1.5 MiB, or what its `--max-request-bytes` says, and JSON
+    /// escapes some characters as six (`\u003c`).
     static let maximumObjectSize = 64 << 20
-    /// An answer that has metadata alone. Annotations have 256 KiB at most; what is far larger is meant to take memory.
+    /// The limit for a response with only metadata. Annotations have 256 KiB at most; a far larger response is an attempt
+    /// to exhaust memory.
     static let maximumMetadataSize = 1 << 20
+    /// The limit for the JSON of a Secret, whose data of 1 MiB grows with base64 and managedFields.
+    package static let maximumSecretSize = 8 << 20
 
-    /// Name under which our writes stand in `managedFields`.
+    /// The field manager of the controller's writes in `managedFields`.
     package static let fieldManager = "secrets-bridge"
 
-    private static let attempts = 4
-    /// A server that asks for a longer pause gets it from the caller, who has other work meanwhile.
-    private static let longestPause = Duration.seconds(5)
+    private static let maximumAttempts = 4
+    /// The longest delay that is waited here. A caller has other work for the time of a longer one.
+    private static let maximumDelay = Duration.seconds(5)
 
     let connection: APIConnection
     private let sleep: Sleep
 
-    /// `sleep` waits between attempts.
+    /// - Parameter sleep: waits between attempts.
     package init(
         connection: APIConnection, sleep: @escaping Sleep = { try await Task.sleep(for: $0) }
     ) {
@@ -52,32 +54,35 @@ package struct KubeClient: Sendable {
         self.sleep = sleep
     }
 
-    /// Sends `call`, up to four times where repeating it is safe. Returns what `read` makes of the body of a 2xx response.
+    /// Sends `request`, up to four times if it is safe to repeat.
+    ///
+    /// - Returns: the value that `read` returns for the body of a 2xx response.
     func perform<Value: Sendable>(
-        _ call: Request, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
+        _ request: Request, _ read: @Sendable (UnsafeRawBufferPointer) throws(KubeError) -> Value
     ) async throws(KubeError) -> Value {
         var backoff = Backoff(base: .milliseconds(100), maximum: .seconds(2))
-        for _ in 1..<Self.attempts {
+        for _ in 1..<Self.maximumAttempts {
             do {
-                return try await connection.send(call, read)
+                return try await connection.send(request, read)
             } catch {
-                let repeatable = call.method == .get ? error.isRetryable : error.code == .tooManyRequests
-                let wait = max(error.retryAfter ?? .zero, backoff.next())
-                guard repeatable, wait <= Self.longestPause else { throw error }
-                guard (try? await sleep(wait)) != nil else {
-                    throw KubeError(.cancelled, activity: call.activity, message: "cancelled")
+                let isRepeatable =
+                    request.method == .get ? error.isRetryable : error.code == .tooManyRequests
+                let delay = max(error.retryAfter ?? .zero, backoff.next())
+                guard isRepeatable, delay <= Self.maximumDelay else { throw error }
+                guard (try? await sleep(delay)) != nil else {
+                    throw KubeError(.cancelled, activity: request.activity, message: "cancelled")
                 }
             }
         }
-        return try await connection.send(call, read)
+        return try await connection.send(request, read)
     }
 
-    /// As `perform`, for an answer that is a `Value`.
+    /// Sends `request` and decodes the response.
     func perform<Value: JSONReadable & Sendable>(
-        _ call: Request, _ type: Value.Type = Value.self
+        _ request: Request, _ type: Value.Type = Value.self
     ) async throws(KubeError) -> Value {
-        try await perform(call) { bytes throws(KubeError) in
-            try Self.decode(type, from: bytes, activity: call.activity)
+        try await perform(request) { bytes throws(KubeError) in
+            try Self.decode(type, from: bytes, activity: request.activity)
         }
     }
 
@@ -87,15 +92,15 @@ package struct KubeClient: Sendable {
         do {
             return try JSONReader.read(type, from: bytes)
         } catch  where error.isSyntax {
-            throw KubeError(.malformedResponse, activity: activity, message: "the answer is not JSON")
+            throw KubeError(.malformedResponse, activity: activity, message: "the response is not JSON")
         } catch {
             throw KubeError(
-                .malformedResponse, activity: activity, message: "the answer is malformed: \(error)")
+                .malformedResponse, activity: activity, message: "the response is malformed: \(error)")
         }
     }
 }
 
-/// Waits; throws when the task is cancelled meanwhile. Tests put in one that does not wait.
+/// Waits, and throws if the task is cancelled. Tests pass a function that does not wait.
 package typealias Sleep = @Sendable (Duration) async throws -> Void
 
 enum MediaType {

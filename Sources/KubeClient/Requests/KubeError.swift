@@ -1,15 +1,15 @@
 import HTTP
 import System
 
-/// Why a request to the API server did not do what it should.
+/// The reason why a request to the API server failed.
 package struct KubeError: Error, Sendable {
-    /// Doubles as a metric label. The first group is what the API server said (`Status.reason`).
+    /// Also a metric label. The codes of the first group come from the API server (`Status.reason`).
     package enum Code: String, Sendable, CaseIterable {
         case unauthorized, forbidden, notFound, alreadyExists, conflict, invalid, badRequest, notAcceptable
         case expired, tooManyRequests, tooLarge, timeout, internalError, unavailable, otherStatus
-        /// It could not be asked: no connection, no credentials, an answer that is not Kubernetes'.
+        /// The request got no valid response: no connection, no credentials, or a response that is not Kubernetes'.
         case transport, credentials, malformedResponse, cancelled
-        /// The answer has more bytes than we take at once.
+        /// The response exceeds the limit of the request.
         case responseTooLarge
 
         init(_ code: HTTPError.Code) {
@@ -23,11 +23,11 @@ package struct KubeError: Error, Sendable {
     }
 
     package let code: Code
-    /// What was being done: "creating secret payments/db".
+    /// The operation that failed: "creating Secret payments/db".
     package let activity: String
-    /// The server's words, or ours. Never a body, a header or a value.
+    /// The problem, which never contains a body, a header or a value.
     package let message: String
-    /// What the server asked us to wait.
+    /// The delay that the server requested.
     package let retryAfter: Duration?
     package let status: Status?
 
@@ -41,7 +41,7 @@ package struct KubeError: Error, Sendable {
         self.status = status
     }
 
-    /// Whether sending the very same request again may succeed.
+    /// True if the same request may succeed when it is sent again.
     package var isRetryable: Bool {
         switch code {
         case .tooManyRequests, .timeout, .internalError, .unavailable, .transport: true
@@ -49,20 +49,20 @@ package struct KubeError: Error, Sendable {
         }
     }
 
-    /// Fields that server-side apply would take from other managers, as the server names them (".data.password"), and
-    /// who these are. Nil when that is not what is wrong.
+    /// The fields that a server-side apply would take from other managers, in the server's notation (".data.password"),
+    /// and these managers. Nil if the error is not a conflict between field managers.
     package var fieldManagerConflicts: (fields: Set<String>, managers: Set<String>)? {
         guard code == .conflict else { return nil }
         let causes = status?.details?.causes?.filter { $0.reason == "FieldManagerConflict" } ?? []
         guard !causes.isEmpty else { return nil }
-        // conflict with "helm" using v1
+        // The message has the form: conflict with "helm" using v1
         let managers = causes.compactMap {
             $0.message?.split(separator: "\"").dropFirst().first.map(String.init)
         }
         return (Set(causes.compactMap(\.field)), Set(managers))
     }
 
-    /// The resource version is one that the server does not have yet, as after a restore of etcd.
+    /// True if the server does not have the requested resource version yet, as after a restore of etcd.
     package var isResourceVersionTooLarge: Bool {
         status?.details?.causes?.contains { $0.reason == "ResourceVersionTooLarge" } == true
             || status?.message?.hasPrefix("Too large resource version") == true
@@ -74,13 +74,13 @@ extension KubeError: CustomStringConvertible {
 }
 
 extension KubeError {
-    /// Reads the failure out of a response that is not 2xx.
+    /// Describes a response that is not 2xx.
     init(httpStatus: Int, retryAfter: Duration?, status: Status?, activity: String) {
-        let wait = retryAfter ?? status?.details?.retryAfterSeconds.map { .seconds($0) }
-        let message = status.flatMap(Self.words) ?? "the API server answered HTTP \(httpStatus)"
+        let delay = retryAfter ?? status?.details?.retryAfterSeconds.map { .seconds($0) }
+        let message = status.flatMap(Self.serverMessage) ?? "the API server returned HTTP \(httpStatus)"
         self.init(
             Self.code(httpStatus: httpStatus, reason: status?.reason), activity: activity, message: message,
-            retryAfter: wait, status: status)
+            retryAfter: delay, status: status)
     }
 
     private static func code(httpStatus: Int, reason: String?) -> Code {
@@ -103,8 +103,9 @@ extension KubeError {
         }
     }
 
-    /// A message for a 422 is built from its causes' fields: the server's own text may quote the value.
-    private static func words(_ status: Status) -> String? {
+    /// Returns a message that quotes no value. The server's own message for a 422 may quote one, so that it is replaced by
+    /// the fields of its causes.
+    private static func serverMessage(_ status: Status) -> String? {
         if let denial = status.admissionDenial { return denial }
         if status.reason == "Invalid", let causes = status.details?.causes, !causes.isEmpty {
             return causes.map { "\($0.field ?? "object") (\($0.reason ?? "invalid"))" }.joined(

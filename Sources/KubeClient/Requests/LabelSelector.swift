@@ -1,12 +1,12 @@
 import System
 
-/// The text of a label selector (API concepts, "Labels and Selectors"), checked before it is sent: the API server
-/// refuses a wrong one with every list, for as long as a controller runs.
+/// Validates the text of a label selector (Kubernetes, "Labels and Selectors") before it is sent. The API server would
+/// refuse every list with an invalid one, for as long as a controller runs.
 package enum LabelSelector {
-    /// What is wrong with it, in one line; nil when nothing is.
+    /// Returns the problem in one line, or nil if the selector is valid.
     package static func validationError(_ text: String) -> String? {
         guard text.unicodeScalars.allSatisfy({ $0.isASCII && !$0.isInvisible }) else {
-            return "has characters that no label has"
+            return "has characters that a label must not contain"
         }
         for requirement in split(text) {
             if let problem = check(requirement.trimmed) { return problem }
@@ -14,7 +14,7 @@ package enum LabelSelector {
         return nil
     }
 
-    /// At the commas that are not in parentheses.
+    /// Splits at the commas outside of parentheses.
     private static func split(_ text: String) -> [Substring] {
         var parts: [Substring] = []
         var start = text.startIndex
@@ -34,7 +34,7 @@ package enum LabelSelector {
 
     private static func check(_ requirement: Substring) -> String? {
         guard !requirement.isEmpty else { return "has an empty requirement; example: team=payments,!legacy" }
-        if let absent = requirement.dropPrefix("!") { return checkKey(absent.trimmed) }
+        if requirement.hasPrefix("!") { return checkKey(requirement.dropFirst().trimmed) }
         if requirement.contains("(") { return checkSet(requirement) }
         for sign in ["==", "!=", "="] {
             guard let range = requirement.firstRange(of: sign) else { continue }
@@ -50,14 +50,14 @@ package enum LabelSelector {
         return checkKey(requirement)
     }
 
-    /// `key in (a, b)` or `key notin (a, b)`
+    /// Checks `key in (a, b)` or `key notin (a, b)`.
     private static func checkSet(_ requirement: Substring) -> String? {
         guard let open = requirement.firstIndex(of: "("), requirement.last == ")" else {
-            return "\(requirement) has a parenthesis too many or too few"
+            return "\(requirement) has unbalanced parentheses"
         }
         let words = requirement[..<open].split(separator: " ")
         guard words.count == 2, words[1] == "in" || words[1] == "notin" else {
-            return "\(requirement) is not understood; example: team in (payments, billing)"
+            return "\(requirement) is not a valid requirement; example: team in (payments, billing)"
         }
         let values = requirement[requirement.index(after: open)...].dropLast()
         return checkKey(words[0])
@@ -67,17 +67,17 @@ package enum LabelSelector {
 
     private static func checkKey(_ key: Substring) -> String? {
         let parts = key.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        let prefixIsRight =
+        let hasValidPrefix =
             parts.count == 1
             || (1...253).contains(parts[0].count) && parts[0].allSatisfy(\.isLowerNameCharacter)
-        guard prefixIsRight, let name = parts.last, !name.isEmpty, isName(name) else {
-            return "\(key.isEmpty ? "an empty key" : String(key)) is not a label's key"
+        guard hasValidPrefix, let name = parts.last, !name.isEmpty, isName(name) else {
+            return "\(key.isEmpty ? "an empty key" : String(key)) is not a valid label key"
         }
         return nil
     }
 
     private static func checkValue(_ value: Substring) -> String? {
-        value.isEmpty || isName(value) ? nil : "\(value) is not a label's value"
+        value.isEmpty || isName(value) ? nil : "\(value) is not a valid label value"
     }
 
     private static func isName(_ text: Substring) -> Bool {
@@ -99,9 +99,5 @@ extension Substring {
         while text.first == " " { text.removeFirst() }
         while text.last == " " { text.removeLast() }
         return text
-    }
-
-    fileprivate func dropPrefix(_ prefix: String) -> Substring? {
-        hasPrefix(prefix) ? dropFirst(prefix.count) : nil
     }
 }

@@ -1,10 +1,12 @@
-/// Reads a list page by page. A page that has too many bytes is asked for again with half as many objects, and pages
-/// grow again when objects are smaller: no number of large objects stops a list, or takes more memory than a page.
+package import JSON
+
+/// Reads a list page by page. Requests a page that has too many bytes again with half as many objects, and larger pages
+/// again when objects are smaller: large objects, however many, neither stop a list nor take more memory than one page.
 package struct ListPager<Object: KubeObject>: Sendable {
     private let client: KubeClient
     private let selection: Selection
     private var size: PageSize
-    /// nil: there is no page after the last one.
+    /// The next page, or nil after the last one.
     private var next: Position?
 
     private enum Position: Sendable {
@@ -13,18 +15,18 @@ package struct ListPager<Object: KubeObject>: Sendable {
     }
 
     /// - Parameters:
-    ///   - size: how many objects a page has at most.
-    ///   - pageBytes: a page is in memory at once, beside the objects that are made of it.
+    ///   - size: the maximum number of objects in a page.
+    ///   - maximumPageBytes: the maximum size of a page, which is in memory together with the objects decoded from it.
     package init(
-        _ client: KubeClient, _ selection: Selection, size: Int = 500, pageBytes: Int = 32 << 20
+        _ client: KubeClient, _ selection: Selection, size: Int = 500, maximumPageBytes: Int = 32 << 20
     ) {
         self.client = client
         self.selection = selection
-        self.size = PageSize(size, bytes: pageBytes)
+        self.size = PageSize(size, bytes: maximumPageBytes)
         next = .first
     }
 
-    /// The page after the one that was read last; nil after the last one.
+    /// Returns the next page, or nil after the last one.
     package mutating func nextPage() async throws(KubeError) -> ListPage<Object>? {
         guard let next else { return nil }
         var token: String?
@@ -34,7 +36,7 @@ package struct ListPager<Object: KubeObject>: Sendable {
         return page
     }
 
-    /// The page that `token` stands for; nil: the first one.
+    /// Reads the page that a continue token stands for, or the first page if `token` is nil.
     mutating func page(after token: String?) async throws(KubeError) -> ListPage<Object> {
         while true {
             do {
@@ -50,7 +52,7 @@ package struct ListPager<Object: KubeObject>: Sendable {
     }
 }
 
-/// How many objects a page is asked to have.
+/// The number of objects to request in a page.
 struct PageSize: Sendable, Equatable {
     private let maximum: Int
     private let bytes: Int
@@ -62,13 +64,100 @@ struct PageSize: Sendable, Equatable {
         count = self.maximum
     }
 
-    /// One object alone may have more than a page: there is no smaller one to ask for.
+    /// The limit of a page in bytes. A page of one object has its own limit, because no smaller page can be requested.
     var maximumBytes: Int { count == 1 ? KubeClient.maximumObjectSize : bytes }
 
     mutating func halve() { count = max(count / 2, 1) }
 
-    /// Grows while twice as much would fit, with a reserve, as the next objects may be larger.
+    /// Doubles the count if the last page took at most a quarter of the limit, because the next objects may be larger.
     mutating func adapt(bytes: Int) {
         if count < maximum, bytes <= self.bytes / 4 { count = min(count * 2, maximum) }
+    }
+}
+
+/// The objects that a list or a watch selects.
+package struct Selection: Sendable, Equatable {
+    /// A namespace, or nil for all namespaces.
+    package var namespace: String?
+    package var labelSelector: String?
+
+    package init(namespace: String? = nil, labelSelector: String? = nil) {
+        self.namespace = namespace
+        self.labelSelector = labelSelector
+    }
+
+    var query: [(String, String)] {
+        labelSelector.map { [("labelSelector", $0)] } ?? []
+    }
+}
+
+/// One page of a list.
+package struct ListPage<Object: KubeObject>: Sendable {
+    package struct Metadata: Sendable {
+        package var resourceVersion: String?
+        package var `continue`: String?
+        package var remainingItemCount: Int64?
+    }
+
+    package let metadata: Metadata
+    package let items: [Decoded<Object>]
+    /// The decoding errors of items that are not in `items`, because not even their name can be read.
+    package let unreadableItems: [String]
+    /// The uncompressed size of the page.
+    package internal(set) var byteCount = 0
+
+    package var continueToken: String? {
+        metadata.continue.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// The number of objects in the following pages, or nil if the server does not report it, as with a selector.
+    package var remaining: Int? {
+        guard continueToken != nil else { return 0 }
+        return metadata.remainingItemCount.flatMap { $0 < 0 ? nil : Int(exactly: $0) }
+    }
+}
+
+extension ListPage: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var metadata: Metadata?
+        var items: [Decoded<Object>] = []
+        var unreadableItems: [String] = []
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "metadata": metadata = try json.read()
+            case "items":
+                (items, unreadableItems) = ([], [])
+                // The API server writes the items of an empty PartialObjectMetadataList as null.
+                if try json.consumeNull() { return }
+                try json.readArray { json throws(JSONError) in
+                    let start = json.position
+                    do throws(JSONError) {
+                        items.append(try json.read())
+                    } catch  where !error.isSyntax {
+                        unreadableItems.append(error.description)
+                        json.rewind(to: start)
+                        try json.skipValue()
+                    }
+                }
+            default: break
+            }
+        }
+        self.metadata = try json.require(metadata, "metadata")
+        self.items = items
+        self.unreadableItems = unreadableItems
+    }
+}
+
+extension ListPage.Metadata: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        self.init()
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "resourceVersion": resourceVersion = try json.readOptional()
+            case "continue": `continue` = try json.readOptional()
+            case "remainingItemCount": remainingItemCount = try json.readIfValid()
+            default: break
+            }
+        }
     }
 }

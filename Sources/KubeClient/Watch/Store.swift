@@ -1,26 +1,26 @@
 import System
 
-/// The contents of a watch, reduced to what its reader keeps. Safe to read from any thread; one watcher
-/// writes. Readers never see half a list: a new one is collected aside and put in place as a whole.
+/// The cache of a watcher, which keeps a value of each object. Safe to read from any thread; one watcher writes. Readers
+/// never see a partial list: a new list is collected in a buffer, which replaces the contents once it is complete.
 package final class Store<Value: Sendable>: Sendable {
     private struct State {
         var contents: [ObjectRef: Value] = [:]
         var incoming: [ObjectRef: Value]?
-        var isComplete = false
+        var hasSynced = false
     }
 
-    /// What a new list changed.
+    /// The changes that a new list made.
     package struct Difference: Sendable {
-        /// New, or of another version than before: what was there, if anything.
+        /// The objects that are new or have another version, with the previous value, if any.
         package var changed: [ObjectRef: Value?] = [:]
-        /// There before and not any more: deletions that no event told of.
+        /// The objects that the list no longer contains, although no event reported their deletion.
         package var removed: [ObjectRef: Value] = [:]
     }
 
     private let state = Locked(State())
     private let version: @Sendable (Value) -> String?
 
-    /// `version` tells one state of an object from another.
+    /// - Parameter version: returns the version of a value. Values with the same version are equal.
     package init(version: @escaping @Sendable (Value) -> String?) {
         self.version = version
     }
@@ -33,8 +33,8 @@ package final class Store<Value: Sendable>: Sendable {
 
     package var refs: [ObjectRef] { state.withLock { Array($0.contents.keys) } }
 
-    /// Shows values to `body`, a few hundred at a time, so that over any number of them others are held up for a
-    /// moment only. What comes or goes meanwhile is shown or not.
+    /// Passes the values to `body`. The lock is released every few hundred values, so that other threads wait only
+    /// briefly. Objects that are added or removed meanwhile may be missed.
     package func forEach(_ body: (Value) -> Void) {
         let refs = refs
         for start in stride(from: 0, to: refs.count, by: 256) {
@@ -46,22 +46,22 @@ package final class Store<Value: Sendable>: Sendable {
         }
     }
 
-    /// Whether a list has been completed once.
-    package var hasSynced: Bool { state.withLock { $0.isComplete } }
+    /// True after the first complete list.
+    package var hasSynced: Bool { state.withLock { $0.hasSynced } }
 
-    /// Starts collecting a new list; one that was not finished is dropped.
+    /// Starts to collect a new list. Drops a previous one that was not completed.
     package func beginList() {
         state.withLock { $0.incoming = [:] }
     }
 
-    /// Puts the collected list in place.
+    /// Replaces the contents by the collected list.
     package func commitList() -> Difference {
         state.withLock { state in
             guard let incoming = state.incoming else { return Difference() }
             let before = state.contents
             state.contents = incoming
             state.incoming = nil
-            state.isComplete = true
+            state.hasSynced = true
             var changed: [ObjectRef: Value?] = [:]
             for (ref, value) in incoming where before[ref].flatMap(version) != version(value) {
                 changed[ref] = .some(before[ref])
@@ -70,11 +70,10 @@ package final class Store<Value: Sendable>: Sendable {
         }
     }
 
-    /// What `apply` did.
     package enum ApplyResult: Sendable {
-        /// Readers see it now, in place of what they saw before.
+        /// Readers see the value now, in place of the previous one.
         case visible(before: Value?)
-        /// A list is being collected: readers see it when that is complete.
+        /// A list is being collected. Readers see the value once it is complete.
         case buffered
     }
 
@@ -88,7 +87,9 @@ package final class Store<Value: Sendable>: Sendable {
         }
     }
 
-    /// Returns what readers saw until now.
+    /// Removes an object from the contents and from a list that is being collected.
+    ///
+    /// - Returns: the value that readers saw until now.
     package func remove(_ ref: ObjectRef) -> Value? {
         state.withLock { state in
             state.incoming?.removeValue(forKey: ref)

@@ -1,15 +1,15 @@
 import System
 
-/// Whether a watch gets on: for metrics and readiness. Safe to use from any thread.
+/// Detects a stalled watch, for metrics and readiness. Safe to use from any thread.
 ///
-/// A complete list, an event and a bookmark are progress. A connection that opens is none: a watch that opens and breaks
-/// off at the same place again and again would look well.
+/// A complete list, an event and a bookmark are progress. An opened connection is not: a watch that opens and fails at the
+/// same place again and again would look healthy.
 package final class WatchProgress: Sendable {
     package struct Stall: Sendable, Equatable {
         package let duration: Duration
-        /// Failures and unreadable lines since the last progress.
+        /// The number of failures and unreadable lines since the last progress.
         package let failures: Int
-        /// The last one.
+        /// The reason of the last failure.
         package let reason: String
     }
 
@@ -22,7 +22,7 @@ package final class WatchProgress: Sendable {
     private let now: @Sendable () -> SuspendingClock.Instant
     private let wallClock: @Sendable () -> Double
 
-    /// - Parameter wallClock: seconds since 1970.
+    /// - Parameter wallClock: returns seconds since 1970.
     package init(
         now: @escaping @Sendable () -> SuspendingClock.Instant = { .now },
         wallClock: @escaping @Sendable () -> Double
@@ -31,10 +31,10 @@ package final class WatchProgress: Sendable {
         self.wallClock = wallClock
     }
 
-    /// Seconds since 1970 of the last progress; nil: there has been none.
+    /// The time of the last progress in seconds since 1970, or nil if there was none.
     package var lastProgress: Double? { state.withLock { $0.lastProgress } }
 
-    /// Since when, and why, it has not got on; nil when nothing has gone wrong since the last progress.
+    /// The current stall, or nil if nothing has failed since the last progress.
     package var stall: Stall? {
         let now = now()
         return state.withLock { state in

@@ -2,40 +2,38 @@ import HTTP
 import HTTPTypes
 import JSON
 
-/// Reads the lines of one open watch and tells the machine and the reader of each.
+/// Reads the lines of one open watch and passes each to the state machine and to the watcher's reader.
 struct WatchReader<Object: KubeObject>: Sendable {
-    /// What is left when the watch is over.
     struct Outcome: Sendable {
         var machine: WatcherMachine
-        /// What comes next, if the watch said so itself.
+        /// The next transition, if an event determined it and not the end of the stream.
         var next: WatcherMachine.Transition?
-        /// Whether it brought anything at all.
         var receivedEvent = false
         var failure: KubeError?
     }
 
     let machine: WatcherMachine
     let progress: WatchProgress?
-    let slot: WatchStartPermit?
-    let maximumLine: Int
+    let permit: WatchStartPermit?
+    let maximumEventBytes: Int
     let emit: @Sendable (WatcherEvent<Object>) async -> Void
 
     func read(_ body: HTTPBody) async -> Outcome {
         var outcome = Outcome(machine: machine)
         let activity = "watching \(Object.resource.plural)"
-        var framer = LineFramer(maximumLength: maximumLine)
+        var framer = LineFramer(maximumLength: maximumEventBytes)
         do {
             for try await chunk in body {
                 for line in framer.append(chunk) where line != .complete([]) {
-                    await take(WatchLine(line), &outcome)
+                    await process(WatchLine(line), &outcome)
                     if outcome.next != nil { return outcome }
                 }
             }
-            // An event that is not complete comes again: the watch goes on from the version before it.
+            // A truncated event is dropped. The next watch begins before it, so the server sends it again.
             if case .complete(let bytes)? = framer.finish(),
                 let event = try? JSONReader.read(WatchEvent<Object>.self, from: bytes)
             {
-                await take(event, &outcome)
+                await process(event, &outcome)
             }
         } catch {
             fail(
@@ -45,29 +43,29 @@ struct WatchReader<Object: KubeObject>: Sendable {
         return outcome
     }
 
-    private func take(_ line: WatchLine<Object>, _ outcome: inout Outcome) async {
+    private func process(_ line: WatchLine<Object>, _ outcome: inout Outcome) async {
         switch line {
-        case .event(let event): await take(event, &outcome)
+        case .event(let event): await process(event, &outcome)
         case .unreadable(let problem, let version):
             await emit(.unreadable(problem))
             if let version {
                 outcome.receivedEvent = true
-                await proceed(.event(resourceVersion: version), &outcome)
+                await advance(.event(resourceVersion: version), &outcome)
             }
         }
     }
 
-    private func take(_ event: WatchEvent<Object>, _ outcome: inout Outcome) async {
+    private func process(_ event: WatchEvent<Object>, _ outcome: inout Outcome) async {
         if case .error = event {} else { outcome.receivedEvent = true }
         switch event {
         case .added(let object), .modified(let object):
             await emit(.applied(object))
-            await proceed(.event(resourceVersion: object.metadata.resourceVersion ?? ""), &outcome)
+            await advance(.event(resourceVersion: object.metadata.resourceVersion ?? ""), &outcome)
         case .deleted(let object):
             await emit(.deleted(object.metadata))
-            await proceed(.event(resourceVersion: object.metadata.resourceVersion ?? ""), &outcome)
+            await advance(.event(resourceVersion: object.metadata.resourceVersion ?? ""), &outcome)
         case .bookmark(let version, let end):
-            await proceed(.bookmark(resourceVersion: version, initialEventsEnd: end), &outcome)
+            await advance(.bookmark(resourceVersion: version, initialEventsEnd: end), &outcome)
         case .error(let status):
             fail(
                 KubeError(
@@ -77,16 +75,16 @@ struct WatchReader<Object: KubeObject>: Sendable {
         }
     }
 
-    private func proceed(_ input: WatcherMachine.Input, _ outcome: inout Outcome) async {
-        let step = outcome.machine.advance(input)
-        guard step.effect == .read else {
-            outcome.next = step
+    private func advance(_ input: WatcherMachine.Input, _ outcome: inout Outcome) async {
+        let transition = outcome.machine.advance(input)
+        guard transition.effect == .read else {
+            outcome.next = transition
             return
         }
-        // What a streamed list brings before its end is not progress: it may never end.
+        // Events of a streamed list are not progress before its end, which may never come.
         if case .watching = outcome.machine.state { progress?.recordProgress() }
-        if case .commitList(let version) = step.change {
-            slot?.release()
+        if case .commitList(let version) = transition.change {
+            permit?.release()
             await emit(.initDone(resourceVersion: version))
         }
     }
@@ -110,7 +108,7 @@ extension WatcherMachine.WatchFailure {
 }
 
 extension KubeClient {
-    /// Opens a watch on a connection of its own. `handler` reads it; the watch ends when it returns.
+    /// Opens a watch on its own connection. The watch ends when `handler` returns.
     func watch<Object: KubeObject, Result: Sendable>(
         _ type: Object.Type, _ selection: Selection, _ query: [(String, String)], idleTimeout: Duration,
         _ handler: @Sendable (HTTPBody) async -> Result
@@ -122,6 +120,6 @@ extension KubeClient {
                 query: selection.query + query,
                 accept: Object.isMetadataOnly ? MediaType.metadata : MediaType.json,
                 activity: "watching \(resource.plural)"),
-            lane: .streaming, idleTimeout: idleTimeout, handler)
+            mode: .streaming, idleTimeout: idleTimeout, handler)
     }
 }

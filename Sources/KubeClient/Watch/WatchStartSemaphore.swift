@@ -1,53 +1,54 @@
 import System
 
-/// Bounds how many lists and watches begin at once, over all watchers of a process: an API server answers a thousand
-/// at once with 429. Those that wait get their turn in order of arrival.
+/// Limits how many lists and watches start at the same time, over all watchers of a process: an API server answers a
+/// thousand at once with 429. Waiters are served in FIFO order.
 ///
-/// A slot is for beginning only, and comes back after `longest` in any case: no request that hangs holds up others.
+/// A permit is only for the start of a request and expires after a timeout, so that a request that hangs does not block the
+/// others.
 package final class WatchStartSemaphore: Sendable {
     private typealias Waiter = CheckedContinuation<Bool, Never>
 
     private struct State {
-        var free: Int
+        var available: Int
         var waiting: [(id: UInt64, waiter: Waiter)] = []
         var nextID: UInt64 = 0
-        /// Cancelled before they waited.
+        /// Requests that were cancelled before they were queued.
         var cancelled: Set<UInt64> = []
     }
 
     private let state: Locked<State>
-    private let longest: Duration
+    private let timeout: Duration
 
-    package init(_ count: Int = 16, longest: Duration = .seconds(10)) {
-        state = Locked(State(free: max(count, 1)))
-        self.longest = longest
+    package init(_ count: Int = 16, timeout: Duration = .seconds(10)) {
+        state = Locked(State(available: max(count, 1)))
+        self.timeout = timeout
     }
 
-    /// Returns nil when the task was cancelled.
+    /// Waits for a permit. Returns nil if the task was cancelled.
     func acquire() async -> WatchStartPermit? {
         let id = state.withLock { state in
             state.nextID &+= 1
             return state.nextID
         }
-        let isMine = await withTaskCancellationHandler {
+        let isAcquired = await withTaskCancellationHandler {
             await withCheckedContinuation { (waiter: Waiter) in
-                let answer: Bool? = state.withLock { state in
+                let result: Bool? = state.withLock { state in
                     if state.cancelled.remove(id) != nil { return false }
-                    guard state.free == 0 else {
-                        state.free -= 1
+                    guard state.available == 0 else {
+                        state.available -= 1
                         return true
                     }
                     state.waiting.append((id, waiter))
                     return nil
                 }
-                if let answer { waiter.resume(returning: answer) }
+                if let result { waiter.resume(returning: result) }
             }
         } onCancel: {
             cancel(id)
         }
-        // The handler may have come after the slot.
+        // The cancellation handler may have run after the permit was granted.
         state.withLock { _ = $0.cancelled.remove(id) }
-        return isMine ? WatchStartPermit(self, longest) : nil
+        return isAcquired ? WatchStartPermit(self, timeout) : nil
     }
 
     private func cancel(_ id: UInt64) {
@@ -61,10 +62,10 @@ package final class WatchStartSemaphore: Sendable {
         waiter?.resume(returning: false)
     }
 
-    fileprivate func giveBack() {
+    fileprivate func release() {
         let next = state.withLock { state -> Waiter? in
             guard !state.waiting.isEmpty else {
-                state.free += 1
+                state.available += 1
                 return nil
             }
             return state.waiting.removeFirst().waiter
@@ -73,16 +74,16 @@ package final class WatchStartSemaphore: Sendable {
     }
 }
 
-/// A turn to begin. Given back once: by `end`, with its last reference, or when its time is over.
+/// Permission to start a list or a watch. It is released once: by `release`, with its last reference, or by its timeout.
 final class WatchStartPermit: Sendable {
-    private let slots: WatchStartSemaphore
+    private let semaphore: WatchStartSemaphore
     private let isHeld = Locked(true)
     private let timer = Locked<Task<Void, Never>?>(nil)
 
-    init(_ slots: WatchStartSemaphore, _ longest: Duration) {
-        self.slots = slots
+    init(_ semaphore: WatchStartSemaphore, _ timeout: Duration) {
+        self.semaphore = semaphore
         let timer = Task { [weak self] in
-            if (try? await Task.sleep(for: longest)) != nil { self?.release() }
+            if (try? await Task.sleep(for: timeout)) != nil { self?.release() }
         }
         self.timer.withLock { $0 = timer }
     }
@@ -92,7 +93,7 @@ final class WatchStartPermit: Sendable {
             defer { isHeld = false }
             return isHeld
         }
-        if wasHeld { slots.giveBack() }
+        if wasHeld { semaphore.release() }
         timer.withLock { $0 }?.cancel()
     }
 

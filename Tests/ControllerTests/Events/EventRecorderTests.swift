@@ -12,7 +12,7 @@ import Testing
     private let server = FakeAPIServer()
     private let object = ObjectMeta(name: "db", namespace: "payments", uid: "u1")
 
-    private func recorder(_ transport: FakeTransport, _ limits: EventRecorder.Machine.Limits = .init())
+    private func recorder(_ transport: FakeTransport, _ limits: EventRecorder.Correlator.Limits = .init())
         -> EventRecorder
     {
         let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
@@ -22,10 +22,9 @@ import Testing
             limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    @Test("What kubectl describe looks for is in it")
-    func shape() async throws {
+    @Test func sendsTheFieldsThatKubectlDescribeReads() async throws {
         let recorder = recorder(server.transport())
-        recorder.record(EventRecord(.normal, "Created", "Secret db is made", about: object))
+        recorder.record(EventRecord(.normal, "Created", "Created Secret db", about: object))
         async let running: Void = recorder.run()
         await recorder.drain(within: .seconds(60))
         await running
@@ -41,28 +40,27 @@ import Testing
         #expect(event["firstTimestamp"]?.string?.wholeMatch(of: /[-\d]{10}T[:\d]{8}Z/) != nil)
     }
 
-    @Test("An event whose time on the server is over is made again, with the count it had")
-    func expired() async throws {
-        var limits = EventRecorder.Machine.Limits()
+    @Test func recreatesAnExpiredEventWithItsCount() async throws {
+        var limits = EventRecorder.Correlator.Limits()
         limits.repeatInterval = .zero
         let transport = server.transport()
         let recorder = recorder(transport, limits)
-        let note = EventRecord(.warning, "KMSUnavailable", "m", about: object)
+        let event = EventRecord(.warning, "KMSUnavailable", "m", about: object)
         let running = Task { await recorder.run() }
-        recorder.record(note)
+        recorder.record(event)
         while server.objects(under: Self.path).isEmpty { try await Task.sleep(for: .milliseconds(2)) }
-        for event in server.objects(under: Self.path) {
-            server["\(Self.path)/\(event[["metadata", "name"]]?.string ?? "")"] = nil
+        for stored in server.objects(under: Self.path) {
+            server["\(Self.path)/\(stored[["metadata", "name"]]?.string ?? "")"] = nil
         }
-        recorder.record(note)
+        recorder.record(event)
         await recorder.drain(within: .seconds(60))
         await running.value
         #expect(server.objects(under: Self.path).first?["count"] == 2)
         #expect(transport.requests.map(\.method) == [.post, .patch, .post])
     }
 
-    @Test("A server that does not take them costs nothing but the events", arguments: [403, 500, 422])
-    func refused(status: Int) async {
+    @Test(arguments: [403, 500, 422])
+    func dropsEventsThatTheServerRefuses(status: Int) async {
         let transport = FakeTransport { _ in .status(status, "Broken") }
         let recorder = recorder(transport)
         async let running: Void = recorder.run()

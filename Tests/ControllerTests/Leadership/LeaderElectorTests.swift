@@ -8,30 +8,30 @@ import Testing
 @testable import Controller
 
 @Suite struct LeaderElectorTests {
-    /// A candidate with a server, a clock, and a note of what happened in which order.
+    /// A candidate with a server and a clock that records its events in order.
     private final class Candidate: Sendable {
         static let path = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/secrets-bridge"
 
         let server = FakeAPIServer()
         let clock = ManualClock()
-        let way: UnreliableTransport
+        let transport: UnreliableTransport
         let leadership = Leadership()
-        private let notes = Locked<[String]>([])
+        private let recordedEvents = Locked<[String]>([])
         private let elector: LeaderElector<ManualClock>
 
         init(holder: AnyJSON? = nil) {
-            let way = UnreliableTransport(server.transport())
-            self.way = way
+            let transport = UnreliableTransport(server.transport())
+            self.transport = transport
             let ref = ObjectRef(namespace: "ns", name: "secrets-bridge")
-            let notes = notes
+            let events = recordedEvents
             let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
             elector = LeaderElector(
                 .init(identity: "me", lease: ref, timing: LeaseTiming()),
                 store: APILeaseStore(ref) {
-                    KubeClient(connection: APIConnection(cluster, transport: way)) { _ in }
+                    KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in }
                 },
                 leadership: leadership, clock: clock,
-                abandon: { notes.withLock { $0.append("abandoned") } },
+                terminateProcess: { events.withLock { $0.append("terminated") } },
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             if let holder {
                 server[Self.path] = ["metadata": ["name": "secrets-bridge"], "spec": holder]
@@ -40,31 +40,31 @@ import Testing
 
         var lease: AnyJSON? { server[Self.path]?["spec"] }
         var holder: String? { lease?["holderIdentity"]?.string }
-        var happened: [String] { notes.withLock { $0 } }
-        func note(_ what: String) { notes.withLock { $0.append(what) } }
+        var events: [String] { recordedEvents.withLock { $0 } }
+        func record(_ event: String) { recordedEvents.withLock { $0.append(event) } }
 
-        /// Another writes the lease.
+        /// Writes the lease as another candidate.
         func put(_ spec: AnyJSON) {
             var lease = server[Self.path]
             lease?["spec"] = spec
             server[Self.path] = lease
         }
 
-        /// Starts; works until cancelled, and as long after that as `lasts` says.
+        /// Starts the election; the work continues for `lasts` after its cancellation.
         func start(lasts: Duration = .zero) -> Task<LeaseLost?, Never> {
             Task {
                 do {
                     try await elector.run {
-                        self.note("works")
+                        self.record("working")
                         try? await self.clock.sleep(until: .init(.seconds(100_000)), tolerance: nil)
-                        self.note("cancelled at \(Int(self.clock.now.offset.components.seconds))")
+                        self.record("cancelled at \(Int(self.clock.now.offset.components.seconds))")
                         if lasts > .zero {
                             let clock = self.clock
                             await Task {
                                 try? await clock.sleep(until: clock.now.advanced(by: lasts), tolerance: nil)
                             }.value
                         }
-                        self.note("ended, \(self.holder ?? "nobody") holds the lease")
+                        self.record("ended, \(self.holder ?? "no one") holds the lease")
                     }
                 } catch let error as LeaseLost {
                     return error
@@ -79,12 +79,12 @@ import Testing
             async throws
         {
             let holds = try await clock.advance(within: limit, until: condition)
-            try #require(holds, "\(what); \(happened)")
+            try #require(holds, "\(what); \(events)")
         }
 
         func lead(lasts: Duration = .zero) async throws -> Task<LeaseLost?, Never> {
             let task = start(lasts: lasts)
-            try await until("leads") { happened == ["works"] }
+            try await until("leads") { events == ["working"] }
             #expect(leadership.isLeading)
             return task
         }
@@ -97,8 +97,7 @@ import Testing
         ]
     }
 
-    @Test("What is written is what client-go and kubectl read; the work ends before the lease is given back")
-    func wholeLife() async throws {
+    @Test func releasesTheLeaseAfterTheWorkHasEnded() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead()
         let spec = try #require(candidate.lease)
@@ -113,14 +112,13 @@ import Testing
 
         task.cancel()
         #expect(await task.value == nil)
-        #expect(candidate.happened.last == "ended, me holds the lease")
+        #expect(candidate.events.last == "ended, me holds the lease")
         #expect(candidate.holder == "")
         #expect(candidate.lease?["leaseTransitions"] == .int(0))
         #expect(!candidate.leadership.isLeading)
     }
 
-    @Test("Labels and annotations that others put on the lease stay")
-    func foreignMetadata() async throws {
+    @Test func keepsLabelsAndAnnotationsOfOtherWriters() async throws {
         let candidate = Candidate(holder: other(""))
         candidate.server[Candidate.path]?[["metadata", "annotations"]] = ["team": "a"]
         let task = try await candidate.lead()
@@ -130,109 +128,105 @@ import Testing
         _ = await task.value
     }
 
-    @Test("Cut off, it stops by its renew deadline, though no request ever ends")
-    func hang() async throws {
+    @Test func stopsAtTheRenewDeadlineWhileRequestsHang() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead()
-        let cut = candidate.clock.now
-        candidate.way.set(.hangs)
-        try await candidate.until("ends", within: .seconds(14)) { candidate.happened.count == 3 }
-        #expect(candidate.clock.now.offset - cut.offset < .seconds(12))
-        try await candidate.until("gives up") { !candidate.leadership.isLeading }
-        try await candidate.until("its last try") { candidate.clock.now.offset > cut.offset + .seconds(30) }
+        let outageStart = candidate.clock.now
+        candidate.transport.set(.hangs)
+        try await candidate.until("ends", within: .seconds(14)) { candidate.events.count == 3 }
+        #expect(candidate.clock.now.offset - outageStart.offset < .seconds(12))
+        try await candidate.until("no longer leads") { !candidate.leadership.isLeading }
+        try await candidate.until("the last attempt times out") {
+            candidate.clock.now.offset > outageStart.offset + .seconds(30)
+        }
         let lost = await task.value
-        #expect(lost?.holder == nil && lost != nil)
-        #expect(candidate.happened.count == 3, "\(candidate.happened)")
+        #expect(lost?.holder == nil)
+        #expect(lost != nil)
+        #expect(candidate.events.count == 3, "\(candidate.events)")
     }
 
-    @Test("Not even a request that does not end when it is told to keeps the work going")
-    func deaf() async throws {
+    @Test func stopsAtTheRenewDeadlineWhileARequestIgnoresCancellation() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead()
-        let cut = candidate.clock.now
-        candidate.way.set(.hangsDespiteCancellation)
-        try await candidate.until("the work ends") { candidate.happened.count == 3 }
-        #expect(candidate.clock.now.offset - cut.offset < .seconds(10.2))
-        try await candidate.until("the process is ended") { candidate.happened.last == "abandoned" }
-        candidate.way.set(.works)
+        let outageStart = candidate.clock.now
+        candidate.transport.set(.hangsDespiteCancellation)
+        try await candidate.until("the work ends") { candidate.events.count == 3 }
+        #expect(candidate.clock.now.offset - outageStart.offset < .seconds(10.2))
+        try await candidate.until("the process is terminated") { candidate.events.last == "terminated" }
+        candidate.transport.set(.works)
         _ = await task.value
     }
 
-    @Test("A server that fails for less than the deadline ends nothing", arguments: [500, 429, 403, 401])
-    func hiccup(status: Int) async throws {
+    @Test(arguments: [500, 429, 403, 401])
+    func keepsLeadingThroughFailuresShorterThanTheDeadline(status: Int) async throws {
         let candidate = Candidate()
         let task = try await candidate.lead()
-        candidate.way.set(.fails(status: status))
+        candidate.transport.set(.fails(status: status))
         let start = candidate.clock.now
         try await candidate.until("time passes") { candidate.clock.now.offset > start.offset + .seconds(6) }
-        candidate.way.set(.works)
+        candidate.transport.set(.works)
         try await candidate.until("time passes") { candidate.clock.now.offset > start.offset + .seconds(40) }
-        #expect(candidate.happened == ["works"])
+        #expect(candidate.events == ["working"])
         task.cancel()
         #expect(await task.value == nil)
     }
 
-    @Test("A server that fails for longer ends the work, and the lease is given back once that is over")
-    func failing() async throws {
+    @Test func releasesTheLeaseOnceALongOutageIsOver() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead(lasts: .seconds(3))
-        candidate.way.set(.fails(status: 500))
-        try await candidate.until("is cancelled") { candidate.happened.count == 2 }
-        candidate.way.set(.works)
-        try await candidate.until("ends") { candidate.happened.count == 3 }
-        #expect(candidate.happened.last == "ended, me holds the lease")
+        candidate.transport.set(.fails(status: 500))
+        try await candidate.until("is cancelled") { candidate.events.count == 2 }
+        candidate.transport.set(.works)
+        try await candidate.until("ends") { candidate.events.count == 3 }
+        #expect(candidate.events.last == "ended, me holds the lease")
         let lost = await task.value
         #expect(lost != nil)
         #expect(candidate.holder == "")
     }
 
-    @Test("Renewals whose answers are lost are renewals after all, once they are found")
-    func lostAnswers() async throws {
+    @Test func keepsLeadingWhenTheResponsesToRenewalsAreLost() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead()
         for _ in 0..<3 {
-            candidate.way.set(.losesResponses)
+            candidate.transport.set(.losesResponses)
             let start = candidate.clock.now
             try await candidate.until("time passes") {
                 candidate.clock.now.offset > start.offset + .seconds(5)
             }
-            candidate.way.set(.works)
+            candidate.transport.set(.works)
             try await candidate.until("time passes") {
                 candidate.clock.now.offset > start.offset + .seconds(9)
             }
         }
-        #expect(candidate.happened == ["works"])
+        #expect(candidate.events == ["working"])
         task.cancel()
         #expect(await task.value == nil)
     }
 
-    @Test("Another on the lease ends the work at once; the lease is left to it")
-    func taken() async throws {
+    @Test func endsTheWorkWhenAnotherHolderTakesTheLease() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead()
         candidate.put(other("other"))
-        try await candidate.until("ends", within: .seconds(4)) { candidate.happened.count == 3 }
+        try await candidate.until("ends", within: .seconds(4)) { candidate.events.count == 3 }
         let lost = await task.value
         #expect(lost?.holder == "other")
         #expect("\(try #require(lost))".contains("other holds it now"))
         #expect(candidate.holder == "other")
     }
 
-    @Test("A work that does not end is ended with the process, before another may take the lease")
-    func stuck() async throws {
+    @Test func terminatesTheProcessWhenTheWorkDoesNotEnd() async throws {
         let candidate = Candidate()
         let task = try await candidate.lead(lasts: .seconds(60))
-        let cut = candidate.clock.now
-        candidate.way.set(.hangs)
-        try await candidate.until("is abandoned") { candidate.happened.last == "abandoned" }
-        #expect(candidate.clock.now.offset - cut.offset <= .seconds(15.2))
-        candidate.way.set(.works)
-        try await candidate.until("ends") { candidate.happened.count == 4 }
+        let outageStart = candidate.clock.now
+        candidate.transport.set(.hangs)
+        try await candidate.until("the process is terminated") { candidate.events.last == "terminated" }
+        #expect(candidate.clock.now.offset - outageStart.offset <= .seconds(15.2))
+        candidate.transport.set(.works)
+        try await candidate.until("ends") { candidate.events.count == 4 }
         _ = await task.value
     }
 
-    @Test("Standing by, it works neither while another renews, nor before what that promised has passed")
-    func standby() async throws {
+    @Test func waitsWhileTheLeaseIsRenewedAndUntilItExpires() async throws {
         let candidate = Candidate(holder: other("other"))
         let task = candidate.start()
         for round in 1...5 {
@@ -244,32 +238,30 @@ import Testing
         }
         let last = candidate.clock.now
         try await candidate.until("time passes") { candidate.clock.now.offset > last.offset + .seconds(14.5) }
-        #expect(candidate.happened.isEmpty)
-        try await candidate.until("leads") { candidate.happened == ["works"] }
+        #expect(candidate.events.isEmpty)
+        try await candidate.until("leads") { candidate.events == ["working"] }
         #expect(candidate.lease?["leaseTransitions"] == .int(8))
         task.cancel()
         _ = await task.value
     }
 
-    @Test("Released, it is taken over at the next look")
-    func takeover() async throws {
+    @Test func takesAReleasedLeaseAtTheNextRetry() async throws {
         let candidate = Candidate(holder: other("other"))
         let task = candidate.start()
-        try await candidate.until("stands by") { candidate.way.requests.count >= 1 }
+        try await candidate.until("is a standby") { candidate.transport.requests.count >= 1 }
         candidate.put(other(""))
-        try await candidate.until("leads") { candidate.happened == ["works"] }
+        try await candidate.until("leads") { candidate.events == ["working"] }
         task.cancel()
         _ = await task.value
     }
 
-    @Test("Cancelled while it stands by, it never works and touches nothing")
-    func neverLed() async throws {
+    @Test func writesNothingWhenCancelledAsAStandby() async throws {
         let candidate = Candidate(holder: other("other"))
         let task = candidate.start()
-        try await candidate.until("stands by") { candidate.way.requests.count >= 2 }
+        try await candidate.until("is a standby") { candidate.transport.requests.count >= 2 }
         task.cancel()
         #expect(await task.value == nil)
-        #expect(candidate.happened.isEmpty)
-        #expect(candidate.way.requests.allSatisfy { $0.method == .get })
+        #expect(candidate.events.isEmpty)
+        #expect(candidate.transport.requests.allSatisfy { $0.method == .get })
     }
 }

@@ -2,17 +2,17 @@ import TestSupport
 
 @testable import Controller
 
-/// Candidates with clocks of their own, a server, and a network that delays, loses and reorders; in virtual time.
-/// Requests arrive even after who sent them has given up on them, or has died.
+/// Simulates candidates with different clocks, a server, and a network that delays, loses and reorders messages, in virtual
+/// time. A request can arrive after its sender has timed out or died.
 struct LeaseSimulation {
     struct Faults {
-        /// How much faster or slower than true time a clock may run.
+        /// The maximum deviation of the rate of a clock.
         var skew = 0.19
         var lossProbability = 0.15
         var longestDelay = 25.0
         var deathProbability = 0.01
         var resignationProbability = 0.01
-        /// Processes stand still now and then.
+        /// The probability that a process pauses.
         var stallProbability = 0.05
     }
 
@@ -20,7 +20,7 @@ struct LeaseSimulation {
         var machine: Machine
         let rate: Double
         let offset: Double
-        /// What it waits for; answers to anything else come too late.
+        /// The number of the present request or wait; the results of earlier ones are ignored.
         var pending = 0
         var isLeaving = false
 
@@ -31,7 +31,7 @@ struct LeaseSimulation {
         }
     }
 
-    private enum Happening {
+    private enum SimulatedEvent {
         case arrival(process: Int, request: Int, Machine.Effect)
         case input(process: Int, request: Int, Machine.Input)
         case birth(process: Int)
@@ -41,14 +41,14 @@ struct LeaseSimulation {
     private let faults: Faults
     private var time = 0.0
     private var order = 0
-    private var future: [(time: Double, order: Int, what: Happening)] = []
+    private var future: [(time: Double, order: Int, event: SimulatedEvent)] = []
     private var processes: [Int: Process] = [:]
     private var births = 0
     private var lease: LeaseRecord?
     private var version = 0
-    /// How often somebody began to lead.
+    /// The number of times a candidate became the leader.
     private(set) var leadershipCount = 0
-    /// Who worked at the same time.
+    /// Describes two leaders at the same time.
     private(set) var violation: String?
 
     init(seed: Int, candidates: Int = 3, _ faults: Faults = Faults()) {
@@ -58,22 +58,22 @@ struct LeaseSimulation {
     }
 
     mutating func run(until end: Double) {
-        while violation == nil, let next = future.indices.min(by: { soonerAt($0, $1) }),
-            future[next].time < end
+        while violation == nil, let index = future.indices.min(by: { isEarlier($0, $1) }),
+            future[index].time < end
         {
-            let event = future.remove(at: next)
-            time = event.time
-            happen(event.what)
+            let next = future.remove(at: index)
+            time = next.time
+            handle(next.event)
             check()
         }
     }
 
-    private func soonerAt(_ left: Int, _ right: Int) -> Bool {
+    private func isEarlier(_ left: Int, _ right: Int) -> Bool {
         (future[left].time, future[left].order) < (future[right].time, future[right].order)
     }
 
-    private mutating func happen(_ what: Happening) {
-        switch what {
+    private mutating func handle(_ event: SimulatedEvent) {
+        switch event {
         case .birth(let name):
             let process = Process(
                 machine: Machine(identity: "p\(name)", timing: LeaseTiming(), now: at(0)),
@@ -81,9 +81,9 @@ struct LeaseSimulation {
             processes[name] = process
             act(name, .start)
         case .arrival(let name, let request, let effect):
-            let answer = serve(effect)
+            let result = serve(effect)
             if !chance(faults.lossProbability) {
-                schedule(delay(), .input(process: name, request: request, answer))
+                schedule(delay(), .input(process: name, request: request, result))
             }
         case .input(let name, let request, let input):
             guard let process = processes[name], process.pending == request else { return }
@@ -129,14 +129,14 @@ struct LeaseSimulation {
         }
     }
 
-    /// Returns whether there was one.
+    /// Returns false if there was no leader.
     mutating func killLeader() -> Bool {
         guard let leader = processes.first(where: { $0.value.machine.isLeading }) else { return false }
         die(leader.key)
         return true
     }
 
-    /// And another comes in its place.
+    /// Removes the process and schedules a new one.
     private mutating func die(_ name: Int) {
         processes[name] = nil
         schedule(uniform(0, 5), .birth(process: nextName()))
@@ -174,9 +174,9 @@ struct LeaseSimulation {
         return births
     }
 
-    private mutating func schedule(_ delay: Double, _ what: Happening) {
+    private mutating func schedule(_ delay: Double, _ event: SimulatedEvent) {
         order += 1
-        future.append((time + delay, order, what))
+        future.append((time + delay, order, event))
     }
 
     private mutating func delay() -> Double {

@@ -2,15 +2,15 @@ import HTTP
 import System
 import TestSupport
 
-/// A way to a server that can be cut, and that remembers when it was used.
+/// A transport that can fail in several ways.
 final class UnreliableTransport: HTTPTransport {
     enum Mode: Sendable {
         case works
-        /// No answer until the caller gives up.
+        /// Requests get no response until they are cancelled.
         case hangs
-        /// The same, and giving up is of no use, until the mode is another one.
+        /// Requests get no response and ignore cancellation until the mode changes.
         case hangsDespiteCancellation
-        /// The server does what it is asked, and the answer is lost.
+        /// The server performs the request, and the response is lost.
         case losesResponses
         case fails(status: Int)
     }

@@ -10,14 +10,14 @@ import Testing
 
     private func pass(_ duration: Duration) { now.withLock { $0 += duration } }
 
-    @Test func livesFromTheFirstSecond() {
+    @Test func isAliveFromTheStart() {
         let health = health
         #expect(health.liveness() == .init(isHealthy: true, text: "alive\n"))
         pass(.seconds(3600))
-        #expect(health.liveness().isHealthy, "nothing has said yet that tasks run")
+        #expect(health.liveness().isHealthy, "no heartbeat was expected yet")
     }
 
-    @Test func isStuckWhenNoTaskRunsAnyMore() {
+    @Test func isStuckWithoutAHeartbeat() {
         let health = health
         health.recordHeartbeat()
         pass(.seconds(60))
@@ -28,7 +28,7 @@ import Testing
         #expect(health.liveness().isHealthy)
     }
 
-    @Test func isStuckWhenEveryWorkerWaitsForWhatNeverComes() {
+    @Test func isStuckWhenEveryWorkerIsBusyTooLong() {
         let health = health
         let longest = Locked<Duration?>(nil)
         health.setProbes(caches: { [] }, work: { longest.withLock { $0 } })
@@ -39,10 +39,11 @@ import Testing
         #expect(
             health.liveness()
                 == .init(
-                    isHealthy: false, text: "stuck\n- all workers have been at the same objects for 901 s\n"))
+                    isHealthy: false,
+                    text: "stuck\n- all workers have been busy with the same objects for 901 s\n"))
     }
 
-    @Test func pulsesWhileTasksRunAndLetsAStopTakeItsTime() async {
+    @Test func recordsHeartbeatsUntilItIsCancelled() async {
         let health = health
         let task = Task { await health.runHeartbeat() }
         task.cancel()
@@ -51,7 +52,7 @@ import Testing
         #expect(health.liveness().isHealthy)
     }
 
-    @Test func saysWhichConditionIsMissing() {
+    @Test func namesTheIncompleteCaches() {
         let health = health
         #expect(
             health.readiness()
@@ -66,7 +67,7 @@ import Testing
         #expect(health.readiness() == .init(isHealthy: true, text: "ready\n"))
     }
 
-    @Test func tellsSinceWhenTheAPIServerIsAway() throws {
+    @Test func reportsSinceWhenTheAPIServerIsUnreachable() throws {
         let health = health
         health.setProbes(caches: { [] }, work: { nil })
         health.recordAPIServerRequest(isReachable: false, code: "transport")
@@ -75,14 +76,14 @@ import Testing
         #expect(
             first.text.wholeMatch(of: #/not ready\n- API server unreachable since 20\S+Z: transport\n/#)
                 != nil)
-        // The same outage, whatever its later errors look like.
+        // A later error belongs to the same outage.
         health.recordAPIServerRequest(isReachable: false, code: "503")
         #expect(health.readiness().text == first.text.replacing("transport", with: "503"))
         health.recordAPIServerRequest(isReachable: true, code: "200")
         #expect(health.readiness().isHealthy)
     }
 
-    @Test func thePagesHaveTheirStatuses() {
+    @Test func servesThePagesWithTheirStatuses() {
         let telemetry = Telemetry(version: "1.2.3")
         func status(_ path: String) -> Int { telemetry.page(AdminRequest(path: path)).status }
         #expect(status("/healthz") == 200)
@@ -96,7 +97,7 @@ import Testing
         #expect(telemetry.page(AdminRequest(path: "/metrics")).text.contains("secretsbridge_leader 0\n"))
     }
 
-    @Test func theLeaseTellsTheControllersOfASplitClusterApart() {
+    @Test func labelsTheSeriesWithTheLease() {
         let telemetry = Telemetry(version: "1.2.3", lease: "secrets-bridge-payments")
         let page = telemetry.page(AdminRequest(path: "/metrics")).text
         let label = #"lease="secrets-bridge-payments""#

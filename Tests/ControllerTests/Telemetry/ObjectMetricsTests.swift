@@ -30,7 +30,7 @@ import Testing
         _ = store.apply(object.metadata.ref, .object(object))
     }
 
-    private func byKey(_ configured: String...) -> [ObjectMetrics.Key: Int] {
+    private func byKey(_ configured: String...) -> [ObjectMetrics.KeyVersion: Int] {
         ObjectMetrics([store], configured: configured).keyCounts
     }
 
@@ -42,7 +42,7 @@ import Testing
         var status = WrappedSecretStatus()
         status.conditions = [
             Condition(
-                .ready, false, observedGeneration: 1, lastTransitionTime: "", reason: "Written by somebody",
+                .ready, false, observedGeneration: 1, lastTransitionTime: "", reason: "WrittenByAnother",
                 message: "")
         ]
         let metadata = ObjectMeta(name: "bad", namespace: "payments")
@@ -61,7 +61,7 @@ import Testing
                 == nil)
     }
 
-    @Test func namesConfiguredKeysAlone() {
+    @Test func namesOnlyConfiguredKeys() {
         put("a", ready: true, keyID: "vault-transit:transit/sb-wrap", version: "1")
         put("b", ready: true, keyID: "vault-transit:transit/sb-wrap", version: "2")
         put("c", ready: true, keyID: "vault-transit:transit/sb-wrap", version: "2")
@@ -77,8 +77,8 @@ import Testing
         #expect(byKey("local:abc")[.init(id: "local:abc", version: "")] == 1)
     }
 
-    /// Whoever may write a status must not be able to fill Prometheus.
-    @Test func versionsAreBounded() {
+    /// A user who can write a status must not be able to flood Prometheus.
+    @Test func limitsTheVersionsOfAKey() {
         for index in 0..<200 { put("a\(index)", ready: true, keyID: "local:abc", version: "\(index)") }
         put("long", ready: true, keyID: "local:abc", version: String(repeating: "9", count: 65))
         put("odd", ready: true, keyID: "local:abc", version: "a b\n")
@@ -89,8 +89,8 @@ import Testing
         #expect(byKey("local:abc") == counts)
     }
 
-    /// A scrape must hold up neither the watch nor the probes, which wait for it.
-    @Test func isQuickOverAHundredThousandObjects() {
+    /// A scrape must not block the watch and the probes for long.
+    @Test func countsAHundredThousandObjectsQuickly() {
         let beginning = ContinuousClock.now
         for index in 0..<100_000 {
             put(
@@ -103,7 +103,7 @@ import Testing
         print("100,000 objects are counted in \(duration)")
         #expect(metrics.readyCounts.values.reduce(0, +) == 100_000)
         #expect(metrics.keyCounts.count == 3)
-        // Both suffer alike from whatever else the machine is at.
-        #expect(duration < start - beginning, "counting must cost less than putting in")
+        // Other load on the machine slows both.
+        #expect(duration < start - beginning, "counting must be faster than inserting")
     }
 }

@@ -12,7 +12,7 @@ import Testing
 
     private func ref(_ name: String) -> ObjectRef { ObjectRef(namespace: "n", name: name) }
 
-    @Test func tellsWhatTheQueueDoes() async {
+    @Test func countsAndTimesTheKeys() async {
         let depth = Locked(0)
         let metrics = QueueMetrics(registry) { depth.withLock { $0 } }
         let queue = WorkQueue(maximumDelay: .milliseconds(10), observe: metrics.record(_:))
@@ -21,7 +21,7 @@ import Testing
         queue.add(ref("b"), backlog: true)
         queue.add(ref("b"))
         depth.withLock { $0 = queue.count }
-        #expect(value("secretsbridge_workqueue_adds_total") == 2, "what waits already is no add")
+        #expect(value("secretsbridge_workqueue_adds_total") == 2, "a key that waits already is not counted")
         #expect(value("secretsbridge_workqueue_depth") == 2)
         #expect(value("secretsbridge_workqueue_longest_running_processor_seconds") == 0)
 
@@ -30,11 +30,11 @@ import Testing
             try? await Task.sleep(for: .milliseconds(5))
             #expect(value("secretsbridge_workqueue_longest_running_processor_seconds") ?? 0 >= 0.005)
             #expect(metrics.allWorkersBusyDuration(workers: 1) ?? .zero >= .milliseconds(5))
-            #expect(metrics.allWorkersBusyDuration(workers: 2) == nil, "one of two is free")
+            #expect(metrics.allWorkersBusyDuration(workers: 2) == nil, "one of two workers is idle")
             return .requeueRateLimited
         }
         #expect(metrics.allWorkersBusyDuration(workers: 1) == nil)
-        #expect(value("secretsbridge_workqueue_adds_total") == 3, "again while it is worked on is one")
+        #expect(value("secretsbridge_workqueue_adds_total") == 3, "a key in processing is counted")
         #expect(value("secretsbridge_workqueue_retries_total") == 1)
         #expect(value("secretsbridge_workqueue_work_duration_seconds_count") == 1)
         #expect(value("secretsbridge_workqueue_work_duration_seconds_sum") ?? 0 >= 0.005)
@@ -43,7 +43,7 @@ import Testing
         #expect(value("secretsbridge_workqueue_longest_running_processor_seconds") == 0)
     }
 
-    @Test func aDelayedKeyIsAnAddWhenItIsDue() {
+    @Test func countsADelayedKeyWhenItIsDue() {
         let metrics = QueueMetrics(registry) { 0 }
         var machine = WorkQueueMachine<ObjectRef>()
         machine.observe = metrics.record(_:)
@@ -54,7 +54,7 @@ import Testing
     }
 }
 
-/// The value of a series on a page; nil: it is not there.
+/// Returns the value of a series on a page, or nil if the page does not have it.
 func sample(_ page: String, _ series: String) -> Double? {
     let line = page.split(separator: "\n").first { $0.hasPrefix("\(series) ") }
     return line.flatMap { Double($0.dropFirst(series.count + 1)) }

@@ -18,7 +18,7 @@ import Testing
 
     @Test func countsByResultAndReason() async throws {
         let metrics = ReconcileMetrics(registry)
-        #expect(total("failure", "KMSUnavailable") == 0, "there before the first failure")
+        #expect(total("failure", "KMSUnavailable") == 0, "the series exists before the first failure")
         let cluster = try await TestCluster.withWrappedSecret()
         cluster.keys.fail(.unavailable)
         #expect(await metrics.observe(cluster.ref, cluster.reconciler) == .requeueRateLimited)
@@ -26,7 +26,7 @@ import Testing
 
         cluster.keys.fail(.invalidCiphertext)
         try cluster.syncCaches()
-        // It will not be tried again for long: a failure all the same.
+        // A failure with a long delay counts too.
         #expect(await metrics.observe(cluster.ref, cluster.reconciler).isRequeueAfter)
         #expect(total("failure", "DecryptFailed") == 1)
 
@@ -44,7 +44,7 @@ import Testing
                 == 2)
     }
 
-    @Test func everyReasonHasItsSeries() {
+    @Test func preparesASeriesForEveryReason() {
         _ = ReconcileMetrics(registry)
         for reason in Reason.allCases where reason != .synced {
             #expect(total("failure", reason.rawValue) == 0)

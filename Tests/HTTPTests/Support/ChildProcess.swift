@@ -2,7 +2,7 @@ import Glibc
 import System
 import TestSupport
 
-/// A program started from the tests; ended with its last owner.
+/// A child process of the tests, which is killed with its last reference.
 final class ChildProcess: Sendable {
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -10,7 +10,7 @@ final class ChildProcess: Sendable {
 
     private let pid: pid_t
 
-    /// In `directory`; output goes nowhere.
+    /// Starts a program in `directory`. Its output is discarded.
     init(_ arguments: [String], in directory: String = "/") throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -31,7 +31,7 @@ final class ChildProcess: Sendable {
         self.pid = pid
     }
 
-    /// Runs to the end. Errors: any exit status but 0.
+    /// Runs a program to its end. Throws for every exit status but 0.
     static func run(_ arguments: String...) throws {
         let child = try ChildProcess(arguments)
         var status: Int32 = 0
@@ -42,7 +42,7 @@ final class ChildProcess: Sendable {
     var hasEnded: Bool { kill(pid, 0) != 0 || waitpid(pid, nil, WNOHANG) == pid }
 
     deinit {
-        // Already reaped by `run` or `hasEnded`: then this reaches nobody.
+        // A process that `run` or `hasEnded` has reaped is not there any more, and the call fails.
         if waitpid(pid, nil, WNOHANG) == 0 {
             kill(pid, SIGKILL)
             waitpid(pid, nil, 0)

@@ -4,21 +4,21 @@ import TestSupport
 
 @testable import HTTP
 
-/// A proxy that tunnels CONNECT to loopback, whatever the host, and remembers what it was asked.
+/// A proxy that tunnels every CONNECT to loopback and records its requests.
 final class FakeProxy: Sendable {
     private let server: FakeServer
-    private let asked: Locked<[FakeRequest]>
+    private let recorded: Locked<[FakeRequest]>
 
     var url: String { server.url }
-    var requests: [FakeRequest] { asked.withLock { $0 } }
+    var requests: [FakeRequest] { recorded.withLock { $0 } }
 
-    /// `refusal`: the status line it gives to everybody.
+    /// - Parameter refusal: a status with which the proxy refuses every request.
     init(refusal: String? = nil) throws {
-        let asked = Locked<[FakeRequest]>([])
-        self.asked = asked
+        let recorded = Locked<[FakeRequest]>([])
+        self.recorded = recorded
         server = try FakeServer { client in
             guard let request = client.readRequest() else { return }
-            asked.withLock { $0.append(request) }
+            recorded.withLock { $0.append(request) }
             if let refusal {
                 client.send("HTTP/1.1 \(refusal)\r\nContent-Length: 0\r\n\r\n")
                 return

@@ -1,7 +1,7 @@
 import Glibc
 import System
 
-/// Raised once by a script's thread, awaited by a test.
+/// An event that a server's thread raises once and a test awaits.
 final class Signal: Sendable {
     private let state = Locked<(isRaised: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
 
@@ -24,7 +24,7 @@ final class Signal: Sendable {
     }
 }
 
-/// On a script's own thread.
+/// Blocks a server's thread.
 func pause(milliseconds: UInt32) {
     usleep(milliseconds * 1_000)
 }

@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import HTTP
 
-/// A TLS server that is not ours: nghttpd for HTTP/2, `openssl s_server` for HTTP/1.
+/// A TLS server of another project: nghttpd for HTTP/2, `openssl s_server` for HTTP/1.1.
 final class TLSServer: Sendable {
     static let isInstalled = ChildProcess.isInstalled("nghttpd") && ChildProcess.isInstalled("openssl")
 
@@ -12,21 +12,21 @@ final class TLSServer: Sendable {
     private let documents: TemporaryFolder
     private let process: ChildProcess
 
-    /// The server for what a lane speaks. Serves `files` by name. `options`: the program's own.
+    /// Starts the server for the HTTP version of a mode. It serves `files` by name.
     init(
-        for lane: HTTPClientRequest.TransferMode = .unary,
+        for mode: HTTPClientRequest.TransferMode = .unary,
         files: [String: [UInt8]] = ["small": Array("ok".utf8)],
         _ options: [String] = []
     ) async throws {
         certificates = try TestCertificates.shared()
         documents = try TemporaryFolder()
         for (name, content) in files { try documents.write(name, content) }
-        // They take no port 0: try some, below the range from which clients get theirs.
+        // The programs do not accept port 0, so this tries random ports below the ephemeral range.
         for _ in 0..<20 {
             let port = Int.random(in: 16_000..<32_000)
             guard connectToLoopback(port: port) == nil else { continue }
             let arguments =
-                switch lane {
+                switch mode {
                 case .unary: Self.nghttpd(port, documents, certificates, options)
                 case .streaming: Self.openssl(port, certificates) + options
                 }
@@ -47,7 +47,7 @@ final class TLSServer: Sendable {
         ]
     }
 
-    /// One connection at a time.
+    /// `openssl s_server` serves one connection at a time.
     private static func openssl(_ port: Int, _ certificates: TestCertificates) -> [String] {
         [
             ChildProcess.path(of: "openssl") ?? "openssl", "s_server", "-WWW", "-quiet", "-accept",

@@ -1,7 +1,7 @@
 import System
 import TestSupport
 
-/// A CA with a server and a client certificate, and a CA that nobody has heard of, made by openssl.
+/// Certificates made by openssl: a CA with a server and a client certificate, and an unrelated CA.
 final class TestCertificates: Sendable {
     private struct Latest {
         weak var certificates: TestCertificates?
@@ -9,14 +9,14 @@ final class TestCertificates: Sendable {
 
     private static let latest = Locked(Latest())
 
-    /// Those that another test uses now, else new ones: nothing is left when all tests have ended, as there would be of
-    /// a `static let`.
+    /// Returns the certificates that another test uses now, or new ones. Their files are removed with the last test, while
+    /// those of a `static let` would stay.
     static func shared() throws -> TestCertificates {
         try latest.withLock { latest in
             if let certificates = latest.certificates { return certificates }
-            let made = try TestCertificates()
-            latest.certificates = made
-            return made
+            let new = try TestCertificates()
+            latest.certificates = new
+            return new
         }
     }
 
@@ -26,7 +26,7 @@ final class TestCertificates: Sendable {
 
     private init() throws {
         folder = try TemporaryFolder()
-        for authority in ["ca", "stranger"] { try makeAuthority(authority) }
+        for authority in ["ca", "unrelated"] { try makeAuthority(authority) }
         let names = Self.serverNames.map { "DNS:\($0)" }.joined(separator: ",")
         try makeCertificate("server", "subjectAltName=\(names)")
         try makeCertificate("client", "extendedKeyUsage=clientAuth")
@@ -34,7 +34,7 @@ final class TestCertificates: Sendable {
 
     func pem(_ name: String) throws -> [UInt8] { Array(try folder.read(name).utf8) }
 
-    /// The client's key, encrypted; `form`: an option of `openssl ec` or `pkcs8`.
+    /// Returns the client's key, encrypted. `form` is `-traditional` or an option of `openssl pkcs8`.
     func encryptedClientKey(_ form: String) throws -> [UInt8] {
         let output = folder.path("encrypted\(form).key")
         if form == "-traditional" {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the API server wrote down of the requests that service accounts in the controller's namespace made: with
+/// The audit log of the API server, with the requests of the service accounts in the controller's namespace; needs
 /// `hack/cluster up --audit`.
 struct AuditLog: Sendable {
     struct Request: Decodable, Sendable, CustomStringConvertible {
@@ -25,7 +25,7 @@ struct AuditLog: Sendable {
     private let namespace: String
     private let start: Int
 
-    /// Of requests about `namespace`, from now on.
+    /// Reads the requests for objects in `namespace` from now on.
     init(_ namespace: TestNamespace) throws {
         file = "\(namespace.cluster.directory)/audit.log"
         self.namespace = namespace.name

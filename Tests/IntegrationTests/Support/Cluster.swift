@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 @testable import KubeClient
 
@@ -8,12 +9,12 @@ struct Cluster: Sendable {
     let script: String
     let kubectl: String
     let configuration: ClusterConfiguration
-    /// As the administrator, on a connection of its own.
+    /// A client with administrator permissions and its own connection.
     let admin: KubeClient
 
     var kubeconfig: String { "\(directory)/admin.kubeconfig" }
 
-    /// One that is up.
+    /// Uses a control plane that is running.
     init(directory: String, script: String, kubectl: String) throws {
         self.directory = directory
         self.script = script
@@ -26,7 +27,7 @@ struct Cluster: Sendable {
         try ClusterConfiguration.load(explicitPath: kubeconfig, environment: [:])
     }
 
-    /// Starts one that nobody else uses and ends it after `body`.
+    /// Starts a dedicated control plane and stops it after `body`.
     static func withDedicated(_ settings: Settings, _ body: (Cluster) async throws -> Void) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "sb-cluster-\(UUID().uuidString)"
@@ -45,25 +46,25 @@ struct Cluster: Sendable {
         try await script("down")
     }
 
-    /// `hack/cluster COMMAND...` on this cluster.
+    /// Runs `hack/cluster COMMAND...` on this cluster.
     @discardableResult
     func script(_ arguments: String...) async throws -> String {
         try await Self.run(script, arguments + ["--dir", directory])
     }
 
-    /// kubectl as the administrator; what it prints. An independent client: what people do is done with it.
+    /// Runs kubectl as the administrator and returns its output. Tests act as users with this independent client.
     @discardableResult
     func kubectl(_ arguments: String..., input: Data = Data()) async throws -> String {
         try await Self.run(kubectl, ["--kubeconfig", kubeconfig] + arguments, input: input)
     }
 
-    /// The same, for when it may fail.
+    /// Runs kubectl as the administrator, where it may fail.
     func tryKubectl(_ arguments: String..., input: Data = Data()) async throws -> Program.Outcome {
         try await Program(kubectl, ["--kubeconfig", kubeconfig] + arguments, input: input).outcome()
     }
 
-    /// Puts every Secret of a namespace into etcd once more, as it is: what a storage migration does after a new
-    /// encryption key. Each gets a new resourceVersion.
+    /// Rewrites every Secret of a namespace in etcd unchanged, as a storage migration does after a change of the
+    /// encryption key. Each gets a new resource version.
     func rewriteSecrets(in namespace: String) async throws {
         let rewriting = """
             import base64, json, sys, urllib.request
@@ -90,4 +91,23 @@ struct Cluster: Sendable {
         }
         return outcome.output
     }
+}
+
+/// Gives a suite a dedicated control plane, for faults of the servers themselves.
+struct DedicatedCluster: SuiteTrait, TestScoping {
+    @TaskLocal private static var current: Cluster?
+
+    static func required() throws -> Cluster { try #require(current) }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await Cluster.withDedicated(try Settings.required()) { cluster in
+            try await Self.$current.withValue(cluster, operation: function)
+        }
+    }
+}
+
+extension Trait where Self == DedicatedCluster {
+    static var dedicatedCluster: Self { DedicatedCluster() }
 }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `secrets-bridge controller` as it runs in a pod: with the rights of manifests/base/rbac.yaml and no others.
+/// `secrets-bridge controller` as it runs in a pod, with only the permissions of manifests/base/rbac.yaml.
 final class ControllerProgram {
     let program: Program
     private let folder: TemporaryFolder
@@ -12,10 +12,9 @@ final class ControllerProgram {
         self.folder = folder
     }
 
-    /// Its log.
     var log: String { program.errors }
 
-    /// Runs one on `namespace` for as long as `body` takes, then ends it as Kubernetes does.
+    /// Runs a controller for `namespace` during `body`, then terminates it as Kubernetes does.
     static func with(
         _ namespace: TestNamespace, _ environment: [String: String], _ arguments: [String] = [],
         _ body: (ControllerProgram) async throws -> Void
@@ -35,11 +34,11 @@ final class ControllerProgram {
         let controller = ControllerProgram(program, folder)
         defer { withExtendedLifetime(folder) {} }
         do {
-            try await eventually("the controller is at work") { controller.log.contains("caches complete") }
+            try await eventually("the caches are complete") { controller.log.contains("caches complete") }
             try await body(controller)
         } catch {
             program.signal(SIGTERM)
-            Issue.record("the controller's last words:\n\(controller.log.suffix(4000))")
+            Issue.record("the end of the controller's log:\n\(controller.log.suffix(4000))")
             throw error
         }
         program.signal(SIGTERM)
@@ -47,10 +46,10 @@ final class ControllerProgram {
         #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
     }
 
-    /// Asks it for metrics and health.
+    /// Returns a client for its metrics and health.
     func status() throws -> StatusClient { try StatusClient(log: log) }
 
-    /// The message and key of each line about the KMS.
+    /// Returns the log lines about the KMS.
     func kmsLogLines() throws -> [Announcement] {
         try log.split(separator: "\n").filter { $0.contains("keymgmt") }.map {
             try JSONDecoder().decode(Announcement.self, from: Data($0.utf8))

@@ -1,7 +1,7 @@
 import Logging
 import System
 
-/// Keeps what is logged.
+/// Records log lines.
 final class LogRecorder: Sendable {
     private let kept = Locked<[String]>([])
 

@@ -1,9 +1,10 @@
 import Envelope
 import Foundation
 import KMS
+import Settings
 import Testing
 
-/// KMS, STS and IAM that `hack/aws` started and set up as docs/aws-kms.md says, beside a cluster.
+/// KMS, STS and IAM that `hack/aws` runs beside a cluster, set up by docs/aws-kms.md.
 struct LoopbackAWS: Sendable {
     let directory: String
     let endpoint: String
@@ -12,7 +13,7 @@ struct LoopbackAWS: Sendable {
     private let script: String
     private let cluster: Cluster
 
-    /// Starts one beside the shared cluster and ends it after `body`.
+    /// Starts one beside the shared cluster and stops it after `body`.
     static func with(_ body: (LoopbackAWS) async throws -> Void) async throws {
         let settings = try Settings.required()
         let directory = FileManager.default.temporaryDirectory.appending(path: "sb-aws-\(UUID().uuidString)")
@@ -23,7 +24,7 @@ struct LoopbackAWS: Sendable {
                 within: .seconds(240))
             guard outcome.status == 0 else { throw ProgramFailure(command: script, outcome: outcome) }
         }
-        // docs/aws-kms.md trusts its service account.
+        // The IAM role of docs/aws-kms.md trusts the service account of this role.
         try await settings.installRole()
         do {
             try await run("up", "--cluster", settings.sharedCluster.directory)
@@ -51,7 +52,7 @@ struct LoopbackAWS: Sendable {
         (endpoint, region, role) = (values[0], values[1], values[2])
     }
 
-    /// `hack/aws COMMAND...`
+    /// Runs `hack/aws COMMAND...`.
     @discardableResult
     func script(_ arguments: String...) async throws -> String {
         let outcome = try await Program(script, arguments + ["--dir", directory]).outcome()
@@ -59,7 +60,7 @@ struct LoopbackAWS: Sendable {
         return outcome.output
     }
 
-    /// `aws COMMAND...` as the administrator: the value of a query.
+    /// Runs `aws COMMAND...` as the administrator and returns the value of a query.
     @discardableResult
     func aws(_ arguments: String..., query: String? = nil) async throws -> String {
         let output = ["--output", "text"] + (query.map { ["--query", $0] } ?? [])
@@ -70,7 +71,7 @@ struct LoopbackAWS: Sendable {
         return outcome.output.trimmed
     }
 
-    /// Settings of a user with the access keys that `hack/aws keys ARGUMENTS...` makes.
+    /// Returns the settings of a user with the access keys from `hack/aws keys ARGUMENTS...`.
     func settings(user arguments: String..., key: String = "alias/sb-wrap") async throws -> [String: String] {
         let outcome = try await Program(script, ["keys"] + arguments + ["--dir", directory]).outcome()
         guard outcome.status == 0 else { throw ProgramFailure(command: "hack/aws keys", outcome: outcome) }
@@ -79,7 +80,7 @@ struct LoopbackAWS: Sendable {
         return settings(key, Dictionary(uniqueKeysWithValues: keys.map { ($0[0], $0[1]) }))
     }
 
-    /// Settings of the controller in its pod, as EKS makes them for a service account with a role.
+    /// Returns the settings of the controller's pod as EKS sets them for a service account with a role.
     func podSettings(tokenFile: String? = nil, key: String = "alias/sb-wrap") async throws -> [String: String]
     {
         let file = tokenFile ?? "\(directory)/token-\(UUID().uuidString)"
@@ -87,7 +88,7 @@ struct LoopbackAWS: Sendable {
         return settings(key, ["AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": file])
     }
 
-    /// Writes a token of the controller's service account, as the kubelet does, in one step.
+    /// Writes a token of the controller's service account atomically, as the kubelet does.
     func writeToken(_ file: String, audience: String = "sts.amazonaws.com") async throws {
         let token = try await cluster.kubectl(
             "-n", "secrets-bridge", "create", "token", "secrets-bridge", "--audience=\(audience)",
@@ -96,7 +97,7 @@ struct LoopbackAWS: Sendable {
     }
 
     private func settings(_ key: String, _ credentials: [String: String]) -> [String: String] {
-        // Nothing of the machine's own AWS settings.
+        // Excludes the AWS settings of this machine.
         [
             "SB_KMS_BACKEND": "aws-kms", "SB_KMS_AWS_REGION": region, "SB_KMS_AWS_KEY_ID": key,
             "AWS_ENDPOINT_URL": endpoint, "AWS_CONFIG_FILE": "/dev/null",
@@ -104,7 +105,7 @@ struct LoopbackAWS: Sendable {
         ].merging(credentials) { $1 }
     }
 
-    /// A key manager of whoever may wrap for this namespace, and not unwrap.
+    /// Returns a key manager that can wrap for this namespace and not unwrap.
     func developer(_ namespace: TestNamespace) async throws -> any KeyManager {
         try await key(settings(user: "developer", namespace.name))
     }
@@ -113,12 +114,12 @@ struct LoopbackAWS: Sendable {
         try KeyRing.load(from: Environment(settings)).primary
     }
 
-    /// Requests that were made, from number `start` on.
+    /// Returns the number of requests for `operation` after the first `start`.
     func requests(_ operation: String, from start: Int = 0) throws -> Int {
         try log().dropFirst(start).count { $0.operation == operation }
     }
 
-    /// How many there were.
+    /// Returns the number of all requests.
     func requestCount() throws -> Int { try log().count }
 
     private func log() throws -> [Request] {
@@ -130,7 +131,7 @@ struct LoopbackAWS: Sendable {
     private struct Request: Decodable { let operation: String? }
 }
 
-/// Gives a suite an AWS of its own, beside the shared cluster.
+/// Gives a suite a dedicated AWS beside the shared cluster.
 struct DedicatedAWS: SuiteTrait, TestScoping {
     @TaskLocal private static var current: LoopbackAWS?
 

@@ -2,10 +2,10 @@ import Foundation
 import KubeClient
 
 extension TestNamespace {
-    /// Gives the service account `split` in `secrets-bridge`, which has no other rights, those of
+    /// Gives the service account `split` in `secrets-bridge`, which has no other permissions, those of
     /// manifests/namespaced-rbac.yaml in this namespace.
     ///
-    /// - Parameter verb: taken out of them, with the comma that follows it.
+    /// - Parameter verb: a verb to remove from the role, with the comma that follows it.
     func installNamespacedRole(events: Bool = true, without verb: String? = nil) async throws {
         let settings = try Settings.required()
         try await settings.installRole()
@@ -20,7 +20,7 @@ extension TestNamespace {
         if let verb { text = text.replacing(verb, with: "") }
         if !events { text = text.replacing("resources: [events]", with: "resources: [none]") }
         try await cluster.kubectl("apply", "-f", "-", input: Data(text.utf8))
-        // The lease is a matter of the controller's own namespace.
+        // The permission for the lease is in the controller's own namespace.
         _ = try await cluster.tryKubectl(
             "-n", "secrets-bridge", "create", "rolebinding", "split",
             "--role=secrets-bridge-leader-election", "--serviceaccount=secrets-bridge:split")

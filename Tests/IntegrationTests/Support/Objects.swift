@@ -6,7 +6,7 @@ import Resources
 
 @testable import KubeClient
 
-/// A Secret with its data: what a pod would see.
+/// A Secret with its data, as a pod would see it.
 struct SecretObject: KubeObject {
     static var resource: Resource { .secrets }
     let metadata: ObjectMeta
@@ -34,7 +34,7 @@ struct SecretObject: KubeObject {
         self.data = data
     }
 
-    /// Values as text.
+    /// The values as text.
     var values: [String: String] {
         (data ?? [:]).mapValues { String(decoding: Data(base64Encoded: $0) ?? Data(), as: UTF8.self) }
     }
@@ -44,7 +44,7 @@ extension Resource {
     static let namespaces = Resource(group: "", version: "v1", kind: "Namespace", plural: "namespaces")
 }
 
-/// A WrappedSecret manifest, as `wrap` would write it; tests bend its fields before they apply it.
+/// A WrappedSecret manifest as `wrap` writes it; tests modify its fields before they apply it.
 struct Manifest: Encodable, Sendable {
     struct Metadata: Encodable, Sendable {
         var name: String
@@ -91,7 +91,7 @@ struct Manifest: Encodable, Sendable {
     var metadata: Metadata
     var spec: Spec
 
-    /// Wraps `values` for the Secret `name` (or the template's) in `namespace`.
+    /// Wraps `values` for the Secret `name`, or that of the template, in `namespace`.
     init(
         _ name: String, in namespace: String, _ values: [String: String], scope: Scope = .strict,
         template: Template? = nil, with key: any KeyManager
@@ -111,7 +111,7 @@ struct Manifest: Encodable, Sendable {
 
     func json() throws -> Data {
         let encoder = JSONEncoder()
-        // Server-side apply reads YAML, which has no \/.
+        // Server-side apply reads YAML, which does not have the escape \/.
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         return try encoder.encode(self)
     }

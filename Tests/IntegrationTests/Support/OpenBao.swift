@@ -1,9 +1,10 @@
 import Envelope
 import Foundation
 import KMS
+import Settings
 import Testing
 
-/// An OpenBao that `hack/openbao` started and set up as docs/vault.md says, beside a cluster.
+/// An OpenBao that `hack/openbao` runs beside a cluster, set up by docs/vault.md.
 struct OpenBao: Sendable {
     let directory: String
     let address: String
@@ -13,7 +14,7 @@ struct OpenBao: Sendable {
     private let rootToken: String
     private let cluster: Cluster
 
-    /// Starts one beside the shared cluster and ends it after `body`.
+    /// Starts one beside the shared cluster and stops it after `body`.
     static func with(_ body: (OpenBao) async throws -> Void) async throws {
         let settings = try Settings.required()
         let directory = FileManager.default.temporaryDirectory.appending(path: "sb-bao-\(UUID().uuidString)")
@@ -23,7 +24,7 @@ struct OpenBao: Sendable {
             let outcome = try await Program(script, arguments + ["--dir", directory]).outcome()
             guard outcome.status == 0 else { throw ProgramFailure(command: script, outcome: outcome) }
         }
-        // docs/vault.md binds a role to its service account.
+        // docs/vault.md binds a Vault role to the service account of this role.
         try await settings.installRole()
         do {
             try await run("up", "--cluster", settings.sharedCluster.directory)
@@ -48,10 +49,10 @@ struct OpenBao: Sendable {
         (address, authorities, program, rootToken) = (values[0], values[1], values[2], values[3])
     }
 
-    /// On loopback.
+    /// The port on the loopback interface.
     var port: UInt16 { address.split(separator: ":").last.flatMap { UInt16($0) } ?? 0 }
 
-    /// `hack/openbao COMMAND...`
+    /// Runs `hack/openbao COMMAND...`.
     @discardableResult
     func script(_ arguments: String...) async throws -> String {
         let outcome = try await Program(script, arguments + ["--dir", directory]).outcome()
@@ -59,7 +60,7 @@ struct OpenBao: Sendable {
         return outcome.output
     }
 
-    /// `bao ARGUMENTS...` as the administrator: what a person would type.
+    /// Runs `bao ARGUMENTS...` as the administrator.
     @discardableResult
     func bao(_ arguments: String..., input: String = "") async throws -> String {
         let outcome = try await Program(
@@ -74,12 +75,12 @@ struct OpenBao: Sendable {
         return outcome.output
     }
 
-    /// Settings of whoever holds a token of one of the policies of manifests/vault.
+    /// Returns settings with a token of one of the policies of manifests/vault.
     func settings(token policy: String) async throws -> [String: String] {
         settings(["SB_KMS_VAULT_TOKEN": try await script("token", policy).trimmed])
     }
 
-    /// Settings of the controller in its pod, with nothing but a service-account token for Vault.
+    /// Returns the settings of the controller's pod, with only a service account token for Vault.
     func podSettings(role: String = "secrets-bridge") async throws -> [String: String] {
         let file = "\(directory)/token-\(UUID().uuidString)"
         let token = try await cluster.kubectl(
@@ -91,7 +92,7 @@ struct OpenBao: Sendable {
         ])
     }
 
-    /// What hvac needs.
+    /// Returns the environment for hvac.
     func clientEnvironment(token policy: String) async throws -> [String: String] {
         [
             "KMS": "vault", "VAULT_ADDR": address, "VAULT_CACERT": authorities,
@@ -106,13 +107,13 @@ struct OpenBao: Sendable {
         ].merging(login) { $1 }
     }
 
-    /// A key manager with a token of this policy.
+    /// Returns a key manager with a token of this policy.
     func key(_ policy: String) async throws -> any KeyManager {
         try KeyRing.load(from: Environment(try await settings(token: policy))).primary
     }
 
-    /// Requests in the audit log from entry `start` on, those of `path` alone if there is one. Each has one entry
-    /// when it comes; requests to a sealed server have none.
+    /// Returns the number of requests in the audit log after the first `start` entries, of `path` if it is given. A request
+    /// has an entry on arrival; requests to a sealed server have none.
     func requests(_ path: String? = nil, from start: Int = 0) throws -> Int {
         let log = try String(contentsOfFile: "\(directory)/audit.log", encoding: .utf8)
         return try log.split(separator: "\n").dropFirst(start).count { line in
@@ -121,7 +122,7 @@ struct OpenBao: Sendable {
         }
     }
 
-    /// How many entries the audit log has.
+    /// Returns the number of entries in the audit log.
     func auditEntries() throws -> Int {
         try String(contentsOfFile: "\(directory)/audit.log", encoding: .utf8).split(separator: "\n").count
     }
@@ -135,4 +136,23 @@ struct OpenBao: Sendable {
 
 extension String {
     var trimmed: String { trimmingCharacters(in: .whitespacesAndNewlines) }
+}
+
+/// Gives a suite a dedicated OpenBao beside the shared cluster.
+struct DedicatedOpenBao: SuiteTrait, TestScoping {
+    @TaskLocal private static var current: OpenBao?
+
+    static func required() throws -> OpenBao { try #require(current) }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await OpenBao.with { bao in
+            try await Self.$current.withValue(bao, operation: function)
+        }
+    }
+}
+
+extension Trait where Self == DedicatedOpenBao {
+    static var dedicatedOpenBao: Self { DedicatedOpenBao() }
 }

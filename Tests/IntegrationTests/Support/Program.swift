@@ -1,12 +1,13 @@
 import Foundation
 import TestSupport
+import Testing
 
-/// A program that was started; what it prints goes to files, so that it never waits for us.
+/// A child process. Its output goes to files, so that it never blocks on a full pipe.
 ///
-/// Not Foundation's `Process`: that one sees the end of a program only when its daemons have ended too.
+/// Foundation's `Process` is not used because it reports the end of a program only after its daemons have ended.
 final class Program {
     struct Outcome: Sendable {
-        /// The exit code, or 128 and the signal that ended it.
+        /// The exit code, or 128 plus the number of the signal that ended the program.
         let status: Int32
         let output: String
         let errors: String
@@ -17,7 +18,9 @@ final class Program {
     private let pid: pid_t
     private var status: Int32?
 
-    /// `executable` is a path. The environment is ours without any setting of a KMS, then `environment`.
+    /// - Parameters:
+    ///   - executable: a path.
+    ///   - environment: variables that are added to those of this process, of which the settings of a KMS are removed.
     init(
         _ executable: String, _ arguments: [String], environment: [String: String] = [:], input: Data = Data()
     ) throws {
@@ -38,7 +41,7 @@ final class Program {
             posix_spawn_file_actions_addopen(
                 &actions, Int32(file), folder.path(name), mode, 0o600)
         }
-        // The test runner's own ways with signals are no business of the program's.
+        // The program must not inherit the signal settings of the test runner.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -75,7 +78,7 @@ final class Program {
         return false
     }
 
-    /// What it has printed until now.
+    /// The output so far.
     var output: String { contents("out") }
     var errors: String { contents("err") }
 
@@ -83,7 +86,7 @@ final class Program {
         if isRunning { kill(pid, number) }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the program.
     func outcome(within limit: Duration = .seconds(120)) async throws -> Outcome {
         let status = try await eventually("\(name) ends", within: limit) { isRunning ? nil : self.status }
         return Outcome(status: status, output: output, errors: errors)
@@ -95,10 +98,62 @@ final class Program {
     }
 }
 
-/// A program that was expected to succeed and did not.
+/// A program that was expected to succeed failed.
 struct ProgramFailure: Error, CustomStringConvertible {
     let command: String
     let outcome: Program.Outcome
 
     var description: String { "\(command): exit code \(outcome.status): \(outcome.errors)" }
+}
+
+/// Runs the tested program to its end with these settings only, and checks its exit code.
+///
+/// - Parameter canary: a text that must not be in its errors.
+func secretsBridge(
+    _ arguments: [String], _ environment: [String: String], input: Data = Data(), status: Int32 = 0,
+    canary: String? = nil, location: SourceLocation
+) async throws -> Program.Outcome {
+    let outcome = try await Program(
+        try Settings.required().binary, arguments, environment: environment, input: input
+    ).outcome()
+    #expect(
+        outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)", sourceLocation: location
+    )
+    if let canary { #expect(!outcome.errors.contains(canary), sourceLocation: location) }
+    return outcome
+}
+
+struct Timeout: Error, CustomStringConvertible {
+    let what: String
+    /// The last error of the probe, if it threw one.
+    let last: String?
+
+    var description: String { "did not happen in time: \(what)\(last.map { " (\($0))" } ?? "")" }
+}
+
+/// Calls `probe` until it returns a value. An error counts as "not yet", because servers restart during these tests.
+/// The limit ends a failing test; no test measures durations with it.
+func eventually<Value>(
+    _ what: String, within limit: Duration = .seconds(90), _ probe: () async throws -> Value?
+) async throws -> Value {
+    let end = ContinuousClock.now + limit
+    var last: String?
+    repeat {
+        do {
+            if let value = try await probe() { return value }
+            last = nil
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            last = "\(error)"
+        }
+        try await Task.sleep(for: .milliseconds(25))
+    } while ContinuousClock.now < end
+    throw Timeout(what: what, last: last)
+}
+
+func eventually(
+    _ what: String, within limit: Duration = .seconds(90), _ probe: () async throws -> Bool
+) async throws {
+    _ = try await eventually(what, within: limit) { try await probe() ? true : nil }
 }

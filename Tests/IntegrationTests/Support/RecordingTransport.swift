@@ -1,27 +1,28 @@
+import Foundation
 import HTTP
 import HTTPTypes
 import System
 
-/// The controller's way to the API server: remembers what was asked and answered, and holds requests back.
+/// The controller's transport to the API server, which records requests and responses and can hold requests.
 final class RecordingTransport: HTTPTransport {
     struct Request: Sendable, Equatable {
         let method: String
-        /// Without the query.
+        /// The path without the query.
         let path: String
         let query: String
-        /// The status of the answer; nil while there is none.
+        /// The status of the response, or nil while there is none.
         var status: Int?
 
         var isWatch: Bool { query.contains("watch=true") }
-        /// Events aside, which are sent when there is time.
+        /// True for a write that is no event; events are sent when there is time.
         var isWrite: Bool { method != "GET" && !path.contains("/events") }
-        /// A list, or a page of one.
+        /// Returns true for a list, or a page of one.
         func isList(of plural: String) -> Bool {
             method == "GET" && path.hasSuffix("/\(plural)") && !isWatch
         }
     }
 
-    /// Holds the requests it picks until it is opened.
+    /// Holds the requests that it selects until it is opened.
     final class Gate: Sendable {
         private let state: Locked<(isOpen: Bool, held: Int)>
         fileprivate let picks: @Sendable (Request) -> Bool
@@ -55,22 +56,22 @@ final class RecordingTransport: HTTPTransport {
     func count(_ picks: (Request) -> Bool) -> Int { requests.count(where: picks) }
     var writes: Int { count(\.isWrite) }
 
-    /// From now on.
+    /// Holds later requests that `picks` selects.
     func hold(_ picks: @escaping @Sendable (Request) -> Bool) -> Gate {
         let gate = Gate(picks)
         gates.withLock { $0.append(gate) }
         return gate
     }
 
-    /// Holds back what comes in the answers that `picks` picks, while the gate, which is open at first, is closed.
+    /// Holds the response bodies of the requests that `picks` selects while the gate, which is open at first, is closed.
     func holdBodies(_ picks: @escaping @Sendable (Request) -> Bool) -> Gate {
         let gate = Gate(isOpen: true, picks)
         bodyGates.withLock { $0.append(gate) }
         return gate
     }
 
-    /// From now on, watches with `sendInitialEvents` are answered as Kubernetes 1.32 and later do (KEP-3157), whatever
-    /// the server can.
+    /// From now on, watches with `sendInitialEvents` get responses as from Kubernetes 1.32 and later (KEP-3157), whatever
+    /// the server supports.
     func streamLists() { streamsLists.withLock { $0 = true } }
 
     func withResponse<Result: Sendable>(
@@ -89,13 +90,13 @@ final class RecordingTransport: HTTPTransport {
             guard !held.isEmpty || !beginning.isEmpty else { return try await handler(head, body) }
             let (chunks, source) = AsyncStream<[UInt8]>.makeStream()
             if !beginning.isEmpty { source.yield(beginning) }
-            // Ends with this scope.
+            // `async let` ends it with this scope.
             async let _: Void = Self.relay(body, through: held, to: source)
             return try await handler(head, HTTPBody(chunks: chunks))
         }
     }
 
-    /// A body that breaks off ends: that is enough for a watch to begin again.
+    /// An interrupted body simply ends, which is enough to make a watch restart.
     private static func relay(
         _ body: HTTPBody, through gates: [Gate], to source: AsyncStream<[UInt8]>.Continuation
     ) async {
@@ -119,5 +120,48 @@ final class RecordingTransport: HTTPTransport {
             log.append(entry)
             return (log.count - 1, entry)
         }
+    }
+}
+
+/// Builds the events of a server that streams lists from a list and a watch of a server that does not.
+enum StreamedList {
+    private struct Malformed: Error {}
+
+    /// Returns the watch to continue with, and the bytes before its events: an event for each object, and the bookmark that ends
+    /// the list.
+    static func begin(
+        _ request: HTTPClientRequest, through transport: CurlClient
+    ) async throws -> (HTTPClientRequest, [UInt8]) {
+        var parts = URLComponents(string: request.url)
+        let all = parts?.queryItems ?? []
+        parts?.queryItems = all.filter { $0.name == "labelSelector" }
+        var list = request
+        list.url = parts?.string ?? request.url
+        list.mode = .unary
+        list.timeout = .seconds(30)
+        list.idleTimeout = nil
+        list.fields[.accept] = request.fields[.accept]?.replacingOccurrences(
+            of: "as=PartialObjectMetadata;", with: "as=PartialObjectMetadataList;")
+        let (_, body) = try await transport.send(list, upTo: 64 << 20)
+        guard let object = try JSONSerialization.jsonObject(with: Data(body)) as? [String: Any],
+            let version = (object["metadata"] as? [String: Any])?["resourceVersion"] as? String
+        else { throw Malformed() }
+        var lines = Data()
+        func add(_ type: String, _ object: Any) throws {
+            lines += try JSONSerialization.data(
+                withJSONObject: ["type": type, "object": object], options: .sortedKeys)
+            lines.append(0x0A)
+        }
+        for item in object["items"] as? [Any] ?? [] { try add("ADDED", item) }
+        let metadata: [String: Any] = [
+            "resourceVersion": version, "annotations": ["k8s.io/initial-events-end": "true"],
+        ]
+        try add("BOOKMARK", ["metadata": metadata])
+        parts?.queryItems =
+            all.filter { $0.name != "sendInitialEvents" && $0.name != "resourceVersionMatch" }
+            + [URLQueryItem(name: "resourceVersion", value: version)]
+        var watch = request
+        watch.url = parts?.string ?? request.url
+        return (watch, Array(lines))
     }
 }

@@ -4,13 +4,13 @@ import KubeClient
 import TestSupport
 import Testing
 
-/// One of several instances of the executable, with the rights of manifests/base/rbac.yaml, that share a lease in
+/// One of several replicas of the executable, with the permissions of manifests/base/rbac.yaml, that share a lease in
 /// `secrets-bridge`.
 final class Replica {
     let program: Program
     private let folder: TemporaryFolder
 
-    /// - Parameter proxy: what it reaches the API server through.
+    /// - Parameter proxy: a proxy in front of the API server.
     static func start(
         _ namespace: TestNamespace, through proxy: TCPProxy? = nil, _ arguments: [String] = []
     ) async throws -> Replica {
@@ -38,7 +38,7 @@ final class Replica {
             ] + arguments,
             environment: ["SB_WRAP_MASTER_KEY": namespace.masterKey])
         let replica = Replica(program, folder)
-        try await eventually("its caches are warm") { replica.hasLogged("caches complete") }
+        try await eventually("the caches are complete") { replica.hasLogged("caches complete") }
         return replica
     }
 
@@ -58,15 +58,15 @@ final class Replica {
         .map { try JSONDecoder().decode([String: String].self, from: Data($0.utf8)) }
     }
 
-    /// Every time it asked for a data key.
+    /// Returns the audit line of each unwrap.
     func audit() throws -> [[String: String]] { try lines("audit: unwrap of a data key") }
 
-    /// Fails the test if the two worked at the same time: `other` comes after this one.
+    /// Fails the test if `other`, the next leader, worked at the same time as this replica.
     func expectEnded(before other: Replica) throws {
         let last = try #require(try audit().compactMap { $0["time"] }.max())
         let takeover = try #require(try other.lines("leading").first?["time"])
         let first = try #require(try other.audit().compactMap { $0["time"] }.min())
-        #expect(last < takeover, "the last work of one and the leadership of the next")
+        #expect(last < takeover, "the last unwrap of one leader and the start of the next")
         #expect(takeover <= first)
     }
 
@@ -78,8 +78,8 @@ final class Replica {
 }
 
 extension Cluster {
-    /// Lets a service account of the namespace `secrets-bridge` read and patch this lease there, as the Role of
-    /// manifests/base/rbac.yaml lets it the lease `secrets-bridge`.
+    /// Lets a service account in the namespace `secrets-bridge` read and patch this lease there, as the Role of
+    /// manifests/base/rbac.yaml does for the lease `secrets-bridge`.
     func allowLease(_ lease: String, to account: String) async throws {
         _ = try await tryKubectl(
             "-n", "secrets-bridge", "create", "role", "lease-\(lease)", "--verb=get,patch",

@@ -7,7 +7,7 @@ import Testing
 
 @testable import KubeClient
 
-/// A controller in this process, on one namespace.
+/// A controller in this process, for one namespace.
 final class RunningController: Sendable {
     let key: CountingKeyManager
     let transport: RecordingTransport
@@ -25,7 +25,7 @@ final class RunningController: Sendable {
         var options = Controller.Options()
         options.selection.namespace = namespace.name
         adjust(&options)
-        let gate: any LeaderElection =
+        let election: any LeaderElection =
             if let lease {
                 Self.elector(lease, configuration, transport, log.logger)
             } else {
@@ -34,7 +34,7 @@ final class RunningController: Sendable {
         let controller = Controller(
             client: KubeClient(connection: APIConnection(configuration, transport: transport)),
             keys: KeyRing(primary: key), options: options,
-            gate: gate,
+            leaderElection: election,
             logger: log.logger)
         task = Task { try await controller.run() }
     }
@@ -47,14 +47,16 @@ final class RunningController: Sendable {
             .init(identity: LeaseName.identity(hostname: "test"), lease: lease, timing: LeaseTiming()),
             store: APILeaseStore(lease) {
                 KubeClient(connection: APIConnection(configuration, transport: transport))
-            }, clock: ContinuousClock(), abandon: { Issue.record("the work does not end") }, logger: logger)
+            }, clock: ContinuousClock(), terminateProcess: { Issue.record("the work does not end") },
+            logger: logger)
     }
 
-    /// Runs one for as long as `body` takes, then cancels it as a kill would: without waiting for its work.
+    /// Runs a controller during `body`, then cancels it without waiting for its work, as a kill would.
+    ///
     /// - Parameters:
-    ///   - kubeconfig: nil: the administrator's.
-    ///   - lease: what it has to hold in order to work; given back at the end.
-    ///   - prepare: before the first request.
+    ///   - kubeconfig: the kubeconfig to use; nil means that of the administrator.
+    ///   - lease: the lease of the leader election, which is released at the end.
+    ///   - prepare: called before the first request.
     static func with(
         _ namespace: TestNamespace, kubeconfig: String? = nil, lease: ObjectRef? = nil,
         prepare: (RecordingTransport) -> Void = { _ in },
@@ -67,13 +69,13 @@ final class RunningController: Sendable {
             try await body(controller)
         } catch {
             await controller.stop()
-            Issue.record("the controller's last words:\n\(controller.lastWords)")
+            Issue.record("the end of the controller's log:\n\(controller.lastWords)")
             throw error
         }
         await controller.stop()
     }
 
-    /// One that `stop` ends.
+    /// Starts a controller, which `stop` ends.
     static func start(_ namespace: TestNamespace, lease: ObjectRef? = nil) -> RunningController {
         RunningController(namespace, namespace.cluster.configuration, { _ in }, { _ in }, lease: lease)
     }
@@ -85,30 +87,30 @@ final class RunningController: Sendable {
 
     private var lastWords: String { log.lines.suffix(30).joined(separator: "\n") }
 
-    /// Waits until the controller has seen all that happened before this call: two changes of an object of our
-    /// own have then come through both watches, behind everything else.
+    /// Waits until the controller has seen all changes before this call: two changes of an object of its own have then
+    /// come through both watches after them.
     func catchUp(_ namespace: TestNamespace) async throws {
-        // A name of its own: the collector may still be after the Secret of the last one.
+        // A new name, because the garbage collector may still delete the Secret of an earlier one.
         let name = Self.probePrefix + "\(UInt32.random(in: 0...UInt32.max))"
         try await namespace.apply(name, ["k": "v"])
         let first = try await namespace.reconciled(name).status?.secret?.uid
         try await namespace.cluster.admin.delete(.secrets, namespace.ref(name))
         try await eventually("the controller catches up") {
-            let made = try await namespace.reconciled(name).status?.secret
-            return made?.uid != first
+            let recorded = try await namespace.reconciled(name).status?.secret
+            return recorded?.uid != first
         }
         try await namespace.cluster.admin.delete(WrappedSecret.resource, namespace.ref(name))
     }
 
-    /// How the names of those objects begin.
+    /// The prefix of the names of those objects.
     static let probePrefix = "zz-fence-"
 
-    /// Waits until the Secret `name` is gone, and for good. A cache that is a moment behind may let it be made
-    /// once more, which the collector takes as well.
+    /// Waits until the Secret `name` is deleted and stays so. With a stale cache the controller may recreate it
+    /// once, and the garbage collector deletes it again.
     func expectStaysDeleted(_ name: String, _ namespace: TestNamespace) async throws {
         for _ in 1...2 {
-            // A collector that has not learnt of our kind yet does so within 30 s.
-            try await eventually("the collector takes Secret \(name)") {
+            // The garbage collector discovers the new kind within 30 s.
+            try await eventually("the garbage collector deletes Secret \(name)") {
                 try await namespace.secret(name) == nil
             }
             try await catchUp(namespace)

@@ -1,16 +1,16 @@
 import Foundation
 import Testing
 
-/// What `hack/test` hands over. Without it there is no server to test against.
+/// The settings that `hack/test` passes. Without them there is no server to test against.
 struct Settings: Sendable {
     /// `hack/cluster`.
     let clusterScript: String
     let kubectl: String
     /// The built secrets-bridge.
     let binary: String
-    /// With the packages of hack/requirements.txt.
+    /// An interpreter with the packages of hack/requirements.txt.
     let python: String
-    /// The cluster that all tests share which do nothing to the servers themselves.
+    /// The cluster of all tests that do not affect the servers themselves.
     let sharedCluster: Cluster
 
     static let current: Settings? = {
@@ -31,8 +31,8 @@ struct Settings: Sendable {
     /// The root of the repository.
     var repository: String { String(clusterScript.dropLast("/hack/cluster".count)) }
 
-    /// The controller's namespace, service account and role in the shared cluster. Once for all tests: of two who
-    /// apply what is not there, one fails.
+    /// Creates the controller's namespace, service account and role in the shared cluster, once for all tests: of two
+    /// concurrent creations one fails.
     func installRole() async throws { try await Self.role.value }
 
     private static let role = Task {

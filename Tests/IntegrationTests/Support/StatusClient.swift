@@ -2,18 +2,18 @@ import Foundation
 import HTTP
 import HTTPTypes
 
-/// Asks the status server of a program on this machine, through our own HTTP client.
+/// Reads the status pages of a program on this machine, with the HTTP client of this project.
 struct StatusClient: Sendable {
     let port: Int
     private let transport = CurlClient(HTTPClientConfiguration(plainHTTP: .always))
 
-    /// Of a controller that was started with `--metrics-address 127.0.0.1:0`, as its log says it.
+    /// Takes the port from the log of a controller with `--metrics-address 127.0.0.1:0`.
     init(log: String) throws {
         for line in log.split(separator: "\n") where line.contains("serving metrics and health") {
             port = try JSONDecoder().decode(Line.self, from: Data(line.utf8)).number
             return
         }
-        throw NotSaid()
+        throw PortNotLogged()
     }
 
     private struct Line: Decodable {
@@ -21,7 +21,7 @@ struct StatusClient: Sendable {
         var number: Int { Int(port) ?? 0 }
     }
 
-    private struct NotSaid: Error {}
+    private struct PortNotLogged: Error {}
 
     func get(_ path: String) async throws -> (status: Int, text: String) {
         let request = HTTPClientRequest(
@@ -33,7 +33,7 @@ struct StatusClient: Sendable {
 
     func metrics() async throws -> String { try await get("/metrics").text }
 
-    /// The value of a series; nil: it is not there.
+    /// Returns the value of a series, or nil if the page does not have it.
     func metric(_ series: String) async throws -> Double? {
         let line = try await metrics().split(separator: "\n").first { $0.hasPrefix("\(series) ") }
         return line.flatMap { Double($0.dropFirst(series.count + 1)) }

@@ -1,14 +1,14 @@
 import Foundation
 import System
 
-/// Stands between a client and a server on loopback, and can be told to fail as networks do.
+/// A proxy between a client and a server on loopback that can fail as networks do.
 final class TCPProxy: Sendable {
     enum Mode: Sendable {
         case forwards
-        /// Nothing comes through, in either direction, and nobody is told. What was sent meanwhile arrives when it
+        /// Nothing passes in either direction, without an error. Data that was sent meanwhile arrives when the proxy
         /// forwards again.
         case hangs
-        /// Connections are closed, and new ones as soon as they are made.
+        /// Connections are closed, new ones at once.
         case drops
     }
 
@@ -37,7 +37,7 @@ final class TCPProxy: Sendable {
 
     func set(_ new: Mode) { mode.withLock { $0 = new } }
 
-    /// Ends what it forwards.
+    /// Closes all connections and the port.
     func stop() {
         set(.drops)
         shutdown(listener, Int32(SHUT_RDWR))
@@ -56,7 +56,7 @@ final class TCPProxy: Sendable {
                 close(server)
                 continue
             }
-            // The second to end closes both.
+            // The direction that ends last closes both sockets.
             let open = Locked(2)
             for (from, to) in [(client, server), (server, client)] {
                 Thread.detachNewThread { [self] in
@@ -118,5 +118,47 @@ final class TCPProxy: Sendable {
                 body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
+    }
+}
+
+/// Listens on the port of a stopped server, accepts and closes each connection, and counts them.
+final class ConnectionCounter: Sendable {
+    private let listener: Int32
+    private let count = Locked(0)
+
+    init(port: UInt16) throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        self.listener = listener
+        var yes: Int32 = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(INADDR_LOOPBACK).bigEndian
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard bound == 0, listen(listener, 128) == 0 else {
+            defer { close(listener) }
+            throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EADDRINUSE)
+        }
+        let count = count
+        Thread.detachNewThread {
+            while true {
+                let connection = accept(listener, nil, nil)
+                guard connection >= 0 else { return }
+                count.withLock { $0 += 1 }
+                close(connection)
+            }
+        }
+    }
+
+    /// Frees the port and returns the number of connections.
+    func stop() -> Int {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+        return count.withLock { $0 }
     }
 }

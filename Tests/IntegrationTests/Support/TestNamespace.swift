@@ -7,12 +7,12 @@ import Testing
 
 @testable import KubeClient
 
-/// A namespace of one test, and a master key of its own.
+/// The namespace of one test, with its own master key.
 struct TestNamespace: Sendable {
     let name: String
     let cluster: Cluster
     let key: LocalKeyManager
-    /// base64, as `SB_WRAP_MASTER_KEY` wants it.
+    /// The key in base64, for `SB_WRAP_MASTER_KEY`.
     let masterKey: String
 
     private init(_ cluster: Cluster) throws {
@@ -23,7 +23,7 @@ struct TestNamespace: Sendable {
         masterKey = Base64.encode(bytes)
     }
 
-    /// Makes one, and deletes it after `body`, whatever came of it.
+    /// Creates a namespace, and deletes it after `body` in any case.
     static func with(
         _ cluster: Cluster, _ body: (TestNamespace) async throws -> Void
     ) async throws {
@@ -38,14 +38,14 @@ struct TestNamespace: Sendable {
         await namespace.delete()
     }
 
-    /// In the cluster that tests share.
+    /// Creates a namespace in the shared cluster.
     static func withShared(_ body: (TestNamespace) async throws -> Void) async throws {
         try await with(try Settings.required().sharedCluster, body)
     }
 
     private func create() async throws {
         let body = #"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"\#(name)"}}"#
-        try await eventually("namespace \(name) is made") {
+        try await eventually("namespace \(name) is created") {
             do throws(KubeError) {
                 _ = try await cluster.admin.create(
                     .namespaces, ObjectRef(namespace: "", name: name), body: SharedSecret(copying: body.utf8))
@@ -68,7 +68,7 @@ struct TestNamespace: Sendable {
             name, in: self.name, values, scope: scope, template: template, with: key ?? self.key)
     }
 
-    /// Server-side apply, as a GitOps engine does it.
+    /// Applies a manifest on the server side, as a GitOps engine does.
     @discardableResult
     func apply(_ manifest: Manifest) async throws -> ObjectMeta {
         try await cluster.admin.patch(
@@ -83,15 +83,15 @@ struct TestNamespace: Sendable {
         try await apply(try await wrap(name, values, with: key))
     }
 
-    /// Many at once, each with one value.
+    /// Applies many objects concurrently, each with one value.
     func applyAll(
         _ names: [String], with key: (any KeyManager)? = nil, _ value: @escaping @Sendable (String) -> String
     ) async throws {
-        let lanes = 16
+        let taskCount = 16
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for lane in 0..<lanes {
+            for task in 0..<taskCount {
                 group.addTask {
-                    for index in stride(from: lane, to: names.count, by: lanes) {
+                    for index in stride(from: task, to: names.count, by: taskCount) {
                         try await apply(names[index], ["k": value(names[index])], with: key)
                     }
                 }
@@ -104,9 +104,9 @@ struct TestNamespace: Sendable {
         try await cluster.admin.get(WrappedSecret.self, ref(name))
     }
 
-    /// While `body` runs, no Secret can be made that has `label` with this namespace's name.
+    /// Denies the creation of Secrets whose `label` has the name of this namespace while `body` runs.
     ///
-    /// - Parameter denying: is asked, and denies it; nil: one is asked that nobody answers.
+    /// - Parameter denying: the webhook that denies it; nil registers an unreachable one.
     func withDeniedSecretCreation(
         label: String, by denying: DenyingWebhook? = nil, _ body: () async throws -> Void
     ) async throws {
@@ -121,7 +121,7 @@ struct TestNamespace: Sendable {
             """
         try await kubectl("apply", "-f", "-", input: Data(webhook.utf8))
         do {
-            // The API server takes it in within moments.
+            // The API server loads the webhook within moments.
             try await eventually("the webhook is in force") {
                 let attempt = try await cluster.tryKubectl(
                     "-n", name, "create", "-f", "-", "--dry-run=server",
@@ -138,7 +138,7 @@ struct TestNamespace: Sendable {
         try await kubectl("delete", "validatingwebhookconfiguration", name)
     }
 
-    /// How many WrappedSecrets say Synced.
+    /// Returns the number of WrappedSecrets with the reason Synced.
     func syncedCount() async throws -> Int {
         var synced = 0
         var token: String?
@@ -152,7 +152,7 @@ struct TestNamespace: Sendable {
         return synced
     }
 
-    /// Nil when there is none.
+    /// Returns nil if the Secret does not exist.
     func secret(_ name: String) async throws -> SecretObject? {
         do throws(KubeError) {
             return try await cluster.admin.get(SecretObject.self, ref(name))
@@ -161,7 +161,7 @@ struct TestNamespace: Sendable {
         }
     }
 
-    /// kubectl, in this namespace.
+    /// Runs kubectl in this namespace.
     @discardableResult
     func kubectl(_ arguments: String..., input: Data = Data()) async throws -> String {
         try await kubectl(arguments, input: input)
@@ -178,7 +178,7 @@ struct TestNamespace: Sendable {
         return outcome.output
     }
 
-    /// Waits until Ready says `reason` of the present generation.
+    /// Waits until Ready has `reason` for the present generation.
     @discardableResult
     func reconciled(_ name: String, _ reason: Reason = .synced) async throws -> WrappedSecret {
         var seen = "nothing"

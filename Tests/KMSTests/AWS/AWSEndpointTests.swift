@@ -1,3 +1,4 @@
+import Settings
 import Testing
 
 @testable import KMS
@@ -34,7 +35,7 @@ struct AWSEndpointTests {
             "kms-fips.us-isof-south-1.api.aws.hci.ic.gov"
         ),
     ])
-    func partitions(region: String, plain: String, both: String) throws {
+    func usesTheDomainsOfThePartition(region: String, plain: String, both: String) throws {
         #expect(try url(.kms, region) == "https://\(plain)")
         let flags = ["AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "TRUE"]
         #expect(try url(.kms, region, flags) == "https://\(both)")
@@ -49,11 +50,11 @@ struct AWSEndpointTests {
         (AWSService.kms, "kms-fips.us-gov-west-1.amazonaws.com"), (.sts, "sts.us-gov-west-1.amazonaws.com"),
         (.sso, "portal.sso.us-gov-west-1.amazonaws.com"), (.ssoOIDC, "oidc.us-gov-west-1.amazonaws.com"),
     ])
-    func govCloudHasItsOwnFIPSHosts(service: AWSService, host: String) throws {
+    func usesTheFIPSHostsOfGovCloud(service: AWSService, host: String) throws {
         #expect(try url(service, "us-gov-west-1", ["AWS_USE_FIPS_ENDPOINT": "true"]) == "https://\(host)")
     }
 
-    @Test func servicesHaveTheirHosts() throws {
+    @Test func usesTheHostOfEachService() throws {
         #expect(try url(.sts) == "https://sts.eu-west-1.amazonaws.com")
         #expect(
             try url(.sts, "eu-west-1", ["AWS_USE_FIPS_ENDPOINT": "true"])
@@ -62,8 +63,8 @@ struct AWSEndpointTests {
         #expect(try url(.ssoOIDC) == "https://oidc.eu-west-1.amazonaws.com")
     }
 
-    /// From what wins to what loses.
-    @Test func whatIsConfiguredHasItsOrder() throws {
+    /// The settings in order of priority.
+    @Test func prefersTheMostSpecificConfiguredURL() throws {
         var environment = [
             "SB_KMS_AWS_ENDPOINT": "https://own/", "AWS_ENDPOINT_URL_KMS": "https://kms",
             "AWS_ENDPOINT_URL_STS": "https://sts", "AWS_ENDPOINT_URL": "https://all",
@@ -107,11 +108,11 @@ struct AWSEndpointTests {
         ("AWS_USE_DUALSTACK_ENDPOINT", "1"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "on"),
         ("SB_KMS_AWS_ALLOW_HTTP", "2"),
     ])
-    func refusesAndNames(variable: String, value: String) {
+    func rejectsInvalidURLsAndNamesTheSetting(variable: String, value: String) {
         #expect(refusal([variable: value])?.variable == variable)
     }
 
-    @Test func plainHTTPToLoopbackOrWhereItIsAccepted() throws {
+    @Test func allowsPlainHTTPToLoopbackOrIfItIsAccepted() throws {
         #expect(
             try url(.kms, "eu-west-1", ["SB_KMS_AWS_ENDPOINT": "http://127.0.0.1:4566"])
                 == "http://127.0.0.1:4566")
@@ -129,7 +130,7 @@ struct AWSEndpointTests {
         ("1eu", false), ("eu west", false), ("é", false), ("a@b", false),
         (String(repeating: "a", count: 63), true), (String(repeating: "a", count: 64), false),
     ])
-    func regionsAreNames(text: String, isValid: Bool) {
+    func validatesRegionNames(text: String, isValid: Bool) {
         #expect((AWSRegion(text) != nil) == isValid)
     }
 }

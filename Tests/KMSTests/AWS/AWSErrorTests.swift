@@ -7,7 +7,7 @@ import Testing
 
 @testable import KMS
 
-/// What each of AWS's errors means to whoever wants a key.
+/// Maps the errors of AWS to those of a key manager.
 struct AWSErrorTests {
     private static let canary = "canary-that-aws-quotes"
 
@@ -27,7 +27,7 @@ struct AWSErrorTests {
             400, "AccessDeniedException", KeyManagerError.Code.accessDenied,
             "denies kms:Decrypt on arn:aws:kms:", 1
         ),
-        (400, "NotFoundException", .keyUnavailable, "no such key", 1),
+        (400, "NotFoundException", .keyUnavailable, "cannot find the key", 1),
         (400, "DisabledException", .keyUnavailable, "is disabled; enable it", 1),
         (400, "KMSInvalidStateException", .keyUnavailable, "pending deletion", 1),
         (400, "InvalidCiphertextException", .invalidCiphertext, "another namespace, name or scope", 1),
@@ -42,22 +42,24 @@ struct AWSErrorTests {
         (500, "KeyUnavailableException", .unavailable, "failed", 3), (502, "", .unavailable, "HTTP 502", 3),
         (504, "SomethingNew", .unavailable, "HTTP 504", 3),
         (400, "RequestTimeout", .unavailable, "failed", 3),
-        (400, "ExpiredTokenException", .accessDenied, "does not take the credentials", 1),
-        (400, "UnrecognizedClientException", .accessDenied, "does not take the credentials", 1),
-        (403, "InvalidClientTokenId", .accessDenied, "does not take the credentials", 1),
+        (400, "ExpiredTokenException", .accessDenied, "rejects the credentials", 1),
+        (400, "UnrecognizedClientException", .accessDenied, "rejects the credentials", 1),
+        (403, "InvalidClientTokenId", .accessDenied, "rejects the credentials", 1),
         (400, "InvalidSignatureException", .misconfigured, "secret access key", 1),
         (403, "SignatureDoesNotMatch", .misconfigured, "secret access key", 1),
         (403, "RequestTimeTooSkewed", .misconfigured, "clock is wrong", 1),
         (400, "ValidationException", .misconfigured, "CloudTrail", 1),
         (400, "Brand.New", .misconfigured, "CloudTrail", 1),
     ])
-    func names(status: Int, name: String, code: KeyManagerError.Code, says: String, attempts: Int)
+    func mapsErrorCodesToKeyManagerErrors(
+        status: Int, name: String, code: KeyManagerError.Code, expected: String, attempts: Int
+    )
         async throws
     {
         let seen = try await failure(.kmsError(name, Self.canary, status: status))
         let error = try #require(seen.error)
         #expect(error.code == code)
-        #expect(error.message.contains(says), "\(error.message)")
+        #expect(error.message.contains(expected), "\(error.message)")
         #expect(!error.message.contains(Self.canary))
         #expect(!error.message.contains("\n"))
         #expect(error.keyID == awsARN)
@@ -65,7 +67,6 @@ struct AWSErrorTests {
         if !name.isEmpty { #expect(!error.message.contains("Brand")) }
     }
 
-    /// Every spelling of one name.
     @Test(arguments: [
         FakeTransport.Response(400, #"{"__type":"com.amazonaws.kms#DisabledException"}"#),
         .init(400, #"{"__type":"DisabledException:http://internal.amazon.com/coral/com.amazonaws.kms/"}"#),
@@ -76,26 +77,25 @@ struct AWSErrorTests {
             400,
             "<ErrorResponse><Error><Type>Sender</Type><Code>DisabledException</Code></Error></ErrorResponse>"),
     ])
-    func spellings(response: FakeTransport.Response) async throws {
+    func readsErrorCodesInAllForms(response: FakeTransport.Response) async throws {
         #expect(try await failure(response).error?.code == .keyUnavailable)
     }
 
-    /// A proxy's page, or another program.
     @Test(arguments: [400, 403, 404, 301])
-    func whatIsNotAWS(status: Int) async throws {
+    func reportsAServerThatIsNotAWS(status: Int) async throws {
         let error = try await failure(.init(status, "<html>\(Self.canary)</html>")).error
         #expect(error?.code == .misconfigured)
         #expect(error?.message.contains("is not AWS KMS (HTTP \(status))") == true)
         #expect(error?.message.contains("SB_KMS_AWS_ENDPOINT") == true)
     }
 
-    @Test func aRetryAfterIsHeeded() async throws {
+    @Test func waitsForRetryAfter() async throws {
         let clock = ManualAWSClock()
         let seen = try await failure(
             .kmsError("ThrottlingException", fields: [.retryAfter: "2"]), clock: clock)
         #expect(seen.error?.retryAfter == .seconds(2))
         #expect(clock.sleeps.filter { $0 == .seconds(2) }.count == 2)
-        // One that is longer than the call may take is the caller's to heed.
+        // The caller gets a delay that is longer than the request's timeout.
         let longer = try await failure(.kmsError("ThrottlingException", fields: [.retryAfter: "60"]))
         #expect(longer.error?.retryAfter == .seconds(60))
         #expect(longer.attempts == 1)
@@ -107,7 +107,8 @@ struct AWSErrorTests {
         (.certificateUntrusted, .misconfigured, 1), (.certificateNameMismatch, .misconfigured, 1),
         (.cancelled, .cancelled, 1), (.protocolError, .unavailable, 1), (.responseTooLarge, .unavailable, 1),
     ])
-    func transportFailures(code: HTTPError.Code, expected: KeyManagerError.Code, attempts: Int) async throws {
+    func mapsTransportErrors(code: HTTPError.Code, expected: KeyManagerError.Code, attempts: Int) async throws
+    {
         let transport = FakeTransport { _ in throw HTTPError(code, activity: "POST https://kms") }
         let manager = try awsKeyManager(transport)
         let error = await keyManagerError { () throws(KeyManagerError) in
@@ -122,8 +123,7 @@ struct AWSErrorTests {
         (.denied, .accessDenied),
         (.unavailable, .unavailable), (.cancelled, .cancelled),
     ])
-    func credentialsThatDoNotCome(code: AWSCredentialsError.Code, expected: KeyManagerError.Code) async throws
-    {
+    func mapsCredentialsErrors(code: AWSCredentialsError.Code, expected: KeyManagerError.Code) async throws {
         struct Broken: AWSCredentialsProvider {
             let error: AWSCredentialsError
             func credentials() async throws(AWSCredentialsError) -> AWSCredentials { throw error }

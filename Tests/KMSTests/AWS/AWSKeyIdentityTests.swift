@@ -2,7 +2,7 @@ import Testing
 
 @testable import KMS
 
-/// Which rows are ours, by what settings say and what became known.
+/// The recipients that a key accepts, for each form of key id and state of resolution.
 struct AWSKeyIdentityTests {
     private static let id = "1234abcd-12ab-34cd-56ef-1234567890ab"
     private static let mrk = "mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -19,16 +19,16 @@ struct AWSKeyIdentityTests {
         AWSKeyIdentity(try #require(AWSKeyReference(key)), region: try #require(AWSRegion("eu-west-1")))
     }
 
-    private func accepts(_ identity: AWSKeyIdentity, _ row: String) -> Bool {
-        identity.sourceKey(of: row) != nil
+    private func accepts(_ identity: AWSKeyIdentity, _ keyID: String) -> Bool {
+        identity.sourceKey(of: keyID) != nil
     }
 
-    @Test func ofAKeyARNAllIsKnown() throws {
+    @Test func aKeyARNIsResolvedFromTheStart() throws {
         let identity = try identity(Self.arn())
         #expect(identity.isResolved)
         #expect(identity.keyID == Self.arn())
         #expect(accepts(identity, Self.arn()))
-        // An alias may have been at another key of the account.
+        // The alias may have pointed to another key of the account.
         #expect(accepts(identity, Self.arn("00000000-12ab-34cd-56ef-1234567890ab")))
         #expect(!accepts(identity, Self.arn(account: "999999999999")))
         #expect(!accepts(identity, Self.arn(region: "us-east-1")))
@@ -36,7 +36,7 @@ struct AWSKeyIdentityTests {
         #expect(!accepts(identity, Self.arn(Self.mrk, region: "us-east-1")))
     }
 
-    /// Not what a reader would have to build a host, path or key name from.
+    /// No other text may become part of a host, path or key name.
     @Test(arguments: [
         "", "alias/sb-wrap", id, "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap",
         "arn:aws:kms:eu-west-1:111122223333:key/", "arn:aws:kms:eu-west-1:111122223333:key/a/b",
@@ -48,27 +48,27 @@ struct AWSKeyIdentityTests {
         "arn:aws:kms:eu-west-1:111122223333:key/\(id.uppercased())",
         "vault-transit:transit/sb-wrap", "arn:aws:kms:eu-west-1:111122223333:key/\(id)\n",
     ])
-    func onlyKeyARNsAreRows(row: String) throws {
-        #expect(!accepts(try identity(Self.arn()), row))
-        #expect(!accepts(try identity("alias/sb-wrap"), row))
+    func acceptsOnlyARNsOfKeys(keyID: String) throws {
+        #expect(!accepts(try identity(Self.arn()), keyID))
+        #expect(!accepts(try identity("alias/sb-wrap"), keyID))
     }
 
-    @Test func ofABareAliasTheAccountIsLearned() throws {
+    @Test func aBareAliasIsResolvedByTheCallerAccount() throws {
         var identity = try identity("alias/sb-wrap")
         #expect(!identity.isResolved)
         #expect(identity.keyID == "arn:aws:kms:eu-west-1::alias/sb-wrap")
         let other = try #require(AWSKeyARN(Self.arn(account: "999999999999")))
         #expect(identity.accepts(other))
         #expect(!identity.isCertain(about: other))
-        // What no account can change is refused at once.
+        // Recipients that no account could make acceptable are rejected.
         #expect(!accepts(identity, Self.arn(region: "us-east-1")))
         #expect(!accepts(identity, Self.arn(partition: "aws-cn")))
-        identity.recordCallerAccount(account: "111122223333")
+        identity.recordCallerAccount("111122223333")
         #expect(identity.isCertain(about: other))
         #expect(!identity.accepts(other))
         #expect(accepts(identity, Self.arn()))
         #expect(identity.keyID == "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap")
-        // Which multi-Region key it is was not learned.
+        // The id of the multi-Region key is still unknown.
         #expect(!accepts(identity, Self.arn(Self.mrk, region: "us-east-1")))
         identity.recordResolvedKey(try #require(AWSKeyARN(Self.arn(Self.mrk))))
         #expect(identity.keyID == Self.arn(Self.mrk))
@@ -76,7 +76,7 @@ struct AWSKeyIdentityTests {
         #expect(accepts(identity, Self.arn()))
     }
 
-    @Test func ofAnAliasARNOnlyReplicasNeedMore() throws {
+    @Test func anAliasARNIsUncertainForReplicasOnly() throws {
         let identity = try identity("arn:aws:kms:eu-west-1:111122223333:alias/team/sb_wrap")
         let ours = try #require(AWSKeyARN(Self.arn()))
         #expect(identity.accepts(ours))
@@ -87,19 +87,19 @@ struct AWSKeyIdentityTests {
         #expect(!identity.isCertain(about: replica))
     }
 
-    @Test func ofAKeyIDTheARNFollowsFromTheAccount() throws {
+    @Test func aKeyIDAndTheAccountGiveTheARN() throws {
         var identity = try identity(Self.id)
         #expect(identity.keyID == "arn:aws:kms:eu-west-1::key/\(Self.id)")
-        identity.recordCallerAccount(account: "111122223333")
+        identity.recordCallerAccount("111122223333")
         #expect(identity.keyID == Self.arn())
         #expect(!accepts(identity, Self.arn(account: "999999999999")))
     }
 
-    /// The endpoint stays the configured one: the replica here opens what the one there wrapped.
+    /// Requests go to the configured Region, whose replica decrypts ciphertexts of the others.
     @Test(arguments: [mrk, arn(mrk)])
-    func replicasOfOurKey(key: String) throws {
+    func acceptsReplicasOfTheConfiguredKey(key: String) throws {
         var identity = try identity(key)
-        identity.recordCallerAccount(account: "111122223333")
+        identity.recordCallerAccount("111122223333")
         #expect(identity.sourceKey(of: Self.arn(Self.mrk, region: "us-east-1"))?.text == Self.arn(Self.mrk))
         #expect(!accepts(identity, Self.arn(Self.otherMRK, region: "us-east-1")))
         #expect(accepts(identity, Self.arn(Self.otherMRK)))
@@ -108,7 +108,7 @@ struct AWSKeyIdentityTests {
         #expect(!accepts(identity, Self.arn(region: "us-east-1")))
     }
 
-    @Test func whatKMSMayMean() throws {
+    @Test func resolvesOnlyToMatchingKeys() throws {
         let arn = try #require(AWSKeyARN(Self.arn()))
         let elsewhere = try #require(AWSKeyARN(Self.arn(region: "us-east-1")))
         let foreign = try #require(AWSKeyARN(Self.arn(account: "999999999999")))
@@ -119,7 +119,7 @@ struct AWSKeyIdentityTests {
         ] {
             let identity = try identity(key)
             #expect(
-                [arn, elsewhere, foreign, other].filter { identity.canResolve($0) }
+                [arn, elsewhere, foreign, other].filter { identity.canResolve(to: $0) }
                     == [arn, foreign, other].filter { allowed.contains($0) })
         }
     }
@@ -133,7 +133,7 @@ struct AWSKeyIdentityTests {
         ("arn:aws:kms:eu-west-1:111122223333:grant/a", false), ("arn:aws:iam::111122223333:role/a", false),
         ("mrk-\(id)", false),
     ])
-    func references(text: String, isValid: Bool) {
+    func parsesKeyReferences(text: String, isValid: Bool) {
         #expect((AWSKeyReference(text) != nil) == isValid)
         if isValid { #expect(AWSKeyReference(text)?.text == text) }
     }

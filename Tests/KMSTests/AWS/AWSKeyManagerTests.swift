@@ -14,7 +14,7 @@ struct AWSKeyManagerTests {
     ]
     private static let key32 = Base64.encode([UInt8](0..<32))
 
-    @Test func everyRequestCarriesWhatKMSWants() async throws {
+    @Test func sendsTargetKeyAndEncryptionContext() async throws {
         let transport = fakeKMS(["Decrypt": { _ in .decrypted() }])
         let credentials = StaticCredentials(value: testCredentials(token: "the-token"))
         _ = try await awsKeyManager(transport, credentials: credentials).unwrap(
@@ -36,7 +36,7 @@ struct AWSKeyManagerTests {
                 ])
     }
 
-    @Test func whatAScopeLeavesOpenIsLeftOut() throws {
+    @Test func encryptionContextHasOnlyThePartsOfTheScope() throws {
         func names(_ scope: Scope) throws -> [String] {
             AWSEncryptionContext.entries(try Binding(scope: scope, namespace: "n", secretName: "s")).map(
                 \.name)
@@ -46,7 +46,7 @@ struct AWSKeyManagerTests {
         #expect(try names(.cluster) == ["secrets-bridge.io/scope"])
     }
 
-    @Test func makesDataKeys() async throws {
+    @Test func generatesDataKeys() async throws {
         let transport = fakeKMS([
             "GenerateDataKey": { _ in
                 .init(
@@ -69,7 +69,7 @@ struct AWSKeyManagerTests {
         #expect(manager.keyID == awsARN)
     }
 
-    @Test func rewrapsWithoutSeeingTheKey() async throws {
+    @Test func rewrapsInsideKMS() async throws {
         let old = awsARN.replacing("1234abcd", with: "00000000")
         let transport = fakeKMS([
             "ReEncrypt": { body in
@@ -79,9 +79,9 @@ struct AWSKeyManagerTests {
                 )
             }
         ])
-        let row = Recipient(keyID: old, wrappedKey: awsRecipient.wrappedKey)
-        let moved = try await awsKeyManager(transport).rewrap(row, for: sampleBinding)
-        #expect(moved == Recipient(keyID: awsARN, wrappedKey: "QUJDRA=="))
+        let recipient = Recipient(keyID: old, wrappedKey: awsRecipient.wrappedKey)
+        let rewrapped = try await awsKeyManager(transport).rewrap(recipient, for: sampleBinding)
+        #expect(rewrapped == Recipient(keyID: awsARN, wrappedKey: "QUJDRA=="))
         #expect(transport.operations == ["ReEncrypt"])
         #expect(
             try AnyJSON(try #require(transport.requests.first).body)
@@ -92,8 +92,7 @@ struct AWSKeyManagerTests {
                 ])
     }
 
-    /// KMS says which key it used; another than we named is no KMS.
-    @Test func theKeyThatAnswersIsCompared() async throws {
+    @Test func rejectsAResponseOfAnotherKey() async throws {
         let other = awsARN.replacing("1234abcd", with: "00000000")
         let transport = fakeKMS([
             "Decrypt": { _ in .decrypted(by: other) },
@@ -118,7 +117,7 @@ struct AWSKeyManagerTests {
         ]
         for error in errors {
             #expect(error?.code == .unavailable)
-            #expect(error?.message.contains("is it AWS KMS") == true)
+            #expect(error?.message.contains("is AWS KMS") == true)
         }
         #expect(manager.keyID == awsARN)
     }
@@ -129,7 +128,7 @@ struct AWSKeyManagerTests {
         #"{"KeyId":"\#(awsARN)","Plaintext":"not base64!"}"#, #"{"KeyId":"\#(awsARN)","Plaintext":"QQ"}"#,
         #"{"KeyId":"\#(awsARN)","Plaintext":"QUJD","Plaintext":"QUJD"}"#, "<html>canary</html>",
     ])
-    func answersWithoutAPlaintext(body: String) async throws {
+    func rejectsAResponseWithoutAValidPlaintext(body: String) async throws {
         let manager = try awsKeyManager(FakeTransport { _ in .init(200, body) })
         let error = await keyManagerError { () throws(KeyManagerError) in
             try await manager.unwrap(awsRecipient, for: sampleBinding)
@@ -141,13 +140,13 @@ struct AWSKeyManagerTests {
     @Test(arguments: [
         (#""KeyMaterialId":"0123abcd","#, "0123abcd"), (#""KeyMaterialId":"<b>canary</b>","#, nil), ("", nil),
     ])
-    func whichMaterialWrappedIt(field: String, version: String?) async throws {
+    func reportsTheKeyMaterialThatWrapped(field: String, version: String?) async throws {
         let manager = try awsKeyManager(
             FakeTransport { _ in .init(200, #"{\#(field)"KeyId":"\#(awsARN)","Plaintext":"QUJD"}"#) })
         #expect(try await manager.unwrap(awsRecipient, for: sampleBinding).keyVersion == version)
     }
 
-    @Test func aDataKeyHas32Bytes() async throws {
+    @Test func rejectsADataKeyThatIsNot32Bytes() async throws {
         let transport = fakeKMS([
             "GenerateDataKey": { _ in
                 .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA==","Plaintext":"QUJD"}"#)
@@ -160,7 +159,6 @@ struct AWSKeyManagerTests {
         #expect(error?.code == .unavailable)
     }
 
-    /// A row that KMS cannot have made makes no request, whoever asks.
     @Test(arguments: [
         (awsARN, "not base64!"), (awsARN, ""), (awsARN, "QQ"),
         (awsARN, String(repeating: "QUJD", count: 2049)),
@@ -168,40 +166,40 @@ struct AWSKeyManagerTests {
         (awsARN.replacing("eu-west-1", with: "us-east-1"), "QUJDRA=="),
         (awsARN.replacing("arn:aws:", with: "arn:aws-cn:"), "QUJDRA=="),
     ])
-    func nothingIsSentForOtherRows(keyID: String, wrapped: String) async throws {
+    func sendsNoRequestForForeignRecipients(keyID: String, wrapped: String) async throws {
         let transport = fakeKMS([:])
         let manager = try awsKeyManager(transport)
-        let row = Recipient(keyID: keyID, wrappedKey: wrapped)
+        let recipient = Recipient(keyID: keyID, wrappedKey: wrapped)
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(row, for: sampleBinding)
+            try await manager.unwrap(recipient, for: sampleBinding)
         }
         #expect(error?.code == (keyID == awsARN ? .invalidCiphertext : .keyUnavailable))
         let again = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.rewrap(row, for: sampleBinding)
+            try await manager.rewrap(recipient, for: sampleBinding)
         }
         #expect(again?.code == error?.code)
         #expect(transport.requests.isEmpty)
     }
 
-    @Test func aReplicasRowIsOpenedHere() async throws {
+    @Test func unwrapsWithTheReplicaInThisRegion() async throws {
         let here = awsARN.replacing(
             "1234abcd-12ab-34cd-56ef-1234567890ab", with: "mrk-1234abcd12ab34cd56ef1234567890ab")
         let transport = fakeKMS(["Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") }])
         let manager = try awsKeyManager(transport, key: here)
-        let row = Recipient(keyID: here.replacing("eu-west-1", with: "us-east-1"), wrappedKey: "QUJDRA==")
-        _ = try await manager.unwrap(row, for: sampleBinding)
+        let recipient = Recipient(
+            keyID: here.replacing("eu-west-1", with: "us-east-1"), wrappedKey: "QUJDRA==")
+        _ = try await manager.unwrap(recipient, for: sampleBinding)
         #expect(try AnyJSON(try #require(transport.requests.first).body)["KeyId"]?.string == here)
     }
 
-    /// What is to stand in rows is known before the first of them is looked at.
-    @Test func identifiesTheKeyBehindAnAlias() async throws {
+    @Test func resolvesTheKeyBehindAnAlias() async throws {
         let described = fakeKMS(["DescribeKey": { _ in .init(200, #"{"KeyMetadata":{"Arn":"\#(awsARN)"}}"#) }]
         )
         let manager = try awsKeyManager(described, key: "alias/sb-wrap")
         try await manager.resolveKeyID()
         #expect(manager.keyID == awsARN)
         #expect(described.operations == ["DescribeKey"])
-        // Where DescribeKey is denied, what wraps tells.
+        // If DescribeKey is denied, the response to Encrypt has the ARN.
         let wrapping = fakeKMS([
             "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
             "Encrypt": { _ in .init(200, #"{"KeyId":"\#(awsARN)","CiphertextBlob":"QUJDRA=="}"#) },
@@ -214,8 +212,8 @@ struct AWSKeyManagerTests {
         #expect(error?.code == .accessDenied)
     }
 
-    /// Decrypt is all that this identity may do, and the settings name an alias.
-    @Test func theAccountIsAskedForOnceForAll() async throws {
+    /// Policies allow only Decrypt, and the settings name an alias.
+    @Test func resolvesTheAccountOnceForConcurrentCallers() async throws {
         let transport = fakeKMS([
             "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") },
             "GetCallerIdentity": { _ in .callerIdentity("111122223333") },
@@ -234,8 +232,7 @@ struct AWSKeyManagerTests {
         #expect(manager.keyID == "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap")
     }
 
-    /// Old rows stay readable when the alias is gone.
-    @Test func anAliasThatWasDeleted() async throws {
+    @Test func unwrapsAfterTheAliasWasDeleted() async throws {
         let transport = fakeKMS([
             "DescribeKey": { _ in .kmsError("NotFoundException") },
             "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") },
@@ -244,7 +241,7 @@ struct AWSKeyManagerTests {
         _ = try await awsKeyManager(transport, key: "alias/sb-wrap").unwrap(awsRecipient, for: sampleBinding)
     }
 
-    @Test func withoutAnAccountNothingIsDecrypted() async throws {
+    @Test func sendsNoDecryptWhileTheAccountIsUnknown() async throws {
         let transport = fakeKMS([
             "Decrypt": { body in .decrypted(by: body["KeyId"]?.string ?? "") }
         ])
@@ -254,7 +251,7 @@ struct AWSKeyManagerTests {
         }
         #expect(error?.message.contains("set SB_KMS_AWS_KEY_ID to the key's ARN") == true)
         #expect(!transport.operations.contains("Decrypt"))
-        // It is asked anew.
+        // The next unwrap resolves the account again.
         let again = await keyManagerError { () throws(KeyManagerError) in
             try await manager.unwrap(awsRecipient, for: sampleBinding)
         }
@@ -262,7 +259,7 @@ struct AWSKeyManagerTests {
         #expect(transport.operations.filter { $0 == "DescribeKey" }.count == 2)
     }
 
-    @Test func selfTests() async throws {
+    @Test func selfTestReportsWhatPoliciesAllow() async throws {
         func result(_ answers: [String: @Sendable (AnyJSON) -> FakeTransport.Response]) async throws
             -> SelfTestResult
         {
@@ -271,10 +268,10 @@ struct AWSKeyManagerTests {
         #expect(
             try await result(["Decrypt": { _ in .kmsError("InvalidCiphertextException") }])
                 == .unwrapsOnly(
-                    "policies allow kms:Decrypt and not kms:GenerateDataKey; decrypting was tried, though not on a "
-                        + "key that opens"))
+                    "policies allow kms:Decrypt but not kms:GenerateDataKey; decryption was tested with an invalid "
+                        + "ciphertext only"))
         guard case .failed(let denied) = try await result([:]) else {
-            Issue.record("it may do nothing")
+            Issue.record("the self-test should fail")
             return
         }
         #expect(denied.message.contains("kms:Decrypt") == true)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import KMS
 
-/// The policies in manifests/aws: no wider than their names say.
+/// The policies in manifests/aws allow no more than their names say.
 struct AWSPolicyFileTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../../manifests/aws").standardizedFileURL
@@ -21,31 +21,31 @@ struct AWSPolicyFileTests {
         ("second-recipient", ["kms:Encrypt"], true),
         ("rotator", ["kms:ReEncryptFrom", "kms:ReEncryptTo"], true),
     ])
-    func ofKeys(name: String, actions: [String], pinsNamespace: Bool) throws {
+    func keyPoliciesAllowTheDocumentedActions(name: String, actions: [String], pinsNamespace: Bool) throws {
         let statements = try statements(name)
         #expect(statements.compactMap { $0["Action"]?.string } == actions)
         for statement in statements {
             #expect(statement["Effect"] == "Allow")
-            // An exact key, and conditions that are false without a context.
+            // They name one key, and have conditions that are false without a context.
             #expect(statement["Resource"]?.string.flatMap { AWSKeyARN($0) } != nil)
             let condition = try #require(statement["Condition"]?.fields)
             #expect(Array(condition.keys) == ["StringEquals"])
             let pinned = Set(condition["StringEquals"]?.fields?.keys.map { $0 } ?? [])
-            // The names that are really sent.
+            // The conditions use the names that are sent.
             let sent = AWSEncryptionContext.entries(sampleBinding).map { "kms:EncryptionContext:\($0.name)" }
             #expect(pinned == Set(sent.prefix(pinsNamespace ? 2 : 1)))
         }
     }
 
     @Test(arguments: ["trust-irsa", "trust-pod-identity"])
-    func ofRoles(name: String) throws {
+    func trustPoliciesNameTheServiceAccount(name: String) throws {
         for statement in try statements(name) {
             #expect(Array(statement["Condition"]?.fields?.keys.map { $0 } ?? []) == ["StringEquals"])
             #expect(statement["Condition"]?["StringEquals"]?.fields?.count == 2)
         }
     }
 
-    @Test func thereAreNoOthers() throws {
+    @Test func checksEveryPolicyFile() throws {
         let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
         #expect(
             files.sorted() == [

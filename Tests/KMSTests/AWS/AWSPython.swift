@@ -1,15 +1,15 @@
 import Foundation
 import TestSupport
 
-/// botocore, boto3 and moto.
+/// Runs scripts with botocore, boto3 and moto.
 enum AWSPython {
     static let isAvailable = Python.hasModules("boto3, botocore.auth, moto.server")
 
-    /// What a script prints; its other output goes where the tests' goes.
+    /// Returns the output of a script, which inherits standard error.
     static func run(
         _ script: String, input: Data = Data(), environment: [String: String] = [:]
     ) throws -> String {
-        // Nothing of the person's own AWS settings.
+        // The user's AWS settings must not affect the tests.
         let environment = ["PATH": "/usr/bin:/bin"].merging(environment) { $1 }
         return String(
             decoding: try Python.run(["-c", script], input: input, environment: environment), as: UTF8.self)

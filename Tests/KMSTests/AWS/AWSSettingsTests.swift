@@ -1,4 +1,5 @@
 import Envelope
+import Settings
 import Testing
 
 @testable import KMS
@@ -19,8 +20,8 @@ struct AWSSettingsTests {
         }
     }
 
-    /// From what wins to what loses; a key's own Region is that of its ARN.
-    @Test func regions() throws {
+    /// The settings in order of priority. The Region in the key's ARN comes first.
+    @Test func takesTheRegionFromTheFirstSettingThatHasOne() throws {
         var values = [
             "SB_KMS_AWS_KEY_ID": "alias/a", "SB_KMS_AWS_REGION": "eu-west-1", "AWS_REGION": "eu-west-2",
             "AWS_DEFAULT_REGION": "eu-west-3",
@@ -45,7 +46,7 @@ struct AWSSettingsTests {
         }
     }
 
-    @Test func aRegionThatContradictsTheKey() throws {
+    @Test func rejectsARegionThatContradictsTheKeyARN() throws {
         let values = ["SB_KMS_AWS_KEY_ID": awsARN, "SB_KMS_AWS_REGION": "us-east-1"]
         let error = refusal(values)
         #expect(error?.variable == "SB_KMS_AWS_REGION")
@@ -61,12 +62,12 @@ struct AWSSettingsTests {
         ("SB_KMS_AWS_ENDPOINT", "http://kms.example.com"), ("SB_KMS_AWS_MAX_RPS", "0"),
         ("SB_KMS_AWS_MAX_RPS", "many"), ("SB_KMS_AWS_MAX_RPS", "100001"), ("AWS_USE_FIPS_ENDPOINT", "si"),
     ])
-    func refusesAndNames(variable: String, value: String) {
+    func rejectsInvalidSettingsAndNamesThem(variable: String, value: String) {
         let values = ["SB_KMS_AWS_KEY_ID": "alias/a", "SB_KMS_AWS_REGION": "eu-west-1"]
         #expect(refusal(values.merging([variable: value]) { $1 })?.variable == variable)
     }
 
-    @Test func theRest() throws {
+    @Test func readsRateEndpointsAndCAs() throws {
         var values = ["SB_KMS_AWS_KEY_ID": "alias/a", "SB_KMS_AWS_REGION": "eu-west-1"]
         var settings = try load(values)
         #expect(settings.requestsPerSecond == 1000)
@@ -84,7 +85,7 @@ struct AWSSettingsTests {
         #expect(settings.stsAddress.url == "https://sts.eu-west-1.amazonaws.com")
     }
 
-    @Test func theRingHasIt() throws {
+    @Test func keyRingLoadsTheBackend() throws {
         let values = ["SB_KMS_BACKEND": "aws-kms", "SB_KMS_AWS_KEY_ID": awsARN]
         #expect(try KeyRing.load(from: Environment(values)).primary.keyID == awsARN)
     }

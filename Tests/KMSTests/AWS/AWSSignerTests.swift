@@ -21,7 +21,7 @@ struct AWSSignerTests {
         return text?.components(separatedBy: "SignedHeaders=").last?.components(separatedBy: ",").first
     }
 
-    @Test func theTokenIsSignedAndStaysSecret() throws {
+    @Test func signsTheSessionTokenInSecretMemory() throws {
         let plain = try signer.sign(request(), with: testCredentials(), at: date)
         #expect(signedHeaders(plain) == "content-type;host;x-amz-date")
         #expect(plain.secretFields.map(\.name) == [.authorization])
@@ -33,7 +33,7 @@ struct AWSSignerTests {
         #expect(other.secretFields.last?.value.text != temporary.secretFields.last?.value.text)
     }
 
-    @Test func signingAgainReplacesWhatWasSigned() throws {
+    @Test func replacesAnEarlierSignature() throws {
         let once = try signer.sign(request(), with: testCredentials(token: "a"), at: date)
         let later = try signer.sign(once, with: testCredentials(token: "b"), at: date + 60)
         let fresh = try signer.sign(request(), with: testCredentials(token: "b"), at: date + 60)
@@ -42,8 +42,7 @@ struct AWSSignerTests {
         #expect(later.fields[.amzDate] == "20150830T123700Z")
     }
 
-    /// Everything that goes out counts.
-    @Test func everyPartChangesTheSignature() throws {
+    @Test func everyPartOfTheRequestChangesTheSignature() throws {
         func signature(
             _ change: (inout HTTPClientRequest) -> Void = { _ in }, signer: SigV4Signer? = nil,
             secret: String = "secret", after seconds: Double = 0
@@ -75,7 +74,7 @@ struct AWSSignerTests {
         ("http://127.0.0.1:443/", "127.0.0.1:443"), ("https://a.example:80?x", "a.example:80"),
         ("https://[::1]:443/", "[::1]"), ("https://[::1]:44/", "[::1]:44"), ("http://[::80]/", "[::80]"),
     ])
-    func hosts(url: String, host: String) throws {
+    func signsTheHostHeaderOfLibcurl(url: String, host: String) throws {
         var explicit = request(url)
         explicit.fields[try #require(HTTPField.Name("Host"))] = host
         let implied = try signer.sign(request(url), with: testCredentials(), at: date)
@@ -88,7 +87,7 @@ struct AWSSignerTests {
         ("/a/..", "/"), ("/a/b/..", "/a"), ("/a%20b", "/a%2520b"), ("/a b", "/a%20b"), ("/~-_.", "/~-_."),
         ("/%7e", "/%257e"), ("/é", "/%C3%A9"), ("/a:b@c+d=e", "/a%3Ab%40c%2Bd%3De"),
     ])
-    func paths(path: String, canonical: String) {
+    func normalizesPaths(path: String, canonical: String) {
         #expect(SigV4URI.path(path) == canonical)
     }
 
@@ -98,7 +97,7 @@ struct AWSSignerTests {
         ("a=%zz", "a=%25zz"), ("é=ü", "%C3%A9=%C3%BC"), ("A=1&a=1", "A=1&a=1"), ("a-=1&a=1", "a=1&a-=1"),
         ("a=1&&b", "=&a=1&b="),
     ])
-    func queries(query: String, canonical: String) {
+    func normalizesQueries(query: String, canonical: String) {
         #expect(SigV4URI.query(query) == canonical)
     }
 
@@ -106,7 +105,7 @@ struct AWSSignerTests {
         (0.0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (4_107_542_399.9, "21000228T235959Z"),
         (1_767_225_599, "20251231T235959Z"), (-1, "19691231T235959Z"),
     ])
-    func timestamps(seconds: Double, text: String) {
+    func formatsTimestamps(seconds: Double, text: String) {
         let scope = SigV4Scope(date: Date(timeIntervalSince1970: seconds), region: "r", service: "s")
         #expect(scope.timestamp == text)
         #expect(scope.day == text.prefix(8))

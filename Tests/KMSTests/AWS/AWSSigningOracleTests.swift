@@ -7,10 +7,10 @@ import Testing
 
 @testable import KMS
 
-/// Generated requests, which must be signed exactly as botocore signs them.
+/// Generated requests must have the signatures that botocore computes.
 @Suite(.enabled(if: AWSPython.isAvailable))
 struct AWSSigningOracleTests {
-    /// One request; the same in both languages.
+    /// A request in the form that both languages read.
     private struct Case: Codable {
         var method, url, body, region, service, accessKeyID, secret: String
         var token: String?
@@ -20,7 +20,7 @@ struct AWSSigningOracleTests {
 
     private static let date = 1_440_938_160
 
-    @Test func signsAsBotocore() throws {
+    @Test func signsLikeBotocore() throws {
         var random = SeededGenerator(20_260)
         let cases = (0..<2000).map { _ in Self.makeCase(&random) }
         let theirs = try AWSPython.run(Self.script, input: JSONEncoder().encode(cases))
@@ -70,7 +70,7 @@ struct AWSSigningOracleTests {
         ]
         let values = plain + [" ", "  ", ",", "\t", "=", "/", ";", "\"", "é"]
         let headers = (0..<Int.random(in: 0...5, using: &random)).map { _ in
-            // HTTP has no space around values.
+            // HTTP removes white space around values.
             [pick(names), "v" + text(values, 0...20) + "e"]
         }
         let host = pick(["kms.eu-west-1.amazonaws.com", "127.0.0.1", "[::1]", "a-b.example"])
@@ -86,7 +86,7 @@ struct AWSSigningOracleTests {
             headers: headers, time: date + Int.random(in: 0...400_000_000, using: &random))
     }
 
-    /// Signs each case with its own time.
+    /// Signs each request with its own date.
     private static let script = """
         import datetime, json, sys
         from botocore import auth

@@ -4,32 +4,32 @@ import Testing
 
 @testable import KMS
 
-/// The vectors that AWS publishes (Tests/Vectors/sigv4), through every step of a signature.
+/// The vectors that AWS publishes (Tests/Vectors/sigv4), for each step of a signature.
 struct AWSSigningVectorTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../Vectors/sigv4").standardizedFileURL
     private static let secret = SharedSecret(copying: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".utf8)
     private static let date = Date(timeIntervalSince1970: 1_440_938_160)
 
-    /// Paths below the folder, without an ending.
+    /// The paths below the folder without extension.
     static let cases: [String] = {
         let files = FileManager.default.enumerator(atPath: folder.path)
         return (files?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(".req") }
             .map { String($0.dropLast(4)) }.sorted()
     }()
 
-    @Test func allAreThere() {
+    @Test func readsAllVectors() {
         #expect(Self.cases.count == 34)
     }
 
     @Test(arguments: cases)
-    func signs(name: String) throws {
+    func signsLikeTheVectors(name: String) throws {
         func text(_ ending: String) throws -> String {
             let data = try Data(contentsOf: Self.folder.appendingPathComponent("\(name).\(ending)"))
             return String(decoding: data.filter { $0 != 0x0D }, as: UTF8.self)
         }
         let request = try RawRequest(text("req"))
-        // The token comes with the request, or is the signer's to add, or goes along unsigned.
+        // The token is part of the request, or added by the signer, or not signed.
         var headers = request.headers
         if name.hasSuffix("header-after") { headers.removeAll { $0.name == "x-amz-security-token" } }
         if name.hasSuffix("with-session-token") {
@@ -49,7 +49,7 @@ struct AWSSigningVectorTests {
     }
 }
 
-/// A request as the vectors write it: a line that goes on is indented.
+/// A request in the form of the vectors, in which continuation lines are indented.
 private struct RawRequest {
     let method: String
     let path: String
@@ -64,7 +64,7 @@ private struct RawRequest {
         let line = lines.removeFirst()
         let words = line.split(separator: " ")
         method = String(words[0])
-        // A path may have a space in it.
+        // The path may contain a space.
         let target = line.dropFirst(method.count + 1).dropLast(" HTTP/1.1".count)
         path = String(target.prefix { $0 != "?" })
         query = String(target.dropFirst(path.count).dropFirst())

@@ -2,6 +2,7 @@ import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
+import Settings
 import System
 import TestSupport
 
@@ -10,7 +11,7 @@ import TestSupport
 let awsARN = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 let awsRecipient = Recipient(keyID: awsARN, wrappedKey: "QUJDREVGR0hJSktMTU5P")
 
-/// A clock that stands, but for the time that is slept.
+/// A clock that advances only by sleeping.
 final class ManualAWSClock: Sendable {
     private struct State {
         var elapsed = Duration.zero
@@ -40,7 +41,7 @@ final class ManualAWSClock: Sendable {
     }
 }
 
-/// A key manager on a transport of the test's.
+/// Makes a key manager that uses the transport of a test.
 func awsKeyManager(
     _ transport: any HTTPTransport, key: String = awsARN, _ more: [String: String] = [:],
     credentials: (any AWSCredentialsProvider)? = nil, clock: ManualAWSClock = ManualAWSClock()
@@ -53,7 +54,7 @@ func awsKeyManager(
         clock: clock.clock)
 }
 
-/// Answers as KMS does, by operation; an operation that is not there is denied.
+/// Responds like KMS to the given operations, and denies all others.
 func fakeKMS(
     _ answers: [String: @Sendable (AnyJSON) -> FakeTransport.Response]
 ) -> FakeTransport {
@@ -67,7 +68,7 @@ func fakeKMS(
 }
 
 extension FakeTransport.Response {
-    /// As KMS writes it: the name in the header and in the body.
+    /// An error response of KMS, with the code in the body.
     static func kmsError(
         _ name: String, _ message: String = "canary", status: Int = 400, fields: HTTPFields = [:]
     ) -> FakeTransport.Response {
@@ -92,13 +93,13 @@ extension FakeTransport.Response {
 }
 
 extension FakeTransport {
-    /// `Decrypt`, … and, of STS, the form.
+    /// The operations of KMS requests, such as `Decrypt`, and the bodies of STS requests.
     var operations: [String] {
         requests.map { $0.fields[.amzTarget].map { String($0.dropFirst("TrentService.".count)) } ?? $0.text }
     }
 }
 
-/// Credentials of which there are several, one after the other.
+/// Credentials that are replaced when they are invalidated.
 final class ReplacedCredentials: AWSCredentialsProvider {
     private let rest: Locked<[AWSCredentials]>
     let refusals = Locked<[String]>([])

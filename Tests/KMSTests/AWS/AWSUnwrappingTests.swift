@@ -6,9 +6,9 @@ import Testing
 
 @testable import KMS
 
-/// Unwraps behind the circuit breaker that Vault's have.
+/// Unwrapping behind the circuit breaker.
 struct AWSUnwrappingTests {
-    @Test func aLoneRequestGoesAtOnceAndIdenticalOnesAreOne() async throws {
+    @Test func sendsALoneRequestAtOnceAndCoalescesEqualOnes() async throws {
         let gate = Gate()
         let transport = FakeTransport { _ in
             await gate.wait()
@@ -25,12 +25,11 @@ struct AWSUnwrappingTests {
         #expect(Set(transport.requests.map(\.text)).count == 2)
     }
 
-    /// What KMS has against one row or one key says nothing of the others.
     @Test(arguments: [
         "AccessDeniedException", "InvalidCiphertextException", "DisabledException", "NotFoundException",
         "ThrottlingException", "ValidationException",
     ])
-    func oneRowDoesNotStopTheOthers(name: String) async throws {
+    func oneInvalidCiphertextDoesNotAffectOthers(name: String) async throws {
         let transport = fakeKMS([
             "Decrypt": { body in
                 body["EncryptionContext"]?["secrets-bridge.io/name"] == "bad"
@@ -47,8 +46,7 @@ struct AWSUnwrappingTests {
         }
     }
 
-    /// Nor does a row for which another key answers.
-    @Test func anotherKeysAnswerConcernsOneRow() async throws {
+    @Test func aResponseOfAnotherKeyAffectsOneRecipient() async throws {
         let transport = fakeKMS([
             "Decrypt": { body in
                 body["EncryptionContext"]?["secrets-bridge.io/name"] == "bad"
@@ -63,7 +61,7 @@ struct AWSUnwrappingTests {
         _ = try await manager.unwrap(awsRecipient, for: sampleBinding)
     }
 
-    @Test func anOutageIsProbedAndItsEndTold() async throws {
+    @Test func probesAnOutageAndReportsItsEnd() async throws {
         let isOut = Locked(true)
         let transport = FakeTransport { _ in
             isOut.withLock { $0 } ? .kmsError("KMSInternalException", status: 500) : .decrypted()
@@ -79,7 +77,7 @@ struct AWSUnwrappingTests {
             }
             #expect(error?.code == .unavailable)
         }
-        // A hundred calls with three attempts each would be 300. A probe a second is more than there may be.
+        // Without a circuit breaker, a hundred calls with three attempts each would be 300 requests.
         let seconds = Int((ContinuousClock.now - start).components.seconds)
         #expect(transport.requests.count <= 3 * (8 + seconds))
         #expect(recoveries.elements.isEmpty)
@@ -89,8 +87,7 @@ struct AWSUnwrappingTests {
         _ = try await manager.unwrap(awsRecipient, for: binding("after"))
     }
 
-    /// One row notices it; all are told.
-    @Test func aKeyThatWasDisabledIsNoticedByOne() async throws {
+    @Test func reportsTheRecoveryOfADisabledKey() async throws {
         let isDisabled = Locked(true)
         let transport = FakeTransport { _ in
             isDisabled.withLock { $0 } ? .kmsError("DisabledException") : .decrypted()
@@ -112,20 +109,19 @@ struct AWSUnwrappingTests {
         #expect(recoveries.elements == [1])
     }
 
-    /// Nothing is gained by waiting for more.
-    @Test func oneKeyARequestMeansNoWaiting() throws {
+    @Test func doesNotWaitForABatchOfOne() throws {
         var rules = BatchMachine<Int>.Policy()
         rules.maximumSize = 1
         var machine = BatchMachine<Int>(rules)
         for item in 0..<5 {
-            guard case .send([item]) = machine.add(item, followedBy: 1000, now: .now) else {
+            guard case .send([item]) = machine.add(item, backlog: 1000, now: .now) else {
                 Issue.record("it waits")
                 return
             }
         }
     }
 
-    /// Waits for what is to come soon, and not for ever if it does not.
+    /// Waits for a condition, but not forever.
     private func patiently(_ isSo: () -> Bool) async {
         for _ in 0..<6000 where !isSo() { try? await Task.sleep(for: .milliseconds(5)) }
     }

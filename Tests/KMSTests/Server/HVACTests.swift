@@ -6,21 +6,21 @@ import Testing
 
 @testable import KMS
 
-/// hvac, an independent client, on the same key. Runs where there is a Python that has it.
+/// hvac, an independent client, with the same key. Runs if Python has the module.
 @Suite(.enabled(if: OpenBao.isAvailable && HVAC.isAvailable), .serialized)
 struct HVACTests {
-    @Test func opensWhatWeWrapped() async throws {
+    @Test func hvacDecryptsAGeneratedDataKey() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
-        let made = try await bao.manager().generateDataKey(for: binding())
+        let generated = try await bao.manager().generateDataKey(for: binding())
         let opened = try HVAC.run(
             bao,
-            "t.decrypt_data('sb-wrap', ciphertext='\(made.recipient.wrappedKey)', context=context)['data']['plaintext']"
+            "t.decrypt_data('sb-wrap', ciphertext='\(generated.recipient.wrappedKey)', context=context)['data']['plaintext']"
         )
-        #expect(try Base64.decode(opened) == made.key.bytes.withUnsafeBytes { Array($0) })
+        #expect(try Base64.decode(opened) == generated.key.bytes.withUnsafeBytes { Array($0) })
     }
 
-    @Test func wrapsWhatWeOpen() async throws {
+    @Test func unwrapsWhatHVACEncrypted() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         let key = [UInt8](0..<32)
@@ -37,8 +37,8 @@ struct HVACTests {
 private enum HVAC {
     static let isAvailable = Python.hasModules("hvac")
 
-    /// The value of an expression over `t`, hvac's transit, and the context of the tests' place, which is spelt
-    /// out here.
+    /// Evaluates an expression over `t`, the transit engine of hvac, and `context`, the binding of the tests, which is written out
+    /// here.
     static func run(_ bao: OpenBao, _ expression: String) throws -> String {
         let script = """
             import base64, hvac

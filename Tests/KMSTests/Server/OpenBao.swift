@@ -2,13 +2,14 @@ import Foundation
 import Glibc
 import HTTP
 import HTTPTypes
+import Settings
 import System
 import TestSupport
 
 @testable import KMS
 
-/// A real OpenBao server in development mode, on loopback, that ends with its owner. `SB_TEST_BAO` names the
-/// program; without it these tests are passed over.
+/// A real OpenBao server in development mode, on loopback, that stops when it is released. `SB_TEST_BAO` names the program;
+/// without it these tests are skipped.
 final class OpenBao: Sendable {
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -23,7 +24,7 @@ final class OpenBao: Sendable {
     private let process: Process
     private let transport = CurlClient(HTTPClientConfiguration(proxy: .none))
 
-    /// `listeners`: more of them, as its configuration has them.
+    /// - Parameter listeners: Additional listeners, in the form of the server's configuration.
     init(listeners: [AnyJSON] = []) async throws {
         guard let program = Self.program else { throw Failure(description: "SB_TEST_BAO is not set") }
         folder = try TemporaryFolder()
@@ -32,7 +33,7 @@ final class OpenBao: Sendable {
         let options: AnyJSON = ["file_path": .string("\(folder.path)/audit.log")]
         var configuration: AnyJSON = ["audit": [["type": "file", "path": "file", "options": options]]]
         if !listeners.isEmpty { configuration["listener"] = .array(listeners) }
-        // Its reader of JSON does not know an escaped slash.
+        // The parser of the configuration rejects an escaped slash.
         let text = String(decoding: try configuration.data(), as: UTF8.self).replacingOccurrences(
             of: "\\/", with: "/")
         let file = try folder.write("config.json", text)
@@ -63,11 +64,11 @@ final class OpenBao: Sendable {
         process.waitUntilExit()
     }
 
-    /// Stops it without closing its connections: it hangs.
+    /// Suspends the process: it keeps its connections and does not respond.
     func freeze() { kill(process.processIdentifier, SIGSTOP) }
     func resume() { if process.isRunning { kill(process.processIdentifier, SIGCONT) } }
 
-    /// As the root token, by an HTTP client and a JSON reader that the code under test does not use.
+    /// Sends a request with the root token, by a JSON reader that the code under test does not use.
     @discardableResult
     func post(_ path: String, _ body: AnyJSON = [:], namespace: String? = nil) async throws -> AnyJSON {
         try await send(.post, path, body, namespace: namespace)
@@ -102,13 +103,15 @@ final class OpenBao: Sendable {
     }
 
     func makeToken(policies: [String], ttl: String = "1h") async throws -> String {
-        let made = try await post(
+        let token = try await post(
             "auth/token/create",
             ["policies": .array(policies.map { .string($0) }), "ttl": .string(ttl)])
-        return made["auth"]?["client_token"]?.string ?? ""
+        return token["auth"]?["client_token"]?.string ?? ""
     }
 
-    /// An AppRole with these policies; its settings for a key manager.
+    /// Creates an AppRole with these policies.
+    ///
+    /// - Returns: The settings of a key manager that uses it.
     func makeAppRole(policies: [String], ttl: String, maximum: String = "1h") async throws -> [String: String]
     {
         _ = try? await post("sys/auth/approle", ["type": "approle"])
@@ -134,7 +137,7 @@ final class OpenBao: Sendable {
         } ?? ""
     }
 
-    /// Requests to `path` in the audit log.
+    /// Returns the number of requests to `path` in the audit log.
     func requests(_ path: String) throws -> Int {
         let log = try folder.read("audit.log")
         return try log.split(separator: "\n").count { line in
@@ -143,7 +146,7 @@ final class OpenBao: Sendable {
         }
     }
 
-    /// A key manager of these settings; the root token's where they name no login.
+    /// Returns a key manager of these settings, with the root token if they name no auth method.
     func manager(_ settings: [String: String] = [:], key: String = "sb-wrap") throws -> TransitKeyManager {
         var values = ["SB_KMS_VAULT_ADDR": address, "SB_KMS_VAULT_KEY": key]
         if settings.keys.allSatisfy({ !$0.hasPrefix("SB_KMS_VAULT_TOKEN") && $0 != "SB_KMS_VAULT_AUTH" }) {
@@ -162,7 +165,7 @@ final class OpenBao: Sendable {
         throw Failure(description: "OpenBao did not start: \(log.suffix(2000))")
     }
 
-    /// A port that is free, as is the next one, which the server takes for its cluster.
+    /// Returns a free port whose successor is free, too: the server uses it for its cluster.
     static func freePort() throws -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: 20000..<32000)

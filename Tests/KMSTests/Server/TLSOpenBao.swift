@@ -6,8 +6,8 @@ import TestSupport
 
 @testable import KMS
 
-/// A real OpenBao server that serves TLS and asks for a client certificate, with the CAs and certificates of its own. Its
-/// name is `vault.internal`, which does not resolve: clients go to 127.0.0.1.
+/// A real OpenBao server that requires TLS client certificates, with CAs and certificates of its own. Its certificate is for
+/// `vault.internal`, which does not resolve: clients connect to 127.0.0.1.
 final class TLSOpenBao: Sendable {
     let address: String
     let folder: TemporaryFolder
@@ -34,7 +34,7 @@ final class TLSOpenBao: Sendable {
         ])
     }
 
-    /// What every client needs.
+    /// The settings of a client that works.
     var settings: [String: String] {
         [
             "CACERT": folder.path("ca.crt"), "TLS_SERVER_NAME": "vault.internal",
@@ -42,7 +42,7 @@ final class TLSOpenBao: Sendable {
         ]
     }
 
-    /// Whether the `bao` command line reaches it with these variables.
+    /// Returns true if the `bao` command line reaches the server with these variables.
     func commandLineWorks(_ variables: [String: String]) async throws -> Bool {
         let program = OpenBao.program ?? ""
         let environment = ["HOME": folder.path, "BAO_ADDR": address].merging(variables) { $1 }

@@ -5,43 +5,43 @@ import Testing
 
 @testable import KMS
 
-/// What the key manager makes of a real server's keys.
+/// The key manager with the keys of a real server.
 @Suite(.enabled(if: OpenBao.isAvailable), .serialized)
 struct TransitServerTests {
-    @Test func roundTrips() async throws {
+    @Test func unwrapsWhatItGeneratedAndWrapped() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         let manager = try bao.manager()
-        let made = try await manager.generateDataKey(for: binding())
-        #expect(made.key.count == 32)
-        #expect(made.recipient.keyID == "vault-transit:transit/sb-wrap")
-        #expect(made.recipient.wrappedKey.hasPrefix("vault:v1:"))
-        let unwrapped = try await manager.unwrap(made.recipient, for: binding())
-        #expect(unwrapped.key.equals(made.key))
+        let generated = try await manager.generateDataKey(for: binding())
+        #expect(generated.key.count == 32)
+        #expect(generated.recipient.keyID == "vault-transit:transit/sb-wrap")
+        #expect(generated.recipient.wrappedKey.hasPrefix("vault:v1:"))
+        let unwrapped = try await manager.unwrap(generated.recipient, for: binding())
+        #expect(unwrapped.key.equals(generated.key))
         #expect(unwrapped.keyVersion == "1")
-        let second = try await manager.wrap(made.key, for: binding())
-        #expect(second.wrappedKey != made.recipient.wrappedKey)
-        #expect(try await manager.unwrap(second, for: binding()).key.equals(made.key))
+        let second = try await manager.wrap(generated.key, for: binding())
+        #expect(second.wrappedKey != generated.recipient.wrappedKey)
+        #expect(try await manager.unwrap(second, for: binding()).key.equals(generated.key))
     }
 
-    @Test func aDerivedKeyKnowsItsPlace() async throws {
+    @Test func aDerivedKeyEnforcesTheBinding() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         try await bao.makeKey("plain", isDerived: false)
         let manager = try bao.manager()
-        let made = try await manager.generateDataKey(for: binding())
-        let elsewhere = try binding("db", namespace: "thieves")
+        let generated = try await manager.generateDataKey(for: binding())
+        let elsewhere = try binding("db", namespace: "other")
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.unwrap(made.recipient, for: elsewhere)
+            try await manager.unwrap(generated.recipient, for: elsewhere)
         }
         #expect(error?.code == .invalidCiphertext)
         #expect(error?.message.contains("another namespace, name or scope") == true)
         let plain = try bao.manager(key: "plain")
-        let loose = try await plain.generateDataKey(for: binding())
-        #expect(try await plain.unwrap(loose.recipient, for: elsewhere).key.equals(loose.key))
+        let unbound = try await plain.generateDataKey(for: binding())
+        #expect(try await plain.unwrap(unbound.recipient, for: elsewhere).key.equals(unbound.key))
     }
 
-    @Test func keysRotate() async throws {
+    @Test func unwrapsAndRewrapsAfterARotation() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         let manager = try bao.manager()
@@ -67,45 +67,49 @@ struct TransitServerTests {
         #expect(error?.message.contains("min_decryption_version") == true)
     }
 
-    @Test func rewrapAloneSeesNoPlaintext() async throws {
+    @Test func rewrapsWithoutThePermissionToDecrypt() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         try await bao.makePolicy("rotator", "transit/rewrap/sb-wrap")
-        let made = try await bao.manager().generateDataKey(for: binding())
+        let generated = try await bao.manager().generateDataKey(for: binding())
         try await bao.post("transit/keys/sb-wrap/rotate")
         let rotator = try await bao.manager(["SB_KMS_VAULT_TOKEN": bao.makeToken(policies: ["rotator"])])
-        let moved = try await rotator.rewrap(made.recipient, for: binding())
+        let moved = try await rotator.rewrap(generated.recipient, for: binding())
         #expect(moved.wrappedKey.hasPrefix("vault:v2:"))
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await rotator.unwrap(moved, for: made.sampleBinding)
+            try await rotator.unwrap(moved, for: generated.sampleBinding)
         }
         #expect(error?.code == .accessDenied)
-        #expect(try await bao.manager().unwrap(moved, for: binding()).key.equals(made.key))
+        #expect(try await bao.manager().unwrap(moved, for: binding()).key.equals(generated.key))
     }
 
-    @Test func manyAreRewrappedAtOnce() async throws {
+    @Test func rewrapsManyInBatches() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         let manager = try bao.manager()
-        var made: [DataKey] = []
-        for index in 0..<230 { made.append(try await manager.generateDataKey(for: binding("s\(index)"))) }
+        var generated: [DataKey] = []
+        for index in 0..<230 {
+            generated.append(try await manager.generateDataKey(for: binding("s\(index)")))
+        }
         try await bao.post("transit/keys/sb-wrap/rotate")
-        var rows = try made.enumerated().map { BoundRecipient($1.recipient, for: try binding("s\($0)")) }
-        rows[5] = BoundRecipient(made[5].recipient, for: try binding("elsewhere"))
-        let results = await (manager as any KeyManager).rewrap(rows)
+        var recipients = try generated.enumerated().map {
+            BoundRecipient($1.recipient, for: try binding("s\($0)"))
+        }
+        recipients[5] = BoundRecipient(generated[5].recipient, for: try binding("elsewhere"))
+        let results = await (manager as any KeyManager).rewrap(recipients)
         for (index, result) in results.enumerated() where index != 5 {
             #expect(try result.get().keyVersion == "2")
         }
         let last = try #require(results.last).get()
-        #expect(try await manager.unwrap(last, for: rows[229].binding).key.equals(made[229].key))
+        #expect(try await manager.unwrap(last, for: recipients[229].binding).key.equals(generated[229].key))
         if case .failure(let error) = results[5] {
             #expect(error.code == .invalidCiphertext)
         } else {
-            Issue.record("a row that belongs elsewhere was rewrapped")
+            Issue.record("a recipient of another binding was rewrapped")
         }
     }
 
-    @Test func policiesOfTwoRoles() async throws {
+    @Test func respectsThePoliciesOfControllerAndDeveloper() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         try await bao.makePolicy("controller", "transit/decrypt/sb-wrap")
@@ -113,18 +117,18 @@ struct TransitServerTests {
         let controller = try await bao.manager(["SB_KMS_VAULT_TOKEN": bao.makeToken(policies: ["controller"])]
         )
         let developer = try await bao.manager(["SB_KMS_VAULT_TOKEN": bao.makeToken(policies: ["developer"])])
-        let made = try await developer.generateDataKey(for: binding())
-        _ = try await developer.wrap(made.key, for: binding())
-        #expect(try await controller.unwrap(made.recipient, for: binding()).key.equals(made.key))
+        let generated = try await developer.generateDataKey(for: binding())
+        _ = try await developer.wrap(generated.key, for: binding())
+        #expect(try await controller.unwrap(generated.recipient, for: binding()).key.equals(generated.key))
         let unwrapDenied = await keyManagerError { () throws(KeyManagerError) in
-            try await developer.unwrap(made.recipient, for: made.sampleBinding)
+            try await developer.unwrap(generated.recipient, for: generated.sampleBinding)
         }
         #expect(unwrapDenied?.code == .accessDenied)
         #expect(
             unwrapDenied?.message.contains(
                 #"path "transit/decrypt/sb-wrap" { capabilities = ["update"] }"#) == true)
         let wrapDenied = await keyManagerError { () throws(KeyManagerError) in
-            try await controller.generateDataKey(for: made.sampleBinding)
+            try await controller.generateDataKey(for: generated.sampleBinding)
         }
         #expect(wrapDenied?.message.contains(#"path "transit/datakey/plaintext/sb-wrap""#) == true)
 
@@ -140,8 +144,8 @@ struct TransitServerTests {
         #expect(error.code == .accessDenied)
     }
 
-    /// Neither the policy nor a typo makes a key.
-    @Test func whatIsNotThere() async throws {
+    /// The policy allows any key, and none is created for a name that does not exist.
+    @Test func reportsAMissingKeyMountOrNamespace() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         try await bao.post("sys/namespaces/team-a")
@@ -160,7 +164,7 @@ struct TransitServerTests {
         #expect(try await failure(["SB_KMS_VAULT_NAMESPACE": "team-a"])?.code == .misconfigured)
     }
 
-    @Test func namespacesAndMountsWithSlashes() async throws {
+    @Test func supportsNamespacesAndMountsWithSlashes() async throws {
         let bao = try await OpenBao()
         try await bao.post("sys/namespaces/team-a")
         try await bao.post("sys/mounts/kms/transit", ["type": "transit"], namespace: "team-a")
@@ -171,42 +175,42 @@ struct TransitServerTests {
         #expect(await manager.selfTest() == .passed)
     }
 
-    @Test func aQuotaThrottles() async throws {
+    @Test func reportsAnExceededQuotaAsThrottled() async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
-        let made = try await bao.manager().generateDataKey(for: binding())
+        let generated = try await bao.manager().generateDataKey(for: binding())
         try await bao.post(
             "sys/quotas/rate-limit/q", ["path": "transit/", "rate": 1, "interval": "60s"])
         var codes: Set<KeyManagerError.Code?> = []
         for _ in 0..<3 {
             codes.insert(
                 await keyManagerError { () throws(KeyManagerError) in
-                    try await bao.keyManager.unwrap(made.recipient, for: made.sampleBinding)
+                    try await bao.keyManager.unwrap(generated.recipient, for: generated.sampleBinding)
                 }?.code)
         }
         #expect(codes.contains(.throttled))
     }
 
-    /// 200 are one request; 300 are more than OpenBao takes, so that there are two.
+    /// 200 items fit into one request; OpenBao rejects 300, so that two are sent.
     @Test(arguments: [(200, 1), (300, 2)])
-    func badItemsFailAlone(size: Int, expected: Int) async throws {
+    func failsBadItemsAlone(size: Int, expected: Int) async throws {
         let bao = try await OpenBao()
         try await bao.makeKey()
         let manager = try bao.manager()
         var requests: [UnwrapRequest] = []
         var keys: [SharedSecret] = []
         for index in 0..<size {
-            let place = try binding("s\(index)")
+            let binding = try binding("s\(index)")
             let key = SharedSecret(try SecretBytes.random(count: 32))
             keys.append(key)
-            var recipient = try await manager.wrap(key, for: place)
+            var recipient = try await manager.wrap(key, for: binding)
             switch index % 100 {
             case 7: recipient.wrappedKey = "vault:v1:" + Base64.encode([UInt8](repeating: 1, count: 60))
             case 8: recipient.wrappedKey = "vault:v1:AAAA"
             case 9: recipient.wrappedKey = "vault:v9:" + recipient.wrappedKey.dropFirst(9)
             default: break
             }
-            requests.append(UnwrapRequest(recipient, place))
+            requests.append(UnwrapRequest(recipient, binding))
         }
         let results = try await manager.unwrap(requests, timeout: nil)
         #expect(results.count == size)
@@ -223,7 +227,7 @@ struct TransitServerTests {
 }
 
 extension DataKey {
-    /// Where the tests' keys belong.
+    /// The binding of the keys in these tests.
     var sampleBinding: Binding {
         get throws(KeyManagerError) {
             do {

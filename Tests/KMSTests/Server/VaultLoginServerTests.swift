@@ -6,8 +6,8 @@ import Testing
 
 @testable import KMS
 
-/// Messages about logins that a real server refuses. The cluster's TokenReview is a fake that
-/// confirms no token; the JWTs are real.
+/// Messages about logins that a real server rejects. The TokenReview of the cluster is a fake that confirms no token; the JWTs
+/// are real.
 @Suite(
     .enabled(if: OpenBao.isAvailable && Python.hasModules("cryptography")), .serialized,
     .timeLimit(.minutes(5)))
@@ -16,7 +16,9 @@ struct VaultLoginServerTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// Signs what `claims` says with a new key; the token's file, and the public key.
+    /// Signs the claims with a new key.
+    ///
+    /// - Returns: The file of the token, and the public key.
     private func token(_ claims: [String: AnyJSON]) async throws -> (file: String, key: String) {
         let now = Int(Date().timeIntervalSince1970)
         let whole: [String: AnyJSON] = [
@@ -45,7 +47,7 @@ struct VaultLoginServerTests {
         }
     }
 
-    @Test func kubernetes() async throws {
+    @Test func explainsRejectionsOfTheKubernetesMethod() async throws {
         let authority = try String(
             contentsOf: URL(filePath: #filePath).deletingLastPathComponent()
                 .appending(path: "../../Vectors/tls/ca.crt").standardizedFileURL, encoding: .utf8)
@@ -76,7 +78,7 @@ struct VaultLoginServerTests {
         try await role()
         let file = try await token([:]).file
         let method = VaultLoginMethod.kubernetes(role: "sb", jwtFile: file)
-        func refusal(mount: String = "kubernetes") async throws -> String {
+        func rejection(mount: String = "kubernetes") async throws -> String {
             try await message(bao, method, mount: mount) ?? ""
         }
         #expect(
@@ -84,37 +86,38 @@ struct VaultLoginServerTests {
                 .contains("no role typo") == true)
         try await role(["audience": "other"])
         #expect(
-            try await refusal().contains("the token's audience is vault, and the role sb expects another"))
+            try await rejection().contains("the token's audience is vault, and the role sb expects another"))
         try await role(["bound_service_account_names": "other"])
-        #expect(try await refusal().contains("not bound to the service account system:serviceaccount:sb:sb"))
+        #expect(
+            try await rejection().contains("not bound to the service account system:serviceaccount:sb:sb"))
         try await role(["bound_service_account_namespaces": "other"])
-        #expect(try await refusal().contains("bound_service_account_namespaces"))
+        #expect(try await rejection().contains("bound_service_account_namespaces"))
         try await role()
         try await configure(["disable_iss_validation": .bool(false), "issuer": "https://other.example"])
-        #expect(try await refusal().contains("the token's issuer is https://cluster.example"))
+        #expect(try await rejection().contains("the token's issuer is https://cluster.example"))
         try await configure()
-        let unreviewed = try await refusal()
+        let unreviewed = try await rejection()
         #expect(unreviewed.contains("TokenReview"), "\(unreviewed)")
         #expect(unreviewed.contains("token_reviewer_jwt"))
-        #expect(try await refusal(mount: "typo").contains("there is no auth method at auth/typo"))
+        #expect(try await rejection(mount: "typo").contains("there is no auth method at auth/typo"))
         try await configure(["kubernetes_host": "http://127.0.0.1:1"])
-        #expect(try await refusal().contains("kubernetes_host"))
+        #expect(try await rejection().contains("kubernetes_host"))
         withExtendedLifetime(cluster) {}
     }
 
-    @Test func jwt() async throws {
+    @Test func explainsRejectionsOfTheJWTMethod() async throws {
         let bao = try await OpenBao()
         try await bao.post("sys/auth/jwt", ["type": "jwt"])
         let (file, key) = try await token([:])
         let method = VaultLoginMethod.jwt(role: "sb", jwtFile: file)
-        func refusal() async throws -> String { try await message(bao, method, mount: "jwt") ?? "" }
-        #expect(try await refusal().contains("auth/jwt is not configured"))
+        func rejection() async throws -> String { try await message(bao, method, mount: "jwt") ?? "" }
+        #expect(try await rejection().contains("auth/jwt is not configured"))
         func configure(_ more: [String: AnyJSON] = [:]) async throws {
             let keys: [String: AnyJSON] = ["jwt_validation_pubkeys": [.string(key)]]
             try await bao.post("auth/jwt/config", .object(keys.merging(more) { $1 }))
         }
         try await configure()
-        #expect(try await refusal().contains("no role sb"))
+        #expect(try await rejection().contains("no role sb"))
         func role(_ more: [String: AnyJSON] = [:]) async throws {
             let role: [String: AnyJSON] = [
                 "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
@@ -125,24 +128,24 @@ struct VaultLoginServerTests {
         try await role()
         #expect(try await message(bao, method, mount: "jwt") == nil)
         try await role(["bound_audiences": ["other"]])
-        #expect(try await refusal().contains("the token's audience is vault"))
+        #expect(try await rejection().contains("the token's audience is vault"))
         try await role(["bound_subject": "other"])
-        #expect(try await refusal().contains("bound_subject"))
+        #expect(try await rejection().contains("bound_subject"))
         try await role(["bound_claims": ["iss": "https://other.example"]])
-        #expect(try await refusal().contains("bound_claims"))
+        #expect(try await rejection().contains("bound_claims"))
         try await role()
         try await configure(["bound_issuer": "https://other.example"])
-        #expect(try await refusal().contains("the token's issuer is https://cluster.example"))
+        #expect(try await rejection().contains("the token's issuer is https://cluster.example"))
         try await bao.post("auth/jwt/config", ["jwt_validation_pubkeys": [.string(try await token([:]).key)]])
         try await role()
         let foreign = try await token([:]).file
         #expect(foreign == file)
-        #expect(try await refusal().contains("signature"))
-        let ended = try await token(["exp": 1_000_000_000, "iat": 999_999_000, "nbf": 999_999_000])
-        try await bao.post("auth/jwt/config", ["jwt_validation_pubkeys": [.string(ended.key)]])
-        #expect(try await refusal().contains("has ended"))
+        #expect(try await rejection().contains("signature"))
+        let expired = try await token(["exp": 1_000_000_000, "iat": 999_999_000, "nbf": 999_999_000])
+        try await bao.post("auth/jwt/config", ["jwt_validation_pubkeys": [.string(expired.key)]])
+        #expect(try await rejection().contains("has expired"))
         try folder.write("token", "no-jwt")
-        #expect(try await refusal().contains("does not name a file with a JWT"))
+        #expect(try await rejection().contains("does not name a file with a JWT"))
     }
 
     private static let script = """

@@ -1,16 +1,16 @@
 import Envelope
 import Foundation
+import Settings
 import System
 import TestSupport
 import Testing
 
 @testable import KMS
 
-/// TLS with client certificates, against a real server and beside OpenBao's own command line: the same variables must
-/// reach it, or not.
+/// TLS with client certificates, against a real server, compared with OpenBao's own command line.
 @Suite(.enabled(if: OpenBao.isAvailable), .serialized, .timeLimit(.minutes(5)))
 struct VaultTLSServerTests {
-    /// nil: it works; else why not.
+    /// Returns the error of a request, or nil if it succeeds.
     private func failure(_ server: TLSOpenBao, _ variables: [String: String]) async throws -> String? {
         let values = [
             "SB_KMS_VAULT_ADDR": server.address, "SB_KMS_VAULT_KEY": "sb-wrap",
@@ -22,14 +22,14 @@ struct VaultTLSServerTests {
         } catch {
             return error.description
         }
-        let place = try binding()
+        let binding = try binding()
         return await keyManagerError { () throws(KeyManagerError) in
-            try await manager.generateDataKey(for: place)
+            try await manager.generateDataKey(for: binding)
         }?
         .message
     }
 
-    @Test func theVariablesOfTheCommandLines() async throws {
+    @Test func acceptsTheVariablesThatTheCommandLineAccepts() async throws {
         let server = try await TLSOpenBao()
         try await server.bao.makeKey()
         let folder = server.folder
@@ -41,7 +41,7 @@ struct VaultTLSServerTests {
         try folder.write("bundle.pem", damaged + pem)
         func path(_ name: String) -> String { folder.path(name) }
         let base = server.settings
-        // What changes against settings that work; "" takes one away.
+        // Changes of settings that work; "" removes a variable.
         let cases: [[String: String]] = [
             [:], ["CACERT": ""], ["CACERT": path("stranger.crt")], ["CACERT": path("nothing.crt")],
             ["CACERT": path("bundle.pem")], ["CACERT": "", "CACERT_BYTES": pem],
@@ -70,16 +70,16 @@ struct VaultTLSServerTests {
             func named(_ prefix: String) -> [String: String] {
                 Dictionary(uniqueKeysWithValues: values.map { ("\(prefix)_\($0.key)", $0.value) })
             }
-            let theirs = try await server.commandLineWorks(named("BAO"))
-            working += theirs ? 1 : 0
+            let commandLine = try await server.commandLineWorks(named("BAO"))
+            working += commandLine ? 1 : 0
             let prefix = ["BAO", "VAULT", "SB_KMS_VAULT"][index % 3]
-            let ours = try await failure(server, named(prefix))
-            #expect((ours == nil) == theirs, "\(change): \(ours ?? "works")")
+            let failure = try await failure(server, named(prefix))
+            #expect((failure == nil) == commandLine, "\(change): \(failure ?? "works")")
         }
         #expect((8...cases.count - 8).contains(working))
     }
 
-    @Test func whatIsSaidOfTLS() async throws {
+    @Test func namesTheSettingThatSolvesATLSFailure() async throws {
         let server = try await TLSOpenBao()
         try await server.bao.makeKey()
         func message(_ change: [String: String]) async throws -> String {
@@ -87,7 +87,7 @@ struct VaultTLSServerTests {
             let named = values.map { ("SB_KMS_VAULT_\($0.key)", $0.value) }
             return try await failure(server, Dictionary(uniqueKeysWithValues: named)) ?? "works"
         }
-        #expect(try await message(["CACERT": ""]).contains("SB_KMS_VAULT_CACERT names the CA's PEM file"))
+        #expect(try await message(["CACERT": ""]).contains("set SB_KMS_VAULT_CACERT to the CA's PEM file"))
         let name = try await message(["TLS_SERVER_NAME": ""])
         #expect(name.contains("SB_KMS_VAULT_TLS_SERVER_NAME"), "\(name)")
         let certificate = try await message(["CLIENT_CERT": "", "CLIENT_KEY": ""])
@@ -95,8 +95,8 @@ struct VaultTLSServerTests {
             certificate.contains("SB_KMS_VAULT_CLIENT_CERT and SB_KMS_VAULT_CLIENT_KEY"), "\(certificate)")
     }
 
-    /// As cert-manager replaces a client certificate before it ends, while we run.
-    @Test func aReplacedCertificateIsUsed() async throws {
+    /// cert-manager replaces a client certificate before it expires.
+    @Test func usesAReplacedClientCertificate() async throws {
         let server = try await TLSOpenBao()
         try await server.bao.makeKey()
         let folder = server.folder
@@ -110,13 +110,13 @@ struct VaultTLSServerTests {
             "SB_KMS_VAULT_CLIENT_KEY": folder.path("tls.key"),
         ]
         let manager = try TransitKeyManager.load(from: Environment(values))[0]
-        let place = try binding()
+        let binding = try binding()
         let error = await keyManagerError { () throws(KeyManagerError) in
-            try await manager.generateDataKey(for: place)
+            try await manager.generateDataKey(for: binding)
         }
         #expect(error != nil)
         try folder.write("tls.crt", try folder.read("client.crt"))
         try folder.write("tls.key", try folder.read("client.key"))
-        _ = try await manager.generateDataKey(for: place)
+        _ = try await manager.generateDataKey(for: binding)
     }
 }

@@ -7,7 +7,7 @@ func text(_ secret: SharedSecret?) -> String? {
     secret?.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
 }
 
-/// The one line of a configuration that has to be refused; nil where it is taken.
+/// Returns the message of the error that `body` throws, or nil if it throws none.
 func refusal(_ body: () async throws(ConfigurationError) -> Void) async -> String? {
     do throws(ConfigurationError) {
         try await body()
@@ -22,7 +22,7 @@ func load(_ file: String, context: String? = nil) throws(ConfigurationError) -> 
         explicitPath: file, context: context, environment: ["PATH": "/usr/bin:/bin"], isTerminal: false)
 }
 
-/// A file of Tests/Vectors/tls.
+/// Returns the content of a file in Tests/Vectors/tls.
 func tlsVector(_ name: String) -> String {
     let vectors = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Vectors/tls/\(name)")
@@ -36,7 +36,7 @@ let damagedCertificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICAT
 
 func base64(_ text: String) -> String { Base64.encode(Array(text.utf8)) }
 
-/// A kubeconfig with one cluster and one user.
+/// Returns a kubeconfig with one cluster and one user.
 func kubeconfig(cluster: String = "", user: String = "") -> String {
     """
     apiVersion: v1

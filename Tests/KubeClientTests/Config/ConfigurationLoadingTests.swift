@@ -31,7 +31,7 @@ import Testing
         return text(try await configuration.credentials.credential().authorization)
     }
 
-    @Test func order() async throws {
+    @Test func searchesInClientGosOrder() async throws {
         let all = pod.merging(["KUBECONFIG": "\(folder.path)/listed"]) { $1 }
         #expect(try await header(all, explicit: "\(folder.path)/explicit") == "Bearer explicit")
         #expect(try await header(all) == "Bearer listed")
@@ -41,7 +41,7 @@ import Testing
         #expect(try await header(["HOME": "\(folder.path)/home"]) == "Bearer home")
     }
 
-    @Test func contextsAreOfTheSameFiles() throws {
+    @Test func listsTheContextsOfTheFilesItWouldLoad() throws {
         try folder.write(
             "more", "contexts: [{name: b, context: {cluster: l}}, {name: a, context: {cluster: l}}]")
         let listed = ["KUBECONFIG": "\(folder.path)/more:\(folder.path)/listed"]
@@ -51,11 +51,12 @@ import Testing
         #expect(names(nil, pod.merging(listed) { $1 }) == ["a", "b", "c"])
         #expect(names("\(folder.path)/explicit", listed) == ["c"])
         #expect(names(nil, ["HOME": "\(folder.path)/home"]) == ["c"])
-        #expect(names("\(folder.path)/nope", listed) == [] && names(nil, [:]) == [])
+        #expect(names("\(folder.path)/nope", listed) == [])
+        #expect(names(nil, [:]) == [])
     }
 
     @Test(arguments: [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")])
-    func inCluster(host: String, server: String) throws {
+    func loadsTheServiceAccountInAPod(host: String, server: String) throws {
         let environment = pod.merging(["KUBERNETES_SERVICE_HOST": host]) { $1 }
         let configuration = try ClusterConfiguration.load(
             environment: environment, serviceAccountFolder: "\(folder.path)/pod")
@@ -65,41 +66,42 @@ import Testing
         #expect(pem == Array(fakeCertificate.utf8))
     }
 
-    @Test func nothingAnywhere() async {
+    @Test func namesEverySearchedPlaceWhenNothingIsConfigured() async {
         let line = await refusal { () throws(ConfigurationError) in
             _ = try ClusterConfiguration.load(environment: ["HOME": "/nonexistent"])
         }
         #expect(
             line
-                == "no cluster is configured: looked at KUBECONFIG (not set), the pod's service account (not in a pod) "
-                + "and /nonexistent/.kube/config (not there, or empty); set KUBECONFIG to a kubeconfig file")
+                == "no cluster is configured: KUBECONFIG is not set, this is not a pod with a service account, and "
+                + "/nonexistent/.kube/config is missing or empty; set KUBECONFIG to a kubeconfig file")
     }
 
-    @Test func namedButNotThere() async {
+    @Test func reportsMissingFiles() async {
         #expect(
             await refusal { () throws(ConfigurationError) in
                 _ = try ClusterConfiguration.load(environment: ["KUBECONFIG": "/no/a:/no/b"])
-            } == "KUBECONFIG names /no/a, /no/b, where there is no cluster; correct or unset it")
+            } == "KUBECONFIG names /no/a, /no/b, which define no cluster; correct or unset it")
         #expect(
             await refusal { () throws(ConfigurationError) in _ = try load("/no/a") }
                 == "/no/a: there is no such kubeconfig")
     }
 
-    /// A kubeconfig in the place of its path has credentials in it: nothing is quoted.
+    /// A kubeconfig given in place of its path contains credentials, so errors quote nothing of it.
     @Test(arguments: [
         "apiVersion: v1\nusers: [{name: u, user: {token: hunter2}}]\n",
         "{\"apiVersion\": \"v1\", \"token\": \"hunter2\"}",
         "apiVersion: v1 token: hunter2", "YXBpVmVyc2lvbjogdjEKdXNlcnM6IFt7bmFtZTogaHVudGVyMn1d", "hunter2",
         "/nowhere:hunter2:" + String(repeating: "hunter2", count: 1000),
     ])
-    func contentInPlaceOfAPath(content: String) async {
+    func doesNotQuoteAKubeconfigInPlaceOfItsPath(content: String) async {
         let variable = await refusal { () throws(ConfigurationError) in
             _ = try ClusterConfiguration.load(environment: ["KUBECONFIG": content])
         }
         let path = await refusal { () throws(ConfigurationError) in _ = try load(content) }
         for line in [variable, path] {
             #expect(line?.contains("path") == true, "\(line ?? "")")
-            #expect(line?.contains("hunter2") == false && line?.contains("YXBp") == false, "\(line ?? "")")
+            #expect(line?.contains("hunter2") == false, "\(line ?? "")")
+            #expect(line?.contains("YXBp") == false, "\(line ?? "")")
         }
         #expect(variable?.contains("KUBECONFIG") == true || content.hasPrefix("/nowhere:"))
     }

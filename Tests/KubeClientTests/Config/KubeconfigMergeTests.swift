@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import JSON
 import System
 import TestSupport
 import Testing
@@ -7,7 +8,7 @@ import YAML
 
 @testable import KubeClient
 
-/// `merged.json` is what `kubectl config view --raw -o json` of kubectl 1.36 printed for the same files.
+/// `merged.json` is the output of `kubectl config view --raw -o json` (kubectl 1.36) for the same files.
 @Suite struct KubeconfigMergeTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Vectors/kubeconfig")
@@ -15,13 +16,13 @@ import YAML
     private static let files = ["first", "missing", "second", "third"].map { "\(folder)/\($0).yaml" }
     private static let kubectl = ProcessInfo.processInfo.environment["SB_TEST_KUBECTL"]
 
-    @Test func mergesAsKubectlDid() throws {
+    @Test func mergesAsRecordedFromKubectl() throws {
         let recorded = try CredentialFile.read("\(Self.folder)/merged.json", for: "the test")
         try check(recorded)
     }
 
     @Test(.enabled(if: kubectl != nil, "needs SB_TEST_KUBECTL"))
-    func mergesAsTheKubectlHereDoes() async throws {
+    func mergesAsTheInstalledKubectl() async throws {
         let process = ChildProcess(
             executable: try #require(Self.kubectl), arguments: ["config", "view", "--raw", "-o", "json"],
             environment: ["KUBECONFIG": Self.files.joined(separator: ":"), "HOME": "/nonexistent"],
@@ -48,7 +49,7 @@ import YAML
         }
     }
 
-    /// As JSON, keys in order.
+    /// Returns a node as JSON with sorted keys.
     private func sorted(_ node: YAMLNode?) -> String {
         guard let node else { return "missing" }
         if let entries = node.entries {
@@ -60,7 +61,7 @@ import YAML
         return JSONWriter.write([JSONValue(node)]).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 
-    @Test func pathsAreRelativeToTheFileThatHasThem() async throws {
+    @Test func resolvesPathsAgainstTheFileThatContainsThem() async throws {
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         try folder.write("a/ca.pem", fakeCertificate)

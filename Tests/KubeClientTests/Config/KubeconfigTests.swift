@@ -9,7 +9,7 @@ import Testing
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// The error of a kubeconfig that has to be refused, at the latest when its credential is asked for.
+    /// Returns the error of an invalid kubeconfig, which is thrown at the latest with its first credential.
     private func problem(cluster: String = "", user: String = "") async throws -> String {
         let file = try write(cluster: cluster, user: user)
         return await refusal { () throws(ConfigurationError) in
@@ -33,14 +33,16 @@ import Testing
         text(try await configuration(user: user).credentials.credential().authorization)
     }
 
-    @Test func clusterFields() throws {
+    @Test func readsTheFieldsOfACluster() throws {
         let plain = try configuration()
-        #expect(plain.server == "https://h:1" && plain.defaultNamespace == "default")
+        #expect(plain.server == "https://h:1")
+        #expect(plain.defaultNamespace == "default")
         guard case .system = plain.trust else { throw CancellationError() }
         let other = try configuration(
             cluster: "insecure-skip-tls-verify: true, tls-server-name: name, proxy-url: 'socks5://p:1'")
         guard case .insecure = other.trust else { throw CancellationError() }
-        #expect(other.tlsServerName == "name" && other.proxyURL == "socks5://p:1")
+        #expect(other.tlsServerName == "name")
+        #expect(other.proxyURL == "socks5://p:1")
         #expect(try configuration(cluster: "proxy-url: 'socks5h://p:1'").proxyURL == "socks5h://p:1")
         #expect(try configuration(cluster: "proxy-url: 'HTTP://p:1'").proxyURL == "HTTP://p:1")
         let inline = try configuration(cluster: "certificate-authority-data: \(base64(fakeCertificate))")
@@ -48,17 +50,17 @@ import Testing
         #expect(pem == Array(fakeCertificate.utf8))
     }
 
-    /// kubectl 1.32 leaves out the query, too.
+    /// kubectl 1.32 drops the query, too.
     @Test(arguments: ["https://h/base?x=1", "https://h/base/#f", "https://h/base/?x=1#/f", "h/base?x"])
-    func aServerHasNoQueryAndNoFragment(server: String) throws {
+    func dropsTheServersQueryAndFragment(server: String) throws {
         #expect(try configuration(cluster: "server: '\(server)'").server == "https://h/base")
     }
 
-    /// Neither the password of a proxy nor that of a server is quoted.
+    /// Errors quote neither the password of a proxy nor that of a server.
     @Test(arguments: [
         ("proxy-url", "http://u:hunter2@h:99999", "has no valid port (1 to 65535)"),
-        ("proxy-url", "http://u:hunt er2@h:1", "percent-encoded"),
-        ("proxy-url", "http://u:hunter2#@h:1", "percent-encoded"),
+        ("proxy-url", "http://u:hunt er2@h:1", "percent-encode"),
+        ("proxy-url", "http://u:hunter2#@h:1", "percent-encode"),
         ("proxy-url", "ftp://u:hunter2@h:1", "expected http://"),
         ("proxy-url", "socks4://u:hunter2@h:1", "expected http://"),
         ("server", "https://u:hunter2@h", "holds a user name or password"),
@@ -69,45 +71,52 @@ import Testing
         ("tls-server-name", "h:1", "is not the name of a server"),
         ("tls-server-name", "a b", "is not the name of a server"),
     ])
-    func addressesThatAreNone(field: String, value: String, expected: String) async throws {
+    func rejectsInvalidAddressesWithoutQuotingThem(field: String, value: String, expected: String)
+        async throws
+    {
         let line = try await problem(cluster: "\(field): '\(value)'")
-        #expect(line.contains(".cluster.\(field) ") && line.contains(expected), "\(line)")
-        #expect(!line.contains("unter2") && !line.contains("er2@"))
+        #expect(line.contains(".cluster.\(field) "), "\(line)")
+        #expect(line.contains(expected), "\(line)")
+        #expect(!line.contains("unter2"))
+        #expect(!line.contains("er2@"))
     }
 
-    /// What stands in the place of a path may be the secret itself, and is not quoted.
+    /// A value in place of a path may be the secret itself, so errors do not quote it.
     @Test(arguments: [
         ("client-key", "hunter2"), ("client-key", "LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0tCg=="),
         ("client-key", "/s0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0/LS0tLS1CRUdJ"), ("client-key", realKey),
         ("tokenFile", "hunter2"), ("tokenFile", "eyJhbGciOiJSUzI1NiJ9.e30.hunter2"),
         ("client-certificate", realCertificate),
     ])
-    func contentInPlaceOfAPath(field: String, content: String) async throws {
+    func doesNotQuoteContentInPlaceOfAPath(field: String, content: String) async throws {
         let quoted = content.replacing("\n", with: "\\n")
         let text = try await problem(user: "\(field): \"\(quoted)\"")
-        #expect(text.hasPrefix("users[\"u\"].user.\(field) of \(folder.path)/config: is no path"), "\(text)")
+        #expect(
+            text.hasPrefix("users[\"u\"].user.\(field) of \(folder.path)/config: is not the path of"),
+            "\(text)")
         #expect(text.hasSuffix("use \(field == "tokenFile" ? "token" : "\(field)-data")"), "\(text)")
-        #expect(!text.contains(content.prefix(8)) && !text.contains("BEGIN"))
+        #expect(!text.contains(content.prefix(8)))
+        #expect(!text.contains("BEGIN"))
     }
 
-    @Test func pemInPlaceOfBase64() async throws {
+    @Test func explainsPEMInPlaceOfBase64() async throws {
         let quoted = realCertificate.replacing("\n", with: "\\n")
         let line = try await problem(user: "client-certificate-data: \"\(quoted)\", client-key-data: AAAA")
-        #expect(line.contains("client-certificate-data is PEM, and base64 of it is expected"), "\(line)")
+        #expect(line.contains("client-certificate-data is PEM, but its base64 is expected"), "\(line)")
     }
 
-    /// kubectl 1.32: "invalid header field value".
+    /// kubectl 1.32 fails with "invalid header field value".
     @Test(arguments: [
         ("as", "as: \"a\\r\\nX-Evil: y\""), ("as", "as: \"a\\0\""), ("as-uid", "as: a, as-uid: \"1\\n\""),
         ("as-groups", "as: a, as-groups: [g, \"g\\x7F\"]"),
         ("as-user-extra", "as: a, as-user-extra: {k: [\"v\\nw\"]}"),
     ])
-    func headersOfImpersonation(field: String, user: String) async throws {
+    func rejectsControlCharactersInImpersonation(field: String, user: String) async throws {
         let line = try await problem(user: user)
         #expect(line.contains(".user.\(field) holds a control character"), "\(line)")
     }
 
-    @Test func dataGoesBeforeFile() throws {
+    @Test func prefersDataToAFile() throws {
         let certificate = base64(realCertificate)
         let configuration = try configuration(
             user: "client-certificate: /no, client-certificate-data: \(certificate), client-key: /no, "
@@ -116,7 +125,7 @@ import Testing
         #expect(configuration.clientCertificate?.certificate == Array(realCertificate.utf8))
     }
 
-    @Test func logins() async throws {
+    @Test func selectsCredentialsInClientGosOrder() async throws {
         try folder.write("token", "t2\n")
         #expect(try await header(user: "") == nil)
         #expect(try await header(user: "token: t1") == "Bearer t1")
@@ -126,7 +135,7 @@ import Testing
         #expect(try await header(user: "token: t1, exec: {}") == "Bearer t1")
     }
 
-    @Test func impersonation() throws {
+    @Test func readsImpersonation() throws {
         let configuration = try configuration(
             user: "as: bob, as-uid: '7', as-groups: [g1, g2], as-user-extra: {scopes: [a, b]}")
         #expect(
@@ -139,7 +148,7 @@ import Testing
     @Test(arguments: [
         ("token: 123", ":6:33: users[\"u\"].user.token is a number, expected a string; put it in quotes"),
         ("token: s3cret, username: u", "token and username exclude each other; remove one"),
-        ("token: \"s3\\ncret\"", "token has characters that no header may hold; copy it anew"),
+        ("token: \"s3\\ncret\"", "token contains characters that a header must not contain; copy it again"),
         (
             "auth-provider: {name: gcp}",
             "auth-provider.name is gcp, which kubectl 1.26 removed; use the exec plugin gke-gcloud-auth-plugin"
@@ -150,10 +159,10 @@ import Testing
         ),
         (
             "auth-provider: {name: openstack}",
-            "auth-provider.name is openstack, which is not supported; oidc is, and so is every exec plugin"
+            "auth-provider.name is openstack, which is not supported; use oidc or an exec plugin"
         ),
         ("client-key-data: s3cret", "client-key-data is not base64, padded with ="),
-        ("client-key-data: czNj cmV0", "it has spaces in it, as a folded block (>) leaves them"),
+        ("client-key-data: czNj cmV0", "it contains spaces, as a folded block (>) leaves them"),
         (
             "client-key: /no/file",
             "/no/file: cannot be read (No such file or directory); needed for users[\"u\"].user.client-key of"
@@ -172,17 +181,19 @@ import Testing
         ),
         (
             "exec: {apiVersion: client.authentication.k8s.io/v1, command: x, interactiveMode: Always}",
-            "interactiveMode is Always, but standard input is no terminal"
+            "interactiveMode is Always, but standard input is not a terminal"
         ),
     ])
-    func badUsers(user: String, message: String) async throws {
+    func rejectsInvalidUsers(user: String, message: String) async throws {
         let file = try folder.write("config", kubeconfig(user: user))
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
-        #expect(line.contains(message) && line.contains(file), "\(line)")
-        #expect(!line.contains("s3") && !line.contains("\n"))
+        #expect(line.contains(message), "\(line)")
+        #expect(line.contains(file), "\(line)")
+        #expect(!line.contains("s3"))
+        #expect(!line.contains("\n"))
     }
 
-    /// An encrypted key crashed libcurl, a key of another certificate showed up with the first request.
+    /// Without these checks, an encrypted key crashes libcurl, and a key of another certificate fails the first request.
     @Test(arguments: [
         ("client.crt", "client.encrypted.key", "client-key-data holds an encrypted private key, "),
         ("client.crt", "client.sec1.encrypted.key", "client-key-data holds an encrypted private key, "),
@@ -194,7 +205,7 @@ import Testing
         ("client.crt", "client.crt", "client-key-data holds no PEM private key"),
         ("client.key", "client.key", "client-certificate-data holds no PEM certificate"),
     ])
-    func badClientCertificates(certificate: String, key: String, message: String) async throws {
+    func rejectsInvalidClientCertificates(certificate: String, key: String, message: String) async throws {
         let (certificate, key) = (tlsVector(certificate), tlsVector(key))
         let inline = try folder.write(
             "config",
@@ -211,7 +222,7 @@ import Testing
         #expect(other.contains(message.replacing("-data", with: "")), "\(other)")
     }
 
-    @Test func dataMayHaveLineBreaks() throws {
+    @Test func acceptsLineBreaksInData() throws {
         func wrapped(_ text: String) -> String {
             let encoded = base64(text)
             var lines: [Substring] = []
@@ -247,7 +258,7 @@ import Testing
         #expect(pem == Array(fakeCertificate.utf8))
     }
 
-    @Test func onlyTheDamagedCertificateOfABundleIsLeftOut() async throws {
+    @Test func skipsOnlyTheDamagedCertificateOfABundle() async throws {
         let bundle = fakeCertificate + damagedCertificate + tlsVector("other.crt")
         let inline = try configuration(cluster: "certificate-authority-data: \(base64(bundle))")
         guard case .pem(let pem) = inline.trust else { throw CancellationError() }
@@ -257,7 +268,7 @@ import Testing
         #expect(
             inline.warnings.first?.hasSuffix(
                 "clusters[\"l\"].cluster.certificate-authority-data: certificate 2 of 3 (line \(line)) is damaged "
-                    + "(it is no X.509 certificate) and is left out; replace it") == true)
+                    + "(it is not an X.509 certificate) and is left out; replace it") == true)
         try folder.write("ca.pem", "\u{FEFF}" + bundle)
         let file = try configuration(cluster: "certificate-authority: ca.pem")
         #expect(file.warnings.count == 1)
@@ -271,7 +282,7 @@ import Testing
         }
     }
 
-    /// Names come out of files; a message stays one line.
+    /// Names come from files and may contain line breaks.
     @Test(arguments: [
         "current-context: x\ncontexts: [{name: \"a\\r\\nb\\e[31m\"}]",
         "current-context: \"a\\nb\"\ncontexts: [{name: c}]",
@@ -282,14 +293,15 @@ import Testing
         "current-context: c\ncontexts: [{name: c, context: {cluster: l, user: u}}]\nclusters: [{name: l, cluster: {server: h}}]\n"
             + "users: [{name: u, user: {auth-provider: {name: \"a\\r\\u2028b\"}}}]",
     ])
-    func messagesStayOneLine(content: String) async throws {
+    func keepsMessagesInOneLine(content: String) async throws {
         let file = try folder.write("config", content)
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
         #expect(!line.unicodeScalars.contains { $0.isInvisible }, "\(line.debugDescription)")
     }
 
     @Test(arguments: [
-        ("server: ftp://x", "twice"), ("insecure-skip-tls-verify: 1", "is a number, expected true or false"),
+        ("server: ftp://x", "duplicate key"),
+        ("insecure-skip-tls-verify: 1", "is a number, expected true or false"),
         ("proxy-url: x", "expected http://, https:// or socks5://HOST:PORT"),
         ("certificate-authority-data: AAAA", "holds no PEM certificate"),
         (
@@ -297,30 +309,32 @@ import Testing
             "exclude each other"
         ),
     ])
-    func badClusters(cluster: String, message: String) async throws {
+    func rejectsInvalidClusters(cluster: String, message: String) async throws {
         let file = try folder.write("config", kubeconfig(cluster: cluster))
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
-        #expect(line.contains(message) && line.contains(file), "\(line)")
+        #expect(line.contains(message), "\(line)")
+        #expect(line.contains(file), "\(line)")
     }
 
     @Test(arguments: [
-        ("a: [", "not valid YAML"), ("- a", "is no kubeconfig"), ("kind: Secret", "kind is not Config"),
+        ("a: [", "not valid YAML"), ("- a", "is not a kubeconfig"), ("kind: Secret", "kind is not Config"),
         ("clusters: {}", "clusters is a mapping, expected a list"),
-        ("clusters: [{name: a}, {name: a}]", "clusters[1].name is there twice in this file; remove one"),
+        ("clusters: [{name: a}, {name: a}]", "clusters[1].name occurs twice in this file; remove one"),
         (
             "contexts: [{name: a, context: {cluster: x}}]",
             "current-context is not set; set it, or choose a context: a"
         ),
-        ("current-context: b\ncontexts: [{name: a}]", "there is no context \"b\"; there is: a"),
+        ("current-context: b\ncontexts: [{name: a}]", "there is no context \"b\"; the contexts are: a"),
         (
             "current-context: a\ncontexts: [{name: a, context: {cluster: x}}]",
             "names \"x\", which is not among the clusters"
         ),
         ("", "current-context is not set"),
     ])
-    func badFiles(content: String, message: String) async throws {
+    func rejectsInvalidFiles(content: String, message: String) async throws {
         let file = try folder.write("config", content)
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
-        #expect(line.contains(message) && line.contains(file), "\(line)")
+        #expect(line.contains(message), "\(line)")
+        #expect(line.contains(file), "\(line)")
     }
 }

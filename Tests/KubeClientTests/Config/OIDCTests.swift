@@ -6,7 +6,7 @@ import Testing
 
 @testable import KubeClient
 
-/// A small identity provider: discovery and a token endpoint.
+/// An identity provider with discovery and a token endpoint.
 private final class IdentityProvider: Sendable {
     struct Answer: Sendable {
         var status = "200 OK"
@@ -22,7 +22,7 @@ private final class IdentityProvider: Sendable {
         requests.filter { $0.line.hasPrefix("POST") }.map { String(decoding: $0.body, as: UTF8.self) }
     }
 
-    /// - Parameter answer: of the token endpoint, for its nth request.
+    /// - Parameter answer: returns the token endpoint's response to its nth request.
     init(
         discovery: String? = nil, discoveryStatus: String = "200 OK",
         _ answer: @escaping @Sendable (Int, FakeRequest) -> Answer
@@ -51,7 +51,7 @@ private final class IdentityProvider: Sendable {
     }
 }
 
-/// What client-go's plugin does (plugin/pkg/client/auth/oidc), tried with kubectl 1.32.
+/// The behaviour of client-go's plugin (plugin/pkg/client/auth/oidc), recorded with kubectl 1.32.
 @Suite(.timeLimit(.minutes(5))) struct OIDCTests {
     private let folder: TemporaryFolder
 
@@ -82,22 +82,22 @@ private final class IdentityProvider: Sendable {
         text(try await source.credential().authorization)
     }
 
-    @Test func aValidTokenIsSentAndNobodyIsAsked() async throws {
+    @Test func sendsAValidTokenWithoutARequest() async throws {
         let valid = token(expiring: 3600)
         let source = try source("id-token: \(valid), extra-scopes: 'email,groups'")
         #expect(try await header(source) == "Bearer \(valid)")
-        // As client-go, a 401 is no reason to refresh.
+        // As in client-go, a 401 does not cause a refresh.
         let used = try await source.credential()
         await source.invalidate(used)
         #expect(try await source.credential().generation == used.generation)
     }
 
-    @Test func anExpiredTokenIsRefreshed() async throws {
+    @Test func refreshesAnExpiredToken() async throws {
         let fresh = token(expiring: 3600, "fresh")
         let provider = try IdentityProvider { _, _ in
             .init(body: "{\"id_token\": \"\(fresh)\", \"access_token\": \"a\"}")
         }
-        // Within ten seconds of its end, a token counts as expired.
+        // A token counts as expired ten seconds before its end.
         let source = try source(
             "id-token: \(token(expiring: 5)), refresh-token: 'r+/=&'", issuer: provider.issuer + "/")
         try await withThrowingTaskGroup { group in
@@ -113,13 +113,13 @@ private final class IdentityProvider: Sendable {
         #expect(try !folder.read("config").contains(fresh))
     }
 
-    @Test func withoutATokenTheFirstOneIsFetched() async throws {
+    @Test func fetchesTheFirstToken() async throws {
         let fresh = token(expiring: 3600)
         let provider = try IdentityProvider { _, _ in .init(body: "{\"id_token\": \"\(fresh)\"}") }
         #expect(try await header(source("refresh-token: r", issuer: provider.issuer)) == "Bearer \(fresh)")
     }
 
-    @Test func aRotatedRefreshTokenIsUsedNext() async throws {
+    @Test func usesARotatedRefreshToken() async throws {
         let short = token(expiring: 1)
         let provider = try IdentityProvider { count, _ in
             .init(body: "{\"id_token\": \"\(short)\", \"refresh_token\": \"r\(count)\"}")
@@ -132,8 +132,8 @@ private final class IdentityProvider: Sendable {
             ])
     }
 
-    /// Go's oauth2: the secret goes into a header, and into the body of a second try where that is refused.
-    @Test func theClientsSecretIsSentBothWays() async throws {
+    /// As in Go's oauth2, the secret is sent in a header, and in the body of a second request if the first is refused.
+    @Test func sendsTheClientSecretInTheHeaderThenInTheBody() async throws {
         let fresh = token(expiring: 3600)
         let provider = try IdentityProvider { count, _ in
             count == 1
@@ -152,17 +152,17 @@ private final class IdentityProvider: Sendable {
     }
 
     @Test(arguments: [
-        ("200 OK", "{}", "/token gave no id_token for the refresh-token"),
-        ("200 OK", "{\"id_token\": \"s3cret\"}", "/token is no JSON Web Token; log in again"),
-        ("200 OK", "s3cret", "/token gave no id_token for the refresh-token"),
+        ("200 OK", "{}", "/token returned no id_token for the refresh-token"),
+        ("200 OK", "{\"id_token\": \"s3cret\"}", "/token is not a JSON Web Token; log in again"),
+        ("200 OK", "s3cret", "/token returned no id_token for the refresh-token"),
         (
             "400 Bad Request", "{\"error\": \"invalid_grant\", \"error_description\": \"s3cret\"}",
-            "/token answered the refresh-token with status 400 (invalid_grant); it is expired, revoked, used up or another client's"
+            "/token returned status 400 (invalid_grant) for the refresh-token; it is expired, revoked, already used or for another client: log in again"
         ),
-        ("500 Oops", "{\"error\": \"a\\nb\"}", "answered the refresh-token with status 500 (a\\nb)"),
-        ("302 Found", "", "answered the refresh-token with status 302"),
+        ("500 Oops", "{\"error\": \"a\\nb\"}", "returned status 500 (a\\nb) for the refresh-token"),
+        ("302 Found", "", "returned status 302 for the refresh-token"),
     ])
-    func badProviders(status: String, body: String, message: String) async throws {
+    func reportsFailingTokenEndpoints(status: String, body: String, message: String) async throws {
         let provider = try IdentityProvider { _, _ in .init(status: status, body: body) }
         try await expect(message, source("refresh-token: s3cret", issuer: provider.issuer))
     }
@@ -172,26 +172,26 @@ private final class IdentityProvider: Sendable {
         ("200 OK", "<html>", "names no token_endpoint; correct idp-issuer-url"),
         (
             "404 Not Found", "{}",
-            "/.well-known/openid-configuration answered with status 404; correct idp-issuer-url"
+            "/.well-known/openid-configuration returned status 404; correct idp-issuer-url"
         ),
         (
             "200 OK", "{\"token_endpoint\": \"http://idp.example/token\"}",
-            "plain http is not allowed here; use https"
+            "plain http is not allowed for this host; use https"
         ),
         ("200 OK", "{\"token_endpoint\": \"file:///etc/passwd\"}", "cannot refresh the id-token: "),
     ])
-    func badDiscovery(status: String, body: String, message: String) async throws {
+    func reportsFailingDiscovery(status: String, body: String, message: String) async throws {
         let provider = try IdentityProvider(discovery: body, discoveryStatus: status) { _, _ in
             .init(body: "{}")
         }
         try await expect(message, source("refresh-token: s3cret", issuer: provider.issuer))
     }
 
-    @Test func whatNeedsANewLoginSaysSo() async throws {
+    @Test func reportsMissingRefreshTokens() async throws {
         try await expect(
-            "the id-token has expired or is missing, and there is no refresh-token to get another",
+            "the id-token has expired or is missing, and there is no refresh-token; log in again",
             source("id-token: \(token(expiring: -1))"))
-        try await expect("there is no refresh-token to get another", source("id-token: \(token("{}"))"))
+        try await expect("there is no refresh-token; log in again", source("id-token: \(token("{}"))"))
         try await expect("cannot refresh the id-token: ", source("refresh-token: s3cret"))
     }
 
@@ -200,7 +200,8 @@ private final class IdentityProvider: Sendable {
             await refusal { () throws(ConfigurationError) in _ = try await source.credential() })
         #expect(line.contains(message), "\(line)")
         #expect(line.hasPrefix("\(folder.path)/config: users[\"u\"].user.auth-provider: "), "\(line)")
-        #expect(!line.contains("s3cret") && !line.contains("\n"))
+        #expect(!line.contains("s3cret"))
+        #expect(!line.contains("\n"))
     }
 
     @Test(arguments: [
@@ -212,11 +213,11 @@ private final class IdentityProvider: Sendable {
         ),
         (
             "auth-provider: {name: oidc, config: {idp-issuer-url: 'https://i', client-id: a, id-token: s3cret}}",
-            "auth-provider: the id-token is no JSON Web Token; log in again"
+            "auth-provider: the id-token is not a JSON Web Token; log in again"
         ),
         (
             "auth-provider: {name: oidc, config: {idp-issuer-url: 'https://i', client-id: a, id-token: a.b.c}}",
-            "auth-provider: the id-token is no JSON Web Token; log in again"
+            "auth-provider: the id-token is not a JSON Web Token; log in again"
         ),
         (
             "auth-provider: {name: oidc, config: {idp-issuer-url: 'https://i', client-id: a, idp-certificate-authority-data: AAAA}}",
@@ -231,14 +232,16 @@ private final class IdentityProvider: Sendable {
             "auth-provider and exec exclude each other; remove one"
         ),
     ])
-    func badSettings(user: String, message: String) async throws {
+    func rejectsInvalidSettings(user: String, message: String) async throws {
         let file = try folder.write("config", kubeconfig(user: user))
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
-        #expect(line.contains(message) && line.contains(file), "\(line)")
-        #expect(!line.contains("s3cret") && !line.contains("\n"))
+        #expect(line.contains(message), "\(line)")
+        #expect(line.contains(file), "\(line)")
+        #expect(!line.contains("s3cret"))
+        #expect(!line.contains("\n"))
     }
 
-    @Test func aTokenGoesBefore() async throws {
+    @Test func prefersATokenToTheProvider() async throws {
         let user =
             "token: t, auth-provider: {name: oidc, config: {idp-issuer-url: 'https://i', client-id: a}}"
         let source = try load(folder.write("config", kubeconfig(user: user))).credentials
@@ -251,7 +254,7 @@ private final class IdentityProvider: Sendable {
             ("{\"exp\": null}", 0), ("{}", 0),
             ("{\"exp\": \"1700000000\"}", nil), ("[]", nil), ("{\"exp\": ", nil), ("", nil),
         ] as [(String, Double?)])
-    func expirations(claims: String, seconds: Double?) {
+    func readsTheExpirationOfAToken(claims: String, seconds: Double?) {
         let token = SecretBytes(copying: token(claims).utf8)
         #expect(JSONWebToken.expiration(of: token)?.timeIntervalSince1970 == seconds)
         #expect(JSONWebToken.expiration(of: SecretBytes(copying: "a.b".utf8)) == nil)

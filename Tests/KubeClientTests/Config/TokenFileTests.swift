@@ -19,14 +19,14 @@ import Testing
     private func token() async throws -> String? { text(try await file.credential().authorization) }
     private func pass(_ duration: Duration) { clock.withLock { $0 += duration } }
 
-    /// In place, with the same time each time.
+    /// Writes the file in place with the same modification time each time.
     private func writeUnnoticed(_ content: String) throws {
         let file = try folder.write("token", content)
         let time = Date(timeIntervalSince1970: 1_000_000_000)
         try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: file)
     }
 
-    @Test func followsTheFile() async throws {
+    @Test func readsAChangedFile() async throws {
         #expect(try await token() == "Bearer one")
         let first = try await file.credential()
         try folder.write("token", "second\n")
@@ -34,12 +34,12 @@ import Testing
         #expect(try await file.credential().generation > first.generation)
     }
 
-    @Test func aByteOrderMarkIsPassedOver() async throws {
+    @Test func skipsAByteOrderMark() async throws {
         try folder.write("token", "\u{FEFF}marked\r\n")
         #expect(try await token() == "Bearer marked")
     }
 
-    /// The last token is better than none while the kubelet swaps the file.
+    /// The last token stays in use while the kubelet replaces the file.
     @Test func keepsTheLastTokenWhenReadingFails() async throws {
         #expect(try await token() == "Bearer one")
         try folder.remove("token")
@@ -52,8 +52,8 @@ import Testing
         #expect(try await token() == "Bearer three")
     }
 
-    /// A change that the file's time and size do not show is seen after a minute, or once the server refuses.
-    @Test func readsAgainAfterAMinuteAndWhenRefused() async throws {
+    /// A change that keeps the file's time and size is noticed after a minute, or once the server refuses the token.
+    @Test func readsTheFileAgainAfterAMinuteAndWhenRefused() async throws {
         try writeUnnoticed("aaa\n")
         #expect(try await token() == "Bearer aaa")
         try writeUnnoticed("bbb\n")
@@ -66,7 +66,7 @@ import Testing
         #expect(try await token() == "Bearer ccc")
     }
 
-    @Test func aRefusedTokenThatIsTheSameKeepsItsGeneration() async throws {
+    @Test func keepsTheGenerationOfAnUnchangedToken() async throws {
         let used = try await file.credential()
         await file.invalidate(used)
         #expect(try await file.credential().generation == used.generation)
@@ -74,12 +74,12 @@ import Testing
         await file.invalidate(used)
         let fresh = try await file.credential()
         #expect(fresh.generation == used.generation + 1)
-        // A late 401 for the old one.
+        // A late 401 for the old token must not discard the new one.
         await file.invalidate(used)
         #expect(try await file.credential().generation == fresh.generation)
     }
 
-    @Test func neverReadable() async throws {
+    @Test func reportsAFileThatWasNeverReadable() async throws {
         let missing = TokenFile(path: "\(folder.path)/none", purpose: "the test")
         let line = await refusal { () throws(ConfigurationError) in _ = try await missing.credential() }
         #expect(

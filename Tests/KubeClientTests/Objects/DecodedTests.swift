@@ -20,19 +20,20 @@ import Testing
             Issue.record("\(items[0])")
             return
         }
-        #expect(widget.metadata.name == "a" && widget.spec.size == 1)
+        #expect(widget.metadata.name == "a")
+        #expect(widget.spec.size == 1)
     }
 
-    @Test func oneMalformedObjectDoesNotBreakTheList() throws {
+    @Test func keepsTheListWhenOneObjectIsMalformed() throws {
         let items = try page(
             #"{"metadata":{"name":"a"},"spec":{"size":1}}"#,
-            #"{"metadata":{"name":"b","uid":"u"},"spec":{"size":"big"},"status":{"said":"hello"}}"#,
+            #"{"metadata":{"name":"b","uid":"u"},"spec":{"size":"big"},"status":{"message":"hello"}}"#,
             #"{"metadata":{"name":"c"},"spec":{"size":3}}"#)
         #expect(items.map(\.metadata.name) == ["a", "b", "c"])
         #expect(items.map { problem($0) == nil } == [true, false, true])
         guard case .malformed(let metadata, let status, _) = items[1] else { return }
         #expect(metadata.uid == "u")
-        #expect(status?.said == "hello", "what was said of it can still be read")
+        #expect(status?.message == "hello", "the status can still be read")
     }
 
     static let problems: [(String, String)] = [
@@ -51,8 +52,8 @@ import Testing
         ),
     ]
 
-    /// The same words in a list, at whatever place, and in a watch: they end up in a status.
-    @Test(arguments: problems) func tellsWhatIsWrongAndWhere(object: String, expected: String) throws {
+    /// A list, at any index, and a watch report the same text, which ends up in a status.
+    @Test(arguments: problems) func describesTheProblemAndItsPath(object: String, expected: String) throws {
         #expect(try problem(decoded(Decoded<Widget>.self, object)) == expected)
         #expect(try problem(page(#"{"metadata":{"name":"0"},"spec":{"size":1}}"#, object)[1]) == expected)
         let event = try decoded(WatchEvent<Widget>.self, #"{"type":"ADDED","object":\#(object)}"#)
@@ -64,10 +65,11 @@ import Testing
         let page = try decoded(
             ListPage<SecretMetadata>.self, #"{"metadata":{"resourceVersion":"5","continue":""},"items":null}"#
         )
-        #expect(page.items.isEmpty && page.continueToken == nil)
+        #expect(page.items.isEmpty)
+        #expect(page.continueToken == nil)
     }
 
-    @Test func readsWhichKeysAManagerSet() throws {
+    @Test func readsTheKeysThatAManagerOwns() throws {
         let meta = try decoded(
             ObjectMeta.self,
             #"""

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct APIObserverTests {
     private final class Observer: APIObserver {
-        let seen = Recorder<String>()
+        let observed = Recorder<String>()
 
         func requestCompleted(_ request: APIRequestRecord) {
             let outcome =
@@ -16,7 +16,7 @@ import Testing
                 case .responded(let status): "\(status)"
                 case .failed(let code): code.rawValue
                 }
-            seen.append("\(request.verb) \(request.resource) \(outcome)")
+            observed.append("\(request.verb) \(request.resource) \(outcome)")
         }
     }
 
@@ -50,31 +50,31 @@ import Testing
             (.put, "/apis/coordination.k8s.io/v1/namespaces/a/leases/b", "", "update leases"),
             (.delete, "/api/v1/namespaces/namespaces/secrets/secrets", "", "delete secrets"),
         ] as [(HTTPRequest.Method, String, String, String)])
-    func namesVerbAndResource(method: HTTPRequest.Method, path: String, query: String, expected: String) {
-        var call = KubeClient.Request(method: method, path: path, activity: "")
-        if !query.isEmpty { call.query = [(query, "true")] }
-        #expect("\(call.verbAndResource.verb) \(call.verbAndResource.resource)" == expected)
+    func reportsVerbAndResource(method: HTTPRequest.Method, path: String, query: String, expected: String) {
+        var request = KubeClient.Request(method: method, path: path, activity: "")
+        if !query.isEmpty { request.query = [(query, "true")] }
+        #expect("\(request.verbAndResource.verb) \(request.verbAndResource.resource)" == expected)
     }
 
-    @Test func seesEveryAttemptAndEveryRenewal() async throws {
-        let answers = Locked([500, 401, 200])
+    @Test func observesEveryAttemptAndEveryRenewal() async throws {
+        let statuses = Locked([500, 401, 200])
         let transport = FakeTransport { _ in
-            let status = answers.withLock { $0.removeFirst() }
+            let status = statuses.withLock { $0.removeFirst() }
             return status == 200
                 ? .init(200, #"{"metadata":{"name":"b"}}"#) : .status(status, "Reason")
         }
         _ = try await client(transport, Renewing()).get(
             SecretMetadata.self, ObjectRef(namespace: "a", name: "b"))
-        #expect(observer.seen.elements == ["get secrets 500", "get secrets 401", "get secrets 200"])
+        #expect(observer.observed.elements == ["get secrets 500", "get secrets 401", "get secrets 200"])
     }
 
-    @Test func seesWhatGotNoAnswer() async throws {
+    @Test func observesRequestsWithoutAResponse() async throws {
         let transport = FakeTransport { _ in
             throw HTTPError(.connectFailed, activity: "connecting", detail: "refused")
         }
         _ = await failure { () throws(KubeError) in
             try await client(transport).delete(.secrets, ObjectRef(namespace: "a", name: "b"))
         }
-        #expect(observer.seen.elements == ["delete secrets transport"])
+        #expect(observer.observed.elements == ["delete secrets transport"])
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import KubeClient
 
-/// What we write has to be what a JSON parser of another make reads.
+/// Foundation's JSON parser has to read the written text.
 @Suite struct JSONSecretWriterTests {
     private func parse(_ build: (inout JSONSecretWriter) -> Void) throws -> Any {
         var writer = JSONSecretWriter()
@@ -13,7 +13,7 @@ import Testing
             with: writer.finish().withUnsafeBytes { Data($0) }, options: .fragmentsAllowed)
     }
 
-    @Test func nestsAndSeparates() throws {
+    @Test func writesNestedValues() throws {
         let value = try parse { json in
             json.beginObject()
             json.key("a")
@@ -45,7 +45,7 @@ import Testing
         #expect(value as? NSDictionary == expected)
     }
 
-    @Test func escapes() throws {
+    @Test func escapesStrings() throws {
         let all = String(String.UnicodeScalarView((0..<0x300).compactMap { Unicode.Scalar($0) }))
         for text in [all, "\"\\/\u{8}\u{c}\n\r\t", "\u{2028}\u{FEFF}🔑é", "e\u{301}"] {
             let value = try #require(try parse { $0.string(text) } as? String)
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func patchesAreJSON() throws {
+    @Test func writesPatchesAsJSON() throws {
         let patch = JSONPatch { patch in
             patch.test("/metadata/uid", "u\"")
             patch.replace("/a", "b")
@@ -76,11 +76,11 @@ import Testing
         #expect(try json(patch.body) as? NSArray == expected)
     }
 
-    @Test func anEmptyPatchIsAnEmptyList() throws {
+    @Test func writesAnEmptyPatchAsAnEmptyArray() throws {
         #expect(try json(JSONPatch { _ in }.body) as? NSArray == [])
     }
 
-    @Test func pointersEscapeBytesNotCharacters() {
+    @Test func escapesPointersByScalar() {
         #expect(JSONPatch.pointer("/\u{301}~\u{301}").utf8.elementsEqual("/~1\u{301}~0\u{301}".utf8))
     }
 }

@@ -32,13 +32,15 @@ import Testing
         (504, "Timeout", .timeout), (418, "", .otherStatus),
     ]
 
-    @Test(arguments: codes) func mapsTheServersReason(code: Int, reason: String, expected: KubeError.Code)
+    @Test(arguments: codes) func mapsStatusAndReasonToACode(
+        code: Int, reason: String, expected: KubeError.Code
+    )
         async
     {
-        #expect(await error(.status(code, reason, "words"))?.code == expected)
+        #expect(await error(.status(code, reason, "message"))?.code == expected)
     }
 
-    @Test func tellsWhatWasDoneAndWhy() async {
+    @Test func describesTheActivityAndTheReason() async {
         let error = await error(.status(403, "Forbidden", "secrets is forbidden: User x cannot create"))
         #expect(
             error?.description
@@ -46,14 +48,14 @@ import Testing
     }
 
     @Test(arguments: ["", "<html>502</html>", "{", #"{"kind":"Status"}"#])
-    func copesWithWhatIsNoStatus(body: String) async {
+    func describesResponsesWithoutAStatus(body: String) async {
         #expect(
             await error(.init(502, body))?.description
-                == "creating Secret payments/db: the API server answered HTTP 502")
+                == "creating Secret payments/db: the API server returned HTTP 502")
     }
 
-    /// A 422 quotes what it refuses, and that may be a value.
-    @Test func neverQuotesWhatWasRefused() async {
+    /// The message of a 422 quotes the invalid part, which may be a value.
+    @Test func doesNotQuoteInvalidValues() async {
         let error = await error(
             .status(
                 422, "Invalid", #"Secret \"db\" is invalid: data[x]: Invalid value: \"canary\""#,
@@ -65,22 +67,22 @@ import Testing
                 == "creating Secret payments/db: data[x] (FieldValueInvalid), type (FieldValueRequired)")
     }
 
-    /// A server that cannot read a body quotes the place: `error found in #10 byte of ...|"pw":"Y2Fu|...`.
-    @Test func neverQuotesAPieceOfABody() async {
+    /// A server that cannot parse a body quotes a part of it: `error found in #10 byte of ...|"pw":"Y2Fu|...`.
+    @Test func doesNotQuotePartsOfABody() async {
         let response = FakeTransport.Response.status(400, "BadRequest", "error found in ...|Y2FuYXJ5|...")
         #expect(
             await error(response)?.description
-                == "creating Secret payments/db: the API server answered HTTP 400")
+                == "creating Secret payments/db: the API server returned HTTP 400")
         #expect(
             await error(response, write: false)?.message.hasPrefix("error found") == true,
-            "where there was no body, the words help")
+            "the message helps if the request had no body")
     }
 
-    /// 400 is what an API server answers for a webhook that gives no code.
-    @Test func saysWhoDeniedItAndNotWhy() async {
-        let words = #"admission webhook \"x.example.org\" denied the request: not {\"pw\":\"Y2FuYXJ5\"}"#
+    /// The API server returns 400 for a webhook that sets no code.
+    @Test func namesTheWebhookThatDeniedTheRequestWithoutItsReason() async {
+        let message = #"admission webhook \"x.example.org\" denied the request: not {\"pw\":\"Y2FuYXJ5\"}"#
         #expect(
-            await error(.status(400, "BadRequest", words))?.description
+            await error(.status(400, "BadRequest", message))?.description
                 == #"creating Secret payments/db: admission webhook "x.example.org" denied the request"#)
     }
 
@@ -91,7 +93,7 @@ import Testing
         #expect(await error(.init(503, "", fields: [.retryAfter: "soon"]))?.retryAfter == nil)
     }
 
-    @Test func knowsAVersionOfTheFuture() async {
+    @Test func recognizesAResourceVersionThatIsTooLarge() async {
         let details = #"{"causes":[{"reason":"ResourceVersionTooLarge","message":"m"}]}"#
         #expect(await error(.status(504, "Timeout", details: details))?.isResourceVersionTooLarge == true)
         #expect(
@@ -100,9 +102,9 @@ import Testing
         #expect(await error(.status(504, "Timeout"))?.isResourceVersionTooLarge == false)
     }
 
-    @Test func aMalformedAnswerIsAnError() async {
+    @Test func reportsAMalformedResponse() async {
         let error = await error(.init(200, #"{"metadata":{"uid":"canary"}}"#))
         #expect(error?.code == .malformedResponse)
-        #expect(error?.message == "the answer is malformed: metadata.name is missing")
+        #expect(error?.message == "the response is malformed: metadata.name is missing")
     }
 }

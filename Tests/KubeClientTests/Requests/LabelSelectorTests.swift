@@ -4,25 +4,23 @@ import Testing
 
 @Suite struct LabelSelectorTests {
     @Test(
-        "What kubectl takes is taken",
         arguments: [
             "team=payments", "team==payments", "team != payments", "team", "!legacy", "! legacy", "a=b,c=d",
             "team in (payments, billing)", "team notin (a,b),env=prod", "example.com/team=x", "size>3",
             "size < 10",
             "team=", "team in ()", "a.b_c-d=A.b_C-1",
         ])
-    func right(text: String) {
+    func acceptsSelectorsThatKubectlAccepts(text: String) {
         #expect(LabelSelector.validationError(text) == nil)
     }
 
     @Test(
-        "What no API server takes is refused before it is sent",
         arguments: [
             "team=pay ments", "=payments", ",a=b", "a=b,", "team in payments", "team in (a", "team on (a)",
             "a==b==c", "-a=b", "a=-b", "/a=b", "Example.com/a=b", "team=é", "a=b\n", "size>big", "a=b)c",
             "team=\(String(repeating: "x", count: 64))",
         ])
-    func wrong(text: String) {
+    func rejectsInvalidSelectors(text: String) {
         #expect(LabelSelector.validationError(text) != nil)
     }
 }

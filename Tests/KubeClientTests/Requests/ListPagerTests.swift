@@ -5,7 +5,7 @@ import Testing
 
 @testable import KubeClient
 
-/// A server with objects of given sizes, which cuts its pages as it is asked to.
+/// Runs against a server that returns pages of objects with given sizes.
 @Suite(.timeLimit(.minutes(1))) struct ListPagerTests {
     private func server(_ sizes: [Int], remaining: String? = nil) -> FakeTransport {
         FakeTransport { request in
@@ -27,13 +27,14 @@ import Testing
     }
 
     private func names(_ transport: FakeTransport, size: Int) async throws -> [String] {
-        var pager = ListPager<Widget>(KubeClient(transport), Selection(), size: size, pageBytes: 32 << 10)
+        var pager = ListPager<Widget>(
+            KubeClient(transport), Selection(), size: size, maximumPageBytes: 32 << 10)
         var names: [String] = []
         while let page = try await pager.nextPage() { names += page.items.map(\.metadata.name) }
         return names
     }
 
-    @Test func asksForHalfOfAPageThatIsTooLargeAndGrowsAgain() async throws {
+    @Test func halvesAPageThatIsTooLargeAndGrowsItAgain() async throws {
         let sizes =
             [Int](repeating: 10, count: 8) + [Int](repeating: 20 << 10, count: 3)
             + [Int](repeating: 10, count: 30)
@@ -48,8 +49,8 @@ import Testing
             ])
     }
 
-    /// There is no smaller page to ask for.
-    @Test func oneObjectAloneMayHaveMoreThanAPage() async throws {
+    /// No smaller page can be requested.
+    @Test func readsOneObjectThatExceedsThePageLimit() async throws {
         let transport = server([10, 40 << 10, 10])
         #expect(try await names(transport, size: 2) == ["w0", "w1", "w2"])
         let endless = FakeTransport { _ in
@@ -62,17 +63,17 @@ import Testing
         #expect(error?.code == .responseTooLarge)
     }
 
-    /// A watcher, too: it remembers the size for its next page, and for its next list.
-    @Test func theWatcherGetsThrough() async throws {
+    /// A watcher remembers the size for its next page and its next list.
+    @Test func keepsThePageSizeInAWatcher() async throws {
         let transport = server([Int](repeating: 12 << 10, count: 5))
         let names = Recorder<String>()
         let done = Recorder<Void>()
-        var timing = WatcherOptions()
-        timing.pageSize = 4
-        timing.maximumPageBytes = 32 << 10
-        timing.sleep = { _ in }
+        var options = WatcherOptions()
+        options.pageSize = 4
+        options.maximumPageBytes = 32 << 10
+        options.sleep = { _ in }
         let watcher = Watcher<Widget>(
-            KubeClient(transport), Selection(), timing: timing, streamingLists: false)
+            KubeClient(transport), Selection(), options: options, streamingLists: false)
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await watcher.run { event in
@@ -92,15 +93,15 @@ import Testing
     }
 
     @Test(arguments: ["9223372036854775807", "9223372036854775808", "-1", "\"7\"", "1e99", "null"])
-    func anyCountOfRemainingObjectsIsTaken(count: String) async throws {
+    func acceptsAnyRemainingItemCount(count: String) async throws {
         let page = try await KubeClient(server([1, 1], remaining: count)).list(
             Widget.self, Selection(), limit: 1)
         #expect(page.remaining == (count.hasPrefix("9223372036854775807") ? Int.max : nil))
         #expect(page.items.count == 1)
     }
 
-    /// A transport error would be repeated four times, for the same answer.
-    @Test func aPageThatIsTooLargeIsAskedForOnce() async throws {
+    /// Four attempts would get the same response.
+    @Test func doesNotRetryAPageThatIsTooLarge() async throws {
         let transport = server([40 << 10, 1])
         let error = await failure { () throws(KubeError) in
             _ = try await KubeClient(transport).list(

@@ -7,7 +7,7 @@ import Testing
 
 @testable import KubeClient
 
-/// What goes over the wire for each verb.
+/// The HTTP request of each verb.
 @Suite struct VerbsTests {
     private let ref = ObjectRef(namespace: "pay ments", name: "d/b")
     private let transport = FakeTransport { _ in
@@ -19,14 +19,16 @@ import Testing
         return try #require(transport.requests.last)
     }
 
-    @Test func get() async throws {
+    @Test func getsMetadata() async throws {
         let request = try await request { _ = try await $0.get(SecretMetadata.self, ref) }
         #expect(request.line == "GET /api/v1/namespaces/pay%20ments/secrets/d%2Fb")
         #expect(request.fields[.accept] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
-        #expect(request.fields[.contentType] == nil && request.body.isEmpty && request.lane == .unary)
+        #expect(request.fields[.contentType] == nil)
+        #expect(request.body.isEmpty)
+        #expect(request.mode == .unary)
     }
 
-    /// libcurl and proxies would make another URL of it.
+    /// libcurl and proxies would resolve it to another URL.
     @Test(arguments: [".", ".."]) func sendsNothingForADotSegment(name: String) async throws {
         for ref in [ObjectRef(namespace: "n", name: name), ObjectRef(namespace: name, name: "db")] {
             let error = await #expect(throws: KubeError.self) {
@@ -37,18 +39,18 @@ import Testing
         #expect(transport.requests.isEmpty)
     }
 
-    @Test func list() async throws {
+    @Test func listsAPage() async throws {
         let transport = FakeTransport { _ in .init(200, #"{"metadata":{},"items":[]}"#) }
         _ = try await KubeClient(transport).list(Widget.self, Selection(), limit: 3, continueToken: "a+b=")
         #expect(transport.requests[0].line == "GET /apis/example.io/v1/widgets?limit=3&continue=a%2Bb%3D")
         #expect(transport.requests[0].fields[.accept] == "application/json")
     }
 
-    @Test func create() async throws {
+    @Test func createsAnObject() async throws {
         let body = SharedSecret(copying: "{}".utf8)
         let request = try await request {
-            let made = try await $0.create(.secrets, ref, body: body)
-            #expect(made.resourceVersion == "7")
+            let created = try await $0.create(.secrets, ref, body: body)
+            #expect(created.resourceVersion == "7")
         }
         #expect(request.line == "POST /api/v1/namespaces/pay%20ments/secrets?fieldManager=secrets-bridge")
         #expect(request.fields[.contentType] == "application/json")
@@ -56,7 +58,7 @@ import Testing
         #expect(request.text == "{}")
     }
 
-    @Test func update() async throws {
+    @Test func replacesAnObject() async throws {
         let body = SharedSecret(copying: "{}".utf8)
         let request = try await request {
             _ = try await $0.update(Widget.resource, ref, subresource: "status", body: body)
@@ -66,7 +68,7 @@ import Testing
                 + "?fieldManager=secrets-bridge")
     }
 
-    @Test func jsonPatch() async throws {
+    @Test func sendsAJSONPatch() async throws {
         let patch = JSONPatch { $0.add("/a", "b") }
         let request = try await request { _ = try await $0.patch(.secrets, ref, .json(patch)) }
         #expect(request.method == .patch)
@@ -75,7 +77,7 @@ import Testing
         #expect(request.text == #"[{"op":"add","path":"/a","value":"b"}]"#)
     }
 
-    @Test func mergePatchOfStatus() async throws {
+    @Test func sendsAMergePatchOfTheStatus() async throws {
         let request = try await request {
             _ = try await $0.patch(
                 Widget.resource, ref, subresource: "status", .merge(body: Array("{}".utf8)))
@@ -84,7 +86,7 @@ import Testing
         #expect(request.fields[.contentType] == "application/merge-patch+json")
     }
 
-    @Test func serverSideApply() async throws {
+    @Test func sendsAServerSideApply() async throws {
         let request = try await request {
             _ = try await $0.patch(
                 .secrets, ref,
@@ -94,7 +96,7 @@ import Testing
         #expect(request.fields[.contentType] == "application/apply-patch+yaml")
     }
 
-    @Test func delete() async throws {
+    @Test func deletesWithPreconditions() async throws {
         let request = try await request {
             try await $0.delete(
                 .secrets, ref, preconditions: DeletePreconditions(uid: "u", resourceVersion: "7"),
@@ -111,11 +113,11 @@ import Testing
     @Test(arguments: [
         ("azAZ09-._~", "azAZ09-._~"), ("a b/c", "a%20b%2Fc"), ("%=&?#+", "%25%3D%26%3F%23%2B"),
         ("é\u{0}", "%C3%A9%00"),
-    ]) func percentEncoding(text: String, encoded: String) {
+    ]) func percentEncodesReservedCharacters(text: String, encoded: String) {
         #expect(percentEncoded(text) == encoded)
     }
 
-    @Test func impersonates() async throws {
+    @Test func sendsImpersonationHeaders() async throws {
         var cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
         cluster.impersonation = .init(
             user: "jane", groups: ["dev", "ops"], extra: [.init(key: "acme.com/project", values: ["x"])])

@@ -13,19 +13,22 @@ import Testing
         return store.commitList()
     }
 
-    @Test func isCompleteAfterTheFirstList() {
+    @Test func hasSyncedAfterTheFirstList() {
         #expect(!store.hasSynced)
         store.beginList()
         guard case .buffered = store.apply(ref("a"), "1") else {
-            Issue.record("readers do not see it yet")
+            Issue.record("the value is visible before the list is complete")
             return
         }
-        #expect(store[ref("a")] == nil && store.count == 0 && !store.hasSynced)
+        #expect(store[ref("a")] == nil)
+        #expect(store.count == 0)
+        #expect(!store.hasSynced)
         #expect(Array(store.commitList().changed.keys) == [ref("a")])
-        #expect(store[ref("a")] == "1" && store.hasSynced)
+        #expect(store[ref("a")] == "1")
+        #expect(store.hasSynced)
     }
 
-    @Test func tellsWhatANewListChanged() {
+    @Test func returnsTheChangesOfANewList() {
         _ = fill(["same": "1 old", "changed": "1", "gone": "1"])
         let difference = fill(["same": "1 new", "changed": "2", "new": "1"])
         #expect(Set(difference.changed.keys) == [ref("changed"), ref("new")])
@@ -34,39 +37,45 @@ import Testing
         #expect(Set(store.refs) == [ref("same"), ref("changed"), ref("new")])
     }
 
-    @Test func readersKeepTheOldContentsMeanwhile() {
+    @Test func showsTheOldContentsWhileListing() {
         _ = fill(["a": "1", "b": "1"])
         store.beginList()
         _ = store.apply(ref("a"), "2")
-        #expect(store[ref("a")] == "1" && store[ref("b")] == "1")
+        #expect(store[ref("a")] == "1")
+        #expect(store[ref("b")] == "1")
         store.beginList()
-        #expect(store.commitList().removed.count == 2, "a list that was not finished is dropped")
+        #expect(store.commitList().removed.count == 2, "a list that was not committed is dropped")
     }
 
-    @Test func showsEventsAtOnce() {
+    @Test func showsEventsImmediately() {
         _ = fill(["a": "1"])
         guard case .visible(before: "1") = store.apply(ref("a"), "2") else {
-            Issue.record("it replaces what readers saw")
+            Issue.record("the previous value is not returned")
             return
         }
         #expect(store[ref("a")] == "2")
         #expect(store.remove(ref("a")) == "2")
-        #expect(store[ref("a")] == nil && store.remove(ref("a")) == nil)
+        #expect(store[ref("a")] == nil)
+        #expect(store.remove(ref("a")) == nil)
     }
 
-    @Test func removesFromBothWhileListing() {
+    @Test func removesFromContentsAndBufferWhileListing() {
         _ = fill(["a": "1"])
         store.beginList()
         _ = store.apply(ref("a"), "2")
         #expect(store.remove(ref("a")) == "1")
         #expect(store[ref("a")] == nil)
         let difference = store.commitList()
-        #expect(difference.changed.isEmpty && difference.removed.isEmpty && store.count == 0)
+        #expect(difference.changed.isEmpty)
+        #expect(difference.removed.isEmpty)
+        #expect(store.count == 0)
     }
 
-    @Test func aCommitWithoutAListChangesNothing() {
+    @Test func changesNothingWhenCommittedWithoutAList() {
         _ = fill(["a": "1"])
         let difference = store.commitList()
-        #expect(difference.changed.isEmpty && difference.removed.isEmpty && store[ref("a")] == "1")
+        #expect(difference.changed.isEmpty)
+        #expect(difference.removed.isEmpty)
+        #expect(store[ref("a")] == "1")
     }
 }

@@ -14,7 +14,7 @@ import Testing
 
     private func pass(_ duration: Duration) { clock.withLock { $0 += duration } }
 
-    @Test func countsFromTheFirstFailureUntilTheNextProgress() {
+    @Test func reportsAStallFromTheFirstFailureToTheNextProgress() {
         let progress = progress()
         #expect(progress.stall == nil)
         #expect(progress.lastProgress == nil)
@@ -27,8 +27,8 @@ import Testing
         #expect(progress.lastProgress == 1000)
     }
 
-    /// A watch that opens each time and breaks off at the same place looks well to whoever asks the connection.
-    @Test func aWatchThatOpensAndBreaksOffMakesNone() async {
+    /// A watch that opens each time and fails at the same place looks healthy by its connection.
+    @Test func doesNotCountAnOpenedConnectionAsProgress() async {
         let broken = HTTPError(.connectionClosed, activity: "GET")
         let progress = progress()
         let run = await watch(
@@ -40,7 +40,7 @@ import Testing
         #expect(progress.stall?.reason == "transport")
     }
 
-    @Test func garbageIsNoneAndABookmarkIs() async {
+    @Test func countsABookmarkAsProgressAndGarbageAsFailure() async {
         let progress = progress()
         _ = await watch(
             [list(5, []), Response(200, String(repeating: "garbage\n", count: 100), end: .stall)],
@@ -57,8 +57,8 @@ import Testing
         #expect(other.stall == nil)
     }
 
-    /// Of a streamed list that breaks off again and again, every event arrives, and the list never does.
-    @Test func eventsOfAListThatIsNeverCompleteAreNone() async {
+    /// The list fails again and again before its end, although its events arrive.
+    @Test func doesNotCountEventsOfAnIncompleteListAsProgress() async {
         let broken = HTTPError(.connectionClosed, activity: "GET")
         let progress = progress()
         _ = await watch(

@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import KubeClient
 
-/// Every event, in words.
+/// The events of a watcher's run as text, and its requests, pauses and final store.
 struct WatchRun {
     let transport: FakeTransport
     let events: [String]
@@ -14,36 +14,36 @@ struct WatchRun {
     var lines: [String] { transport.requests.map(\.line) }
 }
 
-/// A watcher against a server that answers by a script. Nothing waits: pauses are counted.
+/// Runs a watcher against a server that answers by a script. Nothing waits; the pauses are recorded.
 protocol WatcherSuite: Sendable {}
 
 extension WatcherSuite {
     typealias Response = FakeTransport.Response
 
-    /// Lets a watcher loose on `script` until it has told `count` events, and puts them into a store.
+    /// Runs a watcher against `script` until it has emitted `count` events, and applies them to a store.
     func watch(
         _ script: [Response], until count: Int, streamingLists: Bool = false,
-        credentials: any CredentialSource = StaticCredential.none, tooSoon: Duration = .zero,
-        progress: WatchProgress? = nil, lineBytes: Int = 32 << 20
+        credentials: any CredentialSource = StaticCredential.none, minimumDuration: Duration = .zero,
+        progress: WatchProgress? = nil, maximumEventBytes: Int = 32 << 20
     ) async -> WatchRun {
         let transport = FakeTransport(script: script)
         let events = Recorder<String>()
         let pauses = Recorder<Duration>()
         let store = Store<Int> { "\($0)" }
-        var timing = WatcherOptions()
-        timing.minimumDuration = tooSoon
-        timing.maximumEventBytes = lineBytes
-        timing.watchSeconds = 270...270
-        timing.sleep = { pauses.append($0) }
+        var options = WatcherOptions()
+        options.minimumDuration = minimumDuration
+        options.maximumEventBytes = maximumEventBytes
+        options.watchSeconds = 270...270
+        options.sleep = { pauses.append($0) }
         let watcher = Watcher<Widget>(
             KubeClient(transport, credentials: credentials), Selection(namespace: "n", labelSelector: "a=b"),
-            timing: timing, streamingLists: streamingLists, progress: progress)
+            options: options, streamingLists: streamingLists, progress: progress)
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await watcher.run { event in events.append(words(event, store)) }
             }
             await events.wait(for: count)
-            // What would come too much comes now.
+            // Superfluous events would arrive now.
             for _ in 0..<50 { await Task.yield() }
             group.cancelAll()
         }
@@ -83,7 +83,7 @@ private func words(_ event: WatcherEvent<Widget>, _ store: Store<Int>) -> String
     switch event {
     case .initStarted:
         store.beginList()
-        return "began [\(seen())]"
+        return "initStarted [\(seen())]"
     case .applied(.object(let widget)):
         _ = store.apply(widget.metadata.ref, widget.spec.size)
         return "applied \(widget.metadata.name)=\(widget.spec.size)"
@@ -94,7 +94,7 @@ private func words(_ event: WatcherEvent<Widget>, _ store: Store<Int>) -> String
         return "deleted \(metadata.name)"
     case .initDone(let version):
         _ = store.commitList()
-        return "committed \(version) [\(seen())]"
+        return "initDone \(version) [\(seen())]"
     case .interrupted(let error):
         return "interrupted \(error.code.rawValue)"
     case .resumed:

@@ -6,7 +6,7 @@ import Testing
 
 @testable import KubeClient
 
-/// The watcher against a server that does what servers do on bad days. Nothing waits: pauses are counted.
+/// Runs the watcher against a server that produces faults. Nothing waits; the pauses are recorded.
 @Suite(.timeLimit(.minutes(1))) struct WatcherTests: WatcherSuite {
     private let quiet = Response(200, chunks: [], end: .stall)
 
@@ -17,18 +17,18 @@ import Testing
                 Response(200, event("MODIFIED", widget("a", 6, size: 9)) + bookmark(8), end: .stall),
             ], until: 5)
         #expect(
-            run.events == ["began []", "applied a=1", "applied b=2", "committed 5 [ab]", "applied a=9"])
+            run.events == ["initStarted []", "applied a=1", "applied b=2", "initDone 5 [ab]", "applied a=9"])
         let path = "GET /apis/example.io/v1/namespaces/n/widgets?labelSelector=a%3Db"
         #expect(
             run.lines == [
                 "\(path)&limit=500", "\(path)&limit=500&continue=t%2F1",
                 "\(path)&watch=true&allowWatchBookmarks=true&timeoutSeconds=270&resourceVersion=5",
             ])
-        #expect(run.transport.requests.map(\.lane) == [.unary, .unary, .streaming])
+        #expect(run.transport.requests.map(\.mode) == [.unary, .unary, .streaming])
         #expect(run.pauses.isEmpty)
     }
 
-    @Test func streamsTheListWhereTheServerCan() async {
+    @Test func streamsTheListIfTheServerSupportsIt() async {
         let run = await watch(
             [
                 Response(
@@ -37,30 +37,33 @@ import Testing
                         + bookmark(5, end: true) + event("DELETED", widget("a", 6)), end: .stall)
             ], until: 5, streamingLists: true)
         #expect(
-            run.events == ["began []", "applied a=1", "applied b=1", "committed 5 [ab]", "deleted a"])
+            run.events == ["initStarted []", "applied a=1", "applied b=1", "initDone 5 [ab]", "deleted a"])
         #expect(run.lines[0].hasSuffix("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"))
         #expect(run.lines.count == 1)
     }
 
-    @Test(arguments: [400, 422]) func listsWhereTheServerCannotStream(code: Int) async {
+    @Test(arguments: [400, 422]) func listsPageByPageIfTheServerCannotStream(code: Int) async {
         let run = await watch(
             [
                 .status(code, "Invalid", "resourceVersionMatch is forbidden for watch"),
                 list(5, [widget("a", 1)]),
             ], until: 4, streamingLists: true)
-        #expect(run.events == ["began []", "began []", "applied a=1", "committed 5 [a]"])
-        #expect(run.pauses.isEmpty, "and at once")
+        #expect(run.events == ["initStarted []", "initStarted []", "applied a=1", "initDone 5 [a]"])
+        #expect(run.pauses.isEmpty, "the list begins at once")
     }
 
-    @Test func listsWhereAStreamedListNeverEnds() async {
+    @Test func listsPageByPageAfterAStreamedListWithoutEnd() async {
         let run = await watch(
             [Response(200, event("ADDED", widget("x", 1))), list(5, [widget("a", 1)])], until: 5,
             streamingLists: true)
-        #expect(run.events == ["began []", "applied x=1", "began []", "applied a=1", "committed 5 [a]"])
+        #expect(
+            run.events == [
+                "initStarted []", "applied x=1", "initStarted []", "applied a=1", "initDone 5 [a]",
+            ])
     }
 
-    /// Chunks end where they like: inside a character, inside an escape, before or after the line feed.
-    @Test(arguments: [1, 2, 3, 7, 64, 100_000]) func readsEventsHoweverTheyAreCut(size: Int) async {
+    /// Chunks end anywhere: inside a character, inside an escape, before or after the line feed.
+    @Test(arguments: [1, 2, 3, 7, 64, 100_000]) func readsEventsForAnyChunking(size: Int) async {
         let text =
             event("ADDED", widget("a", 6, size: 2, note: "one\u{2028}two\u{85}é")) + "\n"
             + event("ADDED", widget("b", 7, size: 3)) + event("DELETED", widget("a", 8))
@@ -76,7 +79,7 @@ import Testing
         #expect(run.lines.last?.hasSuffix("resourceVersion=9") == true)
     }
 
-    @Test func oneMalformedObjectStopsNothing() async {
+    @Test func continuesAfterAMalformedObject() async {
         let bad = #"{"metadata":{"name":"bad","resourceVersion":"6"},"spec":{"size":"x"}}"#
         let run = await watch(
             [
@@ -85,41 +88,42 @@ import Testing
             ], until: 7)
         #expect(
             run.events == [
-                "began []", "applied a=1", "malformed bad: spec.size is not of type integer", "applied b=1",
-                "committed 5 [ab]", "malformed bad: spec.size is not of type integer", "applied c=1",
+                "initStarted []", "applied a=1", "malformed bad: spec.size is not of type integer",
+                "applied b=1",
+                "initDone 5 [ab]", "malformed bad: spec.size is not of type integer", "applied c=1",
             ])
     }
 
-    /// 410 as an event and as a status; for a continue token see below. The store serves on meanwhile.
-    @Test(arguments: [true, false]) func listsAnewWhenItsVersionIsTooOld(asEvent: Bool) async {
-        let gone = asEvent ? Response(200, error(410, "Expired")) : .status(410, "Expired")
+    /// The 410 arrives as an event or as a status. The store keeps its contents meanwhile.
+    @Test(arguments: [true, false]) func listsAgainWhenTheResourceVersionIsTooOld(asEvent: Bool) async {
+        let expired = asEvent ? Response(200, error(410, "Expired")) : .status(410, "Expired")
         let run = await watch(
             [
-                list(5, [widget("a", 1), widget("b", 2)]), gone,
+                list(5, [widget("a", 1), widget("b", 2)]), expired,
                 list(9, [widget("b", 8, size: 7)], token: "t"), list(9, []), quiet,
             ], until: 8)
         #expect(
             run.events == [
-                "began []", "applied a=1", "applied b=1", "committed 5 [ab]", "interrupted expired",
-                "began [ab]", "applied b=7", "committed 9 [b]",
+                "initStarted []", "applied a=1", "applied b=1", "initDone 5 [ab]", "interrupted expired",
+                "initStarted [ab]", "applied b=7", "initDone 9 [b]",
             ])
         #expect(run.store == ["b": 7])
         #expect(run.pauses.isEmpty)
     }
 
-    @Test func listsAnewWhenTheContinueTokenIsTooOld() async {
+    @Test func listsAgainWhenTheContinueTokenIsTooOld() async {
         let run = await watch(
             [
                 list(5, [widget("a", 1)], token: "t"), .status(410, "Expired"), list(6, [widget("b", 2)]),
             ], until: 6)
         #expect(
             run.events == [
-                "began []", "applied a=1", "interrupted expired", "began []", "applied b=1",
-                "committed 6 [b]",
+                "initStarted []", "applied a=1", "interrupted expired", "initStarted []", "applied b=1",
+                "initDone 6 [b]",
             ])
     }
 
-    @Test func resumesWhereItStood() async {
+    @Test func resumesAtItsResourceVersion() async {
         let broken = HTTPError(.connectionClosed, activity: "GET https://api.test")
         let run = await watch(
             [
@@ -130,25 +134,27 @@ import Testing
             ], until: 7)
         #expect(
             run.events == [
-                "began []", "committed 5 []", "applied a=1", "interrupted transport",
+                "initStarted []", "initDone 5 []", "applied a=1", "interrupted transport",
                 "interrupted internalError", "interrupted forbidden", "resumed", "applied b=1",
             ])
         let versions = run.lines.dropFirst().map { $0.split(separator: "=").last ?? "" }
         #expect(versions == ["5", "6", "8", "8", "8"])
         #expect(run.pauses.count == 3)
-        #expect(run.lines.suffix(2).allSatisfy { $0.contains("timeoutSeconds=30&") }, "on probation")
+        #expect(
+            run.lines.suffix(2).allSatisfy { $0.contains("timeoutSeconds=30&") }, "the next watches are short"
+        )
     }
 
-    /// After a restore of etcd, a watch from a version of the future stays silent and ends in order.
-    @Test func listsAnewAfterAWatchThatStayedSilent() async {
+    /// After a restore of etcd, a watch from a version that is too large has no event and ends normally.
+    @Test func listsAgainAfterAWatchWithoutEvents() async {
         let run = await watch([list(500, [widget("a", 1)]), Response(200, ""), list(7, [])], until: 5)
         #expect(
             run.events == [
-                "began []", "applied a=1", "committed 500 [a]", "began [a]", "committed 7 []",
+                "initStarted []", "applied a=1", "initDone 500 [a]", "initStarted [a]", "initDone 7 []",
             ])
     }
 
-    @Test func listsAnewWhenItsVersionIsOfTheFuture() async {
+    @Test func listsAgainWhenTheResourceVersionIsTooLarge() async {
         let run = await watch(
             [
                 list(500, []),
@@ -159,11 +165,11 @@ import Testing
             ], until: 5)
         #expect(
             run.events == [
-                "began []", "committed 500 []", "interrupted timeout", "began []", "committed 7 []",
+                "initStarted []", "initDone 500 []", "interrupted timeout", "initStarted []", "initDone 7 []",
             ])
     }
 
-    @Test func waitsAsLongAsItIsAskedTo() async {
+    @Test func waitsForTheRequestedDelay() async {
         let run = await watch(
             [
                 list(5, [widget("a", 1)]), .status(429, "TooManyRequests", fields: [.retryAfter: "12"]),
@@ -173,13 +179,13 @@ import Testing
             ], until: 7)
         #expect(run.pauses.count == 3)
         #expect(run.pauses[0] == .seconds(12))
-        #expect(run.pauses[1] <= .seconds(2), "at least as long as after any failure")
-        #expect(run.pauses[2] == .seconds(60), "but not for a day")
-        #expect(!run.events.dropFirst().contains { $0.hasPrefix("began") }, "without a new list")
+        #expect(run.pauses[1] <= .seconds(2), "the backoff applies")
+        #expect(run.pauses[2] == .seconds(60), "the pause is limited")
+        #expect(!run.events.dropFirst().contains { $0.hasPrefix("initStarted") }, "no new list begins")
         #expect(run.store == ["a": 1, "b": 1])
     }
 
-    @Test func pausesGrow() async {
+    @Test func increasesThePauses() async {
         let run = await watch(
             [Response](repeating: .status(403, "Forbidden"), count: 40) + [list(5, [])], until: 82)
         #expect(run.pauses.count == 40)
@@ -188,15 +194,15 @@ import Testing
         #expect(run.pauses.suffix(30).contains { $0 > .seconds(5) })
     }
 
-    /// A proxy that closes every watch at once must not be asked in a tight loop.
+    /// A proxy that closes every watch at once must not get requests in a tight loop.
     @Test func backsOffFromAWatchThatEndsTooSoon() async {
         let run = await watch(
             [
                 list(5, []), Response(200, ""), Response(200, ""),
                 Response(200, event("ADDED", widget("a", 6))),
             ],
-            until: 3, tooSoon: .seconds(600))
-        #expect(run.events == ["began []", "committed 5 []", "applied a=1"])
+            until: 3, minimumDuration: .seconds(600))
+        #expect(run.events == ["initStarted []", "initDone 5 []", "applied a=1"])
         #expect(run.pauses.count >= 2)
     }
 
@@ -206,7 +212,7 @@ import Testing
                 list(5, []), .status(401, "Unauthorized"),
                 Response(200, event("ADDED", widget("a", 6)), end: .stall),
             ], until: 3, credentials: Renewing())
-        #expect(run.events == ["began []", "committed 5 []", "applied a=1"])
+        #expect(run.events == ["initStarted []", "initDone 5 []", "applied a=1"])
         #expect(
             run.transport.requests.map(\.authorization) == [
                 "Bearer token-0", "Bearer token-0", "Bearer token-1",
@@ -214,7 +220,7 @@ import Testing
         #expect(run.pauses.isEmpty)
     }
 
-    @Test func passesOverLinesThatAreNoEvents() async {
+    @Test func skipsLinesThatAreNotEvents() async {
         let run = await watch(
             [
                 list(5, []),
@@ -226,12 +232,13 @@ import Testing
             ], until: 8)
         #expect(
             run.events == [
-                "began []", "committed 5 []", "applied a=1", "unreadable not_json", "unreadable unknown_type",
+                "initStarted []", "initDone 5 []", "applied a=1", "unreadable not_json",
+                "unreadable unknown_type",
                 "unreadable incomplete", "unreadable incomplete", "applied b=1",
             ])
     }
 
-    @Test func asksForMetadataOnlyWhereThatIsEnough() async {
+    @Test func requestsOnlyTheMetadataOfSecrets() async {
         let transport = FakeTransport(script: [
             Response(200, #"{"metadata":{"resourceVersion":"5"},"items":null}"#)
         ])

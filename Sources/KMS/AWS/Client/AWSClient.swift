@@ -5,148 +5,156 @@ import HTTP
 import HTTPTypes
 import System
 
-/// Sends calls to one service in one Region: signed, within a deadline, repeated where that helps, no faster than
-/// the pace allows. Safe to use from many tasks; what is learned about the clock and about failures is shared.
+/// Sends signed requests to one service in one Region, with a deadline, retries and a rate limit. Safe to use from many
+/// tasks, which share the clock skew and the retry budget.
 final class AWSClient: Sendable {
     let service: AWSService
     let region: AWSRegion
     let address: ServerAddress
     private let transport: any HTTPTransport
     private let credentials: any AWSCredentialsProvider
-    private let pacer: AWSRateLimiter?
+    private let rateLimiter: AWSRateLimiter?
     private let clock: AWSClock
     private let observer: (any KeyManagerObserver)?
     private let skew = Locked(AWSClockSkew())
     private let budget = Locked(AWSRetryBudget())
 
-    private static let maximumAnswer = 1 << 20
-    /// A connection that hangs leaves time for another.
-    private static let longestAttempt = Duration.seconds(6)
+    private static let maximumResponseSize = 1 << 20
+    /// Leaves time for a second attempt after a connection that hangs.
+    private static let attemptTimeout = Duration.seconds(6)
 
     init(
         _ service: AWSService, in region: AWSRegion, at address: ServerAddress, transport: any HTTPTransport,
-        credentials: any AWSCredentialsProvider, pacer: AWSRateLimiter? = nil, clock: AWSClock = AWSClock(),
-        observer: (any KeyManagerObserver)? = nil
+        credentials: any AWSCredentialsProvider, rateLimiter: AWSRateLimiter? = nil,
+        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
     ) {
         self.service = service
         self.region = region
         self.address = address
         self.transport = transport
         self.credentials = credentials
-        self.pacer = pacer
+        self.rateLimiter = rateLimiter
         self.clock = clock
         self.observer = observer
     }
 
-    /// The answer, which is a success.
-    func send(_ call: AWSRequest) async throws(AWSRequestError) -> AWSResponse {
-        let deadline = clock.now() + call.timeout
-        var attempts = AWSRetryState()
-        var last: AWSRequestError?
-        // What is left of the call's time; when that is nothing, the last failure is what there is to say.
-        func left() throws(AWSRequestError) -> Duration {
-            let left = clock.now().duration(to: deadline)
-            guard left > .zero else { throw last ?? lateness(call) }
-            return left
+    /// Sends a request, with retries until `request.timeout` has passed.
+    ///
+    /// - Returns: A response with a 2xx status.
+    func send(_ request: AWSRequest) async throws(AWSRequestError) -> AWSResponse {
+        let deadline = clock.now() + request.timeout
+        var retries = AWSRetryState()
+        var lastError: AWSRequestError?
+        func remaining() throws(AWSRequestError) -> Duration {
+            let remaining = clock.now().duration(to: deadline)
+            guard remaining > .zero else { throw lastError ?? deadlineExceeded(request) }
+            return remaining
         }
         while true {
-            let credentials = try await credentials(within: left(), call)
-            try await pacer?.acquire(within: left())
-            let failure: Failure
-            switch await attempt(call, with: credentials, within: min(try left(), Self.longestAttempt)) {
-            case .success(let answer):
-                budget.withLock { attempts.recordSuccess(budget: &$0) }
-                return answer
+            let credentials = try await credentials(within: remaining(), request)
+            try await rateLimiter?.acquire(within: remaining())
+            let failure: AttemptFailure
+            switch await attempt(
+                request, with: credentials, within: min(try remaining(), Self.attemptTimeout))
+            {
+            case .success(let response):
+                budget.withLock { retries.recordSuccess(budget: &$0) }
+                return response
             case .failure(let reason): failure = reason
             }
-            guard let trouble = failure.trouble,
-                case .retry(let delay) = budget.withLock({ attempts.decide(after: trouble, budget: &$0) }),
+            guard let cause = failure.retryCause,
+                case .retry(let delay) = budget.withLock({ retries.decide(after: cause, budget: &$0) }),
                 delay < clock.now().duration(to: deadline)
             else { throw failure.error }
-            last = failure.error
+            lastError = failure.error
             guard delay > .zero else { continue }
             do {
                 try await clock.sleep(delay)
             } catch {
-                throw AWSRequestError(.cancelled, "cancelled while waiting to repeat \(call.action)")
+                throw AWSRequestError(.cancelled, "cancelled while waiting to repeat \(request.action)")
             }
         }
     }
 
-    /// Why an attempt failed; `trouble` nil: for good.
-    private struct Failure: Error {
+    /// The error of one attempt. Without a retry cause, another attempt would fail too.
+    private struct AttemptFailure: Error {
         let error: AWSRequestError
-        let trouble: AWSRetryState.RetryableError?
+        let retryCause: AWSRetryState.RetryableError?
     }
 
     private func attempt(
-        _ call: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
-    ) async -> Result<AWSResponse, Failure> {
-        let request = KeyManagerOperation(awsAction: call.action).map {
+        _ request: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
+    ) async -> Result<AWSResponse, AttemptFailure> {
+        let observation = KeyManagerOperation(awsAction: request.action).map {
             KeyManagerRequest($0, keyID: "aws-kms", observer: observer)
         }
-        let result = await exchange(call, with: credentials, within: timeout)
+        let result = await sendOnce(request, with: credentials, within: timeout)
         switch result {
-        case .success: request?.complete()
-        case .failure(let failure): request?.complete([KeyManagerError(failure.error, keyID: "aws-kms").code])
+        case .success: observation?.complete()
+        case .failure(let failure):
+            observation?.complete([KeyManagerError(failure.error, keyID: "aws-kms").code])
         }
         return result
     }
 
-    private func exchange(
-        _ call: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
-    ) async -> Result<AWSResponse, Failure> {
-        var request = HTTPClientRequest(
-            method: .post, url: "\(address.url)/", fields: call.fields, body: .secret(call.body),
+    private func sendOnce(
+        _ request: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
+    ) async -> Result<AWSResponse, AttemptFailure> {
+        var httpRequest = HTTPClientRequest(
+            method: .post, url: "\(address.url)/", fields: request.fields, body: .secret(request.body),
             timeout: timeout)
         let offset = skew.withLock { $0.offset }
         do {
-            request = try SigV4Signer(region: region.name, service: service.signingName)
-                .sign(request, with: credentials, at: clock.date() + offset)
+            httpRequest = try SigV4Signer(region: region.name, service: service.signingName)
+                .sign(httpRequest, with: credentials, at: clock.date() + offset)
         } catch {
-            let error = AWSRequestError(.misconfigured, "\(call.action) cannot be signed: \(error)")
-            return .failure(Failure(error: error, trouble: nil))
+            let error = AWSRequestError(.misconfigured, "\(request.action) cannot be signed: \(error)")
+            return .failure(AttemptFailure(error: error, retryCause: nil))
         }
-        let answer: AWSResponse
+        let response: AWSResponse
         do throws(HTTPError) {
-            let (head, body) = try await transport.sendCollectingSecret(request, upTo: Self.maximumAnswer)
-            answer = AWSResponse(head, body: body.bytes)
+            let (head, body) = try await transport.sendCollectingSecret(
+                httpRequest, upTo: Self.maximumResponseSize)
+            response = AWSResponse(head, body: body.bytes)
         } catch {
-            let trouble: AWSRetryState.RetryableError? =
+            let cause: AWSRetryState.RetryableError? =
                 switch error.code {
                 case .timedOut, .connectTimedOut: .timeout
                 default: error.isRetryable ? .outage(retryAfter: nil) : nil
                 }
-            return .failure(Failure(error: AWSRequestError(error, self), trouble: trouble))
+            return .failure(AttemptFailure(error: AWSRequestError(error, self), retryCause: cause))
         }
-        guard !answer.isSuccess else { return .success(answer) }
-        let error = answer.makeError(call, at: self)
-        return .failure(Failure(error: error, trouble: trouble(error, answer, credentials, offset)))
+        guard !response.isSuccess else { return .success(response) }
+        let error = response.makeError(for: request, from: self)
+        return .failure(
+            AttemptFailure(error: error, retryCause: retryCause(error, response, credentials, offset)))
     }
 
-    /// Whether the call may do better next time, having done what there is to do about it.
-    private func trouble(
-        _ error: AWSRequestError, _ answer: AWSResponse, _ credentials: AWSCredentials, _ offset: Double
+    /// Reacts to an error response: slows down, discards credentials or corrects the clock.
+    ///
+    /// - Returns: Nil if another attempt would fail too.
+    private func retryCause(
+        _ error: AWSRequestError, _ response: AWSResponse, _ credentials: AWSCredentials, _ offset: Double
     ) -> AWSRetryState.RetryableError? {
-        guard case .errorResponse(let kind) = error.code else { return nil }
-        switch kind {
+        guard case .errorResponse(let category) = error.code else { return nil }
+        switch category {
         case .throttled:
-            pacer?.recordThrottling()
+            rateLimiter?.recordThrottling()
             return .throttled(retryAfter: error.retryAfter)
         case .outage: return .outage(retryAfter: error.retryAfter)
         case .invalidCredentials: return self.credentials.invalidate(credentials) ? .credentialsReplaced : nil
         case .signatureMismatch, .clockSkew:
             let now = clock.date()
-            let date = answer.fields[.date]
-            let isWorthIt = skew.withLock { $0.update(from: kind, used: offset, date: date, now: now) }
-            return isWorthIt ? .clockCorrected : nil
+            let date = response.fields[.date]
+            let isChanged = skew.withLock { $0.update(from: category, used: offset, date: date, now: now) }
+            return isChanged ? .clockCorrected : nil
         default: return nil
         }
     }
 
-    /// The provider has its own patience, which may be longer than what this call has left.
+    /// Waits for the provider no longer than this request may take; the provider's own timeouts may be longer.
     private func credentials(
-        within timeout: Duration, _ call: AWSRequest
+        within timeout: Duration, _ request: AWSRequest
     ) async throws(AWSRequestError) -> AWSCredentials {
         let provider = credentials
         let result = await withTaskGroup(of: Result<AWSCredentials, AWSCredentialsError>?.self) { group in
@@ -173,12 +181,14 @@ final class AWSClient: Sendable {
         case nil:
             throw AWSRequestError(
                 .credentials(.unavailable),
-                "no AWS credentials came in time for \(call.action); it is tried again")
+                "no AWS credentials arrived in time for \(request.action); the request will be retried")
         }
     }
 
-    private func lateness(_ call: AWSRequest) -> AWSRequestError {
-        AWSRequestError(.unreachable, "no time was left to ask \(self) for \(call.action); it is tried again")
+    private func deadlineExceeded(_ request: AWSRequest) -> AWSRequestError {
+        AWSRequestError(
+            .unreachable,
+            "\(self): the deadline passed before \(request.action) was sent; the request will be retried")
     }
 }
 

@@ -1,17 +1,15 @@
 import Concurrency
 import HTTP
 
-/// Whether a call that failed is tried again, and when. One for each call. Pure.
+/// Decides whether and when a failed request is repeated. Each request has its own.
 struct AWSRetryState {
-    /// What may pass.
     enum RetryableError: Equatable {
         case throttled(retryAfter: Duration?)
-        /// No answer in time.
         case timeout
         case outage(retryAfter: Duration?)
-        /// AWS does not take the credentials, and there may be others.
+        /// AWS rejected the credentials, and others may be available.
         case credentialsReplaced
-        /// The clock was wrong, and is known now.
+        /// The signature's date was wrong, and the skew is known now.
         case clockCorrected
     }
 
@@ -20,18 +18,18 @@ struct AWSRetryState {
         case retry(after: Duration)
     }
 
-    /// The first one included. New credentials and a corrected clock are not counted: each comes once.
+    /// The first attempt counts. Retries with new credentials or a corrected clock do not; each happens once.
     static let maximumAttempts = 3
 
-    private var made = 0
-    private var withdrawn = 0
-    private var pauses = Backoff(base: .milliseconds(100), maximum: .seconds(20))
-    private var longerPauses = Backoff(base: .seconds(1), maximum: .seconds(20))
+    private var attempts = 0
+    private var lastCost = 0
+    private var backoff = Backoff(base: .milliseconds(100), maximum: .seconds(20))
+    private var throttlingBackoff = Backoff(base: .seconds(1), maximum: .seconds(20))
     private var hasReplacedCredentials = false
     private var hasCorrectedClock = false
 
-    mutating func decide(after trouble: RetryableError, budget: inout AWSRetryBudget) -> Decision {
-        switch trouble {
+    mutating func decide(after error: RetryableError, budget: inout AWSRetryBudget) -> Decision {
+        switch error {
         case .credentialsReplaced:
             guard !hasReplacedCredentials else { return .giveUp }
             hasReplacedCredentials = true
@@ -40,32 +38,33 @@ struct AWSRetryState {
             guard !hasCorrectedClock else { return .giveUp }
             hasCorrectedClock = true
             return .retry(after: .zero)
-        case .throttled(let asked):
-            return counted(AWSRetryBudget.retryCost, &budget, after: asked ?? longerPauses.next())
-        case .outage(let asked):
-            return counted(AWSRetryBudget.retryCost, &budget, after: asked ?? pauses.next())
+        case .throttled(let retryAfter):
+            return retry(AWSRetryBudget.retryCost, &budget, after: retryAfter ?? throttlingBackoff.next())
+        case .outage(let retryAfter):
+            return retry(AWSRetryBudget.retryCost, &budget, after: retryAfter ?? backoff.next())
         case .timeout:
-            return counted(AWSRetryBudget.timeoutRetryCost, &budget, after: pauses.next())
+            return retry(AWSRetryBudget.timeoutRetryCost, &budget, after: backoff.next())
         }
     }
 
-    /// The call succeeded: what its last repetition cost comes back.
+    /// Returns the cost of the last retry to the budget after a success.
     func recordSuccess(budget: inout AWSRetryBudget) {
-        budget.deposit(max(withdrawn, 1))
+        budget.deposit(max(lastCost, 1))
     }
 
-    private mutating func counted(
-        _ cost: Int, _ budget: inout AWSRetryBudget, after pause: Duration
+    private mutating func retry(
+        _ cost: Int, _ budget: inout AWSRetryBudget, after delay: Duration
     ) -> Decision {
-        made += 1
-        guard made < Self.maximumAttempts, budget.withdraw(cost) else { return .giveUp }
-        withdrawn = cost
-        return .retry(after: pause)
+        attempts += 1
+        guard attempts < Self.maximumAttempts, budget.withdraw(cost) else { return .giveUp }
+        lastCost = cost
+        return .retry(after: delay)
     }
 }
 
-/// Repetitions that a client has left: in a lasting outage it soon stops repeating. As the SDKs' standard retry
-/// mode has it. Pure.
+/// The retry quota of a client, which stops retries during a long outage.
+///
+/// Source: AWS SDKs and Tools Reference Guide, "Retry behavior", standard mode.
 struct AWSRetryBudget: Sendable {
     static let capacity = 500
     static let retryCost = 5

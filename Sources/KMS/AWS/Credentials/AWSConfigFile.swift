@@ -1,32 +1,33 @@
 import Cryptography
 import FoundationEssentials
+import Settings
 import System
 
-/// A file of the shared configuration, `~/.aws/config` or `~/.aws/credentials`, in secret memory: of what a file holds,
-/// only names and the values that are no secrets become `String`. `AWSConfigParser` has the format.
+/// A file of the shared configuration, `~/.aws/config` or `~/.aws/credentials`. Secret values stay in secret memory; only
+/// names and other values become `String`.
 struct AWSConfigFile: Sendable {
     struct Section: Sendable {
-        /// As written between the brackets.
+        /// The text between the brackets.
         let title: String
         var settings: [String: String] = [:]
-        /// Below a key without a value: `kms =` and, indented, `endpoint_url = …`.
+        /// Indented settings below a key without a value: `kms =` and, on the next line, `endpoint_url = …`.
         var nested: [String: [String: String]] = [:]
         var secrets: [String: SharedSecret] = [:]
-        /// The first line that cannot be read. It is an error where the section is needed, and only there.
+        /// The first line that cannot be parsed. It is an error only if the section is used.
         var parseError: AWSCredentialsError?
     }
 
-    /// Keys whose values are never in `settings`.
+    /// The keys with secret values, which are never in `settings`.
     static let secretKeys: Set = ["aws_secret_access_key", "aws_session_token", "aws_security_token"]
     private static let maximumSize = 1 << 20
 
     let sections: [Section]
 
-    /// Reads a file. One that is not there is empty, as is a folder in its place, which a missing mount leaves behind.
+    /// Reads a file. A missing file counts as empty, as does a directory that a missing mount left in its place.
     ///
-    /// Errors: it cannot be read, is no UTF-8, or starts with settings of no section.
+    /// - Throws: `AWSCredentialsError` if the file cannot be read, is not UTF-8, or has settings before its first section.
     init(path: String) throws(AWSCredentialsError) {
-        // Not to be seen counts too: the home of a container's user is often somebody else's.
+        // A file that cannot be examined counts as missing: a container's user often may not enter its home directory.
         guard let kind = try? FileKind(of: path), kind == .file || kind == .other else {
             self.init(sections: [])
             return

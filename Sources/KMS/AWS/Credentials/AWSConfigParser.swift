@@ -1,13 +1,16 @@
 import Cryptography
 import FoundationEssentials
+import Settings
 
-/// The format of the shared configuration, read as botocore reads it: what is indented deeper than the key above goes on
-/// with its value, or is a setting of its own where that value is empty; keys have any case, `=` or `:` ends them, a
-/// section ends at the last `]` of its line, `[DEFAULT]` has settings for all sections of the file.
+/// Parses the shared configuration as botocore does:
 ///
-/// More is accepted than botocore takes, where it would refuse the whole file: sections and keys that come twice (the last
-/// wins), and a line that cannot be read (only its section is lost). As the other SDKs have it, ` #` and ` ;` behind a
-/// value begin a comment; in `credential_process`, which is a command line, they do not.
+/// - A line that is indented deeper than the key above continues its value, or is a nested setting if that value is empty.
+/// - Keys are case-insensitive and end at `=` or `:`. A section title ends at the last `]` of its line.
+/// - `[DEFAULT]` has settings for all sections of the file.
+///
+/// Where botocore would reject the whole file, this parser accepts repeated sections and keys (the last one wins) and
+/// skips the section of an invalid line. As in the other SDKs, ` #` and ` ;` after a value begin a comment, except in
+/// `credential_process`, which is a command line.
 ///
 /// Source: botocore's configloader, with Python's configparser; AWS SDKs and Tools Reference Guide, "Shared config and
 /// credentials files", "Format".
@@ -15,21 +18,21 @@ struct AWSConfigParser {
     typealias Section = AWSConfigFile.Section
     private typealias Text = Whitespace.Text
 
-    /// The keys of botocore, and of the services that we call, that have settings below them.
+    /// The keys that have nested settings in botocore or for the services used here.
     private static let nestingKeys: Set = ["s3", "s3api", "dynamodb", "kms", "sts", "sso", "sso_oidc"]
 
     private let path: String
     private var sections: [Section] = []
-    private var number = 0
-    /// How far the line is indented that an indented one may go on with.
+    private var lineNumber = 0
+    /// The indentation of the last key; deeper lines continue its value.
     private var indentation = 0
     private var open: OpenKey?
 
-    /// The key of the present section whose value may go on.
+    /// The last key of the current section, whose value may continue on the next line.
     private struct OpenKey {
         let name: String
         let line: Int
-        /// Empty in `lines` of a secret, whose value is stored at once.
+        /// The value's lines. A secret has none: its value is stored at once.
         var lines: [String]
         var isSecret: Bool { AWSConfigFile.secretKeys.contains(name) }
     }
@@ -38,7 +41,7 @@ struct AWSConfigParser {
         self.path = path
     }
 
-    /// Errors: a setting before the first section.
+    /// - Throws: `AWSCredentialsError` for a setting before the first section.
     mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(AWSCredentialsError) -> [Section] {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -46,14 +49,14 @@ struct AWSConfigParser {
             rest = rest.dropFirst(line.count)
             let isCRLF = rest.starts(with: [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
             rest = rest.dropFirst(isCRLF ? 2 : 1)
-            number += 1
-            try read(line)
+            lineNumber += 1
+            try parseLine(line)
         }
         closeKey()
-        return sharingDefaults()
+        return sectionsWithDefaults()
     }
 
-    private mutating func read(_ line: Text) throws(AWSCredentialsError) {
+    private mutating func parseLine(_ line: Text) throws(AWSCredentialsError) {
         let text = Whitespace.trimmed(line)
         guard let first = text.first else {
             open?.lines.append("")
@@ -61,29 +64,29 @@ struct AWSConfigParser {
         }
         guard !Self.isComment(first) else { return }
         let depth = Self.depth(of: line)
-        if open != nil, depth > indentation { return goOn(with: text) }
+        if open != nil, depth > indentation { return continueValue(with: text) }
         closeKey()
         indentation = depth
-        if first == UInt8(ascii: "["), begin(text) { return }
-        try set(text)
+        if first == UInt8(ascii: "["), parseSectionTitle(text) { return }
+        try parseSetting(text)
     }
 
-    /// Returns false if the line is no section's, which does not say yet that it is a setting.
-    private mutating func begin(_ text: Text) -> Bool {
+    /// - Returns: False if the line is not a section title; it may be a setting.
+    private mutating func parseSectionTitle(_ text: Text) -> Bool {
         guard let end = Self.endOfTitle(text) else {
-            // As botocore has it, `[key = value` is a setting with an odd name.
+            // In botocore, `[key = value` is a setting whose key begins with a bracket.
             guard Self.delimiter(in: text) == nil else { return false }
-            start(text.dropFirst())
-            note(number, "the section has no ]")
+            beginSection(text.dropFirst())
+            recordError("the section has no ]")
             return true
         }
-        start(text[(text.startIndex + 1)..<end])
+        beginSection(text[(text.startIndex + 1)..<end])
         return true
     }
 
-    private mutating func start(_ title: Text) {
+    private mutating func beginSection(_ title: Text) {
         let title = Self.string(Whitespace.trimmed(title))
-        // Sections that come again are one.
+        // A repeated section continues the first one.
         if let place = sections.firstIndex(where: { $0.title == title }) {
             sections.append(sections.remove(at: place))
         } else {
@@ -91,20 +94,21 @@ struct AWSConfigParser {
         }
     }
 
-    private mutating func set(_ text: Text) throws(AWSCredentialsError) {
+    private mutating func parseSetting(_ text: Text) throws(AWSCredentialsError) {
         guard !sections.isEmpty else {
             throw AWSCredentialsError(
-                .misconfigured, "\(path):\(number): a setting stands before the first [section]")
+                .misconfigured,
+                "\(path):\(lineNumber): the setting is before the first [section]; move it into a section")
         }
         guard let end = Self.delimiter(in: text), end > text.startIndex else {
-            return note(number, "expected [section] or key = value")
+            return recordError("expected [section] or key = value")
         }
         let key = Self.string(Whitespace.trimmed(text[..<end])).lowercased()
         guard !Self.mayHoldSecret(key) else {
-            return note(number, "expected key = value, with one word as the key")
+            return recordError("expected key = value, with one word as the key")
         }
         let value = Self.value(text[(end + 1)...], of: key)
-        change { section in
+        updateSection { section in
             section.settings[key] = nil
             section.nested[key] = nil
             section.secrets[key] = nil
@@ -113,25 +117,23 @@ struct AWSConfigParser {
                     SecretBytes(copying: UnsafeRawBufferPointer(rebasing: value)))
             }
         }
-        var open = OpenKey(name: key, line: number, lines: [])
+        var open = OpenKey(name: key, line: lineNumber, lines: [])
         if !open.isSecret { open.lines = [Self.string(value)] }
         self.open = open
     }
 
-    private mutating func goOn(with text: Text) {
+    private mutating func continueValue(with text: Text) {
         guard let key = open else { return }
-        if key.isSecret { return note(number, "\(key.name) goes on over a second line; it is one word") }
+        if key.isSecret { return recordError("\(key.name) continues on a second line; write it as one word") }
         if key.lines.first == "" {
-            // The lines are settings; what is in them is read once all of them are there.
-            let pair = Self.delimiter(in: text, equalsAlone: true)
-            guard let pair else {
-                // A key may be a piece of a value: one that is known is none.
+            guard let end = Self.delimiter(in: text, equalsAlone: true) else {
+                // An unknown key may be a part of a secret, so only known keys are shown.
                 let shown = Self.nestingKeys.contains(key.name) ? key.name : "the key above"
-                return note(number, "expected key = value below \(shown)")
+                return recordError("expected key = value below \(shown)")
             }
-            let name = Self.string(Whitespace.trimmed(text[..<pair])).lowercased()
-            let value = Self.string(Self.value(text[(pair + 1)...], of: key.name))
-            change { $0.nested[key.name, default: [:]][name] = value }
+            let name = Self.string(Whitespace.trimmed(text[..<end])).lowercased()
+            let value = Self.string(Self.value(text[(end + 1)...], of: key.name))
+            updateSection { $0.nested[key.name, default: [:]][name] = value }
         } else {
             open?.lines.append(Self.string(text))
         }
@@ -141,43 +143,44 @@ struct AWSConfigParser {
         defer { open = nil }
         guard var key = open, !key.isSecret else { return }
         while key.lines.count > 1, key.lines.last == "" { key.lines.removeLast() }
-        change { section in
+        updateSection { section in
             if section.nested[key.name] == nil {
                 section.settings[key.name] = key.lines.joined(separator: "\n")
             }
         }
     }
 
-    private mutating func change(_ body: (inout Section) -> Void) {
+    private mutating func updateSection(_ body: (inout Section) -> Void) {
         guard !sections.isEmpty else { return }
         body(&sections[sections.count - 1])
     }
 
-    /// The lines are named and never quoted: any of them may hold a secret.
-    private mutating func note(_ line: Int, _ problem: String) {
-        let error = AWSCredentialsError(.misconfigured, "\(path):\(line): \(problem)")
-        change { if $0.parseError == nil { $0.parseError = error } }
+    /// Records the line's number and never its text, which may hold a secret.
+    private mutating func recordError(_ problem: String) {
+        let error = AWSCredentialsError(.misconfigured, "\(path):\(lineNumber): \(problem)")
+        updateSection { if $0.parseError == nil { $0.parseError = error } }
     }
 
-    private func sharingDefaults() -> [Section] {
+    private func sectionsWithDefaults() -> [Section] {
         guard let defaults = sections.first(where: { $0.title == "DEFAULT" }) else { return sections }
         return sections.filter { $0.title != "DEFAULT" }.map { section in
             var section = section
             for (key, value) in defaults.settings where section.lacks(key) { section.settings[key] = value }
             for (key, value) in defaults.nested where section.lacks(key) { section.nested[key] = value }
-            section.secrets.merge(defaults.secrets) { own, _ in own }
+            section.secrets.merge(defaults.secrets) { current, _ in current }
             section.parseError = section.parseError ?? defaults.parseError
             return section
         }
     }
 
-    /// Whether a key is a line that lacks its delimiter, such as `aws_secret_access_key x=`, or an `export` of a shell.
+    /// Returns true for a key of several words that contains a secret's name, such as `aws_secret_access_key x=` without
+    /// its delimiter, or an `export` of a shell.
     private static func mayHoldSecret(_ key: String) -> Bool {
         let words = key.split(whereSeparator: \.isWhitespace)
         return words.count > 1 && words.contains { AWSConfigFile.secretKeys.contains(String($0)) }
     }
 
-    /// The last `]`, if something is before it; the first one where a comment comes after it.
+    /// Returns the last `]` after a title that is not empty, or the first `]` if a comment follows it.
     private static func endOfTitle(_ text: Text) -> Text.Index? {
         if let first = text.firstIndex(of: UInt8(ascii: "]")), first > text.startIndex + 1,
             let next = Whitespace.trimmed(text[(first + 1)...]).first, isComment(next)
@@ -188,7 +191,7 @@ struct AWSConfigParser {
     }
 
     private static func delimiter(in text: Text, equalsAlone: Bool = false) -> Text.Index? {
-        // Whichever comes first: what is behind it may be a secret.
+        // The first delimiter counts: the text after it may be a secret.
         text.firstIndex { $0 == UInt8(ascii: "=") || (!equalsAlone && $0 == UInt8(ascii: ":")) }
     }
 
@@ -200,7 +203,7 @@ struct AWSConfigParser {
         return Whitespace.trimmed(comment.map { text[..<$0] } ?? text)
     }
 
-    /// In characters.
+    /// Returns the indentation in characters.
     private static func depth(of line: Text) -> Int {
         var line = line
         var depth = 0

@@ -1,31 +1,33 @@
+import Concurrency
 import Cryptography
 import FoundationEssentials
+import Settings
 
-/// What signs requests to AWS, and until when.
+/// Credentials that sign requests to AWS.
 struct AWSCredentials: Sendable {
-    /// Not a secret: it stands in every signed request and in audit logs.
+    /// This is not a secret: every signed request and audit logs contain it.
     let accessKeyID: String
     let secretAccessKey: SharedSecret
-    /// Of temporary credentials.
+    /// Only temporary credentials have a session token.
     let sessionToken: SharedSecret?
-    /// nil: they do not end.
+    /// Nil if the credentials do not expire.
     let expiration: Date?
 }
 
-/// One place where credentials may come from: `environment`, `web identity`, … Safe to use from many tasks.
+/// One source in the credentials chain: `environment`, `web identity`, … Safe to use from many tasks.
 protocol AWSCredentialsSource: Sendable {
-    /// As messages call it.
+    /// The name that messages use.
     var name: String { get }
 
-    /// Whether it is asked without anybody having configured it, so that its failure means as well that
-    /// nobody configured another.
+    /// True for a source that is tried although it has no settings. Its failure then also means that no other source is
+    /// configured.
     var isImplicit: Bool { get }
 
-    /// Gets fresh ones; files are read and servers asked anew each time. nil: not configured here, ask the
-    /// next source.
+    /// Reads the files and queries the servers of this source.
     ///
-    /// Errors: configured, and broken. Nobody else is asked then: other credentials than those a person
-    /// configured would be a surprise.
+    /// - Returns: Nil if this source is not configured, so that the next one is tried.
+    /// - Throws: `AWSCredentialsError` if the source is configured and fails. The chain ends then: it must not use other
+    ///   credentials than the configured ones.
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials?
 }
 
@@ -35,28 +37,29 @@ extension AWSCredentialsSource {
 
 /// Credentials that are kept fresh. Safe to use from many tasks.
 protocol AWSCredentialsProvider: Sendable {
-    /// At hand, or fetched once for all that wait.
+    /// Returns the cached credentials, or fetches them once for all waiting tasks.
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials
 
-    /// AWS called `credentials` expired or unknown. Whether `credentials()` may give other ones now, so that
-    /// it is worth asking again.
+    /// Discards credentials that AWS rejected as expired or unknown.
+    ///
+    /// - Returns: True if `credentials()` may return others now, so that the request should be repeated.
     func invalidate(_ credentials: AWSCredentials) -> Bool
 }
 
-/// Why there are no credentials. The message is ours and holds no secret.
-struct AWSCredentialsError: Error, Equatable, Sendable, CustomStringConvertible {
+/// An error of loading credentials. Its message contains no secret and no text of a server.
+struct AWSCredentialsError: RefreshFailure, Equatable, Sendable, CustomStringConvertible {
     enum Code: Sendable {
-        /// Nobody has credentials for us, or what is configured is wrong. A person must act.
+        /// No source is configured, or the configured one is wrong; an operator must change the settings.
         case misconfigured
-        /// The token service says no: role, trust policy, token.
+        /// A service denied the role or the token.
         case denied
-        /// The source does not answer, or asks to slow down. Worth a retry.
+        /// The source does not respond, or throttles; a retry may succeed.
         case unavailable
         case cancelled
     }
 
     let code: Code
-    /// Which source, what is wrong, what to do; one line.
+    /// The source, the problem and its remedy on one line.
     let message: String
     let retryAfter: Duration?
 
@@ -66,5 +69,6 @@ struct AWSCredentialsError: Error, Equatable, Sendable, CustomStringConvertible 
         self.retryAfter = retryAfter
     }
 
+    var isOutage: Bool { code == .unavailable }
     var description: String { message }
 }

@@ -3,26 +3,28 @@ import Cryptography
 import HTTP
 import HTTPTypes
 
-/// Sends the requests of one source. Each attempt has a deadline of its own, so that one that hangs does not
-/// use up the time of the next; what may pass is tried again.
+/// Sends the requests of one credentials source, and repeats those with transient errors. Each attempt has its own timeout,
+/// so that an attempt that hangs leaves time for the next one.
 struct AWSCredentialsClient: Sendable {
     typealias Response = (head: HTTPResponseHead, body: SharedSecret)
 
-    /// As messages call the source.
+    /// The source's name in messages.
     let name: String
     let transport: any HTTPTransport
     let attempts: Int
-    /// Of one attempt.
+    /// The timeout of one attempt.
     let timeout: Duration
-    /// Between attempts.
+    /// The delays between attempts.
     var backoff = Backoff(base: .milliseconds(400), maximum: .seconds(1))
-    /// Where nobody answers.
-    var advice: String?
+    /// The remedy that messages name if the server does not respond.
+    var remedy: String?
 
-    private static let maximumAnswer = 256 * 1024
+    private static let maximumResponseSize = 256 * 1024
 
-    /// The answer, whatever its status. `isTransient`: answers that deserve another attempt besides those
-    /// whose status says so.
+    /// Sends a request.
+    ///
+    /// - Parameter isTransient: Returns true for a response that is worth another attempt in spite of its status.
+    /// - Returns: The last response, with any status.
     func send(
         _ request: HTTPClientRequest, isTransient: (Response) -> Bool = { _ in false }
     ) async throws(AWSCredentialsError) -> Response {
@@ -33,11 +35,12 @@ struct AWSCredentialsClient: Sendable {
         while true {
             let isLast = attempt >= attempts
             do throws(HTTPError) {
-                let response = try await transport.sendCollectingSecret(request, upTo: Self.maximumAnswer)
-                let deservesMore = Self.isTransient(response.head.status.code) || isTransient(response)
-                if isLast || !deservesMore { return response }
+                let response = try await transport.sendCollectingSecret(
+                    request, upTo: Self.maximumResponseSize)
+                let isRetryable = Self.isTransient(response.head.status.code) || isTransient(response)
+                if isLast || !isRetryable { return response }
             } catch {
-                if isLast || !error.isRetryable { throw failure(error) }
+                if isLast || !error.isRetryable { throw requestFailed(error) }
             }
             attempt += 1
             guard (try? await Task.sleep(for: backoff.next())) != nil else {
@@ -48,7 +51,7 @@ struct AWSCredentialsClient: Sendable {
 
     static func isTransient(_ status: Int) -> Bool { [429, 500, 502, 503, 504].contains(status) }
 
-    private func failure(_ error: HTTPError) -> AWSCredentialsError {
+    private func requestFailed(_ error: HTTPError) -> AWSCredentialsError {
         let code: AWSCredentialsError.Code =
             switch error.code {
             case .cancelled: .cancelled
@@ -56,6 +59,6 @@ struct AWSCredentialsClient: Sendable {
             case .protocolError, .responseTooLarge: .unavailable
             default: .misconfigured
             }
-        return AWSCredentialsError(code, "\(name): \(error)" + (advice.map { "; \($0)" } ?? ""))
+        return AWSCredentialsError(code, "\(name): \(error)" + (remedy.map { "; \($0)" } ?? ""))
     }
 }

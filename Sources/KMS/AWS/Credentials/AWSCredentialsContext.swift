@@ -1,20 +1,21 @@
 import FoundationEssentials
 import HTTP
+import Settings
 import System
 
-/// What the sources of credentials share: the settings, the ways out, the clocks.
+/// The settings, transports and clocks that all credentials sources share.
 struct AWSCredentialsContext: Sendable {
     let environment: Environment
-    /// To AWS's services.
+    /// The transport to AWS's services.
     let serviceTransport: any HTTPTransport
-    /// To what is beside us, by plain http and past every proxy: container agents, instance metadata.
+    /// The transport to container agents and instance metadata, by plain http and without a proxy.
     let localTransport: any HTTPTransport
-    /// Where STS is when neither the environment nor the profile names a Region: that of the key.
+    /// The key's Region, for STS if neither the environment nor the profile names one.
     let fallbackRegion: AWSRegion?
-    /// Of `credential_process`; made when there is one, since it holds whatever the process's own has.
+    /// Returns the environment of a `credential_process`. It may hold secrets, so it is copied only when it is needed.
     let childEnvironment: @Sendable () -> [String: String]
     let clocks: RefreshingAWSCredentials.Clocks
-    /// One for all, since it keeps a token.
+    /// All sources share one client, which caches a token.
     let instanceMetadata: AWSInstanceMetadata
 
     static let regionVariables = ["AWS_REGION", "AWS_DEFAULT_REGION"]
@@ -34,7 +35,7 @@ struct AWSCredentialsContext: Sendable {
         instanceMetadata = AWSInstanceMetadata(environment, transport: local, now: clocks.now)
     }
 
-    /// STS where these settings have it; `name` is for messages.
+    /// - Parameter name: The source's name in messages.
     func tokenService(
         for name: String, _ profiles: AWSProfiles
     ) throws(AWSCredentialsError) -> AWSSecurityTokenService {
@@ -45,7 +46,7 @@ struct AWSCredentialsContext: Sendable {
             region: region)
     }
 
-    /// Without a slash at the end.
+    /// Returns the service's URL without a slash at the end.
     func endpointURL(
         of service: AWSService, in region: AWSRegion, for name: String, _ profiles: AWSProfiles
     ) throws(AWSCredentialsError) -> String {
@@ -67,12 +68,13 @@ struct AWSCredentialsContext: Sendable {
             if let fallbackRegion { return fallbackRegion }
             throw AWSCredentialsError(
                 .misconfigured,
-                "\(name): AWS_REGION is not set; it says which STS is asked, for example: eu-central-1")
+                "\(name): AWS_REGION is not set; it names the Region of STS, for example: eu-central-1")
         }
         guard let region = AWSRegion(setting) else {
             throw AWSCredentialsError(
                 .misconfigured,
-                "\(name): \(variable ?? "the profile's region") is no Region, for example: eu-central-1")
+                "\(name): \(variable ?? "the profile's region") is not the name of a Region, for example: eu-central-1"
+            )
         }
         return region
     }

@@ -1,40 +1,40 @@
 import Cryptography
 import FoundationEssentials
-import YAML
+import JSON
+import Settings
 
-/// The JSON in which instances, containers and programs hand out credentials. Stays in secret memory.
+/// The JSON in which instance metadata, container agents and programs return credentials. It stays in secret memory.
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Container credential provider", "IMDS credential provider",
 /// "Process credential provider".
 struct AWSCredentialsDocument: Sendable {
-    private let root: YAMLNode
+    private let root: JSONValue
 
-    /// nil: not one JSON object.
+    /// Returns nil if `body` is not one JSON object.
     init?(_ body: borrowing SecretBytes) {
-        guard let text = body.withUnsafeBytes({ SettingText.trimmedSecret($0) }),
-            text.bytes.withUnsafeBytes({ $0.first == UInt8(ascii: "{") }),
-            let documents = try? YAMLReader.documents(in: text.bytes, source: "credentials"),
-            documents.count == 1, let root = documents.first, root.entries != nil
-        else { return nil }
+        guard let root = try? JSONValue(parsing: body), root.members != nil else { return nil }
         self.root = root
     }
 
-    /// `Code` where it is one: names of errors may be shown.
+    /// The `Code`, if it has the form of an error code, which may be shown.
     var errorCode: String? { (root["Code"] ?? root["code"])?.string.flatMap { AWSErrorCode($0)?.text } }
 
-    /// False: an error under a status of 200, as instances have it.
+    /// False for an error that instance metadata sends with status 200.
     var isSuccess: Bool { root["Code"] == nil || errorCode == "Success" }
 
-    /// `Version` of what a program prints.
+    /// The `Version` of a program's output.
     var version: Int? { root["Version"]?.int }
 
-    /// Errors: what is missing. `token`: how the source calls the session token, `needsExpiration`: whether
-    /// it always says when its credentials end.
+    /// - Parameters:
+    ///   - tokenKey: The source's name for the session token.
+    ///   - needsExpiration: True if the source issues temporary credentials only.
+    ///   - source: The source's name in messages.
+    /// - Throws: `AWSCredentialsError` naming the first field that is missing or invalid.
     func credentials(
         token tokenKey: String, needsExpiration: Bool, from source: String
     ) throws(AWSCredentialsError) -> AWSCredentials {
-        func incomplete(_ what: String) -> AWSCredentialsError {
-            AWSCredentialsError(.unavailable, "\(source): the answer has no \(what)")
+        func incomplete(_ key: String) -> AWSCredentialsError {
+            AWSCredentialsError(.unavailable, "\(source): the response has no \(key)")
         }
         guard let id = root["AccessKeyId"]?.nonEmptySecret else { throw incomplete("AccessKeyId") }
         guard let secret = root["SecretAccessKey"]?.nonEmptySecret else {
@@ -46,7 +46,7 @@ struct AWSCredentialsDocument: Sendable {
         if let node = root["Expiration"], !node.isNull {
             guard let date = node.string.flatMap(AWSTimestamp.date) else {
                 throw AWSCredentialsError(
-                    .unavailable, "\(source): the answer has an Expiration that is no RFC 3339 date")
+                    .unavailable, "\(source): the response has an Expiration that is not an RFC 3339 date")
             }
             expiration = date
         }
@@ -55,14 +55,15 @@ struct AWSCredentialsDocument: Sendable {
             let credentials = AWSCredentials(
                 accessKeyID: id, secretAccessKey: secret, sessionToken: token, expiration: expiration)
         else {
-            throw AWSCredentialsError(.unavailable, "\(source): the answer has keys that no header can hold")
+            throw AWSCredentialsError(
+                .unavailable, "\(source): the response has keys with characters that are invalid in a header")
         }
         return credentials
     }
 }
 
 extension AWSCredentials {
-    /// nil: the key id or the token is not visible ASCII, and could not stand in a header.
+    /// Returns nil if a value is not visible ASCII, and so is invalid in a header.
     init?(
         accessKeyID: SharedSecret, secretAccessKey: SharedSecret, sessionToken: SharedSecret?,
         expiration: Date? = nil
@@ -81,7 +82,7 @@ extension AWSCredentials {
     }
 }
 
-/// The name of an error, as AWS gives it: short and without anything that was sent.
+/// An error code of AWS that is safe to show: it is short, and contains nothing of the request.
 struct AWSErrorCode: Equatable, Sendable {
     let text: String
 
@@ -97,7 +98,7 @@ struct AWSErrorCode: Equatable, Sendable {
 }
 
 enum AWSTimestamp {
-    /// RFC 3339, with or without fractions of a second.
+    /// Parses an RFC 3339 date, with or without fractions of a second.
     static func date(_ text: String) -> Date? {
         (try? Date.ISO8601FormatStyle().parse(text))
             ?? (try? Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text))

@@ -1,11 +1,12 @@
 import Cryptography
 import FoundationEssentials
+import Settings
 import System
 
-/// The credentials of the instance's role. Asked last, and without anybody having configured it.
+/// The credentials of the instance's role, from instance metadata. This source needs no settings and is the last one.
 ///
-/// Credentials that have ended are used on for a while, as the SDKs do: when the service is not able to renew
-/// them, the other services of AWS know, and accept them ("static stability").
+/// As in the SDKs, expired credentials remain in use for a while if the metadata service cannot renew them: AWS's other
+/// services then accept them ("static stability").
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "IMDS credential provider".
 final class AWSInstanceCredentials: AWSCredentialsSource {
@@ -31,51 +32,51 @@ final class AWSInstanceCredentials: AWSCredentialsSource {
         do throws(AWSCredentialsError) {
             fresh = try await fetch()
         } catch {
-            guard error.code == .unavailable, let last = last.withLock({ $0 }), hasEnded(last) else {
+            guard error.code == .unavailable, let last = last.withLock({ $0 }), isExpired(last) else {
                 throw error
             }
             return extended(last)
         }
         last.withLock { $0 = fresh }
-        return hasEnded(fresh) ? extended(fresh) : fresh
+        return isExpired(fresh) ? extended(fresh) : fresh
     }
 
     private func fetch() async throws(AWSCredentialsError) -> AWSCredentials {
-        guard let answer = try await metadata.get(Self.path), let role = Self.role(answer) else {
+        guard let roles = try await metadata.get(Self.path), let role = Self.firstRole(roles) else {
             throw AWSCredentialsError(
                 .misconfigured, "\(name): the instance has no role; attach an instance profile")
         }
         guard let body = try await metadata.get(Self.path + role) else {
             throw AWSCredentialsError(
-                .unavailable, "\(name): there are no credentials for the instance's role yet")
+                .unavailable, "\(name): the instance's role has no credentials yet")
         }
         guard let document = AWSCredentialsDocument(body.bytes) else {
-            throw AWSCredentialsError(.unavailable, "\(name): the answer is no JSON object")
+            throw AWSCredentialsError(.unavailable, "\(name): the response is not a JSON object")
         }
-        // It answers 200 when it could not assume the role.
+        // The service also responds with status 200 if it could not assume the role.
         guard document.isSuccess else {
             throw AWSCredentialsError(
                 .denied,
-                "\(name): the instance's role gives no credentials (\(document.errorCode ?? "no known code")); "
-                    + "check that EC2 may assume it")
+                "\(name): the service could not assume the instance's role (\(document.errorCode ?? "unknown code")); "
+                    + "check that its trust policy allows EC2")
         }
         return try document.credentials(token: "Token", needsExpiration: true, from: name)
     }
 
-    private func hasEnded(_ credentials: AWSCredentials) -> Bool {
+    private func isExpired(_ credentials: AWSCredentials) -> Bool {
         credentials.expiration.map { $0.timeIntervalSince(date()) < 1 } ?? false
     }
 
     private func extended(_ credentials: AWSCredentials) -> AWSCredentials {
-        let more = Self.extensionTime + .random(in: Self.extensionJitter)
+        let seconds = Self.extensionTime + .random(in: Self.extensionJitter)
         return AWSCredentials(
             accessKeyID: credentials.accessKeyID, secretAccessKey: credentials.secretAccessKey,
-            sessionToken: credentials.sessionToken, expiration: date().addingTimeInterval(more))
+            sessionToken: credentials.sessionToken, expiration: date().addingTimeInterval(seconds))
     }
 
-    /// The first line. It becomes a part of a path.
-    private static func role(_ answer: SharedSecret) -> String? {
-        let line = answer.bytes.split(separator: UInt8(ascii: "\n")).first
+    /// Returns the first line, if it can be part of a path.
+    private static func firstRole(_ roles: SharedSecret) -> String? {
+        let line = roles.bytes.split(separator: UInt8(ascii: "\n")).first
         return line.flatMap { HeaderValue.visibleASCII($0.bytes) }.flatMap { word in
             let text = word.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             return text.utf8.allSatisfy { !"/?#%\\".utf8.contains($0) } ? text : nil

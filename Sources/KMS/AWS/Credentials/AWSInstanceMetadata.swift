@@ -2,25 +2,26 @@ import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
+import Settings
 import System
 
-/// The instance metadata service, version 2 alone: each request carries a token that a PUT gave, which what
-/// only forwards GETs cannot get.
+/// A client of the instance metadata service, version 2 only: each request carries a token from a PUT request, which a
+/// proxy that forwards only GET requests cannot get.
 ///
 /// Source: Amazon EC2 User Guide, "Use the Instance Metadata Service to access instance metadata".
 final class AWSInstanceMetadata: Sendable {
     private struct Token {
         let value: SharedSecret
-        let endsAt: ContinuousClock.Instant
+        let expiresAt: ContinuousClock.Instant
     }
 
     private struct State {
         var token: Token?
-        /// Since the service has answered once, it is known to be there.
-        var hasAnswered = false
+        /// True after the first response, which proves that there is a service.
+        var hasResponded = false
     }
 
-    /// As messages call it.
+    /// The name that messages use.
     let name: String
     private let environment: Environment
     private let client: AWSCredentialsClient
@@ -31,12 +32,14 @@ final class AWSInstanceMetadata: Sendable {
     static let endpointVariable = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
     static let endpointModeVariable = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
 
-    /// Six hours, the longest there is.
+    /// Six hours, the maximum, in seconds.
     private static let tokenLifetime = 21_600
     /// A token is not used in its last minute.
-    private static let reserve = Duration.seconds(60)
+    private static let expirationMargin = Duration.seconds(60)
 
-    /// `transport`: without a proxy, plain http allowed. `timeout`: of one of two attempts.
+    /// - Parameters:
+    ///   - transport: A transport that uses no proxy and allows plain http.
+    ///   - timeout: The timeout of each of two attempts.
     init(
         _ environment: Environment, transport: any HTTPTransport, name: String = "instance metadata",
         timeout: Duration = .seconds(1), now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
@@ -49,12 +52,12 @@ final class AWSInstanceMetadata: Sendable {
 
     var isDisabled: Bool { environment.value(Self.disabledVariable)?.lowercased() == "true" }
 
-    /// What is at `path`; nil: nothing (404).
+    /// Returns nil if there is nothing at `path` (404).
     func get(_ path: String) async throws(AWSCredentialsError) -> SharedSecret? {
         let base = try base()
         var response = try await get(path, base, try await token(base))
         if response.head.status.code == 401 {
-            // The token has ended before its time; a second 401 is the answer.
+            // The token expired early. After a second 401 there is no further attempt.
             state.withLock { $0.token = nil }
             response = try await get(path, base, try await token(base))
         }
@@ -64,7 +67,7 @@ final class AWSInstanceMetadata: Sendable {
         case let status:
             throw AWSCredentialsError(
                 AWSCredentialsClient.isTransient(status) || status == 401 ? .unavailable : .misconfigured,
-                "\(name): the service answers with HTTP \(status)")
+                "\(name): the service responds with HTTP \(status)")
         }
     }
 
@@ -77,8 +80,8 @@ final class AWSInstanceMetadata: Sendable {
     }
 
     private func token(_ base: String) async throws(AWSCredentialsError) -> SharedSecret {
-        let asked = now()
-        if let token = state.withLock({ $0.token }), asked < token.endsAt { return token.value }
+        let requestedAt = now()
+        if let token = state.withLock({ $0.token }), requestedAt < token.expiresAt { return token.value }
         let request = HTTPClientRequest(
             method: .put, url: "\(base)/latest/api/token",
             fields: [.metadataTokenLifetime: "\(Self.tokenLifetime)"])
@@ -86,33 +89,33 @@ final class AWSInstanceMetadata: Sendable {
         do throws(AWSCredentialsError) {
             response = try await client.send(request)
         } catch {
-            throw silence(error)
+            throw noResponse(error)
         }
-        state.withLock { $0.hasAnswered = true }
+        state.withLock { $0.hasResponded = true }
         let status = response.head.status.code
         guard status == 200, let value = HeaderValue.visibleASCII(response.body.bytes) else {
             throw AWSCredentialsError(
                 AWSCredentialsClient.isTransient(status) ? .unavailable : .misconfigured,
-                "\(name): no token for IMDSv2 (HTTP \(status))"
-                    + (status == 403 ? "; the metadata service is turned off for this instance" : ""))
+                "\(name): the service issued no token for IMDSv2 (HTTP \(status))"
+                    + (status == 403 ? "; the metadata service is disabled for this instance" : ""))
         }
-        let said = response.head.fields[.metadataTokenLifetime].flatMap { Int($0) }
-        let lifetime = min(max(said ?? Self.tokenLifetime, 0), Self.tokenLifetime)
-        let token = Token(value: value, endsAt: asked + .seconds(lifetime) - Self.reserve)
+        let granted = response.head.fields[.metadataTokenLifetime].flatMap { Int($0) }
+        let lifetime = min(max(granted ?? Self.tokenLifetime, 0), Self.tokenLifetime)
+        let token = Token(value: value, expiresAt: requestedAt + .seconds(lifetime) - Self.expirationMargin)
         state.withLock { $0.token = token }
         return value
     }
 
-    /// Nobody has answered the PUT. Whether there is an instance at all, nobody can tell.
-    private func silence(_ error: AWSCredentialsError) -> AWSCredentialsError {
+    /// Describes a PUT without a response. Unless the service has responded before, this machine may not be on EC2 at all.
+    private func noResponse(_ error: AWSCredentialsError) -> AWSCredentialsError {
         guard error.code == .unavailable else { return error }
         return AWSCredentialsError(
-            state.withLock { $0.hasAnswered } ? .unavailable : .misconfigured,
-            "\(error.message); on EC2, a pod needs an instance whose metadata hop limit is 2 or more "
-                + "(HttpPutResponseHopLimit)")
+            state.withLock { $0.hasResponded } ? .unavailable : .misconfigured,
+            "\(error.message); on EC2, set the instance's metadata hop limit (HttpPutResponseHopLimit) to 2 or more "
+                + "for pods")
     }
 
-    /// Without a slash at the end.
+    /// Returns the service's URL without a slash at the end.
     private func base() throws(AWSCredentialsError) -> String {
         if let endpoint = environment.value(Self.endpointVariable) {
             var url = endpoint[...]
@@ -120,7 +123,7 @@ final class AWSInstanceMetadata: Sendable {
             let isURL = url.hasPrefix("http://") || url.hasPrefix("https://")
             guard isURL, url.utf8.allSatisfy({ 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "@") }) else {
                 throw AWSCredentialsError(
-                    .misconfigured, "\(name): \(Self.endpointVariable) is no http or https URL")
+                    .misconfigured, "\(name): \(Self.endpointVariable) is not an http or https URL")
             }
             return String(url)
         }
@@ -131,15 +134,5 @@ final class AWSInstanceMetadata: Sendable {
             throw AWSCredentialsError(
                 .misconfigured, "\(name): \(Self.endpointModeVariable) is neither IPv4 nor IPv6")
         }
-    }
-}
-
-extension HTTPField.Name {
-    fileprivate static let metadataToken = literal("X-aws-ec2-metadata-token")
-    fileprivate static let metadataTokenLifetime = literal("X-aws-ec2-metadata-token-ttl-seconds")
-
-    private static func literal(_ text: String) -> HTTPField.Name {
-        guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is no field name") }
-        return name
     }
 }

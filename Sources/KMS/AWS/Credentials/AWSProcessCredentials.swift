@@ -1,17 +1,18 @@
 import Cryptography
 import FoundationEssentials
 import Glibc
+import Settings
 import System
 
-/// Credentials that a program prints: `credential_process` of a profile. What it says on standard error goes
-/// where ours goes, and into no error.
+/// Credentials that a program prints: the `credential_process` of a profile. The program inherits standard error, so its
+/// messages never become part of an error here.
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
 struct AWSProcessCredentials: AWSCredentialsSource {
     /// `profile dev: credential_process`
     let name: String
     let command: String
-    /// Of the program; without our own settings.
+    /// The program's environment, without the settings of Secrets Bridge.
     let environment: [String: String]
     var deadline = Duration.seconds(60)
 
@@ -19,10 +20,12 @@ struct AWSProcessCredentials: AWSCredentialsSource {
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
         guard let words = ShellWords.split(command), let program = words.first else {
-            throw wrong("the command is empty, or a quote in it has no end")
+            throw misconfigured("the command is empty, or has a quote that is not closed")
         }
         guard let executable = locate(program) else {
-            throw wrong("cannot run \(program.sanitizedName): it is not there; install it, or write its path")
+            throw misconfigured(
+                "cannot run \(program.sanitizedName): there is no such program; install it, or write its path"
+            )
         }
         let process = ChildProcess(
             executable: executable, arguments: Array(words.dropFirst()), environment: environment,
@@ -31,7 +34,7 @@ struct AWSProcessCredentials: AWSCredentialsSource {
         do throws(ChildProcess.RunError) {
             result = try await process.run()
         } catch {
-            throw failure(error, program)
+            throw runFailed(error, program)
         }
         guard result.exitCode == 0 else {
             throw AWSCredentialsError(
@@ -40,23 +43,23 @@ struct AWSProcessCredentials: AWSCredentialsSource {
             )
         }
         guard let document = AWSCredentialsDocument(result.output.bytes), document.version == 1 else {
-            throw wrong("\(program.sanitizedName) printed no JSON object with \"Version\": 1")
+            throw misconfigured("\(program.sanitizedName) did not print a JSON object with \"Version\": 1")
         }
         return try document.credentials(token: "SessionToken", needsExpiration: false, from: name)
     }
 
-    /// The path of the program: itself if it has a slash, else the first match in PATH.
+    /// Returns `program` if it has a slash, or its first match in PATH.
     private func locate(_ program: String) -> String? {
         guard !program.contains("/") else { return access(program, X_OK) == 0 ? program : nil }
-        // A relative folder in PATH would run whatever lies in the working folder.
+        // A relative folder in PATH would run programs in the working directory.
         return (environment["PATH"] ?? "").split(separator: ":").filter { $0.hasPrefix("/") }
             .map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
     }
 
-    private func failure(_ failure: ChildProcess.RunError, _ program: String) -> AWSCredentialsError {
+    private func runFailed(_ failure: ChildProcess.RunError, _ program: String) -> AWSCredentialsError {
         switch failure {
         case .cannotStart(let code):
-            wrong(
+            misconfigured(
                 "cannot run \(program.sanitizedName): \(strerror(code).map { String(cString: $0) } ?? "error \(code)")"
             )
         case .deadlineExceeded:
@@ -65,11 +68,49 @@ struct AWSProcessCredentials: AWSCredentialsSource {
                 "\(name): \(program.sanitizedName) did not end within \(deadline.components.seconds) s and was killed"
             )
         case .tooMuchOutput:
-            wrong("\(program.sanitizedName) printed more than \(Self.maximumOutput) bytes and was killed")
+            misconfigured(
+                "\(program.sanitizedName) printed more than \(Self.maximumOutput) bytes and was killed")
         }
     }
 
-    private func wrong(_ what: String) -> AWSCredentialsError {
-        AWSCredentialsError(.misconfigured, "\(name): \(what)")
+    private func misconfigured(_ problem: String) -> AWSCredentialsError {
+        AWSCredentialsError(.misconfigured, "\(name): \(problem)")
+    }
+}
+
+/// Splits a command line into words like a POSIX shell, without variables, patterns and substitutions.
+enum ShellWords {
+    /// Returns nil if a quote is not closed or the line ends in a backslash.
+    static func split(_ line: String) -> [String]? {
+        var words: [String] = []
+        var word: String?
+        var quote: Character?
+        var isEscaped = false
+        for character in line {
+            if isEscaped {
+                // In double quotes a backslash is literal before most characters.
+                if quote == "\"", character != "\"", character != "\\" { word?.append("\\") }
+                word = (word ?? "") + String(character)
+                isEscaped = false
+            } else if character == "\\", quote != "'" {
+                isEscaped = true
+                word = word ?? ""
+            } else if character == quote {
+                quote = nil
+            } else if quote != nil {
+                word?.append(character)
+            } else if character == "'" || character == "\"" {
+                quote = character
+                word = word ?? ""
+            } else if character.isWhitespace {
+                if let ended = word { words.append(ended) }
+                word = nil
+            } else {
+                word = (word ?? "") + String(character)
+            }
+        }
+        guard quote == nil, !isEscaped else { return nil }
+        if let word { words.append(word) }
+        return words
     }
 }

@@ -1,31 +1,31 @@
 import Cryptography
+import Settings
 
-/// Where the credentials of a profile come from, as its settings have it. Pure.
+/// The way to get a profile's credentials, derived from its settings.
 ///
-/// Where a profile has several ways, botocore's order holds: role, web identity, IAM Identity Center, keys,
-/// program.
+/// If a profile has settings for several ways, botocore's order applies: role, web identity, IAM Identity Center, access
+/// keys, program.
 ///
-/// Source: AWS SDKs and Tools Reference Guide, "Assume role credential provider" and its neighbours.
+/// Source: AWS SDKs and Tools Reference Guide, "Assume role credential provider" and the other providers.
 indirect enum AWSProfilePlan: Sendable {
     case accessKeys(AWSCredentials)
     case webIdentity(AWSAssumedRole, tokenFile: String)
     case sso(AWSSSOSettings)
     case process(String)
-    /// `credential_source`
+    /// The values of `credential_source`.
     case environment, container, instance
-    /// A role, assumed with what the inner plan gives.
+    /// A role that is assumed with the credentials of the inner plan.
     case assumeRole(AWSAssumedRole, profile: String, with: AWSProfilePlan)
 
-    /// nil: the selected profile has nothing to do with credentials.
-    ///
-    /// Errors: what the profile says is not enough, or contradicts itself.
+    /// - Returns: Nil if the selected profile has no settings for credentials.
+    /// - Throws: `AWSCredentialsError` if its settings are incomplete or contradictory.
     static func make(_ profiles: AWSProfiles) throws(AWSCredentialsError) -> AWSProfilePlan? {
         guard let profile = try profiles.profile(profiles.selectedName) else { return nil }
         let planner = Planner(profiles: profiles)
         if profile.assumesRole { return try planner.role(profile, visited: []) }
         if let plan = try planner.base(profile) { return plan }
         guard profile.value("login_session") == nil else {
-            throw planner.wrong(
+            throw planner.misconfigured(
                 profile,
                 "login_session is not supported; use credential_process = aws configure "
                     + "export-credentials --profile \(profile.name.sanitizedName) --format process in another profile"
@@ -38,15 +38,15 @@ indirect enum AWSProfilePlan: Sendable {
 private struct Planner {
     let profiles: AWSProfiles
 
-    func wrong(_ profile: AWSProfile, _ what: String) -> AWSCredentialsError {
-        AWSCredentialsError(.misconfigured, "profile \(profile.name.sanitizedName): \(what)")
+    func misconfigured(_ profile: AWSProfile, _ problem: String) -> AWSCredentialsError {
+        AWSCredentialsError(.misconfigured, "profile \(profile.name.sanitizedName): \(problem)")
     }
 
     func role(_ profile: AWSProfile, visited: Set<String>) throws(AWSCredentialsError) -> AWSProfilePlan {
         guard profile.value("mfa_serial") == nil else {
-            throw wrong(
+            throw misconfigured(
                 profile,
-                "mfa_serial asks a person for a code, which is not supported; use a role without it, or "
+                "mfa_serial requires a code from a user, which is not supported; use a role without it, or "
                     + "credential_process")
         }
         let role = try AWSAssumedRole(
@@ -55,11 +55,13 @@ private struct Planner {
             from: "profile \(profile.name.sanitizedName)")
         switch (profile.value("source_profile"), profile.value("credential_source")) {
         case (.some, .some):
-            throw wrong(profile, "source_profile and credential_source are both there; keep one of them")
+            throw misconfigured(
+                profile, "source_profile and credential_source are both set; remove one of them")
         case (nil, nil):
-            throw wrong(
+            throw misconfigured(
                 profile,
-                "role_arn needs source_profile, credential_source or web_identity_token_file beside it")
+                "role_arn is set without source_profile, credential_source or web_identity_token_file; add one of them"
+            )
         case (.some(let name), nil):
             let source = try source(name, of: profile, visited: visited.union([profile.name]))
             return .assumeRole(role, profile: profile.name, with: source)
@@ -72,17 +74,17 @@ private struct Planner {
         _ name: String, of profile: AWSProfile, visited: Set<String>
     ) throws(AWSCredentialsError) -> AWSProfilePlan {
         guard let source = try profiles.profile(name) else {
-            throw wrong(profile, "its source_profile \(name.sanitizedName) does not exist")
+            throw misconfigured(profile, "its source_profile \(name.sanitizedName) does not exist")
         }
-        // Keys win over a role in a profile that is a source, so that one profile may have both.
+        // In a source profile, access keys have priority over a role, so that one profile may have both.
         if source.assumesRole, !source.hasKeys {
             guard !visited.contains(name) else {
-                throw wrong(profile, "its source_profile \(name.sanitizedName) leads back to itself")
+                throw misconfigured(profile, "its source_profile \(name.sanitizedName) leads back to itself")
             }
             return try role(source, visited: visited)
         }
         guard let plan = try base(source) else {
-            throw wrong(profile, "its source_profile \(name.sanitizedName) has no credentials")
+            throw misconfigured(profile, "its source_profile \(name.sanitizedName) has no credentials")
         }
         return plan
     }
@@ -95,23 +97,23 @@ private struct Planner {
         case "ecscontainer": return .container
         case "ec2instancemetadata": return .instance
         default:
-            throw wrong(
+            throw misconfigured(
                 profile, "its credential_source is not Environment, EcsContainer or Ec2InstanceMetadata")
         }
     }
 
-    /// Without a role that needs other credentials; nil: there is nothing.
+    /// Returns the profile's credentials other than a role that needs source credentials, or nil if it has none.
     func base(_ profile: AWSProfile) throws(AWSCredentialsError) -> AWSProfilePlan? {
         if let file = profile.value("web_identity_token_file") {
             guard let arn = profile.value("role_arn") else {
-                throw wrong(profile, "web_identity_token_file needs role_arn beside it")
+                throw misconfigured(profile, "web_identity_token_file is set without role_arn; set both")
             }
             let role = try AWSAssumedRole(
                 arn: arn, sessionName: profile.value("role_session_name"),
                 duration: profile.value("duration_seconds"), from: "profile \(profile.name.sanitizedName)")
             return .webIdentity(role, tokenFile: file)
         }
-        if let signOn = try AWSSSOSettings(profile, profiles) { return .sso(signOn) }
+        if let sso = try AWSSSOSettings(profile, profiles) { return .sso(sso) }
         if let keys = try keys(profile) { return .accessKeys(keys) }
         return profile.value("credential_process").map { .process($0) }
     }
@@ -121,16 +123,16 @@ private struct Planner {
         switch (profile.value("aws_access_key_id"), secret) {
         case (nil, nil): return nil
         case (.some, nil):
-            throw wrong(profile, "aws_access_key_id is there without aws_secret_access_key")
+            throw misconfigured(profile, "aws_access_key_id is set without aws_secret_access_key; set both")
         case (nil, .some):
-            throw wrong(profile, "aws_secret_access_key is there without aws_access_key_id")
+            throw misconfigured(profile, "aws_secret_access_key is set without aws_access_key_id; set both")
         case (.some(let id), .some(let secret)):
-            // Of both, botocore takes the older name.
+            // If both are set, botocore uses the older name.
             let token = profile.secrets["aws_security_token"] ?? profile.secrets["aws_session_token"]
             guard
                 let keys = AWSCredentials(
                     accessKeyID: SharedSecret(copying: id.utf8), secretAccessKey: secret, sessionToken: token)
-            else { throw wrong(profile, "its keys are not words of visible ASCII") }
+            else { throw misconfigured(profile, "its access keys are not words of visible ASCII") }
             return keys
         }
     }

@@ -1,24 +1,25 @@
 import Cryptography
 import FoundationEssentials
+import Settings
 
 /// A profile, or another section of the shared files.
 struct AWSProfile: Sendable {
     let name: String
-    /// Keys in lower case. Without what is secret.
+    /// The settings that are not secret, by key in lower case.
     var settings: [String: String] = [:]
-    /// Below a key without a value: `kms` → `endpoint_url` in a `[services …]` section.
+    /// The settings below a key without a value: `kms` → `endpoint_url` in a `[services …]` section.
     var nested: [String: [String: String]] = [:]
     /// `aws_secret_access_key`, `aws_session_token`.
     var secrets: [String: SharedSecret] = [:]
-    /// A line of it that cannot be read.
+    /// The first line that cannot be parsed.
     fileprivate var fault: AWSCredentialsError?
 
-    /// A setting that is there and not empty.
+    /// Returns nil for a setting that is missing or empty.
     func value(_ key: String) -> String? { settings[key].flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// What `other` says wins, setting by setting.
+    /// Replaces settings by those of `other`.
     fileprivate mutating func merge(_ other: AWSConfigFile.Section) {
-        // Keys are a whole: half of one pair with half of another is nobody's.
+        // Access keys are replaced as a pair: a key id with the secret of another key is useless.
         let key = "aws_access_key_id"
         if other.settings[key] != nil || !other.secrets.isEmpty {
             settings[key] = nil
@@ -32,28 +33,24 @@ struct AWSProfile: Sendable {
         fault = fault ?? other.parseError
     }
 
-    /// What of it is needed is needed whole.
-    ///
-    /// Errors: a line of it cannot be read.
+    /// - Throws: `parseError`. A profile with an invalid line must not be used in part.
     fileprivate func checked() throws(AWSCredentialsError) -> AWSProfile {
         if let fault { throw fault }
         return self
     }
 }
 
-/// The shared configuration: `~/.aws/config` and `~/.aws/credentials`, the second of which wins setting by
-/// setting.
+/// The shared configuration: `~/.aws/config`, and `~/.aws/credentials`, whose settings have priority.
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
 struct AWSProfiles: Sendable {
-    /// The selected profile: AWS_DEFAULT_PROFILE, AWS_PROFILE, or `default`. It need not exist in the last
-    /// case.
+    /// The name in AWS_DEFAULT_PROFILE or AWS_PROFILE, or `default`, which need not exist.
     let selectedName: String
     private var profiles: [String: AWSProfile] = [:]
     private var sessions: [String: AWSProfile] = [:]
     private var serviceSections: [String: AWSProfile] = [:]
 
-    /// The variable that selects a profile, and which; nil: neither is set. AWS_DEFAULT_PROFILE goes first, as in botocore.
+    /// Returns the variable that selects a profile, and its value. AWS_DEFAULT_PROFILE has priority, as in botocore.
     static func selection(in environment: Environment) -> (variable: String, name: String)? {
         for variable in ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"] {
             if let name = environment.value(variable) { return (variable, name) }
@@ -61,10 +58,10 @@ struct AWSProfiles: Sendable {
         return nil
     }
 
-    /// Reads both files. One that is not there is empty, as for the SDKs.
+    /// Reads both files. A missing file counts as empty, as in the SDKs.
     ///
-    /// Errors: a file that cannot be read; a line of the selected profile that cannot be understood; a profile that was
-    /// asked for by name and is not there.
+    /// - Throws: `AWSCredentialsError` if a file cannot be read, or a line of the selected profile cannot be parsed, or a
+    ///   variable selects a profile that does not exist.
     static func load(from environment: Environment) throws(AWSCredentialsError) -> AWSProfiles {
         func file(_ variable: String, _ name: String) throws(AWSCredentialsError) -> AWSConfigFile? {
             let path = environment.value(variable) ?? "~/.aws/\(name)"
@@ -82,7 +79,7 @@ struct AWSProfiles: Sendable {
     ) throws(AWSCredentialsError) {
         selectedName = selected ?? "default"
         let configured = config?.sections ?? []
-        // `[profile default]` takes the place of `[default]`, wherever it stands.
+        // `[profile default]` replaces `[default]`, in either order.
         let hasLongDefault = configured.contains { Self.name(in: $0.title, after: "profile") == "default" }
         for section in configured {
             if section.title == "default", !hasLongDefault {
@@ -102,34 +99,35 @@ struct AWSProfiles: Sendable {
         if selected != nil, profiles[selectedName] == nil {
             throw AWSCredentialsError(
                 .misconfigured,
-                "there is no AWS profile \(selectedName.sanitizedName), which AWS_DEFAULT_PROFILE or AWS_PROFILE asks for, in the config and credentials files "
-                    + "(AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)")
+                "AWS profile \(selectedName.sanitizedName), which AWS_DEFAULT_PROFILE or AWS_PROFILE selects, does not exist "
+                    + "in the config and credentials files; add it, or check AWS_CONFIG_FILE and "
+                    + "AWS_SHARED_CREDENTIALS_FILE")
         }
         let active = try profile(selectedName)
         _ = try active?.value("services").map { name throws(AWSCredentialsError) in try services(name) }
     }
 
-    /// The settings of the selected profile, keys in lower case; empty where there is no such profile.
+    /// The settings of the selected profile, by key in lower case. Empty if it does not exist.
     var activeSettings: [String: String] { profiles[selectedName]?.settings ?? [:] }
 
-    // A line that cannot be read is an error for those alone who need its section.
+    // An invalid line is an error only for the section that has it.
 
     func profile(_ name: String) throws(AWSCredentialsError) -> AWSProfile? { try profiles[name]?.checked() }
     func ssoSession(_ name: String) throws(AWSCredentialsError) -> AWSProfile? {
         try sessions[name]?.checked()
     }
 
-    /// By service: `services("dev")?["kms"]?["endpoint_url"]`.
+    /// Returns the settings of each service in a `[services …]` section: `services("dev")?["kms"]?["endpoint_url"]`.
     func services(_ name: String) throws(AWSCredentialsError) -> [String: [String: String]]? {
         try serviceSections[name]?.checked().nested
     }
 
-    /// Those that the selected profile names.
+    /// The `[services …]` section that the selected profile names.
     var activeServices: [String: [String: String]] {
         profiles[selectedName]?.value("services").flatMap { serviceSections[$0]?.nested } ?? [:]
     }
 
-    /// `x` in `profile x`, `profile "x"`, read as botocore does: two words of a shell.
+    /// Returns `x` for `profile x` and `profile "x"`. As in botocore, a title is split like a shell command.
     private static func name(in title: String, after kind: String) -> String? {
         guard title.hasPrefix(kind), let words = ShellWords.split(title), words.count == 2 else { return nil }
         return words[1].isEmpty ? nil : words[1]
@@ -137,7 +135,7 @@ struct AWSProfiles: Sendable {
 }
 
 extension Environment {
-    /// A path with `~/` at its beginning made absolute; nil where there is no HOME to put there.
+    /// Replaces `~/` at the beginning of a path. Returns nil if that needs HOME, which is not set.
     func expandingHome(_ path: String) -> String? {
         guard path.hasPrefix("~/") else { return path }
         return value("HOME").map { $0 + path.dropFirst(1) }

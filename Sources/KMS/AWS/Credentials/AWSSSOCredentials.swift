@@ -2,17 +2,18 @@ import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
-import YAML
+import JSON
+import Settings
 
-/// Credentials of a role in IAM Identity Center, for the sign-in that `aws sso login` left behind. A sign-in
-/// of an `sso-session` is refreshed as the SDKs do, and kept where they look for it.
+/// Credentials of a role in IAM Identity Center, for the cached token of `aws sso login`. As in the SDKs, the token of an
+/// `sso-session` is refreshed, and written back to the cache.
 ///
 /// Source: IAM Identity Center Portal API Reference, "GetRoleCredentials"; OIDC API Reference, "CreateToken".
 struct AWSSSOCredentials: AWSCredentialsSource {
     /// `profile dev: IAM Identity Center`
     let name: String
     let settings: AWSSSOSettings
-    /// The token's file; nil: there is no place for it.
+    /// The path of the cached token. It is nil if HOME is not set.
     let tokenFile: String?
     let client: AWSCredentialsClient
     /// `https://portal.sso.eu-west-1.amazonaws.com`
@@ -21,20 +22,20 @@ struct AWSSSOCredentials: AWSCredentialsSource {
     let oidcURL: String
     let date: @Sendable () -> Date
 
-    /// How long before its end a sign-in is refreshed.
-    private static let refreshesBefore = 15 * 60.0
+    /// A token is refreshed in its last 15 minutes.
+    private static let refreshMargin = 15 * 60.0
 
     func credentials() async throws(AWSCredentialsError) -> AWSCredentials? {
         guard let tokenFile, let token = AWSSSOToken(contentsOf: tokenFile) else {
-            throw signIn("there is no sign-in")
+            throw loginRequired("there is no cached sign-in")
         }
         let remaining = token.expiration.timeIntervalSince(date())
-        if settings.session != nil, remaining < Self.refreshesBefore,
-            let fresh = try await refreshed(token, tokenFile, mayWait: remaining > 0)
+        if settings.session != nil, remaining < Self.refreshMargin,
+            let fresh = try await refreshed(token, tokenFile, isStillValid: remaining > 0)
         {
             return try await roleCredentials(fresh)
         }
-        guard remaining > 0 else { throw signIn("the sign-in has ended") }
+        guard remaining > 0 else { throw loginRequired("the sign-in has expired") }
         return try await roleCredentials(token.accessToken)
     }
 
@@ -44,15 +45,15 @@ struct AWSSSOCredentials: AWSCredentialsSource {
         let (head, body) = try await client.send(
             HTTPClientRequest(
                 url: "\(portalURL)/federation/credentials?\(query)", fields: [.accept: "application/json"],
-                secretFields: [.init(name: .signOnBearer, value: token)]))
+                secretFields: [.init(name: .ssoBearer, value: token)]))
         guard head.status.code == 200 else {
-            guard !Self.isPage(body) else {
+            guard !Self.isHTML(body) else {
                 throw AWSCredentialsError(
                     AWSCredentialsClient.isTransient(head.status.code) ? .unavailable : .misconfigured,
-                    "\(name): what answers is not IAM Identity Center (HTTP \(head.status.code)), but a proxy or a firewall; "
+                    "\(name): a proxy or firewall responds instead of IAM Identity Center (HTTP \(head.status.code)); "
                         + "check HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_SSO")
             }
-            throw refusal(head.status.code)
+            throw errorResponse(head.status.code)
         }
         let root = Self.object(body)?["roleCredentials"]
         guard let id = root?["accessKeyId"]?.nonEmptySecret,
@@ -61,24 +62,27 @@ struct AWSSSOCredentials: AWSCredentialsSource {
             let credentials = AWSCredentials(
                 accessKeyID: id, secretAccessKey: secret, sessionToken: session,
                 expiration: Date(timeIntervalSince1970: Double(end) / 1000))
-        else { throw AWSCredentialsError(.unavailable, "\(name): the answer holds no credentials") }
+        else { throw AWSCredentialsError(.unavailable, "\(name): the response has no credentials") }
         return credentials
     }
 
-    private func refusal(_ status: Int) -> AWSCredentialsError {
-        if status == 401 { return signIn("the sign-in is not accepted") }
+    private func errorResponse(_ status: Int) -> AWSCredentialsError {
+        if status == 401 { return loginRequired("the sign-in is rejected") }
         if AWSCredentialsClient.isTransient(status) {
-            return AWSCredentialsError(.unavailable, "\(name): the portal answers with HTTP \(status)")
+            return AWSCredentialsError(.unavailable, "\(name): the portal responds with HTTP \(status)")
         }
         return AWSCredentialsError(
             .denied,
-            "\(name): the portal refuses role \(settings.role.sanitizedName) of account \(settings.account.sanitizedName) with HTTP \(status); check "
+            "\(name): the portal denies role \(settings.role.sanitizedName) of account \(settings.account.sanitizedName) with HTTP \(status); check "
                 + "that it is assigned to you")
     }
 
-    /// nil: it cannot be refreshed. `mayWait`: it still serves, so that a failure is none.
+    /// Refreshes a token.
+    ///
+    /// - Parameter isStillValid: True if the old token is valid, so that a failure of the refresh is no error.
+    /// - Returns: The new access token, or nil if the token cannot be refreshed.
     private func refreshed(
-        _ token: AWSSSOToken, _ file: String, mayWait: Bool
+        _ token: AWSSSOToken, _ file: String, isStillValid: Bool
     ) async throws(AWSCredentialsError) -> SharedSecret? {
         guard let renewal = token.refreshGrant, renewal.registrationExpiration > date(),
             let place = AWSSSOTokenWriter(for: file)
@@ -94,19 +98,21 @@ struct AWSSSOCredentials: AWSCredentialsSource {
                     method: .post, url: "\(oidcURL)/token", fields: [.contentType: "application/json"],
                     body: .secret(SharedSecret(JSONWriter.write([body])))))
         } catch {
-            if mayWait { return nil }
+            if isStillValid { return nil }
             throw error
         }
-        if AWSCredentialsClient.isTransient(response.head.status.code), !mayWait {
+        if AWSCredentialsClient.isTransient(response.head.status.code), !isStillValid {
             throw AWSCredentialsError(
-                .unavailable, "\(name): refreshing the sign-in: HTTP \(response.head.status.code)")
+                .unavailable,
+                "\(name): the sign-in could not be refreshed: HTTP \(response.head.status.code); it will be retried"
+            )
         }
         let root = Self.object(response.body)
         guard response.head.status.code == 200, let bearer = root?["accessToken"]?.nonEmptySecret,
             let access = HeaderValue.visibleASCII(bearer.bytes), let text = SecretText(access),
             let seconds = root?["expiresIn"]?.int, 1...31_536_000 ~= seconds
         else { return nil }
-        // What cannot be kept still serves this once.
+        // A token that cannot be written to the cache is still used once.
         _ = place.commit(
             token.updatedFile(
                 accessToken: text, expiration: date().addingTimeInterval(Double(seconds)),
@@ -114,29 +120,71 @@ struct AWSSSOCredentials: AWSCredentialsSource {
         return access
     }
 
-    private func signIn(_ why: String) -> AWSCredentialsError {
+    private func loginRequired(_ problem: String) -> AWSCredentialsError {
         AWSCredentialsError(
-            .misconfigured, "\(name): \(why); run: aws sso login --profile \(settings.profile.sanitizedName)")
+            .misconfigured,
+            "\(name): \(problem); run: aws sso login --profile \(settings.profile.sanitizedName)")
     }
 
-    /// Whether something in front of AWS answered with a page for people.
-    private static func isPage(_ body: SharedSecret) -> Bool {
+    /// Returns true for an HTML page, which only a proxy or firewall sends.
+    private static func isHTML(_ body: SharedSecret) -> Bool {
         body.bytes.withUnsafeBytes { bytes in
             SettingText.trimmed(bytes) { $0.first == UInt8(ascii: "<") }
         }
     }
 
-    private static func object(_ body: SharedSecret) -> YAMLNode? {
-        guard body.bytes.withUnsafeBytes({ $0.first == UInt8(ascii: "{") }) else { return nil }
-        return try? YAMLReader.documents(in: body.bytes, source: "IAM Identity Center").first
-    }
+    private static func object(_ body: SharedSecret) -> JSONValue? { try? JSONValue(parsing: body.bytes) }
 }
 
-extension HTTPField.Name {
-    fileprivate static let signOnBearer = literal("x-amz-sso_bearer_token")
+/// The settings of a profile that uses IAM Identity Center.
+///
+/// Source: AWS SDKs and Tools Reference Guide, "IAM Identity Center credential provider".
+struct AWSSSOSettings: Equatable, Sendable {
+    /// The name for `aws sso login --profile …`.
+    let profile: String
+    /// The name of the `[sso-session …]`. Without one, the profile has all settings, and tokens are not refreshed.
+    let session: String?
+    let startURL: String
+    /// The Region of IAM Identity Center.
+    let region: String
+    let account: String
+    let role: String
 
-    private static func literal(_ text: String) -> HTTPField.Name {
-        guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is no field name") }
-        return name
+    /// Returns nil if the profile does not use IAM Identity Center.
+    ///
+    /// - Throws: `AWSCredentialsError` if a setting is missing, or differs between the profile and its session.
+    init?(_ profile: AWSProfile, _ profiles: AWSProfiles) throws(AWSCredentialsError) {
+        func misconfigured(_ problem: String) -> AWSCredentialsError {
+            AWSCredentialsError(.misconfigured, "profile \(profile.name.sanitizedName): \(problem)")
+        }
+        guard profile.value("sso_account_id") != nil || profile.value("sso_role_name") != nil else {
+            return nil
+        }
+        let session = profile.value("sso_session")
+        var section: AWSProfile?
+        if let session {
+            section = try profiles.ssoSession(session)
+            guard section != nil else {
+                throw misconfigured("there is no [sso-session \(session.sanitizedName)]")
+            }
+        }
+        func setting(_ key: String) throws(AWSCredentialsError) -> String {
+            let inProfile = profile.value(key)
+            let inSession = section?.value(key)
+            if let inProfile, let inSession, inProfile != inSession {
+                throw misconfigured(
+                    "\(key) differs from [sso-session \((session ?? "").sanitizedName)]; remove one of them")
+            }
+            guard let value = inProfile ?? inSession else {
+                throw misconfigured("\(key) is not set, which IAM Identity Center needs")
+            }
+            return value
+        }
+        self.profile = profile.name
+        self.session = session
+        startURL = try setting("sso_start_url")
+        region = try setting("sso_region")
+        account = try setting("sso_account_id")
+        role = try setting("sso_role_name")
     }
 }

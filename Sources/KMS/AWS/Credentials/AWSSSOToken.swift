@@ -1,42 +1,41 @@
 import Cryptography
 import FoundationEssentials
 import Glibc
+import JSON
+import Settings
 import System
-import YAML
 
-/// A sign-in with IAM Identity Center as `aws sso login` keeps it: one JSON file, shared with all SDKs.
+/// A cached token of IAM Identity Center: a JSON file that `aws sso login` writes and all SDKs share.
 ///
-/// Source: AWS SDKs and Tools Reference Guide, "Understand IAM Identity Center authentication"; the names of
-/// the files, and what is in them, are botocore's.
+/// Source: AWS SDKs and Tools Reference Guide, "Understand IAM Identity Center authentication". File names and fields are
+/// those of botocore.
 struct AWSSSOToken: Sendable {
     let accessToken: SharedSecret
     let expiration: Date
-    /// What a refresh needs; nil: one of it is missing.
+    /// Nil if the file lacks a field that a refresh needs.
     let refreshGrant: RefreshGrant?
-    private let content: YAMLNode
+    private let content: JSONValue
 
     struct RefreshGrant: Sendable {
         let clientID: SecretText
         let clientSecret: SecretText
         let refreshToken: SecretText
-        /// Of the registration of the client, after which there is no refresh.
+        /// The end of the client's registration, after which it cannot refresh tokens.
         let registrationExpiration: Date
     }
 
-    /// `~/.aws/sso/cache/<sha1>.json`; nil where there is no HOME.
-    static func path(for signOn: AWSSSOSettings, _ environment: Environment) -> String? {
+    /// Returns `~/.aws/sso/cache/<sha1>.json`, or nil if HOME is not set.
+    static func path(for settings: AWSSSOSettings, _ environment: Environment) -> String? {
         guard let home = environment.value("HOME"),
-            let name = try? sha1(Array((signOn.session ?? signOn.startURL).utf8))
+            let name = try? sha1(Array((settings.session ?? settings.startURL).utf8))
         else { return nil }
         return "\(home)/.aws/sso/cache/\(hex(name)).json"
     }
 
-    /// nil: the file is not there, or is no sign-in.
+    /// Returns nil if the file does not exist, or has no token.
     init?(contentsOf path: String) {
         guard let file = try? SecretBytes(contentsOfFile: path, limit: 256 * 1024),
-            let text = file.withUnsafeBytes({ SettingText.trimmedSecret($0) }),
-            let documents = try? YAMLReader.documents(in: text.bytes, source: path),
-            let root = documents.first,
+            let root = try? JSONValue(parsing: file),
             let token = root["accessToken"]?.nonEmptySecret.flatMap({ HeaderValue.visibleASCII($0.bytes) }),
             let expiration = root["expiresAt"]?.string.flatMap(Self.date)
         else { return nil }
@@ -55,31 +54,31 @@ struct AWSSSOToken: Sendable {
         }
     }
 
-    /// The file's new content: everything else stays as it was.
+    /// Returns the file's new content, in which other fields stay as they are.
     func updatedFile(accessToken: SecretText, expiration: Date, refreshToken: SecretText?) -> SecretBytes {
         var new: [(key: String, value: JSONValue)] = [
             ("accessToken", .secret(accessToken)),
             ("expiresAt", .string(Date.ISO8601FormatStyle().format(expiration))),
         ]
         if let refreshToken { new.append(("refreshToken", .secret(refreshToken))) }
-        let kept = (content.entries ?? []).filter { entry in !new.contains { $0.key == entry.key } }
-        return JSONWriter.write([.object(kept.map { ($0.key, JSONValue($0.value)) } + new)])
+        let kept = (content.members ?? []).filter { entry in !new.contains { $0.key == entry.key } }
+        return JSONWriter.write([.object(kept.map { ($0.key, $0.value) } + new)])
     }
 
-    /// Older files end their dates with `UTC`.
+    /// Parses a date, which ends in `UTC` in older files.
     private static func date(_ text: String) -> Date? {
         AWSTimestamp.date(text.hasSuffix("UTC") ? text.dropLast(3) + "Z" : text)
     }
 }
 
-/// A file that replaces another in one step. Made before what goes into it is fetched: a token that cannot be
-/// kept must not be spent.
+/// Replaces the cached token in one step. The new file is created before the token is refreshed: a refresh token serves
+/// once, and must not be used if the result cannot be stored.
 final class AWSSSOTokenWriter: Sendable {
     private let target: String
     private let path: String
     private let descriptor: Int32
 
-    /// nil: the folder cannot be written to.
+    /// Returns nil if the directory is not writable.
     init?(for target: String) {
         self.target = target
         path = "\(target).\(getpid()).\(UInt32.random(in: 0 ... .max))"
@@ -87,7 +86,7 @@ final class AWSSSOTokenWriter: Sendable {
         guard descriptor >= 0 else { return nil }
     }
 
-    /// Whether the file is in its place now.
+    /// - Returns: True if the new file is in place.
     func commit(_ content: borrowing SecretBytes) -> Bool {
         let isWritten = content.withUnsafeBytes { bytes in
             var rest = bytes[...]
@@ -103,7 +102,7 @@ final class AWSSSOTokenWriter: Sendable {
     }
 
     deinit {
-        // After a commit there is nothing under this name.
+        // After a commit, no file has this name.
         unlink(path)
         close(descriptor)
     }

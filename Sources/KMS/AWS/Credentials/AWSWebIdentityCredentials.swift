@@ -1,7 +1,8 @@
 import Cryptography
+import Settings
 import System
 
-/// A role for a token that the platform puts into a file and replaces: IAM roles for service accounts (IRSA).
+/// A role for a token in a file that the platform replaces: IAM roles for service accounts (IRSA).
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Assume role credential provider", "Federate with web
 /// identity".
@@ -18,7 +19,8 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
         guard let file = environment.value(Self.tokenFileVariable) else { return nil }
         guard let arn = environment.value(Self.roleVariable) else {
             throw AWSCredentialsError(
-                .misconfigured, "\(name): \(Self.tokenFileVariable) is set without \(Self.roleVariable)")
+                .misconfigured,
+                "\(name): \(Self.tokenFileVariable) is set without \(Self.roleVariable); set both")
         }
         let role = try AWSAssumedRole(
             arn: arn, sessionName: environment.value(Self.sessionNameVariable), from: name)
@@ -26,8 +28,9 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
         return try await service.assume(role, webIdentity: Self.token(in: file, for: name))
     }
 
-    /// Read each time: it is replaced long before its end, and after that STS refuses the old one.
-    /// `setting`: what names the file.
+    /// Reads the token each time, as the platform replaces it before it expires.
+    ///
+    /// - Parameter setting: The setting that names the file, for messages.
     static func token(
         in file: String, for name: String, setting: String = tokenFileVariable
     ) throws(AWSCredentialsError) -> SharedSecret {
@@ -37,11 +40,11 @@ struct AWSWebIdentityCredentials: AWSCredentialsSource {
         } catch {
             throw AWSCredentialsError(
                 .misconfigured,
-                "\(name): the token's file (\(setting)) cannot be read: \(error.redactedDescription)")
+                "\(name): the token file (\(setting)) cannot be read: \(error.redactedDescription)")
         }
         guard let token = HeaderValue.visibleASCII(content), (4...20_000).contains(token.count) else {
             throw AWSCredentialsError(
-                .misconfigured, "\(name): \(file) does not hold a token, which is one word")
+                .misconfigured, "\(name): \(file) does not contain a token, which is one word")
         }
         return token
     }

@@ -1,17 +1,16 @@
-/// What is known of the configured key, and which rows are its to unwrap (docs/adr/0005). Pure.
+/// The account, the Region and, if it is known, the ARN of the configured key. They decide which recipients it accepts
+/// (docs/adr/0005).
 ///
-/// Settings may name an alias, and an alias may be moved to another key. What stays is the account and the Region:
-/// a row of theirs is ours, whichever key of theirs it names, since policies say which keys may be used. An alias
-/// or a bare key id means the caller's own account, which is not known at first: until it is, a row is accepted as
-/// far as can be told, and looked at again before anything is sent.
+/// An alias can be moved to another key; its account and Region stay. So all keys of that account and Region are accepted,
+/// and policies decide which of them may be used. An alias or a bare key id belongs to the caller's account, which is
+/// unknown at first. Until it is known, recipients are accepted provisionally, and checked again before a request is sent.
 struct AWSKeyIdentity: Sendable {
     let reference: AWSKeyReference
-    /// Where requests go.
     let region: AWSRegion
     private(set) var account: String?
-    /// The key behind the reference, as KMS last said it.
+    /// The key behind the reference in the last response of KMS.
     private(set) var key: AWSKeyARN?
-    /// Whether all was asked that can tell more.
+    /// True if no further request can add information.
     private(set) var isResolved: Bool
 
     init(_ reference: AWSKeyReference, region: AWSRegion) {
@@ -27,7 +26,7 @@ struct AWSKeyIdentity: Sendable {
         isResolved = key != nil
     }
 
-    /// The key's ARN; while that is not known, what the settings call it.
+    /// The key's ARN. While it is unknown, the ARN of the reference, with the account if that is known.
     var keyID: String {
         if let key { return key.text }
         if case .alias(let alias) = reference {
@@ -39,48 +38,48 @@ struct AWSKeyIdentity: Sendable {
         return reference.text
     }
 
-    /// Whether the row's key is ours to unwrap with; as far as `isCertain` goes.
-    func accepts(_ row: AWSKeyARN) -> Bool {
-        guard row.partition == region.partition.name else { return false }
-        if let account, row.account != account { return false }
-        if row.region == region { return true }
-        // A replica of our own key, wherever it wrapped.
-        guard row.isMultiRegion else { return false }
+    /// Returns true if recipients of this key are accepted. The result is provisional unless `isCertain`.
+    func accepts(_ arn: AWSKeyARN) -> Bool {
+        guard arn.partition == region.partition.name else { return false }
+        if let account, arn.account != account { return false }
+        if arn.region == region { return true }
+        // A replica of the configured key may have wrapped the data key in another Region.
+        guard arn.isMultiRegion else { return false }
         guard let knownID else { return !isResolved }
-        return row.id == knownID
+        return arn.id == knownID
     }
 
-    /// Whether nothing that is still to be learned can change what `accepts` says.
-    func isCertain(about row: AWSKeyARN) -> Bool {
-        isResolved || (account != nil && (row.region == region || knownID != nil))
+    /// Returns true if resolving the configured key cannot change the result of `accepts`.
+    func isCertain(about arn: AWSKeyARN) -> Bool {
+        isResolved || (account != nil && (arn.region == region || knownID != nil))
     }
 
-    /// The key as it is named to KMS, in the configured Region; nil: not ours.
+    /// Returns the key's ARN in the configured Region, or nil if its recipients are not accepted.
     func sourceKey(of keyID: String) -> AWSKeyARN? {
         AWSKeyARN(keyID).flatMap { accepts($0) ? $0.replica(in: region) : nil }
     }
 
-    /// Whether KMS may have meant this key by the reference.
-    func canResolve(_ arn: AWSKeyARN) -> Bool {
+    /// Returns true if the reference can stand for this key.
+    func canResolve(to arn: AWSKeyARN) -> Bool {
         guard arn.region == region, arn.partition == region.partition.name else { return false }
         switch reference {
-        case .keyARN(let own): return arn == own
+        case .keyARN(let configured): return arn == configured
         case .keyID(let id): return arn.id == id
         case .aliasARN(let name, _): return arn.account == name.account
         case .alias: return true
         }
     }
 
-    /// KMS named the key behind the reference.
+    /// Records the key that KMS used for the reference.
     mutating func recordResolvedKey(_ arn: AWSKeyARN) {
         key = arn
         account = arn.account
         isResolved = true
     }
 
-    /// Whose account the credentials are of. Only tells more where the reference leaves the account open.
-    mutating func recordCallerAccount(account caller: String) {
-        if account == nil { account = caller }
+    /// Records the account of the credentials, which is the key's account unless the reference is an ARN.
+    mutating func recordCallerAccount(_ callerAccount: String) {
+        if account == nil { account = callerAccount }
         if case .keyID(let id) = reference, let account {
             key = AWSKeyARN(partition: region.partition.name, region: region, account: account, id: id)
         }

@@ -1,10 +1,10 @@
 import Concurrency
 import System
 
-/// Remembers the keys that KMS does not use for anybody, since they are disabled, pending deletion or gone, and tells
-/// when one of them serves again: all that waits for it is then worth a try. Safe to use from many tasks.
+/// Tracks keys that are disabled, pending deletion or deleted, and reports when one of them works again, so that all
+/// WrappedSecrets that wait for it are retried. Safe to use from many tasks.
 ///
-/// Not for denials: policies may deny one row and allow the next.
+/// It does not track denied access: a policy may deny one encryption context and allow the next.
 final class AWSKeyRecovery: Sendable {
     private struct State {
         var refused: Set<AWSKeyARN> = []
@@ -12,28 +12,28 @@ final class AWSKeyRecovery: Sendable {
     }
 
     private let state = Locked(State())
-    private let alarm = WakeableTimer()
-    /// Rows name keys; whatever they name, there are no more than this.
-    private static let maximum = 64
+    private let timer = WakeableTimer()
+    /// Recipients can name any number of keys; this bounds the memory. Further keys are not tracked.
+    private static let maximumKeys = 64
 
     func recordRefusal(_ key: AWSKeyARN) {
         state.withLock { state in
-            if state.refused.count < Self.maximum { state.refused.insert(key) }
+            if state.refused.count < Self.maximumKeys { state.refused.insert(key) }
         }
     }
 
     func recordSuccess(_ key: AWSKeyARN) {
-        let isBack = state.withLock { state in
+        let isRecovered = state.withLock { state in
             guard state.refused.remove(key) != nil else { return false }
             state.hasRecovered = true
             return true
         }
-        if isBack { alarm.signal() }
+        if isRecovered { timer.signal() }
     }
 
-    /// Runs until the task is cancelled.
+    /// Calls `onRecovery` when a key works again, once for several keys. Runs until the task is cancelled.
     func watch(onRecovery: @escaping @Sendable () -> Void) async {
-        await alarm.run {
+        await timer.run {
             let hasRecovered = state.withLock { state in
                 defer { state.hasRecovered = false }
                 return state.hasRecovered

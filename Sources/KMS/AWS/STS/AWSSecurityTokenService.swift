@@ -3,42 +3,43 @@ import FoundationEssentials
 import HTTP
 import HTTPTypes
 
-/// Which role, and what the token service is to note about it.
+/// The validated parameters of a role to assume.
 struct AWSAssumedRole: Equatable, Sendable {
     let arn: String
     let sessionName: String
     var externalID: String?
-    /// Seconds; nil: an hour.
+    /// The duration of the session in seconds. STS's default is an hour.
     var duration: Int?
 
     static let defaultSessionName = "secrets-bridge"
 
-    /// Errors: what a role's settings cannot be; `source` names them.
+    /// - Parameter source: The name of the settings in messages.
+    /// - Throws: `AWSCredentialsError` if STS would reject a parameter.
     init(
         arn: String, sessionName: String?, externalID: String? = nil, duration: String? = nil,
         from source: String
     ) throws(AWSCredentialsError) {
-        func wrong(_ what: String) -> AWSCredentialsError {
-            AWSCredentialsError(.misconfigured, "\(source): \(what)")
+        func misconfigured(_ problem: String) -> AWSCredentialsError {
+            AWSCredentialsError(.misconfigured, "\(source): \(problem)")
         }
         guard arn.hasPrefix("arn:"), (20...2048).contains(arn.utf8.count),
             arn.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
-        else { throw wrong("the role is no ARN of the form arn:aws:iam::<account>:role/<name>") }
+        else { throw misconfigured("the role is not of the form arn:aws:iam::<account>:role/<name>") }
         let name = sessionName ?? Self.defaultSessionName
-        guard (2...64).contains(name.utf8.count), name.utf8.allSatisfy(Self.isOfName) else {
-            throw wrong("the role session name is not 2 to 64 of A-Z a-z 0-9 _ + = , . @ -")
+        guard (2...64).contains(name.utf8.count), name.utf8.allSatisfy(Self.isAllowedInSessionName) else {
+            throw misconfigured("the role session name is not 2 to 64 of A-Z a-z 0-9 _ + = , . @ -")
         }
         self.arn = arn
         self.sessionName = name
         self.externalID = externalID
         guard let duration else { return }
         guard let seconds = Int(duration), (900...43_200).contains(seconds) else {
-            throw wrong("duration_seconds is not a number from 900 to 43200")
+            throw misconfigured("duration_seconds is not a number from 900 to 43200")
         }
         self.duration = seconds
     }
 
-    private static func isOfName(_ byte: UInt8) -> Bool {
+    private static func isAllowedInSessionName(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -48,10 +49,9 @@ struct AWSAssumedRole: Equatable, Sendable {
     }
 }
 
-/// STS: credentials of a role, for a web identity or for other credentials.
+/// A client of STS that assumes roles with a web identity token or with other credentials.
 ///
-/// Source: AWS Security Token Service API Reference, "AssumeRole", "AssumeRoleWithWebIdentity", "Common
-/// errors".
+/// Source: AWS Security Token Service API Reference, "AssumeRole", "AssumeRoleWithWebIdentity", "Common errors".
 struct AWSSecurityTokenService: Sendable {
     let client: AWSCredentialsClient
     /// `https://sts.eu-central-1.amazonaws.com/`
@@ -63,12 +63,12 @@ struct AWSSecurityTokenService: Sendable {
     init(name: String, transport: any HTTPTransport, endpoint: String, region: AWSRegion) {
         client = AWSCredentialsClient(
             name: name, transport: transport, attempts: 3, timeout: Self.timeout,
-            advice: "check the network policy, the proxy (HTTPS_PROXY, NO_PROXY) and AWS_REGION")
+            remedy: "check the network policy, the proxy (HTTPS_PROXY, NO_PROXY) and AWS_REGION")
         self.endpoint = endpoint
         self.region = region
     }
 
-    /// The request is not signed: the token proves who asks.
+    /// Sends an unsigned request: the token authenticates it.
     func assume(_ role: AWSAssumedRole, webIdentity token: SharedSecret) async throws(AWSCredentialsError)
         -> AWSCredentials
     {
@@ -77,12 +77,12 @@ struct AWSSecurityTokenService: Sendable {
         let response = try await client.send(request(form.finish()), isTransient: Self.isTransient)
         return try STSResponse(response, "AssumeRoleWithWebIdentity", client.name).credentials(
             for: role,
-            denied:
+            remedyIfDenied:
                 "check that its trust policy allows this service account (sub) and audience (aud) and names "
                 + "the cluster's OIDC provider")
     }
 
-    /// Signed with STS's time, once, where that turns out to be another one than ours.
+    /// Sends a signed request. If STS rejects its date, it is signed once more with STS's time.
     func assume(
         _ role: AWSAssumedRole, with credentials: AWSCredentials, date: @Sendable () -> Date
     ) async throws(AWSCredentialsError) -> AWSCredentials {
@@ -90,17 +90,17 @@ struct AWSSecurityTokenService: Sendable {
         if let externalID = role.externalID { form.append("ExternalId", externalID) }
         let request = request(form.finish())
         var skew = AWSClockSkew()
-        var answer: STSResponse
+        var stsResponse: STSResponse
         repeat {
             let signed = try sign(request, with: credentials, at: date() + skew.offset)
             let response = try await client.send(signed, isTransient: Self.isTransient)
-            answer = STSResponse(response, "AssumeRole", client.name)
-        } while skew.offset == 0 && answer.updateClockSkew(&skew, now: date())
-        return try answer.credentials(
+            stsResponse = STSResponse(response, "AssumeRole", client.name)
+        } while skew.offset == 0 && stsResponse.updateClockSkew(&skew, now: date())
+        return try stsResponse.credentials(
             for: role,
-            denied: "check that its trust policy allows sts:AssumeRole for the source credentials"
+            remedyIfDenied: "check that its trust policy allows sts:AssumeRole for the source credentials"
                 + (role.externalID == nil
-                    ? ", and whether it asks for an external id" : " and this external id"))
+                    ? ", and whether it requires an external id" : " and this external id"))
     }
 
     private func sign(
@@ -133,11 +133,38 @@ struct AWSSecurityTokenService: Sendable {
             body: .secret(body))
     }
 
-    /// Answers with a status of 400 that are not about what was asked.
+    /// Returns true for a transient error, which STS may send with status 400.
     private static func isTransient(_ response: AWSCredentialsClient.Response) -> Bool {
         guard response.head.status.code == 400 || response.head.status.code == 403,
             let code = FlatXML(response.body.bytes).flatMap({ STSResponse.errorCode(in: $0) })
         else { return false }
         return STSResponse.isTransient(code)
+    }
+}
+
+/// An `application/x-www-form-urlencoded` body in secret memory.
+struct FormBody: ~Copyable {
+    private var buffer = SecretBuffer(capacity: 2048)
+
+    mutating func append(_ key: StaticString, _ value: String) {
+        begin(key)
+        Array(value.utf8).withUnsafeBytes { encode($0) }
+    }
+
+    mutating func append(_ key: StaticString, _ value: SharedSecret) {
+        begin(key)
+        value.bytes.withUnsafeBytes { encode($0) }
+    }
+
+    consuming func finish() -> SharedSecret { SharedSecret(buffer.finish()) }
+
+    private mutating func begin(_ key: StaticString) {
+        if buffer.count > 0 { buffer.append("&") }
+        buffer.append(key)
+        buffer.append("=")
+    }
+
+    private mutating func encode(_ bytes: UnsafeRawBufferPointer) {
+        for byte in bytes { for encoded in SigV4URI.encode(byte) { buffer.append(encoded) } }
     }
 }

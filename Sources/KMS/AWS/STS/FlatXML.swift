@@ -1,17 +1,16 @@
 import Cryptography
 
-/// The texts of a few elements of an XML answer, in secret memory. For answers that are a tree of elements
-/// with text at its leaves, as the Query protocol of AWS has them; strict about what it reads, blind to what
-/// it need not know: attributes and comments.
+/// The texts of the leaf elements of an XML document, in secret memory. It reads documents of AWS's Query protocol: trees of
+/// elements with text in the leaves only.
 ///
-/// No document types and so no entities but XML's own; no CDATA.
+/// It ignores attributes and comments, and rejects document types, so that there are no entities but XML's own, and CDATA.
 struct FlatXML: Sendable {
-    /// By path: `ErrorResponse/Error/Code`.
+    /// The texts by path: `ErrorResponse/Error/Code`.
     private let texts: [String: SharedSecret]
 
     private static let maximumDepth = 16
 
-    /// nil: not well-formed, or not of this kind. An element that comes twice is as bad.
+    /// Returns nil if the document is not well-formed or not of this form, or has two leaves with the same path.
     init?(_ document: borrowing SecretBytes) {
         let texts = document.withUnsafeBytes { bytes in
             var reader = Reader(bytes)
@@ -21,12 +20,12 @@ struct FlatXML: Sendable {
         self.texts = texts
     }
 
-    /// nil: there is no such element, or nothing in it.
+    /// Returns nil if there is no such element, or it is empty.
     func secret(_ path: String) -> SharedSecret? {
         texts[path].flatMap { $0.count > 0 ? $0 : nil }
     }
 
-    /// Copies it to ordinary memory: only for what is not secret.
+    /// Copies a text to ordinary memory. Only for texts that are not secret.
     func string(_ path: String) -> String? {
         secret(path).map { $0.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
     }
@@ -35,7 +34,7 @@ struct FlatXML: Sendable {
         private var rest: Slice<UnsafeRawBufferPointer>
         private var path: [String] = []
         private var texts: [String: SharedSecret] = [:]
-        /// Whether the present element had elements in it, and so is no leaf.
+        /// True if the current element contains elements, and so is not a leaf.
         private var hasElements = false
         private var text = Slice(base: UnsafeRawBufferPointer(start: nil, count: 0), bounds: 0..<0)
 
@@ -44,10 +43,10 @@ struct FlatXML: Sendable {
         mutating func read() -> [String: SharedSecret]? {
             while let start = rest.firstIndex(of: UInt8(ascii: "<")) {
                 text = rest[..<start]
-                // Between elements there is nothing but space.
+                // There is only white space outside the root element.
                 guard !path.isEmpty || text.allSatisfy(Self.isSpace) else { return nil }
                 guard let tag = markup(from: start) else { return nil }
-                // A comment in the middle of a text would cut it.
+                // A comment inside a text would cut it in two.
                 guard !tag.isEmpty || text.allSatisfy(Self.isSpace) else { return nil }
                 if tag.isEmpty { continue }
                 guard element(tag) else { return nil }
@@ -55,7 +54,9 @@ struct FlatXML: Sendable {
             return path.isEmpty && !texts.isEmpty && rest.allSatisfy(Self.isSpace) ? texts : nil
         }
 
-        /// What stands between `<` and `>`, moving behind it; empty: nothing to look at.
+        /// Reads one tag or comment.
+        ///
+        /// - Returns: The text between `<` and `>`, or an empty slice for a comment or processing instruction.
         private mutating func markup(from start: Int) -> Slice<UnsafeRawBufferPointer>? {
             let body = rest[(start + 1)...]
             if body.starts(with: "!--".utf8) {
@@ -71,7 +72,7 @@ struct FlatXML: Sendable {
             if tag.first == UInt8(ascii: "?") {
                 return tag.last == UInt8(ascii: "?") ? tag[tag.endIndex..<tag.endIndex] : nil
             }
-            // With a quote open, the tag ends later.
+            // A `>` inside quotes does not end the tag; such tags are rejected.
             let quotes = tag.count { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "'") }
             return tag.isEmpty || !quotes.isMultiple(of: 2) ? nil : tag
         }
@@ -85,7 +86,7 @@ struct FlatXML: Sendable {
                 return true
             }
             guard let name = Self.name(tag), path.count < FlatXML.maximumDepth else { return false }
-            // Text beside elements is not of this kind.
+            // Text beside elements is rejected.
             guard path.isEmpty || text.allSatisfy(Self.isSpace) else { return false }
             path.append(name)
             hasElements = false
@@ -109,7 +110,7 @@ struct FlatXML: Sendable {
             return String(decoding: name, as: UTF8.self)
         }
 
-        /// With the five entities of XML, and characters by number that are ASCII.
+        /// Replaces the five entities of XML and numeric references to ASCII characters.
         private static func decoded(_ text: Slice<UnsafeRawBufferPointer>) -> SharedSecret? {
             var buffer = SecretBuffer(capacity: text.count)
             var rest = text

@@ -4,17 +4,17 @@ import Glibc
 import HTTP
 import HTTPTypes
 
-/// What STS answered, in secret memory.
+/// A response of STS in secret memory.
 struct STSResponse: Sendable {
     private let status: Int
     private let retryAfter: Duration?
     private let date: String?
-    /// nil: no answer of STS.
+    /// Nil if the response is not from STS.
     private let xml: FlatXML?
     private let action: String
     private let source: String
 
-    /// Where an error's name is; what stands in front of STS has another form.
+    /// The paths of the error code in an error response. Errors of a gateway in front of STS have the second form.
     static let errorCodePaths = ["ErrorResponse/Error/Code", "ErrorResponse/Errors/Error/Code"]
 
     init(_ response: AWSCredentialsClient.Response, _ action: String, _ source: String) {
@@ -26,7 +26,7 @@ struct STSResponse: Sendable {
         self.source = source
     }
 
-    /// Whatever the status: STS throttles with 400.
+    /// Returns true for a transient error with any status: STS throttles with 400.
     static func isTransient(_ code: String) -> Bool {
         [.throttled, .outage].contains(AWSErrorCategory(name: code, status: 0))
             || code == "IDPCommunicationError"
@@ -36,17 +36,17 @@ struct STSResponse: Sendable {
         errorCodePaths.compactMap { xml.string($0) }.first.flatMap { AWSErrorCode($0)?.text }
     }
 
-    /// Whether the request was refused for its time, and `skew` is another one now.
+    /// - Returns: True if STS rejected the date of the request, and `skew` has changed.
     func updateClockSkew(_ skew: inout AWSClockSkew, now: Date) -> Bool {
         guard status >= 400, let code = xml.flatMap({ Self.errorCode(in: $0) }) else { return false }
         return skew.update(from: AWSErrorCategory(name: code, status: status), date: date, now: now)
     }
 
-    /// `denied`: what to do when STS knows us and says no.
+    /// - Parameter remedyIfDenied: The remedy that the message names if STS denies the role.
     func credentials(
-        for role: AWSAssumedRole, denied: String
+        for role: AWSAssumedRole, remedyIfDenied: String
     ) throws(AWSCredentialsError) -> AWSCredentials {
-        guard 200..<300 ~= status else { throw failure(role, denied) }
+        guard 200..<300 ~= status else { throw makeError(role, remedyIfDenied) }
         let path = "\(action)Response/\(action)Result/Credentials"
         guard let id = xml?.secret("\(path)/AccessKeyId"),
             let secret = xml?.secret("\(path)/SecretAccessKey"),
@@ -57,49 +57,52 @@ struct STSResponse: Sendable {
         else {
             throw AWSCredentialsError(
                 .unavailable,
-                "\(source): the answer to \(action) holds no credentials; is it STS that answers?")
+                "\(source): the response to \(action) has no credentials; check AWS_ENDPOINT_URL_STS")
         }
         return credentials
     }
 
-    private func failure(_ role: AWSAssumedRole, _ denied: String) -> AWSCredentialsError {
+    private func makeError(_ role: AWSAssumedRole, _ remedyIfDenied: String) -> AWSCredentialsError {
         guard let code = xml.flatMap({ Self.errorCode(in: $0) }) else {
             let isOutage = AWSCredentialsClient.isTransient(status)
             return AWSCredentialsError(
                 isOutage ? .unavailable : .misconfigured,
-                "\(source): \(action) was answered with HTTP \(status) and not by STS"
+                "\(source): another server than STS responds to \(action) with HTTP \(status)"
                     + (isOutage ? "" : "; check the proxy and AWS_ENDPOINT_URL_STS"), retryAfter: retryAfter)
         }
-        let said = "\(source): STS refuses \(role.arn) with \(code)"
+        let problem = "\(source): STS denies \(role.arn) with \(code)"
         if AWSCredentialsClient.isTransient(status) || Self.isTransient(code) {
             return AWSCredentialsError(
-                .unavailable, "\(source): STS does not serve at the moment (\(code))", retryAfter: retryAfter)
+                .unavailable, "\(source): STS is unavailable (\(code)); the request will be retried",
+                retryAfter: retryAfter)
         }
         switch code {
         case "AccessDenied", "AccessDeniedException":
-            return AWSCredentialsError(.denied, "\(said); \(denied)")
+            return AWSCredentialsError(.denied, "\(problem); \(remedyIfDenied)")
         case "ExpiredTokenException", "ExpiredToken":
             return AWSCredentialsError(
-                .denied, "\(said); the token has ended: check who replaces it, and this machine's clock")
+                .denied,
+                "\(problem); the token has expired: check that the platform replaces it, and this machine's clock"
+            )
         case "InvalidIdentityToken", "IDPRejectedClaim":
             return AWSCredentialsError(
                 .denied,
-                "\(said); check that the cluster's OIDC provider exists in IAM and that the audience is one "
+                "\(problem); check that the cluster's OIDC provider exists in IAM and that the audience is one "
                     + "of its client ids")
         case "RegionDisabledException":
             return AWSCredentialsError(
-                .denied, "\(said); enable STS in this region, or set AWS_REGION to another")
+                .denied, "\(problem); enable STS in this region, or set AWS_REGION to another")
         case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch",
             "IncompleteSignature", "MissingAuthenticationToken", "AuthFailure", "InvalidAccessKeyId":
             return AWSCredentialsError(
-                .denied, "\(said); the source credentials are not valid, or this machine's clock is wrong")
+                .denied, "\(problem); the source credentials are not valid, or this machine's clock is wrong")
         case "RequestExpired", "RequestTimeTooSkewed":
-            return AWSCredentialsError(.denied, "\(said); check this machine's clock")
+            return AWSCredentialsError(.denied, "\(problem); check this machine's clock")
         case "ValidationError", "InvalidParameterValue":
             return AWSCredentialsError(
                 .denied,
-                "\(said); check the role's ARN and duration_seconds against its maximum session duration")
-        default: return AWSCredentialsError(.denied, "\(said); \(denied)")
+                "\(problem); check the role's ARN and duration_seconds against its maximum session duration")
+        default: return AWSCredentialsError(.denied, "\(problem); \(remedyIfDenied)")
         }
     }
 }

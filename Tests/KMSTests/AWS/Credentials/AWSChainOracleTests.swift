@@ -1,12 +1,13 @@
 import Foundation
+import Settings
 import System
 import TestSupport
 import Testing
 
 @testable import KMS
 
-/// The same environments and files, given to botocore and to us, with the same servers behind them: both must end
-/// with the same credentials, or both with none. The servers' keys say how they were got.
+/// For the same environment, files and servers, this chain and botocore must find the same credentials, or none. The keys
+/// of the servers describe how they were obtained.
 @Suite(.enabled(if: AWSPython.isAvailable), .timeLimit(.minutes(5)))
 struct AWSChainOracleTests {
     private struct Case: Codable {
@@ -27,7 +28,7 @@ struct AWSChainOracleTests {
 
     private static func cases() -> [Case] {
         var cases: [Case] = []
-        // Every set of sources that may be configured, with what a profile can be.
+        // Each combination of configured sources, with each kind of profile.
         let profiles = [
             "", lastingKeys, process,
             "role_arn = \(arn)/chained\nsource_profile = base\n",
@@ -65,8 +66,8 @@ struct AWSChainOracleTests {
         for profile in profiles {
             for mask in 0..<8 {
                 var environment: [String: String] = [:]
-                // With a web identity in the variables and a role in the profile, botocore takes the profile, and
-                // the other SDKs the variables.
+                // With a web identity in variables and a role in the profile, botocore uses the profile, and the
+                // other SDKs use the variables.
                 if mask & 3 == 2, profile.contains("role_arn"), !profile.contains("web_identity") { continue }
                 if mask & 1 != 0 { environment.merge(keys) { $1 } }
                 if mask & 2 != 0 { environment.merge(web) { $1 } }
@@ -101,7 +102,7 @@ struct AWSChainOracleTests {
         return cases
     }
 
-    @Test func endsWithTheSameCredentials() async throws {
+    @Test func findsTheCredentialsThatBotocoreFinds() async throws {
         let (agent, metadata, service) = (
             try FakeContainerAgent(), try FakeInstanceMetadata(), try FakeTokenService()
         )

@@ -1,13 +1,14 @@
 import Foundation
 import HTTP
 import HTTPTypes
+import Settings
 import System
 import TestSupport
 import Testing
 
 @testable import KMS
 
-/// Who is asked, in which order, and what is said when nobody answers.
+/// The order of the credentials sources, and the error if none has credentials.
 @Suite(.timeLimit(.minutes(5)))
 struct AWSChainTests {
     private static let keys = testCredentials("AKID", secret: "s", token: nil)
@@ -21,7 +22,7 @@ struct AWSChainTests {
         }
     }
 
-    @Test func theFirstThatIsConfiguredWins() async throws {
+    @Test func usesTheFirstConfiguredSource() async throws {
         let first = ScriptedSource { _ in .success(nil) }
         let second = ScriptedSource { _ in .success(Self.keys) }
         let third = ScriptedSource { _ in .success(nil) }
@@ -30,8 +31,7 @@ struct AWSChainTests {
         #expect(third.calls.elements.isEmpty)
     }
 
-    /// Looked up anew each time: what is configured may change.
-    @Test func eachTimeAnew() async throws {
+    @Test func queriesTheSourcesEachTime() async throws {
         let first = ScriptedSource { call in
             .success(call == 2 ? testCredentials("NEW", secret: "s", token: nil) : nil)
         }
@@ -42,14 +42,14 @@ struct AWSChainTests {
         #expect(try await chain.credentials()?.accessKeyID == "AKID")
     }
 
-    @Test func whatIsBrokenEndsTheSearch() async {
+    @Test func aFailingSourceEndsTheSearch() async {
         let broken = AWSCredentialsError(.denied, "first: no")
         let second = ScriptedSource { _ in .success(Self.keys) }
         #expect(await error(ScriptedSource { _ in .failure(broken) }, second) == broken)
         #expect(second.calls.elements.isEmpty)
     }
 
-    @Test func nobodyIsConfigured() async {
+    @Test func reportsThatNoSourceIsConfigured() async {
         let none = await error(
             ScriptedSource("one") { _ in .success(nil) }, ScriptedSource("two") { _ in .success(nil) })
         #expect(none?.code == .misconfigured)
@@ -65,7 +65,7 @@ struct AWSChainTests {
                 == true)
     }
 
-    @Test func halfAPairOfKeys() async {
+    @Test func rejectsOneVariableOfAPair() async {
         for (settings, message) in [
             (["AWS_ACCESS_KEY_ID": "A"], "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY"),
             (["AWS_SECRET_ACCESS_KEY": "A"], "AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID"),
@@ -77,8 +77,7 @@ struct AWSChainTests {
         }
     }
 
-    /// The token is replaced: each refresh sends the one that is there.
-    @Test func aWebIdentityTokenThatRotates() async throws {
+    @Test func readsARotatedWebIdentityToken() async throws {
         let service = try FakeTokenService()
         let file = try folder.write("token", "first\n")
         let environment = Environment([
@@ -95,12 +94,13 @@ struct AWSChainTests {
     @Test(arguments: [
         (["AWS_ROLE_ARN": nil], "AWS_WEB_IDENTITY_TOKEN_FILE is set without AWS_ROLE_ARN"),
         (["AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"], "/nowhere: No such file"),
-        (["AWS_WEB_IDENTITY_TOKEN_FILE": "/etc/passwd"], "/etc/passwd does not hold a token"),
-        (["AWS_REGION": nil], "AWS_REGION is not set"), (["AWS_REGION": "EU!"], "AWS_REGION is no Region"),
-        (["AWS_ROLE_ARN": "sb"], "the role is no ARN"), (["AWS_PROFILE": "z"], "there is no AWS profile z"),
-        (["AWS_ENDPOINT_URL_STS": "http://sts.example.com"], "AWS_ENDPOINT_URL_STS is plain http"),
+        (["AWS_WEB_IDENTITY_TOKEN_FILE": "/etc/passwd"], "/etc/passwd does not contain a token"),
+        (["AWS_REGION": nil], "AWS_REGION is not set"),
+        (["AWS_REGION": "EU!"], "AWS_REGION is not the name of a Region"),
+        (["AWS_ROLE_ARN": "sb"], "the role is not of the form"), (["AWS_PROFILE": "z"], "AWS profile z"),
+        (["AWS_ENDPOINT_URL_STS": "http://sts.example.com"], "AWS_ENDPOINT_URL_STS uses plain http"),
     ])
-    func webIdentityThatIsHalfConfigured(_ change: [String: String?], _ problem: String) async throws {
+    func rejectsIncompleteWebIdentitySettings(_ change: [String: String?], _ problem: String) async throws {
         var settings: [String: String?] = [
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/sb", "AWS_REGION": "eu-central-1",
             "AWS_WEB_IDENTITY_TOKEN_FILE": try folder.write("token", "token"),
@@ -119,8 +119,8 @@ struct AWSChainTests {
         return AWSCredentialsContext(environment, services: services, local: local)
     }
 
-    /// Loopback is never proxied, hence the address that a proxy alone would answer for.
-    @Test func noProxyForWhatIsBesideUs() async throws {
+    /// Loopback is never proxied, so the address is one that only a proxy could serve.
+    @Test func usesNoProxyForLocalServices() async throws {
         let proxy = try FakeServer.responding { _ in response(200, instanceCredentials("PROXY")) }
         var request = HTTPClientRequest(url: "http://192.0.2.1:9/v1/credentials")
         request.timeout = .milliseconds(200)
@@ -133,8 +133,8 @@ struct AWSChainTests {
         }
     }
 
-    /// Credentials that end in mid-run are fetched anew, with the token of then; before that, nobody is asked.
-    @Test func theEndInMidRun() async throws {
+    /// The new token is used, and no request is sent before the credentials expire.
+    @Test func replacesCredentialsThatExpireDuringARun() async throws {
         let agent = try FakeContainerAgent(tokens: ["first", "second"])
         let environment = Environment([
             "HOME": folder.path, AWSContainerCredentials.fullURIVariable: agent.url,
@@ -154,7 +154,7 @@ struct AWSChainTests {
         #expect(try await provider.credentials().accessKeyID == "LATER")
         agent.answer.withLock { $0 = nil }
         #expect(agent.requests.elements.count == 2)
-        // The agent is gone by the next time, and comes back.
+        // The agent fails once, and recovers.
         agent.answer.withLock { $0 = response(400) }
         passed.withLock { $0 += 6 * 3600 }
         let error = await awsError { () throws(AWSCredentialsError) in try await provider.credentials() }
@@ -164,8 +164,8 @@ struct AWSChainTests {
         #expect(try await provider.credentials().accessKeyID == "BACK")
     }
 
-    /// As the program makes it, against nothing: what a person reads who has configured nothing.
-    @Test func theProductionsOwn() async throws {
+    /// The chain of the program without any configuration.
+    @Test func loadsTheProductionChain() async throws {
         let environment = ["HOME": folder.path, "AWS_EC2_METADATA_DISABLED": "true"]
         let provider = try RefreshingAWSCredentials.load(from: Environment(environment))
         let error = await awsError { () throws(AWSCredentialsError) in try await provider.credentials() }

@@ -7,18 +7,17 @@ import Testing
 
 @testable import KMS
 
-/// Lines that cannot be read: which profiles they affect, and what errors show of them.
+/// Invalid lines: the profiles that they affect, and the errors that report them.
 struct AWSConfigFaultTests {
     /// A short value that could be a key.
     private static let word = "hunter2"
     private static let canary = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLE="
 
-    /// Another profile works; this one is refused, with the line.
     @Test(arguments: [
         "nonsense", "= x", "s3 =\n  nonsense", "aws_secret_access_key = x\n  y", "[profile c\nregion = x",
         "aws_secret_access_key x", "export AWS_SECRET_ACCESS_KEY=x",
     ])
-    func aFaultConcernsItsProfileAlone(lines: String) throws {
+    func anInvalidLineAffectsItsProfileOnly(lines: String) throws {
         let config = "[profile a]\nregion = one\n[profile b]\n\(lines)\n[profile d]\nregion = two\n"
         for selected in ["a", "d"] {
             #expect(try awsProfiles(config, selected: selected).activeSettings["region"] != nil)
@@ -28,25 +27,24 @@ struct AWSConfigFaultTests {
         #expect(error?.message.hasPrefix("config:") == true, "\(error?.message ?? "")")
     }
 
-    /// A profile is used as a source, a session or a section of endpoints, too.
+    /// The selected profile may use others as a source, a session or a section of endpoints.
     @Test(arguments: [
         "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n[profile b]\nnonsense\n",
         "sso_session = s\nsso_account_id = 1\nsso_role_name = r\n[sso-session s]\nnonsense\n",
         "services = s\n[services s]\nnonsense\n",
     ])
-    func whatIsUsedIndirectlyMustBeReadable(rest: String) {
+    func rejectsInvalidSectionsThatAreUsedIndirectly(rest: String) {
         #expect(throws: AWSCredentialsError.self) {
             let profiles = try awsProfiles("[profile a]\n" + rest, selected: "a")
             _ = try AWSProfilePlan.make(profiles)
         }
     }
 
-    @Test func theRestOfABrokenSectionIsNotGivenToTheSectionBefore() throws {
+    @Test func settingsOfAnInvalidSectionStayInIt() throws {
         let config = "[profile a]\nregion = one\n[profile b\naws_access_key_id = B\n"
         #expect(try awsProfiles(config, selected: "a").activeSettings == ["region": "one"])
     }
 
-    /// A value ends up in no error, whatever is missing around it.
     @Test(arguments: [
         "aws_secret_access_key \(canary)", "aws_secret_access_key \(canary)\n  more",
         "aws_secret_access_key\n\(canary)",
@@ -56,21 +54,21 @@ struct AWSConfigFaultTests {
         "export AWS_SECRET_ACCESS_KEY=\(canary)\n  more", "\(canary) x =\n  y", "x \(canary)\n  y",
         ": \(canary)",
     ])
-    func noValueIsQuoted(lines: String) throws {
+    func errorsQuoteNoValue(lines: String) throws {
         for text in ["[default]\naws_access_key_id = AKID\n\(lines)\n", "\(lines)\n"] {
             do throws(AWSCredentialsError) {
                 let profiles = try awsProfiles("", text)
                 _ = try AWSProfilePlan.make(profiles)
             } catch {
                 #expect(!error.message.lowercased().contains("wjalr"), "\(error.message)")
-                #expect(!error.message.contains("\n") && !error.message.contains(Self.word))
+                #expect(!error.message.contains("\n"))
+                #expect(!error.message.contains(Self.word))
             }
         }
     }
 
-    /// Names out of files, with what moves cursors and ends lines, on one line that is not too long.
     @Test(arguments: ["a\rb", "a\u{1B}[2Jb", "a\u{202E}b", "a\u{0}b", String(repeating: "n", count: 5000)])
-    func namesAreShownOnOneLine(name: String) throws {
+    func errorsShowNamesOnOneLine(name: String) throws {
         let quoted = name.replacingOccurrences(of: "\r", with: "\u{85}")
         var messages: [String] = []
         func note(_ body: () throws(AWSCredentialsError) -> Void) {
@@ -96,8 +94,8 @@ struct AWSConfigFaultTests {
         }
     }
 
-    /// An input of a fuzzing campaign: a profile's name with a carriage return.
-    @Test func aFuzzedFileGivesOneLine() throws {
+    /// An input of a fuzzing campaign: the name of a profile contains a carriage return.
+    @Test func errorsOfFuzzedFilesAreOneLine() throws {
         let text = "[d;;\u{0}`e\rfault]\nrole_arn = x\n"
         for selected in ["d;;\u{0}`e\rfault", "d;;\u{0}`e", "default"] {
             do throws(AWSCredentialsError) {
@@ -108,7 +106,7 @@ struct AWSConfigFaultTests {
         }
     }
 
-    @Test func byteOrderMarksAreSkipped() throws {
+    @Test func skipsByteOrderMarks() throws {
         let mark = "\u{FEFF}"
         #expect(try awsProfiles(mark + "[default]\r\nregion = a\r\n").activeSettings == ["region": "a"])
         #expect(try awsProfiles(mark + "# c\n[default]\nregion = a\n").activeSettings == ["region": "a"])
@@ -119,8 +117,8 @@ struct AWSConfigFaultTests {
         #expect(error?.message == "config: is UTF-16; save it as UTF-8")
     }
 
-    /// As botocore has it; a mount that is missing leaves a folder.
-    @Test func aFolderOrADeviceInPlaceOfAFileIsEmpty() throws {
+    /// As in botocore. A missing mount leaves a folder.
+    @Test func aFolderOrDeviceCountsAsAnEmptyFile() throws {
         let folder = try TemporaryFolder()
         #expect(try AWSConfigFile(path: folder.path).sections.isEmpty)
         #expect(try AWSConfigFile(path: "/dev/null").sections.isEmpty)
@@ -128,5 +126,5 @@ struct AWSConfigFaultTests {
     }
 }
 
-/// Whether nothing in a message ends its line, moves the cursor or hides.
+/// Returns true if a message has no line breaks, control characters or invisible characters.
 func isOneLine(_ message: String) -> Bool { !message.unicodeScalars.contains { $0.isInvisible } }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import KMS
 
-/// What botocore reads in files of the shared configuration (Tests/Vectors/aws-config).
+/// The settings that botocore reads in shared configuration files (Tests/Vectors/aws-config).
 struct AWSConfigVectorTests {
     struct Case: Decodable, CustomTestStringConvertible {
         let name: String
@@ -21,10 +21,10 @@ struct AWSConfigVectorTests {
         return (try? JSONDecoder().decode([Case].self, from: Data(contentsOf: file))) ?? []
     }()
 
-    @Test func allAreThere() { #expect(Self.cases.count == 64) }
+    @Test func readsAllVectors() { #expect(Self.cases.count == 64) }
 
     @Test(arguments: cases.filter { $0.read != nil })
-    func readsAsBotocore(test: Case) throws {
+    func readsLikeBotocore(test: Case) throws {
         let read = try #require(test.read)
         let profiles = try awsProfiles(test.config, test.credentials)
         for name in ["default", "a", "b", "c", "d", "e f", "g h", "a b", "c d", "[a]", "é", "profile a"] {
@@ -39,17 +39,20 @@ struct AWSConfigVectorTests {
         #expect(services == read["services"]?["s"])
     }
 
-    /// Where botocore refuses both files whole, what can be read of them is read; the profile with the fault is refused.
+    /// botocore rejects these files as a whole; here, only the profile with the invalid line is rejected.
     @Test(arguments: [
         ("a line without = below a key", "config:3: expected key = value below s3"),
         ("a line with a colon alone below a key", "config:3: expected key = value below s3"),
-        ("a setting before the first section", "config:1: a setting stands before the first [section]"),
+        (
+            "a setting before the first section",
+            "config:1: the setting is before the first [section]; move it into a section"
+        ),
         ("a line that is nothing", "config:2: expected [section] or key = value"),
         ("a secret without its delimiter", "credentials:3: expected [section] or key = value"),
         ("a value without a key", "config:2: expected [section] or key = value"),
         ("an open bracket", "config:1: the section has no ]"),
     ])
-    func refuses(name: String, message: String) throws {
+    func rejectsWhatBotocoreRejects(name: String, message: String) throws {
         let test = try #require(Self.cases.first { $0.name == name })
         #expect(test.read == nil)
         #expect(throws: AWSCredentialsError(.misconfigured, message)) {
@@ -61,7 +64,7 @@ struct AWSConfigVectorTests {
         ("a section twice", "a", ["region": "1", "output": "2"]), ("a key twice", "default", ["region": "2"]),
         ("a fault in another profile", "default", ["region": "a"]),
     ])
-    func readsMoreThanBotocore(name: String, profile: String, settings: [String: String]) throws {
+    func acceptsMoreThanBotocore(name: String, profile: String, settings: [String: String]) throws {
         let test = try #require(Self.cases.first { $0.name == name })
         #expect(test.read == nil)
         #expect(try awsProfiles(test.config, test.credentials).profile(profile)?.settings == settings)

@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Settings
 import System
 import TestSupport
 import Testing
@@ -19,13 +20,13 @@ struct AWSContainerCredentialsTests {
         AWSContainerCredentials(Environment(settings), transport: transport, timeout: timeout)
     }
 
-    @Test func podIdentity() async throws {
+    @Test func readsThePodIdentityTokenEachTime() async throws {
         let agent = try FakeContainerAgent(tokens: ["pod-token", "next-token"])
         let file = try folder.write("token", "pod-token")
         let source = source([
             AWSContainerCredentials.fullURIVariable: agent.url,
             AWSContainerCredentials.tokenFileVariable: file,
-            // The file wins.
+            // The file has priority.
             AWSContainerCredentials.tokenVariable: "other",
         ])
         let credentials = try #require(try await source.credentials())
@@ -38,20 +39,21 @@ struct AWSContainerCredentialsTests {
         #expect(try await source.credentials()?.accessKeyID == "CONTAINER-next-token")
     }
 
-    @Test func aTokenInAVariableMayHaveSpaces() async throws {
+    @Test func acceptsSpacesInATokenVariable() async throws {
         let agent = try FakeContainerAgent(tokens: ["Basic abc"])
         let source = source([
             AWSContainerCredentials.fullURIVariable: agent.url,
             AWSContainerCredentials.tokenVariable: "Basic abc",
         ])
         let error = await awsError { () throws(AWSCredentialsError) in try await source.credentials() }
-        // The fake puts the token into the key, where a space has no place.
-        #expect(error?.message == "container: the answer has keys that no header can hold")
+        // The fake puts the token into the key id, which must not contain a space.
+        #expect(
+            error?.message == "container: the response has keys with characters that are invalid in a header")
         #expect(agent.requests.elements == ["GET /v1/credentials HTTP/1.1"])
     }
 
     @Test(arguments: ["a\nb", "a\r\nX-Evil: 1", "\n", "tök"])
-    func tokensThatNoHeaderHolds(_ token: String) async throws {
+    func rejectsTokensThatAreInvalidInAHeader(_ token: String) async throws {
         let agent = try FakeContainerAgent()
         let settings = [
             AWSContainerCredentials.fullURIVariable: agent.url,
@@ -61,11 +63,11 @@ struct AWSContainerCredentialsTests {
             try await source(settings).credentials()
         }
         #expect(error?.code == .misconfigured)
-        #expect(error?.message.contains("characters that no header may hold") == true)
+        #expect(error?.message.contains("characters that are invalid in a header") == true)
         #expect(agent.requests.elements.isEmpty)
     }
 
-    @Test func aTokenFileThatIsMissing() async throws {
+    @Test func reportsAMissingTokenFile() async throws {
         let settings = [
             AWSContainerCredentials.fullURIVariable: "http://localhost/x",
             AWSContainerCredentials.tokenFileVariable: "/nowhere",
@@ -77,7 +79,7 @@ struct AWSContainerCredentialsTests {
         #expect(error?.message.contains("/nowhere: No such file") == true)
     }
 
-    @Test func refusedWithoutAssociation() async throws {
+    @Test func reportsAMissingAssociation() async throws {
         let agent = try FakeContainerAgent()
         let settings = [
             AWSContainerCredentials.fullURIVariable: agent.url,
@@ -91,8 +93,8 @@ struct AWSContainerCredentialsTests {
         #expect(error?.message.contains("SECRETTEXT") == false)
     }
 
-    /// Three attempts, each with its own deadline.
-    @Test func anAgentThatHangs() async throws {
+    /// There are three attempts, each with its own timeout.
+    @Test func timesOutWhenTheAgentHangs() async throws {
         let server = try FakeServer { $0.waitForClose() }
         let settings = [AWSContainerCredentials.fullURIVariable: server.url]
         let error = await awsError { () throws(AWSCredentialsError) in
@@ -103,7 +105,7 @@ struct AWSContainerCredentialsTests {
         await eventually { server.connectionCount == 3 }
     }
 
-    @Test func anAgentThatIsNotReadyYet() async throws {
+    @Test func retriesUntilTheAgentIsReady() async throws {
         let calls = Recorder<Int>()
         let server = try FakeServer.responding { _ in
             calls.append(1)
@@ -119,7 +121,7 @@ struct AWSContainerCredentialsTests {
         "http://[fd00:ec2::23]/v1/credentials",
         "http://localhost:1234/a?b=c", "http://127.3.2.1/", "http://[::1]:80/a", "https://example.com/creds",
     ])
-    func hostsThatAreAsked(_ url: String) async throws {
+    func acceptsHTTPSLoopbackAndPlatformHosts(_ url: String) async throws {
         let urls = Recorder<String>()
         let spy = URLSpy(base: FakeTransport { _ in .init(200, instanceCredentials("A")) }, urls: urls)
         #expect(
@@ -135,7 +137,7 @@ struct AWSContainerCredentialsTests {
         "http://example.com\\@127.0.0.1/", "http://127.0.0.1#@example.com/", "ftp://127.0.0.1/", "127.0.0.1/",
         "http:///x", "http://[fd00:ec2::23]x/", "http://127.0.0.1/\r\nX: y",
     ])
-    func hostsThatAreNot(_ url: String) async throws {
+    func rejectsOtherHosts(_ url: String) async throws {
         let transport = FakeTransport { _ in .init(200, instanceCredentials("A")) }
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source([AWSContainerCredentials.fullURIVariable: url], transport: transport)
@@ -145,7 +147,7 @@ struct AWSContainerCredentialsTests {
         #expect(transport.requests.isEmpty)
     }
 
-    @Test func theRelativePathIsOfECSAndWins() async throws {
+    @Test func prefersTheRelativeURIOfECS() async throws {
         let urls = Recorder<String>()
         let spy = URLSpy(base: FakeTransport { _ in .init(200, instanceCredentials("A")) }, urls: urls)
         let settings = [

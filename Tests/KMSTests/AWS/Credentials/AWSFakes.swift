@@ -5,12 +5,12 @@ import Testing
 
 @testable import KMS
 
-/// An instance metadata service as EC2 has it: version 2 alone, and strict about it.
+/// A strict instance metadata service of version 2 only.
 final class FakeInstanceMetadata: Sendable {
     struct State: Sendable {
         var role: String? = "node-role"
         var credentials = instanceCredentials("INSTANCE1")
-        /// Whether tokens that were given are still good.
+        /// True if issued tokens are still valid.
         var tokens: Set<String> = []
         var answersPUT = true
         var status = 200
@@ -28,7 +28,7 @@ final class FakeInstanceMetadata: Sendable {
             while let request = connection.readRequest() {
                 requests.append(request.line.replacingOccurrences(of: " HTTP/1.1", with: ""))
                 if request.line.hasPrefix("PUT"), !state.withLock({ $0.answersPUT }) {
-                    // A hop limit of 1: the answer gets lost on its way.
+                    // With a hop limit of 1, the response is lost.
                     connection.waitForClose()
                     return
                 }
@@ -67,7 +67,7 @@ final class FakeInstanceMetadata: Sendable {
     }
 }
 
-/// `expiration`: from now on, in seconds.
+/// - Parameter expiration: The lifetime in seconds.
 func instanceCredentials(_ id: String, _ expiration: Double = 6 * 3600, from date: Date = Date()) -> String {
     let end = date.addingTimeInterval(expiration).formatted(.iso8601)
     return """
@@ -81,7 +81,7 @@ func response(_ status: Int, _ body: String = "", _ fields: String = "") -> Stri
     "HTTP/1.1 \(status) Status\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
 }
 
-/// An agent beside the container: it wants its path and its token.
+/// A container agent that requires its path and token.
 final class FakeContainerAgent: Sendable {
     let tokens: Locked<Set<String>>
     let answer: Locked<String?>
@@ -89,7 +89,7 @@ final class FakeContainerAgent: Sendable {
     private let server: FakeServer
     var url: String { "\(server.url)/v1/credentials" }
 
-    /// Gives keys that name the token they were given for.
+    /// Issues keys that contain the token of the request.
     init(tokens: Set<String> = ["pod-token"]) throws {
         let tokens = Locked(tokens)
         let answer = Locked<String?>(nil)
@@ -107,7 +107,7 @@ final class FakeContainerAgent: Sendable {
     }
 }
 
-/// An STS whose keys say what they were given for: action, role, and the token or the key that asked.
+/// An STS whose keys contain the action, the role, and the token or key of the request.
 final class FakeTokenService: Sendable {
     let requests = Recorder<[String: String]>()
     private let server: FakeServer
@@ -164,7 +164,7 @@ final class FakeTokenService: Sendable {
     }
 }
 
-/// Waits until `condition` holds; a test that fails here does not hang.
+/// Waits until `condition` holds, but not forever.
 func eventually(_ condition: () async throws -> Bool) async {
     for _ in 0..<2000 {
         if (try? await condition()) == true { return }
@@ -173,7 +173,7 @@ func eventually(_ condition: () async throws -> Bool) async {
     Issue.record("it does not come to pass")
 }
 
-/// A failure's error, nil when there is none.
+/// Returns the error that `body` throws, or nil.
 func awsError<Value>(_ body: () async throws(AWSCredentialsError) -> Value) async -> AWSCredentialsError? {
     do throws(AWSCredentialsError) {
         _ = try await body()

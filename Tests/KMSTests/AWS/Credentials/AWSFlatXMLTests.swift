@@ -6,7 +6,7 @@ import Testing
 struct AWSFlatXMLTests {
     private func xml(_ text: String) -> FlatXML? { FlatXML(SecretBytes(copying: Array(text.utf8))) }
 
-    @Test func textsAtTheLeaves() throws {
+    @Test func readsTextsOfLeaves() throws {
         let text = """
             <?xml version="1.0" encoding="UTF-8"?>
             <!-- <a>no</a> -->
@@ -36,12 +36,11 @@ struct AWSFlatXMLTests {
         String(repeating: "<a>", count: 17) + String(repeating: "</a>", count: 17),
         #"{"Error": "<a>x</a>"}"#, "<html><body><p>a<br></p></body></html>",
     ])
-    func whatIsNotOfThisKind(_ text: String) {
+    func rejectsOtherDocuments(_ text: String) {
         #expect(xml(text) == nil)
     }
 
-    /// Whatever comes, it ends and does not crash.
-    @Test func anyBytes() {
+    @Test func survivesAnyBytes() {
         let pieces = [
             "<a>", "</a>", "<b/>", "&amp;", "&", ";", "<", ">", "<!--", "-->", "x", " ", "\u{0}", "<?", "?>",
         ]
@@ -57,7 +56,7 @@ struct AWSFlatXMLTests {
         }
     }
 
-    @Test func forms() {
+    @Test func encodesForms() {
         var form = FormBody()
         form.append("Action", "A b")
         form.append("Token", SharedSecret(copying: "a+/=&é~-_.".utf8))

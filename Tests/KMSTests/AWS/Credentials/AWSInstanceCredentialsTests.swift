@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Settings
 import System
 import TestSupport
 import Testing
@@ -26,7 +27,7 @@ struct AWSInstanceCredentialsTests {
 
     private func pass(_ seconds: Double) { passed.withLock { $0 += seconds } }
 
-    @Test func tokenRoleAndCredentials() async throws {
+    @Test func requestsTokenRoleAndCredentials() async throws {
         let service = try FakeInstanceMetadata()
         let credentials = try #require(try await source(service.url + "/").credentials())
         #expect(credentials.accessKeyID == "INSTANCE1")
@@ -40,7 +41,7 @@ struct AWSInstanceCredentialsTests {
             ])
     }
 
-    @Test func aTokenIsUsedUntilItEnds() async throws {
+    @Test func reusesATokenUntilItExpires() async throws {
         let service = try FakeInstanceMetadata()
         let source = source(service.url)
         _ = try await source.credentials()
@@ -52,8 +53,8 @@ struct AWSInstanceCredentialsTests {
         #expect(service.requests.elements.count { $0.hasPrefix("PUT") } == 2)
     }
 
-    /// The service was restarted: it knows no token of ours.
-    @Test func aTokenThatEndsBeforeItsTime() async throws {
+    /// A restarted service does not know the token.
+    @Test func replacesATokenThatExpiredEarly() async throws {
         let service = try FakeInstanceMetadata()
         let source = source(service.url)
         _ = try await source.credentials()
@@ -62,20 +63,21 @@ struct AWSInstanceCredentialsTests {
         #expect(service.requests.elements.count { $0.hasPrefix("PUT") } == 2)
     }
 
-    /// A 401 that a new token does not mend is asked about once.
-    @Test func noStormOfTokens() async throws {
+    /// A second 401 ends the attempts.
+    @Test func requestsAtMostTwoTokens() async throws {
         let service = try FakeInstanceMetadata(.init(status: 401))
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(service.url).credentials()
         }
         #expect(
-            error == AWSCredentialsError(.unavailable, "instance metadata: the service answers with HTTP 401")
+            error
+                == AWSCredentialsError(.unavailable, "instance metadata: the service responds with HTTP 401")
         )
         #expect(service.requests.elements.count { $0.hasPrefix("PUT") } == 2)
     }
 
-    /// A PUT that nobody answers: a pod behind a hop limit of 1. Version 1 is never tried.
-    @Test func aPutThatHangs() async throws {
+    /// A pod behind a hop limit of 1 gets no response. Version 1 is never tried.
+    @Test func timesOutWithoutAResponseToThePut() async throws {
         let service = try FakeInstanceMetadata(.init(answersPUT: false))
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(service.url, timeout: .milliseconds(250)).credentials()
@@ -86,8 +88,7 @@ struct AWSInstanceCredentialsTests {
         #expect(service.requests.elements == ["PUT /latest/api/token", "PUT /latest/api/token"])
     }
 
-    /// Where the service has answered before, it is an outage.
-    @Test func aServiceThatWasThereIsMissed() async throws {
+    @Test func reportsAnOutageOnceTheServiceHasResponded() async throws {
         let service = try FakeInstanceMetadata(.init(credentials: instanceCredentials("INSTANCE1", 43_200)))
         let source = source(service.url, timeout: .milliseconds(250))
         while await awsError({ () throws(AWSCredentialsError) in try await source.credentials() }) != nil {}
@@ -97,18 +98,18 @@ struct AWSInstanceCredentialsTests {
         #expect(error?.code == .unavailable)
     }
 
-    @Test func versionOneAloneIsNotEnough() async throws {
+    @Test func rejectsAServiceWithoutTokens() async throws {
         let server = try FakeServer.responding { request in
             request.line.hasPrefix("PUT") ? response(404) : response(200, instanceCredentials("V1"))
         }
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(server.url).credentials()
         }
-        #expect(error?.message == "instance metadata: no token for IMDSv2 (HTTP 404)")
+        #expect(error?.message == "instance metadata: the service issued no token for IMDSv2 (HTTP 404)")
     }
 
-    /// Static stability: stale credentials are used on, for 12 to 20 minutes, until fresh ones come.
-    @Test func staleCredentialsServeOn() async throws {
+    /// Static stability: expired credentials are used for another 12 to 20 minutes, until there are new ones.
+    @Test func extendsExpiredCredentialsInAnOutage() async throws {
         let service = try FakeInstanceMetadata(.init(credentials: instanceCredentials("INSTANCE1", -120)))
         let source = source(service.url)
         let stale = try #require(try await source.credentials())
@@ -116,14 +117,14 @@ struct AWSInstanceCredentialsTests {
         #expect((710...1200).contains(try #require(stale.expiration).timeIntervalSinceNow))
         service.state.withLock { $0.credentials = instanceCredentials("INSTANCE2") }
         #expect(try await source.credentials()?.accessKeyID == "INSTANCE2")
-        // And while the service is away, once the last ones have ended.
+        // They are also extended if the service is down when they expire.
         service.state.withLock { $0.status = 503 }
         #expect(await awsError { () throws(AWSCredentialsError) in try await source.credentials() } != nil)
         pass(6 * 3600)
         #expect(try await source.credentials()?.accessKeyID == "INSTANCE2")
     }
 
-    @Test func noRole() async throws {
+    @Test func reportsAnInstanceWithoutARole() async throws {
         let service = try FakeInstanceMetadata(.init(role: nil))
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(service.url).credentials()
@@ -131,7 +132,7 @@ struct AWSInstanceCredentialsTests {
         #expect(error?.message == "instance metadata: the instance has no role; attach an instance profile")
     }
 
-    @Test func anErrorUnderAStatusOf200() async throws {
+    @Test func reportsAnErrorWithStatus200() async throws {
         let body = #"{"Code":"AssumeRoleUnauthorizedAccess","Message":"SECRETTEXT"}"#
         let service = try FakeInstanceMetadata(.init(credentials: body))
         let error = await awsError { () throws(AWSCredentialsError) in
@@ -145,7 +146,7 @@ struct AWSInstanceCredentialsTests {
     @Test(arguments: [
         "", "[]", "<html>", #"{"Code":"Success"}"#, #"{"AccessKeyId":"A","SecretAccessKey":"s"}"#,
     ])
-    func answersThatAreNoCredentials(_ body: String) async throws {
+    func rejectsInvalidResponses(_ body: String) async throws {
         let service = try FakeInstanceMetadata(.init(credentials: body))
         let error = await awsError { () throws(AWSCredentialsError) in
             try await source(service.url).credentials()
@@ -153,17 +154,17 @@ struct AWSInstanceCredentialsTests {
         #expect(error?.code == .unavailable)
     }
 
-    @Test func turnedOffAndMisdirected() async throws {
+    @Test func respectsDisabledAndInvalidEndpoints() async throws {
         let disabled = source("http://127.0.0.1:1", [AWSInstanceMetadata.disabledVariable: "TRUE"])
         #expect(try await disabled.credentials() == nil)
         for url in ["ftp://a", "http://a@b", "169.254.169.254"] {
             let error = await awsError { () throws(AWSCredentialsError) in try await source(url).credentials()
             }
-            #expect(error?.message.contains("is no http or https URL") == true)
+            #expect(error?.message.contains("is not an http or https URL") == true)
         }
     }
 
-    @Test func endpointModes() async throws {
+    @Test func usesTheEndpointOfTheMode() async throws {
         func asked(_ mode: String?) async -> String? {
             let transport = FakeTransport { _ in FakeTransport.Response(500, "") }
             let urls = Recorder<String>()
@@ -179,7 +180,7 @@ struct AWSInstanceCredentialsTests {
     }
 }
 
-/// Notes whole URLs, which a `FakeTransport` cuts.
+/// Records whole URLs, of which a `FakeTransport` records parts.
 struct URLSpy: HTTPTransport {
     let base: FakeTransport
     let urls: Recorder<String>

@@ -2,12 +2,13 @@ import Cryptography
 import Foundation
 import HTTP
 import HTTPTypes
+import Settings
 import TestSupport
 import Testing
 
 @testable import KMS
 
-/// STS as moto has it, which checks signatures when told to: another implementation's XML and errors.
+/// Runs against moto's STS, which has its own XML and errors, and can verify signatures.
 @Suite(.enabled(if: AWSPython.isAvailable), .serialized, .timeLimit(.minutes(5)))
 struct AWSMotoTests {
     private static let arn = "arn:aws:iam::123456789012:role/sb"
@@ -26,7 +27,7 @@ struct AWSMotoTests {
         return try await AWSCredentialsChain(AWSChainTests.context(environment)).credentials()
     }
 
-    @Test func webIdentity() async throws {
+    @Test func assumesARoleWithAWebIdentity() async throws {
         let moto = try await Moto()
         let given = try await credentials(
             moto,
@@ -41,8 +42,8 @@ struct AWSMotoTests {
         #expect((3500...3601).contains(try #require(credentials.expiration).timeIntervalSinceNow))
     }
 
-    /// A real key of a real user, checked by moto; then the same request with a wrong secret.
-    @Test func aRoleForSignedRequests() async throws {
+    /// moto verifies the signature, and rejects the same request with a wrong secret.
+    @Test func assumesARoleWithSignedRequests() async throws {
         let moto = try await Moto()
         let user = try await AWSPython.runOnThread(
             """
@@ -98,7 +99,7 @@ struct AWSMotoTests {
                 == true)
     }
 
-    @Test func aTokenThatIsTooShort() async throws {
+    @Test func reportsATokenThatIsTooShort() async throws {
         let moto = try await Moto()
         let settings = [
             "AWS_ROLE_ARN": "arn:aws:iam::123456789012:user/not-a-role-but-long-enough",
@@ -108,8 +109,7 @@ struct AWSMotoTests {
         #expect(error?.code == .misconfigured)
     }
 
-    /// Instance metadata as moto has it: another spelling of the same answers.
-    @Test func instanceMetadata() async throws {
+    @Test func readsInstanceMetadata() async throws {
         let moto = try await Moto()
         let given = try await credentials(
             moto, ["AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": moto.url])
@@ -117,7 +117,7 @@ struct AWSMotoTests {
     }
 }
 
-/// moto's server, on loopback, that ends with its owner.
+/// moto's server on loopback. It stops when it is released.
 final class Moto: Sendable {
     let url: String
     private let process: Process
@@ -144,12 +144,12 @@ final class Moto: Sendable {
     }
 
     deinit {
-        // It does not heed SIGTERM, and has nothing to lose.
+        // It ignores SIGTERM, and has no state.
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 
-    /// From the next request on, signatures and policies are checked.
+    /// Enables the verification of signatures and policies.
     func verifySignatures() async throws {
         let request = HTTPClientRequest(
             method: .post, url: "\(url)/moto-api/reset-auth", fields: [.contentType: "text/plain"],

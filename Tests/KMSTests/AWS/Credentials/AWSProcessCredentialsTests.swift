@@ -18,7 +18,7 @@ struct AWSProcessCredentialsTests {
         }
     }
 
-    @Test func temporaryKeysAndLastingOnes() async throws {
+    @Test func readsTemporaryAndPermanentKeys() async throws {
         let temporary = try await source(
             #"printf '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "#
                 + #""Expiration": "2026-01-02T03:04:05Z"}'"#
@@ -34,20 +34,20 @@ struct AWSProcessCredentialsTests {
     }
 
     @Test(arguments: [
-        ("no-such-program", "it is not there"), ("/etc/passwd", "it is not there"),
-        ("'", "a quote in it has no end"),
-        ("printf '{}'", #"no JSON object with "Version": 1"#), ("echo SECRETTEXT", #"no JSON object"#),
-        (#"printf '{"Version": 2, "AccessKeyId": "A", "SecretAccessKey": "s"}'"#, #"no JSON object"#),
+        ("no-such-program", "there is no such program"), ("/etc/passwd", "there is no such program"),
+        ("'", "a quote that is not closed"),
+        ("printf '{}'", #"a JSON object with "Version": 1"#), ("echo SECRETTEXT", #"a JSON object"#),
+        (#"printf '{"Version": 2, "AccessKeyId": "A", "SecretAccessKey": "s"}'"#, #"a JSON object"#),
         ("cat /dev/zero", "more than 65536 bytes"),
     ])
-    func whatAPersonMustMend(_ command: String, _ problem: String) async {
+    func reportsMisconfiguredPrograms(_ command: String, _ problem: String) async {
         let error = await failure(command)
         #expect(error?.code == .misconfigured)
         #expect(error?.message.contains(problem) == true)
         #expect(error?.message.contains("SECRETTEXT") == false)
     }
 
-    @Test func whatMayPass() async {
+    @Test func reportsTransientFailures() async {
         let exit = await failure("sh -c 'echo SECRETTEXT; echo a message of the test >&2; exit 3'")
         #expect(exit?.code == .unavailable)
         #expect(
@@ -58,7 +58,7 @@ struct AWSProcessCredentialsTests {
         #expect(hangs?.code == .unavailable)
         #expect(hangs?.message.contains("was killed") == true)
         let incomplete = await failure(#"printf '{"Version": 1, "AccessKeyId": "A"}'"#)
-        #expect(incomplete?.message == "profile a: credential_process: the answer has no SecretAccessKey")
+        #expect(incomplete?.message == "profile a: credential_process: the response has no SecretAccessKey")
     }
 
     @Test(arguments: [
@@ -66,7 +66,7 @@ struct AWSProcessCredentialsTests {
         (#""a\"b\\c\d" 'e\f'"#, [#"a"b\c\d"#, #"e\f"#]), ("'' \"\"", ["", ""]), ("", []),
         ("$HOME `id` ;&|*", ["$HOME", "`id`", ";&|*"]), ("one\ntwo", ["one", "two"]),
     ])
-    func words(_ line: String, _ words: [String]) {
+    func splitsWordsLikeAShell(_ line: String, _ words: [String]) {
         #expect(ShellWords.split(line) == words)
     }
 }

@@ -1,4 +1,5 @@
 import Cryptography
+import Settings
 import Testing
 
 @testable import KMS
@@ -24,7 +25,7 @@ struct AWSProfilePlanTests {
         ("[profile a]\nrole_arn = \(arn)/r\ncredential_source = Ec2InstanceMetadata", "r(instance)"),
         ("[profile a]\nrole_arn = \(arn)/r\ncredential_source = EcsContainer", "r(container)"),
         ("[profile a]\nrole_arn = \(arn)/r\ncredential_source = Environment", "r(environment)"),
-        // A profile that is its own source: the keys beside the role.
+        // A profile may be its own source, with access keys and a role.
         (
             "[profile a]\nrole_arn = \(arn)/r\nsource_profile = a\naws_access_key_id = A\naws_secret_access_key = s",
             "r(keys A)"
@@ -33,7 +34,7 @@ struct AWSProfilePlanTests {
             "[profile a]\nrole_arn = \(arn)/r\nsource_profile = b\n[profile b]\nrole_arn = \(arn)/q\n"
                 + "source_profile = c\n[profile c]\ncredential_process = p", "r(q(process p))"
         ),
-        // As a source, keys win over the role beside them.
+        // In a source profile, access keys have priority over the role.
         (
             "[profile a]\nrole_arn = \(arn)/r\nsource_profile = b\n[profile b]\nrole_arn = \(arn)/q\n"
                 + "source_profile = a\naws_access_key_id = A\naws_secret_access_key = s", "r(keys A)"
@@ -47,18 +48,18 @@ struct AWSProfilePlanTests {
                 + "sso_start_url = https://x\nsso_region = eu-west-1", "sign-on 1/R https://x eu-west-1 s"
         ),
     ])
-    func plans(_ config: String, _ expected: String) throws {
+    func plansTheSourceOfAProfile(_ config: String, _ expected: String) throws {
         #expect(Self.describe(try plan(config)) == expected)
     }
 
     @Test(arguments: [
-        ("aws_access_key_id = A", "aws_access_key_id is there without aws_secret_access_key"),
-        ("aws_secret_access_key = A", "aws_secret_access_key is there without aws_access_key_id"),
+        ("aws_access_key_id = A", "aws_access_key_id is set without aws_secret_access_key"),
+        ("aws_secret_access_key = A", "aws_secret_access_key is set without aws_access_key_id"),
         (
             "role_arn = \(arn)/r",
-            "role_arn needs source_profile, credential_source or web_identity_token_file"
+            "role_arn is set without source_profile, credential_source or web_identity_token_file"
         ),
-        ("role_arn = \(arn)/r\nsource_profile = b\ncredential_source = Environment", "are both there"),
+        ("role_arn = \(arn)/r\nsource_profile = b\ncredential_source = Environment", "are both set"),
         ("role_arn = \(arn)/r\ncredential_source = Elsewhere", "is not Environment, EcsContainer or"),
         ("role_arn = \(arn)/r\nsource_profile = z", "its source_profile z does not exist"),
         ("role_arn = \(arn)/r\nsource_profile = a", "its source_profile a leads back to itself"),
@@ -70,26 +71,26 @@ struct AWSProfilePlanTests {
             "role_arn = \(arn)/r\nsource_profile = b\n[profile b]\nregion = x",
             "source_profile b has no credentials"
         ),
-        ("role_arn = \(arn)/r\nsource_profile = b\nmfa_serial = m", "mfa_serial asks a person"),
-        ("role_arn = nonsense\nsource_profile = a", "the role is no ARN"),
+        ("role_arn = \(arn)/r\nsource_profile = b\nmfa_serial = m", "mfa_serial requires a code"),
+        ("role_arn = nonsense\nsource_profile = a", "the role is not of the form"),
         ("role_arn = \(arn)/r\nsource_profile = a\nduration_seconds = x", "duration_seconds is not a number"),
-        ("web_identity_token_file = /t", "web_identity_token_file needs role_arn"),
-        ("sso_account_id = 1\nsso_role_name = r\nsso_region = x", "sso_start_url is missing"),
+        ("web_identity_token_file = /t", "web_identity_token_file is set without role_arn"),
+        ("sso_account_id = 1\nsso_role_name = r\nsso_region = x", "sso_start_url is not set"),
         ("sso_session = s\nsso_account_id = 1", "there is no [sso-session s]"),
         (
             "sso_session = s\nsso_account_id = 1\nsso_region = a\n[sso-session s]\nsso_region = b\nsso_start_url = c",
-            "sso_region is another one than in [sso-session s]"
+            "sso_region differs from [sso-session s]"
         ),
         ("login_session = x", "login_session is not supported"),
     ])
-    func whatIsWrong(_ settings: String, _ problem: String) {
+    func rejectsContradictoryProfiles(_ settings: String, _ problem: String) {
         let error = #expect(throws: AWSCredentialsError.self) { try plan("[profile a]\n\(settings)") }
         #expect(error?.code == .misconfigured)
         #expect(error?.message.hasPrefix("profile ") == true)
         #expect(error?.message.contains(problem) == true, "\(error?.message ?? "")")
     }
 
-    @Test func theDefaultProfileNeedNotBeThere() throws {
+    @Test func theDefaultProfileNeedNotExist() throws {
         #expect(try plan("", nil) == nil)
     }
 

@@ -5,9 +5,8 @@ import Testing
 
 @testable import KMS
 
-/// Generated files, which must be read as botocore reads them. Left out is where more is read on purpose: botocore takes a
-/// comment behind a value for a part of it, and refuses a file for what is said twice or for one line of a profile that
-/// nobody uses.
+/// Generated files must be read as botocore reads them, except for intended differences: botocore makes a trailing comment
+/// part of the value, and rejects a file for a repeated setting or for an invalid line of an unused profile.
 @Suite(.enabled(if: AWSPython.isAvailable), .timeLimit(.minutes(5)))
 struct AWSProfilesOracleTests {
     private struct Pair: Codable {
@@ -15,7 +14,7 @@ struct AWSProfilesOracleTests {
         let credentials: String
     }
 
-    @Test func readsAsBotocore() async throws {
+    @Test func readsLikeBotocore() async throws {
         var random = SeededGenerator(4_711)
         let pairs = (0..<1000).map { _ in
             Pair(config: Self.file(&random, isConfig: true), credentials: Self.file(&random, isConfig: false))
@@ -38,23 +37,23 @@ struct AWSProfilesOracleTests {
             }
         }
         #expect(failures == 0)
-        // Both kinds are there.
+        // Both outcomes occur.
         #expect((50...900).contains(refused))
     }
 
-    /// null: refused.
+    /// Null if the file was rejected.
     private static func read(_ pair: Pair) -> AnyJSON {
         func file(_ text: String) throws -> AWSConfigFile {
             try AWSConfigFile(path: "file", content: SecretBytes(copying: Array(text.utf8)))
         }
         guard let config = try? file(pair.config), let credentials = try? file(pair.credentials),
             let profiles = try? AWSProfiles(config: config, credentials: credentials),
-            // As botocore: a line that cannot be read ends it for all.
+            // In botocore, an invalid line affects all profiles.
             !(config.sections + credentials.sections).contains(where: { $0.parseError != nil })
         else { return .null }
         var object: [String: AnyJSON] = [:]
         for name in names {
-            // Here all are used.
+            // So all profiles are read here.
             do {
                 if let profile = try profiles.profile(name) { object["profile \(name)"] = json(profile) }
                 if let session = try profiles.ssoSession(name) {
@@ -95,10 +94,10 @@ struct AWSProfilesOracleTests {
                 let quoted = name.contains(" ") || chance(20) ? "\"\(name)\"" : name
                 title = chance(20) ? name : "\(pick(["profile", "sso-session", "services"])) \(quoted)"
             }
-            // Sections that come twice, by any spelling, are another matter.
+            // Repeated sections are tested elsewhere.
             let plain = title.replacingOccurrences(of: "\"", with: "")
             guard titles.insert(plain == "profile default" ? "default" : plain).inserted else { continue }
-            // Not deeper than a secret above, which is one word here and has no second line.
+            // A line below a secret is not indented: secrets have only one line here.
             let base = endsWithSecret ? "" : pick(["", "", "", "  ", "\t"])
             endsWithSecret = false
             lines.append(base + "[\(title)]" + pick(["", "", " ", " # c"]))

@@ -1,4 +1,5 @@
 import Cryptography
+import Settings
 import TestSupport
 import Testing
 
@@ -17,7 +18,7 @@ struct AWSProfilesTests {
             config: try file(config), credentials: try file(credentials, "credentials"), selected: selected)
     }
 
-    @Test func commentsSpacesAndCase() throws {
+    @Test func handlesCommentsSpacesAndCase() throws {
         let config = """
             # a comment
             ; another
@@ -44,11 +45,11 @@ struct AWSProfilesTests {
         #expect(try dev.profile("two words")?.value("region") == "a")
     }
 
-    @Test func crlf() throws {
+    @Test func acceptsCRLF() throws {
         #expect(try profiles("[default]\r\nregion = a\r\n").activeSettings == ["region": "a"])
     }
 
-    @Test func theCredentialsFileWinsSettingBySetting() throws {
+    @Test func credentialsFileReplacesSingleSettings() throws {
         let both = try profiles(
             "[profile a]\nregion = one\naws_access_key_id = CONFIG\noutput = json",
             "[a]\naws_access_key_id = CREDENTIALS\naws_secret_access_key = secret\n", "a")
@@ -57,8 +58,8 @@ struct AWSProfilesTests {
         #expect(try both.profile("a")?.secrets["aws_secret_access_key"]?.text == "secret")
     }
 
-    /// Half of a pair there and the other half here are no pair, and a token belongs to its keys.
-    @Test func keysAreAWhole() throws {
+    /// A key id of one file and a secret of the other are no pair, and a token belongs to its keys.
+    @Test func replacesAccessKeysAsAPair() throws {
         let config =
             "[profile a]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = t\nregion = r"
         let half = try profiles(config, "[a]\naws_access_key_id = B\n", "a")
@@ -73,7 +74,7 @@ struct AWSProfilesTests {
             ])
     }
 
-    @Test func secretsAreNoSettings() throws {
+    @Test func keepsSecretsOutOfSettings() throws {
         let profile = try profiles(
             "", "[default]\naws_access_key_id=AKID\nAWS_SECRET_ACCESS_KEY = hush/+= \naws_session_token=tok=="
         )
@@ -83,7 +84,7 @@ struct AWSProfilesTests {
         #expect(!"\(profile)".contains("hush"))
     }
 
-    @Test func nestedSettingsAndContinuedOnes() throws {
+    @Test func readsNestedAndContinuedSettings() throws {
         let config = """
             [default]
             services = local
@@ -112,7 +113,7 @@ struct AWSProfilesTests {
         #expect(try profiles.profile("corp") == nil)
     }
 
-    @Test func theLastOfSeveralWins() throws {
+    @Test func usesTheLastOfRepeatedSettings() throws {
         let config = "[profile a]\nregion=1\noutput=x\n[profile b]\nregion=b\n[profile a]\nregion=2\n"
         #expect(try profiles(config, "", "a").activeSettings == ["region": "2", "output": "x"])
         let defaults = "[profile default]\nregion=long\n[default]\nregion=short\noutput=x\n"
@@ -120,28 +121,28 @@ struct AWSProfilesTests {
     }
 
     @Test(arguments: [
-        ("region = a", "config:1: a setting stands before the first [section]"),
+        ("region = a", "config:1: the setting is before the first [section]; move it into a section"),
         ("[profile a", "config:1: the section has no ]"),
         ("[profile a]\nhush-hush", "config:2: expected [section] or key = value"),
         ("[profile a]\n= hush", "config:2: expected [section] or key = value"),
         ("[profile a]\ns3 =\n  hush", "config:3: expected key = value below s3"),
         (
             "[profile a]\naws_secret_access_key = x\n  hush",
-            "config:3: aws_secret_access_key goes on over a second line; it is one word"
+            "config:3: aws_secret_access_key continues on a second line; write it as one word"
         ),
     ])
-    func brokenFiles(_ text: String, _ message: String) {
+    func reportsInvalidFiles(_ text: String, _ message: String) {
         #expect(throws: AWSCredentialsError(.misconfigured, message)) { try profiles(text, "", "a") }
     }
 
-    @Test func aSelectedProfileMustBeThere() throws {
+    @Test func rejectsASelectedProfileThatDoesNotExist() throws {
         #expect(try profiles("[profile a]\n").activeSettings == [:])
         let error = #expect(throws: AWSCredentialsError.self) { try profiles("[profile a]\n", "", "b") }
         #expect(error?.code == .misconfigured)
-        #expect(error?.message.contains("no AWS profile b,") == true)
+        #expect(error?.message.contains("AWS profile b,") == true)
     }
 
-    @Test func filesAndVariables() throws {
+    @Test func readsTheFilesThatVariablesName() throws {
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         try folder.write(".aws/config", "[profile one]\nregion = home\n[profile two]\nregion = two\n")
@@ -157,8 +158,8 @@ struct AWSProfilesTests {
         #expect(try AWSProfiles.load(from: Environment([:])).activeSettings == [:])
     }
 
-    /// botocore 1.x takes the older name where both are there.
-    @Test func theOlderNameOfASessionTokenGoesFirst() throws {
+    /// botocore 1.x uses the older name if both are set.
+    @Test func prefersTheOlderNameOfASessionToken() throws {
         let keys = "aws_access_key_id = A\naws_secret_access_key = s\n"
         let text = "[default]\n\(keys)aws_session_token = session\naws_security_token = security\n"
         guard case .accessKeys(let credentials) = try AWSProfilePlan.make(awsProfiles("", text)) else {
@@ -168,7 +169,7 @@ struct AWSProfilesTests {
         #expect(credentials.sessionToken?.text == "security")
     }
 
-    /// The error names the variable that is set, or the profile that is used without one.
+    /// The error names the variable, or the profile that is used without one.
     @Test func errorsNameTheProfile() throws {
         let folder = try TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }

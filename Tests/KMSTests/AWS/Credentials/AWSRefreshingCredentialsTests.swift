@@ -7,7 +7,7 @@ import Testing
 @testable import KMS
 
 struct AWSRefreshingCredentialsTests {
-    /// Clocks that a test moves: both at once.
+    /// The time that has passed on both clocks.
     private let passed = Locked(0.0)
     private let start = (instant: ContinuousClock.now, date: Date(timeIntervalSince1970: 1_800_000_000))
 
@@ -21,7 +21,7 @@ struct AWSRefreshingCredentialsTests {
                 date: { [passed, start] in start.date + passed.withLock { $0 } }))
     }
 
-    /// Credentials that end `seconds` after now.
+    /// Makes credentials that expire in `seconds`.
     private func keys(_ id: String, _ seconds: Double? = 3600) -> AWSCredentials {
         AWSCredentials(
             accessKeyID: id, secretAccessKey: SharedSecret(copying: "secret".utf8), sessionToken: nil,
@@ -30,7 +30,7 @@ struct AWSRefreshingCredentialsTests {
 
     private static let outage = AWSCredentialsError(.unavailable, "away")
 
-    @Test func oneFetchForAHundredWaiters() async throws {
+    @Test func fetchesOnceForAHundredTasks() async throws {
         let gate = Gate()
         let source = ScriptedSource { [self] _ in
             await gate.wait()
@@ -47,8 +47,8 @@ struct AWSRefreshingCredentialsTests {
         #expect(source.calls.elements.count == 1)
     }
 
-    /// The fetch goes on, and serves the others and who comes next.
-    @Test func aWaiterThatIsCancelledLeavesAlone() async throws {
+    /// The fetch continues, and serves the other tasks and later ones.
+    @Test func cancellationAffectsOneWaitingTask() async throws {
         let gate = Gate()
         let source = ScriptedSource { [self] _ in
             await gate.wait()
@@ -68,7 +68,7 @@ struct AWSRefreshingCredentialsTests {
         #expect(source.calls.elements.count == 1)
     }
 
-    @Test func aWaiterThatWasCancelledBeforeAsking() async throws {
+    @Test func cancelledTaskDoesNotWait() async throws {
         let gate = Gate()
         let provider = provider(
             ScriptedSource { [self] _ in
@@ -83,8 +83,7 @@ struct AWSRefreshingCredentialsTests {
         gate.open()
     }
 
-    /// What has not ended serves while the refresh fails, and is replaced when one succeeds.
-    @Test func aRefreshThatFailsAndThenSucceeds() async throws {
+    @Test func servesOldCredentialsWhileARefreshFails() async throws {
         let source = ScriptedSource { [self] call in
             switch call {
             case 1: .success(keys("AKID1"))
@@ -105,8 +104,8 @@ struct AWSRefreshingCredentialsTests {
         #expect(source.calls.elements.count == 3)
     }
 
-    /// When they have ended and the source still fails, its error is told without asking it each time.
-    @Test func theEndAndTheWayBack() async throws {
+    /// The error of a failing source is repeated without a fetch each time.
+    @Test func repeatsTheErrorUntilTheNextFetch() async throws {
         let source = ScriptedSource { [self] call in
             switch call {
             case 1: .success(keys("AKID1"))
@@ -128,17 +127,17 @@ struct AWSRefreshingCredentialsTests {
         #expect(try await provider.credentials().accessKeyID == "AKID2")
     }
 
-    @Test func refusedOnceIsReplacedOnce() async throws {
+    @Test func replacesRejectedCredentialsOnce() async throws {
         let source = ScriptedSource { [self] call in .success(keys("AKID\(call)")) }
         let provider = provider(source)
         let first = try await provider.credentials()
         #expect(provider.invalidate(first) == true)
         let second = try await provider.credentials()
         #expect(second.accessKeyID == "AKID2")
-        // Somebody else's request with the old ones comes back late.
+        // A late response rejects the old credentials again.
         #expect(provider.invalidate(first) == true)
         #expect(try await provider.credentials().accessKeyID == "AKID2")
-        // The new ones are no better: no storm.
+        // The new credentials are rejected too; they are not replaced at once.
         #expect(provider.invalidate(second) == false)
         #expect(try await provider.credentials().accessKeyID == "AKID2")
         #expect(source.calls.elements.count == 2)
@@ -147,14 +146,14 @@ struct AWSRefreshingCredentialsTests {
         #expect(try await provider.credentials().accessKeyID == "AKID3")
     }
 
-    @Test func whatHasEndedOnArrivalIsNoCredentials() async throws {
+    @Test func rejectsCredentialsThatAreAlreadyExpired() async throws {
         let provider = provider(ScriptedSource { [self] _ in .success(keys("AKID1", -3)) })
         let error = await #expect(throws: AWSCredentialsError.self) { try await provider.credentials() }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("check this machine's clock") == true)
     }
 
-    @Test func keysWithoutAnEndAreFetchedOnce() async throws {
+    @Test func fetchesCredentialsWithoutExpirationOnce() async throws {
         let source = ScriptedSource { [self] _ in .success(keys("AKID1", nil)) }
         let provider = provider(source)
         for _ in 0..<3 {
@@ -165,7 +164,7 @@ struct AWSRefreshingCredentialsTests {
     }
 }
 
-/// Answers as a test tells it, by the number of the call.
+/// Returns the result that a test defines for each call.
 struct ScriptedSource: AWSCredentialsSource {
     let name: String
     let isImplicit: Bool

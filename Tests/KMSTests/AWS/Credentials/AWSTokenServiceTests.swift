@@ -8,7 +8,7 @@ import Testing
 
 @testable import KMS
 
-/// What STS is asked, and what its answers mean.
+/// The requests to STS, and the meaning of its responses.
 struct AWSTokenServiceTests {
     private let role: AWSAssumedRole
 
@@ -44,7 +44,7 @@ struct AWSTokenServiceTests {
             """, fields: fields)
     }
 
-    @Test func theRequestIsNotSigned() async throws {
+    @Test func sendsAWebIdentityUnsigned() async throws {
         let transport = FakeTransport { _ in Self.error(400, "X") }
         let service = try service(transport)
         _ = await awsError { () throws(AWSCredentialsError) in
@@ -60,8 +60,8 @@ struct AWSTokenServiceTests {
         #expect(request.secrets.isEmpty)
     }
 
-    /// On a machine whose clock is an hour late, the second signature has STS's time.
-    @Test func aClockThatIsWrong() async throws {
+    /// The machine's clock is an hour late; the second signature has STS's time.
+    @Test func signsOnceMoreWithTheTimeOfSTS() async throws {
         let now = Date(timeIntervalSince1970: 1_800_000_000)
         let transport = FakeTransport { _ in
             // now + 3600
@@ -80,7 +80,7 @@ struct AWSTokenServiceTests {
 
     @Test(arguments: [
         (403, "AccessDenied", "check that its trust policy allows this service account"),
-        (400, "ExpiredTokenException", "the token has ended"),
+        (400, "ExpiredTokenException", "the token has expired"),
         (400, "InvalidIdentityToken", "OIDC provider exists"),
         (403, "IDPRejectedClaim", "OIDC provider exists"),
         (403, "RegionDisabledException", "enable STS in this region"),
@@ -88,11 +88,11 @@ struct AWSTokenServiceTests {
         (403, "SignatureDoesNotMatch", "clock is wrong"),
         (400, "SomethingNew", "SomethingNew"),
     ])
-    func refusals(_ status: Int, _ code: String, _ advice: String) async throws {
+    func reportsDenialsWithARemedy(_ status: Int, _ code: String, _ remedy: String) async throws {
         let error = try await failure(Self.error(status, code))
         #expect(error?.code == .denied)
-        #expect(error?.message.hasPrefix("web identity: STS refuses \(role.arn) with \(code); ") == true)
-        #expect(error?.message.contains(advice) == true)
+        #expect(error?.message.hasPrefix("web identity: STS denies \(role.arn) with \(code); ") == true)
+        #expect(error?.message.contains(remedy) == true)
         #expect(error?.message.contains("SECRETTEXT") == false)
     }
 
@@ -100,16 +100,16 @@ struct AWSTokenServiceTests {
         (400, "IDPCommunicationError"), (400, "Throttling"), (503, "ServiceUnavailable"),
         (500, "InternalFailure"),
     ])
-    func outages(_ status: Int, _ code: String) async throws {
+    func reportsOutages(_ status: Int, _ code: String) async throws {
         let error = try await failure(Self.error(status, code))
         #expect(error?.code == .unavailable)
-        #expect(error?.message == "web identity: STS does not serve at the moment (\(code))")
-        // Tried again at once when it passes.
+        #expect(error?.message == "web identity: STS is unavailable (\(code)); the request will be retried")
+        // The request is repeated after a transient error.
         let refused = try await failure(Self.error(status, code), Self.error(403, "AccessDenied"))
         #expect(refused?.code == .denied)
     }
 
-    @Test func whatItAskedFor() async throws {
+    @Test func passesRetryAfterOn() async throws {
         let error = try await failure(Self.error(503, "SlowDown", fields: [.retryAfter: "7"]))
         #expect(error?.retryAfter == .seconds(7))
     }
@@ -125,13 +125,15 @@ struct AWSTokenServiceTests {
             .unavailable
         ),
     ])
-    func answersOfOthers(_ status: Int, _ body: String, _ code: AWSCredentialsError.Code) async throws {
+    func rejectsResponsesOfOtherServers(_ status: Int, _ body: String, _ code: AWSCredentialsError.Code)
+        async throws
+    {
         let error = try await failure(FakeTransport.Response(status, body))
         #expect(error?.code == code)
         #expect(error?.message.contains("SECRETTEXT") == false)
     }
 
-    @Test func noAnswer() async throws {
+    @Test func reportsAMissingResponse() async throws {
         let transport = FakeTransport { _ in throw HTTPError(.nameNotResolved, activity: "POST https://sts") }
         let service = try service(transport)
         let error = await awsError { () throws(AWSCredentialsError) in
@@ -147,7 +149,7 @@ struct AWSTokenServiceTests {
         ("arn:aws:iam::123456789012:role/sb", "a", nil), ("arn:aws:iam::123456789012:role/sb", "a b", nil),
         ("arn:aws:iam::123456789012:role/sb", nil, "899"), ("arn:aws:iam::123456789012:role/sb", nil, "1h"),
     ])
-    func rolesThatAreNone(_ arn: String, _ name: String?, _ duration: String?) {
+    func rejectsInvalidRoles(_ arn: String, _ name: String?, _ duration: String?) {
         let error = #expect(throws: AWSCredentialsError.self) {
             try AWSAssumedRole(arn: arn, sessionName: name, duration: duration, from: "profile x")
         }

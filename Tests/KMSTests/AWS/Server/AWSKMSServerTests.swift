@@ -1,12 +1,13 @@
 import Cryptography
 import Envelope
 import HTTP
+import Settings
 import TestSupport
 import Testing
 
 @testable import KMS
 
-/// Against moto, which verifies signatures and policies.
+/// Runs against moto, which verifies signatures and policies.
 @Suite(.enabled(if: AWSPython.isAvailable), .serialized)
 struct AWSKMSServerTests {
     private func failure<Value>(_ body: () async throws(KeyManagerError) -> Value) async -> KeyManagerError? {
@@ -29,8 +30,8 @@ struct AWSKMSServerTests {
         #expect(try await batching.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
     }
 
-    /// As the program composes it: settings and credentials from the environment, a client of its own.
-    @Test func theWholeRing() async throws {
+    /// The key ring of the program reads settings and credentials from the environment.
+    @Test func keyRingWrapsAndUnwraps() async throws {
         let moto = try await MotoKMS.server()
         let arn = try moto.createKey(alias: "alias/ring")
         let user = try moto.createUser("kms:GenerateDataKey", "kms:Decrypt")
@@ -43,10 +44,10 @@ struct AWSKMSServerTests {
         let made = try await ring.primary.generateDataKey(for: sampleBinding)
         #expect(made.recipient.keyID == arn)
         #expect(try await ring.primary.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
-        #expect(await ring.primary.selfTest() == .passed)
+        #expect(await ring.primary.diagnose() == .passed)
     }
 
-    @Test func theContextIsEnforced() async throws {
+    @Test func rejectsACiphertextOfAnotherBinding() async throws {
         let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.createKey())
         let made = try await manager.generateDataKey(for: sampleBinding)
@@ -63,8 +64,8 @@ struct AWSKMSServerTests {
         }
     }
 
-    /// The row says which key wrapped it, whatever the alias means today.
-    @Test func anAliasMoves() async throws {
+    /// The recipient names the key that wrapped it.
+    @Test func unwrapsAfterTheAliasHasMoved() async throws {
         let moto = try await MotoKMS.server()
         let old = try moto.createKey(alias: "alias/moves")
         let before = try moto.manager("alias/moves")
@@ -79,17 +80,17 @@ struct AWSKMSServerTests {
         #expect(try await after.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
         #expect(after.keyID == new)
         #expect(after.accepts(keyID: old))
-        // The one that has been running since before.
+        // This key manager started before the alias rewrapped.
         let next = try await before.generateDataKey(for: sampleBinding)
         #expect(next.recipient.keyID == new)
         #expect(before.keyID == new)
-        let moved = try await before.rewrap(made.recipient, for: sampleBinding)
-        #expect(moved.keyID == new)
-        #expect(try await before.unwrap(moved, for: sampleBinding).key.equals(made.key))
+        let rewrapped = try await before.rewrap(made.recipient, for: sampleBinding)
+        #expect(rewrapped.keyID == new)
+        #expect(try await before.unwrap(rewrapped, for: sampleBinding).key.equals(made.key))
     }
 
     @Test(arguments: ["DescribeKey", "Decrypt alone"])
-    func anAliasWhoseKeyIsNotKnownYet(policy: String) async throws {
+    func unwrapsBeforeTheAliasIsResolved(policy: String) async throws {
         let moto = try await MotoKMS.server()
         let alias = "alias/lazy-\(policy.prefix(4))"
         let arn = try moto.createKey(alias: alias)
@@ -103,7 +104,7 @@ struct AWSKMSServerTests {
             keyID: "arn:aws:kms:eu-west-1:999999999999:key/\(AWSKeyARN(arn)?.id ?? "")",
             wrappedKey: made.recipient.wrappedKey)
         #expect(manager.accepts(keyID: foreign.keyID) == false)
-        // Before that is known, it is found out, and KMS is not asked for the key.
+        // The account is resolved first, and no foreign key is sent to KMS.
         let fresh = try moto.manager(alias, user)
         #expect(fresh.accepts(keyID: foreign.keyID))
         let error = await failure { () throws(KeyManagerError) in
@@ -115,7 +116,7 @@ struct AWSKMSServerTests {
         #expect(fresh.keyID == (describes ? arn : "arn:aws:kms:eu-west-1:123456789012:\(alias)"))
     }
 
-    @Test func policiesOfThreeRoles() async throws {
+    @Test func policiesAllowEachRoleItsOperationsOnly() async throws {
         let moto = try await MotoKMS.server()
         let arn = try moto.createKey(alias: "alias/roles")
         let controller = try moto.manager("alias/roles", try moto.createUser("kms:Decrypt"))
@@ -134,8 +135,8 @@ struct AWSKMSServerTests {
         }
         #expect(wrapping?.code == .accessDenied)
         #expect(wrapping?.message.contains("kms:GenerateDataKey on alias/roles") == true)
-        let moved = try await rotator.rewrap(made.recipient, for: sampleBinding)
-        #expect(try await controller.unwrap(moved, for: sampleBinding).key.equals(made.key))
+        let rewrapped = try await rotator.rewrap(made.recipient, for: sampleBinding)
+        #expect(try await controller.unwrap(rewrapped, for: sampleBinding).key.equals(made.key))
 
         guard case .unwrapsOnly = await controller.selfTest() else {
             Issue.record("the controller's self-test: \(await controller.selfTest())")
@@ -148,7 +149,7 @@ struct AWSKMSServerTests {
         #expect(error.code == .accessDenied)
     }
 
-    @Test func aWrongSecretKeyIsRefused() async throws {
+    @Test func reportsAWrongSecretAccessKey() async throws {
         let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.createKey(), ["AWS_SECRET_ACCESS_KEY": "wrong"])
         let error = await failure { () throws(KeyManagerError) in
@@ -161,10 +162,10 @@ struct AWSKMSServerTests {
             try await unknown.generateDataKey(for: sampleBinding)
         }
         #expect(other?.code == .accessDenied)
-        #expect(other?.message.contains("does not take the credentials") == true, "\(other?.message ?? "")")
+        #expect(other?.message.contains("rejects the credentials") == true, "\(other?.message ?? "")")
     }
 
-    @Test func whatIsNotThere() async throws {
+    @Test func reportsAMissingKey() async throws {
         let moto = try await MotoKMS.server()
         let manager = try moto.manager("alias/none")
         guard case .failed(let error) = await manager.selfTest() else {
@@ -175,7 +176,7 @@ struct AWSKMSServerTests {
         #expect(error.message.contains("alias/none") == true)
     }
 
-    @Test func botoOpensWhatWeWrapped() async throws {
+    @Test func botoDecryptsWhatIsWrapped() async throws {
         let moto = try await MotoKMS.server()
         let manager = try moto.manager(try moto.createKey())
         let made = try await manager.generateDataKey(for: sampleBinding)
@@ -188,7 +189,7 @@ struct AWSKMSServerTests {
         #expect(try Base64.decode(opened) == made.key.bytes.withUnsafeBytes { Array($0) })
     }
 
-    @Test func opensWhatBotoWrapped() async throws {
+    @Test func unwrapsWhatBotoEncrypted() async throws {
         let moto = try await MotoKMS.server()
         let arn = try moto.createKey()
         let wrapped = try moto.python(
@@ -203,7 +204,7 @@ struct AWSKMSServerTests {
         #expect(key.bytes.withUnsafeBytes { Array($0) } == Array(0..<32))
     }
 
-    @Test func manyAtOnceAreAllSigned() async throws {
+    @Test func signsConcurrentRequests() async throws {
         let moto = try await MotoKMS.server()
         let manager = BatchingKeyManager(try moto.manager(try moto.createKey()))
         let served = try await withThrowingTaskGroup(of: Bool.self) { group in

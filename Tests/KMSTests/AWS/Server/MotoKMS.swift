@@ -2,17 +2,18 @@ import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
+import Settings
 import System
 import TestSupport
 
 @testable import KMS
 
-/// moto's KMS, STS and IAM on loopback, which verify signatures and policies. One server for all tests: it ends with
-/// the process, when its standard input does. Tests make keys and users of their own.
+/// moto's KMS, STS and IAM on loopback, which verify signatures and policies. All tests share one server, which ends with the
+/// process, when its standard input closes. Each test creates its own keys and users.
 final class MotoKMS: Sendable {
     private static let started = Task { try await MotoKMS() }
 
-    /// The server, which starts at the first call.
+    /// Returns the server, which starts at the first call.
     static func server() async throws -> MotoKMS { try await started.value }
 
     let url: String
@@ -48,7 +49,7 @@ final class MotoKMS: Sendable {
             "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "any",
             "AWS_SECRET_ACCESS_KEY": "any",
         ]
-        // Before that, nobody is checked; after it, everybody.
+        // From here on, signatures and policies are verified.
         let key = try Self.python(
             admin, Self.user("admin", [["Effect": "Allow", "Action": "*", "Resource": "*"]]))
         verified = Locked(admin.merging(try Self.environment(key)) { $1 })
@@ -63,7 +64,7 @@ final class MotoKMS: Sendable {
 
     private let verified: Locked<[String: String]>
 
-    /// What a script prints, in which `kms` and `iam` are boto3's clients, as an administrator.
+    /// Returns the output of a script, in which `kms` and `iam` are boto3's clients of an administrator.
     @discardableResult
     func python(_ script: String) throws -> String {
         try Self.python(verified.withLock { $0 }, script)
@@ -79,7 +80,7 @@ final class MotoKMS: Sendable {
             """, environment: environment)
     }
 
-    /// A new key; its ARN. `alias`: gets one, too.
+    /// Creates a key, and an alias for it. Returns the key's ARN.
     func createKey(alias: String? = nil, options: String = "") throws -> String {
         let alias = alias.map { "kms.create_alias(AliasName='\($0)', TargetKeyId=key['KeyId'])" } ?? ""
         return try python(
@@ -90,7 +91,7 @@ final class MotoKMS: Sendable {
             """)
     }
 
-    /// A new user that may do these things, and nothing else: environment variables with its access key.
+    /// Creates a user with these permissions. Returns environment variables with its access key.
     func createUser(_ actions: String..., resource: String = "*") throws -> [String: String] {
         let statement: AnyJSON = [
             "Effect": "Allow", "Action": .array(actions.map { .string($0) }), "Resource": .string(resource),
@@ -98,7 +99,7 @@ final class MotoKMS: Sendable {
         return try Self.environment(try python(Self.user("u-\(UUID().uuidString)", [statement])))
     }
 
-    /// A key manager of these settings, with the administrator's access key where they have none.
+    /// Makes a key manager with these settings. The default credentials are the administrator's.
     func manager(
         _ key: String, _ settings: [String: String] = [:], transport: (any HTTPTransport)? = nil
     ) throws -> AWSKeyManager {
@@ -134,7 +135,7 @@ final class MotoKMS: Sendable {
     }
 }
 
-/// Credentials that stay as they are, unless others are put in their place.
+/// Credentials that are never replaced.
 struct StaticCredentials: AWSCredentialsProvider {
     let value: AWSCredentials
 

@@ -1,0 +1,70 @@
+import Cryptography
+import Envelope
+package import JSON
+import KubeClient
+import Resources
+
+/// The content of a WrappedSecret in a file that is readable without a key.
+package struct Inspection: Sendable {
+    private let location: String
+    private let object: WrappedSecret
+    private let envelope: Envelope
+
+    /// - Throws: `InputError` if the WrappedSecret is invalid.
+    package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
+        let object = try document.object(namespace: namespace)
+        do throws(SpecError) {
+            _ = try DesiredSecret(object)
+            envelope = try object.sealedEnvelope()
+        } catch {
+            throw InputError(document.location, error.description)
+        }
+        location = document.location
+        self.object = object
+    }
+
+    /// The inspection as lines. Sizes are those of the plaintext.
+    package var lines: [String] {
+        let namespace = object.metadata.namespace.map { "\($0)/" } ?? ""
+        var table = TextTable(["  WrappedSecret", "\(namespace)\(object.metadata.name)"])
+        func add(_ title: String, _ lines: [String]) {
+            for (index, line) in lines.enumerated() { table.add([index == 0 ? "  \(title)" : "", line]) }
+        }
+        add("Secret", ["\(object.secretName), type \(object.spec.template?.type ?? "Opaque")"])
+        add("format", ["\(object.spec.envelope.format), scope \(envelope.binding.scope.rawValue)"])
+        if isSuspended { add("suspended", ["yes: the controller does not change the Secret"]) }
+        add("recipients", envelope.recipients.map(\.keyAndVersion))
+        add(
+            "entries",
+            envelope.entries.isEmpty
+                ? ["none"] : entries.map { "\($0.name), \(pluralized($0.count, "byte"))" })
+        return [location] + table.lines
+    }
+
+    package var value: JSONValue {
+        var fields: [(key: String, value: JSONValue)] = [("place", .string(location))]
+        if let namespace = object.metadata.namespace { fields.append(("namespace", .string(namespace))) }
+        fields += [
+            ("name", .string(object.metadata.name)), ("secretName", .string(object.secretName)),
+            ("type", .string(object.spec.template?.type ?? "Opaque")),
+            ("format", .string(object.spec.envelope.format)),
+            ("scope", .string(envelope.binding.scope.rawValue)),
+            ("suspended", .bool(isSuspended)),
+            (
+                "recipients",
+                .array(envelope.recipients.map { .object(keyFields($0.keyID, version: $0.keyVersion)) })
+            ),
+            (
+                "entries",
+                .array(entries.map { ["name": .string($0.name), "bytes": .int($0.count)] })
+            ),
+        ]
+        return .object(fields)
+    }
+
+    private var isSuspended: Bool { object.spec.suspend == true }
+
+    private var entries: [(name: String, count: Int)] {
+        envelope.entries.map { ($0.name, $0.sealed.count - AES256GCM.overhead) }
+    }
+}

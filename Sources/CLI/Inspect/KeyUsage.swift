@@ -1,0 +1,82 @@
+import Envelope
+package import JSON
+
+/// Counts the WrappedSecrets that a version of a key wraps, which shows if the version is still needed.
+package struct KeyUsage: Sendable, Equatable {
+    package let keyID: String
+    package let version: String?
+    /// The number of WrappedSecrets with such a recipient.
+    package private(set) var wrappedSecretCount = 0
+    /// The number of those without another recipient. They are lost without the key.
+    package private(set) var onlyKeyCount = 0
+
+    /// Returns the usage of each key version, sorted by id and version.
+    package static func count(_ summaries: [WrappedSecretSummary]) -> [KeyUsage] {
+        var uses: [String: KeyUsage] = [:]
+        for summary in summaries {
+            for recipient in summary.recipients {
+                var use = uses[recipient.keyAndVersion] ?? KeyUsage(recipient)
+                use.wrappedSecretCount += 1
+                if summary.recipients.count == 1 { use.onlyKeyCount += 1 }
+                uses[recipient.keyAndVersion] = use
+            }
+        }
+        return uses.values.sorted { left, right in
+            if left.keyID != right.keyID { return left.keyID < right.keyID }
+            return (left.version.flatMap { Int($0) } ?? 0) < (right.version.flatMap { Int($0) } ?? 0)
+        }
+    }
+
+    private init(_ recipient: Recipient) {
+        keyID = recipient.keyID
+        version = recipient.keyVersion
+    }
+
+    package static func table(_ uses: [KeyUsage]) -> TextTable {
+        var table = TextTable(["KEY", "VERSION", "WRAPPEDSECRETS", "ONLY KEY OF"])
+        for use in uses {
+            table.add([use.keyID, use.version ?? "-", "\(use.wrappedSecretCount)", "\(use.onlyKeyCount)"])
+        }
+        return table
+    }
+
+    package var value: JSONValue {
+        .object(
+            keyFields(keyID, version: version)
+                + [("rows", .int(wrappedSecretCount)), ("onlyKeyOf", .int(onlyKeyCount))])
+    }
+}
+
+/// Returns the JSON fields that identify a key and its version.
+func keyFields(_ keyID: String, version: String?) -> [(key: String, value: JSONValue)] {
+    [("keyID", .string(keyID))] + (version.map { [("keyVersion", .string($0))] } ?? [])
+}
+
+/// Abbreviated key ids for tables. Ids with equal abbreviations stay complete.
+struct ShortKeyNames {
+    private let names: [String: String]
+
+    /// The number of characters that leaves room for the other columns of a terminal.
+    private static let maximumLength = 40
+
+    init(_ keyIDs: some Sequence<String>) {
+        let pairs = Set(keyIDs).map { (id: $0, label: Self.short($0)) }
+        let byLabel = Dictionary(grouping: pairs, by: \.label)
+        names = Dictionary(
+            pairs.map { ($0.id, byLabel[$0.label]?.count == 1 ? $0.label : $0.id) }, uniquingKeysWith: { $1 })
+    }
+
+    subscript(keyID: String) -> String { names[keyID] ?? keyID }
+
+    /// Returns `local:0123456789ab` or `aws-kms:eu-west-1/1234abcd`. Other ids are only shortened if they are long.
+    private static func short(_ keyID: String) -> String {
+        let fields = keyID.split(separator: ":", omittingEmptySubsequences: false)
+        if fields.count == 2, fields[0] == "local" { return "local:\(fields[1].prefix(12))" }
+        if fields.count == 6, fields[0] == "arn", fields[2] == "kms", fields[5].hasPrefix("key/") {
+            let id = fields[5].dropFirst("key/".count)
+            return "aws-kms:\(fields[3])/\(id.prefix(id.hasPrefix("mrk-") ? 12 : 8))"
+        }
+        guard keyID.count > maximumLength else { return keyID }
+        return "\(keyID.prefix(14))...\(keyID.suffix(maximumLength - 17))"
+    }
+}

@@ -1,0 +1,203 @@
+import Cryptography
+package import Envelope
+package import JSON
+import KubeClient
+import Resources
+import System
+import YAML
+
+/// Verifies WrappedSecrets in files: that each is valid, and, with keys, that it can be decrypted.
+package struct Verification: Sendable {
+    /// The keys, or nil to make only the checks that need none.
+    private let keys: KeyRing?
+    private let namespace: String?
+
+    private static let concurrency = 200
+
+    /// - Parameter keys: The keys, or nil to make only the checks that need none.
+    package init(keys: KeyRing?, namespace: String?) {
+        self.keys = keys
+        self.namespace = namespace
+    }
+
+    package struct Report: Sendable {
+        /// The number of WrappedSecrets.
+        package let count: Int
+        /// The problems, one line each, with their locations.
+        package fileprivate(set) var problems: [String]
+        /// Notes on WrappedSecrets that are valid but may not be as intended, or that a controller with default
+        /// settings refuses, one line each.
+        package fileprivate(set) var notes: [String] = []
+        /// The result of each WrappedSecret.
+        fileprivate(set) var items: [VerifiedItem] = []
+        /// The number of files that were not read because their names are not those of manifests.
+        fileprivate var skippedCount = 0
+        /// The number of WrappedSecrets without a problem.
+        fileprivate var validCount = 0
+
+        /// Returns the summary of all files.
+        ///
+        /// - Parameter success: The predicate for WrappedSecrets without a problem, such as `open` in `all open`.
+        package func summary(_ success: String) -> String {
+            let unread =
+                skippedCount == 0
+                ? ""
+                : "; \(pluralized(skippedCount, "file")) not read (not named .yaml, .yml or .json)"
+            guard count > 0 || !problems.isEmpty else { return "no WrappedSecrets, no problems\(unread)" }
+            let counts = "\(pluralized(count, "WrappedSecret")), \(pluralized(problems.count, "problem"))"
+            guard !problems.isEmpty else { return "\(counts); all \(success)\(unread)" }
+            return (validCount == 0 ? counts : "\(counts); the others \(success)") + unread
+        }
+    }
+
+    /// Verifies all WrappedSecrets.
+    ///
+    /// - Parameter advance: Is called after each WrappedSecret, from several tasks.
+    package func verify(
+        _ files: WrappedSecretFiles, advance: @escaping @Sendable () -> Void = {}
+    ) async -> Report {
+        let documents = files.documents
+        let all = documents.count
+        var result = Report(count: all, problems: files.problems.map(\.description))
+        let repeated = files.files.flatMap { duplicates(in: $0) }
+        // Key managers that unwrap in batches then wait for fuller ones.
+        keys?.backlog.follow { all }
+        let problems = await mapConcurrently(
+            Array(zip(documents, repeated)), limit: Self.concurrency
+        ) { document, duplicate in
+            defer { advance() }
+            return await problem(of: document) ?? duplicate
+        }
+        result.validCount = problems.count { $0 == nil }
+        result.problems += problems.compactMap(\.self)
+        result.items = zip(documents, problems).map { document, problem in
+            VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
+        }
+        result.skippedCount = files.skippedCount
+        result.notes = files.notes + result.items.flatMap(\.notes)
+        return result
+    }
+
+    /// Returns for each WrappedSecret of the file the problem that an earlier one has the same namespace and name.
+    /// Different files may contain the same object for different clusters.
+    private func duplicates(in file: WrappedSecretFile) -> [String?] {
+        var first: [[String]: String] = [:]
+        return file.documents.map { document in
+            let metadata = document.object.metadata
+            guard let namespace = metadata.namespace ?? namespace else { return nil }
+            let identity = [namespace, metadata.name]
+            guard let earlier = first[identity] else {
+                first[identity] = document.location
+                return nil
+            }
+            return
+                "\(document.location): WrappedSecret \(namespace)/\(metadata.name) is also defined at \(earlier), and one "
+                + "apply overwrites the other; remove or rename one"
+        }
+    }
+
+    /// Returns notes on properties that controllers refuse by default and on metadata that tools such as Argo CD
+    /// act on. Returns none for an invalid document, which `problem` reports.
+    private func denials(of document: WrappedSecretDocument) -> [String] {
+        guard let object = try? document.object(namespace: namespace),
+            let desired = try? DesiredSecret(object)
+        else { return [] }
+        return DefaultDenyList.warnings(
+            name: desired.name, type: desired.type, labels: desired.labels,
+            annotations: desired.annotations
+        ).map { "\(document.location): \($0)" }
+            + ApplyToolMetadata.warnings(labels: desired.labels, annotations: desired.annotations).map {
+                "\(document.location): \($0)"
+            }
+    }
+
+    private static func notes(of document: WrappedSecretDocument) -> [String] {
+        ManifestFields.unsupportedFields(document.node["spec"]?["template"]?["metadata"]).map {
+            "\(document.location): spec.template.metadata.\($0) has no effect: a template has a name, labels and annotations"
+        }
+    }
+
+    /// Checks the API server's limits on names, metadata and sizes, of the WrappedSecret and of its Secret.
+    private static func checkLimits(
+        _ document: WrappedSecretDocument, _ object: WrappedSecret, _ desired: DesiredSecret
+    ) throws {
+        let node = document.node
+        try ObjectNames.check(
+            namespace: object.metadata.namespace, name: object.metadata.name, document.location)
+        // The decoded object lacks the annotation of client-side apply, which counts.
+        func pairs(_ field: String) -> [String: String] {
+            let entries = node["metadata"]?[field]?.entries ?? []
+            return Dictionary(entries.map { ($0.key, $0.value.string ?? "") }, uniquingKeysWith: { $1 })
+        }
+        try ObjectLimits.check(labels: pairs("labels"), annotations: pairs("annotations"), of: "metadata")
+        let names = object.spec.envelope.data.keys
+        try ObjectLimits.check(json: JSONWriter.write([JSONValue(node)]).count, names: names)
+        try ObjectLimits.check(
+            plaintextCount: desired.envelope.plaintextByteCount, names: names, labels: desired.labels,
+            annotations: desired.annotations)
+    }
+
+    /// Returns the problem of a WrappedSecret, or nil if there is none.
+    private func problem(of document: WrappedSecretDocument) async -> String? {
+        do {
+            let object = try document.object(namespace: namespace)
+            try WrappedSecretFields.check(document)
+            let desired = try DesiredSecret(object)
+            let envelope = try object.sealedEnvelope()
+            try Self.checkLimits(document, object, desired)
+            guard let keys else { return nil }
+            let opened = try await envelope.open(with: keys)
+            // Each configured key has to unwrap the data key.
+            for recipient in envelope.recipients where keys.keyManager(for: recipient) != nil {
+                _ = try await envelope.unwrapDataKey(with: keys, [recipient])
+            }
+            try SecretValidation.check(type: desired.type, opened.entries)
+            return nil
+        } catch let error as InputError {
+            return error.description
+        } catch {
+            return InputError(document.location, "\(error)").description
+        }
+    }
+}
+
+/// The result of one WrappedSecret, or of a path whose WrappedSecrets could not be read.
+struct VerifiedItem: Sendable {
+    /// `FILE:LINE:COLUMN`, or nil for a path.
+    var location: String?
+    var namespace: String?
+    var name: String?
+    /// The problem as on standard error, if there is one.
+    var problem: String?
+    var notes: [String] = []
+
+    init(_ document: WrappedSecretDocument, problem: String?, notes: [String]) {
+        location = document.location
+        namespace = document.object.metadata.namespace
+        name = document.object.metadata.name
+        self.problem = problem
+        self.notes = notes
+    }
+
+    init(problem: String) { self.problem = problem }
+
+    fileprivate var value: JSONValue {
+        var fields: [(key: String, value: JSONValue)] = []
+        if let location { fields.append(("place", .string(location))) }
+        if let namespace { fields.append(("namespace", .string(namespace))) }
+        if let name { fields.append(("name", .string(name))) }
+        fields.append(("ok", .bool(problem == nil)))
+        if let problem { fields.append(("problem", .string(problem))) }
+        fields.append(("notes", .array(notes.map { .string($0) })))
+        return .object(fields)
+    }
+}
+
+extension Verification.Report {
+    /// The WrappedSecrets in the order of the files, then the problems of paths and files.
+    package var value: JSONValue {
+        let known = Set(items.compactMap(\.problem))
+        let others = problems.filter { !known.contains($0) }.map { VerifiedItem(problem: $0) }
+        return .array((items + others).map(\.value))
+    }
+}

@@ -1,0 +1,162 @@
+package import Cryptography
+import Envelope
+import KubeClient
+import Resources
+package import System
+import YAML
+
+/// The contents of a file and the WrappedSecrets among its documents.
+package struct WrappedSecretFile: Sendable {
+    package let path: String
+    package let contents: SharedSecret
+    /// Identifies the file's state before it was read. It is nil for contents that do not come from a file.
+    package let stamp: FileFingerprint?
+    package let documents: [WrappedSecretDocument]
+
+    /// Reads a file, which may contain no WrappedSecret.
+    ///
+    /// - Throws: `InputError` if the file cannot be read, is neither YAML nor JSON, or contains a malformed
+    ///   WrappedSecret.
+    package init(reading path: String) throws(InputError) {
+        let stamp = FileFingerprint(path: path)
+        let contents = try ManifestFile.contents(of: path)
+        try self.init(
+            path: ManifestFile.displayName(path), contents: contents, stamp: path == "-" ? nil : stamp)
+    }
+
+    package init(path: String, contents: SharedSecret, stamp: FileFingerprint?) throws(InputError) {
+        self.path = path
+        self.contents = contents
+        self.stamp = stamp
+        guard ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else {
+            documents = []
+            return
+        }
+        // Other documents are released one by one.
+        let found = try ManifestFile.documents(in: contents.bytes, source: path) { document in
+            (ManifestFile.objects(of: document, kind: WrappedSecret.resource.kind) ?? [])
+                .filter(WrappedSecretDocument.isWrappedSecret)
+        }
+        var documents: [WrappedSecretDocument] = []
+        documents.reserveCapacity(found.count)
+        for node in found { documents.append(try WrappedSecretDocument(node, source: path)) }
+        self.documents = documents
+    }
+
+    static let noWrappedSecretMessage =
+        "contains no WrappedSecret; create one from a Secret with secrets-bridge wrap"
+
+    /// Returns the index in `documents` of the WrappedSecret with this name and namespace.
+    ///
+    /// - Throws: `InputError` if there is none, or if there are several.
+    package func index(named name: String?, namespace: String?) throws(InputError) -> Int {
+        let named = documents.indices.filter { name == nil || documents[$0].object.metadata.name == name }
+        // `WrappedSecretDocument.object(namespace:)` checks the namespace of a single match.
+        if named.count == 1 { return named[0] }
+        let found = named.filter { index in
+            let own = documents[index].object.metadata.namespace
+            return namespace == nil || own == nil || own == namespace
+        }
+        if found.count == 1 { return found[0] }
+        guard !documents.isEmpty else {
+            throw InputError(path, Self.noWrappedSecretMessage)
+        }
+        let names = documents.map(\.qualifiedName).joined(separator: ", ")
+        throw InputError(
+            path, "contains the WrappedSecrets \(names); select one with --name and --namespace")
+    }
+
+    /// Edits the file and replaces it, after verifying that the edits have their intended effect and no other.
+    ///
+    /// - Parameter edit: Makes all edits, which are verified together.
+    /// - Throws: `InputError` if the layout cannot be edited or the file cannot be written. The file is unchanged then.
+    func applyEdits(
+        _ edit: (inout SourceEditor) throws(SourceEditError) -> Void
+    ) throws(InputError) {
+        guard let stamp else { throw InputError(path, "is not a file that can be replaced") }
+        let edited: SharedSecret
+        do throws(SourceEditError) {
+            var editor = SourceEditor(contents)
+            try edit(&editor)
+            edited = try editor.verified()
+        } catch {
+            throw InputError("\(path):\(error.line):\(error.column)", "this part \(error.problem)")
+        }
+        do throws(FileError) {
+            try FileReplacement.replace(path, with: edited.bytes, unchangedSince: stamp)
+        } catch {
+            throw InputError("cannot write \(path): \(error.reason)")
+        }
+    }
+}
+
+/// Reads all files below some paths without writing. An unreadable file does not hide the others.
+package struct WrappedSecretFiles: Sendable {
+    /// The files that contain WrappedSecrets.
+    package let files: [WrappedSecretFile]
+    /// The errors for unreadable files, for paths without any WrappedSecret, and for unencrypted Secrets.
+    package let problems: [InputError]
+    /// Notes on files that were skipped and that the user may have wanted to check, one line each.
+    package let notes: [String]
+    /// The number of files that were not read because their names are not those of manifests.
+    let skippedCount: Int
+
+    /// Determines what the files may contain besides WrappedSecrets.
+    package struct ScanOptions: Sendable {
+        let allowsNone: Bool
+        let allowsPlaintext: Bool
+
+        /// - Parameters:
+        ///   - allowsNone: Skips files without WrappedSecrets, and counts files whose names are not those of manifests.
+        ///   - allowsPlaintext: Accepts unencrypted Secrets.
+        package init(allowsNone: Bool = false, allowsPlaintext: Bool = true) {
+            self.allowsNone = allowsNone
+            self.allowsPlaintext = allowsPlaintext
+        }
+    }
+
+    package init(reading paths: [String], _ rules: ScanOptions = ScanOptions()) {
+        let manifests = ManifestPaths(paths)
+        var notes: [String] = []
+        let read = manifests.read(kind: WrappedSecret.resource.kind, allowsNone: rules.allowsNone) {
+            path throws(InputError) in try Reading(path, rules, &notes)
+        }
+        files = read.files.compactMap(\.file)
+        problems = read.problems + read.files.flatMap(\.problems)
+        skippedCount = read.unreadCount
+        self.notes = notes
+    }
+
+    /// The result of reading one file.
+    private struct Reading {
+        let file: WrappedSecretFile?
+        let problems: [InputError]
+
+        /// Returns nil if there is nothing to report.
+        init?(_ path: String, _ rules: ScanOptions, _ notes: inout [String]) throws(InputError) {
+            let source = ManifestFile.displayName(path)
+            let stamp = path == "-" ? nil : FileFingerprint(path: path)
+            let contents = try ManifestFile.contents(of: path)
+            var file: WrappedSecretFile?
+            do throws(InputError) {
+                file = try WrappedSecretFile(path: source, contents: contents, stamp: stamp)
+            } catch {
+                guard rules.allowsNone,
+                    let cause = ManifestFile.syntaxError(in: contents.bytes, source: source)
+                else { throw error }
+                // A file that only mentions the kind is not a manifest of it.
+                if ManifestFile.declaresKind(WrappedSecret.resource.kind, in: contents) {
+                    guard ManifestSyntax.isHelmTemplate(cause, in: contents.bytes) else { throw error }
+                    notes.append("\(source): is a template ({{ }}) and was not checked")
+                }
+            }
+            let plain = rules.allowsPlaintext ? nil : UnencryptedSecrets(in: contents, source: source)
+            notes += plain?.notes ?? []
+            problems = plain?.problems ?? []
+            self.file = file?.documents.isEmpty == false ? file : nil
+            if self.file == nil, problems.isEmpty { return nil }
+        }
+    }
+
+    package var documents: [WrappedSecretDocument] { files.flatMap(\.documents) }
+}

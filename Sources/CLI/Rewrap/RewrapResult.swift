@@ -1,0 +1,64 @@
+import Envelope
+
+/// The result of rewrapping one WrappedSecret.
+package struct RewrapResult: Sendable {
+    package enum Outcome: Sendable, Equatable {
+        case current
+        /// The changed recipients, as `RecipientChange.description` formats them.
+        case changed(String)
+        case failed(String)
+        case interrupted
+    }
+
+    /// `FILE:LINE:COLUMN: NAME`, or `NAMESPACE/NAME` in a cluster.
+    package let location: String
+    package let outcome: Outcome
+    /// The ids of its keys before the change.
+    package let previousKeyIDs: [String]
+    /// The ids of its keys afterwards that are not configured. Their recipients are never changed.
+    package let unconfiguredKeyIDs: [String]
+    /// True for a file that could not be read, which the failure names.
+    package let isUnreadableFile: Bool
+
+    init(location: String, outcome: Outcome, isUnreadableFile: Bool = false) {
+        (self.location, self.outcome, self.isUnreadableFile) = (location, outcome, isUnreadableFile)
+        (previousKeyIDs, unconfiguredKeyIDs) = ([], [])
+    }
+
+    init(
+        location: String, outcome: Outcome, keys: KeyRing, before old: [Recipient],
+        after change: EnvelopeRewrapper.Outcome
+    ) {
+        (self.location, self.outcome, isUnreadableFile) = (location, outcome, false)
+        previousKeyIDs = old.map(\.keyID)
+        unconfiguredKeyIDs = change.recipients(of: old).filter { keys.keyManager(for: $0) == nil }.map(
+            \.keyID)
+    }
+}
+
+/// The number of WrappedSecrets with each outcome.
+package struct RewrapCounts: Sendable, Equatable {
+    package private(set) var current = 0
+    package private(set) var changed = 0
+    package private(set) var failed = 0
+    package private(set) var interrupted = 0
+    /// The number of files that could not be read.
+    package private(set) var unreadableFiles = 0
+
+    package init() {}
+
+    package var total: Int { current + changed + failed + interrupted }
+
+    package mutating func add(_ result: RewrapResult) {
+        guard !result.isUnreadableFile else {
+            unreadableFiles += 1
+            return
+        }
+        switch result.outcome {
+        case .current: current += 1
+        case .changed: changed += 1
+        case .failed: failed += 1
+        case .interrupted: interrupted += 1
+        }
+    }
+}

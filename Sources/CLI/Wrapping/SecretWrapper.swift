@@ -1,0 +1,175 @@
+import Cryptography
+package import Envelope
+package import JSON
+import KubeClient
+import Resources
+
+/// Wraps Secrets into WrappedSecret manifests.
+package struct SecretWrapper: Sendable {
+    /// The size in bytes from which a manifest is too large for client-side apply, which keeps the whole object in one
+    /// annotation of at most 262,144 bytes.
+    private static let largeManifest = 190_000
+
+    private let keys: KeyRing
+    private let scope: Scope
+    private let namespace: String?
+
+    package init(keys: KeyRing, scope: Scope, namespace: String?) {
+        self.keys = keys
+        self.scope = scope
+        self.namespace = namespace
+    }
+
+    package struct Output: Sendable {
+        package let manifest: JSONValue
+        /// Notes for the user, one line each.
+        package let notes: [String]
+    }
+
+    /// A Secret that has passed all checks that need no key.
+    package struct Prepared: Sendable {
+        fileprivate let input: SecretInput
+        fileprivate let binding: Binding
+        fileprivate let namespace: String?
+        fileprivate let notes: [String]
+    }
+
+    package func wrap(_ input: SecretInput) async throws(InputError) -> Output {
+        try await seal(try prepare(input))
+    }
+
+    /// Makes all checks that need no key, without contacting the KMS.
+    ///
+    /// - Throws: `InputError` if no WrappedSecret can be created from the Secret.
+    package func prepare(_ input: SecretInput) throws(InputError) -> Prepared {
+        var input = input
+        var notes = input.notes + input.commentNotes + input.separateToolMetadata()
+        let namespace = try input.namespace(given: namespace, scope: scope)
+        if scope == .cluster {
+            notes.append(
+                "\(input.source): scope cluster: anyone who can copy \(input.name) into their own namespace can "
+                    + "decrypt it there; the controller has to allow the scope")
+        }
+        do {
+            let binding = try Binding(scope: scope, namespace: namespace, secretName: input.name)
+            try EnvelopeValidation.check(entries: input.entries.map(\.name))
+            try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
+            try TemplateValidation.check(input)
+            try SecretValidation.check(type: input.effectiveType, input.entries)
+            try ObjectLimits.check(input)
+            notes += DefaultDenyList.warnings(
+                name: input.name, type: input.effectiveType, labels: input.labels,
+                annotations: input.annotations
+            ).map { "\(input.source): \($0)" }
+            return Prepared(input: input, binding: binding, namespace: namespace, notes: notes)
+        } catch {
+            throw InputError(input.source, "\(error)")
+        }
+    }
+
+    /// Encrypts the entries under a new data key.
+    ///
+    /// - Throws: `InputError` if the KMS generates no data key.
+    package func seal(_ prepared: Prepared) async throws(InputError) -> Output {
+        let input = prepared.input
+        var notes = prepared.notes
+        let envelope: Envelope
+        do throws(EnvelopeError) {
+            envelope = try await Envelope.seal(input.entries, binding: prepared.binding, with: keys.primary)
+        } catch {
+            throw InputError(input.source, error.description)
+        }
+        let size = envelope.entries.reduce(0) { $0 + Base64.encodedCount($1.sealed.count) }
+        if size > Self.largeManifest {
+            notes.append(
+                "\(input.source): \(input.name) has \(size) bytes of ciphertext; client-side kubectl apply is "
+                    + "limited to 262,144: use kubectl apply --server-side")
+        }
+        return Output(manifest: manifest(input, envelope, prepared.namespace), notes: notes)
+    }
+
+    private func manifest(_ input: SecretInput, _ envelope: Envelope, _ namespace: String?) -> JSONValue {
+        let fields = envelope.fields
+        let metadata = metadataFields(
+            name: input.name, namespace: namespace, labels: input.wrappedSecretLabels,
+            annotations: input.wrappedSecretAnnotations)
+        var spec: [(key: String, value: JSONValue)] = [
+            ("format", .string(fields.format)),
+            ("scope", .string(fields.scope)),
+            (
+                "recipients",
+                .array(
+                    fields.recipients.map {
+                        ["keyID": .string($0.keyID), "wrappedKey": .string($0.wrappedKey)]
+                    })
+            ),
+            ("mac", .string(fields.mac)),
+        ]
+        if !envelope.entries.isEmpty {
+            let data = envelope.entries.map {
+                (key: $0.name, value: JSONValue.string(Base64.encode($0.sealed)))
+            }
+            spec.append(("data", .object(data)))
+        }
+        let template = template(input)
+        if !template.isEmpty { spec.append(("template", .object(template))) }
+        return [
+            "apiVersion": .string(WrappedSecret.resource.apiVersion),
+            "kind": .string(WrappedSecret.resource.kind),
+            "metadata": .object(metadata),
+            "spec": .object(spec),
+        ]
+    }
+
+    private func template(_ input: SecretInput) -> [(key: String, value: JSONValue)] {
+        let metadata = metadataFields(labels: input.labels, annotations: input.annotations)
+        var template: [(key: String, value: JSONValue)] = []
+        if !metadata.isEmpty { template.append(("metadata", .object(metadata))) }
+        if input.effectiveType != "Opaque" { template.append(("type", .string(input.effectiveType))) }
+        if input.isImmutable { template.append(("immutable", true)) }
+        return template
+    }
+}
+
+/// Returns the fields of `metadata`, without empty ones.
+func metadataFields(
+    name: String? = nil, namespace: String? = nil, labels: [String: String], annotations: [String: String]
+) -> [(key: String, value: JSONValue)] {
+    var fields: [(key: String, value: JSONValue)] = []
+    if let name { fields.append(("name", .string(name))) }
+    if let namespace { fields.append(("namespace", .string(namespace))) }
+    for (key, pairs) in [("labels", labels), ("annotations", annotations)] where !pairs.isEmpty {
+        let pairs = pairs.sorted { $0.key < $1.key }
+        fields.append((key, .object(pairs.map { ($0.key, .string($0.value)) })))
+    }
+    return fields
+}
+
+extension ObjectLimits {
+    /// Checks the size of the Secret and of the WrappedSecret.
+    fileprivate static func check(_ input: SecretInput) throws(SpecError) {
+        let names = input.entries.map(\.name)
+        try check(
+            labels: input.wrappedSecretLabels, annotations: input.wrappedSecretAnnotations, of: "metadata")
+        try check(template: input.annotations, of: input.name, isOrphan: false)
+        try check(
+            plaintextCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
+            labels: input.labels,
+            annotations: input.annotations)
+        let pairs = [
+            input.labels, input.annotations, input.wrappedSecretLabels, input.wrappedSecretAnnotations,
+        ].joined()
+        let metadata = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
+        let values = input.entries.reduce(0) { sum, entry in
+            sum + entry.name.utf8.count + 8 + Base64.encodedCount(entry.value.count + AES256GCM.overhead)
+        }
+        try check(json: metadata + values, names: names)
+    }
+}
+
+extension TemplateValidation {
+    fileprivate static func check(_ input: SecretInput) throws(SpecError) {
+        try check(labels: input.labels)
+        try check(annotations: input.annotations)
+    }
+}

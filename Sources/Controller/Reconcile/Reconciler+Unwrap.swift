@@ -1,0 +1,116 @@
+import Envelope
+import KubeClient
+import Logging
+import Resources
+
+/// Opens an envelope: from memory, with the ciphertexts of the watch or of a read, and with the KMS.
+extension Reconciler {
+    /// Returns the values of the envelope. Values that an earlier reconcile has opened and could not write are kept,
+    /// and cost no request to the KMS.
+    func unwrap(_ request: ReconcileRequest) async throws(ReconcileFailure) -> OpenedEnvelope {
+        let ref = request.ref
+        let digest = request.desired.envelope.digest
+        guard limits.memory.reserve(Self.requiredMemory(request.desired), for: ref) else {
+            throw .waitingForMemory
+        }
+        if let opened = tracker.plaintextCache.envelope(of: ref, digest: digest) { return opened }
+        let sealed = try await sealedEnvelope(request)
+        if let wait = limits.unwraps.acquireToken(ref) {
+            if wait.isFirstInNamespace {
+                logger.warning(
+                    "namespace has spent its unwraps: its objects wait for their turn (--kms-namespace-rate)",
+                    metadata: ["namespace": "\(request.desired.namespace)"])
+            }
+            throw .throttled(until: wait.until)
+        }
+        let audit = UnwrapAudit(request.object.metadata, sealed, logger)
+        do {
+            let opened = try await sealed.open(with: keys)
+            audit.logSuccess(opened)
+            tracker.withSyncRecord(ref) {
+                $0.envelopeVerified(request.object.metadata, digest: digest, key: RecipientKey(opened))
+            }
+            tracker.plaintextCache.insert(opened, digest: digest, for: ref)
+            tracker.rejectedEnvelopes.remove(ref)
+            for other in tracker.rejectedEnvelopes.takeDueRetries() { informers.retryRejected(other) }
+            return opened
+        } catch {
+            audit.logFailure(error)
+            if error.refundsUnwrapToken { limits.unwraps.refundToken(ref) }
+            throw ReconcileFailure(unwrapping: error)
+        }
+    }
+
+    /// Returns the bytes that a reconcile holds at most at the same time: the base64 that was read, the ciphertext, the
+    /// plaintext, and the request body while it grows.
+    static func requiredMemory(_ desired: DesiredSecret) -> Int {
+        let (bytes, overflow) = desired.envelope.plaintextByteCount.multipliedReportingOverflow(by: 7)
+        return overflow ? .max / 2 : bytes + (32 << 10)
+    }
+
+    /// Returns the envelope with the ciphertexts of the watch, if they are still in memory, or else of a read.
+    private func sealedEnvelope(_ request: ReconcileRequest) async throws(ReconcileFailure) -> Envelope {
+        var object = request.object
+        if object.spec.envelope.droppedCiphertexts != nil {
+            if let data = tracker.pendingCiphertexts.data(
+                of: request.ref, digest: request.desired.envelope.digest)
+            {
+                object.spec.envelope.droppedCiphertexts = nil
+                object.spec.envelope.data = data
+            } else {
+                object = try await readCiphertexts(request)
+            }
+        }
+        do {
+            return try object.sealedEnvelope()
+        } catch {
+            throw .notReady(error.reason, message: error.message)
+        }
+    }
+
+    /// Reads an object for its ciphertexts. Its other fields may be larger than the memory reserved for it.
+    private func readCiphertexts(_ request: ReconcileRequest) async throws(ReconcileFailure) -> WrappedSecret
+    {
+        do throws(ReconcileFailure) {
+            return try await readAgain(request.object, maximumBytes: Self.requiredMemory(request.desired))
+        } catch .transient(let error) where error.code == .responseTooLarge {
+            guard limits.memory.reserve(Self.largeObject, for: request.ref) else { throw .waitingForMemory }
+            return try await readAgain(request.object, maximumBytes: Self.largeObject)
+        }
+    }
+
+    /// Reads an object that the cache holds only in part, and drops its ciphertexts.
+    func readUnabridged(_ object: WrappedSecret) async throws(ReconcileFailure) -> WrappedSecret {
+        guard limits.memory.reserve(Self.largeObject, for: object.metadata.ref) else {
+            throw .waitingForMemory
+        }
+        return try await readAgain(object, maximumBytes: Self.largeObject).droppingCiphertexts()
+    }
+
+    /// The bytes of an object of unknown size: etcd stores 1.5 MiB, which JSON can make six times as long.
+    private static let largeObject = 10 << 20
+
+    private func readAgain(
+        _ object: WrappedSecret, maximumBytes: Int
+    ) async throws(ReconcileFailure) -> WrappedSecret {
+        let ref = object.metadata.ref
+        let current: WrappedSecret
+        do {
+            current = try await client.get(WrappedSecret.self, ref, maximumBytes: maximumBytes)
+        } catch  where error.code == .notFound {
+            throw .objectGone
+        } catch {
+            throw ReconcileFailure(accessing: error)
+        }
+        guard current.metadata.uid == object.metadata.uid,
+            current.metadata.generation == object.metadata.generation
+        else {
+            // The watch has not shown this version yet. When it does, the object is queued again.
+            throw .transient(
+                KubeError(
+                    .conflict, activity: "reading WrappedSecret \(ref)",
+                    message: "the object has changed since it was queued"))
+        }
+        return current
+    }
+}

@@ -1,0 +1,89 @@
+import KubeClient
+import Resources
+
+/// The state of a WrappedSecret that failed, or whose Secret or status another writer changes.
+struct FailureRecord: Sendable {
+    typealias Instant = ContinuousClock.Instant
+
+    /// An API server that refuses requests for longer than this is reported in the status. A restart takes less.
+    static let gracePeriod = Duration.seconds(20)
+
+    /// Limits how often changes of the Secret are reverted.
+    var secretThrottle = DriftThrottle()
+    /// Limits how often changes of the status are reverted.
+    var statusThrottle = DriftThrottle()
+    private var terminal: TerminalFailure?
+    private var failingSince: Instant?
+
+    var isEmpty: Bool {
+        terminal == nil && failingSince == nil && secretThrottle.isIdle && statusThrottle.isIdle
+    }
+
+    // MARK: terminal failures
+
+    /// Remembers a failure that only a change of the object can resolve. Another try would cost a request to the KMS
+    /// and end the same way.
+    ///
+    /// - Parameter delay: after how long the object is tried again nevertheless, or nil.
+    mutating func failedTerminally(
+        _ object: ObjectMeta, status: WrappedSecretStatus, retryAfter delay: Duration? = nil,
+        now: Instant = .now
+    ) {
+        terminal = TerminalFailure(object, status, until: delay.map { now + $0 })
+    }
+
+    /// Returns the status of an object that has failed terminally in its present state. Forgets a failure of an earlier
+    /// one.
+    mutating func terminalStatus(of object: ObjectMeta, now: Instant = .now) -> WrappedSecretStatus? {
+        guard let known = terminal else { return nil }
+        if known.matches(object), known.until.map({ now < $0 }) ?? true { return known.status }
+        terminal = nil
+        return nil
+    }
+
+    /// Returns how long until the object is tried again, or nil if only a change of it can help.
+    func delayBeforeRetry(now: Instant = .now) -> Duration? {
+        terminal?.until.map { max(now.duration(to: $0), .zero) }
+    }
+
+    mutating func forgetTerminalFailure() {
+        terminal = nil
+    }
+
+    // MARK: failures of the API server
+
+    /// Records that the API server kept the object from being reconciled.
+    ///
+    /// - Returns: whether that has lasted for longer than the grace period.
+    mutating func apiServerFailed(now: Instant = .now) -> Bool {
+        let first = failingSince ?? now
+        failingSince = first
+        return first.duration(to: now) >= Self.gracePeriod
+    }
+
+    mutating func apiServerRecovered() {
+        failingSince = nil
+    }
+}
+
+/// A failure of one state of an object. A class, because the record of an object without one should be small.
+private final class TerminalFailure: Sendable {
+    let status: WrappedSecretStatus
+    /// When the object is tried again nevertheless.
+    let until: ContinuousClock.Instant?
+    private let uid: String?
+    private let generation: Int64?
+    private let annotations: [String: String]?
+
+    init(_ object: ObjectMeta, _ status: WrappedSecretStatus, until: ContinuousClock.Instant?) {
+        self.status = status
+        self.until = until
+        uid = object.uid
+        generation = object.generation
+        annotations = object.annotations
+    }
+
+    func matches(_ object: ObjectMeta) -> Bool {
+        uid == object.uid && generation == object.generation && annotations == object.annotations
+    }
+}

@@ -1,0 +1,136 @@
+/// The rules of the format that every reader and writer checks first. The CRD has the same rules in CEL, which neither the CLI
+/// nor an old API server evaluates. All comparisons are on bytes: for Swift's `String`, "é" and "e" + accent are equal, for the
+/// API server they are not.
+package enum EnvelopeValidation {
+    package static let maximumRecipients = 8
+    package static let maximumEntries = 1024
+    package static let maximumKeyIDLength = 512
+    package static let maximumWrappedKeyLength = 8192
+    package static let macByteCount = 32
+    package static let dataKeyByteCount = 32
+
+    /// Requires a DNS label (RFC 1123): 1 to 63 of a-z 0-9 -, with a letter or digit at both ends.
+    package static func check(namespace: String) throws(EnvelopeError) {
+        guard isDNSLabel(namespace.utf8[...], maximum: 63) else {
+            throw .invalid(
+                field: "metadata.namespace",
+                problem: "\(quoted(namespace)) is not a DNS label (1 to 63 of a-z 0-9 -)")
+        }
+    }
+
+    /// Requires a DNS subdomain (RFC 1123): labels joined by dots, 253 bytes at most.
+    package static func check(secretName: String) throws(EnvelopeError) {
+        guard isDNSSubdomain(secretName) else {
+            throw .invalid(
+                field: "metadata.name",
+                problem: "\(quoted(secretName)) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
+        }
+    }
+
+    package static func check(entry: String) throws(EnvelopeError) {
+        let bytes = entry.utf8
+        let valid =
+            (1...253).contains(bytes.count) && bytes.allSatisfy(isEntryByte)
+            && !bytes.elementsEqual(".".utf8) && !bytes.starts(with: "..".utf8)
+        guard valid else {
+            throw .invalid(
+                field: "data",
+                problem: "has the entry \(quoted(entry)); names are 1 to 253 of A-Z a-z 0-9 - _ . "
+                    + "and do not start with '..'")
+        }
+    }
+
+    /// Checks the entry names of one envelope.
+    package static func check(entries names: [String]) throws(EnvelopeError) {
+        var seen: Set<[UInt8]> = []
+        for name in names {
+            try check(entry: name)
+            guard seen.insert(Array(name.utf8)).inserted else {
+                throw .invalid(field: "data", problem: "has the entry \(name) twice")
+            }
+        }
+        guard names.count <= maximumEntries else {
+            throw .invalid(
+                field: "data",
+                problem: "has \(names.count) entries; \(maximumEntries) at most are expected")
+        }
+    }
+
+    package static func check(recipients: [Recipient]) throws(EnvelopeError) {
+        guard (1...maximumRecipients).contains(recipients.count) else {
+            throw .invalid(
+                field: "spec.recipients",
+                problem: "has \(recipients.count) items; 1 to \(maximumRecipients) are expected")
+        }
+        var seen: Set<[UInt8]> = []
+        for (index, recipient) in recipients.enumerated() {
+            let path = "spec.recipients[\(index)]"
+            let keyID = Array(recipient.keyID.utf8)
+            guard (3...maximumKeyIDLength).contains(keyID.count), keyID.allSatisfy(isPrintable),
+                hasScheme(keyID)
+            else {
+                throw .invalid(
+                    field: "\(path).keyID",
+                    problem:
+                        "is not a key id (<backend>:<key>, printable ASCII, at most \(maximumKeyIDLength) bytes)"
+                )
+            }
+            guard seen.insert(keyID).inserted else {
+                throw .invalid(
+                    field: "\(path).keyID",
+                    problem: "\(quoted(recipient.keyID)) is listed twice; key ids are unique")
+            }
+            let wrapped = recipient.wrappedKey.utf8
+            guard (16...maximumWrappedKeyLength).contains(wrapped.count), wrapped.allSatisfy(isPrintable)
+            else {
+                throw .invalid(
+                    field: "\(path).wrappedKey",
+                    problem:
+                        "is not a wrapped key (16 to \(maximumWrappedKeyLength) bytes of printable ASCII)")
+            }
+        }
+    }
+
+    package static func isDNSSubdomain(_ text: String) -> Bool {
+        let bytes = text.utf8
+        return (1...253).contains(bytes.count)
+            && bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+                .allSatisfy { isDNSLabel($0, maximum: 253) }
+    }
+
+    private static func isDNSLabel(_ bytes: Substring.UTF8View, maximum: Int) -> Bool {
+        let dash = UInt8(ascii: "-")
+        return (1...maximum).contains(bytes.count) && bytes.first != dash && bytes.last != dash
+            && bytes.allSatisfy { isLower($0) || isDigit($0) || $0 == dash }
+    }
+
+    private static func hasScheme(_ keyID: [UInt8]) -> Bool {
+        guard let colon = keyID.firstIndex(of: UInt8(ascii: ":")), colon + 1 < keyID.count else {
+            return false
+        }
+        let scheme = keyID[..<colon]
+        return scheme.first.map(isLower) == true
+            && scheme.allSatisfy { isLower($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
+    }
+
+    private static func isEntryByte(_ byte: UInt8) -> Bool {
+        isLower(byte) || isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+            || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_")].contains(byte)
+    }
+
+    private static func isLower(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+
+    private static func isPrintable(_ byte: UInt8) -> Bool { (0x21...0x7E).contains(byte) }
+
+    /// Returns a text for a message: quoted, escaped, and of 80 characters at most.
+    static func quoted(_ text: String) -> String {
+        let head = text.unicodeScalars.prefix(80).map { $0.escaped(asASCII: true) }.joined()
+        return "\"\(head)\(text.unicodeScalars.count > 80 ? "…" : "")\""
+    }
+}

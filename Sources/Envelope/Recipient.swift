@@ -1,0 +1,55 @@
+/// A data key, wrapped by one key-encryption key: an item of `spec.recipients` of a WrappedSecret.
+package struct Recipient: Hashable, Sendable {
+    /// The id of the key-encryption key, in the form of its backend: `vault-transit:transit/sb-wrap`.
+    package var keyID: String
+    /// The wrapped data key, in the backend's own text form or base64 of its bytes.
+    package var wrappedKey: String
+
+    package init(keyID: String, wrappedKey: String) {
+        self.keyID = keyID
+        self.wrappedKey = wrappedKey
+    }
+}
+
+/// A recipient and the binding that its data key was wrapped for.
+package struct BoundRecipient: Sendable {
+    package let recipient: Recipient
+    package let binding: Binding
+
+    package init(_ recipient: Recipient, for binding: Binding) {
+        self.recipient = recipient
+        self.binding = binding
+    }
+}
+
+extension Recipient {
+    /// The version of the key that wrapped this data key, where the ciphertext carries it: `vault:v3:...`. The text
+    /// alone is read, which does not prove that the ciphertext can be decrypted.
+    package var keyVersion: String? {
+        let parts = wrappedKey.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        guard isVersioned, parts.count == 3, parts[0] == "vault", parts[1].first == "v" else {
+            return nil
+        }
+        let digits = parts[1].dropFirst()
+        guard (1...9).contains(digits.utf8.count),
+            digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
+        else { return nil }
+        return String(digits)
+    }
+
+    /// True if ciphertexts of this backend carry the version of their key. Such a ciphertext without a version
+    /// is invalid.
+    package var isVersioned: Bool { backend == "vault-transit" }
+
+    /// The backend of the key, as `SB_KMS_BACKEND` names it.
+    package var backend: String { KeyManagerRequest.backend(ofKeyID: keyID) }
+
+    /// The key id, with the version if the ciphertext carries one. For output.
+    package var keyAndVersion: String { keyVersion.map { "\(keyID) v\($0)" } ?? keyID }
+
+    /// Returns true if both were wrapped by the same version of the same key, as far as ciphertexts carry versions.
+    package func hasSameKeyVersion(as other: Recipient) -> Bool {
+        // `==` of strings would also equate different bytes that are canonically equivalent.
+        keyID.utf8.elementsEqual(other.keyID.utf8) && keyVersion == other.keyVersion
+    }
+}

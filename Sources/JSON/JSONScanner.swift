@@ -1,0 +1,106 @@
+import Glibc
+
+/// The grammar of JSON's tokens (RFC 8259, sections 2, 6 and 7) over bytes in memory. `JSONReader` and the YAML
+/// module's parser of JSON files are both built on it; each reports errors in its own way.
+///
+/// The bytes must outlive the scanner.
+package struct JSONScanner {
+    package let bytes: UnsafeRawBufferPointer
+    /// The offset of the next byte. After a method that fails, an offset in or right after the invalid token.
+    package var offset = 0
+
+    package init(_ bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+    }
+
+    /// Skips white space.
+    ///
+    /// - Returns: the next byte, which is not consumed, or nil at the end.
+    package mutating func peek() -> UInt8? {
+        while offset < bytes.count {
+            switch bytes[offset] {
+            case 0x20, 0x0A, 0x0D, 0x09: offset += 1
+            case let byte: return byte
+            }
+        }
+        return nil
+    }
+
+    /// Consumes a character, after white space.
+    ///
+    /// - Returns: false if another byte follows, which is not consumed.
+    package mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard peek() == UInt8(ascii: character) else { return false }
+        offset += 1
+        return true
+    }
+
+    /// Consumes `text`, which is `true`, `false` or `null`, if it starts at the next byte.
+    package mutating func takeLiteral(_ text: StaticString) -> Bool {
+        let count = text.utf8CodeUnitCount
+        guard bytes.count - offset >= count, let base = bytes.baseAddress,
+            memcmp(base + offset, text.utf8Start, count) == 0
+        else { return false }
+        offset += count
+        return true
+    }
+
+    /// Consumes a string whose opening quotation mark is the next byte. Only the closing one is searched for; escapes
+    /// are not checked; `JSONString` does that.
+    ///
+    /// - Returns: the bytes between the quotation marks, or nil if there is no closing one.
+    package mutating func takeString() -> UnsafeRawBufferPointer? {
+        let start = offset + 1
+        var from = start
+        while from < bytes.count, let base = bytes.baseAddress,
+            let found = memchr(base + from, 0x22, bytes.count - from)
+        {
+            let end = UnsafeRawPointer(found) - base
+            var slash = end
+            while slash > start, bytes[slash - 1] == 0x5C { slash -= 1 }
+            from = end + 1
+            // An odd number of backslashes escapes the quotation mark.
+            guard (end - slash) & 1 == 0 else { continue }
+            offset = from
+            return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+        }
+        return nil
+    }
+
+    package static func beginsNumber(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "-") || (0x30...0x39).contains(byte)
+    }
+
+    /// Consumes a number that starts at the next byte.
+    ///
+    /// - Returns: Whether the number has neither a fraction nor an exponent, or nil if a digit is missing or follows a
+    ///   leading zero.
+    package mutating func takeNumber() -> Bool? {
+        var isInteger = true
+        _ = takeNext("-")
+        let start = offset
+        guard takeDigits(), offset == start + 1 || bytes[start] != UInt8(ascii: "0") else { return nil }
+        if takeNext(".") {
+            isInteger = false
+            guard takeDigits() else { return nil }
+        }
+        if takeNext("e") || takeNext("E") {
+            isInteger = false
+            _ = takeNext("+") || takeNext("-")
+            guard takeDigits() else { return nil }
+        }
+        return isInteger
+    }
+
+    private mutating func takeNext(_ character: Unicode.Scalar) -> Bool {
+        guard offset < bytes.count, bytes[offset] == UInt8(ascii: character) else { return false }
+        offset += 1
+        return true
+    }
+
+    private mutating func takeDigits() -> Bool {
+        let start = offset
+        while offset < bytes.count, (0x30...0x39).contains(bytes[offset]) { offset += 1 }
+        return offset > start
+    }
+}

@@ -1,0 +1,170 @@
+package import Cryptography
+import FoundationEssentials
+import HTTP
+import HTTPTypes
+
+/// The API verbs. Writes return only metadata, so that the server does not send a Secret's data.
+extension KubeClient {
+    /// Reads one object.
+    ///
+    /// - Parameter maximumBytes: the limit for the response, or nil for the size that an object may have.
+    /// - Throws: `.responseTooLarge` if the response exceeds it.
+    package func get<Object: KubeObject>(
+        _ type: Object.Type, _ ref: ObjectRef, maximumBytes: Int? = nil
+    ) async throws(KubeError) -> Object {
+        let isMetadata = Object.isMetadataOnly
+        var request = readRequest(
+            Object.resource, ref, accept: isMetadata ? MediaType.metadata : MediaType.json)
+        request.maximumResponseSize =
+            maximumBytes ?? (isMetadata ? Self.maximumMetadataSize : Self.maximumObjectSize)
+        return try await perform(request, type)
+    }
+
+    /// Reads the metadata of an object of any kind.
+    package func getMetadata(_ resource: Resource, _ ref: ObjectRef) async throws(KubeError) -> ObjectMeta {
+        var request = readRequest(resource, ref, accept: MediaType.metadata)
+        request.maximumResponseSize = Self.maximumMetadataSize
+        return try await perform(request, PartialObjectMetadata.self).metadata
+    }
+
+    /// Reads one object as JSON in secret memory, for the few callers that need a Secret's data.
+    ///
+    /// - Parameter limit: the limit for the response in bytes.
+    package func getJSON(
+        _ resource: Resource, _ ref: ObjectRef, limit: Int = KubeClient.maximumSecretSize
+    ) async throws(KubeError) -> SharedSecret {
+        try await connection.open(readRequest(resource, ref), mode: .unary, idleTimeout: nil) { body in
+            SharedSecret(try await body.collectSecret(upTo: limit))
+        }
+    }
+
+    private func readRequest(
+        _ resource: Resource, _ ref: ObjectRef, accept: String = MediaType.json
+    ) -> Request {
+        Request(
+            method: .get, path: resource.path(namespace: ref.namespace, name: ref.name), accept: accept,
+            activity: "reading \(resource.kind) \(ref)")
+    }
+
+    /// Reads one page of a list. Pass its `continueToken` for the next one; `ListPager` reads all pages.
+    ///
+    /// - Throws: `.responseTooLarge` if the page has more than `maximumBytes`.
+    package func list<Object: KubeObject>(
+        _ type: Object.Type, _ selection: Selection, limit: Int = 500, continueToken: String? = nil,
+        maximumBytes: Int = 32 << 20
+    ) async throws(KubeError) -> ListPage<Object> {
+        let resource = Object.resource
+        let activity = "listing \(resource.plural)"
+        var query = selection.query + [("limit", String(limit))]
+        if let continueToken { query.append(("continue", continueToken)) }
+        let request = Request(
+            method: .get, path: resource.path(namespace: selection.namespace), query: query,
+            accept: Object.isMetadataOnly ? MediaType.metadataList : MediaType.json, activity: activity,
+            maximumResponseSize: maximumBytes)
+        return try await perform(request) { bytes throws(KubeError) in
+            var page = try Self.decode(ListPage<Object>.self, from: bytes, activity: activity)
+            page.byteCount = bytes.count
+            return page
+        }
+    }
+
+    /// Creates an object (POST). Fails with `alreadyExists` and leaves an existing object unchanged.
+    ///
+    /// - Parameter isDryRun: makes the server validate the object without storing it.
+    package func create(
+        _ resource: Resource, _ ref: ObjectRef, body: SharedSecret, isDryRun: Bool = false
+    ) async throws(KubeError) -> ObjectMeta {
+        try await write(
+            Request(
+                method: .post, path: resource.path(namespace: ref.namespace),
+                query: [("fieldManager", Self.fieldManager)] + (isDryRun ? [("dryRun", "All")] : []),
+                body: .secret(body, contentType: MediaType.json),
+                activity: "creating \(resource.kind) \(ref)"))
+    }
+
+    /// Replaces the whole object (PUT). Its resourceVersion must equal the one in `body`.
+    package func update(
+        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, body: SharedSecret
+    ) async throws(KubeError) -> ObjectMeta {
+        try await write(
+            Request(
+                method: .put,
+                path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
+                query: [("fieldManager", Self.fieldManager)],
+                body: .secret(body, contentType: MediaType.json),
+                activity: "replacing \(resource.kind) \(ref)"))
+    }
+
+    /// - Parameter fieldManager: the field manager of the change. A server-side apply has its own.
+    package func patch(
+        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, _ patch: Patch,
+        fieldManager: String = KubeClient.fieldManager
+    ) async throws(KubeError) -> ObjectMeta {
+        let body: Body =
+            switch patch {
+            case .merge(let body): .bytes(body, contentType: patch.contentType)
+            case .apply(let body, _, _): .secret(body, contentType: patch.contentType)
+            case .json(let operations): .secret(operations.body, contentType: patch.contentType)
+            }
+        let part = subresource.map { "\($0) of " } ?? ""
+        return try await write(
+            Request(
+                method: .patch,
+                path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
+                query: patch.query.isEmpty ? [("fieldManager", fieldManager)] : patch.query,
+                body: body, activity: "patching \(part)\(resource.kind) \(ref)"))
+    }
+
+    /// Deletes an object.
+    ///
+    /// - Throws: `notFound` if the object does not exist, and `conflict` if it does not meet the preconditions.
+    package func delete(
+        _ resource: Resource, _ ref: ObjectRef, preconditions: DeletePreconditions? = nil,
+        propagation: DeletionPropagation? = nil
+    ) async throws(KubeError) {
+        let activity = "deleting \(resource.kind) \(ref)"
+        let options = DeleteOptions(preconditions: preconditions, propagationPolicy: propagation)
+        guard let body = try? JSONEncoder().encode(options) else {
+            throw KubeError(.badRequest, activity: activity, message: "the options cannot be encoded")
+        }
+        // Some deletions return the object itself, of which the metadata is enough.
+        try await perform(
+            Request(
+                method: .delete, path: resource.path(namespace: ref.namespace, name: ref.name),
+                accept: "\(MediaType.metadata),\(MediaType.json)",
+                body: .bytes(Array(body), contentType: MediaType.json), activity: activity)
+        ) { _ in }
+    }
+
+    private func write(_ request: Request) async throws(KubeError) -> ObjectMeta {
+        var request = request
+        request.accept = MediaType.metadata
+        request.maximumResponseSize = Self.maximumMetadataSize
+        return try await perform(request, PartialObjectMetadata.self).metadata
+    }
+}
+
+/// The conditions that an object must meet to be deleted.
+package struct DeletePreconditions: Encodable, Sendable, Equatable {
+    package var uid: String?
+    package var resourceVersion: String?
+
+    package init(uid: String? = nil, resourceVersion: String? = nil) {
+        self.uid = uid
+        self.resourceVersion = resourceVersion
+    }
+}
+
+/// Deletes dependents before the object, after it, or not at all.
+package enum DeletionPropagation: String, Encodable, Sendable {
+    case foreground = "Foreground"
+    case background = "Background"
+    case orphan = "Orphan"
+}
+
+private struct DeleteOptions: Encodable {
+    let apiVersion = "v1"
+    let kind = "DeleteOptions"
+    let preconditions: DeletePreconditions?
+    let propagationPolicy: DeletionPropagation?
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import CLI
+import KubeClient
+import System
+
+/// Parses the value of a `--namespace` option.
+func parseNamespace(_ argument: String) throws -> String {
+    guard isDNSLabel(argument) else {
+        throw ValidationError(
+            "\(argument.debugDescription) is not a namespace's name (1 to 63 of a-z 0-9 -)")
+    }
+    return argument
+}
+
+/// Rejects arguments that read standard input twice: it is empty the second time.
+func checkStandardInputIsReadOnce(_ paths: [String]) throws {
+    if paths.count(where: DescriptorPath.isStandardInput) > 1 {
+        throw ValidationError("standard input can be read only once; give - at most once")
+    }
+}
+
+/// Returns the path in `[key=]path`.
+func pathOfFileOption(_ argument: String) -> String {
+    argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).last.map(String.init) ?? ""
+}
+
+/// Rejects standard input for a command that changes files in place.
+func checkNoStandardInput(_ paths: [String]) throws {
+    if paths.contains(where: DescriptorPath.isStandardInput) {
+        throw ValidationError("standard input cannot be changed in place; give a file")
+    }
+}
+
+/// Parses durations such as `15s`, `500ms`, `2m` and `1h`. A number without a unit is in seconds. The number is at most
+/// 1,000,000.
+enum DurationFlag {
+    static func parse(_ text: String) throws -> Duration {
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        guard let number = Int64(digits), number <= 1_000_000 else { throw problem(text) }
+        return switch text.dropFirst(digits.count) {
+        case "", "s": .seconds(number)
+        case "ms": .milliseconds(number)
+        case "m": .seconds(number * 60)
+        case "h": .seconds(number * 3600)
+        default: throw problem(text)
+        }
+    }
+
+    private static func problem(_ text: String) -> ValidationError {
+        ValidationError("\(text) is not a duration; for example: 15s, 500ms or 2m")
+    }
+}
+
+/// Parses the value of an option that selects a key.
+func parseKeySelector(_ argument: String) throws -> KeySelector {
+    do throws(InputError) {
+        return try KeySelector(argument)
+    } catch {
+        throw ValidationError(error.description)
+    }
+}
+
+/// Returns true for a label of RFC 1123.
+func isDNSLabel(_ name: some StringProtocol) -> Bool {
+    (1...63).contains(name.utf8.count)
+        && name.utf8.allSatisfy {
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-")
+        }
+        && name.first != "-" && name.last != "-"
+}
+
+/// Completes names of manifest files. Shells offer folders too.
+let manifestCompletion = CompletionKind.file(extensions: ["yaml", "yml", "json"])
+
+/// Completes contexts of the kubeconfig that the words typed so far name, or else the environment.
+let contextCompletion = CompletionKind.custom { words, _, _ in contextNames(words) }
+
+private func contextNames(_ words: [String]) -> [String] {
+    var path: String?
+    for (word, next) in zip(words, words.dropFirst() + [""]) {
+        if word == "--kubeconfig" { path = next }
+        if word.hasPrefix("--kubeconfig=") { path = String(word.dropFirst("--kubeconfig=".count)) }
+    }
+    return ClusterConfiguration.contextNames(explicitPath: path, environment: inheritableEnvironment())
+}
+
+extension SecretsBridge {
+    /// Returns the completions that kubectl requests if this program runs as its plugin.
+    static func pluginCompletion(_ words: [String]) throws -> String {
+        try PluginCompletion(help: _dumpHelp(), custom: contextNames).output(words)
+    }
+}

@@ -1,0 +1,96 @@
+package import Cryptography
+import FoundationEssentials
+import Glibc
+import System
+
+/// The settings of the process: environment variables, and the files that `<NAME>_FILE` variables name.
+package struct Environment: Sendable {
+    private let lookUp: @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void
+
+    /// The environment of this process, read in place: a secret in it is not copied into a `String`.
+    package static let process = Environment { name, body in body(getenv(name)) }
+
+    /// An environment of these variables, for tests and for callers with settings of their own.
+    package init(_ values: [String: String]) {
+        lookUp = { name, body in
+            if let value = values[name] { value.withCString { body($0) } } else { body(nil) }
+        }
+    }
+
+    private init(lookUp: @escaping @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void) {
+        self.lookUp = lookUp
+    }
+
+    /// Returns a setting that is not a secret, or nil if the variable is not set or blank. White space around it is
+    /// removed: a value that was pasted, or read from a file, often ends with a space or a line break.
+    package func value(_ name: String) -> String? {
+        var value: String?
+        lookUp(name) { pointer in
+            guard let pointer else { return }
+            value = SettingText.trimmed(pointer.bytes) {
+                $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self)
+            }
+        }
+        return value
+    }
+
+    /// Returns a value with its white space, for a variable that holds data, or nil if it is unset or empty.
+    package func exactValue(_ name: String) -> String? {
+        var value: String?
+        lookUp(name) { value = $0.map { String(cString: $0) } }
+        return value.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Returns a secret that the variable itself holds, without the white space around it, or nil if it is not set or
+    /// blank.
+    package func inlineSecret(_ name: String) -> SharedSecret? {
+        var inline: SharedSecret?
+        lookUp(name) { pointer in
+            guard let pointer else { return }
+            inline = SettingText.trimmedSecret(pointer.bytes)
+        }
+        return inline
+    }
+
+    /// Returns a secret from the variable `name` or from the file that `<name>_FILE` names, without the white space
+    /// around it and without a byte-order mark, or nil if neither is set. An empty file gives an empty secret.
+    ///
+    /// - Throws: `SettingError` if both are set, or the file cannot be read.
+    package func secret(_ name: String) throws(SettingError) -> SharedSecret? {
+        let inline = inlineSecret(name)
+        guard let path = value(name + "_FILE") else { return inline }
+        guard inline == nil else {
+            throw SettingError(
+                variable: name, problem: "is set together with \(name)_FILE; keep one of them")
+        }
+        do throws(FileError) {
+            let content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
+            return content.withUnsafeBytes { SettingText.trimmedSecret($0) } ?? SharedSecret(copying: [])
+        } catch {
+            // The value is not quoted: it may be the secret itself.
+            throw SettingError(
+                variable: name + "_FILE",
+                problem:
+                    "names a file that cannot be read: \(error.reason); if it holds the secret itself, set \(name)"
+            )
+        }
+    }
+}
+
+/// A setting that is missing or wrong. The text names the variable, the problem and the remedy.
+package struct SettingError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let variable: String
+    package let problem: String
+
+    package init(variable: String, problem: String) {
+        self.variable = variable
+        self.problem = problem.asOneLine
+    }
+
+    package var description: String { "\(variable) \(problem)" }
+}
+
+extension UnsafePointer<CChar> {
+    /// The bytes before the NUL.
+    fileprivate var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: self, count: strlen(self)) }
+}

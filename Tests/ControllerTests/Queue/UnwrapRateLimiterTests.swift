@@ -1,0 +1,97 @@
+import Envelope
+import KubeClient
+import Metrics
+import System
+import TestSupport
+import Testing
+
+@testable import Controller
+
+/// Which reconciles take an unwrap token.
+@Suite struct UnwrapRateLimiterTests {
+    /// One token, and one more per second.
+    private var oneToken: UnwrapRateLimit {
+        var limit = UnwrapRateLimit()
+        (limit.rate, limit.burst) = (1, 1)
+        return limit
+    }
+
+    private func isThrottled(_ outcome: WorkQueue.Outcome) -> Bool {
+        if case .throttled = outcome { true } else { false }
+    }
+
+    private func change(_ cluster: TestCluster, _ value: String, generation: Int) async throws {
+        try await cluster.apply(["password": value]) { $0[["metadata", "generation"]] = .int(generation) }
+    }
+
+    @Test func anObjectOverTheLimitWaitsAndWritesNothing() async throws {
+        let cluster = try await TestCluster.withWrappedSecret(limit: oneToken)
+        #expect(await cluster.reconcile().outcome == .done)
+        try await change(cluster, "canary-2", generation: 4)
+        let run = await cluster.reconcile()
+        #expect(isThrottled(run.outcome))
+        #expect(run.requests == [])
+        #expect(cluster.keys.unwrapCount == 1)
+        #expect(cluster.reason == "Synced", "the status is unchanged")
+    }
+
+    @Test func aReconcileWithoutAnUnwrapTakesNoToken() async throws {
+        let cluster = try await TestCluster.withWrappedSecret(limit: oneToken)
+        _ = await cluster.reconcile()
+        try cluster.syncCaches()
+        for _ in 0..<3 { #expect(await cluster.reconcile().outcome == .done) }
+        // The template changes; the envelope was decrypted before.
+        var object = try #require(cluster.object)
+        object[["metadata", "generation"]] = 4
+        object[["spec", "template"]] = ["metadata": ["labels": ["team": "a"]]]
+        cluster.server["\(TestCluster.objects)/db"] = object
+        try cluster.syncCaches()
+        #expect(await cluster.reconcile().outcome == .done)
+        #expect(cluster.secret?[["metadata", "labels", "team"]] == "a")
+        #expect(cluster.keys.unwrapCount == 1)
+    }
+
+    @Test func anUnwrapThatTheKMSDoesNotServeIsRefunded() async throws {
+        let cluster = try await TestCluster.withWrappedSecret(limit: oneToken)
+        cluster.keys.fail(.unavailable)
+        for _ in 0..<3 {
+            #expect(await cluster.reconcile().outcome == .requeueRateLimited)
+            try cluster.syncCaches()
+        }
+        cluster.keys.fail(nil)
+        #expect(await cluster.reconcile().outcome == .done)
+    }
+
+    @Test func anObjectThatNeedsNoKeyAnyMoreLeavesTheQueue() async throws {
+        let cluster = try await TestCluster.withWrappedSecret(limit: oneToken)
+        let limiter = cluster.reconciler.limits.unwraps
+        _ = await cluster.reconcile()
+        try await change(cluster, "canary-2", generation: 4)
+        #expect(isThrottled(await cluster.reconcile().outcome))
+        try await cluster.apply { object in
+            object[["metadata", "generation"]] = 5
+            object[["spec", "suspend"]] = true
+        }
+        #expect(await cluster.reconcile().outcome == .done)
+        let wait = limiter.acquireToken(ObjectRef(namespace: "payments", name: "other"))
+        // The queue is empty, so the token is due within a second.
+        #expect(wait.map { $0.until < .now + .seconds(1) } ?? true)
+    }
+
+    @Test func countsEachWaitingUnwrapOnce() async throws {
+        let registry = MetricsRegistry()
+        let metrics = KMSMetrics(registry)
+        let limiter = UnwrapRateLimiter(oneToken, throttled: metrics.recordThrottledUnwrap)
+        let ref = ObjectRef(namespace: "a", name: "x")
+        for _ in 0..<5 { _ = limiter.acquireToken(ref) }
+        #expect(sample(registry.exposition(), "secretsbridge_kms_throttled_total") == 1)
+    }
+
+    @Test func grantsEveryTokenWithoutALimit() {
+        let limiter = UnwrapRateLimiter(nil)
+        for name in 0..<100_000 {
+            #expect(limiter.acquireToken(ObjectRef(namespace: "a", name: "\(name)")) == nil)
+        }
+        #expect(limiter.availableTokens("a") == .max)
+    }
+}
