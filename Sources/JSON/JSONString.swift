@@ -17,8 +17,14 @@ package enum JSONString {
 
     /// Searches for a backslash (0x5C), which begins every escape.
     static func hasNoEscapes(_ raw: UnsafeRawBufferPointer) -> Bool {
-        guard let base = raw.baseAddress else { return true }
-        return memchr(base, 0x5C, raw.count) == nil
+        nextEscape(in: raw, from: 0) == raw.count
+    }
+
+    private static func nextEscape(in raw: UnsafeRawBufferPointer, from index: Int) -> Int {
+        guard let base = raw.baseAddress, let found = memchr(base + index, 0x5C, raw.count - index) else {
+            return raw.count
+        }
+        return UnsafeRawPointer(found) - base
     }
 
     /// - Parameter raw: the bytes between the quotation marks.
@@ -61,13 +67,14 @@ package enum JSONString {
     ) throws(DecodingError) {
         var index = 0
         while index < raw.count {
-            let run = raw[index...].prefix { $0 != 0x5C && $0 >= 0x20 }
-            text.append(UnsafeRawBufferPointer(rebasing: run))
-            index += run.count
-            guard index < raw.count else { return }
-            guard raw[index] == 0x5C else {
-                throw DecodingError(problem: .controlCharacter, offset: index + 1)
+            let end = nextEscape(in: raw, from: index)
+            let run = UnsafeRawBufferPointer(rebasing: raw[index..<end])
+            if hasControlCharacter(run), let position = run.firstIndex(where: { $0 < 0x20 }) {
+                throw DecodingError(problem: .controlCharacter, offset: index + position + 1)
             }
+            text.append(run)
+            index = end
+            guard index < raw.count else { return }
             index += 1
             guard index < raw.count else { throw DecodingError(problem: .unknownEscape, offset: index + 1) }
             if raw[index] == UInt8(ascii: "u") {
@@ -111,14 +118,16 @@ package enum JSONString {
         }
     }
 
-    /// Reads one character from `XXXX` after `\u`, or from two such escapes that are a surrogate pair.
+    /// Reads one character from the four hexadecimal digits after `\u`, or from two such escapes, a surrogate pair.
     private static func codePoint(
         _ raw: UnsafeRawBufferPointer, _ index: inout Int
     ) throws(DecodingError) -> Unicode.Scalar {
         let start = index
         let lead = try codeUnit(raw, &index)
         if let scalar = Unicode.Scalar(lead) { return scalar }
-        if UTF16.isLeadSurrogate(lead), raw[index...].starts(with: #"\u"#.utf8) {
+        if UTF16.isLeadSurrogate(lead), index + 1 < raw.count, raw[index] == 0x5C,
+            raw[index + 1] == UInt8(ascii: "u")
+        {
             index += 2
             let trail = try codeUnit(raw, &index)
             if UTF16.isTrailSurrogate(trail) { return UTF16.decode(UTF16.EncodedScalar([lead, trail])) }
@@ -131,13 +140,22 @@ package enum JSONString {
     ) throws(DecodingError) -> UInt16 {
         var unit: UInt16 = 0
         for _ in 0..<4 {
-            guard index < raw.count, let digit = Character(Unicode.Scalar(raw[index])).hexDigitValue else {
+            guard index < raw.count, let digit = hexadecimalDigit(raw[index]) else {
                 throw DecodingError(problem: .notHexadecimal, offset: index + 1)
             }
-            unit = unit << 4 | UInt16(digit)
+            unit = unit << 4 | digit
             index += 1
         }
         return unit
+    }
+
+    private static func hexadecimalDigit(_ byte: UInt8) -> UInt16? {
+        switch byte {
+        case 0x30...0x39: UInt16(byte) - 0x30
+        case 0x41...0x46: UInt16(byte) - 0x41 + 10
+        case 0x61...0x66: UInt16(byte) - 0x61 + 10
+        default: nil
+        }
     }
 
     // MARK: writing

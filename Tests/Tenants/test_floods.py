@@ -35,8 +35,6 @@ def test_many_secrets_whose_metadata_is_long(tenant, program, victims):
     """Creates 35 Secrets that the API server lists as more than 256 MiB of metadata."""
     for number in range(35):
         tenant.secret(f"long-{number}", metadata={"ownerReferences": [{**OWNER, "name": "<" * 1_400_000}]})
-    # The watch delivers their events, about 300 MB, before that of the first drift.
-    print(f"   drift is reverted {victims.drift(next(victims.names), limit=30):.1f} s after them")
     victims.check("with all of them")
     program.stop()
     program.start(ready=False)
