@@ -17,7 +17,8 @@ struct IdentityTokenFile: IdentityTokenSource {
         do throws(FileError) {
             content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
         } catch {
-            let place = PathRedaction.printablePath(path) == nil ? setting.map { " from the file of \($0)" } : nil
+            let place =
+                PathRedaction.printablePath(path) == nil ? setting.map { " from the file of \($0)" } : nil
             throw IdentityTokenError(
                 .misconfigured, "\(name) cannot be read\(place ?? ""): \(error.redactedDescription)")
         }

@@ -120,7 +120,7 @@ extension AWSKeyManager {
     /// Uses a transport that decides itself which CAs it trusts.
     init(
         _ settings: AWSSettings, credentials: any AWSCredentialsProvider, transport: any HTTPTransport,
-        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
+        clock: ClientClock = ClientClock(), observer: (any KeyManagerObserver)? = nil
     ) {
         self.init(
             settings,
