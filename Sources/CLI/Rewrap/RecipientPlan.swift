@@ -48,7 +48,7 @@ enum RecipientPlan {
                 steps.append(
                     target.accepts(keyID: recipients[kept].keyID)
                         ? .refresh(kept, by: key) : .replace(kept, with: key))
-            } else if recipients[kept].isVersioned {
+            } else if recipients[kept].hasComparableVersion {
                 steps.append(.refresh(kept, by: key))
             }
             steps += candidates.filter { $0 != kept }.map { .supersede($0, by: kept) }
@@ -78,7 +78,7 @@ enum RecipientPlan {
         let own = try own(recipients, keys)
         if let kept = own.first(where: { isRecipient(target, recipients[$0]) }) {
             let removals = own.filter { $0 != kept }.map { Step.supersede($0, by: kept) }
-            return (recipients[kept].isVersioned ? [.refresh(kept, by: key)] : []) + removals
+            return (recipients[kept].hasComparableVersion ? [.refresh(kept, by: key)] : []) + removals
         }
         return [.replace(own[0], with: key)] + own.dropFirst().map { .remove($0) }
     }
