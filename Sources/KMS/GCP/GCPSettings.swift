@@ -1,4 +1,3 @@
-import Envelope
 import Settings
 
 /// The validated settings of the gcp-kms backend.
@@ -18,61 +17,48 @@ struct GCPSettings: Sendable {
 
 extension GCPSettings {
     /// Reads `SB_KMS_GCP_*`, and the variables of Google's client libraries.
-    static func load(from environment: Environment) throws(SettingError) -> GCPSettings {
-        try GCPSettings(
-            GCPSettingSource(
-                key: (keyVariable, environment.value(keyVariable)),
-                endpoint: (endpointVariable, environment.value(endpointVariable)),
-                quotaProject: (quotaProjectVariable, environment.value(quotaProjectVariable)),
-                universe: (universeVariable, environment.value(universeVariable)),
-                // A file that cannot be read is reported at the first use, with its reason.
-                universeOfCredentials: GoogleCredentialsFile.universe(environment)))
-    }
-
-    /// Reads the fields of a provider. Those that are not set have the default, and not the value of the environment, which
-    /// belongs to another key.
-    init(provider settings: KeyProviderSettings, credentials environment: Environment?) throws(SettingError) {
-        func field(_ name: String) -> (name: String, value: String?) {
-            (name, settings.values[name].flatMap { $0.isEmpty ? nil : $0 })
-        }
-        try self.init(
-            GCPSettingSource(
-                key: field("key"), endpoint: field("endpoint"), quotaProject: field("quotaProject"),
-                universe: field("universeDomain"),
-                universeOfCredentials: environment.flatMap { GoogleCredentialsFile.universe($0) }))
-    }
-
-    private init(_ source: GCPSettingSource) throws(SettingError) {
-        key = try Self.key(source.key)
-        if let universe = source.universe.value {
-            guard let valid = GoogleUniverse(universe) else {
-                throw SettingError(
-                    variable: source.universe.name,
-                    problem: "is not a domain, for example: googleapis.com")
-            }
-            self.universe = valid
-        } else {
-            universe = source.universeOfCredentials ?? .standard
-        }
-        address = try Self.address(source.endpoint, default: "https://cloudkms.\(universe.domain)")
-        quotaProject = source.quotaProject.value
+    ///
+    /// - Parameter credentials: The environment that names the credential file, whose universe is the default. Nil if another
+    ///   identity is used. A file that cannot be read is reported at the first use, with its reason.
+    static func load(
+        from environment: Environment, credentials: Environment?
+    ) throws(SettingError) -> GCPSettings {
+        let universe = try universe(environment, credentials)
+        let quotaProject = environment.value(quotaProjectVariable)
         guard quotaProject.map({ GCPKeyName.isProject($0) }) ?? true else {
             throw SettingError(
-                variable: source.quotaProject.name,
-                problem: "is not the id of a project, for example: my-project"
+                variable: quotaProjectVariable, problem: "is not the id of a project, for example: my-project"
             )
         }
+        return GCPSettings(
+            key: try key(environment),
+            address: try address(
+                endpointVariable, in: environment, default: "https://cloudkms.\(universe.domain)"),
+            universe: universe, quotaProject: quotaProject)
     }
 
-    private static func key(_ setting: (name: String, value: String?)) throws(SettingError) -> GCPKeyName {
-        guard let text = setting.value else {
+    private static func universe(
+        _ environment: Environment, _ credentials: Environment?
+    ) throws(SettingError) -> GoogleUniverse {
+        guard let text = environment.value(universeVariable) else {
+            return credentials.flatMap { GoogleCredentialsFile.universe($0) } ?? .standard
+        }
+        guard let universe = GoogleUniverse(text) else {
             throw SettingError(
-                variable: setting.name,
+                variable: universeVariable, problem: "is not a domain, for example: googleapis.com")
+        }
+        return universe
+    }
+
+    private static func key(_ environment: Environment) throws(SettingError) -> GCPKeyName {
+        guard let text = environment.value(keyVariable) else {
+            throw SettingError(
+                variable: keyVariable,
                 problem: "is not set; it names the key, for example: \(GCPKeyName.example)")
         }
         guard let key = GCPKeyName(text) else {
             throw SettingError(
-                variable: setting.name,
+                variable: keyVariable,
                 problem: text.contains("/cryptoKeyVersions")
                     ? "names a version; name the key, whose primary version wraps"
                     : "is not the resource name of a key, for example: \(GCPKeyName.example)")
@@ -82,33 +68,22 @@ extension GCPSettings {
 
     /// - Throws: `SettingError` if the setting is not a URL, or uses plain http to another machine.
     static func address(
-        _ setting: (name: String, value: String?), default fallback: String
+        _ variable: String, in environment: Environment, default fallback: String
     ) throws(SettingError) -> ServerAddress {
-        guard let address = ServerAddress(setting.value ?? fallback) else {
+        guard let address = ServerAddress(environment.value(variable) ?? fallback) else {
             throw SettingError(
-                variable: setting.name,
+                variable: variable,
                 problem: "is not a URL of the form https://<host>[:<port>], for example: \(fallback)")
         }
         guard !address.isPlainHTTP || address.isLoopback else {
             throw SettingError(
-                variable: setting.name,
+                variable: variable,
                 problem:
                     "uses plain http to another machine, which exposes data keys and tokens to the network; use https"
             )
         }
         return address
     }
-}
-
-/// The settings before validation, each with the name that messages use.
-private struct GCPSettingSource {
-    typealias Setting = (name: String, value: String?)
-
-    let key: Setting
-    let endpoint: Setting
-    let quotaProject: Setting
-    let universe: Setting
-    let universeOfCredentials: GoogleUniverse?
 }
 
 /// The domain of a Google cloud, whose services have the names `<service>.<domain>`.

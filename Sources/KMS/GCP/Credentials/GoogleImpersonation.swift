@@ -1,5 +1,4 @@
 import Cryptography
-import Envelope
 import FoundationEssentials
 import HTTP
 import HTTPTypes
@@ -108,86 +107,5 @@ struct GoogleImpersonation: CloudTokenSource {
             code,
             "\(client.name): generateAccessToken fails with HTTP \(status) \(error?.description ?? "and no error of Google's"); "
                 + remedy, retryAfter: response.head.fields.retryDelay, concernsAllRequests: true)
-    }
-}
-
-/// The identity of a provider: its token is exchanged at the Security Token Service, and the result may impersonate a service
-/// account. The credentials of this process are not used.
-enum GoogleIdentityExchange {
-    /// - Throws: `SettingError` that names the field.
-    static func source(
-        _ identity: any IdentityTokenSource, _ settings: KeyProviderSettings,
-        _ context: GoogleCredentialsContext
-    ) throws(SettingError) -> any CloudTokenSource {
-        func value(_ field: String) -> String? { settings.values[field].flatMap { $0.isEmpty ? nil : $0 } }
-        let domain = context.universe.domain
-        let audience = try audience(value("workloadIdentityProvider"))
-        let account = try value("serviceAccount").map { email throws(SettingError) in
-            guard isEmail(email) else {
-                throw SettingError(
-                    variable: "serviceAccount",
-                    problem: "is not the email of a service account: <name>@<project>.iam.gserviceaccount.com"
-                )
-            }
-            return email
-        }
-        let sts = try url("stsEndpoint", value("stsEndpoint"), "https://sts.\(domain)", "/v1/token")
-        let exchange = GoogleTokenExchange(
-            name: identity.name, audience: audience,
-            scope: account == nil ? GoogleCredentials.scope : GoogleCredentials.impersonationScope,
-            subjectTokenType: GoogleTokenExchange.jwtType,
-            subjectToken: { () throws(CloudError) in
-                do throws(IdentityTokenError) {
-                    return try await identity.token()
-                } catch {
-                    throw CloudError(error)
-                }
-            }, endpoint: OAuthTokenEndpoint(client: context.client(identity.name), url: sts))
-        guard let account else { return exchange }
-        let url = try url(
-            "iamEndpoint", value("iamEndpoint"), "https://iamcredentials.\(domain)",
-            "/v1/projects/-/serviceAccounts/\(account):generateAccessToken")
-        return GoogleImpersonation(
-            name: identity.name, of: exchange, url: url, context, scope: GoogleCredentials.scope)
-    }
-
-    /// Returns the audience of the exchange, `//iam.googleapis.com/projects/…/providers/…`.
-    private static func audience(_ provider: String?) throws(SettingError) -> String {
-        let field = "workloadIdentityProvider"
-        let example =
-            "projects/123456789/locations/global/workloadIdentityPools/my-pool/providers/my-cluster"
-        guard let provider else {
-            throw SettingError(
-                variable: field,
-                problem:
-                    "is required with an identity; it names the provider that trusts the cluster's tokens: \(example)"
-            )
-        }
-        let prefix = "//iam.googleapis.com/"
-        let name = provider.hasPrefix(prefix) ? String(provider.dropFirst(prefix.count)) : provider
-        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 8, parts[0] == "projects", parts[2] == "locations",
-            parts[4] == "workloadIdentityPools", parts[6] == "providers",
-            parts.allSatisfy({ URLPath.isSegment($0) })
-        else {
-            throw SettingError(
-                variable: field, problem: "is not the name of a provider, for example: \(example)")
-        }
-        return prefix + name
-    }
-
-    private static func url(
-        _ field: String, _ value: String?, _ fallback: String, _ path: String
-    ) throws(SettingError) -> CloudURL {
-        let address = try GCPSettings.address((field, value), default: fallback)
-        guard let url = CloudURL(address.url + path) else {
-            throw SettingError(variable: field, problem: "is not a URL of the form https://<host>[:<port>]")
-        }
-        return url
-    }
-
-    private static func isEmail(_ text: String) -> Bool {
-        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        return parts.count == 2 && parts.allSatisfy { URLPath.isSegment($0) }
     }
 }
