@@ -96,7 +96,11 @@ struct RefreshingCloudTokenTests {
         clock.advance(by: .seconds(200))
         // The old token serves while the next one is fetched.
         #expect(try await tokens.token().value.value.text == "t1")
-        while try await tokens.token().value.value.text == "t1" { await Task.yield() }
+        // A refresh that is not under way would leave the old token.
+        for _ in 0..<1000 where try await tokens.token().value.value.text == "t1" {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(try await tokens.token().value.value.text == "t2")
         #expect(count.withLock { $0 } == 2)
     }
 

@@ -391,7 +391,7 @@ struct GoogleCredentialsTests {
         try folder.write("gcloud/application_default_credentials.json", try user.data())
         try folder.write("home/.config/gcloud/application_default_credentials.json", try user.data())
         let services = FakeTransport { request in
-            .token(request.form["grant_type"] == "refresh_token" ? "user" : "service account")
+            .token(request.form["grant_type"] == "refresh_token" ? "user" : "account")
         }
         let local = FakeTransport { _ in
             var response = FakeTransport.Response.token("metadata")
@@ -405,7 +405,7 @@ struct GoogleCredentialsTests {
         let gcloud = ["CLOUDSDK_CONFIG": folder.path("gcloud"), "HOME": folder.path("none")]
         #expect(
             try await found(gcloud.merging(["GOOGLE_APPLICATION_CREDENTIALS": file]) { $1 })
-                == "service account")
+                == "account")
         #expect(try await found(gcloud) == "user")
         #expect(try await found(["HOME": folder.path("home")]) == "user")
         #expect(try await found(["HOME": folder.path("none")]) == "metadata")
