@@ -12,8 +12,13 @@ struct EventRecord: Hashable, Sendable {
     }
 
     struct InvolvedObject: Hashable, Sendable {
+        var kind = WrappedSecret.resource.kind
+        /// The namespace is empty for an object of the cluster.
         let ref: ObjectRef
         let uid: String
+
+        /// The namespace of its events: those of cluster-scoped objects are in `default`.
+        var eventNamespace: String { ref.namespace.isEmpty ? "default" : ref.namespace }
     }
 
     let involvedObject: InvolvedObject
@@ -26,10 +31,24 @@ struct EventRecord: Hashable, Sendable {
     static var maximumMessageLength: Int { 1000 }
 
     init(_ type: EventType, _ reason: String, _ message: String, about object: ObjectMeta) {
-        involvedObject = InvolvedObject(ref: object.ref, uid: object.uid ?? "")
+        self.init(
+            type, reason, message, about: InvolvedObject(ref: object.ref, uid: object.uid ?? ""))
+    }
+
+    private init(_ type: EventType, _ reason: String, _ message: String, about object: InvolvedObject) {
+        involvedObject = object
         self.type = type
         self.reason = reason
         self.message = Self.truncated(message.escapingInvisibleCharacters)
+    }
+
+    /// The event for a provider that was deleted while WrappedSecrets refer to it.
+    static func providerDeleted(_ provider: ProviderRef, users: Int) -> EventRecord {
+        EventRecord(
+            .warning, "DeletedInUse",
+            "\(users) WrappedSecrets refer to \(provider), which was deleted; their Secrets stay, and are not updated until "
+                + "it is created again",
+            about: InvolvedObject(kind: provider.kind, ref: provider.object, uid: ""))
     }
 
     private static func truncated(_ message: String) -> String {
@@ -104,7 +123,7 @@ enum EventManifest {
         json.key("involvedObject")
         write(
             [
-                "apiVersion": WrappedSecret.resource.apiVersion, "kind": WrappedSecret.resource.kind,
+                "apiVersion": WrappedSecret.resource.apiVersion, "kind": object.kind,
                 "namespace": object.ref.namespace, "name": object.ref.name, "uid": object.uid,
             ], to: &json)
         json.endObject()
