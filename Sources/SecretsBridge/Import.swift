@@ -92,25 +92,21 @@ struct Import: AsyncParsableCommand {
     }
 
     func run() async throws {
-        do {
-            let file = try outputFile.open(.byUmask)
-            let (secrets, isComplete) =
-                isSealed
-                ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
-            secrets.flatMap(\.notes).forEach(Console.note)
-            if secrets.isEmpty {
-                let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
-                Console.note("there is nothing to import\(kept)")
-            } else if let folder {
-                try write(secrets, in: folder)
-            } else {
-                try file.write(secrets.map(\.manifest), as: output)
-            }
-            if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
-            if !isComplete { throw ExitCode.failure }
-        } catch let error as InputError {
-            throw CommandError(error)
+        let file = try outputFile.open(.byUmask)
+        let (secrets, isComplete) =
+            isSealed
+            ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
+        secrets.flatMap(\.notes).forEach(Console.note)
+        if secrets.isEmpty {
+            let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
+            Console.note("there is nothing to import\(kept)")
+        } else if let folder {
+            try write(secrets, in: folder)
+        } else {
+            try file.write(secrets.map(\.manifest), as: output)
         }
+        if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
+        if !isComplete { throw ExitCode.failure }
     }
 
     private func fromCluster() async throws -> [ImportedSecret] {

@@ -63,16 +63,12 @@ struct Wrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        do {
-            let output = try manifest.outputFile.open(.byUmask)
-            let wrapping = SecretWrapper(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
-            var outputs: [SecretWrapper.Output] = []
-            for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
-            outputs.flatMap(\.notes).forEach(Console.note)
-            try output.write(outputs.map(\.manifest), as: manifest.output)
-        } catch let error as InputError {
-            throw CommandError(error)
-        }
+        let output = try manifest.outputFile.open(.byUmask)
+        let wrapping = SecretWrapper(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
+        var outputs: [SecretWrapper.Output] = []
+        for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+        outputs.flatMap(\.notes).forEach(Console.note)
+        try output.write(outputs.map(\.manifest), as: manifest.output)
     }
 
     private func secrets() throws -> [SecretInput] {
