@@ -103,39 +103,26 @@ enum EventManifest {
     ) -> SharedSecret {
         let object = event.record.involvedObject
         var json = JSONSecretWriter()
-        json.beginObject()
-        for (key, value) in [
-            ("apiVersion", resource.apiVersion), ("kind", resource.kind),
-            ("type", event.record.type.rawValue), ("reason", event.record.reason),
-            ("message", event.record.message), ("firstTimestamp", event.firstTimestamp),
-            ("lastTimestamp", event.lastTimestamp), ("reportingComponent", component),
-            ("reportingInstance", identity),
-        ] {
-            json.key(key)
-            json.string(value)
-        }
+        let members: KeyValuePairs = [
+            "type": event.record.type.rawValue, "reason": event.record.reason,
+            "message": event.record.message, "firstTimestamp": event.firstTimestamp,
+            "lastTimestamp": event.lastTimestamp, "reportingComponent": component,
+            "reportingInstance": identity,
+        ]
+        let involvedObject: KeyValuePairs = [
+            "apiVersion": WrappedSecret.resource.apiVersion, "kind": object.kind,
+            "namespace": object.ref.namespace, "name": object.ref.name, "uid": object.uid,
+        ]
+        json.beginManifest(resource, ref)
+        json.endObject()
+        for (key, value) in members { json.member(key, value) }
         json.key("count")
         json.number(Int64(event.count))
-        json.key("metadata")
-        write(["name": ref.name, "namespace": ref.namespace], to: &json)
         json.key("source")
-        write(["component": component], to: &json)
+        json.object(["component": component])
         json.key("involvedObject")
-        write(
-            [
-                "apiVersion": WrappedSecret.resource.apiVersion, "kind": object.kind,
-                "namespace": object.ref.namespace, "name": object.ref.name, "uid": object.uid,
-            ], to: &json)
+        json.object(involvedObject)
         json.endObject()
         return SharedSecret(json.finish())
-    }
-
-    private static func write(_ pairs: KeyValuePairs<String, String>, to json: inout JSONSecretWriter) {
-        json.beginObject()
-        for (key, value) in pairs {
-            json.key(key)
-            json.string(value)
-        }
-        json.endObject()
     }
 }

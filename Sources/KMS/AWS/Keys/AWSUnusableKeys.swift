@@ -5,9 +5,9 @@ import System
 /// WrappedSecrets that wait for it are retried. Safe to use from many tasks.
 ///
 /// It does not track denied access: a policy may deny one encryption context and allow the next.
-final class AWSKeyRecovery: Sendable {
+final class AWSUnusableKeys: Sendable {
     private struct State {
-        var refused: Set<AWSKeyARN> = []
+        var unusable: Set<AWSKeyARN> = []
         var hasRecovered = false
     }
 
@@ -16,15 +16,15 @@ final class AWSKeyRecovery: Sendable {
     /// Recipients can name any number of keys; this bounds the memory. Further keys are not tracked.
     private static let maximumKeys = 64
 
-    func recordRefusal(_ key: AWSKeyARN) {
+    func recordUnusable(_ key: AWSKeyARN) {
         state.withLock { state in
-            if state.refused.count < Self.maximumKeys { state.refused.insert(key) }
+            if state.unusable.count < Self.maximumKeys { state.unusable.insert(key) }
         }
     }
 
     func recordSuccess(_ key: AWSKeyARN) {
         let isRecovered = state.withLock { state in
-            guard state.refused.remove(key) != nil else { return false }
+            guard state.unusable.remove(key) != nil else { return false }
             state.hasRecovered = true
             return true
         }
