@@ -41,6 +41,10 @@ extension Recipient {
     /// is invalid.
     package var isVersioned: Bool { backend == "vault-transit" }
 
+    /// True if the KMS can report whether an older version of the key wrapped this data key, so that rewrapping with the
+    /// same key makes sense. Where ciphertexts carry no version, the KMS compares.
+    package var hasComparableVersion: Bool { isVersioned || backend == "gcp-kms" }
+
     /// The backend of the key, as `SB_KMS_BACKEND` names it.
     package var backend: String { KeyManagerRequest.backend(ofKeyID: keyID) }
 

@@ -45,7 +45,7 @@ struct AWSCredentialsDocument: Sendable {
         guard token != nil || !needsExpiration else { throw incomplete(tokenKey) }
         var expiration: Date?
         if let node = root["Expiration"], !node.isNull {
-            guard let date = node.string.flatMap(AWSTimestamp.date) else {
+            guard let date = node.string.flatMap(RFC3339.date) else {
                 throw AWSCredentialsError(
                     .unavailable, "\(source): the response has an Expiration that is not an RFC 3339 date")
             }
@@ -92,13 +92,5 @@ struct AWSErrorCode: Equatable, Sendable {
             text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || $0 == UInt8(ascii: ".") })
         else { return nil }
         self.text = text
-    }
-}
-
-enum AWSTimestamp {
-    /// Parses an RFC 3339 date, with or without fractions of a second.
-    static func date(_ text: String) -> Date? {
-        (try? Date.ISO8601FormatStyle().parse(text))
-            ?? (try? Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text))
     }
 }

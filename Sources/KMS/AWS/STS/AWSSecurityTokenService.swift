@@ -137,30 +137,3 @@ struct AWSSecurityTokenService: Sendable {
         return STSResponse.isTransient(code)
     }
 }
-
-/// An `application/x-www-form-urlencoded` body in secret memory.
-struct FormBody: ~Copyable {
-    private var buffer = SecretBuffer(capacity: 2048)
-
-    mutating func append(_ key: StaticString, _ value: String) {
-        begin(key)
-        Array(value.utf8).withUnsafeBytes { encode($0) }
-    }
-
-    mutating func append(_ key: StaticString, _ value: SharedSecret) {
-        begin(key)
-        value.bytes.withUnsafeBytes { encode($0) }
-    }
-
-    consuming func finish() -> SharedSecret { SharedSecret(buffer.finish()) }
-
-    private mutating func begin(_ key: StaticString) {
-        if buffer.count > 0 { buffer.append("&") }
-        buffer.append(key)
-        buffer.append("=")
-    }
-
-    private mutating func encode(_ bytes: UnsafeRawBufferPointer) {
-        buffer.appendPercentEncoded(bytes)
-    }
-}
