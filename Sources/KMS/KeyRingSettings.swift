@@ -54,10 +54,13 @@ extension KeyRing {
         case "aws-kms":
             let manager = try AWSKeyManager.load(from: environment, observer: observer)
             return [BatchingKeyManager(manager, backlog: backlog)]
+        case AzureBackend.name:
+            return try AzureBackend.keyManagers(
+                KMSBackendContext(environment: environment, observer: observer, backlog: backlog))
         default:
             throw SettingError(
                 variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend.sanitizedName)\"; local, vault-transit or aws-kms is expected")
+                problem: "is \"\(backend.sanitizedName)\"; local, vault-transit, aws-kms or azure-key-vault is expected")
         }
     }
 }
