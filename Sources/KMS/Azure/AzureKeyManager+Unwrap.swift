@@ -30,7 +30,8 @@ extension AzureKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKey
         guard let version = key.version(inKeyID: recipient.keyID) else {
             throw KeyManagerError(
                 .keyUnavailable, keyID: keyID,
-                message: "the wrapping key is not a version of \(key.url); configure the key that wrapped the data key, or "
+                message:
+                    "the wrapping key is not a version of \(key.url); configure the key that wrapped the data key, or "
                     + "wrap the values again")
         }
         guard recipient.wrappedKey.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
@@ -109,7 +110,9 @@ extension AzureKeyManager {
             return .failed(
                 KeyManagerError(
                     .unavailable, keyID: keyID,
-                    message: "\(client.service.name) unwraps random bytes; check that this address is Azure Key Vault"))
+                    message:
+                        "\(client.service.name) unwraps random bytes; check that this address is Azure Key Vault"
+                ))
         } catch let error as CloudError {
             guard error.code == .invalidCiphertext else {
                 return .failed(KeyManagerError(error, keyID: keyID))

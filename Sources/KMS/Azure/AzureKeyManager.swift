@@ -37,7 +37,8 @@ struct AzureKeyManager: KeyManager {
             service, transport: transport,
             tokens: AzureTokens(
                 AzureVaultTokenSource(
-                    service, key: settings.key, transport: transport, credentials: credentials), now: clock.now),
+                    service, key: settings.key, transport: transport, credentials: credentials),
+                now: clock.now),
             observer: observer, clock: clock)
     }
 
@@ -123,7 +124,8 @@ struct AzureKeyManager: KeyManager {
     }
 
     func path(_ version: String?, _ operation: String) -> String {
-        "/keys/\(key.name)/" + (version.map { "\($0)/" } ?? "") + "\(operation)?api-version=\(Self.apiVersion)"
+        "/keys/\(key.name)/" + (version.map { "\($0)/" } ?? "")
+            + "\(operation)?api-version=\(Self.apiVersion)"
     }
 }
 

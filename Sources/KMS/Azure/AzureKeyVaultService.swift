@@ -52,7 +52,8 @@ struct AzureKeyVaultService: CloudService {
         case 400 where request.operation == .unwrap:
             return error(
                 .invalidCiphertext,
-                "rejects the wrapped key for \(operation): it was changed, or another key or version wrapped it")
+                "rejects the wrapped key for \(operation): it was changed, or another key or version wrapped it"
+            )
         default:
             let shown = code.printableName.map { " \($0)" } ?? ""
             return error(
@@ -77,7 +78,8 @@ struct AzureKeyVaultService: CloudService {
                 "the key version is disabled; enable it (az keyvault key set-attributes --enabled true)")
         case "KeyExpired", "KeyNotYetValid", "KeyNotYetValidOrExpired":
             return error(
-                .keyUnavailable, "the key version is not valid at this time; change its dates, or rotate the key")
+                .keyUnavailable,
+                "the key version is not valid at this time; change its dates, or rotate the key")
         case "KeyOperationForbidden":
             return error(
                 .keyUnavailable,
@@ -85,7 +87,8 @@ struct AzureKeyVaultService: CloudService {
         case "ForbiddenByFirewall", "ForbiddenByConnection":
             return error(
                 .accessDenied,
-                "the vault's firewall does not admit this address; admit it, or use a private endpoint", all: true)
+                "the vault's firewall does not admit this address; admit it, or use a private endpoint",
+                all: true)
         default:
             // A role is assigned for a key or a vault, not for a version, so all requests are denied.
             return error(

@@ -63,7 +63,8 @@ struct AzureSettings: Sendable {
     static func keyName(_ text: String) throws(Problem) -> String {
         guard AzureKey.isName(text) else {
             throw Problem(
-                text: "is not the name of a key (1 to 127 letters, digits and hyphens, without the vault's URL and "
+                text:
+                    "is not the name of a key (1 to 127 letters, digits and hyphens, without the vault's URL and "
                     + "without a version), for example: sb-wrap")
         }
         return text
@@ -72,7 +73,9 @@ struct AzureSettings: Sendable {
     static func keyVersion(_ text: String) throws(Problem) -> String {
         guard AzureKey.isVersion(text) else {
             throw Problem(
-                text: "is not the version of a key: 32 lower-case hexadecimal digits, the last part of the key's id")
+                text:
+                    "is not the version of a key: 32 lower-case hexadecimal digits, the last part of the key's id"
+            )
         }
         return text
     }
@@ -83,7 +86,9 @@ struct AzureSettings: Sendable {
             !address.isPlainHTTP, address.pathPrefix.isEmpty
         else {
             throw Problem(
-                text: "is not the https URL of Microsoft Entra ID, for example: https://login.microsoftonline.com")
+                text:
+                    "is not the https URL of Microsoft Entra ID, for example: https://login.microsoftonline.com"
+            )
         }
         return address
     }

@@ -98,7 +98,8 @@ enum AzureIdentifier {
 
     /// Returns true for the id or a domain of a tenant.
     static func isTenant(_ text: some StringProtocol) -> Bool {
-        URLPath.isSegment(text) && text.utf8.allSatisfy { isAlphanumericOrHyphen($0) || $0 == UInt8(ascii: ".") }
+        URLPath.isSegment(text)
+            && text.utf8.allSatisfy { isAlphanumericOrHyphen($0) || $0 == UInt8(ascii: ".") }
     }
 
     /// Returns true for the id of an application.

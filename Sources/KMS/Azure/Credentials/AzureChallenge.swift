@@ -32,7 +32,8 @@ struct AzureChallenge: Sendable, Equatable {
         guard let address = ServerAddress(resource), vault.isBelow(address) else {
             throw CloudError(
                 .misconfigured,
-                "\(service) asks for an access token of another service; no token was sent; check the vault's URL")
+                "\(service) asks for an access token of another service; no token was sent; check the vault's URL"
+            )
         }
         self.resource = address.url
         let authority = parameters["authorization"] ?? parameters["authorization_uri"] ?? ""
@@ -68,7 +69,9 @@ struct AuthenticationChallenge: Sendable, Equatable {
         var challenges: [AuthenticationChallenge] = []
         var rest = text.utf8.prefix(maximumLength)[...]
         while true {
-            rest = rest.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\t") }
+            rest = rest.drop {
+                $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\t")
+            }
             let word = rest.prefix { !" \t,=\"".utf8.contains($0) }
             guard !word.isEmpty else {
                 guard rest.popFirst() != nil else { return challenges }

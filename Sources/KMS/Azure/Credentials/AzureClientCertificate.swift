@@ -43,7 +43,8 @@ struct AzureClientCertificate: Sendable {
         }
         guard PEM.containsBlock(content) else {
             throw problem(
-                "names a file that is not PEM; convert it: openssl pkcs12 -in FILE -nodes -out CONVERTED-FILE")
+                "names a file that is not PEM; convert it: openssl pkcs12 -in FILE -nodes -out CONVERTED-FILE"
+            )
         }
         let certificate = PEM.parsedBlocks(in: content).first { $0.label == "CERTIFICATE" }
         guard let block = try? certificate?.block.get(), X509Certificate.isParsable(block.contents) else {
@@ -54,7 +55,8 @@ struct AzureClientCertificate: Sendable {
             key = try RSAPrivateKey(pem: content)
         } catch {
             switch error {
-            case .notRSA: throw problem("names a file with a key that is not RSA; Microsoft Entra ID takes RSA keys")
+            case .notRSA:
+                throw problem("names a file with a key that is not RSA; Microsoft Entra ID takes RSA keys")
             default:
                 throw problem(
                     "names a file without a private key, or with an encrypted one; put the certificate and its key into "

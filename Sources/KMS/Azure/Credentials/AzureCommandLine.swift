@@ -25,7 +25,8 @@ struct AzureCommandLine: Sendable {
     func token(for request: AzureTokenRequest, _ program: String) async throws(CloudError) -> CloudToken {
         guard request.claims == nil else {
             throw CloudError(
-                .accessDenied, "\(name): the vault demands that the user signs in again; run az logout and az login",
+                .accessDenied,
+                "\(name): the vault demands that the user signs in again; run az logout and az login",
                 concernsAllRequests: true)
         }
         var arguments = ["account", "get-access-token", "--output", "json", "--resource", request.resource]
@@ -53,7 +54,8 @@ struct AzureCommandLine: Sendable {
             let text = json["accessToken"]?.nonEmptySecret, let value = HeaderValue.visibleASCII(text.bytes)
         else {
             throw CloudError(
-                .misconfigured, "\(name): az did not print a JSON object with accessToken; update the Azure CLI")
+                .misconfigured,
+                "\(name): az did not print a JSON object with accessToken; update the Azure CLI")
         }
         let end = json["expires_on"]?.double ?? json["expiresOn"]?.string.flatMap(Self.localTime)
         guard let end else {
@@ -90,9 +92,11 @@ struct AzureCommandLine: Sendable {
                 "\(name): cannot run az: \(strerror(code).map { String(cString: $0) } ?? "error \(code)")")
         case .deadlineExceeded:
             CloudError(
-                .unavailable, "\(name): az did not end within \(deadline.components.seconds) s and was killed")
+                .unavailable, "\(name): az did not end within \(deadline.components.seconds) s and was killed"
+            )
         case .tooMuchOutput:
-            CloudError(.misconfigured, "\(name): az printed more than \(Self.maximumOutput) bytes and was killed")
+            CloudError(
+                .misconfigured, "\(name): az printed more than \(Self.maximumOutput) bytes and was killed")
         }
     }
 }

@@ -167,11 +167,13 @@ struct AzureProcessCredentials: AzureCredential {
     }
 
     /// Returns the tenant and the client id that a credential needs besides itself.
-    private func application(besides variable: String) throws(CloudError) -> (tenant: String, clientID: String)
-    {
+    private func application(besides variable: String) throws(CloudError) -> (
+        tenant: String, clientID: String
+    ) {
         func read(_ name: String, _ isValid: (String) -> Bool) throws(CloudError) -> String {
             guard let value = environment.value(name) else {
-                throw CloudError(.misconfigured, "\(variable) is set without \(name); set both, or unset both")
+                throw CloudError(
+                    .misconfigured, "\(variable) is set without \(name); set both, or unset both")
             }
             guard isValid(value) else {
                 throw CloudError(.misconfigured, "\(name) is not an id of Microsoft Entra ID; correct it")

@@ -81,14 +81,17 @@ final class AzureManagedIdentity: Sendable {
                 CloudError(
                     status == 404 ? .unavailable : .misconfigured,
                     "\(name): this machine has no such identity (HTTP \(status)); assign one, and set "
-                        + "\(AzureProcessCredentials.clientVariable) if it has several", retryAfter: retryAfter))
+                        + "\(AzureProcessCredentials.clientVariable) if it has several",
+                    retryAfter: retryAfter))
         }
         throw CloudError(
             Self.isTransient(status) ? .unavailable : .misconfigured,
             "\(name): the metadata service responds with HTTP \(status)", retryAfter: retryAfter)
     }
 
-    private static func isTransient(_ status: Int) -> Bool { status >= 500 || transientStatuses.contains(status) }
+    private static func isTransient(_ status: Int) -> Bool {
+        status >= 500 || transientStatuses.contains(status)
+    }
 
     /// Returns the service's URL without a slash at the end.
     private func base() throws(CloudError) -> String {
@@ -96,7 +99,8 @@ final class AzureManagedIdentity: Sendable {
         guard let url = CloudURL(text, plainHTTP: .loopbackOrLinkLocal) else {
             throw CloudError(
                 .misconfigured,
-                "\(name): \(Self.endpointVariable) is not an http URL of this machine, for example: \(Self.address)")
+                "\(name): \(Self.endpointVariable) is not an http URL of this machine, for example: \(Self.address)"
+            )
         }
         return URLPath.trimmingTrailingSlashes(url.text)
     }

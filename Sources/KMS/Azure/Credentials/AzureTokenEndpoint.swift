@@ -69,16 +69,20 @@ struct AzureTokenEndpoint: Sendable {
     private static let remedies = [
         50_034: "the account does not exist in this tenant; check the tenant",
         53_003: "a conditional access policy blocks the identity; exclude it",
-        70_021: "the application has no federated credential for this token; add one with its issuer, subject and audience",
+        70_021:
+            "the application has no federated credential for this token; add one with its issuer, subject and audience",
         90_002: "the tenant does not exist; check the tenant and the cloud (AZURE_AUTHORITY_HOST)",
         500_011: "the tenant has no Azure Key Vault service; check the cloud (AZURE_AUTHORITY_HOST)",
         700_016: "the tenant has no such application; check the client id and the tenant",
-        700_024: "the assertion is not valid at this time; check this machine's clock, and the age of the token file",
+        700_024:
+            "the assertion is not valid at this time; check this machine's clock, and the age of the token file",
         700_027: "the application does not have this certificate; register it",
-        700_211: "the application trusts no such issuer; add a federated credential with the cluster's issuer URL",
+        700_211:
+            "the application trusts no such issuer; add a federated credential with the cluster's issuer URL",
         700_212: "the token has another audience than the application's federated credential; use "
             + "api://AzureADTokenExchange in both",
-        700_213: "the application does not trust this service account; add a federated credential with the subject "
+        700_213:
+            "the application does not trust this service account; add a federated credential with the subject "
             + "system:serviceaccount:<namespace>:<name>",
         7_000_215: "the client secret is wrong; use its value, not its id",
         7_000_222: "the client secret has expired; create another one",

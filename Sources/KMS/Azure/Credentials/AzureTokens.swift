@@ -100,7 +100,8 @@ final class AzureVaultTokenSource: CloudTokenSource {
     private func challenge() async throws(CloudError) -> AzureChallenge {
         if let challenge = state.withLock({ $0.challenge }) { return challenge }
         let request = HTTPClientRequest(
-            url: "\(key.url)?api-version=\(AzureKeyManager.apiVersion)", fields: [.accept: "application/json"])
+            url: "\(key.url)?api-version=\(AzureKeyManager.apiVersion)", fields: [.accept: "application/json"]
+        )
         let response: CloudResponse
         do throws(HTTPError) {
             let (head, body) = try await client.transport.send(request)
