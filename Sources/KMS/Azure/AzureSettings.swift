@@ -1,4 +1,3 @@
-import Envelope
 import HTTP
 import Settings
 
@@ -15,80 +14,56 @@ struct AzureSettings: Sendable {
     static let keyVersionVariable = "SB_KMS_AZURE_KEY_VERSION"
     static let caVariable = "SB_KMS_AZURE_CACERT"
 
-    /// The problem of a value, and its remedy. The caller puts the name of the setting before it.
-    struct Problem: Error {
-        let text: String
+    /// Reads `SB_KMS_AZURE_*`, except for the CAs.
+    static func load(from environment: Environment, tls: TLSSettings) throws(SettingError) -> AzureSettings {
+        let vault = try required(vaultVariable, environment, example: "https://payments.vault.azure.net") {
+            AzureVault($0)
+        }
+        let name = try required(keyVariable, environment, example: "sb-wrap") { AzureKey.isName($0) ? $0 : nil }
+        let version = environment.value(keyVersionVariable)
+        if let version, !AzureKey.isVersion(version) {
+            throw SettingError(
+                variable: keyVersionVariable,
+                problem: "is not the version of a key: 32 lower-case hexadecimal digits, the last part of the key's id")
+        }
+        return AzureSettings(key: AzureKey(vault: vault, name: name), keyVersion: version, tls: tls)
     }
 
-    /// Reads `SB_KMS_AZURE_*`.
-    static func load(from environment: Environment) throws(SettingError) -> AzureSettings {
-        func required(_ variable: String, _ problem: String) throws(SettingError) -> String {
-            guard let value = environment.value(variable) else {
-                throw SettingError(variable: variable, problem: "is not set; \(problem)")
-            }
-            return value
-        }
-        func checked<Value>(
-            _ variable: String, _ body: () throws(Problem) -> Value
-        ) throws(SettingError) -> Value {
-            do throws(Problem) {
-                return try body()
-            } catch {
-                throw SettingError(variable: variable, problem: error.text)
-            }
-        }
-        let url = try required(
-            vaultVariable,
-            "it names the vault, for example: export \(vaultVariable)=https://payments.vault.azure.net")
-        let name = try required(
-            keyVariable, "it names the key, for example: export \(keyVariable)=sb-wrap")
-        return AzureSettings(
-            key: AzureKey(
-                vault: try checked(vaultVariable) { () throws(Problem) in try vault(url) },
-                name: try checked(keyVariable) { () throws(Problem) in try keyName(name) }),
-            keyVersion: try environment.value(keyVersionVariable).map { text throws(SettingError) in
-                try checked(keyVersionVariable) { () throws(Problem) in try keyVersion(text) }
-            }, tls: try .azure(environment))
-    }
+    private static let descriptions = [
+        vaultVariable: "the https URL of a vault or managed HSM",
+        keyVariable:
+            "the name of a key (1 to 127 letters, digits and hyphens, without the vault's URL and without a version)",
+    ]
 
-    static func vault(_ text: String) throws(Problem) -> AzureVault {
-        guard let vault = AzureVault(text) else {
-            throw Problem(
-                text: "is not the https URL of a vault or managed HSM, for example: "
-                    + "https://payments.vault.azure.net")
+    private static func required<Value>(
+        _ variable: String, _ environment: Environment, example: String, _ read: (String) -> Value?
+    ) throws(SettingError) -> Value {
+        let description = descriptions[variable] ?? ""
+        guard let text = environment.value(variable) else {
+            throw SettingError(variable: variable, problem: "is not set; it is \(description), for example: \(example)")
         }
-        return vault
-    }
-
-    static func keyName(_ text: String) throws(Problem) -> String {
-        guard AzureKey.isName(text) else {
-            throw Problem(
-                text:
-                    "is not the name of a key (1 to 127 letters, digits and hyphens, without the vault's URL and "
-                    + "without a version), for example: sb-wrap")
+        guard let value = read(text) else {
+            throw SettingError(variable: variable, problem: "is not \(description), for example: \(example)")
         }
-        return text
+        return value
     }
+}
 
-    static func keyVersion(_ text: String) throws(Problem) -> String {
-        guard AzureKey.isVersion(text) else {
-            throw Problem(
-                text:
-                    "is not the version of a key: 32 lower-case hexadecimal digits, the last part of the key's id"
-            )
-        }
-        return text
-    }
+/// The server of Microsoft Entra ID.
+enum AzureAuthority {
+    static let variable = "AZURE_AUTHORITY_HOST"
 
-    /// Reads the server of Microsoft Entra ID, with or without `https://`.
-    static func authority(_ text: String) throws(Problem) -> ServerAddress {
+    /// Reads the setting, with or without `https://`. Without it, the server is that of the vault's cloud.
+    static func load(
+        from environment: Environment, for vault: AzureVault
+    ) throws(SettingError) -> ServerAddress {
+        let text = environment.value(variable) ?? vault.defaultAuthority
         guard let address = ServerAddress(text.contains("://") ? text : "https://\(text)"),
             !address.isPlainHTTP, address.pathPrefix.isEmpty
         else {
-            throw Problem(
-                text:
-                    "is not the https URL of Microsoft Entra ID, for example: https://login.microsoftonline.com"
-            )
+            throw SettingError(
+                variable: variable,
+                problem: "is not the https URL of Microsoft Entra ID, for example: https://login.microsoftonline.com")
         }
         return address
     }

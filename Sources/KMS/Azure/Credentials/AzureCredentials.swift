@@ -69,22 +69,11 @@ struct AzureCredentials: Sendable {
     static func process(
         _ context: AzureCredentialsContext, authority: ServerAddress
     ) -> AzureCredentials {
-        let endpoint = AzureTokenEndpoint(
-            authority: authority, transport: context.serviceTransport, clock: context.clock)
-        return AzureCredentials([
-            AzureProcessCredentials(environment: context.environment, endpoint: endpoint),
+        AzureCredentials([
+            AzureProcessCredentials(
+                environment: context.environment, endpoint: AzureTokenEndpoint(context, authority: authority)),
             AzureImplicitCredential(context),
         ])
-    }
-
-    /// Uses an identity of a tenant, and never the credentials of this process.
-    static func federated(
-        _ credential: AzureFederatedCredential, _ context: AzureCredentialsContext, authority: ServerAddress
-    ) -> AzureCredentials {
-        var credential = credential
-        credential.endpoint = AzureTokenEndpoint(
-            authority: authority, transport: context.serviceTransport, clock: context.clock)
-        return AzureCredentials([credential])
     }
 
     private struct BoundSource: CloudTokenSource {
@@ -98,16 +87,40 @@ struct AzureCredentials: Sendable {
     }
 }
 
+/// An application, or a user-assigned managed identity, of a tenant of Microsoft Entra ID.
+struct AzureApplication: Sendable {
+    static let tenantVariable = "AZURE_TENANT_ID"
+    static let clientVariable = "AZURE_CLIENT_ID"
+
+    let tenant: String
+    let clientID: String
+
+    static func load(from environment: Environment) throws(SettingError) -> AzureApplication {
+        func read(_ variable: String, _ isValid: (String) -> Bool) throws(SettingError) -> String {
+            guard let value = environment.value(variable) else {
+                throw SettingError(
+                    variable: variable, problem: "is not set; an application of Microsoft Entra ID needs it")
+            }
+            guard isValid(value) else {
+                throw SettingError(
+                    variable: variable, problem: "is not an id of Microsoft Entra ID; correct it")
+            }
+            return value
+        }
+        return AzureApplication(
+            tenant: try read(tenantVariable) { AzureIdentifier.isTenant($0) },
+            clientID: try read(clientVariable) { AzureIdentifier.isClientID($0) })
+    }
+}
+
 /// An application to which an identity of another issuer may sign in: a service account of a cluster.
 struct AzureFederatedCredential: AzureCredential {
     let name: String
-    let tenant: String
-    let clientID: String
+    let application: AzureApplication
     let identity: any IdentityTokenSource
-    var endpoint: AzureTokenEndpoint?
+    let endpoint: AzureTokenEndpoint
 
     func token(for request: AzureTokenRequest) async throws(CloudError) -> CloudToken? {
-        guard let endpoint else { return nil }
         let assertion: SharedSecret
         do throws(IdentityTokenError) {
             assertion = try await identity.token()
@@ -115,7 +128,7 @@ struct AzureFederatedCredential: AzureCredential {
             throw CloudError(error)
         }
         return try await endpoint.token(
-            for: request, tenant: tenant, clientID: clientID, proof: .assertion(assertion), source: name)
+            for: request, application, proof: .assertion(assertion), source: name)
     }
 }
 
@@ -123,9 +136,6 @@ struct AzureFederatedCredential: AzureCredential {
 ///
 /// Source: Azure Identity client library, "EnvironmentCredential"; Microsoft Entra Workload ID, "Mutating admission webhook".
 struct AzureProcessCredentials: AzureCredential {
-    static let authorityVariable = "AZURE_AUTHORITY_HOST"
-    static let tenantVariable = "AZURE_TENANT_ID"
-    static let clientVariable = "AZURE_CLIENT_ID"
     static let secretVariable = "AZURE_CLIENT_SECRET"
     static let certificateVariable = "AZURE_CLIENT_CERTIFICATE_PATH"
     static let tokenFileVariable = "AZURE_FEDERATED_TOKEN_FILE"
@@ -135,29 +145,20 @@ struct AzureProcessCredentials: AzureCredential {
     let endpoint: AzureTokenEndpoint
 
     func token(for request: AzureTokenRequest) async throws(CloudError) -> CloudToken? {
-        let secret: SharedSecret?
-        do throws(SettingError) {
-            secret = try environment.secret(Self.secretVariable)
-        } catch {
-            throw CloudError(.misconfigured, "\(error)")
-        }
-        if let secret {
-            let (tenant, clientID) = try application(besides: Self.secretVariable)
+        if let secret = try secret() {
             return try await endpoint.token(
-                for: request, tenant: tenant, clientID: clientID, proof: .secret(secret),
+                for: request, try application(of: Self.secretVariable), proof: .secret(secret),
                 source: Self.secretVariable)
         }
         if let path = environment.value(Self.certificateVariable) {
-            let (tenant, clientID) = try application(besides: Self.certificateVariable)
+            let application = try application(of: Self.certificateVariable)
             let certificate = try AzureClientCertificate.load(from: path, environment)
             return try await endpoint.token(
-                for: request, tenant: tenant, clientID: clientID, proof: .certificate(certificate),
-                source: Self.certificateVariable)
+                for: request, application, proof: .certificate(certificate), source: Self.certificateVariable)
         }
         if let path = environment.value(Self.tokenFileVariable) {
-            let (tenant, clientID) = try application(besides: Self.tokenFileVariable)
             let credential = AzureFederatedCredential(
-                name: "workload identity", tenant: tenant, clientID: clientID,
+                name: "workload identity", application: try application(of: Self.tokenFileVariable),
                 identity: IdentityTokenFile(
                     path: path, name: "the service account's token", setting: Self.tokenFileVariable),
                 endpoint: endpoint)
@@ -166,23 +167,20 @@ struct AzureProcessCredentials: AzureCredential {
         return nil
     }
 
-    /// Returns the tenant and the client id that a credential needs besides itself.
-    private func application(besides variable: String) throws(CloudError) -> (
-        tenant: String, clientID: String
-    ) {
-        func read(_ name: String, _ isValid: (String) -> Bool) throws(CloudError) -> String {
-            guard let value = environment.value(name) else {
-                throw CloudError(
-                    .misconfigured, "\(variable) is set without \(name); set both, or unset both")
-            }
-            guard isValid(value) else {
-                throw CloudError(.misconfigured, "\(name) is not an id of Microsoft Entra ID; correct it")
-            }
-            return value
+    private func secret() throws(CloudError) -> SharedSecret? {
+        do throws(SettingError) {
+            return try environment.secret(Self.secretVariable)
+        } catch {
+            throw CloudError(.misconfigured, "\(error)")
         }
-        return (
-            try read(Self.tenantVariable) { AzureIdentifier.isTenant($0) },
-            try read(Self.clientVariable) { AzureIdentifier.isClientID($0) }
-        )
+    }
+
+    /// Returns the application that a credential needs besides itself.
+    private func application(of variable: String) throws(CloudError) -> AzureApplication {
+        do throws(SettingError) {
+            return try AzureApplication.load(from: environment)
+        } catch {
+            throw CloudError(.misconfigured, "\(error), besides \(variable)")
+        }
     }
 }

@@ -43,7 +43,7 @@ final class AzureManagedIdentity: Sendable {
     func token(for request: AzureTokenRequest, isLast: Bool) async throws(CloudError) -> Outcome {
         var url = "\(try base())/metadata/identity/oauth2/token?api-version=2018-02-01&resource="
         url += percentEncoded(request.resource)
-        if let clientID = environment.value(AzureProcessCredentials.clientVariable) {
+        if let clientID = environment.value(AzureApplication.clientVariable) {
             url += "&client_id=\(percentEncoded(clientID))"
         }
         let expectsService = isLast || hasIdentity.withLock { $0 }
@@ -81,7 +81,7 @@ final class AzureManagedIdentity: Sendable {
                 CloudError(
                     status == 404 ? .unavailable : .misconfigured,
                     "\(name): this machine has no such identity (HTTP \(status)); assign one, and set "
-                        + "\(AzureProcessCredentials.clientVariable) if it has several",
+                        + "\(AzureApplication.clientVariable) if it has several",
                     retryAfter: retryAfter))
         }
         throw CloudError(

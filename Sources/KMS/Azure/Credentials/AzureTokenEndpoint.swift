@@ -18,10 +18,17 @@ struct AzureTokenEndpoint: Sendable {
     let transport: any HTTPTransport
     let clock: ClientClock
 
+    init(_ context: AzureCredentialsContext, authority: ServerAddress) {
+        self.authority = authority
+        transport = context.serviceTransport
+        clock = context.clock
+    }
+
     /// - Parameter source: The name of the credential in messages.
     func token(
-        for request: AzureTokenRequest, tenant: String, clientID: String, proof: Proof, source: String
+        for request: AzureTokenRequest, _ application: AzureApplication, proof: Proof, source: String
     ) async throws(CloudError) -> CloudToken {
+        let (tenant, clientID) = (application.tenant, application.clientID)
         if let other = request.tenant, AzureIdentifier.isUUID(tenant), AzureIdentifier.isUUID(other),
             tenant.lowercased() != other.lowercased()
         {
