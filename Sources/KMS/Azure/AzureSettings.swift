@@ -19,12 +19,16 @@ struct AzureSettings: Sendable {
         let vault = try required(vaultVariable, environment, example: "https://payments.vault.azure.net") {
             AzureVault($0)
         }
-        let name = try required(keyVariable, environment, example: "sb-wrap") { AzureKey.isName($0) ? $0 : nil }
+        let name = try required(keyVariable, environment, example: "sb-wrap") {
+            AzureKey.isName($0) ? $0 : nil
+        }
         let version = environment.value(keyVersionVariable)
         if let version, !AzureKey.isVersion(version) {
             throw SettingError(
                 variable: keyVersionVariable,
-                problem: "is not the version of a key: 32 lower-case hexadecimal digits, the last part of the key's id")
+                problem:
+                    "is not the version of a key: 32 lower-case hexadecimal digits, the last part of the key's id"
+            )
         }
         return AzureSettings(key: AzureKey(vault: vault, name: name), keyVersion: version, tls: tls)
     }
@@ -40,7 +44,8 @@ struct AzureSettings: Sendable {
     ) throws(SettingError) -> Value {
         let description = descriptions[variable] ?? ""
         guard let text = environment.value(variable) else {
-            throw SettingError(variable: variable, problem: "is not set; it is \(description), for example: \(example)")
+            throw SettingError(
+                variable: variable, problem: "is not set; it is \(description), for example: \(example)")
         }
         guard let value = read(text) else {
             throw SettingError(variable: variable, problem: "is not \(description), for example: \(example)")
@@ -63,7 +68,9 @@ enum AzureAuthority {
         else {
             throw SettingError(
                 variable: variable,
-                problem: "is not the https URL of Microsoft Entra ID, for example: https://login.microsoftonline.com")
+                problem:
+                    "is not the https URL of Microsoft Entra ID, for example: https://login.microsoftonline.com"
+            )
         }
         return address
     }

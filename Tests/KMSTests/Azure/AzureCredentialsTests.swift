@@ -112,7 +112,10 @@ struct AzureCredentialsTests {
             let credentials = try credentials(values, entra: FakeTransport(script: []), metadata: metadata)
             let error = await error(credentials)
             #expect(error?.code == .misconfigured)
-            #expect(error?.message == "\(variable) is set without \(missing); set both, or unset both")
+            #expect(
+                error?.message
+                    == "\(missing) is not set; an application of Microsoft Entra ID needs it, besides \(variable)"
+            )
         }
         #expect(metadata.requests.isEmpty)
     }

@@ -57,7 +57,8 @@ func azureKeyManager(
 ) throws -> AzureKeyManager {
     let values = ["SB_KMS_AZURE_VAULT_URL": vault, "SB_KMS_AZURE_KEY": "sb-wrap"].merging(more) { $1 }
     return AzureKeyManager(
-        try AzureSettings.load(from: Environment(values), tls: TLSSettings()), credentials: AzureCredentials([credential]),
+        try AzureSettings.load(from: Environment(values), tls: TLSSettings()),
+        credentials: AzureCredentials([credential]),
         transport: transport, clock: clock.clock)
 }
 
