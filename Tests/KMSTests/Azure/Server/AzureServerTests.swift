@@ -167,8 +167,8 @@ struct AzureServerTests {
             return
         }
         #expect(try await controller.unwrap(made.recipient, for: sampleBinding).key.equals(made.key))
-        let nobody = try await application([])
-        guard case .failed(let error) = await nobody.diagnose() else {
+        let stranger = try await application([])
+        guard case .failed(let error) = await stranger.diagnose() else {
             Issue.record("an identity without a role may do something")
             return
         }
