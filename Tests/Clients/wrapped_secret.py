@@ -4,7 +4,8 @@
     wrapped_secret.py make NAMESPACE NAME ENTRY=VALUE...   prints a WrappedSecret
 
 What is needed to reach the KMS is in the environment: KMS=vault, VAULT_ADDR, VAULT_CACERT, VAULT_TOKEN; or KMS=aws,
-SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION and what boto3 reads; or KMS=local, SB_WRAP_MASTER_KEY.
+SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION and what boto3 reads; or KMS=azure, SB_KMS_AZURE_VAULT_URL, SB_KMS_AZURE_KEY and what
+azure-identity reads; or KMS=local, SB_WRAP_MASTER_KEY.
 """
 
 import base64
@@ -73,6 +74,37 @@ class AWS:
         return answer["Plaintext"], recipient
 
 
+class Azure:
+    """Azure sees no binding."""
+
+    prefix = "azure-key-vault:"
+
+    def __init__(self):
+        import azure_fake  # noqa: F401
+        from azure.identity import EnvironmentCredential
+        from azure.keyvault.keys import KeyClient
+        from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
+
+        credential = EnvironmentCredential(disable_instance_discovery=True)
+        self.keys = KeyClient(os.environ["SB_KMS_AZURE_VAULT_URL"], credential)
+        self.client = lambda kid: CryptographyClient(kid, credential)
+        self.algorithm = KeyWrapAlgorithm.rsa_oaep_256
+
+    def opens(self, key_id):
+        key = f"{self.prefix}{os.environ['SB_KMS_AZURE_VAULT_URL']}/keys/{os.environ['SB_KMS_AZURE_KEY']}/"
+        return key_id.startswith(key)
+
+    def unwrap(self, recipient, scope, namespace, name):
+        client = self.client(recipient["keyID"].removeprefix(self.prefix))
+        return client.unwrap_key(self.algorithm, base64.b64decode(recipient["wrappedKey"], validate=True)).key
+
+    def data_key(self, scope, namespace, name):
+        data_key = os.urandom(32)
+        kid = self.keys.get_key(os.environ["SB_KMS_AZURE_KEY"]).id
+        wrapped = self.client(kid).wrap_key(self.algorithm, data_key).encrypted_key
+        return data_key, {"keyID": self.prefix + kid, "wrappedKey": envelope.b64(wrapped)}
+
+
 class Local:
     def __init__(self):
         self.master = base64.b64decode(os.environ["SB_WRAP_MASTER_KEY"], validate=True)
@@ -90,7 +122,7 @@ class Local:
         return data_key, {"keyID": self.key_id, "wrappedKey": wrapped}
 
 
-KMS = {"vault": Vault, "aws": AWS, "local": Local}
+KMS = {"vault": Vault, "aws": AWS, "azure": Azure, "local": Local}
 
 
 def open_wrapped(kms, manifest):
