@@ -1,5 +1,5 @@
 """GCP on loopback, for the quickstart and the tests: Cloud KMS (gcp_kms.py), IAM (gcp_iam.py), and the token services
-(gcp_tokens.py): OAuth 2, Security Token Service, IAM credentials, metadata server. Tests/Clients/test_gcp_server.py proves it with
+(gcp_tokens.py): OAuth 2, Security Token Service, IAM credentials, metadata server. Tests/Fakes/test_gcp_server.py proves it with
 google-cloud-kms and google-auth.
 
     gcp_server.py PORT FOLDER [--stdin]   listens on 127.0.0.1:PORT (0: a free port)

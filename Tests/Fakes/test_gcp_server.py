@@ -4,6 +4,8 @@ tested against is what these understand."""
 import base64
 import hashlib
 import json
+import pathlib
+import sys
 import time
 from types import SimpleNamespace
 
@@ -12,12 +14,16 @@ import google.auth.exceptions
 import google.auth.transport.requests
 import google_crc32c
 import pytest
-from gcp import POOL, PROVIDER, RING, GCPServer
+import requests
 from google.api_core import exceptions
 from google.auth import credentials as anonymous
 from google.cloud import kms
 from google.oauth2 import credentials as oauth2
 from google.oauth2 import service_account
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Clients"))
+
+from gcp_fake import POOL, PROVIDER, RING, GCPServer  # noqa: E402
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 AAD = b"secrets-bridge/v1\x00strict\x00payments\x00db"
@@ -561,8 +567,6 @@ def test_an_impostor_of_the_metadata_server_is_not_believed(server):
 
 @pytest.mark.parametrize("headers", [{}, {"Metadata-Flavor": "Google", "X-Forwarded-For": "1.2.3.4"}, {"Metadata-Flavor": "Google", "Host": "attacker.example.com"}])
 def test_the_metadata_server_refuses_requests_that_a_browser_could_send(server, headers):
-    import requests
-
     server.control(metadata={"principal": f"serviceAccount:{CONTROLLER}"})
     url = f"{server.url}/computeMetadata/v1/instance/service-accounts/default/token"
     response = requests.get(url, headers=headers, timeout=5)
