@@ -67,6 +67,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 ADMIN = "user:admin@example.com"
+# The example project. Pools are named by the number, and created by the id.
+PROJECT_ID, PROJECT_NUMBER = "example-project", "123456789012"
 ISSUER = "https://issuer.example.com"
 POOLS = r"projects/[^/:]+/locations/global/workloadIdentityPools"
 ACCOUNTS = r"projects/[^/:]+/serviceAccounts"
@@ -79,7 +81,7 @@ class Server:
     def __init__(self, folder):
         self.control = {
             "token_seconds": 3600, "delay": 0, "destroy_at_once": False, "quota_projects": None,
-            "metadata": {"principal": None, "flavor": True, "project": "example-project", "universe": "googleapis.com"},
+            "metadata": {"principal": None, "flavor": True, "project": PROJECT_ID, "universe": "googleapis.com"},
         }  # fmt: skip
         self.policies, self.accounts, self.pools = Policies(), ServiceAccounts(), Pools()
         self.tokens = Tokens(self.control, self.policies, self.accounts, self.pools)
@@ -200,6 +202,8 @@ class Server:
             content = self.accounts.create_key(parent.rpartition("/")[2], f"{self.url}/token")
             data = base64.b64encode(json.dumps(content).encode()).decode()
             return {"name": f"{parent}/keys/{content['private_key_id']}", "privateKeyData": data}
+        name = name.replace(f"projects/{PROJECT_ID}/locations/global/", f"projects/{PROJECT_NUMBER}/locations/global/")
+        parent = name.rpartition("/")[0]
         if re.fullmatch(POOLS, name):
             self.pools.pools.add(f"{name}/{call.query['workloadIdentityPoolId']}")
             return {"name": f"{name}/operations/1", "done": True}
@@ -306,7 +310,7 @@ class Server:
                 token, seconds = self.tokens.issue(principal, scopes, "test", body.get("seconds"))
                 return {"access_token": token, "expires_in": seconds}
             case "service-account":
-                self.accounts.create(body["email"], body.get("project", "example-project"))
+                self.accounts.create(body["email"], body.get("project", PROJECT_ID))
                 return self.accounts.create_key(body["email"], f"{self.url}/token")
             case "user":
                 return self.tokens.create_user(body["email"])
