@@ -20,6 +20,6 @@ key_up() {
 }
 
 # Shows that the developer cannot decrypt.
-key_shown() { show_refusal "With roles/cloudkms.cryptoKeyEncrypter" "role on the key"; }
+key_shown() { show_refusal "With roles/cloudkms.cryptoKeyEncrypter" "the role on the key"; }
 
 key_down() { [ ! -d "$state/gcp" ] || hack/gcp down --dir "$state/gcp"; }
