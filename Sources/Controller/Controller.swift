@@ -3,6 +3,7 @@ import FoundationEssentials
 package import KubeClient
 package import Logging
 import ServiceLifecycle
+import System
 
 /// The controller: the watches of WrappedSecrets and Secrets, a work queue, and workers that reconcile.
 ///
@@ -28,6 +29,8 @@ package struct Controller: Service {
 
         /// Bytes for the objects that are decrypted at the same time; see `ReconcileMemoryLimiter`.
         package var reconcileMemoryLimit = 32 << 20
+        /// The audiences of the API server, for which no token is sent to a KMS.
+        package var deniedAudiences: Set<String> = []
         /// Identifies this process in events, and in messages about other writers.
         package var identity = ""
 
@@ -43,19 +46,24 @@ package struct Controller: Service {
 
     private let client: KubeClient
     private let keys: KeyRing
+    private let keyManagerFactory: (any KeyManagerFactory)?
     private let options: Options
     private let leaderElection: any LeaderElection
     private let telemetry: Telemetry
     private let logger: Logger
 
-    /// - Parameter leaderElection: decides when the workers run; the watches fill the caches in any case.
+    /// - Parameters:
+    ///   - keyManagerFactory: creates the keys of providers; nil to serve none.
+    ///   - leaderElection: decides when the workers run; the watches fill the caches in any case.
     package init(
-        client: KubeClient, keys: KeyRing, options: Options = Options(),
+        client: KubeClient, keys: KeyRing, keyManagerFactory: (any KeyManagerFactory)? = nil,
+        options: Options = Options(),
         leaderElection: any LeaderElection = AlwaysLeader(), telemetry: Telemetry = Telemetry(),
         logger: Logger
     ) {
         self.client = client
         self.keys = keys
+        self.keyManagerFactory = keyManagerFactory
         self.options = options
         self.leaderElection = leaderElection
         self.telemetry = telemetry
@@ -78,6 +86,13 @@ package struct Controller: Service {
             queue.count(upTo: workers * 3 / 4, share: unwraps.availableTokens(_:))
         }
         let outages = WatchOutages()
+        // Providers exist before the caches of the WrappedSecrets that they retry.
+        let retryUsers = Locked<@Sendable (ProviderCaches.Change) -> Void>({ _ in })
+        let providers = keyManagerFactory.map { factory in
+            Providers(
+                client: client, factory: factory, deniedAudiences: options.deniedAudiences, logger: logger
+            ) { change in retryUsers.withLock { $0 }(change) }
+        }
         let scopes = options.selections.map { selection in
             let namespace = options.namespaces.isEmpty ? nil : selection.namespace
             let informers = Informers(
@@ -86,18 +101,24 @@ package struct Controller: Service {
             return WatchScope(
                 selection: selection, informers: informers,
                 reconciler: Reconciler(
-                    client: client, keys: keys, informers: informers, limits: limits, options: options,
+                    client: client, keys: keys, providers: providers, informers: informers, limits: limits,
+                    options: options,
                     events: events, logger: logger, now: { Date.now.formatted(.iso8601) }),
                 progress: WatchScopeProgress(namespace: namespace))
         }
         let slots = WatchStartSemaphore()
+        retryUsers.withLock {
+            $0 = { change in for scope in scopes { scope.informers.retryUsers(after: change) } }
+        }
         telemetry.attach(
-            queue, scopes.map(\.informers), scopes.map(\.progress), keys, workers: options.workers)
+            queue, scopes.map(\.informers), scopes.map(\.progress), keys, providers,
+            workers: options.workers)
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for scope in scopes {
                     group.addTask { await scope.watch(client, options.timing, slots) }
                 }
+                if let providers { group.addTask { await providers.watch(options.timing) } }
                 group.addTask { await queue.run() }
                 group.addTask { await events.run() }
                 group.addTask { await telemetry.health.runHeartbeat() }
@@ -110,11 +131,14 @@ package struct Controller: Service {
                     }
                 }
                 try await leaderElection.run {
+                    let tests = Task { await providers?.runTests() }
                     await withTaskCancellationHandler {
                         await work(queue, WatchScopeRouter(scopes))
                     } onCancel: {
                         queue.shutDown()
                     }
+                    tests.cancel()
+                    providers?.rings.removeAll()
                 }
                 await events.drain(within: .seconds(2))
                 group.cancelAll()

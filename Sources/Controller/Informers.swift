@@ -12,6 +12,7 @@ final class Informers: Sendable {
     let secrets = Store<ObjectMeta> { $0.resourceVersion }
     let tracker = ObjectTracker()
     let ownedSecrets = OwnedSecretIndex()
+    let providerUsers = ProviderUserIndex()
     let queue: WorkQueue
     private let mergeTargets = MergeTargetIndex()
     private let cacheTransform = CacheTransform()
@@ -50,16 +51,16 @@ final class Informers: Sendable {
             let cached = cacheTransform.transformed(object)
             keepCiphertexts(of: object, cached)
             guard case .visible(let before) = objects.apply(cached.metadata.ref, cached) else { return }
-            mergeTargets.update(before, cached)
+            updateIndexes(before, cached)
             tracker.writes.observe(object: cached.metadata)
             if needsReconcile(cached, after: before) { enqueue(cached.metadata.ref) }
         case .deleted(let metadata):
-            mergeTargets.update(objects.remove(metadata.ref), nil)
+            updateIndexes(objects.remove(metadata.ref), nil)
             tracker.forget(metadata.ref)
         case .initDone(let version):
             let difference = objects.commitList()
-            for (ref, before) in difference.changed { mergeTargets.update(before, objects[ref]) }
-            for before in difference.removed.values { mergeTargets.update(before, nil) }
+            for (ref, before) in difference.changed { updateIndexes(before, objects[ref]) }
+            for before in difference.removed.values { updateIndexes(before, nil) }
             tracker.writes.observeObjectList(upTo: version)
             difference.removed.keys.forEach(tracker.forget)
             recordRecovery(of: WrappedSecret.resource)
@@ -116,6 +117,11 @@ final class Informers: Sendable {
         case .unreadable(let problem):
             report(problem, .secrets)
         }
+    }
+
+    private func updateIndexes(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
+        mergeTargets.update(before, after)
+        providerUsers.update(before, after)
     }
 
     /// Returns whether a changed WrappedSecret is reconciled. A change of the status alone is mostly our own, and to
@@ -187,6 +193,15 @@ final class Informers: Sendable {
     func retryAfterKMSRecovery() {
         for ref in objects.refs where isWaitingForKMS(ref) { enqueue(ref) }
         tracker.rejectedEnvelopes.all.forEach(retryRejected)
+    }
+
+    /// Reconciles at once what uses a provider that has changed or serves again, or a namespace whose labels decide which
+    /// providers it may use.
+    func retryUsers(after change: ProviderCaches.Change) {
+        switch change {
+        case .provider(let provider, _): providerUsers.users(of: provider).forEach(retryRejected)
+        case .namespace(let name): providerUsers.users(inNamespace: name).forEach(retryRejected)
+        }
     }
 
     /// Retries an object whose envelope could not be opened.

@@ -69,6 +69,40 @@ final class MergeTargetIndex: Sendable {
     }
 }
 
+/// The WrappedSecrets that use each provider. The watch of WrappedSecrets keeps it up to date. Safe to use from any thread.
+final class ProviderUserIndex: Sendable {
+    private let users = Locked<[ProviderRef: Set<ObjectRef>]>([:])
+
+    func users(of provider: ProviderRef) -> Set<ObjectRef> { users.withLock { $0[provider] ?? [] } }
+
+    /// The WrappedSecrets of a namespace that use any provider.
+    func users(inNamespace namespace: String) -> [ObjectRef] {
+        users.withLock { $0.values.flatMap { $0.filter { $0.namespace == namespace } } }
+    }
+
+    /// The number of WrappedSecrets of each provider that has any.
+    var counts: [ProviderRef: Int] { users.withLock { $0.mapValues(\.count) } }
+
+    /// Replaces what the cache had by what it has now.
+    func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
+        let (old, new) = (Self.use(before), Self.use(after))
+        guard old?.provider != new?.provider || old?.user != new?.user else { return }
+        users.withLock { users in
+            if let old {
+                users[old.provider]?.remove(old.user)
+                if users[old.provider]?.isEmpty == true { users[old.provider] = nil }
+            }
+            if let new { users[new.provider, default: []].insert(new.user) }
+        }
+    }
+
+    private static func use(_ object: Decoded<WrappedSecret>?) -> (provider: ProviderRef, user: ObjectRef)? {
+        guard case .object(let object)? = object, let reference = object.spec.keyRef else { return nil }
+        let ref = object.metadata.ref
+        return (ProviderRef(reference, namespace: ref.namespace), ref)
+    }
+}
+
 /// Sets of names by key. Holds nothing for a key without names.
 private struct NameIndex<Key: Hashable & Sendable>: Sendable {
     private var names: [Key: Set<String>] = [:]

@@ -3,7 +3,7 @@ import Settings
 
 /// One kind of KMS: the name of the backend, and how its settings become key managers. A new backend conforms to this in a
 /// folder of its own and is listed in `KMSBackends.all`.
-protocol KMSBackend {
+protocol KMSBackend: Sendable {
     /// The name in `SB_KMS_BACKEND`, and the start of most key ids.
     static var name: String { get }
 
@@ -11,21 +11,46 @@ protocol KMSBackend {
     /// unwrap. Sends no request.
     static func keyManagers(_ context: KMSBackendContext) throws(SettingError) -> [any KeyManager]
 
-    /// Reads the settings of a provider. Sends no request. A backend without providers throws.
+    /// The fields of a ClusterKeyProvider that this backend reads, each with the variable of the same meaning. Empty if the
+    /// backend is not offered there.
+    static var providerFields: [String: String] { get }
+
+    /// Reads the settings of a provider. Sends no request.
     static func keyManager(
-        for settings: KeyProviderSettings, _ context: KMSBackendContext
-    ) throws(KeyProviderSettingsError) -> any KeyManager
+        _ provider: ProviderEnvironment, _ context: KMSBackendContext
+    ) throws(SettingError) -> any KeyManager
 }
 
 /// The values that all backends get besides their own settings.
 struct KMSBackendContext {
-    /// The settings and credentials of this process. For a provider, those of the credentials alone are read.
+    /// The settings and credentials of this process.
     let environment: Environment
     var mode = ProgramMode.commandLine
-    /// The identity that logs in to the KMS, or nil for that of this process.
+    /// The identity that logs in to the KMS for a provider, or nil for that of this process.
     var identity: (any IdentityTokenSource)?
     /// Gets the requests to the KMS.
     var observer: (any KeyManagerObserver)?
     /// The number of unwraps that will follow, for backends that send batches.
     var backlog = UnwrapBacklog()
+    /// Gets one line for each setting that works and is a risk, such as unverified certificates.
+    var warn: @Sendable (String) -> Void = { _ in }
+}
+
+/// The settings of a provider as variables, so that they are validated as those of the process are.
+struct ProviderEnvironment {
+    /// Has the fields of the provider, and nothing of this process.
+    let settings: Environment
+}
+
+/// The backends of this program. The order is that of messages.
+enum KMSBackends {
+    static let all: [any KMSBackend.Type] = [LocalBackend.self, VaultBackend.self, AWSBackend.self]
+
+    static func named(_ name: String) -> (any KMSBackend.Type)? { all.first { $0.name == name } }
+
+    /// `local, vault-transit or aws-kms`
+    static var list: String {
+        let names = all.map { $0.name }
+        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
+    }
 }

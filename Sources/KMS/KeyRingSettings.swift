@@ -16,48 +16,30 @@ extension KeyRing {
     ///   - warn: Gets one line for each setting that works and is a risk, such as unverified certificates.
     package static func load(
         from environment: Environment, for mode: ProgramMode = .commandLine,
-        observer: (any KeyManagerObserver)? = nil, warn: (String) -> Void = { _ in }
+        observer: (any KeyManagerObserver)? = nil, warn: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(SettingError) -> KeyRing {
         let names = (environment.value("SB_KMS_BACKEND") ?? "local").split(separator: ",").map {
             String($0.filter { $0 != " " })
         }
         // All batching key managers share the count of unwraps that are about to follow.
         let backlog = UnwrapBacklog()
+        let context = KMSBackendContext(
+            environment: environment, mode: mode, observer: observer, backlog: backlog, warn: warn)
         var managers: [any KeyManager] = []
         for (index, name) in names.enumerated() {
             guard !names[..<index].contains(name) else {
                 throw SettingError(variable: "SB_KMS_BACKEND", problem: "lists \(name.sanitizedName) twice")
             }
-            if name == "vault-transit" {
-                let vault = try VaultSettings.load(from: environment)
-                if let warning = try vault.unverifiedServerWarning(environment, mode: mode) { warn(warning) }
+            guard let backend = KMSBackends.named(name) else {
+                throw SettingError(
+                    variable: "SB_KMS_BACKEND",
+                    problem: "is \"\(name.sanitizedName)\"; \(KMSBackends.list) is expected")
             }
-            managers += try Self.managers(of: name, environment, observer, backlog)
+            managers += try backend.keyManagers(context)
         }
         guard let primary = managers.first else {
             throw SettingError(variable: "SB_KMS_BACKEND", problem: "names no backend; for example: local")
         }
         return KeyRing(primary: primary, others: Array(managers.dropFirst()), backlog: backlog)
-    }
-
-    private static func managers(
-        of backend: String, _ environment: Environment, _ observer: (any KeyManagerObserver)?,
-        _ backlog: UnwrapBacklog
-    ) throws(SettingError) -> [any KeyManager] {
-        switch backend {
-        case "local":
-            return try LocalKeyManager.load(from: environment, observer: observer)
-        case "vault-transit":
-            return try TransitKeyManager.load(from: environment, observer: observer).map {
-                BatchingKeyManager($0, backlog: backlog)
-            }
-        case "aws-kms":
-            let manager = try AWSKeyManager.load(from: environment, observer: observer)
-            return [BatchingKeyManager(manager, backlog: backlog)]
-        default:
-            throw SettingError(
-                variable: "SB_KMS_BACKEND",
-                problem: "is \"\(backend.sanitizedName)\"; local, vault-transit or aws-kms is expected")
-        }
     }
 }

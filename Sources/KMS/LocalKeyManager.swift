@@ -146,3 +146,19 @@ extension LocalKeyManager {
         }
     }
 }
+
+/// The `local` backend. Providers cannot use it: its key is in this process.
+enum LocalBackend: KMSBackend {
+    static let name = "local"
+    static let providerFields: [String: String] = [:]
+
+    static func keyManagers(_ context: KMSBackendContext) throws(SettingError) -> [any KeyManager] {
+        try LocalKeyManager.load(from: context.environment, observer: context.observer)
+    }
+
+    static func keyManager(
+        _ provider: ProviderEnvironment, _ context: KMSBackendContext
+    ) throws(SettingError) -> any KeyManager {
+        throw SettingError(variable: name, problem: "is not a backend of providers")
+    }
+}

@@ -31,6 +31,12 @@ package enum Reason: String, Sendable, CaseIterable {
     case quotaExceeded = "QuotaExceeded"
     /// The operator does not allow the scope of the envelope.
     case scopeNotAllowed = "ScopeNotAllowed"
+    /// The provider of `spec.keyRef` does not exist.
+    case providerNotFound = "ProviderNotFound"
+    /// The provider of `spec.keyRef` cannot be used: its settings are wrong, or not known yet.
+    case providerNotReady = "ProviderNotReady"
+    /// The provider of `spec.keyRef` does not allow this namespace.
+    case providerNotAllowed = "ProviderNotAllowed"
     case apiServerError = "APIServerError"
     case namespaceTerminating = "NamespaceTerminating"
 

@@ -25,7 +25,7 @@ struct CommandError: Error, CustomStringConvertible {
 
 func loadKeys(
     for user: ProgramMode = .commandLine, observer: (any KeyManagerObserver)? = nil,
-    warn: (String) -> Void = Console.note
+    warn: @escaping @Sendable (String) -> Void = { Console.note($0) }
 ) throws -> KeyRing {
     do {
         return try KeyRing.load(from: .process, for: user, observer: observer, warn: warn)

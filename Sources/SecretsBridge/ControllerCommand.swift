@@ -105,13 +105,17 @@ struct ControllerCommand: AsyncParsableCommand {
             allowedTypes: allowSecretTypes, labels: secretLabels.pairs)
         options.namespaces = watchScope.namespaces
         options.selection.labelSelector = watchScope.selector
+        options.deniedAudiences = ServiceAccountTokenAudiences.ofThisPod
         options.identity = LeaseName.identity(hostname: hostname())
         let gate = leaderElection.makeLeaderElection(
             for: watchScope, in: cluster, identity: options.identity,
             podNamespace: Environment.process.value("POD_NAMESPACE"), telemetry: telemetry, logger: logger)
         let controller = Controller(
             client: KubeClient(connection: APIConnection(cluster, observer: telemetry.apiObserver)),
-            keys: keys, options: options, leaderElection: gate, telemetry: telemetry, logger: logger)
+            keys: keys,
+            keyManagerFactory: KeyProviderFactory(
+                from: .process, for: .controller, observer: telemetry.kmsObserver, backlog: keys.backlog),
+            options: options, leaderElection: gate, telemetry: telemetry, logger: logger)
         logger.info(
             "controller starting",
             metadata: ["version": "\(SecretsBridge.version)", "server": "\(cluster.server)"])

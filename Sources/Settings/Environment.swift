@@ -17,6 +17,18 @@ package struct Environment: Sendable {
         }
     }
 
+    /// Returns this environment with other values for some variables. Nil hides a variable.
+    package func overriding(_ values: [String: String?]) -> Environment {
+        let base = lookUp
+        return Environment { name, body in
+            switch values[name] {
+            case .some(.some(let value)): value.withCString { body($0) }
+            case .some(nil): body(nil)
+            case nil: base(name, body)
+            }
+        }
+    }
+
     private init(lookUp: @escaping @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void) {
         self.lookUp = lookUp
     }

@@ -147,7 +147,7 @@ struct NonVaultResponseTests {
         let file = try folder.write("token", "a.b.c")
         for (body, isVault) in [("<html>", false), (#"{"errors":["permission denied"]}"#, true)] {
             let login = VaultLoginTokenSource(
-                .kubernetes(role: "sb", jwtFile: file), mount: "kubernetes",
+                .kubernetes(role: "sb", token: .file(file)), mount: "kubernetes",
                 client: VaultClient(
                     try vaultEndpoint(),
                     transport: FakeTransport { _ in .init(403, body, fields: [.server: "envoy"]) }))

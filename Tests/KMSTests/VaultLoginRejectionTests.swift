@@ -65,7 +65,7 @@ struct VaultLoginRejectionTests {
     func explainsARejectionOfTheKubernetesMethod(text: String, status: Int, expected: String) async throws {
         let file = try token(claims)
         let message = try await message(
-            "1 error occurred:\n\t* \(text)\n\n", status: status, .kubernetes(role: "sb", jwtFile: file))
+            "1 error occurred:\n\t* \(text)\n\n", status: status, .kubernetes(role: "sb", token: .file(file)))
         #expect(message.hasPrefix("Vault at https://vault:8200 refuses the login at auth/k8s: "))
         #expect(message.contains(expected), "\(message)")
         #expect(!message.contains("canary"))
@@ -100,7 +100,7 @@ struct VaultLoginRejectionTests {
     func explainsARejectionOfTheJWTMethod(text: String, expected: String) async throws {
         let file = try token(claims)
         let message = try await message(
-            text, status: text == "permission denied" ? 403 : 400, .jwt(role: "sb", jwtFile: file))
+            text, status: text == "permission denied" ? 403 : 400, .jwt(role: "sb", token: .file(file)))
         #expect(message.contains(expected), "\(message)")
         #expect(!message.contains("nope"))
     }
@@ -110,7 +110,7 @@ struct VaultLoginRejectionTests {
         claims["exp"] = .int(1_000_000_000)
         let file = try token(claims)
         let message = try await message(
-            "permission denied", status: 403, .kubernetes(role: "sb", jwtFile: file))
+            "permission denied", status: 403, .kubernetes(role: "sb", token: .file(file)))
         #expect(message.contains("the token has expired; SB_KMS_VAULT_SA_TOKEN_FILE"), "\(message)")
         #expect(!message.contains("TokenReview"))
     }
@@ -121,7 +121,7 @@ struct VaultLoginRejectionTests {
         var claims = claims
         claims["aud"] = .string(text)
         let file = try token(claims)
-        let message = try await message("(aud)", status: 403, .kubernetes(role: "sb", jwtFile: file))
+        let message = try await message("(aud)", status: 403, .kubernetes(role: "sb", token: .file(file)))
         #expect(isOneLine(message))
         #expect(message.utf8.count < 800)
     }
@@ -129,7 +129,7 @@ struct VaultLoginRejectionTests {
     @Test(arguments: ["a.b", "a.!.c", "a.e30.c", "a.W10.c", "...", "a.Ii.c"])
     func explainsARejectionWithoutReadableClaims(text: String) async throws {
         let file = try folder.write("token", text)
-        let message = try await message("(aud)", status: 403, .kubernetes(role: "sb", jwtFile: file))
+        let message = try await message("(aud)", status: 403, .kubernetes(role: "sb", token: .file(file)))
         #expect(message.contains("audience"), "\(message)")
     }
 

@@ -235,7 +235,8 @@ struct VaultSettingsTests {
     @Test func choosesTheFileOfTheJWT() throws {
         func file(_ more: [String: String]) throws -> String? {
             switch try load(more).authentication {
-            case .login(.kubernetes(_, let file), _), .login(.jwt(_, let file), _): file
+            case .login(.kubernetes(_, let token), _), .login(.jwt(_, let token), _):
+                (token as? IdentityTokenFile)?.path
             default: nil
             }
         }

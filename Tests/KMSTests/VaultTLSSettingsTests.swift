@@ -4,6 +4,7 @@ import Foundation
 import HTTP
 import HTTPTypes
 import Settings
+import System
 import TestSupport
 import Testing
 
@@ -179,9 +180,11 @@ struct VaultTLSSettingsTests {
             "SB_KMS_VAULT_TOKEN": "t", variable: "true",
         ]
         func load(_ mode: ProgramMode) throws(SettingError) -> [String] {
-            var warnings: [String] = []
-            _ = try KeyRing.load(from: Environment(values), for: mode) { warnings.append($0) }
-            return warnings
+            let warnings = Locked<[String]>([])
+            _ = try KeyRing.load(from: Environment(values), for: mode) { warning in
+                warnings.withLock { $0.append(warning) }
+            }
+            return warnings.withLock { $0 }
         }
         let warnings = try load(.commandLine)
         #expect(warnings.count == 1)

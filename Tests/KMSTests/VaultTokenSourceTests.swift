@@ -1,3 +1,4 @@
+import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
@@ -20,7 +21,7 @@ struct VaultLoginTokenSourceTests {
 
     private func login(_ transport: FakeTransport) throws -> VaultLoginTokenSource {
         VaultLoginTokenSource(
-            .kubernetes(role: "sb", jwtFile: folder.path("token")), mount: "k8s/eu",
+            .kubernetes(role: "sb", token: .file(folder.path("token"))), mount: "k8s/eu",
             client: VaultClient(try vaultEndpoint(), transport: transport)
         ) { [clock] in clock.withLock { $0 } }
     }
@@ -227,4 +228,12 @@ final class Gate: Sendable {
     private let opened = Recorder<Int>()
     func open() { opened.append(1) }
     func wait() async { await opened.wait(for: 1) }
+}
+
+extension IdentityTokenSource where Self == IdentityTokenFile {
+    /// The token of a file, as Kubernetes mounts one.
+    static func file(_ path: String) -> IdentityTokenFile {
+        IdentityTokenFile(
+            path: path, name: "the service account's token", setting: VaultVariables.serviceAccountTokenFile)
+    }
 }

@@ -113,6 +113,10 @@ extension WrappedSecret {
         part.spec.template = .init(
             metadata: .init(name: spec.template?.metadata?.name?.truncated(toUTF8: 256)))
         part.spec.creationPolicy = spec.creationPolicy?.truncated(toUTF8: 16)
+        // The index of the users of providers needs it.
+        part.spec.keyRef = spec.keyRef.flatMap {
+            $0.kind.utf8.count <= 64 && $0.name.utf8.count <= 253 ? $0 : nil
+        }
         part.isAbridged = true
         return part
     }

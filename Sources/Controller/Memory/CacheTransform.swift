@@ -99,6 +99,10 @@ final class CacheTransform: Sendable {
         spec.envelope.recipients = spec.envelope.recipients.map {
             Recipient(keyID: pools.strings.interned($0.keyID), wrappedKey: $0.wrappedKey)
         }
+        if let reference = spec.keyRef {
+            spec.keyRef?.kind = pools.strings.interned(reference.kind)
+            spec.keyRef?.name = pools.strings.interned(reference.name)
+        }
         if let dropped = spec.envelope.droppedCiphertexts {
             spec.envelope.droppedCiphertexts?.entryNames = pools.lists.interned(dropped.entryNames)
         }

@@ -24,9 +24,12 @@ extension Reconciler {
             throw .throttled(until: wait.until)
         }
         let audit = UnwrapAudit(request.object.metadata, sealed, logger)
+        let provider = try resolvedProvider(of: request.object)
+        let keys = try keys(of: provider)
         do {
             let opened = try await sealed.open(with: keys)
             audit.logSuccess(opened)
+            if let provider { providers?.recordUse(of: provider, .success(opened)) }
             tracker.withSyncRecord(ref) {
                 $0.envelopeVerified(request.object.metadata, digest: digest, key: RecipientKey(opened))
             }
@@ -36,8 +39,38 @@ extension Reconciler {
             return opened
         } catch {
             audit.logFailure(error)
+            if let provider { providers?.recordUse(of: provider, .failure(error)) }
             if error.refundsUnwrapToken { limits.unwraps.refundToken(ref) }
             throw ReconcileFailure(unwrapping: error)
+        }
+    }
+
+    /// Returns the key of `spec.keyRef`, or why it cannot be used, or nil for the controller's own keys.
+    func provider(
+        of object: WrappedSecret
+    ) throws(ReconcileFailure) -> Result<ResolvedProvider, ProviderError>? {
+        guard object.spec.keyRef != nil else { return nil }
+        guard let providers else {
+            return .failure(
+                ProviderError(reason: .providerNotReady, message: "this controller serves no providers"))
+        }
+        return try providers.resolve(object)
+    }
+
+    private func resolvedProvider(of object: WrappedSecret) throws(ReconcileFailure) -> ResolvedProvider? {
+        switch try provider(of: object) {
+        case nil: return nil
+        case .success(let provider): return provider
+        case .failure(let error): throw .notReady(error.reason, message: error.message)
+        }
+    }
+
+    private func keys(of provider: ResolvedProvider?) throws(ReconcileFailure) -> KeyRing {
+        guard let provider, let providers else { return keys }
+        do throws(ProviderError) {
+            return try providers.rings.ring(for: provider)
+        } catch {
+            throw .notReady(error.reason, message: error.message)
         }
     }
 

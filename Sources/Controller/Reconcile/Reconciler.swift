@@ -7,7 +7,10 @@ import Resources
 /// event queued the object.
 struct Reconciler: Sendable {
     let client: KubeClient
+    /// The controller's own keys.
     let keys: KeyRing
+    /// The keys of `spec.keyRef`.
+    let providers: Providers?
     /// The caches, the indexes and the tracker of the watched namespaces, and the queue.
     let informers: Informers
     let limits: ReconcileLimits
@@ -77,7 +80,8 @@ struct Reconciler: Sendable {
         let digest = object.spec.envelope.droppedCiphertexts?.digest ?? []
         let record = tracker.syncRecord(ref)
         return SyncInput(
-            object: object, status: previous, policy: options.policy, current: current,
+            object: object, status: previous, policy: options.policy, provider: try provider(of: object),
+            current: current,
             verifiedData: record.data,
             isEnvelopeVerified: record.recipientKey(of: object.metadata, digest: digest) != nil,
             isStatusModified: record.isExternallyModified(previous, of: object.metadata))

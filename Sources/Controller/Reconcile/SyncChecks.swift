@@ -15,9 +15,10 @@ extension SyncPlan {
         input.policy.violation(of: desired)
     }
 
+    /// Blocks an object whose provider does not exist, is not ready, or does not allow the namespace.
     @Sendable static func checkKeyReference(_ input: SyncInput, _ desired: DesiredSecret) -> Blocked? {
-        guard input.object.spec.keyRef != nil else { return nil }
-        return Blocked(.invalidSpec, "spec.keyRef is not supported by this version; remove it")
+        guard case .failure(let error)? = input.provider else { return nil }
+        return Blocked(error.reason, error.message)
     }
 
     /// Blocks a merge into a Secret that does not exist.

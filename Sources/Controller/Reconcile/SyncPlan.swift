@@ -16,6 +16,8 @@ struct SyncInput: Sendable {
     /// The newest status that this process knows: the one that it wrote last, or that of `object`.
     var status: WrappedSecretStatus?
     var policy = OperatorPolicy()
+    /// The key of `spec.keyRef`, or why it cannot be used. Nil for the controller's own keys.
+    var provider: Result<ResolvedProvider, ProviderError>?
     /// The metadata of the Secret that `object` names, or nil if neither the watch nor a read has shown one.
     var current: ObjectMeta?
     /// The data that this process verified in the Secret.

@@ -13,6 +13,7 @@ package final class Telemetry: Sendable {
         let informers: [Informers]
         let progress: [WatchScopeProgress]
         let keys: KeyRing
+        let providers: Providers?
     }
 
     package let registry = MetricsRegistry()
@@ -45,6 +46,7 @@ package final class Telemetry: Sendable {
         watchMetrics = WatchMetrics(registry) { read()?.progress ?? [] }
         let leaseLabel = LeaseLabel(lease: lease)
         ObjectMetrics.register(in: registry, leaseLabel, read)
+        ProviderMetrics.register(in: registry, leaseLabel, read)
         registry.computed(
             "secretsbridge_leader", "1 while this process reconciles, 0 while it is a standby.",
             labels: leaseLabel.names
@@ -66,10 +68,11 @@ package final class Telemetry: Sendable {
     /// Sets the sources of metrics and health when the controller starts.
     func attach(
         _ queue: WorkQueue, _ informers: [Informers], _ progress: [WatchScopeProgress], _ keys: KeyRing,
-        workers: Int
+        _ providers: Providers? = nil, workers: Int
     ) {
         sources.withLock {
-            $0 = Sources(queue: queue, informers: informers, progress: progress, keys: keys)
+            $0 = Sources(
+                queue: queue, informers: informers, progress: progress, keys: keys, providers: providers)
         }
         kmsMetrics.prepareSeries(keys)
         health.setProbes(

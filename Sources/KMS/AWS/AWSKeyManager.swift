@@ -90,8 +90,11 @@ struct AWSKeyManager: KeyManager {
 
 extension AWSKeyManager {
     /// Reads the settings, and finds credentials as the AWS SDKs do. Sends no request before the first use.
+    ///
+    /// - Parameter source: Returns the source of the credentials.
     static func load(
-        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil,
+        source: (AWSCredentialsContext) -> any AWSCredentialsSource = { AWSCredentialsChain($0) }
     ) throws(SettingError) -> AWSKeyManager {
         let profiles: AWSProfiles
         do throws(AWSCredentialsError) {
@@ -113,7 +116,7 @@ extension AWSKeyManager {
         return AWSKeyManager(
             settings,
             credentials: try RefreshingAWSCredentials.load(
-                from: environment, region: settings.region, tls: settings.tls),
+                from: environment, region: settings.region, tls: settings.tls, source: source),
             transport: try ReloadingTransport(configuration, settings.tls), observer: observer)
     }
 

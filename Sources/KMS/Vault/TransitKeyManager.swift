@@ -55,17 +55,28 @@ struct TransitKeyManager: KeyManager {
 
 extension TransitKeyManager {
     /// Loads the key of `SB_KMS_VAULT_KEY`, then those of `SB_KMS_VAULT_KEYS_PREVIOUS`. Each logs in separately.
+    ///
+    /// - Parameter warn: Gets a line if Vault's certificate is not verified.
     static func load(
-        from environment: Environment, observer: (any KeyManagerObserver)? = nil
+        from environment: Environment, mode: ProgramMode = .commandLine,
+        observer: (any KeyManagerObserver)? = nil, warn: (String) -> Void = { _ in }
     ) throws(SettingError) -> [TransitKeyManager] {
         let current = try VaultSettings.load(from: environment)
+        if let warning = try current.unverifiedServerWarning(environment, mode: mode) { warn(warning) }
         return try ([current] + (try current.previousKeySettings(from: environment))).map {
             settings throws(SettingError) in
-            var configuration = HTTPClientConfiguration()
-            if settings.address.isPlainHTTP { configuration.plainHTTP = .always }
-            let transport = try ReloadingTransport(configuration, settings.tls)
-            return TransitKeyManager(settings, transport: transport, observer: observer)
+            try connect(settings, observer: observer)
         }
+    }
+
+    /// Uses a transport that follows from the settings. Sends no request before the first use.
+    static func connect(
+        _ settings: VaultSettings, observer: (any KeyManagerObserver)? = nil
+    ) throws(SettingError) -> TransitKeyManager {
+        var configuration = HTTPClientConfiguration()
+        if settings.address.isPlainHTTP { configuration.plainHTTP = .always }
+        let transport = try ReloadingTransport(configuration, settings.tls)
+        return TransitKeyManager(settings, transport: transport, observer: observer)
     }
 
     /// - Parameter transport: Replaces the transport that follows from the settings of TLS.

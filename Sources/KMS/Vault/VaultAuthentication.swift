@@ -1,4 +1,5 @@
 import Cryptography
+import Envelope
 import Settings
 
 /// The source of the token.
@@ -11,9 +12,8 @@ enum VaultAuthentication: Sendable {
 
 /// The credentials of a login. Files are read at each login, as their contents are replaced.
 enum VaultLoginMethod: Sendable {
-    /// - Parameter jwtFile: The token of a service account.
-    case kubernetes(role: String, jwtFile: String)
-    case jwt(role: String?, jwtFile: String)
+    case kubernetes(role: String, token: any IdentityTokenSource)
+    case jwt(role: String?, token: any IdentityTokenSource)
     case appRole(roleID: String, secretID: VaultSecretSource?)
 }
 
@@ -63,20 +63,26 @@ extension VaultAuthentication {
                 variable: VaultVariables.role,
                 problem: "is not set; Kubernetes auth needs the name of a role, for example: secrets-bridge")
         }
-        let file = variables.value(VaultVariables.serviceAccountTokenFile)?.value
         return .login(
-            .kubernetes(role: role, jwtFile: file ?? VaultVariables.defaultServiceAccountTokenFile),
+            .kubernetes(role: role, token: serviceAccountToken(variables)),
             mount: try mount(variables, default: "kubernetes"))
     }
 
     private static func jwt(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {
         let file =
             variables.value(VaultVariables.jwtFile) ?? variables.value(VaultVariables.serviceAccountTokenFile)
+        let path = file?.value ?? VaultVariables.defaultServiceAccountTokenFile
+        let token = IdentityTokenFile(
+            path: path, name: "the JWT for Vault", setting: VaultVariables.jwtFile)
         return .login(
-            .jwt(
-                role: try role(variables),
-                jwtFile: file?.value ?? VaultVariables.defaultServiceAccountTokenFile),
-            mount: try mount(variables, default: "jwt"))
+            .jwt(role: try role(variables), token: token), mount: try mount(variables, default: "jwt"))
+    }
+
+    private static func serviceAccountToken(_ variables: VaultVariables) -> IdentityTokenFile {
+        let variable = VaultVariables.serviceAccountTokenFile
+        return IdentityTokenFile(
+            path: variables.value(variable)?.value ?? VaultVariables.defaultServiceAccountTokenFile,
+            name: "the service account's token", setting: variable)
     }
 
     private static func appRole(_ variables: VaultVariables) throws(SettingError) -> VaultAuthentication {

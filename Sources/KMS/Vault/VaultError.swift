@@ -37,6 +37,17 @@ struct VaultError: RefreshFailure, Equatable {
         self.init(.rejected(rejection), rejection.message(path, at: endpoint))
     }
 
+    init(_ error: IdentityTokenError) {
+        let code: Code =
+            switch error.code {
+            case .misconfigured: .misconfigured
+            case .denied: .loginRejected
+            case .unavailable: .unreachable
+            case .cancelled: .cancelled
+            }
+        self.init(code, error.message, retryAfter: error.retryAfter)
+    }
+
     /// True if Vault, or the network path to it, serves no requests at the moment.
     var isOutage: Bool {
         switch code {

@@ -1,5 +1,6 @@
 import Concurrency
 import Cryptography
+import Envelope
 import JSON
 import Settings
 import System
@@ -85,50 +86,58 @@ struct VaultLogin: Sendable {
     let client: VaultClient
 
     func send() async throws(VaultError) -> VaultLease {
+        let identityToken = try await identityToken()
         let request = VaultRequest(
-            path: "auth/\(mount)/login", body: try body(), timeout: VaultLease.timeout)
+            path: "auth/\(mount)/login", body: try body(identityToken), timeout: VaultLease.timeout)
         let response = try await client.send(request, token: nil)
-        guard response.isSuccess else { throw error(response, request) }
+        guard response.isSuccess else {
+            throw error(response, request, identityToken.flatMap { JWTClaims($0) })
+        }
         return try VaultLease(response, to: request, at: client.endpoint)
     }
 
-    private func body() throws(VaultError) -> JSONValue {
+    private func identityToken() async throws(VaultError) -> SharedSecret? {
+        guard let source = method.identityTokenSource else { return nil }
+        do throws(IdentityTokenError) {
+            return try await source.token()
+        } catch {
+            throw VaultError(error)
+        }
+    }
+
+    private func body(_ identityToken: SharedSecret?) throws(VaultError) -> JSONValue {
+        if let identityToken {
+            let jwt = try json(identityToken, "the token for the login is not text")
+            return method.role.map { ["role": .string($0), "jwt": jwt] } ?? ["jwt": jwt]
+        }
         switch method {
-        case .kubernetes(let role, let file):
-            return [
-                "role": .string(role),
-                "jwt": try secret(
-                    file, "the service account's token", VaultVariables.serviceAccountTokenFile),
-            ]
-        case .jwt(let role, let file):
-            let jwt = try secret(file, "the JWT for Vault", VaultVariables.jwtFile)
-            return role.map { ["role": .string($0), "jwt": jwt] } ?? ["jwt": jwt]
+        case .kubernetes, .jwt: return [:]
         case .appRole(let roleID, nil):
             return ["role_id": .string(roleID)]
         case .appRole(let roleID, .value(let secretID)):
-            guard let text = SecretText(secretID) else {
-                throw VaultError(.misconfigured, "\(VaultVariables.secretID) is not UTF-8 text")
-            }
-            return ["role_id": .string(roleID), "secret_id": .secret(text)]
-        case .appRole(let roleID, .file(let file)):
             return [
                 "role_id": .string(roleID),
-                "secret_id": try secret(file, "the AppRole's secret id", VaultVariables.secretID + "_FILE"),
+                "secret_id": try json(secretID, "\(VaultVariables.secretID) is not UTF-8 text"),
+            ]
+        case .appRole(let roleID, .file(let file)):
+            let secretID = try VaultSecretFile.read(
+                file, purpose: "the AppRole's secret id", variable: VaultVariables.secretID + "_FILE")
+            return [
+                "role_id": .string(roleID),
+                "secret_id": try json(secretID, "\(file) does not hold the AppRole's secret id"),
             ]
         }
     }
 
-    private func secret(
-        _ file: String, _ purpose: String, _ variable: String
-    ) throws(VaultError) -> JSONValue {
-        let content = try VaultSecretFile.read(file, purpose: purpose, variable: variable)
-        guard let text = SecretText(content) else {
-            throw VaultError(.misconfigured, "\(file) does not hold \(purpose)")
-        }
+    private func json(_ secret: SharedSecret, _ problem: String) throws(VaultError) -> JSONValue {
+        guard let text = SecretText(secret) else { throw VaultError(.misconfigured, problem) }
         return .secret(text)
     }
 
-    private func error(_ response: VaultResponse, _ request: VaultRequest) -> VaultError {
+    /// - Parameter claims: The claims of the token that was sent, if it can be read.
+    private func error(
+        _ response: VaultResponse, _ request: VaultRequest, _ claims: JWTClaims?
+    ) -> VaultError {
         let rejection = VaultLoginRejection(response.errorText)
         let endpoint = client.endpoint
         switch response.status {
@@ -144,15 +153,6 @@ struct VaultLogin: Sendable {
                 "\(endpoint) has no auth method at auth/\(mount); enable it, or set "
                     + VaultVariables.authenticationMount)
         default: return response.error(for: request.path, at: endpoint)
-        }
-    }
-
-    /// The claims of the token in the file, which is the one that was sent or its successor.
-    private var claims: JWTClaims? {
-        switch method {
-        case .kubernetes(_, let file), .jwt(_, let file):
-            (try? VaultSecretFile.read(file, purpose: "")).flatMap { JWTClaims($0) }
-        case .appRole: nil
         }
     }
 }

@@ -1,3 +1,4 @@
+import Envelope
 import FoundationEssentials
 import Settings
 
@@ -89,10 +90,17 @@ enum VaultLoginRejection: Equatable {
 }
 
 extension VaultLoginMethod {
-    fileprivate var role: String? {
+    var role: String? {
         switch self {
         case .kubernetes(let role, _): role
         case .jwt(let role, _): role
+        case .appRole: nil
+        }
+    }
+
+    var identityTokenSource: (any IdentityTokenSource)? {
+        switch self {
+        case .kubernetes(_, let token), .jwt(_, let token): token
         case .appRole: nil
         }
     }

@@ -21,15 +21,20 @@ struct VaultSettings: Sendable {
 
 extension VaultSettings {
     /// Reads `SB_KMS_VAULT_*`, and in place of one that is not set, the variable of the `vault` and `bao` command lines.
-    static func load(from environment: Environment) throws(SettingError) -> VaultSettings {
+    ///
+    /// - Parameter authentication: Replaces the credentials of the environment.
+    static func load(
+        from environment: Environment, authentication: VaultAuthentication? = nil
+    ) throws(SettingError) -> VaultSettings {
         let variables = VaultVariables(environment: environment)
+        let login = if let authentication { authentication } else { try VaultAuthentication.load(variables) }
         let settings = VaultSettings(
             address: try address(variables),
             mount: try path(variables, VaultVariables.mount, example: "transit") ?? "transit",
             key: try key(variables),
             name: try name(variables),
             namespace: try path(variables, VaultVariables.namespace, example: "team-a"),
-            authentication: try VaultAuthentication.load(variables),
+            authentication: login,
             tls: try TLSSettings.vault(variables))
         try settings.checkKeyIDLength(VaultVariables.key)
         return settings

@@ -1,4 +1,5 @@
 import Cryptography
+import Envelope
 import Settings
 import System
 
@@ -129,19 +130,10 @@ enum VaultSecretFile {
     static func read(
         _ path: String, purpose: String, variable: String? = nil
     ) throws(VaultError) -> SharedSecret {
-        let content: SecretBytes
-        do throws(FileError) {
-            content = try SecretBytes(contentsOfFile: path, limit: 64 * 1024)
+        do throws(IdentityTokenError) {
+            return try IdentityTokenFile(path: path, name: purpose, setting: variable).read()
         } catch {
-            let place =
-                PathRedaction.printablePath(path) == nil ? variable.map { " from the file of \($0)" } : nil
-            throw VaultError(
-                .misconfigured, "\(purpose) cannot be read\(place ?? ""): \(error.redactedDescription)")
+            throw VaultError(error)
         }
-        guard let secret = HeaderValue.visibleASCII(content) else {
-            throw VaultError(
-                .misconfigured, "\(path) does not hold \(purpose): one line of visible ASCII is expected")
-        }
-        return secret
     }
 }

@@ -62,12 +62,18 @@ struct Manifest: Encodable, Sendable {
             var name: String
         }
 
+        struct KeyRef: Encodable, Sendable {
+            var kind: String
+            var name: String
+        }
+
         var format: String
         var scope: String
         var recipients: [Recipient]
         var mac: String
         var data: [String: String]
         var template: Template?
+        var keyRef: KeyRef?
         var suspend: Bool?
         var creationPolicy: String?
         var recreate: Bool?

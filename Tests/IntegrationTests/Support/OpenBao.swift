@@ -112,6 +112,12 @@ struct OpenBao: Sendable {
         try KeyRing.load(from: Environment(try await settings(token: policy))).primary
     }
 
+    /// Returns another key of the same engine, with the administrator's token.
+    func administratorsKey(_ name: String) throws -> any KeyManager {
+        let settings = settings(["SB_KMS_VAULT_TOKEN": rootToken, "SB_KMS_VAULT_KEY": name])
+        return try KeyRing.load(from: Environment(settings)).primary
+    }
+
     /// Returns the number of requests in the audit log after the first `start` entries, of `path` if it is given. A request
     /// has an entry on arrival; requests to a sealed server have none.
     func requests(_ path: String? = nil, from start: Int = 0) throws -> Int {

@@ -77,12 +77,12 @@ struct VaultLoginServerTests {
         }
         try await role()
         let file = try await token([:]).file
-        let method = VaultLoginMethod.kubernetes(role: "sb", jwtFile: file)
+        let method = VaultLoginMethod.kubernetes(role: "sb", token: .file(file))
         func rejection(mount: String = "kubernetes") async throws -> String {
             try await message(bao, method, mount: mount) ?? ""
         }
         #expect(
-            try await message(bao, .kubernetes(role: "typo", jwtFile: file), mount: "kubernetes")?
+            try await message(bao, .kubernetes(role: "typo", token: .file(file)), mount: "kubernetes")?
                 .contains("no role typo") == true)
         try await role(["audience": "other"])
         #expect(
@@ -109,7 +109,7 @@ struct VaultLoginServerTests {
         let bao = try await OpenBao()
         try await bao.post("sys/auth/jwt", ["type": "jwt"])
         let (file, key) = try await token([:])
-        let method = VaultLoginMethod.jwt(role: "sb", jwtFile: file)
+        let method = VaultLoginMethod.jwt(role: "sb", token: .file(file))
         func rejection() async throws -> String { try await message(bao, method, mount: "jwt") ?? "" }
         #expect(try await rejection().contains("auth/jwt is not configured"))
         func configure(_ more: [String: AnyJSON] = [:]) async throws {

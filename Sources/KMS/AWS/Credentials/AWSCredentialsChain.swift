@@ -58,9 +58,11 @@ extension RefreshingAWSCredentials {
     /// - Parameters:
     ///   - region: The key's Region, for STS if no other setting names one.
     ///   - tls: The CAs that verify AWS's services. The default is AWS_CA_BUNDLE, or `ca_bundle` of the selected profile.
+    ///   - source: Returns the source of the credentials.
     /// - Throws: `SettingError` if a flag for endpoints is neither true nor false, or AWS_CA_BUNDLE has no CAs.
     static func load(
-        from environment: Environment, region: AWSRegion? = nil, tls: TLSSettings? = nil
+        from environment: Environment, region: AWSRegion? = nil, tls: TLSSettings? = nil,
+        source: (AWSCredentialsContext) -> any AWSCredentialsSource = { AWSCredentialsChain($0) }
     ) throws(SettingError) -> RefreshingAWSCredentials {
         // An invalid profile is reported at the first use.
         let profile = tls == nil ? (try? AWSProfiles.load(from: environment))?.activeSettings : nil
@@ -73,7 +75,7 @@ extension RefreshingAWSCredentials {
             services: try ReloadingTransport(services, settings),
             local: CurlClient(localConfiguration),
             fallbackRegion: region)
-        return RefreshingAWSCredentials(AWSCredentialsChain(context))
+        return RefreshingAWSCredentials(source(context))
     }
 
     /// For services on this node. A proxy would see their tokens, and would reach the services of its own node.

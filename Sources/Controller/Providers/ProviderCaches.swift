@@ -1,0 +1,162 @@
+import KubeClient
+import Logging
+import Resources
+import System
+
+/// The caches of ClusterKeyProviders, KeyProviders and the labels of namespaces, fed by their watches. Safe to use from any
+/// thread.
+final class ProviderCaches: ProviderCatalog {
+    /// A difference that matters to the WrappedSecrets that use providers.
+    enum Change: Sendable {
+        /// - Parameter isInitial: True for a provider of the first list.
+        case provider(ProviderRef, isInitial: Bool)
+        /// The labels of a namespace.
+        case namespace(String)
+    }
+
+    private let clusterKeyProviders = Store<Decoded<ClusterKeyProvider>> { $0.metadata.resourceVersion }
+    private let keyProviders = Store<Decoded<KeyProvider>> { $0.metadata.resourceVersion }
+    private let namespaces = Store<ObjectMeta> { $0.resourceVersion }
+    private let onChange: @Sendable (Change) -> Void
+    private let logger: Logger
+    private let outages = WatchOutages()
+    private let lastErrors = Locked<[String: KubeError]>([:])
+
+    /// - Parameter onChange: Called after each change that a reader can see.
+    init(logger: Logger, onChange: @escaping @Sendable (Change) -> Void) {
+        self.logger = logger
+        self.onChange = onChange
+    }
+
+    // MARK: reads
+
+    func clusterKeyProvider(_ name: String) -> Decoded<ClusterKeyProvider>? {
+        clusterKeyProviders[ObjectRef(namespace: "", name: name)]
+    }
+
+    func keyProvider(_ ref: ObjectRef) -> Decoded<KeyProvider>? { keyProviders[ref] }
+
+    func labels(ofNamespace name: String) -> [String: String]? {
+        guard namespaces.hasSynced else { return nil }
+        return namespaces[ObjectRef(namespace: "", name: name)]?.labels ?? [:]
+    }
+
+    /// True once both kinds of providers have been listed.
+    var hasSynced: Bool { clusterKeyProviders.hasSynced && keyProviders.hasSynced }
+
+    /// The last error of a list or watch, if one has failed.
+    var lastError: KubeError? { lastErrors.withLock { $0.values.first } }
+
+    var providers: [ProviderRef] {
+        clusterKeyProviders.refs.map { ProviderRef(clusterKeyProvider: $0.name) }
+            + keyProviders.refs.map { ProviderRef(keyProvider: $0) }
+    }
+
+    /// True if a ClusterKeyProvider selects namespaces by label.
+    var usesNamespaceLabels: Bool {
+        var isUsed = false
+        clusterKeyProviders.forEach { item in
+            if case .object(let provider) = item, provider.spec.namespaces?.matchLabels?.isEmpty == false {
+                isUsed = true
+            }
+        }
+        return isUsed
+    }
+
+    /// The metadata and status of a provider.
+    func state(of provider: ProviderRef) -> (metadata: ObjectMeta, status: KeyProviderStatus?)? {
+        if provider.isClusterScoped {
+            return clusterKeyProvider(provider.object.name).map { ($0.metadata, $0.status) }
+        }
+        return keyProvider(provider.object).map { ($0.metadata, $0.status) }
+    }
+
+    /// The KeyProviders that refer to a ClusterKeyProvider.
+    func keyProviders(of clusterKeyProvider: String) -> [ProviderRef] {
+        var refs: [ProviderRef] = []
+        keyProviders.forEach { item in
+            if case .object(let provider) = item, provider.spec.clusterKeyProvider == clusterKeyProvider {
+                refs.append(ProviderRef(keyProvider: provider.metadata.ref))
+            }
+        }
+        return refs
+    }
+
+    // MARK: events
+
+    func handle(_ event: WatcherEvent<ClusterKeyProvider>) {
+        apply(event, to: clusterKeyProviders) { ProviderRef(clusterKeyProvider: $0.name) }
+    }
+
+    func handle(_ event: WatcherEvent<KeyProvider>) {
+        apply(event, to: keyProviders) { ProviderRef(keyProvider: $0) }
+    }
+
+    func handle(_ event: WatcherEvent<NamespaceMetadata>) {
+        switch event {
+        case .initStarted: namespaces.beginList()
+        case .applied(let item):
+            let metadata = item.metadata
+            if case .visible(let before) = namespaces.apply(metadata.ref, metadata),
+                before?.labels != metadata.labels
+            {
+                onChange(.namespace(metadata.name))
+            }
+        case .deleted(let metadata): _ = namespaces.remove(metadata.ref)
+        case .initDone:
+            for ref in namespaces.commitList().changed.keys { onChange(.namespace(ref.name)) }
+            recover(NamespaceMetadata.resource)
+        case .resumed: recover(NamespaceMetadata.resource)
+        case .interrupted(let error): report(error, NamespaceMetadata.resource)
+        case .unreadable: break
+        }
+    }
+
+    private func apply<Object: KubeObject>(
+        _ event: WatcherEvent<Object>, to store: Store<Decoded<Object>>,
+        _ provider: (ObjectRef) -> ProviderRef
+    ) {
+        switch event {
+        case .initStarted: store.beginList()
+        case .applied(let item):
+            guard case .visible(let before) = store.apply(item.metadata.ref, item) else { return }
+            // The status is mostly our own.
+            let isNew = before?.metadata.uid != item.metadata.uid
+            if isNew || before?.metadata.generation != item.metadata.generation {
+                onChange(.provider(provider(item.metadata.ref), isInitial: false))
+            }
+        case .deleted(let metadata):
+            _ = store.remove(metadata.ref)
+            onChange(.provider(provider(metadata.ref), isInitial: false))
+        case .initDone:
+            let isInitial = !store.hasSynced
+            let difference = store.commitList()
+            recover(Object.resource)
+            for ref in Array(difference.changed.keys) + Array(difference.removed.keys) {
+                onChange(.provider(provider(ref), isInitial: isInitial))
+            }
+        case .resumed: recover(Object.resource)
+        case .interrupted(let error): report(error, Object.resource)
+        case .unreadable: break
+        }
+    }
+
+    private func recover(_ resource: Resource) {
+        lastErrors.withLock { $0[resource.plural] = nil }
+        guard let codes = outages.end(.init(resource: resource.plural, namespace: nil)) else { return }
+        logger.info("watch recovered", metadata: ["resource": "\(resource.plural)", "after": "\(codes)"])
+    }
+
+    private func report(_ error: KubeError, _ resource: Resource) {
+        guard error.code != .expired else { return }
+        lastErrors.withLock { $0[resource.plural] = error }
+        // Without the CRDs, or the right to list them, there are no providers, which is no fault until a WrappedSecret
+        // refers to one.
+        let isNews =
+            error.code != .notFound && error.code != .forbidden
+            && outages.shouldLog(error.code, .init(resource: resource.plural, namespace: nil))
+        logger.log(
+            level: isNews ? .warning : .debug, "watch interrupted",
+            metadata: ["resource": "\(resource.plural)", "error": "\(error)"])
+    }
+}
