@@ -60,6 +60,11 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     package struct KeyRef: Sendable, Equatable {
         package var kind: String
         package var name: String
+
+        package init(kind: String, name: String) {
+            self.kind = kind
+            self.name = name
+        }
     }
 
     package struct Workload: Sendable, Equatable {

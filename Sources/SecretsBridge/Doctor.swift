@@ -20,6 +20,8 @@ struct Doctor: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
+    @OptionGroup var providers: ProviderOptions
+
     @Option(
         name: .shortAndLong, help: "Test keys for this namespace, and check it in the cluster.",
         transform: parseNamespace)
@@ -27,7 +29,7 @@ struct Doctor: AsyncParsableCommand {
 
     func run() async throws {
         // Invalid settings are reported first.
-        let keys = try loadKeys()
+        let keys = try providers.keys(namespace: namespace)
         let testNamespace = try namespace ?? cluster.access.contextNamespace()
         var allPassed = true
         var shown: Set<String> = []

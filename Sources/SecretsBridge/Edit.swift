@@ -28,7 +28,7 @@ struct Edit: AsyncParsableCommand {
     func run() async throws {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
-        let keys = try loadKeys()
+        let keys = try document.keys()
         let difference: ValueDifference
         do {
             let opened = try await document.open(with: keys)

@@ -95,7 +95,7 @@ struct Exec: AsyncParsableCommand {
 
     private func keys() throws(InputError) -> KeyRing {
         do {
-            return try loadKeys()
+            return try document.keys()
         } catch {
             throw InputError("\(error)")
         }

@@ -34,6 +34,8 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var sealed: SealedSecretOptions
 
+    @OptionGroup var provider: KeyRefOptions
+
     @Option(
         name: .shortAndLong,
         help: "The namespace of the Secrets. With --sealed, that of SealedSecrets without one.",
@@ -94,9 +96,12 @@ struct Import: AsyncParsableCommand {
     func run() async throws {
         do {
             let file = try outputFile.open(.byUmask)
+            let keys = try await provider.keys(namespace: namespace, cluster.access)
             let (secrets, isComplete) =
                 isSealed
-                ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
+                ? try await sealed.wrap(
+                    scope: scope, namespace: namespace, keys: keys, keyRef: provider.keyRef)
+                : (try await fromCluster(keys), true)
             secrets.flatMap(\.notes).forEach(Console.note)
             if secrets.isEmpty {
                 let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
@@ -113,10 +118,11 @@ struct Import: AsyncParsableCommand {
         }
     }
 
-    private func fromCluster() async throws -> [ImportedSecret] {
+    private func fromCluster(_ keys: KeyRing) async throws -> [ImportedSecret] {
         guard let selection = cluster.selection(namespace: namespace) else { return [] }
         let secretImport = ClusterImport(
-            secrets: LiveSecretReader(try cluster.client()), keys: try loadKeys(), scope: scope ?? .strict)
+            secrets: LiveSecretReader(try cluster.client()), keys: keys, scope: scope ?? .strict,
+            keyRef: provider.keyRef)
         let progress = ProgressLine(total: nil)
         defer { progress.finish() }
         return try await secretImport.wrap(

@@ -33,6 +33,8 @@ struct Rewrap: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
+    @OptionGroup var providers: ProviderOptions
+
     @Option(
         name: .shortAndLong,
         help:
@@ -86,7 +88,7 @@ struct Rewrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let keys = try loadKeys()
+        let keys = try providers.keys(namespace: namespace)
         let output: RewrapOutput
         let isInterrupted: Bool
         var problems: [InputError] = []

@@ -25,18 +25,16 @@ enum RecipientPlan {
         }
     }
 
-    /// Keeps one recipient of each backend, wrapped by the first configured key of that backend. Throws if no recipient
-    /// has a configured key, because nothing then shows if the envelope is current.
+    /// Keeps one recipient of each backend, wrapped by the first configured key of that backend, and one of each provider.
+    /// Throws if no recipient has a configured key, because nothing then shows if the envelope is current.
     private static func refresh(
         _ recipients: [Recipient], _ keys: KeyRing
     ) throws(InputError) -> [Step] {
         let own = try own(recipients, keys)
-        let backends = keys.all.map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
         var steps: [Step] = []
-        for (key, target) in keys.all.enumerated() where backends.firstIndex(of: backends[key]) == key {
+        for (key, target) in keys.all.enumerated() where keys.wrappingKeyIndex(for: key) == key {
             let candidates = own.filter { index in
-                keys.keyManager(for: recipients[index]).map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
-                    == backends[key]
+                keys.keyIndex(for: recipients[index]).map(keys.wrappingKeyIndex) == key
             }
             guard
                 let kept = candidates.first(where: { isRecipient(target, recipients[$0]) })

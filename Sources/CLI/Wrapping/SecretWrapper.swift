@@ -2,7 +2,7 @@ import Cryptography
 package import Envelope
 package import JSON
 import KubeClient
-import Resources
+package import Resources
 
 /// Wraps Secrets into WrappedSecret manifests.
 package struct SecretWrapper: Sendable {
@@ -13,9 +13,14 @@ package struct SecretWrapper: Sendable {
     private let keys: KeyRing
     private let scope: Scope
     private let namespace: String?
+    private let keyRef: WrappedSecretSpec.KeyRef?
 
-    package init(keys: KeyRing, scope: Scope, namespace: String?) {
+    /// - Parameter keyRef: The provider of `keys`, which the WrappedSecrets refer to.
+    package init(
+        keys: KeyRing, scope: Scope, namespace: String?, keyRef: WrappedSecretSpec.KeyRef? = nil
+    ) {
         self.keys = keys
+        self.keyRef = keyRef
         self.scope = scope
         self.namespace = namespace
     }
@@ -113,6 +118,9 @@ package struct SecretWrapper: Sendable {
         }
         let template = template(input)
         if !template.isEmpty { spec.append(("template", .object(template))) }
+        if let keyRef {
+            spec.append(("keyRef", ["kind": .string(keyRef.kind), "name": .string(keyRef.name)]))
+        }
         return [
             "apiVersion": .string(WrappedSecret.resource.apiVersion),
             "kind": .string(WrappedSecret.resource.kind),
