@@ -85,7 +85,8 @@ let package = Package(
         tests(
             "KMS",
             [
-                "Concurrency", "Cryptography", "Envelope", "HTTP", "Settings", "System", "TestSupport",
+                "Concurrency", "Cryptography", "Envelope", "HTTP", "JSON", "Settings", "System",
+                "TestSupport",
                 httpTypes,
             ]),
         tests("KubeClient", ["Cryptography", "HTTP", "JSON", "System", "TestSupport", "YAML", httpTypes]),

@@ -18,11 +18,16 @@ package struct Grant<Value: Sendable>: Sendable {
     package let lifetime: Duration?
     /// True if the value can be renewed: its life is prolonged without another fetch.
     package let isRenewable: Bool
+    /// The time after which the source asks to refresh the value, in place of the policy's. Nil if it did not ask.
+    package let refreshAfter: Duration?
 
-    package init(_ value: Value, lifetime: Duration?, isRenewable: Bool = false) {
+    package init(
+        _ value: Value, lifetime: Duration?, isRenewable: Bool = false, refreshAfter: Duration? = nil
+    ) {
         self.value = value
         self.lifetime = lifetime
         self.isRenewable = isRenewable
+        self.refreshAfter = refreshAfter
     }
 }
 
@@ -136,7 +141,8 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
             return (served, isExpired ? .fetch : nil)
         }
         let full = renewed?.fullLifetime ?? lifetime
-        let ahead = policy.refreshLead?.duration(of: lifetime)
+        let requested = grant.refreshAfter.flatMap { $0 < lifetime ? lifetime - $0 : nil }
+        let ahead = requested ?? policy.refreshLead?.duration(of: lifetime)
         lease = Lease(
             value: value,
             expiresAt: now + lifetime - policy.expiryLead.duration(of: lifetime),

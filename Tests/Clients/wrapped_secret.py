@@ -6,7 +6,7 @@
 What is needed to reach the KMS is in the environment: KMS=vault, VAULT_ADDR, VAULT_CACERT, VAULT_TOKEN; or KMS=aws,
 SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION and what boto3 reads; or KMS=gcp, SB_KMS_GCP_KEY, SB_KMS_GCP_ENDPOINT,
 GOOGLE_APPLICATION_CREDENTIALS (a service account's); or KMS=azure, SB_KMS_AZURE_VAULT_URL, SB_KMS_AZURE_KEY,
-SB_KMS_AZURE_CACERT and what azure-identity reads; or KMS=local, SB_WRAP_MASTER_KEY.
+REQUESTS_CA_BUNDLE and what azure-identity reads; or KMS=local, SB_WRAP_MASTER_KEY.
 """
 
 import base64
@@ -117,31 +117,34 @@ class GCP:
 
 
 class Azure:
+    """Azure sees no binding."""
+
+    prefix = "azure-key-vault:"
+
     def __init__(self):
-        import azure_fake  # noqa: F401 (resolves names below .localhost)
+        import azure_fake  # noqa: F401
         from azure.identity import EnvironmentCredential
         from azure.keyvault.keys import KeyClient
         from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
 
-        os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SB_KMS_AZURE_CACERT"]
         credential = EnvironmentCredential(disable_instance_discovery=True)
+        self.keys = KeyClient(os.environ["SB_KMS_AZURE_VAULT_URL"], credential)
+        self.client = lambda kid: CryptographyClient(kid, credential)
         self.algorithm = KeyWrapAlgorithm.rsa_oaep_256
-        vault, self.name = os.environ["SB_KMS_AZURE_VAULT_URL"], os.environ["SB_KMS_AZURE_KEY"]
-        self.keys = KeyClient(vault, credential, verify_challenge_resource=False)
-        self.client = lambda key: CryptographyClient(key, credential, verify_challenge_resource=False)
-        self.key = f"{vault}/keys/{self.name}"
 
     def opens(self, key_id):
-        return key_id.startswith(f"azure-key-vault:{self.key}/")
+        key = f"{self.prefix}{os.environ['SB_KMS_AZURE_VAULT_URL']}/keys/{os.environ['SB_KMS_AZURE_KEY']}/"
+        return key_id.startswith(key)
 
     def unwrap(self, recipient, scope, namespace, name):
-        key = recipient["keyID"].removeprefix("azure-key-vault:")
-        return self.client(key).unwrap_key(self.algorithm, base64.b64decode(recipient["wrappedKey"], validate=True)).key
+        client = self.client(recipient["keyID"].removeprefix(self.prefix))
+        return client.unwrap_key(self.algorithm, base64.b64decode(recipient["wrappedKey"], validate=True)).key
 
     def data_key(self, scope, namespace, name):
-        data_key, newest = os.urandom(32), self.keys.get_key(self.name).id
-        answer = self.client(newest).wrap_key(self.algorithm, data_key)
-        return data_key, {"keyID": f"azure-key-vault:{newest}", "wrappedKey": envelope.b64(answer.encrypted_key)}
+        data_key = os.urandom(32)
+        kid = self.keys.get_key(os.environ["SB_KMS_AZURE_KEY"]).id
+        wrapped = self.client(kid).wrap_key(self.algorithm, data_key).encrypted_key
+        return data_key, {"keyID": self.prefix + kid, "wrappedKey": envelope.b64(wrapped)}
 
 
 class Local:

@@ -79,6 +79,7 @@ class Azure:
             "SB_KMS_AZURE_VAULT_URL": self.server.vault("payments"),
             "SB_KMS_AZURE_KEY": "sb-wrap",
             "SB_KMS_AZURE_CACERT": self.server.ca,
+            "REQUESTS_CA_BUNDLE": self.server.ca,
             "AZURE_AUTHORITY_HOST": self.server.authority,
             "AZURE_TENANT_ID": TENANT,
             "AZURE_CLIENT_ID": application,

@@ -8,6 +8,8 @@ package final class FakeTransport: HTTPTransport {
     /// A request as a server receives it.
     package struct Request: Sendable {
         package let method: HTTPRequest.Method
+        /// The scheme, the host and the port.
+        package let origin: String
         package let path: String
         /// The percent-encoded parameters in order.
         package let query: [String]
@@ -27,6 +29,7 @@ package final class FakeTransport: HTTPTransport {
             method = request.method
             let parts = request.url.split(separator: "?", maxSplits: 1)
             path = String(parts[0].drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" })
+            origin = String(parts[0].dropLast(path.count))
             query = parts.count == 2 ? parts[1].split(separator: "&").map(String.init) : []
             fields = request.fields
             secrets = Dictionary(

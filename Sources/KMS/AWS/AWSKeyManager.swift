@@ -17,7 +17,7 @@ struct AWSKeyManager: KeyManager {
     let identity: Locked<AWSKeyIdentity>
     /// Shares one resolution of the configured key among all callers. Its value is nil for a success.
     let resolution = SingleFlight<AWSRequestError?>()
-    let keyRecovery = AWSKeyRecovery()
+    let keyRecovery = KeyRecovery<AWSKeyARN>()
 
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
         self.kms = kms

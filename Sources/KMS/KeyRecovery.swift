@@ -5,24 +5,26 @@ import System
 /// WrappedSecrets that wait for it are retried. Safe to use from many tasks.
 ///
 /// It does not track denied access: a policy may deny one encryption context and allow the next.
-final class AWSKeyRecovery: Sendable {
+///
+/// `Key` identifies one key, or one version of a key if versions have states of their own.
+final class KeyRecovery<Key: Hashable & Sendable>: Sendable {
     private struct State {
-        var refused: Set<AWSKeyARN> = []
+        var refused: Set<Key> = []
         var hasRecovered = false
     }
 
     private let state = Locked(State())
     private let timer = WakeableTimer()
     /// Recipients can name any number of keys; this bounds the memory. Further keys are not tracked.
-    private static let maximumKeys = 64
+    private static var maximumKeys: Int { 64 }
 
-    func recordRefusal(_ key: AWSKeyARN) {
+    func recordRefusal(_ key: Key) {
         state.withLock { state in
             if state.refused.count < Self.maximumKeys { state.refused.insert(key) }
         }
     }
 
-    func recordSuccess(_ key: AWSKeyARN) {
+    func recordSuccess(_ key: Key) {
         let isRecovered = state.withLock { state in
             guard state.refused.remove(key) != nil else { return false }
             state.hasRecovered = true
