@@ -55,7 +55,7 @@ def dry_run(cluster, objects):
         assert answer.stdout.count("(server dry run)") == len(items), answer.stdout
 
 
-@pytest.mark.parametrize("name", ["vault-transit", "aws-kms", "local", "everything"])
+@pytest.mark.parametrize("name", [*OVERLAYS, "everything"])
 def test_every_object_is_accepted(cluster, operator, name):
     for namespace in ("payments-dry", "billing-dry"):
         if not cluster.exists("namespace", namespace):
@@ -75,7 +75,7 @@ def test_every_overlay_is_accepted(cluster, operator, folder):
     dry_run(cluster, kustomized(folder))
 
 
-@pytest.mark.parametrize("name", ["vault-transit", "aws-kms", "local"])
+@pytest.mark.parametrize("name", OVERLAYS)
 @pytest.mark.parametrize("major", HELMS)
 def test_life_of_a_release(cluster, major, name):
     def run(*words):
