@@ -46,14 +46,29 @@ package final class RSAPrivateKey: @unchecked Sendable {
 
     /// Signs with RSASSA-PKCS1-v1_5 (RFC 8017 8.2.1) and SHA-256.
     package func signPKCS1SHA256(_ message: UnsafeRawBufferPointer) throws(CryptoError) -> [UInt8] {
+        // The default padding of RSA keys is that of PKCS#1 v1.5.
+        try sign(message) { _ in 1 }
+    }
+
+    /// Signs with RSASSA-PSS (RFC 8017 8.1.1) and SHA-256, also for the mask, and with a salt as long as the hash.
+    package func signPSSSHA256(_ message: UnsafeRawBufferPointer) throws(CryptoError) -> [UInt8] {
+        try sign(message) { sb_rsa_set_pss_padding($0) }
+    }
+
+    /// - Parameter configure: Sets the padding, and returns 1 on success.
+    private func sign(
+        _ message: UnsafeRawBufferPointer, _ configure: (OpaquePointer?) -> Int32
+    ) throws(CryptoError) -> [UInt8] {
         guard let context = EVP_MD_CTX_new() else {
             throw .libcrypto(activity: "allocating a signature", stack: drainErrorStack())
         }
         defer { EVP_MD_CTX_free(context) }
-        // The default padding of RSA keys is that of PKCS#1 v1.5.
+        // It belongs to `context`.
+        var parameters: OpaquePointer?
         try requireSuccess("initialising a signature") {
-            EVP_DigestSignInit(context, nil, EVP_sha256(), nil, key)
+            EVP_DigestSignInit(context, &parameters, EVP_sha256(), nil, key)
         }
+        try requireSuccess("choosing the padding") { configure(parameters) }
         var signature = [UInt8](repeating: 0, count: Int(EVP_PKEY_get_size(key)))
         var count = signature.count
         try requireSuccess("signing") {

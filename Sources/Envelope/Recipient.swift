@@ -1,3 +1,5 @@
+import System
+
 /// A data key, wrapped by one key-encryption key: an item of `spec.recipients` of a WrappedSecret.
 package struct Recipient: Hashable, Sendable {
     /// The id of the key-encryption key, in the form of its backend: `vault-transit:transit/sb-wrap`.
@@ -31,9 +33,7 @@ extension Recipient {
             return nil
         }
         let digits = parts[1].dropFirst()
-        guard (1...9).contains(digits.utf8.count),
-            digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
-        else { return nil }
+        guard (1...9).contains(digits.utf8.count), digits.utf8.allSatisfy(\.isASCIIDigit) else { return nil }
         return String(digits)
     }
 

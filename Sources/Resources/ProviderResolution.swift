@@ -16,6 +16,11 @@ package struct ResolvedProvider: Hashable, Sendable {
     package struct ServiceAccount: Hashable, Sendable {
         package let ref: ObjectRef
         package let audience: String
+
+        package init(ref: ObjectRef, audience: String) {
+            self.ref = ref
+            self.audience = audience
+        }
     }
 
     package let provider: ProviderRef
@@ -24,6 +29,15 @@ package struct ResolvedProvider: Hashable, Sendable {
     package let settings: KeyProviderSettings
     /// Nil for the controller's own identity.
     package let serviceAccount: ServiceAccount?
+
+    package init(
+        provider: ProviderRef, uid: String, settings: KeyProviderSettings, serviceAccount: ServiceAccount?
+    ) {
+        self.provider = provider
+        self.uid = uid
+        self.settings = settings
+        self.serviceAccount = serviceAccount
+    }
 }
 
 /// A ClusterKeyProvider, whose namespace is empty, or a KeyProvider.
@@ -79,6 +93,8 @@ package struct ProviderResolution: Sendable {
         self.deniedAudiences = deniedAudiences
     }
 
+    /// Returns the key and identity for a WrappedSecret.
+    ///
     /// - Parameters:
     ///   - namespace: The namespace of the WrappedSecret.
     ///   - usesClusterScope: True if the WrappedSecret has the scope `cluster`.
@@ -103,6 +119,18 @@ package struct ProviderResolution: Sendable {
             provider: reference, uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
             settings: try settings(cluster, clusterRef, keyProvider),
             serviceAccount: try serviceAccount(cluster, clusterRef, keyProvider, namespace))
+    }
+
+    /// Returns the settings for a user of the command line, who has credentials of their own. The namespaces that may use
+    /// the provider are the controller's to check.
+    package func userSettings(_ reference: ProviderRef) throws(ProviderError) -> KeyProviderSettings {
+        let keyProvider =
+            reference.isClusterScoped ? nil : try object(catalog.keyProvider(reference.object), reference)
+        let clusterRef = ProviderRef(
+            clusterKeyProvider: keyProvider?.spec.clusterKeyProvider ?? reference.object.name)
+        let cluster = try object(
+            catalog.clusterKeyProvider(clusterRef.object.name), clusterRef, usedBy: keyProvider)
+        return try settings(cluster, clusterRef, keyProvider)
     }
 
     /// Returns the settings to test a provider with, whatever namespaces may use it. The service account of a

@@ -66,9 +66,8 @@ package struct KeySelector: Sendable, CustomStringConvertible {
     package func index(in keys: KeyRing, option: String) throws(InputError) -> Int {
         if let index = keys.all.firstIndex(where: { matches(keyID: $0.keyID) }) {
             let key = keys.all[index]
-            if let current = keys.wrappingKeyManager(of: KeyManagerRequest.backend(ofKeyID: key.keyID)),
-                current.keyID != key.keyID
-            {
+            let current = keys.all[keys.wrappingKeyIndex(for: index)]
+            if current.keyID != key.keyID {
                 throw InputError(
                     "\(option): \(quoted(description)) is a previous key, which no longer wraps; use the current key "
                         + "(\(current.keyID)), or make this one the current key")

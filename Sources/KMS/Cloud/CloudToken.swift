@@ -1,6 +1,7 @@
 import Concurrency
 import Cryptography
 import HTTPTypes
+import Settings
 
 /// An access token (RFC 6749, section 1.4).
 struct CloudToken: Sendable {

@@ -46,14 +46,14 @@ extension GCPKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
         let primary = hasTime ? await primaryVersion.number() : nil
         do throws(CloudError) {
             let decrypted = try await decrypt(recipient, for: binding, timeout: timeout)
-            recovery.recordSuccess(recipient.wrappedKey)
+            unusableCiphertexts.recordSuccess(recipient.wrappedKey)
             return .success(
                 UnwrappedKey(
                     key: decrypted.key,
                     keyVersion: decrypted.usedPrimary
                         ? primary ?? GCPPrimaryVersion.primary : GCPPrimaryVersion.earlier))
         } catch {
-            if error.code == .keyUnavailable { recovery.recordRefusal(recipient.wrappedKey) }
+            if error.code == .keyUnavailable { unusableCiphertexts.recordUnusable(recipient.wrappedKey) }
             guard !error.concernsAllRequests else { throw KeyManagerError(error, keyID: keyID) }
             return .failure(KeyManagerError(error, keyID: keyID))
         }

@@ -13,7 +13,7 @@ struct GCPKeyManager: KeyManager {
     let kms: CloudClient
     let primaryVersion: GCPPrimaryVersion
     /// By wrapped key: a response does not say which version unwrapped it.
-    let recovery = KeyRecovery<String>()
+    let unusableCiphertexts = UnusableKeys<String>()
 
     init(
         _ settings: GCPSettings, transport: any HTTPTransport, tokens: any CloudTokenProvider,
@@ -60,7 +60,7 @@ struct GCPKeyManager: KeyManager {
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
-        await recovery.watch(onRecovery: onRecovery)
+        await unusableCiphertexts.watch(onRecovery: onRecovery)
     }
 
     private func encrypt(

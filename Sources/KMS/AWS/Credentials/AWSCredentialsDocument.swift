@@ -2,6 +2,7 @@ import Cryptography
 import FoundationEssentials
 import JSON
 import Settings
+import System
 
 /// The JSON in which instance metadata, container agents and programs return credentials. It stays in secret memory.
 ///
@@ -88,10 +89,7 @@ struct AWSErrorCode: Equatable, Sendable {
 
     init?(_ text: String) {
         guard (3...64).contains(text.utf8.count),
-            text.utf8.allSatisfy({
-                UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0
-                    || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".")
-            })
+            text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || $0 == UInt8(ascii: ".") })
         else { return nil }
         self.text = text
     }

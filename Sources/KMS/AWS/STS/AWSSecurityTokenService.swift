@@ -2,6 +2,7 @@ import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
+import System
 
 /// The validated parameters of a role to assume.
 struct AWSAssumedRole: Equatable, Sendable {
@@ -40,12 +41,7 @@ struct AWSAssumedRole: Equatable, Sendable {
     }
 
     private static func isAllowedInSessionName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "_+=,.@-".utf8.contains(byte)
-        }
+        byte.isASCIILetterOrDigit || "_+=,.@-".utf8.contains(byte)
     }
 }
 
