@@ -8,6 +8,7 @@ import Testing
 
 @testable import KMS
 
+@Suite(.timeLimit(.minutes(1)))
 struct AzureKeyManagerTests {
     private let dataKey = SharedSecret(copying: Array(repeating: UInt8(0xFB), count: 32))
     private let wrapped = [UInt8](repeating: 7, count: 256)
