@@ -37,6 +37,11 @@ package struct Refreshed<Value: Sendable>: Sendable {
     /// Grows with each fetched value, and not with a renewal, so that a late 401 for an old value does not discard its
     /// successor.
     package let generation: UInt64
+
+    package init(value: Value, generation: UInt64) {
+        self.value = value
+        self.generation = generation
+    }
 }
 
 /// Decides when a value is fetched, renewed, served and discarded. Pure: instants and random numbers come in, steps go

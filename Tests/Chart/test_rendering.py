@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chart import (
-    BINARY, CHART, HELMS, ROOT, VALUES, by_identity, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
+    BINARY, CHART, CRDS, HELMS, ROOT, VALUES, by_identity, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
 
 ALL = sorted(path.stem for path in VALUES.iterdir())
 BACKENDS = [name for name in ALL if name != "everything"]
@@ -156,10 +156,10 @@ def test_version_equals_the_programs():
     assert about["appVersion"] == about["version"] == program_version()
 
 
-def test_some_namespaces_get_roles_and_no_cluster_role():
+def test_some_namespaces_get_roles_in_place_of_the_cluster_role():
     objects = rendered("vault-transit", "--set=controller.watchNamespaces={payments,billing}")
     cluster_wide = [identity(found)[2] for found in objects if found["kind"].startswith("ClusterRole")]
-    assert cluster_wide == ["secrets-bridge-view", "secrets-bridge-edit"]
+    assert cluster_wide == ["secrets-bridge-view", "secrets-bridge-edit", "secrets-bridge-providers", "secrets-bridge-providers"]
     everywhere = {identity(found): found for found in rendered("vault-transit")}["ClusterRole", "", "secrets-bridge"]
     for kind in ("Role", "RoleBinding"):
         there = {identity(found)[1] for found in objects if found["kind"] == kind and identity(found)[2] == "secrets-bridge"}
@@ -169,6 +169,37 @@ def test_some_namespaces_get_roles_and_no_cluster_role():
             assert found["rules"] == everywhere["rules"]
         if identity(found)[2] == "secrets-bridge-delete-secrets":
             assert identity(found)[:2] in {(kind, namespace) for kind in ("Role", "RoleBinding") for namespace in there}
+
+
+@pytest.mark.parametrize("watched", [[], ["--set=controller.watchNamespaces={payments,billing}"]])
+def test_providers_have_a_cluster_role(watched):
+    """ClusterKeyProviders are in no namespace, so that the right to list them is never a Role."""
+    def named(*arguments):
+        found = [found for found in rendered("vault-transit", *watched, *arguments) if found["metadata"]["name"] == "secrets-bridge-providers"]
+        return {found["kind"]: found for found in found}
+
+    role = named()["ClusterRole"]
+    assert set(named()) == {"ClusterRole", "ClusterRoleBinding"}
+    verbs = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert verbs == {
+        *((resource, verb) for resource in ("clusterkeyproviders", "keyproviders", "namespaces") for verb in ("list", "watch")),
+        ("clusterkeyproviders/status", "patch"), ("keyproviders/status", "patch")}
+    assert named("--set=keyProviders.enabled=false") == {} == named("--set=rbac.create=false")
+
+
+def test_nothing_is_cluster_wide_without_providers_roles_and_definitions():
+    objects = rendered("vault-transit", "--set=controller.watchNamespaces={payments}", "--set=crds.install=false", "--set=rbac.aggregate=false",
+                       "--set=keyProviders.enabled=false")
+    assert all(identity(found)[1] for found in objects if found["kind"] != "Pod"), [identity(found) for found in objects]
+
+
+def test_no_role_may_request_tokens_or_write_cluster_key_providers():
+    """Tenants grant the right to request a token, in their namespace, and administrators write ClusterKeyProviders."""
+    for objects in (rendered("vault-transit"), kustomized("overlays/vault-transit")):
+        for rule in (rule for found in objects for rule in found.get("rules", [])):
+            assert "serviceaccounts/token" not in rule["resources"] and "*" not in rule["resources"] + rule["verbs"]
+            if "clusterkeyproviders" in rule["resources"]:
+                assert set(rule["verbs"]) <= {"list", "watch"}
 
 
 def test_right_to_delete_secrets_is_optional():
@@ -230,8 +261,9 @@ def test_keep_follows_the_values():
     kept = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false,ServerSideApply=true",
             "kustomize.toolkit.fluxcd.io/prune": "disabled"}
     for keep, expected in (("true", kept), ("false", {"argocd.argoproj.io/sync-options": "ServerSideApply=true"})):
-        crd = next(found for found in rendered("local", f"--set=crds.keep={keep}") if found["kind"] == "CustomResourceDefinition")
-        assert crd["metadata"]["annotations"] == expected
+        crds = [found for found in rendered("local", f"--set=crds.keep={keep}") if found["kind"] == "CustomResourceDefinition"]
+        assert [crd["metadata"]["name"] for crd in crds] == CRDS
+        assert all(crd["metadata"]["annotations"] == expected for crd in crds)
     assert "CustomResourceDefinition" not in {found["kind"] for found in rendered("local", "--set=crds.install=false")}
 
 
