@@ -21,6 +21,11 @@ static inline int sb_gcm_set_tag(EVP_CIPHER_CTX *ctx, int length, const void *ta
 static inline int sb_rsa_set_oaep_padding(EVP_PKEY_CTX *ctx) {
     return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING);
 }
+// The salt is as long as the hash (RFC 7518, section 3.5).
+static inline int sb_rsa_set_pss_padding(EVP_PKEY_CTX *ctx) {
+    int result = EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING);
+    return result == 1 ? EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) : result;
+}
 // Passes a copy of the label, because the context takes ownership of it.
 static inline int sb_rsa_set_oaep_label(EVP_PKEY_CTX *ctx, const void *label, int length) {
     void *copy = OPENSSL_memdup(label, (size_t)length);

@@ -18,11 +18,16 @@ package struct Grant<Value: Sendable>: Sendable {
     package let lifetime: Duration?
     /// True if the value can be renewed: its life is prolonged without another fetch.
     package let isRenewable: Bool
+    /// The time after which the source asks to refresh the value, in place of the policy's. Nil if it did not ask.
+    package let refreshAfter: Duration?
 
-    package init(_ value: Value, lifetime: Duration?, isRenewable: Bool = false) {
+    package init(
+        _ value: Value, lifetime: Duration?, isRenewable: Bool = false, refreshAfter: Duration? = nil
+    ) {
         self.value = value
         self.lifetime = lifetime
         self.isRenewable = isRenewable
+        self.refreshAfter = refreshAfter
     }
 }
 
@@ -32,6 +37,11 @@ package struct Refreshed<Value: Sendable>: Sendable {
     /// Grows with each fetched value, and not with a renewal, so that a late 401 for an old value does not discard its
     /// successor.
     package let generation: UInt64
+
+    package init(value: Value, generation: UInt64) {
+        self.value = value
+        self.generation = generation
+    }
 }
 
 /// Decides when a value is fetched, renewed, served and discarded. Pure: instants and random numbers come in, steps go
@@ -136,7 +146,8 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
             return (served, isExpired ? .fetch : nil)
         }
         let full = renewed?.fullLifetime ?? lifetime
-        let ahead = policy.refreshLead?.duration(of: lifetime)
+        let requested = grant.refreshAfter.flatMap { $0 < lifetime ? lifetime - $0 : nil }
+        let ahead = requested ?? policy.refreshLead?.duration(of: lifetime)
         lease = Lease(
             value: value,
             expiresAt: now + lifetime - policy.expiryLead.duration(of: lifetime),

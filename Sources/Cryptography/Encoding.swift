@@ -144,6 +144,59 @@ package enum Base64 {
     }()
 }
 
+/// Base64url without padding (RFC 4648, section 5), as JSON Web Tokens and some APIs use it.
+package enum Base64URL {
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
+        String(
+            decoding: Base64.encode(bytes).utf8.lazy.filter { $0 != UInt8(ascii: "=") }.map(urlCharacter),
+            as: UTF8.self)
+    }
+
+    /// Decodes strictly, into secret memory.
+    package static func decodeSecret(
+        _ text: UnsafeRawBufferPointer
+    ) throws(Base64.DecodingError) -> SecretBytes {
+        if let offset = text.firstIndex(where: { "+/=".utf8.contains($0) }) {
+            throw Base64.DecodingError(problem: .character, offset: offset)
+        }
+        let padding = (4 - text.count % 4) % 4
+        let standard = SecretBytes(count: text.count + padding) { target in
+            for index in target.indices {
+                guard index < text.count else {
+                    target[index] = UInt8(ascii: "=")
+                    continue
+                }
+                switch text[index] {
+                case UInt8(ascii: "-"): target[index] = UInt8(ascii: "+")
+                case UInt8(ascii: "_"): target[index] = UInt8(ascii: "/")
+                case let byte: target[index] = byte
+                }
+            }
+        }
+        return try standard.withUnsafeBytes { bytes throws(Base64.DecodingError) in
+            try Base64.decodeSecret(bytes)
+        }
+    }
+
+    fileprivate static func urlCharacter(_ byte: UInt8) -> UInt8 {
+        switch byte {
+        case UInt8(ascii: "+"): UInt8(ascii: "-")
+        case UInt8(ascii: "/"): UInt8(ascii: "_")
+        default: byte
+        }
+    }
+}
+
+extension SecretBuffer {
+    /// Appends base64url without padding.
+    package mutating func appendBase64URL(_ bytes: UnsafeRawBufferPointer) {
+        let standard = SecretBytes(count: Base64.encodedCount(bytes.count)) { Base64.encode(bytes, into: $0) }
+        standard.withUnsafeBytes { characters in
+            for byte in characters where byte != UInt8(ascii: "=") { append(Base64URL.urlCharacter(byte)) }
+        }
+    }
+}
+
 /// Returns lower-case hexadecimal. Not for secrets: the result is not zeroed.
 package func hex(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)

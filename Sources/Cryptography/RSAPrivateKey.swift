@@ -36,6 +36,49 @@ package final class RSAPrivateKey: @unchecked Sendable {
         key = read
     }
 
+    /// Reads the first private key of a PEM text. An encrypted one is `notAPrivateKey`.
+    package convenience init(pem: borrowing SecretBytes) throws(ReadingError) {
+        let parsed = PEM.parsedBlocks(in: pem).first { $0.label.hasSuffix("PRIVATE KEY") }
+        guard let block = try? parsed?.block.get(), !block.isEncrypted else { throw .notAPrivateKey }
+        guard ["PRIVATE KEY", "RSA PRIVATE KEY"].contains(block.label) else { throw .notRSA }
+        try self.init(der: block.contents.bytes)
+    }
+
+    /// Signs with RSASSA-PKCS1-v1_5 (RFC 8017 8.2.1) and SHA-256.
+    package func signPKCS1SHA256(_ message: UnsafeRawBufferPointer) throws(CryptoError) -> [UInt8] {
+        // The default padding of RSA keys is that of PKCS#1 v1.5.
+        try sign(message) { _ in 1 }
+    }
+
+    /// Signs with RSASSA-PSS (RFC 8017 8.1.1) and SHA-256, also for the mask, and with a salt as long as the hash.
+    package func signPSSSHA256(_ message: UnsafeRawBufferPointer) throws(CryptoError) -> [UInt8] {
+        try sign(message) { sb_rsa_set_pss_padding($0) }
+    }
+
+    /// - Parameter configure: Sets the padding, and returns 1 on success.
+    private func sign(
+        _ message: UnsafeRawBufferPointer, _ configure: (OpaquePointer?) -> Int32
+    ) throws(CryptoError) -> [UInt8] {
+        guard let context = EVP_MD_CTX_new() else {
+            throw .libcrypto(activity: "allocating a signature", stack: drainErrorStack())
+        }
+        defer { EVP_MD_CTX_free(context) }
+        // It belongs to `context`.
+        var parameters: OpaquePointer?
+        try requireSuccess("initialising a signature") {
+            EVP_DigestSignInit(context, &parameters, EVP_sha256(), nil, key)
+        }
+        try requireSuccess("choosing the padding") { configure(parameters) }
+        var signature = [UInt8](repeating: 0, count: Int(EVP_PKEY_get_size(key)))
+        var count = signature.count
+        try requireSuccess("signing") {
+            EVP_DigestSign(
+                context, &signature, &count, message.assumingMemoryBound(to: UInt8.self).baseAddress,
+                message.count)
+        }
+        return Array(signature.prefix(count))
+    }
+
     /// Decrypts RSAES-OAEP (RFC 8017 7.1.2) with SHA-256 for the label and for MGF1.
     ///
     /// - Throws: `authenticationFailed` for another key or label or changed bytes, which cannot be told apart.

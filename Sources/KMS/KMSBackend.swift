@@ -44,11 +44,13 @@ struct ProviderEnvironment {
 
 /// The backends of this program. The order is that of messages.
 enum KMSBackends {
-    static let all: [any KMSBackend.Type] = [LocalBackend.self, VaultBackend.self, AWSBackend.self]
+    static let all: [any KMSBackend.Type] = [
+        LocalBackend.self, VaultBackend.self, AWSBackend.self, GCPBackend.self, AzureBackend.self,
+    ]
 
     static func named(_ name: String) -> (any KMSBackend.Type)? { all.first { $0.name == name } }
 
-    /// `local, vault-transit or aws-kms`
+    /// `local, vault-transit, aws-kms or azure-key-vault`
     static var list: String {
         let names = all.map { $0.name }
         return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")

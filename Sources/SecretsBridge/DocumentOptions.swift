@@ -43,17 +43,13 @@ struct DocumentOptions: ParsableArguments {
     func updateEntries(
         _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        do {
-            let opened = try await open(with: keys)
-            var entries: [String: SecretEntry] = [:]
-            for entry in opened.entries { entries[entry.name] = entry }
-            try change(&entries)
-            let difference = try await ValueEdit(opened, with: keys).replaceValues(
-                with: entries.values.sorted { $0.name < $1.name })
-            Self.printDifference(difference)
-        } catch let error as InputError {
-            throw CommandError(error)
-        }
+        let opened = try await open(with: keys)
+        var entries: [String: SecretEntry] = [:]
+        for entry in opened.entries { entries[entry.name] = entry }
+        try change(&entries)
+        let difference = try await ValueEdit(opened, with: keys).replaceValues(
+            with: entries.values.sorted { $0.name < $1.name })
+        Self.printDifference(difference)
     }
 
     static func printDifference(_ difference: ValueDifference) {

@@ -94,28 +94,24 @@ struct Import: AsyncParsableCommand {
     }
 
     func run() async throws {
-        do {
-            let file = try outputFile.open(.byUmask)
-            let keys = try await provider.keys(namespace: namespace, cluster.access)
-            let (secrets, isComplete) =
-                isSealed
-                ? try await sealed.wrap(
-                    scope: scope, namespace: namespace, keys: keys, keyRef: provider.keyRef)
-                : (try await fromCluster(keys), true)
-            secrets.flatMap(\.notes).forEach(Console.note)
-            if secrets.isEmpty {
-                let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
-                Console.note("there is nothing to import\(kept)")
-            } else if let folder {
-                try write(secrets, in: folder)
-            } else {
-                try file.write(secrets.map(\.manifest), as: output)
-            }
-            if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
-            if !isComplete { throw ExitCode.failure }
-        } catch let error as InputError {
-            throw CommandError(error)
+        let file = try outputFile.open(.byUmask)
+        let keys = try await provider.keys(namespace: namespace, cluster.access)
+        let (secrets, isComplete) =
+            isSealed
+            ? try await sealed.wrap(
+                scope: scope, namespace: namespace, keys: keys, keyRef: provider.keyRef)
+            : (try await fromCluster(keys), true)
+        secrets.flatMap(\.notes).forEach(Console.note)
+        if secrets.isEmpty {
+            let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
+            Console.note("there is nothing to import\(kept)")
+        } else if let folder {
+            try write(secrets, in: folder)
+        } else {
+            try file.write(secrets.map(\.manifest), as: output)
         }
+        if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
+        if !isComplete { throw ExitCode.failure }
     }
 
     private func fromCluster(_ keys: KeyRing) async throws -> [ImportedSecret] {

@@ -22,11 +22,7 @@ struct ProviderOptions: ParsableArguments {
     func keys(namespace: String? = nil) throws -> KeyRing {
         guard !providerFile.isEmpty else { return try loadKeys() }
         let own = Environment.process.value("SB_KMS_BACKEND") == nil ? nil : try loadKeys()
-        do throws(InputError) {
-            return try KeyRing.of(try manifests(namespace), own: own, factory: Self.factory)
-        } catch {
-            throw CommandError(error)
-        }
+        return try KeyRing.of(try manifests(namespace), own: own, factory: Self.factory)
     }
 
     func manifests(_ namespace: String?) throws(InputError) -> ProviderManifests {
@@ -62,19 +58,15 @@ struct KeyRefOptions: ParsableArguments {
     func keys(namespace: String?, _ cluster: ClusterAccess) async throws -> KeyRing {
         guard let keyRef else { return try loadKeys() }
         if keyRef.kind == KeyProvider.resource.kind, namespace == nil {
-            throw CommandError("--key-ref KeyProvider/\(keyRef.name) needs --namespace, the namespace of the provider")
+            throw CommandError(
+                "--key-ref KeyProvider/\(keyRef.name) needs --namespace, the namespace of the provider")
         }
         let provider = ProviderRef(keyRef, namespace: namespace ?? "")
-        do {
-            var manifests = try providers.manifests(namespace)
-            if providers.providerFile.isEmpty {
-                try await manifests.add(provider, from: try cluster.client())
-            }
-            return try KeyRing.of(
-                manifests, selected: provider, own: nil, factory: ProviderOptions.factory)
-        } catch let error as InputError {
-            throw CommandError(error)
+        var manifests = try providers.manifests(namespace)
+        if providers.providerFile.isEmpty {
+            try await manifests.add(provider, from: try cluster.client())
         }
+        return try KeyRing.of(manifests, selected: provider, own: nil, factory: ProviderOptions.factory)
     }
 }
 

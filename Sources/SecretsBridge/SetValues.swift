@@ -28,12 +28,7 @@ struct SetValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let new: [SecretEntry]
-        do throws(InputError) {
-            new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
-        } catch {
-            throw CommandError(error)
-        }
+        let new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
         try await document.updateEntries(try document.keys()) { entries in
             for entry in new { entries[entry.name] = entry }
         }

@@ -51,7 +51,8 @@ struct Verify: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let verification = Verification(keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace)
+        let verification = Verification(
+            keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace)
         let files = WrappedSecretFiles(
             reading: paths, .init(allowsNone: allowNone, allowsPlaintext: !noPlaintext))
         let progress = ProgressLine(total: files.documents.count)

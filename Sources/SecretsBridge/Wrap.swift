@@ -68,18 +68,14 @@ struct Wrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        do {
-            let output = try manifest.outputFile.open(.byUmask)
-            let keys = try await provider.keys(namespace: manifest.namespace, cluster)
-            let wrapping = SecretWrapper(
-                keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
-            var outputs: [SecretWrapper.Output] = []
-            for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
-            outputs.flatMap(\.notes).forEach(Console.note)
-            try output.write(outputs.map(\.manifest), as: manifest.output)
-        } catch let error as InputError {
-            throw CommandError(error)
-        }
+        let output = try manifest.outputFile.open(.byUmask)
+        let keys = try await provider.keys(namespace: manifest.namespace, cluster)
+        let wrapping = SecretWrapper(
+            keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
+        var outputs: [SecretWrapper.Output] = []
+        for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+        outputs.flatMap(\.notes).forEach(Console.note)
+        try output.write(outputs.map(\.manifest), as: manifest.output)
     }
 
     private func secrets() throws -> [SecretInput] {

@@ -9,7 +9,6 @@ import sys
 import time
 import uuid
 
-import jwt
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,8 +27,8 @@ from azure.identity import (  # noqa: E402
 )
 from azure.keyvault.keys import ApiVersion, KeyClient  # noqa: E402
 from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
 from client_certificate import make_certificate  # noqa: E402
+from service_account import Issuer  # noqa: E402
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 OPERATIONS = ["wrapKey", "unwrapKey", "getKey", "listVersions", "createKey", "rotateKey", "updateKey"]
@@ -243,24 +242,13 @@ def test_gives_a_token_for_a_certificate(setup, tmp_path):
         )
 
 
-class Issuer:
-    """Signs service account tokens, as a cluster does."""
-
-    def __init__(self, server):
-        self.url = f"https://issuer.example/{uuid.uuid4()}"
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())) | {"kid": "k1", "alg": "RS256"}
-        server.do("issuer", issuer=self.url, jwks={"keys": [jwk]})
-
-    def token(self, subject="system:serviceaccount:secrets-bridge:secrets-bridge", audience="api://AzureADTokenExchange", lifetime=600, issuer=None):
-        claims = {"iss": issuer or self.url, "sub": subject, "aud": [audience], "exp": int(time.time()) + lifetime}
-        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": "k1"})
+SUBJECT = "system:serviceaccount:secrets-bridge:secrets-bridge"
 
 
 def workload_identity(setup, tmp_path, token, issuer):
     client_id = str(uuid.uuid4())
-    subject = "system:serviceaccount:secrets-bridge:secrets-bridge"
-    setup.add(client_id, federated=[{"issuer": issuer.url, "subject": subject, "audience": "api://AzureADTokenExchange"}])
+    setup.server.do("issuer", issuer=issuer.url, jwks=issuer.jwks)
+    setup.add(client_id, federated=[{"issuer": issuer.url, "subject": SUBJECT, "audience": "api://AzureADTokenExchange"}])
     (tmp_path / "token").write_text(token)
     return WorkloadIdentityCredential(
         tenant_id=TENANT, client_id=client_id, token_file_path=str(tmp_path / "token"), disable_instance_discovery=True
@@ -268,8 +256,8 @@ def workload_identity(setup, tmp_path, token, issuer):
 
 
 def test_gives_a_token_for_a_service_account(setup, tmp_path):
-    issuer = Issuer(setup.server)
-    round_trip(setup.cryptography(workload_identity(setup, tmp_path, issuer.token(), issuer)))
+    issuer = Issuer()
+    round_trip(setup.cryptography(workload_identity(setup, tmp_path, issuer.token(SUBJECT), issuer)))
 
 
 @pytest.mark.parametrize(
@@ -282,8 +270,8 @@ def test_gives_a_token_for_a_service_account(setup, tmp_path):
     ],
 )
 def test_refuses_service_accounts_that_are_not_trusted(setup, tmp_path, change, code):
-    issuer = Issuer(setup.server)
-    credential = workload_identity(setup, tmp_path, issuer.token(**change), issuer)
+    issuer = Issuer()
+    credential = workload_identity(setup, tmp_path, issuer.token(**{"subject": SUBJECT} | change), issuer)
     with pytest.raises(ClientAuthenticationError, match=f"AADSTS{code}"):
         credential.get_token("https://vault.azure.net/.default")
 

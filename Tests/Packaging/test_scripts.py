@@ -17,7 +17,7 @@ from conftest import ROOT, run
     (["hack/cli", "--binary", "x"], "--binary requires --prefix"),
     (["hack/cluster", "--dir"], "--dir needs a value"),
     (["hack/developer-policy"], "usage: hack/developer-policy NAMESPACE"),
-    (["hack/developer-policy", "Payments"], "Payments is not a namespace's name"),
+    (["hack/developer-policy", "Payments"], "Payments is not a valid namespace name"),
     (["hack/gcp", "--dir"], "--dir needs a value"),
     (["hack/image", "--binary", "x"], "--binary requires --root"),
     (["hack/openbao", "--dir"], "--dir needs a value"),

@@ -8,6 +8,8 @@ package final class FakeTransport: HTTPTransport {
     /// A request as a server receives it.
     package struct Request: Sendable {
         package let method: HTTPRequest.Method
+        /// The scheme, the host and the port.
+        package let origin: String
         package let path: String
         /// The percent-encoded parameters in order.
         package let query: [String]
@@ -27,6 +29,7 @@ package final class FakeTransport: HTTPTransport {
             method = request.method
             let parts = request.url.split(separator: "?", maxSplits: 1)
             path = String(parts[0].drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" })
+            origin = String(parts[0].dropLast(path.count))
             query = parts.count == 2 ? parts[1].split(separator: "&").map(String.init) : []
             fields = request.fields
             secrets = Dictionary(
@@ -122,5 +125,45 @@ package final class FakeTransport: HTTPTransport {
         let head = HTTPResponseHead(status: .init(code: response.status), fields: response.fields)
         defer { source.finish() }
         return try await handler(head, HTTPBody(chunks: chunks, failure: failure))
+    }
+}
+
+extension HTTPBody {
+    /// Makes a body that yields `chunks` as they arrive and then ends, or throws `failure`.
+    package init(chunks: AsyncStream<[UInt8]>, failure: HTTPError? = nil) {
+        self.init(source: ChunkStream(chunks: chunks, failure: failure))
+    }
+}
+
+private final class ChunkStream: BodySource {
+    let activity = "reading a body"
+    private let chunks: AsyncStream<[UInt8]>
+    private let failure: HTTPError?
+
+    init(chunks: AsyncStream<[UInt8]>, failure: HTTPError?) {
+        self.chunks = chunks
+        self.failure = failure
+    }
+
+    func nextChunk() async throws(HTTPError) -> [UInt8]? {
+        var iterator = chunks.makeAsyncIterator()
+        while let chunk = await iterator.next() {
+            if !chunk.isEmpty { return chunk }
+        }
+        guard !Task.isCancelled else { throw HTTPError(.cancelled, activity: activity) }
+        if let failure { throw failure }
+        return nil
+    }
+
+    func takeBuffered() -> ZeroizingBytes? { nil }
+}
+
+extension HTTPTransport {
+    /// Sends `request` and collects the body.
+    package func send(
+        _ request: HTTPClientRequest, upTo limit: Int
+    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: [UInt8]) {
+        let (head, body) = try await sendCollectingSecret(request, upTo: limit)
+        return (head, body.bytes.withUnsafeBytes { Array($0) })
     }
 }

@@ -74,6 +74,6 @@ package enum Python {
         }
     }
 
-    private static let repository = URL(filePath: #filePath).deletingLastPathComponent()
+    package static let repository = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
 }

@@ -54,11 +54,11 @@ class Azure:
             self.log.append(entry)
             self.log_file.write(json.dumps(entry) + "\n")
 
-    def fault(self, operation):
+    def fault(self, operation, vault=None):
         """Returns the next fault for an operation."""
         with self.lock:
             for fault in self.faults:
-                if fault["on"] in ("*", operation) and fault["count"] > 0:
+                if fault["on"] in ("*", operation) and fault["vault"] in (None, vault) and fault["count"] > 0:
                     if fault["after"] > 0:
                         fault["after"] -= 1
                         return None
@@ -147,9 +147,9 @@ class Control:
         """Answers all tokens with 401, as after a change of the vault's tenant."""
         self.azure.directory.tokens.clear()
 
-    def fault(self, on, status=None, count=1, after=0, body=None, text=None, headers=None, delay=0, close=False):
+    def fault(self, on, status=None, count=1, after=0, body=None, text=None, headers=None, delay=0, close=False, vault=None):
         """Answers the next `count` requests for an operation, after the first `after` ones, with this response."""
-        fault = {"on": on, "status": status, "count": count, "after": after, "body": body, "text": text}
+        fault = {"on": on, "vault": vault, "status": status, "count": count, "after": after, "body": body, "text": text}
         self.azure.faults.append(fault | {"headers": headers or {}, "delay": delay, "close": close})
 
     def clear_faults(self):
@@ -184,9 +184,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
-    def injected(self, operation, default_body, challenge=None):
+    def injected(self, operation, default_body, challenge=None, vault=None):
         """Answers with the next fault for the operation, if there is one. A 401 has the challenge."""
-        fault = self.azure.fault(operation)
+        fault = self.azure.fault(operation, vault)
         if fault is None:
             return False
         time.sleep(fault["delay"])
@@ -230,7 +230,7 @@ class SecureHandler(Handler):
                 raise Refused(404, "VaultNotFound", "The vault was not found.")
             token = self.authenticate(vault)
             client_id = token.client_id
-            if self.injected(operation, vault_fault, {"WWW-Authenticate": self.challenge(vault)}):
+            if self.injected(operation, vault_fault, {"WWW-Authenticate": self.challenge(vault)}, vault.name):
                 return
             self.check_version()
             if operation is None:

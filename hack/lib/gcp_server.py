@@ -1,5 +1,6 @@
 """GCP on loopback, for the quickstart and the tests: Cloud KMS (gcp_kms.py), IAM (gcp_iam.py), and the token services
-(gcp_tokens.py): OAuth 2, Security Token Service, IAM credentials, metadata server. Tests/Fakes/test_gcp_server.py proves it with
+(gcp_tokens.py): OAuth 2, Security Token Service, IAM credentials, metadata server. Requests to /control (gcp_control.py) steer
+it. Tests/Fakes/test_gcp_server.py proves it with
 google-cloud-kms and google-auth.
 
     gcp_server.py PORT FOLDER [--stdin]   listens on 127.0.0.1:PORT (0: a free port)
@@ -53,23 +54,17 @@ import base64
 import json
 import os
 import re
-import secrets
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from gcp_control import ADMIN, PROJECT_ID, PROJECT_NUMBER, Control, Faults, default_settings
 from gcp_iam import Policies, Pools, Principal, Refused, ServiceAccounts, oauth_error, rpc_error
 from gcp_kms import KEY, KMS, PARENT, RING
 from gcp_tokens import CLOUD_PLATFORM, Tokens
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 
-ADMIN = "user:admin@example.com"
-# The example project. Pools are named by the number, and created by the id.
-PROJECT_ID, PROJECT_NUMBER = "example-project", "123456789012"
-ISSUER = "https://issuer.example.com"
 POOLS = r"projects/[^/:]+/locations/global/workloadIdentityPools"
 ACCOUNTS = r"projects/[^/:]+/serviceAccounts"
 LARGEST_BODY = 1 << 20
@@ -79,17 +74,12 @@ class Server:
     """The state of all services, and the routes to them."""
 
     def __init__(self, folder):
-        self.control = {
-            "token_seconds": 3600, "delay": 0, "destroy_at_once": False, "quota_projects": None,
-            "metadata": {"principal": None, "flavor": True, "project": PROJECT_ID, "universe": "googleapis.com"},
-        }  # fmt: skip
+        self.settings = default_settings()
         self.policies, self.accounts, self.pools = Policies(), ServiceAccounts(), Pools()
-        self.tokens = Tokens(self.control, self.policies, self.accounts, self.pools)
+        self.tokens = Tokens(self.settings, self.policies, self.accounts, self.pools)
         self.kms = KMS(self.policies)
         self.policies.grant("projects", "roles/owner", ADMIN)
-        self.issuer_key = None
-        self.subject_token = ""
-        self.faults, self.corruptions = [], []
+        self.control, self.faults = Control(self), Faults()
         self.lock = threading.RLock()
         self.url = ""
         self.folder = folder
@@ -107,11 +97,11 @@ class Server:
         try:
             if call.path.startswith("/control"):
                 with self.lock:
-                    return 200, {}, self.steer(call.path.removeprefix("/control").strip("/"), call)
+                    return 200, {}, self.control.steer(call.path.removeprefix("/control").strip("/"), call)
             call.service, call.operation = describe(call.method, call.path)
             check_host(call)
             with self.lock:
-                self.fail_if_told(call)
+                self.faults.raise_next(call.service, call.operation)
                 return 200, {}, self.route(call)
         except Refused as refused:
             return refused.code, refused.headers, refused.body
@@ -130,7 +120,7 @@ class Server:
             case "metadata":
                 return self.metadata(call)
             case "subject-token":
-                return {"token": self.subject_token} if call.query.get("format") == "json" else self.subject_token
+                return {"token": self.control.subject_token} if call.query.get("format") == "json" else self.control.subject_token
             case "kms" | "iam":
                 call.principal = self.tokens.authenticate(call.header("Authorization"))
                 self.check_quota_project(call)
@@ -138,7 +128,7 @@ class Server:
         raise rpc_error(404, f"The requested URL {call.path} was not found on this server.")
 
     def check_quota_project(self, call):
-        call.project, known = call.header("X-Goog-User-Project"), self.control["quota_projects"]
+        call.project, known = call.header("X-Goog-User-Project"), self.settings["quota_projects"]
         if call.project and known is not None and call.project not in known:
             raise rpc_error(
                 403, f"Caller does not have required permission to use project {call.project}. Grant the caller the "
@@ -155,15 +145,15 @@ class Server:
         may = lambda permission, resource=name: self.policies.check(principal, permission, resource)  # noqa: E731
         match call.method, verb:
             case "POST", "encrypt" if re.fullmatch(KEY, whole):
-                return self.corrupted("encrypt", self.kms.encrypt(principal, whole, number, body))
+                return self.faults.corrupted("encrypt", self.kms.encrypt(principal, whole, number, body))
             case "POST", "decrypt" if re.fullmatch(KEY, name):
-                return self.corrupted("decrypt", self.kms.decrypt(principal, name, body))
+                return self.faults.corrupted("decrypt", self.kms.decrypt(principal, name, body))
             case "POST", "updatePrimaryVersion":
                 may("cloudkms.cryptoKeys.update")
                 return self.kms.set_primary(name, body["cryptoKeyVersionId"])
             case "POST", "destroy" if number:
                 may("cloudkms.cryptoKeyVersions.destroy", whole)
-                state = "DESTROYED" if self.control["destroy_at_once"] else "DESTROY_SCHEDULED"
+                state = "DESTROYED" if self.settings["destroy_at_once"] else "DESTROY_SCHEDULED"
                 return self.kms.set_state(whole, number, state)
             case "POST", "restore" if number:
                 may("cloudkms.cryptoKeyVersions.restore", whole)
@@ -245,114 +235,6 @@ class Server:
             raise Refused(404, "<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>", {"Content-Type": "text/html"})
         return content
 
-    # Faults
-
-    def fail_if_told(self, call):
-        for fault in self.faults:
-            if fault["service"] != call.service or fault.get("operation", call.operation) != call.operation:
-                continue
-            if fault.get("skip", 0) > 0:
-                fault["skip"] -= 1
-                continue
-            fault["times"] = fault.get("times", 1) - 1
-            if fault["times"] == 0:
-                self.faults.remove(fault)
-            raise failure(call.service, fault)
-
-    def corrupted(self, operation, response):
-        for corruption in list(self.corruptions):
-            if corruption["operation"] == operation:
-                corruption["times"] = corruption.get("times", 1) - 1
-                if corruption["times"] == 0:
-                    self.corruptions.remove(corruption)
-                name = corruption["field"]
-                value = corruption["value"] if "value" in corruption else flipped(response[name])
-                response = {key: given for key, given in response.items() if key != name}
-                if value is not None:
-                    response[name] = value
-        return response
-
-    def steer(self, action, call):
-        """Carries out a request of a test (see the top of this file)."""
-        if call.method == "GET":
-            return self.control
-        body, admin = call.json(), Principal(ADMIN)
-        role = body.get("role", "")
-        role = role if role.startswith("roles/") else f"roles/{role}"
-        match action:
-            case "":
-                for name, value in body.items():
-                    if name not in self.control:
-                        raise ValueError(f"{name} is not a setting")
-                    self.control[name] = self.control[name] | value if isinstance(value, dict) else value
-                return self.control
-            case "key":
-                ring, _, identifier = body["key"].rpartition("/cryptoKeys/")
-                if ring not in self.kms.rings:
-                    self.kms.create_ring(admin, *ring.split("/keyRings/"))
-                template = {"protectionLevel": body.get("level", "SOFTWARE")}
-                key = self.kms.create_key(admin, ring, identifier, {"purpose": "ENCRYPT_DECRYPT", "versionTemplate": template})
-                for member, roles in body.get("grants", {}).items():
-                    for one in roles:
-                        self.policies.grant(body["key"], "roles/" + one.removeprefix("roles/"), member)
-                return key
-            case "grant":
-                self.policies.grant(body["resource"], role, body["member"])
-            case "revoke":
-                self.policies.bindings[body["resource"]][role].discard(body["member"])
-            case "rotate":
-                number = self.kms.add_version(body["key"])["name"].rpartition("/")[2]
-                return self.kms.set_primary(body["key"], number)
-            case "version":
-                return self.kms.set_state(body["key"], str(body["version"]), body["state"])
-            case "token":
-                principal, scopes = Principal(body["principal"]), body.get("scopes", [CLOUD_PLATFORM])
-                token, seconds = self.tokens.issue(principal, scopes, "test", body.get("seconds"))
-                return {"access_token": token, "expires_in": seconds}
-            case "service-account":
-                self.accounts.create(body["email"], body.get("project", PROJECT_ID))
-                return self.accounts.create_key(body["email"], f"{self.url}/token")
-            case "user":
-                return self.tokens.create_user(body["email"])
-            case "provider":
-                return self.create_provider(body)
-            case "subject-token":
-                self.subject_token = self.sign(body)
-                return {"token": self.subject_token}
-            case "fail":
-                self.faults.append(body)
-            case "corrupt":
-                self.corruptions.append(body)
-            case "forget":
-                self.tokens.issued = {token: known for token, known in self.tokens.issued.items() if ".admin." in token}
-                self.faults, self.corruptions = [], []
-            case _:
-                raise ValueError(f"/control/{action} does not exist")
-        return {}
-
-    def create_provider(self, body):
-        jwks = body.get("jwks") or {"keys": [self.signing_key().as_dict(private=False)]}
-        settings = {
-            "oidc": {
-                "issuerUri": body.get("issuer", ISSUER), "jwksJson": json.dumps(jwks), "allowedAudiences": body.get("audiences", [])
-            },
-            "attributeMapping": body.get("mapping", {"google.subject": "assertion.sub"}),
-        }  # fmt: skip
-        if body.get("condition"):
-            settings["attributeCondition"] = body["condition"]
-        return self.pools.create_provider(body["audience"].removeprefix("//iam.googleapis.com/"), settings)
-
-    def signing_key(self):
-        self.issuer_key = self.issuer_key or RSAKey.generate_key(2048, {"kid": "issuer", "use": "sig"})
-        return self.issuer_key
-
-    def sign(self, body):
-        now, claims = int(time.time()), dict(body)
-        lifetime = claims.pop("seconds", 3600)
-        claims = {"iss": ISSUER, "iat": now, "nbf": now, "exp": now + lifetime, "jti": secrets.token_hex(8)} | claims
-        return jwt.encode({"alg": "RS256", "kid": "issuer"}, claims, self.signing_key())
-
-
 def check_host(call):
     """Raises if the Host header is that of another service than the path's; a client may come by the real names."""
     host = call.header("Host").rpartition(":")[0] or call.header("Host")
@@ -384,35 +266,6 @@ def describe(method, path):
     if path.startswith("/v1/projects/"):
         return "kms" if "/keyRings" in path else "iam", last.partition(":")[2] or {"POST": "create", "PATCH": "update"}.get(method, "get")
     return "unknown", last
-
-
-def failure(service, fault):
-    status, message = fault["status"], fault.get("message", "this request was told to fail")
-    headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else {}
-    if fault.get("html") or not status:
-        return Refused(status, "<html><body>Bad gateway</body></html>", headers | {"Content-Type": "text/html"})
-    if service in {"oauth2", "sts"}:
-        refused = oauth_error(fault.get("error", "temporarily_unavailable" if status >= 429 else "invalid_grant"), message, status)
-    elif service == "metadata":
-        refused = Refused(status, message, {"Content-Type": "text/plain"})
-    else:
-        refused = rpc_error(status, message, fault.get("error", "UNKNOWN" if status == 502 else None))
-    refused.headers.update(headers)
-    return refused
-
-
-def flipped(value):
-    """Returns a field with another value of the same kind: other bytes, another checksum, or another name."""
-    if isinstance(value, bool):
-        return not value
-    if value.isdigit():
-        return str(int(value) ^ 1)
-    try:
-        data = bytearray(base64.b64decode(value, validate=True))
-        data[-1] ^= 1
-        return base64.b64encode(data).decode()
-    except ValueError:
-        return value + "x"
 
 
 class Call:
@@ -462,7 +315,7 @@ class Handler(BaseHTTPRequestHandler):
                 principal = call.principal.name if call.principal else None
                 line = {"service": call.service, "operation": call.operation, "status": status}
                 server.log.write(json.dumps(line | {"principal": principal, "project": call.project or None}) + "\n")
-            time.sleep(server.control["delay"])
+            time.sleep(server.settings["delay"])
         if not status:
             self.close_connection = True
             return
@@ -470,7 +323,7 @@ class Handler(BaseHTTPRequestHandler):
         body = (content if text else json.dumps(content, indent=2) + "\n").encode()
         self.send_response(status)
         defaults = {"Content-Type": "text/plain" if text else "application/json; charset=UTF-8", "Content-Length": str(len(body))}
-        if call.service == "metadata" and server.control["metadata"]["flavor"]:
+        if call.service == "metadata" and server.settings["metadata"]["flavor"]:
             defaults["Metadata-Flavor"] = "Google"
         for name, value in (defaults | headers).items():
             self.send_header(name, value)

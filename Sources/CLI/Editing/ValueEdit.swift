@@ -27,7 +27,7 @@ package struct ValueEdit: Sendable {
         let managers = try managers()
         let envelope: Envelope
         do {
-            try SecretLimits.check(plaintextCount: entries.reduce(0) { $0 + $1.value.count })
+            try SecretLimits.check(plaintextByteCount: entries.reduce(0) { $0 + $1.value.count })
             try SecretValidation.check(type: opened.desiredSecret.type, entries)
             envelope = try await Envelope.seal(
                 entries, binding: opened.desiredSecret.envelope.binding, with: managers[0],

@@ -38,7 +38,7 @@ package struct ClusterImport: Sendable {
         var refs: [(ref: ObjectRef, uid: String?)] = []
         if names.isEmpty {
             let listed = try await secrets.list(selection)
-            if listed.isEmpty { try await secrets.requireNamespace(of: selection) }
+            if listed.isEmpty { try await secrets.client.requireNamespace(of: selection) }
             for metadata in listed {
                 if let owner = Self.otherOwner(metadata) {
                     note("Secret \(metadata.ref) is left out: \(owner)")
@@ -55,7 +55,7 @@ package struct ClusterImport: Sendable {
             defer { advance() }
             guard let live = try await secrets.liveSecret(ref, uid: uid) else {
                 guard names.isEmpty else {
-                    try await secrets.requireNamespace(of: selection)
+                    try await secrets.client.requireNamespace(of: selection)
                     throw InputError("Secret \(ref) does not exist")
                 }
                 continue

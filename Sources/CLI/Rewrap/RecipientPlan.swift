@@ -46,7 +46,7 @@ enum RecipientPlan {
                 steps.append(
                     target.accepts(keyID: recipients[kept].keyID)
                         ? .refresh(kept, by: key) : .replace(kept, with: key))
-            } else if recipients[kept].isVersioned {
+            } else if recipients[kept].hasComparableVersion {
                 steps.append(.refresh(kept, by: key))
             }
             steps += candidates.filter { $0 != kept }.map { .supersede($0, by: kept) }
@@ -76,8 +76,9 @@ enum RecipientPlan {
         let own = try own(recipients, keys)
         if let kept = own.first(where: { isRecipient(target, recipients[$0]) }) {
             let removals = own.filter { $0 != kept }.map { Step.supersede($0, by: kept) }
-            return (recipients[kept].isVersioned ? [.refresh(kept, by: key)] : []) + removals
+            return (recipients[kept].hasComparableVersion ? [.refresh(kept, by: key)] : []) + removals
         }
+        // The data key is unwrapped for the replacement, so the others may go without a further proof that it can be.
         return [.replace(own[0], with: key)] + own.dropFirst().map { .remove($0) }
     }
 
@@ -86,13 +87,14 @@ enum RecipientPlan {
         let own = recipients.indices.filter { keys.keyManager(for: recipients[$0]) != nil }
         guard !own.isEmpty else {
             throw InputError(
-                "none of its recipients (\(recipients.map { quoted($0.keyID) }.joined(separator: ", "))) is a "
-                    + "configured key; configure the key that wrapped it as well")
+                "none of its recipients (\(recipients.map { quoted($0.keyID) }.joined(separator: ", "))) uses a "
+                    + "configured key; configure one of these keys too")
         }
         return own
     }
 
     private static func isRecipient(_ key: any KeyManager, _ recipient: Recipient) -> Bool {
+        // Swift's `==` for strings ignores differences of Unicode normalization.
         key.keyID.utf8.elementsEqual(recipient.keyID.utf8)
     }
 }

@@ -121,6 +121,5 @@ package enum SealedSecretHandover {
             + "docs/moving-from-sealed-secrets.md"
     }
 
-    /// Returns true for the kind SealedSecret.
     static func isSealedSecret(_ kind: String) -> Bool { kind == SealedSecretDocument.kind }
 }

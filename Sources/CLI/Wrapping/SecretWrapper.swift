@@ -58,7 +58,7 @@ package struct SecretWrapper: Sendable {
         do {
             let binding = try Binding(scope: scope, namespace: namespace, secretName: input.name)
             try EnvelopeValidation.check(entries: input.entries.map(\.name))
-            try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
+            try SecretLimits.check(plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateValidation.check(input)
             try SecretValidation.check(type: input.effectiveType, input.entries)
             try ObjectLimits.check(input)
@@ -161,7 +161,7 @@ extension ObjectLimits {
             labels: input.wrappedSecretLabels, annotations: input.wrappedSecretAnnotations, of: "metadata")
         try check(template: input.annotations, of: input.name, isOrphan: false)
         try check(
-            plaintextCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
+            plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
             labels: input.labels,
             annotations: input.annotations)
         let pairs = [

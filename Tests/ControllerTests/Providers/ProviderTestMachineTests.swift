@@ -1,3 +1,4 @@
+import KubeClient
 import Resources
 import Testing
 
@@ -54,11 +55,25 @@ struct ProviderTestMachineTests {
 
     @Test func runsALimitedNumberOfTests() {
         var machine = ProviderTestMachine()
-        for index in 0..<20 { machine.request(provider(index), now: start) }
+        for index in 0..<20 {
+            let ref = ObjectRef(namespace: "n\(index)", name: "own")
+            machine.request(ProviderRef(keyProvider: ref), now: start)
+        }
         let first = machine.takeDue(now: start)
         #expect(first.count == ProviderTestMachine.maximumRunning)
         #expect(machine.nextDue == nil)
         machine.finished(first[0], isFinal: true, now: start, random: 0)
         #expect(machine.takeDue(now: start).count == 1)
+    }
+
+    @Test func aNamespaceWithManyProvidersLeavesRoomForOthers() {
+        var machine = ProviderTestMachine()
+        for index in 0..<1000 {
+            let ref = ObjectRef(namespace: "flood", name: "p\(index)")
+            machine.request(ProviderRef(keyProvider: ref), now: start)
+        }
+        #expect(machine.takeDue(now: start).count == ProviderTestMachine.maximumRunningPerNamespace)
+        machine.request(provider(), now: start)
+        #expect(machine.takeDue(now: start) == [provider()])
     }
 }

@@ -1,13 +1,12 @@
 import Concurrency
-import HTTP
 
 /// Decides whether and when a failed request is repeated. Each request has its own.
-struct AWSRetryState {
-    enum RetryableError: Equatable {
+struct RetryState {
+    enum RetryableError: Equatable, Sendable {
         case throttled(retryAfter: Duration?)
         case timeout
         case outage(retryAfter: Duration?)
-        /// AWS rejected the credentials, and others may be available.
+        /// The service rejected the credentials, and others may be available.
         case credentialsReplaced
         /// The signature's date was wrong, and the skew is known now.
         case clockCorrected
@@ -28,7 +27,7 @@ struct AWSRetryState {
     private var hasReplacedCredentials = false
     private var hasCorrectedClock = false
 
-    mutating func decide(after error: RetryableError, budget: inout AWSRetryBudget) -> Decision {
+    mutating func decide(after error: RetryableError, budget: inout RetryBudget) -> Decision {
         switch error {
         case .credentialsReplaced:
             guard !hasReplacedCredentials else { return .giveUp }
@@ -39,21 +38,21 @@ struct AWSRetryState {
             hasCorrectedClock = true
             return .retry(after: .zero)
         case .throttled(let retryAfter):
-            return retry(AWSRetryBudget.retryCost, &budget, after: retryAfter ?? throttlingBackoff.next())
+            return retry(RetryBudget.retryCost, &budget, after: retryAfter ?? throttlingBackoff.next())
         case .outage(let retryAfter):
-            return retry(AWSRetryBudget.retryCost, &budget, after: retryAfter ?? backoff.next())
+            return retry(RetryBudget.retryCost, &budget, after: retryAfter ?? backoff.next())
         case .timeout:
-            return retry(AWSRetryBudget.timeoutRetryCost, &budget, after: backoff.next())
+            return retry(RetryBudget.timeoutRetryCost, &budget, after: backoff.next())
         }
     }
 
     /// Returns the cost of the last retry to the budget after a success.
-    func recordSuccess(budget: inout AWSRetryBudget) {
+    func recordSuccess(budget: inout RetryBudget) {
         budget.deposit(max(lastCost, 1))
     }
 
     private mutating func retry(
-        _ cost: Int, _ budget: inout AWSRetryBudget, after delay: Duration
+        _ cost: Int, _ budget: inout RetryBudget, after delay: Duration
     ) -> Decision {
         attempts += 1
         guard attempts < Self.maximumAttempts, budget.withdraw(cost) else { return .giveUp }
@@ -65,7 +64,7 @@ struct AWSRetryState {
 /// The retry quota of a client, which stops retries during a long outage.
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Retry behavior", standard mode.
-struct AWSRetryBudget: Sendable {
+struct RetryBudget: Sendable {
     static let capacity = 500
     static let retryCost = 5
     static let timeoutRetryCost = 10

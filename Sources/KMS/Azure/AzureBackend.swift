@@ -1,0 +1,71 @@
+import Envelope
+import HTTP
+import Settings
+
+/// The `azure-key-vault` backend: Azure Key Vault and Managed HSM.
+enum AzureBackend: KMSBackend {
+    static let name = "azure-key-vault"
+
+    static let providerFields = [
+        "vaultURL": AzureSettings.vaultVariable, "key": AzureSettings.keyVariable,
+        "keyVersion": AzureSettings.keyVersionVariable, "tenantID": AzureApplication.tenantVariable,
+        "clientID": AzureApplication.clientVariable, "authorityHost": AzureAuthority.variable,
+    ]
+
+    static func keyManagers(_ context: KMSBackendContext) throws(SettingError) -> [any KeyManager] {
+        let environment = context.environment
+        let settings = try AzureSettings.load(from: environment, tls: .azure(environment))
+        let authority = try AzureAuthority.load(from: environment, for: settings.key.vault)
+        return [try keyManager(settings, environment, context) { .process($0, authority: authority) }]
+    }
+
+    /// Signs in to the provider's application with the identity, or else with the credentials of this process. A user of the
+    /// command line has credentials of their own.
+    static func keyManager(
+        _ provider: ProviderEnvironment, _ context: KMSBackendContext
+    ) throws(SettingError) -> any KeyManager {
+        let settings = try AzureSettings.load(from: provider.settings, tls: .azure(context.environment))
+        let hasAuthority = provider.settings.value(AzureAuthority.variable) != nil
+        let authority = try AzureAuthority.load(
+            from: hasAuthority ? provider.settings : context.environment, for: settings.key.vault)
+        if let identity = context.identity {
+            let application = try AzureApplication.load(from: provider.settings)
+            return try keyManager(settings, context.environment, context) { credentials in
+                AzureCredentials([
+                    AzureFederatedCredential(
+                        name: identity.name, application: application, identity: identity,
+                        endpoint: AzureTokenEndpoint(credentials, authority: authority))
+                ])
+            }
+        }
+        var environment = context.environment
+        if context.mode == .controller {
+            // A managed identity or a workload identity of this process, if it has several.
+            for variable in [AzureApplication.tenantVariable, AzureApplication.clientVariable] {
+                if let value = provider.settings.value(variable) {
+                    environment = environment.overriding([variable: value])
+                }
+            }
+        }
+        return try keyManager(settings, environment, context) { .process($0, authority: authority) }
+    }
+
+    /// - Parameter environment: The variables of the credentials.
+    private static func keyManager(
+        _ settings: AzureSettings, _ environment: Environment, _ context: KMSBackendContext,
+        _ credentials: (AzureCredentialsContext) -> AzureCredentials
+    ) throws(SettingError) -> any KeyManager {
+        var configuration = HTTPClientConfiguration(plainHTTP: .never, connectTimeout: .seconds(5))
+        // Key Vault speaks HTTP/1.1; this is then the number of requests in flight.
+        configuration.maximumConnectionsPerHost = 16
+        let transport = try ReloadingTransport(configuration, settings.tls)
+        let manager = AzureKeyManager(
+            settings,
+            credentials: credentials(
+                AzureCredentialsContext(
+                    environment, services: transport,
+                    local: CurlClient(RefreshingAWSCredentials.localConfiguration))),
+            transport: transport, observer: context.observer)
+        return BatchingKeyManager(manager, backlog: context.backlog)
+    }
+}
