@@ -174,7 +174,7 @@ package struct ProviderResolution: Sendable {
                     reason: .providerNotReady,
                     message:
                         "the labels of namespace \(namespace), which \(reference) selects by, are not known; allow "
-                        + "the controller to list and watch namespaces (manifests/providers)")
+                        + "the controller to list and watch namespaces (manifests/base/rbac.yaml)")
             }
             if required.allSatisfy({ labels[$0.key] == $0.value }) { return }
         }
@@ -224,8 +224,10 @@ package struct ProviderResolution: Sendable {
         return settings
     }
 
-    /// Compares bytes: Swift treats canonically equivalent strings as equal.
+    /// Compares bytes: Swift treats canonically equivalent strings as equal. A namespace directly before `*` matches nothing:
+    /// `{namespace}*` would let the namespace team use what belongs to team-b.
     private static func matches(_ value: String, _ pattern: String, _ namespace: String) -> Bool {
+        guard !pattern.hasSuffix("{namespace}*") else { return false }
         let pattern = pattern.replacing("{namespace}", with: namespace)
         guard pattern.utf8.last == UInt8(ascii: "*") else { return value.utf8.elementsEqual(pattern.utf8) }
         return value.utf8.starts(with: pattern.utf8.dropLast())
@@ -256,7 +258,10 @@ package struct ProviderResolution: Sendable {
 
     /// Returns true for the names of the API server in a cluster.
     private static func isAPIServerAudience(_ audience: String) -> Bool {
-        let host = audience.lowercased().replacing("https://", with: "").prefix { $0 != "/" && $0 != ":" }
+        let text = audience.lowercased()
+        let rest = text.firstRange(of: "://").map { text[$0.upperBound...] } ?? text[...]
+        var host = rest.prefix { !"/:?#".contains($0) }
+        if host.last == "." { host.removeLast() }
         return ["kubernetes", "kubernetes.default"].contains(String(host))
             || host.hasPrefix("kubernetes.default.svc")
     }

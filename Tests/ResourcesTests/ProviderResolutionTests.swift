@@ -136,6 +136,13 @@ struct ProviderResolutionTests {
         #expect(error?.message.contains("ClusterKeyProvider eu") == true)
     }
 
+    @Test func aNamespaceBeforeAWildcardMatchesNothing() throws {
+        let catalog = try catalog(
+            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["{namespace}*"]}}"#,
+            keyProvider: #"{"clusterKeyProvider":"eu","serviceAccountName":"reader","key":"payments"}"#)
+        #expect(error(catalog, own)?.reason == .providerNotAllowed)
+    }
+
     @Test func neverUsesTheControllersIdentityForAKeyProvider() throws {
         let catalog = try catalog(
             "{\(vault),\(allowed)}",
@@ -147,7 +154,7 @@ struct ProviderResolutionTests {
 
     @Test(arguments: [
         "https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local:443", "kubernetes",
-        "KUBERNETES.default", "https://Kubernetes.Default.svc/x", "https://oidc.example.com/id/1",
+        "KUBERNETES.default", "http://kubernetes.default.svc", "kubernetes.default.", "kubernetes.default?x", "https://Kubernetes.Default.svc/x", "https://oidc.example.com/id/1",
     ])
     func refusesTheAudienceOfTheAPIServer(audience: String) throws {
         let catalog = try catalog(
