@@ -128,6 +128,5 @@ struct GCPSettingsTests {
             ]))
         #expect(ring.primary.keyID == "gcp-kms:\(gcpKey)")
         #expect(ring.others.isEmpty)
-        #expect(ring.wrappingKeyManager(of: "gcp-kms")?.keyID == ring.primary.keyID)
     }
 }
