@@ -27,8 +27,8 @@ test-unit: ## run the unit tests, without servers
 test-chart: ## run the tests of the chart, the manifests and the image
 	hack/test chart
 
-quickstart: ## wrap, apply and unwrap a Secret on a local API server
-	hack/quickstart
+quickstart: ## wrap, apply and unwrap a Secret on a local API server; BACKEND=gcp-kms uses that backend
+	hack/quickstart --backend $(or $(BACKEND),local)
 
 cluster: ## start a local API server with the CRDs, for kubectl (hack/cluster down stops it)
 	hack/cluster up --crds

@@ -49,7 +49,7 @@ let package = Package(
         module("Settings", ["Cryptography", "System"]),
         module("JSON", ["Cryptography", "System"]),
         module("YAML", ["CYAML", "Cryptography", "JSON", "System"]),
-        module("HTTP", ["CCurl", "CLinux", "Cryptography", "System", httpTypes]),
+        module("HTTP", ["CCurl", "Cryptography", "System", httpTypes]),
         module("Envelope", ["Cryptography", "System"]),
         module(
             "KMS",
@@ -57,7 +57,7 @@ let package = Package(
         module("KubeClient", ["Concurrency", "Cryptography", "HTTP", "JSON", "System", "YAML", httpTypes]),
         module("Resources", ["Cryptography", "Envelope", "JSON", "KubeClient", "System"]),
         module("Metrics", ["System"]),
-        module("Serving", ["CLinux", "System"]),
+        module("Serving", ["System"]),
         module(
             "Controller",
             [
@@ -74,7 +74,7 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        tests("Cryptography", ["HTTP", "System", "TestSupport"]),
+        tests("Cryptography", ["System", "TestSupport"]),
         tests("System", ["Cryptography", "TestSupport"]),
         tests("Concurrency", ["System", "TestSupport"]),
         tests("Settings", ["Cryptography", "System", "TestSupport"]),

@@ -37,6 +37,11 @@ package struct Refreshed<Value: Sendable>: Sendable {
     /// Grows with each fetched value, and not with a renewal, so that a late 401 for an old value does not discard its
     /// successor.
     package let generation: UInt64
+
+    package init(value: Value, generation: UInt64) {
+        self.value = value
+        self.generation = generation
+    }
 }
 
 /// Decides when a value is fetched, renewed, served and discarded. Pure: instants and random numbers come in, steps go
@@ -141,14 +146,14 @@ package struct RefreshMachine<Value: Sendable, Failure: RefreshFailure>: Sendabl
             return (served, isExpired ? .fetch : nil)
         }
         let full = renewed?.fullLifetime ?? lifetime
-        let requested = grant.refreshAfter.flatMap { $0 < lifetime ? lifetime - $0 : nil }
-        let ahead = requested ?? policy.refreshLead?.duration(of: lifetime)
+        let requested = grant.refreshAfter.flatMap { $0 < lifetime ? $0 : nil }
+        let planned = policy.refreshLead.map {
+            lifetime - $0.duration(of: lifetime) * (1 - policy.refreshJitter * random)
+        }
         lease = Lease(
             value: value,
             expiresAt: now + lifetime - policy.expiryLead.duration(of: lifetime),
-            refreshAt: ahead.map {
-                now + max(lifetime - $0 * (1 - policy.refreshJitter * random), policy.minimumRefreshInterval)
-            },
+            refreshAt: (requested ?? planned).map { now + max($0, policy.minimumRefreshInterval) },
             // Less than 2/3 of the full lifetime: the maximum is near, so the next refresh is a fetch.
             isRenewable: grant.isRenewable && lifetime * 3 >= full * 2, fullLifetime: full)
         return (served, nil)

@@ -59,7 +59,6 @@ package struct TokenBucket<Instant: InstantProtocol & Sendable>: Sendable where 
         fullAt = max(fullAt, now.advanced(by: tolerance + interval))
     }
 
-    /// Returns the number of tokens in the bucket.
     package func available(at now: Instant) -> Int {
         max(0, capacity - Int((max(now.duration(to: fullAt), .zero) / interval).rounded(.up)))
     }

@@ -108,7 +108,10 @@ package struct Controller: Service {
         }
         let slots = WatchStartSemaphore()
         retryUsers.withLock {
-            $0 = { change in for scope in scopes { scope.informers.retryUsers(after: change) } }
+            $0 = { [weak providers] change in
+                providers?.reportDeletion(change, users: scopes.map(\.informers.providerUsers), events)
+                for scope in scopes { scope.informers.retryUsers(after: change) }
+            }
         }
         telemetry.attach(
             queue, scopes.map(\.informers), scopes.map(\.progress), keys, providers,

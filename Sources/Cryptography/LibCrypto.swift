@@ -82,10 +82,6 @@ package func constantTimeEquals(_ left: UnsafeRawBufferPointer, _ right: UnsafeR
     return CRYPTO_memcmp(a, b, left.count) == 0
 }
 
-package func constantTimeEquals(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-    left.withUnsafeBytes { a in right.withUnsafeBytes { constantTimeEquals(a, $0) } }
-}
-
 /// Returns public random bytes (nonces, jitter seeds) from libcrypto's CSPRNG.
 package func randomBytes(count: Int) throws(CryptoError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)

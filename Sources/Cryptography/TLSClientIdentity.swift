@@ -37,12 +37,12 @@ package struct TLSClientIdentity: Sendable {
                 "holds a damaged certificate (number \(position)); copy the file again"
             case .noKey: "holds no PEM private key; expected -----BEGIN PRIVATE KEY-----"
             case .encryptedKey:
-                "holds an encrypted private key, and no password is asked for; decrypt it: "
+                "holds an encrypted private key, which is not supported; decrypt it: "
                     + "openssl pkey -in KEY -out DECRYPTED-KEY"
             case .damagedKey:
                 "holds a private key that cannot be read; expected PKCS#8, PKCS#1 or SEC 1 in PEM, whole and not encrypted"
             case .keyMismatch:
-                "holds a private key that does not belong to the client certificate; give the two that were issued together"
+                "holds a private key that does not belong to the client certificate; use the key that the certificate was issued for"
             }
         }
     }

@@ -60,7 +60,7 @@ extension Envelope {
             throw .keyManager(
                 KeyManagerError(
                     .invalidCiphertext, keyID: keyID,
-                    message: "the wrapped key holds \(dataKey.count) bytes; a data key has 32"))
+                    message: "the unwrapped key has \(dataKey.count) bytes; a data key has 32"))
         }
         let expected: SecretBytes
         do {

@@ -31,11 +31,6 @@ package struct Envelope: Sendable {
     /// Sorted by the bytes of their names.
     package let entries: [Entry]
 
-    /// The size of all values together, in plaintext.
-    package var plaintextByteCount: Int {
-        entries.reduce(0) { $0 + $1.sealed.count - AES256GCM.overhead }
-    }
-
     static func computeMAC(
         binding: Binding, entries: [Entry], dataKey: borrowing SecretBytes
     ) throws(CryptoError) -> SecretBytes {

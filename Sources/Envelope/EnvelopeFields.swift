@@ -92,7 +92,6 @@ extension Envelope {
         return count - AES256GCM.overhead
     }
 
-    /// The envelope as the fields of a spec.
     package var fields: EnvelopeFields {
         EnvelopeFields(
             format: Self.format, scope: binding.scope.rawValue, recipients: recipients,

@@ -1,3 +1,5 @@
+import System
+
 /// The rules of the format that every reader and writer checks first. The CRD has the same rules in CEL, which neither the CLI
 /// nor an old API server evaluates. All comparisons are on bytes: for Swift's `String`, "é" and "e" + accent are equal, for the
 /// API server they are not.
@@ -11,7 +13,7 @@ package enum EnvelopeValidation {
 
     /// Requires a DNS label (RFC 1123): 1 to 63 of a-z 0-9 -, with a letter or digit at both ends.
     package static func check(namespace: String) throws(EnvelopeError) {
-        guard isDNSLabel(namespace.utf8[...], maximum: 63) else {
+        guard isDNSLabel(namespace) else {
             throw .invalid(
                 field: "metadata.namespace",
                 problem: "\(quoted(namespace)) is not a DNS label (1 to 63 of a-z 0-9 -)")
@@ -40,7 +42,6 @@ package enum EnvelopeValidation {
         }
     }
 
-    /// Checks the entry names of one envelope.
     package static func check(entries names: [String]) throws(EnvelopeError) {
         var seen: Set<[UInt8]> = []
         for name in names {
@@ -91,6 +92,11 @@ package enum EnvelopeValidation {
         }
     }
 
+    /// Returns true for a label of RFC 1123.
+    package static func isDNSLabel(_ text: some StringProtocol) -> Bool {
+        isDNSLabel(Substring(text).utf8, maximum: 63)
+    }
+
     package static func isDNSSubdomain(_ text: String) -> Bool {
         let bytes = text.utf8
         return (1...253).contains(bytes.count)
@@ -101,7 +107,7 @@ package enum EnvelopeValidation {
     private static func isDNSLabel(_ bytes: Substring.UTF8View, maximum: Int) -> Bool {
         let dash = UInt8(ascii: "-")
         return (1...maximum).contains(bytes.count) && bytes.first != dash && bytes.last != dash
-            && bytes.allSatisfy { isLower($0) || isDigit($0) || $0 == dash }
+            && bytes.allSatisfy { $0.isASCIILowercase || $0.isASCIIDigit || $0 == dash }
     }
 
     private static func hasScheme(_ keyID: [UInt8]) -> Bool {
@@ -109,21 +115,12 @@ package enum EnvelopeValidation {
             return false
         }
         let scheme = keyID[..<colon]
-        return scheme.first.map(isLower) == true
-            && scheme.allSatisfy { isLower($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
+        return scheme.first?.isASCIILowercase == true
+            && scheme.allSatisfy { $0.isASCIILowercase || $0.isASCIIDigit || $0 == UInt8(ascii: "-") }
     }
 
     private static func isEntryByte(_ byte: UInt8) -> Bool {
-        isLower(byte) || isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-            || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_")].contains(byte)
-    }
-
-    private static func isLower(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        byte.isASCIILetterOrDigit || "-._".utf8.contains(byte)
     }
 
     private static func isPrintable(_ byte: UInt8) -> Bool { (0x21...0x7E).contains(byte) }

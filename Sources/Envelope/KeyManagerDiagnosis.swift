@@ -24,7 +24,6 @@ extension DiagnosableKeyManager {
     package func resolveKeyID() async throws(KeyManagerError) {}
 }
 
-/// The result of a key manager's self-test.
 package enum SelfTestResult: Sendable, Equatable {
     /// A new data key was wrapped and unwrapped.
     case passed

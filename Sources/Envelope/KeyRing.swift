@@ -4,27 +4,40 @@ import System
 package struct KeyRing: Sendable {
     package let primary: any KeyManager
     package let others: [any KeyManager]
+    /// The keys of providers. They unwrap, and each wraps for its own recipients.
+    package let providerKeys: [any KeyManager]
     /// The backlog that the batching key managers of this ring consult.
     package let backlog: UnwrapBacklog
 
     package init(
-        primary: any KeyManager, others: [any KeyManager] = [], backlog: UnwrapBacklog = UnwrapBacklog()
+        primary: any KeyManager, others: [any KeyManager] = [], providerKeys: [any KeyManager] = [],
+        backlog: UnwrapBacklog = UnwrapBacklog()
     ) {
         self.primary = primary
         self.others = others
+        self.providerKeys = providerKeys
         self.backlog = backlog
     }
 
-    package var all: [any KeyManager] { [primary] + others }
+    package var all: [any KeyManager] { [primary] + others + providerKeys }
 
     /// Returns the key that unwraps `recipient`, or nil if no key of the ring accepts it.
     package func keyManager(for recipient: Recipient) -> (any KeyManager)? {
         all.first { $0.accepts(keyID: recipient.keyID) }
     }
 
-    /// Returns the key that wraps for `backend`: the first key of that backend. The backend's other keys only unwrap.
-    package func wrappingKeyManager(of backend: String) -> (any KeyManager)? {
-        all.first { KeyManagerRequest.backend(ofKeyID: $0.keyID) == backend }
+    /// Returns the index in `all` of the key that unwraps `recipient`, or nil if no key accepts it.
+    package func keyIndex(for recipient: Recipient) -> Int? {
+        all.firstIndex { $0.accepts(keyID: recipient.keyID) }
+    }
+
+    /// Returns the index of the key that wraps for recipients of the key at `index`: the first key of its backend, whose
+    /// other keys only unwrap, or the key of a provider itself.
+    package func wrappingKeyIndex(for index: Int) -> Int {
+        let keys = all
+        guard index < keys.count - providerKeys.count else { return index }
+        let backend = KeyManagerRequest.backend(ofKeyID: keys[index].keyID)
+        return keys.firstIndex { KeyManagerRequest.backend(ofKeyID: $0.keyID) == backend } ?? index
     }
 }
 

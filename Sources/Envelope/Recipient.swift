@@ -1,3 +1,5 @@
+import System
+
 /// A data key, wrapped by one key-encryption key: an item of `spec.recipients` of a WrappedSecret.
 package struct Recipient: Hashable, Sendable {
     /// The id of the key-encryption key, in the form of its backend: `vault-transit:transit/sb-wrap`.
@@ -31,15 +33,17 @@ extension Recipient {
             return nil
         }
         let digits = parts[1].dropFirst()
-        guard (1...9).contains(digits.utf8.count),
-            digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
-        else { return nil }
+        guard (1...9).contains(digits.utf8.count), digits.utf8.allSatisfy(\.isASCIIDigit) else { return nil }
         return String(digits)
     }
 
     /// True if ciphertexts of this backend carry the version of their key. Such a ciphertext without a version
     /// is invalid.
     package var isVersioned: Bool { backend == "vault-transit" }
+
+    /// True if the KMS can report whether an older version of the key wrapped this data key, so that rewrapping with the
+    /// same key makes sense. Where ciphertexts carry no version, the KMS compares.
+    package var hasComparableVersion: Bool { isVersioned || backend == "gcp-kms" }
 
     /// The backend of the key, as `SB_KMS_BACKEND` names it.
     package var backend: String { KeyManagerRequest.backend(ofKeyID: keyID) }

@@ -69,7 +69,7 @@ package struct CertificatePool: Sendable {
     package mutating func add(file path: String) throws(FileError) -> Int {
         guard try FileKind(of: path) == .file else {
             // For a missing file this gives the system's reason.
-            guard access(path, R_OK) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+            guard access(path, R_OK) == 0 else { throw .lastSystemError(path) }
             throw FileError(path: path, reason: "is not a file")
         }
         let content = try SecretBytes(contentsOfFile: path, limit: Self.maximumFileSize)
@@ -85,7 +85,7 @@ package struct CertificatePool: Sendable {
     /// - Returns: the number of readable certificates in the files.
     @discardableResult
     package mutating func add(folder path: String) throws(FileError) -> Int {
-        guard let folder = opendir(path) else { throw FileError(path: path, reason: lastSystemError()) }
+        guard let folder = opendir(path) else { throw .lastSystemError(path) }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {

@@ -9,7 +9,7 @@ final class ClientSettings: Sendable {
     private let proxies: ProxyEnvironment
     private let trust: TrustStore
     private let identity: Result<TLSClientIdentity, TLSClientIdentity.IdentityError>?
-    private let chain: SharedSecret?
+    private let certificateChain: SharedSecret?
 
     init(_ configuration: HTTPClientConfiguration, environment: [String: String]) {
         self.configuration = configuration
@@ -22,7 +22,7 @@ final class ClientSettings: Sendable {
                 return .failure(error)
             }
         }
-        chain = (try? identity?.get()).map { SharedSecret(copying: $0.chain) }
+        certificateChain = (try? identity?.get()).map { SharedSecret(copying: $0.chain) }
     }
 
     /// - Returns: the URL of the proxy, or an empty string, for which libcurl connects directly.
@@ -93,7 +93,7 @@ final class ClientSettings: Sendable {
         guard size <= configuration.maximumRequestBody else {
             throw HTTPError(
                 .requestTooLarge, activity: activity,
-                detail: "\(size) bytes; the limit is \(configuration.maximumRequestBody)")
+                detail: "the body has \(size) bytes; the limit is \(configuration.maximumRequestBody)")
         }
     }
 
@@ -108,8 +108,8 @@ final class ClientSettings: Sendable {
     func apply(to easy: EasyHandle, trusting certificates: SharedSecret?) {
         easy.set(CURLOPT_NOSIGNAL, true)
         easy.record(sb_easy_allow_http_only(easy.raw))
-        easy.record(sb_easy_quick_exit(easy.raw))
-        easy.record(sb_easy_prepare_sockets(easy.raw))
+        easy.record(sb_easy_quick_exit(easy.raw))  // does not wait for name resolution
+        easy.record(sb_easy_prepare_sockets(easy.raw))  // TCP_USER_TIMEOUT and FD_CLOEXEC
         easy.set(CURLOPT_FOLLOWLOCATION, false)
         easy.set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))
         easy.set(CURLOPT_PATH_AS_IS, true)
@@ -156,11 +156,11 @@ final class ClientSettings: Sendable {
         // If this option is unset, libcurl's password callback crashes or OpenSSL prompts on the terminal. No key that
         // gets here is encrypted (`TLSClientIdentity`).
         easy.set(CURLOPT_KEYPASSWD, "")
-        guard let chain, case .success(let identity) = identity else { return }
+        guard let certificateChain, case .success(let identity) = identity else { return }
         easy.set(CURLOPT_SSLCERTTYPE, "PEM")
         easy.set(CURLOPT_SSLKEYTYPE, "PEM")
         // The memory of a SecretBytes does not move while this object holds it.
-        chain.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLCERT_BLOB, blob: $0) }
+        certificateChain.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLCERT_BLOB, blob: $0) }
         identity.key.bytes.withUnsafeBytes { easy.set(CURLOPT_SSLKEY_BLOB, blob: $0) }
     }
 }

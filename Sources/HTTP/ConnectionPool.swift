@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 import System
 
 /// A libcurl multi handle, with its connections, and the one thread that uses it. Other threads put transactions into its
@@ -44,11 +45,12 @@ final class ConnectionPool: @unchecked Sendable {
         case .streaming:
             sb_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
         }
-        do throws(HTTPError) {
-            try DetachedThread.start(name: mode == .unary ? "http-unary" : "http-streaming") { self.run() }
-        } catch {
+        let name = mode == .unary ? "http-unary" : "http-streaming"
+        let code = startServiceThread(name: name) { self.run() }
+        guard code == 0 else {
             curl_multi_cleanup(multi)
-            throw error
+            throw HTTPError(
+                .clientFailed, activity: "starting a thread", detail: String(cString: strerror(code)))
         }
     }
 

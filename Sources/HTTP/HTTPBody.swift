@@ -10,18 +10,8 @@ package struct HTTPBody: AsyncSequence, Sendable {
 
     private let source: any BodySource
 
-    init(source: some BodySource) {
+    package init(source: some BodySource) {
         self.source = source
-    }
-
-    /// Makes a body of bytes that are in memory, such as a fake's.
-    package init(bytes: [UInt8]) {
-        source = BufferedBody(bytes)
-    }
-
-    /// Makes a fake's body, which yields `chunks` as they arrive and then ends, or throws `failure`.
-    package init(chunks: AsyncStream<[UInt8]>, failure: HTTPError? = nil) {
-        source = ChunkStream(chunks: chunks, failure: failure)
     }
 
     package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(source: source) }
@@ -95,7 +85,7 @@ package struct HTTPBody: AsyncSequence, Sendable {
 }
 
 /// Supplies the bytes of a body.
-protocol BodySource: AnyObject, Sendable {
+package protocol BodySource: AnyObject, Sendable {
     /// The request that the body responds to, for errors.
     var activity: String { get }
     /// Returns the next bytes, which are never empty, or nil at the end and after it.
@@ -105,7 +95,7 @@ protocol BodySource: AnyObject, Sendable {
 }
 
 /// Bytes that are zeroed when their last reference goes. Every unary body is held in one, since any may hold a secret.
-final class ZeroizingBytes: Sendable {
+package final class ZeroizingBytes: Sendable {
     private let buffer: SecretBuffer
 
     init(_ buffer: consuming SecretBuffer) {
@@ -129,12 +119,6 @@ final class BufferedBody: BodySource {
         unread = Locked(bytes)
     }
 
-    convenience init(_ bytes: [UInt8]) {
-        var buffer = SecretBuffer(capacity: bytes.count)
-        buffer.append(bytes)
-        self.init(ZeroizingBytes(buffer), activity: "reading a body")
-    }
-
     func nextChunk() async throws(HTTPError) -> [UInt8]? {
         guard let bytes = takeBuffered(), bytes.count > 0 else { return nil }
         return bytes.withUnsafeBytes { [UInt8]($0) }
@@ -146,28 +130,4 @@ final class BufferedBody: BodySource {
             return unread
         }
     }
-}
-
-/// The body of a fake response.
-private final class ChunkStream: BodySource {
-    let activity = "reading a body"
-    private let chunks: AsyncStream<[UInt8]>
-    private let failure: HTTPError?
-
-    init(chunks: AsyncStream<[UInt8]>, failure: HTTPError?) {
-        self.chunks = chunks
-        self.failure = failure
-    }
-
-    func nextChunk() async throws(HTTPError) -> [UInt8]? {
-        var iterator = chunks.makeAsyncIterator()
-        while let chunk = await iterator.next() {
-            if !chunk.isEmpty { return chunk }
-        }
-        guard !Task.isCancelled else { throw HTTPError(.cancelled, activity: activity) }
-        if let failure { throw failure }
-        return nil
-    }
-
-    func takeBuffered() -> ZeroizingBytes? { nil }
 }

@@ -26,6 +26,10 @@ package struct HTTPClientConfiguration: Sendable {
             self.chain = chain
             self.key = key
         }
+
+        package init(_ identity: TLSClientIdentity) {
+            self.init(chain: identity.chain, key: identity.key)
+        }
     }
 
     package enum Proxy: Sendable {

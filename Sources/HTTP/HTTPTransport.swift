@@ -26,34 +26,18 @@ package protocol HTTPTransport: Sendable {
 }
 
 extension HTTPTransport {
-    /// Sends `request` and collects the body.
+    /// Sends `request` and collects the body, which may hold secrets: no copy outlives the result.
     ///
     /// - Throws: `.responseTooLarge` if the body has more than `limit` bytes.
-    package func send(
-        _ request: HTTPClientRequest, upTo limit: Int
-    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: [UInt8]) {
-        try await collected(request, upTo: limit) { body throws(HTTPError) in
-            try await body.collect(upTo: limit)
-        }
-    }
-
-    /// Does the same as `send` for a body that holds secrets. No copy outlives the result.
     package func sendCollectingSecret(
         _ request: HTTPClientRequest, upTo limit: Int
     ) async throws(HTTPError) -> (head: HTTPResponseHead, body: SharedSecret) {
-        try await collected(request, upTo: limit) { body throws(HTTPError) in
-            SharedSecret(try await body.collectSecret(upTo: limit))
-        }
-    }
-
-    private func collected<Body: Sendable>(
-        _ request: HTTPClientRequest, upTo limit: Int,
-        _ collect: (HTTPBody) async throws(HTTPError) -> Body
-    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: Body) {
         var request = request
         request.maximumResponseBody = min(limit, request.maximumResponseBody ?? limit)
         do {
-            return try await withResponse(to: request) { head, body in (head, try await collect(body)) }
+            return try await withResponse(to: request) { head, body in
+                (head, SharedSecret(try await body.collectSecret(upTo: limit)))
+            }
         } catch let error as HTTPError {
             throw error
         } catch {

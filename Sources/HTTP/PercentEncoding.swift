@@ -1,15 +1,10 @@
 package import Cryptography
+import System
 
 extension UInt8 {
     /// True for the unreserved characters of RFC 3986, section 2.3: ASCII letters and digits, `-`, `.`, `_` and `~`.
     package var isUnreservedInURL: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            true
-        default: false
-        }
+        isASCIILetterOrDigit || "-._~".utf8.contains(self)
     }
 }
 
@@ -30,8 +25,11 @@ extension SecretBuffer {
 }
 
 /// Returns `text` with all but its unreserved characters percent-encoded.
-package func percentEncoded(_ text: String) -> String {
-    var encoded = SecretBuffer(capacity: text.utf8.count * 3)
-    Array(text.utf8).withUnsafeBytes { encoded.appendPercentEncoded($0) }
+package func percentEncoded(_ text: String) -> String { percentEncoded(text.utf8) }
+
+package func percentEncoded(_ bytes: some Sequence<UInt8>) -> String {
+    let bytes = Array(bytes)
+    var encoded = SecretBuffer(capacity: bytes.count * 3)
+    bytes.withUnsafeBytes { encoded.appendPercentEncoded($0) }
     return encoded.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
 }

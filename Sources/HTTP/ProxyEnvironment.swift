@@ -1,3 +1,5 @@
+import System
+
 /// Selects a proxy by the environment. The client does this instead of libcurl, so that a TLS server name and a
 /// changing environment have no effect on it.
 ///
@@ -75,7 +77,7 @@ package struct ProxyEnvironment: Sendable {
         let port: Substring?
 
         init?(_ entry: Substring) {
-            let entry = entry.trimmingBlanks
+            let entry = entry.trimming(\.isWhitespace)
             guard !entry.isEmpty else { return nil }
             if entry == "*" {
                 (pattern, port) = (.everything, nil)
@@ -99,8 +101,8 @@ package struct ProxyEnvironment: Sendable {
                 return
             }
             if name.hasPrefix("*.") { name = name.dropFirst() }
-            let isSubdomain = name.hasPrefix(".")
-            pattern = .domain(isSubdomain ? String(name) : ".\(name)", includesParent: !isSubdomain)
+            let onlySubdomains = name.hasPrefix(".")
+            pattern = .domain(onlySubdomains ? String(name) : ".\(name)", includesParent: !onlySubdomains)
         }
 
         private static func network(_ entry: Substring) -> Pattern? {
@@ -122,14 +124,5 @@ package struct ProxyEnvironment: Sendable {
                 return host.hasSuffix(name) || includesParent && host == name.dropFirst()
             }
         }
-    }
-}
-
-extension Substring {
-    fileprivate var trimmingBlanks: Substring {
-        var text = self
-        while text.first?.isWhitespace == true { text.removeFirst() }
-        while text.last?.isWhitespace == true { text.removeLast() }
-        return text
     }
 }

@@ -81,7 +81,6 @@ struct RequestScheduler<ID: Hashable> {
         return ready
     }
 
-    /// Records that the connection which `id` uses is ready.
     mutating func connectionReady(_ id: ID, _ origin: String) {
         origins[origin]?.isConnected = true
         origins[origin]?.active[id] = true

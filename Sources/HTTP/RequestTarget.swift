@@ -16,7 +16,6 @@ struct RequestTarget: Sendable {
     /// libcurl's CONNECT_TO entry, which maps the server name to the requested host.
     let connectTo: String?
 
-    /// - Throws: `.invalidRequest`
     init(_ text: String, serverName: String?) throws(HTTPError) {
         guard let parsed = curl_url() else {
             throw HTTPError(.clientFailed, activity: "parsing a URL", detail: "out of memory")

@@ -56,11 +56,11 @@ package struct JSONScanner {
             let found = memchr(base + from, 0x22, bytes.count - from)
         {
             let end = UnsafeRawPointer(found) - base
-            var slash = end
-            while slash > start, bytes[slash - 1] == 0x5C { slash -= 1 }
+            var firstBackslash = end
+            while firstBackslash > start, bytes[firstBackslash - 1] == 0x5C { firstBackslash -= 1 }
             from = end + 1
             // An odd number of backslashes escapes the quotation mark.
-            guard (end - slash) & 1 == 0 else { continue }
+            guard (end - firstBackslash) & 1 == 0 else { continue }
             offset = from
             return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
         }

@@ -45,7 +45,7 @@ struct ProviderEnvironment {
 /// The backends of this program. The order is that of messages.
 enum KMSBackends {
     static let all: [any KMSBackend.Type] = [
-        LocalBackend.self, VaultBackend.self, AWSBackend.self, AzureBackend.self,
+        LocalBackend.self, VaultBackend.self, AWSBackend.self, GCPBackend.self, AzureBackend.self,
     ]
 
     static func named(_ name: String) -> (any KMSBackend.Type)? { all.first { $0.name == name } }

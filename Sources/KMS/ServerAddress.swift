@@ -1,3 +1,5 @@
+import System
+
 /// The validated address of a server: `https://host[:port][/prefix]`, without a slash at the end.
 struct ServerAddress: Sendable, Equatable {
     let url: String
@@ -49,7 +51,7 @@ struct ServerAddress: Sendable, Equatable {
         var port: Int?
         if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
             let digits = authority[authority.index(after: colon)...]
-            guard let number = UInt16(digits), number > 0, digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 })
+            guard let number = UInt16(digits), number > 0, digits.utf8.allSatisfy(\.isASCIIDigit)
             else { return nil }
             host = authority[..<colon]
             port = Int(number)
@@ -80,7 +82,8 @@ enum URLPath {
     /// Returns true for one segment: 1 to 128 of A-Z a-z 0-9 - _ . and not "." or "..".
     static func isSegment(_ text: some StringProtocol) -> Bool {
         let bytes = text.utf8
-        return (1...128).contains(bytes.count) && bytes.allSatisfy(isSegmentByte)
+        return (1...128).contains(bytes.count)
+            && bytes.allSatisfy { $0.isASCIILetterOrDigit || "-_.".utf8.contains($0) }
             && !bytes.elementsEqual(".".utf8) && !bytes.elementsEqual("..".utf8)
     }
 
@@ -94,18 +97,6 @@ enum URLPath {
     static func trimmingSlashes(_ text: String) -> String { trimming("/", from: text) }
 
     static func trimming(_ character: Character, from text: some StringProtocol) -> String {
-        var rest = Substring(text)
-        while rest.first == character { rest.removeFirst() }
-        while rest.last == character { rest.removeLast() }
-        return String(rest)
-    }
-
-    private static func isSegmentByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-            true
-        default: false
-        }
+        String(Substring(text).trimming { $0 == character })
     }
 }

@@ -10,18 +10,15 @@ package final class MetricsRegistry: Sendable {
     package init() {}
 
     package func counter(_ name: String, _ help: String, labels: [String] = []) -> Counter {
-        register(Counter(MetricFamily(name, help, .counter, labels)))
-    }
-
-    package func gauge(_ name: String, _ help: String, labels: [String] = []) -> Gauge {
-        register(Gauge(MetricFamily(name, help, .gauge, labels)))
+        register(Counter(MetricFamily(name: name, help: help, type: .counter, labels: labels)))
     }
 
     /// - Parameter bounds: The upper bounds of the buckets in ascending order, without +Inf.
     package func histogram(
         _ name: String, _ help: String, labels: [String] = [], bounds: [Double]
     ) -> Histogram {
-        register(Histogram(MetricFamily(name, help, .histogram, labels), bounds: bounds))
+        register(
+            Histogram(MetricFamily(name: name, help: help, type: .histogram, labels: labels), bounds: bounds))
     }
 
     /// Registers a metric that is read at each exposition. Only the returned samples are exposed.
@@ -29,7 +26,9 @@ package final class MetricsRegistry: Sendable {
         _ name: String, _ help: String, _ type: MetricType = .gauge, labels: [String],
         _ read: @escaping @Sendable () -> [Sample]
     ) {
-        _ = register(ComputedMetric(family: MetricFamily(name, help, type, labels), read: read))
+        _ = register(
+            ComputedMetric(
+                family: MetricFamily(name: name, help: help, type: type, labels: labels), read: read))
     }
 
     /// Registers a metric without labels that is read at each exposition. It has no sample while `read` returns nil.
@@ -80,14 +79,7 @@ struct MetricFamily: Sendable {
     let type: MetricType
     let labels: [String]
 
-    init(_ name: String, _ help: String, _ type: MetricType, _ labels: [String]) {
-        self.name = name
-        self.help = help
-        self.type = type
-        self.labels = labels
-    }
-
     func validate(_ values: [String]) {
-        precondition(values.count == labels.count, "\(name) has the labels \(labels)")
+        precondition(values.count == labels.count, "\(name) needs one value for each of the labels \(labels)")
     }
 }

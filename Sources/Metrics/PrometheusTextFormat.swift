@@ -52,6 +52,5 @@ struct PrometheusTextFormat {
 }
 
 extension MetricsRegistry {
-    /// The content type of `exposition()`.
     package static var contentType: String { PrometheusTextFormat.contentType }
 }

@@ -30,23 +30,6 @@ package final class Counter: Metric {
     }
 }
 
-/// A value that goes up and down, for each combination of labels.
-package final class Gauge: Metric {
-    let family: MetricFamily
-    private let series = Locked<[[String]: Double]>([:])
-
-    init(_ family: MetricFamily) { self.family = family }
-
-    package func set(_ value: Double, _ labels: String...) {
-        family.validate(labels)
-        series.withLock { $0[labels] = value }
-    }
-
-    func write(to text: inout PrometheusTextFormat) {
-        text.appendSamples(family, series.withLock { $0 })
-    }
-}
-
 /// The current value of one series.
 package struct Sample: Sendable {
     /// The values of the labels, in the order of the metric's label names.

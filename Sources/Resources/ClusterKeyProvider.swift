@@ -71,6 +71,7 @@ package struct KeyProvider: KeyProviderObject, Equatable {
 
 /// A ClusterKeyProvider or a KeyProvider.
 package protocol KeyProviderObject: KubeObject where ObjectStatus == KeyProviderStatus {
+    var metadata: ObjectMeta { get set }
     var status: KeyProviderStatus? { get }
 }
 

@@ -43,7 +43,7 @@ package struct DesiredSecret: Sendable {
         try TemplateValidation.check(labels: labels)
         try TemplateValidation.check(annotations: annotations)
         try TemplateValidation.check(type: type, entries: envelope.entryNames)
-        try SecretLimits.check(plaintextCount: envelope.plaintextByteCount)
+        try SecretLimits.check(plaintextByteCount: envelope.plaintextByteCount)
         try ObjectLimits.check(template: annotations, of: object.metadata.name, isOrphan: spec.isOrphan)
     }
 }

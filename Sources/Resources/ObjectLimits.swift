@@ -3,11 +3,11 @@ package enum SecretLimits {
     /// All values together, in bytes (core/v1, `MaxSecretSize`).
     package static let maximumPlaintextBytes = 1_048_576
 
-    package static func check(plaintextCount: Int) throws(SpecError) {
-        guard plaintextCount <= maximumPlaintextBytes else {
+    package static func check(plaintextByteCount: Int) throws(SpecError) {
+        guard plaintextByteCount <= maximumPlaintextBytes else {
             throw SpecError(
                 .tooLarge,
-                "the values have \(plaintextCount) bytes together; a Secret holds \(maximumPlaintextBytes) at most: "
+                "the values are \(plaintextByteCount) bytes in total; a Secret holds at most \(maximumPlaintextBytes): "
                     + "split it")
         }
     }
@@ -63,7 +63,7 @@ package enum ObjectLimits {
         for key in annotations.keys.sorted()
         where !TemplateValidation.isQualifiedName(key, lowercasePrefix: false) {
             throw SpecError(
-                .invalidSpec, "\(field).annotations: \(key.debugDescription) is not the key of an annotation")
+                .invalidSpec, "\(field).annotations: \(key.debugDescription) is not a valid annotation key")
         }
         let count = size(of: annotations)
         guard count <= maximumAnnotationBytes else {
@@ -85,11 +85,12 @@ package enum ObjectLimits {
 
     /// Checks the size of a stored Secret: its values, and the names of its entries again in `managedFields`.
     package static func check(
-        plaintextCount: Int, names: some Sequence<String>, labels: [String: String],
+        plaintextByteCount: Int, names: some Sequence<String>, labels: [String: String],
         annotations: [String: String]
     ) throws(SpecError) {
         let metadata = 2 * (size(of: labels) + size(of: annotations))
-        try check(names.reduce(plaintextCount + metadata) { $0 + 2 * $1.utf8.count + 16 }, of: "the Secret")
+        try check(
+            names.reduce(plaintextByteCount + metadata) { $0 + 2 * $1.utf8.count + 16 }, of: "the Secret")
     }
 
     private static func check(_ count: Int, of object: String) throws(SpecError) {

@@ -16,6 +16,11 @@ package struct ResolvedProvider: Hashable, Sendable {
     package struct ServiceAccount: Hashable, Sendable {
         package let ref: ObjectRef
         package let audience: String
+
+        package init(ref: ObjectRef, audience: String) {
+            self.ref = ref
+            self.audience = audience
+        }
     }
 
     package let provider: ProviderRef
@@ -24,6 +29,15 @@ package struct ResolvedProvider: Hashable, Sendable {
     package let settings: KeyProviderSettings
     /// Nil for the controller's own identity.
     package let serviceAccount: ServiceAccount?
+
+    package init(
+        provider: ProviderRef, uid: String, settings: KeyProviderSettings, serviceAccount: ServiceAccount?
+    ) {
+        self.provider = provider
+        self.uid = uid
+        self.settings = settings
+        self.serviceAccount = serviceAccount
+    }
 }
 
 /// A ClusterKeyProvider, whose namespace is empty, or a KeyProvider.
@@ -79,6 +93,8 @@ package struct ProviderResolution: Sendable {
         self.deniedAudiences = deniedAudiences
     }
 
+    /// Returns the key and identity for a WrappedSecret.
+    ///
     /// - Parameters:
     ///   - namespace: The namespace of the WrappedSecret.
     ///   - usesClusterScope: True if the WrappedSecret has the scope `cluster`.
@@ -103,6 +119,18 @@ package struct ProviderResolution: Sendable {
             provider: reference, uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
             settings: try settings(cluster, clusterRef, keyProvider),
             serviceAccount: try serviceAccount(cluster, clusterRef, keyProvider, namespace))
+    }
+
+    /// Returns the settings for a user of the command line, who has credentials of their own. The namespaces that may use
+    /// the provider are the controller's to check.
+    package func userSettings(_ reference: ProviderRef) throws(ProviderError) -> KeyProviderSettings {
+        let keyProvider =
+            reference.isClusterScoped ? nil : try object(catalog.keyProvider(reference.object), reference)
+        let clusterRef = ProviderRef(
+            clusterKeyProvider: keyProvider?.spec.clusterKeyProvider ?? reference.object.name)
+        let cluster = try object(
+            catalog.clusterKeyProvider(clusterRef.object.name), clusterRef, usedBy: keyProvider)
+        return try settings(cluster, clusterRef, keyProvider)
     }
 
     /// Returns the settings to test a provider with, whatever namespaces may use it. The service account of a
@@ -146,7 +174,7 @@ package struct ProviderResolution: Sendable {
                     reason: .providerNotReady,
                     message:
                         "the labels of namespace \(namespace), which \(reference) selects by, are not known; allow "
-                        + "the controller to list and watch namespaces (manifests/providers)")
+                        + "the controller to list and watch namespaces (manifests/base/rbac.yaml)")
             }
             if required.allSatisfy({ labels[$0.key] == $0.value }) { return }
         }
@@ -196,8 +224,10 @@ package struct ProviderResolution: Sendable {
         return settings
     }
 
-    /// Compares bytes: Swift treats canonically equivalent strings as equal.
+    /// Compares bytes: Swift treats canonically equivalent strings as equal. A namespace directly before `*` matches nothing:
+    /// `{namespace}*` would let the namespace team use what belongs to team-b.
     private static func matches(_ value: String, _ pattern: String, _ namespace: String) -> Bool {
+        guard !pattern.hasSuffix("{namespace}*") else { return false }
         let pattern = pattern.replacing("{namespace}", with: namespace)
         guard pattern.utf8.last == UInt8(ascii: "*") else { return value.utf8.elementsEqual(pattern.utf8) }
         return value.utf8.starts(with: pattern.utf8.dropLast())
@@ -228,7 +258,10 @@ package struct ProviderResolution: Sendable {
 
     /// Returns true for the names of the API server in a cluster.
     private static func isAPIServerAudience(_ audience: String) -> Bool {
-        let host = audience.lowercased().replacing("https://", with: "").prefix { $0 != "/" && $0 != ":" }
+        let text = audience.lowercased()
+        let rest = text.firstRange(of: "://").map { text[$0.upperBound...] } ?? text[...]
+        var host = rest.prefix { !"/:?#".contains($0) }
+        if host.last == "." { host.removeLast() }
         return ["kubernetes", "kubernetes.default"].contains(String(host))
             || host.hasPrefix("kubernetes.default.svc")
     }

@@ -49,7 +49,7 @@ enum SpecValidation {
     private static func check(name: String, _ field: String) throws(SpecError) {
         // The name becomes part of a URL.
         guard EnvelopeValidation.isDNSSubdomain(name) else {
-            throw SpecError(.invalidSpec, "\(field) is not the name of an object (1 to 253 of a-z 0-9 - .)")
+            throw SpecError(.invalidSpec, "\(field) is not a valid object name (1 to 253 of a-z 0-9 - .)")
         }
     }
 }

@@ -1,5 +1,6 @@
 import Envelope
 import KubeClient
+import System
 
 /// Validates the template of a Secret. The CRD has the same rules in CEL; these ones serve the CLI, and API servers that
 /// drop CEL rules.
@@ -137,17 +138,7 @@ package enum TemplateValidation {
 
     private static func isBoundedName(_ bytes: some BidirectionalCollection<UInt8>) -> Bool {
         guard let first = bytes.first, let last = bytes.last else { return false }
-        return isAlphanumeric(first) && isAlphanumeric(last)
-            && bytes.allSatisfy { isAlphanumeric($0) || "-_.".utf8.contains($0) }
-    }
-
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default:
-            false
-        }
+        return first.isASCIILetterOrDigit && last.isASCIILetterOrDigit
+            && bytes.allSatisfy { $0.isASCIILetterOrDigit || "-_.".utf8.contains($0) }
     }
 }

@@ -60,16 +60,16 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     package struct KeyRef: Sendable, Equatable {
         package var kind: String
         package var name: String
-    }
-
-    package struct Workload: Sendable, Equatable {
-        package var kind: String
-        package var name: String
 
         package init(kind: String, name: String) {
             self.kind = kind
             self.name = name
         }
+    }
+
+    package struct Workload: Sendable, Equatable {
+        package var kind: String
+        package var name: String
     }
 
     package var envelope: EnvelopeFields

@@ -1,13 +1,13 @@
 import ArgumentParser
 import CLI
+import Envelope
 import KubeClient
 import System
 
-/// Parses the value of a `--namespace` option.
 func parseNamespace(_ argument: String) throws -> String {
-    guard isDNSLabel(argument) else {
+    guard EnvelopeValidation.isDNSLabel(argument) else {
         throw ValidationError(
-            "\(argument.debugDescription) is not a namespace's name (1 to 63 of a-z 0-9 -)")
+            "\(argument.debugDescription) is not a valid namespace name (1 to 63 of a-z 0-9 -)")
     }
     return argument
 }
@@ -36,7 +36,10 @@ func checkNoStandardInput(_ paths: [String]) throws {
 enum DurationFlag {
     static func parse(_ text: String) throws -> Duration {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
-        guard let number = Int64(digits), number <= 1_000_000 else { throw problem(text) }
+        guard !digits.isEmpty else { throw problem(text) }
+        guard let number = Int64(digits), number <= 1_000_000 else {
+            throw ValidationError("\(text) is too long; the number is at most 1,000,000")
+        }
         return switch text.dropFirst(digits.count) {
         case "", "s": .seconds(number)
         case "ms": .milliseconds(number)
@@ -51,23 +54,12 @@ enum DurationFlag {
     }
 }
 
-/// Parses the value of an option that selects a key.
 func parseKeySelector(_ argument: String) throws -> KeySelector {
     do throws(InputError) {
         return try KeySelector(argument)
     } catch {
         throw ValidationError(error.description)
     }
-}
-
-/// Returns true for a label of RFC 1123.
-func isDNSLabel(_ name: some StringProtocol) -> Bool {
-    (1...63).contains(name.utf8.count)
-        && name.utf8.allSatisfy {
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-")
-        }
-        && name.first != "-" && name.last != "-"
 }
 
 /// Completes names of manifest files. Shells offer folders too.

@@ -44,7 +44,8 @@ struct ClusterOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("l"), .long],
-        help: ArgumentHelp("Select objects with these labels only, as in kubectl -l.", valueName: "selector"))
+        help: ArgumentHelp(
+            "Select only objects that match this label selector, as with kubectl -l.", valueName: "selector"))
     var selector: String?
 
     func validate() throws {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import CLI
+import Controller
 import Envelope
 import KMS
+import KubeClient
 import Settings
 import System
 
@@ -48,6 +50,12 @@ extension SecretsBridge {
         case let error as CommandError:
             Console.error(error.description)
             return error.exitCode.rawValue
+        case let error as InputError:
+            return report(CommandError(error))
+        case let error as KubeError:
+            return report(CommandError(error.userMessage))
+        case let error as LeaseLost:
+            return report(CommandError(error))
         case let code as ExitCode:
             return code.rawValue
         default:

@@ -134,11 +134,6 @@ struct ControllerCommand: AsyncParsableCommand {
             gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
         // The kubelet kills the process after terminationGracePeriodSeconds, 30 s by default.
         configuration.maximumGracefulShutdownDuration = .seconds(25)
-        let group = ServiceGroup(configuration: configuration)
-        do {
-            try await group.run()
-        } catch let error as LeaseLost {
-            throw CommandError(error)
-        }
+        try await ServiceGroup(configuration: configuration).run()
     }
 }

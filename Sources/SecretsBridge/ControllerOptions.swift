@@ -1,7 +1,9 @@
 import ArgumentParser
 import Controller
+import Envelope
 import KubeClient
 import Resources
+import System
 
 /// The WrappedSecrets that a controller reconciles.
 struct WatchScopeOptions: ParsableArguments {
@@ -26,9 +28,10 @@ struct WatchScopeOptions: ParsableArguments {
 
     func validate() throws {
         for list in watchNamespace {
-            for name in list.split(separator: ",", omittingEmptySubsequences: false) where !isDNSLabel(name) {
+            for name in list.split(separator: ",", omittingEmptySubsequences: false)
+            where !EnvelopeValidation.isDNSLabel(name) {
                 throw ValidationError(
-                    "--watch-namespace: \"\(name)\" is not a namespace's name; leave out the flag to watch all namespaces"
+                    "--watch-namespace: \"\(name)\" is not a valid namespace name; leave out the flag to watch all namespaces"
                 )
             }
         }
@@ -48,11 +51,7 @@ struct MetadataKeyPrefixes: ExpressibleByArgument {
         prefixes = argument.split(separator: ",").map(String.init)
         // A prefix that no key can have would silently deny nothing.
         let isPlausible = prefixes.allSatisfy { prefix in
-            // In ASCII, `-`, `.`, `/` and the digits are adjacent. `| 0x20` makes an uppercase letter lowercase.
-            prefix.utf8.allSatisfy { byte in
-                (UInt8(ascii: "-")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "_")
-                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-            }
+            prefix.utf8.allSatisfy { $0.isASCIILetterOrDigit || "-./_".utf8.contains($0) }
         }
         guard isPlausible else { return nil }
     }

@@ -24,6 +24,8 @@ struct Diff: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterAccess
 
+    @OptionGroup var providers: ProviderOptions
+
     @Option(
         name: .shortAndLong, help: "The namespace of WrappedSecrets without one.",
         transform: parseNamespace)
@@ -41,7 +43,8 @@ struct Diff: AsyncParsableCommand {
         var differences: [LiveDifference] = []
         do {
             let comparison = LiveComparison(
-                keys: try loadKeys(), secrets: LiveSecretReader(try cluster.client()), namespace: namespace,
+                keys: try providers.keys(namespace: namespace),
+                secrets: LiveSecretReader(try cluster.client()), namespace: namespace,
                 name: name)
             if let name, !files.documents.contains(where: { $0.object.metadata.name == name }) {
                 problems.append("no WrappedSecret is named \(name)")

@@ -11,14 +11,16 @@ struct Doctor: AsyncParsableCommand {
             Each key is tested with new data keys for a Secret in --namespace, or in the namespace that kubectl would use: \
             a policy may allow a key for one namespace only. Not every NO is an error: a user who wraps need not be able to \
             unwrap. With --namespace or --all-namespaces the cluster is checked too: whether the namespace exists, whether \
-            its WrappedSecrets list a configured key, and whether a controller reconciles them. Exit codes: 0 every key can \
-            be used for something, and the cluster responds; 1 otherwise; 64 wrong usage.
+            a WrappedSecret has a configured key as recipient, and whether a controller reconciles them. Exit codes: 0 every \
+            key can be used for something, and the cluster responds; 1 otherwise; 64 wrong usage.
 
               secrets-bridge doctor
               secrets-bridge doctor -n payments
             """)
 
     @OptionGroup var cluster: ClusterOptions
+
+    @OptionGroup var providers: ProviderOptions
 
     @Option(
         name: .shortAndLong, help: "Test keys for this namespace, and check it in the cluster.",
@@ -27,7 +29,7 @@ struct Doctor: AsyncParsableCommand {
 
     func run() async throws {
         // Invalid settings are reported first.
-        let keys = try loadKeys()
+        let keys = try providers.keys(namespace: namespace)
         let testNamespace = try namespace ?? cluster.access.contextNamespace()
         var allPassed = true
         var shown: Set<String> = []

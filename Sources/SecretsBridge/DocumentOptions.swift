@@ -17,6 +17,10 @@ struct DocumentOptions: ParsableArguments {
         transform: parseNamespace)
     var namespace: String?
 
+    @OptionGroup var providers: ProviderOptions
+
+    func keys() throws -> KeyRing { try providers.keys(namespace: namespace) }
+
     func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {
         try await OpenedDocument(
             try WrappedSecretFile(reading: file), named: name, namespace: namespace, with: keys)
@@ -25,6 +29,7 @@ struct DocumentOptions: ParsableArguments {
     /// The options as command-line arguments.
     var arguments: [String] {
         [file] + (name.map { ["--name", $0] } ?? []) + (namespace.map { ["--namespace", $0] } ?? [])
+            + providers.providerFile.flatMap { ["--provider-file", $0] }
     }
 
     /// Returns the names of the entries, which are not secret.
@@ -38,17 +43,13 @@ struct DocumentOptions: ParsableArguments {
     func updateEntries(
         _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        do {
-            let opened = try await open(with: keys)
-            var entries: [String: SecretEntry] = [:]
-            for entry in opened.entries { entries[entry.name] = entry }
-            try change(&entries)
-            let difference = try await ValueEdit(opened, with: keys).replaceValues(
-                with: entries.values.sorted { $0.name < $1.name })
-            Self.printDifference(difference)
-        } catch let error as InputError {
-            throw CommandError(error)
-        }
+        let opened = try await open(with: keys)
+        var entries: [String: SecretEntry] = [:]
+        for entry in opened.entries { entries[entry.name] = entry }
+        try change(&entries)
+        let difference = try await ValueEdit(opened, with: keys).replaceValues(
+            with: entries.values.sorted { $0.name < $1.name })
+        Self.printDifference(difference)
     }
 
     static func printDifference(_ difference: ValueDifference) {

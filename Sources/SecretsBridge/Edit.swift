@@ -28,7 +28,7 @@ struct Edit: AsyncParsableCommand {
     func run() async throws {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
-        let keys = try loadKeys()
+        let keys = try document.keys()
         let difference: ValueDifference
         do {
             let opened = try await document.open(with: keys)
@@ -40,8 +40,6 @@ struct Edit: AsyncParsableCommand {
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
             difference = try await edit(opened, in: folder, with: keys)
-        } catch let error as InputError {
-            throw CommandError(error)
         } catch let error as FileError {
             throw CommandError("cannot create a folder for the editor: \(error)")
         }
@@ -129,8 +127,7 @@ struct Edit: AsyncParsableCommand {
             // The value is a shell command, possibly with arguments. The shell is replaced by a simple command, so that
             // signals reach the editor.
             let isSimple = editor.utf8.allSatisfy { byte in
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || " -_./".utf8.contains(byte)
+                byte.isASCIILetterOrDigit || " -_./".utf8.contains(byte)
             }
             let command = isSimple ? "exec \(editor)" : editor
             status = try ForegroundProcess.run(["/bin/sh", "-c", "\(command) \"$1\"", "editor", path])

@@ -43,20 +43,15 @@ struct Exec: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let variables: [SharedSecret]
-        do {
-            guard let choice = EnvironmentEntries.EntrySelection(only: only, all: all) else {
-                // Listing the names requires no key.
-                let error = EnvironmentEntries.missingSelection(
-                    try document.entryNames(), document: document.arguments, program: command)
-                Console.error(error.description)
-                throw ExitCode.validationFailure
-            }
-            let opened = try await document.open(with: try keys())
-            variables = try EnvironmentEntries.variables(opened.entries, choice, source: document.file)
-        } catch let error as InputError {
-            throw CommandError(error)
+        guard let choice = EnvironmentEntries.EntrySelection(only: only, all: all) else {
+            // Listing the names requires no key.
+            let error = EnvironmentEntries.missingSelection(
+                try document.entryNames(), document: document.arguments, program: command)
+            Console.error(error.description)
+            throw ExitCode.validationFailure
         }
+        let opened = try await document.open(with: try document.keys())
+        let variables = try EnvironmentEntries.variables(opened.entries, choice, source: document.file)
         let program = try path(of: command[0])
         // The program must not see the settings of Secrets Bridge, which may contain a master key.
         let inherited = inheritableEnvironment()
@@ -91,13 +86,5 @@ struct Exec: AsyncParsableCommand {
     private func failure(_ code: Int32, _ reason: String) -> ExitCode {
         Console.error("cannot run \(command[0]): \(reason)")
         return ExitCode(code)
-    }
-
-    private func keys() throws(InputError) -> KeyRing {
-        do {
-            return try loadKeys()
-        } catch {
-            throw InputError("\(error)")
-        }
     }
 }

@@ -87,19 +87,5 @@ struct GitTextconv: ParsableCommand {
     @Argument(help: "The file.", completion: manifestCompletion)
     var file: String
 
-    func run() throws {
-        do throws(InputError) {
-            try write(try ReviewText(reading: file).bytes)
-        } catch {
-            throw CommandError(error)
-        }
-    }
-
-    private func write(_ text: SharedSecret) throws(InputError) {
-        do {
-            try Console.write(text.bytes)
-        } catch {
-            throw InputError("\(error)")
-        }
-    }
+    func run() throws { try Console.write(try ReviewText(reading: file).bytes.bytes) }
 }

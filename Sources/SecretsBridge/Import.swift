@@ -34,6 +34,8 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var sealed: SealedSecretOptions
 
+    @OptionGroup var provider: KeyRefOptions
+
     @Option(
         name: .shortAndLong,
         help: "The namespace of the Secrets. With --sealed, that of SealedSecrets without one.",
@@ -92,31 +94,31 @@ struct Import: AsyncParsableCommand {
     }
 
     func run() async throws {
-        do {
-            let file = try outputFile.open(.byUmask)
-            let (secrets, isComplete) =
-                isSealed
-                ? try await sealed.wrap(scope: scope, namespace: namespace) : (try await fromCluster(), true)
-            secrets.flatMap(\.notes).forEach(Console.note)
-            if secrets.isEmpty {
-                let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
-                Console.note("there is nothing to import\(kept)")
-            } else if let folder {
-                try write(secrets, in: folder)
-            } else {
-                try file.write(secrets.map(\.manifest), as: output)
-            }
-            if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
-            if !isComplete { throw ExitCode.failure }
-        } catch let error as InputError {
-            throw CommandError(error)
+        let file = try outputFile.open(.byUmask)
+        let keys = try await provider.keys(namespace: namespace, cluster.access)
+        let (secrets, isComplete) =
+            isSealed
+            ? try await sealed.wrap(
+                scope: scope, namespace: namespace, keys: keys, keyRef: provider.keyRef)
+            : (try await fromCluster(keys), true)
+        secrets.flatMap(\.notes).forEach(Console.note)
+        if secrets.isEmpty {
+            let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
+            Console.note("there is nothing to import\(kept)")
+        } else if let folder {
+            try write(secrets, in: folder)
+        } else {
+            try file.write(secrets.map(\.manifest), as: output)
         }
+        if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
+        if !isComplete { throw ExitCode.failure }
     }
 
-    private func fromCluster() async throws -> [ImportedSecret] {
+    private func fromCluster(_ keys: KeyRing) async throws -> [ImportedSecret] {
         guard let selection = cluster.selection(namespace: namespace) else { return [] }
         let secretImport = ClusterImport(
-            secrets: LiveSecretReader(try cluster.client()), keys: try loadKeys(), scope: scope ?? .strict)
+            secrets: LiveSecretReader(try cluster.client()), keys: keys, scope: scope ?? .strict,
+            keyRef: provider.keyRef)
         let progress = ProgressLine(total: nil)
         defer { progress.finish() }
         return try await secretImport.wrap(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Controller
+import Envelope
 import Glibc
 import KubeClient
 import Logging
@@ -54,12 +55,13 @@ struct LeaderElectionOptions: ParsableArguments {
 
     func validate() throws {
         if let problem = timing.problem { throw ValidationError("--leader-elect: \(problem)") }
-        if let leaderElectNamespace, !isDNSLabel(leaderElectNamespace) {
+        if let leaderElectNamespace, !EnvelopeValidation.isDNSLabel(leaderElectNamespace) {
             throw ValidationError(
-                "--leader-elect-namespace: \(leaderElectNamespace) is not a namespace's name")
+                "--leader-elect-namespace: \(leaderElectNamespace) is not a valid namespace name")
         }
         if let name = leaderElectName,
-            !name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isDNSLabel)
+            !name.split(separator: ".", omittingEmptySubsequences: false)
+                .allSatisfy({ EnvelopeValidation.isDNSLabel($0) })
         {
             throw ValidationError("--leader-elect-name: \(name) is not a lease's name")
         }

@@ -30,7 +30,9 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        writeLine(line(event.level, "\(event.message)", all, time: Timestamp.now.rfc3339Micros))
+        let line = line(event.level, "\(event.message)", all, time: Timestamp.now.rfc3339Micros)
+        // With one write(2), the lines of several threads do not mix.
+        _ = Array("\(line)\n".utf8).withUnsafeBytes { writeAll($0, to: STDERR_FILENO) }
     }
 
     /// Formats one line. The message and the metadata may contain any characters: texts of servers and names that tenants
@@ -48,18 +50,6 @@ struct LineLogHandler: LogHandler {
             let words = [time, level.rawValue.uppercased(), message] + pairs.map { "\($0.0)=\($0.1)" }
             return words.joined(separator: " ").escapingInvisibleCharacters
         }
-    }
-}
-
-/// Writes a line with one write(2), so that lines of several threads do not mix.
-private func writeLine(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
-    var written = 0
-    while written < bytes.count {
-        let count = bytes[written...].withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { return }
-        written += count
     }
 }
 

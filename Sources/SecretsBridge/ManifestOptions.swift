@@ -9,7 +9,7 @@ import YAML
 struct ManifestOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "Files to read, of at most \(YAMLReader.maximumSizeDescription) each. - is standard input, the default."
+            "Files to read, at most \(YAMLReader.maximumSizeDescription) each. The default, -, is standard input."
         ),
         completion: manifestCompletion)
     var files: [String] = []
@@ -38,11 +38,7 @@ struct ManifestOptions: ParsableArguments {
     /// Reads all files before the first one is processed.
     func readAll() throws -> [(source: String, contents: SharedSecret)] {
         try (paths.isEmpty ? ["-"] : paths).map { path in
-            do throws(InputError) {
-                return (ManifestFile.displayName(path), try ManifestFile.contents(of: path))
-            } catch {
-                throw CommandError(error)
-            }
+            (ManifestFile.displayName(path), try ManifestFile.contents(of: path))
         }
     }
 }
@@ -66,7 +62,8 @@ struct EntryOptions: ParsableArguments {
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Entries from lines of KEY=VALUE. May be repeated.", valueName: "path"),
+        help: ArgumentHelp(
+            "Entries from a file with lines of KEY=VALUE. May be repeated.", valueName: "path"),
         completion: .file())
     var fromEnvFile: [String] = []
 

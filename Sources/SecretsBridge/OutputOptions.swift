@@ -52,7 +52,6 @@ enum ManifestOutput {
     }
 }
 
-/// The format of manifests.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case yaml, json
 

@@ -33,6 +33,8 @@ struct Rewrap: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterOptions
 
+    @OptionGroup var providers: ProviderOptions
+
     @Option(
         name: .shortAndLong,
         help:
@@ -86,47 +88,41 @@ struct Rewrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let keys = try loadKeys()
+        let keys = try providers.keys(namespace: namespace)
         let output: RewrapOutput
         let isInterrupted: Bool
         var problems: [InputError] = []
-        do {
-            let strategy = try await strategy(keys)
-            if paths.isEmpty, let selection = cluster.selection(namespace: namespace) {
-                let client = try cluster.client()
-                output = RewrapOutput(total: nil, isQuiet: quiet, isDryRun: dryRun || check)
-                // If an error is thrown, it is printed later, and must not be on the same line as the progress.
-                defer { output.progress.finish() }
-                let rewrapper = ClusterRewrapper(
-                    keys: keys, strategy: strategy, client: client, isDryRun: dryRun || check)
-                isInterrupted = try await withSignalCancellation {
-                    try await rewrapper.rewrap(selection, expect: output.progress.setTotal) {
-                        output.report($0, advance: $0.count)
-                    }
-                }
-                if output.counts.total == 0, !isInterrupted {
-                    try await client.requireNamespace(of: selection)
-                }
-            } else {
-                let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
-                output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
-                let rewrapper = FileRewrapper(
-                    keys: keys, strategy: strategy, namespace: namespace, isDryRun: dryRun || check)
-                // The files that contain a WrappedSecret or could not be read. A path without any is a problem.
-                let reportedFiles = Locked<Set<String>>([])
-                isInterrupted = try await withSignalCancellation {
-                    let files = await rewrapper.rewrap(found.files) { output.report($0) }
-                    reportedFiles.withLock { $0 = files }
-                }
-                problems = found.problems
-                if !isInterrupted {
-                    problems += found.emptyPathProblems(withoutAnyOf: reportedFiles.withLock { $0 })
+        let strategy = try await strategy(keys)
+        if paths.isEmpty, let selection = cluster.selection(namespace: namespace) {
+            let client = try cluster.client()
+            output = RewrapOutput(total: nil, isQuiet: quiet, isDryRun: dryRun || check)
+            // If an error is thrown, it is printed later, and must not be on the same line as the progress.
+            defer { output.progress.finish() }
+            let rewrapper = ClusterRewrapper(
+                keys: keys, strategy: strategy, client: client, isDryRun: dryRun || check)
+            isInterrupted = try await withSignalCancellation {
+                try await rewrapper.rewrap(selection, expect: output.progress.setTotal) {
+                    output.report($0, advance: $0.count)
                 }
             }
-        } catch let error as InputError {
-            throw CommandError(error)
-        } catch let error as KubeError {
-            throw CommandError(error.userMessage)
+            if output.counts.total == 0, !isInterrupted {
+                try await client.requireNamespace(of: selection)
+            }
+        } else {
+            let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
+            output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
+            let rewrapper = FileRewrapper(
+                keys: keys, strategy: strategy, namespace: namespace, isDryRun: dryRun || check)
+            // The files that contain a WrappedSecret or could not be read. A path without any is a problem.
+            let reportedFiles = Locked<Set<String>>([])
+            isInterrupted = try await withSignalCancellation {
+                let files = await rewrapper.rewrap(found.files) { output.report($0) }
+                reportedFiles.withLock { $0 = files }
+            }
+            problems = found.problems
+            if !isInterrupted {
+                problems += found.emptyPathProblems(withoutAnyOf: reportedFiles.withLock { $0 })
+            }
         }
         output.finish(problems, removed: isInterrupted ? [] : removeRecipient)
         if isInterrupted {

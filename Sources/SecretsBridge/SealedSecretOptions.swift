@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLI
 import Envelope
+import Resources
 
 /// The SealedSecrets to import from files, instead of Secrets from a cluster.
 struct SealedSecretOptions: ParsableArguments {
@@ -37,14 +38,14 @@ struct SealedSecretOptions: ParsableArguments {
     /// - Returns: The WrappedSecrets, and false if a file in a folder is not YAML and was skipped.
     /// - Throws: `ExitCode` if there were other problems, so that nothing must be written.
     func wrap(
-        scope: Scope?, namespace: String?
+        scope: Scope?, namespace: String?, keys: KeyRing, keyRef: WrappedSecretSpec.KeyRef?
     ) async throws -> (secrets: [ImportedSecret], isComplete: Bool) {
         let sealingKeys = try SealingKeys(reading: sealingKey)
         sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
         for problem in files.unreadable { Console.error("\(problem); it is skipped") }
         let result = await SealedSecretImport(
-            sealingKeys: sealingKeys, keys: try loadKeys(), scope: scope, namespace: namespace
+            sealingKeys: sealingKeys, keys: keys, scope: scope, namespace: namespace, keyRef: keyRef
         ).wrap(files.documents, beside: files.problems)
         guard result.problems.isEmpty else {
             Console.errors(result.problems.map(\.description))

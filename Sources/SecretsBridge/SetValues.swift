@@ -28,13 +28,8 @@ struct SetValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let new: [SecretEntry]
-        do throws(InputError) {
-            new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
-        } catch {
-            throw CommandError(error)
-        }
-        try await document.updateEntries(try loadKeys()) { entries in
+        let new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
+        try await document.updateEntries(try document.keys()) { entries in
             for entry in new { entries[entry.name] = entry }
         }
     }
@@ -59,7 +54,7 @@ struct UnsetValues: AsyncParsableCommand {
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        try await document.updateEntries(try loadKeys()) { entries in
+        try await document.updateEntries(try document.keys()) { entries in
             for name in entry where entries.removeValue(forKey: name) == nil {
                 throw CommandError("\(document.file) has no entry \(name)")
             }
@@ -100,7 +95,7 @@ struct RotateValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await document.updateEntries(try loadKeys()) { entries in
+        try await document.updateEntries(try document.keys()) { entries in
             for name in entry {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }

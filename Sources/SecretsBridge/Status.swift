@@ -70,23 +70,17 @@ struct Status: AsyncParsableCommand {
     func run() async throws {
         var wrappedSecrets: [WrappedSecretSummary] = []
         var problems: [String] = []
-        do {
-            if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
-                let client = try cluster.client()
-                var pager = ListPager<WrappedSecret>(client, selection)
-                while let page = try await pager.nextPage() {
-                    wrappedSecrets += page.items.map { WrappedSecretSummary($0) }
-                }
-                if wrappedSecrets.isEmpty { try await client.requireNamespace(of: selection) }
-            } else {
-                let files = WrappedSecretFiles(reading: paths)
-                wrappedSecrets = files.documents.map { WrappedSecretSummary($0.object) }
-                problems = files.problems.map(\.description)
+        if let selection = cluster.selection(namespace: namespace), paths.isEmpty {
+            let client = try cluster.client()
+            var pager = ListPager<WrappedSecret>(client, selection)
+            while let page = try await pager.nextPage() {
+                wrappedSecrets += page.items.map { WrappedSecretSummary($0) }
             }
-        } catch let error as KubeError {
-            throw CommandError(error.userMessage)
-        } catch let error as InputError {
-            throw CommandError(error)
+            if wrappedSecrets.isEmpty { try await client.requireNamespace(of: selection) }
+        } else {
+            let files = WrappedSecretFiles(reading: paths)
+            wrappedSecrets = files.documents.map { WrappedSecretSummary($0.object) }
+            problems = files.problems.map(\.description)
         }
         // A report on keys must mention WrappedSecrets whose keys are uncertain.
         if byKey || key != nil { problems += wrappedSecrets.compactMap(\.unknownKeysNote) }

@@ -17,17 +17,16 @@ struct Unwrap: AsyncParsableCommand {
 
     @OptionGroup var manifest: ManifestOptions
 
+    @OptionGroup var providers: ProviderOptions
+
     func run() async throws {
-        do {
-            let output = try manifest.outputFile.open(.ownerOnly)
-            let unwrapping = SecretUnwrapper(keys: try loadKeys(), namespace: manifest.namespace)
-            var secrets: [JSONValue] = []
-            for file in try manifest.readAll() {
-                secrets += try await unwrapping.secrets(in: file.contents.bytes, source: file.source)
-            }
-            try output.write(secrets, as: manifest.output)
-        } catch let error as InputError {
-            throw CommandError(error)
+        let output = try manifest.outputFile.open(.ownerOnly)
+        let unwrapping = SecretUnwrapper(
+            keys: try providers.keys(namespace: manifest.namespace), namespace: manifest.namespace)
+        var secrets: [JSONValue] = []
+        for file in try manifest.readAll() {
+            secrets += try await unwrapping.secrets(in: file.contents.bytes, source: file.source)
         }
+        try output.write(secrets, as: manifest.output)
     }
 }

@@ -44,12 +44,15 @@ struct Verify: AsyncParsableCommand {
     @Flag(help: "Report Secrets that are not encrypted.")
     var noPlaintext = false
 
+    @OptionGroup var providers: ProviderOptions
+
     func validate() throws {
         guard allowNone || !paths.isEmpty else { throw ValidationError("give files or folders") }
     }
 
     func run() async throws {
-        let verification = Verification(keys: offline ? nil : try loadKeys(), namespace: namespace)
+        let verification = Verification(
+            keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace)
         let files = WrappedSecretFiles(
             reading: paths, .init(allowsNone: allowNone, allowsPlaintext: !noPlaintext))
         let progress = ProgressLine(total: files.documents.count)

@@ -17,6 +17,7 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
+              secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
             """)
 
     @OptionGroup var manifest: ManifestOptions
@@ -35,6 +36,10 @@ struct Wrap: AsyncParsableCommand {
     var type: String?
 
     @OptionGroup var entries: EntryOptions
+
+    @OptionGroup var provider: KeyRefOptions
+
+    @OptionGroup var cluster: ClusterAccess
 
     func validate() throws {
         if name == nil, !entries.isEmpty || type != nil {
@@ -63,16 +68,14 @@ struct Wrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        do {
-            let output = try manifest.outputFile.open(.byUmask)
-            let wrapping = SecretWrapper(keys: try loadKeys(), scope: scope, namespace: manifest.namespace)
-            var outputs: [SecretWrapper.Output] = []
-            for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
-            outputs.flatMap(\.notes).forEach(Console.note)
-            try output.write(outputs.map(\.manifest), as: manifest.output)
-        } catch let error as InputError {
-            throw CommandError(error)
-        }
+        let output = try manifest.outputFile.open(.byUmask)
+        let keys = try await provider.keys(namespace: manifest.namespace, cluster)
+        let wrapping = SecretWrapper(
+            keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
+        var outputs: [SecretWrapper.Output] = []
+        for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+        outputs.flatMap(\.notes).forEach(Console.note)
+        try output.write(outputs.map(\.manifest), as: manifest.output)
     }
 
     private func secrets() throws -> [SecretInput] {

@@ -56,7 +56,7 @@ final class ResponseCache {
             switch head {
             case .get(let request): response(to: request).bytes(head: false)
             case .head(let request): response(to: request).bytes(head: true)
-            case .other: AdminResponse("GET and HEAD are served\n", status: 405).bytes(head: false)
+            case .other: AdminResponse("only GET and HEAD are supported\n", status: 405).bytes(head: false)
             case .malformed, .incomplete:
                 AdminResponse("not an HTTP request\n", status: 400).bytes(head: false)
             }

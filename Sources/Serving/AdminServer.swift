@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import System
 
@@ -39,7 +38,7 @@ package final class AdminServer: Sendable {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         wake = (ends[0], ends[1])
         // If this fails, `deinit` closes the pipe, because all properties are set.
-        let code = startServerThread { self.serve(handler) }
+        let code = startServiceThread(name: "sb-status") { self.serve(handler) }
         guard code == 0 else {
             close(listener)
             throw ListenError(code, address)
@@ -129,25 +128,6 @@ package final class AdminServer: Sendable {
         close(wake.read)
         close(wake.write)
     }
-}
-
-private final class ThreadBody: Sendable {
-    let run: @Sendable () -> Void
-
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-}
-
-/// Runs `body` on a new thread. Returns 0, or an errno value if the thread could not be started.
-private func startServerThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
-    let retained = Unmanaged.passRetained(ThreadBody(body))
-    let code = sb_start_thread(
-        { pointer in
-            sb_name_thread("sb-status")
-            if let pointer { Unmanaged<ThreadBody>.fromOpaque(pointer).takeRetainedValue().run() }
-            return nil
-        }, retained.toOpaque())
-    if code != 0 { retained.release() }
-    return code
 }
 
 /// The resources that the clients of an `AdminServer` may use. The defaults suit probes and scrapes.

@@ -49,10 +49,10 @@ extension ListenAddress {
     func listen() throws(ListenError) -> Int32 {
         switch host {
         case .v4(let address): return try listenV4(address)
-        case .v6(let address): return try listenV6(address, only: true)
+        case .v6(let address): return try listenV6(address, v6Only: true)
         case .any:
             do {
-                return try listenV6("::", only: false)
+                return try listenV6("::", v6Only: false)
             } catch  where error.code == .addressNotAvailable {
                 // The kernel has no IPv6.
                 return try listenV4("0.0.0.0")
@@ -68,13 +68,13 @@ extension ListenAddress {
         return try listen(AF_INET, &address)
     }
 
-    private func listenV6(_ host: String, only: Bool) throws(ListenError) -> Int32 {
+    private func listenV6(_ host: String, v6Only: Bool) throws(ListenError) -> Int32 {
         var address = sockaddr_in6()
         address.sin6_family = sa_family_t(AF_INET6)
         address.sin6_port = port.bigEndian
         inet_pton(AF_INET6, host, &address.sin6_addr)
         return try listen(AF_INET6, &address) {
-            setOption($0, Int32(IPPROTO_IPV6), IPV6_V6ONLY, only ? 1 : 0)
+            setOption($0, Int32(IPPROTO_IPV6), IPV6_V6ONLY, v6Only ? 1 : 0)
         }
     }
 
@@ -137,7 +137,8 @@ package struct ListenError: Error, Sendable, Equatable, CustomStringConvertible 
             description = "port \(address.port) is in use by another program; choose another port"
         case EADDRNOTAVAIL, EAFNOSUPPORT:
             code = .addressNotAvailable
-            description = "this machine has no such address; choose one of its addresses, or none for all"
+            description =
+                "this machine has no such address; choose one of its addresses, or give only :port to listen on all"
         case EACCES:
             code = .permissionDenied
             description = "this process may not listen on port \(address.port); choose 1024 or higher"

@@ -83,7 +83,8 @@ package struct Environment: Sendable {
             throw SettingError(
                 variable: name + "_FILE",
                 problem:
-                    "names a file that cannot be read: \(error.reason); if it holds the secret itself, set \(name)"
+                    "names a file that cannot be read: \(error.reason); if the variable holds the secret itself, set \(name) "
+                    + "instead"
             )
         }
     }

@@ -37,3 +37,12 @@ extension String {
         return String(unicodeScalars[..<end])
     }
 }
+
+extension StringProtocol where SubSequence == Substring {
+    /// Returns the text without the unwanted characters at its ends.
+    package func trimming(_ isUnwanted: (Character) -> Bool) -> Substring {
+        var text = drop(while: isUnwanted)
+        while let last = text.last, isUnwanted(last) { text.removeLast() }
+        return text
+    }
+}

@@ -15,6 +15,11 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
         self.reason = reason
         self.isTooLarge = isTooLarge
     }
+
+    /// Returns the error of the last system call on `path`, which errno describes.
+    package static func lastSystemError(_ path: String) -> FileError {
+        FileError(path: path, reason: systemError(errno))
+    }
 }
 
 extension SecretBytes {
@@ -23,7 +28,7 @@ extension SecretBytes {
     /// - Throws: `FileError` if the file cannot be opened or read, or has more than `limit` bytes.
     package init(contentsOfFile path: String, limit: Int) throws(FileError) {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard descriptor >= 0 else { throw .lastSystemError(path) }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
         if isatty(descriptor) == 1 { TerminalInput.callReadHandler() }
         var buffer = SecretBuffer(capacity: 16 * 1024)
@@ -33,7 +38,7 @@ extension SecretBytes {
         while true {
             let count = read(descriptor, chunk.baseAddress, chunk.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+            guard count >= 0 else { throw .lastSystemError(path) }
             guard count > 0 else { break }
             buffer.append(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
             guard buffer.count <= limit else {
@@ -48,9 +53,7 @@ extension SecretBytes {
     ///
     /// - Parameter path: the path for the error.
     borrowing func write(to file: Int32, _ path: String) throws(FileError) {
-        guard withUnsafeBytes({ writeAll($0, to: file) }) else {
-            throw FileError(path: path, reason: lastSystemError())
-        }
+        guard withUnsafeBytes({ writeAll($0, to: file) }) else { throw .lastSystemError(path) }
     }
 }
 
@@ -68,7 +71,6 @@ package func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Bool {
     return true
 }
 
-/// Returns the description of errno.
 package func lastSystemError() -> String { systemError(errno) }
 
 func systemError(_ code: Int32) -> String { String(cString: strerror(code)) }

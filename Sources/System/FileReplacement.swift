@@ -28,16 +28,14 @@ package enum FileReplacement {
             try contents.write(to: file, path)
             try keepOwner(info, file, path)
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
-                throw FileError(path: path, reason: lastSystemError())
+                throw .lastSystemError(path)
             }
             guard FileFingerprint(path: target) == fingerprint else {
                 throw FileError(
                     path: path,
                     reason: "another process has changed it meanwhile; it was not replaced, run this again")
             }
-            guard rename(temporary, target) == 0 else {
-                throw FileError(path: path, reason: lastSystemError())
-            }
+            guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
         } catch {
             unlink(temporary)
             throw error
@@ -72,7 +70,7 @@ package enum FileReplacement {
     private static func examine(_ path: String) throws(FileError) -> (target: String, info: stat) {
         let target = try resolve(path)
         var info = stat()
-        guard stat(target, &info) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard stat(target, &info) == 0 else { throw .lastSystemError(path) }
         if let reason = problem(target, info) { throw FileError(path: path, reason: reason) }
         return (target, info)
     }
@@ -111,7 +109,7 @@ package enum FileReplacement {
     /// new files. Only root can change the owner; the owner can choose a group that it is in.
     private static func keepOwner(_ old: stat, _ file: Int32, _ path: String) throws(FileError) {
         var new = stat()
-        guard fstat(file, &new) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard fstat(file, &new) == 0 else { throw .lastSystemError(path) }
         guard new.st_uid != old.st_uid || new.st_gid != old.st_gid else { return }
         guard fchown(file, old.st_uid, old.st_gid) == 0 else {
             throw FileError(path: path, reason: differentOwner(old))
@@ -119,9 +117,7 @@ package enum FileReplacement {
     }
 
     private static func resolve(_ path: String) throws(FileError) -> String {
-        guard let resolved = realpath(path, nil) else {
-            throw FileError(path: path, reason: lastSystemError())
-        }
+        guard let resolved = realpath(path, nil) else { throw .lastSystemError(path) }
         defer { free(resolved) }
         return String(cString: resolved)
     }

@@ -12,7 +12,7 @@ package final class FolderHandle: Sendable {
     /// - Throws: `FileError` if it is missing or is not a folder.
     package init(_ path: String) throws(FileError) {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard descriptor >= 0 else { throw .lastSystemError(path) }
         self.path = path
     }
 
@@ -51,7 +51,7 @@ package final class FolderHandle: Sendable {
         let temporary = FileReplacement.temporaryName(for: name)
         let file = openat(
             descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
-        guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard file >= 0 else { throw .lastSystemError(path) }
         // `FileReplacement.removeAbandoned` of another process ignores a locked file.
         _ = flock(file, LOCK_EX)
         defer {
@@ -59,10 +59,10 @@ package final class FolderHandle: Sendable {
             close(file)
         }
         try contents.write(to: file, path)
-        guard fsync(file) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard fsync(file) == 0 else { throw .lastSystemError(path) }
         // Unlike rename(2), link(2) does not replace an existing file.
         if linkat(descriptor, temporary, descriptor, name, 0) == 0 { return true }
-        guard errno == EEXIST else { throw FileError(path: path, reason: lastSystemError()) }
+        guard errno == EEXIST else { throw .lastSystemError(path) }
         return false
     }
 

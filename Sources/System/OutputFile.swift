@@ -40,9 +40,7 @@ package struct OutputFile: Sendable {
             target = .newFile
         case .file:
             try FileReplacement.checkReplaceable(path)
-            guard let fingerprint = FileFingerprint(path: path) else {
-                throw FileError(path: path, reason: lastSystemError())
-            }
+            guard let fingerprint = FileFingerprint(path: path) else { throw .lastSystemError(path) }
             target = .existingFile(fingerprint)
         case .other:
             guard Self.isStream(path) else {
@@ -66,7 +64,7 @@ package struct OutputFile: Sendable {
             try contents.write(to: descriptor, path)
         case .stream:
             let file = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC)
-            guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+            guard file >= 0 else { throw .lastSystemError(path) }
             defer { close(file) }
             try contents.write(to: file, path)
         case .existingFile(let fingerprint):
@@ -87,21 +85,19 @@ package struct OutputFile: Sendable {
         let isOwnerOnly = permissions == .ownerOnly
         let file = open(
             temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, isOwnerOnly ? 0o600 : 0o666)
-        guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard file >= 0 else { throw .lastSystemError(path) }
         // The lock marks the temporary file as in use, so that another process does not remove it as abandoned.
         _ = flock(file, LOCK_EX)
         defer { close(file) }
         do throws(FileError) {
             try contents.write(to: file, path)
-            guard fsync(file) == 0 else { throw FileError(path: path, reason: lastSystemError()) }
+            guard fsync(file) == 0 else { throw .lastSystemError(path) }
             guard case .missing = try FileKind(of: path) else {
                 throw FileError(
                     path: path,
-                    reason: "another process has created it meanwhile; it was not changed, run this again")
+                    reason: "another process created it in the meantime; it was not changed, run this again")
             }
-            guard rename(temporary, path) == 0 else {
-                throw FileError(path: path, reason: lastSystemError())
-            }
+            guard rename(temporary, path) == 0 else { throw .lastSystemError(path) }
         } catch {
             unlink(temporary)
             throw error

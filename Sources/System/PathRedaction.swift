@@ -38,17 +38,14 @@ package enum PathRedaction {
 
     /// Returns true for characters of base64 except the slash, which also separates the parts of a path.
     private static func isBase64(_ byte: UInt8) -> Bool {
-        isUpper(byte) || isLower(byte) || isDigit(byte) || "+=".utf8.contains(byte)
+        byte.isASCIILetterOrDigit || "+=".utf8.contains(byte)
     }
 
     /// File names seldom have upper case, lower case and digits in one long word.
     private static func isMixed(_ text: some Sequence<UInt8>) -> Bool {
-        text.contains(where: isUpper) && text.contains(where: isLower) && text.contains(where: isDigit)
+        text.contains(where: \.isASCIIUppercase) && text.contains(where: \.isASCIILowercase)
+            && text.contains(where: \.isASCIIDigit)
     }
-
-    private static func isUpper(_ byte: UInt8) -> Bool { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte }
-    private static func isLower(_ byte: UInt8) -> Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte }
-    private static func isDigit(_ byte: UInt8) -> Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte }
 }
 
 extension FileError {

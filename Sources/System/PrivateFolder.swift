@@ -57,7 +57,7 @@ package final class PrivateFolder: Sendable {
     package func write(_ contents: borrowing SecretBytes, to name: String) throws(FileError) {
         let path = "\(path)/\(name)"
         let file = openat(descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw FileError(path: path, reason: lastSystemError()) }
+        guard file >= 0 else { throw .lastSystemError(path) }
         defer { close(file) }
         try contents.write(to: file, path)
     }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A value behind a lock, for state that synchronous callers or C callbacks share. Decide under the lock and act after it:
@@ -32,20 +33,37 @@ package final class Locked<Value>: @unchecked Sendable {
 ///
 /// - Returns: 0, or the errno value of a thread that could not be created; `body` does not run then.
 package func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
-    let retained = Unmanaged.passRetained(ThreadBody(run: body))
-    var thread = pthread_t()
-    let code = pthread_create(
-        &thread, nil,
-        { pointer in
-            if let pointer { Unmanaged<ThreadBody>.fromOpaque(pointer).takeRetainedValue().run() }
-            return nil
-        }, retained.toOpaque())
-    guard code == 0 else {
-        retained.release()
+    start(body) { main, context in
+        var thread = pthread_t()
+        let code = pthread_create(&thread, nil, main, context)
+        if code == 0 { pthread_detach(thread) }
         return code
     }
-    pthread_detach(thread)
-    return 0
+}
+
+/// Runs `body` on a new thread that receives no signals, as `startThread` does.
+///
+/// - Parameter name: the name that the kernel shows for the thread, of at most 15 bytes.
+package func startServiceThread(name: String, _ body: @escaping @Sendable () -> Void) -> Int32 {
+    start({
+        sb_name_thread(name)
+        body()
+    }) { sb_start_thread($0, $1) }
+}
+
+private typealias ThreadMain = @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
+
+private func start(
+    _ body: @escaping @Sendable () -> Void, _ create: (ThreadMain, UnsafeMutableRawPointer) -> Int32
+) -> Int32 {
+    let retained = Unmanaged.passRetained(ThreadBody(run: body))
+    let main: ThreadMain = { context in
+        if let context { Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run() }
+        return nil
+    }
+    let code = create(main, retained.toOpaque())
+    if code != 0 { retained.release() }
+    return code
 }
 
 private final class ThreadBody: Sendable {

@@ -37,13 +37,8 @@ struct EditVerifier {
     }
 
     private static let remedy =
-        "the file was not changed; put the value into double quotes, or write this block as secrets-bridge wrap does"
-
-    private init(old: any ParseEventStream, new: any ParseEventStream, expected: ExpectedChanges) {
-        self.old = old
-        self.new = new
-        self.expected = expected
-    }
+        "the file was not changed; put the value into double quotes, or write this block in the layout that "
+        + "secrets-bridge wrap writes"
 
     private mutating func run() throws(SourceEditError) {
         while true {
@@ -74,7 +69,9 @@ struct EditVerifier {
         SourceEditError(line: place.line, column: place.column, problem: "\(problem); \(Self.remedy)")
     }
 
-    private func mismatch() -> SourceEditError { error("would have another value after the edit") }
+    private func mismatch() -> SourceEditError {
+        error("would have a value other than the intended one after the edit")
+    }
 
     private mutating func compare(
         _ before: ParseEvent, _ after: ParseEvent, depth: Int, isKey: Bool = false

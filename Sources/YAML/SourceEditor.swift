@@ -4,9 +4,8 @@ import JSON
 /// Edits values of a file and keeps all other bytes, comments, order, quotes and line endings included. The nodes that
 /// were read from the same bytes give the positions.
 ///
-/// Edits of one editor must not change the same node; those of elements of one sequence may, and an edit of a
-/// collection may follow those of its content. A layout that cannot be edited in this way (anchors, tags, aliases) is
-/// rejected, and the user has to edit the file.
+/// Edits of one editor must not change the same node. An edit of a collection comes after the edits of its content. A
+/// layout that cannot be edited in this way (anchors, tags, aliases) is rejected, and the user has to edit the file.
 package struct SourceEditor: Sendable {
     let file: SharedSecret
     private var edits: [Edit] = []
@@ -21,8 +20,6 @@ package struct SourceEditor: Sendable {
     package init(_ file: SharedSecret) {
         self.file = file
     }
-
-    package var isEmpty: Bool { edits.isEmpty }
 
     /// Replaces a scalar by a string, in the same quotes if it had quotes.
     package mutating func replace(_ node: YAMLNode, with text: String) throws(SourceEditError) {

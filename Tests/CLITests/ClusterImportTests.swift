@@ -26,7 +26,7 @@ struct ClusterImportTests {
         notes: Recorder<String> = Recorder()
     ) async throws -> (secrets: [ImportedSecret], paths: [String]) {
         let transport = FakeTransport(script: responses)
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         let work = ClusterImport(
             secrets: LiveSecretReader(KubeClient(connection: APIConnection(cluster, transport: transport))),
             keys: try FakeKeyManager().keyRing, scope: .strict)
@@ -133,10 +133,10 @@ struct ClusterImportTests {
     @Test(arguments: ["..", "../secrets/x", "A", ""])
     func doesNotRequestAnInvalidName(name: String) async throws {
         let transport = FakeTransport(script: [])
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         let secrets = LiveSecretReader(KubeClient(connection: APIConnection(cluster, transport: transport)))
         await #expect(throws: InputError.self) {
-            try await secrets.secret(ObjectRef(namespace: "a", name: name))
+            try await secrets.liveSecret(ObjectRef(namespace: "a", name: name))
         }
         #expect(transport.requests.isEmpty)
     }

@@ -30,7 +30,7 @@ struct ClusterRewrapperTests {
             """
         let list = FakeTransport.Response(
             200, #"{"metadata": {"resourceVersion": "1"}, "items": [\#(object)]}"#)
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         let work = ClusterRewrapper(
             keys: KeyRing(primary: new, others: [old]), strategy: .refresh,
             client: KubeClient(
@@ -101,7 +101,7 @@ struct ClusterProgressTests {
     }
 
     private func rewrap(_ transport: FakeTransport) async throws -> [String] {
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         let work = ClusterRewrapper(
             keys: try FakeKeyManager().keyRing, strategy: .refresh,
             client: KubeClient(connection: APIConnection(cluster, transport: transport)), isDryRun: true)

@@ -104,7 +104,7 @@ struct DiagnosticsTests {
         let key = try FakeKeyManager()
         #expect(ClusterDiagnostics.keyVerdict(try page([]), key.keyRing) == nil)
         #expect(ClusterDiagnostics.keyVerdict(try page(["local:0", key.keyID]), key.keyRing) == .passed)
-        let what = "lists a configured key; they list local:0, local:1"
+        let what = "is for a configured key; their recipients are local:0, local:1"
         #expect(
             ClusterDiagnostics.keyVerdict(try page(["local:1", "local:0", "local:1"]), key.keyRing)
                 == .failed("none of 3 WrappedSecrets \(what); configure one of these"))

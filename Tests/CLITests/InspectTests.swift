@@ -226,7 +226,9 @@ struct InspectTests {
 
     @Test(arguments: [
         "local", "vault-transit", "aws-kms", "local:0123", "vault-transit:transit/sb-wrap",
-        "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "gcp-kms",
+        "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k", "azure-key-vault",
+        "azure-key-vault:https://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef",
     ])
     func selectsKeysByIDOrBackend(name: String) throws {
         #expect(try KeySelector(name).description == name)
@@ -236,6 +238,9 @@ struct InspectTests {
         "", "valt-transit", "valt-transit:transit/sb-wrap", "vault-transit:", "aws-kms:x", "transit/sb-wrap",
         "arn",
         "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap", "alias/sb-wrap", "vault-transit ",
+        "gcp-kms:", "gcp-kms:k", "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+        "azure-key-vault:", "azure-key-vault:https://v.vault.azure.net/keys/k",
+        "azure-key-vault:http://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef",
     ])
     func refusesAKeyThatNoWrappedSecretCanList(name: String) {
         let message = errorMessage { () throws(InputError) in try KeySelector(name) }
@@ -267,6 +272,14 @@ struct ShortKeyNamesTests {
         (arn + "1234abcd-12ab-34cd-56ef-1234567890ab", "aws-kms:eu-west-1/1234abcd"),
         (arn + "mrk-1234abcd12ab34cd56ef1234567890ab", "aws-kms:eu-west-1/mrk-1234abcd"),
         ("vault-transit:transit/sb-wrap", "vault-transit:transit/sb-wrap"),
+        (
+            "gcp-kms:projects/p1/locations/europe-west1/keyRings/my-ring/cryptoKeys/sb-wrap",
+            "gcp-kms:europe-west1/my-ring/sb-wrap"
+        ),
+        (
+            "azure-key-vault:https://v1.vault.azure.net/keys/sb-wrap/0123456789abcdef0123456789abcdef",
+            "azure-key-vault:v1/sb-wrap/01234567"
+        ),
         (
             "vault-transit:organisation/team/environment/transit/sb-wrap",
             "vault-transit:...ronment/transit/sb-wrap"

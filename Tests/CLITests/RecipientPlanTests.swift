@@ -48,6 +48,15 @@ struct RecipientPlanTests {
             try RecipientPlan.steps(malformed, .refresh, KeyRing(primary: vault)) == [.refresh(0, by: 0)])
     }
 
+    /// Ciphertexts of Cloud KMS carry no version: only Cloud KMS knows whether the primary version wrapped them.
+    @Test func asksCloudKMSForTheVersion() throws {
+        let gcp = NamedKey(
+            keyID: "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k", key: keys[0])
+        let own = recipients(gcp.keyID)
+        #expect(try RecipientPlan.steps(own, .refresh, KeyRing(primary: gcp)) == [.refresh(0, by: 0)])
+        #expect(try RecipientPlan.steps(own, .move(to: 0), KeyRing(primary: gcp)) == [.refresh(0, by: 0)])
+    }
+
     /// A local key with the id of another backend.
     private struct NamedKey: KeyManager {
         let keyID: String

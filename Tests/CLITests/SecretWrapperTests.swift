@@ -249,7 +249,7 @@ import YAML
                 plain.replacing(canary, with: String(repeating: "x", count: 2 << 20)), namespace: "ns")
         }
         #expect(
-            message?.contains("the values have 2097152 bytes together; a Secret holds 1048576 at most")
+            message?.contains("the values are 2097152 bytes in total; a Secret holds at most 1048576")
                 == true)
     }
 

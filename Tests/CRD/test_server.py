@@ -1,4 +1,4 @@
-"""The definition on a real API server ($SB_TEST_KUBECONFIG, where it is applied): it is structural and rejects
+"""The definitions on a real API server ($SB_TEST_KUBECONFIG, where they are applied): they are structural and reject
 invalid objects. Cases that CEL rejects need a server with CEL (1.25 and later)."""
 
 import json
@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 
-from crd import CASES
+from crd import CASES, DEFINITIONS, NAMESPACE, WRAPPED_SECRET_CASES, provider
 
 KUBECONFIG = os.environ.get("SB_TEST_KUBECONFIG")
 pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="SB_TEST_KUBECONFIG is not set")
-NAMESPACE = "crd-cases"
+NAMES = {kind: definition["metadata"]["name"] for kind, definition in DEFINITIONS.items()}
 
 
 def kubectl(*arguments, given=None):
@@ -42,11 +42,14 @@ def unindexed(text):
 
 
 def placed(value):
+    if value["kind"] != "WrappedSecret":
+        return value
     return {**value, "metadata": {**value["metadata"], "namespace": NAMESPACE}}
 
 
-def test_definition_is_structural_and_established():
-    definition = json.loads(kubectl("get", "crd", "wrappedsecrets.secrets-bridge.io", "-o", "json").stdout)
+@pytest.mark.parametrize("kind", NAMES)
+def test_definition_is_structural_and_established(kind):
+    definition = json.loads(kubectl("get", "crd", NAMES[kind], "-o", "json").stdout)
     conditions = {condition["type"]: condition["status"] for condition in definition["status"]["conditions"]}
     assert conditions["Established"] == "True" and conditions["NamesAccepted"] == "True"
     assert conditions.get("NonStructuralSchema", "False") == "False"
@@ -72,12 +75,50 @@ def test_case(case, namespace, knows_cel):
         assert unindexed(case["path"]) in unindexed(answer.stderr) and case.get("message", "") in answer.stderr
 
 
-def test_kubectl_explains_the_fields():
-    answer = kubectl("explain", "wrappedsecrets.spec.scope")
-    assert "strict" in answer.stdout, answer.stderr
+@pytest.mark.parametrize("kind, field, expected", [
+    ("WrappedSecret", "spec.scope", "strict"), ("ClusterKeyProvider", "spec.identity.audience", "audience of the tokens"),
+    ("KeyProvider", "spec.role", "role ARN")])
+def test_kubectl_explains_the_fields(kind, field, expected):
+    answer = kubectl("explain", f"{NAMES[kind].split('.')[0]}.{field}")
+    assert expected in answer.stdout, answer.stderr
 
 
-def test_an_unseen_object_is_not_current(namespace):
-    made = kubectl("create", "--validate=false", "-o", "json", "-f", "-", given=placed(CASES[0]["object"]))
+UNSEEN = {
+    "WrappedSecret": WRAPPED_SECRET_CASES[0]["object"],
+    "ClusterKeyProvider": provider({"vaultTransit": {"address": "https://vault.example.com:8200", "key": "k"}}),
+    "KeyProvider": provider({"clusterKeyProvider": "eu", "serviceAccountName": "wrap-reader"}, "KeyProvider"),
+}
+
+
+@pytest.mark.parametrize("kind", UNSEEN)
+def test_an_unseen_object_is_not_current(kind, namespace):
+    made = kubectl("create", "--validate=false", "-o", "json", "-f", "-", given=placed(UNSEEN[kind]))
     assert made.returncode == 0, made.stderr
-    assert json.loads(made.stdout)["status"] == {"observedGeneration": -1}
+    found = json.loads(made.stdout)
+    try:
+        assert found["status"] == {"observedGeneration": -1}
+    finally:
+        kubectl("delete", NAMES[kind], found["metadata"]["name"], "-n", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.parametrize("kind, column", [("ClusterKeyProvider", "vault-transit:transit/k"), ("KeyProvider", "eu")])
+def test_kubectl_prints_the_state(kind, column, namespace):
+    """Tests the columns, and that only the subresource changes the status."""
+    made = kubectl("create", "--validate=false", "-f", "-", given=UNSEEN[kind])
+    assert made.returncode == 0, made.stderr
+    try:
+        condition = {
+            "type": "Ready", "status": "False", "observedGeneration": 1, "lastTransitionTime": "2026-01-02T03:04:05Z", "reason": "AccessDenied",
+            "message": "the KMS refuses the login"}
+        status = {"observedGeneration": 1, "keyID": "vault-transit:transit/k", "conditions": [condition]}
+        patch = json.dumps({"spec": {"serviceAccountName": "other", "allowClusterScope": True}, "status": status})
+        kubectl("patch", NAMES[kind], "eu", "-n", NAMESPACE, "--type=merge", "-p", json.dumps({"status": {"keyID": "another"}}))
+        path = f"/apis/secrets-bridge.io/v1alpha1/{'namespaces/' + NAMESPACE + '/' if kind == 'KeyProvider' else ''}{NAMES[kind].split('.')[0]}/eu"
+        patched = kubectl("patch", NAMES[kind], "eu", "-n", NAMESPACE, "--type=merge", "--subresource=status", "-p", patch)
+        assert patched.returncode == 0, patched.stderr
+        found = json.loads(kubectl("get", "--raw", path).stdout)
+        assert found["spec"] == UNSEEN[kind]["spec"] and found["status"] == status
+        printed = kubectl("get", NAMES[kind], "eu", "-n", NAMESPACE, "-o", "wide").stdout
+        assert all(text in printed for text in ("False", "AccessDenied", "the KMS refuses the login", column)), printed
+    finally:
+        kubectl("delete", NAMES[kind], "eu", "-n", NAMESPACE, "--wait=false")

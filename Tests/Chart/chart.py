@@ -19,9 +19,10 @@ KUBECTL = os.environ["SB_TEST_KUBECTL"]
 BINARY = os.environ["SB_TEST_BINARY"]
 ENTER = ROOT / "hack/lib/enter_root.py"
 NAMESPACE = "secrets-bridge"
+CRDS = [f"{plural}.secrets-bridge.io" for plural in ("clusterkeyproviders", "keyproviders", "wrappedsecrets")]
 
 # The overlays that correspond to the chart's values files.
-OVERLAYS = {"vault-transit": "vault-transit", "aws-kms": "aws-kms", "local": "dev"}
+OVERLAYS = {name: name for name in ("vault-transit", "aws-kms", "gcp-kms", "azure-key-vault")} | {"local": "dev"}
 
 # Keeps the user's plugins and cache out.
 HOME = tempfile.mkdtemp()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chart import BINARY, CHART, KUBECTL, NAMESPACE, run
+from chart import BINARY, CHART, CRDS, KUBECTL, NAMESPACE, run
 from conftest import eventually
 from objects import Namespace
 from pages import Shell, blocks
@@ -67,7 +67,7 @@ def test_commands(cluster, vault, image_root, scratch):
     assert database.get("wrappedsecret", "db") and database.values("db") == {"k": "v"}
     shell.run(install)
     shell.run(remove)
-    eventually("the WrappedSecrets are deleted", lambda: not cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"))
+    eventually("the WrappedSecrets are deleted", lambda: not any(cluster.exists("crd", name) for name in CRDS))
     # The garbage collector deletes Secrets of deleted owners within this time, as test_release.py shows.
     assert database.values("db") == {"k": "v"} and argo.values("repository-deploy")["password"] == "t1"
 

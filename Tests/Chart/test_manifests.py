@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from chart import KUBECTL, OVERLAYS, ROOT, by_identity, identity, kustomized, parsed, rendered, run
+from chart import CRDS, KUBECTL, OVERLAYS, ROOT, by_identity, identity, kustomized, parsed, rendered, run
 
 MONITORING = "--set-json=networkPolicy.metricsFrom=" + json.dumps(
     [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}])
-CRD = "CustomResourceDefinition", "", "wrappedsecrets.secrets-bridge.io"
+DEFINITIONS = {("CustomResourceDefinition", "", name) for name in CRDS}
 # Labels that only helm writes.
 HELMS_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 
@@ -48,13 +48,13 @@ def assert_same(from_manifests, from_chart):
 
 @pytest.mark.parametrize("values", OVERLAYS)
 def test_overlay(values):
-    """Adds the definition, which is not part of an overlay, so that deleting an overlay does not delete it."""
+    """Adds the definitions, which are not part of an overlay, so that deleting an overlay does not delete them."""
     overlay, chart = plain(kustomized(f"overlays/{OVERLAYS[values]}")), plain(rendered(values))
-    definition = plain(kustomized("crds"))
-    assert set(definition) == {CRD} and CRD not in overlay
-    # The definition has no labels of an installation.
-    assert chart[CRD]["metadata"].pop("labels")
-    assert_same({**overlay, **definition}, chart)
+    definitions = plain(kustomized("crds"))
+    assert set(definitions) == DEFINITIONS and not DEFINITIONS & set(overlay)
+    # The definitions have no labels of an installation.
+    assert all(chart[definition]["metadata"].pop("labels") for definition in DEFINITIONS)
+    assert_same({**overlay, **definitions}, chart)
 
 
 def test_monitoring():
@@ -76,8 +76,7 @@ def test_component(component, tmp_path):
         {"resources": [path("overlays/dev")], "components": [path(f"components/{component}")]}))
     manifests, chart = plain(parsed(run(KUBECTL, "kustomize", tmp_path).stdout)), plain(rendered("local", COMPONENTS[component]))
     assert plain(kustomized("overlays/dev")) != manifests
-    del chart[CRD]
-    assert_same(manifests, chart)
+    assert_same(manifests, {name: found for name, found in chart.items() if name not in DEFINITIONS})
 
 
 def test_admission_policy():

@@ -109,7 +109,7 @@ def test_truncated_names_stay_distinct(case):
 
 def test_a_short_name_is_not_changed():
     names = {name for _, name in own_names(rendered("4", "bridge", ["fullnameOverride=bridge"]))}
-    suffixes = ("metrics", "test", "view", "edit", "dashboard", "leader-election", "delete-secrets", "rollout-restart")
+    suffixes = ("metrics", "test", "view", "edit", "dashboard", "leader-election", "delete-secrets", "rollout-restart", "providers")
     assert names == {"bridge", *(f"bridge-{suffix}" for suffix in suffixes)}
 
 

@@ -56,7 +56,7 @@ def test_manifests_fit_restricted_v2(overlay):
     assert refusals(pod) == []
 
 
-@pytest.mark.parametrize("name", ["aws-kms", "local"])
+@pytest.mark.parametrize("name", ["aws-kms", "gcp-kms", "azure-key-vault", "local"])
 def test_starts_as_a_user_that_the_image_does_not_know(image_root, tmp_path, name):
     """Without a home folder and a user name, the program reads its settings and exits because no cluster exists."""
     container = next(pod_specs(rendered(name)))["containers"][0]

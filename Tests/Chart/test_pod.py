@@ -37,6 +37,7 @@ def test_controller_uses_every_permission(cluster, vault, release, image_root, s
     deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
     cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # left by previous tests
     before = cluster.audit_lines()
+    create_providers(namespace)
     with Pod(cluster, deployment, image_root, scratch / "pod-a", "secrets-bridge-a").running() as pod:
         (ready,) = eventually("the key is ready", lambda: pod.logged("keymgmt backend ready"))
         assert ready["key_id"] == "vault-transit:transit/sb-wrap"
@@ -65,19 +66,34 @@ def test_controller_uses_every_permission(cluster, vault, release, image_root, s
         namespace.until_values("new", k="v")
         eventually("the Secret under the earlier name is gone", lambda: namespace.get("secret", "moved") is None)
         eventually("an event is written", lambda: events(namespace))
+        for kind, name in (("clusterkeyprovider", "eu"), ("keyprovider", "own")):
+            eventually(f"the {kind} has a condition", lambda kind=kind, name=name: namespace.get(kind, name)["status"].get("conditions"))
         token = pod.token()
         the_policy_allows_what_was_written(namespace)
 
     count_an_event(cluster, namespace, token)
     asked = cluster.requests(before)
     everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
-    deletion = rules(cluster, "clusterrole", "secrets-bridge-delete-secrets")
+    deletion, providers = (rules(cluster, "clusterrole", f"secrets-bridge-{name}") for name in ("delete-secrets", "providers"))
     used = {request[:3] for request in asked}
     # The controller requests pages from servers that do not stream lists (before Kubernetes 1.32), and after a broken stream.
-    allowed, pages = everywhere | deletion | leases, {("list", "", "secrets"), ("list", "secrets-bridge.io", "wrappedsecrets")}
-    assert pages <= everywhere
+    allowed = everywhere | deletion | providers | leases
+    pages = {rule for rule in allowed if rule[0] == "list"}
     assert allowed - pages <= used <= allowed
     assert {request for request in asked if request[2] == "leases"} == {(*rule, NAMESPACE) for rule in leases}
+
+
+def create_providers(namespace):
+    """Creates a ClusterKeyProvider that selects namespaces by label and whose KMS is down, and a KeyProvider that refers to none."""
+    cluster_wide = {
+        "apiVersion": "secrets-bridge.io/v1alpha1", "kind": "ClusterKeyProvider", "metadata": {"name": "eu"},
+        "spec": {"vaultTransit": {"address": "https://127.0.0.1:1", "key": "k", "role": "r"},
+                 "namespaces": {"selector": {"matchLabels": {"tenant": "true"}}}}}
+    own = {
+        "apiVersion": "secrets-bridge.io/v1alpha1", "kind": "KeyProvider", "metadata": {"name": "own"},
+        "spec": {"clusterKeyProvider": "missing", "serviceAccountName": "wrap-reader"}}
+    for provider in (cluster_wide, own):
+        namespace.kubectl("apply", "--validate=false", "-f", "-", given=json.dumps(provider))
 
 
 def the_policy_allows_what_was_written(namespace):

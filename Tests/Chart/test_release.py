@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from chart import CHART, HELMS, NAMESPACE, OVERLAYS, helm, identity, kustomized, rendered, values_file
+from chart import CHART, CRDS, HELMS, NAMESPACE, OVERLAYS, helm, identity, kustomized, rendered, values_file
 from conftest import eventually
 from objects import Namespace
 from release import flags, installed, settings
@@ -55,7 +55,7 @@ def dry_run(cluster, objects):
         assert answer.stdout.count("(server dry run)") == len(items), answer.stdout
 
 
-@pytest.mark.parametrize("name", ["vault-transit", "aws-kms", "local", "everything"])
+@pytest.mark.parametrize("name", [*OVERLAYS, "everything"])
 def test_every_object_is_accepted(cluster, operator, name):
     for namespace in ("payments-dry", "billing-dry"):
         if not cluster.exists("namespace", namespace):
@@ -75,7 +75,7 @@ def test_every_overlay_is_accepted(cluster, operator, folder):
     dry_run(cluster, kustomized(folder))
 
 
-@pytest.mark.parametrize("name", ["vault-transit", "aws-kms", "local"])
+@pytest.mark.parametrize("name", OVERLAYS)
 @pytest.mark.parametrize("major", HELMS)
 def test_life_of_a_release(cluster, major, name):
     def run(*words):
@@ -95,12 +95,12 @@ def test_life_of_a_release(cluster, major, name):
     run("rollback", "secrets-bridge", "1")
     assert deployed() == (2, ["controller"])
     run("uninstall", "secrets-bridge")
-    assert {identity(found)[0] for found in leftovers(cluster)} == {"CustomResourceDefinition"}
+    assert sorted(identity(found) for found in leftovers(cluster)) == [("CustomResourceDefinition", "", name) for name in CRDS]
 
 
 @pytest.mark.parametrize("major", HELMS)
 def test_upgrade_brings_the_new_definition(cluster, scratch, major):
-    """Upgrades from a chart whose definition lacks a short name, and rolls back."""
+    """Upgrades from a chart whose definition lacks a short name and that has no providers, and rolls back."""
     earlier = scratch / f"earlier-{major}"
     shutil.copytree(CHART, earlier)
     text = (earlier / "files/wrappedsecrets.yaml").read_text()
@@ -113,21 +113,27 @@ def test_upgrade_brings_the_new_definition(cluster, scratch, major):
     def names():
         return cluster.get("crd", CRD)["spec"]["names"].get("shortNames")
 
+    definitions = (earlier / "templates/crds.yaml").read_text()
+    assert definitions.count('list "clusterkeyproviders" "keyproviders" "wrappedsecrets"') == 1
+    (earlier / "templates/crds.yaml").write_text(definitions.replace('"clusterkeyproviders" "keyproviders" ', ""))
+
+    def there():
+        return [name for name in CRDS if cluster.exists("crd", name)]
+
     given = ["--values", values_file("local"), *settings(cluster), *flags(cluster, major)]
-    if cluster.exists("crd", CRD):
-        cluster.kubectl("delete", "crd", CRD)
+    cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
     run("install", "secrets-bridge", earlier, *given)
-    assert names() is None
+    assert names() is None and there() == [CRD]
     run("upgrade", "secrets-bridge", CHART, *given)
-    assert names() == ["wsec"]
+    assert names() == ["wsec"] and there() == CRDS
     run("rollback", "secrets-bridge", "1")
-    assert names() is None
+    assert names() is None and there() == CRDS, "crds.keep keeps the definitions that the earlier chart does not have"
     run("uninstall", "secrets-bridge")
 
 
 def test_view_and_edit_reach_wrapped_secrets(cluster):
-    def may(who, verb):
-        asked = cluster.kubectl("auth", "can-i", verb, "wrappedsecrets.secrets-bridge.io", "-n", "default", f"--as={who}", check=False)
+    def may(who, verb, resource="wrappedsecrets"):
+        asked = cluster.kubectl("auth", "can-i", verb, f"{resource}.secrets-bridge.io", "-n", "default", f"--as={who}", check=False)
         return asked.stdout.strip() == "yes"
 
     for who, role in (("viewer", "view"), ("editor", "edit")):
@@ -137,6 +143,8 @@ def test_view_and_edit_reach_wrapped_secrets(cluster):
         eventually("roles are aggregated", lambda: may("viewer", "get") and may("editor", "create"))
         assert may("viewer", "list") and may("viewer", "watch") and may("editor", "get") and may("editor", "delete")
         assert not may("viewer", "create") and not may("viewer", "delete")
+        assert may("viewer", "get", "keyproviders") and may("editor", "create", "keyproviders")
+        assert not may("viewer", "create", "keyproviders") and not may("editor", "create", "clusterkeyproviders")
 
 
 def leftovers(cluster):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chart import (
-    BINARY, CHART, HELMS, ROOT, VALUES, by_identity, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
+    BINARY, CHART, CRDS, HELMS, ROOT, VALUES, by_identity, helm, identity, kustomized, pod_specs, program_version, rendered, run, template, values_file)
 
 ALL = sorted(path.stem for path in VALUES.iterdir())
 BACKENDS = [name for name in ALL if name != "everything"]
@@ -37,6 +37,10 @@ REFUSALS = {
     "no role": (["vault.address=https://v", "vault.key=k", "vault.role="], ["vault.role is not set"]),
     "two CAs": (["vault.address=https://v", "vault.key=k", "vault.ca.secret=a", "vault.ca.configMap=b"], ["both set"]),
     "aws without key": (["backend=aws-kms"], ["aws.keyID is not set", "arn:aws:kms:"]),
+    "gcp without key": (["backend=gcp-kms"], ["gcp.key is not set", "projects/example/locations/"]),
+    "a version of a gcp key": (["backend=gcp-kms", "gcp.key=projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"], ["key"]),
+    "azure without vault": (["backend=azure-key-vault"], ["azure.vaultURL is not set", "azure.key is not set"]),
+    "azure by http": (["backend=azure-key-vault", "azure.vaultURL=http://v.vault.azure.net"], ["vaultURL"]),
     "local in earnest": (["backend=local"], ["for development", "devProfile=true"]),
     "two who write": (["backend=local", "devProfile=true", "leaderElection.enabled=false"], ["every replica would write"]),
     "scraped twice": (
@@ -152,10 +156,10 @@ def test_version_equals_the_programs():
     assert about["appVersion"] == about["version"] == program_version()
 
 
-def test_some_namespaces_get_roles_and_no_cluster_role():
+def test_some_namespaces_get_roles_in_place_of_the_cluster_role():
     objects = rendered("vault-transit", "--set=controller.watchNamespaces={payments,billing}")
     cluster_wide = [identity(found)[2] for found in objects if found["kind"].startswith("ClusterRole")]
-    assert cluster_wide == ["secrets-bridge-view", "secrets-bridge-edit"]
+    assert cluster_wide == ["secrets-bridge-view", "secrets-bridge-edit", "secrets-bridge-providers", "secrets-bridge-providers"]
     everywhere = {identity(found): found for found in rendered("vault-transit")}["ClusterRole", "", "secrets-bridge"]
     for kind in ("Role", "RoleBinding"):
         there = {identity(found)[1] for found in objects if found["kind"] == kind and identity(found)[2] == "secrets-bridge"}
@@ -165,6 +169,37 @@ def test_some_namespaces_get_roles_and_no_cluster_role():
             assert found["rules"] == everywhere["rules"]
         if identity(found)[2] == "secrets-bridge-delete-secrets":
             assert identity(found)[:2] in {(kind, namespace) for kind in ("Role", "RoleBinding") for namespace in there}
+
+
+@pytest.mark.parametrize("watched", [[], ["--set=controller.watchNamespaces={payments,billing}"]])
+def test_providers_have_a_cluster_role(watched):
+    """ClusterKeyProviders are in no namespace, so that the right to list them is never a Role."""
+    def named(*arguments):
+        found = [found for found in rendered("vault-transit", *watched, *arguments) if found["metadata"]["name"] == "secrets-bridge-providers"]
+        return {found["kind"]: found for found in found}
+
+    role = named()["ClusterRole"]
+    assert set(named()) == {"ClusterRole", "ClusterRoleBinding"}
+    verbs = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert verbs == {
+        *((resource, verb) for resource in ("clusterkeyproviders", "keyproviders", "namespaces") for verb in ("list", "watch")),
+        ("clusterkeyproviders/status", "patch"), ("keyproviders/status", "patch")}
+    assert named("--set=keyProviders.enabled=false") == {} == named("--set=rbac.create=false")
+
+
+def test_nothing_is_cluster_wide_without_providers_roles_and_definitions():
+    objects = rendered("vault-transit", "--set=controller.watchNamespaces={payments}", "--set=crds.install=false", "--set=rbac.aggregate=false",
+                       "--set=keyProviders.enabled=false")
+    assert all(identity(found)[1] for found in objects if found["kind"] != "Pod"), [identity(found) for found in objects]
+
+
+def test_no_role_may_request_tokens_or_write_cluster_key_providers():
+    """Tenants grant the right to request a token, in their namespace, and administrators write ClusterKeyProviders."""
+    for objects in (rendered("vault-transit"), kustomized("overlays/vault-transit")):
+        for rule in (rule for found in objects for rule in found.get("rules", [])):
+            assert "serviceaccounts/token" not in rule["resources"] and "*" not in rule["resources"] + rule["verbs"]
+            if "clusterkeyproviders" in rule["resources"]:
+                assert set(rule["verbs"]) <= {"list", "watch"}
 
 
 def test_right_to_delete_secrets_is_optional():
@@ -226,9 +261,15 @@ def test_keep_follows_the_values():
     kept = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false,ServerSideApply=true",
             "kustomize.toolkit.fluxcd.io/prune": "disabled"}
     for keep, expected in (("true", kept), ("false", {"argocd.argoproj.io/sync-options": "ServerSideApply=true"})):
-        crd = next(found for found in rendered("local", f"--set=crds.keep={keep}") if found["kind"] == "CustomResourceDefinition")
-        assert crd["metadata"]["annotations"] == expected
+        crds = [found for found in rendered("local", f"--set=crds.keep={keep}") if found["kind"] == "CustomResourceDefinition"]
+        assert [crd["metadata"]["name"] for crd in crds] == CRDS
+        assert all(crd["metadata"]["annotations"] == expected for crd in crds)
     assert "CustomResourceDefinition" not in {found["kind"] for found in rendered("local", "--set=crds.install=false")}
+
+
+def credentials_of(objects):
+    """Returns the credential configuration that the chart mounts for Workload Identity Federation."""
+    return next(found["data"]["credentials.json"] for found in objects if "credentials.json" in found.get("data", {}))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -239,7 +280,8 @@ def test_the_program_takes_arguments_and_environment(name, tmp_path):
     for variable, place in environment.items():
         if place.startswith(("/etc/secrets-bridge/", "/var/run/secrets/")):
             environment[variable] = str(tmp_path / variable)
-            (tmp_path / variable).write_text(CERTIFICATE if "CACERT" in variable else "A" * 43 + "=")
+            (tmp_path / variable).write_text(
+                CERTIFICATE if "CACERT" in variable else credentials_of(rendered(name)) if "CREDENTIALS" in variable else "A" * 43 + "=")
     refusal = run(BINARY, *container["args"], "--kubeconfig=/nowhere", env=environment, check=False)
     assert refusal.returncode == 1 and "/nowhere" in refusal.stderr, refusal.stderr
 
@@ -260,8 +302,65 @@ def test_every_setting_reaches_the_controller():
     documented = set(re.findall(r"\bSB_[A-Z_]+\b", (ROOT / "docs/configuration.md").read_text()))
     documented |= {f"{name}_FILE" for name in documented}
     ours = {variable["name"] for variable in container["env"] if variable["name"].startswith("SB_")}
-    assert len(ours) == 17 and ours <= documented
+    assert len(ours) == 22 and ours <= documented
     assert all(variable.get("value") != "" for variable in container["env"])
+
+
+def annotations(*arguments):
+    (account,) = (found for found in rendered(*arguments) if found["kind"] == "ServiceAccount")
+    return account["metadata"].get("annotations")
+
+
+def pod_labels(*arguments):
+    (deployment,) = (found for found in rendered(*arguments) if found["kind"] == "Deployment")
+    return deployment["spec"]["template"]["metadata"]["labels"]
+
+
+def test_each_cloud_identifies_the_service_account():
+    assert annotations("aws-kms") == {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/secrets-bridge"}
+    assert annotations("gcp-kms") == {"iam.gke.io/gcp-service-account": "secrets-bridge@example-project.iam.gserviceaccount.com"}
+    client = "00000000-0000-0000-0000-000000000000"
+    assert annotations("azure-key-vault") == {"azure.workload.identity/client-id": client}
+    with_tenant = annotations("azure-key-vault", "--set=azure.tenantID=t", "--set=serviceAccount.annotations.a=b")
+    assert with_tenant == {"a": "b", "azure.workload.identity/client-id": client, "azure.workload.identity/tenant-id": "t"}
+    assert annotations("gcp-kms", "--set=gcp.serviceAccount=") is None
+
+
+def test_pods_have_the_label_of_entra_workload_id_only_with_a_client_id():
+    assert pod_labels("azure-key-vault")["azure.workload.identity/use"] == "true"
+    assert "azure.workload.identity/use" not in pod_labels("azure-key-vault", "--set=azure.clientID=")
+    assert "azure.workload.identity/use" not in pod_labels("gcp-kms", "--set=azure.clientID=x")
+
+
+PROVIDER = "projects/123456789012/locations/global/workloadIdentityPools/clusters/providers/production"
+
+
+def test_federation_outside_gke_has_a_token_and_a_configuration():
+    federated = ["gcp-kms", f"--set=gcp.workloadIdentityProvider={PROVIDER}"]
+    objects = rendered(*federated)
+    assert annotations(*federated) is None
+    (configuration,) = (found["data"] for found in objects if found["kind"] == "ConfigMap" and found["metadata"]["name"] == "secrets-bridge-gcp")
+    parsed = json.loads(configuration["credentials.json"])
+    assert parsed == {
+        "type": "external_account",
+        "audience": f"//iam.googleapis.com/{PROVIDER}",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "service_account_impersonation_url":
+            "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/secrets-bridge@example-project.iam.gserviceaccount.com"
+            ":generateAccessToken",
+        "credential_source": {"file": "/var/run/secrets/gcp/token"},
+    }
+    pod = next(pod_specs(objects))
+    (volume,) = (found["projected"]["sources"] for found in pod["volumes"] if found["name"] == "gcp-credentials")
+    assert volume[0]["serviceAccountToken"] == {
+        "path": "token", "audience": f"https://iam.googleapis.com/{PROVIDER}", "expirationSeconds": 3600}
+    assert volume[1]["configMap"]["name"] == "secrets-bridge-gcp"
+    variables = {variable["name"]: variable.get("value") for variable in pod["containers"][0]["env"]}
+    assert variables["GOOGLE_APPLICATION_CREDENTIALS"] == "/var/run/secrets/gcp/credentials.json"
+    without_account = json.loads(credentials_of(rendered(*federated, "--set=gcp.serviceAccount=")))
+    assert "service_account_impersonation_url" not in without_account
+    assert "volumes" not in next(pod_specs(rendered("gcp-kms")))
 
 
 def test_the_crash_handler_is_off():

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from chart import CHART, HELMS, NAMESPACE, helm, parsed
+from chart import CHART, CRDS, HELMS, NAMESPACE, helm, parsed
 from release import flags, settings
 from test_names import LABEL_VALUE, SERVICE_NAME, own_names
 
@@ -97,14 +97,13 @@ def test_installs(cluster, major, tmp_path, release):
     def deployments():
         return len(cluster.get("deployments", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={release}")["items"])
 
-    if cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"):
-        cluster.kubectl("delete", "crd", "wrappedsecrets.secrets-bridge.io")
+    cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
     given = [word.replace("--set=", "--set=secrets-bridge.") for word in settings(cluster)] + flags(cluster, major)
     run("install", chart, *given)
     assert deployments() == 1
     run("upgrade", chart, *given, "--set=secrets-bridge.enabled=false")
     assert deployments() == 0 and cluster.exists("configmap", "own", "-n", NAMESPACE)
-    assert cluster.exists("crd", "wrappedsecrets.secrets-bridge.io"), "the definition stays where the controller is switched off"
+    assert all(cluster.exists("crd", name) for name in CRDS), "the definitions stay where the controller is switched off"
     run("upgrade", chart, *given, "--set=secrets-bridge.enabled=true")
     assert deployments() == 1
     run("uninstall")

@@ -1,5 +1,5 @@
-"""Runs README.md from top to bottom on one cluster, and the ways from a CRD or an installation that kubectl applied to a release of the
-chart. No pod runs here: what helm installs are objects. These tests delete the CRD again and again, which makes the garbage
+"""Runs README.md from top to bottom on one cluster, and the ways from CRDs or an installation that kubectl applied to a release of the
+chart. No pod runs here: what helm installs are objects. These tests delete the CRDs again and again, which makes the garbage
 collector slow, so they run after those that need it."""
 
 import json
@@ -11,7 +11,7 @@ import socket
 import pytest
 import yaml
 
-from chart import HELMS, KUBECTL, NAMESPACE, OVERLAYS, ROOT, by_identity, helm, kustomized, run
+from chart import CRDS, HELMS, KUBECTL, NAMESPACE, OVERLAYS, ROOT, by_identity, helm, kustomized, run
 from conftest import eventually
 from objects import Namespace
 from pages import Shell, blocks
@@ -29,10 +29,9 @@ def major(request):
 
 @pytest.fixture
 def fresh(cluster):
-    """Removes the CRD before and after a test."""
+    """Removes the CRDs before and after a test."""
     def clean():
-        if cluster.exists("crd", CRD):
-            cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
+        cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
     clean()
     yield cluster
     clean()
@@ -56,7 +55,7 @@ def test_try_it(fresh, scratch):
     assert "hack/quickstart" in (ROOT / "README.md").read_text()
     shown = quickstart(fresh, scratch, "--use-current-context", "--yes").stderr
     assert shown.count("reverted after") == 2 and "Done. --keep" in shown
-    assert not fresh.exists("crd", CRD), "the CRD is gone, so that it can be applied again at once"
+    assert not any(fresh.exists("crd", name) for name in CRDS), "the CRDs are gone, so that they can be applied again at once"
 
 
 def test_quickstart_leaves_a_definition_that_a_release_has_taken_over(fresh, scratch):
@@ -66,7 +65,7 @@ def test_quickstart_leaves_a_definition_that_a_release_has_taken_over(fresh, scr
              *settings(fresh, "devProfile=true"), *flags(fresh, "4"), kubeconfig=fresh.kubeconfig)
     finally:
         shown = quickstart(fresh, scratch, "--stop").stderr
-    assert "the CRD stays" in shown and fresh.exists("crd", CRD)
+    assert "the CRDs stay" in shown and all(fresh.exists("crd", name) for name in CRDS)
     uninstall(fresh, "4")
 
 
@@ -98,7 +97,7 @@ def test_use_it(fresh, scratch, major):
 @pytest.mark.parametrize("way", ["with the flag", "by annotations"])
 def test_a_release_takes_over_the_definition(fresh, scratch, major, way):
     """Tests the take-over commands of docs/installing.md."""
-    with_flag, by_annotations = blocks("docs/installing.md", "When the CRD exists already")
+    with_flag, by_annotations = blocks("docs/installing.md", "When the CRDs exist already")
     folder = f"take-over-{major}-{way.replace(' ', '-')}"
     shell = Shell(fresh, scratch / folder, major, environment={"VAULT_ADDR": "https://vault.example.com:8200"})
     shell.run("kubectl apply --server-side -f manifests/crds/")
@@ -177,9 +176,12 @@ def chart_without_rules(folder):
         for found in inner:
             strip(found)
 
+    for path in (chart / "files").glob("*.yaml"):
+        definition = yaml.safe_load(path.read_text())
+        if definition["kind"] == "CustomResourceDefinition":
+            strip(definition)
+            path.write_text(yaml.safe_dump(definition))
     definition = yaml.safe_load((chart / "files/wrappedsecrets.yaml").read_text())
-    strip(definition)
-    (chart / "files/wrappedsecrets.yaml").write_text(yaml.safe_dump(definition))
     for name in ("service", "deployment"):
         text = (chart / f"templates/{name}.yaml").read_text()
         (chart / f"templates/{name}.yaml").write_text(re.sub(r"^( +)- name: metrics$", r"\g<0>\n\1  protocol: TCP", text, flags=re.MULTILINE))

@@ -4,8 +4,9 @@
     wrapped_secret.py make NAMESPACE NAME ENTRY=VALUE...   prints a WrappedSecret
 
 What is needed to reach the KMS is in the environment: KMS=vault, VAULT_ADDR, VAULT_CACERT, VAULT_TOKEN; or KMS=aws,
-SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION and what boto3 reads; or KMS=azure, SB_KMS_AZURE_VAULT_URL, SB_KMS_AZURE_KEY and what
-azure-identity reads; or KMS=local, SB_WRAP_MASTER_KEY.
+SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION and what boto3 reads; or KMS=gcp, SB_KMS_GCP_KEY, SB_KMS_GCP_ENDPOINT,
+GOOGLE_APPLICATION_CREDENTIALS (a service account's); or KMS=azure, SB_KMS_AZURE_VAULT_URL, SB_KMS_AZURE_KEY,
+REQUESTS_CA_BUNDLE and what azure-identity reads; or KMS=local, SB_WRAP_MASTER_KEY.
 """
 
 import base64
@@ -74,6 +75,47 @@ class AWS:
         return answer["Plaintext"], recipient
 
 
+class GCP:
+    def __init__(self):
+        import google_crc32c
+        from google.cloud import kms
+        from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
+        from google.oauth2 import service_account
+
+        credentials = service_account.Credentials.from_service_account_file(
+            os.environ["GOOGLE_APPLICATION_CREDENTIALS"], scopes=["https://www.googleapis.com/auth/cloud-platform"]
+        )
+        scheme, _, host = os.environ["SB_KMS_GCP_ENDPOINT"].partition("://")
+        transport = KeyManagementServiceRestTransport(host=host, url_scheme=scheme, credentials=credentials)
+        self.kms = kms.KeyManagementServiceClient(transport=transport)
+        self.key, self.checksum = os.environ["SB_KMS_GCP_KEY"], google_crc32c.value
+
+    def opens(self, key_id):
+        return key_id == f"gcp-kms:{self.key}"
+
+    def request(self, field, value, *binding):
+        data = envelope.binding(*binding)
+        return {
+            "name": self.key,
+            field: value,
+            f"{field}_crc32c": self.checksum(value),
+            "additional_authenticated_data": data,
+            "additional_authenticated_data_crc32c": self.checksum(data),
+        }
+
+    def unwrap(self, recipient, scope, namespace, name):
+        ciphertext = base64.b64decode(recipient["wrappedKey"], validate=True)
+        answer = self.kms.decrypt(request=self.request("ciphertext", ciphertext, scope, namespace, name))
+        assert answer.plaintext_crc32c == self.checksum(answer.plaintext)
+        return answer.plaintext
+
+    def data_key(self, scope, namespace, name):
+        data_key = os.urandom(32)
+        answer = self.kms.encrypt(request=self.request("plaintext", data_key, scope, namespace, name))
+        assert answer.verified_plaintext_crc32c and answer.verified_additional_authenticated_data_crc32c
+        return data_key, {"keyID": f"gcp-kms:{self.key}", "wrappedKey": envelope.b64(answer.ciphertext)}
+
+
 class Azure:
     """Azure sees no binding."""
 
@@ -122,7 +164,7 @@ class Local:
         return data_key, {"keyID": self.key_id, "wrappedKey": wrapped}
 
 
-KMS = {"vault": Vault, "aws": AWS, "azure": Azure, "local": Local}
+KMS = {"vault": Vault, "aws": AWS, "gcp": GCP, "azure": Azure, "local": Local}
 
 
 def open_wrapped(kms, manifest):

@@ -57,6 +57,25 @@ struct RefreshMachineTests {
         #expect(machine.word(at(90)) == "serve two")
     }
 
+    @Test func refreshesWhenTheSourceAsks() {
+        var machine = Machine(RefreshPolicy())
+        _ = machine.request(now: start)
+        _ = machine.succeeded(
+            Grant("one", lifetime: .seconds(100), refreshAfter: .seconds(20)), now: start, random: 0)
+        #expect(machine.nextRefresh == at(20))
+        #expect(machine.word(at(19)) == "serve one")
+        #expect(machine.word(at(20)) == "serve one and fetch")
+    }
+
+    /// A source that asks for a refresh after the end of the value is not right.
+    @Test func ignoresARefreshTimeAfterTheEnd() {
+        var machine = Machine(RefreshPolicy())
+        _ = machine.request(now: start)
+        _ = machine.succeeded(
+            Grant("one", lifetime: .seconds(100), refreshAfter: .seconds(200)), now: start, random: 0)
+        #expect(machine.nextRefresh == at(60))
+    }
+
     @Test func fetchesWhenTheValueIsNotRenewable() {
         var machine = machine(100, isRenewable: false)
         #expect(machine.word(at(60)) == "serve one and fetch")

@@ -1,10 +1,10 @@
 import Cryptography
 import KubeClient
-import Resources
 import TestSupport
 import Testing
 
 @testable import Controller
+@testable import Resources
 
 @Suite struct StatusUpdateTests {
     private let object = ObjectMeta(name: "db", namespace: "n", uid: "u1", generation: 3)

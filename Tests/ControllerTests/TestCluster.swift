@@ -30,7 +30,7 @@ struct TestCluster {
         keys = try FakeKeyManager()
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         informers = Informers(queue: WorkQueue(), logger: logger)
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         var options = Controller.Options()
         // The fake key manager takes no batches.
         options.workers = 0

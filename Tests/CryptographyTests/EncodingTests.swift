@@ -105,3 +105,28 @@ struct Base64Tests {
         #expect(throws: Base64.DecodingError(problem: .character, offset: 3)) { try decoded("Zm9\n vYmF") }
     }
 }
+
+struct Base64URLTests {
+    private func decode(_ text: String) throws(Base64.DecodingError) -> [UInt8] {
+        try Array(text.utf8).withBytes { bytes throws(Base64.DecodingError) in
+            try Base64URL.decodeSecret(bytes).revealed()
+        }
+    }
+
+    @Test(arguments: [
+        ([], ""), ([0x66], "Zg"), ([0x66, 0x6F], "Zm8"), ([0x66, 0x6F, 0x6F], "Zm9v"),
+        ([0xFB, 0xFF, 0xBF], "-_-_"), ([0xFB, 0xFF], "-_8"),
+    ])
+    func encodesAndDecodesWithoutPadding(bytes: [UInt8], text: String) throws {
+        #expect(Base64URL.encode(bytes) == text)
+        #expect(try decode(text) == bytes)
+        var buffer = SecretBuffer()
+        bytes.withUnsafeBytes { buffer.appendBase64URL($0) }
+        #expect(buffer.finish().revealed() == Array(text.utf8))
+    }
+
+    @Test(arguments: ["Zg==", "+/+/", "Z", "Zh", "Zm9", "Zm9v\n", "Zg="])
+    func rejectsOtherForms(text: String) {
+        #expect(throws: Base64.DecodingError.self) { try decode(text) }
+    }
+}

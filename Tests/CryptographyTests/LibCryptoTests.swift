@@ -93,3 +93,7 @@ struct LibCryptoTests {
         #expect(!constantTimeEquals([0], []))
     }
 }
+
+private func constantTimeEquals(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.withUnsafeBytes { a in right.withUnsafeBytes { constantTimeEquals(a, $0) } }
+}

@@ -2,7 +2,6 @@ import TestSupport
 import Testing
 
 @testable import Cryptography
-@testable import HTTP
 
 /// RFC 7468, and the older encryption of RFC 1421.
 struct PEMTests {
@@ -31,9 +30,6 @@ struct PEMTests {
 
     @Test func recognisesDER() {
         let der: [UInt8] = [0x30, 0x82, 1, 0, 0x30, 0x82]
-        var pool = CertificatePool()
-        #expect(pool.add(SecretBytes(copying: der), from: "ca.der") == 0)
-        #expect(pool.warnings.first?.contains("openssl x509 -inform DER") == true)
         #expect(throws: TLSClientIdentity.IdentityError.certificateIsDER) {
             try TLSClientIdentity(certificate: der, key: SharedSecret(copying: der))
         }

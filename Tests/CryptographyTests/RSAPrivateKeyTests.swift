@@ -112,3 +112,51 @@ struct RSAPrivateKeyTests {
         }
     }
 }
+
+/// Signatures of Python's `cryptography` (Tests/Vectors/jwt).
+struct RSASignatureTests {
+    private struct File: Decodable {
+        struct Signature: Decodable { let message, signature: Data }
+
+        let pem: [String: String]
+        let signatures: [Signature]
+    }
+
+    private let file: File
+
+    init() throws {
+        file = try JSONDecoder().decode(File.self, from: vectorFile("jwt/assertions.json"))
+    }
+
+    private func key(_ name: String) throws -> RSAPrivateKey {
+        try RSAPrivateKey(pem: SecretBytes(copying: try #require(file.pem[name]).utf8))
+    }
+
+    @Test(arguments: ["pkcs8", "pkcs1"])
+    func signsLikeTheVectors(form: String) throws {
+        let key = try key(form)
+        #expect(file.signatures.count == 4)
+        for vector in file.signatures {
+            let signature = try Array(vector.message).withUnsafeBytes { try key.signPKCS1SHA256($0) }
+            #expect(signature == Array(vector.signature))
+        }
+    }
+
+    @Test func rejectsAnEncryptedKey() {
+        #expect(throws: RSAPrivateKey.ReadingError.notAPrivateKey) { try key("encrypted") }
+    }
+
+    @Test(arguments: ["", "no PEM", "-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n"])
+    func rejectsTextWithoutAKey(text: String) {
+        #expect(throws: RSAPrivateKey.ReadingError.notAPrivateKey) {
+            try RSAPrivateKey(pem: SecretBytes(copying: text.utf8))
+        }
+    }
+
+    @Test func rejectsAKeyOfAnotherAlgorithm() {
+        let text = "-----BEGIN EC PRIVATE KEY-----\nQUJD\n-----END EC PRIVATE KEY-----\n"
+        #expect(throws: RSAPrivateKey.ReadingError.notRSA) {
+            try RSAPrivateKey(pem: SecretBytes(copying: text.utf8))
+        }
+    }
+}

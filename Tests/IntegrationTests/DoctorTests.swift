@@ -153,9 +153,9 @@ struct DoctorTests {
                     #expect(
                         covered.output.contains(
                             selector.map {
-                                "?    a controller reconciles them: only WrappedSecrets with the labels \($0)"
+                                "?    a controller reconciles WrappedSecrets: only WrappedSecrets with the labels \($0)"
                             }
-                                ?? "yes  a controller reconciles them"), "\(covered.output)")
+                                ?? "yes  a controller reconciles WrappedSecrets"), "\(covered.output)")
                     let uncovered = try await doctor(["-n", unwatched.name], environment, status: 1)
                     #expect(
                         uncovered.output.contains("no controller watches namespace \(unwatched.name)"),
@@ -167,7 +167,8 @@ struct DoctorTests {
                 }
                 // The lease is released, so nothing is known of the namespace.
                 let after = try await doctor(["-n", unwatched.name], environment)
-                #expect(after.output.contains("?    a controller reconciles them"), "\(after.output)")
+                #expect(
+                    after.output.contains("?    a controller reconciles WrappedSecrets"), "\(after.output)")
             }
         }
     }
@@ -183,10 +184,12 @@ struct DoctorTests {
                         "SB_WRAP_MASTER_KEY": watched.masterKey, "KUBECONFIG": watched.cluster.kubeconfig,
                     ]
                     let well = try await doctor(["-n", watched.name], environment)
-                    #expect(well.output.contains("yes  a controller reconciles them"), "\(well.output)")
+                    #expect(
+                        well.output.contains("yes  a controller reconciles WrappedSecrets"), "\(well.output)")
                     let uncovered = try await doctor(["-n", unwatched.name], environment, status: 1)
                     #expect(
-                        uncovered.output.contains("NO   a controller reconciles them"), "\(uncovered.output)")
+                        uncovered.output.contains("NO   a controller reconciles WrappedSecrets"),
+                        "\(uncovered.output)")
                     #expect(uncovered.output.contains("--watch-namespace"), "\(uncovered.output)")
                     #expect(uncovered.output.contains("\(unwatched.name)/db"), "\(uncovered.output)")
                 }

@@ -177,7 +177,7 @@ struct LifecycleTests {
                     try await namespace.reconciled("db")
                     try await namespace.cluster.admin.delete(
                         WrappedSecret.resource, manifest.ref,
-                        propagation: round.isMultiple(of: 2) ? .background : .foreground)
+                        propagation: round.isMultiple(of: 2) ? "Background" : "Foreground")
                     // Foreground deletion takes time; the name is free once the object is deleted.
                     try await eventually("the name is free") {
                         do {

@@ -124,8 +124,8 @@ struct SplittingTests {
     }
 
     @Test(arguments: [
-        (["--watch-namespace", "Payments"], "is not a namespace's name"),
-        (["--watch-namespace", "a,,b"], "is not a namespace's name"),
+        (["--watch-namespace", "Payments"], "is not a valid namespace name"),
+        (["--watch-namespace", "a,,b"], "is not a valid namespace name"),
         (["--label-selector", "team in payments"], "--label-selector"),
         (["--leader-elect-renew-deadline", "20s"], "shorter than the lease duration"),
         (["--leader-elect-lease-duration", "1500ms"], "whole seconds"),

@@ -3,6 +3,7 @@ import Foundation
 import KMS
 import KubeClient
 import Resources
+import TestSupport
 import Testing
 
 /// Providers of tenants, with a real API server that issues their tokens and a real OpenBao that knows each tenant.
@@ -171,6 +172,14 @@ struct TenancyTests {
                     try await first.apply(bao, fields)
                     try await a.namespace.reconciled("db")
                     #expect(!controller.log.contains(#""object":"\(b.name)/db","reason""#))
+
+                    try await a.namespace.kubectl("delete", "keyprovider", "own")
+                    try await a.namespace.reconciled("db", .providerNotFound)
+                    try await eventually("the deletion has an event") {
+                        let events = try await a.namespace.kubectl(
+                            "get", "events", "-o", "jsonpath={.items[*].reason}")
+                        return events.contains("DeletedInUse")
+                    }
                 }
             }
         }
@@ -187,6 +196,48 @@ struct TenancyTests {
                     "create", "rolebinding", "secrets-bridge-tokens", "--role=secrets-bridge-tokens",
                     "--serviceaccount=secrets-bridge:secrets-bridge")
                 try await a.providerStatus(.ready)
+            }
+        }
+    }
+
+    /// The user has a Vault token of their own; the settings come from the cluster or from a file.
+    @Test func wrapsForAProviderWithTheUsersOwnCredentials() async throws {
+        try await withTenants { a, _, bao, _ in
+            let cluster = a.namespace.cluster
+            try await ClusterProvider.with(bao, cluster, fields(a.name)) { provider in
+                try await a.createProvider(of: provider.name)
+                let user = ["VAULT_TOKEN": bao.administratorsToken, "KUBECONFIG": cluster.kubeconfig]
+                func run(_ arguments: String...) async throws -> Program.Outcome {
+                    try await Program(try Settings.required().binary, arguments, environment: user).outcome()
+                }
+                let wrapped = try await run(
+                    "wrap", "-n", a.name, "--key-ref", "KeyProvider/own", "--name", "db", "--from-literal",
+                    "k=v")
+                #expect(wrapped.status == 0, "\(wrapped.errors)")
+                try await a.namespace.kubectl("apply", "-f", "-", input: Data(wrapped.output.utf8))
+                try await a.namespace.reconciled("db")
+                #expect(try await a.namespace.secret("db")?.values == ["k": "v"])
+
+                let folder = try TemporaryFolder()
+                let providers = try folder.write(
+                    "providers.json",
+                    try await a.namespace.kubectl(
+                        "get", "clusterkeyprovider/\(provider.name)", "keyprovider/own", "-o", "json"))
+                let file = try folder.write("db.yaml", wrapped.output)
+                let opened = try await run("unwrap", "--provider-file", providers, file)
+                #expect(opened.output.contains("k: dg=="), "\(opened.errors)")
+                let second = try await run(
+                    "wrap", "-n", a.name, "--key-ref", "keyprovider/own", "--provider-file", providers,
+                    "--name",
+                    "other", "--from-literal", "k=w")
+                #expect(second.status == 0, "\(second.errors)")
+                #expect(second.output.contains("keyRef:\n    kind: KeyProvider\n    name: own"))
+                let missing = try await run(
+                    "wrap", "-n", a.name, "--key-ref", "KeyProvider/none", "--name", "x", "--from-literal",
+                    "k=v")
+                #expect(missing.status == 1)
+                #expect(missing.errors.contains("KeyProvider \(a.name)/none"), "\(missing.errors)")
+                withExtendedLifetime(folder) {}
             }
         }
     }

@@ -87,7 +87,7 @@ extension KubeClient {
         pauses: Recorder<Duration>? = nil
     ) {
         let cluster = ClusterConfiguration(
-            server: "https://api.test:6443", trust: .system, credentials: credentials)
+            server: "https://api.test:6443", credentials: credentials)
         self.init(connection: APIConnection(cluster, transport: transport)) { pauses?.append($0) }
     }
 }

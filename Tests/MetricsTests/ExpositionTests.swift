@@ -10,7 +10,7 @@ import Testing
         requests.increment("get", "200")
         requests.increment("get", "200", by: 2.5)
         requests.initialize("get", "500")
-        registry.gauge("sb_info", "What runs.", labels: ["version"]).set(1, "0.1.0")
+        registry.computed("sb_info", "What runs.", labels: ["version"]) { [Sample(1, "0.1.0")] }
         registry.counter("sb_restarts_total", "Restarts.").increment()
         let latency = registry.histogram(
             "sb_latency_seconds", "Latency.", labels: ["verb"], bounds: [0.5, 1])
@@ -54,7 +54,9 @@ import Testing
 
     @Test func escapesLineBreaksAndQuotes() {
         let registry = MetricsRegistry()
-        registry.gauge("sb_a", "One \\ two\nthree \"four\"", labels: ["l"]).set(1, "a\\b\"c\nd é")
+        registry.computed("sb_a", "One \\ two\nthree \"four\"", labels: ["l"]) {
+            [Sample(1, "a\\b\"c\nd é")]
+        }
         #expect(
             registry.exposition() == #"""
                 # HELP sb_a One \\ two\nthree "four"

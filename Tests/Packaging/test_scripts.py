@@ -9,6 +9,7 @@ from conftest import ROOT, run
 
 @pytest.mark.parametrize("command,says", [
     (["hack/aws", "--dir"], "--dir needs a value"),
+    (["hack/azure", "--dir"], "--dir needs a value"),
     (["hack/bench", "--objects", "x"], "--objects needs a number"),
     (["hack/bench-rewrap", "--files", "x"], "--files x: 1 to 999999 are expected"),
     (["hack/chaos", "--minutes", "x"], "--minutes is x; a number is expected"),
@@ -16,7 +17,8 @@ from conftest import ROOT, run
     (["hack/cli", "--binary", "x"], "--binary requires --prefix"),
     (["hack/cluster", "--dir"], "--dir needs a value"),
     (["hack/developer-policy"], "usage: hack/developer-policy NAMESPACE"),
-    (["hack/developer-policy", "Payments"], "Payments is not a namespace's name"),
+    (["hack/developer-policy", "Payments"], "Payments is not a valid namespace name"),
+    (["hack/gcp", "--dir"], "--dir needs a value"),
     (["hack/image", "--binary", "x"], "--binary requires --root"),
     (["hack/openbao", "--dir"], "--dir needs a value"),
     (["hack/release"], "usage: hack/release VERSION DIR"),

@@ -50,7 +50,7 @@ import Testing
         }
         #expect(
             error?.message
-                == "the values have 1199944 bytes together; a Secret holds 1048576 at most: split it")
+                == "the values are 1199944 bytes in total; a Secret holds at most 1048576: split it")
     }
 
     @Test(arguments: ["", "Db", "-a", "a..b", "a/b", "é", String(repeating: "a", count: 254)])

@@ -127,3 +127,43 @@ package final class FakeTransport: HTTPTransport {
         return try await handler(head, HTTPBody(chunks: chunks, failure: failure))
     }
 }
+
+extension HTTPBody {
+    /// Makes a body that yields `chunks` as they arrive and then ends, or throws `failure`.
+    package init(chunks: AsyncStream<[UInt8]>, failure: HTTPError? = nil) {
+        self.init(source: ChunkStream(chunks: chunks, failure: failure))
+    }
+}
+
+private final class ChunkStream: BodySource {
+    let activity = "reading a body"
+    private let chunks: AsyncStream<[UInt8]>
+    private let failure: HTTPError?
+
+    init(chunks: AsyncStream<[UInt8]>, failure: HTTPError?) {
+        self.chunks = chunks
+        self.failure = failure
+    }
+
+    func nextChunk() async throws(HTTPError) -> [UInt8]? {
+        var iterator = chunks.makeAsyncIterator()
+        while let chunk = await iterator.next() {
+            if !chunk.isEmpty { return chunk }
+        }
+        guard !Task.isCancelled else { throw HTTPError(.cancelled, activity: activity) }
+        if let failure { throw failure }
+        return nil
+    }
+
+    func takeBuffered() -> ZeroizingBytes? { nil }
+}
+
+extension HTTPTransport {
+    /// Sends `request` and collects the body.
+    package func send(
+        _ request: HTTPClientRequest, upTo limit: Int
+    ) async throws(HTTPError) -> (head: HTTPResponseHead, body: [UInt8]) {
+        let (head, body) = try await sendCollectingSecret(request, upTo: limit)
+        return (head, body.bytes.withUnsafeBytes { Array($0) })
+    }
+}

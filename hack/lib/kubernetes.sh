@@ -44,9 +44,9 @@ apply_crds() {
         # This server does not know CEL rules: it drops them, and rejects validation and server-side apply.
         "$@" apply --validate=false -f manifests/crds/ >&2
     fi
-    "$@" wait --for=condition=Established --timeout=60s crd/wrappedsecrets.secrets-bridge.io >/dev/null
+    "$@" wait --for=condition=Established --timeout=60s -f manifests/crds/ >/dev/null
     # Discovery, which kubectl needs, follows a moment after Established.
-    until [[ $("$@" api-resources --api-group=secrets-bridge.io -o name 2>/dev/null) == *wrappedsecrets* ]]; do
+    until [[ $("$@" api-resources --api-group=secrets-bridge.io -o name 2>/dev/null | sort) == clusterkeyproviders*keyproviders*wrappedsecrets* ]]; do
         [ $((tries--)) -gt 0 ] || return 1
         sleep 0.5
     done

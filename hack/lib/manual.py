@@ -18,12 +18,15 @@ USE_KEYS = {"wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "r
 EXIT_CODES = "0 done; 1 failed, with one line on standard error; 64 wrong usage"
 KEYS = [("SB_KMS_BACKEND and the settings of the backend", f"The settings of the keys; see {PROGRAM}(1).")]
 ALL_KEYS = [
-    ("SB_KMS_BACKEND", "local (the default), vault-transit or aws-kms. In a comma-separated list, the first wraps and all "
-                       "unwrap."),
+    ("SB_KMS_BACKEND", "local (the default), vault-transit, aws-kms, gcp-kms or azure-key-vault. In a comma-separated list, "
+                       "the first wraps and all unwrap."),
     ("SB_WRAP_MASTER_KEY, SB_WRAP_MASTER_KEYS_PREVIOUS", "For local: 32 bytes in base64; with the suffix _FILE, the path of a "
                                                          "file with it."),
     ("SB_KMS_VAULT_ADDR, SB_KMS_VAULT_KEY, ...", "Settings of vault-transit."),
     ("SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION, ...", "Settings of aws-kms."),
+    ("SB_KMS_GCP_KEY, SB_KMS_GCP_ENDPOINT", "Settings of gcp-kms. Credentials are Application Default Credentials."),
+    ("SB_KMS_AZURE_VAULT_URL, SB_KMS_AZURE_KEY, ...", "Settings of azure-key-vault. Credentials are those of AZURE_* variables, "
+                                                      "of a managed identity, or of the Azure CLI."),
     ("NO_COLOR", "If not empty, turns colours off."),
 ]
 KUBECONFIG = ("KUBECONFIG", "Kubeconfig files, separated by colons; used without --kubeconfig.")

@@ -12,7 +12,7 @@ package struct ClusterDiagnostics: Sendable {
     private let sleep: @Sendable (Duration) async -> Void
 
     /// How often to list again, one second apart, while a controller may still observe a new object.
-    private static let pauses = 12
+    private static let maximumRelists = 12
 
     package init(
         _ client: KubeClient, _ selection: Selection, keys: KeyRing? = nil,
@@ -41,19 +41,21 @@ package struct ClusterDiagnostics: Sendable {
         findings.append(Finding("list WrappedSecrets", listing, isRequired: true))
         guard let page else { return findings }
         var evidence = ControllerEvidence(page.items, now: now())
-        for _ in 0..<Self.pauses where evidence.isPending {
+        for _ in 0..<Self.maximumRelists where evidence.isPending {
             await sleep(.seconds(1))
             guard let page = try? await client.list(WrappedSecret.self, selection) else { break }
             evidence = ControllerEvidence(page.items, now: now())
         }
         if let keys, let listed = Self.keyVerdict(page, keys) {
-            findings.append(Finding("WrappedSecrets list a configured key", listed, isRequired: true))
+            findings.append(
+                Finding("a WrappedSecret has a configured key as recipient", listed, isRequired: true))
         }
         findings += [
             Finding(
-                "a controller reconciles them", await watched(evidence, now: now()), isRequired: true),
+                "a controller reconciles WrappedSecrets", await watched(evidence, now: now()),
+                isRequired: true),
             Finding(
-                "list Secrets, as metadata (import)",
+                "list Secrets, metadata only (for import)",
                 await verdict { () throws(KubeError) in
                     _ = try await client.list(SecretMetadata.self, selection, limit: 1)
                 }),
@@ -87,8 +89,8 @@ package struct ClusterDiagnostics: Sendable {
         let others = listed.count > 3 ? " and \(listed.count - 3) more" : ""
         let isAll = page.metadata.continue?.isEmpty != false
         let problem =
-            "none of \(isAll ? "" : "the first ")\(pluralized(objects.count, "WrappedSecret")) lists a configured key; they "
-            + "list \(listed.prefix(3).joined(separator: ", "))\(others)"
+            "none of \(isAll ? "" : "the first ")\(pluralized(objects.count, "WrappedSecret")) is for a configured key; "
+            + "their recipients are \(listed.prefix(3).joined(separator: ", "))\(others)"
         return isAll ? .failed("\(problem); configure one of these") : .skipped(problem)
     }
 

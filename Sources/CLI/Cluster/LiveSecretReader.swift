@@ -6,19 +6,14 @@ import Resources
 
 /// Reads Secrets of a cluster with their values, which stay in secret memory.
 package struct LiveSecretReader: Sendable {
-    private let client: KubeClient
+    let client: KubeClient
 
     package init(_ client: KubeClient) { self.client = client }
 
-    /// Reads a Secret. Returns nil if it does not exist.
+    /// Reads a Secret together with the field managers of its parts. Returns nil if it does not exist.
     ///
     /// - Parameter uid: The uid of the Secret in a list, or nil if it was not listed.
     /// - Throws: `InputError` if the Secret cannot be read, or if the response is another object.
-    package func secret(_ ref: ObjectRef, uid: String? = nil) async throws(InputError) -> SecretInput? {
-        try await liveSecret(ref, uid: uid)?.input
-    }
-
-    /// Reads a Secret together with the field managers of its parts.
     func liveSecret(_ ref: ObjectRef, uid: String? = nil) async throws(InputError) -> LiveSecret? {
         try ObjectNames.check(namespace: ref.namespace, name: ref.name, "Secret")
         let body: SharedSecret
@@ -64,11 +59,6 @@ package struct LiveSecretReader: Sendable {
     /// Returns true if a namespace is known not to exist.
     func isNamespaceMissing(_ name: String) async -> Bool {
         (try? await client.namespaceExists(name)) == false
-    }
-
-    /// - Throws: `InputError` if the namespace of `selection` does not exist.
-    func requireNamespace(of selection: Selection) async throws(InputError) {
-        try await client.requireNamespace(of: selection)
     }
 
     /// Lists the metadata of Secrets.

@@ -181,7 +181,6 @@ package struct CommandInfo: Decodable, Sendable {
         arguments.first { $0.names?.contains { $0.spelling == text } == true }
     }
 
-    /// Returns the positional argument at an index.
     func positional(_ index: Int) -> Argument? {
         let all = arguments.filter { $0.kind == .positional }
         if index < all.count { return all[index] }

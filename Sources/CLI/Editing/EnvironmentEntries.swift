@@ -1,5 +1,6 @@
 package import Cryptography
 package import Envelope
+import System
 
 /// Passes entries of a Secret to a program as environment variables.
 package enum EnvironmentEntries {
@@ -111,11 +112,7 @@ package enum EnvironmentEntries {
     ]
 
     private static func isVariableName(_ name: String) -> Bool {
-        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
-        return name.utf8.first.map { !digits.contains($0) } == true
-            && name.utf8.allSatisfy { byte in
-                digits.contains(byte) || byte == UInt8(ascii: "_")
-                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-            }
+        name.utf8.first?.isASCIIDigit == false
+            && name.utf8.allSatisfy { $0.isASCIILetterOrDigit || $0 == UInt8(ascii: "_") }
     }
 }

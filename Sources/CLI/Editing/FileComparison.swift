@@ -105,7 +105,6 @@ package struct ReviewText: Sendable {
     /// The parsed file, or nil if it cannot be parsed, as during a merge. Its text is unchanged then.
     package let file: WrappedSecretFile?
 
-    /// - Throws: `InputError` if the file cannot be read.
     package init(reading path: String) throws(InputError) {
         self.init(path: path, try ManifestFile.rawContents(of: path))
     }

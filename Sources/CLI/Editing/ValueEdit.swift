@@ -27,7 +27,7 @@ package struct ValueEdit: Sendable {
         let managers = try managers()
         let envelope: Envelope
         do {
-            try SecretLimits.check(plaintextCount: entries.reduce(0) { $0 + $1.value.count })
+            try SecretLimits.check(plaintextByteCount: entries.reduce(0) { $0 + $1.value.count })
             try SecretValidation.check(type: opened.desiredSecret.type, entries)
             envelope = try await Envelope.seal(
                 entries, binding: opened.desiredSecret.envelope.binding, with: managers[0],
@@ -44,9 +44,7 @@ package struct ValueEdit: Sendable {
     private func managers() throws(InputError) -> [any KeyManager] {
         var managers: [any KeyManager] = []
         for recipient in opened.desiredSecret.envelope.recipients {
-            guard let own = keys.keyManager(for: recipient),
-                let manager = keys.wrappingKeyManager(of: KeyManagerRequest.backend(ofKeyID: own.keyID))
-            else {
+            guard let index = keys.keyIndex(for: recipient).map(keys.wrappingKeyIndex) else {
                 throw InputError(
                     opened.location,
                     "\(quoted(recipient.keyID)) is a recipient but not a configured key, so it could not decrypt the "
@@ -55,6 +53,7 @@ package struct ValueEdit: Sendable {
                         + opened.file.path.shellQuoted
                 )
             }
+            let manager = keys.all[index]
             if !managers.contains(where: { $0.keyID == manager.keyID }) { managers.append(manager) }
         }
         return managers

@@ -1,6 +1,6 @@
 package import Envelope
 package import KubeClient
-import Resources
+package import Resources
 import System
 
 /// Creates WrappedSecrets from the Secrets of a cluster.
@@ -8,14 +8,19 @@ package struct ClusterImport: Sendable {
     private let secrets: LiveSecretReader
     private let keys: KeyRing
     private let scope: Scope
+    private let keyRef: WrappedSecretSpec.KeyRef?
 
     /// Types of Secrets that the cluster or a tool creates and recreates.
     private static let generatedTypes = [
         "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", HelmRelease.type,
     ]
 
-    package init(secrets: LiveSecretReader, keys: KeyRing, scope: Scope) {
+    /// - Parameter keyRef: The provider of `keys`, which the WrappedSecrets refer to.
+    package init(
+        secrets: LiveSecretReader, keys: KeyRing, scope: Scope, keyRef: WrappedSecretSpec.KeyRef? = nil
+    ) {
         self.secrets = secrets
+        self.keyRef = keyRef
         self.keys = keys
         self.scope = scope
     }
@@ -33,7 +38,7 @@ package struct ClusterImport: Sendable {
         var refs: [(ref: ObjectRef, uid: String?)] = []
         if names.isEmpty {
             let listed = try await secrets.list(selection)
-            if listed.isEmpty { try await secrets.requireNamespace(of: selection) }
+            if listed.isEmpty { try await secrets.client.requireNamespace(of: selection) }
             for metadata in listed {
                 if let owner = Self.otherOwner(metadata) {
                     note("Secret \(metadata.ref) is left out: \(owner)")
@@ -50,7 +55,7 @@ package struct ClusterImport: Sendable {
             defer { advance() }
             guard let live = try await secrets.liveSecret(ref, uid: uid) else {
                 guard names.isEmpty else {
-                    try await secrets.requireNamespace(of: selection)
+                    try await secrets.client.requireNamespace(of: selection)
                     throw InputError("Secret \(ref) does not exist")
                 }
                 continue
@@ -62,7 +67,9 @@ package struct ClusterImport: Sendable {
                 )
                 continue
             }
-            let wrapped = try await SecretWrapper(keys: keys, scope: scope, namespace: nil).wrap(secret)
+            let wrapped = try await SecretWrapper(
+                keys: keys, scope: scope, namespace: nil, keyRef: keyRef
+            ).wrap(secret)
             let owned = secret.owner.map {
                 "Secret \(ref) is owned by \($0.kind) \($0.name); \(Self.handover(ref, $0.kind))"
             }

@@ -1,5 +1,6 @@
 import Cryptography
 import JSON
+import System
 import YAML
 
 /// The format of `--from-env-file`: UTF-8, one variable a line, `#` comments, neither quoting nor escapes; the text
@@ -135,17 +136,7 @@ enum EnvFile {
     }
 
     private static func isName(_ key: Slice<UnsafeRawBufferPointer>) -> Bool {
-        guard let first = key.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
-            return false
-        }
-        return key.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
-                UInt8(ascii: "."):
-                true
-            default: false
-            }
-        }
+        key.first?.isASCIIDigit == false
+            && key.allSatisfy { $0.isASCIILetterOrDigit || "_-.".utf8.contains($0) }
     }
 }

@@ -10,7 +10,6 @@ package struct Inspection: Sendable {
     private let object: WrappedSecret
     private let envelope: Envelope
 
-    /// - Throws: `InputError` if the WrappedSecret is invalid.
     package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
         let object = try document.object(namespace: namespace)
         do throws(SpecError) {

@@ -68,13 +68,21 @@ struct ShortKeyNames {
 
     subscript(keyID: String) -> String { names[keyID] ?? keyID }
 
-    /// Returns `local:0123456789ab` or `aws-kms:eu-west-1/1234abcd`. Other ids are only shortened if they are long.
+    /// Returns `local:0123456789ab`, `aws-kms:eu-west-1/1234abcd`, `gcp-kms:europe-west1/ring/key` or
+    /// `azure-key-vault:vault/key/1234abcd`. Other ids are only shortened if they are long.
     private static func short(_ keyID: String) -> String {
         let fields = keyID.split(separator: ":", omittingEmptySubsequences: false)
         if fields.count == 2, fields[0] == "local" { return "local:\(fields[1].prefix(12))" }
         if fields.count == 6, fields[0] == "arn", fields[2] == "kms", fields[5].hasPrefix("key/") {
             let id = fields[5].dropFirst("key/".count)
             return "aws-kms:\(fields[3])/\(id.prefix(id.hasPrefix("mrk-") ? 12 : 8))"
+        }
+        let names = keyID.split(separator: "/", omittingEmptySubsequences: false)
+        if keyID.hasPrefix("gcp-kms:projects/"), names.count == 8 {
+            return "gcp-kms:\(names[3])/\(names[5])/\(names[7])"
+        }
+        if keyID.hasPrefix("azure-key-vault:https://"), names.count == 6 {
+            return "azure-key-vault:\(names[2].prefix { $0 != "." })/\(names[4])/\(names[5].prefix(8))"
         }
         guard keyID.count > maximumLength else { return keyID }
         return "\(keyID.prefix(14))...\(keyID.suffix(maximumLength - 17))"

@@ -133,7 +133,7 @@ package struct Verification: Sendable {
         let names = object.spec.envelope.data.keys
         try ObjectLimits.check(json: JSONWriter.write([JSONValue(node)]).count, names: names)
         try ObjectLimits.check(
-            plaintextCount: desired.envelope.plaintextByteCount, names: names, labels: desired.labels,
+            plaintextByteCount: desired.envelope.plaintextByteCount, names: names, labels: desired.labels,
             annotations: desired.annotations)
     }
 

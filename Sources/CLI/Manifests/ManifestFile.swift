@@ -14,7 +14,6 @@ package enum ManifestFile {
         return contents
     }
 
-    /// Returns the contents of a file in any encoding.
     static func rawContents(of path: String) throws(InputError) -> SharedSecret {
         do throws(FileError) {
             let limit = YAMLReader.maximumBytes

@@ -174,13 +174,10 @@ private struct FileIdentity: Hashable {
     let inode: UInt64
 
     static let standardInput = FileIdentity(device: .max, inode: .max)
+}
 
+extension FileIdentity {
     init(_ info: stat) {
         self.init(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
-    }
-
-    private init(device: UInt64, inode: UInt64) {
-        self.device = device
-        self.inode = inode
     }
 }

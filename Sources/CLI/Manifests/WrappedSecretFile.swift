@@ -92,7 +92,6 @@ package struct WrappedSecretFile: Sendable {
 
 /// Reads all files below some paths without writing. An unreadable file does not hide the others.
 package struct WrappedSecretFiles: Sendable {
-    /// The files that contain WrappedSecrets.
     package let files: [WrappedSecretFile]
     /// The errors for unreadable files, for paths without any WrappedSecret, and for unencrypted Secrets.
     package let problems: [InputError]
@@ -127,7 +126,6 @@ package struct WrappedSecretFiles: Sendable {
         self.notes = notes
     }
 
-    /// The result of reading one file.
     private struct Reading {
         let file: WrappedSecretFile?
         let problems: [InputError]

@@ -84,9 +84,10 @@ package struct EnvelopeRewrapper: Sendable {
             for (item, result) in zip(items, results) {
                 switch result {
                 case .success(let new):
-                    // The same key version is no reason to change the WrappedSecret.
+                    // The same key version is no reason to change the WrappedSecret. Where ciphertexts carry no version,
+                    // the key manager returns a recipient of the newest version as it is.
                     let old = work[item.envelope].envelope.recipients[item.recipient]
-                    if !new.hasSameKeyVersion(as: old) {
+                    if old.isVersioned ? !new.hasSameKeyVersion(as: old) : new != old {
                         work[item.envelope].recipients[item.recipient] = new
                     }
                 case .failure(let error) where error.code == .cancelled:

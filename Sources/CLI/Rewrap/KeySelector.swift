@@ -16,7 +16,7 @@ package enum RewrapStrategy: Sendable {
 package struct KeySelector: Sendable, CustomStringConvertible {
     package let description: String
 
-    package static let backends = ["local", "vault-transit", "aws-kms"]
+    package static let backends = ["local", "vault-transit", "aws-kms", "gcp-kms", "azure-key-vault"]
 
     /// - Throws: `InputError` if the text is neither. A mistyped id matches nothing, which looks like proof that a key
     ///   is no longer needed.
@@ -36,6 +36,17 @@ package struct KeySelector: Sendable, CustomStringConvertible {
             let fields = text.split(separator: ":", omittingEmptySubsequences: false)
             return fields.count == 6 && fields[2] == "kms" && fields[5].hasPrefix("key/")
         case "aws-kms": return parts.count == 1
+        case "gcp-kms":
+            let names = parts.last?.split(separator: "/", omittingEmptySubsequences: false) ?? []
+            return parts.count == 1
+                || (names.count == 8 && names[0] == "projects" && names[6] == "cryptoKeys"
+                    && !names.contains(""))
+        case "azure-key-vault":
+            // https://<vault>/keys/<name>/<version>
+            let names = parts.last?.split(separator: "/", omittingEmptySubsequences: false) ?? []
+            return parts.count == 1
+                || (names.count == 6 && names[0] == "https:" && names[3] == "keys" && !names[4].isEmpty
+                    && names[5].utf8.count == 32)
         default: return backends.contains(String(parts[0])) && parts.last?.isEmpty == false
         }
     }
@@ -55,9 +66,8 @@ package struct KeySelector: Sendable, CustomStringConvertible {
     package func index(in keys: KeyRing, option: String) throws(InputError) -> Int {
         if let index = keys.all.firstIndex(where: { matches(keyID: $0.keyID) }) {
             let key = keys.all[index]
-            if let current = keys.wrappingKeyManager(of: KeyManagerRequest.backend(ofKeyID: key.keyID)),
-                current.keyID != key.keyID
-            {
+            let current = keys.all[keys.wrappingKeyIndex(for: index)]
+            if current.keyID != key.keyID {
                 throw InputError(
                     "\(option): \(quoted(description)) is a previous key, which no longer wraps; use the current key "
                         + "(\(current.keyID)), or make this one the current key")

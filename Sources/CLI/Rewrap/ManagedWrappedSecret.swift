@@ -64,35 +64,20 @@ struct ManagedWrappedSecret: KubeObject {
     ) throws(AppliedConfiguration.ExtractionError) -> SharedSecret {
         let configuration = AppliedConfiguration(replacements: ["spec.recipients": recipients])
         var json = JSONSecretWriter()
-        json.beginObject()
-        for (key, value) in [
-            ("apiVersion", WrappedSecret.resource.apiVersion), ("kind", WrappedSecret.resource.kind),
-        ] {
-            json.key(key)
-            json.string(value)
-        }
-        json.key("metadata")
-        json.beginObject()
+        json.beginManifest(WrappedSecret.resource, metadata.ref)
         // The uid restricts the apply to the object that was read.
-        var identity = [
-            ("name", metadata.name), ("namespace", metadata.namespace ?? ""), ("uid", metadata.uid ?? ""),
-        ]
+        json.member("uid", metadata.uid ?? "")
         if !isCopiedToAnnotation(of: manager) {
-            identity.append(("resourceVersion", metadata.resourceVersion ?? ""))
+            json.member("resourceVersion", metadata.resourceVersion ?? "")
         }
-        for (key, value) in identity {
-            json.key(key)
-            json.string(value)
+        if let fields = manager.fields["metadata"] {
+            try configuration.write(fields, of: rawMetadata, at: "metadata", to: &json)
         }
-        for (key, object) in [("metadata", rawMetadata), ("spec", rawSpec)] {
-            if key == "spec" {
-                json.endObject()
-                json.key(key)
-                json.beginObject()
-            }
-            if let fields = manager.fields[key] {
-                try configuration.write(fields, of: object, at: key, to: &json)
-            }
+        json.endObject()
+        json.key("spec")
+        json.beginObject()
+        if let fields = manager.fields["spec"] {
+            try configuration.write(fields, of: rawSpec, at: "spec", to: &json)
         }
         json.endObject()
         json.endObject()

@@ -21,7 +21,8 @@ package struct RecipientChange: Sendable, Equatable {
             guard let new else { return "- \(old.keyAndVersion)" }
             guard old != new else { return nil }
             let isSameKey = old.keyID.utf8.elementsEqual(new.keyID.utf8)
-            let now = isSameKey ? new.keyVersion.map { "v\($0)" } ?? "?" : new.keyAndVersion
+            let newVersion = new.keyVersion.map { "v\($0)" } ?? (new.isVersioned ? "?" : "newest version")
+            let now = isSameKey ? newVersion : new.keyAndVersion
             return "\(old.keyAndVersion) -> \(now)"
         }
         return (changes + added.map { "+ \($0.keyAndVersion)" }).joined(separator: ", ")

@@ -25,18 +25,16 @@ enum RecipientPlan {
         }
     }
 
-    /// Keeps one recipient of each backend, wrapped by the first configured key of that backend. Throws if no recipient
-    /// has a configured key, because nothing then shows if the envelope is current.
+    /// Keeps one recipient of each backend, wrapped by the first configured key of that backend, and one of each provider.
+    /// Throws if no recipient has a configured key, because nothing then shows if the envelope is current.
     private static func refresh(
         _ recipients: [Recipient], _ keys: KeyRing
     ) throws(InputError) -> [Step] {
         let own = try own(recipients, keys)
-        let backends = keys.all.map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
         var steps: [Step] = []
-        for (key, target) in keys.all.enumerated() where backends.firstIndex(of: backends[key]) == key {
+        for (key, target) in keys.all.enumerated() where keys.wrappingKeyIndex(for: key) == key {
             let candidates = own.filter { index in
-                keys.keyManager(for: recipients[index]).map { KeyManagerRequest.backend(ofKeyID: $0.keyID) }
-                    == backends[key]
+                keys.keyIndex(for: recipients[index]).map(keys.wrappingKeyIndex) == key
             }
             guard
                 let kept = candidates.first(where: { isRecipient(target, recipients[$0]) })
@@ -48,7 +46,7 @@ enum RecipientPlan {
                 steps.append(
                     target.accepts(keyID: recipients[kept].keyID)
                         ? .refresh(kept, by: key) : .replace(kept, with: key))
-            } else if recipients[kept].isVersioned {
+            } else if recipients[kept].hasComparableVersion {
                 steps.append(.refresh(kept, by: key))
             }
             steps += candidates.filter { $0 != kept }.map { .supersede($0, by: kept) }
@@ -78,8 +76,9 @@ enum RecipientPlan {
         let own = try own(recipients, keys)
         if let kept = own.first(where: { isRecipient(target, recipients[$0]) }) {
             let removals = own.filter { $0 != kept }.map { Step.supersede($0, by: kept) }
-            return (recipients[kept].isVersioned ? [.refresh(kept, by: key)] : []) + removals
+            return (recipients[kept].hasComparableVersion ? [.refresh(kept, by: key)] : []) + removals
         }
+        // The data key is unwrapped for the replacement, so the others may go without a further proof that it can be.
         return [.replace(own[0], with: key)] + own.dropFirst().map { .remove($0) }
     }
 
@@ -88,13 +87,14 @@ enum RecipientPlan {
         let own = recipients.indices.filter { keys.keyManager(for: recipients[$0]) != nil }
         guard !own.isEmpty else {
             throw InputError(
-                "none of its recipients (\(recipients.map { quoted($0.keyID) }.joined(separator: ", "))) is a "
-                    + "configured key; configure the key that wrapped it as well")
+                "none of its recipients (\(recipients.map { quoted($0.keyID) }.joined(separator: ", "))) uses a "
+                    + "configured key; configure one of these keys too")
         }
         return own
     }
 
     private static func isRecipient(_ key: any KeyManager, _ recipient: Recipient) -> Bool {
+        // Swift's `==` for strings ignores differences of Unicode normalization.
         key.keyID.utf8.elementsEqual(recipient.keyID.utf8)
     }
 }

@@ -123,12 +123,7 @@ struct RecipientWriter {
         var writer = JSONSecretWriter()
         writer.beginArray()
         for recipient in recipients {
-            writer.beginObject()
-            writer.key("keyID")
-            writer.string(recipient.keyID)
-            writer.key("wrappedKey")
-            writer.string(recipient.wrappedKey)
-            writer.endObject()
+            writer.object(["keyID": recipient.keyID, "wrappedKey": recipient.wrappedKey] as KeyValuePairs)
         }
         writer.endArray()
         return writer.finish().withUnsafeBytes { Array($0) }

@@ -1,5 +1,5 @@
 package import Envelope
-import Resources
+package import Resources
 import YAML
 
 /// Creates WrappedSecrets from the SealedSecrets of files: either from all of them or from none.
@@ -9,8 +9,16 @@ package struct SealedSecretImport: Sendable {
     /// The scope that replaces that of each SealedSecret.
     private let scope: Scope?
 
-    /// - Parameter namespace: The namespace of SealedSecrets that have none.
-    package init(sealingKeys: SealingKeys, keys: KeyRing, scope: Scope?, namespace: String?) {
+    private let keyRef: WrappedSecretSpec.KeyRef?
+
+    /// - Parameters:
+    ///   - namespace: The namespace of SealedSecrets that have none.
+    ///   - keyRef: The provider of `keys`, which the WrappedSecrets refer to.
+    package init(
+        sealingKeys: SealingKeys, keys: KeyRing, scope: Scope?, namespace: String?,
+        keyRef: WrappedSecretSpec.KeyRef? = nil
+    ) {
+        self.keyRef = keyRef
         opening = SealedSecretOpener(keys: sealingKeys, namespace: namespace)
         self.keys = keys
         self.scope = scope
@@ -34,7 +42,8 @@ package struct SealedSecretImport: Sendable {
         for document in documents {
             do throws(InputError) {
                 let secret = try opening.open(document)
-                let wrapping = SecretWrapper(keys: keys, scope: scope ?? document.scope, namespace: nil)
+                let wrapping = SecretWrapper(
+                    keys: keys, scope: scope ?? document.scope, namespace: nil, keyRef: keyRef)
                 prepared.append((document, secret, wrapping, try wrapping.prepare(secret)))
             } catch {
                 problems.append(error)
@@ -112,6 +121,5 @@ package enum SealedSecretHandover {
             + "docs/moving-from-sealed-secrets.md"
     }
 
-    /// Returns true for the kind SealedSecret.
     static func isSealedSecret(_ kind: String) -> Bool { kind == SealedSecretDocument.kind }
 }

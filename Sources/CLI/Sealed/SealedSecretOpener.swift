@@ -173,7 +173,6 @@ extension Scope {
         }
     }
 
-    /// Returns the label for RSA-OAEP.
     func oaepLabel(namespace: String, name: String) -> [UInt8] {
         switch self {
         case .strict: Array("\(namespace)/\(name)".utf8)

@@ -5,8 +5,7 @@ extension String {
     /// the user who copies one.
     package var shellQuoted: String {
         let isPlain =
-            !isEmpty
-            && utf8.allSatisfy { isLetterOrDigit($0) || "-_./:=@,+".utf8.contains($0) }
+            !isEmpty && utf8.allSatisfy { $0.isASCIILetterOrDigit || "-_./:=@,+".utf8.contains($0) }
         return isPlain ? self : "'" + unicodeScalars.map { $0 == "'" ? "'\\''" : String($0) }.joined() + "'"
     }
 }
@@ -44,16 +43,11 @@ func quoted(_ text: String) -> String {
 /// Returns kind and version of an object for a message. It quotes them only if they look like ones, as a misplaced value
 /// may be in their place.
 func describeKind(_ kind: String, _ version: String) -> String {
-    let isKind = kind.utf8.count <= 63 && kind.utf8.allSatisfy { isLetterOrDigit($0) }
+    let isKind = kind.utf8.count <= 63 && kind.utf8.allSatisfy(\.isASCIILetterOrDigit)
     let isVersion =
         version.utf8.count <= 253
-        && version.utf8.allSatisfy { isLetterOrDigit($0) || "./-".utf8.contains($0) }
+        && version.utf8.allSatisfy { $0.isASCIILetterOrDigit || "./-".utf8.contains($0) }
     return isKind && isVersion ? "kind \(quoted(kind)) of \(quoted(version))" : "another kind or apiVersion"
-}
-
-private func isLetterOrDigit(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
 }
 
 /// Returns a count with its noun, as in `1 file` and `2 files`.

@@ -2,7 +2,7 @@ import Cryptography
 package import Envelope
 package import JSON
 import KubeClient
-import Resources
+package import Resources
 
 /// Wraps Secrets into WrappedSecret manifests.
 package struct SecretWrapper: Sendable {
@@ -13,9 +13,14 @@ package struct SecretWrapper: Sendable {
     private let keys: KeyRing
     private let scope: Scope
     private let namespace: String?
+    private let keyRef: WrappedSecretSpec.KeyRef?
 
-    package init(keys: KeyRing, scope: Scope, namespace: String?) {
+    /// - Parameter keyRef: The provider of `keys`, which the WrappedSecrets refer to.
+    package init(
+        keys: KeyRing, scope: Scope, namespace: String?, keyRef: WrappedSecretSpec.KeyRef? = nil
+    ) {
         self.keys = keys
+        self.keyRef = keyRef
         self.scope = scope
         self.namespace = namespace
     }
@@ -53,7 +58,7 @@ package struct SecretWrapper: Sendable {
         do {
             let binding = try Binding(scope: scope, namespace: namespace, secretName: input.name)
             try EnvelopeValidation.check(entries: input.entries.map(\.name))
-            try SecretLimits.check(plaintextCount: input.entries.reduce(0) { $0 + $1.value.count })
+            try SecretLimits.check(plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateValidation.check(input)
             try SecretValidation.check(type: input.effectiveType, input.entries)
             try ObjectLimits.check(input)
@@ -113,6 +118,9 @@ package struct SecretWrapper: Sendable {
         }
         let template = template(input)
         if !template.isEmpty { spec.append(("template", .object(template))) }
+        if let keyRef {
+            spec.append(("keyRef", ["kind": .string(keyRef.kind), "name": .string(keyRef.name)]))
+        }
         return [
             "apiVersion": .string(WrappedSecret.resource.apiVersion),
             "kind": .string(WrappedSecret.resource.kind),
@@ -153,7 +161,7 @@ extension ObjectLimits {
             labels: input.wrappedSecretLabels, annotations: input.wrappedSecretAnnotations, of: "metadata")
         try check(template: input.annotations, of: input.name, isOrphan: false)
         try check(
-            plaintextCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
+            plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
             labels: input.labels,
             annotations: input.annotations)
         let pairs = [

@@ -12,8 +12,13 @@ struct EventRecord: Hashable, Sendable {
     }
 
     struct InvolvedObject: Hashable, Sendable {
+        var kind = WrappedSecret.resource.kind
+        /// The namespace is empty for an object of the cluster.
         let ref: ObjectRef
         let uid: String
+
+        /// The namespace of its events: those of cluster-scoped objects are in `default`.
+        var eventNamespace: String { ref.namespace.isEmpty ? "default" : ref.namespace }
     }
 
     let involvedObject: InvolvedObject
@@ -26,10 +31,24 @@ struct EventRecord: Hashable, Sendable {
     static var maximumMessageLength: Int { 1000 }
 
     init(_ type: EventType, _ reason: String, _ message: String, about object: ObjectMeta) {
-        involvedObject = InvolvedObject(ref: object.ref, uid: object.uid ?? "")
+        self.init(
+            type, reason, message, about: InvolvedObject(ref: object.ref, uid: object.uid ?? ""))
+    }
+
+    private init(_ type: EventType, _ reason: String, _ message: String, about object: InvolvedObject) {
+        involvedObject = object
         self.type = type
         self.reason = reason
         self.message = Self.truncated(message.escapingInvisibleCharacters)
+    }
+
+    /// The event for a provider that was deleted while WrappedSecrets refer to it.
+    static func providerDeleted(_ provider: ProviderRef, users: Int) -> EventRecord {
+        EventRecord(
+            .warning, "DeletedInUse",
+            "\(users) WrappedSecrets refer to \(provider), which was deleted; their Secrets stay, and are not updated until "
+                + "it is created again",
+            about: InvolvedObject(kind: provider.kind, ref: provider.object, uid: ""))
     }
 
     private static func truncated(_ message: String) -> String {
@@ -84,39 +103,26 @@ enum EventManifest {
     ) -> SharedSecret {
         let object = event.record.involvedObject
         var json = JSONSecretWriter()
-        json.beginObject()
-        for (key, value) in [
-            ("apiVersion", resource.apiVersion), ("kind", resource.kind),
-            ("type", event.record.type.rawValue), ("reason", event.record.reason),
-            ("message", event.record.message), ("firstTimestamp", event.firstTimestamp),
-            ("lastTimestamp", event.lastTimestamp), ("reportingComponent", component),
-            ("reportingInstance", identity),
-        ] {
-            json.key(key)
-            json.string(value)
-        }
+        let members: KeyValuePairs = [
+            "type": event.record.type.rawValue, "reason": event.record.reason,
+            "message": event.record.message, "firstTimestamp": event.firstTimestamp,
+            "lastTimestamp": event.lastTimestamp, "reportingComponent": component,
+            "reportingInstance": identity,
+        ]
+        let involvedObject: KeyValuePairs = [
+            "apiVersion": WrappedSecret.resource.apiVersion, "kind": object.kind,
+            "namespace": object.ref.namespace, "name": object.ref.name, "uid": object.uid,
+        ]
+        json.beginManifest(resource, ref)
+        json.endObject()
+        for (key, value) in members { json.member(key, value) }
         json.key("count")
         json.number(Int64(event.count))
-        json.key("metadata")
-        write(["name": ref.name, "namespace": ref.namespace], to: &json)
         json.key("source")
-        write(["component": component], to: &json)
+        json.object(["component": component])
         json.key("involvedObject")
-        write(
-            [
-                "apiVersion": WrappedSecret.resource.apiVersion, "kind": WrappedSecret.resource.kind,
-                "namespace": object.ref.namespace, "name": object.ref.name, "uid": object.uid,
-            ], to: &json)
+        json.object(involvedObject)
         json.endObject()
         return SharedSecret(json.finish())
-    }
-
-    private static func write(_ pairs: KeyValuePairs<String, String>, to json: inout JSONSecretWriter) {
-        json.beginObject()
-        for (key, value) in pairs {
-            json.key(key)
-            json.string(value)
-        }
-        json.endObject()
     }
 }

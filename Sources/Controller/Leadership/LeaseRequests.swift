@@ -14,12 +14,6 @@ struct LeaseRequests<C: Clock>: Sendable where C.Duration == Duration {
     let logger: Logger
     private let outage = LogOnce()
 
-    init(store: any LeaseStore, clock: C, logger: Logger) {
-        self.store = store
-        self.clock = clock
-        self.logger = logger
-    }
-
     /// Returns the result of `effect`, which must be a request.
     func perform(_ effect: Machine.Effect, timeout: Duration) async -> Machine.Input {
         do {

@@ -81,17 +81,7 @@ package final class APILeaseStore: LeaseStore {
 extension LeaseRecord {
     fileprivate func manifest(_ ref: ObjectRef) -> SharedSecret {
         var json = JSONSecretWriter()
-        json.beginObject()
-        json.key("apiVersion")
-        json.string(Lease.resource.apiVersion)
-        json.key("kind")
-        json.string(Lease.resource.kind)
-        json.key("metadata")
-        json.beginObject()
-        json.key("name")
-        json.string(ref.name)
-        json.key("namespace")
-        json.string(ref.namespace)
+        json.beginManifest(Lease.resource, ref)
         json.endObject()
         json.key("spec")
         writeSpec(to: &json)
@@ -109,17 +99,13 @@ extension LeaseRecord {
 
     private func writeSpec(to json: inout JSONSecretWriter) {
         json.beginObject()
-        json.key("holderIdentity")
-        json.string(holder)
+        json.member("holderIdentity", holder)
         if let durationSeconds {
             json.key("leaseDurationSeconds")
             json.number(Int64(durationSeconds))
         }
-        for (key, time) in [("acquireTime", acquireTime), ("renewTime", renewTime)] {
-            guard let time else { continue }
-            json.key(key)
-            json.string(time)
-        }
+        if let acquireTime { json.member("acquireTime", acquireTime) }
+        if let renewTime { json.member("renewTime", renewTime) }
         json.key("leaseTransitions")
         json.number(Int64(transitions))
         json.endObject()

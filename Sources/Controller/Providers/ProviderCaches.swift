@@ -96,7 +96,8 @@ final class ProviderCaches: ProviderCatalog {
         switch event {
         case .initStarted: namespaces.beginList()
         case .applied(let item):
-            let metadata = item.metadata
+            var metadata = item.metadata.reduced()
+            metadata.labels = item.metadata.labels
             if case .visible(let before) = namespaces.apply(metadata.ref, metadata),
                 before?.labels != metadata.labels
             {
@@ -112,13 +113,14 @@ final class ProviderCaches: ProviderCatalog {
         }
     }
 
-    private func apply<Object: KubeObject>(
+    private func apply<Object: KeyProviderObject>(
         _ event: WatcherEvent<Object>, to store: Store<Decoded<Object>>,
         _ provider: (ObjectRef) -> ProviderRef
     ) {
         switch event {
         case .initStarted: store.beginList()
         case .applied(let item):
+            let item = item.reduced()
             guard case .visible(let before) = store.apply(item.metadata.ref, item) else { return }
             // The status is mostly our own.
             let isNew = before?.metadata.uid != item.metadata.uid
@@ -158,5 +160,28 @@ final class ProviderCaches: ProviderCatalog {
         logger.log(
             level: isNews ? .warning : .debug, "watch interrupted",
             metadata: ["resource": "\(resource.plural)", "error": "\(error)"])
+    }
+}
+
+extension Decoded where Object: KeyProviderObject {
+    /// Returns the provider without metadata that is never read: tenants write it, and it can be large.
+    fileprivate func reduced() -> Decoded {
+        switch self {
+        case .object(var object):
+            object.metadata = object.metadata.reduced()
+            return .object(object)
+        case .malformed(let metadata, let status, let problem):
+            return .malformed(
+                metadata.reduced(), status: status, problem: problem.truncated(toUTF8: 1024))
+        }
+    }
+}
+
+extension ObjectMeta {
+    fileprivate func reduced() -> ObjectMeta {
+        var part = ObjectMeta(name: name, namespace: namespace, uid: uid, resourceVersion: resourceVersion)
+        part.generation = generation
+        part.deletionTimestamp = deletionTimestamp
+        return part
     }
 }

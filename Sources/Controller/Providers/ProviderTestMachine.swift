@@ -1,4 +1,5 @@
 import Concurrency
+import KubeClient
 import Resources
 
 /// Decides when the key of a provider is tested. Pure: instants come in, providers to test go out. A provider that passed is
@@ -15,9 +16,13 @@ struct ProviderTestMachine: Sendable {
     }
 
     static let maximumRunning = 8
+    /// Of the providers of one namespace, or of the cluster-scoped ones: a tenant with many leaves room for the others.
+    static let maximumRunningPerNamespace = 2
 
     private var pending: [ProviderRef: Pending] = [:]
-    private var runningCount = 0
+    /// The number of running tests by namespace.
+    private var running: [String: Int] = [:]
+    private var runningCount: Int { running.values.reduce(0, +) }
 
     /// The provider is new, was changed, or failed to serve.
     mutating func request(_ provider: ProviderRef, now: Instant) {
@@ -39,24 +44,36 @@ struct ProviderTestMachine: Sendable {
 
     /// Returns the providers to test now.
     mutating func takeDue(now: Instant) -> [ProviderRef] {
-        let due = pending.filter { !$0.value.isRunning && $0.value.dueAt <= now }
-            .sorted { $0.value.dueAt < $1.value.dueAt }
-            .prefix(max(0, Self.maximumRunning - runningCount)).map(\.key)
-        for provider in due { pending[provider]?.isRunning = true }
-        runningCount += due.count
+        var due: [ProviderRef] = []
+        while runningCount < Self.maximumRunning, let next = earliest(before: now) {
+            pending[next]?.isRunning = true
+            running[next.object.namespace, default: 0] += 1
+            due.append(next)
+        }
         return due
+    }
+
+    private func earliest(before now: Instant) -> ProviderRef? {
+        pending.lazy.filter { isWaiting($0.key, $0.value) && $0.value.dueAt <= now }
+            .min { $0.value.dueAt < $1.value.dueAt }?.key
+    }
+
+    private func isWaiting(_ provider: ProviderRef, _ state: Pending) -> Bool {
+        !state.isRunning && running[provider.object.namespace, default: 0] < Self.maximumRunningPerNamespace
     }
 
     /// The time of the next test, or nil if none is due or as many as allowed are running.
     var nextDue: Instant? {
         guard runningCount < Self.maximumRunning else { return nil }
-        return pending.values.filter { !$0.isRunning }.map(\.dueAt).min()
+        return pending.lazy.filter { isWaiting($0.key, $0.value) }.map(\.value.dueAt).min()
     }
 
     /// - Parameter isFinal: True if only a change can lead to another result.
     mutating func finished(_ provider: ProviderRef, isFinal: Bool, now: Instant, random: Double) {
         guard var state = pending[provider], state.isRunning else { return }
-        runningCount -= 1
+        let namespace = provider.object.namespace
+        let others = running[namespace, default: 1] - 1
+        running[namespace] = others > 0 ? others : nil
         if state.isOutdated {
             pending[provider] = Pending(dueAt: now)
         } else if isFinal {

@@ -115,6 +115,19 @@ final class Providers: Sendable {
         timer.signal()
     }
 
+    /// Reports a provider that was deleted while WrappedSecrets refer to it.
+    func reportDeletion(
+        _ change: ProviderCaches.Change, users: [ProviderUserIndex], _ events: EventRecorder
+    ) {
+        guard case .provider(let provider, _) = change, caches.state(of: provider) == nil else { return }
+        let count = users.reduce(0) { $0 + $1.users(of: provider).count }
+        guard count > 0 else { return }
+        logger.warning(
+            "key provider deleted while in use",
+            metadata: ["provider": "\(provider)", "wrappedsecrets": "\(count)"])
+        events.record(.providerDeleted(provider, users: count))
+    }
+
     // MARK: tasks
 
     /// Watches the providers until the task is cancelled, and the namespaces while a provider selects them by label.

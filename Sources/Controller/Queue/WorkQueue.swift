@@ -31,11 +31,10 @@ package final class WorkQueue: Sendable {
     private let timer = WakeableTimer()
 
     /// - Parameter maximumDelay: the maximum of the exponential backoff.
-    package convenience init(maximumDelay: Duration = .seconds(300)) {
-        self.init(maximumDelay: maximumDelay, observe: nil)
-    }
-
-    init(maximumDelay: Duration, observe: (@Sendable (WorkQueueEvent<ObjectRef>) -> Void)?) {
+    init(
+        maximumDelay: Duration = .seconds(300),
+        observe: (@Sendable (WorkQueueEvent<ObjectRef>) -> Void)? = nil
+    ) {
         self.maximumDelay = maximumDelay
         state.withLock { $0.machine.observe = observe }
     }
@@ -57,11 +56,6 @@ package final class WorkQueue: Sendable {
     func addWithReservedMemory(_ key: ObjectRef) {
         state.withLock { $0.machine.add(key, .reserved) }
         dispatch()
-    }
-
-    package func add(_ key: ObjectRef, after delay: Duration) {
-        state.withLock { $0.machine.add(key, at: .now + delay) }
-        timer.signal()
     }
 
     /// Waits for the next key and passes it to `body`. Returns false after the queue was shut down.

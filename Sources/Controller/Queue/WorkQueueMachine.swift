@@ -50,7 +50,6 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
     /// Called under the lock of the queue; it must not block.
     var observe: (@Sendable (WorkQueueEvent<Key>) -> Void)?
 
-    /// - Parameter flow: returns the flow of a key.
     init(flow: @escaping @Sendable (Key) -> String = { _ in "" }) {
         self.flow = flow
     }

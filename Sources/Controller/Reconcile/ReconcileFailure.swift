@@ -37,7 +37,6 @@ extension ReconcileFailure {
         return reason == .secretTypeChanged || reason == .immutableSecret
     }
 
-    /// A failure to open the envelope.
     init(unwrapping error: EnvelopeError) {
         if case .keyManager(let cause) = error, cause.code == .cancelled {
             // This process is being stopped, which says nothing about the KMS.
@@ -59,7 +58,9 @@ extension ReconcileFailure {
         case _ where error.status?.admissionDenial != nil:
             self = .notReady(
                 .admissionDenied,
-                message: "\(error); its message may quote values, see the API server's audit log")
+                message:
+                    "\(error); the reason is left out because it may quote secret values; find it in the API server's audit "
+                    + "log")
         case .forbidden where error.activity.hasPrefix("deleting "):
             self = .notReady(
                 .forbidden,
@@ -73,13 +74,14 @@ extension ReconcileFailure {
             self = .notReady(
                 .secretTypeChanged,
                 message:
-                    "the Secret has another type, and a type cannot be changed; delete the Secret, which recreates it, "
-                    + "or set spec.recreate to true")
+                    "the Secret has another type, which cannot be changed; delete the Secret so that it is recreated, or set "
+                    + "spec.recreate to true")
         case .invalid where causes.contains(where: Self.isImmutability):
             self = .notReady(
                 .immutableSecret,
                 message:
-                    "the Secret is immutable; delete it, which recreates it, or set spec.recreate to true")
+                    "the Secret is immutable; delete it so that it is recreated, or set spec.recreate to true"
+            )
         // Without causes, a test in our JSON Patch failed: the Secret has changed since it was read.
         case .invalid where !causes.isEmpty:
             self = .notReady(.invalidSpec, message: "the API server rejected the Secret: \(error.message)")
@@ -99,10 +101,10 @@ extension ReconcileFailure {
                 + "or let the API server continue without it (failurePolicy: Ignore)"
         case .badRequest, .notAcceptable, .malformedResponse:
             "\(error.activity): the API server rejected the request as malformed, or returned a response that cannot be "
-                + "read; look for a mutating webhook or a proxy that changes it"
+                + "read; look for a mutating webhook or a proxy that changes requests or responses"
         case .conflict, .notFound, .alreadyExists, .invalid:
-            "\(error.activity): another writer changes the Secret before each of our writes; find it in the Secret's "
-                + "managedFields"
+            "\(error.activity): another writer changes the Secret before each write of the controller; find that writer in "
+                + "the Secret's managedFields"
         default:
             "\(error); see the API server's log"
         }
@@ -133,7 +135,7 @@ extension ReconcileFailure {
     private static func message(_ error: EnvelopeError) -> String {
         guard reason(error) == .decryptFailed else { return error.description }
         return
-            "\(error); check that it was wrapped for this namespace and Secret name: a copy, or a namespace or name "
-            + "transformer of kustomize or Argo CD, changes them"
+            "\(error); check that the data was wrapped for this namespace and Secret name; a copy has others, and so does an "
+            + "object that a namespace or name transformer of kustomize or Argo CD has changed"
     }
 }

@@ -17,8 +17,7 @@ enum SecretRendering {
         json.key("ownerReferences")
         write(OwnershipMetadata.ownerReferences(to: object), to: &json)
         json.endObject()
-        json.key("type")
-        json.string(desired.type)
+        json.member("type", desired.type)
         json.key("immutable")
         json.bool(desired.isImmutable)
         json.key("data")
@@ -89,10 +88,8 @@ enum SecretRendering {
         to current: ObjectMeta, _ writeRest: (inout JSONSecretWriter) -> Void
     ) -> SharedSecret {
         var json = openSecret(current.name, current.ref.namespace)
-        json.key("uid")
-        json.string(current.uid ?? "")
-        json.key("resourceVersion")
-        json.string(current.resourceVersion ?? "")
+        json.member("uid", current.uid ?? "")
+        json.member("resourceVersion", current.resourceVersion ?? "")
         writeRest(&json)
         json.endObject()
         return SharedSecret(json.finish())
@@ -101,17 +98,7 @@ enum SecretRendering {
     /// Starts a Secret, and leaves its metadata open.
     private static func openSecret(_ name: String, _ namespace: String) -> JSONSecretWriter {
         var json = JSONSecretWriter()
-        json.beginObject()
-        json.key("apiVersion")
-        json.string(Resource.secrets.apiVersion)
-        json.key("kind")
-        json.string(Resource.secrets.kind)
-        json.key("metadata")
-        json.beginObject()
-        json.key("name")
-        json.string(name)
-        json.key("namespace")
-        json.string(namespace)
+        json.beginManifest(.secrets, ObjectRef(namespace: namespace, name: name))
         return json
     }
 
@@ -120,45 +107,30 @@ enum SecretRendering {
         to json: inout JSONSecretWriter
     ) {
         json.key("labels")
-        write(MetadataChanges.labels(desired, adding: labels), to: &json)
+        json.object(MetadataChanges.labels(desired, adding: labels).sortedByKey)
         json.key("annotations")
-        write(MetadataChanges.annotations(desired, of: object), to: &json)
+        json.object(MetadataChanges.annotations(desired, of: object).sortedByKey)
     }
 
     private static func write(
         _ changes: MetadataChanges.KeyChanges, at path: String, in patch: inout JSONPatch.Builder
     ) {
         if changes.createsMap {
-            patch.operation("add", path) { write(changes.added, to: &$0) }
+            patch.operation("add", path) { $0.object(changes.added.sortedByKey) }
             return
         }
-        for (key, value) in changes.added.sorted(by: { $0.key < $1.key }) {
-            patch.add(path + JSONPatch.pointer(key), value)
-        }
+        for (key, value) in changes.added.sortedByKey { patch.add(path + JSONPatch.pointer(key), value) }
         for key in changes.removed.sorted() { patch.remove(path + JSONPatch.pointer(key)) }
-    }
-
-    private static func write(_ pairs: [String: String], to json: inout JSONSecretWriter) {
-        json.beginObject()
-        for (key, value) in pairs.sorted(by: { $0.key < $1.key }) {
-            json.key(key)
-            json.string(value)
-        }
-        json.endObject()
     }
 
     private static func write(_ references: [OwnerReference], to json: inout JSONSecretWriter) {
         json.beginArray()
         for reference in references {
             json.beginObject()
-            json.key("apiVersion")
-            json.string(reference.apiVersion)
-            json.key("kind")
-            json.string(reference.kind)
-            json.key("name")
-            json.string(reference.name)
-            json.key("uid")
-            json.string(reference.uid)
+            json.member("apiVersion", reference.apiVersion)
+            json.member("kind", reference.kind)
+            json.member("name", reference.name)
+            json.member("uid", reference.uid)
             if let controller = reference.controller {
                 json.key("controller")
                 json.bool(controller)
@@ -180,4 +152,8 @@ enum SecretRendering {
         }
         json.endObject()
     }
+}
+
+extension [String: String] {
+    fileprivate var sortedByKey: [Element] { sorted { $0.key < $1.key } }
 }

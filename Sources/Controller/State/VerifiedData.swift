@@ -66,7 +66,6 @@ final class DataDigester: Sendable {
         return try digest(digests)
     }
 
-    /// Returns the digest of one value.
     func digest(ofValue value: SharedSecret) throws(CryptoError) -> [UInt8] {
         let key = try processKey()
         let digest = try value.bytes.withUnsafeBytes { bytes throws(CryptoError) in

@@ -64,7 +64,6 @@ package final class Health: Sendable {
         }
     }
 
-    /// Records the result of a request to the API server.
     func recordAPIServerRequest(isReachable: Bool, code: String) {
         state.withLock { state in
             if isReachable {

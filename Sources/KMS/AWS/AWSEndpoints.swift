@@ -11,7 +11,7 @@ struct AWSEndpoints: Sendable {
     private let usesFIPS: Bool
     private let usesDualStack: Bool
     private let ignoresConfigured: Bool
-    private let allowsHTTP: Bool
+    let acceptsPlainHTTP: Bool
 
     /// This variable allows plain http to other machines, which exposes data keys to the network.
     static let allowHTTPVariable = "SB_KMS_AWS_ALLOW_HTTP"
@@ -37,7 +37,7 @@ struct AWSEndpoints: Sendable {
         usesFIPS = try flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
         usesDualStack = try flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
         ignoresConfigured = try flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")
-        allowsHTTP = try flag(Self.allowHTTPVariable)
+        acceptsPlainHTTP = try flag(Self.allowHTTPVariable)
     }
 
     /// - Throws: `SettingError` if the configured value is not a URL, or uses plain http to another machine.
@@ -55,7 +55,7 @@ struct AWSEndpoints: Sendable {
                 problem: "is not a URL of the form https://<host>[:<port>], for example: "
                     + "https://\(host(of: service, in: region))")
         }
-        guard !address.isPlainHTTP || address.isLoopback || allowsHTTP else {
+        guard !address.isPlainHTTP || address.isLoopback || acceptsPlainHTTP else {
             throw SettingError(
                 variable: variable,
                 problem:
@@ -64,8 +64,6 @@ struct AWSEndpoints: Sendable {
         }
         return address
     }
-
-    var acceptsPlainHTTP: Bool { allowsHTTP }
 
     /// Returns the URL that is set for a service, and the variable or setting that has it.
     private func configured(_ service: AWSService) -> (url: String, variable: String)? {

@@ -60,11 +60,11 @@ extension AWSKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
             guard body?["KeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
                 throw wrongKeyError(request)
             }
-            keyRecovery.recordSuccess(source)
+            unusableKeys.recordSuccess(source)
             return .success(
                 UnwrappedKey(key: try plaintext(in: body, request), keyVersion: keyMaterialID(in: body)))
         } catch {
-            if error.isPerKey { keyRecovery.recordRefusal(source) }
+            if error.isPerKey { unusableKeys.recordUnusable(source) }
             guard error.isPerCiphertext else { throw KeyManagerError(error, keyID: keyID) }
             return .failure(KeyManagerError(error, keyID: keyID))
         }

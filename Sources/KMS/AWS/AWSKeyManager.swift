@@ -17,7 +17,7 @@ struct AWSKeyManager: KeyManager {
     let identity: Locked<AWSKeyIdentity>
     /// Shares one resolution of the configured key among all callers. Its value is nil for a success.
     let resolution = SingleFlight<AWSRequestError?>()
-    let keyRecovery = KeyRecovery<AWSKeyARN>()
+    let unusableKeys = UnusableKeys<AWSKeyARN>()
 
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
         self.kms = kms
@@ -84,7 +84,7 @@ struct AWSKeyManager: KeyManager {
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
-        await keyRecovery.watch(onRecovery: onRecovery)
+        await unusableKeys.watch(onRecovery: onRecovery)
     }
 }
 
@@ -123,7 +123,7 @@ extension AWSKeyManager {
     /// Uses a transport that decides itself which CAs it trusts.
     init(
         _ settings: AWSSettings, credentials: any AWSCredentialsProvider, transport: any HTTPTransport,
-        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
+        clock: ClientClock = ClientClock(), observer: (any KeyManagerObserver)? = nil
     ) {
         self.init(
             settings,

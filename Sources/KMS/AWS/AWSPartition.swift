@@ -1,3 +1,5 @@
+import System
+
 /// A partition of AWS: a group of Regions with its own accounts, ARNs and domains.
 ///
 /// Source: `partitions.json` of the AWS SDKs.
@@ -48,11 +50,10 @@ struct AWSRegion: Sendable, Hashable, CustomStringConvertible {
     /// Returns nil unless `text` is 1 to 63 of a-z 0-9 -, begins with a letter, and ends with a letter or digit.
     init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
-        func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
-        func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+        func isLetterOrDigit(_ byte: UInt8) -> Bool { byte.isASCIILowercase || byte.isASCIIDigit }
         guard (1...63).contains(bytes.count), let first = bytes.first, let last = bytes.last,
-            isLetter(first), isLetter(last) || isDigit(last),
-            bytes.allSatisfy({ isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") })
+            first.isASCIILowercase, isLetterOrDigit(last),
+            bytes.allSatisfy({ isLetterOrDigit($0) || $0 == UInt8(ascii: "-") })
         else { return nil }
         name = String(text)
     }

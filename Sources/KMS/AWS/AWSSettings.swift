@@ -67,7 +67,7 @@ extension AWSSettings {
             guard !region.isLegacyFIPSName else {
                 throw SettingError(
                     variable: variable,
-                    problem: "is a legacy name of a FIPS endpoint; name the Region itself, and set "
+                    problem: "is a legacy FIPS pseudo-Region; name the Region itself, and set "
                         + "AWS_USE_FIPS_ENDPOINT=true")
             }
             return region
@@ -80,14 +80,14 @@ extension AWSSettings {
                 throw SettingError(
                     variable: regionVariable,
                     problem:
-                        "is \(configured?.name ?? ""), and the ARN in \(keyVariable) is of \(fromARN); a key works in "
+                        "is \(configured?.name ?? ""), but the ARN in \(keyVariable) is of \(fromARN); a key works in "
                         + "its own Region only (for a multi-Region key, name its replica in \(configured?.name ?? ""))"
                 )
             }
             guard key.partition == fromARN.partition.name else {
                 throw SettingError(
                     variable: keyVariable,
-                    problem: "is an ARN of the partition \(key.partition ?? ""), and \(fromARN) is in "
+                    problem: "is an ARN of the partition \(key.partition ?? ""), but \(fromARN) is in "
                         + "\(fromARN.partition.name)")
             }
             return fromARN

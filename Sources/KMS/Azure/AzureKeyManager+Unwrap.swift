@@ -59,10 +59,10 @@ extension AzureKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKey
         do throws(CloudError) {
             let dataKey = try await unwrap(
                 wrapped.bytes, with: wrapped.algorithm, wrapped.version, timeout: timeout)
-            keyRecovery.recordSuccess(wrapped.version)
+            unusableVersions.recordSuccess(wrapped.version)
             return .success(UnwrappedKey(key: dataKey, keyVersion: wrapped.version))
         } catch {
-            if error.code == .keyUnavailable { keyRecovery.recordRefusal(wrapped.version) }
+            if error.code == .keyUnavailable { unusableVersions.recordUnusable(wrapped.version) }
             guard !error.concernsAllRequests else { throw KeyManagerError(error, keyID: keyID) }
             return .failure(KeyManagerError(error, keyID: keyID))
         }

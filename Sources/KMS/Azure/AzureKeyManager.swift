@@ -13,7 +13,7 @@ import System
 struct AzureKeyManager: KeyManager {
     let key: AzureKey
     let client: CloudClient
-    let keyRecovery = KeyRecovery<String>()
+    let unusableVersions = UnusableKeys<String>()
     private let configuredVersion: String?
     private let state = Locked(State())
 
@@ -67,7 +67,7 @@ struct AzureKeyManager: KeyManager {
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
-        await keyRecovery.watch(onRecovery: onRecovery)
+        await unusableVersions.watch(onRecovery: onRecovery)
     }
 
     var wrappingVersion: String? { configuredVersion ?? state.withLock { $0.currentVersion } }

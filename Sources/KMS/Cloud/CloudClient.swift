@@ -100,7 +100,9 @@ final class CloudClient: Sendable {
     ) -> HTTPClientRequest {
         var fields: HTTPFields = [.accept: "application/json"]
         if body != nil { fields[.contentType] = "application/json" }
-        for field in Array(service.fields) + Array(request.fields) { fields[field.name] = field.value }
+        for field in Array(token.fields) + Array(service.fields) + Array(request.fields) {
+            fields[field.name] = field.value
+        }
         return HTTPClientRequest(
             method: request.method, url: service.address.url + request.path, fields: fields,
             secretFields: [.bearer(token.value)], body: body.map { .secret($0) } ?? .none, timeout: timeout)

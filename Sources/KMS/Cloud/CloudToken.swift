@@ -1,5 +1,6 @@
 import Concurrency
 import Cryptography
+import HTTPTypes
 import Settings
 
 /// An access token (RFC 6749, section 1.4).
@@ -10,6 +11,8 @@ struct CloudToken: Sendable {
     let lifetime: Duration?
     /// The time after which the issuer asks to replace the token, if it did.
     var refreshAfter: Duration?
+    /// Further fields of requests with this token, such as the project whose quota they use.
+    var fields: HTTPFields = [:]
 }
 
 /// One source of access tokens: a file with credentials, a metadata server, a token exchange. Safe to use from many tasks.

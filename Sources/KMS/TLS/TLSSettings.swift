@@ -101,8 +101,7 @@ enum TLSFiles {
         let certificate = try read(identity.certificate).withUnsafeBytes { Array($0) }
         let key = SharedSecret(try read(identity.key))
         do throws(TLSClientIdentity.IdentityError) {
-            let identity = try TLSClientIdentity(certificate: certificate, key: key)
-            return .init(chain: identity.chain, key: identity.key)
+            return .init(try TLSClientIdentity(certificate: certificate, key: key))
         } catch {
             let source = error.concernsKey ? identity.key : identity.certificate
             throw SettingError(variable: source.variable, problem: "names \(source.value), which \(error)")

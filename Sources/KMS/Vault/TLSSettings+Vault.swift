@@ -23,22 +23,14 @@ extension TLSSettings {
     }
 
     private static func authorities(_ variables: VaultVariables) -> TrustedCAs {
-        func source(_ variable: String) -> SettingSource? {
-            variables.value(variable, of: authorityGroup).map {
-                SettingSource(value: $0.value, variable: $0.variable)
-            }
-        }
+        func source(_ variable: String) -> SettingSource? { variables.source(variable, of: authorityGroup) }
         let (file, folder) = (source(VaultVariables.caFile), source(VaultVariables.caDirectory))
         guard file == nil, folder == nil else { return .paths(file: file, folder: folder) }
         return source(VaultVariables.caBytes).map { .text($0) } ?? .system
     }
 
     private static func identity(_ variables: VaultVariables) throws(SettingError) -> ClientIdentity? {
-        func source(_ variable: String) -> SettingSource? {
-            variables.value(variable, of: identityGroup).map {
-                SettingSource(value: $0.value, variable: $0.variable)
-            }
-        }
+        func source(_ variable: String) -> SettingSource? { variables.source(variable, of: identityGroup) }
         switch (source(VaultVariables.clientCertificate), source(VaultVariables.clientKey)) {
         case (nil, nil): return nil
         case (.some(let certificate), .some(let key)):
@@ -81,6 +73,12 @@ extension TLSSettings {
         case "0", "f", "F", "false", "FALSE", "False": return nil
         default: throw SettingError(variable: variable, problem: "is neither true nor false")
         }
+    }
+}
+
+extension VaultVariables {
+    fileprivate func source(_ variable: String, of group: [String]) -> TLSSettings.SettingSource? {
+        value(variable, of: group).map { .init(value: $0.value, variable: $0.variable) }
     }
 }
 

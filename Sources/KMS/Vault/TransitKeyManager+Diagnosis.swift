@@ -19,8 +19,8 @@ extension TransitKeyManager: DiagnosableKeyManager {
             case .rejected(.notAuthentic), .rejected(.versionTooOld), .rejected(.versionTooNew),
                 .rejected(.malformedCiphertext):
                 return .unwrapsOnly(
-                    "the policy allows decrypt and not datakey/plaintext; decrypting was tested with an invalid "
-                        + "ciphertext only")
+                    "the policy allows decrypt but not datakey/plaintext; decrypting was tested only with an "
+                        + "invalid ciphertext")
             default: return .failed(KeyManagerError(failure, keyID: keyID))
             }
         } catch let error as KeyManagerError {

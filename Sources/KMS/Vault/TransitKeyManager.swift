@@ -3,6 +3,7 @@ import Envelope
 import HTTP
 import JSON
 import Settings
+import System
 
 /// A key of a transit engine, in HashiCorp Vault or OpenBao. The binding is sent as `context`: a key with `derived=true`
 /// enforces it, any other key ignores it.
@@ -205,7 +206,7 @@ struct TransitCiphertext: Equatable {
         else { return nil }
         let digits = parts[1].dropFirst()
         guard (1...9).contains(digits.utf8.count), digits.utf8.first != UInt8(ascii: "0"),
-            digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
+            digits.utf8.allSatisfy(\.isASCIIDigit),
             let bytes = try? Base64.decode(String(parts[2])), !bytes.isEmpty
         else { return nil }
         version = String(digits)

@@ -4,8 +4,8 @@ import HTTP
 import System
 
 extension ClusterConfiguration {
-    /// Finds the cluster as client-go does: in `explicitPath` (a `--kubeconfig` flag), else in the files of
-    /// `KUBECONFIG`, else as the pod's service account, else in `~/.kube/config`.
+    /// Finds the cluster in the order of controller-runtime: in `explicitPath` (a `--kubeconfig` flag), else in the files
+    /// of `KUBECONFIG`, else as the pod's service account, else in `~/.kube/config`.
     ///
     /// Blocks while it reads files. Uses no network and runs no plugin.
     /// - Parameters:
@@ -17,12 +17,12 @@ extension ClusterConfiguration {
         serviceAccountFolder: String? = nil, isTerminal: Bool = isatty(0) == 1
     ) throws(ConfigurationError) -> ClusterConfiguration {
         func select(_ kubeconfig: Kubeconfig) throws(ConfigurationError) -> ClusterConfiguration {
-            reporting(
+            reportingWarnings(
                 try KubeconfigSelection(kubeconfig, context: context)
                     .configuration(environment: environment, isTerminal: isTerminal))
         }
         if let explicitPath {
-            guard !isKubeconfig(explicitPath) else { throw contentError("the path of the kubeconfig") }
+            guard !isKubeconfigContent(explicitPath) else { throw contentError("the path of the kubeconfig") }
             guard !CredentialFile.isMissing(explicitPath) else {
                 throw ConfigurationError(
                     .unreadable,
@@ -32,7 +32,7 @@ extension ClusterConfiguration {
             }
             return try select(try Kubeconfig(files: [explicitPath]))
         }
-        guard !isKubeconfig(environment["KUBECONFIG"] ?? "") else { throw contentError("KUBECONFIG") }
+        guard !isKubeconfigContent(environment["KUBECONFIG"] ?? "") else { throw contentError("KUBECONFIG") }
         let listed = files(in: environment)
         if !listed.isEmpty {
             let kubeconfig = try Kubeconfig(files: listed)
@@ -53,7 +53,8 @@ extension ClusterConfiguration {
         }
         let folder = serviceAccountFolder ?? InClusterConfiguration.folder
         if context == nil, InClusterConfiguration.isAvailable(environment: environment, folder: folder) {
-            return reporting(try InClusterConfiguration.load(environment: environment, folder: folder))
+            return reportingWarnings(
+                try InClusterConfiguration.load(environment: environment, folder: folder))
         }
         let home = homeFile(in: environment)
         let kubeconfig = try Kubeconfig(files: home.map { [$0] } ?? [])
@@ -77,7 +78,7 @@ extension ClusterConfiguration {
 
     /// Returns true if `path` is the text of a kubeconfig, as YAML or JSON. Errors must not quote it then, since it
     /// contains credentials.
-    private static func isKubeconfig(_ path: String) -> Bool {
+    private static func isKubeconfigContent(_ path: String) -> Bool {
         path.contains(where: \.isNewline) || path.hasPrefix("{")
             || (path.contains("apiVersion:") && CredentialFile.isMissing(path))
     }
@@ -85,11 +86,12 @@ extension ClusterConfiguration {
     private static func contentError(_ setting: String) -> ConfigurationError {
         ConfigurationError(
             .invalid,
-            "\(setting) holds a kubeconfig itself, but its path is expected; write it to a file and name that"
+            "\(setting) holds the content of a kubeconfig instead of its path; write it to a file and give the path of "
+                + "that file"
         )
     }
 
-    private static func reporting(_ configuration: ClusterConfiguration) -> ClusterConfiguration {
+    private static func reportingWarnings(_ configuration: ClusterConfiguration) -> ClusterConfiguration {
         for warning in configuration.warnings { Warnings.report(warning) }
         return configuration
     }
@@ -123,7 +125,8 @@ enum InClusterConfiguration {
         guard !host.isEmpty, UInt16(port) != nil else {
             throw ConfigurationError(
                 .notConfigured,
-                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; is this a pod?")
+                "KUBERNETES_SERVICE_HOST is not set, or KUBERNETES_SERVICE_PORT is not a port; is this a pod?"
+            )
         }
         let purpose = "the pod's service account"
         let authority = SharedSecret(try CredentialFile.read("\(folder)/ca.crt", for: purpose))

@@ -1,31 +1,11 @@
-package import Cryptography
+import Cryptography
+package import HTTP
 import System
 
 /// Everything that is needed to talk to one API server as one user.
 package struct ClusterConfiguration: Sendable {
-    /// The CA certificates that the server's certificate is checked against.
-    package enum Trust: Sendable {
-        case system
-        /// PEM with at least one certificate that can be read.
-        case pem([UInt8])
-        /// The certificate is not checked (`insecure-skip-tls-verify`).
-        case insecure
-    }
-
-    /// A certificate and its key for TLS client authentication, both as PEM.
-    package struct ClientCertificate: Sendable {
-        package let certificate: [UInt8]
-        package let key: SharedSecret
-
-        init(_ identity: TLSClientIdentity) {
-            self.init(certificate: identity.chain, key: identity.key)
-        }
-
-        package init(certificate: [UInt8], key: SharedSecret) {
-            self.certificate = certificate
-            self.key = key
-        }
-    }
+    package typealias Trust = HTTPClientConfiguration.Trust
+    package typealias ClientCertificate = HTTPClientConfiguration.ClientCertificate
 
     /// The user that requests act as, which is sent as `Impersonate-*` headers.
     package struct Impersonation: Sendable, Equatable {
@@ -43,6 +23,7 @@ package struct ClusterConfiguration: Sendable {
 
     /// `https://host:port`, optionally with a path, without a slash at the end.
     package var server: String
+    /// The CA certificates that the server's certificate is checked against; `insecure` for `insecure-skip-tls-verify`.
     package var trust: Trust
     /// The certificate that is used unless a `Credential` has one.
     package var clientCertificate: ClientCertificate?
@@ -60,7 +41,7 @@ package struct ClusterConfiguration: Sendable {
     package var warnings: [String] = []
 
     package init(
-        server: String, trust: Trust, clientCertificate: ClientCertificate? = nil,
+        server: String, trust: Trust = .system, clientCertificate: ClientCertificate? = nil,
         tlsServerName: String? = nil, proxyURL: String? = nil, defaultNamespace: String = "default",
         impersonation: Impersonation? = nil, credentials: any CredentialSource = StaticCredential.none
     ) {

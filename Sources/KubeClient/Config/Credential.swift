@@ -5,19 +5,10 @@ package struct Credential: Sendable {
     /// The whole value of the `Authorization` header.
     package let authorization: SharedSecret?
     /// A certificate for TLS, which takes precedence over the configuration's.
-    package let clientCertificate: ClusterConfiguration.ClientCertificate?
+    package var clientCertificate: ClusterConfiguration.ClientCertificate?
     /// Grows each time the source has a new credential. A late 401 for an old credential thus does not discard its
     /// successor, and a caller sees whether a retry makes sense.
-    package let generation: UInt64
-
-    package init(
-        authorization: SharedSecret?, clientCertificate: ClusterConfiguration.ClientCertificate? = nil,
-        generation: UInt64 = 0
-    ) {
-        self.authorization = authorization
-        self.clientCertificate = clientCertificate
-        self.generation = generation
-    }
+    package var generation: UInt64 = 0
 }
 
 /// Supplies credentials. Safe to use from many tasks.
@@ -34,11 +25,9 @@ package protocol CredentialSource: Sendable {
 package struct StaticCredential: CredentialSource {
     private let value: Credential
 
-    package static let none = StaticCredential(value: Credential(authorization: nil))
+    package static let none = StaticCredential(authorization: nil)
 
-    private init(value: Credential) { self.value = value }
-
-    init(authorization: SharedSecret) {
+    init(authorization: SharedSecret?) {
         value = Credential(authorization: authorization)
     }
 

@@ -4,7 +4,7 @@ import System
 
 /// Reads small files whose content may be secret. Blocks while it reads.
 enum CredentialFile {
-    static let maximumSize = 8 << 20
+    static let maximumByteCount = 8 << 20
 
     /// Returns true if no file has that name. Returns false if that cannot be determined, so that reading the file
     /// reports the reason.
@@ -28,7 +28,7 @@ enum CredentialFile {
     ) throws(ConfigurationError) -> SecretBytes {
         do throws(FileError) {
             // `SecretBytes` would read standard input for "-"; here it is the name of a file.
-            return try SecretBytes(contentsOfFile: path == "-" ? "./-" : path, limit: maximumSize)
+            return try SecretBytes(contentsOfFile: path == "-" ? "./-" : path, limit: maximumByteCount)
         } catch {
             guard PathRedaction.printablePath(setting?.text ?? path) != nil else {
                 let remedy = setting.map { "; if it holds the content itself, use \($0.inline)" } ?? ""

@@ -1,4 +1,5 @@
 import Cryptography
+import HTTP
 import YAML
 
 /// The user of a kubeconfig: its credentials and the user that it impersonates.

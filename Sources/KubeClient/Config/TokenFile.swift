@@ -1,4 +1,4 @@
-package import Cryptography
+import Cryptography
 import System
 
 /// A token in a file that other programs replace, such as a projected service account token.
@@ -25,16 +25,10 @@ package final class TokenFile: CredentialSource {
     /// - Parameters:
     ///   - fallback: the header to send until the file can be read.
     ///   - purpose: what the file is needed for, for errors.
-    package convenience init(
-        path: String, fallback: SharedSecret? = nil, purpose: String,
-        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
-    ) {
-        self.init(path: path, fallback: fallback, purpose: purpose, setting: nil, now: now)
-    }
-
-    /// - Parameter setting: the field of a kubeconfig that contains the path.
+    ///   - setting: the field of a kubeconfig that contains the path.
     init(
-        path: String, fallback: SharedSecret?, purpose: String, setting: CredentialFile.PathSetting?,
+        path: String, fallback: SharedSecret? = nil, purpose: String,
+        setting: CredentialFile.PathSetting? = nil,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.setting = setting

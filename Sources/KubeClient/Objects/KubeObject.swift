@@ -56,10 +56,6 @@ package struct SecretMetadata: KubeObject {
     package static var isMetadataOnly: Bool { true }
     package let metadata: ObjectMeta
 
-    package init(metadata: ObjectMeta) {
-        self.metadata = metadata
-    }
-
     package init(json: inout JSONReader) throws(JSONError) {
         metadata = try PartialObjectMetadata(json: &json).metadata
     }

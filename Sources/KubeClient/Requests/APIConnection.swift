@@ -69,7 +69,7 @@ package struct APIConnection: Sendable {
         var isRenewed = false
         while true {
             let httpRequest = httpRequest(for: request, credential, mode: mode, idleTimeout: idleTimeout)
-            let timing = RequestTiming(request, observer)
+            let timing = RequestTiming(request: request, observer: observer)
             do {
                 return try await transports.transport(for: credential).withResponse(to: httpRequest) {
                     head, body in
@@ -192,7 +192,7 @@ final class Transports: Sendable {
             // A replaced client stays alive until its last request ends.
             if let latest, latest.generation == credential.generation { return latest.transport }
             var own = configuration
-            own.clientCertificate = .init(chain: certificate.certificate, key: certificate.key)
+            own.clientCertificate = certificate
             let client = CurlClient(own)
             latest = (credential.generation, client)
             return client
@@ -202,13 +202,7 @@ final class Transports: Sendable {
 
 extension HTTPClientConfiguration {
     init(_ cluster: ClusterConfiguration) {
-        self.init(plainHTTP: .always)
-        switch cluster.trust {
-        case .system: trust = .system
-        case .pem(let certificates): trust = .pem(certificates)
-        case .insecure: trust = .insecure
-        }
-        clientCertificate = cluster.clientCertificate.map { .init(chain: $0.certificate, key: $0.key) }
+        self.init(trust: cluster.trust, clientCertificate: cluster.clientCertificate, plainHTTP: .always)
         serverName = cluster.tlsServerName
         if let url = cluster.proxyURL { proxy = .url(url) }
         maximumResponseBody = KubeClient.maximumObjectSize

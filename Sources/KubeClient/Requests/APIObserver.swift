@@ -26,14 +26,9 @@ package struct APIRequestRecord: Sendable {
 
 /// Measures a request that is in progress.
 struct RequestTiming: Sendable {
-    private let request: KubeClient.Request
-    private let observer: (any APIObserver)?
+    let request: KubeClient.Request
+    let observer: (any APIObserver)?
     private let start = ContinuousClock.now
-
-    init(_ request: KubeClient.Request, _ observer: (any APIObserver)?) {
-        self.request = request
-        self.observer = observer
-    }
 
     func complete(_ outcome: APIRequestRecord.Outcome) {
         guard let observer else { return }

@@ -43,6 +43,30 @@ package struct JSONSecretWriter: ~Copyable {
         buffer.append(UInt8(ascii: "\""))
     }
 
+    /// Writes a member of an object.
+    package mutating func member(_ name: String, _ value: String) {
+        key(name)
+        string(value)
+    }
+
+    /// Writes an object of strings.
+    package mutating func object(_ members: some Sequence<(key: String, value: String)>) {
+        beginObject()
+        for (name, value) in members { member(name, value) }
+        endObject()
+    }
+
+    /// Begins the manifest of an object, and leaves its metadata open.
+    package mutating func beginManifest(_ resource: Resource, _ ref: ObjectRef) {
+        beginObject()
+        member("apiVersion", resource.apiVersion)
+        member("kind", resource.kind)
+        key("metadata")
+        beginObject()
+        member("name", ref.name)
+        member("namespace", ref.namespace)
+    }
+
     /// Writes a value that is JSON already.
     package mutating func encoded(_ json: [UInt8]) {
         separate()

@@ -82,19 +82,6 @@ extension KubeClient {
                 activity: "creating \(resource.kind) \(ref)"))
     }
 
-    /// Replaces the whole object (PUT). Its resourceVersion must equal the one in `body`.
-    package func update(
-        _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, body: SharedSecret
-    ) async throws(KubeError) -> ObjectMeta {
-        try await write(
-            Request(
-                method: .put,
-                path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
-                query: [("fieldManager", Self.fieldManager)],
-                body: .secret(body, contentType: MediaType.json),
-                activity: "replacing \(resource.kind) \(ref)"))
-    }
-
     /// - Parameter fieldManager: the field manager of the change. A server-side apply has its own.
     package func patch(
         _ resource: Resource, _ ref: ObjectRef, subresource: String? = nil, _ patch: Patch,
@@ -119,11 +106,10 @@ extension KubeClient {
     ///
     /// - Throws: `notFound` if the object does not exist, and `conflict` if it does not meet the preconditions.
     package func delete(
-        _ resource: Resource, _ ref: ObjectRef, preconditions: DeletePreconditions? = nil,
-        propagation: DeletionPropagation? = nil
+        _ resource: Resource, _ ref: ObjectRef, preconditions: DeletePreconditions? = nil
     ) async throws(KubeError) {
         let activity = "deleting \(resource.kind) \(ref)"
-        let options = DeleteOptions(preconditions: preconditions, propagationPolicy: propagation)
+        let options = DeleteOptions(preconditions: preconditions)
         guard let body = try? JSONEncoder().encode(options) else {
             throw KubeError(.badRequest, activity: activity, message: "the options cannot be encoded")
         }
@@ -155,16 +141,8 @@ package struct DeletePreconditions: Encodable, Sendable, Equatable {
     }
 }
 
-/// Deletes dependents before the object, after it, or not at all.
-package enum DeletionPropagation: String, Encodable, Sendable {
-    case foreground = "Foreground"
-    case background = "Background"
-    case orphan = "Orphan"
-}
-
 private struct DeleteOptions: Encodable {
     let apiVersion = "v1"
     let kind = "DeleteOptions"
     let preconditions: DeletePreconditions?
-    let propagationPolicy: DeletionPropagation?
 }

@@ -94,10 +94,5 @@ extension Character {
 }
 
 extension Substring {
-    fileprivate var trimmed: Substring {
-        var text = self
-        while text.first == " " { text.removeFirst() }
-        while text.last == " " { text.removeLast() }
-        return text
-    }
+    fileprivate var trimmed: Substring { trimming { $0 == " " } }
 }

@@ -22,7 +22,7 @@ package struct ListPager<Object: KubeObject>: Sendable {
     ) {
         self.client = client
         self.selection = selection
-        self.size = PageSize(size, bytes: maximumPageBytes)
+        self.size = PageSize(size, byteLimit: maximumPageBytes)
         next = .first
     }
 
@@ -54,24 +54,24 @@ package struct ListPager<Object: KubeObject>: Sendable {
 
 /// The number of objects to request in a page.
 struct PageSize: Sendable, Equatable {
-    private let maximum: Int
-    private let bytes: Int
+    private let maximumCount: Int
+    private let byteLimit: Int
     private(set) var count: Int
 
-    init(_ maximum: Int, bytes: Int) {
-        self.maximum = max(maximum, 1)
-        self.bytes = bytes
-        count = self.maximum
+    init(_ maximumCount: Int, byteLimit: Int) {
+        self.maximumCount = max(maximumCount, 1)
+        self.byteLimit = byteLimit
+        count = self.maximumCount
     }
 
     /// The limit of a page in bytes. A page of one object has its own limit, because no smaller page can be requested.
-    var maximumBytes: Int { count == 1 ? KubeClient.maximumObjectSize : bytes }
+    var maximumBytes: Int { count == 1 ? KubeClient.maximumObjectSize : byteLimit }
 
     mutating func halve() { count = max(count / 2, 1) }
 
     /// Doubles the count if the last page took at most a quarter of the limit, because the next objects may be larger.
     mutating func adapt(bytes: Int) {
-        if count < maximum, bytes <= self.bytes / 4 { count = min(count * 2, maximum) }
+        if count < maximumCount, bytes <= byteLimit / 4 { count = min(count * 2, maximumCount) }
     }
 }
 

@@ -72,10 +72,8 @@ package struct JSONPatch: Sendable {
 
         package mutating func remove(_ path: String) {
             writer.beginObject()
-            writer.key("op")
-            writer.string("remove")
-            writer.key("path")
-            writer.string(path)
+            writer.member("op", "remove")
+            writer.member("path", path)
             writer.endObject()
         }
 
@@ -86,10 +84,8 @@ package struct JSONPatch: Sendable {
             _ op: String, _ path: String, value: (inout JSONSecretWriter) -> Void
         ) {
             writer.beginObject()
-            writer.key("op")
-            writer.string(op)
-            writer.key("path")
-            writer.string(path)
+            writer.member("op", op)
+            writer.member("path", path)
             writer.key("value")
             value(&writer)
             writer.endObject()

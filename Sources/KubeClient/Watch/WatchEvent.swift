@@ -1,7 +1,6 @@
 import HTTP
 package import JSON
 
-/// An event of a watch.
 package enum WatchEvent<Object: KubeObject>: Sendable {
     case added(Decoded<Object>)
     case modified(Decoded<Object>)

@@ -15,7 +15,7 @@ import Testing
     private func recorder(_ transport: FakeTransport, _ limits: EventRecorder.Correlator.Limits = .init())
         -> EventRecorder
     {
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         return EventRecorder(
             client: KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in },
             identity: "me",

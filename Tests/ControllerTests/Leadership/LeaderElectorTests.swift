@@ -24,7 +24,7 @@ import Testing
             self.transport = transport
             let ref = ObjectRef(namespace: "ns", name: "secrets-bridge")
             let events = recordedEvents
-            let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+            let cluster = ClusterConfiguration(server: "https://api.test")
             elector = LeaderElector(
                 .init(identity: "me", lease: ref, timing: LeaseTiming()),
                 store: APILeaseStore(ref) {

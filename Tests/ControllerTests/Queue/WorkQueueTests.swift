@@ -65,14 +65,18 @@ import Testing
     @Test func runsDelayedKeysOnTime() async {
         let queue = WorkQueue()
         let runs = Recorder<(ObjectRef, ContinuousClock.Instant)>()
+        let delays = Locked<[String: Duration]>([
+            "late": .milliseconds(500), "soon": .milliseconds(2), "never": .seconds(600),
+        ])
         let start = ContinuousClock.now
         await withWorkers(queue) { key in
+            if let delay = delays.withLock({ $0.removeValue(forKey: key.name) }) {
+                return .requeue(after: delay)
+            }
             runs.append((key, .now))
             return .done
         } _: {
-            queue.add(ref("late"), after: .milliseconds(500))
-            queue.add(ref("soon"), after: .milliseconds(2))
-            queue.add(ref("never"), after: .seconds(600))
+            for name in ["late", "soon", "never"] { queue.add(ref(name)) }
             await runs.wait(for: 2)
         }
         #expect(runs.elements.map(\.0.name) == ["soon", "late"])
@@ -131,7 +135,6 @@ import Testing
             queue.add(ref("in flight"))
             queue.shutDown()
             queue.add(ref("too late"))
-            queue.add(ref("too late"), after: .zero)
             gate.append(())
             await group.waitForAll()
         }

@@ -44,7 +44,7 @@ import Testing
             .status(404, "NotFound"), .status(503, "ServiceUnavailable"), .init(200, "{}"),
         ])
         let transport = FakeTransport { _ in answers.withLock { $0.removeFirst() } }
-        let cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let cluster = ClusterConfiguration(server: "https://api.test")
         let client = KubeClient(
             connection: APIConnection(cluster, transport: transport, observer: telemetry.apiObserver)
         ) { _ in }
@@ -103,7 +103,7 @@ import Testing
             guard request.query.contains("watch=true") else { return .init(200, list) }
             return .init(200, chunks: [], end: .failure(broken))
         }
-        let config = ClusterConfiguration(server: "https://api.test", trust: .system)
+        let config = ClusterConfiguration(server: "https://api.test")
         var timing = WatcherOptions()
         timing.sleep = { _ in try await Task.sleep(for: .milliseconds(1)) }
         let client = KubeClient(connection: APIConnection(config, transport: transport)) { _ in }
@@ -135,7 +135,7 @@ import Testing
                 guard request.query.contains("watch=true") else { return .init(200, list) }
                 return .status(403, "Forbidden")
             }
-            let config = ClusterConfiguration(server: "https://api.test", trust: .system)
+            let config = ClusterConfiguration(server: "https://api.test")
             var timing = WatcherOptions()
             timing.sleep = { _ in try await Task.sleep(for: .milliseconds(1)) }
             let client = KubeClient(connection: APIConnection(config, transport: transport)) { _ in }

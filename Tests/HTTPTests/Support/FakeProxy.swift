@@ -32,7 +32,7 @@ final class FakeProxy: Sendable {
             }
             let upstream = FakeConnection(fd)
             client.send("HTTP/1.1 200 Connection established\r\n\r\n")
-            try? DetachedThread.start(name: "fake-tunnel") { Self.pump(from: upstream, to: client) }
+            _ = startThread { Self.pump(from: upstream, to: client) }
             Self.pump(from: client, to: upstream)
         }
     }

@@ -1,6 +1,7 @@
 import Cryptography
 import Envelope
 import Foundation
+import HTTPTypes
 import JSON
 import Resources
 
@@ -120,5 +121,18 @@ struct Manifest: Encodable, Sendable {
         // Server-side apply reads YAML, which does not have the escape \/.
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         return try encoder.encode(self)
+    }
+}
+
+extension KubeClient {
+    /// Deletes an object with a propagation policy, which the product leaves to the API server.
+    func delete(_ resource: Resource, _ ref: ObjectRef, propagation: String) async throws {
+        let options = #"{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"\#(propagation)"}"#
+        try await perform(
+            Request(
+                method: .delete, path: resource.path(namespace: ref.namespace, name: ref.name),
+                body: .bytes(Array(options.utf8), contentType: "application/json"),
+                activity: "deleting \(resource.kind) \(ref)")
+        ) { _ in }
     }
 }

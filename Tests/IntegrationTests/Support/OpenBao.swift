@@ -112,6 +112,8 @@ struct OpenBao: Sendable {
         try KeyRing.load(from: Environment(try await settings(token: policy))).primary
     }
 
+    var administratorsToken: String { rootToken }
+
     /// Returns another key of the same engine, with the administrator's token.
     func administratorsKey(_ name: String) throws -> any KeyManager {
         let settings = settings(["SB_KMS_VAULT_TOKEN": rootToken, "SB_KMS_VAULT_KEY": name])

@@ -2,6 +2,7 @@ import Foundation
 import HTTP
 import HTTPTypes
 import System
+import TestSupport
 
 /// The controller's transport to the API server, which records requests and responses and can hold requests.
 final class RecordingTransport: HTTPTransport {

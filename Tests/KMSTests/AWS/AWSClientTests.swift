@@ -182,7 +182,7 @@ struct AWSClientTests {
 
     @Test func cancellationEndsTheDelayBetweenAttempts() async throws {
         let transport = FakeTransport { _ in .kmsError("KMSInternalException", status: 500) }
-        var clock = AWSClock()
+        var clock = ClientClock()
         let sleeping = Gate()
         clock.sleep = { _ in
             sleeping.open()

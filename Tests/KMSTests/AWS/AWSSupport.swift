@@ -27,8 +27,8 @@ final class ManualAWSClock: Sendable {
     func set(_ date: Date) { state.withLock { $0.date = date } }
     func advance(by duration: Duration) { state.withLock { $0.elapsed += duration } }
 
-    var clock: AWSClock {
-        AWSClock(
+    var clock: ClientClock {
+        ClientClock(
             date: { [self] in state.withLock { $0.date + Double($0.elapsed.components.seconds) } },
             now: { [self] in now },
             sleep: { [self] duration in

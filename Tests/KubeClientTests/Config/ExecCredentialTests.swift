@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import HTTP
 import JSON
 import TestSupport
 import Testing
@@ -66,7 +67,7 @@ import Testing
         let source = try source(output(pair(realCertificate, realKey)))
         let credential = try await source.credential()
         #expect(credential.authorization == nil)
-        #expect(credential.clientCertificate?.certificate == Array(realCertificate.utf8))
+        #expect(credential.clientCertificate?.chain == Array(realCertificate.utf8))
         #expect(text(credential.clientCertificate?.key) == realKey)
     }
 

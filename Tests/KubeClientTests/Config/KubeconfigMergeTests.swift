@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import HTTP
 import JSON
 import System
 import TestSupport

@@ -1,3 +1,4 @@
+import HTTP
 import System
 import TestSupport
 import Testing
@@ -122,7 +123,7 @@ import Testing
             user: "client-certificate: /no, client-certificate-data: \(certificate), client-key: /no, "
                 + "client-key-data: \(base64(realKey))")
         #expect(text(configuration.clientCertificate?.key) == realKey)
-        #expect(configuration.clientCertificate?.certificate == Array(realCertificate.utf8))
+        #expect(configuration.clientCertificate?.chain == Array(realCertificate.utf8))
     }
 
     @Test func selectsCredentialsInClientGosOrder() async throws {

@@ -28,7 +28,7 @@ import Testing
         -> KubeClient
     {
         let cluster = ClusterConfiguration(
-            server: "https://api.test", trust: .system, credentials: credentials)
+            server: "https://api.test", credentials: credentials)
         return KubeClient(connection: APIConnection(cluster, transport: transport, observer: observer)) { _ in
         }
     }

@@ -58,16 +58,6 @@ import Testing
         #expect(request.text == "{}")
     }
 
-    @Test func replacesAnObject() async throws {
-        let body = SharedSecret(copying: "{}".utf8)
-        let request = try await request {
-            _ = try await $0.update(Widget.resource, ref, subresource: "status", body: body)
-        }
-        #expect(
-            request.line == "PUT /apis/example.io/v1/namespaces/pay%20ments/widgets/d%2Fb/status"
-                + "?fieldManager=secrets-bridge")
-    }
-
     @Test func sendsAJSONPatch() async throws {
         let patch = JSONPatch { $0.add("/a", "b") }
         let request = try await request { _ = try await $0.patch(.secrets, ref, .json(patch)) }
@@ -99,14 +89,12 @@ import Testing
     @Test func deletesWithPreconditions() async throws {
         let request = try await request {
             try await $0.delete(
-                .secrets, ref, preconditions: DeletePreconditions(uid: "u", resourceVersion: "7"),
-                propagation: .foreground)
+                .secrets, ref, preconditions: DeletePreconditions(uid: "u", resourceVersion: "7"))
         }
         #expect(request.line == "DELETE /api/v1/namespaces/pay%20ments/secrets/d%2Fb")
         let options = try #require(
             try JSONSerialization.jsonObject(with: Data(request.body)) as? [String: any Sendable])
         #expect(options["preconditions"] as? [String: String] == ["uid": "u", "resourceVersion": "7"])
-        #expect(options["propagationPolicy"] as? String == "Foreground")
         #expect(options["kind"] as? String == "DeleteOptions")
     }
 
@@ -118,7 +106,7 @@ import Testing
     }
 
     @Test func sendsImpersonationHeaders() async throws {
-        var cluster = ClusterConfiguration(server: "https://api.test", trust: .system)
+        var cluster = ClusterConfiguration(server: "https://api.test")
         cluster.impersonation = .init(
             user: "jane", groups: ["dev", "ops"], extra: [.init(key: "acme.com/project", values: ["x"])])
         let client = KubeClient(connection: APIConnection(cluster, transport: transport))

@@ -19,8 +19,19 @@
 {{- if and (include "secrets-bridge.hasAWS" .) (not .Values.aws.keyID) }}
   {{- $problems = append $problems "aws.keyID is not set. It is the key's ARN, id or alias: --set aws.keyID=arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" }}
 {{- end }}
+{{- if and (include "secrets-bridge.hasGCP" .) (not .Values.gcp.key) }}
+  {{- $problems = append $problems "gcp.key is not set. It is the resource name of the key: --set gcp.key=projects/example/locations/europe-west1/keyRings/secrets-bridge/cryptoKeys/sb-wrap" }}
+{{- end }}
+{{- if include "secrets-bridge.hasAzure" . }}
+  {{- if not .Values.azure.vaultURL }}
+    {{- $problems = append $problems "azure.vaultURL is not set. It is the address of the vault: --set azure.vaultURL=https://example.vault.azure.net" }}
+  {{- end }}
+  {{- if not .Values.azure.key }}
+    {{- $problems = append $problems "azure.key is not set. It is the name of the key: --set azure.key=sb-wrap" }}
+  {{- end }}
+{{- end }}
 {{- if and (include "secrets-bridge.hasLocal" .) (not .Values.devProfile) }}
-  {{- $problems = append $problems "backend: local keeps its master key in the cluster and is for development. Use vault-transit or aws-kms, or say --set devProfile=true" }}
+  {{- $problems = append $problems "backend: local keeps its master key in the cluster and is for development. Use vault-transit, aws-kms, gcp-kms or azure-key-vault, or say --set devProfile=true" }}
 {{- end }}
 {{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicas) 1) }}
   {{- $problems = append $problems "leaderElection.enabled is false and replicas is more than 1: every replica would write. Set replicas=1, or leave leader election on" }}

@@ -28,6 +28,19 @@
   verbs: [get, patch]
 {{- end }}
 
+{{/* The right to read key providers, and the labels of namespaces for those that select by label, and to write their status. */}}
+{{- define "secrets-bridge.providerRules" -}}
+- apiGroups: [secrets-bridge.io]
+  resources: [clusterkeyproviders, keyproviders]
+  verbs: [list, watch]
+- apiGroups: [secrets-bridge.io]
+  resources: [clusterkeyproviders/status, keyproviders/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
+
 {{/*
 A role and its binding for the controller: in each namespace that it looks after, or in the whole cluster.
 Takes a list of the context, the name and the template that has the rules.
@@ -36,8 +49,21 @@ Takes a list of the context, the name and the template that has the rules.
 {{- $context := index . 0 }}
 {{- $name := index . 1 }}
 {{- $rules := index . 2 }}
-{{- $kind := ternary "Role" "ClusterRole" (not (empty $context.Values.controller.watchNamespaces)) }}
 {{- range $namespace := default (list "") (default list $context.Values.controller.watchNamespaces | uniq) }}
+{{- include "secrets-bridge.roleIn" (list $context $name $rules $namespace) }}
+{{- end }}
+{{- end }}
+
+{{/*
+A role and its binding for the controller in one namespace, or in the whole cluster if the namespace is empty.
+Takes a list of the context, the name, the template that has the rules and the namespace.
+*/}}
+{{- define "secrets-bridge.roleIn" -}}
+{{- $context := index . 0 }}
+{{- $name := index . 1 }}
+{{- $rules := index . 2 }}
+{{- $namespace := index . 3 }}
+{{- $kind := ternary "ClusterRole" "Role" (empty $namespace) }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $kind }}
@@ -66,5 +92,4 @@ roleRef:
   name: {{ $name }}
 subjects:
   {{- include "secrets-bridge.subject" $context | nindent 2 }}
-{{- end }}
 {{- end }}

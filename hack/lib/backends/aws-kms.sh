@@ -21,6 +21,6 @@ key_up() {
 }
 
 # Shows that the developer cannot decrypt.
-key_shown() { show_refusal "With the developer's access keys" "manifests/aws/developer.json"; }
+key_shown() { show_refusal "With the developer's access keys" "the policy manifests/aws/developer.json"; }
 
 key_down() { [ ! -d "$state/aws" ] || hack/aws down --dir "$state/aws"; }

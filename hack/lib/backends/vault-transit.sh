@@ -20,6 +20,6 @@ key_up() {
 }
 
 # Shows that the developer cannot decrypt.
-key_shown() { show_refusal "With the developer's token" "manifests/vault/developer.hcl"; }
+key_shown() { show_refusal "With the developer's token" "the policy manifests/vault/developer.hcl"; }
 
 key_down() { [ ! -d "$state/openbao" ] || hack/openbao down --dir "$state/openbao"; }

@@ -14,10 +14,10 @@ final class AWSClient: Sendable {
     private let transport: any HTTPTransport
     private let credentials: any AWSCredentialsProvider
     private let rateLimiter: AWSRateLimiter?
-    private let clock: AWSClock
+    private let clock: ClientClock
     private let observer: (any KeyManagerObserver)?
     private let skew = Locked(AWSClockSkew())
-    private let budget = Locked(AWSRetryBudget())
+    private let retrier: RequestRetrier
 
     private static let maximumResponseSize = 1 << 20
     /// Leaves time for a second attempt after a connection that hangs.
@@ -26,7 +26,7 @@ final class AWSClient: Sendable {
     init(
         _ service: AWSService, in region: AWSRegion, at address: ServerAddress, transport: any HTTPTransport,
         credentials: any AWSCredentialsProvider, rateLimiter: AWSRateLimiter? = nil,
-        clock: AWSClock = AWSClock(), observer: (any KeyManagerObserver)? = nil
+        clock: ClientClock = ClientClock(), observer: (any KeyManagerObserver)? = nil
     ) {
         self.service = service
         self.region = region
@@ -36,51 +36,31 @@ final class AWSClient: Sendable {
         self.rateLimiter = rateLimiter
         self.clock = clock
         self.observer = observer
+        retrier = RequestRetrier(clock: clock)
     }
 
     /// Sends a request, with retries until `request.timeout` has passed.
     ///
     /// - Returns: A response with a 2xx status.
     func send(_ request: AWSRequest) async throws(AWSRequestError) -> AWSResponse {
-        let deadline = clock.now() + request.timeout
-        var retries = AWSRetryState()
-        var lastError: AWSRequestError?
-        func remaining() throws(AWSRequestError) -> Duration {
-            let remaining = clock.now().duration(to: deadline)
-            guard remaining > .zero else { throw lastError ?? deadlineExceeded(request) }
-            return remaining
-        }
-        while true {
-            let credentials = try await credentials(within: remaining(), request)
-            try await rateLimiter?.acquire(within: remaining())
-            let failure: AttemptFailure
-            switch await attempt(
-                request, with: credentials, within: min(try remaining(), Self.attemptTimeout))
-            {
-            case .success(let response):
-                budget.withLock { retries.recordSuccess(budget: &$0) }
-                return response
-            case .failure(let reason): failure = reason
-            }
-            guard let cause = failure.retryCause,
-                case .retry(let delay) = budget.withLock({ retries.decide(after: cause, budget: &$0) }),
-                delay < clock.now().duration(to: deadline)
-            else { throw failure.error }
-            lastError = failure.error
-            guard delay > .zero else { continue }
-            do {
-                try await clock.sleep(delay)
+        try await retrier.run(
+            within: request.timeout, expired: deadlineExceeded(request),
+            cancelled: AWSRequestError(.cancelled, "cancelled while waiting to repeat \(request.action)")
+        ) { deadline throws(AttemptFailure) in
+            let credentials = try await credentials(within: try deadline.remaining(), request)
+            let remaining = try deadline.remaining()
+            do throws(AWSRequestError) {
+                try await rateLimiter?.acquire(within: remaining)
             } catch {
-                throw AWSRequestError(.cancelled, "cancelled while waiting to repeat \(request.action)")
+                throw AttemptFailure(error: error)
             }
+            return try await attempt(
+                request, with: credentials, within: min(try deadline.remaining(), Self.attemptTimeout)
+            ).get()
         }
     }
 
-    /// The error of one attempt. Without a retry cause, another attempt would fail too.
-    private struct AttemptFailure: Error {
-        let error: AWSRequestError
-        let retryCause: AWSRetryState.RetryableError?
-    }
+    private typealias AttemptFailure = KMS.AttemptFailure<AWSRequestError>
 
     private func attempt(
         _ request: AWSRequest, with credentials: AWSCredentials, within timeout: Duration
@@ -117,7 +97,7 @@ final class AWSClient: Sendable {
                 httpRequest, upTo: Self.maximumResponseSize)
             response = AWSResponse(head, body: body.bytes)
         } catch {
-            let cause: AWSRetryState.RetryableError? =
+            let cause: RetryState.RetryableError? =
                 switch error.code {
                 case .timedOut, .connectTimedOut: .timeout
                 default: error.isRetryable ? .outage(retryAfter: nil) : nil
@@ -135,7 +115,7 @@ final class AWSClient: Sendable {
     /// - Returns: Nil if another attempt would fail too.
     private func retryCause(
         _ error: AWSRequestError, _ response: AWSResponse, _ credentials: AWSCredentials, _ offset: Double
-    ) -> AWSRetryState.RetryableError? {
+    ) -> RetryState.RetryableError? {
         guard case .errorResponse(let category) = error.code else { return nil }
         switch category {
         case .throttled:
@@ -155,33 +135,24 @@ final class AWSClient: Sendable {
     /// Waits for the provider no longer than this request may take; the provider's own timeouts may be longer.
     private func credentials(
         within timeout: Duration, _ request: AWSRequest
-    ) async throws(AWSRequestError) -> AWSCredentials {
+    ) async throws(AttemptFailure) -> AWSCredentials {
         let provider = credentials
-        let result = await withTaskGroup(of: Result<AWSCredentials, AWSCredentialsError>?.self) { group in
-            group.addTask {
-                do throws(AWSCredentialsError) {
-                    return .success(try await provider.credentials())
-                } catch {
-                    return .failure(error)
-                }
-            }
-            group.addTask {
-                try? await Task.sleep(for: timeout)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
+        let result = await firstResult(within: timeout) { () throws(AWSCredentialsError) in
+            try await provider.credentials()
         }
         switch result {
         case .success(let credentials): return credentials
         case .failure(let error):
-            throw AWSRequestError(.credentials(error.code), error.message, retryAfter: error.retryAfter)
+            throw AttemptFailure(
+                error: AWSRequestError(.credentials(error.code), error.message, retryAfter: error.retryAfter))
         case nil where Task.isCancelled:
-            throw AWSRequestError(.cancelled, "cancelled while waiting for AWS credentials")
+            throw AttemptFailure(
+                error: AWSRequestError(.cancelled, "cancelled while waiting for AWS credentials"))
         case nil:
-            throw AWSRequestError(
-                .credentials(.unavailable),
-                "no AWS credentials arrived in time for \(request.action); the request will be retried")
+            throw AttemptFailure(
+                error: AWSRequestError(
+                    .credentials(.unavailable),
+                    "no AWS credentials arrived in time for \(request.action); the request will be retried"))
         }
     }
 

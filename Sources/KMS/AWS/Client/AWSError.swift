@@ -45,9 +45,7 @@ struct AWSRequestError: Error, Equatable, Sendable {
         case .cancelled, .unreachable, .misconfigured, .credentials, .malformedResponse: false
         }
     }
-}
 
-extension AWSRequestError {
     /// True if all ciphertexts of the key are affected.
     var isPerKey: Bool {
         [.errorResponse(.keyDisabled), .errorResponse(.invalidKeyState), .errorResponse(.keyNotFound)]
@@ -56,7 +54,6 @@ extension AWSRequestError {
 }
 
 extension KeyManagerError {
-    /// Maps an error of AWS to the backend-independent error.
     init(_ error: AWSRequestError, keyID: String) {
         let code: Code =
             switch error.code {

@@ -4,9 +4,9 @@ import System
 /// Delays requests to KMS to keep this process below its rate. Safe to use from many tasks.
 final class AWSRateLimiter: Sendable {
     private let rate: Locked<AWSAdaptiveRate>
-    private let clock: AWSClock
+    private let clock: ClientClock
 
-    init(maximum: Int, clock: AWSClock = AWSClock()) {
+    init(maximum: Int, clock: ClientClock = ClientClock()) {
         rate = Locked(AWSAdaptiveRate(maximum: Double(maximum), now: clock.now()))
         self.clock = clock
     }

@@ -24,7 +24,7 @@ struct AWSResponse: Sendable {
             json == nil
             ? Self.elementText("Account", in: body).flatMap { AWSKMSResourceARN.isAccountID($0) ? $0 : nil }
             : nil
-        guard !head.status.isSuccess else {
+        guard head.status.kind != .successful else {
             errorCode = nil
             return
         }
@@ -50,10 +50,6 @@ struct AWSResponse: Sendable {
         let head = text.prefix { $0 != ":" }
         return String(head.lastIndex(of: "#").map { head[head.index(after: $0)...] } ?? head)
     }
-}
-
-extension HTTPResponse.Status {
-    fileprivate var isSuccess: Bool { 200..<300 ~= code }
 }
 
 extension AWSResponse {

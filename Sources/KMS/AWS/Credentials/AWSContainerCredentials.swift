@@ -121,10 +121,7 @@ struct AWSContainerCredentials: AWSCredentialsSource {
         }
         let allowed = host.hasPrefix("[") && host.hasSuffix("]") ? "0123456789abcdef:[]." : nil
         let isHost = host.utf8.allSatisfy { byte in
-            allowed?.utf8.contains(byte)
-                ?? (UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
-                    || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
-                    || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "."))
+            allowed?.utf8.contains(byte) ?? (byte.isASCIILetterOrDigit || "-.".utf8.contains(byte))
         }
         return host.isEmpty || !isHost ? nil : String(host)
     }

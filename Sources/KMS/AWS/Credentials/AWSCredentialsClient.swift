@@ -1,25 +1,27 @@
 import Concurrency
-import Cryptography
 import HTTP
 import HTTPTypes
 
-/// Sends the requests of one credentials source, and repeats those with transient errors. Each attempt has its own timeout,
-/// so that an attempt that hangs leaves time for the next one.
+/// Sends the requests of one credentials source, with retries.
 struct AWSCredentialsClient: Sendable {
-    typealias Response = (head: HTTPResponseHead, body: SharedSecret)
+    typealias Response = RetryingTransport.Response
 
     /// The source's name in messages.
     let name: String
-    let transport: any HTTPTransport
-    let attempts: Int
-    /// The timeout of one attempt.
-    let timeout: Duration
-    /// The delays between attempts.
-    var backoff = Backoff(base: .milliseconds(400), maximum: .seconds(1))
     /// The remedy that messages name if the server does not respond.
-    var remedy: String?
+    let remedy: String?
+    private let transport: RetryingTransport
 
-    private static let maximumResponseSize = 256 * 1024
+    init(
+        name: String, transport: any HTTPTransport, attempts: Int, timeout: Duration,
+        backoff: Backoff? = nil, remedy: String? = nil
+    ) {
+        self.name = name
+        self.remedy = remedy
+        var transport = RetryingTransport(transport: transport, attempts: attempts, timeout: timeout)
+        if let backoff { transport.backoff = backoff }
+        self.transport = transport
+    }
 
     /// Sends a request.
     ///
@@ -28,37 +30,21 @@ struct AWSCredentialsClient: Sendable {
     func send(
         _ request: HTTPClientRequest, isTransient: (Response) -> Bool = { _ in false }
     ) async throws(AWSCredentialsError) -> Response {
-        var request = request
-        request.timeout = timeout
-        var backoff = backoff
-        var attempt = 1
-        while true {
-            let isLast = attempt >= attempts
-            do throws(HTTPError) {
-                let response = try await transport.sendCollectingSecret(
-                    request, upTo: Self.maximumResponseSize)
-                let isRetryable = Self.isTransient(response.head.status.code) || isTransient(response)
-                if isLast || !isRetryable { return response }
-            } catch {
-                if isLast || !error.isRetryable { throw requestFailed(error) }
+        do throws(HTTPError) {
+            return try await transport.send(request) { response in
+                Self.isTransient(response.head.status.code) || isTransient(response)
             }
-            attempt += 1
-            guard (try? await Task.sleep(for: backoff.next())) != nil else {
-                throw AWSCredentialsError(.cancelled, "\(name): cancelled")
-            }
+        } catch {
+            let code: AWSCredentialsError.Code =
+                switch error.code {
+                case .cancelled: .cancelled
+                case _ where error.isRetryable: .unavailable
+                case .protocolError, .responseTooLarge: .unavailable
+                default: .misconfigured
+                }
+            throw AWSCredentialsError(code, "\(name): \(error)" + (remedy.map { "; \($0)" } ?? ""))
         }
     }
 
-    static func isTransient(_ status: Int) -> Bool { [429, 500, 502, 503, 504].contains(status) }
-
-    private func requestFailed(_ error: HTTPError) -> AWSCredentialsError {
-        let code: AWSCredentialsError.Code =
-            switch error.code {
-            case .cancelled: .cancelled
-            case _ where error.isRetryable: .unavailable
-            case .protocolError, .responseTooLarge: .unavailable
-            default: .misconfigured
-            }
-        return AWSCredentialsError(code, "\(name): \(error)" + (remedy.map { "; \($0)" } ?? ""))
-    }
+    static func isTransient(_ status: Int) -> Bool { RetryingTransport.transientStatuses.contains(status) }
 }

@@ -2,6 +2,7 @@ import Cryptography
 import FoundationEssentials
 import JSON
 import Settings
+import System
 
 /// The JSON in which instance metadata, container agents and programs return credentials. It stays in secret memory.
 ///
@@ -44,7 +45,7 @@ struct AWSCredentialsDocument: Sendable {
         guard token != nil || !needsExpiration else { throw incomplete(tokenKey) }
         var expiration: Date?
         if let node = root["Expiration"], !node.isNull {
-            guard let date = node.string.flatMap(AWSTimestamp.date) else {
+            guard let date = node.string.flatMap(RFC3339.date) else {
                 throw AWSCredentialsError(
                     .unavailable, "\(source): the response has an Expiration that is not an RFC 3339 date")
             }
@@ -88,19 +89,8 @@ struct AWSErrorCode: Equatable, Sendable {
 
     init?(_ text: String) {
         guard (3...64).contains(text.utf8.count),
-            text.utf8.allSatisfy({
-                UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0
-                    || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".")
-            })
+            text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || $0 == UInt8(ascii: ".") })
         else { return nil }
         self.text = text
-    }
-}
-
-enum AWSTimestamp {
-    /// Parses an RFC 3339 date, with or without fractions of a second.
-    static func date(_ text: String) -> Date? {
-        (try? Date.ISO8601FormatStyle().parse(text))
-            ?? (try? Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text))
     }
 }

@@ -41,7 +41,7 @@ struct AWSSSOCredentials: AWSCredentialsSource {
 
     private func roleCredentials(_ token: SharedSecret) async throws(AWSCredentialsError) -> AWSCredentials {
         let query =
-            "account_id=\(SigV4URI.encode(settings.account.utf8))&role_name=\(SigV4URI.encode(settings.role.utf8))"
+            "account_id=\(percentEncoded(settings.account))&role_name=\(percentEncoded(settings.role))"
         let (head, body) = try await client.send(
             HTTPClientRequest(
                 url: "\(portalURL)/federation/credentials?\(query)", fields: [.accept: "application/json"],

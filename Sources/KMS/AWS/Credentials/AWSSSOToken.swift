@@ -67,7 +67,7 @@ struct AWSSSOToken: Sendable {
 
     /// Parses a date, which ends in `UTC` in older files.
     private static func date(_ text: String) -> Date? {
-        AWSTimestamp.date(text.hasSuffix("UTC") ? text.dropLast(3) + "Z" : text)
+        RFC3339.date(text.hasSuffix("UTC") ? text.dropLast(3) + "Z" : text)
     }
 }
 

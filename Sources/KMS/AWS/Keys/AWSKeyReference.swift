@@ -1,3 +1,5 @@
+import System
+
 /// The configured key, in one of the four forms of a `KeyId` in KMS.
 enum AWSKeyReference: Sendable, Hashable {
     case keyARN(AWSKeyARN)
@@ -80,14 +82,9 @@ struct AWSKeyARN: Sendable, Hashable {
     let account: String
     /// A UUID, or `mrk-` and 32 hexadecimal digits, in lower case.
     let id: String
+}
 
-    init(partition: String, region: AWSRegion, account: String, id: String) {
-        self.partition = partition
-        self.region = region
-        self.account = account
-        self.id = id
-    }
-
+extension AWSKeyARN {
     /// Returns nil if `text` is not the ARN of a KMS key.
     init?(_ text: String) {
         guard let name = AWSKMSResourceARN(text), let id = name.resource(of: "key"), Self.isValidID(id) else {
@@ -109,14 +106,7 @@ struct AWSKeyARN: Sendable, Hashable {
     /// Returns true for 1 to 128 of a-z 0-9 -. Only lower case is accepted, as KMS writes it, so that ids can be compared.
     static func isValidID(_ text: some StringProtocol) -> Bool {
         (1...128).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                    UInt8(ascii: "-"):
-                    true
-                default: false
-                }
-            }
+            && text.utf8.allSatisfy { $0.isASCIILowercase || $0.isASCIIDigit || $0 == UInt8(ascii: "-") }
     }
 }
 
@@ -148,6 +138,6 @@ struct AWSKMSResourceARN: Sendable, Hashable {
     }
 
     static func isAccountID(_ text: some StringProtocol) -> Bool {
-        text.utf8.count == 12 && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        text.utf8.count == 12 && text.utf8.allSatisfy(\.isASCIIDigit)
     }
 }

@@ -2,6 +2,7 @@ import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
+import System
 
 /// The validated parameters of a role to assume.
 struct AWSAssumedRole: Equatable, Sendable {
@@ -40,12 +41,7 @@ struct AWSAssumedRole: Equatable, Sendable {
     }
 
     private static func isAllowedInSessionName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "_+=,.@-".utf8.contains(byte)
-        }
+        byte.isASCIILetterOrDigit || "_+=,.@-".utf8.contains(byte)
     }
 }
 
@@ -139,32 +135,5 @@ struct AWSSecurityTokenService: Sendable {
             let code = FlatXML(response.body.bytes).flatMap({ STSResponse.errorCode(in: $0) })
         else { return false }
         return STSResponse.isTransient(code)
-    }
-}
-
-/// An `application/x-www-form-urlencoded` body in secret memory.
-struct FormBody: ~Copyable {
-    private var buffer = SecretBuffer(capacity: 2048)
-
-    mutating func append(_ key: StaticString, _ value: String) {
-        begin(key)
-        Array(value.utf8).withUnsafeBytes { encode($0) }
-    }
-
-    mutating func append(_ key: StaticString, _ value: SharedSecret) {
-        begin(key)
-        value.bytes.withUnsafeBytes { encode($0) }
-    }
-
-    consuming func finish() -> SharedSecret { SharedSecret(buffer.finish()) }
-
-    private mutating func begin(_ key: StaticString) {
-        if buffer.count > 0 { buffer.append("&") }
-        buffer.append(key)
-        buffer.append("=")
-    }
-
-    private mutating func encode(_ bytes: UnsafeRawBufferPointer) {
-        for byte in bytes { for encoded in SigV4URI.encode(byte) { buffer.append(encoded) } }
     }
 }

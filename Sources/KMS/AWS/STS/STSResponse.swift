@@ -51,7 +51,7 @@ struct STSResponse: Sendable {
         guard let id = xml?.secret("\(path)/AccessKeyId"),
             let secret = xml?.secret("\(path)/SecretAccessKey"),
             let token = xml?.secret("\(path)/SessionToken"),
-            let expiration = xml?.string("\(path)/Expiration").flatMap(AWSTimestamp.date),
+            let expiration = xml?.string("\(path)/Expiration").flatMap(RFC3339.date),
             let credentials = AWSCredentials(
                 accessKeyID: id, secretAccessKey: secret, sessionToken: token, expiration: expiration)
         else {

@@ -1,4 +1,5 @@
 import Cryptography
+import HTTP
 
 /// A header of a signed request. Its value is in secret memory, as it may be the session token.
 struct SigV4Header: Sendable {
@@ -88,7 +89,7 @@ enum SigV4URI {
             }
         }
         guard !kept.isEmpty else { return "/" }
-        let joined = kept.map { encode($0) }.joined(separator: "/")
+        let joined = kept.map { percentEncoded($0) }.joined(separator: "/")
         return "/" + joined + (bytes.last == slash ? "/" : "")
     }
 
@@ -100,7 +101,7 @@ enum SigV4URI {
         let pairs = bytes.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false).map { pair in
             let name = pair.prefix { $0 != UInt8(ascii: "=") }
             let value = pair.dropFirst(name.count).dropFirst()
-            return (name: encode(decode(name)), value: encode(decode(value)))
+            return (name: percentEncoded(decode(name)), value: percentEncoded(decode(value)))
         }
         return pairs.sorted { left, right in
             left.name == right.name
@@ -108,17 +109,6 @@ enum SigV4URI {
                 : left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
         }.map { "\($0.name)=\($0.value)" }.joined(separator: "&")
     }
-
-    /// Encodes all but the unreserved characters of RFC 3986 as %XX.
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
-        String(decoding: bytes.flatMap { encode($0) }, as: UTF8.self)
-    }
-
-    static func encode(_ byte: UInt8) -> [UInt8] {
-        isUnreserved(byte) ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-    }
-
-    private static let digits = Array("0123456789ABCDEF".utf8)
 
     /// Decodes %XX. A "%" without two digits is literal, and so is "+", which is a space in forms only.
     private static func decode(_ bytes: Substring.UTF8View.SubSequence) -> [UInt8] {
@@ -137,14 +127,4 @@ enum SigV4URI {
     }
 
     private static let slash = UInt8(ascii: "/")
-
-    private static func isUnreserved(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            true
-        default: false
-        }
-    }
 }

@@ -119,7 +119,6 @@ struct SigV4Scope: Sendable, Equatable {
         return "\(Self.algorithm)\n\(timestamp)\n\(text)\n\(hex(hash))"
     }
 
-    /// Returns the signature in hexadecimal.
     func signature(
         of stringToSign: String, secretAccessKey: SharedSecret
     ) throws(CryptoError) -> String {

@@ -1,15 +1,13 @@
 import Concurrency
 import System
 
-/// Tracks keys that are disabled, pending deletion or deleted, and reports when one of them works again, so that all
-/// WrappedSecrets that wait for it are retried. Safe to use from many tasks.
+/// Tracks keys or ciphertexts whose key is disabled, pending deletion or deleted, and reports when one of them works again, so
+/// that all WrappedSecrets that wait for it are retried. Safe to use from many tasks.
 ///
 /// It does not track denied access: a policy may deny one encryption context and allow the next.
-///
-/// `Key` identifies one key, or one version of a key if versions have states of their own.
-final class KeyRecovery<Key: Hashable & Sendable>: Sendable {
+final class UnusableKeys<Key: Hashable & Sendable>: Sendable {
     private struct State {
-        var refused: Set<Key> = []
+        var unusable: Set<Key> = []
         var hasRecovered = false
     }
 
@@ -18,15 +16,15 @@ final class KeyRecovery<Key: Hashable & Sendable>: Sendable {
     /// Recipients can name any number of keys; this bounds the memory. Further keys are not tracked.
     private static var maximumKeys: Int { 64 }
 
-    func recordRefusal(_ key: Key) {
+    func recordUnusable(_ key: Key) {
         state.withLock { state in
-            if state.refused.count < Self.maximumKeys { state.refused.insert(key) }
+            if state.unusable.count < Self.maximumKeys { state.unusable.insert(key) }
         }
     }
 
     func recordSuccess(_ key: Key) {
         let isRecovered = state.withLock { state in
-            guard state.refused.remove(key) != nil else { return false }
+            guard state.unusable.remove(key) != nil else { return false }
             state.hasRecovered = true
             return true
         }

@@ -1,14 +1,6 @@
 import FoundationEssentials
 import HTTP
 
-/// The clocks of an `AWSClient`. Tests replace them.
-struct AWSClock: Sendable {
-    /// The system's date, which signatures contain.
-    var date: @Sendable () -> Date = { Date() }
-    var now: @Sendable () -> ContinuousClock.Instant = { .now }
-    var sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
-}
-
 /// The difference between AWS's clock and this machine's, taken from the `Date` of responses. Each host has its own.
 ///
 /// AWS accepts signatures whose date is within five minutes of its clock. On a machine with a wrong clock, requests are
