@@ -57,6 +57,8 @@ final class AzureVaultTokenSource: CloudTokenSource {
     private struct State {
         var challenge: AzureChallenge?
         var claims: JSONValue?
+        /// Counts the demands for claims.
+        var demands = 0
     }
 
     private let service: AzureKeyVaultService
@@ -79,18 +81,23 @@ final class AzureVaultTokenSource: CloudTokenSource {
 
     func token() async throws(CloudError) -> CloudToken? {
         let challenge = try await challenge()
-        let claims = state.withLock { $0.claims }
+        let (claims, demands) = state.withLock { ($0.claims, $0.demands) }
         let token = try await credentials.token(
             for: AzureTokenRequest(resource: challenge.resource, tenant: challenge.tenant, claims: claims))
         // The demand is met. A demand that came meanwhile stays for the next token.
-        if claims != nil { state.withLock { $0.claims = nil } }
+        state.withLock { state in
+            if state.demands == demands { state.claims = nil }
+        }
         return token
     }
 
     /// Notes which token a 401 asks for. A challenge of another service changes nothing.
     func follow(_ fields: HTTPFields) {
         if let claims = AzureChallenge.claims(in: fields) {
-            state.withLock { $0.claims = claims }
+            state.withLock { state in
+                state.claims = claims
+                state.demands += 1
+            }
         } else if let challenge = try? AzureChallenge(fields, from: service.vault) {
             state.withLock { $0.challenge = challenge }
         }
