@@ -30,7 +30,7 @@ struct FileCommandTests {
         let other = Data(repeating: 5, count: 32).base64EncodedString()
         let found = try await run(
             ["rewrap", "--check", folder.path("db.yaml")], ["SB_WRAP_MASTER_KEY": other], status: 1)
-        #expect(found.errors.contains("is a configured key"))
+        #expect(found.errors.contains("uses a configured key"))
         #expect(found.output == "1 WrappedSecret: 0 to move, 0 current, 1 failed\n")
     }
 
@@ -90,7 +90,7 @@ struct FileCommandTests {
         let errors = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
         #expect(errors.count == 3, "\(outcome.errors)")
         #expect(
-            errors.count { $0.contains("is a configured key") || $0.contains("is not a configured key") } == 1
+            errors.count { $0.contains("uses a configured key") || $0.contains("is not a configured key") } == 1
         )
         #expect(errors.contains { $0.hasPrefix("error: 299 more have the same problem as ") })
         #expect(errors.contains { $0.contains("broken.yaml") })
