@@ -90,7 +90,8 @@ struct FileCommandTests {
         let errors = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
         #expect(errors.count == 3, "\(outcome.errors)")
         #expect(
-            errors.count { $0.contains("uses a configured key") || $0.contains("is not a configured key") } == 1
+            errors.count { $0.contains("uses a configured key") || $0.contains("is not a configured key") }
+                == 1
         )
         #expect(errors.contains { $0.hasPrefix("error: 299 more have the same problem as ") })
         #expect(errors.contains { $0.contains("broken.yaml") })

@@ -154,7 +154,8 @@ struct ProviderResolutionTests {
 
     @Test(arguments: [
         "https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local:443", "kubernetes",
-        "KUBERNETES.default", "http://kubernetes.default.svc", "kubernetes.default.", "kubernetes.default?x", "https://Kubernetes.Default.svc/x", "https://oidc.example.com/id/1",
+        "KUBERNETES.default", "http://kubernetes.default.svc", "kubernetes.default.", "kubernetes.default?x",
+        "https://Kubernetes.Default.svc/x", "https://oidc.example.com/id/1",
     ])
     func refusesTheAudienceOfTheAPIServer(audience: String) throws {
         let catalog = try catalog(

@@ -55,7 +55,8 @@ package struct ProviderManifests: ProviderCatalog {
             count += 1
         }
         guard count > 0 else {
-            throw InputError(source, "it has no ClusterKeyProvider and no KeyProvider; give a file that has one")
+            throw InputError(
+                source, "the file has no ClusterKeyProvider and no KeyProvider; give one that has")
         }
     }
 
