@@ -104,6 +104,7 @@ package enum EnvelopeValidation {
                 .allSatisfy { isDNSLabel($0, maximum: 253) }
     }
 
+    /// The maximum is 253 for the labels of a subdomain, because Kubernetes limits only the whole subdomain.
     private static func isDNSLabel(_ bytes: Substring.UTF8View, maximum: Int) -> Bool {
         let dash = UInt8(ascii: "-")
         return (1...maximum).contains(bytes.count) && bytes.first != dash && bytes.last != dash

@@ -27,8 +27,8 @@ package struct UnwrappedKey: Sendable {
 /// One key-encryption key (KEK) in one KMS. Implementations are safe to call from many tasks at once, give every request a
 /// deadline, and return early when the calling task is cancelled.
 ///
-/// The binding is the encryption context at the KMS, where the KMS has one: a wrapped key that was moved to another place
-/// cannot be unwrapped.
+/// The binding says for which Secrets a data key is. It is the encryption context at the KMS, where the KMS has one: a wrapped
+/// key that was moved to another place cannot be unwrapped.
 package protocol KeyManager: Sendable {
     /// The id of the key, as recipients carry it. A key that settings name by an alias has the alias as its id until the KMS
     /// has resolved it.

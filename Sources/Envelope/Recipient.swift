@@ -41,8 +41,8 @@ extension Recipient {
     /// is invalid.
     package var isVersioned: Bool { backend == "vault-transit" }
 
-    /// True if the KMS can report whether an older version of the key wrapped this data key, so that rewrapping with the
-    /// same key makes sense. Where ciphertexts carry no version, the KMS compares.
+    /// This is true if the ciphertext's text (`vault-transit`) or the KMS itself (`gcp-kms`) tells whether an older version
+    /// of the key wrapped the data key, so that rewrapping with the same key makes sense.
     package var hasComparableVersion: Bool { isVersioned || backend == "gcp-kms" }
 
     /// The backend of the key, as `SB_KMS_BACKEND` names it.

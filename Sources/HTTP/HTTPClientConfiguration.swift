@@ -57,7 +57,7 @@ package struct HTTPClientConfiguration: Sendable {
     package var userAgent: String
     /// In bytes.
     package var maximumRequestBody: Int
-    /// The limit for an uncompressed unary response, in bytes. A request may set a lower one.
+    /// A unary (not streamed) response may have this many bytes after decompression; a request may set a lower limit.
     package var maximumResponseBody: Int
     /// The limit for HTTP/1.1 connections of the unary pool; more requests wait. HTTP/2 uses one connection, and more
     /// only if the server allows fewer than 100 streams on it.

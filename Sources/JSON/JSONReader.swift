@@ -138,6 +138,7 @@ package struct JSONReader {
         }
     }
 
+    /// The getter is mutating because a look at the next byte skips white space.
     var isAtArray: Bool {
         mutating get { scanner.peek() == UInt8(ascii: "[") }
     }

@@ -31,6 +31,7 @@ package enum OwnershipMetadata {
         [managedLabel: "true", managedByLabel: "secrets-bridge"]
     }
 
+    /// Returns the annotations that the controller sets on the Secret of this object.
     package static func annotations(of object: WrappedSecret) -> [String: String] {
         var annotations = [
             wrappedSecretAnnotation: object.metadata.name, sourceAnnotation: sourceValue(object),
@@ -60,8 +61,8 @@ package enum OwnershipMetadata {
         secret.managedFields?.contains { $0.manager == KubeClient.fieldManager } == true
     }
 
-    /// Returns the uid and generation of the WrappedSecret that a Secret was written from, or nil if it has no such
-    /// annotation.
+    /// Returns the uid and generation of the WrappedSecret that `annotation` of a Secret records, or nil if it is absent or
+    /// malformed.
     package static func source(
         of secret: ObjectMeta, _ annotation: String = OwnershipMetadata.sourceAnnotation
     ) -> (uid: String, generation: Int64)? {

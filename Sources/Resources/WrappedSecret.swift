@@ -57,6 +57,7 @@ package struct WrappedSecretSpec: Sendable, Equatable {
         }
     }
 
+    /// Names the ClusterKeyProvider, or the KeyProvider of the same namespace, that unwraps the data key.
     package struct KeyRef: Sendable, Equatable {
         package var kind: String
         package var name: String
@@ -76,6 +77,7 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     package var template: Template?
     package var keyRef: KeyRef?
     package var creationPolicy: String?
+    /// True if the controller may delete a Secret that it cannot update, and create it again.
     package var recreate: Bool?
     package var suspend: Bool?
     package var rolloutRestart: [Workload]?

@@ -14,6 +14,7 @@ struct LineIndex {
     private var isBeforeContent = true
     private var tagDirectives = 0
 
+    /// - Parameter count: the expected number of lines, for which memory is reserved.
     init(_ text: UnsafeRawBufferPointer, count: Int) {
         starts.reserveCapacity(count)
         var offset = 0
@@ -27,6 +28,7 @@ struct LineIndex {
         }
     }
 
+    /// Returns the offset of the line, after a byte order mark that starts a document, which it records.
     private mutating func startAfterMark(_ offset: Int, _ line: Slice<UnsafeRawBufferPointer>) -> Int {
         guard line.starts(with: SourceText.byteOrderMark) else { return offset }
         let rest = line.dropFirst(SourceText.byteOrderMark.count)
@@ -35,6 +37,7 @@ struct LineIndex {
         return rest.startIndex
     }
 
+    /// Updates the state of the current document, and records the first directive above the limit.
     private mutating func scan(_ line: Slice<UnsafeRawBufferPointer>) {
         if Self.isMarker(line, UInt8(ascii: "-")) || Self.isMarker(line, UInt8(ascii: ".")) {
             isBeforeContent = Self.isBlankOrComment(line.dropFirst(3))

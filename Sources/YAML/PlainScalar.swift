@@ -101,7 +101,8 @@ enum PlainScalar {
         }
     }
 
-    /// strconv.ParseFloat accepts these underscores; go-yaml does not remove them here.
+    /// Returns true if each underscore is between two digits, as strconv.ParseFloat requires: go-yaml does not remove the
+    /// underscores of a number that starts with a dot.
     private static func hasUnderscoresBetweenDigitsOnly(_ text: UnsafeRawBufferPointer) -> Bool {
         let isDigit = { (byte: UInt8) in byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
         return text.indices.allSatisfy { index in

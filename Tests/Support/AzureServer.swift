@@ -32,9 +32,10 @@ package final class AzureServer: Sendable {
         process.arguments = [
             Python.program, "-B", "-c",
             """
-            import os, runpy, sys, threading
+            import os, runpy, shutil, sys, threading
             def end():
                 sys.stdin.read()
+                shutil.rmtree('\(folder.path)', ignore_errors=True)
                 os._exit(0)
             threading.Thread(target=end, daemon=True).start()
             sys.path.insert(0, 'hack/lib')

@@ -7,8 +7,8 @@ google-cloud-kms and google-auth.
 
 It prints its port on standard output and writes it to FOLDER/port when it accepts requests. FOLDER/admin-token holds an access
 token of user:admin@example.com, the owner of all projects. FOLDER/requests.log gets a JSON line for each request of a client:
-{"service", "operation", "status", "principal", "project" (the quota project)}. With --stdin the server ends when its standard
-input closes.
+{"service", "operation", "status", "principal", "project" (the quota project)}. With --stdin the server ends, and removes FOLDER, when its
+standard input closes.
 
 All services share the port; the path tells them apart:
     /v1/projects/P/locations/L/keyRings...                                  Cloud KMS
@@ -54,6 +54,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import sys
 import threading
 import time
@@ -350,6 +351,7 @@ def main(port, folder, *options):
         server.serve_forever()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.read()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ package struct SecretInput: Sendable {
     package var entries: [SecretEntry] = []
     /// Notes for the user on how the manifest was read, one line each.
     package var notes: [String] = []
-    /// Notes on values that end before a comment, one line each.
+    /// Each note names an unquoted value that ends before a YAML comment (` #`), which may be meant as part of it.
     package var commentNotes: [String] = []
     /// The place that messages name: `FILE:LINE:COLUMN`, or the Secret's name in a cluster.
     package var source: String

@@ -169,7 +169,7 @@ package enum SecretManifestReader {
     }
 
     /// Refuses a value whose first word is an anchor (`&word`) without an alias: most likely it lacks quotes, and YAML
-    /// drops the word.
+    /// drops the word. `unusedAnchors` holds the offsets at which such values start.
     private static func refuse(
         unusedAnchors: Set<Int>, of object: YAMLNode, _ source: String
     ) throws(InputError) {

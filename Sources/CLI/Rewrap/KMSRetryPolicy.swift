@@ -48,6 +48,7 @@ package struct KMSRetryPolicy: Sendable {
         await sleep(min(max(backoff, retryAfter ?? .zero), .seconds(10)))
     }
 
+    /// These failures can pass while a user waits; `KeyManagerError.isTransient` also counts those that need a repair.
     private static func isTransient(_ error: KeyManagerError) -> Bool {
         error.code == .unavailable || error.code == .throttled
     }

@@ -20,7 +20,7 @@ struct Reconciler: Sendable {
     /// Returns the time for statuses: RFC 3339, UTC.
     let now: @Sendable () -> String
 
-    /// The delay after the first failure that does not pass within milliseconds.
+    /// The delay before the first retry, except after failures that mostly pass within milliseconds.
     static let initialBackoff = Duration.seconds(1)
 
     var tracker: ObjectTracker { informers.tracker }
@@ -131,7 +131,8 @@ struct Reconciler: Sendable {
         }
     }
 
-    /// Completes a sync. Neither leftovers nor restarts change `Ready`.
+    /// Completes a sync: removes the Secrets that earlier versions of the object named, and restarts workloads. Neither
+    /// changes `Ready`.
     ///
     /// - Parameter next: another outcome than `done` if the status has to be written later.
     private func finish(
@@ -149,6 +150,7 @@ struct Reconciler: Sendable {
         return [removal, restart, next].first { $0 != .done } ?? .done
     }
 
+    /// Reports a failure in the status if a user has to know of it, and returns the outcome.
     private func result(
         of failure: ReconcileFailure, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
     ) async -> ReconcileResult {

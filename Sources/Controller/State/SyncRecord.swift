@@ -56,7 +56,7 @@ struct SyncRecord: Sendable {
 
     // MARK: data
 
-    /// Remembers data that was written, and that the status is about to record.
+    /// The record takes the data that was written and that the status is about to record; nil makes it forget the data.
     mutating func dataWritten(_ written: VerifiedData?) {
         data = written
         dataRecordedAt = written.map { _ in .now }
@@ -73,7 +73,7 @@ struct SyncRecord: Sendable {
         if isRecorded { dataRecordedAt = .now }
     }
 
-    /// Returns how long the status must not be written for a new verification alone.
+    /// A status write that only records a new verification has to wait this long, or not at all if the result is nil.
     func delayBeforeRecording(now: ContinuousClock.Instant = .now) -> Duration? {
         guard let dataRecordedAt else { return nil }
         let delay = Self.verificationInterval - dataRecordedAt.duration(to: now)

@@ -30,7 +30,7 @@ extension TransitKeyManager: DiagnosableKeyManager {
         }
     }
 
-    /// Returns the failures for the observer: one for each rejected item, or that of the whole request.
+    /// Returns the error code of each rejected item of a batch, or that of a request that failed as a whole.
     func failures(in response: VaultResponse, to request: VaultRequest) -> [KeyManagerError.Code] {
         if let results = response.data?["batch_results"]?.elements,
             results.count == request.keyOperation?.items

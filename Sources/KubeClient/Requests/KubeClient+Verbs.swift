@@ -48,6 +48,7 @@ extension KubeClient {
 
     /// Reads one page of a list. Pass its `continueToken` for the next one; `ListPager` reads all pages.
     ///
+    /// - Parameter limit: the page has at most this number of objects.
     /// - Throws: `.responseTooLarge` if the page has more than `maximumBytes`.
     package func list<Object: KubeObject>(
         _ type: Object.Type, _ selection: Selection, limit: Int = 500, continueToken: String? = nil,

@@ -6,13 +6,14 @@ import System
 /// A permit is only for the start of a request and expires after a timeout, so that a request that hangs does not block the
 /// others.
 package final class WatchStartSemaphore: Sendable {
+    /// Resumes with true if the permit was granted, and with false if the task was cancelled.
     private typealias Waiter = CheckedContinuation<Bool, Never>
 
     private struct State {
         var available: Int
         var waiting: [(id: UInt64, waiter: Waiter)] = []
         var nextID: UInt64 = 0
-        /// Requests that were cancelled before they were queued.
+        /// The ids of the calls of `acquire` that were cancelled before they were queued.
         var cancelled: Set<UInt64> = []
     }
 
