@@ -90,7 +90,8 @@ package struct Controller: Service {
         let retryUsers = Locked<@Sendable (ProviderCaches.Change) -> Void>({ _ in })
         let providers = keyManagerFactory.map { factory in
             Providers(
-                client: client, factory: factory, deniedAudiences: options.deniedAudiences, logger: logger
+                client: client, factory: factory, deniedAudiences: options.deniedAudiences,
+                namespaces: Set(options.namespaces), logger: logger
             ) { change in retryUsers.withLock { $0 }(change) }
         }
         let scopes = options.selections.map { selection in
@@ -107,6 +108,7 @@ package struct Controller: Service {
                 progress: WatchScopeProgress(namespace: namespace))
         }
         let slots = WatchStartSemaphore()
+        defer { retryUsers.withLock { $0 = { _ in } } }
         retryUsers.withLock {
             $0 = { [weak providers] change in
                 providers?.reportDeletion(change, users: scopes.map(\.informers.providerUsers), events)
@@ -134,13 +136,15 @@ package struct Controller: Service {
                     }
                 }
                 try await leaderElection.run {
-                    let tests = Task { await providers?.runTests() }
-                    await withTaskCancellationHandler {
-                        await work(queue, WatchScopeRouter(scopes))
-                    } onCancel: {
-                        queue.shutDown()
+                    await withDiscardingTaskGroup { group in
+                        if let providers { group.addTask { await providers.lead() } }
+                        await withTaskCancellationHandler {
+                            await work(queue, WatchScopeRouter(scopes))
+                        } onCancel: {
+                            queue.shutDown()
+                        }
+                        group.cancelAll()
                     }
-                    tests.cancel()
                     providers?.rings.removeAll()
                 }
                 await events.drain(within: .seconds(2))

@@ -201,6 +201,7 @@ final class Informers: Sendable {
         switch change {
         case .provider(let provider, _): providerUsers.users(of: provider).forEach(retryRejected)
         case .namespace(let name): providerUsers.users(inNamespace: name).forEach(retryRejected)
+        case .listed: break
         }
     }
 

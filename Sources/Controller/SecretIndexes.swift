@@ -71,28 +71,44 @@ final class MergeTargetIndex: Sendable {
 
 /// The WrappedSecrets that use each provider. The watch of WrappedSecrets keeps it up to date. Safe to use from any thread.
 final class ProviderUserIndex: Sendable {
-    private let users = Locked<[ProviderRef: Set<ObjectRef>]>([:])
+    private struct State {
+        var byProvider: [ProviderRef: Set<ObjectRef>] = [:]
+        var byNamespace: [String: Set<ObjectRef>] = [:]
 
-    func users(of provider: ProviderRef) -> Set<ObjectRef> { users.withLock { $0[provider] ?? [] } }
+        mutating func insert(_ user: ObjectRef, _ provider: ProviderRef) {
+            byProvider[provider, default: []].insert(user)
+            byNamespace[user.namespace, default: []].insert(user)
+        }
+
+        mutating func remove(_ user: ObjectRef, _ provider: ProviderRef) {
+            byProvider[provider]?.remove(user)
+            if byProvider[provider]?.isEmpty == true { byProvider[provider] = nil }
+            byNamespace[user.namespace]?.remove(user)
+            if byNamespace[user.namespace]?.isEmpty == true { byNamespace[user.namespace] = nil }
+        }
+    }
+
+    private let state = Locked(State())
+
+    func users(of provider: ProviderRef) -> Set<ObjectRef> {
+        state.withLock { $0.byProvider[provider] ?? [] }
+    }
 
     /// The WrappedSecrets of a namespace that use any provider.
-    func users(inNamespace namespace: String) -> [ObjectRef] {
-        users.withLock { $0.values.flatMap { $0.filter { $0.namespace == namespace } } }
+    func users(inNamespace namespace: String) -> Set<ObjectRef> {
+        state.withLock { $0.byNamespace[namespace] ?? [] }
     }
 
     /// The number of WrappedSecrets of each provider that has any.
-    var counts: [ProviderRef: Int] { users.withLock { $0.mapValues(\.count) } }
+    var counts: [ProviderRef: Int] { state.withLock { $0.byProvider.mapValues(\.count) } }
 
     /// Replaces what the cache had by what it has now.
     func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
         let (old, new) = (Self.use(before), Self.use(after))
         guard old?.provider != new?.provider || old?.user != new?.user else { return }
-        users.withLock { users in
-            if let old {
-                users[old.provider]?.remove(old.user)
-                if users[old.provider]?.isEmpty == true { users[old.provider] = nil }
-            }
-            if let new { users[new.provider, default: []].insert(new.user) }
+        state.withLock { state in
+            if let old { state.remove(old.user, old.provider) }
+            if let new { state.insert(new.user, new.provider) }
         }
     }
 

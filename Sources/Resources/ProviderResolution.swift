@@ -224,13 +224,25 @@ package struct ProviderResolution: Sendable {
         return settings
     }
 
-    /// Compares bytes: Swift treats canonically equivalent strings as equal. A namespace directly before `*` matches nothing:
-    /// `{namespace}*` would let the namespace team use what belongs to team-b.
+    /// Compares bytes: Swift treats canonically equivalent strings as equal.
     private static func matches(_ value: String, _ pattern: String, _ namespace: String) -> Bool {
-        guard !pattern.hasSuffix("{namespace}*") else { return false }
+        guard !isAmbiguous(pattern) else { return false }
         let pattern = pattern.replacing("{namespace}", with: namespace)
         guard pattern.utf8.last == UInt8(ascii: "*") else { return value.utf8.elementsEqual(pattern.utf8) }
         return value.utf8.starts(with: pattern.utf8.dropLast())
+    }
+
+    /// Returns true for a pattern with which a namespace can match what belongs to another one: with `{namespace}-*`, the
+    /// namespace team matches team-b-key. Before a wildcard, a character that no namespace has must follow `{namespace}`.
+    private static func isAmbiguous(_ pattern: String) -> Bool {
+        guard pattern.utf8.last == UInt8(ascii: "*") else { return false }
+        return pattern.ranges(of: "{namespace}").contains { range in
+            guard let next = pattern[range.upperBound...].utf8.first else { return true }
+            switch next {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): return true
+            default: return "-*{".utf8.contains(next)
+            }
+        }
     }
 
     private func serviceAccount(

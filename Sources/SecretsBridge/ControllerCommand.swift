@@ -106,6 +106,11 @@ struct ControllerCommand: AsyncParsableCommand {
         options.namespaces = watchScope.namespaces
         options.selection.labelSelector = watchScope.selector
         options.deniedAudiences = ServiceAccountTokenAudiences.ofThisPod
+        if options.deniedAudiences.isEmpty, Environment.process.value("KUBERNETES_SERVICE_HOST") != nil {
+            logger.warning(
+                "the audiences of this pod's token cannot be read; key providers are refused only the API server's usual names"
+            )
+        }
         options.identity = LeaseName.identity(hostname: hostname())
         let gate = leaderElection.makeLeaderElection(
             for: watchScope, in: cluster, identity: options.identity,

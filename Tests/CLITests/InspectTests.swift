@@ -209,6 +209,24 @@ struct InspectTests {
         #expect(try !summary((vault, "vault:v9:QUJD")).mayList(KeySelector("local"), version: nil))
     }
 
+    @Test func namesTheProvidersOfAKey() throws {
+        var object = WrappedSecret(
+            metadata: ObjectMeta(name: "x", namespace: "n"),
+            spec: WrappedSecretSpec(
+                envelope: EnvelopeFields(
+                    format: "v1", scope: "strict",
+                    recipients: [Recipient(keyID: "vault-transit:transit/k", wrappedKey: "vault:v1:QUJD")],
+                    mac: "", data: [:])))
+        object.spec.keyRef = .init(kind: "KeyProvider", name: "own")
+        let summary = WrappedSecretSummary(object)
+        #expect(KeyUsage.table(KeyUsage.count([summary])).lines.last?.hasSuffix("KeyProvider n/own") == true)
+        #expect(
+            WrappedSecretSummary.table([summary], isWide: true).lines.last?.contains("KeyProvider n/own")
+                == true)
+        #expect(try json(summary.value)["keyRef"]?["name"] == "own")
+        #expect(try json(KeyUsage.count([summary])[0].value)["providers"]?.items == ["KeyProvider n/own"])
+    }
+
     /// An unreadable WrappedSecret does not prove that a key is no longer needed.
     @Test func assumesThatAnUnreadableWrappedSecretMayListAKey() throws {
         let vault = "vault-transit:transit/k"

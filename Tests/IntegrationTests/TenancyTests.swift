@@ -127,8 +127,10 @@ struct TenancyTests {
                 try await a.namespace.reconciled("db", .providerNotAllowed)
                 try await a.namespace.cluster.kubectl("label", "namespace", a.name, "team=\(a.name)")
                 try await a.namespace.reconciled("db")
+                try await a.providerStatus(.ready)
                 try await a.namespace.cluster.kubectl("label", "namespace", a.name, "team-")
                 try await a.namespace.reconciled("db", .providerNotAllowed)
+                try await a.providerStatus(.providerNotAllowed)
                 #expect(try await a.namespace.secret("db")?.values == ["k": "v"])
             }
         }

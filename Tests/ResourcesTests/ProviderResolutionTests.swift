@@ -109,14 +109,14 @@ struct ProviderResolutionTests {
 
     @Test func appliesWhatTheClusterKeyProviderAllows() throws {
         let catalog = try catalog(
-            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["{namespace}-*"],"roles":["{namespace}"],"mounts":["transit-eu"]}}"#,
+            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["{namespace}_*"],"roles":["{namespace}"],"mounts":["transit-eu"]}}"#,
             keyProvider:
-                #"{"clusterKeyProvider":"eu","serviceAccountName":"reader","key":"payments-2","role":"payments","mount":"transit-eu"}"#
+                #"{"clusterKeyProvider":"eu","serviceAccountName":"reader","key":"payments_2","role":"payments","mount":"transit-eu"}"#
         )
         let resolved = try ProviderResolution(catalog).resolve(own, for: "payments")
         #expect(
             resolved.settings.values == [
-                "address": "https://v", "key": "payments-2", "role": "payments", "mount": "transit-eu",
+                "address": "https://v", "key": "payments_2", "role": "payments", "mount": "transit-eu",
             ])
         #expect(resolved.serviceAccount?.ref == ObjectRef(namespace: "payments", name: "reader"))
         #expect(resolved.uid == "u2")
@@ -129,17 +129,20 @@ struct ProviderResolutionTests {
     ])
     func refusesAnOverrideThatIsNotAllowed(field: String) throws {
         let catalog = try catalog(
-            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["{namespace}-*"],"roles":["{namespace}"]}}"#,
+            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["{namespace}_*"],"roles":["{namespace}"]}}"#,
             keyProvider: #"{"clusterKeyProvider":"eu","serviceAccountName":"reader",\#(field)}"#)
         let error = error(catalog, own)
         #expect(error?.reason == .providerNotAllowed)
         #expect(error?.message.contains("ClusterKeyProvider eu") == true)
     }
 
-    @Test func aNamespaceBeforeAWildcardMatchesNothing() throws {
+    /// With each of these, the namespace team could use a key of team-b.
+    @Test(arguments: ["{namespace}*", "{namespace}-*", "{namespace}b*", "{namespace}0*", "k/{namespace}-*"])
+    func aWildcardAfterANamespaceNeedsASeparatorThatNoNamespaceHas(pattern: String) throws {
+        let key = pattern.replacing("{namespace}", with: "payments").replacing("*", with: "x")
         let catalog = try catalog(
-            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["{namespace}*"]}}"#,
-            keyProvider: #"{"clusterKeyProvider":"eu","serviceAccountName":"reader","key":"payments"}"#)
+            #"{\#(vault),\#(allowed),"identity":{"audience":"vault"},"keyProviders":{"keys":["\#(pattern)"]}}"#,
+            keyProvider: #"{"clusterKeyProvider":"eu","serviceAccountName":"reader","key":"\#(key)"}"#)
         #expect(error(catalog, own)?.reason == .providerNotAllowed)
     }
 

@@ -9,6 +9,8 @@ package struct KeyUsage: Sendable, Equatable {
     package private(set) var wrappedSecretCount = 0
     /// The number of those without another recipient. They are lost without the key.
     package private(set) var onlyKeyCount = 0
+    /// The providers that WrappedSecrets with such a recipient refer to.
+    package private(set) var providers: Set<String> = []
 
     /// Returns the usage of each key version, sorted by id and version.
     package static func count(_ summaries: [WrappedSecretSummary]) -> [KeyUsage] {
@@ -18,6 +20,7 @@ package struct KeyUsage: Sendable, Equatable {
                 var use = uses[recipient.keyAndVersion] ?? KeyUsage(recipient)
                 use.wrappedSecretCount += 1
                 if summary.recipients.count == 1 { use.onlyKeyCount += 1 }
+                if let provider = summary.provider { use.providers.insert("\(provider)") }
                 uses[recipient.keyAndVersion] = use
             }
         }
@@ -33,9 +36,14 @@ package struct KeyUsage: Sendable, Equatable {
     }
 
     package static func table(_ uses: [KeyUsage]) -> TextTable {
-        var table = TextTable(["KEY", "VERSION", "WRAPPEDSECRETS", "ONLY KEY OF"])
+        let hasProviders = uses.contains { !$0.providers.isEmpty }
+        var table = TextTable(
+            ["KEY", "VERSION", "WRAPPEDSECRETS", "ONLY KEY OF"] + (hasProviders ? ["PROVIDERS"] : []))
         for use in uses {
-            table.add([use.keyID, use.version ?? "-", "\(use.wrappedSecretCount)", "\(use.onlyKeyCount)"])
+            let providers = use.providers.isEmpty ? "-" : use.providers.sorted().joined(separator: ", ")
+            table.add(
+                [use.keyID, use.version ?? "-", "\(use.wrappedSecretCount)", "\(use.onlyKeyCount)"]
+                    + (hasProviders ? [providers] : []))
         }
         return table
     }
@@ -43,7 +51,8 @@ package struct KeyUsage: Sendable, Equatable {
     package var value: JSONValue {
         .object(
             keyFields(keyID, version: version)
-                + [("rows", .int(wrappedSecretCount)), ("onlyKeyOf", .int(onlyKeyCount))])
+                + [("rows", .int(wrappedSecretCount)), ("onlyKeyOf", .int(onlyKeyCount))]
+                + (providers.isEmpty ? [] : [("providers", .array(providers.sorted().map { .string($0) }))]))
     }
 }
 

@@ -17,6 +17,8 @@ package struct WrappedSecretSummary: Sendable {
     package let problem: String?
     /// True if `spec.suspend` keeps the controller from changing the Secret.
     package let isSuspended: Bool
+    /// The provider of `spec.keyRef`, or nil for the controller's own keys.
+    package let provider: ProviderRef?
     private let secretName: String
 
     package init(_ object: WrappedSecret) {
@@ -24,6 +26,9 @@ package struct WrappedSecretSummary: Sendable {
         self.init(
             object.metadata, object.status, recipients, secretName: object.secretName,
             isSuspended: object.spec.suspend == true,
+            provider: object.spec.keyRef.map {
+                ProviderRef($0, namespace: object.metadata.namespace ?? "")
+            },
             problem: recipients.isEmpty ? "spec.recipients is empty" : nil)
     }
 
@@ -37,8 +42,9 @@ package struct WrappedSecretSummary: Sendable {
 
     private init(
         _ metadata: ObjectMeta, _ status: WrappedSecretStatus?, _ recipients: [Recipient], secretName: String,
-        isSuspended: Bool = false, problem: String?
+        isSuspended: Bool = false, provider: ProviderRef? = nil, problem: String?
     ) {
+        self.provider = provider
         self.isSuspended = isSuspended
         self.secretName = secretName
         namespace = metadata.namespace ?? ""
@@ -108,15 +114,18 @@ package struct WrappedSecretSummary: Sendable {
 
     /// Returns the table that the `status` command prints.
     ///
-    /// - Parameter isWide: Adds complete key ids, all recipients and the controller's message.
+    /// - Parameter isWide: Adds complete key ids, providers, all recipients and the controller's message.
     package static func table(_ summaries: [WrappedSecretSummary], isWide: Bool) -> TextTable {
         let titles = ["NAMESPACE", "NAME", "READY", "REASON", "KEY", "VERSION"]
-        var table = TextTable(titles + (isWide ? ["RECIPIENTS", "MESSAGE"] : []))
+        let hasProviders = isWide && summaries.contains { $0.provider != nil }
+        var table = TextTable(
+            titles + (hasProviders ? ["PROVIDER"] : []) + (isWide ? ["RECIPIENTS", "MESSAGE"] : []))
         let keyNames = isWide ? nil : ShortKeyNames(summaries.compactMap(\.shownKey))
         for summary in summaries {
             let recipients = summary.recipients.map(\.keyAndVersion).joined(separator: ", ")
             table.add(
                 summary.cells(keyNames)
+                    + (hasProviders ? [summary.provider.map { "\($0)" } ?? "-"] : [])
                     + (isWide
                         ? [
                             recipients.isEmpty ? "-" : recipients,
@@ -144,6 +153,10 @@ package struct WrappedSecretSummary: Sendable {
         fields.append(("suspended", .bool(isSuspended)))
         if let keyID { fields.append(("keyID", .string(keyID))) }
         if let keyVersion { fields.append(("keyVersion", .string(keyVersion))) }
+        if let provider {
+            fields.append(
+                ("keyRef", ["kind": .string(provider.kind), "name": .string(provider.object.name)]))
+        }
         if let problem { fields.append(("problem", .string(problem))) }
         return .object(fields)
     }

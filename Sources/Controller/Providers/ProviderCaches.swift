@@ -12,6 +12,8 @@ final class ProviderCaches: ProviderCatalog {
         case provider(ProviderRef, isInitial: Bool)
         /// The labels of a namespace.
         case namespace(String)
+        /// A list is complete: what waited for it can be decided.
+        case listed
     }
 
     private let clusterKeyProviders = Store<Decoded<ClusterKeyProvider>> { $0.metadata.resourceVersion }
@@ -44,8 +46,28 @@ final class ProviderCaches: ProviderCatalog {
     /// True once both kinds of providers have been listed.
     var hasSynced: Bool { clusterKeyProviders.hasSynced && keyProviders.hasSynced }
 
-    /// The last error of a list or watch, if one has failed.
-    var lastError: KubeError? { lastErrors.withLock { $0.values.first } }
+    /// True once everything that decides about a provider is known: the labels of namespaces too, if a provider selects by
+    /// them and they can be listed.
+    var isComplete: Bool {
+        hasSynced
+            && (!usesNamespaceLabels || namespaces.hasSynced || listError(NamespaceMetadata.resource) != nil)
+    }
+
+    /// The error for which providers cannot be listed, if only a user can resolve it: no definition, or no permission.
+    var listError: KubeError? {
+        listError(ClusterKeyProvider.resource) ?? listError(KeyProvider.resource)
+    }
+
+    private func listError(_ resource: Resource) -> KubeError? {
+        lastErrors.withLock { $0[resource.plural] }.flatMap {
+            $0.code == .notFound || $0.code == .forbidden ? $0 : nil
+        }
+    }
+
+    /// Forgets the labels of namespaces after their watch has ended: later ones could differ.
+    func forgetNamespaces() {
+        namespaces.reset()
+    }
 
     var providers: [ProviderRef] {
         clusterKeyProviders.refs.map { ProviderRef(clusterKeyProvider: $0.name) }
@@ -69,6 +91,11 @@ final class ProviderCaches: ProviderCatalog {
             return clusterKeyProvider(provider.object.name).map { ($0.metadata, $0.status) }
         }
         return keyProvider(provider.object).map { ($0.metadata, $0.status) }
+    }
+
+    /// The KeyProviders of a namespace.
+    func keyProviders(inNamespace namespace: String) -> [ProviderRef] {
+        keyProviders.refs.filter { $0.namespace == namespace }.map { ProviderRef(keyProvider: $0) }
     }
 
     /// The KeyProviders that refer to a ClusterKeyProvider.
@@ -105,8 +132,15 @@ final class ProviderCaches: ProviderCatalog {
             }
         case .deleted(let metadata): _ = namespaces.remove(metadata.ref)
         case .initDone:
-            for ref in namespaces.commitList().changed.keys { onChange(.namespace(ref.name)) }
+            let isInitial = !namespaces.hasSynced
+            let difference = namespaces.commitList()
             recover(NamespaceMetadata.resource)
+            // Until the first list, nothing was decided by labels.
+            for (ref, before) in difference.changed
+            where !isInitial && before?.labels != namespaces[ref]?.labels {
+                onChange(.namespace(ref.name))
+            }
+            onChange(.listed)
         case .resumed: recover(NamespaceMetadata.resource)
         case .interrupted(let error): report(error, NamespaceMetadata.resource)
         case .unreadable: break
@@ -134,9 +168,15 @@ final class ProviderCaches: ProviderCatalog {
             let isInitial = !store.hasSynced
             let difference = store.commitList()
             recover(Object.resource)
-            for ref in Array(difference.changed.keys) + Array(difference.removed.keys) {
+            // The status is mostly our own.
+            let changed = difference.changed.filter { ref, before in
+                let (old, new) = (before?.metadata, store[ref]?.metadata)
+                return old?.uid != new?.uid || old?.generation != new?.generation
+            }
+            for ref in Array(changed.keys) + Array(difference.removed.keys) {
                 onChange(.provider(provider(ref), isInitial: isInitial))
             }
+            onChange(.listed)
         case .resumed: recover(Object.resource)
         case .interrupted(let error): report(error, Object.resource)
         case .unreadable: break
@@ -152,10 +192,17 @@ final class ProviderCaches: ProviderCatalog {
     private func report(_ error: KubeError, _ resource: Resource) {
         guard error.code != .expired else { return }
         lastErrors.withLock { $0[resource.plural] = error }
+        defer { onChange(.listed) }
         // Without the CRDs, or the right to list them, there are no providers, which is no fault until a WrappedSecret
-        // refers to one.
+        // refers to one. Later, what the caches hold becomes stale.
+        let isKnown =
+            switch resource {
+            case ClusterKeyProvider.resource: clusterKeyProviders.hasSynced
+            case KeyProvider.resource: keyProviders.hasSynced
+            default: true
+            }
         let isNews =
-            error.code != .notFound && error.code != .forbidden
+            (isKnown || error.code != .notFound && error.code != .forbidden)
             && outages.shouldLog(error.code, .init(resource: resource.plural, namespace: nil))
         logger.log(
             level: isNews ? .warning : .debug, "watch interrupted",

@@ -19,7 +19,11 @@ struct ProviderTestMachine: Sendable {
     /// Of the providers of one namespace, or of the cluster-scoped ones: a tenant with many leaves room for the others.
     static let maximumRunningPerNamespace = 2
 
+    /// The time after a test in which a use that fails causes no other one.
+    static let minimumInterval = Duration.seconds(60)
+
     private var pending: [ProviderRef: Pending] = [:]
+    private var testedAt: [ProviderRef: Instant] = [:]
     /// The number of running tests by namespace.
     private var running: [String: Int] = [:]
     private var runningCount: Int { running.values.reduce(0, +) }
@@ -37,9 +41,17 @@ struct ProviderTestMachine: Sendable {
         }
     }
 
-    /// The provider served, or failed to serve, a WrappedSecret: a test is due, but not earlier than after a failed one.
+    /// The provider failed to serve a WrappedSecret: a test is due, but not soon after another one.
     mutating func suspect(_ provider: ProviderRef, now: Instant) {
-        if pending[provider] == nil { request(provider, now: now) }
+        guard pending[provider] == nil else { return }
+        pending[provider] = Pending(
+            dueAt: testedAt[provider].map { max(now, $0 + Self.minimumInterval) } ?? now)
+    }
+
+    /// The provider does not exist any more.
+    mutating func forget(_ provider: ProviderRef) {
+        testedAt[provider] = nil
+        if pending[provider]?.isRunning != true { pending[provider] = nil }
     }
 
     /// Returns the providers to test now.
@@ -74,6 +86,7 @@ struct ProviderTestMachine: Sendable {
         let namespace = provider.object.namespace
         let others = running[namespace, default: 1] - 1
         running[namespace] = others > 0 ? others : nil
+        testedAt[provider] = now
         if state.isOutdated {
             pending[provider] = Pending(dueAt: now)
         } else if isFinal {

@@ -7,6 +7,10 @@ import System
 enum ProviderTestResult: Sendable {
     case passed(keyID: String, limit: String?)
     case failed(KeyManagerError)
+    /// A WrappedSecret was opened, of a provider that only WrappedSecrets can test.
+    case opened(keyID: String)
+    /// A WrappedSecret could not be opened with such a provider.
+    case failedUse(KeyManagerError)
     case invalid(ProviderError)
     /// The provider logs in as service accounts of the namespaces that use it, so that only they can test it.
     case notTested
@@ -32,6 +36,8 @@ enum ProviderTestResult: Sendable {
         after previous: KeyProviderStatus?, generation: Int64?, now: String
     ) -> KeyProviderStatus? {
         var status = previous ?? KeyProviderStatus()
+        // The key of an earlier generation may be another one.
+        if status.observedGeneration != generation { status.keyID = nil }
         status.observedGeneration = generation
         let (value, reason, message): (String, KeyProviderReason, String)
         switch self {
@@ -40,13 +46,20 @@ enum ProviderTestResult: Sendable {
             status.keyID = keyID
             (value, reason) = ("True", .ready)
             message = limit.map { "\(keyID) can be used; \($0)" } ?? "\(keyID) wraps and unwraps"
-        case .failed(let error):
+        case .opened(let keyID):
+            status.keyID = keyID
+            (value, reason, message) = ("True", .ready, "\(keyID) unwrapped a data key")
+        case .failed(let error), .failedUse(let error):
             (value, reason, message) = ("False", KeyProviderReason(error.code), error.description)
         case .invalid(let error):
             (value, reason, message) = ("False", KeyProviderReason(error.reason), error.message)
         case .notTested:
-            // A success that a WrappedSecret has reported stays.
-            if previous?.observedGeneration == generation, previous?.ready?.status == "True" { return nil }
+            // What a WrappedSecret has reported stays.
+            if previous?.observedGeneration == generation, let ready = previous?.ready,
+                ready.reason != KeyProviderReason.invalidSpec.rawValue, ready.status != "Unknown"
+            {
+                return nil
+            }
             (value, reason) = ("Unknown", .notTested)
             message = "the settings are valid; the key is tested when a WrappedSecret uses it"
         }

@@ -26,7 +26,9 @@ enum AWSBackend: KMSBackend {
     ) throws(SettingError) -> any KeyManager {
         let environment = try environment(provider, context)
         let role = try role(provider, context)
-        let manager = try AWSKeyManager.load(from: environment, observer: context.observer) { credentials in
+        let manager = try AWSKeyManager.load(
+            from: environment, observer: context.observer, isProvider: true
+        ) { credentials in
             guard let role else { return AWSCredentialsChain(credentials) }
             return AWSRoleCredentials(role: role, identity: context.identity, context: credentials)
         }
@@ -44,15 +46,23 @@ enum AWSBackend: KMSBackend {
                 variable: AWSSettings.regionVariable,
                 problem: "is not set; name the key's Region, or set \(AWSSettings.keyVariable) to an ARN")
         }
-        return context.environment.overriding([
+        var values: [String: String?] = [
             AWSSettings.keyVariable: settings.value(AWSSettings.keyVariable),
             AWSSettings.regionVariable: region, "AWS_REGION": region,
             AWSEndpoints.kmsEndpointVariable: settings.value(AWSEndpoints.kmsEndpointVariable),
             // An address of this process's own settings is not that of the provider.
             "AWS_ENDPOINT_URL": nil, "AWS_ENDPOINT_URL_KMS": nil,
             "AWS_ENDPOINT_URL_STS": settings.value("AWS_ENDPOINT_URL_STS"),
-            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": nil,
-        ])
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": nil, AWSEndpoints.allowHTTPVariable: nil,
+        ]
+        if context.identity != nil {
+            // A profile of this process names servers and CAs too, and has no credentials that the identity needs.
+            values.merge([
+                "AWS_PROFILE": nil, "AWS_DEFAULT_PROFILE": nil,
+                "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            ]) { $1 }
+        }
+        return context.environment.overriding(values)
     }
 
     private static func role(

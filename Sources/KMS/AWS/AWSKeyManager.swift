@@ -22,7 +22,9 @@ struct AWSKeyManager: KeyManager {
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
         self.kms = kms
         self.sts = sts
-        identity = Locked(AWSKeyIdentity(settings.key, region: settings.region))
+        identity = Locked(
+            AWSKeyIdentity(
+                settings.key, region: settings.region, isExact: settings.acceptsConfiguredKeyOnly))
     }
 
     /// The key's ARN. For an alias it is the ARN of the key behind it, once that is known.
@@ -91,9 +93,11 @@ struct AWSKeyManager: KeyManager {
 extension AWSKeyManager {
     /// Reads the settings, and finds credentials as the AWS SDKs do. Sends no request before the first use.
     ///
-    /// - Parameter source: Returns the source of the credentials.
+    /// - Parameters:
+    ///   - isProvider: True for the key of a provider, which accepts no other key of the account.
+    ///   - source: Returns the source of the credentials.
     static func load(
-        from environment: Environment, observer: (any KeyManagerObserver)? = nil,
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil, isProvider: Bool = false,
         source: (AWSCredentialsContext) -> any AWSCredentialsSource = { AWSCredentialsChain($0) }
     ) throws(SettingError) -> AWSKeyManager {
         let profiles: AWSProfiles
@@ -107,8 +111,9 @@ extension AWSKeyManager {
                     "names the profile \($0.name.sanitizedName), which cannot be used: \(error)"
                 } ?? "cannot be used: \(error)")
         }
-        let settings = try AWSSettings.load(
+        var settings = try AWSSettings.load(
             from: environment, profile: profiles.activeSettings, services: profiles.activeServices)
+        settings.acceptsConfiguredKeyOnly = isProvider
         var configuration = HTTPClientConfiguration()
         if settings.acceptsPlainHTTP { configuration.plainHTTP = .always }
         // AWS speaks HTTP/1.1 to some clients; this is then the number of requests in flight.

@@ -11,6 +11,8 @@ struct AWSSettings: Sendable {
     /// The CAs that verify KMS, STS and IAM Identity Center.
     let tls: TLSSettings
     let acceptsPlainHTTP: Bool
+    /// True for a provider; see `AWSKeyIdentity`.
+    var acceptsConfiguredKeyOnly = false
 
     static let regionVariable = "SB_KMS_AWS_REGION"
     static let keyVariable = "SB_KMS_AWS_KEY_ID"

@@ -25,9 +25,10 @@ enum AzureBackend: KMSBackend {
         _ provider: ProviderEnvironment, _ context: KMSBackendContext
     ) throws(SettingError) -> any KeyManager {
         let settings = try AzureSettings.load(from: provider.settings, tls: .azure(context.environment))
-        let hasAuthority = provider.settings.value(AzureAuthority.variable) != nil
+        // The token of an identity goes where the provider says, or to the vault's own cloud, whatever this process uses.
+        let isOwn = context.identity != nil || provider.settings.value(AzureAuthority.variable) != nil
         let authority = try AzureAuthority.load(
-            from: hasAuthority ? provider.settings : context.environment, for: settings.key.vault)
+            from: isOwn ? provider.settings : context.environment, for: settings.key.vault)
         if let identity = context.identity {
             let application = try AzureApplication.load(from: provider.settings)
             return try keyManager(settings, context.environment, context) { credentials in

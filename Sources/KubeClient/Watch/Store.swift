@@ -70,6 +70,11 @@ package final class Store<Value: Sendable>: Sendable {
         }
     }
 
+    /// Forgets everything, as before the first list. The watcher that wrote must have ended.
+    package func reset() {
+        state.withLock { $0 = State() }
+    }
+
     package enum ApplyResult: Sendable {
         /// Readers see the value now, in place of the previous one.
         case visible(before: Value?)

@@ -53,6 +53,23 @@ struct ProviderTestMachineTests {
         #expect(machine.takeDue(now: start) == [provider()])
     }
 
+    @Test func usesThatFailCauseNoTestSoonAfterAnother() {
+        var machine = ProviderTestMachine()
+        machine.suspect(provider(), now: start)
+        #expect(machine.takeDue(now: start) == [provider()])
+        machine.finished(provider(), isFinal: true, now: start, random: 0)
+        machine.suspect(provider(), now: start)
+        #expect(machine.takeDue(now: start).isEmpty)
+        #expect(machine.nextDue == start + ProviderTestMachine.minimumInterval)
+    }
+
+    @Test func forgetsADeletedProvider() {
+        var machine = ProviderTestMachine()
+        machine.request(provider(), now: start)
+        machine.forget(provider())
+        #expect(machine.nextDue == nil)
+    }
+
     @Test func runsALimitedNumberOfTests() {
         var machine = ProviderTestMachine()
         for index in 0..<20 {

@@ -36,6 +36,25 @@ struct AWSKeyIdentityTests {
         #expect(!accepts(identity, Self.arn(Self.mrk, region: "us-east-1")))
     }
 
+    /// The namespaces of a provider may use its key alone, and not another key of the account.
+    @Test func aProviderAcceptsItsKeyAndTheReplicasOfIt() throws {
+        let region = try #require(AWSRegion("eu-west-1"))
+        func exact(_ key: String) throws -> AWSKeyIdentity {
+            AWSKeyIdentity(try #require(AWSKeyReference(key)), region: region, isExact: true)
+        }
+        let other = Self.arn("00000000-12ab-34cd-56ef-1234567890ab")
+        for key in [Self.arn(), Self.id] {
+            let identity = try exact(key)
+            #expect(accepts(identity, Self.arn()))
+            #expect(!accepts(identity, other))
+        }
+        let multiRegion = try exact(Self.arn(Self.mrk))
+        #expect(accepts(multiRegion, Self.arn(Self.mrk, region: "us-east-1")))
+        #expect(!accepts(multiRegion, Self.arn(Self.otherMRK)))
+        // An alias can have pointed to any key of the account.
+        #expect(accepts(try exact("alias/sb-wrap"), other))
+    }
+
     /// No other text may become part of a host, path or key name.
     @Test(arguments: [
         "", "alias/sb-wrap", id, "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap",

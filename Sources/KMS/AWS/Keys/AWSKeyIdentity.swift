@@ -7,14 +7,18 @@
 struct AWSKeyIdentity: Sendable {
     let reference: AWSKeyReference
     let region: AWSRegion
+    /// True to accept only the configured key and its replicas, if it is not an alias. A provider's namespaces may use that
+    /// key alone, while the controller's own settings accept earlier keys of the account.
+    let isExact: Bool
     private(set) var account: String?
     /// The key behind the reference in the last response of KMS.
     private(set) var key: AWSKeyARN?
     /// True if no further request can add information.
     private(set) var isResolved: Bool
 
-    init(_ reference: AWSKeyReference, region: AWSRegion) {
+    init(_ reference: AWSKeyReference, region: AWSRegion, isExact: Bool = false) {
         self.reference = reference
+        self.isExact = isExact
         self.region = region
         switch reference {
         case .keyARN(let arn):
@@ -42,6 +46,7 @@ struct AWSKeyIdentity: Sendable {
     func accepts(_ arn: AWSKeyARN) -> Bool {
         guard arn.partition == region.partition.name else { return false }
         if let account, arn.account != account { return false }
+        if isExact, let configuredID, arn.id != configuredID { return false }
         if arn.region == region { return true }
         // A replica of the configured key may have wrapped the data key in another Region.
         guard arn.isMultiRegion else { return false }
@@ -84,6 +89,15 @@ struct AWSKeyIdentity: Sendable {
             key = AWSKeyARN(partition: region.partition.name, region: region, account: account, id: id)
         }
         isResolved = true
+    }
+
+    /// The id of the configured key, unless it is an alias.
+    private var configuredID: String? {
+        switch reference {
+        case .keyARN(let arn): arn.id
+        case .keyID(let id): id
+        case .aliasARN, .alias: nil
+        }
     }
 
     private var knownID: String? {
