@@ -54,7 +54,7 @@ enum ProviderTestResult: Sendable {
         case .invalid(let error):
             (value, reason, message) = ("False", KeyProviderReason(error.reason), error.message)
         case .notTested:
-            // What a WrappedSecret has reported stays.
+            // The report of a WrappedSecret stays.
             if previous?.observedGeneration == generation, let ready = previous?.ready,
                 ready.reason != KeyProviderReason.invalidSpec.rawValue, ready.status != "Unknown"
             {
