@@ -18,7 +18,11 @@ enum ProviderMetrics {
             labels: ["kind", "ready", "reason"] + leaseLabel.names
         ) {
             guard let caches = sources()?.providers?.caches else { return [] }
-            var counts: [[String]: Int] = [:]
+            // The series of working providers exist from the start.
+            var counts = [
+                [ClusterKeyProvider.resource.kind, "True", KeyProviderReason.ready.rawValue]: 0,
+                [KeyProvider.resource.kind, "True", KeyProviderReason.ready.rawValue]: 0,
+            ]
             for provider in caches.providers {
                 let ready = caches.state(of: provider)?.status?.ready
                 let reason = ready.flatMap { KeyProviderReason(rawValue: $0.reason)?.rawValue } ?? "other"
@@ -45,9 +49,7 @@ enum ProviderMetrics {
                         + leaseLabel.values)
             }
             let others = sorted.dropFirst(maximumSeries).reduce(0) { $0 + $1.value }
-            if others > 0 {
-                samples.append(Sample(Double(others), labels: ["other", "", ""] + leaseLabel.values))
-            }
+            samples.append(Sample(Double(others), labels: ["other", "", ""] + leaseLabel.values))
             return samples
         }
         registry.computed(
