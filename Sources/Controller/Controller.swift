@@ -102,7 +102,9 @@ package struct Controller: Service {
             return WatchScope(
                 selection: selection, informers: informers,
                 reconciler: Reconciler(
-                    client: client, keys: keys, providers: providers, informers: informers, limits: limits,
+                    client: client, keys: ReconcileKeys(own: keys, providers: providers),
+                    informers: informers,
+                    limits: limits,
                     options: options,
                     events: events, logger: logger, now: { Date.now.formatted(.iso8601) }),
                 progress: WatchScopeProgress(namespace: namespace))

@@ -36,7 +36,7 @@ struct TestCluster {
         options.workers = 0
         reconciler = Reconciler(
             client: KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in },
-            keys: keys.keyRing, providers: nil, informers: informers,
+            keys: ReconcileKeys(own: keys.keyRing, providers: nil), informers: informers,
             limits: ReconcileLimits(
                 unwraps: UnwrapRateLimiter(limit), memory: ReconcileMemoryLimiter { _ in }),
             options: options, logger: logger

@@ -111,9 +111,9 @@ def test_half_open_connections_do_not_starve_the_probes(program, tenant, victims
         time.sleep(1.5)
         for _ in range(8):
             for page in ("/healthz", "/readyz", "/metrics"):
-                # A new connection can replace that of a probe; the kubelet acts after three failures in a row.
+                # A new connection can replace that of a probe; the kubelet acts after three failures.
                 found = [program.get(page, timeout=1)[0] for _ in range(2)]
-                assert 200 in found, f"{page} has no response within 1 s, twice in a row"
+                assert 200 in found, f"{page} has no response within 1 s, twice"
             time.sleep(0.4)
         victims.check("with 1,000 connections")
     assert program.get("/healthz")[0] == 200

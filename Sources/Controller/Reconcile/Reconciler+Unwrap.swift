@@ -3,6 +3,14 @@ import KubeClient
 import Logging
 import Resources
 
+/// The keys that unwrap data keys.
+struct ReconcileKeys: Sendable {
+    /// The keys of the controller's settings.
+    let own: KeyRing
+    /// The keys of `spec.keyRef`, or nil if this controller serves none.
+    let providers: Providers?
+}
+
 /// Opens an envelope: from memory, with the ciphertexts of the watch or of a read, and with the KMS.
 extension Reconciler {
     /// Returns the values of the envelope. Values that an earlier reconcile has opened and could not write are kept,
@@ -29,7 +37,7 @@ extension Reconciler {
         do {
             let opened = try await sealed.open(with: keys)
             audit.logSuccess(opened)
-            if let provider { providers?.recordUse(of: provider, .success(opened)) }
+            if let provider { self.keys.providers?.recordUse(of: provider, .success(opened)) }
             tracker.withSyncRecord(ref) {
                 $0.envelopeVerified(request.object.metadata, digest: digest, key: RecipientKey(opened))
             }
@@ -39,7 +47,7 @@ extension Reconciler {
             return opened
         } catch {
             audit.logFailure(error)
-            if let provider { providers?.recordUse(of: provider, .failure(error)) }
+            if let provider { self.keys.providers?.recordUse(of: provider, .failure(error)) }
             if error.refundsUnwrapToken { limits.unwraps.refundToken(ref) }
             throw ReconcileFailure(unwrapping: error)
         }
@@ -50,7 +58,7 @@ extension Reconciler {
         of object: WrappedSecret
     ) throws(ReconcileFailure) -> Result<ResolvedProvider, ProviderError>? {
         guard object.spec.keyRef != nil else { return nil }
-        guard let providers else {
+        guard let providers = keys.providers else {
             return .failure(
                 ProviderError(reason: .providerNotReady, message: "this controller serves no providers"))
         }
@@ -66,7 +74,7 @@ extension Reconciler {
     }
 
     private func keys(of provider: ResolvedProvider?) throws(ReconcileFailure) -> KeyRing {
-        guard let provider, let providers else { return keys }
+        guard let provider, let providers = keys.providers else { return keys.own }
         do throws(ProviderError) {
             return try providers.rings.ring(for: provider)
         } catch {

@@ -7,10 +7,7 @@ import Resources
 /// event queued the object.
 struct Reconciler: Sendable {
     let client: KubeClient
-    /// The controller's own keys.
-    let keys: KeyRing
-    /// The keys of `spec.keyRef`.
-    let providers: Providers?
+    let keys: ReconcileKeys
     /// The caches, the indexes and the tracker of the watched namespaces, and the queue.
     let informers: Informers
     let limits: ReconcileLimits
