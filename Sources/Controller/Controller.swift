@@ -91,7 +91,8 @@ package struct Controller: Service {
         let providers = keyManagerFactory.map { factory in
             Providers(
                 client: client, factory: factory, deniedAudiences: options.deniedAudiences,
-                namespaces: Set(options.namespaces), logger: logger
+                namespaces: Set(options.namespaces), observer: telemetry.kmsObserver(ofProvider:),
+                logger: logger
             ) { change in retryUsers.withLock { $0 }(change) }
         }
         let scopes = options.selections.map { selection in

@@ -24,8 +24,11 @@ package struct KeyProviderSettingsError: Error, Equatable, Sendable {
 package protocol KeyManagerFactory: Sendable {
     /// Creates the key manager of a provider. Sends no request.
     ///
-    /// - Parameter identity: The identity that logs in to the KMS, or nil for that of this process.
+    /// - Parameters:
+    ///   - identity: The identity that logs in to the KMS, or nil for that of this process.
+    ///   - observer: Gets the requests to the KMS.
     func keyManager(
-        for settings: KeyProviderSettings, identity: (any IdentityTokenSource)?
+        for settings: KeyProviderSettings, identity: (any IdentityTokenSource)?,
+        observer: (any KeyManagerObserver)?
     ) throws(KeyProviderSettingsError) -> any KeyManager
 }

@@ -32,6 +32,8 @@ struct KMSBackendContext {
     var observer: (any KeyManagerObserver)?
     /// The number of unwraps that will follow, for backends that send batches.
     var backlog = UnwrapBacklog()
+    /// The connections to the KMS and to the services that give out its credentials.
+    var transports: any KMSTransports = OwnTransports()
     /// Gets one line for each setting that works and is a risk, such as unverified certificates.
     var warn: @Sendable (String) -> Void = { _ in }
 }

@@ -11,21 +11,22 @@ package struct KeyProviderFactory: KeyManagerFactory {
     ///     credentials, and none of the settings.
     ///   - backlog: The number of unwraps that will follow.
     package init(
-        from environment: Environment, for mode: ProgramMode, observer: (any KeyManagerObserver)? = nil,
-        backlog: UnwrapBacklog = UnwrapBacklog()
+        from environment: Environment, for mode: ProgramMode, backlog: UnwrapBacklog = UnwrapBacklog()
     ) {
         context = KMSBackendContext(
-            environment: environment, mode: mode, observer: observer, backlog: backlog)
+            environment: environment, mode: mode, backlog: backlog, transports: SharedTransports())
     }
 
     package func keyManager(
-        for settings: KeyProviderSettings, identity: (any IdentityTokenSource)?
+        for settings: KeyProviderSettings, identity: (any IdentityTokenSource)?,
+        observer: (any KeyManagerObserver)? = nil
     ) throws(KeyProviderSettingsError) -> any KeyManager {
         guard let backend = KMSBackends.named(settings.backend), !backend.providerFields.isEmpty else {
             throw KeyProviderSettingsError("a provider of the backend \(settings.backend) is not supported")
         }
         var context = context
         context.identity = identity
+        context.observer = observer
         var variables: [String: String] = [:]
         for (field, value) in settings.values {
             guard let variable = backend.providerFields[field] else {

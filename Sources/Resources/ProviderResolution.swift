@@ -26,15 +26,19 @@ package struct ResolvedProvider: Hashable, Sendable {
     package let provider: ProviderRef
     /// The uid of the provider: one that was deleted and created again is another.
     package let uid: String
+    /// The name of the ClusterKeyProvider that the settings come from.
+    package let clusterKeyProvider: String
     package let settings: KeyProviderSettings
     /// Nil for the controller's own identity.
     package let serviceAccount: ServiceAccount?
 
     package init(
-        provider: ProviderRef, uid: String, settings: KeyProviderSettings, serviceAccount: ServiceAccount?
+        provider: ProviderRef, uid: String, clusterKeyProvider: String, settings: KeyProviderSettings,
+        serviceAccount: ServiceAccount?
     ) {
         self.provider = provider
         self.uid = uid
+        self.clusterKeyProvider = clusterKeyProvider
         self.settings = settings
         self.serviceAccount = serviceAccount
     }
@@ -117,6 +121,7 @@ package struct ProviderResolution: Sendable {
         }
         return ResolvedProvider(
             provider: reference, uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
+            clusterKeyProvider: clusterRef.object.name,
             settings: try settings(cluster, clusterRef, keyProvider),
             serviceAccount: try serviceAccount(cluster, clusterRef, keyProvider, namespace))
     }
@@ -142,6 +147,7 @@ package struct ProviderResolution: Sendable {
         let cluster = try object(catalog.clusterKeyProvider(reference.object.name), reference)
         return ResolvedProvider(
             provider: reference, uid: cluster.metadata.uid ?? "",
+            clusterKeyProvider: reference.object.name,
             settings: try settings(cluster, reference, nil),
             serviceAccount: try serviceAccount(cluster, reference, nil, ""))
     }

@@ -119,7 +119,7 @@ struct ControllerCommand: AsyncParsableCommand {
             client: KubeClient(connection: APIConnection(cluster, observer: telemetry.apiObserver)),
             keys: keys,
             keyManagerFactory: KeyProviderFactory(
-                from: .process, for: .controller, observer: telemetry.kmsObserver, backlog: keys.backlog),
+                from: .process, for: .controller, backlog: keys.backlog),
             options: options, leaderElection: gate, telemetry: telemetry, logger: logger)
         logger.info(
             "controller starting",

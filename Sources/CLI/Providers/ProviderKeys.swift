@@ -18,7 +18,7 @@ extension KeyRing {
             do throws(ProviderError) {
                 let settings = try resolution.userSettings(provider)
                 do throws(KeyProviderSettingsError) {
-                    keys.append(try factory.keyManager(for: settings, identity: nil))
+                    keys.append(try factory.keyManager(for: settings, identity: nil, observer: nil))
                 } catch {
                     throw ProviderError(
                         reason: .providerNotReady,

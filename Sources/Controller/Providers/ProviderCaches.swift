@@ -93,6 +93,13 @@ final class ProviderCaches: ProviderCatalog {
         return keyProvider(provider.object).map { ($0.metadata, $0.status) }
     }
 
+    /// The name of the ClusterKeyProvider that a provider is or refers to, or nothing if that is not known.
+    func clusterKeyProvider(of provider: ProviderRef) -> String {
+        if provider.isClusterScoped { return provider.object.name }
+        guard case .object(let object) = keyProvider(provider.object) else { return "" }
+        return object.spec.clusterKeyProvider
+    }
+
     /// The KeyProviders of a namespace.
     func keyProviders(inNamespace namespace: String) -> [ProviderRef] {
         keyProviders.refs.filter { $0.namespace == namespace }.map { ProviderRef(keyProvider: $0) }

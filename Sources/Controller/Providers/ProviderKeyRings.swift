@@ -3,7 +3,7 @@ import KubeClient
 import Resources
 import System
 
-/// The key managers of the providers in use. Each has its own connections, login, batches and circuit breaker. One that is not
+/// The key managers of the providers in use. Each has its own login, batches and circuit breaker. One that is not
 /// used for some time is dropped, so that an idle provider keeps no login alive. Safe to use from any thread.
 final class ProviderKeyRings: Sendable {
     private struct Entry {
@@ -12,21 +12,26 @@ final class ProviderKeyRings: Sendable {
         var maintenance: Task<Void, Never>?
     }
 
+    /// Returns what gets the requests to the KMS of a ClusterKeyProvider, by its name.
+    typealias Observer = @Sendable (String) -> any KeyManagerObserver
+
     /// How long an unused key manager is kept. Longer than the longest delay between two tries of a failing object.
     static let idleTimeout = Duration.seconds(600)
 
     private let client: KubeClient
     private let factory: any KeyManagerFactory
+    private let observer: Observer
     private let onRecovery: @Sendable (ProviderRef) -> Void
     private let entries = Locked<[ResolvedProvider: Entry]>([:])
 
     /// - Parameter onRecovery: Called when the KMS of a provider serves again after an outage.
     init(
-        client: KubeClient, factory: any KeyManagerFactory,
+        client: KubeClient, factory: any KeyManagerFactory, observer: @escaping Observer,
         onRecovery: @escaping @Sendable (ProviderRef) -> Void
     ) {
         self.client = client
         self.factory = factory
+        self.observer = observer
         self.onRecovery = onRecovery
     }
 
@@ -57,7 +62,8 @@ final class ProviderKeyRings: Sendable {
     func keyManager(for provider: ResolvedProvider) throws(ProviderError) -> any KeyManager {
         let identity = provider.serviceAccount.map { ServiceAccountToken(client: client, account: $0) }
         do throws(KeyProviderSettingsError) {
-            return try factory.keyManager(for: provider.settings, identity: identity)
+            return try factory.keyManager(
+                for: provider.settings, identity: identity, observer: observer(provider.clusterKeyProvider))
         } catch {
             throw ProviderError(
                 reason: .providerNotReady, message: "\(provider.provider) cannot be used: \(error.message)")

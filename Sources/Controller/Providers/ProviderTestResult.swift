@@ -29,6 +29,14 @@ enum ProviderTestResult: Sendable {
     /// True if only a change of the provider, or its use, leads to another result.
     var isFinal: Bool { if case .failed = self { false } else { true } }
 
+    /// True if the result comes from requests to the KMS.
+    var askedKMS: Bool {
+        switch self {
+        case .passed, .failed: true
+        case .opened, .failedUse, .invalid, .notTested, .unchanged: false
+        }
+    }
+
     /// Returns the status of the provider, or nil if it stays.
     ///
     /// - Parameter now: The current time, in RFC 3339 and UTC.

@@ -48,18 +48,21 @@ final class ProviderTester: Sendable {
             if isInitial { $0.insert(provider) } else { $0.remove(provider) }
         }
         uses.withLock { $0[provider] = nil }
-        let exists = caches.state(of: provider) != nil
-        machine.withLock {
-            if exists { $0.request(provider, now: .now) } else { $0.forget(provider) }
-        }
+        guard caches.state(of: provider) != nil else { return machine.withLock { $0.forget(provider) } }
+        request(provider)
     }
 
     /// The labels of a namespace have changed, which decide whether its KeyProviders may use their ClusterKeyProvider.
     func namespaceChanged(_ name: String) {
         for provider in caches.keyProviders(inNamespace: name) {
             unchanged.withLock { _ = $0.remove(provider) }
-            machine.withLock { $0.request(provider, now: .now) }
+            request(provider)
         }
+    }
+
+    private func request(_ provider: ProviderRef) {
+        let cluster = caches.clusterKeyProvider(of: provider)
+        machine.withLock { $0.request(provider, of: cluster, now: .now) }
     }
 
     /// Starts the tests that are due.
@@ -79,7 +82,7 @@ final class ProviderTester: Sendable {
         case .success(let opened):
             if isReady { return }
             if isShared { uses.withLock { $0[provider] = .opened(keyID: opened.keyID) } }
-            machine.withLock { $0.request(provider, now: .now) }
+            request(provider)
         case .failure(.keyManager(let error)):
             switch error.code {
             case .invalidCiphertext, .cancelled: return
@@ -88,7 +91,8 @@ final class ProviderTester: Sendable {
             case .keyUnavailable, .throttled, .unavailable: break
             }
             if isShared { uses.withLock { $0[provider] = .failedUse(error) } }
-            machine.withLock { $0.suspect(provider, now: .now) }
+            let cluster = caches.clusterKeyProvider(of: provider)
+            machine.withLock { $0.suspect(provider, of: cluster, now: .now) }
         case .failure: return
         }
         unchanged.withLock { _ = $0.remove(provider) }
@@ -114,21 +118,24 @@ final class ProviderTester: Sendable {
 
     private func test(_ provider: ProviderRef) async {
         guard let (metadata, previous) = caches.state(of: provider), looksAfter(provider) else {
-            return finish(provider, isFinal: true)
+            return finish(provider, isFinal: true, askedKMS: false)
         }
         let result = await evaluate(provider, metadata, previous)
         // A test that was cancelled says nothing about the provider.
-        guard !Task.isCancelled else { return finish(provider, isFinal: false) }
-        finish(provider, isFinal: await report(result, of: provider, metadata, previous))
+        guard !Task.isCancelled else { return finish(provider, isFinal: false, askedKMS: true) }
+        finish(
+            provider, isFinal: await report(result, of: provider, metadata, previous),
+            askedKMS: result.askedKMS)
     }
 
     private func looksAfter(_ provider: ProviderRef) -> Bool {
         provider.isClusterScoped || namespaces.isEmpty || namespaces.contains(provider.object.namespace)
     }
 
-    private func finish(_ provider: ProviderRef, isFinal: Bool) {
+    private func finish(_ provider: ProviderRef, isFinal: Bool, askedKMS: Bool) {
         machine.withLock {
-            $0.finished(provider, isFinal: isFinal, now: .now, random: .random(in: 0..<1))
+            $0.finished(
+                provider, isFinal: isFinal, askedKMS: askedKMS, now: .now, random: .random(in: 0..<1))
         }
         timer.signal()
     }

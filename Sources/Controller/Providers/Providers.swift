@@ -19,10 +19,11 @@ final class Providers: Sendable {
     /// - Parameters:
     ///   - deniedAudiences: The audiences of the API server.
     ///   - namespaces: The watched namespaces; empty for all.
+    ///   - observer: Returns what gets the requests to the KMS of a ClusterKeyProvider.
     ///   - retry: Reconciles the WrappedSecrets that use a provider, or those of a namespace that use any.
     init(
         client: KubeClient, factory: any KeyManagerFactory, deniedAudiences: Set<String>,
-        namespaces: Set<String> = [], logger: Logger,
+        namespaces: Set<String> = [], observer: @escaping ProviderKeyRings.Observer, logger: Logger,
         retry: @escaping @Sendable (ProviderCaches.Change) -> Void
     ) {
         self.client = client
@@ -30,7 +31,7 @@ final class Providers: Sendable {
         self.logger = logger
         let namespaceWatch = WakeableTimer()
         self.namespaceWatch = namespaceWatch
-        let rings = ProviderKeyRings(client: client, factory: factory) {
+        let rings = ProviderKeyRings(client: client, factory: factory, observer: observer) {
             retry(.provider($0, isInitial: false))
         }
         self.rings = rings

@@ -28,6 +28,7 @@ package final class Telemetry: Sendable {
     /// Counts an unwrap that waits for a token of its namespace.
     let recordThrottledUnwrap: @Sendable () -> Void
     private let kmsMetrics: KMSMetrics
+    private let providerRequests: ProviderRequestMetrics
     private let sources: Locked<Sources?>
     private let leads = Locked<@Sendable () -> Bool>({ true })
 
@@ -39,6 +40,7 @@ package final class Telemetry: Sendable {
         let kmsMetrics = KMSMetrics(registry)
         self.kmsMetrics = kmsMetrics
         kmsObserver = kmsMetrics
+        providerRequests = ProviderRequestMetrics(registry, all: kmsMetrics)
         recordThrottledUnwrap = kmsMetrics.recordThrottledUnwrap
         apiObserver = APIMetrics(registry, health)
         queueMetrics = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
@@ -58,6 +60,11 @@ package final class Telemetry: Sendable {
             labels: ["version"] + leaseLabel.names
         ) { [Sample(1, labels: [version] + leaseLabel.values)] }
         registry.registerProcessMetrics()
+    }
+
+    /// Returns the observer of the requests to the KMS of a ClusterKeyProvider.
+    func kmsObserver(ofProvider name: String) -> any KeyManagerObserver {
+        providerRequests.observer(ofProvider: name)
     }
 
     /// Sets the source of the metric `secretsbridge_leader`; without one, the process counts as the leader.

@@ -27,7 +27,7 @@ enum AWSBackend: KMSBackend {
         let environment = try environment(provider, context)
         let role = try role(provider, context)
         let manager = try AWSKeyManager.load(
-            from: environment, observer: context.observer, isProvider: true
+            from: environment, observer: context.observer, transports: context.transports, isProvider: true
         ) { credentials in
             guard let role else { return AWSCredentialsChain(credentials) }
             return AWSRoleCredentials(role: role, identity: context.identity, context: credentials)

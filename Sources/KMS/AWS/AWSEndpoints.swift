@@ -1,3 +1,4 @@
+import HTTP
 import Settings
 
 /// Resolves the URLs of AWS's services as the SDKs do: from the environment, from the profile, or from the Region.
@@ -133,5 +134,14 @@ enum AWSService: Sendable, CaseIterable {
         case .sso: "sso"
         case .ssoOIDC: "sso_oidc"
         }
+    }
+}
+
+extension ConnectionSettings {
+    /// The connections to KMS and STS, which speak HTTP/1.1 to some clients.
+    static func aws(acceptsPlainHTTP: Bool) -> ConnectionSettings {
+        ConnectionSettings(
+            plainHTTP: acceptsPlainHTTP ? .always : .loopbackOnly, connectTimeout: .seconds(5),
+            maximumConnectionsPerHost: 16)
     }
 }

@@ -97,7 +97,8 @@ extension AWSKeyManager {
     ///   - isProvider: True for the key of a provider, which accepts no other key of the account.
     ///   - source: Returns the source of the credentials.
     static func load(
-        from environment: Environment, observer: (any KeyManagerObserver)? = nil, isProvider: Bool = false,
+        from environment: Environment, observer: (any KeyManagerObserver)? = nil,
+        transports: any KMSTransports = OwnTransports(), isProvider: Bool = false,
         source: (AWSCredentialsContext) -> any AWSCredentialsSource = { AWSCredentialsChain($0) }
     ) throws(SettingError) -> AWSKeyManager {
         let profiles: AWSProfiles
@@ -114,15 +115,13 @@ extension AWSKeyManager {
         var settings = try AWSSettings.load(
             from: environment, profile: profiles.activeSettings, services: profiles.activeServices)
         settings.acceptsConfiguredKeyOnly = isProvider
-        var configuration = HTTPClientConfiguration()
-        if settings.acceptsPlainHTTP { configuration.plainHTTP = .always }
-        // AWS speaks HTTP/1.1 to some clients; this is then the number of requests in flight.
-        configuration.maximumConnectionsPerHost = 16
         return AWSKeyManager(
             settings,
             credentials: try RefreshingAWSCredentials.load(
-                from: environment, region: settings.region, tls: settings.tls, source: source),
-            transport: try ReloadingTransport(configuration, settings.tls), observer: observer)
+                from: environment, region: settings.region, tls: settings.tls, transports: transports,
+                source: source),
+            transport: try transports.transport(
+                .aws(acceptsPlainHTTP: settings.acceptsPlainHTTP), settings.tls), observer: observer)
     }
 
     /// Uses a transport that decides itself which CAs it trusts.

@@ -56,16 +56,15 @@ enum AzureBackend: KMSBackend {
         _ settings: AzureSettings, _ environment: Environment, _ context: KMSBackendContext,
         _ credentials: (AzureCredentialsContext) -> AzureCredentials
     ) throws(SettingError) -> any KeyManager {
-        var configuration = HTTPClientConfiguration(plainHTTP: .never, connectTimeout: .seconds(5))
-        // Key Vault speaks HTTP/1.1; this is then the number of requests in flight.
-        configuration.maximumConnectionsPerHost = 16
-        let transport = try ReloadingTransport(configuration, settings.tls)
+        let transport = try context.transports.transport(
+            ConnectionSettings(plainHTTP: .never, connectTimeout: .seconds(5), maximumConnectionsPerHost: 16),
+            settings.tls)
         let manager = AzureKeyManager(
             settings,
             credentials: credentials(
                 AzureCredentialsContext(
                     environment, services: transport,
-                    local: CurlClient(RefreshingAWSCredentials.localConfiguration))),
+                    local: LocalServices.transport)),
             transport: transport, observer: context.observer)
         return BatchingKeyManager(manager, backlog: context.backlog)
     }

@@ -8,8 +8,8 @@ enum GCPBackend: KMSBackend {
     static func keyManagers(_ context: KMSBackendContext) throws(SettingError) -> [any KeyManager] {
         let environment = context.environment
         let settings = try GCPSettings.load(from: environment, credentials: environment)
-        let credentials = GoogleCredentialsContext(environment, universe: settings.universe)
-        return [keyManager(settings, GoogleCredentials.applicationDefault(credentials), context)]
+        let credentials = try credentialsContext(settings, context)
+        return [keyManager(settings, GoogleCredentials.applicationDefault(credentials), credentials, context)]
     }
 
     static let providerFields = [
@@ -28,7 +28,7 @@ enum GCPBackend: KMSBackend {
     ) throws(SettingError) -> any KeyManager {
         let settings = try GCPSettings.load(
             from: provider.settings, credentials: context.identity == nil ? context.environment : nil)
-        let credentials = GoogleCredentialsContext(context.environment, universe: settings.universe)
+        let credentials = try credentialsContext(settings, context)
         let identity = GoogleProviderIdentity(settings: provider.settings, context: credentials)
         let source: any CloudTokenSource =
             if let token = context.identity {
@@ -38,14 +38,26 @@ enum GCPBackend: KMSBackend {
             } else {
                 GoogleCredentials.applicationDefault(credentials)
             }
-        return keyManager(settings, source, context)
+        return keyManager(settings, source, credentials, context)
+    }
+
+    private static func credentialsContext(
+        _ settings: GCPSettings, _ context: KMSBackendContext
+    ) throws(SettingError) -> GoogleCredentialsContext {
+        GoogleCredentialsContext(
+            context.environment,
+            // Google speaks HTTP/2; behind a proxy that does not, these are the requests in flight.
+            services: try context.transports.transport(
+                ConnectionSettings(connectTimeout: .seconds(5), maximumConnectionsPerHost: 16), TLSSettings()),
+            local: LocalServices.transport, universe: settings.universe)
     }
 
     private static func keyManager(
-        _ settings: GCPSettings, _ source: any CloudTokenSource, _ context: KMSBackendContext
+        _ settings: GCPSettings, _ source: any CloudTokenSource, _ credentials: GoogleCredentialsContext,
+        _ context: KMSBackendContext
     ) -> any KeyManager {
         let manager = GCPKeyManager(
-            settings, transport: GoogleTransports.services, tokens: RefreshingCloudToken(source),
+            settings, transport: credentials.services, tokens: RefreshingCloudToken(source),
             observer: context.observer)
         return BatchingKeyManager(manager, backlog: context.backlog)
     }

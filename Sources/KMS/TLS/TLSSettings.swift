@@ -7,21 +7,21 @@ import System
 
 /// The settings of TLS for the servers of a backend: CAs, the client certificate, the expected server name. `ReloadingTransport`
 /// reads the files again when they change.
-struct TLSSettings: Sendable {
+struct TLSSettings: Hashable, Sendable {
     /// A path or a text, and the variable that it comes from.
-    struct SettingSource: Sendable, Equatable {
+    struct SettingSource: Hashable, Sendable {
         let value: String
         let variable: String
     }
 
-    enum TrustedCAs: Sendable, Equatable {
+    enum TrustedCAs: Hashable, Sendable {
         case system
         /// The CAs of a file, of the files of a folder, or of both together.
         case paths(file: SettingSource?, folder: SettingSource?)
         case text(SettingSource)
     }
 
-    struct ClientIdentity: Sendable, Equatable {
+    struct ClientIdentity: Hashable, Sendable {
         let certificate: SettingSource
         let key: SettingSource
     }

@@ -72,11 +72,12 @@ extension TransitKeyManager {
 
     /// Uses a transport that follows from the settings. Sends no request before the first use.
     static func connect(
-        _ settings: VaultSettings, observer: (any KeyManagerObserver)? = nil
+        _ settings: VaultSettings, transports: any KMSTransports = OwnTransports(),
+        observer: (any KeyManagerObserver)? = nil
     ) throws(SettingError) -> TransitKeyManager {
-        var configuration = HTTPClientConfiguration()
-        if settings.address.isPlainHTTP { configuration.plainHTTP = .always }
-        let transport = try ReloadingTransport(configuration, settings.tls)
+        var connections = ConnectionSettings()
+        if settings.address.isPlainHTTP { connections.plainHTTP = .always }
+        let transport = try transports.transport(connections, settings.tls)
         return TransitKeyManager(settings, transport: transport, observer: observer)
     }
 

@@ -25,7 +25,8 @@ enum VaultBackend: KMSBackend {
     ) throws(SettingError) -> any KeyManager {
         let settings = try VaultSettings.load(
             from: provider.settings, authentication: try authentication(provider, context))
-        let manager = try TransitKeyManager.connect(settings, observer: context.observer)
+        let manager = try TransitKeyManager.connect(
+            settings, transports: context.transports, observer: context.observer)
         return BatchingKeyManager(manager, backlog: context.backlog)
     }
 

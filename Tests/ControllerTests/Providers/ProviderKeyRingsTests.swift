@@ -17,7 +17,8 @@ struct ProviderKeyRingsTests {
         let identities = Locked<[String]>([])
 
         func keyManager(
-            for settings: KeyProviderSettings, identity: (any IdentityTokenSource)?
+            for settings: KeyProviderSettings, identity: (any IdentityTokenSource)?,
+            observer: (any KeyManagerObserver)?
         ) throws(KeyProviderSettingsError) -> any KeyManager {
             guard settings.values["key"] != "bad" else { throw KeyProviderSettingsError("the key is bad") }
             created.withLock { $0 += 1 }
@@ -60,14 +61,16 @@ struct ProviderKeyRingsTests {
         let client = KubeClient(
             connection: APIConnection(cluster, transport: FakeAPIServer().transport())
         ) { _ in }
-        rings = ProviderKeyRings(client: client, factory: factory) { _ in }
+        rings = ProviderKeyRings(
+            client: client, factory: factory, observer: Telemetry().kmsObserver(ofProvider:)
+        ) { _ in }
     }
 
     private func provider(
         _ name: String = "eu", key: String = "k", account: String? = nil
     ) -> ResolvedProvider {
         ResolvedProvider(
-            provider: ProviderRef(clusterKeyProvider: name), uid: "u",
+            provider: ProviderRef(clusterKeyProvider: name), uid: "u", clusterKeyProvider: name,
             settings: KeyProviderSettings(backend: "vault-transit", values: ["key": key]),
             serviceAccount: account.map {
                 .init(ref: ObjectRef(namespace: "payments", name: $0), audience: "vault")

@@ -62,25 +62,21 @@ extension RefreshingAWSCredentials {
     /// - Throws: `SettingError` if a flag for endpoints is neither true nor false, or AWS_CA_BUNDLE has no CAs.
     static func load(
         from environment: Environment, region: AWSRegion? = nil, tls: TLSSettings? = nil,
+        transports: any KMSTransports = OwnTransports(),
         source: (AWSCredentialsContext) -> any AWSCredentialsSource = { AWSCredentialsChain($0) }
     ) throws(SettingError) -> RefreshingAWSCredentials {
         // An invalid profile is reported at the first use.
         let profile = tls == nil ? (try? AWSProfiles.load(from: environment))?.activeSettings : nil
         let settings = if let tls { tls } else { try TLSSettings.aws(environment, profile: profile ?? [:]) }
-        let services = HTTPClientConfiguration(
-            plainHTTP: try AWSEndpoints(environment: environment).acceptsPlainHTTP ? .always : .loopbackOnly,
-            connectTimeout: .seconds(5))
+        let connections = ConnectionSettings.aws(
+            acceptsPlainHTTP: try AWSEndpoints(environment: environment).acceptsPlainHTTP)
         let context = AWSCredentialsContext(
             environment,
-            services: try ReloadingTransport(services, settings),
-            local: CurlClient(localConfiguration),
+            services: try transports.transport(connections, settings),
+            local: LocalServices.transport,
             fallbackRegion: region)
         return RefreshingAWSCredentials(source(context))
     }
-
-    /// For services on this node. A proxy would see their tokens, and would reach the services of its own node.
-    static let localConfiguration = HTTPClientConfiguration(
-        proxy: .none, plainHTTP: .always, connectTimeout: .seconds(2))
 }
 
 /// Access keys in environment variables.

@@ -27,12 +27,6 @@ struct GoogleCredentialsContext: Sendable {
         self.clock = clock
     }
 
-    init(_ environment: Environment, universe: GoogleUniverse) {
-        self.init(
-            environment, services: GoogleTransports.services, local: GoogleTransports.local,
-            universe: universe)
-    }
-
     /// Returns the client of one source.
     func client(_ name: String) -> CloudTokenClient {
         CloudTokenClient(
@@ -44,21 +38,6 @@ struct GoogleCredentialsContext: Sendable {
         CloudTokenClient(
             name: name, transport: RetryingTransport(transport: local, timeout: .seconds(3)))
     }
-}
-
-/// The HTTP clients of all keys and credentials of this process, which have no TLS settings of their own. A thousand providers
-/// need no more connections than the services have addresses.
-enum GoogleTransports {
-    static let services = CurlClient(configuration)
-    static let local = CurlClient(
-        HTTPClientConfiguration(proxy: .none, plainHTTP: .always, connectTimeout: .seconds(2)))
-
-    private static let configuration = {
-        var configuration = HTTPClientConfiguration(connectTimeout: .seconds(5))
-        // Google speaks HTTP/2; behind a proxy that does not, this is the number of requests in flight.
-        configuration.maximumConnectionsPerHost = 16
-        return configuration
-    }()
 }
 
 /// Application Default Credentials: how Google's client libraries find the identity of a process.

@@ -115,7 +115,7 @@ struct AWSChainTests {
 
     static func context(_ environment: Environment) -> AWSCredentialsContext {
         let services = CurlClient(HTTPClientConfiguration(proxy: .none))
-        let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
+        let local = CurlClient(LocalServices.configuration)
         return AWSCredentialsContext(environment, services: services, local: local)
     }
 
@@ -126,7 +126,7 @@ struct AWSChainTests {
         request.timeout = .milliseconds(200)
         for name in ["http_proxy", "all_proxy"] {
             let environment = [name: proxy.url]
-            let local = CurlClient(RefreshingAWSCredentials.localConfiguration, environment: environment)
+            let local = CurlClient(LocalServices.configuration, environment: environment)
             await #expect(throws: HTTPError.self) { try await local.send(request, upTo: 1000) }
             let other = CurlClient(HTTPClientConfiguration(plainHTTP: .always), environment: environment)
             #expect(try await other.send(request, upTo: 1000).head.status == .ok)

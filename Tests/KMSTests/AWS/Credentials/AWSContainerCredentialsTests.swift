@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5)))
 struct AWSContainerCredentialsTests {
-    private static let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
+    private static let local = CurlClient(LocalServices.configuration)
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5)))
 struct AWSInstanceCredentialsTests {
-    private static let local = CurlClient(RefreshingAWSCredentials.localConfiguration)
+    private static let local = CurlClient(LocalServices.configuration)
     private static let folder = "/latest/meta-data/iam/security-credentials/"
     private let passed = Locked(0.0)
     private let start = ContinuousClock.now
