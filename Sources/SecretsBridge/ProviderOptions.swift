@@ -11,7 +11,10 @@ struct ProviderOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Use the keys of the ClusterKeyProviders and KeyProviders in this file too. May be repeated.",
+            """
+            Use the keys of the ClusterKeyProviders and KeyProviders in this file too, with your own credentials, which are \
+            sent to the addresses in the file. May be repeated.
+            """,
             valueName: "file"),
         completion: .file())
     var providerFile: [String] = []

@@ -38,7 +38,7 @@ def test_case(case):
 def test_every_rule_is_seen_to_refuse_and_to_pass(kind):
     """Ensures that no rule looks tested because another rule rejects its case."""
     refused = {
-        (refusal.path, refusal.message)
+        (re.sub(r"\[\d+\]", ".*", refusal.path), refusal.message)
         for case in CASES
         if case["object"]["kind"] == kind and not schema_refusals(case["object"])
         for refusal in rule_refusals(case["object"], case.get("old"))

@@ -44,6 +44,22 @@ struct KeyProviderFactoryTests {
         #expect(try key("aws-kms", aws, own).keyID == "arn:aws:kms:eu-west-1::alias/a")
     }
 
+    @Test func sendsTheTokenOfAUserToNoOtherServer() throws {
+        let environment = ["VAULT_ADDR": "https://own:8200", "VAULT_TOKEN": "token"]
+        let error = #expect(throws: KeyProviderSettingsError.self) {
+            try key("vault-transit", vault, environment, mode: .commandLine)
+        }
+        #expect(
+            error?.message.hasPrefix(
+                "VAULT_ADDR is https://own:8200, and the provider's address is https://v:8200")
+                == true)
+        #expect(throws: Never.self) {
+            try key(
+                "vault-transit", vault, ["VAULT_ADDR": "https://v:8200/", "VAULT_TOKEN": "t"],
+                mode: .commandLine)
+        }
+    }
+
     @Test func namesTheFieldInsteadOfTheVariable() {
         let message = message("vault-transit", vault.merging(["address": "http://v"]) { $1 })
         #expect(message?.hasPrefix("the provider's field address is plain http to another machine") == true)

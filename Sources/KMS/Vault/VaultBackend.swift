@@ -36,7 +36,9 @@ enum VaultBackend: KMSBackend {
         _ provider: ProviderEnvironment, _ context: KMSBackendContext
     ) throws(SettingError) -> VaultAuthentication {
         guard context.identity != nil || context.mode == .controller else {
-            return try .load(VaultVariables(environment: context.environment))
+            let variables = VaultVariables(environment: context.environment)
+            try checkServer(provider, variables)
+            return try .load(variables)
         }
         var login = provider.settings
         if login.value(VaultVariables.authentication) == nil {
@@ -48,6 +50,22 @@ enum VaultBackend: KMSBackend {
         guard case .login(let method, let mount) = authentication else { return authentication }
         guard let identity = context.identity else { return authentication }
         return .login(method.with(identity), mount: mount)
+    }
+
+    /// Checks that the user's credentials are not sent to a server that a provider's manifest names, if the user has named
+    /// another one.
+    private static func checkServer(
+        _ provider: ProviderEnvironment, _ variables: VaultVariables
+    ) throws(SettingError) {
+        guard let (own, variable) = variables.value(VaultVariables.address),
+            let server = provider.settings.value(VaultVariables.address).flatMap({ ServerAddress($0) }),
+            let ownServer = ServerAddress(own), ownServer.origin != server.origin
+        else { return }
+        throw SettingError(
+            variable: variable,
+            problem:
+                "is \(ownServer.url), and the provider's address is \(server.url); set \(variable) to that "
+                + "address if your credentials may be sent there")
     }
 }
 
