@@ -31,6 +31,8 @@ package struct Controller: Service {
         package var reconcileMemoryLimit = 32 << 20
         /// The audiences of the API server, for which no token is sent to a KMS.
         package var deniedAudiences: Set<String> = []
+        /// The name of this controller in the statuses of providers that others report too. Nil if it watches everything.
+        package var reporter: String?
         /// Identifies this process in events, and in messages about other writers.
         package var identity = ""
 
@@ -91,7 +93,8 @@ package struct Controller: Service {
         let providers = keyManagerFactory.map { factory in
             Providers(
                 client: client, factory: factory, deniedAudiences: options.deniedAudiences,
-                namespaces: Set(options.namespaces), logger: logger
+                namespaces: Set(options.namespaces), reporter: options.reporter,
+                selectsByLabel: options.selection.labelSelector != nil, logger: logger
             ) { change in retryUsers.withLock { $0 }(change) }
         }
         let scopes = options.selections.map { selection in
@@ -113,7 +116,7 @@ package struct Controller: Service {
         defer { retryUsers.withLock { $0 = { _ in } } }
         retryUsers.withLock {
             $0 = { [weak providers] change in
-                providers?.reportDeletion(change, users: scopes.map(\.informers.providerUsers), events)
+                providers?.reportDeletion(change, scopes.map(\.informers), events)
                 for scope in scopes { scope.informers.retryUsers(after: change) }
             }
         }
@@ -125,7 +128,7 @@ package struct Controller: Service {
                 for scope in scopes {
                     group.addTask { await scope.watch(client, options.timing, slots) }
                 }
-                if let providers { group.addTask { await providers.watch(options.timing) } }
+                if let providers { group.addTask { await providers.watch(options.timing, slots) } }
                 group.addTask { await queue.run() }
                 group.addTask { await events.run() }
                 group.addTask { await telemetry.health.runHeartbeat() }
