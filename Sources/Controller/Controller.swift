@@ -80,8 +80,9 @@ package struct Controller: Service {
         let limits = ReconcileLimits(
             unwraps: UnwrapRateLimiter(options.unwrapRateLimit, throttled: telemetry.recordThrottledUnwrap),
             memory: ReconcileMemoryLimiter(limit: options.reconcileMemoryLimit) {
-                queue.addWithReservedMemory($0)
-            })
+                queue.addWithReservation($0)
+            },
+            providers: ProviderUnwrapLimiter(workers: options.workers) { queue.addWithReservation($0) })
         // Workers that wait for a batch take nothing from the queue: a batch must not wait for all of them, nor for objects
         // without a token of the rate limiter.
         keys.backlog.follow { [workers = options.workers, unwraps = limits.unwraps] in

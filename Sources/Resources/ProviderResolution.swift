@@ -24,6 +24,8 @@ package struct ResolvedProvider: Hashable, Sendable {
     }
 
     package let provider: ProviderRef
+    /// The ClusterKeyProvider that the provider is or refers to.
+    package let clusterKeyProvider: String
     /// The uid of the provider: one that was deleted and created again is another.
     package let uid: String
     package let settings: KeyProviderSettings
@@ -31,9 +33,11 @@ package struct ResolvedProvider: Hashable, Sendable {
     package let serviceAccount: ServiceAccount?
 
     package init(
-        provider: ProviderRef, uid: String, settings: KeyProviderSettings, serviceAccount: ServiceAccount?
+        provider: ProviderRef, clusterKeyProvider: String, uid: String, settings: KeyProviderSettings,
+        serviceAccount: ServiceAccount?
     ) {
         self.provider = provider
+        self.clusterKeyProvider = clusterKeyProvider
         self.uid = uid
         self.settings = settings
         self.serviceAccount = serviceAccount
@@ -116,7 +120,8 @@ package struct ProviderResolution: Sendable {
                     + "scope, or let an administrator set spec.allowClusterScope")
         }
         return ResolvedProvider(
-            provider: reference, uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
+            provider: reference, clusterKeyProvider: clusterRef.object.name,
+            uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
             settings: try settings(cluster, clusterRef, keyProvider),
             serviceAccount: try serviceAccount(cluster, clusterRef, keyProvider, namespace))
     }
@@ -141,9 +146,18 @@ package struct ProviderResolution: Sendable {
         }
         let cluster = try object(catalog.clusterKeyProvider(reference.object.name), reference)
         return ResolvedProvider(
-            provider: reference, uid: cluster.metadata.uid ?? "",
+            provider: reference, clusterKeyProvider: reference.object.name, uid: cluster.metadata.uid ?? "",
             settings: try settings(cluster, reference, nil),
             serviceAccount: try serviceAccount(cluster, reference, nil, ""))
+    }
+
+    /// Returns true if the provider still gives this key and identity.
+    package func isCurrent(_ resolved: ResolvedProvider) -> Bool {
+        guard let present = try? resolveForTest(resolved.provider) else { return false }
+        return present.uid == resolved.uid && present.settings == resolved.settings
+            && present.clusterKeyProvider == resolved.clusterKeyProvider
+            && present.serviceAccount?.ref.name == resolved.serviceAccount?.ref.name
+            && present.serviceAccount?.audience == resolved.serviceAccount?.audience
     }
 
     private func object<Object: KubeObject>(

@@ -35,6 +35,8 @@ final class Providers: Sendable {
         }
         self.caches = caches
         let rings = ProviderKeyRings(client: client, factory: factory) {
+            ProviderResolution(caches, deniedAudiences: deniedAudiences).isCurrent($0)
+        } onRecovery: {
             retry(.provider($0, isInitial: false))
         }
         self.rings = rings

@@ -152,11 +152,11 @@ extension Providers {
 func eventually(
     _ condition: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
-    for _ in 0..<1000 {
+    for _ in 0..<3000 {
         if try condition() { return }
         try await Task.sleep(for: .milliseconds(10))
     }
-    Issue.record("the condition did not hold within 10 s", sourceLocation: sourceLocation)
+    Issue.record("the condition did not hold within 30 s", sourceLocation: sourceLocation)
 }
 
 /// A key that runs a hook before each unwrap.
