@@ -97,7 +97,7 @@ struct ProviderWatchesTests {
         await task.value
     }
 
-    @Test func readinessNamesTheStalledWatch() async throws {
+    @Test func theProgressMetricIncludesTheWatchesOfProviders() async throws {
         cluster.forbiddenWatches.withLock { _ = $0.insert(all) }
         let providers = cluster.providers()
         let telemetry = Telemetry()
