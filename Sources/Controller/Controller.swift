@@ -31,6 +31,8 @@ package struct Controller: Service {
         package var reconcileMemoryLimit = 32 << 20
         /// The audiences of the API server, for which no token is sent to a KMS.
         package var deniedAudiences: Set<String> = []
+        /// The name of this controller in the statuses of providers that others report too. Nil if it watches everything.
+        package var reporter: String?
         /// Identifies this process in events, and in messages about other writers.
         package var identity = ""
 
@@ -78,8 +80,9 @@ package struct Controller: Service {
         let limits = ReconcileLimits(
             unwraps: UnwrapRateLimiter(options.unwrapRateLimit, throttled: telemetry.recordThrottledUnwrap),
             memory: ReconcileMemoryLimiter(limit: options.reconcileMemoryLimit) {
-                queue.addWithReservedMemory($0)
-            })
+                queue.addWithReservation($0)
+            },
+            providers: ProviderUnwrapLimiter(workers: options.workers) { queue.addWithReservation($0) })
         // Workers that wait for a batch take nothing from the queue: a batch must not wait for all of them, nor for objects
         // without a token of the rate limiter.
         keys.backlog.follow { [workers = options.workers, unwraps = limits.unwraps] in
@@ -91,8 +94,9 @@ package struct Controller: Service {
         let providers = keyManagerFactory.map { factory in
             Providers(
                 client: client, factory: factory, deniedAudiences: options.deniedAudiences,
-                namespaces: Set(options.namespaces), observer: telemetry.kmsObserver(ofProvider:),
-                logger: logger
+                namespaces: Set(options.namespaces), reporter: options.reporter,
+                selectsByLabel: options.selection.labelSelector != nil,
+                observer: telemetry.kmsObserver(ofProvider:), logger: logger
             ) { change in retryUsers.withLock { $0 }(change) }
         }
         let scopes = options.selections.map { selection in
@@ -114,7 +118,7 @@ package struct Controller: Service {
         defer { retryUsers.withLock { $0 = { _ in } } }
         retryUsers.withLock {
             $0 = { [weak providers] change in
-                providers?.reportDeletion(change, users: scopes.map(\.informers.providerUsers), events)
+                providers?.reportDeletion(change, scopes.map(\.informers), events)
                 for scope in scopes { scope.informers.retryUsers(after: change) }
             }
         }
@@ -126,7 +130,7 @@ package struct Controller: Service {
                 for scope in scopes {
                     group.addTask { await scope.watch(client, options.timing, slots) }
                 }
-                if let providers { group.addTask { await providers.watch(options.timing) } }
+                if let providers { group.addTask { await providers.watch(options.timing, slots) } }
                 group.addTask { await queue.run() }
                 group.addTask { await events.run() }
                 group.addTask { await telemetry.health.runHeartbeat() }

@@ -55,49 +55,66 @@ struct WatchScopeRouter: Sendable {
 
 /// The progress of the two watches of a scope.
 struct WatchScopeProgress: Sendable {
+    /// One watch.
+    struct Watch: Sendable {
+        let resource: Resource
+        /// The namespace if there are several scopes.
+        let namespace: String?
+        let progress: WatchProgress
+
+        init(
+            _ resource: Resource, namespace: String? = nil,
+            now: @escaping @Sendable () -> SuspendingClock.Instant = { .now }
+        ) {
+            self.resource = resource
+            self.namespace = namespace
+            progress = WatchProgress(now: now, wallClock: { Date.now.timeIntervalSince1970 })
+        }
+
+        /// The stall that readiness reports, or nil if there is none.
+        fileprivate var problem: WatchProgress.Stall? {
+            guard let stall = progress.stall, stall.duration > stallThreshold, !isAccepted(stall) else {
+                return nil
+            }
+            return stall
+        }
+
+        /// Returns true if the controller lost its RoleBinding in one of several namespaces: it still serves the others.
+        private func isAccepted(_ stall: WatchProgress.Stall) -> Bool {
+            namespace != nil && progress.lastProgress != nil
+                && stall.reason == KubeError.Code.forbidden.rawValue
+        }
+    }
+
     /// Readiness reports a watch that has made no progress for this long after a failure. A watch after a failure lasts 30 s
     /// and brings at least a bookmark.
     static let stallThreshold = Duration.seconds(120)
 
-    /// The namespace of the scope if there are several scopes.
-    let namespace: String?
+    let watches: [Watch]
     let objects: WatchProgress
     let secrets: WatchProgress
 
+    /// - Parameter namespace: The namespace of the scope if there are several scopes.
     init(namespace: String? = nil, now: @escaping @Sendable () -> SuspendingClock.Instant = { .now }) {
-        let wallClock: @Sendable () -> Double = { Date.now.timeIntervalSince1970 }
-        self.namespace = namespace
-        objects = WatchProgress(now: now, wallClock: wallClock)
-        secrets = WatchProgress(now: now, wallClock: wallClock)
+        let objects = Watch(WrappedSecret.resource, namespace: namespace, now: now)
+        let secrets = Watch(.secrets, namespace: namespace, now: now)
+        watches = [objects, secrets]
+        (self.objects, self.secrets) = (objects.progress, secrets.progress)
     }
 
-    var watches: [(resource: Resource, progress: WatchProgress)] {
-        [(WrappedSecret.resource, objects), (.secrets, secrets)]
-    }
-
-    /// Describes the stalled watches, one line for each resource. It names no namespaces, because the lines appear on a page
-    /// that needs no authentication.
-    static func problems(_ scopes: [WatchScopeProgress]) -> [String] {
-        let stalled = scopes.flatMap { scope in
-            scope.watches.compactMap {
-                resource, progress -> (resource: String, stall: WatchProgress.Stall)? in
-                guard let stall = progress.stall, stall.duration > stallThreshold,
-                    !scope.isAccepted(stall, progress)
-                else { return nil }
-                return (resource.plural, stall)
-            }
-        }
-        return [WrappedSecret.resource.plural, Resource.secrets.plural].compactMap { resource in
-            let stalls = stalled.filter { $0.resource == resource }.map(\.stall)
+    /// Describes the stalled watches, one line for each kind of object. It names no namespaces, because the lines appear on a
+    /// page that needs no authentication.
+    static func problems(_ watches: [Watch]) -> [String] {
+        var resources: [Resource] = []
+        for watch in watches where !resources.contains(watch.resource) { resources.append(watch.resource) }
+        return resources.compactMap { resource in
+            let watches = watches.filter { $0.resource == resource }
+            let stalls = watches.compactMap(\.problem)
             guard let longest = stalls.max(by: { $0.duration < $1.duration }) else { return nil }
-            let place = scopes.count > 1 ? " in \(stalls.count) of \(scopes.count) namespaces" : ""
-            return "watch of \(resource)\(place): no progress for \(longest.duration.components.seconds) s, "
+            let place = watches.count > 1 ? " in \(stalls.count) of \(watches.count) namespaces" : ""
+            return
+                "watch of \(resource.plural)\(place): no progress for \(longest.duration.components.seconds) s, "
                 + "\(longest.failures) failures, the last one: \(longest.reason)"
         }
-    }
-
-    /// Returns true if the controller lost its RoleBinding in one of several namespaces: it still serves the others.
-    private func isAccepted(_ stall: WatchProgress.Stall, _ progress: WatchProgress) -> Bool {
-        namespace != nil && progress.lastProgress != nil && stall.reason == KubeError.Code.forbidden.rawValue
     }
 }

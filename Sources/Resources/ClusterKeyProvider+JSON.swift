@@ -132,6 +132,7 @@ extension KeyProviderStatus: JSONReadable {
             case "observedGeneration": observedGeneration = try json.readIfValid()
             case "conditions": conditions = try json.readIfValid()
             case "keyID": keyID = try json.readIfValid()
+            case "reporter": reporter = try json.readIfValid()
             default: break
             }
         }

@@ -106,6 +106,8 @@ package struct KeyProviderStatus: Encodable, Sendable, Hashable {
     package var conditions: [Condition]?
     /// The id of the key, as recipients carry it.
     package var keyID: String?
+    /// The controller that wrote the status, if it watches only a part of the cluster.
+    package var reporter: String?
 
     package init() {}
 

@@ -24,21 +24,21 @@ package struct ResolvedProvider: Hashable, Sendable {
     }
 
     package let provider: ProviderRef
+    /// The ClusterKeyProvider that the provider is or refers to.
+    package let clusterKeyProvider: String
     /// The uid of the provider: one that was deleted and created again is another.
     package let uid: String
-    /// The name of the ClusterKeyProvider that the settings come from.
-    package let clusterKeyProvider: String
     package let settings: KeyProviderSettings
     /// Nil for the controller's own identity.
     package let serviceAccount: ServiceAccount?
 
     package init(
-        provider: ProviderRef, uid: String, clusterKeyProvider: String, settings: KeyProviderSettings,
+        provider: ProviderRef, clusterKeyProvider: String, uid: String, settings: KeyProviderSettings,
         serviceAccount: ServiceAccount?
     ) {
         self.provider = provider
-        self.uid = uid
         self.clusterKeyProvider = clusterKeyProvider
+        self.uid = uid
         self.settings = settings
         self.serviceAccount = serviceAccount
     }
@@ -120,8 +120,8 @@ package struct ProviderResolution: Sendable {
                     + "scope, or let an administrator set spec.allowClusterScope")
         }
         return ResolvedProvider(
-            provider: reference, uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
-            clusterKeyProvider: clusterRef.object.name,
+            provider: reference, clusterKeyProvider: clusterRef.object.name,
+            uid: (keyProvider?.metadata ?? cluster.metadata).uid ?? "",
             settings: try settings(cluster, clusterRef, keyProvider),
             serviceAccount: try serviceAccount(cluster, clusterRef, keyProvider, namespace))
     }
@@ -146,10 +146,18 @@ package struct ProviderResolution: Sendable {
         }
         let cluster = try object(catalog.clusterKeyProvider(reference.object.name), reference)
         return ResolvedProvider(
-            provider: reference, uid: cluster.metadata.uid ?? "",
-            clusterKeyProvider: reference.object.name,
+            provider: reference, clusterKeyProvider: reference.object.name, uid: cluster.metadata.uid ?? "",
             settings: try settings(cluster, reference, nil),
             serviceAccount: try serviceAccount(cluster, reference, nil, ""))
+    }
+
+    /// Returns true if the provider still gives this key and identity.
+    package func isCurrent(_ resolved: ResolvedProvider) -> Bool {
+        guard let present = try? resolveForTest(resolved.provider) else { return false }
+        return present.uid == resolved.uid && present.settings == resolved.settings
+            && present.clusterKeyProvider == resolved.clusterKeyProvider
+            && present.serviceAccount?.ref.name == resolved.serviceAccount?.ref.name
+            && present.serviceAccount?.audience == resolved.serviceAccount?.audience
     }
 
     private func object<Object: KubeObject>(

@@ -111,6 +111,9 @@ struct ControllerCommand: AsyncParsableCommand {
                 "the audiences of this pod's token cannot be read; key providers are refused only the API server's usual names"
             )
         }
+        if !watchScope.namespaces.isEmpty || watchScope.selector != nil {
+            options.reporter = leaderElection.leaseName(watchScope)
+        }
         options.identity = LeaseName.identity(hostname: hostname())
         let gate = leaderElection.makeLeaderElection(
             for: watchScope, in: cluster, identity: options.identity,

@@ -182,9 +182,22 @@ def test_providers_have_a_cluster_role(watched):
     assert set(named()) == {"ClusterRole", "ClusterRoleBinding"}
     verbs = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
     assert verbs == {
-        *((resource, verb) for resource in ("clusterkeyproviders", "keyproviders", "namespaces") for verb in ("list", "watch")),
-        ("clusterkeyproviders/status", "patch"), ("keyproviders/status", "patch")}
+        *((resource, verb) for resource in ("clusterkeyproviders", "namespaces") for verb in ("list", "watch")),
+        ("clusterkeyproviders/status", "patch")}
     assert named("--set=keyProviders.enabled=false") == {} == named("--set=rbac.create=false")
+
+
+@pytest.mark.parametrize("watched", [[], ["--set=controller.watchNamespaces={payments,billing}"]])
+def test_key_providers_are_read_where_wrapped_secrets_are(watched):
+    def verbs(*arguments):
+        kind = "Role" if watched else "ClusterRole"
+        roles = [found for found in rendered("vault-transit", *watched, *arguments) if identity(found)[0] == kind and identity(found)[2] == "secrets-bridge"]
+        assert len(roles) == (2 if watched else 1)
+        return [{(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"] if "keyproviders" in resource}
+                for role in roles]
+
+    assert all(found == {("keyproviders", "list"), ("keyproviders", "watch"), ("keyproviders/status", "patch")} for found in verbs())
+    assert all(found == set() for found in verbs("--set=keyProviders.enabled=false"))
 
 
 def test_nothing_is_cluster_wide_without_providers_roles_and_definitions():

@@ -10,18 +10,19 @@ import Testing
 @Suite struct ReconcileFailureTests {
     private func name(_ failure: ReconcileFailure) -> String {
         switch failure {
-        case .notReady(let reason, _): reason.rawValue
+        case .notReady(let reason, _, _): reason.rawValue
         case .contested: "contested"
         case .transient: "transient"
         case .throttled: "throttled"
         case .waitingForMemory: "waitingForMemory"
+        case .waitingForProvider: "waitingForProvider"
         case .requeueAfter: "requeueAfter"
         case .objectGone: "objectGone"
         }
     }
 
     private func message(_ failure: ReconcileFailure) -> String {
-        if case .notReady(_, let message) = failure { message } else { "" }
+        if case .notReady(_, let message, _) = failure { message } else { "" }
     }
 
     static let keyManager: [(KeyManagerError.Code, String)] = [

@@ -24,21 +24,26 @@ struct TestCluster {
     let reconciler: Reconciler
     let ref = ObjectRef(namespace: "payments", name: "db")
 
-    init(limit: UnwrapRateLimit? = nil) throws {
+    /// - Parameter keyProviders: The cluster that has the providers, or nil to serve none.
+    init(limit: UnwrapRateLimit? = nil, keyProviders: ProviderCluster? = nil) throws {
         let clock = Locked(0)
         transport = server.transport()
         keys = try FakeKeyManager()
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        informers = Informers(queue: WorkQueue(), logger: logger)
+        let informers = Informers(queue: WorkQueue(), logger: logger)
+        self.informers = informers
         let cluster = ClusterConfiguration(server: "https://api.test")
         var options = Controller.Options()
         // The fake key manager takes no batches.
         options.workers = 0
         reconciler = Reconciler(
             client: KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in },
-            keys: ReconcileKeys(own: keys.keyRing, providers: nil), informers: informers,
+            keys: ReconcileKeys(
+                own: keys.keyRing, providers: keyProviders?.providers { informers.retryUsers(after: $0) }),
+            informers: informers,
             limits: ReconcileLimits(
-                unwraps: UnwrapRateLimiter(limit), memory: ReconcileMemoryLimiter { _ in }),
+                unwraps: UnwrapRateLimiter(limit), memory: ReconcileMemoryLimiter { _ in },
+                providers: ProviderUnwrapLimiter(workers: 128) { _ in }),
             options: options, logger: logger
         ) {
             clock.withLock {

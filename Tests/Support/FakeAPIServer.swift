@@ -58,7 +58,8 @@ package final class FakeAPIServer: Sendable {
         state.withLock { $0.before.append(body) }
     }
 
-    private func serve(_ request: FakeTransport.Request) -> FakeTransport.Response {
+    /// Executes a request for one object.
+    package func serve(_ request: FakeTransport.Request) -> FakeTransport.Response {
         let before = state.withLock { state in
             defer { state.before = [] }
             return state.before

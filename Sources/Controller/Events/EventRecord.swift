@@ -12,13 +12,8 @@ struct EventRecord: Hashable, Sendable {
     }
 
     struct InvolvedObject: Hashable, Sendable {
-        var kind = WrappedSecret.resource.kind
-        /// The namespace is empty for an object of the cluster.
         let ref: ObjectRef
         let uid: String
-
-        /// The namespace of its events: those of cluster-scoped objects are in `default`.
-        var eventNamespace: String { ref.namespace.isEmpty ? "default" : ref.namespace }
     }
 
     let involvedObject: InvolvedObject
@@ -31,24 +26,22 @@ struct EventRecord: Hashable, Sendable {
     static var maximumMessageLength: Int { 1000 }
 
     init(_ type: EventType, _ reason: String, _ message: String, about object: ObjectMeta) {
-        self.init(
-            type, reason, message, about: InvolvedObject(ref: object.ref, uid: object.uid ?? ""))
-    }
-
-    private init(_ type: EventType, _ reason: String, _ message: String, about object: InvolvedObject) {
-        involvedObject = object
+        involvedObject = InvolvedObject(ref: object.ref, uid: object.uid ?? "")
         self.type = type
         self.reason = reason
         self.message = Self.truncated(message.escapingInvisibleCharacters)
     }
 
-    /// The event for a provider that was deleted while WrappedSecrets refer to it.
-    static func providerDeleted(_ provider: ProviderRef, users: Int) -> EventRecord {
+    /// The event for a provider that was deleted while WrappedSecrets of a namespace use it.
+    ///
+    /// - Parameter object: One of the WrappedSecrets. The provider itself is gone, and may have been in no namespace.
+    static func providerDeleted(
+        _ provider: ProviderRef, users: Int, about object: ObjectMeta
+    ) -> EventRecord {
         EventRecord(
             .warning, "DeletedInUse",
-            "\(users) WrappedSecrets refer to \(provider), which was deleted; their Secrets stay, and are not updated until "
-                + "it is created again",
-            about: InvolvedObject(kind: provider.kind, ref: provider.object, uid: ""))
+            "\(provider) was deleted; \(users) WrappedSecrets of this namespace use it; their Secrets stay, and are not "
+                + "updated until it is created again", about: object)
     }
 
     private static func truncated(_ message: String) -> String {
@@ -110,7 +103,7 @@ enum EventManifest {
             "reportingInstance": identity,
         ]
         let involvedObject: KeyValuePairs = [
-            "apiVersion": WrappedSecret.resource.apiVersion, "kind": object.kind,
+            "apiVersion": WrappedSecret.resource.apiVersion, "kind": WrappedSecret.resource.kind,
             "namespace": object.ref.namespace, "name": object.ref.name, "uid": object.uid,
         ]
         json.beginManifest(resource, ref)

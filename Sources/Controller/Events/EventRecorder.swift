@@ -95,7 +95,7 @@ final class EventRecorder: Sendable {
     private func create(_ event: Correlator.PendingEvent) async throws(KubeError) {
         let object = event.record.involvedObject.ref
         let ref = ObjectRef(
-            namespace: event.record.involvedObject.eventNamespace,
+            namespace: event.record.involvedObject.ref.namespace,
             name: EventManifest.name(for: object, tag: .random(in: 0 ... .max)))
         _ = try await client.create(
             EventManifest.resource, ref, body: EventManifest.body(event, ref, identity: identity))
@@ -106,7 +106,7 @@ final class EventRecorder: Sendable {
         let patch = #"{"count":\#(event.count),"lastTimestamp":"\#(event.lastTimestamp)"}"#
         _ = try await client.patch(
             EventManifest.resource,
-            ObjectRef(namespace: event.record.involvedObject.eventNamespace, name: name),
+            ObjectRef(namespace: event.record.involvedObject.ref.namespace, name: name),
             .merge(body: Array(patch.utf8)))
     }
 }

@@ -17,15 +17,27 @@ final class ProviderCaches: ProviderCatalog {
     }
 
     private let clusterKeyProviders = Store<Decoded<ClusterKeyProvider>> { $0.metadata.resourceVersion }
-    private let keyProviders = Store<Decoded<KeyProvider>> { $0.metadata.resourceVersion }
+    /// By watched namespace, because a list is complete only for what it selects; `allNamespaces` is the key of the only one
+    /// without a restriction.
+    private let keyProviders: [String: Store<Decoded<KeyProvider>>]
     private let namespaces = Store<ObjectMeta> { $0.resourceVersion }
     private let onChange: @Sendable (Change) -> Void
     private let logger: Logger
     private let outages = WatchOutages()
-    private let lastErrors = Locked<[String: KubeError]>([:])
+    private let lastErrors = Locked<[WatchOutages.Watch: KubeError]>([:])
 
-    /// - Parameter onChange: Called after each change that a reader can see.
-    init(logger: Logger, onChange: @escaping @Sendable (Change) -> Void) {
+    static let allNamespaces = ""
+
+    /// - Parameters:
+    ///   - namespaces: The watched namespaces; empty for all.
+    ///   - onChange: Called after each change that a reader can see.
+    init(
+        namespaces: Set<String> = [], logger: Logger, onChange: @escaping @Sendable (Change) -> Void
+    ) {
+        keyProviders = Dictionary(
+            uniqueKeysWithValues: (namespaces.isEmpty ? [Self.allNamespaces] : namespaces).map {
+                ($0, Store { $0.metadata.resourceVersion })
+            })
         self.logger = logger
         self.onChange = onChange
     }
@@ -36,30 +48,43 @@ final class ProviderCaches: ProviderCatalog {
         clusterKeyProviders[ObjectRef(namespace: "", name: name)]
     }
 
-    func keyProvider(_ ref: ObjectRef) -> Decoded<KeyProvider>? { keyProviders[ref] }
+    func keyProvider(_ ref: ObjectRef) -> Decoded<KeyProvider>? { store(ofNamespace: ref.namespace)?[ref] }
+
+    private func store(ofNamespace name: String) -> Store<Decoded<KeyProvider>>? {
+        keyProviders[name] ?? keyProviders[Self.allNamespaces]
+    }
 
     func labels(ofNamespace name: String) -> [String: String]? {
         guard namespaces.hasSynced else { return nil }
         return namespaces[ObjectRef(namespace: "", name: name)]?.labels ?? [:]
     }
 
-    /// True once both kinds of providers have been listed.
-    var hasSynced: Bool { clusterKeyProviders.hasSynced && keyProviders.hasSynced }
+    /// Returns true once the ClusterKeyProviders are listed and, for a KeyProvider, those of its namespace.
+    func hasListed(_ provider: ProviderRef) -> Bool {
+        clusterKeyProviders.hasSynced
+            && (provider.isClusterScoped
+                || store(ofNamespace: provider.object.namespace)?.hasSynced == true)
+    }
 
-    /// True once everything that decides about a provider is known: the labels of namespaces too, if a provider selects by
-    /// them and they can be listed.
+    /// True once everything that decides about a known provider is known: the labels of namespaces too, if a provider selects
+    /// by them and they can be listed.
     var isComplete: Bool {
-        hasSynced
-            && (!usesNamespaceLabels || namespaces.hasSynced || listError(NamespaceMetadata.resource) != nil)
+        clusterKeyProviders.hasSynced
+            && (!usesNamespaceLabels || namespaces.hasSynced
+                || listError(NamespaceMetadata.resource, Self.allNamespaces) != nil)
     }
 
-    /// The error for which providers cannot be listed, if only a user can resolve it: no definition, or no permission.
-    var listError: KubeError? {
-        listError(ClusterKeyProvider.resource) ?? listError(KeyProvider.resource)
+    /// Returns the error for which a provider cannot be listed, if only a user can resolve it: no definition, or no permission.
+    func listError(_ provider: ProviderRef) -> KubeError? {
+        if let error = listError(ClusterKeyProvider.resource, Self.allNamespaces) { return error }
+        guard !provider.isClusterScoped else { return nil }
+        let namespace = provider.object.namespace
+        return listError(
+            KeyProvider.resource, keyProviders[namespace] == nil ? Self.allNamespaces : namespace)
     }
 
-    private func listError(_ resource: Resource) -> KubeError? {
-        lastErrors.withLock { $0[resource.plural] }.flatMap {
+    private func listError(_ resource: Resource, _ namespace: String) -> KubeError? {
+        lastErrors.withLock { $0[Self.watch(resource, namespace)] }.flatMap {
             $0.code == .notFound || $0.code == .forbidden ? $0 : nil
         }
     }
@@ -71,7 +96,7 @@ final class ProviderCaches: ProviderCatalog {
 
     var providers: [ProviderRef] {
         clusterKeyProviders.refs.map { ProviderRef(clusterKeyProvider: $0.name) }
-            + keyProviders.refs.map { ProviderRef(keyProvider: $0) }
+            + keyProviders.values.flatMap(\.refs).map { ProviderRef(keyProvider: $0) }
     }
 
     /// True if a ClusterKeyProvider selects namespaces by label.
@@ -102,15 +127,18 @@ final class ProviderCaches: ProviderCatalog {
 
     /// The KeyProviders of a namespace.
     func keyProviders(inNamespace namespace: String) -> [ProviderRef] {
-        keyProviders.refs.filter { $0.namespace == namespace }.map { ProviderRef(keyProvider: $0) }
+        let refs = store(ofNamespace: namespace)?.refs ?? []
+        return refs.filter { $0.namespace == namespace }.map { ProviderRef(keyProvider: $0) }
     }
 
     /// The KeyProviders that refer to a ClusterKeyProvider.
     func keyProviders(of clusterKeyProvider: String) -> [ProviderRef] {
         var refs: [ProviderRef] = []
-        keyProviders.forEach { item in
-            if case .object(let provider) = item, provider.spec.clusterKeyProvider == clusterKeyProvider {
-                refs.append(ProviderRef(keyProvider: provider.metadata.ref))
+        for store in keyProviders.values {
+            store.forEach { item in
+                if case .object(let provider) = item, provider.spec.clusterKeyProvider == clusterKeyProvider {
+                    refs.append(ProviderRef(keyProvider: provider.metadata.ref))
+                }
             }
         }
         return refs
@@ -119,11 +147,13 @@ final class ProviderCaches: ProviderCatalog {
     // MARK: events
 
     func handle(_ event: WatcherEvent<ClusterKeyProvider>) {
-        apply(event, to: clusterKeyProviders) { ProviderRef(clusterKeyProvider: $0.name) }
+        apply(event, to: clusterKeyProviders, Self.allNamespaces) { ProviderRef(clusterKeyProvider: $0.name) }
     }
 
-    func handle(_ event: WatcherEvent<KeyProvider>) {
-        apply(event, to: keyProviders) { ProviderRef(keyProvider: $0) }
+    /// - Parameter namespace: The namespace that the watch selects.
+    func handle(_ event: WatcherEvent<KeyProvider>, namespace: String = ProviderCaches.allNamespaces) {
+        guard let store = keyProviders[namespace] else { return }
+        apply(event, to: store, namespace) { ProviderRef(keyProvider: $0) }
     }
 
     func handle(_ event: WatcherEvent<NamespaceMetadata>) {
@@ -141,21 +171,22 @@ final class ProviderCaches: ProviderCatalog {
         case .initDone:
             let isInitial = !namespaces.hasSynced
             let difference = namespaces.commitList()
-            recover(NamespaceMetadata.resource)
+            recover(NamespaceMetadata.resource, Self.allNamespaces)
             // Until the first list, nothing was decided by labels.
             for (ref, before) in difference.changed
             where !isInitial && before?.labels != namespaces[ref]?.labels {
                 onChange(.namespace(ref.name))
             }
             onChange(.listed)
-        case .resumed: recover(NamespaceMetadata.resource)
-        case .interrupted(let error): report(error, NamespaceMetadata.resource)
+        case .resumed: recover(NamespaceMetadata.resource, Self.allNamespaces)
+        case .interrupted(let error):
+            report(error, NamespaceMetadata.resource, Self.allNamespaces, isKnown: true)
         case .unreadable: break
         }
     }
 
     private func apply<Object: KeyProviderObject>(
-        _ event: WatcherEvent<Object>, to store: Store<Decoded<Object>>,
+        _ event: WatcherEvent<Object>, to store: Store<Decoded<Object>>, _ namespace: String,
         _ provider: (ObjectRef) -> ProviderRef
     ) {
         switch event {
@@ -174,7 +205,7 @@ final class ProviderCaches: ProviderCatalog {
         case .initDone:
             let isInitial = !store.hasSynced
             let difference = store.commitList()
-            recover(Object.resource)
+            recover(Object.resource, namespace)
             // The status is mostly our own.
             let changed = difference.changed.filter { ref, before in
                 let (old, new) = (before?.metadata, store[ref]?.metadata)
@@ -184,36 +215,39 @@ final class ProviderCaches: ProviderCatalog {
                 onChange(.provider(provider(ref), isInitial: isInitial))
             }
             onChange(.listed)
-        case .resumed: recover(Object.resource)
-        case .interrupted(let error): report(error, Object.resource)
+        case .resumed: recover(Object.resource, namespace)
+        case .interrupted(let error): report(error, Object.resource, namespace, isKnown: store.hasSynced)
         case .unreadable: break
         }
     }
 
-    private func recover(_ resource: Resource) {
-        lastErrors.withLock { $0[resource.plural] = nil }
-        guard let codes = outages.end(.init(resource: resource.plural, namespace: nil)) else { return }
-        logger.info("watch recovered", metadata: ["resource": "\(resource.plural)", "after": "\(codes)"])
+    private static func watch(_ resource: Resource, _ namespace: String) -> WatchOutages.Watch {
+        WatchOutages.Watch(
+            resource: resource.plural, namespace: namespace == allNamespaces ? nil : namespace)
     }
 
-    private func report(_ error: KubeError, _ resource: Resource) {
+    private func recover(_ resource: Resource, _ namespace: String) {
+        let watch = Self.watch(resource, namespace)
+        lastErrors.withLock { $0[watch] = nil }
+        guard let codes = outages.end(watch) else { return }
+        var metadata: Logger.Metadata = ["resource": "\(resource.plural)", "after": "\(codes)"]
+        metadata["namespace"] = watch.namespace.map { "\($0)" }
+        logger.info("watch recovered", metadata: metadata)
+    }
+
+    /// - Parameter isKnown: True if the objects were listed before: what the cache holds becomes stale. Without the CRDs, or
+    ///   the right to list them, there are no providers, which is no fault until a WrappedSecret refers to one.
+    private func report(_ error: KubeError, _ resource: Resource, _ namespace: String, isKnown: Bool) {
         guard error.code != .expired else { return }
-        lastErrors.withLock { $0[resource.plural] = error }
+        let watch = Self.watch(resource, namespace)
+        lastErrors.withLock { $0[watch] = error }
         defer { onChange(.listed) }
-        // Without the CRDs, or the right to list them, there are no providers, which is no fault until a WrappedSecret
-        // refers to one. Later, what the caches hold becomes stale.
-        let isKnown =
-            switch resource {
-            case ClusterKeyProvider.resource: clusterKeyProviders.hasSynced
-            case KeyProvider.resource: keyProviders.hasSynced
-            default: true
-            }
         let isNews =
             (isKnown || error.code != .notFound && error.code != .forbidden)
-            && outages.shouldLog(error.code, .init(resource: resource.plural, namespace: nil))
-        logger.log(
-            level: isNews ? .warning : .debug, "watch interrupted",
-            metadata: ["resource": "\(resource.plural)", "error": "\(error)"])
+            && outages.shouldLog(error.code, watch)
+        var metadata: Logger.Metadata = ["resource": "\(resource.plural)", "error": "\(error)"]
+        metadata["namespace"] = watch.namespace.map { "\($0)" }
+        logger.log(level: isNews ? .warning : .debug, "watch interrupted", metadata: metadata)
     }
 }
 

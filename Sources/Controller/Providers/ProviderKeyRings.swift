@@ -21,28 +21,34 @@ final class ProviderKeyRings: Sendable {
     private let client: KubeClient
     private let factory: any KeyManagerFactory
     private let observer: Observer
+    private let isCurrent: @Sendable (ResolvedProvider) -> Bool
     private let onRecovery: @Sendable (ProviderRef) -> Void
     private let entries = Locked<[ResolvedProvider: Entry]>([:])
 
-    /// - Parameter onRecovery: Called when the KMS of a provider serves again after an outage.
+    /// - Parameters:
+    ///   - isCurrent: Returns true if the caches still give this key and identity.
+    ///   - onRecovery: Called when the KMS of a provider serves again after an outage.
     init(
         client: KubeClient, factory: any KeyManagerFactory, observer: @escaping Observer,
+        isCurrent: @escaping @Sendable (ResolvedProvider) -> Bool,
         onRecovery: @escaping @Sendable (ProviderRef) -> Void
     ) {
         self.client = client
         self.factory = factory
         self.observer = observer
+        self.isCurrent = isCurrent
         self.onRecovery = onRecovery
     }
 
     /// The number of key managers in memory.
     var count: Int { entries.withLock { $0.count } }
 
-    /// Returns the key of a provider.
+    /// Returns the key of a provider, or nil if the provider has changed since it was resolved: a key with its previous
+    /// settings, which `remove` has dropped, must not be kept again.
     ///
     /// - Throws: `providerNotReady` if the backend rejects the settings.
     func ring(for provider: ResolvedProvider, now: ContinuousClock.Instant = .now) throws(ProviderError)
-        -> KeyRing
+        -> KeyRing?
     {
         let known: KeyRing? = entries.withLock { entries in
             entries[provider]?.lastUsed = now
@@ -52,6 +58,8 @@ final class ProviderKeyRings: Sendable {
         let manager = try keyManager(for: provider)
         return entries.withLock { entries in
             if let entry = entries[provider] { return entry.ring }
+            // A change is visible in the caches before `remove` is called for it.
+            guard isCurrent(provider) else { return nil }
             let ring = KeyRing(primary: manager)
             entries[provider] = Entry(ring: ring, lastUsed: now, maintenance: maintain(manager, provider))
             return ring

@@ -10,10 +10,8 @@ import System
 final class ProviderTester: Sendable {
     private let caches: ProviderCaches
     private let rings: ProviderKeyRings
-    private let client: KubeClient
+    private let statuses: ProviderStatuses
     private let deniedAudiences: Set<String>
-    /// The watched namespaces, or none for all. Another controller tests the KeyProviders of others.
-    private let namespaces: Set<String>
     private let logger: Logger
     private let machine = Locked(ProviderTestMachine())
     /// Providers of the first list that did not change since, whose last test therefore counts.
@@ -22,19 +20,18 @@ final class ProviderTester: Sendable {
     private let uses = Locked<[ProviderRef: ProviderTestResult]>([:])
     private let timer = WakeableTimer()
     private let outage = LogOnce()
+    /// Providers whose failure was logged and not reported, because another controller reports that they work.
+    private let unreported = Locked<Set<ProviderRef>>([])
 
-    /// - Parameters:
-    ///   - deniedAudiences: The audiences of the API server.
-    ///   - namespaces: The watched namespaces; empty for all.
+    /// - Parameter deniedAudiences: The audiences of the API server.
     init(
-        _ caches: ProviderCaches, _ rings: ProviderKeyRings, client: KubeClient, deniedAudiences: Set<String>,
-        namespaces: Set<String>, logger: Logger
+        _ caches: ProviderCaches, _ rings: ProviderKeyRings, _ statuses: ProviderStatuses,
+        deniedAudiences: Set<String>, logger: Logger
     ) {
         self.caches = caches
         self.rings = rings
-        self.client = client
+        self.statuses = statuses
         self.deniedAudiences = deniedAudiences
-        self.namespaces = namespaces
         self.logger = logger
     }
 
@@ -48,6 +45,8 @@ final class ProviderTester: Sendable {
             if isInitial { $0.insert(provider) } else { $0.remove(provider) }
         }
         uses.withLock { $0[provider] = nil }
+        unreported.withLock { _ = $0.remove(provider) }
+        statuses.forget(provider)
         guard caches.state(of: provider) != nil else { return machine.withLock { $0.forget(provider) } }
         request(provider)
     }
@@ -76,12 +75,13 @@ final class ProviderTester: Sendable {
     /// one namespace without access must not change what the status says for the others.
     func recordUse(of resolved: ResolvedProvider, _ result: Result<OpenedEnvelope, EnvelopeError>) {
         let provider = resolved.provider
-        let isReady = caches.state(of: provider)?.status?.ready?.status == "True"
+        let isReady = statuses.state(of: provider)?.status?.ready?.status == "True"
         let isShared = provider.isClusterScoped && resolved.serviceAccount != nil
         switch result {
         case .success(let opened):
-            if isReady { return }
+            // Also of a provider that is ready: the test that an earlier failure requested must not report that failure.
             if isShared { uses.withLock { $0[provider] = .opened(keyID: opened.keyID) } }
+            if isReady { return }
             request(provider)
         case .failure(.keyManager(let error)):
             switch error.code {
@@ -91,8 +91,7 @@ final class ProviderTester: Sendable {
             case .keyUnavailable, .throttled, .unavailable: break
             }
             if isShared { uses.withLock { $0[provider] = .failedUse(error) } }
-            let cluster = caches.clusterKeyProvider(of: provider)
-            machine.withLock { $0.suspect(provider, of: cluster, now: .now) }
+            machine.withLock { $0.suspect(provider, of: resolved.clusterKeyProvider, now: .now) }
         case .failure: return
         }
         unchanged.withLock { _ = $0.remove(provider) }
@@ -117,19 +116,14 @@ final class ProviderTester: Sendable {
     }
 
     private func test(_ provider: ProviderRef) async {
-        guard let (metadata, previous) = caches.state(of: provider), looksAfter(provider) else {
+        guard let previous = statuses.state(of: provider) else {
             return finish(provider, isFinal: true, askedKMS: false)
         }
-        let result = await evaluate(provider, metadata, previous)
+        let result = await evaluate(provider, previous)
         // A test that was cancelled says nothing about the provider.
         guard !Task.isCancelled else { return finish(provider, isFinal: false, askedKMS: true) }
         finish(
-            provider, isFinal: await report(result, of: provider, metadata, previous),
-            askedKMS: result.askedKMS)
-    }
-
-    private func looksAfter(_ provider: ProviderRef) -> Bool {
-        provider.isClusterScoped || namespaces.isEmpty || namespaces.contains(provider.object.namespace)
+            provider, isFinal: await report(result, of: provider, previous), askedKMS: result.askedKMS)
     }
 
     private func finish(_ provider: ProviderRef, isFinal: Bool, askedKMS: Bool) {
@@ -141,7 +135,7 @@ final class ProviderTester: Sendable {
     }
 
     private func evaluate(
-        _ provider: ProviderRef, _ metadata: ObjectMeta, _ previous: KeyProviderStatus?
+        _ provider: ProviderRef, _ previous: ProviderStatuses.State
     ) async -> ProviderTestResult {
         do throws(ProviderError) {
             let resolution = ProviderResolution(caches, deniedAudiences: deniedAudiences)
@@ -151,8 +145,9 @@ final class ProviderTester: Sendable {
                 return uses.withLock { $0[provider] } ?? .notTested
             }
             // A restart of the controller does not test again what has passed.
-            if previous?.observedGeneration == metadata.generation, previous?.ready?.status == "True",
-                unchanged.withLock({ $0.contains(provider) })
+            let status = previous.status
+            if status?.observedGeneration == previous.metadata.generation, status?.ready?.status == "True",
+                previous.isKnown, unchanged.withLock({ $0.contains(provider) })
             {
                 return .unchanged
             }
@@ -165,39 +160,35 @@ final class ProviderTester: Sendable {
 
     /// - Returns: True if the status needs no other attempt until something changes.
     private func report(
-        _ result: ProviderTestResult, of provider: ProviderRef, _ metadata: ObjectMeta,
-        _ previous: KeyProviderStatus?
+        _ result: ProviderTestResult, of provider: ProviderRef, _ previous: ProviderStatuses.State
     ) async -> Bool {
         guard
-            let status = result.status(
-                after: previous, generation: metadata.generation, now: Timestamp.now.rfc3339),
-            status != previous
+            var status = result.status(
+                after: previous.status, generation: previous.metadata.generation, now: Timestamp.now.rfc3339)
         else { return result.isFinal }
+        status.reporter = statuses.reporter(of: provider)
+        guard status != previous.status || !previous.isKnown else { return result.isFinal }
+        let isReported = status.mayReplace(previous.status)
+        let isNews = isReported || unreported.withLock { $0.insert(provider).inserted }
         logger.log(
-            level: status.ready?.status == "False" ? .warning : .info, "key provider tested",
+            level: !isNews ? .debug : status.ready?.status == "False" ? .warning : .info,
+            "key provider tested",
             metadata: [
                 "provider": "\(provider)", "reason": "\(status.ready?.reason ?? "")",
-                "message": "\(status.ready?.message ?? "")",
+                "message": "\(status.ready?.message ?? "")", "reported": "\(isReported)",
             ])
+        guard isReported else { return result.isFinal }
         do {
-            let encoded = try status.encoded()
-            let resource = provider.isClusterScoped ? ClusterKeyProvider.resource : KeyProvider.resource
-            let patch = JSONPatch { patch in
-                patch.test("/metadata/uid", metadata.uid ?? "")
-                patch.operation("add", "/status") { $0.encoded(encoded) }
-            }
-            _ = try await client.patch(resource, provider.object, subresource: "status", .json(patch))
+            try await statuses.write(status, of: provider, over: previous)
             _ = outage.reset()
             return result.isFinal
-        } catch let error as KubeError {
+        } catch {
             // Deleted meanwhile: the watch shows that.
             if error.code == .notFound { return true }
             logger.log(
                 level: outage.shouldLog(error.code.rawValue) ? .warning : .debug,
                 "status of a key provider not written",
                 metadata: ["provider": "\(provider)", "error": "\(error)"])
-            return false
-        } catch {
             return false
         }
     }

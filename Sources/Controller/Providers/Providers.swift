@@ -9,39 +9,45 @@ import System
 final class Providers: Sendable {
     let caches: ProviderCaches
     let rings: ProviderKeyRings
+    let watches: ProviderWatches
     private let tester: ProviderTester
-    private let client: KubeClient
     private let deniedAudiences: Set<String>
     private let logger: Logger
-    private let namespaceWatch: WakeableTimer
     private let isLeading = Locked(false)
 
     /// - Parameters:
     ///   - deniedAudiences: The audiences of the API server.
     ///   - namespaces: The watched namespaces; empty for all.
+    ///   - reporter: The name of this controller in statuses, if it watches only a part of the cluster.
+    ///   - selectsByLabel: True if other controllers may watch the same namespaces, for WrappedSecrets with other labels.
     ///   - observer: Returns what gets the requests to the KMS of a ClusterKeyProvider.
     ///   - retry: Reconciles the WrappedSecrets that use a provider, or those of a namespace that use any.
     init(
         client: KubeClient, factory: any KeyManagerFactory, deniedAudiences: Set<String>,
-        namespaces: Set<String> = [], observer: @escaping ProviderKeyRings.Observer, logger: Logger,
+        namespaces: Set<String> = [], reporter: String? = nil, selectsByLabel: Bool = false,
+        observer: @escaping ProviderKeyRings.Observer, logger: Logger,
         retry: @escaping @Sendable (ProviderCaches.Change) -> Void
     ) {
-        self.client = client
         self.deniedAudiences = deniedAudiences
         self.logger = logger
-        let namespaceWatch = WakeableTimer()
-        self.namespaceWatch = namespaceWatch
+        // The caches call back before they are assigned to this object.
+        let handler = Locked<(@Sendable (ProviderCaches.Change) -> Void)?>(nil)
+        let caches = ProviderCaches(namespaces: namespaces, logger: logger) { change in
+            handler.withLock { $0 }?(change)
+        }
+        self.caches = caches
         let rings = ProviderKeyRings(client: client, factory: factory, observer: observer) {
+            ProviderResolution(caches, deniedAudiences: deniedAudiences).isCurrent($0)
+        } onRecovery: {
             retry(.provider($0, isInitial: false))
         }
         self.rings = rings
-        // The caches call back before they are assigned to this object.
-        let handler = Locked<(@Sendable (ProviderCaches.Change) -> Void)?>(nil)
-        let caches = ProviderCaches(logger: logger) { change in handler.withLock { $0 }?(change) }
-        self.caches = caches
+        let watches = ProviderWatches(caches, client: client, namespaces: namespaces)
+        self.watches = watches
+        let statuses = ProviderStatuses(
+            caches, client: client, reporter: reporter, sharesNamespaces: selectsByLabel)
         let tester = ProviderTester(
-            caches, rings, client: client, deniedAudiences: deniedAudiences, namespaces: namespaces,
-            logger: logger)
+            caches, rings, statuses, deniedAudiences: deniedAudiences, logger: logger)
         self.tester = tester
         handler.withLock {
             $0 = { [weak caches] change in
@@ -55,7 +61,7 @@ final class Providers: Sendable {
                     var affected = [provider]
                     if provider.isClusterScoped {
                         affected += caches.keyProviders(of: provider.object.name)
-                        namespaceWatch.signal()
+                        watches.clusterKeyProviderChanged()
                     }
                     for provider in affected {
                         rings.remove(provider)
@@ -77,16 +83,16 @@ final class Providers: Sendable {
         _ object: WrappedSecret
     ) throws(ReconcileFailure) -> Result<ResolvedProvider, ProviderError>? {
         guard let reference = object.spec.keyRef else { return nil }
-        guard caches.hasSynced else {
-            guard let error = caches.listError else { throw .requeueAfter(.milliseconds(500)) }
+        let namespace = object.metadata.namespace ?? ""
+        let provider = ProviderRef(reference, namespace: namespace)
+        guard caches.hasListed(provider) else {
+            guard let error = caches.listError(provider) else { throw .requeueAfter(.milliseconds(500)) }
             return .failure(
                 ProviderError(
                     reason: .providerNotReady,
                     message: "\(error); apply manifests/crds, and allow the controller to list and watch "
                         + "clusterkeyproviders and keyproviders (manifests/base/rbac.yaml)"))
         }
-        let namespace = object.metadata.namespace ?? ""
-        let provider = ProviderRef(reference, namespace: namespace)
         do throws(ProviderError) {
             return .success(
                 try ProviderResolution(caches, deniedAudiences: deniedAudiences).resolve(
@@ -106,19 +112,27 @@ final class Providers: Sendable {
         tester.recordUse(of: provider, result)
     }
 
-    /// Reports a provider that was deleted while WrappedSecrets refer to it, if this process leads.
-    func reportDeletion(
-        _ change: ProviderCaches.Change, users: [ProviderUserIndex], _ events: EventRecorder
-    ) {
+    /// Reports a provider that was deleted while WrappedSecrets use it, directly or by KeyProviders, if this process leads.
+    /// Each of their namespaces gets an event: the controller may have no rights in others.
+    func reportDeletion(_ change: ProviderCaches.Change, _ informers: [Informers], _ events: EventRecorder) {
         guard isLeading.withLock({ $0 }), case .provider(let provider, _) = change,
             caches.state(of: provider) == nil
         else { return }
-        let count = users.reduce(0) { $0 + $1.users(of: provider).count }
-        guard count > 0 else { return }
+        let affected =
+            [provider] + (provider.isClusterScoped ? caches.keyProviders(of: provider.object.name) : [])
+        let users = informers.flatMap { informers in
+            affected.flatMap(informers.providerUsers.users(of:)).compactMap {
+                informers.objects[$0]?.metadata
+            }
+        }
+        guard !users.isEmpty else { return }
         logger.warning(
             "key provider deleted while in use",
-            metadata: ["provider": "\(provider)", "wrappedsecrets": "\(count)"])
-        events.record(.providerDeleted(provider, users: count))
+            metadata: ["provider": "\(provider)", "wrappedsecrets": "\(users.count)"])
+        for (_, users) in Dictionary(grouping: users, by: \.ref.namespace) {
+            guard let first = users.min(by: { $0.name < $1.name }) else { continue }
+            events.record(.providerDeleted(provider, users: users.count, about: first))
+        }
     }
 
     // MARK: tasks
@@ -130,41 +144,16 @@ final class Providers: Sendable {
         await tester.run()
     }
 
-    /// Watches the providers until the task is cancelled, and the namespaces while a provider selects them by label.
-    func watch(_ timing: WatcherOptions) async {
-        await withDiscardingTaskGroup { [caches, client] group in
-            let cluster = Watcher<ClusterKeyProvider>(client, Selection(), options: timing)
-            group.addTask { await cluster.run { caches.handle($0) } }
-            let local = Watcher<KeyProvider>(client, Selection(), options: timing)
-            group.addTask { await local.run { caches.handle($0) } }
-            group.addTask { await self.watchNamespaces(timing) }
+    /// Watches the providers until the task is cancelled.
+    ///
+    /// - Parameter slots: Limits the concurrent lists of all watches.
+    func watch(_ timing: WatcherOptions, _ slots: WatchStartSemaphore) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.watches.run(timing, slots) }
             group.addTask {
                 while (try? await Task.sleep(for: .seconds(60))) != nil { self.rings.removeIdle() }
                 self.rings.removeAll()
             }
         }
-    }
-
-    private func watchNamespaces(_ timing: WatcherOptions) async {
-        var watch: Task<Void, Never>?
-        await namespaceWatch.run { [caches, client] in
-            let isNeeded = caches.usesNamespaceLabels
-            if isNeeded, watch == nil {
-                watch = Task {
-                    await Watcher<NamespaceMetadata>(client, Selection(), options: timing).run {
-                        caches.handle($0)
-                    }
-                }
-            } else if !isNeeded, let old = watch {
-                // One watcher writes a cache; a later one starts from nothing.
-                old.cancel()
-                await old.value
-                watch = nil
-                caches.forgetNamespaces()
-            }
-            return nil
-        }
-        watch?.cancel()
-        await watch?.value
     }
 }

@@ -14,6 +14,8 @@ package final class WorkQueue: Sendable {
         case backOff(from: Duration)
         /// The object waits for memory, and is added again when it has a reservation. Its failures stay counted.
         case waitingForMemory
+        /// The object waits until fewer others use its provider, and is added again then. Its failures stay counted.
+        case waitingForProvider
         /// Reconcile again after this delay. Resets the count of failures.
         case requeue(after: Duration)
         /// The rate limit of the object's namespace allows no unwrap until this time. Its failures stay counted.
@@ -52,8 +54,9 @@ package final class WorkQueue: Sendable {
         dispatch()
     }
 
-    /// Adds an object for which memory is reserved. It goes ahead of all others, so that the memory is free soon.
-    func addWithReservedMemory(_ key: ObjectRef) {
+    /// Adds an object that has a reservation, of memory or of its provider. It goes ahead of all others, so that the
+    /// reservation ends soon.
+    func addWithReservation(_ key: ObjectRef) {
         state.withLock { $0.machine.add(key, .reserved) }
         dispatch()
     }
@@ -107,7 +110,7 @@ package final class WorkQueue: Sendable {
                 retry(key, from: Self.initialDelay, &state.machine)
             case .backOff(let first):
                 retry(key, from: first, &state.machine)
-            case .waitingForMemory:
+            case .waitingForMemory, .waitingForProvider:
                 break
             case .requeue(let delay):
                 state.machine.forget(key)

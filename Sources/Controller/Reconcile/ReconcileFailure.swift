@@ -5,7 +5,9 @@ import Resources
 /// The reason why a reconcile did not finish. The cases differ in what the controller does next.
 enum ReconcileFailure: Error, Sendable {
     /// The object is not in sync, and its status reports why. The reason decides whether it is retried.
-    case notReady(Reason, message: String)
+    ///
+    /// - Parameter provider: The provider whose key could not open the envelope; another one may.
+    case notReady(Reason, message: String, provider: ResolvedProvider? = nil)
     /// Another writer keeps reverting our changes of the Secret. The status reports that, and the next repair waits.
     case contested(message: String, delay: Duration)
     /// A request to the API server failed or conflicted: retried soon, and not reported unless it lasts.
@@ -14,6 +16,8 @@ enum ReconcileFailure: Error, Sendable {
     case throttled(until: ContinuousClock.Instant)
     /// The object is queued again when memory has been reserved for it.
     case waitingForMemory
+    /// The object is queued again when fewer reconciles use its provider.
+    case waitingForProvider
     case requeueAfter(Duration)
     /// The WrappedSecret does not exist any more, or is being deleted.
     case objectGone
@@ -26,6 +30,7 @@ extension ReconcileFailure {
         case .objectGone: .done
         case .throttled(let instant): .throttled(until: instant)
         case .waitingForMemory: .waitingForMemory
+        case .waitingForProvider: .waitingForProvider
         case .requeueAfter(let delay): .requeue(after: delay)
         case .notReady, .contested, .transient: nil
         }
@@ -33,17 +38,18 @@ extension ReconcileFailure {
 
     /// True if the Secret can only become the desired one by being recreated.
     var requiresRecreation: Bool {
-        guard case .notReady(let reason, _) = self else { return false }
+        guard case .notReady(let reason, _, _) = self else { return false }
         return reason == .secretTypeChanged || reason == .immutableSecret
     }
 
-    init(unwrapping error: EnvelopeError) {
+    /// - Parameter provider: The provider whose key was used, or nil for the controller's own keys.
+    init(unwrapping error: EnvelopeError, provider: ResolvedProvider? = nil) {
         if case .keyManager(let cause) = error, cause.code == .cancelled {
             // This process is being stopped, which says nothing about the KMS.
             self = .transient(KubeError(.cancelled, activity: "unwrapping", message: cause.message))
             return
         }
-        self = .notReady(Self.reason(error), message: Self.message(error))
+        self = .notReady(Self.reason(error), message: Self.message(error), provider: provider)
     }
 
     /// A failure to read or write the Secret. Quotes the server's message unless it may contain a value.

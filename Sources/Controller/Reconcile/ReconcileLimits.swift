@@ -7,6 +7,8 @@ struct ReconcileLimits: Sendable {
     let unwraps: UnwrapRateLimiter
     /// The memory of all reconciles in flight.
     let memory: ReconcileMemoryLimiter
+    /// The reconciles that unwrap with providers.
+    let providers: ProviderUnwrapLimiter
     let verifications = VerificationPacer()
 }
 

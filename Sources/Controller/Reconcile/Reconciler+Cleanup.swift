@@ -13,13 +13,13 @@ extension Reconciler {
             return .done
         } catch {
             switch error {
-            case .objectGone, .throttled, .waitingForMemory, .requeueAfter, .contested:
+            case .objectGone, .throttled, .waitingForMemory, .waitingForProvider, .requeueAfter, .contested:
                 return error.silentOutcome ?? .requeueRateLimited
             case .transient(let error):
                 logger.log(
                     level: error.isExpected ? .debug : .warning, "will retry",
                     metadata: ["object": "\(object.metadata.ref)", "error": "\(error)"])
-            case .notReady(let reason, let message):
+            case .notReady(let reason, let message, _):
                 logger.warning(
                     "cannot remove what was left under an earlier name",
                     metadata: [

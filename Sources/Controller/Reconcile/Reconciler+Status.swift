@@ -130,7 +130,8 @@ extension Reconciler {
 
     /// Reports a failure, and decides when the object is tried again.
     func recordFailure(
-        _ object: ObjectMeta, _ previous: WrappedSecretStatus?, _ reason: Reason, _ message: String
+        _ object: ObjectMeta, _ previous: WrappedSecretStatus?, _ reason: Reason, _ message: String,
+        provider: ResolvedProvider? = nil
     ) async -> ReconcileResult {
         let ref = object.ref
         let status = StatusUpdate(object: object, previous: previous, now: now()).failed(
@@ -156,11 +157,12 @@ extension Reconciler {
                 return ReconcileResult(.requeueRateLimited, reason: reason)
             }
         }
-        return ReconcileResult(outcome(of: reason, object, status), reason: reason)
+        return ReconcileResult(outcome(of: reason, object, status, provider), reason: reason)
     }
 
     private func outcome(
-        of reason: Reason, _ object: ObjectMeta, _ status: WrappedSecretStatus
+        of reason: Reason, _ object: ObjectMeta, _ status: WrappedSecretStatus,
+        _ provider: ResolvedProvider?
     ) -> WorkQueue.Outcome {
         let ref = object.ref
         switch reason {
@@ -168,11 +170,12 @@ extension Reconciler {
             // Mostly the object is at fault, but a KMS that returns wrong data keys looks the same.
             tracker.rejectedEnvelopes.insert(ref)
             tracker.withFailureRecord(ref) {
-                $0.failedTerminally(object, status: status, retryAfter: Self.rejectedInterval)
+                $0.failedTerminally(
+                    object, status: status, provider: provider, retryAfter: Self.rejectedInterval)
             }
             return .requeue(after: Self.rejectedInterval * Double.random(in: 1...1.5))
         case _ where reason.isTerminal:
-            tracker.withFailureRecord(ref) { $0.failedTerminally(object, status: status) }
+            tracker.withFailureRecord(ref) { $0.failedTerminally(object, status: status, provider: provider) }
             return .done
         case .secretMissing:
             return .backOff(from: options.unwatchedSecretInterval)

@@ -22,6 +22,8 @@ extension Reconciler {
             throw .waitingForMemory
         }
         if let opened = tracker.plaintextCache.envelope(of: ref, digest: digest) { return opened }
+        try reserveProvider(of: request.object)
+        defer { limits.providers.release(ref) }
         let sealed = try await sealedEnvelope(request)
         if let wait = limits.unwraps.acquireToken(ref) {
             if wait.isFirstInNamespace {
@@ -32,8 +34,13 @@ extension Reconciler {
             throw .throttled(until: wait.until)
         }
         let audit = UnwrapAudit(request.object.metadata, sealed, logger)
-        let provider = try resolvedProvider(of: request.object)
-        let keys = try keys(of: provider)
+        let (provider, keys): (ResolvedProvider?, KeyRing)
+        do throws(ReconcileFailure) {
+            (provider, keys) = try self.keys(of: request.object)
+        } catch {
+            limits.unwraps.refundToken(ref)
+            throw error
+        }
         do {
             let opened = try await sealed.open(with: keys)
             audit.logSuccess(opened)
@@ -49,7 +56,7 @@ extension Reconciler {
             audit.logFailure(error)
             if let provider { self.keys.providers?.recordUse(of: provider, .failure(error)) }
             if error.refundsUnwrapToken { limits.unwraps.refundToken(ref) }
-            throw ReconcileFailure(unwrapping: error)
+            throw ReconcileFailure(unwrapping: error, provider: provider)
         }
     }
 
@@ -73,12 +80,27 @@ extension Reconciler {
         }
     }
 
-    private func keys(of provider: ResolvedProvider?) throws(ReconcileFailure) -> KeyRing {
-        guard let provider, let providers = keys.providers else { return keys.own }
+    /// Returns the keys for an object: those of its provider, or the controller's own.
+    private func keys(of object: WrappedSecret) throws(ReconcileFailure) -> (ResolvedProvider?, KeyRing) {
+        guard let provider = try resolvedProvider(of: object), let providers = keys.providers else {
+            return (nil, keys.own)
+        }
+        let ring: KeyRing?
         do throws(ProviderError) {
-            return try providers.rings.ring(for: provider)
+            ring = try providers.rings.ring(for: provider)
         } catch {
             throw .notReady(error.reason, message: error.message)
+        }
+        // The provider has changed since it was resolved: its change queues the object too.
+        guard let ring else { throw .requeueAfter(.milliseconds(10)) }
+        return (provider, ring)
+    }
+
+    /// Reserves a place among the reconciles that unwrap with the object's provider.
+    private func reserveProvider(of object: WrappedSecret) throws(ReconcileFailure) {
+        guard let provider = try resolvedProvider(of: object) else { return }
+        guard limits.providers.reserve(provider.clusterKeyProvider, for: object.metadata.ref) else {
+            throw .waitingForProvider
         }
     }
 

@@ -24,10 +24,11 @@ struct Reconciler: Sendable {
 
     func reconcile(_ ref: ObjectRef) async -> ReconcileResult {
         let result = await reconcileCached(ref)
-        // An object that waits for memory has reserved none, unless it was granted some meanwhile, and keeps its place.
+        // An object that waits has reserved nothing, unless it was granted meanwhile, and keeps its place.
         if result.outcome != .waitingForMemory { limits.memory.release(ref) }
+        if result.outcome != .waitingForProvider { limits.providers.release(ref) }
         switch result.outcome {
-        case .throttled, .waitingForMemory: break
+        case .throttled, .waitingForMemory, .waitingForProvider: break
         case .done:
             tracker.withFailureRecord(ref) { $0.apiServerRecovered() }
             tracker.plaintextCache.remove(ref)
@@ -48,7 +49,10 @@ struct Reconciler: Sendable {
         let metadata = cached.metadata
         let previous = written.map { $0.newest(for: metadata, cached.status) } ?? cached.status
         if case .malformed = cached, metadata.deletionTimestamp != nil { return ReconcileResult(.done) }
-        if let known = tracker.withFailureRecord(ref, { $0.terminalStatus(of: metadata) }) {
+        let provider = presentProvider(of: cached)
+        if let known = tracker.withFailureRecord(
+            ref, { $0.terminalStatus(of: metadata, provider: provider) })
+        {
             return ReconcileResult(await restoreTerminalStatus(known, metadata, previous))
         }
         switch cached {
@@ -62,6 +66,14 @@ struct Reconciler: Sendable {
                 return await result(of: error, metadata, previous)
             }
         }
+    }
+
+    /// Returns the key and identity that an object gets from its provider now, if it has failed with one.
+    private func presentProvider(of cached: Decoded<WrappedSecret>) -> ResolvedProvider? {
+        guard case .object(let object) = cached,
+            tracker.withFailureRecord(object.metadata.ref, { $0.failedWithProvider })
+        else { return nil }
+        return try? provider(of: object)?.get()
     }
 
     /// Collects what the caches and the tracker know. Reads what the cache has only in part.
@@ -152,7 +164,7 @@ struct Reconciler: Sendable {
         of failure: ReconcileFailure, _ object: ObjectMeta, _ previous: WrappedSecretStatus?
     ) async -> ReconcileResult {
         switch failure {
-        case .objectGone, .throttled, .waitingForMemory, .requeueAfter:
+        case .objectGone, .throttled, .waitingForMemory, .waitingForProvider, .requeueAfter:
             return ReconcileResult(failure.silentOutcome ?? .done)
         case .transient(let error):
             logger.log(
@@ -164,9 +176,9 @@ struct Reconciler: Sendable {
             }
             return await recordFailure(
                 object, previous, .apiServerError, ReconcileFailure.persistentMessage(error))
-        case .notReady(let reason, let message):
+        case .notReady(let reason, let message, let provider):
             tracker.withFailureRecord(object.ref) { $0.apiServerRecovered() }
-            return await recordFailure(object, previous, reason, message)
+            return await recordFailure(object, previous, reason, message, provider: provider)
         case .contested(let message, let delay):
             tracker.withFailureRecord(object.ref) { $0.apiServerRecovered() }
             let result = await recordFailure(object, previous, .secretContested, message)

@@ -24,19 +24,28 @@ struct FailureRecord: Sendable {
     /// Remembers a failure that only a change of the object can resolve. Another try would cost a request to the KMS
     /// and end the same way.
     ///
-    /// - Parameter delay: after how long the object is tried again nevertheless, or nil.
+    /// - Parameters:
+    ///   - provider: the provider whose key could not open the envelope, or nil if none was used.
+    ///   - delay: after how long the object is tried again nevertheless, or nil.
     mutating func failedTerminally(
-        _ object: ObjectMeta, status: WrappedSecretStatus, retryAfter delay: Duration? = nil,
-        now: Instant = .now
+        _ object: ObjectMeta, status: WrappedSecretStatus, provider: ResolvedProvider? = nil,
+        retryAfter delay: Duration? = nil, now: Instant = .now
     ) {
-        terminal = TerminalFailure(object, status, until: delay.map { now + $0 })
+        terminal = TerminalFailure(object, status, provider, until: delay.map { now + $0 })
     }
 
+    /// True if an object has failed terminally with the key of a provider.
+    var failedWithProvider: Bool { terminal?.provider != nil }
+
     /// Returns the status of an object that has failed terminally in its present state. Forgets a failure of an earlier
-    /// one.
-    mutating func terminalStatus(of object: ObjectMeta, now: Instant = .now) -> WrappedSecretStatus? {
+    /// one, and one of a provider that has changed since: the failure may be recorded after the change was handled.
+    ///
+    /// - Parameter provider: the present key and identity of the object's provider, or nil if there is none.
+    mutating func terminalStatus(
+        of object: ObjectMeta, provider: ResolvedProvider? = nil, now: Instant = .now
+    ) -> WrappedSecretStatus? {
         guard let known = terminal else { return nil }
-        if known.matches(object), known.until.map({ now < $0 }) ?? true { return known.status }
+        if known.matches(object, provider), known.until.map({ now < $0 }) ?? true { return known.status }
         terminal = nil
         return nil
     }
@@ -69,21 +78,28 @@ struct FailureRecord: Sendable {
 /// A failure of one state of an object. A class, because the record of an object without one should be small.
 private final class TerminalFailure: Sendable {
     let status: WrappedSecretStatus
+    /// The provider whose key could not open the envelope, or nil if none was used.
+    let provider: ResolvedProvider?
     /// When the object is tried again nevertheless.
     let until: ContinuousClock.Instant?
     private let uid: String?
     private let generation: Int64?
     private let annotations: [String: String]?
 
-    init(_ object: ObjectMeta, _ status: WrappedSecretStatus, until: ContinuousClock.Instant?) {
+    init(
+        _ object: ObjectMeta, _ status: WrappedSecretStatus, _ provider: ResolvedProvider?,
+        until: ContinuousClock.Instant?
+    ) {
         self.status = status
+        self.provider = provider
         self.until = until
         uid = object.uid
         generation = object.generation
         annotations = object.annotations
     }
 
-    func matches(_ object: ObjectMeta) -> Bool {
+    func matches(_ object: ObjectMeta, _ present: ResolvedProvider?) -> Bool {
         uid == object.uid && generation == object.generation && annotations == object.annotations
+            && (provider == nil || provider == present)
     }
 }

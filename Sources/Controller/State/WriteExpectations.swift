@@ -15,7 +15,8 @@ final class WriteExpectations: Sendable {
 
         /// Returns the newer of this status and `cached`, which came with `object`.
         func newest(for object: ObjectMeta, _ cached: WrappedSecretStatus?) -> WrappedSecretStatus? {
-            let isAhead = uid == object.uid && isOlder(object.resourceVersion, than: resourceVersion)
+            let isAhead =
+                uid == object.uid && ResourceVersion.isOlder(object.resourceVersion, than: resourceVersion)
             return isAhead ? status : cached
         }
     }
@@ -40,11 +41,11 @@ final class WriteExpectations: Sendable {
                 return
             case .inFlight(let observed):
                 // Versions come in order, except for a list that follows a watch.
-                if observed == nil || isOlder(observed, than: version) {
+                if observed == nil || ResourceVersion.isOlder(observed, than: version) {
                     secrets[ref] = .inFlight(observed: version)
                 }
             case .done(let written):
-                if !isOlder(version, than: written.resourceVersion) { secrets[ref] = nil }
+                if !ResourceVersion.isOlder(version, than: written.resourceVersion) { secrets[ref] = nil }
             }
         }
     }
@@ -62,7 +63,7 @@ final class WriteExpectations: Sendable {
     func complete(secret: ObjectMeta) {
         state.withLock { state in
             if case .inFlight(let observed?) = state.secrets[secret.ref],
-                !isOlder(observed, than: secret.resourceVersion)
+                !ResourceVersion.isOlder(observed, than: secret.resourceVersion)
             {
                 state.secrets[secret.ref] = nil
             } else {
@@ -88,7 +89,7 @@ final class WriteExpectations: Sendable {
     /// deleted. A version older than an earlier one means that etcd was restored, and that our writes are lost.
     func observeSecretList(upTo version: String) {
         state.withLock { state in
-            let isRestored = isOlder(version, than: state.newestSecret)
+            let isRestored = ResourceVersion.isOlder(version, than: state.newestSecret)
             for ref in Array(state.secrets.keys) {
                 if isRestored, case .done = state.secrets[ref] { state.secrets[ref] = nil }
                 state.observe(ref, version)
@@ -102,7 +103,8 @@ final class WriteExpectations: Sendable {
     func newestSecret(_ ref: ObjectRef, cached: @autoclosure () -> ObjectMeta?) -> ObjectMeta? {
         guard case .done(let written) = state.withLock({ $0.secrets[ref] }) else { return cached() }
         guard let cached = cached() else { return written }
-        return isOlder(cached.resourceVersion, than: written.resourceVersion) ? written : cached
+        return ResourceVersion.isOlder(cached.resourceVersion, than: written.resourceVersion)
+            ? written : cached
     }
 
     // MARK: statuses
@@ -125,7 +127,7 @@ final class WriteExpectations: Sendable {
         state.withLock {
             $0.newestObject = newer($0.newestObject, object.resourceVersion)
             guard let written = $0.statuses[object.ref],
-                !isOlder(object.resourceVersion, than: written.resourceVersion)
+                !ResourceVersion.isOlder(object.resourceVersion, than: written.resourceVersion)
             else { return }
             $0.statuses[object.ref] = nil
         }
@@ -134,9 +136,9 @@ final class WriteExpectations: Sendable {
     /// Records that the cache has every WrappedSecret as of this version; see `observeSecretList`.
     func observeObjectList(upTo version: String) {
         state.withLock { state in
-            let isRestored = isOlder(version, than: state.newestObject)
+            let isRestored = ResourceVersion.isOlder(version, than: state.newestObject)
             state.statuses = state.statuses.filter {
-                !isRestored && isOlder(version, than: $0.value.resourceVersion)
+                !isRestored && ResourceVersion.isOlder(version, than: $0.value.resourceVersion)
             }
             state.newestObject = version
         }
@@ -149,15 +151,17 @@ final class WriteExpectations: Sendable {
 
 private func newer(_ left: String?, _ right: String?) -> String? {
     guard let left else { return right }
-    return isOlder(left, than: right) ? right : left
+    return ResourceVersion.isOlder(left, than: right) ? right : left
 }
 
-/// Compares resource versions as numbers. Kubernetes 1.35 documents that order (API concepts, "Resource versions");
-/// etcd's revisions always had it. A version that is not a number counts as older, unless both are equal.
-private func isOlder(_ left: String?, than right: String?) -> Bool {
-    guard left != right, right != nil else { return false }
-    guard let left = left.flatMap({ UInt64($0) }), let right = right.flatMap({ UInt64($0) }) else {
-        return true
+enum ResourceVersion {
+    /// Compares resource versions as numbers. Kubernetes 1.35 documents that order (API concepts, "Resource versions");
+    /// etcd's revisions always had it. A version that is not a number counts as older, unless both are equal.
+    static func isOlder(_ left: String?, than right: String?) -> Bool {
+        guard left != right, right != nil else { return false }
+        guard let left = left.flatMap({ UInt64($0) }), let right = right.flatMap({ UInt64($0) }) else {
+            return true
+        }
+        return left < right
     }
-    return left < right
 }

@@ -48,7 +48,7 @@ extension ReconcileMetrics.ResultLabel {
             switch reconciled.outcome {
             case _ where reconciled.reason != nil: .failure
             case .requeueRateLimited: .retry
-            case .throttled, .waitingForMemory: .throttled
+            case .throttled, .waitingForMemory, .waitingForProvider: .throttled
             case .backOff: .retry
             case .done, .requeue: .success
             }

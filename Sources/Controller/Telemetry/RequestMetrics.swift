@@ -42,7 +42,8 @@ final class WatchMetrics: Sendable {
     private let restarts: Counter
     private let skipped: Counter
 
-    init(_ registry: MetricsRegistry, progress: @escaping @Sendable () -> [WatchScopeProgress] = { [] }) {
+    init(_ registry: MetricsRegistry, watches: @escaping @Sendable () -> [WatchScopeProgress.Watch] = { [] })
+    {
         skipped = registry.counter(
             "secretsbridge_watch_skipped_total",
             "Watch events and list items that cannot be read and do not name their object.",
@@ -52,7 +53,7 @@ final class WatchMetrics: Sendable {
             "When a list was last complete or a watch last brought an event or a bookmark; of several namespaces, of "
                 + "the one where that is longest ago.", labels: ["resource"]
         ) {
-            let watches = progress().flatMap(\.watches)
+            let watches = watches()
             let times = Dictionary(
                 watches.map { ($0.resource.plural, $0.progress.lastProgress ?? 0) }, uniquingKeysWith: min)
             return times.map { Sample($0.value, $0.key) }

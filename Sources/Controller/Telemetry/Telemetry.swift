@@ -45,7 +45,10 @@ package final class Telemetry: Sendable {
         apiObserver = APIMetrics(registry, health)
         queueMetrics = QueueMetrics(registry, depth: { read()?.queue.count ?? 0 })
         reconcileMetrics = ReconcileMetrics(registry)
-        watchMetrics = WatchMetrics(registry) { read()?.progress ?? [] }
+        watchMetrics = WatchMetrics(registry) {
+            let sources = read()
+            return (sources?.progress.flatMap(\.watches) ?? []) + (sources?.providers?.watches.listed ?? [])
+        }
         let leaseLabel = LeaseLabel(lease: lease)
         ObjectMetrics.register(in: registry, leaseLabel, read)
         ProviderMetrics.register(in: registry, leaseLabel, read)
@@ -90,7 +93,9 @@ package final class Telemetry: Sendable {
                 ]
                 return isComplete.filter { !$0.1 }.map(\.0.plural)
             },
-            watches: { WatchScopeProgress.problems(progress) },
+            watches: {
+                WatchScopeProgress.problems(progress.flatMap(\.watches)) + (providers?.watches.problems ?? [])
+            },
             work: { [metrics = self.queueMetrics] in metrics.allWorkersBusyDuration(workers: workers) })
     }
 

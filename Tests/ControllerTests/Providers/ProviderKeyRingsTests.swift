@@ -54,6 +54,8 @@ struct ProviderKeyRingsTests {
     }
 
     private let factory = Factory()
+    /// Providers with other settings in the caches than the resolved ones.
+    private let changed = Locked<Set<ResolvedProvider>>([])
     private let rings: ProviderKeyRings
 
     init() {
@@ -63,14 +65,17 @@ struct ProviderKeyRingsTests {
         ) { _ in }
         rings = ProviderKeyRings(
             client: client, factory: factory, observer: Telemetry().kmsObserver(ofProvider:)
-        ) { _ in }
+        ) { [changed] provider in
+            !changed.withLock { $0.contains(provider) }
+        } onRecovery: { _ in
+        }
     }
 
     private func provider(
         _ name: String = "eu", key: String = "k", account: String? = nil
     ) -> ResolvedProvider {
         ResolvedProvider(
-            provider: ProviderRef(clusterKeyProvider: name), uid: "u", clusterKeyProvider: name,
+            provider: ProviderRef(clusterKeyProvider: name), clusterKeyProvider: name, uid: "u",
             settings: KeyProviderSettings(backend: "vault-transit", values: ["key": key]),
             serviceAccount: account.map {
                 .init(ref: ObjectRef(namespace: "payments", name: $0), audience: "vault")
@@ -106,6 +111,18 @@ struct ProviderKeyRingsTests {
         _ = try rings.ring(for: provider("other"))
         rings.remove(ProviderRef(clusterKeyProvider: "eu"))
         #expect(rings.count == 1)
+    }
+
+    /// A reconcile may have resolved the provider before the change, and ask for its key after it.
+    @Test func keepsNoKeyManagerWithThePreviousSettingsOfAChangedProvider() throws {
+        let previous = provider(key: "previous")
+        _ = try rings.ring(for: previous)
+        changed.withLock { _ = $0.insert(previous) }
+        rings.remove(previous.provider)
+        #expect(try rings.ring(for: previous) == nil)
+        #expect(rings.count == 0)
+        #expect(factory.maintained.withLock { $0 } <= 1)
+        #expect(try rings.ring(for: provider(key: "present")) != nil)
     }
 
     @Test func namesTheProviderWhoseSettingsAreRejected() {

@@ -144,7 +144,7 @@ import Testing
             let task = Task { await watcher.run { _ in } }
             while answers.withLock({ $0 }) < 10 { try await Task.sleep(for: .milliseconds(1)) }
             clock.withLock { $0 += .seconds(600) }
-            #expect(WatchScopeProgress.problems([scope]).count == problems)
+            #expect(WatchScopeProgress.problems(scope.watches).count == problems)
             task.cancel()
             await task.value
         }

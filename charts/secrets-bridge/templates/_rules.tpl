@@ -6,6 +6,14 @@
 - apiGroups: [secrets-bridge.io]
   resources: [wrappedsecrets/status]
   verbs: [patch]
+{{- if .Values.keyProviders.enabled }}
+- apiGroups: [secrets-bridge.io]
+  resources: [keyproviders]
+  verbs: [list, watch]
+- apiGroups: [secrets-bridge.io]
+  resources: [keyproviders/status]
+  verbs: [patch]
+{{- end }}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch]
@@ -28,13 +36,13 @@
   verbs: [get, patch]
 {{- end }}
 
-{{/* The right to read key providers, and the labels of namespaces for those that select by label, and to write their status. */}}
+{{/* The right to read ClusterKeyProviders, and the labels of namespaces for those that select by label, and to write their status. */}}
 {{- define "secrets-bridge.providerRules" -}}
 - apiGroups: [secrets-bridge.io]
-  resources: [clusterkeyproviders, keyproviders]
+  resources: [clusterkeyproviders]
   verbs: [list, watch]
 - apiGroups: [secrets-bridge.io]
-  resources: [clusterkeyproviders/status, keyproviders/status]
+  resources: [clusterkeyproviders/status]
   verbs: [patch]
 - apiGroups: [""]
   resources: [namespaces]
