@@ -152,15 +152,15 @@ class Tenants:
             if provider.is_steady:
                 self.create(provider)
 
-    def not_ready(self, providers):
-        """Returns a line for each of these providers that is not ready."""
+    def not_ready(self, providers, accepted=("Ready",)):
+        """Returns a line for each of these providers whose reason is not accepted."""
         for provider in providers:
             status, item = self.api.call("GET", provider_path(provider))
             if status != 200:
                 yield f"{provider}: is missing"
                 continue
             ready = comparison.condition(item)
-            if ready is None or ready["status"] != "True":
+            if ready is None or ready["reason"] not in accepted:
                 yield f"{provider}: not ready: {ready and ready['reason']}: {ready and ready['message']}"
             elif item["status"]["observedGeneration"] != item["metadata"]["generation"]:
                 yield f"{provider}: the condition describes an earlier generation"
