@@ -259,12 +259,12 @@ class Run:
         problems += hostile.problems()
         self.prepare_comparison()
         # A provider that was created again is tested by the next change of a WrappedSecret.
-        problems += self.wait_until_converged(editors, reasons=("Ready", "NotTested"))
+        left = self.wait_until_converged(editors, reasons=("Ready", "NotTested"))
         isolation = Isolation(
             self.api, breaking, of_providers, of_default_key, self.open_wrapped, self.folder / "controller.log", self.random
         )
-        problems += blamed(isolation.log, isolation.untouched)
-        if not problems:
+        problems += [*left, *blamed(isolation.log, isolation.untouched)]
+        if not left:
             problems += isolation.run()
             log(f"   providers broke and were repaired; changes of others needed up to {isolation.slowest:.1f} s")
             problems += self.wait_until_converged(editors)
