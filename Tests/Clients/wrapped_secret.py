@@ -20,26 +20,26 @@ from envelope_v1 import envelope  # noqa: E402
 
 
 class Vault:
-    def __init__(self):
+    def __init__(self, key="sb-wrap", token=None):
         import hvac
 
         client = hvac.Client(
-            url=os.environ["VAULT_ADDR"], token=os.environ["VAULT_TOKEN"], verify=os.environ["VAULT_CACERT"]
+            url=os.environ["VAULT_ADDR"], token=token or os.environ["VAULT_TOKEN"], verify=os.environ["VAULT_CACERT"]
         )
-        self.transit = client.secrets.transit
+        self.transit, self.key, self.key_id = client.secrets.transit, key, f"vault-transit:transit/{key}"
 
     def opens(self, key_id):
-        return key_id == "vault-transit:transit/sb-wrap"
+        return key_id == self.key_id
 
     def unwrap(self, recipient, scope, namespace, name):
         context = envelope.b64(envelope.binding(scope, namespace, name))
-        answer = self.transit.decrypt_data("sb-wrap", ciphertext=recipient["wrappedKey"], context=context)
+        answer = self.transit.decrypt_data(self.key, ciphertext=recipient["wrappedKey"], context=context)
         return base64.b64decode(answer["data"]["plaintext"], validate=True)
 
     def data_key(self, scope, namespace, name):
         context = envelope.b64(envelope.binding(scope, namespace, name))
-        answer = self.transit.generate_data_key("sb-wrap", key_type="plaintext", context=context, bits=256)
-        recipient = {"keyID": "vault-transit:transit/sb-wrap", "wrappedKey": answer["data"]["ciphertext"]}
+        answer = self.transit.generate_data_key(self.key, key_type="plaintext", context=context, bits=256)
+        recipient = {"keyID": self.key_id, "wrappedKey": answer["data"]["ciphertext"]}
         return base64.b64decode(answer["data"]["plaintext"], validate=True), recipient
 
 

@@ -24,9 +24,15 @@ import wrapped_secret  # noqa: E402
 from controller import Controller  # noqa: E402
 from edits import CANARY, Editor, HostileTenant  # noqa: E402
 from faults import BAD, CALM, Proxy, kubernetes_error, make_certificate, vault_error  # noqa: E402
+from isolation import BROKEN, Isolation, blamed  # noqa: E402
 from kubernetes_api import API  # noqa: E402
+from providers import ProviderFaults  # noqa: E402
+from tenants import PROVIDERS, TEAM_C, Tenants  # noqa: E402
+from tenants import NAMESPACES as TENANTS  # noqa: E402
 
-NAMESPACES = ["chaos-a", "chaos-b", "chaos-c"]
+# Of the WrappedSecrets with the default key: one is also that of a tenant whose provider breaks.
+NAMESPACES = ["chaos-a", "chaos-b", TEAM_C]
+ALL_NAMESPACES = sorted({*NAMESPACES, *TENANTS})
 EDITORS = 6
 
 
@@ -58,7 +64,7 @@ class Run:
         return done.stdout
 
     def prepare(self):
-        for namespace in NAMESPACES:
+        for namespace in ALL_NAMESPACES:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             self.api.expect({201, 409}, "POST", "/api/v1/namespaces", body)
         pem = make_certificate(self.folder / "proxy.pem")
@@ -74,6 +80,14 @@ class Run:
             ),
         }  # fmt: skip
         self.controller = Controller(self.command(pem), self.environment(pem), self.folder / "controller.log")
+        self.tenants = Tenants(
+            self.api, self.kms_address, (self.folder / "vault-ca.pem").read_text(), (self.options.cluster / "pki/ca.crt").read_text()
+        )
+        self.tenants.prepare()
+
+    @property
+    def kms_address(self):
+        return f"https://127.0.0.1:{self.proxies['OpenBao'].port}"
 
     def command(self, pem):
         path = self.folder / "kubeconfig"
@@ -96,7 +110,7 @@ class Run:
         (self.folder / "vault-ca.pem").write_text(pathlib.Path(os.environ["BAO_CACERT"]).read_text() + pem)
         return {
             "SB_KMS_BACKEND": "vault-transit",
-            "SB_KMS_VAULT_ADDR": f"https://127.0.0.1:{self.proxies['OpenBao'].port}",
+            "SB_KMS_VAULT_ADDR": self.kms_address,
             "SB_KMS_VAULT_KEY": "sb-wrap",
             "SB_KMS_VAULT_CACERT": str(self.folder / "vault-ca.pem"),
             "SB_KMS_VAULT_AUTH": "kubernetes",
@@ -111,6 +125,18 @@ class Run:
                 self.api, wrapped_secret.Vault(), wrapped_secret.make_wrapped, places[index::EDITORS],
                 self.random.random(), self.options.pause * EDITORS,
             )  # fmt: skip
+
+    def provider_editors(self):
+        """Returns an editor for each provider."""
+        count = max(4, self.options.objects // 20)
+        return {
+            provider: Editor(
+                self.api, wrapped_secret.Vault(provider.key, os.environ["BAO_TOKEN"]), wrapped_secret.make_wrapped,
+                [(provider.namespace, f"{provider.name}-{index}") for index in range(count)],
+                self.random.random(), 2 * self.options.pause * EDITORS, provider.reference,
+            )
+            for provider in PROVIDERS
+        }  # fmt: skip
 
     def faults(self):
         """Yields faults without end: each fault of a server once in a shuffled round, and two changes of a proxy before each."""
@@ -131,7 +157,7 @@ class Run:
     def inject_faults(self, seconds, editors):
         """Injects faults for `seconds`. The controller is not killed in the last two fifths, so that its memory can be judged."""
         began = reported = time.monotonic()
-        longest = min(8, seconds / 12)
+        longest = self.longest_pause
         for fault, body in self.faults():
             age = time.monotonic() - began
             if age >= seconds:
@@ -142,6 +168,10 @@ class Run:
             if fault != "controller killed" or age < seconds * 0.6:
                 self.inject(fault, body)
             time.sleep(max(0, min(self.random.uniform(longest / 8, longest), seconds - (time.monotonic() - began))))
+
+    @property
+    def longest_pause(self):
+        return min(8, self.options.minutes * 60 / 12)
 
     def inject(self, fault, body):
         self.injected[fault] += 1
@@ -162,45 +192,58 @@ class Run:
     def open_wrapped(self, manifest):
         key = (manifest["metadata"]["namespace"], manifest["spec"]["mac"])
         if key not in self.opened:
-            self.opened[key] = wrapped_secret.open_wrapped(self.reader, manifest)
+            key_id = manifest["spec"]["recipients"][0]["keyID"]
+            reader = next(reader for reader in self.readers if reader.opens(key_id))
+            self.opened[key] = wrapped_secret.open_wrapped(reader, manifest)
         return self.opened[key]
 
-    def wait_until_converged(self, editors, limit=240):
-        """Waits until the cluster is as expected; returns the differences that are left after `limit` seconds."""
-        os.environ["VAULT_TOKEN"] = self.script("openbao", "token", "controller").strip()
-        self.reader = wrapped_secret.Vault()
+    def prepare_comparison(self):
+        self.readers = [wrapped_secret.Vault(token=self.script("openbao", "token", "controller").strip())]
+        self.readers += [wrapped_secret.Vault(provider.key, os.environ["BAO_TOKEN"]) for provider in PROVIDERS]
+
+    def wait_until_converged(self, editors, reasons=("Ready",), limit=240):
+        """Waits until the cluster is as expected; returns the differences that are left after `limit` seconds. `reasons` are
+        those that a provider may have."""
         wanted = {place: spec for editor in editors for place, spec in editor.specs.items()}
         began = time.monotonic()
+        last = []
         while True:
-            problems = comparison.differences(self.api, NAMESPACES, wanted, self.open_wrapped)
+            problems = comparison.differences(self.api, ALL_NAMESPACES, wanted, self.open_wrapped)
+            problems += self.tenants.not_ready(PROVIDERS, reasons)
             took = time.monotonic() - began
             if not problems or took > limit:
                 log(f"   {took:.0f} s after the last fault: {len(problems)} differences, {len(wanted)} objects")
+                if took > 30:
+                    log(f"   the last to converge: {'; '.join(last[:5])}")
                 return problems
+            last = problems
             time.sleep(1)
 
     def leaks(self):
         """Returns the places where a wrapped value leaked."""
         canaries = [CANARY, base64.b64encode(CANARY.encode()).decode()[:9]]
         texts = {"the controller's log": (self.folder / "controller.log").read_text(errors="replace")}
-        for namespace in NAMESPACES:
+        for namespace in ALL_NAMESPACES:
             texts[f"the objects of {namespace}"] = str(self.api.list(comparison.object_path(namespace)))
             texts[f"the events of {namespace}"] = str(self.api.list(f"/api/v1/namespaces/{namespace}/events"))
         return [f"a value is in {where}" for where, text in texts.items() if any(canary in text for canary in canaries)]
 
     def needless_writes(self):
         """Returns what the controller writes although nothing changes."""
-        before = comparison.versions(self.api, NAMESPACES)
+        before = comparison.versions(self.api, ALL_NAMESPACES)
         time.sleep(10)
-        after = comparison.versions(self.api, NAMESPACES)
+        after = comparison.versions(self.api, ALL_NAMESPACES)
         changed = [path for (path, uid), version in after.items() if before.get((path, uid)) != version]
         return [f"{path}: {count} objects are written although nothing changes" for path, count in collections.Counter(changed).items()]
 
     def run(self):
         self.prepare()
-        editors = list(self.editors())
+        of_default_key, of_providers = list(self.editors()), self.provider_editors()
+        editors = [*of_default_key, *of_providers.values()]
         hostile = HostileTenant(self.api, wrapped_secret.Vault(), wrapped_secret.make_wrapped, self.random.random())
-        for writer in [*editors, hostile]:
+        breaking = [ProviderFaults(self.tenants, provider, self.random.random(), self.longest_pause) for provider in BROKEN]
+        writers = [*editors, *breaking, hostile]
+        for writer in writers:
             writer.start()
         self.inject_faults(self.options.minutes * 60, editors)
         log("   the faults end")
@@ -208,13 +251,23 @@ class Run:
             proxy.change(CALM)
             proxy.break_all()
         # The hostile tenant's objects stay in the cluster during the comparison.
-        for writer in [*editors, hostile]:
+        for writer in writers:
             writer.stopped.set()
-        for writer in [*editors, hostile]:
+        for writer in writers:
             writer.join(120)
-        problems = [f"a writer stopped: {editor.failure!r}" for editor in editors if editor.failure or editor.is_alive()]
+        problems = [f"a writer stopped: {writer.failure!r}" for writer in [*editors, *breaking] if writer.failure or writer.is_alive()]
         problems += hostile.problems()
-        problems += self.wait_until_converged(editors)
+        self.prepare_comparison()
+        # A provider that was created again is tested by the next change of a WrappedSecret.
+        left = self.wait_until_converged(editors, reasons=("Ready", "NotTested"))
+        isolation = Isolation(
+            self.api, breaking, of_providers, of_default_key, self.open_wrapped, self.folder / "controller.log", self.random
+        )
+        problems += [*left, *blamed(isolation.log, isolation.untouched)]
+        if not left:
+            problems += isolation.run()
+            log(f"   providers broke and were repaired; changes of others needed up to {isolation.slowest:.1f} s")
+            problems += self.wait_until_converged(editors)
         problems += self.needless_writes()
         problems += self.leaks()
         code = self.controller.stop()
@@ -222,7 +275,7 @@ class Run:
             problems.append(f"the controller exited with {code}")
         problems += [f"the controller exited on its own with {code}" for code in self.controller.crashes]
         problems += [f"memory grows: {lifetime}" for lifetime in self.controller.lifetimes if lifetime.grows]
-        self.report(editors, hostile, problems)
+        self.report(editors, breaking, hostile, problems)
         return not problems
 
     def end(self):
@@ -235,7 +288,7 @@ class Run:
         memory = f"; memory {size[0][1]:.0f} MiB" if size else ""
         log(f"   {age:.0f} s: {done} edits, {self.injected.total()} faults; controller process {len(self.controller.lifetimes)}{memory}")
 
-    def report(self, editors, hostile, problems):
+    def report(self, editors, breaking, hostile, problems):
         def table(title, counts):
             log(f"{title}: " + (", ".join(f"{what} {count}" for what, count in counts.most_common()) or "none"))
 
@@ -243,6 +296,7 @@ class Run:
         table("Hostile tenant", hostile.done)
         table("Attacks that a fault stopped", hostile.failures)
         table("Faults", self.injected)
+        table("Faults of providers", sum((thread.done for thread in breaking), collections.Counter()))
         for name, proxy in self.proxies.items():
             table(f"Faults between controller and {name}", proxy.faults)
         log("Anonymous memory:")

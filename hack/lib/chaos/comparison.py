@@ -2,7 +2,7 @@
 
 import base64
 
-from kubernetes_api import object_path, secret_path
+from kubernetes_api import OBJECTS, object_path, secret_path
 
 MANAGED = "secrets-bridge.io/managed=true"
 
@@ -24,13 +24,27 @@ def differences(api, namespaces, wanted, open_wrapped):
             secret_name = item["spec"]["template"]["metadata"]["name"]
             owned.add(secret_name)
             problems += [f"{namespace}/{name}: {text}" for text in compare(item, secrets.get(secret_name), open_wrapped)]
-        problems += [f"{namespace}: Secret {name} has no WrappedSecret" for name in secrets.keys() - owned]
+        uids = {item["metadata"]["uid"] for item in objects.values()}
+        problems += [f"{namespace}: Secret {name} is left over: {left_over(secrets[name], uids)}" for name in secrets.keys() - owned]
     return problems
+
+
+def left_over(secret, uids):
+    """Returns which deletion of a Secret is missing."""
+    owners = secret["metadata"].get("ownerReferences", [])
+    if any(owner["uid"] in uids for owner in owners):
+        return "its WrappedSecret has another name for it, and the controller has not deleted it"
+    return "its WrappedSecret is deleted, and the garbage collector has not deleted it"
+
+
+def condition(item):
+    """Returns the condition Ready, or None."""
+    return next((one for one in item.get("status", {}).get("conditions", []) if one["type"] == "Ready"), None)
 
 
 def compare(item, secret, open_wrapped):
     metadata, status = item["metadata"], item.get("status", {})
-    ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), None)
+    ready = condition(item)
     if ready is None:
         yield "has no condition Ready"
     elif ready["status"] != "True":
@@ -55,9 +69,6 @@ def compare(item, secret, open_wrapped):
 
 def versions(api, namespaces):
     """Returns the resourceVersion of every object that the controller writes."""
-    return {
-        (path, item["metadata"]["uid"]): item["metadata"]["resourceVersion"]
-        for namespace in namespaces
-        for path in (object_path(namespace), secret_path(namespace))
-        for item in api.list(path)
-    }
+    paths = [path(namespace) for namespace in namespaces for path in (object_path, secret_path)]
+    paths += [f"{OBJECTS}/clusterkeyproviders", f"{OBJECTS}/keyproviders"]
+    return {(path, item["metadata"]["uid"]): item["metadata"]["resourceVersion"] for path in paths for item in api.list(path)}

@@ -14,15 +14,16 @@ CANARY = "canary-"
 class Editor(threading.Thread):
     """Owns a share of the objects, so that its last edit of an object is the expected state."""
 
-    def __init__(self, api, kms, make, places, seed, pause):
+    def __init__(self, api, kms, make, places, seed, pause, key_ref=None):
         """`make(kms, namespace, name, values)` wraps values for the Secret of that name. `places` lists the namespace and
-        name of each object."""
+        name of each object, and `key_ref` is their provider."""
         super().__init__(daemon=True)
         self.api = api
         self.kms = kms
         self.make = make
         self.random = random.Random(seed)
         self.pause = pause
+        self.fields = {"keyRef": key_ref} if key_ref else {}
         self.specs = {place: None for place in places}
         self.done = collections.Counter()
         self.round = 0
@@ -50,6 +51,12 @@ class Editor(threading.Thread):
 
     def write(self, place):
         """Writes new values under a new data key."""
+        before = self.specs[place]
+        self.apply(place, self.wrap(place))
+        self.done["values changed" if before else "created"] += 1
+
+    def wrap(self, place):
+        """Returns a spec with new values under a new data key."""
         namespace, name = place
         self.round += 1
         before = self.specs[place]
@@ -60,8 +67,7 @@ class Editor(threading.Thread):
             for entry in entries
         }
         spec = self.retry(lambda: self.make(self.kms, namespace, template["metadata"]["name"], values))["spec"]
-        self.apply(place, {**spec, "template": template})
-        self.done["values changed" if before else "created"] += 1
+        return {**spec, **self.fields, "template": template}
 
     def rename(self, place):
         _, name = place
