@@ -33,6 +33,7 @@ struct VaultResponseTests {
         ),
         (400, "invalid ciphertext: version is too new", .keyUnavailable, "newer than"),
         (400, "encryption key not found", .keyUnavailable, "has no key"),
+        (400, "refusing to use soft-deleted key", .keyUnavailable, "restore it"),
         (400, "missing 'context' for key derivation", .misconfigured, "derived=true"),
         (400, "something new", .misconfigured, "audit log"),
         (

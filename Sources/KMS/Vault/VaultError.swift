@@ -68,6 +68,8 @@ enum VaultRejection: Equatable, Sendable {
     /// The version of the ciphertext is above that of the key.
     case versionTooNew
     case keyNotFound
+    /// OpenBao keeps a key that was deleted softly, and does not use it.
+    case keyDeleted
     /// There is no engine, auth method or namespace at the path.
     case pathNotFound
     case namespaceNotFound
@@ -84,6 +86,7 @@ enum VaultRejection: Equatable, Sendable {
             ("too old", .versionTooOld),
             ("version is too new", .versionTooNew),
             ("encryption key not found", .keyNotFound),
+            ("soft-deleted key", .keyDeleted),
             ("namespace not found", .namespaceNotFound),
             ("invalid ciphertext", .malformedCiphertext),
             ("failed to base64-decode ciphertext", .malformedCiphertext),
@@ -118,6 +121,8 @@ enum VaultRejection: Equatable, Sendable {
         case .keyNotFound:
             "\(endpoint) has no key for \(path); check \(VaultVariables.key), \(VaultVariables.previousKeys) and "
                 + "\(VaultVariables.mount), or create the key"
+        case .keyDeleted:
+            "the key for \(path) is deleted at \(endpoint), and can be restored; restore it, or use another key"
         case .pathNotFound:
             "\(endpoint) has nothing at \(path); check \(VaultVariables.mount), "
                 + "\(VaultVariables.authenticationMount) and \(VaultVariables.namespace)"
@@ -144,7 +149,7 @@ extension KeyManagerError {
             case .misconfigured: .misconfigured
             case .denied, .loginRejected: .accessDenied
             case .rejected(.notAuthentic), .rejected(.malformedCiphertext): .invalidCiphertext
-            case .rejected(.keyNotFound), .rejected(.versionTooOld), .rejected(.versionTooNew):
+            case .rejected(.keyNotFound), .rejected(.keyDeleted), .rejected(.versionTooOld), .rejected(.versionTooNew):
                 .keyUnavailable
             // An unknown reason must not become a terminal error of the WrappedSecret, which may not be its cause.
             case .rejected: .misconfigured

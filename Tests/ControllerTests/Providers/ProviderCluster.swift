@@ -77,7 +77,8 @@ final class ProviderCluster: KeyManagerFactory {
     /// Writes a ClusterKeyProvider that these namespaces may use.
     @discardableResult
     func apply(
-        _ name: String, key: String, namespaces: [String] = ["payments"], generation: Int = 1
+        _ name: String, key: String, namespaces: [String] = ["payments"], generation: Int = 1,
+        serviceAccount: String? = nil
     ) throws -> Decoded<ClusterKeyProvider> {
         let path = "\(Self.group)/clusterkeyproviders/\(name)"
         var json = server[path] ?? ["kind": "ClusterKeyProvider", "metadata": ["name": .string(name)]]
@@ -86,8 +87,19 @@ final class ProviderCluster: KeyManagerFactory {
             "vaultTransit": ["address": "https://v", "key": .string(key)], "identity": ["audience": "vault"],
             "namespaces": ["names": .array(namespaces.map { .string($0) })],
         ]
+        if let serviceAccount {
+            json[["spec", "identity", "serviceAccountName"]] = .string(serviceAccount)
+            json[["spec", "vaultTransit", "role"]] = "r"
+        }
         server[path] = json
         return try read(path)
+    }
+
+    func setStatus(_ path: String, ready: String) {
+        let condition: AnyJSON = [
+            "type": "Ready", "status": .string(ready), "reason": "Ready", "message": "m",
+        ]
+        server["\(Self.group)/\(path)"]?["status"] = ["observedGeneration": 1, "conditions": [condition]]
     }
 
     /// Writes the KeyProvider `own` of a namespace.
@@ -121,6 +133,7 @@ final class ProviderCluster: KeyManagerFactory {
     ) -> Providers {
         Providers(
             client: client, factory: self, deniedAudiences: [], namespaces: namespaces, reporter: reporter,
+            observer: Telemetry().kmsObserver(ofProvider:),
             logger: logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, retry: retry)
     }
 }

@@ -1,10 +1,10 @@
-import Envelope
 import KubeClient
 import Resources
 import TestSupport
 import Testing
 
 @testable import Controller
+@testable import Envelope
 
 struct ProviderStatusesTests {
     private let cluster = ProviderCluster()
@@ -56,6 +56,28 @@ struct ProviderStatusesTests {
             providers.changeLabels(of: "payments", to: "2")
             try await eventually { writes() == before + 2 }
         }
+    }
+
+    /// The test that the failure requests reports the last use.
+    @Test func aUseThatSucceedsAfterAFailureIsWhatCounts() async throws {
+        cluster.setKey("main", try FakeKeyManager())
+        let providers = cluster.providers()
+        providers.completeLists()
+        try cluster.apply("eu", key: "main", serviceAccount: "wrap-reader")
+        cluster.setStatus("clusterkeyproviders/eu", ready: "True")
+        let eu: Decoded<ClusterKeyProvider> = try cluster.read(
+            "\(ProviderCluster.group)/clusterkeyproviders/eu")
+        providers.caches.handle(.applied(eu))
+        let resolved = try ProviderResolution(providers.caches).resolve(
+            ProviderRef(clusterKeyProvider: "eu"), for: "payments")
+        let opened = OpenedEnvelope(entries: [], keyID: "k", keyVersion: nil)
+        let failure = KeyManagerError(.unavailable, keyID: "k", message: "HTTP 500")
+        providers.recordUse(of: resolved, .failure(.keyManager(failure)))
+        providers.recordUse(of: resolved, .success(opened))
+        try await providers.whileLeading {
+            try await eventually { cluster.transport.requests.contains { $0.path.hasSuffix("eu/status") } }
+        }
+        #expect(cluster.ready("clusterkeyproviders/eu")?.status == "True")
     }
 
     // MARK: several controllers
