@@ -8,12 +8,13 @@ libraries_of() {
     sed -nE 's/^\s*(.* => )?(\/[^ ]+) \(0x[0-9a-f]+\)$/\2/p' <<<"$listing"
 }
 
-# make_image_root ROOT PROGRAM: writes the program, its libraries, the CA certificates and the user nonroot to ROOT.
+# make_image_root ROOT PROGRAM: writes the program, its license, its libraries, the CA certificates and the user nonroot to ROOT.
 make_image_root() {
     local root=$1 program=$2 library listing authorities=/etc/ssl/certs/ca-certificates.crt
     [ -f "$authorities" ] || die "$authorities is missing: run hack/setup"
     listing=$(libraries_of "$program")
-    mkdir -p "$root"/{usr/bin,etc/ssl/certs,proc,dev}
+    mkdir -p "$root"/{usr/bin,usr/share/doc/secrets-bridge,etc/ssl/certs,proc,dev}
+    cp LICENSE "$root/usr/share/doc/secrets-bridge/LICENSE"
     cp "$program" "$root/usr/bin/secrets-bridge"
     while read -r library; do
         mkdir -p "$root${library%/*}"
