@@ -128,5 +128,13 @@ def test_krew_manifest_needs_an_archive(tmp_path):
     assert done.returncode == 1 and "write it with hack/cli --output" in done.stderr
 
 
+def test_image_has_the_licenses_of_its_parts(tmp_path):
+    run(ROOT / "hack/image", "--root", tmp_path / "root", "--binary", BINARY)
+    documents = tmp_path / "root/usr/share/doc"
+    assert (documents / "secrets-bridge/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    packages = {path.parent.name for path in documents.glob("*/copyright")}
+    assert {"ca-certificates", "libc6", "libcurl4", "libssl3", "libyaml-0-2"} <= {re.sub("t64$", "", name) for name in packages}
+
+
 def test_license_is_installed(prefix):
     assert (prefix / "share/doc/secrets-bridge/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
