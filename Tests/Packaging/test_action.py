@@ -185,7 +185,7 @@ def calls(folder):
 def test_review_compares_with_the_base_and_comments(tmp_path, merge):
     done = review(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "arguments").read_text().split() == ["diff", "--git", f"{merge}..HEAD", "-o", "markdown"]
+    assert (tmp_path / "arguments").read_text().split() == ["diff", "--git", f"{merge}..HEAD", "--exit-code", "-o", "markdown"]
     (call,) = calls(tmp_path)
     assert "--method POST repos/example/deploy/issues/7/comments" in call
     assert (tmp_path / "body").read_text() == "<!-- secrets-bridge review -->\n## db\n+ password"
@@ -199,10 +199,15 @@ def test_review_updates_its_comment(tmp_path, merge):
 
 
 def test_review_without_changes_writes_no_first_comment(tmp_path, merge):
-    review(tmp_path, code=0)
+    review(tmp_path, code=0, text="")
     assert calls(tmp_path) == []
-    review(tmp_path, code=0, COMMENT="11")
+    review(tmp_path, code=0, text="", COMMENT="11")
     assert "No WrappedSecret changes." in (tmp_path / "body").read_text()
+
+
+def test_review_compares_the_paths(tmp_path, merge):
+    review(tmp_path, SB_ACTION_PATHS=" clusters/eu\n.\n\napps\n")
+    assert (tmp_path / "arguments").read_text().split()[-3:] == ["--", "clusters/eu", "apps"]
 
 
 def test_review_outside_of_a_pull_request_writes_the_summary_alone(tmp_path, merge):
