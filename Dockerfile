@@ -2,7 +2,7 @@
 #
 #   image=$(cat hack/base-image)
 #   digest=$(docker buildx imagetools inspect "$image" --format '{{.Manifest.Digest}}')
-#   docker build --build-arg BASE_IMAGE="${image%@*}@$digest" -t secrets-bridge .
+#   docker build --build-arg BASE_IMAGE="${image%@*}@$digest" --build-arg REVISION="$(git rev-parse HEAD)" -t secrets-bridge .
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE} AS build
 ARG BASE_IMAGE
@@ -15,6 +15,13 @@ RUN swift build -c release --product secrets-bridge --static-swift-stdlib -Xlink
     && hack/image --root /image --binary .build/release/secrets-bridge
 
 FROM scratch
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=secrets-bridge \
+    org.opencontainers.image.description="Keeps Secrets in Git, wrapped by a key that never leaves your KMS" \
+    org.opencontainers.image.revision=$REVISION \
+    org.opencontainers.image.licenses=Apache-2.0 \
+    org.opencontainers.image.url=https://github.com/secrets-bridge/secrets-bridge \
+    org.opencontainers.image.source=https://github.com/secrets-bridge/secrets-bridge
 COPY --from=build /image /
 # Swift's crash handler would print memory, keys included.
 ENV SWIFT_BACKTRACE=enable=no

@@ -1,6 +1,6 @@
 # Entry points of development. Everything behind them is a script in hack/, whose header describes its options.
 .DEFAULT_GOAL := help
-.PHONY: help setup build format lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos rotation-drill image cli clean
+.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos rotation-drill image cli clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -15,7 +15,11 @@ build: ## build the program for debugging: .build/debug/secrets-bridge
 format: ## format the Swift sources
 	swift format -i -r Sources Tests Package.swift
 
-lint: ## check format, imports, language, scripts and workflows
+generate: ## write the chart's README and the JSON schemas
+	hack/lib/chart_readme.py
+	$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/secrets-bridge/venv/bin/python hack/lib/json_schemas.py
+
+lint: ## check format, imports, language, generated files, scripts and workflows
 	hack/lint
 
 test: ## run all tests, on real servers (hack/test)

@@ -12,7 +12,7 @@ WRAPPERS = {
     "helm": """
 words=() more=()
 for word in "$@"; do
-    case $word in oci://*) words+=("$CHART") ;; *) words+=("$word") ;; esac
+    case $word in oci://* | charts/secrets-bridge) words+=("$CHART") ;; *) words+=("$word") ;; esac
 done
 case $1 in install | upgrade) eval "more=($MORE)" ;; esac
 exec "$HELM" "${words[@]}" ${more[@]+"${more[@]}"}

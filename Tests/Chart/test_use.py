@@ -11,7 +11,7 @@ import socket
 import pytest
 import yaml
 
-from chart import CRDS, HELMS, KUBECTL, NAMESPACE, OVERLAYS, ROOT, by_identity, helm, kustomized, run
+from chart import CHART, CRDS, HELMS, KUBECTL, NAMESPACE, OVERLAYS, ROOT, by_identity, helm, kustomized, run
 from conftest import eventually
 from objects import Namespace
 from pages import Shell, blocks
@@ -61,7 +61,7 @@ def test_try_it(fresh, scratch):
 def test_quickstart_leaves_a_definition_that_a_release_has_taken_over(fresh, scratch):
     quickstart(fresh, scratch, "--use-current-context", "--yes", "--keep")
     try:
-        helm("4", "install", "secrets-bridge", ROOT / "charts/secrets-bridge", "-n", NAMESPACE, "--take-ownership", "--set=backend=local",
+        helm("4", "install", "secrets-bridge", CHART, "-n", NAMESPACE, "--take-ownership", "--set=backend=local",
              *settings(fresh, "devProfile=true"), *flags(fresh, "4"), kubeconfig=fresh.kubeconfig)
     finally:
         shown = quickstart(fresh, scratch, "--stop").stderr
@@ -167,7 +167,7 @@ def test_a_release_takes_over_an_overlay(fresh, scratch, major):
 def chart_without_rules(folder):
     """Adapts objects for servers without CEL, which reject rules, and ports without a protocol, in server-side apply."""
     chart = folder / "chart"
-    shutil.copytree(ROOT / "charts/secrets-bridge", chart)
+    shutil.copytree(CHART, chart)
 
     def strip(value):
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

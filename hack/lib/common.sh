@@ -1,6 +1,9 @@
 # Functions that every script uses: messages on stderr (stdout is a script's result), the cache folder, commands of the
 # docs. Sourced.
 
+# The project's address and its license, as an SPDX id.
+readonly SOURCE=https://github.com/secrets-bridge/secrets-bridge LICENSE=Apache-2.0
+
 # Prints a message.
 log() { printf '%s\n' "$*" >&2; }
 

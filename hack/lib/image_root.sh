@@ -8,17 +8,38 @@ libraries_of() {
     sed -nE 's/^\s*(.* => )?(\/[^ ]+) \(0x[0-9a-f]+\)$/\2/p' <<<"$listing"
 }
 
-# make_image_root ROOT PROGRAM: writes the program, its libraries, the CA certificates and the user nonroot to ROOT.
+# copy_copyrights ROOT LIBRARY...: copies the copyright files of the Debian packages that these libraries come from, whose licenses
+# require it. The libraries of Swift belong to no package.
+copy_copyrights() {
+    local root=$1 library package
+    shift
+    {
+        echo ca-certificates
+        for library; do
+            package=$(dpkg-query -S "$library" 2>/dev/null || dpkg-query -S "/usr$library" 2>/dev/null) || continue
+            printf '%s\n' "${package%%:*}"
+        done
+    } | sort -u | while read -r package; do
+        [ -f "/usr/share/doc/$package/copyright" ] || continue
+        mkdir -p "$root/usr/share/doc/$package"
+        cp -L "/usr/share/doc/$package/copyright" "$root/usr/share/doc/$package/copyright"
+    done
+}
+
+# make_image_root ROOT PROGRAM: writes the program, its license, its libraries, the CA certificates and the user nonroot to ROOT.
 make_image_root() {
-    local root=$1 program=$2 library listing authorities=/etc/ssl/certs/ca-certificates.crt
+    local root=$1 program=$2 library libraries listing authorities=/etc/ssl/certs/ca-certificates.crt
     [ -f "$authorities" ] || die "$authorities is missing: run hack/setup"
     listing=$(libraries_of "$program")
-    mkdir -p "$root"/{usr/bin,etc/ssl/certs,proc,dev}
+    mkdir -p "$root"/{usr/bin,usr/share/doc/secrets-bridge,etc/ssl/certs,proc,dev}
+    cp LICENSE "$root/usr/share/doc/secrets-bridge/LICENSE"
     cp "$program" "$root/usr/bin/secrets-bridge"
     while read -r library; do
         mkdir -p "$root${library%/*}"
         cp -L "$library" "$root$library"
     done <<<"$listing"
+    mapfile -t libraries <<<"$listing"
+    copy_copyrights "$root" "${libraries[@]}"
     cp -L "$authorities" "$root$authorities"
     printf 'root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n' >"$root/etc/passwd"
     printf 'root:x:0:\nnonroot:x:65532:\n' >"$root/etc/group"

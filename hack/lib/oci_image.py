@@ -1,7 +1,7 @@
 """Writes an OCI image (Image Format Specification 1.1) of a folder, as an archive that skopeo, podman, crane, docker and
 containerd read. The same folder and epoch give the same bytes.
 
-    oci_image.py ROOT ARCHIVE --arch ARCH --version VERSION --created EPOCH --source URL
+    oci_image.py ROOT ARCHIVE --arch ARCH --version VERSION --created EPOCH --source URL --revision COMMIT --license SPDX
 """
 
 import argparse
@@ -69,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("root")
     parser.add_argument("archive")
-    for name in ("arch", "version", "source"):
+    for name in ("arch", "version", "source", "revision", "license"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--created", type=int, required=True)
     options = parser.parse_args()
@@ -77,9 +77,14 @@ def main():
     created = datetime.datetime.fromtimestamp(options.created, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     labels = {
         "org.opencontainers.image.title": "secrets-bridge",
+        "org.opencontainers.image.description": "Keeps Secrets in Git, wrapped by a key that never leaves your KMS",
         "org.opencontainers.image.version": options.version,
-        "org.opencontainers.image.source": options.source,
+        "org.opencontainers.image.revision": options.revision,
         "org.opencontainers.image.created": created,
+        "org.opencontainers.image.licenses": options.license,
+        "org.opencontainers.image.url": options.source,
+        "org.opencontainers.image.source": options.source,
+        "org.opencontainers.image.documentation": f"{options.source}/tree/v{options.version}/docs",
     }
     layout = Layout(options.archive, options.created)
     data = layer(options.root, options.created)

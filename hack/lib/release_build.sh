@@ -14,6 +14,14 @@ release_version() { sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/Secr
 # release_epoch: prints the commit's time, which all files get, so that two runs write the same bytes.
 release_epoch() { printf '%s\n' "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"; }
 
+# release_revision: prints the commit, with -dirty if files differ from it.
+release_revision() {
+    local revision
+    revision=$(git rev-parse HEAD 2>/dev/null) || { echo unknown; return; }
+    [ -z "$(git status --porcelain --untracked-files=no)" ] || revision+=-dirty
+    printf '%s\n' "$revision"
+}
+
 # release_build: builds the program, optimised, stripped, with Swift's runtime linked in, and prints its path.
 # $SB_PACKAGE_RESOLVED names a Package.resolved with the revisions to build, one for all architectures of a release.
 release_build() {

@@ -1,7 +1,7 @@
 """Prints what is in the image, as SPDX 2.3 in JSON: the program, the Swift packages and the Swift runtime linked into it,
 and the Debian packages that its files come from.
 
-    sbom.py ROOT --version VERSION --created EPOCH --source URL --image DIGEST
+    sbom.py ROOT --version VERSION --created EPOCH --source URL --license SPDX --image DIGEST
 """
 
 import argparse
@@ -53,6 +53,14 @@ def package(kind, name, version, url=None, **more):
     return entry
 
 
+def debian_licenses(name):
+    """Returns the licenses that a package's copyright file names, in Debian's words: they are no SPDX ids."""
+    path = pathlib.Path(f"/usr/share/doc/{name}/copyright")
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    found = sorted(set(re.findall(r"^License: *(\S.*?) *$", text, re.MULTILINE)))
+    return {"licenseComments": f"Debian's copyright file names: {', '.join(found)}"} if found else {}
+
+
 def system_packages(root):
     distribution = platform.freedesktop_os_release()["ID"]
     # The installation generates the bundle, so dpkg knows the certificates but not the bundle.
@@ -68,26 +76,42 @@ def system_packages(root):
             unknown.append(path)
     for name, version, source, architecture in sorted(found):
         url = f"pkg:deb/{distribution}/{name}@{version.replace(':', '%3A')}?arch={architecture}&distro={distribution}"
-        yield package("Package", name, version, url, sourceInfo=f"built from: {source}")
+        yield package("Package", name, version, url, sourceInfo=f"built from: {source}", **debian_licenses(name))
     for path in unknown:
         digest = hashlib.sha256((root / path[1:]).read_bytes()).hexdigest()
         yield package("File", path, "unknown", packageFileName=path, checksums=[{"algorithm": "SHA256", "checksumValue": digest}])
 
 
+def licensed(spdx):
+    return {"licenseConcluded": spdx, "licenseDeclared": spdx} if spdx else {}
+
+
+SWIFT_LICENSE = "Apache-2.0 WITH Swift-exception"
+
+
+def swift_license(identity):
+    """Returns the license of a package's checkout as an SPDX expression, or None if it is not known."""
+    for path in sorted(pathlib.Path(".build/checkouts", identity).glob("LICENSE*")):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"Apache License\s+Version 2\.0", text):
+            return SWIFT_LICENSE if "Runtime Library Exception" in text else "Apache-2.0"
+    return None
+
+
 def swift_packages():
     version = re.search(r"Swift version (\S+)", output("swift", "--version")).group(1)
-    yield package("Swift", "swift-runtime", version, f"pkg:github/swiftlang/swift@swift-{version}-RELEASE")
+    yield package("Swift", "swift-runtime", version, f"pkg:github/swiftlang/swift@swift-{version}-RELEASE", **licensed(SWIFT_LICENSE))
     for pin in json.loads(pathlib.Path("Package.resolved").read_text(encoding="utf-8"))["pins"]:
         state, place = pin["state"], re.sub(r"^https://|\.git$", "", pin["location"])
         yield package(
             "Swift", pin["identity"], state.get("version", state["revision"]), f"pkg:swift/{place}@{state.get('version', state['revision'])}",
-            sourceInfo=f"git commit {state['revision']}")
+            sourceInfo=f"git commit {state['revision']}", **licensed(swift_license(pin["identity"])))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=pathlib.Path)
-    for name in ("version", "source", "image"):
+    for name in ("version", "source", "license", "image"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--created", type=int, required=True)
     options = parser.parse_args()
@@ -95,7 +119,7 @@ def main():
     digest = hashlib.sha256((options.root / "usr/bin/secrets-bridge").read_bytes()).hexdigest()
     program = package(
         "Package", "secrets-bridge", options.version, checksums=[{"algorithm": "SHA256", "checksumValue": digest}],
-        primaryPackagePurpose="CONTAINER", comment=f"the image {options.image}; the checksum is of /usr/bin/secrets-bridge")
+        primaryPackagePurpose="CONTAINER", **licensed(options.license), comment=f"the image {options.image}; the checksum is of /usr/bin/secrets-bridge")
     parts = [*swift_packages(), *system_packages(options.root)]
     created = datetime.datetime.fromtimestamp(options.created, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {

@@ -1,4 +1,5 @@
-"""Writes each script of GitHub workflows to its own file, for shellcheck: workflow_scripts.py FOLDER WORKFLOW...
+"""Writes each script of GitHub workflows and composite actions to its own file, for shellcheck:
+workflow_scripts.py FOLDER WORKFLOW...
 
 Rejects a script with an expression, because its value becomes part of the script before bash reads it."""
 
@@ -9,7 +10,9 @@ import yaml
 
 folder = pathlib.Path(sys.argv[1])
 for workflow in map(pathlib.Path, sys.argv[2:]):
-    for job, what in yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].items():
+    document = yaml.safe_load(workflow.read_text(encoding="utf-8"))
+    jobs = document["jobs"] if "jobs" in document else {"action": document["runs"]}
+    for job, what in jobs.items():
         for number, step in enumerate(what["steps"]):
             if "run" not in step:
                 continue
