@@ -149,7 +149,8 @@ extension KeyManagerError {
             case .misconfigured: .misconfigured
             case .denied, .loginRejected: .accessDenied
             case .rejected(.notAuthentic), .rejected(.malformedCiphertext): .invalidCiphertext
-            case .rejected(.keyNotFound), .rejected(.keyDeleted), .rejected(.versionTooOld), .rejected(.versionTooNew):
+            case .rejected(.keyNotFound), .rejected(.keyDeleted), .rejected(.versionTooOld),
+                .rejected(.versionTooNew):
                 .keyUnavailable
             // An unknown reason must not become a terminal error of the WrappedSecret, which may not be its cause.
             case .rejected: .misconfigured
