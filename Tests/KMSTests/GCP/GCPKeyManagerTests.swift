@@ -195,6 +195,16 @@ struct GCPKeyManagerTests {
         #expect(unwrapped.keyVersion == "earlier")
     }
 
+    @Test(arguments: ["\(gcpKey)2/cryptoKeyVersions/3", "cryptoKeyVersions/3", "3", ""])
+    func doesNotReportAVersionOfAnotherKey(name: String) async throws {
+        let transport = fakeGCP([
+            "get": { _ in .json(["name": .string(gcpKey), "primary": ["name": .string(name)]]) },
+            "decrypt": { _ in .gcpDecrypted() },
+        ])
+        let unwrapped = try await gcpKeyManager(transport).unwrap(gcpRecipient, for: sampleBinding)
+        #expect(unwrapped.keyVersion == "primary")
+    }
+
     @Test func asksOnceForAKeyThatItMayNotRead() async throws {
         let transport = fakeGCP(["decrypt": { _ in .gcpDecrypted() }])
         let clock = ManualClientClock()
@@ -269,6 +279,16 @@ struct GCPKeyManagerTests {
             return
         }
         #expect(error.message.contains("roles/cloudkms.cryptoKeyDecrypter"))
+    }
+
+    @Test func theSelfTestRejectsAServerThatDecryptsRandomBytes() async throws {
+        let transport = fakeGCP(["decrypt": { _ in .gcpDecrypted() }])
+        guard case .failed(let error) = await (try gcpKeyManager(transport)).selfTest() else {
+            Issue.record("passed")
+            return
+        }
+        #expect(error.code == .misconfigured)
+        #expect(error.message.contains("decrypted random bytes"))
     }
 
     @Test func theSelfTestFailsWithoutAnyRole() async throws {
