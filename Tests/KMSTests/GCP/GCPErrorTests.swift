@@ -122,7 +122,7 @@ struct GCPErrorTests {
     func tellsDenialsOfAllRequestsFromThoseOfOne(reason: String, concernsAll: Bool) async throws {
         let manager = try gcpKeyManager(
             fakeGCP(["decrypt": { _ in .gcpError(403, "PERMISSION_DENIED", reason: reason) }]))
-        let request = UnwrapRequest(recipient: gcpRecipient, binding: sampleBinding)
+        let request = UnwrapRequest(gcpRecipient, sampleBinding)
         let error = await keyManagerError { () throws(KeyManagerError) in
             _ = try await manager.unwrap([request], timeout: nil)
         }
