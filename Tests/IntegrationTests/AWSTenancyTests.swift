@@ -33,10 +33,14 @@ struct AWSTenancyTests {
     /// A provider that is not tested itself, because each namespace logs in with its own service account: so it causes no
     /// request.
     private func untested(_ spec: String) -> String {
-        spec.replacing("{audience: sts.amazonaws.com}", with: "{audience: sts.amazonaws.com, serviceAccountName: wrap-reader}")
+        spec.replacing(
+            "{audience: sts.amazonaws.com}",
+            with: "{audience: sts.amazonaws.com, serviceAccountName: wrap-reader}")
     }
 
-    private func message(_ object: WrappedSecret) -> String { object.status?.condition(.ready)?.message ?? "" }
+    private func message(_ object: WrappedSecret) -> String {
+        object.status?.condition(.ready)?.message ?? ""
+    }
 
     @Test func kmsSeesTheSessionOfEachTeamsRole() async throws {
         try await withTeams { a, b, aws, _ in
@@ -79,7 +83,8 @@ struct AWSTenancyTests {
                 try await a.namespace.reconciled("db")
 
                 /// Applies the copy and returns its status and the requests that it caused.
-                func apply(_ copy: Manifest, _ reason: Reason) async throws -> (String, [LoopbackAWS.Request]) {
+                func apply(_ copy: Manifest, _ reason: Reason) async throws -> (String, [LoopbackAWS.Request])
+                {
                     let start = try aws.requestCount()
                     try await b.namespace.apply(copy)
                     let message = message(try await b.namespace.reconciled("db", reason))
@@ -118,7 +123,8 @@ struct AWSTenancyTests {
             let spec = untested(try AWSTenant.providerSpec(aws, for: a))
             try await ClusterProvider.with(a.namespace.cluster, spec: spec) { provider in
                 try await provider.status(.notTested)
-                let direct = try await b.wrap("direct", ["k": "v"], provider: provider.name, kind: "ClusterKeyProvider")
+                let direct = try await b.wrap(
+                    "direct", ["k": "v"], provider: provider.name, kind: "ClusterKeyProvider")
                 let indirect = try await b.wrap("indirect", ["k": "v"])
                 let before = try aws.requestCount()
                 try await b.createProvider(of: provider.name)
@@ -128,7 +134,8 @@ struct AWSTenancyTests {
                     try await b.namespace.apply(manifest)
                     let message = message(try await b.namespace.reconciled(name, .providerNotAllowed))
                     #expect(
-                        message.contains("ClusterKeyProvider \(provider.name) does not allow namespace \(b.name)"),
+                        message.contains(
+                            "ClusterKeyProvider \(provider.name) does not allow namespace \(b.name)"),
                         "\(message)")
                 }
                 #expect(try aws.requestCount() == before)
@@ -164,7 +171,8 @@ struct AWSTenancyTests {
     @Test func stsRefusesTheRoleOfAnotherTeamThatAnAdministratorAllows() async throws {
         try await withTeams { a, b, aws, _ in
             let spec = try AWSTenant.providerSpec(aws, for: a, b).split(separator: "\n").map {
-                $0.contains("keys:") ? #"  keys: ["*"]"# : $0.contains("roles:") ? #"  roles: ["*"]"# : String($0)
+                $0.contains("keys:")
+                    ? #"  keys: ["*"]"# : $0.contains("roles:") ? #"  roles: ["*"]"# : String($0)
             }
             try await ClusterProvider.with(
                 a.namespace.cluster, spec: spec.joined(separator: "\n")
@@ -244,12 +252,15 @@ struct AWSTenancyTests {
                     }
                     try await interrupt(.kmsUnavailable) {
                         try await first.apply(
-                            spec: spec.replacing("stsEndpoint: \(aws.endpoint)", with: "stsEndpoint: http://127.0.0.1:1"))
+                            spec: spec.replacing(
+                                "stsEndpoint: \(aws.endpoint)", with: "stsEndpoint: http://127.0.0.1:1"))
                     } repair: {
                         try await first.apply(spec: spec)
                     }
                     #expect(!controller.log.contains(#""object":"\#(b.name)/db","reason""#))
-                    let decrypts = try aws.requests().filter { $0.operation == "Decrypt" && $0.namespace == b.name }
+                    let decrypts = try aws.requests().filter {
+                        $0.operation == "Decrypt" && $0.namespace == b.name
+                    }
                     #expect(decrypts.allSatisfy { $0.principal == b.session && $0.status == "200" })
                 }
             }

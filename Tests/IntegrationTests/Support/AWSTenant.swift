@@ -81,7 +81,8 @@ private struct TenancyExample {
     private let provider: String
 
     init() throws {
-        let page = try String(contentsOfFile: "\(Settings.required().repository)/docs/tenancy.md", encoding: .utf8)
+        let page = try String(
+            contentsOfFile: "\(Settings.required().repository)/docs/tenancy.md", encoding: .utf8)
         let section = try #require(
             page.components(separatedBy: "\n## ").first { $0.hasPrefix("Example: two teams, two keys, AWS") })
         let parts = section.components(separatedBy: "\n```")

@@ -118,7 +118,9 @@ struct GCPErrorTests {
     }
 
     /// A disabled API fails for all ciphertexts. A denial by IAM may have a condition on one.
-    @Test(arguments: [("SERVICE_DISABLED", true), ("USER_PROJECT_DENIED", true), ("IAM_PERMISSION_DENIED", false)])
+    @Test(arguments: [
+        ("SERVICE_DISABLED", true), ("USER_PROJECT_DENIED", true), ("IAM_PERMISSION_DENIED", false),
+    ])
     func tellsDenialsOfAllRequestsFromThoseOfOne(reason: String, concernsAll: Bool) async throws {
         let manager = try gcpKeyManager(
             fakeGCP(["decrypt": { _ in .gcpError(403, "PERMISSION_DENIED", reason: reason) }]))
@@ -191,7 +193,7 @@ struct GCPUnwrappingTests {
         #expect(transport.gcpOperations.filter { $0 == "decrypt" }.count < 20)
     }
 
-    @Test func reportsThatADisabledVersionWorksAgain() async throws {
+    @Test(.timeLimit(.minutes(1))) func reportsThatADisabledVersionWorksAgain() async throws {
         let isEnabled = Locked(false)
         let transport = fakeGCP([
             "decrypt": { _ in

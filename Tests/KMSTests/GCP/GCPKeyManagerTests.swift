@@ -205,6 +205,17 @@ struct GCPKeyManagerTests {
         #expect(unwrapped.keyVersion == "primary")
     }
 
+    /// The number of a version is not worth a deadline.
+    @Test func doesNotReadTheVersionWithLittleTimeLeft() async throws {
+        let transport = fakeGCP([
+            "get": { _ in .gcpKeyResource(primary: "3") }, "decrypt": { _ in .gcpDecrypted() },
+        ])
+        let request = UnwrapRequest(gcpRecipient, sampleBinding)
+        let results = try await gcpKeyManager(transport).unwrap([request], timeout: .seconds(4))
+        #expect(try results.first?.get().keyVersion == "primary")
+        #expect(transport.gcpOperations == ["decrypt"])
+    }
+
     @Test func asksOnceForAKeyThatItMayNotRead() async throws {
         let transport = fakeGCP(["decrypt": { _ in .gcpDecrypted() }])
         let clock = ManualClientClock()
@@ -245,7 +256,7 @@ struct GCPKeyManagerTests {
         #expect(recipient.wrappedKey == "Y2lwaGVydGV4dA==")
         #expect(transport.gcpOperations == ["decrypt", "encrypt"])
         #expect(
-            transport.requests[1].json?["plaintext"]?.string
+            transport.requests.last?.json?["plaintext"]?.string
                 == Base64.encode([UInt8](repeating: 7, count: 32)))
     }
 

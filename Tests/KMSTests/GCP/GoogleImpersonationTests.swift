@@ -1,4 +1,5 @@
 import Cryptography
+import Envelope
 import Foundation
 import HTTP
 import HTTPTypes
@@ -105,12 +106,14 @@ struct GoogleImpersonationTests {
         #expect(transport.requests.last?.json?["scope"] == ["https://www.googleapis.com/auth/cloud-platform"])
     }
 
-    @Test(arguments: [
-        (["accessToken": "t"], "has no expireTime"), (["expireTime": "2099-01-01T00:00:00Z"], "has no accessToken"),
-        (["accessToken": "t", "expireTime": "soon"], "has no expireTime"),
-        (["accessToken": "two words", "expireTime": "2099-01-01T00:00:00Z"], "has no accessToken"),
-        (["accessToken": "t", "expireTime": "2001-01-01T00:00:00Z"], "was already expired"),
-    ] as [(AnyJSON, String)])
+    @Test(
+        arguments: [
+            (["accessToken": "t"], "has no expireTime"),
+            (["expireTime": "2099-01-01T00:00:00Z"], "has no accessToken"),
+            (["accessToken": "t", "expireTime": "soon"], "has no expireTime"),
+            (["accessToken": "two words", "expireTime": "2099-01-01T00:00:00Z"], "has no accessToken"),
+            (["accessToken": "t", "expireTime": "2001-01-01T00:00:00Z"], "was already expired"),
+        ] as [(AnyJSON, String)])
     func rejectsAResponseWithoutAUsableToken(body: AnyJSON, problem: String) async {
         let error = await error(impersonated(), services(.json(body)))
         #expect(error?.code == .unavailable)
@@ -131,9 +134,11 @@ struct GoogleImpersonationTests {
         #expect(error?.message.contains("list it in delegates") == true, "\(error?.message ?? "")")
     }
 
-    @Test(arguments: [
-        .array(Array(repeating: "a", count: 9)), [""], [7], .array([.string(String(repeating: "a", count: 513))]),
-    ] as [AnyJSON])
+    @Test(
+        arguments: [
+            .array(Array(repeating: "a", count: 9)), [""], [7],
+            .array([.string(String(repeating: "a", count: 513))]),
+        ] as [AnyJSON])
     func rejectsDelegatesThatAreNotNames(delegates: AnyJSON) async {
         let error = await error(impersonated(["delegates": delegates]), services(granted))
         #expect(error?.code == .misconfigured)
@@ -205,7 +210,9 @@ struct GoogleImpersonationTests {
     func theServicesOfAProviderAreThoseOfTheUniverse(domain: String) async throws {
         struct Identity: IdentityTokenSource {
             let name = "the token"
-            func token() async throws(IdentityTokenError) -> SharedSecret { SharedSecret(copying: "jwt".utf8) }
+            func token() async throws(IdentityTokenError) -> SharedSecret {
+                SharedSecret(copying: "jwt".utf8)
+            }
         }
         let transport = services(granted)
         let context = GoogleCredentialsContext(
