@@ -28,6 +28,14 @@ class GCPServer:
         self.address = self.url.removeprefix("http://")
         self.hosts = []
 
+    @classmethod
+    def at(cls, url, folder):
+        """The server that another process has started."""
+        server = cls.__new__(cls)
+        server.folder, server.url, server.hosts = folder, url, []
+        server.address = url.removeprefix("http://")
+        return server
+
     def close(self):
         self.process.stdin.close()
         self.process.wait(10)

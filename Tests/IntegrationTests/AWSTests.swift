@@ -229,7 +229,7 @@ struct AWSTests {
             let stranger = try await cli(["unwrap"], pod, input: wrapped.output)
             #expect(stranger.status == 1)
             #expect(stranger.output.isEmpty)
-            #expect(stranger.errors.contains("trust policy"), "\(stranger.errors)")
+            #expect(stranger.errors.contains("client ids"), "\(stranger.errors)")
 
             var forger = try await aws.settings(user: "controller", namespace.name)
             #expect(try await cli(["unwrap"], forger, input: wrapped.output).status == 0)

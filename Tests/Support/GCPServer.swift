@@ -124,21 +124,48 @@ package struct GCPTestKey: Sendable {
     /// additional authenticated data of the tests.
     package func python(_ script: String, binding: [UInt8]) async throws -> String {
         let token = try server.folder.read("admin-token").trimmingCharacters(in: .whitespacesAndNewlines)
-        let script = """
-            import base64, sys
-            from google.cloud import kms_v1
+        return try await python(
+            """
+            import sys
             from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
             from google.oauth2.credentials import Credentials
             transport = KeyManagementServiceRestTransport(
                 host='127.0.0.1:\(server.port)', url_scheme='http', credentials=Credentials(sys.stdin.read()))
             client = kms_v1.KeyManagementServiceClient(transport=transport)
+            """, script, binding, input: token)
+    }
+
+    /// Runs a script of the official client, which google-auth gives the identity of a credential file. All requests to
+    /// Google's names go to the server.
+    package func python(_ script: String, binding: [UInt8], credentials file: String) async throws -> String {
+        try await python(
+            """
+            import contextlib, sys
+            import google.auth
+            sys.path.insert(0, 'Tests/Clients')
+            from gcp_fake import GCPServer
+            redirection = contextlib.ExitStack()
+            redirection.enter_context(GCPServer.at('\(server.url)', '\(server.folder.path)').real_names())
+            credentials, _ = google.auth.load_credentials_from_file(
+                '\(file)', scopes=['https://www.googleapis.com/auth/cloud-platform'])
+            client = kms_v1.KeyManagementServiceClient(credentials=credentials, transport='rest')
+            """, script, binding, input: "")
+    }
+
+    private func python(
+        _ prepare: String, _ script: String, _ binding: [UInt8], input: String
+    ) async throws -> String {
+        let script = """
+            import base64
+            from google.cloud import kms_v1
+            \(prepare)
             name, binding = '\(name)', bytes(\(binding))
             \(script)
             """
         return try await Python.runOnThread {
             String(
                 decoding: try Python.run(
-                    ["-c", script], input: Data(token.utf8), environment: ["PATH": "/usr/bin:/bin"]),
+                    ["-B", "-c", script], input: Data(input.utf8), environment: ["PATH": "/usr/bin:/bin"]),
                 as: UTF8.self)
         }
     }

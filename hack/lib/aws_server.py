@@ -2,20 +2,27 @@
 
 Before it stands what moto leaves out and KMS and STS do:
 - policies decide about keys and encryption contexts (aws_policies.py), and errors have the services' own form;
-- AssumeRoleWithWebIdentity verifies the token against the issuer's keys and the role's trust policy;
+- AssumeRoleWithWebIdentity verifies the token against the issuer's keys, the client ids of the OIDC provider and the role's
+  trust policy;
 - credentials of a session end;
-- a disabled key and a key that is pending deletion reject all requests.
+- a disabled key and a key that is pending deletion reject all requests;
+- a ciphertext names its key: Decrypt and ReEncrypt without a key id are authorised for that key, and with the id of another
+  key they are refused (KMS API Reference, "Decrypt", KeyId and IncorrectKeyException).
 
     aws_server.py PORT FOLDER  FOLDER/issuer.json holds {"issuer": ..., "jwks": {...}} of the cluster
-                               FOLDER/requests.log gets a JSON line for each request
+                               FOLDER/requests.log gets a JSON line for each request. Like CloudTrail, it has the caller: the
+                               ARN of the user or of the role's session, or the subject of a web identity. It has the
+                               resource too, and the encryption context.
 
 MOTO_ACCOUNT_ID is the account. POST /control: {"enforce": true} checks signatures and policies from then on,
 {"session_seconds": N} makes sessions that short.
 """
 
+import base64
 import datetime
 import json
 import os
+import struct
 import sys
 import threading
 import time
@@ -28,6 +35,7 @@ from joserfc.jwk import KeySet
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
+from moto.kms.utils import _deserialize_ciphertext_blob
 from moto.server import DomainDispatcherApplication, create_backend_app
 from moto.sts.models import sts_backends
 from werkzeug.serving import WSGIRequestHandler, run_simple
@@ -50,29 +58,31 @@ class Front:
             self.control |= json.loads(body)
             return answer(start_response, 200, "text/plain", "")
         service, operation, parameters = describe(environ, body)
-        status = "200"
+        entry = {"service": service, "operation": operation, "status": "200"}
 
         def started(line, headers, exc_info=None):
-            nonlocal status
-            status = line.split(" ")[0]
+            entry["status"] = line.split(" ")[0]
             return start_response(line, headers, exc_info)
 
         try:
             if operation == "AssumeRoleWithWebIdentity":
-                return answer(started, 200, "text/xml", self.assume_role_with_web_identity(parameters))
+                return answer(started, 200, "text/xml", self.assume_role_with_web_identity(parameters, entry))
             if self.control["enforce"] and service:
-                self.check(environ, body, service, operation, parameters)
+                self.check(environ, body, service, operation, parameters, entry)
             return self.moto(environ, started)
         except Refused as refused:
             return answer(started, refused.status, *refusal(service, refused))
         finally:
             if service:
                 with self.lock:
-                    json.dump({"service": service, "operation": operation, "status": status}, self.log)
+                    json.dump(entry, self.log)
                     self.log.write("\n")
 
-    def assume_role_with_web_identity(self, parameters):
-        role = self.trusting_role(parameters["RoleArn"], self.claims(parameters["WebIdentityToken"]))
+    def assume_role_with_web_identity(self, parameters, entry):
+        entry["resource"] = parameters["RoleArn"]
+        claims = self.claims(parameters["WebIdentityToken"])
+        entry["principal"] = claims["sub"]
+        role = self.trusting_role(parameters["RoleArn"], claims)
         session = sts_backends[ACCOUNT]["aws"].assume_role_with_web_identity(
             region_name=REGION,
             role_session_name=parameters["RoleSessionName"],
@@ -117,6 +127,8 @@ class Front:
         role = next((role for role in iam.roles.values() if role.arn == arn), None)
         if role is None or federated not in iam.list_open_id_connect_providers():
             raise denied
+        if not set(listed(claims["aud"])) & set(iam.get_open_id_connect_provider(federated).client_id_list):
+            raise Refused("InvalidIdentityToken", "Incorrect token audience")
         for statement in json.loads(role.assume_role_policy_document)["Statement"]:
             conditions = statement.get("Condition", {})
             if (
@@ -129,25 +141,57 @@ class Front:
                 return role
         raise denied
 
-    def check(self, environ, body, service, operation, parameters):
+    def check(self, environ, body, service, operation, parameters, entry):
         token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
         for session in sts_backends[ACCOUNT]["aws"].assumed_roles if token else []:
             if session.session_token == token and session.expiration < utcnow():
                 raise Refused("ExpiredTokenException", "The security token included in the request is expired")
         request = signer(environ, body, operation, ACCOUNT)
+        entry["principal"] = request._access_key.arn
         if service != "kms":
             request.check_action_permitted("*")
             return
-        context = parameters.get("EncryptionContext", {})
-        if operation == "ReEncrypt":
-            source, destination = parameters["SourceKeyId"], parameters["DestinationKeyId"]
-            authorize(request, "kms:ReEncryptFrom", key_arn(source), parameters.get("SourceEncryptionContext", {}))
-            authorize(request, "kms:ReEncryptTo", key_arn(destination), parameters.get("DestinationEncryptionContext", {}))
-        else:
-            authorize(request, f"kms:{operation}", key_arn(parameters.get("KeyId")), context)
-        if operation in {"Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"}:
-            for name in ("KeyId", "SourceKeyId", "DestinationKeyId"):
-                check_state(parameters.get(name))
+        for action, key_id, context in kms_uses(operation, parameters):
+            entry.setdefault("resource", key_arn(key_id))
+            entry.setdefault("context", context)
+            authorize(request, action, key_arn(key_id), context)
+            if operation in {"Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"}:
+                check_state(key_id)
+        if operation in {"Decrypt", "ReEncrypt"}:
+            check_ciphertext(parameters)
+
+
+def check_ciphertext(parameters):
+    key_id = parameters.get("KeyId") or parameters.get("SourceKeyId")
+    named, used = find_key(key_id), ciphertext_key(parameters)
+    if key_id and named is None:
+        return  # moto reports that there is no such key
+    if used is None:
+        raise Refused("InvalidCiphertextException", "")
+    if named not in (None, used):
+        raise Refused(
+            "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation."
+        )
+
+
+def kms_uses(operation, parameters):
+    """Returns the actions of a request with their keys and encryption contexts. ReEncrypt has two."""
+    used = ciphertext_key(parameters)
+    source = used.id if used else None
+    if operation == "ReEncrypt":
+        return [
+            ("kms:ReEncryptFrom", parameters.get("SourceKeyId") or source, parameters.get("SourceEncryptionContext", {})),
+            ("kms:ReEncryptTo", parameters["DestinationKeyId"], parameters.get("DestinationEncryptionContext", {})),
+        ]
+    return [(f"kms:{operation}", parameters.get("KeyId") or source, parameters.get("EncryptionContext", {}))]
+
+
+def ciphertext_key(parameters):
+    """Returns the key that made the ciphertext of a request, or None if there is no ciphertext of a key."""
+    try:
+        return find_key(_deserialize_ciphertext_blob(base64.b64decode(parameters["CiphertextBlob"])).key_id)
+    except (KeyError, ValueError, struct.error):
+        return None
 
 
 def find_key(key_id):

@@ -10,6 +10,8 @@ struct LoopbackAWS: Sendable {
     let endpoint: String
     let region: String
     let role: String
+    /// The OIDC provider of the cluster in IAM, without `https://`.
+    let issuer: String
     private let script: String
     private let cluster: Cluster
 
@@ -43,13 +45,14 @@ struct LoopbackAWS: Sendable {
         let shell = try await Program(
             "/bin/bash",
             [
-                "-c", #". "$0/env"; printf '%s\n' "$SB_AWS_ENDPOINT" "$SB_AWS_REGION" "$SB_AWS_ROLE_ARN""#,
+                "-c",
+                #". "$0/env"; . "$0/settings"; printf '%s\n' "$SB_AWS_ENDPOINT" "$SB_AWS_REGION" "$SB_AWS_ROLE_ARN" "${ISSUER#https://}""#,
                 directory,
             ]
         ).outcome()
         let values = shell.output.split(separator: "\n").map(String.init)
-        try #require(values.count == 3)
-        (endpoint, region, role) = (values[0], values[1], values[2])
+        try #require(values.count == 4)
+        (endpoint, region, role, issuer) = (values[0], values[1], values[2], values[3])
     }
 
     /// Runs `hack/aws COMMAND...`.
@@ -116,19 +119,29 @@ struct LoopbackAWS: Sendable {
 
     /// Returns the number of requests for `operation` after the first `start`.
     func requests(_ operation: String, from start: Int = 0) throws -> Int {
-        try log().dropFirst(start).count { $0.operation == operation }
+        try requests(from: start).count { $0.operation == operation }
     }
 
     /// Returns the number of all requests.
-    func requestCount() throws -> Int { try log().count }
+    func requestCount() throws -> Int { try requests().count }
 
-    private func log() throws -> [Request] {
-        try String(contentsOfFile: "\(directory)/requests.log", encoding: .utf8).split(separator: "\n").map {
-            try JSONDecoder().decode(Request.self, from: Data($0.utf8))
-        }
+    /// Returns the requests after the first `start`, as the servers have logged them.
+    func requests(from start: Int = 0) throws -> [Request] {
+        try String(contentsOfFile: "\(directory)/requests.log", encoding: .utf8).split(separator: "\n")
+            .dropFirst(start).map { try JSONDecoder().decode(Request.self, from: Data($0.utf8)) }
     }
 
-    private struct Request: Decodable { let operation: String? }
+    struct Request: Decodable {
+        let operation: String?
+        let status: String
+        /// The ARN of a user or of a role's session, or the subject of a token.
+        let principal: String?
+        /// The ARN of the key or the role.
+        let resource: String?
+        let context: [String: String]?
+
+        var namespace: String? { context?["secrets-bridge.io/namespace"] }
+    }
 }
 
 /// Gives a suite a dedicated AWS beside the shared cluster.

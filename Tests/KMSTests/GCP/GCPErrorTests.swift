@@ -110,6 +110,27 @@ struct GCPErrorTests {
         #expect(attempts == 1)
     }
 
+    @Test func passesOnRetryAfterOfAProxy() async throws {
+        let (error, attempts) = try await failure(
+            .init(429, "<html>canary</html>", fields: [.retryAfter: "120"]))
+        #expect(error?.retryAfter == .seconds(120))
+        #expect(attempts == 1)
+    }
+
+    /// A disabled API fails for all ciphertexts. A denial by IAM may have a condition on one.
+    @Test(arguments: [
+        ("SERVICE_DISABLED", true), ("USER_PROJECT_DENIED", true), ("IAM_PERMISSION_DENIED", false),
+    ])
+    func tellsDenialsOfAllRequestsFromThoseOfOne(reason: String, concernsAll: Bool) async throws {
+        let manager = try gcpKeyManager(
+            fakeGCP(["decrypt": { _ in .gcpError(403, "PERMISSION_DENIED", reason: reason) }]))
+        let request = UnwrapRequest(gcpRecipient, sampleBinding)
+        let error = await keyManagerError { () throws(KeyManagerError) in
+            _ = try await manager.unwrap([request], timeout: nil)
+        }
+        #expect((error != nil) == concernsAll)
+    }
+
     @Test(arguments: [
         (HTTPError.Code.nameNotResolved, KeyManagerError.Code.unavailable), (.connectFailed, .unavailable),
         (.timedOut, .unavailable), (.certificateUntrusted, .misconfigured), (.cancelled, .cancelled),
@@ -172,7 +193,7 @@ struct GCPUnwrappingTests {
         #expect(transport.gcpOperations.filter { $0 == "decrypt" }.count < 20)
     }
 
-    @Test func reportsThatADisabledVersionWorksAgain() async throws {
+    @Test(.timeLimit(.minutes(1))) func reportsThatADisabledVersionWorksAgain() async throws {
         let isEnabled = Locked(false)
         let transport = fakeGCP([
             "decrypt": { _ in

@@ -195,6 +195,27 @@ struct GCPKeyManagerTests {
         #expect(unwrapped.keyVersion == "earlier")
     }
 
+    @Test(arguments: ["\(gcpKey)2/cryptoKeyVersions/3", "cryptoKeyVersions/3", "3", ""])
+    func doesNotReportAVersionOfAnotherKey(name: String) async throws {
+        let transport = fakeGCP([
+            "get": { _ in .json(["name": .string(gcpKey), "primary": ["name": .string(name)]]) },
+            "decrypt": { _ in .gcpDecrypted() },
+        ])
+        let unwrapped = try await gcpKeyManager(transport).unwrap(gcpRecipient, for: sampleBinding)
+        #expect(unwrapped.keyVersion == "primary")
+    }
+
+    /// The number of a version is not worth a deadline.
+    @Test func doesNotReadTheVersionWithLittleTimeLeft() async throws {
+        let transport = fakeGCP([
+            "get": { _ in .gcpKeyResource(primary: "3") }, "decrypt": { _ in .gcpDecrypted() },
+        ])
+        let request = UnwrapRequest(gcpRecipient, sampleBinding)
+        let results = try await gcpKeyManager(transport).unwrap([request], timeout: .seconds(4))
+        #expect(try results.first?.get().keyVersion == "primary")
+        #expect(transport.gcpOperations == ["decrypt"])
+    }
+
     @Test func asksOnceForAKeyThatItMayNotRead() async throws {
         let transport = fakeGCP(["decrypt": { _ in .gcpDecrypted() }])
         let clock = ManualClientClock()
@@ -235,7 +256,7 @@ struct GCPKeyManagerTests {
         #expect(recipient.wrappedKey == "Y2lwaGVydGV4dA==")
         #expect(transport.gcpOperations == ["decrypt", "encrypt"])
         #expect(
-            transport.requests[1].json?["plaintext"]?.string
+            transport.requests.last?.json?["plaintext"]?.string
                 == Base64.encode([UInt8](repeating: 7, count: 32)))
     }
 
@@ -269,6 +290,16 @@ struct GCPKeyManagerTests {
             return
         }
         #expect(error.message.contains("roles/cloudkms.cryptoKeyDecrypter"))
+    }
+
+    @Test func theSelfTestRejectsAServerThatDecryptsRandomBytes() async throws {
+        let transport = fakeGCP(["decrypt": { _ in .gcpDecrypted() }])
+        guard case .failed(let error) = await (try gcpKeyManager(transport)).selfTest() else {
+            Issue.record("passed")
+            return
+        }
+        #expect(error.code == .misconfigured)
+        #expect(error.message.contains("decrypted random bytes"))
     }
 
     @Test func theSelfTestFailsWithoutAnyRole() async throws {

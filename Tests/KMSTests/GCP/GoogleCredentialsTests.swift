@@ -471,6 +471,13 @@ struct GoogleCredentialsTests {
         #expect(error?.message.contains("canary") == false)
     }
 
+    @Test func passesOnRetryAfterOfTheMetadataServer() async throws {
+        let (_, error, _) = await metadata {
+            .init(503, "", fields: [.metadataFlavor: "Google", .retryAfter: "120"])
+        }
+        #expect(error?.retryAfter == .seconds(120))
+    }
+
     @Test func saysWhereCredentialsCanComeFromIfThereAreNone() async throws {
         let (_, error, _) = await metadata {
             throw HTTPError(.nameNotResolved, activity: "GET http://metadata")
