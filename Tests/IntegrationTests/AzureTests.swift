@@ -100,7 +100,8 @@ struct AzureTests {
 
     @Test func theKeyOfAnotherVaultCausesNoRequest() async throws {
         let other = try await ClusterVault()
-        try await withController { namespace, _, vault in
+        try await withController { namespace, controller, vault in
+            try await eventually("the self-test is logged") { try !controller.kmsLogLines().isEmpty }
             let (ours, theirs) = (
                 try await vault.requests("unwrapKey"), try await other.requests("unwrapKey")
             )
