@@ -57,7 +57,7 @@ struct RecipientsServerTests {
         }
     }
 
-    /// Whoever may wrap can write a recipient of another data key.
+    /// A user who may wrap can write a recipient of another data key.
     @Test func theMACCatchesAForgedRecipient() async throws {
         try await withKeys { keys in
             let sealed = try await Envelope.seal(
