@@ -129,7 +129,8 @@ struct Import: AsyncParsableCommand {
 
     /// Returns the path of the file for a Secret, or nil for standard output.
     private func path(namespace: String?, name: String) -> String? {
-        folder.map { "\($0)/\(ImportedSecret.relativePath(namespace: namespace, name: name))" } ?? outputFile.rulePath
+        folder.map { "\($0)/\(ImportedSecret.relativePath(namespace: namespace, name: name))" }
+            ?? outputFile.rulePath
     }
 
     private func fromCluster(_ factory: WrapperFactory) async throws -> [ImportedSecret] {

@@ -67,7 +67,8 @@ struct KeyRefOptions: ParsableArguments {
     ///   - namespace: The namespace of the WrappedSecrets, which a KeyProvider is in.
     ///   - addsOwn: Adds the keys of the settings, if there are any, as further recipients beside the provider's.
     func keys(
-        _ keyRef: WrappedSecretSpec.KeyRef?, namespace: String?, addsOwn: Bool = false, _ cluster: ClusterAccess
+        _ keyRef: WrappedSecretSpec.KeyRef?, namespace: String?, addsOwn: Bool = false,
+        _ cluster: ClusterAccess
     ) async throws -> KeyRing {
         guard let keyRef else { return try loadKeys() }
         if keyRef.kind == KeyProvider.resource.kind, namespace == nil {

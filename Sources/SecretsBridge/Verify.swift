@@ -55,7 +55,8 @@ struct Verify: AsyncParsableCommand {
 
     func run() async throws {
         let verification = Verification(
-            keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace, rules: rules.book())
+            keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace,
+            rules: rules.book())
         let files = WrappedSecretFiles(
             reading: paths, .init(allowsNone: allowNone, allowsPlaintext: !noPlaintext))
         let progress = ProgressLine(total: files.documents.count)

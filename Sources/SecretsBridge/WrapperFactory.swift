@@ -15,7 +15,8 @@ final class WrapperFactory {
     private var printedNotes: Set<String> = []
 
     init(
-        namespace: String?, scope: Scope?, provider: KeyRefOptions, cluster: ClusterAccess, rules: RulesOptions
+        namespace: String?, scope: Scope?, provider: KeyRefOptions, cluster: ClusterAccess,
+        rules: RulesOptions
     ) {
         self.namespace = namespace
         self.scope = scope
@@ -26,7 +27,9 @@ final class WrapperFactory {
 
     /// Loads the keys of the flags, so that a wrong setting is reported before anything is read. A rule may need others.
     func loadKeys(for path: String?) async throws {
-        if !rules.hasRulesFile(for: path) { _ = try await keys(provider.keyRef, namespace: namespace, addsOwn: false) }
+        if !rules.hasRulesFile(for: path) {
+            _ = try await keys(provider.keyRef, namespace: namespace, addsOwn: false)
+        }
     }
 
     /// Returns the wrapper for a manifest, and prints which flags override its rule.
@@ -40,7 +43,8 @@ final class WrapperFactory {
     ) async throws(InputError) -> SecretWrapper {
         let found = try rules.rule(for: path)
         let (rule, notes) =
-            found?.overridden(namespace: isBound ? namespace : nil, scope: scope, keyRef: provider.keyRef) ?? (nil, [])
+            found?.overridden(namespace: isBound ? namespace : nil, scope: scope, keyRef: provider.keyRef)
+            ?? (nil, [])
         for note in notes where printedNotes.insert(note).inserted { Console.note(note) }
         let keyRef = provider.keyRef ?? rule?.keyRef
         let keys: KeyRing

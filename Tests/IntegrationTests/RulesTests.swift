@@ -30,7 +30,8 @@ struct RulesTests {
             environment: environment.merging(more) { $1 }, input: Data(input.utf8)
         ).outcome()
         #expect(
-            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)", sourceLocation: location)
+            outcome.status == status, "\(arguments): \(outcome.output)\(outcome.errors)",
+            sourceLocation: location)
         #expect(!outcome.errors.contains("canary-rules"), sourceLocation: location)
         return outcome
     }
@@ -49,7 +50,8 @@ struct RulesTests {
 
     @Test func wrapFollowsTheRuleOfItsOutputFile() async throws {
         let key = try await keyID()
-        try writeRules("namespace: shop\nscope: namespace\nrecipients: [{keyID: '\(key)'}]\nlabels: {team: shop}")
+        try writeRules(
+            "namespace: shop\nscope: namespace\nrecipients: [{keyID: '\(key)'}]\nlabels: {team: shop}")
         let wrapped = try await run(["wrap", "-w", "production/db.yaml"], input: Self.secret)
         #expect(wrapped.errors == "")
         let text = try folder.read("production/db.yaml")
@@ -113,7 +115,9 @@ struct RulesTests {
         try await run(["wrap", "-n", "shop", "-w", "production/db.yaml"], input: Self.secret)
         let old = try folder.read("production/db.yaml")
         // The next master key, with the first one as a previous key that the rule does not list.
-        let next = ["SB_WRAP_MASTER_KEY": Self.otherKey, "SB_WRAP_MASTER_KEYS_PREVIOUS": BadInputTests.masterKey]
+        let next = [
+            "SB_WRAP_MASTER_KEY": Self.otherKey, "SB_WRAP_MASTER_KEYS_PREVIOUS": BadInputTests.masterKey,
+        ]
         let probe = try await run(["wrap", "-n", "x", "--name", "x", "--from-literal", "k=v"], next)
         let line = try #require(probe.output.split(separator: "\n").first { $0.contains("keyID: ") })
         let key = try #require(line.split(separator: " ").last.map(String.init))
@@ -143,7 +147,8 @@ struct RulesTests {
         try folder.write("editor", "#!/bin/sh\nsed -i 's/canary-rules/changed/' \"$1\"\n")
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path("editor"))
         try writeRules("scope: cluster")
-        let refused = try await run(["edit", "production/db.yaml"], ["EDITOR": folder.path("editor")], status: 1)
+        let refused = try await run(
+            ["edit", "production/db.yaml"], ["EDITOR": folder.path("editor")], status: 1)
         #expect(refused.errors.contains("spec.scope is \"strict\", and rule production/**"))
         try writeRules("scope: strict\nrecipients: [{backend: local}]")
         let edited = try await run(["edit", "production/db.yaml"], ["EDITOR": folder.path("editor")])
@@ -162,10 +167,12 @@ struct RulesTests {
         let arguments = ["import", "--sealed", "sealed.yaml", "--sealing-key", "key.pem"]
         try writeRules("namespace: shop")
         let refused = try await run(arguments + ["-w", "production/db.yaml"], status: 1)
-        #expect(refused.errors.contains("metadata.namespace is web, and rule production/**"), "\(refused.errors)")
+        #expect(
+            refused.errors.contains("metadata.namespace is web, and rule production/**"), "\(refused.errors)")
         try folder.write(
             ".secrets-bridge.yaml",
-            "version: 1\nrules:\n- path: production/**\n  scope: namespace\n- path: production/web/*\n  labels: {team: web}\n")
+            "version: 1\nrules:\n- path: production/**\n  scope: namespace\n- path: production/web/*\n  labels: {team: web}\n"
+        )
         try await run(arguments + ["--folder", "production"])
         let text = try folder.read("production/web/db.yaml")
         #expect(text.contains("team: web"))
@@ -185,19 +192,25 @@ struct RulesTests {
         #expect(!none.output.contains("rule"))
         try folder.write("other.yaml", "version: 1\nrules: [{path: '*/db.yaml'}, {path: 'production/*'}]\n")
         let ambiguous = try await run(["inspect", "--rules", "other.yaml", "production"], status: 1)
-        #expect(ambiguous.errors.contains("production/db.yaml: rule */db.yaml (other.yaml:2) and rule production/*"))
+        #expect(
+            ambiguous.errors.contains(
+                "production/db.yaml: rule */db.yaml (other.yaml:2) and rule production/*"))
     }
 
     @Test(arguments: [
         ["wrap", "-w", "production/new.yaml"], ["set", "production/db.yaml", "--from-literal", "a=b"],
-        ["edit", "production/db.yaml"], ["rewrap", "production"], ["verify", "production"], ["inspect", "production"],
+        ["edit", "production/db.yaml"], ["rewrap", "production"], ["verify", "production"],
+        ["inspect", "production"],
     ])
     func everyCommandRefusesAnInvalidRulesFile(arguments: [String]) async throws {
         try await run(["wrap", "-n", "shop", "-w", "production/db.yaml"], input: Self.secret)
         let before = try folder.read("production/db.yaml")
-        try folder.write(".secrets-bridge.yaml", "version: 1\nrules:\n- path: production/**\n  scop: strict\n")
+        try folder.write(
+            ".secrets-bridge.yaml", "version: 1\nrules:\n- path: production/**\n  scop: strict\n")
         let outcome = try await run(arguments, ["EDITOR": "true"], input: Self.secret, status: 1)
-        #expect(outcome.errors.contains(".secrets-bridge.yaml:4:3: rules[0] has no such field"), "\(outcome.errors)")
+        #expect(
+            outcome.errors.contains(".secrets-bridge.yaml:4:3: rules[0] has no such field"),
+            "\(outcome.errors)")
         #expect(outcome.errors.contains("is scope meant?"))
         #expect(try folder.read("production/db.yaml") == before)
         #expect(!FileManager.default.fileExists(atPath: folder.path("production/new.yaml")))

@@ -61,7 +61,8 @@ package struct ValueEdit: Sendable {
 
     private func noteChangedRecipients(_ new: [String], _ rule: Rule) {
         let old = opened.desiredSecret.envelope.recipients.map(\.keyID)
-        let changes = new.filter { !old.contains($0) }.map { "+ \($0)" }
+        let changes =
+            new.filter { !old.contains($0) }.map { "+ \($0)" }
             + old.filter { !new.contains($0) }.map { "- \($0)" }
         guard rule.recipients != nil, !changes.isEmpty else { return }
         note("\(opened.file.path): recipients follow \(rule): \(changes.joined(separator: ", "))")

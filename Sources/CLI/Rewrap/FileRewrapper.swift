@@ -79,9 +79,11 @@ package struct FileRewrapper: Sendable {
         for path in portion {
             do throws(InputError) {
                 let file = try WrappedSecretFile(reading: path)
-                guard !file.documents.isEmpty else { continue }
-                let rule = Result { () throws(InputError) in try rules.rule(for: path) }
+                let rule = Result { () throws(InputError) in
+                    file.documents.isEmpty ? nil : try rules.rule(for: path)
+                }
                 work.append(Work(file, namespace: namespace, rule: rule))
+                guard !file.documents.isEmpty else { continue }
             } catch {
                 report([
                     RewrapResult(
@@ -91,7 +93,9 @@ package struct FileRewrapper: Sendable {
             reported.append(path)
         }
         let valid = work.flatMap { work in
-            work.envelopes.compactMap { try? $0.get() }.map { (envelope: $0, requirement: work.rule?.recipients) }
+            work.envelopes.compactMap { try? $0.get() }.map {
+                (envelope: $0, requirement: work.rule?.recipients)
+            }
         }
         var requirements: [Int: RecipientRequirement] = [:]
         if followsRules { for (index, item) in valid.enumerated() { requirements[index] = item.requirement } }
@@ -105,7 +109,9 @@ package struct FileRewrapper: Sendable {
             }
             return (file: work.file, rule: work.rule, results: results)
         }
-        await BlockingWork.run(finished, threads: Self.writers) { report(write($0.file, $0.rule, $0.results)) }
+        await BlockingWork.run(finished, threads: Self.writers) {
+            report(write($0.file, $0.rule, $0.results))
+        }
         return reported
     }
 

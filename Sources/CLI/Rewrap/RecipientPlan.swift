@@ -92,7 +92,8 @@ enum RecipientPlan {
         guard keyIDs.contains(where: { $0 != nil }) || !added.isEmpty else {
             throw InputError(
                 "its rule allows none of its recipients, and no key that the rule lists "
-                    + "(\(missing.map(\.description).joined(separator: ", "))) is configured; configure one of them")
+                    + "(\(missing.map(\.description).joined(separator: ", "))) is configured; configure one of them"
+            )
         }
         return refreshed + added.map { .add($0) } + unwanted.map { .remove($0) }
     }

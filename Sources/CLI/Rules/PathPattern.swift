@@ -62,7 +62,9 @@ package struct PathPattern: Sendable, CustomStringConvertible {
         guard !text.contains(where: \.isInvisible) else {
             throw refuse("has an invisible character; remove it")
         }
-        if text.first == "!" { throw refuse("begins with !, which is reserved; patterns cannot exclude files") }
+        if text.first == "!" {
+            throw refuse("begins with !, which is reserved; patterns cannot exclude files")
+        }
         if let character = text.first(where: reserved.contains) {
             throw refuse("has \(character), which is reserved; *, ? and ** are the wildcards")
         }
@@ -165,7 +167,9 @@ extension PathPattern {
         var index = index
         while true {
             found[index * 2] = true
-            guard index < tokens.count, tokens[index] == .characters || tokens[index] == .folders else { return }
+            guard index < tokens.count, tokens[index] == .characters || tokens[index] == .folders else {
+                return
+            }
             index += 1
         }
     }
@@ -221,7 +225,9 @@ extension PathPattern {
         var alphabet = Set(tokens.compactMap(\.scalar))
         alphabet.insert("/")
         // Private-use characters: more of them than a pattern has characters.
-        let other = (0xE000...0xF8FF).lazy.compactMap(Unicode.Scalar.init(_:)).first { !alphabet.contains($0) }
+        let other = (0xE000...0xF8FF).lazy.compactMap(Unicode.Scalar.init(_:)).first {
+            !alphabet.contains($0)
+        }
         if let other { alphabet.insert(other) }
         return alphabet
     }

@@ -30,14 +30,17 @@ struct RecipientFiles: Sendable {
     func key(inFile path: String, _ field: String, _ location: String) throws(InputError) -> KeySelector {
         guard let reader else {
             throw InputError(
-                location, "\(field) is not supported by this version of the program; give backend and keyID instead")
+                location,
+                "\(field) is not supported by this version of the program; give backend and keyID instead")
         }
         guard !path.hasPrefix("/") else {
-            throw InputError(location, "\(field) is absolute; give a path relative to the folder of the rules file")
+            throw InputError(
+                location, "\(field) is absolute; give a path relative to the folder of the rules file")
         }
         guard let file = AbsolutePath(existing: "\(folder)/\(path)"), case .file? = file.kind else {
             throw InputError(
-                location, "\(field): there is no file \(path) in the folder of the rules file; correct the path")
+                location,
+                "\(field): there is no file \(path) in the folder of the rules file; correct the path")
         }
         guard file.relative(to: root) != nil else {
             throw InputError(

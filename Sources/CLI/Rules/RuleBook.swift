@@ -88,7 +88,9 @@ package final class RuleBook: Sendable {
             }
             return (file, RulesLocation(file: rules, folder: folder))
         case .nearest(let home):
-            guard let folder = file.parent, let location = try location(for: folder, home: home) else { return nil }
+            guard let folder = file.parent, let location = try location(for: folder, home: home) else {
+                return nil
+            }
             return (file, location)
         }
     }

@@ -54,7 +54,8 @@ enum RuleEnforcement {
     private static func labelViolations(of labels: [String: String], by rule: Rule) -> [String] {
         rule.labels.sorted { $0.key < $1.key }.filter { labels[$0.key] != $0.value }.map { key, value in
             let found = labels[key].map { "is \(quoted($0))" } ?? "is missing"
-            return "spec.template.metadata.labels: \(key) \(found), and \(rule) requires \(quoted(value)); set it there"
+            return
+                "spec.template.metadata.labels: \(key) \(found), and \(rule) requires \(quoted(value)); set it there"
         }
     }
 }

@@ -51,7 +51,9 @@ struct RulesLocation: Sendable {
                     + "--rules")
         }
         var parent = stat()
-        guard stat(folder.path, &parent) == 0 else { throw InputError(unreadable: folder.display, lastSystemError()) }
+        guard stat(folder.path, &parent) == 0 else {
+            throw InputError(unreadable: folder.display, lastSystemError())
+        }
         // As in /tmp, where another user could choose the recipients.
         guard parent.st_mode & S_IWOTH == 0 || info.st_uid == geteuid() || info.st_uid == 0 else {
             throw InputError(

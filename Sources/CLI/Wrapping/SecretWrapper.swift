@@ -112,10 +112,13 @@ package struct SecretWrapper: Sendable {
     }
 
     private func namespace(of input: SecretInput) throws(InputError) -> String? {
-        if namespace == nil, let rule, let required = rule.namespace, let own = input.namespace, own != required {
+        if namespace == nil, let rule, let required = rule.namespace, let own = input.namespace,
+            own != required
+        {
             throw InputError(
                 input.source,
-                "metadata.namespace is \(own), and \(rule) requires \(required); change one of them, or give --rules none")
+                "metadata.namespace is \(own), and \(rule) requires \(required); change one of them, or give --rules none"
+            )
         }
         return try input.namespace(given: namespace ?? rule?.namespace, scope: scope)
     }
@@ -217,7 +220,9 @@ extension SecretInput {
         for (key, value) in rule.labels.sorted(by: { $0.key < $1.key }) {
             if let own = labels.updateValue(value, forKey: key), own != value {
                 throw InputError(
-                    source, "label \(key) is \(quoted(own)), and \(rule) requires \(quoted(value)); change one of them")
+                    source,
+                    "label \(key) is \(quoted(own)), and \(rule) requires \(quoted(value)); change one of them"
+                )
             }
         }
     }

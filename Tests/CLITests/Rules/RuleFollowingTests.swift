@@ -44,7 +44,9 @@ struct RuleFollowingTests {
             named(try await key.wrap(dataKey, for: binding))
         }
 
-        func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> UnwrappedKey {
+        func unwrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError)
+            -> UnwrappedKey
+        {
             try await key.unwrap(Recipient(keyID: key.keyID, wrappedKey: recipient.wrappedKey), for: binding)
         }
     }
@@ -83,7 +85,9 @@ struct RuleFollowingTests {
         try temporary.write("production/db.yaml", yaml(try await wrapper.wrap(input(metadata)).manifest))
     }
 
-    private func wrapProblem(_ ring: KeyRing, _ metadata: String = "name: db, namespace: shop") async throws -> String? {
+    private func wrapProblem(_ ring: KeyRing, _ metadata: String = "name: db, namespace: shop") async throws
+        -> String?
+    {
         let wrapper = SecretWrapper(keys: ring, scope: .strict, namespace: nil, rule: try rule())
         let input = try input(metadata)
         return await errorMessage { () throws(InputError) in try await wrapper.wrap(input).notes }
@@ -163,7 +167,8 @@ struct RuleFollowingTests {
         try await wrap(ring)
         #expect(await problems() == [])
         try writeRules(
-            "namespace: prod\nscope: namespace\nrecipients: [{keyID: '\(awsID)'}]\nkeyRef: KeyProvider/own\nlabels: {team: shop}")
+            "namespace: prod\nscope: namespace\nrecipients: [{keyID: '\(awsID)'}]\nkeyRef: KeyProvider/own\nlabels: {team: shop}"
+        )
         let found = await problems()
         let rule = try #require(try rule())
         let expected = [
@@ -220,7 +225,8 @@ struct RuleFollowingTests {
         let inspection = try Inspection(
             WrappedSecretFile(reading: path).documents[0], namespace: nil, rule: lookup)
         #expect(inspection.lines.contains { $0.contains("shop/db") })
-        #expect(await problems(ring, namespace: "web").contains { $0.contains("namespace is \"web\", and rule") })
+        #expect(
+            await problems(ring, namespace: "web").contains { $0.contains("namespace is \"web\", and rule") })
     }
 
     @Test func reportsAnInvalidRulesFileOnce() async throws {
@@ -248,7 +254,9 @@ struct RuleFollowingTests {
         let with = try inspection()
         #expect(with.lines.last == "  rule            \(source):3, path production/**")
         #expect(with.lines.dropLast() == without.lines[...])
-        #expect(yaml(with.value).contains("rule:\n  file: \(source)\n  line: 3\n  path: production/**"), "\(yaml(with.value))")
+        #expect(
+            yaml(with.value).contains("rule:\n  file: \(source)\n  line: 3\n  path: \"production/**\""),
+            "\(yaml(with.value))")
         try temporary.write(".secrets-bridge.yaml", "version: 1\nrules: []\n")
         #expect(try inspection().lines.last == "  rule            none: no rule of \(source) matches")
     }
@@ -359,7 +367,9 @@ struct RuleFollowingTests {
         #expect(try steps(recipients(previous), requirement([previous]), ring) == [])
         #expect(try steps(recipients(previous), requirement([id]), ring) == [.add(0), .remove(0)])
         #expect(
-            try steps(recipients(previous), requirement([id], allowsOthers: true), ring) == [.replace(0, with: 0)])
+            try steps(recipients(previous), requirement([id], allowsOthers: true), ring) == [
+                .replace(0, with: 0)
+            ])
         // A key of the rule that is not configured stays missing.
         #expect(try steps(recipients(id), requirement([id, foreign]), ring) == [])
         #expect(throws: InputError.self) { try steps(recipients(id), requirement([foreign]), ring) }

@@ -9,7 +9,8 @@ import Testing
 
 /// Reads rules files. The JSON schema is tested with the same files (Tests/Packaging/test_rules_schema.py).
 struct RulesFileTests {
-    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Vectors/rules")
 
     private static func files(_ kind: String) throws -> [String] {
@@ -49,7 +50,7 @@ struct RulesFileTests {
 
     @Test func readsEveryField() throws {
         let rules = try read(try Self.text("valid/everything.yaml")).rules
-        #expect(rules.map(\.line) == [4, 19, 20, 22])
+        #expect(rules.map(\.line) == [4, 20, 21, 23])
         #expect(rules.map(\.pattern.description).last == "teams/*/secrets/db-??.yaml")
         let rule = rules[0]
         #expect(rule.description == "rule production/** (r.yaml:4)")
@@ -80,7 +81,9 @@ struct RulesFileTests {
     }
 
     @Test func refusesTooManyRulesForOneFile() throws {
-        let text = "version: 1\nrules:\n" + (0..<17).map { "- path: a\(String(repeating: "?", count: $0))*\n" }.joined()
+        let text =
+            "version: 1\nrules:\n"
+            + (0..<17).map { "- path: a\(String(repeating: "?", count: $0))*\n" }.joined()
         let set = try read(text)
         #expect(try set.rule(forPath: "a", named: "x")?.line == 3)
         let path = "a" + String(repeating: "b", count: 17)
@@ -111,7 +114,9 @@ struct RulesFileTests {
 
     /// A reader of recipient files whose contents are key ids.
     private struct KeyIDReader: RecipientFileReader {
-        func key(inFile path: String, named name: String) throws(InputError) -> (backend: String, keyID: String) {
+        func key(inFile path: String, named name: String) throws(InputError) -> (
+            backend: String, keyID: String
+        ) {
             guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
                 throw InputError("cannot read \(name)")
             }
@@ -132,7 +137,8 @@ struct RulesFileTests {
                 let text = "version: 1\nrules:\n- path: a\n  recipients: [{file: '\(path)'}]\n"
                 let set = try read(
                     text, folder: "\(root)/repo/rules", root: "\(root)/repo", reader: KeyIDReader())
-                guard set.rules[0].recipients?.keys.map(\.description) == ["vault-transit:transit/prod"] else {
+                guard set.rules[0].recipients?.keys.map(\.description) == ["vault-transit:transit/prod"]
+                else {
                     throw InputError("another key")
                 }
             }

@@ -130,7 +130,9 @@ import YAML
     @Test func opensWithAnyOfTheKeys() async throws {
         let both = try vectors.sealingKeys("second", "pkcs1")
         let documents = try [vectors.manifest("strict"), vectors.manifest("second")].flatMap(documents)
-        let result = await SealedSecretImport(sealingKeys: both, namespace: nil).wrap(documents) { wrapper($1) }
+        let result = await SealedSecretImport(sealingKeys: both, namespace: nil).wrap(documents) {
+            wrapper($1)
+        }
         #expect(result.outputs.count == 2)
         #expect(result.problems == [])
         let message = try await problem(vectors.manifest("second"))
