@@ -212,22 +212,6 @@ extension ObjectLimits {
     }
 }
 
-extension SecretInput {
-    /// Adds the labels of a rule.
-    ///
-    /// - Throws: `InputError` if the Secret has one of them with another value.
-    fileprivate mutating func addLabels(of rule: Rule) throws(InputError) {
-        for (key, value) in rule.labels.sorted(by: { $0.key < $1.key }) {
-            if let own = labels.updateValue(value, forKey: key), own != value {
-                throw InputError(
-                    source,
-                    "label \(key) is \(quoted(own)), and \(rule) requires \(quoted(value)); change one of them"
-                )
-            }
-        }
-    }
-}
-
 extension TemplateValidation {
     fileprivate static func check(_ input: SecretInput) throws(SpecError) {
         try check(labels: input.labels)
