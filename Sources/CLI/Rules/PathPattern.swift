@@ -101,20 +101,25 @@ package struct PathPattern: Sendable, CustomStringConvertible {
 
     /// Returns true if the pattern matches a relative path without empty names. Compares Unicode scalars, so that names
     /// in different normalizations differ, as in the file system.
-    package func matches(_ path: String) -> Bool { matches(Array(path.unicodeScalars)) }
-
-    func matches(_ path: [Unicode.Scalar]) -> Bool {
-        guard path.starts(with: literalPrefix), Self.isRelativePath(path) else { return false }
-        var states = initialStates
-        for character in path {
-            states = next(states, character)
-            if states.isEmpty { return false }
-        }
-        return accepts(states)
+    package func matches(_ path: String) -> Bool {
+        let path = Array(path.unicodeScalars)
+        let names = path.split(separator: "/", omittingEmptySubsequences: false)
+        return names.allSatisfy { !$0.isEmpty } && matches(path)
     }
 
-    private static func isRelativePath(_ path: [Unicode.Scalar]) -> Bool {
-        path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { !$0.isEmpty }
+    /// - Parameter path: A relative path, which has no empty names.
+    func matches(_ path: [Unicode.Scalar]) -> Bool {
+        guard path.starts(with: literalPrefix) else { return false }
+        // Two buffers in turn, because a command can match many files with many rules.
+        var states = emptySet
+        var found = states
+        enter(0, &states)
+        for character in path {
+            for index in found.indices { found[index] = false }
+            for state in states.indices where states[state] { advance(state, character, &found) }
+            swap(&states, &found)
+        }
+        return accepts(Self.states(states))
     }
 }
 
@@ -146,18 +151,22 @@ extension PathPattern {
     /// Returns the states after one more character of a path, in ascending order.
     func next(_ states: [Int], _ character: Unicode.Scalar) -> [Int] {
         var found = emptySet
-        for state in states where state / 2 < tokens.count {
-            let index = state / 2
-            switch tokens[index] {
-            case .literal(let scalar): if scalar == character { enter(index + 1, &found) }
-            case .character: if character != "/" { enter(index + 1, &found) }
-            case .characters: if character != "/" { enter(index, &found) }
-            case .slash: if character == "/" { enter(index + 1, &found) }
-            case .folders where character == "/": if !state.isMultiple(of: 2) { enter(index, &found) }
-            case .folders, .below: found[index * 2 + 1] = true
-            }
-        }
+        for state in states { advance(state, character, &found) }
         return Self.states(found)
+    }
+
+    /// Adds the states that follow one state at a character.
+    private func advance(_ state: Int, _ character: Unicode.Scalar, _ found: inout [Bool]) {
+        let index = state / 2
+        guard index < tokens.count else { return }
+        switch tokens[index] {
+        case .literal(let scalar): if scalar == character { enter(index + 1, &found) }
+        case .character: if character != "/" { enter(index + 1, &found) }
+        case .characters: if character != "/" { enter(index, &found) }
+        case .slash: if character == "/" { enter(index + 1, &found) }
+        case .folders where character == "/": if !state.isMultiple(of: 2) { enter(index, &found) }
+        case .folders, .below: found[index * 2 + 1] = true
+        }
     }
 
     private var emptySet: [Bool] { [Bool](repeating: false, count: tokens.count * 2 + 2) }
