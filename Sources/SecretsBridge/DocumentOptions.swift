@@ -21,9 +21,18 @@ struct DocumentOptions: ParsableArguments {
 
     func keys() throws -> KeyRing { try providers.keys(namespace: namespace) }
 
-    func open(with keys: KeyRing) async throws(InputError) -> OpenedDocument {
+    /// - Parameter rule: The rule for the file, for a command that changes it.
+    func open(with keys: KeyRing, rule: Rule? = nil) async throws(InputError) -> OpenedDocument {
         try await OpenedDocument(
-            try WrappedSecretFile(reading: file), named: name, namespace: namespace, with: keys)
+            try WrappedSecretFile(reading: file), named: name, namespace: namespace, with: keys, rule: rule)
+    }
+
+    /// Returns the rule for the file with the values of flags in place of its own, and prints which flags override it.
+    func rule(_ rules: RulesOptions) throws(InputError) -> Rule? {
+        guard let found = try rules.book().rule(for: file) else { return nil }
+        let (rule, notes) = found.overridden(namespace: namespace)
+        notes.forEach(Console.note)
+        return rule
     }
 
     /// The options as command-line arguments.
@@ -41,14 +50,16 @@ struct DocumentOptions: ParsableArguments {
 
     /// Changes the entries in the file, and prints the difference.
     func updateEntries(
-        _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
+        following rules: RulesOptions, _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        let opened = try await open(with: keys)
+        let keys = try keys()
+        let rule = try rule(rules)
+        let opened = try await open(with: keys, rule: rule)
         var entries: [String: SecretEntry] = [:]
         for entry in opened.entries { entries[entry.name] = entry }
         try change(&entries)
-        let difference = try await ValueEdit(opened, with: keys).replaceValues(
-            with: entries.values.sorted { $0.name < $1.name })
+        let edit = ValueEdit(opened, with: keys, rule: rule, note: { Console.note($0) })
+        let difference = try await edit.replaceValues(with: entries.values.sorted { $0.name < $1.name })
         Self.printDifference(difference)
     }
 

@@ -14,14 +14,16 @@ struct Edit: AsyncParsableCommand {
         discussion: """
             Opens the values in VISUAL, EDITOR or vi. They are stored in a private folder in memory (in XDG_RUNTIME_DIR or \
             /dev/shm), which is removed afterwards, or by the next edit if this one is killed. Encrypts the values under a \
-            new data key, which is wrapped for the same keys. The rest of the file stays as it is. If nothing changes, the \
-            editor fails, or the command is interrupted, the file is not written. Exit codes: 0 done; 1 failed; 64 wrong \
-            usage; 130 interrupted, 143 terminated.
+            new data key, which is wrapped for the same keys, or for those that a rule of .secrets-bridge.yaml lists. The \
+            rest of the file stays as it is. If nothing changes, the editor fails, or the command is interrupted, the file \
+            is not written. Exit codes: 0 done; 1 failed; 64 wrong usage; 130 interrupted, 143 terminated.
 
               secrets-bridge edit db.yaml
             """)
 
     @OptionGroup var document: DocumentOptions
+
+    @OptionGroup var rules: RulesOptions
 
     func validate() throws { try checkNoStandardInput([document.file]) }
 
@@ -29,9 +31,10 @@ struct Edit: AsyncParsableCommand {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
         let keys = try document.keys()
+        let rule = try document.rule(rules)
         let difference: ValueDifference
         do {
-            let opened = try await document.open(with: keys)
+            let opened = try await document.open(with: keys, rule: rule)
             // A file that cannot be written is reported before the user edits.
             try check()
             // Signals end the editor first, and the folder is removed in any case.
@@ -39,7 +42,7 @@ struct Edit: AsyncParsableCommand {
             signal(SIGPIPE, SIG_IGN)
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
-            difference = try await edit(opened, in: folder, with: keys)
+            difference = try await edit(opened, in: folder, with: keys, rule: rule)
         } catch let error as FileError {
             throw CommandError("cannot create a folder for the editor: \(error)")
         }
@@ -55,7 +58,7 @@ struct Edit: AsyncParsableCommand {
     }
 
     private func edit(
-        _ document: OpenedDocument, in folder: PrivateFolder, with keys: KeyRing
+        _ document: OpenedDocument, in folder: PrivateFolder, with keys: KeyRing, rule: Rule?
     ) async throws -> ValueDifference {
         var opened = document
         let before = EditableManifest(opened).text
@@ -68,7 +71,7 @@ struct Edit: AsyncParsableCommand {
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
                 let entries = try EditableManifest(opened).entries(in: after, note: Console.note)
                 try confirm(entries, of: opened)
-                let edit = ValueEdit(opened, with: keys)
+                let edit = ValueEdit(opened, with: keys, rule: rule, note: { Console.note($0) })
                 return try await withRecordedSignalCancellation { () throws(InputError) in
                     try await edit.replaceValues(with: entries)
                 }
@@ -76,7 +79,7 @@ struct Edit: AsyncParsableCommand {
                 if TerminationSignals.received != nil { throw error }
                 // The edited text survives a mistake, a full disk, and a change by another process.
                 var question = error.description
-                if let current = try? await self.document.open(with: keys) {
+                if let current = try? await self.document.open(with: keys, rule: rule) {
                     let otherChanges = ValueDifference(from: opened.entries, to: current.entries)
                     if !otherChanges.isEmpty {
                         question +=

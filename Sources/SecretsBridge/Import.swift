@@ -13,6 +13,9 @@ struct Import: AsyncParsableCommand {
             are skipped unless they are named. To let the WrappedSecret take over a Secret: kubectl annotate secret NAME \
             secrets-bridge.io/allow=adopt
 
+            The rule of .secrets-bridge.yaml for each file that is written gives scope, recipients, provider and labels; \
+            options override it.
+
               secrets-bridge import -n payments db -w wrapped.yaml
               secrets-bridge import --all-namespaces --folder clusters/production
 
@@ -35,6 +38,8 @@ struct Import: AsyncParsableCommand {
     @OptionGroup var sealed: SealedSecretOptions
 
     @OptionGroup var provider: KeyRefOptions
+
+    @OptionGroup var rules: RulesOptions
 
     @Option(
         name: .shortAndLong,
@@ -65,7 +70,11 @@ struct Import: AsyncParsableCommand {
 
     private var isSealed: Bool { !sealed.sealed.isEmpty }
 
+    /// A path beside the files that are written, or nil for standard output.
+    private var rulePath: String? { folder.map { "\($0)/x.yaml" } ?? outputFile.rulePath }
+
     func validate() throws {
+        try provider.check(hasRules: rules.book().hasRulesFile(for: rulePath))
         guard folder != "" else {
             throw ValidationError("--folder is empty; give a path, such as . for the current folder")
         }
@@ -95,12 +104,16 @@ struct Import: AsyncParsableCommand {
 
     func run() async throws {
         let file = try outputFile.open(.byUmask)
-        let keys = try await provider.keys(namespace: namespace, cluster.access)
+        let factory = WrapperFactory(
+            namespace: namespace, scope: scope, provider: provider, cluster: cluster.access, rules: rules)
+        try await factory.loadKeys(for: rulePath)
         let (secrets, isComplete) =
             isSealed
-            ? try await sealed.wrap(
-                scope: scope, namespace: namespace, keys: keys, keyRef: provider.keyRef)
-            : (try await fromCluster(keys), true)
+            ? try await sealed.wrap(namespace: namespace) { secret, scope throws(InputError) in
+                try await factory.wrapper(
+                    for: path(namespace: secret.namespace, name: secret.name), scope: scope, isBound: false)
+            }
+            : (try await fromCluster(factory), true)
         secrets.flatMap(\.notes).forEach(Console.note)
         if secrets.isEmpty {
             let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
@@ -114,15 +127,23 @@ struct Import: AsyncParsableCommand {
         if !isComplete { throw ExitCode.failure }
     }
 
-    private func fromCluster(_ keys: KeyRing) async throws -> [ImportedSecret] {
+    /// Returns the path of the file for a Secret, or nil for standard output.
+    private func path(namespace: String?, name: String) -> String? {
+        folder.map { "\($0)/\(ImportedSecret.relativePath(namespace: namespace, name: name))" }
+            ?? outputFile.rulePath
+    }
+
+    private func fromCluster(_ factory: WrapperFactory) async throws -> [ImportedSecret] {
         guard let selection = cluster.selection(namespace: namespace) else { return [] }
-        let secretImport = ClusterImport(
-            secrets: LiveSecretReader(try cluster.client()), keys: keys, scope: scope ?? .strict,
-            keyRef: provider.keyRef)
+        let secretImport = ClusterImport(secrets: LiveSecretReader(try cluster.client()))
         let progress = ProgressLine(total: nil)
         defer { progress.finish() }
         return try await secretImport.wrap(
-            selection, names: names, note: { note in progress.printAbove { Console.note(note) } },
+            selection, names: names,
+            with: { ref throws(InputError) in
+                try await factory.wrapper(for: path(namespace: ref.namespace, name: ref.name), isBound: false)
+            },
+            note: { note in progress.printAbove { Console.note(note) } },
             expect: progress.setTotal, advance: { progress.advance(by: 1) })
     }
 

@@ -6,8 +6,8 @@ struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what WrappedSecrets in files reveal without a key.",
         discussion: """
-            Prints recipients and their key versions, the scope, the entries and the sizes of their values. Sends no request \
-            to a KMS.
+            Prints recipients and their key versions, the scope, the entries and the sizes of their values, and the rule of \
+            .secrets-bridge.yaml that holds for the file. Sends no request to a KMS.
 
               secrets-bridge inspect db.yaml
               secrets-bridge inspect -o json clusters/
@@ -26,15 +26,22 @@ struct Inspect: ParsableCommand {
     @Option(name: .shortAndLong, help: "Write text, json or yaml.")
     var output: ReportFormat = .text
 
+    @OptionGroup var rules: RulesOptions
+
     func run() throws {
         let files = WrappedSecretFiles(reading: paths)
         var problems = files.problems
         var inspections: [Inspection] = []
-        for document in files.documents {
-            do throws(InputError) {
-                inspections.append(try Inspection(document, namespace: namespace))
-            } catch {
-                problems.append(error)
+        let book = rules.book()
+        for file in files.files {
+            for document in file.documents {
+                do throws(InputError) {
+                    inspections.append(
+                        try Inspection(
+                            document, namespace: namespace, rule: try book.lookup(file.rulePath)))
+                } catch {
+                    if !problems.contains(error) { problems.append(error) }
+                }
             }
         }
         if output == .text { inspections.flatMap(\.lines).forEach(Console.writeLine) }

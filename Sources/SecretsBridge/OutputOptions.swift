@@ -15,6 +15,9 @@ struct OutputFileOptions: ParsableArguments {
         completion: manifestCompletion)
     var outputFile: String?
 
+    /// The path that rules are for, or nil for standard output.
+    var rulePath: String? { outputFile == "-" ? nil : outputFile }
+
     func validate() throws {
         if outputFile == "" { throw ValidationError("--output-file is empty; give the path of a file") }
     }

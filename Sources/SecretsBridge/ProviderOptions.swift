@@ -51,14 +51,28 @@ struct KeyRefOptions: ParsableArguments {
     var keyRef: WrappedSecretSpec.KeyRef?
 
     func validate() throws {
-        if keyRef == nil, !providers.providerFile.isEmpty {
-            throw ValidationError("--provider-file needs --key-ref, the provider that wraps")
-        }
         if let keyRef, keyRef.name.isEmpty { throw ValidationError("--key-ref needs a name") }
     }
 
-    /// - Parameter namespace: The namespace of the WrappedSecrets, which a KeyProvider is in.
-    func keys(namespace: String?, _ cluster: ClusterAccess) async throws -> KeyRing {
+    /// Requires that a provider wraps if there are files of providers.
+    ///
+    /// - Parameter hasRules: True if a rule may name the provider.
+    func check(hasRules: @autoclosure () -> Bool) throws {
+        if keyRef == nil, !providers.providerFile.isEmpty, !hasRules() {
+            throw ValidationError("--provider-file needs --key-ref, the provider that wraps")
+        }
+    }
+
+    /// Returns the keys to wrap with.
+    ///
+    /// - Parameters:
+    ///   - keyRef: The provider of the flag or of a rule, or nil for the keys of the settings.
+    ///   - namespace: The namespace of the WrappedSecrets, which a KeyProvider is in.
+    ///   - addsOwn: Adds the keys of the settings, if there are any, as further recipients beside the provider's.
+    func keys(
+        _ keyRef: WrappedSecretSpec.KeyRef?, namespace: String?, addsOwn: Bool = false,
+        _ cluster: ClusterAccess
+    ) async throws -> KeyRing {
         guard let keyRef else { return try loadKeys() }
         if keyRef.kind == KeyProvider.resource.kind, namespace == nil {
             throw CommandError(
@@ -69,20 +83,19 @@ struct KeyRefOptions: ParsableArguments {
         if providers.providerFile.isEmpty {
             try await manifests.add(provider, from: try cluster.client())
         }
-        return try KeyRing.of(manifests, selected: provider, own: nil, factory: ProviderOptions.factory)
+        let ring = try KeyRing.of(manifests, selected: provider, own: nil, factory: ProviderOptions.factory)
+        guard addsOwn, Environment.process.value("SB_KMS_BACKEND") != nil else { return ring }
+        let own = try loadKeys()
+        let wrapping = own.all.indices.filter { own.wrappingKeyIndex(for: $0) == $0 }.map { own.all[$0] }
+        return KeyRing(primary: ring.primary, providerKeys: wrapping)
     }
 }
 
 /// Parses KIND/NAME.
 @Sendable private func parseKeyRef(_ text: String) throws -> WrappedSecretSpec.KeyRef {
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2, EnvelopeValidation.isDNSSubdomain(parts[1]),
-        let kind = [KeyProvider.resource.kind, ClusterKeyProvider.resource.kind].first(where: {
-            $0.lowercased() == parts[0].lowercased()
-        })
-    else {
+    guard let keyRef = WrappedSecretSpec.KeyRef(text: text) else {
         throw ValidationError(
             "--key-ref \(text.debugDescription) is not KeyProvider/NAME or ClusterKeyProvider/NAME")
     }
-    return WrappedSecretSpec.KeyRef(kind: kind, name: parts[1])
+    return keyRef
 }

@@ -22,6 +22,9 @@ struct Rewrap: AsyncParsableCommand {
               secrets-bridge rewrap --remove-recipient vault-transit clusters/
               secrets-bridge rewrap --to aws-kms clusters/        # add one key and remove the others
 
+            The rules of .secrets-bridge.yaml (--rules) say which recipients a file has: keys that a rule lists are added, \
+            and others removed. --add-recipient, --remove-recipient and --to override them.
+
             It can be interrupted at any time, and continued by running it again. Exit codes: 0 done; 1 something failed, or \
             --check found something; 64 wrong usage; 130 interrupted, 143 terminated.
             """)
@@ -34,6 +37,8 @@ struct Rewrap: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     @OptionGroup var providers: ProviderOptions
+
+    @OptionGroup var rules: RulesOptions
 
     @Option(
         name: .shortAndLong,
@@ -112,7 +117,8 @@ struct Rewrap: AsyncParsableCommand {
             let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
             output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
             let rewrapper = FileRewrapper(
-                keys: keys, strategy: strategy, namespace: namespace, isDryRun: dryRun || check)
+                keys: keys, strategy: strategy, namespace: namespace, isDryRun: dryRun || check,
+                rules: rules.book())
             // The files that contain a WrappedSecret or could not be read. A path without any is a problem.
             let reportedFiles = Locked<Set<String>>([])
             isInterrupted = try await withSignalCancellation {
@@ -133,7 +139,8 @@ struct Rewrap: AsyncParsableCommand {
             throw ExitCode(130)
         }
         let counts = output.counts
-        if !problems.isEmpty || counts.failed + counts.unreadableFiles > 0 || (check && counts.changed > 0) {
+        let failures = counts.failed + counts.unreadableFiles + counts.breakingRules
+        if !problems.isEmpty || failures > 0 || (check && counts.changed > 0) {
             throw ExitCode.failure
         }
     }

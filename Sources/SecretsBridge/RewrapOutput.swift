@@ -9,6 +9,8 @@ final class RewrapOutput: Sendable {
         var unconfiguredKeyIDs: Set<String> = []
         /// The keys that the WrappedSecrets listed before any change.
         var listedKeyIDs: Set<String> = []
+        /// The rules whose recipients the options override.
+        var overriddenRules: Set<String> = []
         /// Shows the first of several equal failures at once, and holds the others back until `finish`.
         var failures = RepeatedProblems()
     }
@@ -36,6 +38,7 @@ final class RewrapOutput: Sendable {
                 state.counts.add(result)
                 state.unconfiguredKeyIDs.formUnion(result.unconfiguredKeyIDs)
                 state.listedKeyIDs.formUnion(result.previousKeyIDs)
+                if let rule = result.overriddenRule { state.overriddenRules.insert(rule) }
                 switch result.outcome {
                 case .changed(let change) where !isQuiet:
                     messages.append { Console.writeLine("\(result.location): \(change)") }
@@ -47,6 +50,11 @@ final class RewrapOutput: Sendable {
                         ? state.failures.add(reason) : state.failures.add(place: result.location, reason)
                     if let line { messages.append { Console.error(line) } }
                 default: break
+                }
+                for violation in result.ruleViolations {
+                    if let line = state.failures.add(place: result.location, violation) {
+                        messages.append { Console.error(line) }
+                    }
                 }
             }
             if !messages.isEmpty { progress.printAbove { messages.forEach { $0() } } }
@@ -68,6 +76,9 @@ final class RewrapOutput: Sendable {
         for key in removed where !state.listedKeyIDs.contains(where: { key.matches(keyID: $0) }) {
             Console.note("no WrappedSecret lists \(key)")
         }
+        for rule in state.overriddenRules.sorted() {
+            Console.note("the options override the recipients of \(rule)")
+        }
         for keyID in state.unconfiguredKeyIDs.sorted() {
             Console.note("recipients of \(keyID), which is not configured, were not changed")
         }
@@ -76,6 +87,7 @@ final class RewrapOutput: Sendable {
         var summary =
             "\(pluralized(counts.total, "WrappedSecret")): \(counts.changed) \(verb), \(counts.current) current"
         if counts.failed > 0 { summary += ", \(counts.failed) failed" }
+        if counts.breakingRules > 0 { summary += ", \(counts.breakingRules) against their rules" }
         if counts.interrupted > 0 { summary += ", \(counts.interrupted) not done" }
         if counts.unreadableFiles > 0 {
             summary += "; \(pluralized(counts.unreadableFiles, "file")) not read"

@@ -1,7 +1,6 @@
 import ArgumentParser
 import CLI
 import Envelope
-import Resources
 
 /// The SealedSecrets to import from files, instead of Secrets from a cluster.
 struct SealedSecretOptions: ParsableArguments {
@@ -35,18 +34,18 @@ struct SealedSecretOptions: ParsableArguments {
 
     /// Decrypts and wraps the SealedSecrets, and prints all problems.
     ///
+    /// - Parameter wrapper: Returns the wrapper for a Secret, which has the scope of its SealedSecret by default.
     /// - Returns: The WrappedSecrets, and false if a file in a folder is not YAML and was skipped.
     /// - Throws: `ExitCode` if there were other problems, so that nothing must be written.
     func wrap(
-        scope: Scope?, namespace: String?, keys: KeyRing, keyRef: WrappedSecretSpec.KeyRef?
+        namespace: String?, with wrapper: (SecretInput, Scope) async throws(InputError) -> SecretWrapper
     ) async throws -> (secrets: [ImportedSecret], isComplete: Bool) {
         let sealingKeys = try SealingKeys(reading: sealingKey)
         sealingKeys.notes.forEach(Console.note)
         let files = SealedSecretFiles(reading: sealed)
         for problem in files.unreadable { Console.error("\(problem); it is skipped") }
-        let result = await SealedSecretImport(
-            sealingKeys: sealingKeys, keys: keys, scope: scope, namespace: namespace, keyRef: keyRef
-        ).wrap(files.documents, beside: files.problems)
+        let result = await SealedSecretImport(sealingKeys: sealingKeys, namespace: namespace)
+            .wrap(files.documents, beside: files.problems, with: wrapper)
         guard result.problems.isEmpty else {
             Console.errors(result.problems.map(\.description))
             throw ExitCode.failure

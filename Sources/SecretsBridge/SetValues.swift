@@ -9,14 +9,16 @@ struct SetValues: AsyncParsableCommand {
         commandName: "set",
         abstract: "Set values of a WrappedSecret in a file.",
         discussion: """
-            Encrypts the values under a new data key, which is wrapped for the same keys. The rest of the file stays as it \
-            is. The options are those of wrap.
+            Encrypts the values under a new data key, which is wrapped for the same keys, or for those that a rule of \
+            .secrets-bridge.yaml lists. The rest of the file stays as it is. The options are those of wrap.
 
               secrets-bridge set db.yaml --from-file password=/dev/stdin < password.txt
               secrets-bridge set db.yaml --from-literal user=app
             """)
 
     @OptionGroup var document: DocumentOptions
+
+    @OptionGroup var rules: RulesOptions
 
     @OptionGroup var entries: EntryOptions
 
@@ -29,7 +31,7 @@ struct SetValues: AsyncParsableCommand {
 
     func run() async throws {
         let new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
-        try await document.updateEntries(try document.keys()) { entries in
+        try await document.updateEntries(following: rules) { entries in
             for entry in new { entries[entry.name] = entry }
         }
     }
@@ -40,13 +42,15 @@ struct UnsetValues: AsyncParsableCommand {
         commandName: "unset",
         abstract: "Remove values of a WrappedSecret in a file.",
         discussion: """
-            Encrypts the remaining values under a new data key, which is wrapped for the same keys. The rest of the file \
-            stays as it is.
+            Encrypts the remaining values under a new data key, which is wrapped for the same keys, or for those that a \
+            rule of .secrets-bridge.yaml lists. The rest of the file stays as it is.
 
               secrets-bridge unset db.yaml old-password
             """)
 
     @OptionGroup var document: DocumentOptions
+
+    @OptionGroup var rules: RulesOptions
 
     @Argument(help: "Names of entries.")
     var entry: [String]
@@ -54,7 +58,7 @@ struct UnsetValues: AsyncParsableCommand {
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        try await document.updateEntries(try document.keys()) { entries in
+        try await document.updateEntries(following: rules) { entries in
             for name in entry where entries.removeValue(forKey: name) == nil {
                 throw CommandError("\(document.file) has no entry \(name)")
             }
@@ -74,6 +78,8 @@ struct RotateValues: AsyncParsableCommand {
             """)
 
     @OptionGroup var document: DocumentOptions
+
+    @OptionGroup var rules: RulesOptions
 
     @Argument(help: "Names of entries. Missing entries are added.")
     var entry: [String]
@@ -95,7 +101,7 @@ struct RotateValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await document.updateEntries(try document.keys()) { entries in
+        try await document.updateEntries(following: rules) { entries in
             for name in entry {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }

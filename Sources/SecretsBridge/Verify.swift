@@ -7,10 +7,11 @@ struct Verify: AsyncParsableCommand {
         abstract: "Check that WrappedSecrets in files are valid and can be decrypted.",
         discussion: """
             Unwraps each data key with every configured key that the WrappedSecret lists, checks the MAC and decrypts the \
-            values, without showing them. With --offline, for CI and pre-commit hooks, only checks that need no key run. \
-            Documents of other kinds are skipped. A path without any WrappedSecret is a problem, unless --allow-none is \
-            given. Exit codes: 0 no problems; 1 problems, with a line for each on standard error, or a summary of equal ones; \
-            64 wrong usage.
+            values, without showing them. Each WrappedSecret has to keep the rule of .secrets-bridge.yaml that holds for its \
+            file: namespace, scope, recipients, provider and labels. With --offline, for CI and pre-commit hooks, only checks \
+            that need no key run. Documents of other kinds are skipped. A path without any WrappedSecret is a problem, unless \
+            --allow-none is given. Exit codes: 0 no problems; 1 problems, with a line for each on standard error, or a summary \
+            of equal ones; 64 wrong usage.
 
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
@@ -46,13 +47,16 @@ struct Verify: AsyncParsableCommand {
 
     @OptionGroup var providers: ProviderOptions
 
+    @OptionGroup var rules: RulesOptions
+
     func validate() throws {
         guard allowNone || !paths.isEmpty else { throw ValidationError("give files or folders") }
     }
 
     func run() async throws {
         let verification = Verification(
-            keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace)
+            keys: offline ? nil : try providers.keys(namespace: namespace), namespace: namespace,
+            rules: rules.book())
         let files = WrappedSecretFiles(
             reading: paths, .init(allowsNone: allowNone, allowsPlaintext: !noPlaintext))
         let progress = ProgressLine(total: files.documents.count)

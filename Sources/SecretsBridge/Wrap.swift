@@ -12,7 +12,8 @@ struct Wrap: AsyncParsableCommand {
         abstract: "Encrypt Secrets into WrappedSecrets.",
         discussion: """
             Reads one or more Secret manifests (YAML or JSON) and writes WrappedSecret manifests, which may be committed. \
-            Nothing is written unless all of them succeed.
+            Nothing is written unless all of them succeed. The rule of .secrets-bridge.yaml for --output-file, or without it \
+            for the file that is read, gives namespace, scope, recipients, provider and labels; options override it.
 
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge wrap -n payments --name db --from-file tls.key
@@ -25,9 +26,9 @@ struct Wrap: AsyncParsableCommand {
     @Option(
         help: """
             The binding of the ciphertext: strict (to namespace and name), namespace, or cluster (to neither; the controller \
-            must allow it).
+            must allow it). (default: strict)
             """)
-    var scope: Scope = .strict
+    var scope: Scope?
 
     @Option(help: "Create a Secret with this name from the --from options, instead of reading manifests.")
     var name: String?
@@ -41,7 +42,10 @@ struct Wrap: AsyncParsableCommand {
 
     @OptionGroup var cluster: ClusterAccess
 
+    @OptionGroup var rules: RulesOptions
+
     func validate() throws {
+        try provider.check(hasRules: hasRules)
         if name == nil, !entries.isEmpty || type != nil {
             throw ValidationError("--from-literal, --from-file, --from-env-file and --type need --name")
         }
@@ -61,7 +65,8 @@ struct Wrap: AsyncParsableCommand {
             throw ValidationError(
                 "--name \(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
-        if manifest.namespace == nil, scope != .cluster {
+        let scope = scope ?? .strict
+        if manifest.namespace == nil, scope != .cluster, !hasRules {
             throw ValidationError(
                 "--name needs --namespace: scope \(scope.rawValue) binds the ciphertext to it")
         }
@@ -69,21 +74,40 @@ struct Wrap: AsyncParsableCommand {
 
     func run() async throws {
         let output = try manifest.outputFile.open(.byUmask)
-        let keys = try await provider.keys(namespace: manifest.namespace, cluster)
-        let wrapping = SecretWrapper(
-            keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
+        let factory = WrapperFactory(
+            namespace: manifest.namespace, scope: scope, provider: provider, cluster: cluster, rules: rules)
+        // Errors of the settings are reported before a manifest is read.
+        var wrappers: [SecretWrapper] = []
+        for path in rulePaths { wrappers.append(try await factory.wrapper(for: path)) }
         var outputs: [SecretWrapper.Output] = []
-        for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+        for (wrapper, secret) in zip(wrappers, try secrets()).flatMap({ wrapper, secrets in
+            secrets.map { (wrapper, $0) }
+        }) {
+            outputs.append(try await wrapper.wrap(secret))
+        }
         outputs.flatMap(\.notes).forEach(Console.note)
         try output.write(outputs.map(\.manifest), as: manifest.output)
     }
 
-    private func secrets() throws -> [SecretInput] {
+    /// The path that the rule is for, for each file that is read.
+    private var rulePaths: [String?] {
+        let count = name == nil ? max(manifest.paths.count, 1) : 1
+        if let output = manifest.outputFile.rulePath { return Array(repeating: output, count: count) }
+        return manifest.paths.isEmpty ? [nil] : manifest.paths
+    }
+
+    private var hasRules: Bool {
+        let book = rules.book()
+        return rulePaths.contains { book.hasRulesFile(for: $0) }
+    }
+
+    /// Returns the Secrets of each file, or the one that the options create.
+    private func secrets() throws -> [[SecretInput]] {
         guard let name else {
-            return try manifest.readAll().flatMap { file in
+            return try manifest.readAll().map { file in
                 try SecretManifestReader.secrets(in: file.contents.bytes, source: file.source)
             }
         }
-        return [try entries.read().secret(name: name, namespace: manifest.namespace, type: type)]
+        return [[try entries.read().secret(name: name, namespace: manifest.namespace, type: type)]]
     }
 }

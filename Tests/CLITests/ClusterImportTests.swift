@@ -28,10 +28,11 @@ struct ClusterImportTests {
         let transport = FakeTransport(script: responses)
         let cluster = ClusterConfiguration(server: "https://api.test")
         let work = ClusterImport(
-            secrets: LiveSecretReader(KubeClient(connection: APIConnection(cluster, transport: transport))),
-            keys: try FakeKeyManager().keyRing, scope: .strict)
+            secrets: LiveSecretReader(KubeClient(connection: APIConnection(cluster, transport: transport))))
+        let wrapper = SecretWrapper(keys: try FakeKeyManager().keyRing, scope: .strict, namespace: nil)
         do {
-            let secrets = try await work.wrap(selection, names: names, note: { notes.append($0) })
+            let secrets = try await work.wrap(
+                selection, names: names, with: { _ in wrapper }, note: { notes.append($0) })
             return (secrets, transport.requests.map(\.path))
         } catch {
             expectSafeMessage("\(error)")

@@ -6,14 +6,25 @@ import System
 import YAML
 
 /// Replaces the values of a WrappedSecret in a file under a new data key, because users who must not see the new values
-/// may know the old data key. Only `data`, `mac` and the wrapped keys change in the file.
+/// may know the old data key. Only `data`, `mac` and the wrapped keys change in the file, and the recipients if a rule
+/// requires others.
 package struct ValueEdit: Sendable {
     private let opened: OpenedDocument
     private let keys: KeyRing
+    private let rule: Rule?
+    private let note: @Sendable (String) -> Void
 
-    package init(_ opened: OpenedDocument, with keys: KeyRing) {
+    /// - Parameters:
+    ///   - rule: The rule for the file, whose recipients the new data key is wrapped for.
+    ///   - note: Gets a line if the rule changes recipients.
+    package init(
+        _ opened: OpenedDocument, with keys: KeyRing, rule: Rule? = nil,
+        note: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.note = note
         self.opened = opened
         self.keys = keys
+        self.rule = rule
     }
 
     /// Replaces the values and writes the file, unless nothing changes.
@@ -24,6 +35,7 @@ package struct ValueEdit: Sendable {
     package func replaceValues(with entries: [SecretEntry]) async throws(InputError) -> ValueDifference {
         let difference = ValueDifference(from: opened.entries, to: entries)
         guard !difference.isEmpty else { return difference }
+        try await keys.resolveKeyIDs(for: rule)
         let managers = try managers()
         let envelope: Envelope
         do {
@@ -35,15 +47,35 @@ package struct ValueEdit: Sendable {
         } catch {
             throw InputError(opened.location, "\(error)")
         }
+        if let rule,
+            let violation = RuleEnforcement.recipientViolations(
+                of: envelope.recipients.map(\.keyID), by: rule
+            ).first
+        {
+            throw InputError(opened.location, violation)
+        }
         try write(envelope.fields, difference)
+        if let rule { noteChangedRecipients(envelope.recipients.map(\.keyID), rule) }
         return difference
     }
 
+    private func noteChangedRecipients(_ new: [String], _ rule: Rule) {
+        let old = opened.desiredSecret.envelope.recipients.map(\.keyID)
+        let changes =
+            new.filter { !old.contains($0) }.map { "+ \($0)" }
+            + old.filter { !new.contains($0) }.map { "- \($0)" }
+        guard rule.recipients != nil, !changes.isEmpty else { return }
+        note("\(opened.file.path): recipients follow \(rule): \(changes.joined(separator: ", "))")
+    }
+
     /// Returns the keys to wrap for in the order of the recipients: for each, the key that wraps for its backend now. A
-    /// key that only the WrappedSecret names is never among them.
+    /// key that only the WrappedSecret names is never among them. With a rule, recipients that it does not allow are left
+    /// out, and those that it requires are added.
     private func managers() throws(InputError) -> [any KeyManager] {
         var managers: [any KeyManager] = []
-        for recipient in opened.desiredSecret.envelope.recipients {
+        let recipients = opened.desiredSecret.envelope.recipients
+        let unlisted = rule?.recipients?.unlisted(recipients.map(\.keyID)) ?? []
+        for recipient in recipients where !unlisted.contains(recipient.keyID) {
             guard let index = keys.keyIndex(for: recipient).map(keys.wrappingKeyIndex) else {
                 throw InputError(
                     opened.location,
@@ -56,6 +88,15 @@ package struct ValueEdit: Sendable {
             let manager = keys.all[index]
             if !managers.contains(where: { $0.keyID == manager.keyID }) { managers.append(manager) }
         }
+        if let rule, let requirement = rule.recipients {
+            for key in requirement.missing(from: managers.map(\.keyID)) {
+                guard let index = RecipientRequirement.wrappingKey(for: key, in: keys) else {
+                    throw InputError(
+                        opened.location, RecipientRequirement.notConfigured(key, keys, rule).description)
+                }
+                managers.append(keys.all[index])
+            }
+        }
         return managers
     }
 
@@ -64,7 +105,7 @@ package struct ValueEdit: Sendable {
         let old = opened.desiredSecret.envelope.recipients
         let change = RecipientChange(
             old: old, replacements: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
-            added: [])
+            added: Array(new.recipients.dropFirst(old.count)))
         try opened.file.applyEdits { editor throws(SourceEditError) in
             try RecipientEdit.apply(change, to: document, with: &editor)
             guard let spec = document.node["spec"] else { return }
@@ -94,48 +135,6 @@ package struct ValueEdit: Sendable {
             pairsOf: data, removing: Set(difference.removed),
             appending: difference.added.map { ($0, .string(new.data[$0] ?? "")) })
     }
-}
-
-/// A WrappedSecret of a file with its decrypted values.
-package struct OpenedDocument: Sendable {
-    let file: WrappedSecretFile
-    /// The index in `file.documents`.
-    let index: Int
-    let desiredSecret: DesiredSecret
-    package let namespace: String?
-    /// The entries in byte order of their names.
-    package let entries: [SecretEntry]
-
-    /// Decrypts the WrappedSecret with this name and namespace.
-    ///
-    /// - Throws: `InputError` if it cannot be found, read or decrypted.
-    package init(
-        _ file: WrappedSecretFile, named name: String?, namespace: String?, with keys: KeyRing
-    ) async throws(InputError) {
-        try await self.init(
-            file, at: try file.index(named: name, namespace: namespace), namespace: namespace, with: keys)
-    }
-
-    /// Decrypts the WrappedSecret at an index of `file.documents`.
-    init(
-        _ file: WrappedSecretFile, at index: Int, namespace: String?, with keys: KeyRing
-    ) async throws(InputError) {
-        self.file = file
-        self.index = index
-        let document = file.documents[index]
-        let object = try document.object(namespace: namespace)
-        self.namespace = object.metadata.namespace
-        do {
-            desiredSecret = try DesiredSecret(object)
-            entries = try await object.sealedEnvelope().open(with: keys).entries
-        } catch {
-            throw InputError(document.location, "\(error)")
-        }
-    }
-
-    package var name: String { file.documents[index].object.metadata.name }
-    package var secretName: String { desiredSecret.name }
-    var location: String { file.documents[index].location }
 }
 
 /// Generates values for passwords and tokens from letters and digits, which need no quotes in configuration files.

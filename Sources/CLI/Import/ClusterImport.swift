@@ -1,39 +1,29 @@
-package import Envelope
 package import KubeClient
-package import Resources
+import Resources
 import System
 
 /// Creates WrappedSecrets from the Secrets of a cluster.
 package struct ClusterImport: Sendable {
     private let secrets: LiveSecretReader
-    private let keys: KeyRing
-    private let scope: Scope
-    private let keyRef: WrappedSecretSpec.KeyRef?
 
     /// Types of Secrets that the cluster or a tool creates and recreates.
     private static let generatedTypes = [
         "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", HelmRelease.type,
     ]
 
-    /// - Parameter keyRef: The provider of `keys`, which the WrappedSecrets refer to.
-    package init(
-        secrets: LiveSecretReader, keys: KeyRing, scope: Scope, keyRef: WrappedSecretSpec.KeyRef? = nil
-    ) {
-        self.secrets = secrets
-        self.keyRef = keyRef
-        self.keys = keys
-        self.scope = scope
-    }
+    package init(secrets: LiveSecretReader) { self.secrets = secrets }
 
     /// Wraps the named Secrets, or, without names, all Secrets that no controller manages.
     ///
     /// - Parameters:
+    ///   - wrapper: Returns the wrapper for a Secret.
     ///   - note: Gets a line for each Secret that is left out.
     ///   - expect: Gets the number of Secrets to read.
     ///   - advance: Is called after each of them.
     package func wrap(
-        _ selection: Selection, names: [String], note: (String) -> Void, expect: (Int) -> Void = { _ in },
-        advance: () -> Void = {}
+        _ selection: Selection, names: [String],
+        with wrapper: (ObjectRef) async throws(InputError) -> SecretWrapper, note: (String) -> Void,
+        expect: (Int) -> Void = { _ in }, advance: () -> Void = {}
     ) async throws(InputError) -> [ImportedSecret] {
         var refs: [(ref: ObjectRef, uid: String?)] = []
         if names.isEmpty {
@@ -67,9 +57,7 @@ package struct ClusterImport: Sendable {
                 )
                 continue
             }
-            let wrapped = try await SecretWrapper(
-                keys: keys, scope: scope, namespace: nil, keyRef: keyRef
-            ).wrap(secret)
+            let wrapped = try await wrapper(ref).wrap(secret)
             let owned = secret.owner.map {
                 "Secret \(ref) is owned by \($0.kind) \($0.name); \(Self.handover(ref, $0.kind))"
             }

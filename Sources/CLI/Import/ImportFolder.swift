@@ -149,7 +149,11 @@ package struct ImportedSecret: Sendable {
     package var fileName: String { "\(name).yaml" }
 
     /// The path of its file below the import folder.
-    package var relativePath: String { (namespace.map { "\($0)/" } ?? "") + fileName }
+    package var relativePath: String { Self.relativePath(namespace: namespace, name: name) }
+
+    package static func relativePath(namespace: String?, name: String) -> String {
+        (namespace.map { "\($0)/" } ?? "") + "\(name).yaml"
+    }
 
     /// Returns an error if two of the Secrets have the same path.
     package static func pathCollision(in secrets: [ImportedSecret]) -> InputError? {

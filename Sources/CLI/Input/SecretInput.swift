@@ -91,6 +91,20 @@ package struct SecretInput: Sendable {
         return notes
     }
 
+    /// Adds the labels of a rule.
+    ///
+    /// - Throws: `InputError` if the Secret has one of them with another value.
+    mutating func addLabels(of rule: Rule) throws(InputError) {
+        for (key, value) in rule.labels.sorted(by: { $0.key < $1.key }) {
+            if let own = labels.updateValue(value, forKey: key), own != value {
+                throw InputError(
+                    source,
+                    "label \(key) is \(quoted(own)), and \(rule) requires \(quoted(value)); change one of them"
+                )
+            }
+        }
+    }
+
     private static func description(of treatment: ApplyToolMetadata.Treatment) -> String {
         switch treatment {
         case .moved:

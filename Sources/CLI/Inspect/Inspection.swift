@@ -9,9 +9,14 @@ package struct Inspection: Sendable {
     private let location: String
     private let object: WrappedSecret
     private let envelope: Envelope
+    private let rule: RuleBook.Lookup
 
-    package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
-        let object = try document.object(namespace: namespace)
+    /// - Parameter rule: The rule for the file.
+    package init(
+        _ document: WrappedSecretDocument, namespace: String?, rule: RuleBook.Lookup = .noRulesFile
+    ) throws(InputError) {
+        let object = try document.object(namespace: namespace, rule: rule.rule)
+        self.rule = rule
         do throws(SpecError) {
             _ = try DesiredSecret(object)
             envelope = try object.sealedEnvelope()
@@ -37,6 +42,11 @@ package struct Inspection: Sendable {
             "entries",
             envelope.entries.isEmpty
                 ? ["none"] : entries.map { "\($0.name), \(pluralized($0.count, "byte"))" })
+        switch rule {
+        case .noRulesFile: break
+        case .noRule(let source): add("rule", ["none: no rule of \(source) matches"])
+        case .rule(let rule): add("rule", ["\(rule.source):\(rule.line), path \(rule.pattern)"])
+        }
         return [location] + table.lines
     }
 
@@ -58,6 +68,16 @@ package struct Inspection: Sendable {
                 .array(entries.map { ["name": .string($0.name), "bytes": .int($0.count)] })
             ),
         ]
+        if let rule = rule.rule {
+            fields.append(
+                (
+                    "rule",
+                    [
+                        "file": .string(rule.source), "line": .int(rule.line),
+                        "path": .string(rule.pattern.description),
+                    ]
+                ))
+        }
         return .object(fields)
     }
 

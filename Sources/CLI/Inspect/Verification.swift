@@ -11,13 +11,17 @@ package struct Verification: Sendable {
     /// The keys, or nil to make only the checks that need none.
     private let keys: KeyRing?
     private let namespace: String?
+    private let rules: RuleBook
 
     private static let concurrency = 200
 
-    /// - Parameter keys: The keys, or nil to make only the checks that need none.
-    package init(keys: KeyRing?, namespace: String?) {
+    /// - Parameters:
+    ///   - keys: The keys, or nil to make only the checks that need none.
+    ///   - rules: The rules that the WrappedSecrets must keep.
+    package init(keys: KeyRing?, namespace: String?, rules: RuleBook = RuleBook(.none)) {
         self.keys = keys
         self.namespace = namespace
+        self.rules = rules
     }
 
     package struct Report: Sendable {
@@ -60,22 +64,48 @@ package struct Verification: Sendable {
         let all = documents.count
         var result = Report(count: all, problems: files.problems.map(\.description))
         let repeated = files.files.flatMap { duplicates(in: $0) }
+        let found = files.files.flatMap { file in
+            let rule = Result { () throws(InputError) in try rules.rule(for: file.rulePath) }
+            return file.documents.map { _ in rule }
+        }
         // Key managers that unwrap in batches then wait for fuller ones.
         keys?.backlog.follow { all }
         let problems = await mapConcurrently(
-            Array(zip(documents, repeated)), limit: Self.concurrency
-        ) { document, duplicate in
+            Array(zip(zip(documents, found), repeated)), limit: Self.concurrency
+        ) { work, duplicate in
+            let (document, rule) = work
             defer { advance() }
-            return await problem(of: document) ?? duplicate
+            return await problem(of: document, (try? rule.get()) ?? nil) ?? duplicate
         }
-        result.validCount = problems.count { $0 == nil }
-        result.problems += problems.compactMap(\.self)
-        result.items = zip(documents, problems).map { document, problem in
-            VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
+        result.items = zip(zip(documents, found), problems).map { work, problem in
+            let (document, rule) = work
+            return VerifiedItem(
+                document, problem: problem, ruleProblems: ruleProblems(of: document, rule),
+                notes: denials(of: document, (try? rule.get()) ?? nil) + Self.notes(of: document))
         }
+        result.validCount = result.items.count { $0.problems.isEmpty }
+        // An invalid rules file is one problem for all files.
+        var known = Set(result.problems)
+        result.problems += result.items.flatMap(\.problems).filter { known.insert($0).inserted }
         result.skippedCount = files.skippedCount
         result.notes = files.notes + result.items.flatMap(\.notes)
         return result
+    }
+
+    /// Returns the lines that say how the WrappedSecret breaks its rule, or why its rule cannot be determined.
+    private func ruleProblems(
+        of document: WrappedSecretDocument, _ rule: Result<Rule?, InputError>
+    ) -> [String] {
+        do throws(InputError) {
+            guard let rule = try rule.get() else { return [] }
+            // Any other error of the object is a problem of its own.
+            let object = (try? document.object(namespace: namespace, rule: rule)) ?? document.object
+            return RuleEnforcement.violations(of: object, by: rule).map {
+                InputError(document.location, $0).description
+            }
+        } catch {
+            return [error.description]
+        }
     }
 
     /// Returns for each WrappedSecret of the file the problem that an earlier one has the same namespace and name.
@@ -98,8 +128,8 @@ package struct Verification: Sendable {
 
     /// Returns notes on properties that controllers refuse by default and on metadata that tools such as Argo CD
     /// act on. Returns none for an invalid document, which `problem` reports.
-    private func denials(of document: WrappedSecretDocument) -> [String] {
-        guard let object = try? document.object(namespace: namespace),
+    private func denials(of document: WrappedSecretDocument, _ rule: Rule?) -> [String] {
+        guard let object = try? document.object(namespace: namespace, rule: rule),
             let desired = try? DesiredSecret(object)
         else { return [] }
         return DefaultDenyList.warnings(
@@ -138,9 +168,9 @@ package struct Verification: Sendable {
     }
 
     /// Returns the problem of a WrappedSecret, or nil if there is none.
-    private func problem(of document: WrappedSecretDocument) async -> String? {
+    private func problem(of document: WrappedSecretDocument, _ rule: Rule?) async -> String? {
         do {
-            let object = try document.object(namespace: namespace)
+            let object = try document.object(namespace: namespace, rule: rule)
             try WrappedSecretFields.check(document)
             let desired = try DesiredSecret(object)
             let envelope = try object.sealedEnvelope()
@@ -161,42 +191,10 @@ package struct Verification: Sendable {
     }
 }
 
-/// The result of one WrappedSecret, or of a path whose WrappedSecrets could not be read.
-struct VerifiedItem: Sendable {
-    /// `FILE:LINE:COLUMN`, or nil for a path.
-    var location: String?
-    var namespace: String?
-    var name: String?
-    /// The problem as on standard error, if there is one.
-    var problem: String?
-    var notes: [String] = []
-
-    init(_ document: WrappedSecretDocument, problem: String?, notes: [String]) {
-        location = document.location
-        namespace = document.object.metadata.namespace
-        name = document.object.metadata.name
-        self.problem = problem
-        self.notes = notes
-    }
-
-    init(problem: String) { self.problem = problem }
-
-    fileprivate var value: JSONValue {
-        var fields: [(key: String, value: JSONValue)] = []
-        if let location { fields.append(("place", .string(location))) }
-        if let namespace { fields.append(("namespace", .string(namespace))) }
-        if let name { fields.append(("name", .string(name))) }
-        fields.append(("ok", .bool(problem == nil)))
-        if let problem { fields.append(("problem", .string(problem))) }
-        fields.append(("notes", .array(notes.map { .string($0) })))
-        return .object(fields)
-    }
-}
-
 extension Verification.Report {
     /// The WrappedSecrets in the order of the files, then the problems of paths and files.
     package var value: JSONValue {
-        let known = Set(items.compactMap(\.problem))
+        let known = Set(items.flatMap(\.problems))
         let others = problems.filter { !known.contains($0) }.map { VerifiedItem(problem: $0) }
         return .array((items + others).map(\.value))
     }

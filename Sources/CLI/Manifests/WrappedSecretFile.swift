@@ -13,6 +13,9 @@ package struct WrappedSecretFile: Sendable {
     package let stamp: FileFingerprint?
     package let documents: [WrappedSecretDocument]
 
+    /// The path that rules are for, or nil for standard input.
+    package var rulePath: String? { stamp == nil ? nil : path }
+
     /// Reads a file, which may contain no WrappedSecret.
     ///
     /// - Throws: `InputError` if the file cannot be read, is neither YAML nor JSON, or contains a malformed

@@ -48,15 +48,21 @@ package struct EnvelopeRewrapper: Sendable {
     }
 
     /// Returns one outcome for each envelope, in their order.
-    package func rewrap(_ envelopes: [Envelope]) async -> [Outcome] {
-        var work = envelopes.map(plan)
+    ///
+    /// - Parameter requirements: The recipients that rules require of the envelopes, in place of the strategy.
+    package func rewrap(
+        _ envelopes: [Envelope], requirements: [Int: RecipientRequirement] = [:]
+    ) async -> [Outcome] {
+        var work = envelopes.enumerated().map { index, envelope in
+            plan(envelope, requirements[index].map { .follow($0) } ?? strategy)
+        }
         await refresh(&work)
         let rest = work
         keys.backlog.follow { rest.count }
         return await mapConcurrently(rest, limit: Self.concurrency) { await finish($0) }
     }
 
-    private func plan(_ envelope: Envelope) -> Work {
+    private func plan(_ envelope: Envelope, _ strategy: RewrapStrategy) -> Work {
         do throws(InputError) {
             let steps = try RecipientPlan.steps(envelope.recipients, strategy, keys)
             return Work(envelope: envelope, steps: steps, recipients: envelope.recipients)

@@ -10,6 +10,9 @@ package struct FileRewrapper: Sendable {
     private let keys: KeyRing
     private let namespace: String?
     private let isDryRun: Bool
+    private let rules: RuleBook
+    /// True if files follow their rules, because no option names recipients.
+    private let followsRules: Bool
 
     /// The number of files whose data keys go to the KMS together.
     private static let portionSize = 200
@@ -17,10 +20,13 @@ package struct FileRewrapper: Sendable {
     /// The number of threads that write the files of a portion: a disk can sync many files at once.
     private static let writers = 16
 
+    /// - Parameter rules: The rules that files follow with the strategy `refresh`. Another strategy overrides them.
     package init(
         keys: KeyRing, strategy: RewrapStrategy, namespace: String?, isDryRun: Bool,
-        retryPolicy: KMSRetryPolicy = KMSRetryPolicy()
+        rules: RuleBook = RuleBook(.none), retryPolicy: KMSRetryPolicy = KMSRetryPolicy()
     ) {
+        self.rules = rules
+        followsRules = if case .refresh = strategy { true } else { false }
         envelopes = EnvelopeRewrapper(keys: keys, strategy: strategy, retryPolicy: retryPolicy)
         self.keys = keys
         self.namespace = namespace
@@ -49,7 +55,20 @@ package struct FileRewrapper: Sendable {
     /// A file with the envelope of each WrappedSecret, or the error that makes it invalid.
     private struct Work {
         let file: WrappedSecretFile
+        let rule: Rule?
         let envelopes: [Result<Envelope, InputError>]
+
+        /// - Parameter rule: The rule for the file, or the error of finding it.
+        init(_ file: WrappedSecretFile, namespace: String?, rule: Result<Rule?, InputError>) {
+            self.file = file
+            self.rule = (try? rule.get()) ?? nil
+            envelopes = file.documents.map { document in
+                rule.flatMap { rule in
+                    Result { () throws(InputError) in try document.object(namespace: namespace, rule: rule) }
+                        .flatMap(\.parsedEnvelope)
+                }
+            }
+        }
     }
 
     private func rewrap(
@@ -60,7 +79,10 @@ package struct FileRewrapper: Sendable {
         for path in portion {
             do throws(InputError) {
                 let file = try WrappedSecretFile(reading: path)
-                work.append(Work(file: file, envelopes: file.documents.map(envelope)))
+                let rule = Result { () throws(InputError) in
+                    file.documents.isEmpty ? nil : try rules.rule(for: path)
+                }
+                work.append(Work(file, namespace: namespace, rule: rule))
                 guard !file.documents.isEmpty else { continue }
             } catch {
                 report([
@@ -70,9 +92,14 @@ package struct FileRewrapper: Sendable {
             }
             reported.append(path)
         }
-        var outcomes = await envelopes.rewrap(
-            work.flatMap { $0.envelopes.compactMap { try? $0.get() } }
-        )[...]
+        let valid = work.flatMap { work in
+            work.envelopes.compactMap { try? $0.get() }.map {
+                (envelope: $0, requirement: work.rule?.recipients)
+            }
+        }
+        var requirements: [Int: RecipientRequirement] = [:]
+        if followsRules { for (index, item) in valid.enumerated() { requirements[index] = item.requirement } }
+        var outcomes = await envelopes.rewrap(valid.map(\.envelope), requirements: requirements)[...]
         let finished = work.map { work in
             let results = work.envelopes.map { envelope -> EnvelopeRewrapper.Outcome in
                 switch envelope {
@@ -80,19 +107,18 @@ package struct FileRewrapper: Sendable {
                 case .failure(let error): .failed(error.description)
                 }
             }
-            return (file: work.file, results: results)
+            return (file: work.file, rule: work.rule, results: results)
         }
-        await BlockingWork.run(finished, threads: Self.writers) { report(write($0.file, $0.results)) }
+        await BlockingWork.run(finished, threads: Self.writers) {
+            report(write($0.file, $0.rule, $0.results))
+        }
         return reported
     }
 
-    private func envelope(_ document: WrappedSecretDocument) -> Result<Envelope, InputError> {
-        Result { () throws(InputError) in try document.object(namespace: namespace) }.flatMap(
-            \.parsedEnvelope)
-    }
-
     /// Writes the changed file. A WrappedSecret that failed does not keep the others from being written.
-    private func write(_ file: WrappedSecretFile, _ results: [EnvelopeRewrapper.Outcome]) -> [RewrapResult] {
+    private func write(
+        _ file: WrappedSecretFile, _ rule: Rule?, _ results: [EnvelopeRewrapper.Outcome]
+    ) -> [RewrapResult] {
         var failure: String?
         let changes = results.map { result -> RecipientChange? in
             if case .changed(let change) = result { change } else { nil }
@@ -112,10 +138,18 @@ package struct FileRewrapper: Sendable {
                 case .failed(let problem): .failed(problem)
                 case .interrupted: .interrupted
                 }
-            return RewrapResult(
+            let old = document.object.spec.envelope.recipients
+            var item = RewrapResult(
                 location: "\(document.location): \(document.object.metadata.name)", outcome: outcome,
-                keys: keys,
-                before: document.object.spec.envelope.recipients, after: result)
+                keys: keys, before: old, after: result)
+            guard let rule, rule.recipients != nil else { return item }
+            if !followsRules {
+                item.overriddenRule = rule.description
+            } else if item.isDone {
+                item.ruleViolations = RuleEnforcement.recipientViolations(
+                    of: result.recipients(of: old).map(\.keyID), by: rule)
+            }
+            return item
         }
     }
 }

@@ -10,6 +10,8 @@ package enum RewrapStrategy: Sendable {
     case change(adding: [Int], removing: [KeySelector])
     /// Replaces all recipients of configured keys by one of this key.
     case move(to: Int)
+    /// Refreshes, adds the keys that a rule lists and removes those that it does not allow.
+    case follow(RecipientRequirement)
 }
 
 /// Selects keys by an id or by a backend.
@@ -50,6 +52,12 @@ package struct KeySelector: Sendable, CustomStringConvertible {
         default: return backends.contains(String(parts[0])) && parts.last?.isEmpty == false
         }
     }
+
+    /// True if it selects all keys of a backend.
+    var isBackend: Bool { Self.backends.contains(description) }
+
+    /// The backend of the key or keys.
+    var backend: String { KeyManagerRequest.backend(ofKeyID: description) }
 
     /// True if wrapped keys of this backend show the version of the key that wrapped them.
     package var hasVersions: Bool { Recipient(keyID: description, wrappedKey: "").isVersioned }

@@ -22,6 +22,7 @@ enum RecipientPlan {
         case .refresh: return try refresh(recipients, keys)
         case .change(let added, let removed): return try change(recipients, added, removed, keys)
         case .move(let key): return try move(recipients, key, keys)
+        case .follow(let requirement): return try follow(recipients, requirement, keys)
         }
     }
 
@@ -30,7 +31,11 @@ enum RecipientPlan {
     private static func refresh(
         _ recipients: [Recipient], _ keys: KeyRing
     ) throws(InputError) -> [Step] {
-        let own = try own(recipients, keys)
+        try refresh(recipients, own: own(recipients, keys), keys)
+    }
+
+    /// - Parameter own: The indices of the recipients that may change.
+    private static func refresh(_ recipients: [Recipient], own: [Int], _ keys: KeyRing) -> [Step] {
         var steps: [Step] = []
         for (key, target) in keys.all.enumerated() where keys.wrappingKeyIndex(for: key) == key {
             let candidates = own.filter { index in
@@ -52,6 +57,45 @@ enum RecipientPlan {
             steps += candidates.filter { $0 != kept }.map { .supersede($0, by: kept) }
         }
         return steps
+    }
+
+    /// Removes recipients that the rule does not allow, refreshes the others, and adds a recipient for each required key
+    /// that is then missing. A missing key that is not configured stays missing.
+    private static func follow(
+        _ recipients: [Recipient], _ requirement: RecipientRequirement, _ keys: KeyRing
+    ) throws(InputError) -> [Step] {
+        let own = try own(recipients, keys)
+        let unwanted = recipients.indices.filter { index in
+            !requirement.allowsOthers && !requirement.lists(recipients[index].keyID)
+        }
+        // A previous key that the rule names is not replaced by the current one.
+        let changeable = own.filter { index in
+            let keyID = recipients[index].keyID
+            let isNamed = requirement.keys.contains { !$0.isBackend && $0.matches(keyID: keyID) }
+            let isCurrent = keys.keyIndex(for: recipients[index]).map(keys.wrappingKeyIndex).map {
+                isRecipient(keys.all[$0], recipients[index])
+            }
+            return !unwanted.contains(index) && (!isNamed || isCurrent == true)
+        }
+        let refreshed = refresh(recipients, own: changeable, keys)
+        var keyIDs: [String?] = recipients.map(\.keyID)
+        for index in unwanted { keyIDs[index] = nil }
+        for step in refreshed {
+            switch step {
+            case .replace(let index, let key): keyIDs[index] = keys.all[key].keyID
+            case .supersede(let index, _): keyIDs[index] = nil
+            case .refresh, .add, .remove: break
+            }
+        }
+        let missing = requirement.missing(from: keyIDs.compactMap(\.self))
+        let added = missing.compactMap { RecipientRequirement.wrappingKey(for: $0, in: keys) }
+        guard keyIDs.contains(where: { $0 != nil }) || !added.isEmpty else {
+            throw InputError(
+                "its rule allows none of its recipients, and no key that the rule lists "
+                    + "(\(missing.map(\.description).joined(separator: ", "))) is configured; configure one of them"
+            )
+        }
+        return refreshed + added.map { .add($0) } + unwanted.map { .remove($0) }
     }
 
     private static func change(

@@ -19,6 +19,18 @@ package struct RewrapResult: Sendable {
     package let unconfiguredKeyIDs: [String]
     /// True for a file that could not be read, which the failure names.
     package let isUnreadableFile: Bool
+    /// The recipients that break the rule for the file after the change, one line each.
+    package var ruleViolations: [String] = []
+    /// The rule whose recipients the options override.
+    package var overriddenRule: String?
+
+    /// True if the recipients are known to be as they should be, as far as the keys allow.
+    var isDone: Bool {
+        switch outcome {
+        case .current, .changed: true
+        case .failed, .interrupted: false
+        }
+    }
 
     init(location: String, outcome: Outcome, isUnreadableFile: Bool = false) {
         (self.location, self.outcome, self.isUnreadableFile) = (location, outcome, isUnreadableFile)
@@ -44,6 +56,8 @@ package struct RewrapCounts: Sendable, Equatable {
     package private(set) var interrupted = 0
     /// The number of files that could not be read.
     package private(set) var unreadableFiles = 0
+    /// The number of WrappedSecrets whose recipients still break their rule.
+    package private(set) var breakingRules = 0
 
     package init() {}
 
@@ -54,6 +68,7 @@ package struct RewrapCounts: Sendable, Equatable {
             unreadableFiles += 1
             return
         }
+        if !result.ruleViolations.isEmpty { breakingRules += 1 }
         switch result.outcome {
         case .current: current += 1
         case .changed: changed += 1

@@ -1,27 +1,14 @@
 package import Envelope
-package import Resources
+import Resources
 import YAML
 
 /// Creates WrappedSecrets from the SealedSecrets of files: either from all of them or from none.
 package struct SealedSecretImport: Sendable {
     private let opening: SealedSecretOpener
-    private let keys: KeyRing
-    /// The scope that replaces that of each SealedSecret.
-    private let scope: Scope?
 
-    private let keyRef: WrappedSecretSpec.KeyRef?
-
-    /// - Parameters:
-    ///   - namespace: The namespace of SealedSecrets that have none.
-    ///   - keyRef: The provider of `keys`, which the WrappedSecrets refer to.
-    package init(
-        sealingKeys: SealingKeys, keys: KeyRing, scope: Scope?, namespace: String?,
-        keyRef: WrappedSecretSpec.KeyRef? = nil
-    ) {
-        self.keyRef = keyRef
+    /// - Parameter namespace: The namespace of SealedSecrets that have none.
+    package init(sealingKeys: SealingKeys, namespace: String?) {
         opening = SealedSecretOpener(keys: sealingKeys, namespace: namespace)
-        self.keys = keys
-        self.scope = scope
     }
 
     package struct ImportResult: Sendable {
@@ -33,17 +20,19 @@ package struct SealedSecretImport: Sendable {
     /// Unseals all SealedSecrets and makes all checks before the first KMS request, and reports every problem. A
     /// failing KMS is reported once.
     ///
-    /// - Parameter unreadable: The errors of files that cannot be read.
-    package func wrap(_ documents: [SealedSecretDocument], beside unreadable: [InputError] = []) async
-        -> ImportResult
-    {
+    /// - Parameters:
+    ///   - unreadable: The errors of files that cannot be read.
+    ///   - wrapper: Returns the wrapper for a Secret, which has the scope of its SealedSecret by default.
+    package func wrap(
+        _ documents: [SealedSecretDocument], beside unreadable: [InputError] = [],
+        with wrapper: (SecretInput, Scope) async throws(InputError) -> SecretWrapper
+    ) async -> ImportResult {
         var prepared: [(SealedSecretDocument, SecretInput, SecretWrapper, SecretWrapper.Prepared)] = []
         var problems = unreadable
         for document in documents {
             do throws(InputError) {
                 let secret = try opening.open(document)
-                let wrapping = SecretWrapper(
-                    keys: keys, scope: scope ?? document.scope, namespace: nil, keyRef: keyRef)
+                let wrapping = try await wrapper(secret, document.scope)
                 prepared.append((document, secret, wrapping, try wrapping.prepare(secret)))
             } catch {
                 problems.append(error)

@@ -14,11 +14,18 @@ package struct SecretWrapper: Sendable {
     private let scope: Scope
     private let namespace: String?
     private let keyRef: WrappedSecretSpec.KeyRef?
+    private let rule: Rule?
 
-    /// - Parameter keyRef: The provider of `keys`, which the WrappedSecrets refer to.
+    /// - Parameters:
+    ///   - namespace: The value of `--namespace`.
+    ///   - keyRef: The provider of `keys`, which the WrappedSecrets refer to.
+    ///   - rule: The rule for the file that the WrappedSecrets are written to. Its namespace is the default, its labels are
+    ///     added, and its recipients are wrapped for.
     package init(
-        keys: KeyRing, scope: Scope, namespace: String?, keyRef: WrappedSecretSpec.KeyRef? = nil
+        keys: KeyRing, scope: Scope, namespace: String?, keyRef: WrappedSecretSpec.KeyRef? = nil,
+        rule: Rule? = nil
     ) {
+        self.rule = rule
         self.keys = keys
         self.keyRef = keyRef
         self.scope = scope
@@ -49,7 +56,8 @@ package struct SecretWrapper: Sendable {
     package func prepare(_ input: SecretInput) throws(InputError) -> Prepared {
         var input = input
         var notes = input.notes + input.commentNotes + input.separateToolMetadata()
-        let namespace = try input.namespace(given: namespace, scope: scope)
+        let namespace = try namespace(of: input)
+        if let rule { try input.addLabels(of: rule) }
         if scope == .cluster {
             notes.append(
                 "\(input.source): scope cluster: anyone who can copy \(input.name) into their own namespace can "
@@ -78,11 +86,21 @@ package struct SecretWrapper: Sendable {
     package func seal(_ prepared: Prepared) async throws(InputError) -> Output {
         let input = prepared.input
         var notes = prepared.notes
+        let managers = try managers()
         let envelope: Envelope
         do throws(EnvelopeError) {
-            envelope = try await Envelope.seal(input.entries, binding: prepared.binding, with: keys.primary)
+            envelope = try await Envelope.seal(
+                input.entries, binding: prepared.binding, with: managers.first, recipients: managers.others)
         } catch {
             throw InputError(input.source, error.description)
+        }
+        // A KMS may return another id than the configured one.
+        if let rule,
+            let violation = RuleEnforcement.recipientViolations(
+                of: envelope.recipients.map(\.keyID), by: rule
+            ).first
+        {
+            throw InputError(input.source, violation)
         }
         let size = envelope.entries.reduce(0) { $0 + Base64.encodedCount($1.sealed.count) }
         if size > Self.largeManifest {
@@ -91,6 +109,25 @@ package struct SecretWrapper: Sendable {
                     + "limited to 262,144: use kubectl apply --server-side")
         }
         return Output(manifest: manifest(input, envelope, prepared.namespace), notes: notes)
+    }
+
+    private func namespace(of input: SecretInput) throws(InputError) -> String? {
+        if namespace == nil, let rule, let required = rule.namespace, let own = input.namespace,
+            own != required
+        {
+            throw InputError(
+                input.source,
+                "metadata.namespace is \(own), and \(rule) requires \(required); change one of them, or give --rules none"
+            )
+        }
+        return try input.namespace(given: namespace ?? rule?.namespace, scope: scope)
+    }
+
+    /// Returns the key that generates the data key, and those of the other recipients.
+    private func managers() throws(InputError) -> (first: any KeyManager, others: [any KeyManager]) {
+        guard let rule, let requirement = rule.recipients else { return (keys.primary, []) }
+        let managers = try requirement.wrappingKeys(in: keys, rule)
+        return (managers.first ?? keys.primary, Array(managers.dropFirst()))
     }
 
     private func manifest(_ input: SecretInput, _ envelope: Envelope, _ namespace: String?) -> JSONValue {

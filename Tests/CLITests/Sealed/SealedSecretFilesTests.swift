@@ -78,10 +78,11 @@ import Testing
         moved[["metadata", "name"]] = "other"
         try folder.write("a.yaml", moved.data())
         let found = SealedSecretFiles(reading: [folder.path])
-        let result = await SealedSecretImport(
-            sealingKeys: try vectors.sealingKeys("pkcs1"), keys: try FakeKeyManager().keyRing, scope: nil,
-            namespace: nil
-        ).wrap(found.documents, beside: found.problems)
+        let keys = try FakeKeyManager().keyRing
+        let result = await SealedSecretImport(sealingKeys: try vectors.sealingKeys("pkcs1"), namespace: nil)
+            .wrap(found.documents, beside: found.problems) {
+                SecretWrapper(keys: keys, scope: $1, namespace: nil)
+            }
         let messages = result.problems.map(\.description)
         #expect(result.outputs.isEmpty, "\(messages)")
         #expect(messages.count == 2, "\(messages)")

@@ -25,12 +25,15 @@ import YAML
         ).map { try SealedSecretDocument($0, source: "s.json") }
     }
 
+    private func wrapper(_ scope: Scope) -> SecretWrapper {
+        SecretWrapper(keys: keys.keyRing, scope: scope, namespace: nil)
+    }
+
     private func convert(
         _ manifests: [AnyJSON], _ key: String = "pkcs1", scope: Scope? = nil, namespace: String? = nil
     ) async throws -> SealedSecretImport.ImportResult {
-        await SealedSecretImport(
-            sealingKeys: try vectors.sealingKeys(key), keys: keys.keyRing, scope: scope, namespace: namespace
-        ).wrap(try manifests.flatMap(documents))
+        await SealedSecretImport(sealingKeys: try vectors.sealingKeys(key), namespace: namespace)
+            .wrap(try manifests.flatMap(documents)) { wrapper(scope ?? $1) }
     }
 
     /// Returns the one line of the error.
@@ -127,10 +130,9 @@ import YAML
     @Test func opensWithAnyOfTheKeys() async throws {
         let both = try vectors.sealingKeys("second", "pkcs1")
         let documents = try [vectors.manifest("strict"), vectors.manifest("second")].flatMap(documents)
-        let result = await SealedSecretImport(
-            sealingKeys: both, keys: keys.keyRing, scope: nil, namespace: nil
-        ).wrap(
-            documents)
+        let result = await SealedSecretImport(sealingKeys: both, namespace: nil).wrap(documents) {
+            wrapper($1)
+        }
         #expect(result.outputs.count == 2)
         #expect(result.problems == [])
         let message = try await problem(vectors.manifest("second"))

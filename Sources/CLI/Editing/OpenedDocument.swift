@@ -1,0 +1,57 @@
+package import Envelope
+import KubeClient
+import Resources
+
+/// A WrappedSecret of a file with its decrypted values.
+package struct OpenedDocument: Sendable {
+    let file: WrappedSecretFile
+    /// The index in `file.documents`.
+    let index: Int
+    let desiredSecret: DesiredSecret
+    package let namespace: String?
+    /// The entries in byte order of their names.
+    package let entries: [SecretEntry]
+
+    /// Decrypts the WrappedSecret with this name and namespace.
+    ///
+    /// - Throws: `InputError` if it cannot be found, read or decrypted.
+    package init(
+        _ file: WrappedSecretFile, named name: String?, namespace: String?, with keys: KeyRing,
+        rule: Rule? = nil
+    ) async throws(InputError) {
+        try await self.init(
+            file, at: try file.index(named: name, namespace: namespace), namespace: namespace, with: keys,
+            rule: rule)
+    }
+
+    /// Decrypts the WrappedSecret at an index of `file.documents`.
+    ///
+    /// - Parameter rule: The rule for the file. Its namespace is the default.
+    /// - Throws: `InputError` also if scope or namespace break the rule, which an edit cannot change.
+    init(
+        _ file: WrappedSecretFile, at index: Int, namespace: String?, with keys: KeyRing, rule: Rule? = nil
+    ) async throws(InputError) {
+        self.file = file
+        self.index = index
+        let document = file.documents[index]
+        let object = try document.object(namespace: namespace, rule: rule)
+        self.namespace = object.metadata.namespace
+        if let rule {
+            let violations = RuleEnforcement.bindingViolations(
+                of: object.spec.envelope.scope, namespace: object.metadata.namespace, by: rule)
+            if let violation = violations.first {
+                throw InputError(document.location, "\(violation), or give --rules none")
+            }
+        }
+        do {
+            desiredSecret = try DesiredSecret(object)
+            entries = try await object.sealedEnvelope().open(with: keys).entries
+        } catch {
+            throw InputError(document.location, "\(error)")
+        }
+    }
+
+    package var name: String { file.documents[index].object.metadata.name }
+    package var secretName: String { desiredSecret.name }
+    var location: String { file.documents[index].location }
+}
