@@ -30,6 +30,8 @@ package struct Verification: Sendable {
         package fileprivate(set) var notes: [String] = []
         /// The result of each WrappedSecret.
         fileprivate(set) var items: [VerifiedItem] = []
+        /// The problems that are Secrets that are not encrypted.
+        fileprivate(set) var unencrypted: Set<String> = []
         /// The number of files that were not read because their names are not those of manifests.
         fileprivate var skippedCount = 0
         /// The number of WrappedSecrets without a problem.
@@ -59,6 +61,7 @@ package struct Verification: Sendable {
         let documents = files.documents
         let all = documents.count
         var result = Report(count: all, problems: files.problems.map(\.description))
+        result.unencrypted = files.unencrypted
         let repeated = files.files.flatMap { duplicates(in: $0) }
         // Key managers that unwrap in batches then wait for fuller ones.
         keys?.backlog.follow { all }
@@ -66,10 +69,10 @@ package struct Verification: Sendable {
             Array(zip(documents, repeated)), limit: Self.concurrency
         ) { document, duplicate in
             defer { advance() }
-            return await problem(of: document) ?? duplicate
+            return await problem(of: document) ?? duplicate.map { Problem(text: $0) }
         }
         result.validCount = problems.count { $0 == nil }
-        result.problems += problems.compactMap(\.self)
+        result.problems += problems.compactMap(\.?.text)
         result.items = zip(documents, problems).map { document, problem in
             VerifiedItem(document, problem: problem, notes: denials(of: document) + Self.notes(of: document))
         }
@@ -137,8 +140,15 @@ package struct Verification: Sendable {
             annotations: desired.annotations)
     }
 
+    /// The problem of a WrappedSecret.
+    struct Problem: Sendable {
+        let text: String
+        /// True if the WrappedSecret is valid and cannot be decrypted.
+        var isDecryptionFailure = false
+    }
+
     /// Returns the problem of a WrappedSecret, or nil if there is none.
-    private func problem(of document: WrappedSecretDocument) async -> String? {
+    private func problem(of document: WrappedSecretDocument) async -> Problem? {
         do {
             let object = try document.object(namespace: namespace)
             try WrappedSecretFields.check(document)
@@ -154,9 +164,11 @@ package struct Verification: Sendable {
             try SecretValidation.check(type: desired.type, opened.entries)
             return nil
         } catch let error as InputError {
-            return error.description
+            return Problem(text: error.description)
         } catch {
-            return InputError(document.location, "\(error)").description
+            return Problem(
+                text: InputError(document.location, "\(error)").description,
+                isDecryptionFailure: error is EnvelopeError)
         }
     }
 }
@@ -169,13 +181,15 @@ struct VerifiedItem: Sendable {
     var name: String?
     /// The problem as on standard error, if there is one.
     var problem: String?
+    var isDecryptionFailure = false
     var notes: [String] = []
 
-    init(_ document: WrappedSecretDocument, problem: String?, notes: [String]) {
+    init(_ document: WrappedSecretDocument, problem: Verification.Problem?, notes: [String]) {
         location = document.location
         namespace = document.object.metadata.namespace
         name = document.object.metadata.name
-        self.problem = problem
+        self.problem = problem?.text
+        isDecryptionFailure = problem?.isDecryptionFailure == true
         self.notes = notes
     }
 
