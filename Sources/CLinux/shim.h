@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 /// Disables core dumps, and ptrace and /proc/<pid>/mem for other processes of this user. Returns 0 on success.
 static inline int sb_disable_core_dumps(void) {
@@ -71,4 +73,11 @@ static inline int sb_is_in_memory(const char *path) {
     struct statfs info;
     if (statfs(path, &info) != 0) return 0;
     return info.f_type == TMPFS_MAGIC || info.f_type == RAMFS_MAGIC;
+}
+
+/// Creates a file in memory (memfd_create(2)) that is closed when this process starts another program. Returns a descriptor,
+/// or -1.
+static inline int sb_create_memory_file(void) {
+    const unsigned close_on_exec = 1;
+    return (int)syscall(SYS_memfd_create, "secrets-bridge", close_on_exec);
 }

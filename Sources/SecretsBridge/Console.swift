@@ -58,6 +58,11 @@ enum Console {
     /// Writes a line to standard error without a prefix, such as a command's usage.
     static func errorLine(_ text: String) { line(StyledText(text)) }
 
+    /// Writes a line in the form of git's messages about conflicts.
+    static func conflict(_ message: String) {
+        line(StyledText("CONFLICT:", .red) + StyledText(" \(message)"))
+    }
+
     static func warning(_ message: String) {
         line(StyledText("warning:", .yellow) + StyledText(" \(message)"))
     }

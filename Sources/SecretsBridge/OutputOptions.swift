@@ -81,3 +81,17 @@ enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
         }
     }
 }
+
+/// The format of `diff`.
+enum DiffFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json, yaml, markdown
+
+    var structuredFormat: OutputFormat? { ReportFormat(rawValue: rawValue)?.structuredFormat }
+}
+
+/// The format of `verify`.
+enum VerifyFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json, yaml, sarif, junit
+
+    var structuredFormat: OutputFormat? { ReportFormat(rawValue: rawValue)?.structuredFormat }
+}

@@ -24,7 +24,8 @@ struct SecretsBridge: AsyncParsableCommand {
         subcommands: [
             Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
             Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self, Doctor.self,
-            GitDiff.self, GitTextconv.self, ControllerCommand.self, Version.self,
+            GitDiff.self, GitTextconv.self, GitMerge.self, GitSetup.self, ControllerCommand.self,
+            Version.self,
         ])
 
     static let version = "0.1.0"

@@ -1,6 +1,8 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Envelope
+import Settings
 
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,6 +18,7 @@ struct Verify: AsyncParsableCommand {
               secrets-bridge verify --offline clusters/
               secrets-bridge verify -n payments db.yaml
               secrets-bridge verify -o json clusters/
+              secrets-bridge verify --offline -o sarif . > secrets-bridge.sarif
               secrets-bridge verify --offline --allow-none --no-plaintext -- FILE...   # in a pre-commit hook
             """)
 
@@ -29,8 +32,8 @@ struct Verify: AsyncParsableCommand {
         transform: parseNamespace)
     var namespace: String?
 
-    @Option(name: .shortAndLong, help: "Write text, json or yaml.")
-    var output: ReportFormat = .text
+    @Option(name: .shortAndLong, help: "Write text, json, yaml, sarif (SARIF 2.1.0) or junit.")
+    var output: VerifyFormat = .text
 
     @Flag(help: "Use no key, and check the structure only.")
     var offline = false
@@ -62,7 +65,7 @@ struct Verify: AsyncParsableCommand {
         let progress = ProgressLine(total: files.documents.count)
         let result = await verification.verify(files) { progress.advance(by: 1) }
         progress.finish()
-        try output.structuredFormat?.write([result.value])
+        try write(result)
         result.notes.forEach(Console.note)
         Console.errors(result.problems)
         // There is no summary if nothing was read.
@@ -74,5 +77,17 @@ struct Verify: AsyncParsableCommand {
         let success = offline ? "keep the rules (not opened: --offline)" : "open"
         Console.writeLine(StyledText(result.summary(success), result.problems.isEmpty ? .green : .red))
         if !result.problems.isEmpty { throw ExitCode.failure }
+    }
+
+    /// Writes the result in the formats for programs.
+    private func write(_ result: Verification.Report) throws {
+        switch output {
+        case .text: break
+        case .json, .yaml: try output.structuredFormat?.write([result.value])
+        case .sarif:
+            let folder = Environment.process.value("PWD") ?? ""
+            try OutputFormat.json.write([result.sarif(version: SecretsBridge.version, folder: folder)])
+        case .junit: try Console.write(SecretBytes(copying: result.junit.utf8))
+        }
     }
 }

@@ -1,3 +1,4 @@
+import CLinux
 package import Cryptography
 import Glibc
 
@@ -27,10 +28,15 @@ package struct ChildProcess: Sendable {
     /// The largest output, in bytes.
     let outputLimit: Int
     let timeout: Duration
+    /// The contents of standard input. If it is nil, standard input is empty.
+    let input: SharedSecret?
+    /// Files in memory, which the program opens as `memoryFilePath(0)` and so on.
+    let memoryFiles: [SharedSecret]
 
     package init(
         executable: String, arguments: [String], environment: [String: String], isInteractive: Bool,
-        outputLimit: Int, deadline timeout: Duration
+        outputLimit: Int, deadline timeout: Duration, input: SharedSecret? = nil,
+        memoryFiles: [SharedSecret] = []
     ) {
         self.executable = executable
         self.arguments = arguments
@@ -38,7 +44,14 @@ package struct ChildProcess: Sendable {
         self.isInteractive = isInteractive
         self.outputLimit = outputLimit
         self.timeout = timeout
+        self.input = input
+        self.memoryFiles = memoryFiles
     }
+
+    /// Returns the path under which the program opens one of `memoryFiles`.
+    package static func memoryFilePath(_ index: Int) -> String { "/proc/self/fd/\(firstMemoryFile + index)" }
+
+    private static let firstMemoryFile = 3
 
     /// Runs the program until it ends or the timeout has passed, also if the task is cancelled. The program inherits standard
     /// error.
@@ -118,6 +131,21 @@ package struct ChildProcess: Sendable {
         return ends
     }
 
+    /// Creates a file in memory, with a number that is that of no descriptor of the program.
+    private static func makeMemoryFile(_ contents: SharedSecret) throws(RunError) -> Int32 {
+        let file = sb_create_memory_file()
+        guard file >= 0 else { throw .cannotStart(errno: errno) }
+        defer { close(file) }
+        let isWritten = contents.bytes.withUnsafeBytes { writeAll($0, to: file) }
+        let descriptor = fcntl(file, F_DUPFD_CLOEXEC, 64)
+        guard isWritten, descriptor >= 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
+            let code = errno
+            if descriptor >= 0 { close(descriptor) }
+            throw .cannotStart(errno: code)
+        }
+        return descriptor
+    }
+
     /// Starts the program and closes the parent's copy of `output`.
     private func spawn(output: Int32) throws(RunError) -> pid_t {
         defer { close(output) }
@@ -125,11 +153,20 @@ package struct ChildProcess: Sendable {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         if !isInteractive { posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) }
+        var opened: [Int32] = []
+        defer { for file in opened { close(file) } }
         posix_spawn_file_actions_adddup2(&actions, output, 1)
+        let numbers = (input == nil ? [] : [0]) + memoryFiles.indices.map { Self.firstMemoryFile + $0 }
+        for (number, contents) in zip(numbers, [input].compactMap(\.self) + memoryFiles) {
+            let descriptor = try Self.makeMemoryFile(contents)
+            opened.append(descriptor)
+            posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
+        }
         let limit = Int32(clamping: sysconf(Int32(_SC_OPEN_MAX)))
         // A child must not inherit sockets and files that were opened without O_CLOEXEC. Closing a descriptor that is not
         // open is not an error. Files that other threads open meanwhile get the next free numbers, hence the margin.
-        for file in 3..<max(3, min(highestOpenFile() + 64, limit)) {
+        let firstUnused = Int32(Self.firstMemoryFile + memoryFiles.count)
+        for file in firstUnused..<max(firstUnused, min(highestOpenFile() + 64, limit)) {
             posix_spawn_file_actions_addclose(&actions, file)
         }
         let attributes = SpawnAttributes(ownGroup: !isInteractive)

@@ -99,12 +99,13 @@ struct CommandSuggestionTests {
         commands: [
             "wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "rewrap", "status", "inspect",
             "verify", "diff",
-            "import", "doctor", "git-diff", "git-textconv", "controller", "version",
+            "import", "doctor", "git-diff", "git-textconv", "git-merge", "git-setup", "controller", "version",
         ])
 
     @Test(arguments: [
         ("warp", ["wrap"]), ("wrpa", ["wrap"]), ("wra", ["wrap"]), ("WRAP", ["wrap"]), ("unwarp", ["unwrap"]),
-        ("stat", ["status"]), ("ver", ["verify", "version"]), ("git", ["git-diff", "git-textconv"]),
+        ("stat", ["status"]), ("ver", ["verify", "version"]),
+        ("git", ["git-diff", "git-textconv", "git-merge", "git-setup"]),
         ("rotate-values", ["rotate-value"]), ("sett", ["set"]), ("unst", ["unset"]), ("exce", ["exec"]),
         ("encrypt", ["wrap"]), ("unseal", ["unwrap"]), ("ls", ["status"]),
         ("rotate", ["rewrap", "rotate-value"]),

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Diffs of WrappedSecrets in git, configured as in docs/wrapping.md.
+/// Diffs of WrappedSecrets in git, with each of the drivers.
 @Suite(.onRealServers)
 struct GitTests {
     private let folder: TemporaryFolder

@@ -39,7 +39,9 @@ struct UsageTests {
         ["status", "-n", "Payments"], ["doctor", "-n", "Payments"], ["import", "-n", "Payments"],
         ["import", "-n", "payments", "Db"], ["import", "-n", "payments", "../db"],
         ["import", "-n", "payments", "--folder", "x", "-w", "y"],
-        ["rewrap", "-n", "Payments"], ["git-diff", "a", "b", "c"], ["controller", "--workers", "none"],
+        ["rewrap", "-n", "Payments"], ["git-diff", "a", "b", "c"], ["git-merge", "a", "b"],
+        ["git-setup", "--remove", "*.yaml"], ["git-setup", "!x"], ["diff", "-o", "markdown", "db.yaml"],
+        ["diff", "--git", "main"], ["controller", "--workers", "none"],
     ])
     func exits64ForWrongUsage(arguments: [String]) async throws {
         let outcome = try await run(arguments, status: 64)

@@ -21,6 +21,21 @@ struct ChildProcessTests {
         #expect(try await shell("kill -9 $$").run().exitCode == 137)
     }
 
+    @Test func passesInputAndFilesInMemory() async throws {
+        let files = (0..<5).map { SharedSecret(copying: "file \($0)\n".utf8) }
+        let paths = files.indices.map(ChildProcess.memoryFilePath).joined(separator: " ")
+        let result = try await ChildProcess(
+            executable: "/bin/sh", arguments: ["-c", "cat; cat \(paths); cat \(paths); ls /proc/self/fd"],
+            environment: ["PATH": "/usr/bin:/bin"], isInteractive: false, outputLimit: 1 << 20,
+            deadline: .seconds(500), input: SharedSecret(copying: "input\n".utf8), memoryFiles: files
+        ).run()
+        let lines = result.text.split(separator: "\n").map(String.init)
+        let names = files.indices.map { "file \($0)" }
+        #expect(Array(lines.prefix(11)) == ["input"] + names + names)
+        // The program has standard streams and the files; ls adds one for the folder.
+        #expect(lines.dropFirst(11).compactMap { Int($0) }.sorted() == Array(0...8))
+    }
+
     @Test func limitsTheOutput() async throws {
         let result = try await shell("head -c 300000 /dev/zero").run()
         #expect(result.output.count == 300_000)

@@ -14,7 +14,7 @@ import sys
 
 PROGRAM = "secrets-bridge"
 USE_KEYS = {"wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "rewrap", "verify", "diff", "import", "doctor",
-            "git-diff", "controller"}
+            "git-diff", "git-merge", "controller"}
 EXIT_CODES = "0 done; 1 failed, with one line on standard error; 64 wrong usage"
 KEYS = [("SB_KMS_BACKEND and the settings of the backend", f"The settings of the keys; see {PROGRAM}(1).")]
 ALL_KEYS = [

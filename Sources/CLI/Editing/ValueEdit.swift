@@ -54,7 +54,7 @@ package struct ValueEdit: Sendable {
         {
             throw InputError(opened.location, violation)
         }
-        try write(envelope.fields, difference)
+        try write(envelope.fields)
         if let rule { noteChangedRecipients(envelope.recipients.map(\.keyID), rule) }
         return difference
     }
@@ -100,40 +100,15 @@ package struct ValueEdit: Sendable {
         return managers
     }
 
-    private func write(_ new: EnvelopeFields, _ difference: ValueDifference) throws(InputError) {
+    private func write(_ new: EnvelopeFields) throws(InputError) {
         let document = opened.file.documents[opened.index]
         let old = opened.desiredSecret.envelope.recipients
         let change = RecipientChange(
             old: old, replacements: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
             added: Array(new.recipients.dropFirst(old.count)))
         try opened.file.applyEdits { editor throws(SourceEditError) in
-            try RecipientEdit.apply(change, to: document, with: &editor)
-            guard let spec = document.node["spec"] else { return }
-            if let mac = spec["mac"] { try editor.replace(mac, with: new.mac) }
-            try Self.changeData(of: spec, new, difference, with: &editor)
+            try EnvelopeEdit.apply(new, change, to: document, with: &editor)
         }
-    }
-
-    private static func changeData(
-        of spec: YAMLNode, _ new: EnvelopeFields, _ difference: ValueDifference,
-        with editor: inout SourceEditor
-    ) throws(SourceEditError) {
-        let entries = spec["data"]?.entries ?? []
-        guard let data = spec["data"], !entries.isEmpty, !new.data.isEmpty else {
-            // A WrappedSecret without entries has no `data`.
-            let fields = new.data.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-            try editor.change(
-                pairsOf: spec, removing: ["data"],
-                appending: fields.isEmpty ? [] : [("data", .mapping(fields))])
-            return
-        }
-        for entry in entries {
-            if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
-        }
-        guard !difference.added.isEmpty || !difference.removed.isEmpty else { return }
-        try editor.change(
-            pairsOf: data, removing: Set(difference.removed),
-            appending: difference.added.map { ($0, .string(new.data[$0] ?? "")) })
     }
 }
 

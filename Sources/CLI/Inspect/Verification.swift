@@ -34,6 +34,8 @@ package struct Verification: Sendable {
         package fileprivate(set) var notes: [String] = []
         /// The result of each WrappedSecret.
         fileprivate(set) var items: [VerifiedItem] = []
+        /// The problems that are Secrets that are not encrypted.
+        fileprivate(set) var unencrypted: Set<String> = []
         /// The number of files that were not read because their names are not those of manifests.
         fileprivate var skippedCount = 0
         /// The number of WrappedSecrets without a problem.
@@ -63,6 +65,7 @@ package struct Verification: Sendable {
         let documents = files.documents
         let all = documents.count
         var result = Report(count: all, problems: files.problems.map(\.description))
+        result.unencrypted = files.unencrypted
         let repeated = files.files.flatMap { duplicates(in: $0) }
         let found = files.files.flatMap { file in
             let rule = Result { () throws(InputError) in try rules.rule(for: file.rulePath) }
@@ -75,7 +78,8 @@ package struct Verification: Sendable {
         ) { work, duplicate in
             let (document, rule) = work
             defer { advance() }
-            return await problem(of: document, (try? rule.get()) ?? nil) ?? duplicate
+            return await problem(of: document, (try? rule.get()) ?? nil)
+                ?? duplicate.map { Problem(text: $0) }
         }
         result.items = zip(zip(documents, found), problems).map { work, problem in
             let (document, rule) = work
@@ -167,8 +171,15 @@ package struct Verification: Sendable {
             annotations: desired.annotations)
     }
 
+    /// The problem of a WrappedSecret.
+    struct Problem: Sendable {
+        let text: String
+        /// True if the WrappedSecret is valid and cannot be decrypted.
+        var isDecryptionFailure = false
+    }
+
     /// Returns the problem of a WrappedSecret, or nil if there is none.
-    private func problem(of document: WrappedSecretDocument, _ rule: Rule?) async -> String? {
+    private func problem(of document: WrappedSecretDocument, _ rule: Rule?) async -> Problem? {
         do {
             let object = try document.object(namespace: namespace, rule: rule)
             try WrappedSecretFields.check(document)
@@ -184,9 +195,11 @@ package struct Verification: Sendable {
             try SecretValidation.check(type: desired.type, opened.entries)
             return nil
         } catch let error as InputError {
-            return error.description
+            return Problem(text: error.description)
         } catch {
-            return InputError(document.location, "\(error)").description
+            return Problem(
+                text: InputError(document.location, "\(error)").description,
+                isDecryptionFailure: error is EnvelopeError)
         }
     }
 }

@@ -10,16 +10,22 @@ struct VerifiedItem: Sendable {
     var name: String?
     /// The problem as on standard error, if there is one.
     var problem: String?
+    /// True if the problem is that the WrappedSecret cannot be decrypted.
+    var isDecryptionFailure = false
     /// One line for each way in which it breaks the rule for its file.
     var ruleProblems: [String] = []
     var notes: [String] = []
 
-    init(_ document: WrappedSecretDocument, problem: String?, ruleProblems: [String], notes: [String]) {
+    init(
+        _ document: WrappedSecretDocument, problem: Verification.Problem?, ruleProblems: [String],
+        notes: [String]
+    ) {
         self.ruleProblems = ruleProblems
         location = document.location
         namespace = document.object.metadata.namespace
         name = document.object.metadata.name
-        self.problem = problem
+        self.problem = problem?.text
+        isDecryptionFailure = problem?.isDecryptionFailure == true
         self.notes = notes
     }
 

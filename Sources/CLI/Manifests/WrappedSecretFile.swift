@@ -100,6 +100,8 @@ package struct WrappedSecretFiles: Sendable {
     package let problems: [InputError]
     /// Notes on files that were skipped and that the user may have wanted to check, one line each.
     package let notes: [String]
+    /// The descriptions of the problems that are Secrets that are not encrypted.
+    let unencrypted: Set<String>
     /// The number of files that were not read because their names are not those of manifests.
     let skippedCount: Int
 
@@ -125,6 +127,7 @@ package struct WrappedSecretFiles: Sendable {
         }
         files = read.files.compactMap(\.file)
         problems = read.problems + read.files.flatMap(\.problems)
+        unencrypted = Set(read.files.flatMap(\.problems).map(\.description))
         skippedCount = read.unreadCount
         self.notes = notes
     }

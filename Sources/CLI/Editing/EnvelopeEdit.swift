@@ -1,0 +1,40 @@
+import Envelope
+import Resources
+import YAML
+
+/// Replaces the envelope in the text of a WrappedSecret: recipients, MAC and data. Comments and layout stay.
+enum EnvelopeEdit {
+    static func apply(
+        _ new: EnvelopeFields, _ change: RecipientChange, to document: WrappedSecretDocument,
+        with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        try RecipientEdit.apply(change, to: document, with: &editor)
+        guard let spec = document.node["spec"] else { return }
+        if let mac = spec["mac"] { try editor.replace(mac, with: new.mac) }
+        try changeData(of: spec, new, with: &editor)
+    }
+
+    private static func changeData(
+        of spec: YAMLNode, _ new: EnvelopeFields, with editor: inout SourceEditor
+    ) throws(SourceEditError) {
+        let entries = spec["data"]?.entries ?? []
+        guard let data = spec["data"], !entries.isEmpty, !new.data.isEmpty else {
+            // A WrappedSecret without entries has no `data`.
+            guard !new.data.isEmpty || spec["data"] != nil else { return }
+            let fields = new.data.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+            try editor.change(
+                pairsOf: spec, removing: ["data"],
+                appending: fields.isEmpty ? [] : [("data", .mapping(fields))])
+            return
+        }
+        for entry in entries {
+            if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
+        }
+        let old = Set(entries.map(\.key))
+        let (added, removed) = (Set(new.data.keys).subtracting(old), old.subtracting(new.data.keys))
+        guard !added.isEmpty || !removed.isEmpty else { return }
+        try editor.change(
+            pairsOf: data, removing: removed,
+            appending: added.sorted().map { ($0, .string(new.data[$0] ?? "")) })
+    }
+}

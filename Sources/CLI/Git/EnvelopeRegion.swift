@@ -1,0 +1,74 @@
+import Cryptography
+import YAML
+
+/// The lines of a WrappedSecret that hold its recipients, its MAC and its data, if each of these fields is on lines of
+/// its own.
+struct EnvelopeRegion {
+    struct Lines {
+        /// The offsets in the file, with the line break of the last line.
+        let range: Range<Int>
+        let text: [UInt8]
+    }
+
+    static let fieldNames = ["recipients", "mac", "data"]
+
+    /// The lines by field. A WrappedSecret without entries may have no `data`.
+    let fields: [String: Lines]
+    /// The comments on these lines. Key ids, names of entries and ciphertexts contain no `#`.
+    let comments: [[UInt8]]
+
+    /// Returns nil if the layout has no such lines.
+    init?(of document: WrappedSecretDocument, in file: WrappedSecretFile) {
+        guard let entries = document.node["spec"]?.entries else { return nil }
+        var fields: [String: Lines] = [:]
+        for entry in entries where Self.fieldNames.contains(entry.key) {
+            guard !entry.isMerged, !entry.value.isAlias,
+                let lines = file.contents.bytes.withUnsafeBytes({
+                    Self.lines(entry.keyRange.start, entry.value.range.end, in: $0)
+                })
+            else { return nil }
+            fields[entry.key] = lines
+        }
+        guard fields["recipients"] != nil, fields["mac"] != nil else { return nil }
+        self.fields = fields
+        comments = Self.fieldNames.compactMap { fields[$0]?.text }.joined().split(separator: lineFeed)
+            .compactMap {
+                line in line.firstIndex(of: UInt8(ascii: "#")).map { Array(line[$0...]) }
+            }
+    }
+
+    private static func lines(_ start: Int, _ end: Int, in bytes: UnsafeRawBufferPointer) -> Lines? {
+        guard start < end, end <= bytes.count else { return nil }
+        let lineStart = bytes[..<start].lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
+        guard bytes[lineStart..<start].allSatisfy({ $0 == UInt8(ascii: " ") }) else { return nil }
+        // A block scalar ends after its line break.
+        var lineEnd = end
+        if bytes[end - 1] != lineFeed {
+            guard let found = bytes[end...].firstIndex(of: lineFeed) else { return nil }
+            let rest = bytes[end..<found].filter { !" \t\r,".utf8.contains($0) }
+            guard rest.isEmpty || rest.first == UInt8(ascii: "#") else { return nil }
+            lineEnd = found + 1
+        }
+        return Lines(range: lineStart..<lineEnd, text: Array(bytes[lineStart..<lineEnd]))
+    }
+
+    /// All lines together, or nil if there are others between them.
+    var block: Lines? {
+        let lines = fields.values.sorted { $0.range.lowerBound < $1.range.lowerBound }
+        guard let first = lines.first, let last = lines.last,
+            zip(lines, lines.dropFirst()).allSatisfy({ $0.range.upperBound == $1.range.lowerBound })
+        else { return nil }
+        return Lines(
+            range: first.range.lowerBound..<last.range.upperBound, text: Array(lines.map(\.text).joined()))
+    }
+
+    /// Returns the side whose comments the merged region has, or nil if both sides changed them.
+    ///
+    /// - Parameter base: The region of the common ancestor, or nil if there is none.
+    static func layout(base: EnvelopeRegion?, ours: EnvelopeRegion, theirs: EnvelopeRegion) -> MergeSide? {
+        if ours.comments == theirs.comments || theirs.comments == base?.comments { return .ours }
+        return ours.comments == base?.comments ? .theirs : nil
+    }
+}
+
+private let lineFeed = UInt8(ascii: "\n")

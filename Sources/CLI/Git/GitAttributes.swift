@@ -1,0 +1,99 @@
+import System
+
+/// The lines of a gitattributes(5) file that assign the diff and merge drivers. Other lines stay as they are.
+package struct GitAttributes: Sendable, Equatable {
+    package static let driver = "wrappedsecret"
+    private static let assignments = ["diff=\(driver)", "merge=\(driver)"]
+
+    package private(set) var text: String
+
+    package init(_ text: String) { self.text = text }
+
+    /// Checks a pattern of gitattributes(5).
+    ///
+    /// - Throws: `InputError` if it cannot be a pattern.
+    package static func check(pattern: String) throws(InputError) {
+        guard !pattern.isEmpty, !pattern.hasPrefix("!"), !pattern.hasPrefix("[attr]"),
+            !pattern.unicodeScalars.contains(where: \.isInvisible)
+        else {
+            throw InputError(
+                "\(quoted(pattern)) is not a pattern of gitattributes; for example: 'secrets/*.yaml'",
+                isUsage: true)
+        }
+    }
+
+    /// Assigns the drivers to files of a pattern. A line that assigns one of them gets the other.
+    ///
+    /// - Returns: False if the file assigns both already.
+    package mutating func add(pattern: String) -> Bool {
+        let written = Self.written(pattern)
+        var lines = lines
+        for (index, line) in lines.enumerated() {
+            guard let (found, attributes) = Self.parse(line), found == written,
+                attributes.contains(where: Self.assignments.contains)
+            else { continue }
+            let missing = Self.assignments.filter { !attributes.contains($0) }
+            if missing.isEmpty { return false }
+            lines[index] = ([found] + attributes + missing).joined(separator: " ")
+            text = Self.join(lines)
+            return true
+        }
+        text = Self.join(lines + [([written] + Self.assignments).joined(separator: " ")])
+        return true
+    }
+
+    /// Removes the drivers from all lines, and lines that assign nothing else.
+    ///
+    /// - Returns: False if no line assigns them.
+    package mutating func removeAll() -> Bool {
+        let old = lines
+        let new = old.compactMap { line -> String? in
+            guard let (pattern, attributes) = Self.parse(line),
+                attributes.contains(where: Self.assignments.contains)
+            else { return line }
+            let rest = attributes.filter { !Self.assignments.contains($0) }
+            return rest.isEmpty ? nil : ([pattern] + rest).joined(separator: " ")
+        }
+        guard new != old else { return false }
+        text = Self.join(new)
+        return true
+    }
+
+    private var lines: [String] {
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        if lines.last == "" { lines.removeLast() }
+        return lines
+    }
+
+    private static func join(_ lines: [String]) -> String { lines.map { $0 + "\n" }.joined() }
+
+    /// Returns the pattern as it is written in a line, and the attributes, or nil for a comment or an empty line.
+    private static func parse(_ line: String) -> (pattern: String, attributes: [String])? {
+        let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" }
+        let line = line.trimming(isBlank)
+        guard let first = line.first, first != "#" else { return nil }
+        var end = line.firstIndex(where: isBlank) ?? line.endIndex
+        if first == "\"" {
+            // A quoted pattern ends at the next quote that no backslash precedes.
+            var isEscaped = false
+            end = line.endIndex
+            for index in line.indices.dropFirst() {
+                if line[index] == "\"", !isEscaped {
+                    end = line.index(after: index)
+                    break
+                }
+                isEscaped = line[index] == "\\" && !isEscaped
+            }
+        }
+        return (String(line[..<end]), line[end...].split(whereSeparator: isBlank).map(String.init))
+    }
+
+    /// Returns a pattern in quotes if it needs them.
+    private static func written(_ pattern: String) -> String {
+        guard pattern.contains(" ") || pattern.hasPrefix("\"") || pattern.hasPrefix("#") else {
+            return pattern
+        }
+        let escaped = pattern.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+        return "\"\(escaped)\""
+    }
+}
