@@ -69,6 +69,10 @@ def name_of(definition, version):
     return f"{definition['spec']['names']['kind'].lower()}_{version['name']}.json"
 
 
+# KIND_VERSION.json; rules.json describes no resource.
+GENERATED = "*_v*.json"
+
+
 def documents():
     """Returns the text of each file by its name."""
     found = {}
@@ -82,13 +86,13 @@ def documents():
 def main():
     wanted = documents()
     if sys.argv[1:] == ["--check"]:
-        there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*")}
+        there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob(GENERATED)}
         stale = sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
         if stale:
             sys.exit(f"error: schemas/{', '.join(stale)} differ from manifests/crds: run hack/lib/json_schemas.py")
         return
     FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.glob("*"):
+    for path in FOLDER.glob(GENERATED):
         path.unlink()
     for name, text in wanted.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
