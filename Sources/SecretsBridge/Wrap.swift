@@ -18,6 +18,7 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
               secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
+              secrets-bridge wrap -n payments --template app.conf=app.conf.tmpl secret.yaml
             """)
 
     @OptionGroup var manifest: ManifestOptions
@@ -37,6 +38,14 @@ struct Wrap: AsyncParsableCommand {
 
     @OptionGroup var entries: EntryOptions
 
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Render this file, with references such as {{ .password }}, into a key of the Secret. May be repeated.",
+            valueName: "key=file"),
+        completion: .file())
+    var template: [String] = []
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var cluster: ClusterAccess
@@ -53,6 +62,10 @@ struct Wrap: AsyncParsableCommand {
             throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
         }
         if let name { try check(name) }
+        let manifests = name == nil && manifest.paths.isEmpty ? ["-"] : manifest.paths
+        try checkStandardInputIsReadOnce(
+            manifests + template.map(pathOfFileOption) + entries.fromFile.map(pathOfFileOption)
+                + entries.fromEnvFile)
     }
 
     /// Rejects invalid arguments before any file is read.
@@ -73,9 +86,24 @@ struct Wrap: AsyncParsableCommand {
         let wrapping = SecretWrapper(
             keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
         var outputs: [SecretWrapper.Output] = []
-        for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+        for secret in try templatedSecrets() { outputs.append(try await wrapping.wrap(secret)) }
         outputs.flatMap(\.notes).forEach(Console.note)
         try output.write(outputs.map(\.manifest), as: manifest.output)
+    }
+
+    private func templatedSecrets() throws -> [SecretInput] {
+        var secrets = try secrets()
+        guard !template.isEmpty else { return secrets }
+        guard secrets.count == 1 else {
+            throw CommandError("--template needs one Secret, and \(secrets.count) were read; wrap it alone")
+        }
+        for argument in template {
+            let (key, text) = try SecretArguments.template(argument)
+            guard secrets[0].templates.updateValue(text, forKey: key) == nil else {
+                throw CommandError("--template: the key \(key) is given twice")
+            }
+        }
+        return secrets
     }
 
     private func secrets() throws -> [SecretInput] {

@@ -28,7 +28,10 @@ package struct ValueEdit: Sendable {
         let envelope: Envelope
         do {
             try SecretLimits.check(plaintextByteCount: entries.reduce(0) { $0 + $1.value.count })
-            try SecretValidation.check(type: opened.desiredSecret.type, entries)
+            let desired = opened.desiredSecret
+            try desired.templates.check(entries: entries.map(\.name))
+            try SecretValidation.check(
+                type: desired.type, try desired.templates.rendered(with: entries))
             envelope = try await Envelope.seal(
                 entries, binding: opened.desiredSecret.envelope.binding, with: managers[0],
                 recipients: Array(managers.dropFirst()))
@@ -130,6 +133,15 @@ package struct OpenedDocument: Sendable {
             entries = try await object.sealedEnvelope().open(with: keys).entries
         } catch {
             throw InputError(document.location, "\(error)")
+        }
+    }
+
+    /// Returns the entries and the keys that templates render, as they are in the Secret.
+    func secretEntries() throws(InputError) -> [SecretEntry] {
+        do throws(SpecError) {
+            return try desiredSecret.templates.rendered(with: entries)
+        } catch {
+            throw InputError(location, error.description)
         }
     }
 

@@ -9,11 +9,13 @@ package struct Inspection: Sendable {
     private let location: String
     private let object: WrappedSecret
     private let envelope: Envelope
+    /// The keys that templates render.
+    private let templates: [String]
 
     package init(_ document: WrappedSecretDocument, namespace: String?) throws(InputError) {
         let object = try document.object(namespace: namespace)
         do throws(SpecError) {
-            _ = try DesiredSecret(object)
+            templates = try DesiredSecret(object).templates.keys
             envelope = try object.sealedEnvelope()
         } catch {
             throw InputError(document.location, error.description)
@@ -37,6 +39,7 @@ package struct Inspection: Sendable {
             "entries",
             envelope.entries.isEmpty
                 ? ["none"] : entries.map { "\($0.name), \(pluralized($0.count, "byte"))" })
+        if !templates.isEmpty { add("templates", templates) }
         return [location] + table.lines
     }
 
@@ -58,6 +61,7 @@ package struct Inspection: Sendable {
                 .array(entries.map { ["name": .string($0.name), "bytes": .int($0.count)] })
             ),
         ]
+        if !templates.isEmpty { fields.append(("templates", .array(templates.map { .string($0) }))) }
         return .object(fields)
     }
 
