@@ -90,7 +90,7 @@ let package = Package(
                 httpTypes,
             ]),
         tests("KubeClient", ["Cryptography", "HTTP", "JSON", "System", "TestSupport", "YAML", httpTypes]),
-        tests("Resources", ["Cryptography", "Envelope", "JSON", "KubeClient", "YAML"]),
+        tests("Resources", ["Cryptography", "Envelope", "JSON", "KubeClient", "TestSupport", "YAML"]),
         tests("Metrics", ["System"]),
         tests("Serving", ["System"]),
         tests(

@@ -127,7 +127,7 @@ package enum EnvelopeValidation {
     private static func isPrintable(_ byte: UInt8) -> Bool { (0x21...0x7E).contains(byte) }
 
     /// Returns a text for a message: quoted, escaped, and of 80 characters at most.
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         let head = text.unicodeScalars.prefix(80).map { $0.escaped(asASCII: true) }.joined()
         return "\"\(head)\(text.unicodeScalars.count > 80 ? "…" : "")\""
     }

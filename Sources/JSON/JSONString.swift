@@ -173,20 +173,28 @@ package enum JSONString {
     ) {
         output.append(UInt8(ascii: "\""))
         for scalar in UTF8Scalars(bytes: text) {
-            switch scalar {
-            case "\"": output.append("\\\"")
-            case "\\": output.append("\\\\")
-            case "\n": output.append("\\n")
-            case "\r": output.append("\\r")
-            case "\t": output.append("\\t")
-            case _ where needsEscape(scalar):
-                for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter {
-                    appendEscape(unit, to: &output)
-                }
-            default: append(scalar, to: &output)
-            }
+            appendCharacter(scalar, to: &output, escaping: needsEscape)
         }
         output.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends one character of a quoted string, as an escape if JSON or `needsEscape` wants one.
+    package static func appendCharacter(
+        _ scalar: Unicode.Scalar, to output: inout SecretBuffer,
+        escaping needsEscape: (Unicode.Scalar) -> Bool
+    ) {
+        switch scalar {
+        case "\"": output.append("\\\"")
+        case "\\": output.append("\\\\")
+        case "\n": output.append("\\n")
+        case "\r": output.append("\\r")
+        case "\t": output.append("\\t")
+        case _ where scalar.value < 0x20 || needsEscape(scalar):
+            for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter {
+                appendEscape(unit, to: &output)
+            }
+        default: append(scalar, to: &output)
+        }
     }
 
     private static func appendEscape(_ unit: UInt16, to output: inout SecretBuffer) {

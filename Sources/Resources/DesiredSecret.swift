@@ -1,3 +1,4 @@
+import Cryptography
 package import Envelope
 import KubeClient
 
@@ -12,6 +13,12 @@ package struct DesiredSecret: Sendable {
     package let labels: [String: String]
     package let annotations: [String: String]
     package let envelope: EnvelopeSummary
+    /// The templates that render further keys from the entries.
+    package let templates: TemplateData
+    /// The keys of the Secret that are the WrappedSecret's, in byte order: the entries, and the templates.
+    package let keys: [String]
+    /// Identifies the values of the Secret: the digest of the envelope, and of the templates if there are any.
+    package let sourceDigest: [UInt8]
     /// Set if the policy is Merge: the Secret has another owner, and only the entries are added to it.
     package let mergeIdentity: MergeIdentity?
 
@@ -34,7 +41,18 @@ package struct DesiredSecret: Sendable {
         } catch {
             throw SpecError(error)
         }
+        let templates = try TemplateData(template?.data, entries: envelope.entryNames)
+        self.templates = templates
+        keys =
+            templates.isEmpty
+            ? envelope.entryNames
+            : (envelope.entryNames + templates.keys).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         do {
+            if let hash = templates.hash {
+                sourceDigest = try sha256(envelope.digest + Array(hash.utf8))
+            } else {
+                sourceDigest = envelope.digest
+            }
             mergeIdentity = spec.isMerge ? try MergeIdentity(object.metadata.name) : nil
         } catch {
             throw SpecError(.crypto(error))
@@ -42,7 +60,7 @@ package struct DesiredSecret: Sendable {
         try SpecValidation.check(spec)
         try TemplateValidation.check(labels: labels)
         try TemplateValidation.check(annotations: annotations)
-        try TemplateValidation.check(type: type, entries: envelope.entryNames)
+        try TemplateValidation.check(type: type, entries: keys)
         try SecretLimits.check(plaintextByteCount: envelope.plaintextByteCount)
         try ObjectLimits.check(template: annotations, of: object.metadata.name, isOrphan: spec.isOrphan)
     }

@@ -83,6 +83,7 @@ extension WrappedSecretSpec.Template: JSONReadable {
             case "metadata": metadata = try json.readOptional()
             case "type": type = try json.readOptional()
             case "immutable": immutable = try json.readOptional()
+            case "data": data = try json.readOptional()
             default: break
             }
         }

@@ -49,11 +49,17 @@ package struct WrappedSecretSpec: Sendable, Equatable {
         package var metadata: Metadata?
         package var type: String?
         package var immutable: Bool?
+        /// Templates by the key of the Secret that they render: `SecretTemplate`.
+        package var data: [String: String]?
 
-        package init(metadata: Metadata? = nil, type: String? = nil, immutable: Bool? = nil) {
+        package init(
+            metadata: Metadata? = nil, type: String? = nil, immutable: Bool? = nil,
+            data: [String: String]? = nil
+        ) {
             self.metadata = metadata
             self.type = type
             self.immutable = immutable
+            self.data = data
         }
     }
 

@@ -12,13 +12,16 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
         package var generation: Int64?
         /// The `spec.mac` of the envelope that its data was decrypted from.
         package var mac: String?
+        /// `TemplateData.hash` of the templates that its data was rendered from, or nil if there were none.
+        package var templateHash: String?
         /// The version of the controller's rules for rendering a Secret.
         package var renderVersion: Int?
 
         package init(
             name: String, uid: String, resourceVersion: String, generation: Int64, mac: String,
-            renderVersion: Int
+            templateHash: String? = nil, renderVersion: Int
         ) {
+            self.templateHash = templateHash
             self.name = name
             self.uid = uid
             self.resourceVersion = resourceVersion
@@ -32,12 +35,19 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
     package struct RestartState: Encodable, Sendable, Hashable {
         /// The `spec.mac` of the values that the workloads run with.
         package var mac: String?
+        /// `TemplateData.hash` of the templates of those values.
+        package var templateHash: String?
         /// The time of the restart in RFC 3339.
         package var time: String?
 
-        package init(mac: String?, time: String) {
+        package init(mac: String?, templateHash: String? = nil, time: String) {
             self.mac = mac
+            self.templateHash = templateHash
             self.time = time
+        }
+
+        package init(of secret: SecretState?, time: String) {
+            self.init(mac: secret?.mac, templateHash: secret?.templateHash, time: time)
         }
     }
 
@@ -60,6 +70,21 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
     package func condition(_ type: Condition.Kind) -> Condition? {
         conditions?.first { $0.type == type.rawValue }
     }
+}
+
+extension WrappedSecretStatus.SecretState {
+    /// Identifies the values in the Secret, and changes with each of them.
+    package var dataVersion: String? { Resources.dataVersion(mac, templateHash) }
+}
+
+extension WrappedSecretStatus.RestartState {
+    /// Identifies the values that the workloads run with; see `SecretState.dataVersion`.
+    package var dataVersion: String? { Resources.dataVersion(mac, templateHash) }
+}
+
+private func dataVersion(_ mac: String?, _ templateHash: String?) -> String? {
+    guard let mac, let templateHash else { return mac }
+    return "\(mac)/\(templateHash)"
 }
 
 /// A condition in the shape of the Kubernetes API conventions (metav1.Condition).
@@ -126,6 +151,7 @@ extension WrappedSecretStatus.SecretState: JSONReadable {
             case "resourceVersion": resourceVersion = try json.readIfValid()
             case "generation": generation = try json.readIfValid()
             case "mac": mac = try json.readIfValid()
+            case "templateHash": templateHash = try json.readIfValid()
             case "renderVersion": renderVersion = try json.readIfValid()
             default: break
             }
@@ -138,6 +164,7 @@ extension WrappedSecretStatus.RestartState: JSONReadable {
         try json.readObject { key, json throws(JSONError) in
             switch key {
             case "mac": mac = try json.readIfValid()
+            case "templateHash": templateHash = try json.readIfValid()
             case "time": time = try json.readIfValid()
             default: break
             }

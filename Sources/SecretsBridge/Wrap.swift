@@ -19,6 +19,7 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
               secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
+              secrets-bridge wrap -n payments --template app.conf=app.conf.tmpl secret.yaml
             """)
 
     @OptionGroup var manifest: ManifestOptions
@@ -37,6 +38,14 @@ struct Wrap: AsyncParsableCommand {
     var type: String?
 
     @OptionGroup var entries: EntryOptions
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Render this file, with references such as {{ .password }}, into a key of the Secret. May be repeated.",
+            valueName: "key=file"),
+        completion: .file())
+    var template: [String] = []
 
     @OptionGroup var provider: KeyRefOptions
 
@@ -57,6 +66,10 @@ struct Wrap: AsyncParsableCommand {
             throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
         }
         if let name { try check(name) }
+        let manifests = name == nil && manifest.paths.isEmpty ? ["-"] : manifest.paths
+        try checkStandardInputIsReadOnce(
+            manifests + template.map(pathOfFileOption) + entries.fromFile.map(pathOfFileOption)
+                + entries.fromEnvFile)
     }
 
     /// Rejects invalid arguments before any file is read.
@@ -80,7 +93,7 @@ struct Wrap: AsyncParsableCommand {
         var wrappers: [SecretWrapper] = []
         for path in rulePaths { wrappers.append(try await factory.wrapper(for: path)) }
         var outputs: [SecretWrapper.Output] = []
-        for (wrapper, secret) in zip(wrappers, try secrets()).flatMap({ wrapper, secrets in
+        for (wrapper, secret) in zip(wrappers, try templatedSecrets()).flatMap({ wrapper, secrets in
             secrets.map { (wrapper, $0) }
         }) {
             outputs.append(try await wrapper.wrap(secret))
@@ -99,6 +112,23 @@ struct Wrap: AsyncParsableCommand {
     private var hasRules: Bool {
         let book = rules.book()
         return rulePaths.contains { book.hasRulesFile(for: $0) }
+    }
+
+    /// Returns the Secrets of each file with the templates of the options.
+    private func templatedSecrets() throws -> [[SecretInput]] {
+        var files = try secrets()
+        guard !template.isEmpty else { return files }
+        let count = files.reduce(0) { $0 + $1.count }
+        guard count == 1, let file = files.firstIndex(where: { !$0.isEmpty }) else {
+            throw CommandError("--template needs one Secret, and \(count) were read; wrap it alone")
+        }
+        for argument in template {
+            let (key, text) = try SecretArguments.template(argument)
+            guard files[file][0].templates.updateValue(text, forKey: key) == nil else {
+                throw CommandError("--template: the key \(key) is given twice")
+            }
+        }
+        return files
     }
 
     /// Returns the Secrets of each file, or the one that the options create.

@@ -177,6 +177,12 @@ def limits():
             changed(template={"metadata": {"annotations": {"a": "x" * 65536}}}),
             changed(template={"metadata": {"annotations": {"a": "x" * 65537}}}),
         ),
+        "spec.template.data.a": (
+            changed(template={"data": {"a": "x" * 65536}}), changed(template={"data": {"a": "x" * 65537}}),
+        ),
+        "spec.template.data": (
+            changed(template={"data": {f"k{i}": "" for i in range(64)}}), changed(template={"data": {f"k{i}": "" for i in range(65)}}),
+        ),
         "spec.template.metadata.labels": (
             changed(template={"metadata": {"labels": {f"l{i}": "" for i in range(64)}}}),
             changed(template={"metadata": {"labels": {f"l{i}": "" for i in range(65)}}}),

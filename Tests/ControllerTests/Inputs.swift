@@ -58,6 +58,9 @@ extension WrappedSecret {
             if let labels = template.metadata?.labels {
                 fields[["metadata", "labels"]] = .object(labels.mapValues { .string($0) })
             }
+            if let data = template.data {
+                fields["data"] = .object(data.mapValues { .string($0) })
+            }
             spec["template"] = fields
         }
         return [

@@ -575,7 +575,7 @@ extension SyncInput {
     ) {
         guard let desired = try? DesiredSecret(object) else { return }
         verifiedData = VerifiedData(
-            uid: uid, resourceVersion: resourceVersion, envelopeDigest: envelope ?? desired.envelope.digest,
+            uid: uid, resourceVersion: resourceVersion, sourceDigest: envelope ?? desired.sourceDigest,
             dataDigest: [1], isWholeSecret: isWholeSecret)
     }
 

@@ -24,6 +24,31 @@ struct FileCommandTests {
         try folder.write("\(name).yaml", wrapped.output)
     }
 
+    @Test func wrapsAndUnwrapsATemplate() async throws {
+        let path = try folder.write("app.conf.tmpl", "user={{ .user }}\n")
+        let arguments = [
+            "wrap", "-n", "payments", "--name", "db", "--from-literal", "user=app", "--template",
+        ]
+        let wrapped = try await run(arguments + ["app.conf=\(path)"])
+        #expect(wrapped.errors == "")
+        try folder.write("db.yaml", wrapped.output)
+        let unwrapped = try await run(["unwrap", folder.path("db.yaml")])
+        #expect(unwrapped.output.contains("app.conf: \(Data("user=app\n".utf8).base64EncodedString())"))
+        let refused = try await run(
+            [
+                "verify", "--offline",
+                try folder.write("bad.yaml", wrapped.output.replacing(".user }}", with: ".x }}")),
+            ],
+            status: 1)
+        #expect(refused.errors.contains("spec.template.data[app.conf] line 1 column 6: there is no entry x"))
+        for wrong in ["app.conf", "=\(path)", "a/b=\(path)"] {
+            _ = try await run(arguments + [wrong], status: 64)
+        }
+        _ = try await run(arguments + ["app.conf=/nowhere"], status: 1)
+        _ = try await run(arguments + ["a=\(path)", "--template", "a=\(path)"], status: 1)
+        _ = try await run(["wrap", "-n", "payments", "--template", "a=/dev/stdin"], status: 64)
+    }
+
     @Test func checkFailsIfNoConfiguredKeyIsListed() async throws {
         try await wrap("db")
         _ = try await run(["rewrap", "--check", folder.path("db.yaml")])

@@ -43,6 +43,7 @@ package struct LiveComparison: Sendable {
     private func changes(
         _ opened: OpenedDocument, _ ref: ObjectRef
     ) async throws(InputError) -> ([LiveChange], refusals: [String]) {
+        let entries = try opened.secretEntries()
         let isMerge = opened.desiredSecret.mergeIdentity != nil
         let isSuspended = opened.file.documents[opened.index].object.spec.suspend
         let wrapped = try await secrets.wrappedSecret(
@@ -55,10 +56,10 @@ package struct LiveComparison: Sendable {
             // Merge adds entries to an existing Secret and creates none.
             let changes =
                 [LiveChange(isMerge ? .blocked : .added, .secret)]
-                + opened.entries.map { LiveChange(.added, .entry($0.name)) }
+                + entries.map { LiveChange(.added, .entry($0.name)) }
             return (changes, refusals)
         }
-        var changes = entryChanges(opened, live)
+        var changes = entryChanges(opened, entries, live)
         if !isMerge {
             if live.input.effectiveType != opened.desiredSecret.type {
                 changes.append(
@@ -76,7 +77,7 @@ package struct LiveComparison: Sendable {
         changes += metadataChanges(opened, live, wrapped)
         var refusals = LiveRefusals.refusals(
             of: live.metadata, name: opened.name, opened.desiredSecret.mergeIdentity,
-            entries: Set(opened.entries.map(\.name)), wrapped)
+            entries: Set(entries.map(\.name)), wrapped)
         if let suspension = LiveRefusals.suspension(inFile: isSuspended, wrapped) {
             refusals.insert(suspension, at: 0)
         }
@@ -85,8 +86,10 @@ package struct LiveComparison: Sendable {
 
     /// Returns the changes of entries: of all in a Secret that the WrappedSecret owns, and of its own in a merge
     /// target.
-    private func entryChanges(_ opened: OpenedDocument, _ live: LiveSecret) -> [LiveChange] {
-        let changes = ValueDifference(from: live.input.entries, to: opened.entries).changes
+    private func entryChanges(
+        _ opened: OpenedDocument, _ entries: [SecretEntry], _ live: LiveSecret
+    ) -> [LiveChange] {
+        let changes = ValueDifference(from: live.input.entries, to: entries).changes
         guard let merger = opened.desiredSecret.mergeIdentity else { return changes }
         let own = live.ownedEntries(of: merger)
         return changes.filter { change in

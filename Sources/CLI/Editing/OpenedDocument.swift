@@ -51,6 +51,15 @@ package struct OpenedDocument: Sendable {
         }
     }
 
+    /// Returns the entries and the keys that templates render, as they are in the Secret.
+    func secretEntries() throws(InputError) -> [SecretEntry] {
+        do throws(SpecError) {
+            return try desiredSecret.templates.rendered(with: entries)
+        } catch {
+            throw InputError(location, error.description)
+        }
+    }
+
     package var name: String { file.documents[index].object.metadata.name }
     package var secretName: String { desiredSecret.name }
     var location: String { file.documents[index].location }

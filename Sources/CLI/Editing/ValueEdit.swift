@@ -40,7 +40,10 @@ package struct ValueEdit: Sendable {
         let envelope: Envelope
         do {
             try SecretLimits.check(plaintextByteCount: entries.reduce(0) { $0 + $1.value.count })
-            try SecretValidation.check(type: opened.desiredSecret.type, entries)
+            let desired = opened.desiredSecret
+            try desired.templates.check(entries: entries.map(\.name))
+            try SecretValidation.check(
+                type: desired.type, try desired.templates.rendered(with: entries))
             envelope = try await Envelope.seal(
                 entries, binding: opened.desiredSecret.envelope.binding, with: managers[0],
                 recipients: Array(managers.dropFirst()))

@@ -77,6 +77,26 @@ package struct SecretArguments: Sendable {
         }
     }
 
+    /// Reads `KEY=FILE`, a template for a key of the Secret.
+    package static func template(_ argument: String) throws(InputError) -> (key: String, text: String) {
+        let bytes = argument.utf8
+        guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > bytes.startIndex else {
+            throw InputError("--template: KEY=FILE is expected", isUsage: true)
+        }
+        let key = String(argument[..<equals])
+        let path = String(argument[bytes.index(after: equals)...])
+        do throws(InputError) {
+            try ManifestFields.checkEntryName(key, "--template")
+        } catch {
+            throw InputError(error.description, isUsage: true)
+        }
+        let contents = try read(path)
+        // A template is not secret: it is stored as it is.
+        let text = contents.bytes.withUnsafeBytes { String(validating: $0, as: UTF8.self) }
+        guard let text else { throw InputError(path, "is not UTF-8 text, which a template has to be") }
+        return (key, text)
+    }
+
     package func secret(name: String, namespace: String?, type: String?) -> SecretInput {
         var secret = SecretInput(name: name, namespace: namespace, type: type, source: "arguments")
         secret.entries = entries.sorted { $0.name < $1.name }

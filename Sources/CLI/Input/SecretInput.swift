@@ -21,6 +21,8 @@ package struct SecretInput: Sendable {
     /// The owner reference with `controller: true` of a Secret that was read from a cluster.
     package var owner: Owner?
     package var entries: [SecretEntry] = []
+    /// Templates by the key that they render, for `spec.template.data`.
+    package var templates: [String: String] = [:]
     /// Notes for the user on how the manifest was read, one line each.
     package var notes: [String] = []
     /// Each note names an unquoted value that ends before a YAML comment (` #`), which may be meant as part of it.

@@ -10,6 +10,8 @@ package struct Inspection: Sendable {
     private let object: WrappedSecret
     private let envelope: Envelope
     private let rule: RuleBook.Lookup
+    /// The keys that templates render.
+    private let templates: [String]
 
     /// - Parameter rule: The rule for the file.
     package init(
@@ -18,7 +20,7 @@ package struct Inspection: Sendable {
         let object = try document.object(namespace: namespace, rule: rule.rule)
         self.rule = rule
         do throws(SpecError) {
-            _ = try DesiredSecret(object)
+            templates = try DesiredSecret(object).templates.keys
             envelope = try object.sealedEnvelope()
         } catch {
             throw InputError(document.location, error.description)
@@ -47,6 +49,7 @@ package struct Inspection: Sendable {
         case .noRule(let source): add("rule", ["none: no rule of \(source) matches"])
         case .rule(let rule): add("rule", ["\(rule.source):\(rule.line), path \(rule.pattern)"])
         }
+        if !templates.isEmpty { add("templates", templates) }
         return [location] + table.lines
     }
 
@@ -78,6 +81,7 @@ package struct Inspection: Sendable {
                     ]
                 ))
         }
+        if !templates.isEmpty { fields.append(("templates", .array(templates.map { .string($0) }))) }
         return .object(fields)
     }
 

@@ -167,7 +167,8 @@ package struct Verification: Sendable {
         let names = object.spec.envelope.data.keys
         try ObjectLimits.check(json: JSONWriter.write([JSONValue(node)]).count, names: names)
         try ObjectLimits.check(
-            plaintextByteCount: desired.envelope.plaintextByteCount, names: names, labels: desired.labels,
+            plaintextByteCount: desired.envelope.plaintextByteCount, names: desired.keys,
+            labels: desired.labels,
             annotations: desired.annotations)
     }
 
@@ -192,7 +193,8 @@ package struct Verification: Sendable {
             for recipient in envelope.recipients where keys.keyManager(for: recipient) != nil {
                 _ = try await envelope.unwrapDataKey(with: keys, [recipient])
             }
-            try SecretValidation.check(type: desired.type, opened.entries)
+            try SecretValidation.check(
+                type: desired.type, try desired.templates.rendered(with: opened.entries))
             return nil
         } catch let error as InputError {
             return Problem(text: error.description)

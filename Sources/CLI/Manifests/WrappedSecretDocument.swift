@@ -96,7 +96,7 @@ enum WrappedSecretFields {
             try check(recipient, "an item of spec.recipients", ["keyID", "wrappedKey"], source)
         }
         let template = spec?["template"]
-        try check(template, "spec.template", ["metadata", "type", "immutable"], source)
+        try check(template, "spec.template", ["metadata", "type", "immutable", "data"], source)
         try check(
             template?["metadata"], "spec.template.metadata", ["name", "labels", "annotations"],
             // These have no effect in a template, which `verify` notes.

@@ -1,5 +1,6 @@
 import Cryptography
 import Envelope
+import Resources
 import YAML
 
 /// A SealedSecret (`bitnami.com/v1alpha1`) in a file.
@@ -19,8 +20,9 @@ package struct SealedSecretDocument: Sendable {
     let sealedManifest: SealedValue?
     /// Notes for the user, one line each.
     let notes: [String]
-    /// The location of templates that render values, if there are any.
-    let templatedDataLocation: String?
+    /// The templates that render values, as nodes of `spec.template.data`.
+    let templates: [YAMLNode.Entry]
+    private let source: String
 
     /// - Throws: `InputError` if it is of another version, is malformed, or has a field that sealed-secrets does not
     ///   know.
@@ -88,8 +90,41 @@ package struct SealedSecretDocument: Sendable {
             template?["immutable"], "spec.template.immutable", source)
         self.secret = secret
 
-        let templated = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
-        templatedDataLocation = templated.first?.keyRange.location(in: source)
+        templates = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
+        self.source = source
+    }
+
+    /// Translates the templates into those of a WrappedSecret.
+    ///
+    /// - Parameters:
+    ///   - name: The SealedSecret, for messages.
+    ///   - remedy: The remedy for a template that uses more than a WrappedSecret's may.
+    func translatedTemplates(_ name: String, remedy: String) throws(InputError) -> [String: String] {
+        var translated: [String: String] = [:]
+        for entry in templates {
+            try ManifestFields.checkEntryName(entry.key, entry.keyRange.location(in: source))
+            let field = "spec.template.data.\(entry.key)"
+            let location = entry.value.range.location(in: source)
+            guard !entry.value.isNull else {
+                throw InputError(
+                    location,
+                    "\(field) of \(name) is null, which removes the entry from the Secret; a WrappedSecret keeps its "
+                        + "entries: \(remedy)")
+            }
+            guard !values.contains(where: { $0.name == entry.key }) else {
+                throw InputError(
+                    location,
+                    "\(field) of \(name) replaces the value of that name, which a template of a WrappedSecret cannot: "
+                        + "rename one, or \(remedy)")
+            }
+            let text = try ManifestFields.string(entry.value, field, source) ?? ""
+            do throws(TemplateError) {
+                translated[entry.key] = try SecretTemplate.translating(sealedSecrets: text)
+            } catch {
+                throw InputError(location, "\(field) of \(name), \(error); or \(remedy)")
+            }
+        }
+        return translated
     }
 
     /// Returns true for an annotation that configures sealed-secrets. It has no meaning for a WrappedSecret.

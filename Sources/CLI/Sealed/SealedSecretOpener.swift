@@ -10,20 +10,17 @@ struct SealedSecretOpener: Sendable {
     /// Returns the Secret that the sealed-secrets controller would create.
     ///
     /// - Throws: `InputError` with one line for all entries, if no key unseals a value, or if the SealedSecret is
-    ///   corrupted or has templates.
+    ///   corrupted or has templates that a WrappedSecret cannot have.
     func open(_ document: SealedSecretDocument) throws(InputError) -> SecretInput {
         var secret = document.secret
         secret.namespace = try namespace(of: document)
         try ObjectNames.check(namespace: secret.namespace, name: secret.name, secret.source)
         let name = "SealedSecret \(secret.namespace.map { "\($0)/" } ?? "")\(secret.name)"
-        if let location = document.templatedDataLocation {
-            let command = "secrets-bridge import -n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
-            throw InputError(
-                location,
-                "\(name) renders values from Go templates (spec.template.data), which are not supported; leave it out, and "
-                    + "import its Secret from the cluster: \(command)")
-        }
+        // sealed-secrets renders no templates beside a whole sealed manifest.
         if let manifest = document.sealedManifest { return try open(manifest, document, secret, name) }
+        let command = "secrets-bridge import -n \(secret.namespace ?? "NAMESPACE") \(secret.name)"
+        secret.templates = try document.translatedTemplates(
+            name, remedy: "leave it out, and import its Secret from the cluster: \(command)")
         var closed: [SealedValue] = []
         for (entry, value) in document.values {
             do throws(SealedValue.OpenError) {

@@ -5,7 +5,7 @@ import KubeClient
 import Resources
 import YAML
 
-/// Decrypts WrappedSecret manifests into Secrets.
+/// Decrypts WrappedSecret manifests into Secrets, rendered templates included.
 package struct SecretUnwrapper: Sendable {
     private let keys: KeyRing
     private let namespace: String?
@@ -39,14 +39,15 @@ package struct SecretUnwrapper: Sendable {
         do {
             let desired = try DesiredSecret(object)
             let opened = try await object.sealedEnvelope().open(with: keys)
-            return secret(desired, opened, namespace: object.metadata.namespace)
+            let values = try desired.templates.rendered(with: opened.entries)
+            return secret(desired, values, namespace: object.metadata.namespace)
         } catch {
             throw InputError(document.location, "\(error)")
         }
     }
 
     private func secret(
-        _ desired: DesiredSecret, _ opened: OpenedEnvelope, namespace: String?
+        _ desired: DesiredSecret, _ values: [SecretEntry], namespace: String?
     ) -> JSONValue {
         let metadata = metadataFields(
             name: desired.name, namespace: namespace, labels: desired.labels, annotations: desired.annotations
@@ -57,7 +58,7 @@ package struct SecretUnwrapper: Sendable {
         ]
         if desired.isImmutable { secret.append(("immutable", true)) }
         secret.append(
-            ("data", .object(opened.entries.map { (key: $0.name, value: .base64($0.value)) })))
+            ("data", .object(values.map { (key: $0.name, value: .base64($0.value)) })))
         return .object(secret)
     }
 }

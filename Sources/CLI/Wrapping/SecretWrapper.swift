@@ -68,8 +68,11 @@ package struct SecretWrapper: Sendable {
             try EnvelopeValidation.check(entries: input.entries.map(\.name))
             try SecretLimits.check(plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateValidation.check(input)
-            try SecretValidation.check(type: input.effectiveType, input.entries)
+            let templates = try TemplateData(input.templates, entries: input.entries.map(\.name))
+            try SecretValidation.check(
+                type: input.effectiveType, try templates.rendered(with: input.entries))
             try ObjectLimits.check(input)
+            notes += input.templateNotes
             notes += DefaultDenyList.warnings(
                 name: input.name, type: input.effectiveType, labels: input.labels,
                 annotations: input.annotations
@@ -172,6 +175,10 @@ package struct SecretWrapper: Sendable {
         if !metadata.isEmpty { template.append(("metadata", .object(metadata))) }
         if input.effectiveType != "Opaque" { template.append(("type", .string(input.effectiveType))) }
         if input.isImmutable { template.append(("immutable", true)) }
+        if !input.templates.isEmpty {
+            let data = input.templates.sorted { $0.key < $1.key }
+            template.append(("data", .object(data.map { ($0.key, .string($0.value)) })))
+        }
         return template
     }
 }
@@ -190,6 +197,33 @@ func metadataFields(
     return fields
 }
 
+extension SecretInput {
+    /// Shorter values are likely to be part of a template's text by chance.
+    private static let minimumValueLength = 8
+
+    /// Returns a note for each template that contains a value in plain text, as the result of rendering it would.
+    fileprivate var templateNotes: [String] {
+        templates.sorted { $0.key < $1.key }.flatMap { key, text in
+            entries.filter { $0.value.count >= Self.minimumValueLength && Self.contains($0.value, text) }.map
+            {
+                "\(source): the template \(key) contains the value of \($0.name), which is not encrypted there; refer to "
+                    + "it: {{ index . \"\($0.name)\" }}"
+            }
+        }
+    }
+
+    private static func contains(_ value: SharedSecret, _ text: String) -> Bool {
+        Array(text.utf8).withUnsafeBytes { text in
+            value.bytes.withUnsafeBytes { value in
+                // Values that begin alike are rare, so that this reads the text once.
+                text.indices.dropLast(max(value.count - 1, 0)).contains { start in
+                    text[start] == value.first && text[start...].starts(with: value)
+                }
+            }
+        }
+    }
+}
+
 extension ObjectLimits {
     /// Checks the size of the Secret and of the WrappedSecret.
     fileprivate static func check(_ input: SecretInput) throws(SpecError) {
@@ -203,6 +237,7 @@ extension ObjectLimits {
             annotations: input.annotations)
         let pairs = [
             input.labels, input.annotations, input.wrappedSecretLabels, input.wrappedSecretAnnotations,
+            input.templates,
         ].joined()
         let metadata = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
         let values = input.entries.reduce(0) { sum, entry in

@@ -35,6 +35,7 @@ enum CacheSize {
             size += recipient.keyID.utf8.count + recipient.wrappedKey.utf8.count
         }
         size += spec.envelope.droppedCiphertexts?.entryNames.reduce(0) { $0 + $1.utf8.count + 16 } ?? 0
+        size += of(spec.template?.data)
         size += of(spec.template?.metadata?.labels) + of(spec.template?.metadata?.annotations)
         for workload in spec.workloadsToRestart {
             size += workload.kind.utf8.count + workload.name.utf8.count

@@ -13,7 +13,7 @@ struct FieldOwnership: Sendable {
     init(of desired: DesiredSecret) {
         manager = desired.fieldManager
         ownsAllEntries = desired.mergeIdentity == nil
-        entries = Set(desired.envelope.entryNames)
+        entries = Set(desired.keys)
     }
 
     /// Returns whether `managedFields` show no change of the data since our last write: each desired entry still has a

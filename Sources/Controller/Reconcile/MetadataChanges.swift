@@ -61,7 +61,7 @@ struct MetadataChanges: Sendable, Equatable {
 
     static func annotations(_ desired: DesiredSecret, of object: WrappedSecret) -> [String: String] {
         let own =
-            desired.mergeIdentity?.annotations(desired.envelope.entryNames, of: object)
+            desired.mergeIdentity?.annotations(desired.keys, of: object)
             ?? OwnershipMetadata.annotations(of: object)
         return desired.annotations.merging(own) { _, own in own }
     }

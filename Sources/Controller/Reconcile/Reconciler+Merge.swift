@@ -7,11 +7,11 @@ import Resources
 extension Reconciler {
     /// Writes the entries, and never creates the Secret, because the body contains its uid and resourceVersion.
     func merge(
-        _ envelope: OpenedEnvelope, into current: ObjectMeta, _ identity: MergeIdentity,
+        _ entries: [SecretEntry], into current: ObjectMeta, _ identity: MergeIdentity,
         _ request: ReconcileRequest
     ) async throws(ReconcileFailure) -> ObjectMeta {
         let body = SecretRendering.applyBody(
-            request.desired, of: request.object, to: current, entries: envelope.entries)
+            request.desired, of: request.object, to: current, entries: entries)
         do throws(ReconcileFailure) {
             return try await applyWithConflicts(body, to: current, identity, request)
         } catch  where error.requiresRecreation {

@@ -16,8 +16,8 @@ struct WriteAttempts {
 
     /// The Secret as it was known before the first write. Events and the drift throttle compare with it.
     fileprivate var baseline: ObjectMeta?
-    /// The envelope that was unwrapped for the first write.
-    fileprivate var envelope: OpenedEnvelope?
+    /// The values that were unwrapped and rendered for the first write.
+    fileprivate var values: DesiredValues?
     fileprivate var count = 0
 
     fileprivate func retries(_ error: KubeError, isMerge: Bool) -> Bool {
@@ -48,17 +48,17 @@ extension Reconciler {
                 // The update below recreates the Secret.
             }
         }
-        let envelope: OpenedEnvelope
-        if let opened = attempts.envelope { envelope = opened } else { envelope = try await unwrap(request) }
-        attempts.envelope = envelope
+        let values: DesiredValues
+        if let known = attempts.values { values = known } else { values = try await self.values(of: request) }
+        attempts.values = values
         let secret: ObjectMeta
         do throws(ReconcileFailure) {
             if let current = request.current, let identity = request.desired.mergeIdentity {
-                secret = try await merge(envelope, into: current, identity, request)
+                secret = try await merge(values.all, into: current, identity, request)
             } else if let current = request.current {
-                secret = try await updateOrRecreate(current, request, envelope)
+                secret = try await updateOrRecreate(current, request, values)
             } else {
-                secret = try await create(request, envelope)
+                secret = try await create(request, values)
             }
         } catch .transient(let error)
             where attempts.retries(error, isMerge: request.desired.mergeIdentity != nil)
@@ -67,7 +67,7 @@ extension Reconciler {
         }
         return .written(
             try await recordSuccess(
-                secret, over: attempts.baseline, request, RecipientKey(envelope), envelope))
+                secret, over: attempts.baseline, request, RecipientKey(values.envelope), values.all))
     }
 
     /// Throws while another writer that keeps reverting our changes is to be left alone.
@@ -104,10 +104,10 @@ extension Reconciler {
 
     /// Creates the Secret with POST, and not with server-side apply, so that an existing one is not overwritten.
     private func create(
-        _ request: ReconcileRequest, _ envelope: OpenedEnvelope
+        _ request: ReconcileRequest, _ values: DesiredValues
     ) async throws(ReconcileFailure) -> ObjectMeta {
         let body = SecretRendering.createBody(
-            request.desired, of: request.object, entries: envelope.entries, adding: options.policy.labels)
+            request.desired, of: request.object, entries: values.all, adding: options.policy.labels)
         return try await send(to: request.secretRef) { () async throws(KubeError) in
             try await client.create(.secrets, request.secretRef, body: body)
         }
@@ -155,12 +155,12 @@ extension Reconciler {
     }
 
     private func updateOrRecreate(
-        _ current: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope
+        _ current: ObjectMeta, _ request: ReconcileRequest, _ values: DesiredValues
     ) async throws(ReconcileFailure) -> ObjectMeta {
         do throws(ReconcileFailure) {
-            return try await patch(current, request, entries: envelope.entries)
+            return try await patch(current, request, entries: values.all)
         } catch  where error.requiresRecreation && request.object.spec.recreate == true {
-            return try await recreate(current, request, envelope)
+            return try await recreate(current, request, values)
         }
     }
 
@@ -168,10 +168,10 @@ extension Reconciler {
     /// API server would reject the new one. The opened values are kept until the new Secret exists, because an outage
     /// of the KMS after the delete would otherwise leave no Secret at all.
     private func recreate(
-        _ current: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope
+        _ current: ObjectMeta, _ request: ReconcileRequest, _ values: DesiredValues
     ) async throws(ReconcileFailure) -> ObjectMeta {
-        guard tracker.plaintextCache.hasRoomToPin(envelope) else { throw .requeueAfter(Self.pinDelay) }
-        try await dryRun(current, request, envelope)
+        guard tracker.plaintextCache.hasRoomToPin(values.envelope) else { throw .requeueAfter(Self.pinDelay) }
+        try await dryRun(current, request, values)
         do {
             try await client.delete(
                 .secrets, current.ref,
@@ -183,11 +183,12 @@ extension Reconciler {
             throw ReconcileFailure(accessing: error)
         }
         tracker.plaintextCache.pin(
-            envelope, digest: request.desired.envelope.digest, for: request.ref, deleted: current.uid ?? "")
+            values.envelope, digest: request.desired.envelope.digest, for: request.ref,
+            deleted: current.uid ?? "")
         logger.info(
             "secret deleted, to be recreated",
             metadata: ["object": "\(request.ref)", "secret": "\(request.desired.name)"])
-        return try await create(request, envelope)
+        return try await create(request, values)
     }
 
     /// The delay while too many other Secrets are being recreated.
@@ -195,7 +196,7 @@ extension Reconciler {
 
     /// Creates the new Secret in a dry run, under another name.
     private func dryRun(
-        _ current: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope
+        _ current: ObjectMeta, _ request: ReconcileRequest, _ values: DesiredValues
     ) async throws(ReconcileFailure) {
         // The same name each time, so that the message of a rejection, and with it the status, does not change.
         let ref = ObjectRef(
@@ -203,7 +204,7 @@ extension Reconciler {
             name: "secrets-bridge-\(request.object.metadata.uid ?? "probe")")
         do {
             let body = SecretRendering.createBody(
-                request.desired, of: request.object, entries: envelope.entries, adding: options.policy.labels,
+                request.desired, of: request.object, entries: values.all, adding: options.policy.labels,
                 name: ref.name)
             _ = try await client.create(.secrets, ref, body: body, isDryRun: true)
         } catch  where error.quotaAllowsReplacement {

@@ -9,14 +9,14 @@ extension Reconciler {
     ///
     /// - Parameters:
     ///   - baseline: the Secret as it was known before, or nil if none was.
-    ///   - envelope: what was written, or nil if the data did not change.
+    ///   - entries: the data that was written, or nil if it did not change.
     func recordSuccess(
         _ secret: ObjectMeta, over baseline: ObjectMeta?, _ request: ReconcileRequest, _ key: RecipientKey,
-        _ envelope: OpenedEnvelope?
+        _ entries: [SecretEntry]?
     ) async throws(ReconcileFailure) -> WrappedSecretStatus {
         let (ref, object) = (request.ref, request.object)
         tracker.writes.complete(secret: secret)
-        recordVerifiedData(secret, request, envelope)
+        recordVerifiedData(secret, request, entries)
         if secret.resourceVersion != baseline?.resourceVersion, request.isSyncedBefore {
             tracker.withFailureRecord(ref) { $0.secretThrottle.recordRepair() }
         }
@@ -29,7 +29,7 @@ extension Reconciler {
         let state = WrappedSecretStatus.SecretState(
             name: secret.name, uid: secret.uid ?? "", resourceVersion: secret.resourceVersion ?? "",
             generation: object.metadata.generation ?? 0, mac: object.spec.envelope.mac,
-            renderVersion: SyncPlan.renderVersion)
+            templateHash: request.desired.templates.hash, renderVersion: SyncPlan.renderVersion)
         let update = StatusUpdate(object, previous: request.previousStatus, now: now())
         let status = try await writeStatus(
             update.synced(state, key: key, at: FieldOwnership(of: request.desired).lastWriteTime(secret)),
@@ -40,20 +40,20 @@ extension Reconciler {
     }
 
     private func recordVerifiedData(
-        _ secret: ObjectMeta, _ request: ReconcileRequest, _ envelope: OpenedEnvelope?
+        _ secret: ObjectMeta, _ request: ReconcileRequest, _ entries: [SecretEntry]?
     ) {
         let (uid, version) = (secret.uid ?? "", secret.resourceVersion ?? "")
-        guard let envelope else {
+        guard let entries else {
             tracker.withSyncRecord(request.ref) {
                 $0.dataUnchanged(uid: uid, resourceVersion: version, isRecorded: true)
             }
             return
         }
         // Without a digest, the Secret is verified by writing, as after a restart of this process.
-        let digest = try? tracker.digester.digest(envelope.entries)
+        let digest = try? tracker.digester.digest(entries)
         let data = digest.map {
             VerifiedData(
-                uid: uid, resourceVersion: version, envelopeDigest: request.desired.envelope.digest,
+                uid: uid, resourceVersion: version, sourceDigest: request.desired.sourceDigest,
                 dataDigest: $0, isWholeSecret: request.desired.mergeIdentity == nil)
         }
         tracker.withSyncRecord(request.ref) { $0.dataWritten(data) }

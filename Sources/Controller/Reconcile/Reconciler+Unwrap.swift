@@ -11,11 +11,29 @@ struct ReconcileKeys: Sendable {
     let providers: Providers?
 }
 
+/// The values of a Secret, in secret memory.
+struct DesiredValues: Sendable {
+    let envelope: OpenedEnvelope
+    /// The entries of the envelope and the rendered templates.
+    let all: [SecretEntry]
+}
+
 /// Opens an envelope: from memory, with the ciphertexts of the watch or of a read, and with the KMS.
 extension Reconciler {
+    /// Returns the entries of the envelope, and the keys that the templates render from them.
+    func values(of request: ReconcileRequest) async throws(ReconcileFailure) -> DesiredValues {
+        let envelope = try await unwrap(request)
+        do throws(SpecError) {
+            return DesiredValues(
+                envelope: envelope, all: try request.desired.templates.rendered(with: envelope.entries))
+        } catch {
+            throw .notReady(error.reason, message: error.message)
+        }
+    }
+
     /// Returns the values of the envelope. Values that an earlier reconcile has opened and could not write are kept,
     /// and cost no request to the KMS.
-    func unwrap(_ request: ReconcileRequest) async throws(ReconcileFailure) -> OpenedEnvelope {
+    private func unwrap(_ request: ReconcileRequest) async throws(ReconcileFailure) -> OpenedEnvelope {
         let ref = request.ref
         let digest = request.desired.envelope.digest
         guard limits.memory.reserve(Self.requiredMemory(request.desired), for: ref) else {
@@ -105,10 +123,12 @@ extension Reconciler {
     }
 
     /// Returns the bytes that a reconcile holds at most at the same time: the base64 that was read, the ciphertext, the
-    /// plaintext, and the request body while it grows.
+    /// plaintext, what templates render and their filters return, and the request body while it grows.
     static func requiredMemory(_ desired: DesiredSecret) -> Int {
-        let (bytes, overflow) = desired.envelope.plaintextByteCount.multipliedReportingOverflow(by: 7)
-        return overflow ? .max / 2 : bytes + (32 << 10)
+        // Neither is larger than a Secret may be.
+        let plaintext = desired.envelope.plaintextByteCount
+        let rendered = desired.templates.maximumRenderedBytes(plaintextByteCount: plaintext)
+        return plaintext * 7 + rendered * 6 + (32 << 10)
     }
 
     /// Returns the envelope with the ciphertexts of the watch, if they are still in memory, or else of a read.

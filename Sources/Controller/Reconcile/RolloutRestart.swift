@@ -4,13 +4,13 @@ import Logging
 import Resources
 
 /// Restarts the workloads that use a Secret. A restart is pending while the values of the last restart differ from
-/// those of the Secret. It writes the MAC of the values into the pod template, so that writing it twice restarts once.
+/// those of the Secret. It writes the version of the values into the pod template, so that writing it twice restarts once.
 extension Reconciler {
     func restartWorkloads(
         of object: WrappedSecret, _ status: WrappedSecretStatus?
     ) async -> WorkQueue.Outcome {
-        guard !object.spec.workloadsToRestart.isEmpty, let status, let mac = status.secret?.mac,
-            mac != status.rolloutRestart?.mac,
+        guard !object.spec.workloadsToRestart.isEmpty, let status,
+            let version = status.secret?.dataVersion, version != status.rolloutRestart?.dataVersion,
             let annotation = try? OwnershipMetadata.restartAnnotation(by: object.metadata.name)
         else { return .done }
         var result = RestartResult()
@@ -19,7 +19,7 @@ extension Reconciler {
             try await verifyCacheIsCurrent(object.metadata)
             for workload in object.spec.workloadsToRestart {
                 do throws(KubeError) {
-                    try await restart(workload, [annotation: mac], object.metadata, &result)
+                    try await restart(workload, [annotation: version], object.metadata, &result)
                 } catch {
                     result.recordFailure(workload, error)
                 }

@@ -38,7 +38,7 @@ struct SecretContents: Sendable {
         guard metadata.uid == verified.uid else { return false }
         let ownsAllEntries = desired.mergeIdentity == nil
         if ownsAllEntries, type != desired.type || isImmutable != desired.isImmutable { return false }
-        let names = Set(desired.envelope.entryNames)
+        let names = Set(desired.keys)
         let ours = valueDigests.filter { names.contains($0.key) }
         guard !ownsAllEntries || ours.count == valueDigests.count else { return false }
         let digest = try? digester.digest(ours.map { (name: $0.key, value: $0.value) })

@@ -39,10 +39,11 @@ struct StatusUpdate: Sendable {
         // Running workloads have the values that the Secret had until now. If it had none, the first sync changes
         // nothing.
         if status.rolloutRestart == nil {
-            status.rolloutRestart = .init(mac: previous?.secret?.mac ?? secret.mac, time: now)
+            status.rolloutRestart = .init(
+                of: previous?.secret?.mac == nil ? secret : previous?.secret, time: now)
         }
         // Drops the condition of a failure once no restart is pending.
-        let isPending = status.rolloutRestart?.mac != secret.mac
+        let isPending = status.rolloutRestart?.dataVersion != secret.dataVersion
         status.conditions? += restartCondition.filter { isPending || $0.status == "True" }
         return status
     }
@@ -96,7 +97,7 @@ struct StatusUpdate: Sendable {
             condition(.rolloutRestarted, result.isComplete, result.reason, result.message))
         status.conditions = conditions
         if result.isComplete {
-            status.rolloutRestart = .init(mac: status.secret?.mac, time: now)
+            status.rolloutRestart = .init(of: status.secret, time: now)
         } else if result.hasRestarted {
             // Some workloads run with these values and some with others: any next values are a change for one of them.
             status.rolloutRestart?.mac = nil

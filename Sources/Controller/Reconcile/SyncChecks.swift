@@ -97,6 +97,6 @@ extension SyncPlan {
         guard state?.uid == secret.uid, state?.mac == object.spec.envelope.mac,
             secret.managedFields?.contains(where: { $0.manager == identity.fieldManager }) == true
         else { return [] }
-        return Set(desired.envelope.entryNames)
+        return Set(state?.templateHash == desired.templates.hash ? desired.keys : desired.envelope.entryNames)
     }
 }

@@ -22,7 +22,7 @@ struct SyncInput: Sendable {
     var current: ObjectMeta?
     /// The data that this process verified in the Secret.
     var verifiedData: VerifiedData?
-    /// True if this process has unwrapped this very envelope, under whatever template.
+    /// True if this process has unwrapped this very envelope, whatever the template was.
     var isEnvelopeVerified = false
     /// True if another writer has changed the status since this process wrote it.
     var isStatusModified = false
@@ -121,7 +121,7 @@ enum SyncPlan: Sendable {
             return input.isCacheVerified ? .update : .verifyCacheIsCurrent
         }
         guard let status = input.status, let state = status.secret,
-            matchesLastSync(state, input.object, current),
+            matchesLastSync(state, input.object, desired, current),
             !input.object.hasPendingSync(status),
             // The same generation has the same recipients; those of another one have to be tried.
             input.isEnvelopeVerified || state.generation == generation
@@ -148,11 +148,13 @@ enum SyncPlan: Sendable {
         return state.resourceVersion == current.resourceVersion ? .inSync : .recordVerification
     }
 
-    /// Returns whether the last successful sync wrote this Secret from these values, under this name and these rules.
+    /// Returns whether the last successful sync wrote this Secret from these values and templates, under this name and these rules.
     private static func matchesLastSync(
-        _ state: WrappedSecretStatus.SecretState, _ object: WrappedSecret, _ secret: ObjectMeta
+        _ state: WrappedSecretStatus.SecretState, _ object: WrappedSecret, _ desired: DesiredSecret,
+        _ secret: ObjectMeta
     ) -> Bool {
-        state.mac == object.spec.envelope.mac && state.name == object.secretName && state.uid == secret.uid
+        state.mac == object.spec.envelope.mac && state.templateHash == desired.templates.hash
+            && state.name == object.secretName && state.uid == secret.uid
             && state.renderVersion == renderVersion
     }
 

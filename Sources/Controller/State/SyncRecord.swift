@@ -68,7 +68,7 @@ struct SyncRecord: Sendable {
     mutating func dataUnchanged(uid: String, resourceVersion: String, isRecorded: Bool) {
         guard let known = data, known.uid == uid else { return }
         data = VerifiedData(
-            uid: uid, resourceVersion: resourceVersion, envelopeDigest: known.envelopeDigest,
+            uid: uid, resourceVersion: resourceVersion, sourceDigest: known.sourceDigest,
             dataDigest: known.dataDigest, isWholeSecret: known.isWholeSecret)
         if isRecorded { dataRecordedAt = .now }
     }

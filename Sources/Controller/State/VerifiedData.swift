@@ -10,8 +10,8 @@ struct VerifiedData: Sendable, Equatable {
     let uid: String
     /// The last version of the Secret that is known to hold the data.
     let resourceVersion: String
-    /// `EnvelopeSummary.digest` of the envelope that the data was decrypted from.
-    let envelopeDigest: [UInt8]
+    /// `DesiredSecret.sourceDigest` of the envelope and the templates that the data comes from.
+    let sourceDigest: [UInt8]
     /// `DataDigester.digest` of the data.
     let dataDigest: [UInt8]
     /// True if the WrappedSecret wrote the whole Secret, and not only entries of a merge target. Only then does the write
@@ -40,7 +40,7 @@ enum DataEvidence: Sendable, Equatable {
         _ secret: ObjectMeta, _ state: WrappedSecretStatus.SecretState, _ desired: DesiredSecret,
         _ verified: VerifiedData?, lastSync: String?
     ) {
-        if let verified, verified.uid == secret.uid, verified.envelopeDigest == desired.envelope.digest {
+        if let verified, verified.uid == secret.uid, verified.sourceDigest == desired.sourceDigest {
             self = verified.resourceVersion == secret.resourceVersion ? .unchanged : .versionMoved(verified)
         } else if state.resourceVersion == secret.resourceVersion {
             self = .unchanged

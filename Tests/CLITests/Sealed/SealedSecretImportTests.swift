@@ -241,14 +241,50 @@ import YAML
         #expect(try await problem(manifest).contains(" and 20 more of SealedSecret"))
     }
 
-    @Test func refusesTemplatedValues() async throws {
+    @Test func translatesSimpleTemplates() async throws {
         var manifest = try vectors.manifest("strict")
-        manifest[["spec", "template", "data"]] = ["url": "postgres://{{ .password }}"]
-        let message = try await problem(manifest)
-        #expect(message.contains("Go templates"))
-        #expect(message.contains("secrets-bridge import -n payments db"))
+        manifest[["spec", "template", "data"]] = [
+            "url": "postgres://{{- b64enc .password -}} /", "note": "plain",
+            "binary.b64": "{{ .binary | b64enc }}",
+        ]
+        let output = try #require(try await convert([manifest]).outputs.first)
+        #expect(
+            try json(output.manifest)[["spec", "template", "data"]] == [
+                "url": "postgres://{{- .password | base64 -}} /", "note": "plain",
+                "binary.b64": "{{ .binary | base64 }}",
+            ])
+        let url = "postgres://\(Base64.encode(canary.utf8))/"
+        #expect(try await opened(output)[["data", "url"]] == .string(Base64.encode(url.utf8)))
         manifest[["spec", "template", "data"]] = .null
         #expect(try await convert([manifest]).outputs.count == 1)
+    }
+
+    @Test(arguments: [
+        (
+            "{{ .password | upper }}",
+            "spec.template.data.url of SealedSecret payments/db, line 1 column 16: there is no"
+        ),
+        ("a\n{{ if .password }}x{{ end }}", "line 2 column 4: if is not supported"),
+        ("{{ .missing }}", "there is no entry missing"),
+        ("{{ printf .password }}", "there is no function printf"),
+    ])
+    func refusesOtherTemplatesWithTheirPlace(template: String, message: String) async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest[["spec", "template", "data"]] = ["url": .string(template)]
+        let problem = try await problem(manifest)
+        #expect(problem.contains(message), "\(problem)")
+        guard template != "{{ .missing }}" else { return }
+        #expect(problem.contains("secrets-bridge import -n payments db"))
+    }
+
+    @Test func refusesTemplatesThatReplaceOrRemoveValues() async throws {
+        var manifest = try vectors.manifest("strict")
+        manifest[["spec", "template", "data"]] = ["password": "x"]
+        #expect(
+            try await problem(manifest).contains(
+                "spec.template.data.password of SealedSecret payments/db replaces"))
+        manifest[["spec", "template", "data"]] = ["password": .null]
+        #expect(try await problem(manifest).contains("is null, which removes the entry"))
     }
 
     @Test func opensAWholeSealedManifest() async throws {

@@ -91,6 +91,7 @@ struct Manifest: Encodable, Sendable {
         var metadata: Metadata?
         var type: String?
         var immutable: Bool?
+        var data: [String: String]?
     }
 
     let apiVersion = WrappedSecret.resource.apiVersion
