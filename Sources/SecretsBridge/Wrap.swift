@@ -17,6 +17,8 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
+              secrets-bridge wrap -n payments --name web --tls-cert tls.crt --tls-key tls.key
+              secrets-bridge wrap -n payments --name pull --docker-server ghcr.io --docker-username app
               secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
             """)
 
@@ -37,20 +39,25 @@ struct Wrap: AsyncParsableCommand {
 
     @OptionGroup var entries: EntryOptions
 
+    @OptionGroup var metadata: SecretMetadataOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var cluster: ClusterAccess
 
     func validate() throws {
         if name == nil, !entries.isEmpty || type != nil {
-            throw ValidationError("--from-literal, --from-file, --from-env-file and --type need --name")
+            throw ValidationError(
+                "--from-literal, --from-file, --from-env-file, --docker-username, --tls-cert and --type need --name"
+            )
         }
         if name != nil, !manifest.paths.isEmpty {
             throw ValidationError(
                 "--name creates a Secret from the --from options; leave out --filename and other arguments")
         }
         if name != nil, entries.isEmpty {
-            throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
+            throw ValidationError(
+                "--name needs --from-literal, --from-file, --from-env-file, --docker-username or --tls-cert")
         }
         if let name { try check(name) }
     }
@@ -73,7 +80,9 @@ struct Wrap: AsyncParsableCommand {
         let wrapping = SecretWrapper(
             keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
         var outputs: [SecretWrapper.Output] = []
-        for secret in try secrets() { outputs.append(try await wrapping.wrap(secret)) }
+        for secret in try metadata.overrides().applied(to: try secrets()) {
+            outputs.append(try await wrapping.wrap(secret))
+        }
         outputs.flatMap(\.notes).forEach(Console.note)
         try output.write(outputs.map(\.manifest), as: manifest.output)
     }
