@@ -162,3 +162,33 @@ package enum RandomValue {
 
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
 }
+
+extension ValueEdit {
+    /// Seals the same values under a new data key for another binding, with the keys that an edit would use.
+    ///
+    /// - Throws: `InputError` if a recipient's key is not configured, or the KMS refuses.
+    func seal(for binding: Binding) async throws(InputError) -> Envelope {
+        let managers = try managers()
+        do {
+            return try await Envelope.seal(
+                opened.entries, binding: binding, with: managers[0], recipients: Array(managers.dropFirst()))
+        } catch {
+            throw InputError(opened.location, "\(error)")
+        }
+    }
+
+    /// Replaces MAC, recipients and ciphertexts by those of an envelope with the same entries.
+    func replaceEnvelope(with new: EnvelopeFields, in editor: inout SourceEditor) throws(SourceEditError) {
+        let document = opened.file.documents[opened.index]
+        let old = opened.desiredSecret.envelope.recipients
+        let change = RecipientChange(
+            old: old, replacements: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
+            added: Array(new.recipients.dropFirst(old.count)))
+        try RecipientEdit.apply(change, to: document, with: &editor)
+        guard let spec = document.node["spec"] else { return }
+        if let mac = spec["mac"] { try editor.replace(mac, with: new.mac) }
+        for entry in spec["data"]?.entries ?? [] {
+            if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
+        }
+    }
+}
