@@ -6,7 +6,7 @@ import System
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Wrap existing Secrets of a cluster, or SealedSecrets.",
+        abstract: "Wrap existing Secrets of a cluster, SealedSecrets, or files of SOPS.",
         discussion: """
             Reads Secrets from the API server, and writes WrappedSecret manifests to standard output, to one file, or to a \
             folder with a file for each. Secrets that another controller manages, service-account tokens and Secrets of Helm \
@@ -25,6 +25,13 @@ struct Import: AsyncParsableCommand {
                 -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
               secrets-bridge import --sealed clusters/ --sealing-key keys.yaml -w wrapped.yaml
               secrets-bridge import --sealed db.yaml --sealing-key key.pem --folder wrapped/
+
+            With --sops, decrypts files with the program sops on the PATH, which has the keys: sops -d FILE has to succeed. \
+            Keys and values become one Secret, with --namespace and --name; all of them have to be strings. Nothing is \
+            written unless all files can be decrypted and wrapped, and none of the output files exists.
+
+              secrets-bridge import --sops db.enc.yaml -w wrapped.yaml
+              secrets-bridge import --sops prod.env -n payments --name db -w wrapped.yaml
             """)
 
     @Argument(help: "Names of Secrets. The default is all Secrets of the namespace.")
@@ -34,11 +41,13 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var sealed: SealedSecretOptions
 
+    @OptionGroup var sops: SopsOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @Option(
         name: .shortAndLong,
-        help: "The namespace of the Secrets. With --sealed, that of SealedSecrets without one.",
+        help: "The namespace of the Secrets. With --sealed and --sops, that of those without one.",
         transform: parseNamespace)
     var namespace: String?
 
@@ -52,8 +61,8 @@ struct Import: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Write each manifest to NAMESPACE/NAME.yaml in this folder. Existing files are skipped; with --sealed, they are \
-            an error.
+            Write each manifest to NAMESPACE/NAME.yaml in this folder. Existing files are skipped; with --sealed and --sops, \
+            they are an error.
             """, valueName: "path"),
         completion: .directory)
     var folder: String?
@@ -64,6 +73,9 @@ struct Import: AsyncParsableCommand {
     @OptionGroup var outputFile: OutputFileOptions
 
     private var isSealed: Bool { !sealed.sealed.isEmpty }
+
+    /// True if the Secrets are those of files, and not of a cluster.
+    private var readsFiles: Bool { isSealed || sops.isGiven }
 
     func validate() throws {
         guard folder != "" else {
@@ -77,11 +89,12 @@ struct Import: AsyncParsableCommand {
         for name in names where (try? EnvelopeValidation.check(secretName: name)) == nil {
             throw ValidationError("\(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
-        guard !isSealed else {
+        if isSealed, sops.isGiven { throw ValidationError("give --sealed or --sops, not both") }
+        guard !readsFiles else {
             guard names.isEmpty, !cluster.isGiven else {
                 throw ValidationError(
-                    "--sealed reads files; leave out names, --all-namespaces, --selector, --kubeconfig and --context"
-                )
+                    "--\(isSealed ? "sealed" : "sops") reads files; leave out names, --all-namespaces, --selector, "
+                        + "--kubeconfig and --context")
             }
             return
         }
@@ -100,7 +113,7 @@ struct Import: AsyncParsableCommand {
             isSealed
             ? try await sealed.wrap(
                 scope: scope, namespace: namespace, keys: keys, keyRef: provider.keyRef)
-            : (try await fromCluster(keys), true)
+            : (try await sops.isGiven ? fromSops(keys) : fromCluster(keys), true)
         secrets.flatMap(\.notes).forEach(Console.note)
         if secrets.isEmpty {
             let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
@@ -112,6 +125,12 @@ struct Import: AsyncParsableCommand {
         }
         if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
         if !isComplete { throw ExitCode.failure }
+    }
+
+    private func fromSops(_ keys: KeyRing) async throws -> [ImportedSecret] {
+        try await sops.wrap(namespace: namespace) { _ throws(InputError) in
+            SecretWrapper(keys: keys, scope: scope ?? .strict, namespace: nil, keyRef: provider.keyRef)
+        }
     }
 
     private func fromCluster(_ keys: KeyRing) async throws -> [ImportedSecret] {
@@ -127,7 +146,7 @@ struct Import: AsyncParsableCommand {
     }
 
     private func write(_ secrets: [ImportedSecret], in folder: String) throws {
-        let result = ImportFolder(folder, existingFiles: isSealed ? .fail : .skip).write(secrets)
+        let result = ImportFolder(folder, existingFiles: readsFiles ? .fail : .skip).write(secrets)
         for path in result.skipped { Console.note("\(path) exists and was not written") }
         Console.errors(result.problems.map(\.description))
         guard result.problems.isEmpty else { throw ExitCode.failure }
