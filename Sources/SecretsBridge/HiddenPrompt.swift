@@ -5,7 +5,10 @@ import System
 
 /// Asks for a value at the terminal, which does not show what is typed.
 enum HiddenPrompt {
-    static var isAvailable: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 }
+    /// True if a value would be typed, and be shown unless a prompt reads it.
+    static var inputIsTerminal: Bool { isatty(STDIN_FILENO) == 1 }
+
+    static var isAvailable: Bool { inputIsTerminal && isatty(STDERR_FILENO) == 1 }
 
     /// Reads one line. A signal restores the terminal before it takes effect.
     ///
@@ -34,7 +37,7 @@ enum HiddenPrompt {
             throw CommandError("cannot hide the input: \(lastSystemError()); give \(alternative)")
         }
         defer {
-            // What was typed after the end of the value must not reach the shell.
+            // Text that was typed after the end of the value must not reach the shell.
             tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)
             Console.prompt("\n")
         }

@@ -45,7 +45,13 @@ struct Move: AsyncParsableCommand {
         transform: parseNamespace)
     var fromNamespace: String?
 
-    @OptionGroup var outputFile: OutputFileOptions
+    @Option(
+        name: [.customShort("w"), .long],
+        help: ArgumentHelp(
+            "Write to this file instead of changing the file itself, which must have no other objects. - is standard output.",
+            valueName: "file"),
+        completion: manifestCompletion)
+    var outputFile: String?
 
     @OptionGroup var providers: ProviderOptions
 
@@ -58,11 +64,12 @@ struct Move: AsyncParsableCommand {
             throw ValidationError(
                 "\(option) \(value.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
-        if outputFile.outputFile == nil { try checkNoStandardInput([file]) }
+        if outputFile == "" { throw ValidationError("--output-file is empty; give the path of a file") }
+        if outputFile == nil { try checkNoStandardInput([file]) }
     }
 
     func run() async throws {
-        let output = try outputFile.outputFile.map { _ in try outputFile.open(.byUmask) }
+        let output = try outputFile.map(Self.open)
         let keys = try providers.keys(namespace: fromNamespace)
         let opened = try await OpenedDocument(
             try WrappedSecretFile(reading: file), named: fromName, namespace: fromNamespace, with: keys)
@@ -80,6 +87,14 @@ struct Move: AsyncParsableCommand {
         }
         Console.note("moved \(move.description)")
         move.notes.forEach(Console.note)
+    }
+}
+
+extension Move {
+    private static func open(_ path: String) throws -> ManifestOutput {
+        var options = OutputFileOptions()
+        options.outputFile = path
+        return try options.open(.byUmask)
     }
 }
 

@@ -53,7 +53,7 @@ struct SetValues: AsyncParsableCommand {
     /// Asks for the values of `names`, or reads that of a single one from standard input.
     private func readValues(into arguments: inout SecretArguments) throws {
         let before = arguments.notes.count
-        if names.count == 1, !HiddenPrompt.isAvailable {
+        if names.count == 1, !HiddenPrompt.inputIsTerminal {
             try arguments.addFile("\(names[0])=/dev/stdin")
         } else {
             for name in names {

@@ -6,7 +6,7 @@ import Glibc
 package struct ChildProcess: Sendable {
     package struct Completion: Sendable {
         package let output: SharedSecret
-        /// What the program wrote to standard error, if it is captured: at most `errorLimit` bytes.
+        /// The standard error of the program, if it is captured: at most `errorLimit` bytes.
         package let errors: SharedSecret
         /// The exit code, or 128 plus the number of the signal that ended the program, as in shells.
         package let exitCode: Int32

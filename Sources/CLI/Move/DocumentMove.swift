@@ -161,10 +161,7 @@ package struct DocumentMove: Sendable {
         let secret = "Secret \(place(opened.namespace, opened.secretName))"
         let isSameObject = name == opened.name && namespace == opened.namespace
         let spec = document.object.spec
-        if isSameObject {
-            return
-                "the controller creates Secret \(secretName) and then deletes \(secret), when the file is applied"
-        }
+        if isSameObject { return renaming(of: secret, spec) }
         let selector = opened.namespace.map { "-n \($0.shellQuoted) " } ?? ""
         let removal =
             "when Git's tool prunes the old WrappedSecret, or with kubectl delete wrappedsecret \(selector)\(opened.name.shellQuoted)"
@@ -182,6 +179,17 @@ package struct DocumentMove: Sendable {
                 + "deleted and created again \(removal)"
         }
         return "\(secret) stays until its WrappedSecret is deleted: \(removal)"
+    }
+
+    /// Describes the effect of another `spec.template.metadata.name` alone, when the file is applied.
+    private func renaming(of secret: String, _ spec: WrappedSecretSpec) -> String {
+        if spec.isMerge {
+            return
+                "the controller adds the entries to Secret \(secretName), and then removes them from \(secret), when the file is "
+                + "applied; Secret \(secretName) has to allow it (\(OwnershipMetadata.allowAnnotation)=merge)"
+        }
+        let rest = spec.isOrphan ? "\(secret) stays (creationPolicy Orphan)" : "then deletes \(secret)"
+        return "the controller creates Secret \(secretName), and \(rest), when the file is applied"
     }
 
     private var providerNote: String? {

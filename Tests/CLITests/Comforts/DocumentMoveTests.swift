@@ -133,8 +133,21 @@ import Testing
             Array(changed.suffix(lines.split(separator: "|").count))
                 == lines.split(separator: "|").map(String.init))
         #expect(
-            notes[0].contains("the controller creates Secret new and then deletes Secret payments/db")
-                || hasName, "\(notes)")
+            notes[0].hasPrefix("the controller creates Secret new, and then deletes Secret payments/"),
+            "\(notes)"
+        )
+    }
+
+    @Test(arguments: [
+        ("Orphan", "the controller creates Secret new, and Secret payments/db stays"),
+        (
+            "Merge",
+            "the controller adds the entries to Secret new, and then removes them from Secret payments/db"
+        ),
+    ])
+    func tellsWhatARenamedSecretLeaves(policy: String, note: String) async throws {
+        try await write(spec: "  creationPolicy: \(policy)\n")
+        #expect(try await move(secretName: "new")[0].hasPrefix(note))
     }
 
     @Test func keepsTheCiphertextThatIsNotBoundToTheName() async throws {
