@@ -133,6 +133,14 @@ package struct SecretBuffer: ~Copyable, @unchecked Sendable {
         count += length
     }
 
+    /// Removes the last bytes, and zeroes them.
+    package mutating func removeLast(_ length: Int) {
+        for _ in 0..<min(max(length, 0), count) {
+            count -= 1
+            storage[count] = 0
+        }
+    }
+
     package borrowing func withUnsafeBytes<Result: ~Copyable, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -6,7 +6,7 @@ import System
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Wrap existing Secrets of a cluster, or SealedSecrets.",
+        abstract: "Wrap existing Secrets of a cluster, SealedSecrets, or files of SOPS.",
         discussion: """
             Reads Secrets from the API server, and writes WrappedSecret manifests to standard output, to one file, or to a \
             folder with a file for each. Secrets that another controller manages, service-account tokens and Secrets of Helm \
@@ -28,6 +28,13 @@ struct Import: AsyncParsableCommand {
                 -l sealedsecrets.bitnami.com/sealed-secrets-key > keys.yaml
               secrets-bridge import --sealed clusters/ --sealing-key keys.yaml -w wrapped.yaml
               secrets-bridge import --sealed db.yaml --sealing-key key.pem --folder wrapped/
+
+            With --sops, decrypts files with the program sops on the PATH, which has the keys: sops -d FILE has to succeed. \
+            Keys and values become one Secret, with --namespace and --name; all of them have to be strings. Nothing is \
+            written unless all files can be decrypted and wrapped, and none of the output files exists.
+
+              secrets-bridge import --sops db.enc.yaml -w wrapped.yaml
+              secrets-bridge import --sops prod.env -n payments --name db -w wrapped.yaml
             """)
 
     @Argument(help: "Names of Secrets. The default is all Secrets of the namespace.")
@@ -37,13 +44,15 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var sealed: SealedSecretOptions
 
+    @OptionGroup var sops: SopsOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var rules: RulesOptions
 
     @Option(
         name: .shortAndLong,
-        help: "The namespace of the Secrets. With --sealed, that of SealedSecrets without one.",
+        help: "The namespace of the Secrets. With --sealed and --sops, that of those without one.",
         transform: parseNamespace)
     var namespace: String?
 
@@ -57,8 +66,8 @@ struct Import: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Write each manifest to NAMESPACE/NAME.yaml in this folder. Existing files are skipped; with --sealed, they are \
-            an error.
+            Write each manifest to NAMESPACE/NAME.yaml in this folder. Existing files are skipped; with --sealed and --sops, \
+            they are an error.
             """, valueName: "path"),
         completion: .directory)
     var folder: String?
@@ -73,6 +82,9 @@ struct Import: AsyncParsableCommand {
     /// A path beside the files that are written, or nil for standard output.
     private var rulePath: String? { folder.map { "\($0)/x.yaml" } ?? outputFile.rulePath }
 
+    /// True if the Secrets are those of files, and not of a cluster.
+    private var readsFiles: Bool { isSealed || sops.isGiven }
+
     func validate() throws {
         try provider.check(hasRules: rules.book().hasRulesFile(for: rulePath))
         guard folder != "" else {
@@ -86,11 +98,12 @@ struct Import: AsyncParsableCommand {
         for name in names where (try? EnvelopeValidation.check(secretName: name)) == nil {
             throw ValidationError("\(name.debugDescription) is not a Secret's name (1 to 253 of a-z 0-9 - .)")
         }
-        guard !isSealed else {
+        if isSealed, sops.isGiven { throw ValidationError("give --sealed or --sops, not both") }
+        guard !readsFiles else {
             guard names.isEmpty, !cluster.isGiven else {
                 throw ValidationError(
-                    "--sealed reads files; leave out names, --all-namespaces, --selector, --kubeconfig and --context"
-                )
+                    "--\(isSealed ? "sealed" : "sops") reads files; leave out names, --all-namespaces, --selector, "
+                        + "--kubeconfig and --context")
             }
             return
         }
@@ -113,7 +126,7 @@ struct Import: AsyncParsableCommand {
                 try await factory.wrapper(
                     for: path(namespace: secret.namespace, name: secret.name), scope: scope, isBound: false)
             }
-            : (try await fromCluster(factory), true)
+            : (try await sops.isGiven ? fromSops(factory) : fromCluster(factory), true)
         secrets.flatMap(\.notes).forEach(Console.note)
         if secrets.isEmpty {
             let kept = outputFile.outputFile.map { $0 == "-" ? "" : "; \($0) was not written" } ?? ""
@@ -133,6 +146,13 @@ struct Import: AsyncParsableCommand {
             ?? outputFile.rulePath
     }
 
+    private func fromSops(_ factory: WrapperFactory) async throws -> [ImportedSecret] {
+        try await sops.wrap(namespace: namespace) { secret throws(InputError) in
+            try await factory.wrapper(
+                for: path(namespace: secret.namespace, name: secret.name), isBound: false)
+        }
+    }
+
     private func fromCluster(_ factory: WrapperFactory) async throws -> [ImportedSecret] {
         guard let selection = cluster.selection(namespace: namespace) else { return [] }
         let secretImport = ClusterImport(secrets: LiveSecretReader(try cluster.client()))
@@ -148,7 +168,7 @@ struct Import: AsyncParsableCommand {
     }
 
     private func write(_ secrets: [ImportedSecret], in folder: String) throws {
-        let result = ImportFolder(folder, existingFiles: isSealed ? .fail : .skip).write(secrets)
+        let result = ImportFolder(folder, existingFiles: readsFiles ? .fail : .skip).write(secrets)
         for path in result.skipped { Console.note("\(path) exists and was not written") }
         Console.errors(result.problems.map(\.description))
         guard result.problems.isEmpty else { throw ExitCode.failure }

@@ -43,7 +43,7 @@ struct ManifestOptions: ParsableArguments {
     }
 }
 
-/// Options that give the entries of a Secret, as in `kubectl create secret generic`.
+/// Options that give the entries of a Secret, as in `kubectl create secret`.
 struct EntryOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
@@ -67,13 +67,21 @@ struct EntryOptions: ParsableArguments {
         completion: .file())
     var fromEnvFile: [String] = []
 
-    var isEmpty: Bool { (fromLiteral + fromFile + fromEnvFile).isEmpty }
+    @OptionGroup var registry: RegistryOptions
 
-    func validate() throws {
-        try checkStandardInputIsReadOnce(fromFile.map(pathOfFileOption) + fromEnvFile)
+    @OptionGroup var tls: TLSOptions
+
+    var isEmpty: Bool {
+        (fromLiteral + fromFile + fromEnvFile).isEmpty && registry.isEmpty && tls.isEmpty
     }
 
-    func read() throws(InputError) -> SecretArguments {
+    func validate() throws {
+        try checkStandardInputIsReadOnce(
+            fromFile.map(pathOfFileOption) + fromEnvFile
+                + [registry.dockerPasswordFile, tls.tlsCert, tls.tlsKey].compactMap(\.self))
+    }
+
+    func read() throws -> SecretArguments {
         var input = SecretArguments()
         for literal in fromLiteral { try input.addLiteral(literal) }
         for file in fromFile { try input.addFile(file) }
@@ -82,6 +90,8 @@ struct EntryOptions: ParsableArguments {
                 Environment.process.exactValue($0).map { SharedSecret(copying: $0.utf8) }
             }
         }
+        try tls.add(to: &input)
+        try registry.add(to: &input)
         input.notes.forEach(Console.note)
         return input
     }

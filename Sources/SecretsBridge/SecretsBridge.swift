@@ -15,6 +15,7 @@ struct SecretsBridge: AsyncParsableCommand {
             The environment configures the keys: SB_KMS_BACKEND and the settings of the backend.
 
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
+              secrets-bridge create db.yaml -n payments
               secrets-bridge edit wrapped.yaml
               secrets-bridge status --all-namespaces
 
@@ -22,9 +23,10 @@ struct SecretsBridge: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
-            Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self, Doctor.self,
-            GitDiff.self, GitTextconv.self, GitMerge.self, GitSetup.self, ControllerCommand.self,
+            Wrap.self, Unwrap.self, Create.self, Edit.self, SetValues.self, UnsetValues.self,
+            RotateValues.self,
+            Exec.self, Move.self, Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self,
+            Doctor.self, GitDiff.self, GitTextconv.self, GitMerge.self, GitSetup.self, ControllerCommand.self,
             Version.self,
         ])
 

@@ -10,8 +10,11 @@ struct SetValues: AsyncParsableCommand {
         abstract: "Set values of a WrappedSecret in a file.",
         discussion: """
             Encrypts the values under a new data key, which is wrapped for the same keys, or for those that a rule of \
-            .secrets-bridge.yaml lists. The rest of the file stays as it is. The options are those of wrap.
+            .secrets-bridge.yaml lists. The rest of the file stays as it is. The options are those of wrap. The value of a \
+            name without an option is asked for without being shown; if standard input is no terminal, it is the value of one \
+            name.
 
+              secrets-bridge set db.yaml password
               secrets-bridge set db.yaml --from-file password=/dev/stdin < password.txt
               secrets-bridge set db.yaml --from-literal user=app
             """)
@@ -20,20 +23,48 @@ struct SetValues: AsyncParsableCommand {
 
     @OptionGroup var rules: RulesOptions
 
+    @Argument(help: "Names of entries whose values are typed, or one whose value is on standard input.")
+    var names: [String] = []
+
     @OptionGroup var entries: EntryOptions
 
     func validate() throws {
-        if entries.isEmpty {
-            throw ValidationError("give --from-literal, --from-file or --from-env-file")
+        if entries.isEmpty, names.isEmpty {
+            throw ValidationError(
+                "give the name of an entry, --from-literal, --from-file, --from-env-file, --docker-username or --tls-cert"
+            )
+        }
+        for name in names where (try? EnvelopeValidation.check(entry: name)) == nil {
+            // It may be NAME=VALUE, which must not be quoted.
+            throw ValidationError(
+                "an argument is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ .); give the name alone, and the value is "
+                    + "asked for")
         }
         try checkNoStandardInput([document.file])
     }
 
     func run() async throws {
-        let new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
+        var arguments = try entries.read()
         try await document.updateEntries(following: rules) { entries in
+            // Values are asked for after the file could be opened.
+            try readValues(into: &arguments)
+            let new = arguments.secret(name: "", namespace: nil, type: nil).entries
             for entry in new { entries[entry.name] = entry }
         }
+    }
+
+    /// Asks for the values of `names`, or reads that of a single one from standard input.
+    private func readValues(into arguments: inout SecretArguments) throws {
+        let before = arguments.notes.count
+        if names.count == 1, !HiddenPrompt.inputIsTerminal {
+            try arguments.addFile("\(names[0])=/dev/stdin")
+        } else {
+            for name in names {
+                let value = try HiddenPrompt.read(name, alternative: "--from-file \(name)=FILE")
+                try arguments.addValue(value, of: name)
+            }
+        }
+        arguments.notes.dropFirst(before).forEach(Console.note)
     }
 }
 

@@ -18,6 +18,8 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments secret.yaml -w wrapped.yaml
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
+              secrets-bridge wrap -n payments --name web --tls-cert tls.crt --tls-key tls.key
+              secrets-bridge wrap -n payments --name pull --docker-server ghcr.io --docker-username app
               secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
               secrets-bridge wrap -n payments --template app.conf=app.conf.tmpl secret.yaml
             """)
@@ -47,6 +49,8 @@ struct Wrap: AsyncParsableCommand {
         completion: .file())
     var template: [String] = []
 
+    @OptionGroup var metadata: SecretMetadataOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var cluster: ClusterAccess
@@ -56,14 +60,17 @@ struct Wrap: AsyncParsableCommand {
     func validate() throws {
         try provider.check(hasRules: hasRules)
         if name == nil, !entries.isEmpty || type != nil {
-            throw ValidationError("--from-literal, --from-file, --from-env-file and --type need --name")
+            throw ValidationError(
+                "--from-literal, --from-file, --from-env-file, --docker-username, --tls-cert and --type need --name"
+            )
         }
         if name != nil, !manifest.paths.isEmpty {
             throw ValidationError(
                 "--name creates a Secret from the --from options; leave out --filename and other arguments")
         }
         if name != nil, entries.isEmpty {
-            throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
+            throw ValidationError(
+                "--name needs --from-literal, --from-file, --from-env-file, --docker-username or --tls-cert")
         }
         if let name { try check(name) }
         let manifests = name == nil && manifest.paths.isEmpty ? ["-"] : manifest.paths
@@ -93,7 +100,7 @@ struct Wrap: AsyncParsableCommand {
         var wrappers: [SecretWrapper] = []
         for path in rulePaths { wrappers.append(try await factory.wrapper(for: path)) }
         var outputs: [SecretWrapper.Output] = []
-        for (wrapper, secret) in zip(wrappers, try templatedSecrets()).flatMap({ wrapper, secrets in
+        for (wrapper, secret) in zip(wrappers, try completeSecrets()).flatMap({ wrapper, secrets in
             secrets.map { (wrapper, $0) }
         }) {
             outputs.append(try await wrapper.wrap(secret))
@@ -112,6 +119,16 @@ struct Wrap: AsyncParsableCommand {
     private var hasRules: Bool {
         let book = rules.book()
         return rulePaths.contains { book.hasRulesFile(for: $0) }
+    }
+
+    /// Returns the Secrets of each file with the properties and templates of the options.
+    private func completeSecrets() throws -> [[SecretInput]] {
+        let files = try templatedSecrets()
+        var changed = try metadata.overrides().applied(to: files.flatMap(\.self))[...]
+        return files.map { file in
+            defer { changed = changed.dropFirst(file.count) }
+            return Array(changed.prefix(file.count))
+        }
     }
 
     /// Returns the Secrets of each file with the templates of the options.

@@ -7,6 +7,8 @@ import Glibc
 package struct ChildProcess: Sendable {
     package struct Completion: Sendable {
         package let output: SharedSecret
+        /// The standard error of the program, if it is captured: at most `errorLimit` bytes.
+        package let errors: SharedSecret
         /// The exit code, or 128 plus the number of the signal that ended the program, as in shells.
         package let exitCode: Int32
     }
@@ -32,12 +34,15 @@ package struct ChildProcess: Sendable {
     let input: SharedSecret?
     /// Files in memory, which the program opens as `memoryFilePath(0)` and so on.
     let memoryFiles: [SharedSecret]
+    /// The number of bytes of standard error to capture, or nil if the program inherits it.
+    let errorLimit: Int?
 
     package init(
         executable: String, arguments: [String], environment: [String: String], isInteractive: Bool,
         outputLimit: Int, deadline timeout: Duration, input: SharedSecret? = nil,
-        memoryFiles: [SharedSecret] = []
+        memoryFiles: [SharedSecret] = [], errorLimit: Int? = nil
     ) {
+        self.errorLimit = errorLimit
         self.executable = executable
         self.arguments = arguments
         self.environment = environment
@@ -54,7 +59,7 @@ package struct ChildProcess: Sendable {
     private static let firstMemoryFile = 3
 
     /// Runs the program until it ends or the timeout has passed, also if the task is cancelled. The program inherits standard
-    /// error.
+    /// error unless it is captured.
     package func run() async throws(RunError) -> Completion {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
             let code = startThread { continuation.resume(returning: outcome()) }
@@ -74,37 +79,57 @@ package struct ChildProcess: Sendable {
     }
 
     private func runBlocking() throws(RunError) -> Completion {
-        let (child, output) = try startLock.withLock { _ throws(RunError) in
-            let pipe = try makePipe()
-            do throws(RunError) {
-                return (try spawn(output: pipe.write), pipe.read)
-            } catch {
-                close(pipe.read)
-                throw error
-            }
+        let (child, output, errors) = try startLock.withLock { _ throws(RunError) in try start() }
+        defer {
+            close(output)
+            if errors >= 0 { close(errors) }
         }
-        defer { close(output) }
         _ = fcntl(output, F_SETFL, O_NONBLOCK)
+        if errors >= 0 { _ = fcntl(errors, F_SETFL, O_NONBLOCK) }
         var reader = PipeReader(file: output, limit: outputLimit)
+        var errorReader = PipeReader(file: errors, limit: errorLimit ?? 0)
         let end = ContinuousClock.now + timeout
         while true {
             // A grandchild may hold the pipe open after the child has ended, so the end of the output is not enough.
             var state: Int32 = 0
             let hasEnded = waitpid(child, &state, WNOHANG) == child
             do throws(RunError) {
+                if errors >= 0 { errorReader.readAvailableUpToLimit() }
                 try reader.readAvailable()
             } catch {
                 if !hasEnded { terminate(child) }
                 throw error
             }
             if hasEnded {
-                return Completion(output: SharedSecret(reader.finish()), exitCode: exitCode(state))
+                return Completion(
+                    output: SharedSecret(reader.finish()), errors: SharedSecret(errorReader.finish()),
+                    exitCode: exitCode(state))
             }
             guard ContinuousClock.now < end else {
                 terminate(child)
                 throw .deadlineExceeded
             }
             reader.waitForData(milliseconds: 20)
+        }
+    }
+
+    /// Starts the program, and returns its process id and the pipes to read from. Without captured errors, their pipe is -1.
+    private func start() throws(RunError) -> (child: pid_t, output: Int32, errors: Int32) {
+        let output = try makePipe()
+        var errors: (read: Int32, write: Int32) = (-1, -1)
+        do throws(RunError) {
+            if errorLimit != nil { errors = try makePipe() }
+        } catch {
+            close(output.read)
+            close(output.write)
+            throw error
+        }
+        do throws(RunError) {
+            return (try spawn(output: output.write, errors: errors.write), output.read, errors.read)
+        } catch {
+            close(output.read)
+            if errors.read >= 0 { close(errors.read) }
+            throw error
         }
     }
 
@@ -146,9 +171,12 @@ package struct ChildProcess: Sendable {
         return descriptor
     }
 
-    /// Starts the program and closes the parent's copy of `output`.
-    private func spawn(output: Int32) throws(RunError) -> pid_t {
-        defer { close(output) }
+    /// Starts the program and closes the parent's copies of `output` and `errors`, which is -1 if it is inherited.
+    private func spawn(output: Int32, errors: Int32) throws(RunError) -> pid_t {
+        defer {
+            close(output)
+            if errors >= 0 { close(errors) }
+        }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -162,6 +190,7 @@ package struct ChildProcess: Sendable {
             opened.append(descriptor)
             posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
+        if errors >= 0 { posix_spawn_file_actions_adddup2(&actions, errors, 2) }
         let limit = Int32(clamping: sysconf(Int32(_SC_OPEN_MAX)))
         // A child must not inherit sockets and files that were opened without O_CLOEXEC. Closing a descriptor that is not
         // open is not an error. Files that other threads open meanwhile get the next free numbers, hence the margin.
@@ -218,6 +247,17 @@ struct PipeReader: ~Copyable {
             guard count > 0 else { return }
             collected.append(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
             guard collected.count <= limit else { throw .tooMuchOutput }
+        }
+    }
+
+    /// Reads the bytes that are available now, and discards those beyond the limit, so that the program is not blocked.
+    mutating func readAvailableUpToLimit() {
+        while true {
+            let count = read(file, chunk.baseAddress, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            let kept = min(count, max(0, limit - collected.count))
+            collected.append(UnsafeRawBufferPointer(rebasing: chunk[..<kept]))
         }
     }
 

@@ -172,18 +172,15 @@ struct EditVerifier {
         _ event: ParseEvent, is value: SourceEditor.NewValue, depth: Int
     ) throws(SourceEditError) {
         guard depth + 1 < NodeComposer.maximumDepth else { throw mismatch() }
-        switch value {
-        case .string(let text): try check(event, isString: Array(text.utf8))
-        case .mapping(let fields):
-            guard case .mappingStart = event.kind, event.nodeProperties == ParseEvent.NodeProperties() else {
-                throw mismatch()
-            }
-            for (key, value) in fields {
-                try check(try nextNew(), isString: Array(key.utf8))
-                try check(try nextNew(), isString: Array(value.utf8))
-            }
-            guard case .mappingEnd = try nextNew().kind else { throw mismatch() }
+        if case .string(let text) = value { return try check(event, isString: Array(text.utf8)) }
+        guard case .mappingStart = event.kind, event.nodeProperties == ParseEvent.NodeProperties() else {
+            throw mismatch()
         }
+        for (key, value) in value.pairs ?? [] {
+            try check(try nextNew(), isString: Array(key.utf8))
+            try check(try nextNew(), is: value, depth: depth + 1)
+        }
+        guard case .mappingEnd = try nextNew().kind else { throw mismatch() }
     }
 
     private func check(_ event: ParseEvent, isString text: [UInt8]) throws(SourceEditError) {

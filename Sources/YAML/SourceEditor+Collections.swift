@@ -6,6 +6,17 @@ extension SourceEditor {
     package enum NewValue: Sendable {
         case string(String)
         case mapping([(key: String, value: String)])
+        /// A mapping of values that may be mappings themselves.
+        indirect case nested([(key: String, value: NewValue)])
+
+        /// The pairs of a mapping, or nil for a string.
+        var pairs: [(key: String, value: NewValue)]? {
+            switch self {
+            case .string: nil
+            case .mapping(let fields): fields.map { ($0.key, .string($0.value)) }
+            case .nested(let fields): fields
+            }
+        }
     }
 
     /// Removes elements of a sequence and appends others, which are mappings of strings. At least one element must remain.
@@ -20,7 +31,7 @@ extension SourceEditor {
         expected.removedElements[sequence.range.start] = removed
         expected.addedElements[sequence.range.start, default: []] += added.map { .mapping($0) }
         if isFlow(sequence) {
-            try changeFlow(sequence, elements, removed, added.map { Self.flowMapping($0) })
+            try changeFlow(sequence, elements, removed, added.map { Self.flow(.mapping($0)) })
             return
         }
         var prefixes: [[UInt8]] = []
@@ -72,14 +83,7 @@ extension SourceEditor {
         }
         guard !added.isEmpty else { return }
         let indent = try indentation(of: last)
-        let lines = added.flatMap { key, value in
-            switch value {
-            case .string(let text): [indent + Self.pair(key, text)]
-            case .mapping(let fields):
-                [indent + Self.quoted(key, as: nil) + [UInt8(ascii: ":")]]
-                    + fields.map { indent + [space, space] + Self.pair($0.key, $0.value) }
-            }
-        }
+        let lines = added.flatMap { Self.lines($0.key, $0.value, indent: indent) }
         append(
             lines, after: last.value.range.end, breaking: lineBreak(at: last.keyRange.start),
             isDeeper: lines.count > added.count)
@@ -185,23 +189,23 @@ extension SourceEditor {
             range: entry.keyRange.ending(at: max(entry.value.range.end, entry.keyRange.end)))
     }
 
+    /// Returns the lines of a pair in block style.
+    private static func lines(_ key: String, _ value: NewValue, indent: [UInt8]) -> [[UInt8]] {
+        if case .string(let text) = value { return [indent + pair(key, text)] }
+        return [indent + quoted(key, as: nil) + [UInt8(ascii: ":")]]
+            + (value.pairs ?? []).flatMap { lines($0.key, $0.value, indent: indent + [space, space]) }
+    }
+
     private static func pair(_ key: String, _ value: String) -> [UInt8] {
         quoted(key, as: nil) + Array(": ".utf8) + quoted(value, as: nil)
     }
 
     private static func flow(_ value: NewValue) -> [UInt8] {
-        switch value {
-        case .string(let text): quoted(text, as: .doubleQuoted)
-        case .mapping(let fields): flowMapping(fields)
-        }
-    }
-
-    private static func flowMapping(_ fields: [(key: String, value: String)]) -> [UInt8] {
+        if case .string(let text) = value { return quoted(text, as: .doubleQuoted) }
         var text: [UInt8] = [UInt8(ascii: "{")]
-        for (index, field) in fields.enumerated() {
+        for (index, field) in (value.pairs ?? []).enumerated() {
             if index > 0 { text += Array(", ".utf8) }
-            text += quoted(field.key, as: .doubleQuoted) + Array(": ".utf8)
-            text += quoted(field.value, as: .doubleQuoted)
+            text += quoted(field.key, as: .doubleQuoted) + Array(": ".utf8) + flow(field.value)
         }
         return text + [UInt8(ascii: "}")]
     }

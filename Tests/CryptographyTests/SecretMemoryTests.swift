@@ -119,6 +119,18 @@ struct SecretBufferTests {
         #expect(buffer.finish().revealed() == expected)
     }
 
+    @Test func removesAndZeroesTheLastBytes() {
+        var buffer = SecretBuffer()
+        buffer.append([1, 2, 3])
+        buffer.removeLast(2)
+        buffer.append(4)
+        buffer.removeLast(0)
+        buffer.removeLast(-1)
+        buffer.withUnsafeBytes { #expect(Array($0) == [1, 4]) }
+        buffer.removeLast(10)
+        #expect(buffer.count == 0)
+    }
+
     @Test func appendsBase64InPlace() {
         for count in 0..<20 {
             let bytes = (0..<count).map { UInt8(200 &+ $0) }

@@ -32,6 +32,17 @@ struct UsageTests {
         ["wrap", "-n", "payments", "--name", "db", "--from-literal", "k=v", "secret.yaml"],
         ["wrap", "--name", "db", "--from-literal", "k=v"],
         ["set", "db.yaml", "--from-literal", "k"], ["set", "-", "--from-literal", "k=v"], ["edit", "-"],
+        ["set", "db.yaml"], ["set", "db.yaml", "a/b"],
+        ["wrap", "-n", "payments", "--name", "db", "--tls-cert", "a.crt"],
+        ["wrap", "-n", "payments", "--name", "db", "--docker-server", "ghcr.io"],
+        ["wrap", "-n", "payments", "--label", "a"], ["wrap", "-n", "payments", "--annotation", "=b"],
+        ["wrap", "-n", "payments", "--secret-name", "Db"],
+        ["wrap", "-n", "payments", "--creation-policy", "Keep"],
+        ["create", "-"], ["create", "db.yaml", "-n", "Payments"], ["create", "db.yaml", "--name", "Db"],
+        ["move", "db.yaml"], ["move", "-", "--name", "x"], ["move", "db.yaml", "--name", "Db"],
+        ["import", "--sops", "a.yaml", "--sealed", "b.yaml", "--sealing-key", "k"],
+        ["import", "--sops", "a.yaml", "db"], ["import", "--sops", "-"],
+        ["import", "--name", "db", "-n", "x"],
         ["unset", "-", "k"], ["rotate-value", "-", "k"], ["rotate-value", "db.yaml", "a/b"], ["rewrap", "-"],
         ["inspect", "-n", "Payments", "db.yaml"], ["verify", "-n", "Payments", "db.yaml"],
         ["verify", "-o", "table", "db.yaml"], ["diff", "-o", "wide", "db.yaml"],
@@ -54,7 +65,8 @@ struct UsageTests {
         ("warp", "wrap"), ("unwarp", "unwrap"), ("Wrap", "wrap"), ("encrypt", "wrap"), ("seal", "wrap"),
         ("decrypt", "unwrap"), ("unseal", "unwrap"), ("get", "status"), ("verfy", "verify"),
         ("rewarp", "rewrap"),
-        ("statsu", "status"), ("updatekeys", "rewrap"), ("lint", "verify"),
+        ("new", "create"), ("rename", "move"), ("statsu", "status"), ("updatekeys", "rewrap"),
+        ("lint", "verify"),
     ])
     func suggestsACommandForAMistypedOne(word: String, command: String) async throws {
         for arguments in [[word], [word, "-n", "payments", "db.yaml"], ["help", word]] {

@@ -36,6 +36,23 @@ struct ChildProcessTests {
         #expect(lines.dropFirst(11).compactMap { Int($0) }.sorted() == Array(0...8))
     }
 
+    @Test func capturesErrorsUpToTheirLimit() async throws {
+        func run(_ script: String) async throws -> ChildProcess.Completion {
+            try await ChildProcess(
+                executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"],
+                isInteractive: false, outputLimit: 100, deadline: .seconds(500), errorLimit: 1000
+            ).run()
+        }
+        let result = try await run("echo out; echo problem >&2; exit 2")
+        #expect(result.text == "out\n")
+        #expect(result.errors.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } == "problem\n")
+        #expect(result.exitCode == 2)
+        // The rest is discarded, and the program is not blocked.
+        let long = try await run("head -c 300000 /dev/zero >&2; echo end")
+        #expect(long.errors.count == 1000)
+        #expect(long.text == "end\n")
+    }
+
     @Test func limitsTheOutput() async throws {
         let result = try await shell("head -c 300000 /dev/zero").run()
         #expect(result.output.count == 300_000)

@@ -221,6 +221,20 @@ struct SourceEditorTests {
         }
     }
 
+    @Test func addsMappingsInMappings() throws {
+        let value = SourceEditor.NewValue.nested([("b", .mapping([("c", "new")])), ("d", .string("x: y"))])
+        for (before, after) in [
+            ("s:\n  m: 1\n", "s:\n  m: 1\n  a:\n    b:\n      c: new\n    d: \"x: y\"\n"),
+            ("s: {m: 1}", "s: {m: 1, \"a\": {\"b\": {\"c\": \"new\"}, \"d\": \"x: y\"}}"),
+        ] {
+            let result = try edit(before) { node, editor in
+                try editor.change(
+                    pairsOf: try #require(node["s"]), removing: [], appending: [("a", value)])
+            }
+            #expect(result == after)
+        }
+    }
+
     /// In any layout, an edit has the intended values or is rejected.
     @Test func editsGeneratedLayoutsAsIntended() throws {
         var random = SeededGenerator(state: 20_261_125)

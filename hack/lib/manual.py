@@ -13,7 +13,7 @@ import re
 import sys
 
 PROGRAM = "secrets-bridge"
-USE_KEYS = {"wrap", "unwrap", "edit", "set", "unset", "rotate-value", "exec", "rewrap", "verify", "diff", "import", "doctor",
+USE_KEYS = {"wrap", "unwrap", "create", "edit", "set", "unset", "rotate-value", "exec", "move", "rewrap", "verify", "diff", "import", "doctor",
             "git-diff", "git-merge", "controller"}
 EXIT_CODES = "0 done; 1 failed, with one line on standard error; 64 wrong usage"
 KEYS = [("SB_KMS_BACKEND and the settings of the backend", f"The settings of the keys; see {PROGRAM}(1).")]
@@ -31,6 +31,7 @@ ALL_KEYS = [
 ]
 KUBECONFIG = ("KUBECONFIG", "Kubeconfig files, separated by colons; used without --kubeconfig.")
 ENVIRONMENT = {
+    "create": [("VISUAL, EDITOR", "The editor with its arguments; defaults to vi.")],
     "edit": [("VISUAL, EDITOR", "The editor with its arguments; defaults to vi.")],
     "git-diff": [("GIT_PAGER_IN_USE", "Set by git for its pager; turns colours on.")],
     "controller": [("POD_NAMESPACE", "The namespace of the lease.")],

@@ -5,8 +5,9 @@ package struct CommandSuggestion {
 
     /// Words of kubectl, kubeseal, SOPS and common command lines, with the commands for them.
     private static let synonyms: [String: [String]] = [
-        "encrypt": ["wrap"], "enc": ["wrap"], "seal": ["wrap"], "kubeseal": ["wrap"], "create": ["wrap"],
-        "protect": ["wrap"], "add": ["set"],
+        "encrypt": ["wrap"], "enc": ["wrap"], "seal": ["wrap"], "kubeseal": ["wrap"],
+        "protect": ["wrap"], "add": ["set", "create"], "new": ["create"], "init": ["create"],
+        "mv": ["move"], "rename": ["move"], "copy": ["move"], "cp": ["move"], "rebind": ["move"],
         "decrypt": ["unwrap"], "dec": ["unwrap"], "unseal": ["unwrap"], "open": ["unwrap"],
         "reveal": ["unwrap"],
         "get": ["status", "inspect"], "list": ["status"], "ls": ["status"],

@@ -35,18 +35,33 @@ package struct ValueEdit: Sendable {
     package func replaceValues(with entries: [SecretEntry]) async throws(InputError) -> ValueDifference {
         let difference = ValueDifference(from: opened.entries, to: entries)
         guard !difference.isEmpty else { return difference }
-        try await keys.resolveKeyIDs(for: rule)
-        let managers = try managers()
-        let envelope: Envelope
         do {
             try SecretLimits.check(plaintextByteCount: entries.reduce(0) { $0 + $1.value.count })
             let desired = opened.desiredSecret
             try desired.templates.check(entries: entries.map(\.name))
             try SecretValidation.check(
                 type: desired.type, try desired.templates.rendered(with: entries))
+        } catch {
+            throw InputError(opened.location, "\(error)")
+        }
+        let envelope = try await seal(entries, for: opened.desiredSecret.envelope.binding)
+        try opened.file.applyEdits { editor throws(SourceEditError) in
+            try replaceEnvelope(with: envelope.fields, in: &editor)
+        }
+        noteChangedRecipients(envelope)
+        return difference
+    }
+
+    /// Seals values under a new data key, for the recipients of the WrappedSecret or those of the rule.
+    ///
+    /// - Throws: `InputError` if a recipient's key is not configured, the KMS refuses, or the recipients break the rule.
+    func seal(_ entries: [SecretEntry], for binding: Binding) async throws(InputError) -> Envelope {
+        try await keys.resolveKeyIDs(for: rule)
+        let managers = try managers()
+        let envelope: Envelope
+        do {
             envelope = try await Envelope.seal(
-                entries, binding: opened.desiredSecret.envelope.binding, with: managers[0],
-                recipients: Array(managers.dropFirst()))
+                entries, binding: binding, with: managers[0], recipients: Array(managers.dropFirst()))
         } catch {
             throw InputError(opened.location, "\(error)")
         }
@@ -57,12 +72,13 @@ package struct ValueEdit: Sendable {
         {
             throw InputError(opened.location, violation)
         }
-        try write(envelope.fields)
-        if let rule { noteChangedRecipients(envelope.recipients.map(\.keyID), rule) }
-        return difference
+        return envelope
     }
 
-    private func noteChangedRecipients(_ new: [String], _ rule: Rule) {
+    /// Notes the recipients that the rule added and removed.
+    func noteChangedRecipients(_ envelope: Envelope) {
+        guard let rule else { return }
+        let new = envelope.recipients.map(\.keyID)
         let old = opened.desiredSecret.envelope.recipients.map(\.keyID)
         let changes =
             new.filter { !old.contains($0) }.map { "+ \($0)" }
@@ -103,15 +119,14 @@ package struct ValueEdit: Sendable {
         return managers
     }
 
-    private func write(_ new: EnvelopeFields) throws(InputError) {
+    /// Replaces MAC, recipients and ciphertexts by those of another envelope.
+    func replaceEnvelope(with new: EnvelopeFields, in editor: inout SourceEditor) throws(SourceEditError) {
         let document = opened.file.documents[opened.index]
         let old = opened.desiredSecret.envelope.recipients
         let change = RecipientChange(
             old: old, replacements: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
             added: Array(new.recipients.dropFirst(old.count)))
-        try opened.file.applyEdits { editor throws(SourceEditError) in
-            try EnvelopeEdit.apply(new, change, to: document, with: &editor)
-        }
+        try EnvelopeEdit.apply(new, change, to: document, with: &editor)
     }
 }
 

@@ -1,6 +1,6 @@
 package import Cryptography
 import Envelope
-import FoundationEssentials
+package import FoundationEssentials
 import System
 
 /// Builds a Secret from command-line arguments that mean what they mean in `kubectl create secret generic`.
@@ -12,6 +12,8 @@ package struct SecretArguments: Sendable {
     private var names: Set<String> = []
     /// Notes on arguments that the user may not have intended, one line each.
     package private(set) var notes: [String] = []
+    /// The type that `addRegistry` or `addTLSPair` requires.
+    private var requiredType: String?
 
     package init() {}
 
@@ -97,8 +99,43 @@ package struct SecretArguments: Sendable {
         return (key, text)
     }
 
+    /// Adds a value that is neither an argument nor in a file, such as one typed at a prompt.
+    package mutating func addValue(_ value: SharedSecret, of key: String) throws(InputError) {
+        try add(key, value, "arguments")
+    }
+
+    /// Adds the configuration of an image registry, as `kubectl create secret docker-registry`.
+    package mutating func addRegistry(_ credential: RegistryCredential) throws(InputError) {
+        try add(".dockerconfigjson", credential.configuration, "--docker-server")
+        notes += credential.notes
+        try require(type: "kubernetes.io/dockerconfigjson")
+    }
+
+    /// Adds a certificate and its key, as `kubectl create secret tls`.
+    package mutating func addTLSPair(
+        certificate certificatePath: String, key keyPath: String, at now: Date
+    ) throws(InputError) {
+        let certificate = try Self.read(certificatePath)
+        let key = try Self.read(keyPath)
+        notes += try TLSKeyPair.check(certificate: certificate, certificatePath, key: key, keyPath, at: now)
+        try add("tls.crt", certificate, "--tls-cert")
+        try add("tls.key", key, "--tls-key")
+        try require(type: "kubernetes.io/tls")
+    }
+
+    private mutating func require(type: String) throws(InputError) {
+        guard requiredType == nil else {
+            throw InputError(
+                "--docker-username and --tls-cert are for different types of Secrets; give one of them",
+                isUsage: true)
+        }
+        requiredType = type
+    }
+
+    /// - Parameter type: The type, or nil for the one that the arguments imply.
     package func secret(name: String, namespace: String?, type: String?) -> SecretInput {
-        var secret = SecretInput(name: name, namespace: namespace, type: type, source: "arguments")
+        var secret = SecretInput(
+            name: name, namespace: namespace, type: type ?? requiredType, source: "arguments")
         secret.entries = entries.sorted { $0.name < $1.name }
         return secret
     }

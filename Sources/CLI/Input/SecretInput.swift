@@ -8,6 +8,10 @@ package struct SecretInput: Sendable {
     /// The uid of a Secret that was read from a cluster.
     package var uid: String?
     package var type: String?
+    /// The name of the Secret, if it differs from `name`, the WrappedSecret's.
+    package var secretName: String?
+    /// `spec.creationPolicy` of the WrappedSecret.
+    package var creationPolicy: String?
     package var isImmutable = false
     package var labels: [String: String] = [:]
     package var annotations: [String: String] = [:]
@@ -44,6 +48,9 @@ package struct SecretInput: Sendable {
 
     /// The type that the API server would set.
     var effectiveType: String { type.flatMap { $0.isEmpty ? nil : $0 } ?? "Opaque" }
+
+    /// The name of the Secret that the controller creates.
+    var effectiveSecretName: String { secretName ?? name }
 
     /// Returns the namespace that the ciphertext is bound to.
     ///

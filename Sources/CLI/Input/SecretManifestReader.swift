@@ -28,7 +28,8 @@ package enum SecretManifestReader {
         return secrets
     }
 
-    private static func secret(_ node: YAMLNode, _ source: String) throws(InputError) -> SecretInput {
+    /// Returns the Secret of one object.
+    static func secret(_ node: YAMLNode, _ source: String) throws(InputError) -> SecretInput {
         let location = node.range.location(in: source)
         guard let entries = node.entries else {
             throw InputError(
@@ -86,7 +87,7 @@ package enum SecretManifestReader {
     }
 
     /// Reads the entries. `stringData` overrides `data`, as in the API.
-    private static func readEntries(of node: YAMLNode, _ source: String) throws(InputError) -> [SecretEntry] {
+    static func readEntries(of node: YAMLNode, _ source: String) throws(InputError) -> [SecretEntry] {
         var values: [String: SharedSecret] = [:]
         for entry in try ManifestFields.mapping(node["data"], "data", source) {
             try ManifestFields.checkEntry(entry, source)

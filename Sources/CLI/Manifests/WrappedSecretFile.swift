@@ -76,15 +76,25 @@ package struct WrappedSecretFile: Sendable {
     func applyEdits(
         _ edit: (inout SourceEditor) throws(SourceEditError) -> Void
     ) throws(InputError) {
-        guard let stamp else { throw InputError(path, "is not a file that can be replaced") }
-        let edited: SharedSecret
+        try replaceContents(with: try edited(by: edit))
+    }
+
+    /// Returns the contents after verified edits, without writing them.
+    func edited(
+        by edit: (inout SourceEditor) throws(SourceEditError) -> Void
+    ) throws(InputError) -> SharedSecret {
         do throws(SourceEditError) {
             var editor = SourceEditor(contents)
             try edit(&editor)
-            edited = try editor.verified()
+            return try editor.verified()
         } catch {
             throw InputError("\(path):\(error.line):\(error.column)", "this part \(error.problem)")
         }
+    }
+
+    /// Replaces the file, unless another process changed it since it was read.
+    func replaceContents(with edited: SharedSecret) throws(InputError) {
+        guard let stamp else { throw InputError(path, "is not a file that can be replaced") }
         do throws(FileError) {
             try FileReplacement.replace(path, with: edited.bytes, unchangedSince: stamp)
         } catch {

@@ -64,7 +64,9 @@ package struct SecretWrapper: Sendable {
                     + "decrypt it there; the controller has to allow the scope")
         }
         do {
-            let binding = try Binding(scope: scope, namespace: namespace, secretName: input.name)
+            try EnvelopeValidation.check(secretName: input.name)
+            let binding = try Binding(
+                scope: scope, namespace: namespace, secretName: input.effectiveSecretName)
             try EnvelopeValidation.check(entries: input.entries.map(\.name))
             try SecretLimits.check(plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateValidation.check(input)
@@ -73,8 +75,9 @@ package struct SecretWrapper: Sendable {
                 type: input.effectiveType, try templates.rendered(with: input.entries))
             try ObjectLimits.check(input)
             notes += input.templateNotes
+            try input.checkCreationPolicy()
             notes += DefaultDenyList.warnings(
-                name: input.name, type: input.effectiveType, labels: input.labels,
+                name: input.effectiveSecretName, type: input.effectiveType, labels: input.labels,
                 annotations: input.annotations
             ).map { "\(input.source): \($0)" }
             return Prepared(input: input, binding: binding, namespace: namespace, notes: notes)
@@ -158,6 +161,7 @@ package struct SecretWrapper: Sendable {
         }
         let template = template(input)
         if !template.isEmpty { spec.append(("template", .object(template))) }
+        if let policy = input.creationPolicy { spec.append(("creationPolicy", .string(policy))) }
         if let keyRef {
             spec.append(("keyRef", ["kind": .string(keyRef.kind), "name": .string(keyRef.name)]))
         }
@@ -170,7 +174,8 @@ package struct SecretWrapper: Sendable {
     }
 
     private func template(_ input: SecretInput) -> [(key: String, value: JSONValue)] {
-        let metadata = metadataFields(labels: input.labels, annotations: input.annotations)
+        let metadata = metadataFields(
+            name: input.secretName, labels: input.labels, annotations: input.annotations)
         var template: [(key: String, value: JSONValue)] = []
         if !metadata.isEmpty { template.append(("metadata", .object(metadata))) }
         if input.effectiveType != "Opaque" { template.append(("type", .string(input.effectiveType))) }
@@ -230,7 +235,8 @@ extension ObjectLimits {
         let names = input.entries.map(\.name)
         try check(
             labels: input.wrappedSecretLabels, annotations: input.wrappedSecretAnnotations, of: "metadata")
-        try check(template: input.annotations, of: input.name, isOrphan: false)
+        try check(
+            template: input.annotations, of: input.name, isOrphan: input.creationPolicy == "Orphan")
         try check(
             plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
             labels: input.labels,
