@@ -125,12 +125,10 @@ struct PreCommitHookTests {
     /// The program pre-commit splits the entry at spaces and appends the matching files.
     @Test func runsAsAnEntryOfPreCommit() async throws {
         try await repository()
-        let configuration = try folder.write("pre-commit.yaml", try Self.block("yaml"))
         let settings = try Settings.required()
-        let script =
-            "import sys,yaml,json; print(json.dumps(yaml.safe_load(open(sys.argv[1]))['repos'][0]['hooks'][0]))"
-        let json = try await Program(settings.python, ["-c", script, configuration], environment: [:])
-            .outcome()
+        let script = "import sys,yaml,json; print(json.dumps(yaml.safe_load(open(sys.argv[1]))[0]))"
+        let hooks = "\(settings.repository)/.pre-commit-hooks.yaml"
+        let json = try await Program(settings.python, ["-c", script, hooks], environment: [:]).outcome()
         #expect(json.status == 0, "\(json.errors)")
         let hook = try #require(
             try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
