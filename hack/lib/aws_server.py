@@ -4,6 +4,7 @@ Before it stands what moto leaves out and KMS and STS do:
 - policies decide about keys and encryption contexts (aws_policies.py), and errors have the services' own form;
 - AssumeRoleWithWebIdentity verifies the token against the issuer's keys and the role's trust policy;
 - credentials of a session end;
+- RSA keys encrypt and decrypt (aws_rsa.py);
 - a disabled key and a key that is pending deletion reject all requests.
 
     aws_server.py PORT FOLDER  FOLDER/issuer.json holds {"issuer": ..., "jwks": {...}} of the cluster
@@ -21,6 +22,7 @@ import threading
 import time
 from urllib.parse import parse_qs
 
+import aws_rsa
 from aws_policies import Refused, authorize, listed, signer
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -37,6 +39,7 @@ REGION = "eu-west-1"
 
 class Front:
     def __init__(self, folder):
+        aws_rsa.install()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.folder = folder
         self.log = open(os.path.join(folder, "requests.log"), "a", buffering=1)
