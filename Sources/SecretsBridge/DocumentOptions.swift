@@ -41,13 +41,17 @@ struct DocumentOptions: ParsableArguments {
 
     /// Changes the entries in the file, and prints the difference.
     func updateEntries(
-        _ keys: KeyRing, _ change: (inout [String: SecretEntry]) throws -> Void
+        _ keys: KeyRing, _ recipients: RecipientOptions,
+        _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        let opened = try await open(with: keys)
+        let recipientKeys = try recipients.keys()
+        let opened = try await recipients.explainingThatFilesOnlyWrap { () throws(InputError) in
+            try await open(with: keys)
+        }
         var entries: [String: SecretEntry] = [:]
         for entry in opened.entries { entries[entry.name] = entry }
         try change(&entries)
-        let difference = try await ValueEdit(opened, with: keys).replaceValues(
+        let difference = try await ValueEdit(opened, with: keys, recipientKeys: recipientKeys).replaceValues(
             with: entries.values.sorted { $0.name < $1.name })
         Self.printDifference(difference)
     }

@@ -23,15 +23,20 @@ struct Edit: AsyncParsableCommand {
 
     @OptionGroup var document: DocumentOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
         let keys = try document.keys()
+        let recipientKeys = try recipients.keys()
         let difference: ValueDifference
         do {
-            let opened = try await document.open(with: keys)
+            let opened = try await recipients.explainingThatFilesOnlyWrap { () throws(InputError) in
+                try await document.open(with: keys)
+            }
             // A file that cannot be written is reported before the user edits.
             try check()
             // Signals end the editor first, and the folder is removed in any case.
@@ -39,7 +44,7 @@ struct Edit: AsyncParsableCommand {
             signal(SIGPIPE, SIG_IGN)
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
-            difference = try await edit(opened, in: folder, with: keys)
+            difference = try await edit(opened, in: folder, with: keys, recipientKeys)
         } catch let error as FileError {
             throw CommandError("cannot create a folder for the editor: \(error)")
         }
@@ -55,7 +60,8 @@ struct Edit: AsyncParsableCommand {
     }
 
     private func edit(
-        _ document: OpenedDocument, in folder: PrivateFolder, with keys: KeyRing
+        _ document: OpenedDocument, in folder: PrivateFolder, with keys: KeyRing,
+        _ recipientKeys: [RecipientKey]
     ) async throws -> ValueDifference {
         var opened = document
         let before = EditableManifest(opened).text
@@ -68,7 +74,7 @@ struct Edit: AsyncParsableCommand {
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
                 let entries = try EditableManifest(opened).entries(in: after, note: Console.note)
                 try confirm(entries, of: opened)
-                let edit = ValueEdit(opened, with: keys)
+                let edit = ValueEdit(opened, with: keys, recipientKeys: recipientKeys)
                 return try await withRecordedSignalCancellation { () throws(InputError) in
                     try await edit.replaceValues(with: entries)
                 }

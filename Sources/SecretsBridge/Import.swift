@@ -34,6 +34,8 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var sealed: SealedSecretOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @Option(
@@ -66,6 +68,7 @@ struct Import: AsyncParsableCommand {
     private var isSealed: Bool { !sealed.sealed.isEmpty }
 
     func validate() throws {
+        try provider.check(with: recipients)
         guard folder != "" else {
             throw ValidationError("--folder is empty; give a path, such as . for the current folder")
         }
@@ -95,7 +98,9 @@ struct Import: AsyncParsableCommand {
 
     func run() async throws {
         let file = try outputFile.open(.byUmask)
-        let keys = try await provider.keys(namespace: namespace, cluster.access)
+        let keys = try await recipients.keyRing {
+            try await provider.keys(namespace: namespace, cluster.access)
+        }
         let (secrets, isComplete) =
             isSealed
             ? try await sealed.wrap(

@@ -57,6 +57,12 @@ struct KeyRefOptions: ParsableArguments {
         if let keyRef, keyRef.name.isEmpty { throw ValidationError("--key-ref needs a name") }
     }
 
+    /// Rejects options that have no effect with recipient files.
+    func check(with recipients: RecipientOptions) throws {
+        guard !recipients.files.isEmpty, !providers.providerFile.isEmpty else { return }
+        throw ValidationError("--recipient wraps without the provider; leave out --provider-file")
+    }
+
     /// - Parameter namespace: The namespace of the WrappedSecrets, which a KeyProvider is in.
     func keys(namespace: String?, _ cluster: ClusterAccess) async throws -> KeyRing {
         guard let keyRef else { return try loadKeys() }

@@ -19,6 +19,7 @@ struct Rewrap: AsyncParsableCommand {
               secrets-bridge rewrap --all-namespaces              # a cluster
               secrets-bridge rewrap --check clusters/             # exit 1 if anything would change
               secrets-bridge rewrap --add-recipient aws-kms clusters/
+              secrets-bridge rewrap --recipient keys/production.yaml clusters/
               secrets-bridge rewrap --remove-recipient vault-transit clusters/
               secrets-bridge rewrap --to aws-kms clusters/        # add one key and remove the others
 
@@ -49,6 +50,8 @@ struct Rewrap: AsyncParsableCommand {
         completion: .list(KeySelector.backends), transform: parseKeySelector)
     var addRecipient: [KeySelector] = []
 
+    @OptionGroup var recipients: RecipientOptions
+
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
@@ -75,9 +78,9 @@ struct Rewrap: AsyncParsableCommand {
 
     func validate() throws {
         try checkNoStandardInput(paths)
-        if to != nil, !(addRecipient + removeRecipient).isEmpty {
+        if to != nil, !(addRecipient + removeRecipient).isEmpty || !recipients.files.isEmpty {
             throw ValidationError(
-                "--to adds and removes keys; leave out --add-recipient and --remove-recipient")
+                "--to adds and removes keys; leave out --add-recipient, --recipient and --remove-recipient")
         }
         if paths.isEmpty, cluster.selection(namespace: namespace) == nil {
             throw ValidationError("give files or folders; or, for a cluster, --all-namespaces or --namespace")
@@ -88,7 +91,7 @@ struct Rewrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let keys = try providers.keys(namespace: namespace)
+        let keys = try providers.keys(namespace: namespace).adding(try recipients.keys())
         let output: RewrapOutput
         let isInterrupted: Bool
         var problems: [InputError] = []
@@ -152,9 +155,10 @@ struct Rewrap: AsyncParsableCommand {
             }
         }
         if let to { return .move(to: try to.index(in: keys, option: "--to")) }
-        guard !(addRecipient + removeRecipient).isEmpty else { return .refresh }
+        let files = keys.all.indices.suffix(recipients.files.count)
+        guard !(addRecipient + removeRecipient).isEmpty || !files.isEmpty else { return .refresh }
         return .change(
-            adding: try addRecipient.map { try $0.index(in: keys, option: "--add-recipient") },
+            adding: try addRecipient.map { try $0.index(in: keys, option: "--add-recipient") } + files,
             removing: removeRecipient)
     }
 }

@@ -23,7 +23,8 @@ struct SecretsBridge: AsyncParsableCommand {
         version: version,
         subcommands: [
             Wrap.self, Unwrap.self, Edit.self, SetValues.self, UnsetValues.self, RotateValues.self, Exec.self,
-            Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self, Doctor.self,
+            Rewrap.self, RecipientCommand.self, Status.self, Inspect.self, Verify.self, Diff.self,
+            Import.self, Doctor.self,
             GitDiff.self, GitTextconv.self, ControllerCommand.self, Version.self,
         ])
 

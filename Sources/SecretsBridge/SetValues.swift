@@ -10,7 +10,8 @@ struct SetValues: AsyncParsableCommand {
         abstract: "Set values of a WrappedSecret in a file.",
         discussion: """
             Encrypts the values under a new data key, which is wrapped for the same keys. The rest of the file stays as it \
-            is. The options are those of wrap.
+            is. The options are those of wrap. The other values are decrypted first, with a configured key: a recipient file \
+            only wraps, for a recipient whose key is not configured.
 
               secrets-bridge set db.yaml --from-file password=/dev/stdin < password.txt
               secrets-bridge set db.yaml --from-literal user=app
@@ -19,6 +20,8 @@ struct SetValues: AsyncParsableCommand {
     @OptionGroup var document: DocumentOptions
 
     @OptionGroup var entries: EntryOptions
+
+    @OptionGroup var recipients: RecipientOptions
 
     func validate() throws {
         if entries.isEmpty {
@@ -29,7 +32,7 @@ struct SetValues: AsyncParsableCommand {
 
     func run() async throws {
         let new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
-        try await document.updateEntries(try document.keys()) { entries in
+        try await document.updateEntries(try document.keys(), recipients) { entries in
             for entry in new { entries[entry.name] = entry }
         }
     }
@@ -51,10 +54,12 @@ struct UnsetValues: AsyncParsableCommand {
     @Argument(help: "Names of entries.")
     var entry: [String]
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        try await document.updateEntries(try document.keys()) { entries in
+        try await document.updateEntries(try document.keys(), recipients) { entries in
             for name in entry where entries.removeValue(forKey: name) == nil {
                 throw CommandError("\(document.file) has no entry \(name)")
             }
@@ -81,6 +86,8 @@ struct RotateValues: AsyncParsableCommand {
     @Option(help: "The number of characters of a value.")
     var length = 32
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws {
         guard RandomValue.allowedLengths.contains(length) else {
             throw ValidationError(
@@ -95,7 +102,7 @@ struct RotateValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await document.updateEntries(try document.keys()) { entries in
+        try await document.updateEntries(try document.keys(), recipients) { entries in
             for name in entry {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }

@@ -18,6 +18,11 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments --name db --from-file tls.key
               secrets-bridge wrap -n payments --name db --from-env-file .env -o json
               secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
+
+            With --recipient, the public keys in these files wrap, and nothing else: no KMS, no settings and no network are \
+            needed. --key-ref then only names the provider in the WrappedSecrets.
+
+              secrets-bridge wrap -n payments --recipient keys/production.yaml secret.yaml
             """)
 
     @OptionGroup var manifest: ManifestOptions
@@ -37,6 +42,8 @@ struct Wrap: AsyncParsableCommand {
 
     @OptionGroup var entries: EntryOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var cluster: ClusterAccess
@@ -53,6 +60,7 @@ struct Wrap: AsyncParsableCommand {
             throw ValidationError("--name needs --from-literal, --from-file or --from-env-file")
         }
         if let name { try check(name) }
+        try provider.check(with: recipients)
     }
 
     /// Rejects invalid arguments before any file is read.
@@ -69,7 +77,9 @@ struct Wrap: AsyncParsableCommand {
 
     func run() async throws {
         let output = try manifest.outputFile.open(.byUmask)
-        let keys = try await provider.keys(namespace: manifest.namespace, cluster)
+        let keys = try await recipients.keyRing {
+            try await provider.keys(namespace: manifest.namespace, cluster)
+        }
         let wrapping = SecretWrapper(
             keys: keys, scope: scope, namespace: manifest.namespace, keyRef: provider.keyRef)
         var outputs: [SecretWrapper.Output] = []

@@ -10,10 +10,13 @@ import YAML
 package struct ValueEdit: Sendable {
     private let opened: OpenedDocument
     private let keys: KeyRing
+    private let recipientKeys: [RecipientKey]
 
-    package init(_ opened: OpenedDocument, with keys: KeyRing) {
+    /// - Parameter recipientKeys: Wrap for the recipients with their key ids, whose keys need not be configured.
+    package init(_ opened: OpenedDocument, with keys: KeyRing, recipientKeys: [RecipientKey] = []) {
         self.opened = opened
         self.keys = keys
+        self.recipientKeys = recipientKeys
     }
 
     /// Replaces the values and writes the file, unless nothing changes.
@@ -43,13 +46,26 @@ package struct ValueEdit: Sendable {
     /// key that only the WrappedSecret names is never among them.
     private func managers() throws(InputError) -> [any KeyManager] {
         var managers: [any KeyManager] = []
-        for recipient in opened.desiredSecret.envelope.recipients {
+        let recipients = opened.desiredSecret.envelope.recipients
+        for key in recipientKeys
+        where !recipients.contains(where: { $0.keyID.utf8.elementsEqual(key.keyID.utf8) }) {
+            throw InputError(
+                opened.location,
+                "\(quoted(key.keyID)) is the key of a recipient file but not a recipient; add it first: secrets-bridge rewrap "
+                    + "--recipient FILE \(opened.file.path.shellQuoted)")
+        }
+        for recipient in recipients {
+            if let key = recipientKeys.first(where: { $0.keyID.utf8.elementsEqual(recipient.keyID.utf8) }) {
+                managers.append(RecipientKeyManager(key))
+                continue
+            }
             guard let index = keys.keyIndex(for: recipient).map(keys.wrappingKeyIndex) else {
                 throw InputError(
                     opened.location,
                     "\(quoted(recipient.keyID)) is a recipient but not a configured key, so it could not decrypt the "
-                        + "new values; configure it as well (SB_KMS_BACKEND takes a list), or remove the recipient "
-                        + "first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
+                        + "new values; configure it as well (SB_KMS_BACKEND takes a list), "
+                        + (recipient.usesPublicKey ? "give its recipient file (--recipient), " : "")
+                        + "or remove the recipient first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
                         + opened.file.path.shellQuoted
                 )
             }

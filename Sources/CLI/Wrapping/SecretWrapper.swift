@@ -80,7 +80,9 @@ package struct SecretWrapper: Sendable {
         var notes = prepared.notes
         let envelope: Envelope
         do throws(EnvelopeError) {
-            envelope = try await Envelope.seal(input.entries, binding: prepared.binding, with: keys.primary)
+            envelope = try await Envelope.seal(
+                input.entries, binding: prepared.binding, with: keys.primary,
+                recipients: keys.additionalRecipients)
         } catch {
             throw InputError(input.source, error.description)
         }
@@ -104,8 +106,8 @@ package struct SecretWrapper: Sendable {
             (
                 "recipients",
                 .array(
-                    fields.recipients.map {
-                        ["keyID": .string($0.keyID), "wrappedKey": .string($0.wrappedKey)]
+                    fields.recipients.map { recipient in
+                        .object(recipient.manifestFields.map { ($0.key, .string($0.value)) })
                     })
             ),
             ("mac", .string(fields.mac)),
