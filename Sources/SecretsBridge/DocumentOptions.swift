@@ -41,13 +41,12 @@ struct DocumentOptions: ParsableArguments {
 
     /// Changes the entries in the file, and prints the difference.
     func updateEntries(
-        _ keys: KeyRing, _ recipients: RecipientOptions,
+        with recipients: RecipientOptions,
         _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
         let recipientKeys = try recipients.keys()
-        let opened = try await recipients.explainingThatFilesOnlyWrap { () throws(InputError) in
-            try await open(with: keys)
-        }
+        let keys = try await recipients.explainingThatFilesOnlyWrap { try self.keys() }
+        let opened = try await recipients.explainingThatFilesOnlyWrap { try await open(with: keys) }
         var entries: [String: SecretEntry] = [:]
         for entry in opened.entries { entries[entry.name] = entry }
         try change(&entries)

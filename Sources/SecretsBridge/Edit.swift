@@ -30,11 +30,11 @@ struct Edit: AsyncParsableCommand {
     func run() async throws {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
-        let keys = try document.keys()
+        let keys = try await recipients.explainingThatFilesOnlyWrap { try document.keys() }
         let recipientKeys = try recipients.keys()
         let difference: ValueDifference
         do {
-            let opened = try await recipients.explainingThatFilesOnlyWrap { () throws(InputError) in
+            let opened = try await recipients.explainingThatFilesOnlyWrap {
                 try await document.open(with: keys)
             }
             // A file that cannot be written is reported before the user edits.

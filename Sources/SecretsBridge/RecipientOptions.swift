@@ -71,18 +71,20 @@ struct RecipientOptions: ParsableArguments {
         return keys.map(\.key)
     }
 
-    /// Opens a WrappedSecret. If that fails although recipient files are given, the error says what they are for.
-    func explainingThatFilesOnlyWrap<Value>(
-        _ open: () async throws(InputError) -> Value
-    ) async throws(InputError) -> Value {
+    /// Opens a WrappedSecret, or loads the keys for that. If that fails although recipient files are given, the error says what
+    /// they are for.
+    func explainingThatFilesOnlyWrap<Value>(_ open: () async throws -> Value) async throws -> Value {
+        let problem: String
         do {
             return try await open()
-        } catch {
-            guard !files.isEmpty else { throw error }
-            throw InputError(
-                "\(error.description); a recipient file wraps and does not open: configure a key that opens the other values, or "
-                    + "wrap all values again (secrets-bridge wrap --recipient)")
+        } catch let error as InputError where !files.isEmpty {
+            problem = error.description
+        } catch let error as CommandError where !files.isEmpty {
+            problem = error.description
         }
+        throw CommandError(
+            "\(problem); a recipient file wraps and does not open: configure a key that opens the other values, or wrap all "
+                + "values again (secrets-bridge wrap --recipient)")
     }
 
     /// Returns the keys that wrap: those of the files alone if there are any, and else those that `configured` loads.

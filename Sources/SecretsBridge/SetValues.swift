@@ -32,7 +32,7 @@ struct SetValues: AsyncParsableCommand {
 
     func run() async throws {
         let new = try entries.read().secret(name: "", namespace: nil, type: nil).entries
-        try await document.updateEntries(try document.keys(), recipients) { entries in
+        try await document.updateEntries(with: recipients) { entries in
             for entry in new { entries[entry.name] = entry }
         }
     }
@@ -59,7 +59,7 @@ struct UnsetValues: AsyncParsableCommand {
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        try await document.updateEntries(try document.keys(), recipients) { entries in
+        try await document.updateEntries(with: recipients) { entries in
             for name in entry where entries.removeValue(forKey: name) == nil {
                 throw CommandError("\(document.file) has no entry \(name)")
             }
@@ -102,7 +102,7 @@ struct RotateValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await document.updateEntries(try document.keys(), recipients) { entries in
+        try await document.updateEntries(with: recipients) { entries in
             for name in entry {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }

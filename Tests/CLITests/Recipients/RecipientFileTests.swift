@@ -103,7 +103,7 @@ struct RecipientFileTests {
         ("keyID: \"vault-transit:transit/sb-offline\"", "keyID: vault-transit", "is not the id of a key"),
         ("keyID: \"vault-transit:transit/sb-offline\"", "keyID: \"vault-transit:a b\"", "is not a key id"),
         ("BEGIN PUBLIC KEY", "BEGIN RSA PUBLIC KEY", "is not one PEM block"),
-        ("version: 1\n", "version: 1\nversion: 1\n", "version"),
+        ("version: 1\n", "version: 1\nversion: 1\n", "duplicate key"),
         ("version: 1\n", "version: 1\nextra: 1\n", "has no such field"),
         ("version: 1\n", "---\nversion: 1\n---\n", "is not one document"),
     ])

@@ -46,7 +46,8 @@ struct TransitPublicKeyTests {
     }
 
     @Test func theServerWrapsWithTheSameAlgorithm() async throws {
-        let manager = try await server().manager(key: "sb-rsa")
+        let bao = try await server()
+        let manager = try bao.manager(key: "sb-rsa")
         let generated = try await manager.generateDataKey(for: sampleBinding)
         #expect(generated.recipient.algorithm == "RSA-OAEP-256")
         #expect(try await manager.unwrap(generated.recipient, for: sampleBinding).key.equals(generated.key))

@@ -6,7 +6,7 @@ import Testing
 
 /// WrappedSecrets that were made offline with a recipient file, and a real OpenBao that has the private key.
 @Suite(.onRealServers, .dedicatedOpenBao, .serialized)
-struct PublicKeyTests {
+struct VaultPublicKeyTests {
     private let folder: TemporaryFolder
     private let keyID = "vault-transit:transit/sb-offline"
 
@@ -122,6 +122,8 @@ struct PublicKeyTests {
         let set = try await run(
             ["set", db, "--recipient", file, "--from-literal", "k=w"], ["SB_WRAP_MASTER_KEY": key], status: 1)
         #expect(set.errors.contains("a recipient file wraps and does not open"), "\(set.errors)")
+        let unset = try await run(["unset", db, "k", "--recipient", file], status: 1)
+        #expect(unset.errors.contains("a recipient file wraps and does not open"), "\(unset.errors)")
         let inspected = try await run(["inspect", db])
         #expect(inspected.output.contains("\(keyID) v1 (RSA-OAEP-256)"))
         let verified = try await run(["verify", "--offline", db])
