@@ -1,5 +1,6 @@
 // The headers of libcrypto, and functions for its macros, which Swift cannot call.
 #pragma once
+#include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -72,6 +72,7 @@ package struct DroppedCiphertexts: Sendable, Equatable {
         for recipient in fields.recipients {
             add(recipient.keyID)
             add(recipient.wrappedKey)
+            add(recipient.algorithm ?? "")
         }
         add("")
         do throws(CryptoError) {

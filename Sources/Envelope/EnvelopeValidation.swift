@@ -81,6 +81,14 @@ package enum EnvelopeValidation {
                     field: "\(path).keyID",
                     problem: "\(quoted(recipient.keyID)) is listed twice; key ids are unique")
             }
+            if let algorithm = recipient.algorithm, RecipientAlgorithm(exactly: algorithm) == nil {
+                let known = RecipientAlgorithm.allCases.map(\.rawValue).joined(separator: ", ")
+                throw .invalid(
+                    field: "\(path).algorithm",
+                    problem:
+                        "is \(quoted(algorithm)); \(known) is expected, or no algorithm for the default of the KMS"
+                )
+            }
             let wrapped = recipient.wrappedKey.utf8
             guard (16...maximumWrappedKeyLength).contains(wrapped.count), wrapped.allSatisfy(isPrintable)
             else {

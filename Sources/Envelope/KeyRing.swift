@@ -6,17 +6,36 @@ package struct KeyRing: Sendable {
     package let others: [any KeyManager]
     /// The keys of providers. They unwrap, and each wraps for its own recipients.
     package let providerKeys: [any KeyManager]
+    /// Keys besides the primary one that every new data key is wrapped for. They only wrap, and are not in `all`.
+    package let additionalRecipients: [any KeyManager]
     /// The backlog that the batching key managers of this ring consult.
     package let backlog: UnwrapBacklog
 
     package init(
         primary: any KeyManager, others: [any KeyManager] = [], providerKeys: [any KeyManager] = [],
-        backlog: UnwrapBacklog = UnwrapBacklog()
+        additionalRecipients: [any KeyManager] = [], backlog: UnwrapBacklog = UnwrapBacklog()
     ) {
         self.primary = primary
         self.others = others
         self.providerKeys = providerKeys
+        self.additionalRecipients = additionalRecipients
         self.backlog = backlog
+    }
+
+    /// Returns a ring that wraps for these keys and unwraps nothing, or nil without a key.
+    package init?(wrappingFor keys: [RecipientKey]) {
+        guard let first = keys.first else { return nil }
+        self.init(
+            primary: RecipientKeyManager(first),
+            additionalRecipients: keys.dropFirst().map { RecipientKeyManager($0) })
+    }
+
+    /// Returns the ring with further keys at the end of `all`, each of which wraps for its own recipients and unwraps nothing.
+    package func adding(_ keys: [RecipientKey]) -> KeyRing {
+        KeyRing(
+            primary: primary, others: others,
+            providerKeys: providerKeys + keys.map { RecipientKeyManager($0) },
+            additionalRecipients: additionalRecipients, backlog: backlog)
     }
 
     package var all: [any KeyManager] { [primary] + others + providerKeys }

@@ -119,7 +119,11 @@ struct ProviderKeyManager: KeyManager {
     }
 }
 
-extension ProviderKeyManager: DiagnosableKeyManager, MaintainedKeyManager {
+extension ProviderKeyManager: PublicKeyExporting, DiagnosableKeyManager, MaintainedKeyManager {
+    func exportPublicKey() async throws(KeyManagerError) -> RecipientKey {
+        try await translatingErrors { () throws(KeyManagerError) in try await base.publicKey() }
+    }
+
     func resolveKeyID() async throws(KeyManagerError) {
         guard let base = base as? any DiagnosableKeyManager else { return }
         try await translatingErrors { () throws(KeyManagerError) in try await base.resolveKeyID() }

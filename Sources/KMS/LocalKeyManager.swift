@@ -68,6 +68,7 @@ package struct LocalKeyManager: KeyManager {
     private func decrypt(
         _ recipient: Recipient, for binding: Binding
     ) throws(KeyManagerError) -> UnwrappedKey {
+        guard !recipient.usesPublicKey else { throw .algorithmMismatch(recipient, keyID: keyID) }
         let sealed: [UInt8]
         do {
             sealed = try Base64.decode(recipient.wrappedKey)

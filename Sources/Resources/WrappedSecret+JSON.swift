@@ -58,18 +58,19 @@ extension WrappedSecretSpec: JSONReadable {
     private static func recipients(_ json: inout JSONReader) throws(JSONError) -> [Recipient] {
         var recipients: [Recipient] = []
         try json.readArray { json throws(JSONError) in
-            var keyID, wrappedKey: String?
+            var keyID, wrappedKey, algorithm: String?
             try json.readObject { key, json throws(JSONError) in
                 switch key {
                 case "keyID": keyID = try json.read()
                 case "wrappedKey": wrappedKey = try json.read()
+                case "algorithm": algorithm = try json.readOptional()
                 default: break
                 }
             }
             recipients.append(
                 Recipient(
                     keyID: try json.require(keyID, "keyID"),
-                    wrappedKey: try json.require(wrappedKey, "wrappedKey")))
+                    wrappedKey: try json.require(wrappedKey, "wrappedKey"), algorithm: algorithm))
         }
         return recipients
     }

@@ -41,6 +41,8 @@ struct Create: AsyncParsableCommand {
 
     @OptionGroup var metadata: SecretMetadataOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var cluster: ClusterAccess
@@ -48,6 +50,7 @@ struct Create: AsyncParsableCommand {
     @OptionGroup var rules: RulesOptions
 
     func validate() throws {
+        try provider.check(with: recipients)
         try provider.check(hasRules: rules.book().hasRulesFile(for: file))
         if DescriptorPath.isStream(file) || file == "" {
             throw ValidationError("create writes a new file; give its path")
@@ -63,7 +66,8 @@ struct Create: AsyncParsableCommand {
         PrivateFolder.removeAbandoned(in: Editor.foldersInMemory)
         let output = try newFile()
         let wrapper = try await WrapperFactory(
-            namespace: namespace, scope: scope, provider: provider, cluster: cluster, rules: rules
+            namespace: namespace, scope: scope, provider: provider, cluster: cluster, rules: rules,
+            recipients: recipients
         ).wrapper(for: file)
         let folder: PrivateFolder
         do throws(FileError) {

@@ -28,10 +28,11 @@ struct DocumentOptions: ParsableArguments {
     }
 
     /// Returns the rule for the file with the values of flags in place of its own, and prints which flags override it.
-    func rule(_ rules: RulesOptions) throws(InputError) -> Rule? {
+    func rule(_ rules: RulesOptions, _ recipients: RecipientOptions) throws(InputError) -> Rule? {
         guard let found = try rules.book().rule(for: file) else { return nil }
         let (rule, notes) = found.overridden(namespace: namespace)
         notes.forEach(Console.note)
+        try recipients.checkPins(rule.recipients?.files ?? [])
         return rule
     }
 
@@ -50,15 +51,20 @@ struct DocumentOptions: ParsableArguments {
 
     /// Changes the entries in the file, and prints the difference.
     func updateEntries(
-        following rules: RulesOptions, _ change: (inout [String: SecretEntry]) throws -> Void
+        following rules: RulesOptions, with recipients: RecipientOptions,
+        _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        let keys = try keys()
-        let rule = try rule(rules)
-        let opened = try await open(with: keys, rule: rule)
+        let recipientKeys = try recipients.keys()
+        let rule = try rule(rules, recipients)
+        let keys = try await recipients.explainingThatFilesOnlyWrap { try self.keys() }
+        let opened = try await recipients.explainingThatFilesOnlyWrap {
+            try await open(with: keys, rule: rule)
+        }
         var entries: [String: SecretEntry] = [:]
         for entry in opened.entries { entries[entry.name] = entry }
         try change(&entries)
-        let edit = ValueEdit(opened, with: keys, rule: rule, note: { Console.note($0) })
+        let edit = ValueEdit(
+            opened, with: keys, recipientKeys: recipientKeys, rule: rule, note: { Console.note($0) })
         let difference = try await edit.replaceValues(with: entries.values.sorted { $0.name < $1.name })
         Self.printDifference(difference)
     }

@@ -6,6 +6,13 @@ import Glibc
 import KMS
 import System
 
+/// The keys and the rule of the edits of one document.
+private struct ValueEdits {
+    let keys: KeyRing
+    let recipientKeys: [RecipientKey]
+    let rule: Rule?
+}
+
 struct Edit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Edit the values of a WrappedSecret in a file.",
@@ -23,16 +30,21 @@ struct Edit: AsyncParsableCommand {
 
     @OptionGroup var rules: RulesOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
-        let keys = try document.keys()
-        let rule = try document.rule(rules)
+        let keys = try await recipients.explainingThatFilesOnlyWrap { try document.keys() }
+        let recipientKeys = try recipients.keys()
+        let rule = try document.rule(rules, recipients)
         let difference: ValueDifference
         do {
-            let opened = try await document.open(with: keys, rule: rule)
+            let opened = try await recipients.explainingThatFilesOnlyWrap {
+                try await document.open(with: keys, rule: rule)
+            }
             // A file that cannot be written is reported before the user edits.
             try check()
             // Signals end the editor first, and the folder is removed in any case.
@@ -40,7 +52,8 @@ struct Edit: AsyncParsableCommand {
             signal(SIGPIPE, SIG_IGN)
             let folder = try PrivateFolder(in: Self.foldersInMemory)
             defer { folder.remove() }
-            difference = try await edit(opened, in: folder, with: keys, rule: rule)
+            let changes = ValueEdits(keys: keys, recipientKeys: recipientKeys, rule: rule)
+            difference = try await edit(opened, in: folder, changes)
         } catch let error as FileError {
             throw CommandError("cannot create a folder for the editor: \(error)")
         }
@@ -56,7 +69,7 @@ struct Edit: AsyncParsableCommand {
     }
 
     private func edit(
-        _ document: OpenedDocument, in folder: PrivateFolder, with keys: KeyRing, rule: Rule?
+        _ document: OpenedDocument, in folder: PrivateFolder, _ changes: ValueEdits
     ) async throws -> ValueDifference {
         var opened = document
         let before = EditableManifest(opened).text
@@ -69,7 +82,9 @@ struct Edit: AsyncParsableCommand {
                 if after.equals(before) { return ValueDifference(from: [], to: []) }
                 let entries = try EditableManifest(opened).entries(in: after, note: Console.note)
                 try confirm(entries, of: opened)
-                let edit = ValueEdit(opened, with: keys, rule: rule, note: { Console.note($0) })
+                let edit = ValueEdit(
+                    opened, with: changes.keys, recipientKeys: changes.recipientKeys, rule: changes.rule,
+                    note: { Console.note($0) })
                 return try await withRecordedSignalCancellation { () throws(InputError) in
                     try await edit.replaceValues(with: entries)
                 }
@@ -77,7 +92,7 @@ struct Edit: AsyncParsableCommand {
                 if TerminationSignals.received != nil { throw error }
                 // The edited text survives a mistake, a full disk, and a change by another process.
                 var question = error.description
-                if let current = try? await self.document.open(with: keys, rule: rule) {
+                if let current = try? await self.document.open(with: changes.keys, rule: changes.rule) {
                     let otherChanges = ValueDifference(from: opened.entries, to: current.entries)
                     if !otherChanges.isEmpty {
                         question +=

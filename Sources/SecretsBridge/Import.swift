@@ -46,6 +46,8 @@ struct Import: AsyncParsableCommand {
 
     @OptionGroup var sops: SopsOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var rules: RulesOptions
@@ -87,6 +89,7 @@ struct Import: AsyncParsableCommand {
 
     func validate() throws {
         try provider.check(hasRules: rules.book().hasRulesFile(for: rulePath))
+        try provider.check(with: recipients)
         guard folder != "" else {
             throw ValidationError("--folder is empty; give a path, such as . for the current folder")
         }
@@ -118,7 +121,8 @@ struct Import: AsyncParsableCommand {
     func run() async throws {
         let file = try outputFile.open(.byUmask)
         let factory = WrapperFactory(
-            namespace: namespace, scope: scope, provider: provider, cluster: cluster.access, rules: rules)
+            namespace: namespace, scope: scope, provider: provider, cluster: cluster.access, rules: rules,
+            recipients: recipients)
         try await factory.loadKeys(for: rulePath)
         let (secrets, isComplete) =
             isSealed

@@ -57,6 +57,8 @@ struct Move: AsyncParsableCommand {
 
     @OptionGroup var rules: RulesOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws {
         guard name != nil || namespace != nil || secretName != nil else {
             throw ValidationError("give --namespace, --name or --secret-name, the place to move to")
@@ -76,11 +78,12 @@ struct Move: AsyncParsableCommand {
         let target = outputFile.flatMap { $0 == "-" ? nil : $0 } ?? file
         let rule = try rules.book().rule(for: target)?.overridden(namespace: namespace)
         rule?.notes.forEach(Console.note)
+        try recipients.checkPins(rule?.rule.recipients?.files ?? [])
         let opened = try await OpenedDocument(
             try WrappedSecretFile(reading: file), named: fromName, namespace: fromNamespace, with: keys)
         let move = DocumentMove(
             opened, to: .init(namespace: namespace, name: name, secretName: secretName), with: keys,
-            rule: rule?.rule, note: { Console.note($0) })
+            recipientKeys: try recipients.keys(), rule: rule?.rule, note: { Console.note($0) })
         if output != nil { try move.checkOnlyDocument() }
         guard let contents = try await move.editedContents() else {
             Console.note("nothing changed; no file was written")

@@ -38,12 +38,17 @@ enum ManifestOutput {
     case standardOutput
     case file(OutputFile, path: String)
 
-    func write(_ documents: [JSONValue], as format: OutputFormat) throws {
+    func write(_ documents: [JSONValue], as format: OutputFormat) throws { try write(format.text(documents)) }
+
+    /// Writes a text that is not secret.
+    func write(_ text: String) throws { try write(SecretBytes(copying: Array(text.utf8))) }
+
+    private func write(_ contents: borrowing SecretBytes) throws {
         switch self {
-        case .standardOutput: try format.write(documents)
+        case .standardOutput: try Console.write(contents)
         case .file(let file, let path):
             do throws(FileError) {
-                try file.write(format.text(documents))
+                try file.write(contents)
             } catch {
                 throw Self.failure(path, error)
             }

@@ -54,6 +54,12 @@ struct KeyRefOptions: ParsableArguments {
         if let keyRef, keyRef.name.isEmpty { throw ValidationError("--key-ref needs a name") }
     }
 
+    /// Rejects options that have no effect with recipient files.
+    func check(with recipients: RecipientOptions) throws {
+        guard !recipients.files.isEmpty, !providers.providerFile.isEmpty else { return }
+        throw ValidationError("--recipient wraps without the provider; leave out --provider-file")
+    }
+
     /// Requires that a provider wraps if there are files of providers.
     ///
     /// - Parameter hasRules: True if a rule may name the provider.

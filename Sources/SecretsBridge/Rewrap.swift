@@ -19,6 +19,7 @@ struct Rewrap: AsyncParsableCommand {
               secrets-bridge rewrap --all-namespaces              # a cluster
               secrets-bridge rewrap --check clusters/             # exit 1 if anything would change
               secrets-bridge rewrap --add-recipient aws-kms clusters/
+              secrets-bridge rewrap --recipient keys/production.yaml clusters/
               secrets-bridge rewrap --remove-recipient vault-transit clusters/
               secrets-bridge rewrap --to aws-kms clusters/        # add one key and remove the others
 
@@ -54,6 +55,8 @@ struct Rewrap: AsyncParsableCommand {
         completion: .list(KeySelector.backends), transform: parseKeySelector)
     var addRecipient: [KeySelector] = []
 
+    @OptionGroup var recipients: RecipientOptions
+
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
@@ -80,9 +83,9 @@ struct Rewrap: AsyncParsableCommand {
 
     func validate() throws {
         try checkNoStandardInput(paths)
-        if to != nil, !(addRecipient + removeRecipient).isEmpty {
+        if to != nil, !(addRecipient + removeRecipient).isEmpty || !recipients.files.isEmpty {
             throw ValidationError(
-                "--to adds and removes keys; leave out --add-recipient and --remove-recipient")
+                "--to adds and removes keys; leave out --add-recipient, --recipient and --remove-recipient")
         }
         if paths.isEmpty, cluster.selection(namespace: namespace) == nil {
             throw ValidationError("give files or folders; or, for a cluster, --all-namespaces or --namespace")
@@ -93,7 +96,13 @@ struct Rewrap: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let keys = try providers.keys(namespace: namespace)
+        let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
+        let book = rules.book()
+        let ruleFiles = book.recipientFiles(forManifests: found.files)
+        try recipients.checkPins(ruleFiles)
+        // The keys of the flags are the last ones.
+        let keys = try providers.keys(namespace: namespace).adding(ruleFiles.map(\.key)).adding(
+            try recipients.keys())
         let output: RewrapOutput
         let isInterrupted: Bool
         var problems: [InputError] = []
@@ -114,11 +123,10 @@ struct Rewrap: AsyncParsableCommand {
                 try await client.requireNamespace(of: selection)
             }
         } else {
-            let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
             output = RewrapOutput(total: found.files.count, isQuiet: quiet, isDryRun: dryRun || check)
             let rewrapper = FileRewrapper(
                 keys: keys, strategy: strategy, namespace: namespace, isDryRun: dryRun || check,
-                rules: rules.book())
+                rules: book)
             // The files that contain a WrappedSecret or could not be read. A path without any is a problem.
             let reportedFiles = Locked<Set<String>>([])
             isInterrupted = try await withSignalCancellation {
@@ -159,9 +167,10 @@ struct Rewrap: AsyncParsableCommand {
             }
         }
         if let to { return .move(to: try to.index(in: keys, option: "--to")) }
-        guard !(addRecipient + removeRecipient).isEmpty else { return .refresh }
+        let files = keys.all.indices.suffix(recipients.files.count)
+        guard !(addRecipient + removeRecipient).isEmpty || !files.isEmpty else { return .refresh }
         return .change(
-            adding: try addRecipient.map { try $0.index(in: keys, option: "--add-recipient") },
+            adding: try addRecipient.map { try $0.index(in: keys, option: "--add-recipient") } + files,
             removing: removeRecipient)
     }
 }

@@ -25,7 +25,8 @@ struct SecretsBridge: AsyncParsableCommand {
         subcommands: [
             Wrap.self, Unwrap.self, Create.self, Edit.self, SetValues.self, UnsetValues.self,
             RotateValues.self,
-            Exec.self, Move.self, Rewrap.self, Status.self, Inspect.self, Verify.self, Diff.self, Import.self,
+            Exec.self, Move.self, Rewrap.self, RecipientCommand.self, Status.self, Inspect.self, Verify.self,
+            Diff.self, Import.self,
             Doctor.self, GitDiff.self, GitTextconv.self, GitMerge.self, GitSetup.self, ControllerCommand.self,
             Version.self,
         ])

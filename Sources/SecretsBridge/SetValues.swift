@@ -10,9 +10,10 @@ struct SetValues: AsyncParsableCommand {
         abstract: "Set values of a WrappedSecret in a file.",
         discussion: """
             Encrypts the values under a new data key, which is wrapped for the same keys, or for those that a rule of \
-            .secrets-bridge.yaml lists. The rest of the file stays as it is. The options are those of wrap. The value of a \
-            name without an option is asked for without being shown; if standard input is no terminal, it is the value of one \
-            name.
+            .secrets-bridge.yaml lists. The rest of the file stays as it is. The options are those of wrap. The other values \
+            are decrypted first, with a configured key: a recipient file only wraps, for a recipient whose key is not \
+            configured. The value of a name without an option is asked for without being shown; if standard input is no \
+            terminal, it is the value of one name.
 
               secrets-bridge set db.yaml password
               secrets-bridge set db.yaml --from-file password=/dev/stdin < password.txt
@@ -27,6 +28,8 @@ struct SetValues: AsyncParsableCommand {
     var names: [String] = []
 
     @OptionGroup var entries: EntryOptions
+
+    @OptionGroup var recipients: RecipientOptions
 
     func validate() throws {
         if entries.isEmpty, names.isEmpty {
@@ -45,7 +48,7 @@ struct SetValues: AsyncParsableCommand {
 
     func run() async throws {
         var arguments = try entries.read()
-        try await document.updateEntries(following: rules) { entries in
+        try await document.updateEntries(following: rules, with: recipients) { entries in
             // Values are asked for after the file could be opened.
             try readValues(into: &arguments)
             let new = arguments.secret(name: "", namespace: nil, type: nil).entries
@@ -86,10 +89,12 @@ struct UnsetValues: AsyncParsableCommand {
     @Argument(help: "Names of entries.")
     var entry: [String]
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws { try checkNoStandardInput([document.file]) }
 
     func run() async throws {
-        try await document.updateEntries(following: rules) { entries in
+        try await document.updateEntries(following: rules, with: recipients) { entries in
             for name in entry where entries.removeValue(forKey: name) == nil {
                 throw CommandError("\(document.file) has no entry \(name)")
             }
@@ -118,6 +123,8 @@ struct RotateValues: AsyncParsableCommand {
     @Option(help: "The number of characters of a value.")
     var length = 32
 
+    @OptionGroup var recipients: RecipientOptions
+
     func validate() throws {
         guard RandomValue.allowedLengths.contains(length) else {
             throw ValidationError(
@@ -132,7 +139,7 @@ struct RotateValues: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await document.updateEntries(following: rules) { entries in
+        try await document.updateEntries(following: rules, with: recipients) { entries in
             for name in entry {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }

@@ -22,6 +22,11 @@ struct Wrap: AsyncParsableCommand {
               secrets-bridge wrap -n payments --name pull --docker-server ghcr.io --docker-username app
               secrets-bridge wrap -n payments --key-ref KeyProvider/own secret.yaml
               secrets-bridge wrap -n payments --template app.conf=app.conf.tmpl secret.yaml
+
+            With --recipient, the public keys in these files wrap, and nothing else: no KMS, no settings and no network are \
+            needed. --key-ref then only names the provider in the WrappedSecrets.
+
+              secrets-bridge wrap -n payments --recipient keys/production.yaml secret.yaml
             """)
 
     @OptionGroup var manifest: ManifestOptions
@@ -51,6 +56,8 @@ struct Wrap: AsyncParsableCommand {
 
     @OptionGroup var metadata: SecretMetadataOptions
 
+    @OptionGroup var recipients: RecipientOptions
+
     @OptionGroup var provider: KeyRefOptions
 
     @OptionGroup var cluster: ClusterAccess
@@ -73,6 +80,7 @@ struct Wrap: AsyncParsableCommand {
                 "--name needs --from-literal, --from-file, --from-env-file, --docker-username or --tls-cert")
         }
         if let name { try check(name) }
+        try provider.check(with: recipients)
         let manifests = name == nil && manifest.paths.isEmpty ? ["-"] : manifest.paths
         try checkStandardInputIsReadOnce(
             manifests + template.map(pathOfFileOption) + entries.fromFile.map(pathOfFileOption)
@@ -95,7 +103,8 @@ struct Wrap: AsyncParsableCommand {
     func run() async throws {
         let output = try manifest.outputFile.open(.byUmask)
         let factory = WrapperFactory(
-            namespace: manifest.namespace, scope: scope, provider: provider, cluster: cluster, rules: rules)
+            namespace: manifest.namespace, scope: scope, provider: provider, cluster: cluster, rules: rules,
+            recipients: recipients)
         // Errors of the settings are reported before a manifest is read.
         var wrappers: [SecretWrapper] = []
         for path in rulePaths { wrappers.append(try await factory.wrapper(for: path)) }

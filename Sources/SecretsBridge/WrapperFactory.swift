@@ -10,24 +10,30 @@ final class WrapperFactory {
     private let provider: KeyRefOptions
     private let cluster: ClusterAccess
     private let rules: RuleBook
+    private let recipients: RecipientOptions
+    /// The keys of the recipient files that flags name, once they are read.
+    private var recipientKeys: [RecipientKey]?
     /// The keys of each provider and namespace. Rules that name no provider share those of the settings.
     private var rings: [String: KeyRing] = [:]
     private var printedNotes: Set<String> = []
 
     init(
         namespace: String?, scope: Scope?, provider: KeyRefOptions, cluster: ClusterAccess,
-        rules: RulesOptions
+        rules: RulesOptions, recipients: RecipientOptions
     ) {
         self.namespace = namespace
         self.scope = scope
         self.provider = provider
         self.cluster = cluster
         self.rules = rules.book()
+        self.recipients = recipients
     }
 
     /// Loads the keys of the flags, so that a wrong setting is reported before anything is read. A rule may need others.
     func loadKeys(for path: String?) async throws {
-        if !rules.hasRulesFile(for: path) {
+        if !recipients.files.isEmpty {
+            _ = try readRecipientKeys()
+        } else if !rules.hasRulesFile(for: path) {
             _ = try await keys(provider.keyRef, namespace: namespace, addsOwn: false)
         }
     }
@@ -43,15 +49,14 @@ final class WrapperFactory {
     ) async throws(InputError) -> SecretWrapper {
         let found = try rules.rule(for: path)
         let (rule, notes) =
-            found?.overridden(namespace: isBound ? namespace : nil, scope: scope, keyRef: provider.keyRef)
-            ?? (nil, [])
+            found?.overridden(
+                namespace: isBound ? namespace : nil, scope: scope, keyRef: provider.keyRef,
+                replacesRecipients: !recipients.files.isEmpty) ?? (nil, [])
         for note in notes where printedNotes.insert(note).inserted { Console.note(note) }
         let keyRef = provider.keyRef ?? rule?.keyRef
         let keys: KeyRing
         do {
-            keys = try await self.keys(
-                keyRef, namespace: namespace ?? rule?.namespace,
-                addsOwn: keyRef != nil && (rule?.recipients?.keys.count ?? 0) > 1)
+            keys = try await ring(for: rule, keyRef)
         } catch let error as InputError {
             throw error
         } catch {
@@ -61,6 +66,29 @@ final class WrapperFactory {
         return SecretWrapper(
             keys: keys, scope: scope ?? rule?.scope ?? defaultScope, namespace: isBound ? namespace : nil,
             keyRef: keyRef, rule: rule)
+    }
+
+    /// Returns the keys that wrap: those of the recipient files of the flags alone, or those of the settings and of the
+    /// recipient files of the rule. If the rule lists nothing but files, no settings are needed.
+    private func ring(for rule: Rule?, _ keyRef: WrappedSecretSpec.KeyRef?) async throws -> KeyRing {
+        if let ring = KeyRing(wrappingFor: try readRecipientKeys()) { return ring }
+        let requirement = rule?.recipients
+        let files = requirement?.files ?? []
+        try recipients.checkPins(files)
+        if let first = files.first, requirement?.isOffline == true {
+            return KeyRing(primary: RecipientKeyManager(first.key)).adding(files.dropFirst().map(\.key))
+        }
+        let configured = try await keys(
+            keyRef, namespace: namespace ?? rule?.namespace,
+            addsOwn: keyRef != nil && (requirement?.keys.count ?? 0) > 1)
+        return configured.adding(files.map(\.key))
+    }
+
+    private func readRecipientKeys() throws(InputError) -> [RecipientKey] {
+        if let recipientKeys { return recipientKeys }
+        let keys = try recipients.keys()
+        recipientKeys = keys
+        return keys
     }
 
     private func keys(

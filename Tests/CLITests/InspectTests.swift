@@ -256,7 +256,7 @@ struct InspectTests {
         "", "valt-transit", "valt-transit:transit/sb-wrap", "vault-transit:", "aws-kms:x", "transit/sb-wrap",
         "arn",
         "arn:aws:kms:eu-west-1:111122223333:alias/sb-wrap", "alias/sb-wrap", "vault-transit ",
-        "gcp-kms:", "gcp-kms:k", "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+        "gcp-kms:", "gcp-kms:k", "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions",
         "azure-key-vault:", "azure-key-vault:https://v.vault.azure.net/keys/k",
         "azure-key-vault:http://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef",
     ])

@@ -32,7 +32,9 @@ struct CrossCheckTests {
             masters: [Base64.encode(master)], namespace: "payments", secretName: "db",
             spec: .init(
                 format: fields.format, scope: fields.scope, mac: fields.mac,
-                recipients: fields.recipients.map { .init(keyID: $0.keyID, wrappedKey: $0.wrappedKey) },
+                recipients: fields.recipients.map {
+                    .init(keyID: $0.keyID, wrappedKey: $0.wrappedKey, algorithm: $0.algorithm)
+                },
                 data: fields.data))
     }
 
@@ -68,6 +70,35 @@ struct CrossCheckTests {
         let outcome = try await check(cases)
         #expect(outcome.status == 0, "\(outcome.text)")
         #expect(outcome.text.contains("107 of 107 cases"), "\(outcome.text)")
+    }
+
+    @Test func theOtherImplementationOpensEnvelopesOfPublicKeys() async throws {
+        let file = VectorFile.folder.appending(path: "public-keys.json")
+        var cases: [VectorCase] = []
+        for vector in try VectorFile(contentsOf: file).cases.prefix(8) {
+            let key = try #require(vector.rsaKeys?.first)
+            let recipientKey = try RecipientKey(
+                keyID: key.keyID, keyVersion: key.keyID.hasPrefix("vault-transit:") ? "3" : nil,
+                publicKey: RSAPublicKey(pem: key.publicKey))
+            let fields = try await Envelope.seal(
+                [SecretEntry("a", [1, 2])],
+                binding: Binding(scope: .strict, namespace: "payments", secretName: "db"),
+                with: RecipientKeyManager(recipientKey), recipients: [localKey(4)]
+            ).fields
+            #expect(fields.recipients.first?.algorithm == "RSA-OAEP-256")
+            var made = vector
+            made.name = "made for \(vector.name)"
+            made.plaintext = ["a": Base64.encode([1, 2])]
+            made.spec = .init(
+                format: fields.format, scope: fields.scope, mac: fields.mac,
+                recipients: fields.recipients.map {
+                    .init(keyID: $0.keyID, wrappedKey: $0.wrappedKey, algorithm: $0.algorithm)
+                }, data: fields.data)
+            cases.append(made)
+        }
+        let outcome = try await check(cases)
+        #expect(outcome.status == 0, "\(outcome.text)")
+        #expect(outcome.text.contains("8 of 8 cases"), "\(outcome.text)")
     }
 
     @Test func theOtherImplementationRejectsAChangedEnvelope() async throws {

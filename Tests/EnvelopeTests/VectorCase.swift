@@ -13,11 +13,17 @@ struct VectorCase: Codable {
     struct Spec: Codable {
         struct Recipient: Codable {
             var keyID, wrappedKey: String
+            var algorithm: String?
         }
 
         var format, scope, mac: String?
         var recipients: [Recipient]?
         var data: [String: String]?
+    }
+
+    /// A key of a KMS, in PEM.
+    struct RSAKey: Codable {
+        var keyID, privateKey, publicKey: String
     }
 
     var name, comment: String
@@ -26,6 +32,8 @@ struct VectorCase: Codable {
     var plaintext: [String: String]?
     /// Base64 of the master keys of the reader.
     var masters: [String]
+    /// The RSA keys of the reader, if it has any.
+    var rsaKeys: [RSAKey]?
     var namespace, secretName: String
     var spec: Spec
 
@@ -34,7 +42,7 @@ struct VectorCase: Codable {
         EnvelopeFields(
             format: spec.format ?? "", scope: spec.scope ?? "",
             recipients: (spec.recipients ?? []).map {
-                Recipient(keyID: $0.keyID, wrappedKey: $0.wrappedKey)
+                Recipient(keyID: $0.keyID, wrappedKey: $0.wrappedKey, algorithm: $0.algorithm)
             }, mac: spec.mac ?? "", data: spec.data ?? [:])
     }
 }
@@ -78,7 +86,8 @@ private enum KnownKeys {
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: Key.self)
             try container.require([
-                "name", "comment", "expect", "plaintext", "masters", "namespace", "secretName", "spec",
+                "name", "comment", "expect", "plaintext", "masters", "rsaKeys", "namespace", "secretName",
+                "spec",
             ])
             spec = try container.decode(Spec.self, forKey: Key(stringValue: "spec"))
         }

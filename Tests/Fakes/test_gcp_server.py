@@ -15,6 +15,8 @@ import google.auth.transport.requests
 import google_crc32c
 import pytest
 import requests
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from google.api_core import exceptions
 from google.auth import credentials as anonymous
 from google.cloud import kms
@@ -102,6 +104,68 @@ def decrypt(client, name, ciphertext, aad=AAD):
         "additional_authenticated_data_crc32c": google_crc32c.value(aad),
     }
     return client.decrypt(request=request, retry=None)
+
+
+# Asymmetric keys
+
+
+@pytest.fixture(params=["RSA_DECRYPT_OAEP_3072_SHA256", "RSA_DECRYPT_OAEP_4096_SHA256"])
+def rsa_key(server, request):
+    """A version of an asymmetric key, and clients of those who may use it."""
+    name = f"{RING}/cryptoKeys/{hashlib.sha256(request.node.name.encode()).hexdigest()[:20]}"
+    grants = {
+        f"serviceAccount:{CONTROLLER}": ["cloudkms.cryptoKeyDecrypter"],
+        "user:developer@example.com": ["cloudkms.publicKeyViewer"],
+    }
+    server.control("key", key=name, algorithm=request.param, grants=grants)
+    return SimpleNamespace(
+        name=f"{name}/cryptoKeyVersions/1",
+        algorithm=request.param,
+        controller=client(server, f"serviceAccount:{CONTROLLER}"),
+        developer=client(server, "user:developer@example.com"),
+        admin=client(server, "user:admin@example.com"),
+    )
+
+
+def asymmetric_decrypt(client, name, ciphertext, **more):
+    request = {"name": name, "ciphertext": ciphertext, "ciphertext_crc32c": google_crc32c.value(ciphertext)} | more
+    return client.asymmetric_decrypt(request=request, retry=None)
+
+
+def sealed_by(public_key, plaintext):
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    return serialization.load_pem_public_key(public_key.pem.encode()).encrypt(plaintext, oaep)
+
+
+def test_decrypts_what_the_public_key_encrypted(server, rsa_key):
+    public_key = rsa_key.developer.get_public_key(request={"name": rsa_key.name}, retry=None)
+    assert public_key.name == rsa_key.name
+    assert public_key.algorithm.name == rsa_key.algorithm
+    assert public_key.pem_crc32c == google_crc32c.value(public_key.pem.encode())
+    opened = asymmetric_decrypt(rsa_key.controller, rsa_key.name, sealed_by(public_key, b"a data key"))
+    assert opened.plaintext == b"a data key"
+    assert opened.plaintext_crc32c == google_crc32c.value(b"a data key")
+    assert opened.verified_ciphertext_crc32c
+
+
+def test_refuses_what_an_asymmetric_key_does_not_do(server, rsa_key):
+    key = rsa_key.name.partition("/cryptoKeyVersions")[0]
+    with pytest.raises(exceptions.BadRequest):
+        asymmetric_decrypt(rsa_key.controller, rsa_key.name, b"x" * 384)
+    with pytest.raises(exceptions.BadRequest):
+        asymmetric_decrypt(rsa_key.controller, rsa_key.name, b"x" * 384, ciphertext_crc32c=1)
+    with pytest.raises(exceptions.BadRequest):
+        encrypt(rsa_key.admin, key)
+    with pytest.raises(exceptions.Forbidden):
+        rsa_key.controller.get_public_key(request={"name": rsa_key.name}, retry=None)
+    with pytest.raises(exceptions.Forbidden):
+        asymmetric_decrypt(rsa_key.developer, rsa_key.name, b"x" * 384)
+    assert rsa_key.admin.get_crypto_key(request={"name": key}).primary.name == ""
+
+
+def test_a_symmetric_key_has_no_public_key(server, key):
+    with pytest.raises(exceptions.BadRequest):
+        key.admin.get_public_key(request={"name": f"{key.name}/cryptoKeyVersions/1"}, retry=None)
 
 
 # Encrypt and Decrypt

@@ -24,9 +24,19 @@ def prefix(tmp_path_factory):
     return folder
 
 
+def flattened(commands):
+    """Yields the commands that do something, with the names of commands of commands in full: recipient export."""
+    for command in commands:
+        subcommands = [each for each in command.get("subcommands", []) if each["commandName"] != "help"]
+        if not subcommands:
+            yield command
+        for subcommand in flattened(subcommands):
+            yield subcommand | {"commandName": f"{command['commandName']} {subcommand['commandName']}"}
+
+
 @pytest.fixture(scope="session")
 def commands():
     """Returns the help of each command by name; the program's own under its name."""
     program = json.loads(run(BINARY, "--experimental-dump-help").stdout)["command"]
-    everyone = [program, *program["subcommands"]]
+    everyone = [program, *flattened(program["subcommands"])]
     return {command["commandName"]: command for command in everyone if command["commandName"] != "help"}

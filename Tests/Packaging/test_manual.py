@@ -15,7 +15,7 @@ def pages(prefix):
 
 
 def name_of(command):
-    return "secrets-bridge" if command == "secrets-bridge" else f"secrets-bridge-{command}"
+    return "secrets-bridge" if command == "secrets-bridge" else f"secrets-bridge-{command.replace(' ', '-')}"
 
 
 def rendered(path, width=200):

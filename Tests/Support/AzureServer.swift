@@ -113,7 +113,7 @@ package struct AzureTestVault: Sendable {
     /// - Parameter server: The server, or nil for the shared one.
     package static func create(
         on server: AzureServer? = nil, isManagedHSM: Bool = false, keyType: String? = nil,
-        operations: [String] = ["wrapKey", "unwrapKey", "getKey"]
+        operations: [String] = ["wrapKey", "unwrapKey", "getKey"], bits: Int? = nil
     ) async throws -> AzureTestVault {
         let server = if let server { server } else { try await AzureServer.shared() }
         let name = "v" + UUID().uuidString.prefix(8).lowercased()
@@ -123,12 +123,12 @@ package struct AzureTestVault: Sendable {
                 "name": .string(name), "tenant": .string(AzureServer.tenant),
                 "kind": isManagedHSM ? "hsm" : "vault",
             ])["url"]?.string
-        let kid = try await server.command(
-            "key",
-            [
-                "vault": .string(name), "name": "sb-wrap",
-                "kty": .string(keyType ?? (isManagedHSM ? "oct-HSM" : "RSA")),
-            ])["kid"]?.string
+        var key: [String: AnyJSON] = [
+            "vault": .string(name), "name": "sb-wrap",
+            "kty": .string(keyType ?? (isManagedHSM ? "oct-HSM" : "RSA")),
+        ]
+        if let bits { key["size"] = .int(bits) }
+        let kid = try await server.command("key", key)["kid"]?.string
         let vault = AzureTestVault(
             server: server, name: name, url: url ?? "", kid: kid ?? "",
             clientID: UUID().uuidString.lowercased(), secret: "s~\(UUID().uuidString)")

@@ -71,11 +71,16 @@ package struct GCPTestKey: Sendable {
 
     package var keyID: String { "gcp-kms:\(name)" }
 
-    package static func create(on server: GCPServer? = nil) async throws -> GCPTestKey {
+    /// - Parameter algorithm: That of an asymmetric key, or nil for a symmetric one.
+    package static func create(
+        on server: GCPServer? = nil, algorithm: String? = nil
+    ) async throws -> GCPTestKey {
         let server = if let server { server } else { try await GCPServer.shared() }
         let ring = "projects/example-project/locations/europe-west1/keyRings/r-\(UUID().uuidString.prefix(8))"
         let name = "\(ring)/cryptoKeys/sb-wrap"
-        try await server.control("key", ["key": .string(name)])
+        var body: [String: AnyJSON] = ["key": .string(name)]
+        if let algorithm { body["algorithm"] = .string(algorithm) }
+        try await server.control("key", .object(body))
         return GCPTestKey(server: server, name: name)
     }
 

@@ -1,4 +1,4 @@
-"""Seals and opens envelopes with local master keys, independently of the Swift code."""
+"""Seals and opens envelopes with local master keys and RSA keys, independently of the Swift code."""
 
 import base64
 import hashlib
@@ -6,6 +6,8 @@ import hmac
 import re
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SCOPES = ("strict", "namespace", "cluster")
@@ -70,17 +72,18 @@ def compute_mac(data_key, bound, sealed):
 # Reading
 
 
-def open_envelope(spec, masters, namespace, secret_name):
-    """Returns entry -> plaintext, or raises Refused."""
+def open_envelope(spec, masters, namespace, secret_name, rsa_keys=()):
+    """Returns entry -> plaintext, or raises Refused. `rsa_keys` are pairs of a key id and a private key in PEM."""
     bound, recipients, mac, sealed = parse(spec, namespace, secret_name)
     held = {key_id(master): master for master in masters}
+    held |= {name: serialization.load_pem_private_key(pem.encode(), None) for name, pem in rsa_keys}
     ours = [recipient for recipient in recipients if recipient["keyID"] in held]
     if not ours:
         raise Refused("noUsableRecipient", "no recipient has a configured key")
     refusals = []
     for recipient in ours:
         try:
-            data_key = unwrap(held[recipient["keyID"]], recipient["wrappedKey"], bound)
+            data_key = unwrap(held[recipient["keyID"]], recipient, bound)
             if not hmac.compare_digest(mac, compute_mac(data_key, bound, sealed)):
                 raise Refused("integrityFailed", "MAC")
         except Refused as refusal:
@@ -92,16 +95,36 @@ def open_envelope(spec, masters, namespace, secret_name):
     raise refusals[0]
 
 
-def unwrap(master, wrapped_key, bound):
+def unwrap(key, recipient, bound):
+    is_public_key = "algorithm" in recipient
+    if is_public_key == isinstance(key, bytes):
+        raise Refused("decryptFailed", "the algorithm is not that of the key")
     try:
-        wrapped = strict_base64(wrapped_key, "wrappedKey")
-        data_key = AESGCM(master).decrypt(wrapped[:12], wrapped[12:], bound)
+        data_key = (unwrap_rsa if is_public_key else unwrap_local)(key, recipient, bound)
     except (Refused, InvalidTag, ValueError) as error:
         # The format of a wrapped key is its backend's: it fails this recipient, not the envelope.
         raise Refused("decryptFailed", f"wrappedKey: {error!r}") from None
     if len(data_key) != 32:
         raise Refused("decryptFailed", f"data key of {len(data_key)} bytes")
     return data_key
+
+
+def unwrap_local(master, recipient, bound):
+    wrapped = strict_base64(recipient["wrappedKey"], "wrappedKey")
+    return AESGCM(master).decrypt(wrapped[:12], wrapped[12:], bound)
+
+
+def unwrap_rsa(private_key, recipient, _):
+    text = recipient["wrappedKey"]
+    if recipient["keyID"].startswith("vault-transit:"):
+        match = re.fullmatch(r"vault:v[1-9][0-9]{0,8}:(.*)", text, re.ASCII)
+        if not match:
+            raise Refused("decryptFailed", "not vault:vN:<base64>")
+        text = match[1]
+    return private_key.decrypt(
+        strict_base64(text, "wrappedKey"),
+        padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None),
+    )
 
 
 def open_value(data_key, bound, entry, value):
@@ -139,6 +162,7 @@ def parse(spec, namespace, secret_name):
     for recipient in recipients:
         require(matches(r"[ -~]+", recipient["keyID"], 512), "keyID")
         require(len(recipient["wrappedKey"].encode()) <= 8192, "wrappedKey")
+        require(recipient.get("algorithm", "RSA-OAEP-256") == "RSA-OAEP-256", "algorithm")
     require(len({recipient["keyID"] for recipient in recipients}) == len(recipients), "duplicate keyID")
     mac = strict_base64(spec.get("mac", ""), "mac")
     require(len(mac) == 32, "length of mac")

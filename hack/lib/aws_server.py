@@ -5,6 +5,7 @@ Before it stands what moto leaves out and KMS and STS do:
 - AssumeRoleWithWebIdentity verifies the token against the issuer's keys, the client ids of the OIDC provider and the role's
   trust policy;
 - credentials of a session end;
+- RSA keys encrypt and decrypt (aws_rsa.py);
 - a disabled key and a key that is pending deletion reject all requests;
 - a ciphertext names its key: Decrypt and ReEncrypt without a key id are authorised for that key, and with the id of another
   key they are refused (KMS API Reference, "Decrypt", KeyId and IncorrectKeyException).
@@ -28,6 +29,7 @@ import threading
 import time
 from urllib.parse import parse_qs
 
+import aws_rsa
 from aws_policies import Refused, authorize, listed, signer
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -45,6 +47,7 @@ REGION = "eu-west-1"
 
 class Front:
     def __init__(self, folder):
+        aws_rsa.install()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.folder = folder
         self.log = open(os.path.join(folder, "requests.log"), "a", buffering=1)

@@ -49,7 +49,10 @@ class Control:
                 if ring not in server.kms.rings:
                     server.kms.create_ring(admin, *ring.split("/keyRings/"))
                 template = {"protectionLevel": body.get("level", "SOFTWARE")}
-                key = server.kms.create_key(admin, ring, identifier, {"purpose": "ENCRYPT_DECRYPT", "versionTemplate": template})
+                purpose = "ENCRYPT_DECRYPT"
+                if "algorithm" in body:
+                    purpose, template["algorithm"] = "ASYMMETRIC_DECRYPT", body["algorithm"]
+                key = server.kms.create_key(admin, ring, identifier, {"purpose": purpose, "versionTemplate": template})
                 for member, roles in body.get("grants", {}).items():
                     for one in roles:
                         server.policies.grant(body["key"], "roles/" + one.removeprefix("roles/"), member)
@@ -60,7 +63,8 @@ class Control:
                 server.policies.bindings[body["resource"]][role].discard(body["member"])
             case "rotate":
                 number = server.kms.add_version(body["key"])["name"].rpartition("/")[2]
-                return server.kms.set_primary(body["key"], number)
+                asymmetric = server.kms.key(body["key"])["purpose"] == "ASYMMETRIC_DECRYPT"
+                return server.kms.describe_version(body["key"], number) if asymmetric else server.kms.set_primary(body["key"], number)
             case "version":
                 return server.kms.set_state(body["key"], str(body["version"]), body["state"])
             case "token":

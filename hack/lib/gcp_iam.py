@@ -25,6 +25,7 @@ ROLES = {
     "roles/cloudkms.cryptoKeyEncrypter": {f"{USE}Encrypt"},
     "roles/cloudkms.cryptoKeyDecrypter": {f"{USE}Decrypt"},
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": {f"{USE}Encrypt", f"{USE}Decrypt"},
+    "roles/cloudkms.publicKeyViewer": {"cloudkms.cryptoKeyVersions.viewPublicKey"},
     "roles/iam.workloadIdentityUser": {"iam.serviceAccounts.getAccessToken"},
     "roles/iam.serviceAccountTokenCreator": {"iam.serviceAccounts.getAccessToken"},
     "roles/serviceusage.serviceUsageConsumer": {"serviceusage.services.use"},

@@ -1,4 +1,4 @@
-"""Cloud KMS of the GCP fake (gcp_server.py): key rings, keys and their versions, Encrypt and Decrypt with checksums. Source: the
+"""Cloud KMS of the GCP fake (gcp_server.py): key rings, keys and their versions, Encrypt, Decrypt and AsymmetricDecrypt with checksums. Source: the
 REST reference of Cloud KMS v1."""
 
 import base64
@@ -8,6 +8,8 @@ import secrets
 import time
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gcp_iam import USE, rpc_error
 
@@ -16,7 +18,12 @@ RING = rf"{PARENT}/keyRings/[A-Za-z0-9_-]{{1,63}}"
 KEY = rf"{RING}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}"
 VERSION = rf"{KEY}/cryptoKeyVersions/[0-9]+"
 VERSION_STATES = {1: "ENABLED", 2: "DISABLED", 3: "DESTROYED", 4: "DESTROY_SCHEDULED"}
-PURPOSES = {1: "ENCRYPT_DECRYPT"}
+PURPOSES = {1: "ENCRYPT_DECRYPT", 6: "ASYMMETRIC_DECRYPT"}
+SYMMETRIC = "GOOGLE_SYMMETRIC_ENCRYPTION"
+ALGORITHMS = {
+    8: "RSA_DECRYPT_OAEP_2048_SHA256", 9: "RSA_DECRYPT_OAEP_3072_SHA256", 10: "RSA_DECRYPT_OAEP_4096_SHA256",
+}  # fmt: skip
+OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 # The first bytes of a ciphertext are the reference to its version, as field 1 of a message.
 PREFIX, REFERENCE_LENGTH = b"\x0a\x24", 36
 
@@ -65,15 +72,21 @@ class KMS:
             raise rpc_error(400, f"CryptoKey ID '{identifier}' is invalid.")
         if name in self.keys:
             raise rpc_error(409, f"CryptoKey {name} already exists.")
-        purpose = body.get("purpose")
-        if PURPOSES.get(purpose, purpose) != "ENCRYPT_DECRYPT":
-            raise rpc_error(501, "this server has keys with the purpose ENCRYPT_DECRYPT only")
-        level = body.get("versionTemplate", {}).get("protectionLevel", "SOFTWARE")
+        purpose = PURPOSES.get(body.get("purpose"), body.get("purpose"))
+        if purpose not in PURPOSES.values():
+            raise rpc_error(501, f"this server has keys with the purposes {', '.join(PURPOSES.values())} only")
+        template = body.get("versionTemplate", {})
+        algorithm, level = template.get("algorithm", SYMMETRIC), template.get("protectionLevel", "SOFTWARE")
+        algorithm = ALGORITHMS.get(algorithm, algorithm) if purpose == "ASYMMETRIC_DECRYPT" else SYMMETRIC
+        if purpose == "ASYMMETRIC_DECRYPT" and algorithm not in ALGORITHMS.values():
+            raise rpc_error(400, f"Algorithm {algorithm} is not valid for the purpose {purpose}.")
         self.keys[name] = {
-            "name": name, "purpose": "ENCRYPT_DECRYPT", "createTime": now(), "primary": None, "versions": {},
-            "level": {1: "SOFTWARE", 2: "HSM"}.get(level, level),
+            "name": name, "purpose": purpose, "createTime": now(), "primary": None, "versions": {},
+            "level": {1: "SOFTWARE", 2: "HSM"}.get(level, level), "algorithm": algorithm,
         }  # fmt: skip
-        self.keys[name]["primary"] = self.add_version(name)["name"].rpartition("/")[2]
+        first = self.add_version(name)["name"].rpartition("/")[2]
+        # Asymmetric keys have no primary version.
+        self.keys[name]["primary"] = first if purpose == "ENCRYPT_DECRYPT" else None
         return self.describe(name)
 
     def add_version(self, name):
@@ -82,7 +95,7 @@ class KMS:
         reference = secrets.token_bytes(REFERENCE_LENGTH)
         version = {
             "name": f"{name}/cryptoKeyVersions/{number}", "state": "ENABLED", "createTime": now(),
-            "secret": AESGCM.generate_key(256), "reference": reference,
+            "secret": new_secret(key["algorithm"]), "reference": reference,
         }  # fmt: skip
         key["versions"][number] = version
         self.references[reference] = version
@@ -102,7 +115,7 @@ class KMS:
     def describe(self, name):
         key = self.key(name)
         shown = {field: key[field] for field in ("name", "purpose", "createTime")}
-        shown["versionTemplate"] = {"protectionLevel": key["level"], "algorithm": "GOOGLE_SYMMETRIC_ENCRYPTION"}
+        shown["versionTemplate"] = {"protectionLevel": key["level"], "algorithm": key["algorithm"]}
         if key["primary"]:
             shown["primary"] = self.describe_version(name, key["primary"])
         return shown
@@ -110,7 +123,7 @@ class KMS:
     def describe_version(self, name, number):
         version = self.version(name, number)
         shown = {field: version[field] for field in ("name", "state", "createTime")}
-        return shown | {"protectionLevel": self.keys[name]["level"], "algorithm": "GOOGLE_SYMMETRIC_ENCRYPTION"}
+        return shown | {"protectionLevel": self.keys[name]["level"], "algorithm": self.keys[name]["algorithm"]}
 
     def set_primary(self, name, number):
         self.require_enabled(self.version(name, str(number)))
@@ -140,7 +153,7 @@ class KMS:
         """Encrypts with a version, or with the primary one."""
         self.policies.check(principal, f"{USE}Encrypt", name)
         check_fields(body, "plaintext", "additionalAuthenticatedData")
-        key = self.key(name)
+        key = self.key_of_purpose(name, "ENCRYPT_DECRYPT")
         number = number or key["primary"]
         if number is None:
             raise rpc_error(400, f"CryptoKey {name} does not have a primary version.", "FAILED_PRECONDITION")
@@ -169,7 +182,7 @@ class KMS:
     def decrypt(self, principal, name, body):
         self.policies.check(principal, f"{USE}Decrypt", name)
         check_fields(body, "ciphertext", "additionalAuthenticatedData")
-        key = self.key(name)
+        key = self.key_of_purpose(name, "ENCRYPT_DECRYPT")
         ciphertext, _ = checked_bytes(body, "ciphertext")
         data, _ = checked_bytes(body, "additionalAuthenticatedData")
         if not ciphertext:
@@ -190,6 +203,41 @@ class KMS:
             result["usedPrimary"] = True
         return result
 
+    # Asymmetric keys
+
+    def key_of_purpose(self, name, purpose):
+        key = self.key(name)
+        if key["purpose"] != purpose:
+            raise rpc_error(400, f"The request requires a CryptoKey with the purpose {purpose}; {name} has {key['purpose']}.")
+        return key
+
+    def asymmetric_decrypt(self, principal, name, number, body):
+        self.policies.check(principal, f"{USE}Decrypt", name)
+        check_fields(body, "ciphertext")
+        key, version = self.key_of_purpose(name, "ASYMMETRIC_DECRYPT"), self.version(name, number)
+        self.require_enabled(version)
+        ciphertext, verified = checked_bytes(body, "ciphertext")
+        try:
+            plaintext = version["secret"].decrypt(ciphertext, OAEP)
+        except ValueError:
+            raise rpc_error(400, "Decryption failed: the ciphertext is invalid.") from None
+        result = {"plaintextCrc32c": str(crc32c(plaintext)), "protectionLevel": key["level"]}
+        if plaintext:
+            result["plaintext"] = encoded(plaintext)
+        return result | ({"verifiedCiphertextCrc32c": True} if verified else {})
+
+    def public_key(self, principal, name, number):
+        self.policies.check(principal, "cloudkms.cryptoKeyVersions.viewPublicKey", name)
+        key, version = self.key_of_purpose(name, "ASYMMETRIC_DECRYPT"), self.version(name, number)
+        self.require_enabled(version)
+        pem = version["secret"].public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return {
+            "pem": pem.decode(), "pemCrc32c": str(crc32c(pem)), "algorithm": key["algorithm"], "name": version["name"],
+            "protectionLevel": key["level"],
+        }  # fmt: skip
+
     def opened(self, ciphertext):
         """Returns the version of a ciphertext and what it sealed, or no version."""
         start = len(PREFIX) + REFERENCE_LENGTH
@@ -203,6 +251,12 @@ class KMS:
         if ciphertext[start : start + 1] != b"\x12" or len(sealed) != length or length < 28:
             return None, b""
         return version, sealed
+
+
+def new_secret(algorithm):
+    if algorithm == SYMMETRIC:
+        return AESGCM.generate_key(256)
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(algorithm.split("_")[3]))
 
 
 def not_enabled(version):

@@ -20,7 +20,7 @@ All services share the port; the path tells them apart:
     /subject-token                                                          a source of subject tokens (`credential_source.url`)
 
 For tests, each POST with a JSON body (no token needed), which answers with JSON:
-    /control/key {"key": "projects/P/locations/L/keyRings/R/cryptoKeys/K", "level"?: "HSM", "grants"?: {MEMBER: [ROLE, ...]}}
+    /control/key {"key": "projects/P/locations/L/keyRings/R/cryptoKeys/K", "level"?: "HSM", "algorithm"?: ASYMMETRIC, "grants"?: {MEMBER: [ROLE, ...]}}
             creates the key ring and the key, and grants roles ("roles/" may be left out: "cloudkms.cryptoKeyDecrypter")
     /control/grant {"resource": NAME, "member": MEMBER, "role": ROLE}       /control/revoke {same}
     /control/rotate {"key": KEY}                                            adds a version and makes it primary
@@ -149,6 +149,11 @@ class Server:
                 return self.faults.corrupted("encrypt", self.kms.encrypt(principal, whole, number, body))
             case "POST", "decrypt" if re.fullmatch(KEY, name):
                 return self.faults.corrupted("decrypt", self.kms.decrypt(principal, name, body))
+            case "POST", "asymmetricDecrypt" if number and re.fullmatch(KEY, whole):
+                return self.faults.corrupted("asymmetricDecrypt", self.kms.asymmetric_decrypt(principal, whole, number, body))
+            case "GET", "" if number and number.endswith("/publicKey"):
+                answer = self.kms.public_key(principal, whole, number.removesuffix("/publicKey"))
+                return self.faults.corrupted("publicKey", answer)
             case "POST", "updatePrimaryVersion":
                 may("cloudkms.cryptoKeys.update")
                 return self.kms.set_primary(name, body["cryptoKeyVersionId"])

@@ -13,7 +13,7 @@ import re
 import sys
 
 PROGRAM = "secrets-bridge"
-USE_KEYS = {"wrap", "unwrap", "create", "edit", "set", "unset", "rotate-value", "exec", "move", "rewrap", "verify", "diff", "import", "doctor",
+USE_KEYS = {"recipient export", "wrap", "unwrap", "create", "edit", "set", "unset", "rotate-value", "exec", "move", "rewrap", "verify", "diff", "import", "doctor",
             "git-diff", "git-merge", "controller"}
 EXIT_CODES = "0 done; 1 failed, with one line on standard error; 64 wrong usage"
 KEYS = [("SB_KMS_BACKEND and the settings of the backend", f"The settings of the keys; see {PROGRAM}(1).")]
@@ -138,16 +138,31 @@ def arguments_section(page, title, arguments):
         page.tagged((", ".join(names) + value(argument)).strip(), describe(argument))
 
 
+def page_name(command_name):
+    """Returns the name of the page of a command: secrets-bridge-recipient-export for recipient export."""
+    return f"{PROGRAM}-{command_name.replace(' ', '-')}"
+
+
+def flattened(commands):
+    """Yields the commands that do something, with the names of commands of commands in full."""
+    for command in commands:
+        subcommands = [each for each in command.get("subcommands", []) if each["commandName"] != "help"]
+        if not subcommands:
+            yield command
+        for subcommand in flattened(subcommands):
+            yield subcommand | {"commandName": f"{command['commandName']} {subcommand['commandName']}"}
+
+
 def write_page(command, names, options):
     """Writes the page of a command. `names` lists all commands, for SEE ALSO and the program's own page."""
     is_program = command["commandName"] == PROGRAM
-    name = PROGRAM if is_program else f"{PROGRAM}-{command['commandName']}"
+    name = PROGRAM if is_program else page_name(command["commandName"])
     page = Page(name, command["abstract"], options)
     arguments = [argument for argument in command.get("arguments", []) if argument["shouldDisplay"]]
 
     page.section("SYNOPSIS")
     page.lines.append(f".HP {len(name) + 1}")
-    page.lines.append(f"\\fB{escape(name.replace(PROGRAM + '-', PROGRAM + ' ', 1))}\\fR")
+    page.lines.append(f"\\fB{escape(PROGRAM if is_program else PROGRAM + ' ' + command['commandName'])}\\fR")
     page.lines += ["\\fIcommand\\fR [\\fIargument\\fR ...]"] if is_program else synopsis(arguments)
 
     page.section("DESCRIPTION")
@@ -169,7 +184,7 @@ def write_page(command, names, options):
         page.section("COMMANDS")
         for subcommand in command["subcommands"]:
             if subcommand["commandName"] in names:
-                page.tagged(f".BR {escape(PROGRAM)}\\-{escape(subcommand['commandName'])} (1)", subcommand["abstract"])
+                page.tagged(f".BR {escape(page_name(subcommand['commandName']))} (1)", subcommand["abstract"])
 
     arguments_section(page, "ARGUMENTS", [argument for argument in arguments if argument["kind"] == "positional"])
     arguments_section(page, "OPTIONS", [argument for argument in arguments if argument["kind"] != "positional"])
@@ -196,7 +211,7 @@ def write_page(command, names, options):
 
     page.section("SEE ALSO")
     others = [other for other in names if other != command["commandName"]] if is_program else []
-    pages = [f".BR {escape(PROGRAM)}\\-{escape(other)} (1)" for other in others] or [f".BR {escape(PROGRAM)} (1)"]
+    pages = [f".BR {escape(page_name(other))} (1)" for other in others] or [f".BR {escape(PROGRAM)} (1)"]
     if reaches_cluster:
         pages.append(".BR kubectl (1)")
     if command["commandName"].startswith("git-"):
@@ -214,7 +229,8 @@ def main():
     options = parser.parse_args()
     program = json.load(sys.stdin)["command"]
     # The parser's own help command.
-    commands = [command for command in program["subcommands"] if command["commandName"] != "help"]
+    commands = list(flattened(command for command in program["subcommands"] if command["commandName"] != "help"))
+    program["subcommands"] = commands
     names = [command["commandName"] for command in commands]
     os.makedirs(options.folder, exist_ok=True)
     for command in [program, *commands]:

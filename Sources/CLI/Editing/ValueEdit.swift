@@ -11,20 +11,26 @@ import YAML
 package struct ValueEdit: Sendable {
     private let opened: OpenedDocument
     private let keys: KeyRing
+    private let recipientKeys: [RecipientKey]
+    /// Those of the caller and of the rule.
+    private let fileKeys: [RecipientKey]
     private let rule: Rule?
     private let note: @Sendable (String) -> Void
 
     /// - Parameters:
+    ///   - recipientKeys: Wrap for the recipients with their key ids, whose keys need not be configured.
     ///   - rule: The rule for the file, whose recipients the new data key is wrapped for.
     ///   - note: Gets a line if the rule changes recipients.
     package init(
-        _ opened: OpenedDocument, with keys: KeyRing, rule: Rule? = nil,
+        _ opened: OpenedDocument, with keys: KeyRing, recipientKeys: [RecipientKey] = [], rule: Rule? = nil,
         note: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.note = note
         self.opened = opened
-        self.keys = keys
+        self.keys = keys.adding(rule?.recipients?.fileKeys ?? [])
+        self.recipientKeys = recipientKeys
         self.rule = rule
+        fileKeys = recipientKeys + (rule?.recipients?.fileKeys ?? [])
     }
 
     /// Replaces the values and writes the file, unless nothing changes.
@@ -93,14 +99,26 @@ package struct ValueEdit: Sendable {
     private func managers() throws(InputError) -> [any KeyManager] {
         var managers: [any KeyManager] = []
         let recipients = opened.desiredSecret.envelope.recipients
+        for key in recipientKeys
+        where !recipients.contains(where: { $0.keyID.utf8.elementsEqual(key.keyID.utf8) }) {
+            throw InputError(
+                opened.location,
+                "\(quoted(key.keyID)) is the key of a recipient file but not a recipient; add it first: secrets-bridge rewrap "
+                    + "--recipient FILE \(opened.file.path.shellQuoted)")
+        }
         let unlisted = rule?.recipients?.unlisted(recipients.map(\.keyID)) ?? []
         for recipient in recipients where !unlisted.contains(recipient.keyID) {
+            if let key = fileKeys.first(where: { $0.keyID.utf8.elementsEqual(recipient.keyID.utf8) }) {
+                managers.append(RecipientKeyManager(key))
+                continue
+            }
             guard let index = keys.keyIndex(for: recipient).map(keys.wrappingKeyIndex) else {
                 throw InputError(
                     opened.location,
                     "\(quoted(recipient.keyID)) is a recipient but not a configured key, so it could not decrypt the "
-                        + "new values; configure it as well (SB_KMS_BACKEND takes a list), or remove the recipient "
-                        + "first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
+                        + "new values; configure it as well (SB_KMS_BACKEND takes a list), "
+                        + (recipient.usesPublicKey ? "give its recipient file (--recipient), " : "")
+                        + "or remove the recipient first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
                         + opened.file.path.shellQuoted
                 )
             }

@@ -39,7 +39,7 @@ package struct Inspection: Sendable {
         add("Secret", ["\(object.secretName), type \(object.spec.template?.type ?? "Opaque")"])
         add("format", ["\(object.spec.envelope.format), scope \(envelope.binding.scope.rawValue)"])
         if isSuspended { add("suspended", ["yes: the controller does not change the Secret"]) }
-        add("recipients", envelope.recipients.map(\.keyAndVersion))
+        add("recipients", envelope.recipients.map(\.fullDescription))
         add(
             "entries",
             envelope.entries.isEmpty
@@ -64,7 +64,10 @@ package struct Inspection: Sendable {
             ("suspended", .bool(isSuspended)),
             (
                 "recipients",
-                .array(envelope.recipients.map { .object(keyFields($0.keyID, version: $0.keyVersion)) })
+                .array(
+                    envelope.recipients.map {
+                        .object(keyFields($0.keyID, version: $0.keyVersion, algorithm: $0.algorithm))
+                    })
             ),
             (
                 "entries",

@@ -57,8 +57,11 @@ package struct KeyUsage: Sendable, Equatable {
 }
 
 /// Returns the JSON fields that identify a key and its version.
-func keyFields(_ keyID: String, version: String?) -> [(key: String, value: JSONValue)] {
+func keyFields(
+    _ keyID: String, version: String?, algorithm: String? = nil
+) -> [(key: String, value: JSONValue)] {
     [("keyID", .string(keyID))] + (version.map { [("keyVersion", .string($0))] } ?? [])
+        + (algorithm.map { [("algorithm", .string($0))] } ?? [])
 }
 
 /// Abbreviated key ids for tables. Ids with equal abbreviations stay complete.

@@ -142,7 +142,10 @@ package struct WrappedSecretSummary: Sendable {
             ("namespace", .string(namespace)), ("name", .string(name)),
             (
                 "recipients",
-                .array(recipients.map { .object(keyFields($0.keyID, version: $0.keyVersion)) })
+                .array(
+                    recipients.map {
+                        .object(keyFields($0.keyID, version: $0.keyVersion, algorithm: $0.algorithm))
+                    })
             ),
         ]
         if let ready {

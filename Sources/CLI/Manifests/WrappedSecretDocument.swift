@@ -93,7 +93,7 @@ enum WrappedSecretFields {
                 "suspend", "rolloutRestart",
             ], source)
         for recipient in spec?["recipients"]?.elements ?? [] {
-            try check(recipient, "an item of spec.recipients", ["keyID", "wrappedKey"], source)
+            try check(recipient, "an item of spec.recipients", ["keyID", "algorithm", "wrappedKey"], source)
         }
         let template = spec?["template"]
         try check(template, "spec.template", ["metadata", "type", "immutable", "data"], source)

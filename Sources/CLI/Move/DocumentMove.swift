@@ -28,15 +28,17 @@ package struct DocumentMove: Sendable {
     private let new: Destination
 
     /// - Parameters:
+    ///   - recipientKeys: Wrap for the recipients with their key ids, whose keys need not be configured.
     ///   - rule: The rule for the file that is written.
     ///   - note: Gets a line if the rule changes recipients.
     package init(
-        _ opened: OpenedDocument, to destination: Destination, with keys: KeyRing, rule: Rule? = nil,
+        _ opened: OpenedDocument, to destination: Destination, with keys: KeyRing,
+        recipientKeys: [RecipientKey] = [], rule: Rule? = nil,
         note: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.opened = opened
         self.rule = rule
-        edit = ValueEdit(opened, with: keys, rule: rule, note: note)
+        edit = ValueEdit(opened, with: keys, recipientKeys: recipientKeys, rule: rule, note: note)
         new = destination
     }
 

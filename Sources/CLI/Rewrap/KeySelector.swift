@@ -41,8 +41,8 @@ package struct KeySelector: Sendable, CustomStringConvertible {
         case "gcp-kms":
             let names = parts.last?.split(separator: "/", omittingEmptySubsequences: false) ?? []
             return parts.count == 1
-                || (names.count == 8 && names[0] == "projects" && names[6] == "cryptoKeys"
-                    && !names.contains(""))
+                || (names.count == 8 || (names.count == 10 && names[8] == "cryptoKeyVersions"))
+                    && names[0] == "projects" && names[6] == "cryptoKeys" && !names.contains("")
         case "azure-key-vault":
             // https://<vault>/keys/<name>/<version>
             let names = parts.last?.split(separator: "/", omittingEmptySubsequences: false) ?? []
@@ -58,6 +58,15 @@ package struct KeySelector: Sendable, CustomStringConvertible {
 
     /// The backend of the key or keys.
     var backend: String { KeyManagerRequest.backend(ofKeyID: description) }
+
+    /// Returns true for the id of a key that may be asymmetric: of a backend other than `local`, and with the version where the
+    /// ids of asymmetric keys have one.
+    static func isAsymmetricKeyID(_ text: String) -> Bool {
+        guard isWellFormed(text), text.contains(":"), !text.hasPrefix("local:") else { return false }
+        return !text.hasPrefix("gcp-kms:") || text.contains(gcpVersion)
+    }
+
+    private static let gcpVersion = "/cryptoKeyVersions/"
 
     /// True if wrapped keys of this backend show the version of the key that wrapped them.
     package var hasVersions: Bool { Recipient(keyID: description, wrappedKey: "").isVersioned }

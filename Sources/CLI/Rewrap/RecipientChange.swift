@@ -63,6 +63,14 @@ enum RecipientEdit {
             if new.wrappedKey != old.wrappedKey, let wrappedKey = node["wrappedKey"] {
                 try editor.replace(wrappedKey, with: new.wrappedKey)
             }
+            guard new.algorithm != old.algorithm else { continue }
+            if let algorithm = node["algorithm"], let name = new.algorithm {
+                try editor.replace(algorithm, with: name)
+            } else {
+                try editor.change(
+                    pairsOf: node, removing: ["algorithm"],
+                    appending: new.algorithm.map { [("algorithm", .string($0))] } ?? [])
+            }
         }
     }
 
@@ -76,6 +84,13 @@ enum RecipientEdit {
         else { return }
         try editor.change(
             recipients, removing: removed,
-            appending: change.added.map { [("keyID", $0.keyID), ("wrappedKey", $0.wrappedKey)] })
+            appending: change.added.map(\.manifestFields))
+    }
+}
+
+extension Recipient {
+    /// The fields of an item of `spec.recipients`.
+    var manifestFields: [(key: String, value: String)] {
+        [("keyID", keyID)] + (algorithm.map { [("algorithm", $0)] } ?? []) + [("wrappedKey", wrappedKey)]
     }
 }

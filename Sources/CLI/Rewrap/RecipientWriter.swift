@@ -123,7 +123,7 @@ struct RecipientWriter {
         var writer = JSONSecretWriter()
         writer.beginArray()
         for recipient in recipients {
-            writer.object(["keyID": recipient.keyID, "wrappedKey": recipient.wrappedKey] as KeyValuePairs)
+            writer.object(recipient.manifestFields)
         }
         writer.endArray()
         return writer.finish().withUnsafeBytes { Array($0) }

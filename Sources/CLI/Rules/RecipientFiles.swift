@@ -1,38 +1,28 @@
-import Envelope
+package import Envelope
 import System
 
-/// Reads the key of a recipient file, which `recipients[].file` of a rule names.
-package protocol RecipientFileReader: Sendable {
-    /// Returns the backend of the key and its id, as recipients of WrappedSecrets carry it.
-    ///
-    /// - Parameters:
-    ///   - path: An absolute path without symbolic links, inside the repository.
-    ///   - name: The path in messages.
-    func key(inFile path: String, named name: String) throws(InputError) -> (backend: String, keyID: String)
+/// The key of a recipient file that a rule names.
+package struct RecipientFileKey: Sendable {
+    /// The path as the rule has it, for messages.
+    package let path: String
+    package let key: RecipientKey
 }
 
-/// The recipient files of a rules file.
+/// The recipient files of a rules file, which `recipients[].file` of its rules name.
 struct RecipientFiles: Sendable {
     /// The folder of the rules file, which paths are relative to. Absolute, without symbolic links.
     private let folder: String
     /// The root of the repository, or the folder if it is in none. No file outside it is read.
     private let root: String
-    /// Nil if this program reads no recipient files. The field is then refused.
-    private let reader: (any RecipientFileReader)?
 
-    init(folder: String, root: String, reader: (any RecipientFileReader)?) {
+    init(folder: String, root: String) {
         self.folder = folder
         self.root = root
-        self.reader = reader
     }
 
-    /// - Throws: `InputError` if the file is outside the repository, cannot be read, or has no key.
-    func key(inFile path: String, _ field: String, _ location: String) throws(InputError) -> KeySelector {
-        guard let reader else {
-            throw InputError(
-                location,
-                "\(field) is not supported by this version of the program; give backend and keyID instead")
-        }
+    /// - Throws: `InputError` if the file is outside the repository, or is no recipient file.
+    func key(inFile path: String, _ field: String, _ location: String) throws(InputError) -> RecipientFileKey
+    {
         guard !path.hasPrefix("/") else {
             throw InputError(
                 location, "\(field) is absolute; give a path relative to the folder of the rules file")
@@ -47,11 +37,6 @@ struct RecipientFiles: Sendable {
                 location,
                 "\(field): \(path) leads out of the repository (\(root)); copy the recipient file into it")
         }
-        let found = try reader.key(inFile: file.path, named: path)
-        guard let key = KeySelector(backend: found.backend, keyID: found.keyID) else {
-            throw InputError(
-                location, "\(field): \(path) has no key id of a known backend; export the recipient again")
-        }
-        return key
+        return RecipientFileKey(path: file.display, key: try RecipientFile.read(file.path))
     }
 }

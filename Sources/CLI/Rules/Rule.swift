@@ -27,7 +27,8 @@ package struct Rule: Sendable, CustomStringConvertible {
 
     /// Returns the rule with the values of flags in place of its own, and a note for each flag that changes it.
     package func overridden(
-        namespace: String? = nil, scope: Scope? = nil, keyRef: WrappedSecretSpec.KeyRef? = nil
+        namespace: String? = nil, scope: Scope? = nil, keyRef: WrappedSecretSpec.KeyRef? = nil,
+        replacesRecipients: Bool = false
     ) -> (rule: Rule, notes: [String]) {
         var rule = self
         var notes: [String] = []
@@ -46,6 +47,10 @@ package struct Rule: Sendable, CustomStringConvertible {
             note("--key-ref \(keyRef.text)", "keyRef \(required.text)")
             rule.keyRef = keyRef
         }
+        if replacesRecipients, let required = recipients {
+            note("--recipient", "the recipients " + required.keys.map(\.description).joined(separator: ", "))
+            rule.recipients = nil
+        }
         return (rule, notes)
     }
 }
@@ -54,8 +59,15 @@ package struct Rule: Sendable, CustomStringConvertible {
 package struct RecipientRequirement: Sendable {
     /// Keys and whole backends, without overlap.
     package let keys: [KeySelector]
+    /// The recipient files among them, whose keys wrap without a KMS.
+    package var files: [RecipientFileKey] = []
     /// True if a WrappedSecret may have more recipients than these.
     package let allowsOthers: Bool
+
+    package var fileKeys: [RecipientKey] { files.map(\.key) }
+
+    /// True if all keys are those of recipient files, so that wrapping needs no settings.
+    package var isOffline: Bool { files.count == keys.count }
 
     func lists(_ keyID: String) -> Bool { keys.contains { $0.matches(keyID: keyID) } }
 

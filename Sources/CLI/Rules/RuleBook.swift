@@ -31,13 +31,10 @@ package final class RuleBook: Sendable {
     }
 
     private let selection: Selection
-    private let recipientFiles: (any RecipientFileReader)?
     private let cache = Locked(Cache())
 
-    /// - Parameter recipientFiles: Reads recipient files, or nil to refuse rules that name one.
-    package init(_ selection: Selection, recipientFiles: (any RecipientFileReader)? = nil) {
+    package init(_ selection: Selection) {
         self.selection = selection
-        self.recipientFiles = recipientFiles
     }
 
     /// Returns the rule for a manifest, or nil if there is none.
@@ -60,6 +57,19 @@ package final class RuleBook: Sendable {
             return .noRule(source: rules.source)
         }
         return .rule(rule)
+    }
+
+    /// Returns the recipient files that the rules for these manifests name, each key once. Invalid rules are left out: the
+    /// command reports them for each manifest.
+    package func recipientFiles(forManifests paths: [String]) -> [RecipientFileKey] {
+        var found: [RecipientFileKey] = []
+        for path in paths {
+            for file in ((try? rule(for: path)) ?? nil)?.recipients?.files ?? []
+            where !found.contains(where: { $0.key.keyID.utf8.elementsEqual(file.key.keyID.utf8) }) {
+                found.append(file)
+            }
+        }
+        return found
     }
 
     /// Returns true if there is a rules file for the manifest, valid or not.
@@ -126,7 +136,6 @@ package final class RuleBook: Sendable {
         }
         return try RulesFile.rules(
             in: contents, source: source,
-            recipientFiles: RecipientFiles(
-                folder: location.folder.path, root: location.root.path, reader: recipientFiles))
+            recipientFiles: RecipientFiles(folder: location.folder.path, root: location.root.path))
     }
 }

@@ -23,8 +23,10 @@ extension RulesFile {
                     + "leave the field out if any recipient is allowed")
         }
         var keys: [KeySelector] = []
+        var files: [RecipientFileKey] = []
         for (index, node) in nodes.enumerated() {
-            let key = try recipient(node, "\(field)[\(index)]")
+            let (key, file) = try recipient(node, "\(field)[\(index)]")
+            if let file { files.append(file) }
             if let other = keys.firstIndex(where: { $0.overlaps(key) }) {
                 throw InputError(
                     location(node),
@@ -40,10 +42,13 @@ extension RulesFile {
             }
             return value
         }
-        return RecipientRequirement(keys: keys, allowsOthers: allows ?? false)
+        return RecipientRequirement(keys: keys, files: files, allowsOthers: allows ?? false)
     }
 
-    private func recipient(_ node: YAMLNode, _ field: String) throws(InputError) -> KeySelector {
+    /// Returns the key of a recipient, and the file that has it, if it is named by a file.
+    private func recipient(
+        _ node: YAMLNode, _ field: String
+    ) throws(InputError) -> (KeySelector, RecipientFileKey?) {
         let fields = try fields(of: node, field, ["file", "backend", "keyID"])
         if let file = fields["file"] {
             guard fields.count == 1 else {
@@ -52,7 +57,8 @@ extension RulesFile {
                     "\(field) has file and other fields; the file names the backend and the key")
             }
             let path = try string(file, "\(field).file")
-            return try recipientFiles.key(inFile: path, "\(field).file", location(file))
+            let found = try recipientFiles.key(inFile: path, "\(field).file", location(file))
+            return (try KeySelector(found.key.keyID), found)
         }
         guard !fields.isEmpty else {
             throw InputError(location(node), "\(field) is empty; it needs file, backend or keyID")
@@ -69,7 +75,7 @@ extension RulesFile {
         }
         guard let node = fields["keyID"] else {
             // `backend` is present, because the fields are not empty.
-            return try KeySelector(backend ?? "")
+            return (try KeySelector(backend ?? ""), nil)
         }
         let text = try string(node, "\(field).keyID")
         guard let key = KeySelector(backend: backend, keyID: text) else {
@@ -78,7 +84,7 @@ extension RulesFile {
                 "\(field).keyID \(quoted(text)) is not a key id\(backend.map { " of \($0)" } ?? ""); "
                     + "secrets-bridge status --by-key and inspect list key ids")
         }
-        return key
+        return (key, nil)
     }
 }
 

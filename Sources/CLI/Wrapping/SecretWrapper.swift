@@ -131,7 +131,7 @@ package struct SecretWrapper: Sendable {
 
     /// Returns the key that generates the data key, and those of the other recipients.
     private func managers() throws(InputError) -> (first: any KeyManager, others: [any KeyManager]) {
-        guard let rule, let requirement = rule.recipients else { return (keys.primary, []) }
+        guard let rule, let requirement = rule.recipients else { return (keys.primary, keys.additionalRecipients) }
         let managers = try requirement.wrappingKeys(in: keys, rule)
         return (managers.first ?? keys.primary, Array(managers.dropFirst()))
     }
@@ -147,8 +147,8 @@ package struct SecretWrapper: Sendable {
             (
                 "recipients",
                 .array(
-                    fields.recipients.map {
-                        ["keyID": .string($0.keyID), "wrappedKey": .string($0.wrappedKey)]
+                    fields.recipients.map { recipient in
+                        .object(recipient.manifestFields.map { ($0.key, .string($0.value)) })
                     })
             ),
             ("mac", .string(fields.mac)),

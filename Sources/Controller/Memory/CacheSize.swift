@@ -32,7 +32,9 @@ enum CacheSize {
         ]
         var size = texts.reduce(0) { $0 + $1.utf8.count }
         for recipient in spec.envelope.recipients {
-            size += recipient.keyID.utf8.count + recipient.wrappedKey.utf8.count
+            size +=
+                recipient.keyID.utf8.count + recipient.wrappedKey.utf8.count
+                + (recipient.algorithm?.utf8.count ?? 0)
         }
         size += spec.envelope.droppedCiphertexts?.entryNames.reduce(0) { $0 + $1.utf8.count + 16 } ?? 0
         size += of(spec.template?.data)

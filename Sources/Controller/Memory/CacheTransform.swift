@@ -97,7 +97,9 @@ final class CacheTransform: Sendable {
 
     private func intern(_ spec: inout WrappedSecretSpec, _ pools: inout Pools) {
         spec.envelope.recipients = spec.envelope.recipients.map {
-            Recipient(keyID: pools.strings.interned($0.keyID), wrappedKey: $0.wrappedKey)
+            Recipient(
+                keyID: pools.strings.interned($0.keyID), wrappedKey: $0.wrappedKey,
+                algorithm: $0.algorithm.map { pools.strings.interned($0) })
         }
         if let reference = spec.keyRef {
             spec.keyRef?.kind = pools.strings.interned(reference.kind)

@@ -117,10 +117,20 @@ extension AWSKeyManager {
         guard case .failed(let denial) = result, denial.code == .accessDenied else { return result }
         do {
             try await resolveKey()
-            let invalidCiphertext = Base64.encode(try randomBytes(count: 150))
-            let request = decryptRequest(
-                of: invalidCiphertext, by: configuredKeyID, try SelfTestResult.testBinding(), timeout: nil)
-            _ = try await kms.send(request)
+            let binding = try SelfTestResult.testBinding()
+            let invalid = Recipient(keyID: keyID, wrappedKey: Base64.encode(try randomBytes(count: 150)))
+            let invalidRSA = Recipient(
+                keyID: keyID, wrappedKey: Base64.encode(try randomBytes(count: 384)),
+                algorithm: RecipientAlgorithm.rsaOAEP256.rawValue)
+            let request = try await forKeyType { () throws(AWSRequestError) in
+                let request = decryptRequest(of: invalid, by: configuredKeyID, binding, timeout: nil)
+                _ = try await kms.send(request)
+                return request
+            } asymmetric: { () throws(AWSRequestError) in
+                let request = decryptRequest(of: invalidRSA, by: configuredKeyID, binding, timeout: nil)
+                _ = try await kms.send(request)
+                return request
+            }
             return .failed(
                 KeyManagerError(malformedResponse(request, "a plaintext of random bytes"), keyID: keyID))
         } catch let error as AWSRequestError {

@@ -29,6 +29,9 @@ extension AWSKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
                 .invalidCiphertext, keyID: keyID,
                 message: "the wrapped key is not canonical base64 of a KMS ciphertext")
         }
+        guard !recipient.usesPublicKey || RecipientAlgorithm.isRSALength(bytes.count) else {
+            throw .algorithmMismatch(recipient, keyID: keyID)
+        }
         guard accepts(keyID: recipient.keyID) else {
             throw foreignKeyError()
         }
@@ -54,7 +57,7 @@ extension AWSKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
             guard error.code == .invalidCiphertext || error.code == .keyUnavailable else { throw error }
             return .failure(error)
         }
-        let request = decryptRequest(of: recipient.wrappedKey, by: source.text, binding, timeout: timeout)
+        let request = decryptRequest(of: recipient, by: source.text, binding, timeout: timeout)
         do throws(AWSRequestError) {
             let body = try await kms.send(request).body
             guard body?["KeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
@@ -63,6 +66,8 @@ extension AWSKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
             unusableKeys.recordSuccess(source)
             return .success(
                 UnwrappedKey(key: try plaintext(in: body, request), keyVersion: keyMaterialID(in: body)))
+        } catch  where error.code == .errorResponse(.invalidKeyUsage) {
+            return .failure(.algorithmMismatch(recipient, keyID: recipient.keyID))
         } catch {
             if error.isPerKey { unusableKeys.recordUnusable(source) }
             guard error.isPerCiphertext else { throw KeyManagerError(error, keyID: keyID) }
@@ -70,15 +75,14 @@ extension AWSKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
         }
     }
 
-    func decryptRequest(of wrapped: String, by key: String, _ binding: Binding, timeout: Duration?)
+    func decryptRequest(of recipient: Recipient, by key: String, _ binding: Binding, timeout: Duration?)
         -> AWSRequest
     {
         var request = AWSRequest.kms(
             "Decrypt", key: key,
-            [
-                "CiphertextBlob": .string(wrapped), "KeyId": .string(key),
-                "EncryptionContext": AWSEncryptionContext.json(binding),
-            ])
+            .object(
+                [("CiphertextBlob", .string(recipient.wrappedKey)), ("KeyId", .string(key))]
+                    + AWSEncryptionAlgorithm.fields(isAsymmetric: recipient.usesPublicKey, binding)))
         if let timeout { request.timeout = timeout }
         return request
     }
@@ -92,7 +96,9 @@ extension AWSKeyManager {
             wrapped.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
             (try? Base64.decode(wrapped)) != nil
         else { throw malformedResponse(request, "no ciphertext") }
-        return Recipient(keyID: arn.text, wrappedKey: wrapped)
+        return Recipient(
+            keyID: arn.text, wrappedKey: wrapped,
+            algorithm: try algorithm(in: body, ofWrappedKey: wrapped, request))
     }
 
     /// Decodes the data key inside secret memory.

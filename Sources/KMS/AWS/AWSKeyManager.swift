@@ -6,7 +6,7 @@ import JSON
 import Settings
 import System
 
-/// A symmetric key in AWS KMS. The binding is sent as encryption context.
+/// A key in AWS KMS. For a symmetric key, the binding is sent as encryption context; asymmetric keys have none.
 ///
 /// A recipient's key id is the ARN of the key that wrapped it. Each Decrypt request names that key, so that KMS uses no
 /// other.
@@ -18,6 +18,8 @@ struct AWSKeyManager: KeyManager {
     /// Shares one resolution of the configured key among all callers. Its value is nil for a success.
     let resolution = SingleFlight<AWSRequestError?>()
     let unusableKeys = UnusableKeys<AWSKeyARN>()
+    /// True once KMS has shown that the configured key is asymmetric.
+    let isAsymmetric = Locked(false)
 
     init(_ settings: AWSSettings, kms: AWSClient, sts: AWSClient) {
         self.kms = kms
@@ -33,31 +35,35 @@ struct AWSKeyManager: KeyManager {
     func accepts(keyID: String) -> Bool { currentIdentity.sourceKey(of: keyID) != nil }
 
     func generateDataKey(for binding: Binding) async throws(KeyManagerError) -> DataKey {
-        let request = AWSRequest.kms(
-            "GenerateDataKey", key: configuredKeyID,
-            [
-                "KeyId": .string(configuredKeyID), "KeySpec": "AES_256",
-                "EncryptionContext": AWSEncryptionContext.json(binding),
-            ])
-        return try await withMappedErrors { () throws(AWSRequestError) in
-            let body = try await kms.send(request).body
-            let key = try plaintext(in: body, request)
-            guard key.count == EnvelopeValidation.dataKeyByteCount else {
-                throw malformedResponse(request, "a data key of \(key.count) bytes")
+        try await withMappedErrors { () throws(AWSRequestError) in
+            try await forKeyType { () throws(AWSRequestError) in
+                let request = AWSRequest.kms(
+                    "GenerateDataKey", key: configuredKeyID,
+                    [
+                        "KeyId": .string(configuredKeyID), "KeySpec": "AES_256",
+                        "EncryptionContext": AWSEncryptionContext.json(binding),
+                    ])
+                let body = try await kms.send(request).body
+                let key = try plaintext(in: body, request)
+                guard key.count == EnvelopeValidation.dataKeyByteCount else {
+                    throw malformedResponse(request, "a data key of \(key.count) bytes")
+                }
+                return DataKey(key: key, recipient: try recipient(in: body, request))
+            } asymmetric: { () throws(AWSRequestError) in
+                // GenerateDataKey is for symmetric keys.
+                let key = try randomDataKey()
+                return DataKey(key: key, recipient: try await encrypt(key, nil))
             }
-            return DataKey(key: key, recipient: try recipient(in: body, request))
         }
     }
 
     func wrap(_ dataKey: SharedSecret, for binding: Binding) async throws(KeyManagerError) -> Recipient {
-        let request = AWSRequest.kms(
-            "Encrypt", key: configuredKeyID,
-            [
-                "KeyId": .string(configuredKeyID), "Plaintext": .base64(dataKey),
-                "EncryptionContext": AWSEncryptionContext.json(binding),
-            ])
-        return try await withMappedErrors { () throws(AWSRequestError) in
-            try recipient(in: await kms.send(request).body, request)
+        try await withMappedErrors { () throws(AWSRequestError) in
+            try await forKeyType { () throws(AWSRequestError) in
+                try await encrypt(dataKey, binding)
+            } asymmetric: { () throws(AWSRequestError) in
+                try await encrypt(dataKey, nil)
+            }
         }
     }
 
@@ -68,20 +74,12 @@ struct AWSKeyManager: KeyManager {
     /// Uses ReEncrypt: the data key does not leave KMS.
     func rewrap(_ recipient: Recipient, for binding: Binding) async throws(KeyManagerError) -> Recipient {
         let source = try await sourceKey(of: recipient, timeout: nil)
-        let context = AWSEncryptionContext.json(binding)
-        let request = AWSRequest.kms(
-            "ReEncrypt", key: "\(source.text) to \(configuredKeyID)",
-            [
-                "CiphertextBlob": .string(recipient.wrappedKey), "SourceKeyId": .string(source.text),
-                "SourceEncryptionContext": context, "DestinationKeyId": .string(configuredKeyID),
-                "DestinationEncryptionContext": context,
-            ])
         return try await withMappedErrors { () throws(AWSRequestError) in
-            let body = try await kms.send(request).body
-            guard body?["SourceKeyId"]?.string.flatMap({ AWSKeyARN($0) }) == source else {
-                throw wrongKeyError(request)
+            try await forKeyType { () throws(AWSRequestError) in
+                try await reEncrypt(recipient, source, binding, isDestinationAsymmetric: false)
+            } asymmetric: { () throws(AWSRequestError) in
+                try await reEncrypt(recipient, source, binding, isDestinationAsymmetric: true)
             }
-            return try self.recipient(in: body, request)
         }
     }
 

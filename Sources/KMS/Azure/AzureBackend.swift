@@ -16,7 +16,12 @@ enum AzureBackend: KMSBackend {
         let environment = context.environment
         let settings = try AzureSettings.load(from: environment, tls: .azure(environment))
         let authority = try AzureAuthority.load(from: environment, for: settings.key.vault)
-        return [try keyManager(settings, environment, context) { .process($0, authority: authority) }]
+        var managers: [any KeyManager] = []
+        for settings in [settings] + (try settings.previousKeySettings(from: environment)) {
+            managers.append(
+                try keyManager(settings, environment, context) { .process($0, authority: authority) })
+        }
+        return managers
     }
 
     /// Signs in to the provider's application with the identity, or else with the credentials of this process. A user of the

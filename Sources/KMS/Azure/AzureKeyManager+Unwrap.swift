@@ -42,6 +42,10 @@ extension AzureKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKey
                 .invalidCiphertext, keyID: keyID,
                 message: "the wrapped key is not canonical base64 of a key that Azure wrapped")
         }
+        // Recipients that Azure wrapped name no algorithm: the length of the wrapped key tells it.
+        guard !recipient.usesPublicKey || RecipientAlgorithm.isRSALength(bytes.count) else {
+            throw .algorithmMismatch(recipient, keyID: keyID)
+        }
         return WrappedKey(version: version, algorithm: algorithm, bytes: bytes)
     }
 

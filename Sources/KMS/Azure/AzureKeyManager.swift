@@ -14,7 +14,7 @@ struct AzureKeyManager: KeyManager {
     let key: AzureKey
     let client: CloudClient
     let unusableVersions = UnusableKeys<String>()
-    private let configuredVersion: String?
+    let configuredVersion: String?
     private let state = Locked(State())
 
     private struct State {

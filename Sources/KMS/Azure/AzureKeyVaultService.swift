@@ -100,7 +100,8 @@ struct AzureKeyVaultService: CloudService {
 
     private func dataAction(_ request: CloudRequest) -> String {
         "Microsoft.KeyVault/\(vault.isManagedHSM ? "managedHsm" : "vaults")/keys/"
-            + (request.operation == .unwrap ? "unwrap/action" : "wrap/action")
+            + (request.action == AzureKeyManager.getAction
+                ? "read" : request.operation == .unwrap ? "unwrap/action" : "wrap/action")
     }
 
     func remedy(for error: HTTPError) -> String? {

@@ -3,15 +3,16 @@ import Settings
 
 /// The validated settings of the azure-key-vault backend.
 struct AzureSettings: Sendable {
-    let key: AzureKey
+    var key: AzureKey
     /// The version that wraps. Nil stands for the newest one.
-    let keyVersion: String?
+    var keyVersion: String?
     /// The CAs that verify the vault and Microsoft Entra ID.
     let tls: TLSSettings
 
     static let vaultVariable = "SB_KMS_AZURE_VAULT_URL"
     static let keyVariable = "SB_KMS_AZURE_KEY"
     static let keyVersionVariable = "SB_KMS_AZURE_KEY_VERSION"
+    static let previousKeysVariable = "SB_KMS_AZURE_KEYS_PREVIOUS"
     static let caVariable = "SB_KMS_AZURE_CACERT"
 
     /// Reads `SB_KMS_AZURE_*`, except for the CAs.
@@ -31,6 +32,35 @@ struct AzureSettings: Sendable {
             )
         }
         return AzureSettings(key: AzureKey(vault: vault, name: name), keyVersion: version, tls: tls)
+    }
+
+    /// Returns the settings of the keys in `SB_KMS_AZURE_KEYS_PREVIOUS`, names of keys in the same vault. They unwrap and never
+    /// wrap.
+    func previousKeySettings(from environment: Environment) throws(SettingError) -> [AzureSettings] {
+        let variable = Self.previousKeysVariable
+        var list: [AzureSettings] = []
+        for entry in (environment.value(variable) ?? "").split(separator: ",") {
+            let name = URLPath.trimming(" ", from: entry)
+            guard AzureKey.isName(name) else {
+                throw SettingError(
+                    variable: variable,
+                    problem:
+                        "is not a list of names of keys (1 to 127 letters, digits and hyphens), for example: "
+                        + "sb-wrap-2025,sb-offline")
+            }
+            guard ([self] + list).allSatisfy({ $0.key.name != name }) else {
+                throw SettingError(
+                    variable: variable,
+                    problem:
+                        "lists \(name) twice, or it is the current key (\(Self.keyVariable)); list previous keys only"
+                )
+            }
+            var settings = self
+            settings.key = AzureKey(vault: key.vault, name: name)
+            settings.keyVersion = nil
+            list.append(settings)
+        }
+        return list
     }
 
     private static let descriptions = [

@@ -13,7 +13,8 @@ struct UnwrapRequest: Hashable, Sendable {
         self.binding = binding
         // Key ids and wrapped keys contain no NUL, and a binding has a fixed number of parts.
         identity =
-            Array(recipient.keyID.utf8) + [0] + binding.bytes + [0] + Array(recipient.wrappedKey.utf8)
+            Array(recipient.keyID.utf8) + [0] + binding.bytes + [0] + Array(recipient.wrappedKey.utf8) + [0]
+            + Array((recipient.algorithm ?? "").utf8)
     }
 
     static func == (left: Self, right: Self) -> Bool { left.identity == right.identity }
@@ -87,7 +88,9 @@ final class BatchingKeyManager<Base: BatchUnwrapping>: KeyManager {
     }
 }
 
-extension BatchingKeyManager: DiagnosableKeyManager, MaintainedKeyManager {
+extension BatchingKeyManager: PublicKeyExporting, DiagnosableKeyManager, MaintainedKeyManager {
+    func exportPublicKey() async throws(KeyManagerError) -> RecipientKey { try await base.publicKey() }
+
     func resolveKeyID() async throws(KeyManagerError) {
         if let base = base as? any DiagnosableKeyManager { try await base.resolveKeyID() }
     }

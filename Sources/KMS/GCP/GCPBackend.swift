@@ -9,7 +9,9 @@ enum GCPBackend: KMSBackend {
         let environment = context.environment
         let settings = try GCPSettings.load(from: environment, credentials: environment)
         let credentials = try credentialsContext(settings, context)
-        return [keyManager(settings, GoogleCredentials.applicationDefault(credentials), credentials, context)]
+        return ([settings] + (try settings.previousKeySettings(from: environment))).map {
+            keyManager($0, GoogleCredentials.applicationDefault(credentials), credentials, context)
+        }
     }
 
     static let providerFields = [
@@ -56,9 +58,8 @@ enum GCPBackend: KMSBackend {
         _ settings: GCPSettings, _ source: any CloudTokenSource, _ credentials: GoogleCredentialsContext,
         _ context: KMSBackendContext
     ) -> any KeyManager {
-        let manager = GCPKeyManager(
+        GCPKeyManager.make(
             settings, transport: credentials.services, tokens: RefreshingCloudToken(source),
-            observer: context.observer)
-        return BatchingKeyManager(manager, backlog: context.backlog)
+            observer: context.observer, backlog: context.backlog)
     }
 }

@@ -27,6 +27,7 @@ extension GCPKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
                 .keyUnavailable, keyID: keyID,
                 message: "another key wrapped the data key; configure that key, or wrap the values again")
         }
+        guard !recipient.usesPublicKey else { throw .algorithmMismatch(recipient, keyID: keyID) }
         guard recipient.wrappedKey.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
             let bytes = try? Base64.decode(recipient.wrappedKey), !bytes.isEmpty
         else {
@@ -89,8 +90,15 @@ extension GCPKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
 
     /// Decodes the data key inside secret memory, and compares its checksum.
     private func plaintext(in body: JSONValue?, _ request: CloudRequest) throws(CloudError) -> SharedSecret {
+        try kms.gcpPlaintext(in: body, request)
+    }
+}
+
+extension CloudClient {
+    /// Decodes the data key in a response of Cloud KMS inside secret memory, and compares its checksum.
+    func gcpPlaintext(in body: JSONValue?, _ request: CloudRequest) throws(CloudError) -> SharedSecret {
         guard let text = body?["plaintext"]?.nonEmptySecret else {
-            throw malformedResponse(request, "no plaintext")
+            throw malformedGCPResponse(request, "no plaintext")
         }
         let key: SharedSecret
         do throws(Base64.DecodingError) {
@@ -99,10 +107,12 @@ extension GCPKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyMa
                     try Base64.decodeSecret(bytes)
                 })
         } catch {
-            throw malformedResponse(request, "a plaintext that is not base64")
+            throw malformedGCPResponse(request, "a plaintext that is not base64")
         }
-        guard Self.checksum(body?["plaintextCrc32c"]) == key.bytes.withUnsafeBytes({ CRC32C.checksum($0) })
-        else { throw corruptedResponse(request) }
+        guard
+            GCPKeyManager.checksum(body?["plaintextCrc32c"])
+                == key.bytes.withUnsafeBytes({ CRC32C.checksum($0) })
+        else { throw corruptedGCPResponse(request) }
         return key
     }
 }

@@ -16,16 +16,35 @@ struct GCPKeyManager: KeyManager {
     let unusableCiphertexts = UnusableKeys<String>()
 
     init(
-        _ settings: GCPSettings, transport: any HTTPTransport, tokens: any CloudTokenProvider,
+        _ settings: GCPSettings, key: GCPKeyName, transport: any HTTPTransport,
+        tokens: any CloudTokenProvider,
         observer: (any KeyManagerObserver)? = nil, clock: ClientClock = ClientClock()
     ) {
-        key = settings.key
+        self.key = key
         kms = CloudClient(
             GCPService(settings), transport: transport, tokens: tokens, observer: observer, clock: clock)
-        primaryVersion = GCPPrimaryVersion(of: settings.key, kms, now: clock.now)
+        primaryVersion = GCPPrimaryVersion(of: key, kms, now: clock.now)
     }
 
     var keyID: String { key.keyID }
+
+    /// Makes the manager of the key of the settings, which its setting shows to be symmetric or asymmetric.
+    static func make(
+        _ settings: GCPSettings, transport: any HTTPTransport, tokens: any CloudTokenProvider,
+        observer: (any KeyManagerObserver)?, backlog: UnwrapBacklog
+    ) -> any KeyManager {
+        switch settings.key {
+        case .symmetric(let key):
+            BatchingKeyManager(
+                GCPKeyManager(settings, key: key, transport: transport, tokens: tokens, observer: observer),
+                backlog: backlog)
+        case .asymmetric(let version):
+            BatchingKeyManager(
+                GCPAsymmetricKeyManager(
+                    settings, version: version, transport: transport, tokens: tokens, observer: observer),
+                backlog: backlog)
+        }
+    }
 
     func accepts(keyID: String) -> Bool { keyID.utf8.elementsEqual(self.keyID.utf8) }
 
@@ -118,26 +137,13 @@ extension GCPKeyManager {
         value?.int.flatMap { UInt32(exactly: $0) } ?? value?.string.flatMap { UInt32($0) }
     }
 
-    func corruptedResponse(_ request: CloudRequest) -> CloudError {
-        CloudError(
-            .corrupted,
-            "the response of \(kms.service.name) to \(request.action) was changed on its way (CRC-32C mismatch), again "
-                + "after retries; check the proxy and this machine's memory")
-    }
-
-    func wrongKeyError(_ request: CloudRequest) -> CloudError {
-        CloudError(
-            .wrongKey,
-            "\(kms.service.address.url) used another key for \(request.action) than \(key.text); check that this address "
-                + "is Cloud KMS")
-    }
+    func corruptedResponse(_ request: CloudRequest) -> CloudError { kms.corruptedGCPResponse(request) }
 
     func malformedResponse(_ request: CloudRequest, _ content: String) -> CloudError {
-        CloudError(
-            .unavailable,
-            "\(kms.service.address.url) responds to \(request.action) with \(content); check that this address is Cloud "
-                + "KMS, and that no proxy changes responses")
+        kms.malformedGCPResponse(request, content)
     }
+
+    func wrongKeyError(_ request: CloudRequest) -> CloudError { kms.wrongGCPKeyError(request) }
 
     func withMappedErrors<Value>(
         _ body: () async throws(CloudError) -> Value
@@ -147,5 +153,29 @@ extension GCPKeyManager {
         } catch {
             throw KeyManagerError(error, keyID: keyID)
         }
+    }
+}
+
+/// The errors of responses that Cloud KMS would not send.
+extension CloudClient {
+    func corruptedGCPResponse(_ request: CloudRequest) -> CloudError {
+        CloudError(
+            .corrupted,
+            "the response of \(service.name) to \(request.action) was changed on its way (CRC-32C mismatch), again "
+                + "after retries; check the proxy and this machine's memory")
+    }
+
+    func wrongGCPKeyError(_ request: CloudRequest) -> CloudError {
+        CloudError(
+            .wrongKey,
+            "\(service.address.url) used another key for \(request.action) than \(request.resource ?? "the requested one"); check that this address "
+                + "is Cloud KMS")
+    }
+
+    func malformedGCPResponse(_ request: CloudRequest, _ content: String) -> CloudError {
+        CloudError(
+            .unavailable,
+            "\(service.address.url) responds to \(request.action) with \(content); check that this address is Cloud "
+                + "KMS, and that no proxy changes responses")
     }
 }

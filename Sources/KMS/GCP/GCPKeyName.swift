@@ -24,11 +24,14 @@ struct GCPKeyName: Sendable, Equatable {
     func versionNumber(_ name: String) -> String? {
         let prefix = "\(text)/cryptoKeyVersions/"
         guard name.utf8.starts(with: prefix.utf8) else { return nil }
-        let number = name.utf8.dropFirst(prefix.utf8.count)
-        guard (1...9).contains(number.count),
-            number.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
-        else { return nil }
-        return String(number)
+        let number = String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+        return Self.isVersionNumber(number) ? number : nil
+    }
+
+    /// Returns true for the number of a version.
+    static func isVersionNumber(_ text: some StringProtocol) -> Bool {
+        (1...9).contains(text.utf8.count)
+            && text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
     }
 
     /// Returns true for the id or number of a project. An old id can begin with a domain: `example.com:my-project`.
@@ -46,5 +49,64 @@ struct GCPKeyName: Sendable, Equatable {
                 UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0
                     || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || "-_".utf8.contains($0)
             }
+    }
+}
+
+/// The validated resource name of a version of an asymmetric key: `<key>/cryptoKeyVersions/N`. Unlike a symmetric key, whose
+/// ciphertexts name their version, an asymmetric one has no primary version, and requests name the one to use.
+struct GCPKeyVersionName: Sendable, Equatable {
+    let key: GCPKeyName
+    let number: String
+
+    private static let separator = "/cryptoKeyVersions/"
+
+    init(key: GCPKeyName, number: String) {
+        self.key = key
+        self.number = number
+    }
+
+    /// Returns nil if `text` is not the name of a version.
+    init?(_ text: String) {
+        guard let range = text.firstRange(of: Self.separator),
+            let key = GCPKeyName(String(text[..<range.lowerBound])), let number = key.versionNumber(text)
+        else { return nil }
+        self.init(key: key, number: number)
+    }
+
+    var text: String { "\(key.text)\(Self.separator)\(number)" }
+
+    /// The id in recipients.
+    var keyID: String { "\(key.keyID)\(Self.separator)\(number)" }
+
+    /// Returns the version of the same key in a key id, or nil for any other text.
+    func version(inKeyID keyID: String) -> GCPKeyVersionName? {
+        let prefix = "\(key.keyID)\(Self.separator)"
+        guard keyID.utf8.starts(with: prefix.utf8) else { return nil }
+        let number = String(decoding: keyID.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+        return GCPKeyName.isVersionNumber(number) ? GCPKeyVersionName(key: key, number: number) : nil
+    }
+}
+
+/// The key of the settings: a symmetric key by its name, or an asymmetric one by the name of a version.
+enum GCPKeySetting: Sendable, Equatable {
+    case symmetric(GCPKeyName)
+    case asymmetric(GCPKeyVersionName)
+
+    /// Returns nil if `text` is neither.
+    init?(_ text: String) {
+        if let version = GCPKeyVersionName(text) {
+            self = .asymmetric(version)
+        } else if let key = GCPKeyName(text) {
+            self = .symmetric(key)
+        } else {
+            return nil
+        }
+    }
+
+    var key: GCPKeyName {
+        switch self {
+        case .symmetric(let key): key
+        case .asymmetric(let version): version.key
+        }
     }
 }

@@ -96,7 +96,7 @@ struct GCPService: CloudService {
             (
                 .misconfigured,
                 "rejects \(request.description) with \(error.description); check that the key's purpose is "
-                    + "ENCRYPT_DECRYPT, and see Cloud Audit Logs"
+                    + "ENCRYPT_DECRYPT, or ASYMMETRIC_DECRYPT of a version, and see Cloud Audit Logs"
             )
         }
     }
@@ -122,6 +122,8 @@ struct GCPService: CloudService {
 
     private func role(_ request: CloudRequest) -> String {
         switch request.operation {
+        case _ where request.action == GCPAsymmetricKeyManager.viewPermission:
+            "roles/cloudkms.publicKeyViewer"
         case .unwrap: "roles/cloudkms.cryptoKeyDecrypter"
         case .wrap, .generateDataKey: "roles/cloudkms.cryptoKeyEncrypter"
         default: "roles/cloudkms.viewer"

@@ -2,7 +2,7 @@ import Settings
 
 /// The validated settings of the gcp-kms backend.
 struct GCPSettings: Sendable {
-    let key: GCPKeyName
+    var key: GCPKeySetting
     let address: ServerAddress
     /// `googleapis.com`, or the domain of another Google cloud.
     let universe: GoogleUniverse
@@ -10,6 +10,7 @@ struct GCPSettings: Sendable {
     let quotaProject: String?
 
     static let keyVariable = "SB_KMS_GCP_KEY"
+    static let previousKeysVariable = "SB_KMS_GCP_KEYS_PREVIOUS"
     static let endpointVariable = "SB_KMS_GCP_ENDPOINT"
     static let quotaProjectVariable = "GOOGLE_CLOUD_QUOTA_PROJECT"
     static let universeVariable = "GOOGLE_CLOUD_UNIVERSE_DOMAIN"
@@ -50,18 +51,44 @@ extension GCPSettings {
         return universe
     }
 
-    private static func key(_ environment: Environment) throws(SettingError) -> GCPKeyName {
+    /// Returns the settings of the keys in `SB_KMS_GCP_KEYS_PREVIOUS`, which unwrap and never wrap.
+    func previousKeySettings(from environment: Environment) throws(SettingError) -> [GCPSettings] {
+        let variable = Self.previousKeysVariable
+        var list: [GCPSettings] = []
+        for entry in (environment.value(variable) ?? "").split(separator: ",") {
+            guard let key = GCPKeySetting(URLPath.trimming(" ", from: entry)) else {
+                throw SettingError(
+                    variable: variable,
+                    problem:
+                        "is not a list of resource names of keys, or of versions of asymmetric keys, for example: "
+                        + GCPKeyName.example)
+            }
+            guard ([self] + list).allSatisfy({ $0.key.key != key.key }) else {
+                throw SettingError(
+                    variable: variable,
+                    problem:
+                        "lists \(key.key.text) twice, or it is the current key (\(Self.keyVariable)); list previous "
+                        + "keys only, and one version of each")
+            }
+            var settings = self
+            settings.key = key
+            list.append(settings)
+        }
+        return list
+    }
+
+    private static func key(_ environment: Environment) throws(SettingError) -> GCPKeySetting {
         guard let text = environment.value(keyVariable) else {
             throw SettingError(
                 variable: keyVariable,
                 problem: "is not set; it names the key, for example: \(GCPKeyName.example)")
         }
-        guard let key = GCPKeyName(text) else {
+        guard let key = GCPKeySetting(text) else {
             throw SettingError(
                 variable: keyVariable,
-                problem: text.contains("/cryptoKeyVersions")
-                    ? "names a version; name the key, whose primary version wraps"
-                    : "is not the resource name of a key, for example: \(GCPKeyName.example)")
+                problem:
+                    "is not the resource name of a key, or of a version of an asymmetric key, for example: "
+                    + GCPKeyName.example)
         }
         return key
     }

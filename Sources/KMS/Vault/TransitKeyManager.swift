@@ -6,12 +6,13 @@ import Settings
 import System
 
 /// A key of a transit engine, in HashiCorp Vault or OpenBao. The binding is sent as `context`: a key with `derived=true`
-/// enforces it, any other key ignores it.
+/// enforces it, any other key ignores it. An RSA key takes the same requests, which it serves with RSAES-OAEP and SHA-256; that
+/// it is one shows in the length of its ciphertexts.
 struct TransitKeyManager: KeyManager {
     let keyID: String
-    private let session: VaultSession
-    private let mount: String
-    private let key: String
+    let session: VaultSession
+    let mount: String
+    let key: String
     private let observer: (any KeyManagerObserver)?
 
     init(
@@ -120,6 +121,11 @@ extension TransitKeyManager {
                 .invalidCiphertext, keyID: keyID,
                 message: "the wrapped key does not have the form vault:v<version>:<base64>")
         }
+        let hasAlgorithm =
+            recipient.usesPublicKey
+            ? RecipientAlgorithm.isRSALength(ciphertext.byteCount)
+            : ciphertext.byteCount < TransitCiphertext.asymmetricByteCount
+        guard hasAlgorithm else { throw .algorithmMismatch(recipient, keyID: keyID) }
         return ciphertext
     }
 
@@ -171,8 +177,19 @@ extension TransitKeyManager {
     }
 
     func recipient(in data: JSONValue?) throws(KeyManagerError) -> Recipient {
-        guard let wrapped = data?["ciphertext"]?.string, TransitCiphertext(wrapped) != nil else {
+        guard let wrapped = data?["ciphertext"]?.string, let ciphertext = TransitCiphertext(wrapped) else {
             throw malformedResponse("no ciphertext of the form vault:v<version>:<base64>")
+        }
+        if RecipientAlgorithm.isRSALength(ciphertext.byteCount) {
+            return Recipient(
+                keyID: keyID, wrappedKey: wrapped, algorithm: RecipientAlgorithm.rsaOAEP256.rawValue)
+        }
+        guard ciphertext.byteCount < TransitCiphertext.asymmetricByteCount else {
+            throw KeyManagerError(
+                .misconfigured, keyID: keyID,
+                message:
+                    "the key is an RSA key of \(ciphertext.byteCount * 8) bits; use one of type rsa-3072 or rsa-4096"
+            )
         }
         return Recipient(keyID: keyID, wrappedKey: wrapped)
     }
@@ -198,6 +215,11 @@ extension TransitKeyManager {
 /// A ciphertext of the transit engine: `vault:v<version>:<base64>`. A wrapped key is sent to Vault only if it has this form.
 struct TransitCiphertext: Equatable {
     let version: String
+    /// The number of bytes of the base64.
+    let byteCount: Int
+
+    /// The length of the smallest asymmetric ciphertext. That of a data key under a symmetric key has 60 or 72 bytes.
+    static let asymmetricByteCount = 256
 
     /// Returns nil if the text does not have the form.
     init?(_ text: String) {
@@ -211,5 +233,6 @@ struct TransitCiphertext: Equatable {
             let bytes = try? Base64.decode(String(parts[2])), !bytes.isEmpty
         else { return nil }
         version = String(digits)
+        byteCount = bytes.count
     }
 }

@@ -79,10 +79,15 @@ enum VaultRejection: Equatable, Sendable {
     case tooLarge
     case unknown
 
+    /// The text, in lower case, for a ciphertext that an RSA key does not decrypt. Its status is 500, which would count as
+    /// an outage: one forged ciphertext must not stop the requests for all others.
+    static let rsaDecryptionFailure = "failed to rsa decrypt the ciphertext"
+
     /// Classifies the `errors` of a response, or the `error` of an item in a batch.
     init(status: Int, text: String) {
         let known: [(String, VaultRejection)] = [
             ("message authentication failed", .notAuthentic),
+            (VaultRejection.rsaDecryptionFailure, .notAuthentic),
             ("too old", .versionTooOld),
             ("version is too new", .versionTooNew),
             ("encryption key not found", .keyNotFound),

@@ -21,7 +21,8 @@ extension VaultResponse {
             return VaultError(
                 .denied,
                 "\(endpoint) denies \(path): the token is not valid any more, or its policies lack "
-                    + "path \"\(path)\" { capabilities = [\"update\"] }")
+                    + "path \"\(path)\" { capabilities = [\"\(path.contains("/keys/") ? "read" : "update")\"] }"
+            )
         case 400, 404, 405, 413:
             return VaultError(VaultRejection(status: status, text: errorText), of: path, at: endpoint)
         case 472, 473, 474:
@@ -46,6 +47,8 @@ extension VaultResponse {
         case 503 where errorText.lowercased().contains("not initialized"):
             return VaultError(
                 .notInitialized, "\(endpoint) is not initialised; initialise and unseal it (operator init)")
+        case 500 where errorText.lowercased().contains(VaultRejection.rsaDecryptionFailure):
+            return VaultError(VaultRejection(status: status, text: errorText), of: path, at: endpoint)
         case 500 where errorText.contains("standby") || errorText.contains("node not active"):
             return VaultError(
                 .standby,

@@ -24,11 +24,11 @@ struct RulesFileTests {
     }
 
     private func read(
-        _ text: String, folder: String = "/", root: String = "/", reader: (any RecipientFileReader)? = nil
+        _ text: String, folder: String = "/", root: String = "/"
     ) throws(InputError) -> RuleSet {
         try RulesFile.rules(
             in: secretBytes(text), source: "r.yaml",
-            recipientFiles: RecipientFiles(folder: folder, root: root, reader: reader))
+            recipientFiles: RecipientFiles(folder: folder, root: root))
     }
 
     @Test(arguments: try files("valid"))
@@ -112,31 +112,24 @@ struct RulesFileTests {
         #expect(try set.rule(forPath: "a", named: "x")?.line == 5)
     }
 
-    /// A reader of recipient files whose contents are key ids.
-    private struct KeyIDReader: RecipientFileReader {
-        func key(inFile path: String, named name: String) throws(InputError) -> (
-            backend: String, keyID: String
-        ) {
-            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-                throw InputError("cannot read \(name)")
-            }
-            return ("vault-transit", text)
-        }
+    private static func recipientFile(_ keyID: String) throws -> String {
+        let pem = folder.deletingLastPathComponent().appending(path: "rsa/rsa-3072.pub.pem")
+        let publicKey = try RSAPublicKey(pem: String(contentsOf: pem, encoding: .utf8))
+        return RecipientFile.text(of: try RecipientKey(keyID: keyID, keyVersion: "1", publicKey: publicKey))
     }
 
     @Test func resolvesRecipientFilesInsideTheRepository() throws {
         let temporary = try TemporaryFolder()
         let root = try #require(AbsolutePath(existing: temporary.path)).path
-        try temporary.write("repo/keys/prod.pub.yaml", "transit/prod")
+        try temporary.write("repo/keys/prod.pub.yaml", try Self.recipientFile("vault-transit:transit/prod"))
         try temporary.write("repo/rules/x", "")
-        try temporary.write("outside.yaml", "transit/other")
+        try temporary.write("outside.yaml", try Self.recipientFile("vault-transit:transit/other"))
         try temporary.link("repo/keys/out.yaml", to: "../../outside.yaml")
         try temporary.link("repo/keys/in.yaml", to: "prod.pub.yaml")
         func message(_ path: String) -> String? {
             errorMessage { () throws(InputError) in
                 let text = "version: 1\nrules:\n- path: a\n  recipients: [{file: '\(path)'}]\n"
-                let set = try read(
-                    text, folder: "\(root)/repo/rules", root: "\(root)/repo", reader: KeyIDReader())
+                let set = try read(text, folder: "\(root)/repo/rules", root: "\(root)/repo")
                 guard set.rules[0].recipients?.keys.map(\.description) == ["vault-transit:transit/prod"]
                 else {
                     throw InputError("another key")

@@ -32,7 +32,7 @@ struct AWSErrorTests {
         (400, "KMSInvalidStateException", .keyUnavailable, "pending deletion", 1),
         (400, "InvalidCiphertextException", .invalidCiphertext, "another namespace, name or scope", 1),
         (400, "IncorrectKeyException", .invalidCiphertext, "another key wrapped it", 1),
-        (400, "InvalidKeyUsageException", .misconfigured, "symmetric key", 1),
+        (400, "InvalidKeyUsageException", .invalidCiphertext, "is asymmetric", 1),
         (400, "ThrottlingException", .throttled, "SB_KMS_AWS_MAX_RPS", 3),
         (400, "LimitExceededException", .throttled, "throttles", 3),
         (503, "SlowDown", .throttled, "throttles", 3),

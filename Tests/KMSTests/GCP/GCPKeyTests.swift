@@ -107,7 +107,7 @@ struct GCPSettingsTests {
 
     @Test(arguments: [
         ("SB_KMS_GCP_KEY", "", "is not set"), ("SB_KMS_GCP_KEY", "sb-wrap", "is not the resource name"),
-        ("SB_KMS_GCP_KEY", "\(gcpKey)/cryptoKeyVersions/1", "names a version"),
+        ("SB_KMS_GCP_KEY", "\(gcpKey)/cryptoKeyVersions/x", "is not the resource name"),
         ("SB_KMS_GCP_ENDPOINT", "kms.example", "is not a URL"),
         ("SB_KMS_GCP_ENDPOINT", "http://kms.example", "plain http"),
         ("GOOGLE_CLOUD_QUOTA_PROJECT", "a/b", "not the id of a project"),

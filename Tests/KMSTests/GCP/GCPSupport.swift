@@ -19,8 +19,9 @@ func gcpKeyManager(
     observer: (any KeyManagerObserver)? = nil
 ) throws -> GCPKeyManager {
     let values = ["SB_KMS_GCP_KEY": gcpKey].merging(more) { $1 }
+    let settings = try GCPSettings.load(from: Environment(values), credentials: nil)
     return GCPKeyManager(
-        try GCPSettings.load(from: Environment(values), credentials: nil), transport: transport,
+        settings, key: settings.key.key, transport: transport,
         tokens: tokens, observer: observer, clock: clock.clock)
 }
 

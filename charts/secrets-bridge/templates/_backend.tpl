@@ -76,6 +76,7 @@
 {{- if include "secrets-bridge.hasGCP" . }}
 {{- $variables = merge $variables (dict
       "SB_KMS_GCP_KEY" .Values.gcp.key
+      "SB_KMS_GCP_KEYS_PREVIOUS" (join "," .Values.gcp.previousKeys)
       "SB_KMS_GCP_ENDPOINT" .Values.gcp.endpoint) }}
 {{- end }}
 {{- if include "secrets-bridge.hasGCPToken" . }}
@@ -85,6 +86,7 @@
 {{- $variables = merge $variables (dict
       "SB_KMS_AZURE_VAULT_URL" .Values.azure.vaultURL
       "SB_KMS_AZURE_KEY" .Values.azure.key
+      "SB_KMS_AZURE_KEYS_PREVIOUS" (join "," .Values.azure.previousKeys)
       "SB_KMS_AZURE_KEY_VERSION" .Values.azure.keyVersion) }}
 {{- end }}
 {{- if include "secrets-bridge.hasLocal" . }}

@@ -71,7 +71,8 @@ extension KeyManagerError {
             case .errorResponse(.invalidCiphertext), .errorResponse(.incorrectKey): .invalidCiphertext
             // An unknown error may have any cause, so it must not be terminal for the WrappedSecret.
             case .errorResponse(.signatureMismatch), .errorResponse(.clockSkew),
-                .errorResponse(.invalidKeyUsage), .errorResponse(.unknown):
+                .errorResponse(.invalidKeyUsage), .errorResponse(.unsupportedOperation),
+                .errorResponse(.unknown):
                 .misconfigured
             }
         self.init(code, keyID: keyID, message: error.message, retryAfter: error.retryAfter)
@@ -94,8 +95,10 @@ enum AWSErrorCategory: Equatable, Sendable, CaseIterable {
     case keyDisabled
     /// The key is pending deletion, or its key material or replica does not exist yet.
     case invalidKeyState
-    /// The key is not a symmetric encryption key.
+    /// The type of the key does not allow the operation or its algorithm.
     case invalidKeyUsage
+    /// The operation is not for keys of this type, such as GetPublicKey for symmetric ones.
+    case unsupportedOperation
     /// The encryption context is wrong, or the bytes are not a ciphertext. KMS does not distinguish these.
     case invalidCiphertext
     /// The ciphertext was made with another key than the one that the request names.
@@ -151,6 +154,7 @@ enum AWSErrorCategory: Equatable, Sendable, CaseIterable {
             (.keyDisabled, ["DisabledException"]),
             (.invalidKeyState, ["KMSInvalidStateException", "InvalidStateException"]),
             (.invalidKeyUsage, ["InvalidKeyUsageException"]),
+            (.unsupportedOperation, ["UnsupportedOperationException"]),
             (.invalidCiphertext, ["InvalidCiphertextException"]),
             (.incorrectKey, ["IncorrectKeyException"]),
         ]

@@ -87,7 +87,9 @@ extension AWSResponse {
                     + "deletion (aws kms cancel-key-deletion, then enable-key)"
             case .invalidKeyUsage:
                 "\(client) rejects \(operation): the key has another usage or spec; use a symmetric key "
-                    + "(SYMMETRIC_DEFAULT, ENCRYPT_DECRYPT)"
+                    + "(SYMMETRIC_DEFAULT), or one of RSA_3072 or RSA_4096, with the usage ENCRYPT_DECRYPT"
+            case .unsupportedOperation:
+                "\(client) rejects \(operation): keys of this type do not allow it"
             case .invalidCiphertext:
                 "AWS KMS rejects the wrapped key for \(operation): it was changed, wrapped by another key, or wrapped for "
                     + "another namespace, name or scope"

@@ -28,6 +28,9 @@ final class MotoKMS: Sendable {
             Python.program, "-c",
             """
             import os, sys
+            sys.path.insert(0, 'hack/lib')
+            import aws_rsa
+            aws_rsa.install()
             from moto.server import ThreadedMotoServer
             server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)
             server.start()
@@ -36,6 +39,7 @@ final class MotoKMS: Sendable {
             os._exit(0)
             """,
         ]
+        process.currentDirectoryURL = Python.repository
         process.environment = ["PATH": "/usr/bin:/bin", "HOME": NSTemporaryDirectory()]
         let output = Pipe()
         process.standardInput = input

@@ -1,0 +1,99 @@
+import ArgumentParser
+import CLI
+import Envelope
+import KMS
+import Settings
+
+/// Recipient files, whose keys wrap offline.
+struct RecipientOptions: ParsableArguments {
+    @Option(
+        name: .customLong("recipient"), parsing: .singleValue,
+        help: ArgumentHelp(
+            """
+            Wrap with the public key in this file, which recipient export writes. Wrapping needs no KMS then. May be repeated.
+            """, valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml"]))
+    var files: [String] = []
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Accept this new fingerprint of a recipient file whose key was rotated. May be repeated.",
+            valueName: "fingerprint"))
+    var acceptNewKey: [String] = []
+
+    @Flag(
+        help:
+            "Do not compare fingerprints of recipient files with those of earlier runs, and do not record them."
+    )
+    var noPin = false
+
+    func validate() throws {
+        guard files.count <= EnvelopeValidation.maximumRecipients else {
+            throw ValidationError(
+                "--recipient is given \(files.count) times; a WrappedSecret has \(EnvelopeValidation.maximumRecipients) "
+                    + "recipients at most")
+        }
+        guard !noPin || acceptNewKey.isEmpty else {
+            throw ValidationError("--no-pin records no fingerprint; leave out --accept-new-key")
+        }
+        for text in acceptNewKey where !RecipientKey.isFingerprint(text) {
+            throw ValidationError(
+                "--accept-new-key \(text.debugDescription) is not a fingerprint (sha256: and 64 hexadecimal digits)"
+            )
+        }
+        try checkStandardInputIsReadOnce(files)
+    }
+
+    /// Reads the files, and compares their fingerprints with those of earlier runs.
+    func keys() throws(InputError) -> [RecipientKey] {
+        var keys: [(source: String, key: RecipientKey)] = []
+        for file in files {
+            let key = try RecipientFile.read(file)
+            if let other = keys.first(where: { $0.key.keyID.utf8.elementsEqual(key.keyID.utf8) }) {
+                throw InputError("\(file): \(other.source) has the same keyID; leave out one of the two")
+            }
+            keys.append((file, key))
+        }
+        try checkPins(keys, confirmed: acceptNewKey)
+        return keys.map(\.key)
+    }
+
+    /// Compares the fingerprints of the recipient files of rules with those of earlier runs.
+    func checkPins(_ files: [RecipientFileKey]) throws(InputError) {
+        let keys = files.map { (source: $0.path, key: $0.key) }
+        try checkPins(
+            keys, confirmed: acceptNewKey.filter { text in keys.contains { $0.key.fingerprint == text } })
+    }
+
+    private func checkPins(
+        _ keys: [(source: String, key: RecipientKey)], confirmed: [String]
+    ) throws(InputError) {
+        guard !noPin, !keys.isEmpty else { return }
+        let environment = Environment.process
+        let path = KnownRecipients.path(
+            configurationHome: environment.value("XDG_CONFIG_HOME"), home: environment.value("HOME"))
+        if let path {
+            try KnownRecipients(path: path).check(keys, confirmed: confirmed).forEach(Console.note)
+        } else {
+            Console.note(
+                "fingerprints of recipient files are not compared with earlier ones: HOME is not set")
+        }
+    }
+
+    /// Opens a WrappedSecret, or loads the keys for that. If that fails although recipient files are given, the error says what
+    /// they are for.
+    func explainingThatFilesOnlyWrap<Value>(_ open: () async throws -> Value) async throws -> Value {
+        let problem: String
+        do {
+            return try await open()
+        } catch let error as InputError where !files.isEmpty {
+            problem = error.description
+        } catch let error as CommandError where !files.isEmpty {
+            problem = error.description
+        }
+        throw CommandError(
+            "\(problem); a recipient file wraps and does not open: configure a key that opens the other values, or wrap all "
+                + "values again (secrets-bridge wrap --recipient)")
+    }
+}
