@@ -1,4 +1,5 @@
 import Cryptography
+import Envelope
 import Glibc
 import System
 
