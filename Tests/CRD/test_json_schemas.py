@@ -11,7 +11,7 @@ import yaml
 from crd import CASES, DEFINITIONS, ROOT, dotted, pattern
 
 FOLDER = ROOT / "schemas"
-SCHEMAS = {schema["title"]: schema for schema in (json.loads(path.read_text()) for path in FOLDER.glob("*.json"))}
+SCHEMAS = {schema["title"]: schema for schema in (json.loads(path.read_text()) for path in FOLDER.glob("*_v*.json"))}
 # The patterns mean in editors (ECMA-262) and in kubeconform (Go) that $ is the end alone, other than in Python.
 Validator = jsonschema.validators.extend(jsonschema.Draft7Validator, {"pattern": pattern})
 RECORDED = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "Tests/Chart/recorded").glob("*.json"))}
@@ -33,8 +33,8 @@ def test_files_have_the_names_that_kubeconform_asks_for():
     wanted = {
         f"{definition['spec']['names']['kind'].lower()}_{version['name']}.json"
         for definition in DEFINITIONS.values() for version in definition["spec"]["versions"]}
-    assert {path.name for path in FOLDER.iterdir()} == wanted
-    for path in FOLDER.iterdir():
+    assert {path.name for path in FOLDER.glob("*_v*.json")} == wanted
+    for path in FOLDER.glob("*_v*.json"):
         assert json.loads(path.read_text())["$id"].endswith(f"/main/schemas/{path.name}")
 
 

@@ -37,8 +37,9 @@ struct AWSPolicyFileTests {
         }
     }
 
-    @Test(arguments: ["trust-irsa", "trust-pod-identity"])
-    func trustPoliciesNameTheServiceAccount(name: String) throws {
+    /// A condition with a pattern, or none on the subject, would let others assume the role.
+    @Test(arguments: ["trust-irsa", "trust-pod-identity", "trust-github", "trust-gitlab"])
+    func trustPoliciesNameTheIdentity(name: String) throws {
         for statement in try statements(name) {
             #expect(Array(statement["Condition"]?.fields?.keys.map { $0 } ?? []) == ["StringEquals"])
             #expect(statement["Condition"]?["StringEquals"]?.fields?.count == 2)
@@ -50,7 +51,7 @@ struct AWSPolicyFileTests {
         #expect(
             files.sorted() == [
                 "controller.json", "developer.json", "rotator.json", "second-recipient.json",
-                "trust-irsa.json",
+                "trust-github.json", "trust-gitlab.json", "trust-irsa.json",
                 "trust-pod-identity.json",
             ])
     }
