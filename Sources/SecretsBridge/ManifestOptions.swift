@@ -76,9 +76,13 @@ struct EntryOptions: ParsableArguments {
     }
 
     func validate() throws {
-        try checkStandardInputIsReadOnce(
-            fromFile.map(pathOfFileOption) + fromEnvFile
-                + [registry.dockerPasswordFile, tls.tlsCert, tls.tlsKey].compactMap(\.self))
+        try checkStandardInputIsReadOnce(paths)
+    }
+
+    /// The files that are read.
+    var paths: [String] {
+        fromFile.map(pathOfFileOption) + fromEnvFile
+            + [registry.dockerPasswordFile, tls.tlsCert, tls.tlsKey].compactMap(\.self)
     }
 
     func read() throws -> SecretArguments {

@@ -44,7 +44,11 @@ struct SetValues: AsyncParsableCommand {
                     + "asked for")
         }
         try checkNoStandardInput([document.file])
+        if readsStandardInput { try checkStandardInputIsReadOnce(["/dev/stdin"] + entries.paths) }
     }
+
+    /// True if standard input is the value of the only name.
+    private var readsStandardInput: Bool { names.count == 1 && !HiddenPrompt.inputIsTerminal }
 
     func run() async throws {
         var arguments = try entries.read()
@@ -59,8 +63,8 @@ struct SetValues: AsyncParsableCommand {
     /// Asks for the values of `names`, or reads that of a single one from standard input.
     private func readValues(into arguments: inout SecretArguments) throws {
         let before = arguments.notes.count
-        if names.count == 1, !HiddenPrompt.inputIsTerminal {
-            try arguments.addFile("\(names[0])=/dev/stdin")
+        if readsStandardInput {
+            try arguments.addStandardInput(of: names[0])
         } else {
             for name in names {
                 let value = try HiddenPrompt.read(name, alternative: "--from-file \(name)=FILE")

@@ -27,12 +27,13 @@ struct VaultRestartTests {
                 try await allAreLookedAt(controller)
                 let requests = try log.requests()
                 #expect(requests.filter(\.isWrite).isEmpty)
-                for resource in ["wrappedsecrets", "secrets"] {
+                let resources = ["wrappedsecrets", "secrets", "keyproviders"]
+                for resource in resources {
                     let own = requests.filter { $0.resource == resource }
                     #expect(own.contains { $0.verb == "watch" }, "\(own)")
                     #expect(own.count <= 4, "\(own)")
                 }
-                #expect(requests.allSatisfy { ["wrappedsecrets", "secrets"].contains($0.resource) })
+                #expect(requests.allSatisfy { resources.contains($0.resource) })
                 #expect(try await unwraps(bao, from: entries) == 0)
             }
 
@@ -51,7 +52,7 @@ struct VaultRestartTests {
                 let writes = requests.filter { $0.isWrite && $0.resource != "events" }.map(\.description)
                 #expect(writes == ["patch secrets db-7", "patch wrappedsecrets/status db-7"])
                 #expect(requests.count { $0.resource == "events" } == 1)
-                #expect(requests.filter { !$0.isWrite }.count <= 8, "\(requests)")
+                #expect(requests.filter { !$0.isWrite }.count <= 12, "\(requests)")
                 #expect(try await unwraps(bao, from: entries) == 1)
             }
         }

@@ -81,6 +81,7 @@ func templateRefusal(_ template: String, _ values: [String: String] = ["password
         ("{{ .password | b64enc }}", "there is no filter b64enc; it is called base64 here"),
         ("{{ base64 .password }}", "a filter follows its entry"),
         ("{{ .password | indent }}", "line 1 column 16: indent needs a number"),
+        ("{{ .password | indent 010 }}", "line 1 column 16: indent needs a number"),
         ("{{ .password | indent 65 }}", "indent needs a number of spaces from 0 to 64"),
         ("{{ .password | indent 99999999999999999999 }}", "indent needs a number"),
         ("{{ .tls.crt }}", "line 1 column 4: a name with other characters"),

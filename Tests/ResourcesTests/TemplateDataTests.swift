@@ -56,6 +56,12 @@ import Testing
         #expect(refusal?.message.contains("[password] has the name of an entry") == true)
     }
 
+    @Test func refusesMorePartsThanTheLimit() {
+        let text = String(repeating: "x{{.a}}", count: TemplateData.maximumParts / 4)
+        #expect(reason(["b": text, "c": text], ["a": ""]) == nil)
+        #expect(reason(["b": text, "c": text, "d": "x"], ["a": ""]) == .invalidSpec)
+    }
+
     @Test func refusesMoreTemplatesThanTheLimit() {
         func templates(_ count: Int) -> [String: String] {
             Dictionary(uniqueKeysWithValues: (0..<count).map { ("k\($0)", "") })

@@ -155,7 +155,8 @@ struct EnvelopeMerger {
         do {
             let desired = try DesiredSecret(try version.document.object(namespace: namespace))
             try SecretLimits.check(plaintextByteCount: entries.reduce(0) { $0 + $1.value.count })
-            try SecretValidation.check(type: desired.type, entries)
+            try desired.templates.check(entries: entries.map(\.name))
+            try SecretValidation.check(type: desired.type, try desired.templates.rendered(with: entries))
             return try await Envelope.seal(
                 entries, binding: desired.envelope.binding, with: first,
                 recipients: Array(managers.dropFirst())

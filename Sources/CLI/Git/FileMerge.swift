@@ -65,8 +65,9 @@ package struct FileMerge {
     package mutating func merge(
         base: SharedSecret, ours: SharedSecret, theirs: SharedSecret
     ) async throws(InputError) -> Output {
-        let old = try? WrappedSecretFile(path: path, contents: base, stamp: nil)
-        guard let left = try? WrappedSecretFile(path: path, contents: ours, stamp: nil),
+        // Without the ancestor, a removal on one side cannot be told from an addition on the other.
+        guard let old = try? WrappedSecretFile(path: path, contents: base, stamp: nil),
+            let left = try? WrappedSecretFile(path: path, contents: ours, stamp: nil),
             let right = try? WrappedSecretFile(path: path, contents: theirs, stamp: nil)
         else { return try await mergeUnparsable(base, ours, theirs) }
         var expected: [String: ExpectedEnvelope] = [:]
@@ -74,9 +75,7 @@ package struct FileMerge {
         for (name, index) in Self.indices(left).sorted(by: { $0.value < $1.value }) {
             guard let rightIndex = rightIndices[name] else { continue }
             let versions = MergeVersions(
-                base: old.flatMap { file in
-                    oldIndices[name].map { EnvelopeMerger.Version(file: file, index: $0) }
-                },
+                base: oldIndices[name].map { EnvelopeMerger.Version(file: old, index: $0) },
                 ours: EnvelopeMerger.Version(file: left, index: index),
                 theirs: EnvelopeMerger.Version(file: right, index: rightIndex))
             let label = left.documents.count > 1 ? "WrappedSecret \(name): " : ""
@@ -115,9 +114,13 @@ package struct FileMerge {
     ) async throws(InputError) -> Output {
         let merged = try await mergeLines(base, ours, theirs)
         if merged.conflictCount > 0 {
-            conflicts = ["the file was changed on both sides, and one of them is neither YAML nor JSON"]
+            conflicts = [
+                "the file was changed on both sides, and one of them or their common ancestor cannot be read"
+            ]
         } else if ManifestFile.declaresKind(WrappedSecret.resource.kind, in: merged.text) {
-            notes = ["one side is neither YAML nor JSON, so the file was merged by lines; check its values"]
+            notes = [
+                "one side or the common ancestor cannot be read, so the file was merged by lines; check its values"
+            ]
         }
         return Output(text: merged.text, conflicts: conflicts, notes: notes)
     }

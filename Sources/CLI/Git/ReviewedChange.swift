@@ -49,6 +49,9 @@ package struct ReviewedChange: Sendable {
         guard kind == .added else { return }
         addedEntries = envelope.data.keys.sorted()
         addedRecipients = envelope.recipients.map(\.keyAndVersion)
+        fields = (document.object.spec.template?.data ?? [:]).keys.sorted().map {
+            Field(name: "template \($0)", old: nil, new: "added")
+        }
     }
 
     init(
@@ -128,8 +131,8 @@ package struct ReviewedChange: Sendable {
     }
 }
 
-/// Compares the fields outside of the envelope. Values of labels and annotations are not shown, because a user may have
-/// written a secret there.
+/// Compares the fields outside of the envelope. Values of labels, annotations and templates are not shown, because a user
+/// may have written a secret there.
 enum ReviewedFields {
     static func differences(_ old: WrappedSecret, _ new: WrappedSecret) -> [ReviewedChange.Field] {
         let (before, after) = (shown(old), shown(new))
@@ -169,6 +172,7 @@ enum ReviewedFields {
 
     private static func maps(_ object: WrappedSecret) -> [(name: String, pairs: [String: String])] {
         [
+            ("template", object.spec.template?.data ?? [:]),
             ("label of the Secret", object.spec.template?.metadata?.labels ?? [:]),
             ("annotation of the Secret", object.spec.template?.metadata?.annotations ?? [:]),
             ("label", object.metadata.labels ?? [:]), ("annotation", object.metadata.annotations ?? [:]),

@@ -1,5 +1,7 @@
+import Cryptography
 import Resources
 import System
+import YAML
 
 /// Creates WrappedSecrets from files that SOPS encrypted: either from all of them or from none.
 package struct SopsImport: Sendable {
@@ -73,13 +75,20 @@ package struct SopsImport: Sendable {
         return result
     }
 
+    /// Returns true for a file with the metadata that SOPS adds, and for one that mentions SOPS and cannot be parsed: its error
+    /// tells more.
+    private static func isEncrypted(_ file: SharedSecret) -> Bool {
+        guard ManifestFile.mentions("sops", in: file) else { return false }
+        guard let documents = try? ManifestFile.documents(in: file.bytes, source: "") else { return true }
+        return documents.contains { $0["sops"]?["mac"] != nil }
+    }
+
     private func files(of paths: [String], _ result: inout ImportResult) -> [String] {
         let manifests = ManifestPaths(paths)
         result.problems += manifests.problems
         let files = manifests.files.filter { file in
             guard !paths.contains(file) else { return true }
-            return (try? ManifestFile.rawContents(of: file)).map { ManifestFile.mentions("sops", in: $0) }
-                ?? true
+            return (try? ManifestFile.rawContents(of: file)).map { Self.isEncrypted($0) } ?? true
         }
         if files.isEmpty, result.problems.isEmpty {
             result.problems.append(

@@ -99,6 +99,21 @@ package struct SecretArguments: Sendable {
         return (key, text)
     }
 
+    /// Adds the value on standard input.
+    ///
+    /// - Throws: `InputError` if there is none, as after a program in a pipeline that failed.
+    package mutating func addStandardInput(of key: String) throws(InputError) {
+        let path = "/dev/stdin"
+        let value = try Self.read(path)
+        guard value.count > 0 else {
+            throw InputError(
+                "\(key): standard input is empty; for an empty value, give --from-literal \(key.shellQuoted)="
+            )
+        }
+        try add(key, value, "standard input")
+        if let note = TrailingNewline.note(value, of: key, from: path) { notes.append(note) }
+    }
+
     /// Adds a value that is neither an argument nor in a file, such as one typed at a prompt.
     package mutating func addValue(_ value: SharedSecret, of key: String) throws(InputError) {
         try add(key, value, "arguments")

@@ -98,7 +98,7 @@ package struct DocumentMove: Sendable {
         }
     }
 
-    /// Returns nil if the ciphertexts are bound to nothing that changes.
+    /// Returns nil if the ciphertexts are bound to nothing that changes, and the recipients follow the rule.
     private func sealedEnvelope() async throws(InputError) -> Envelope? {
         let old = opened.desiredSecret.envelope.binding
         let binding: Binding
@@ -115,7 +115,9 @@ package struct DocumentMove: Sendable {
         {
             throw InputError(opened.location, "\(violation), or give --rules none")
         }
-        guard binding != old else { return nil }
+        let keyIDs = opened.desiredSecret.envelope.recipients.map(\.keyID)
+        let keepsRule = rule.map { RuleEnforcement.recipientViolations(of: keyIDs, by: $0).isEmpty } ?? true
+        guard binding != old || !keepsRule else { return nil }
         return try await edit.seal(opened.entries, for: binding)
     }
 

@@ -41,7 +41,8 @@ struct SyncRecord: Sendable {
 
     // MARK: envelope
 
-    /// Remembers that the envelope of `object` was unwrapped, so that a change of the template alone needs no KMS.
+    /// Remembers that the envelope of `object` was unwrapped, so that a change of labels, annotations or type alone
+    /// needs no KMS.
     ///
     /// - Parameter digest: `EnvelopeSummary.digest`.
     mutating func envelopeVerified(_ object: ObjectMeta, digest: [UInt8], key: RecipientKey) {

@@ -5,6 +5,8 @@ package import Envelope
 package struct TemplateData: Sendable {
     /// The CRD has the same limit.
     static let maximumTemplates = 64
+    /// The references of all templates, and the texts between them. They are in memory while an object is open.
+    static let maximumParts = 8192
 
     private let templates: [(key: String, template: SecretTemplate)]
     /// SHA-256 of the keys and texts in hexadecimal, or nil if there are no templates.
@@ -24,6 +26,7 @@ package struct TemplateData: Sendable {
                 "spec.template.data has \(texts.count) items; \(Self.maximumTemplates) at most are expected")
         }
         var templates: [(key: String, template: SecretTemplate)] = []
+        var parts = 0
         for (key, text) in texts {
             guard (try? EnvelopeValidation.check(entry: key)) != nil else {
                 throw SpecError(
@@ -32,9 +35,17 @@ package struct TemplateData: Sendable {
                         + "0-9 - _ ., not starting with '..')")
             }
             do throws(TemplateError) {
-                templates.append((key, try SecretTemplate(text)))
+                let template = try SecretTemplate(text)
+                parts += template.segments.count
+                templates.append((key, template))
             } catch {
                 throw SpecError(error, in: key)
+            }
+            guard parts <= Self.maximumParts else {
+                throw SpecError(
+                    .invalidSpec,
+                    "spec.template.data has more than \(Self.maximumParts) references and texts between them; split it, or "
+                        + "keep the whole file as one entry")
             }
         }
         self.templates = templates

@@ -202,7 +202,10 @@ struct TemplateParser {
         skipSpace()
         let start = index
         while let byte = current, byte.isASCIIDigit, index - start < 3 { index += 1 }
-        guard let count = Int(String(decoding: text[start..<index], as: UTF8.self)),
+        let digits = text[start..<index]
+        // A zero before other digits makes a number octal in Go.
+        guard digits.count == 1 || digits.first != UInt8(ascii: "0"),
+            let count = Int(String(decoding: digits, as: UTF8.self)),
             count <= TemplateFilter.maximumIndentation
         else {
             throw error(

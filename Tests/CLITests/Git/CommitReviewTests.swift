@@ -83,6 +83,20 @@ struct CommitReviewTests {
             ])
     }
 
+    /// A template can name another server, which then receives the value.
+    @Test func listsTemplatesByName() async throws {
+        let plain = try await manifest(["pw": canary])
+        func templated(_ host: String) -> String {
+            plain.replacing(
+                "spec:", with: "spec:\n  template: {data: {app.conf: 'url = https://\(host)/{{ .pw }}'}}")
+        }
+        let changed = await review([("db.yaml", templated("a"), templated("b"))])
+        #expect(changed.lines[1] == "    template app.conf changed")
+        #expect(!changed.markdown.contains("https://b"))
+        let added = await review([("db.yaml", nil, templated("a"))])
+        #expect(added.lines.contains("    template app.conf added"))
+    }
+
     @Test func skipsFilesWithOtherTextAndNewComments() async throws {
         let old = try await manifest(["a": "1"])
         let result = await review([
