@@ -31,14 +31,22 @@ package struct WrappedSecretFile: Sendable {
         self.path = path
         self.contents = contents
         self.stamp = stamp
-        guard ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else {
+        guard ManifestFile.mayMention(WrappedSecret.resource.kind, in: contents) else {
             documents = []
             return
         }
-        // Other documents are released one by one.
-        let found = try ManifestFile.documents(in: contents.bytes, source: path) { document in
-            (ManifestFile.objects(of: document, kind: WrappedSecret.resource.kind) ?? [])
-                .filter(WrappedSecretDocument.isWrappedSecret)
+        let found: [YAMLNode]
+        do throws(InputError) {
+            // Other documents are released one by one.
+            found = try ManifestFile.documents(in: contents.bytes, source: path) { document in
+                (ManifestFile.objects(of: document, kind: WrappedSecret.resource.kind) ?? [])
+                    .filter(WrappedSecretDocument.isWrappedSecret)
+            }
+        } catch {
+            // A file that does not name the kind, such as a script, need not be a manifest.
+            guard !ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else { throw error }
+            documents = []
+            return
         }
         var documents: [WrappedSecretDocument] = []
         documents.reserveCapacity(found.count)
