@@ -63,10 +63,11 @@ struct RecipientOptions: ParsableArguments {
             }
             keys.append((file, key))
         }
-        try checkPins(
-            keys,
-            confirmed: acceptNewKey.filter { text in ruleFiles?.contains { $0.key.fingerprint == text } != true },
-            records: records)
+        // The check of the rules' files has used the others.
+        let confirmed = acceptNewKey.filter { text in
+            ruleFiles?.contains { $0.key.fingerprint == text } != true
+        }
+        try checkPins(keys, confirmed: confirmed, records: records)
         return keys.map(\.key)
     }
 

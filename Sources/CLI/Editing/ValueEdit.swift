@@ -100,8 +100,8 @@ package struct ValueEdit: Sendable {
         var managers: [any KeyManager] = []
         // Several recipients of a backend have the same key that wraps now.
         func add(_ manager: any KeyManager) {
-            guard !managers.contains(where: { $0.keyID.utf8.elementsEqual(manager.keyID.utf8) }) else { return }
-            managers.append(manager)
+            let isNew = !managers.contains { $0.keyID.utf8.elementsEqual(manager.keyID.utf8) }
+            if isNew { managers.append(manager) }
         }
         let recipients = opened.desiredSecret.envelope.recipients
         for key in recipientKeys

@@ -131,8 +131,10 @@ package struct KnownRecipients: Sendable {
     ) -> InputError {
         let earlier = known.map(\.fingerprint).joined(separator: " and ")
         let subject =
-            name.map { "the key of \($0) has the fingerprint \(key.fingerprint), which differs from \(earlier)" }
-            ?? "the file has the key \(key.keyID) with the fingerprint \(key.fingerprint) now; it had that with \(earlier)"
+            name.map {
+                "the key of \($0) has the fingerprint \(key.fingerprint), which differs from \(earlier)"
+            }
+            ?? "the file now has the key \(key.keyID) with the fingerprint \(key.fingerprint); it had one with \(earlier)"
         return InputError(
             source,
             "\(subject) in \(path); if the key was \(name == nil ? "replaced" : "rotated"), compare the new fingerprint with that "

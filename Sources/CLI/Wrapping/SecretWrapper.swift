@@ -131,7 +131,9 @@ package struct SecretWrapper: Sendable {
 
     /// Returns the key that generates the data key, and those of the other recipients.
     private func managers() throws(InputError) -> (first: any KeyManager, others: [any KeyManager]) {
-        guard let rule, let requirement = rule.recipients else { return (keys.primary, keys.additionalRecipients) }
+        guard let rule, let requirement = rule.recipients else {
+            return (keys.primary, keys.additionalRecipients)
+        }
         let managers = try requirement.wrappingKeys(in: keys, rule)
         return (managers.first ?? keys.primary, Array(managers.dropFirst()))
     }
