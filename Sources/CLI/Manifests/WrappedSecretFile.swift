@@ -77,6 +77,27 @@ package struct WrappedSecretFile: Sendable {
             path, "contains the WrappedSecrets \(names); select one with --name and --namespace")
     }
 
+    /// Returns the lines of one document as a file of its own, so that its edits do not read the others, and the index in it.
+    /// Returns this file if they cannot be read alone.
+    func part(with index: Int) -> (file: WrappedSecretFile, index: Int) {
+        let range = documents[index].node.range
+        let lines: SharedSecret? = contents.bytes.withUnsafeBytes { bytes in
+            let lineFeed = UInt8(ascii: "\n")
+            guard range.start < range.end, range.end <= bytes.count,
+                range.start == 0 || bytes[range.start - 1] == lineFeed
+            else { return nil }
+            let end =
+                bytes[range.end - 1] == lineFeed
+                ? range.end : bytes[range.end...].firstIndex(of: lineFeed).map { $0 + 1 } ?? bytes.count
+            return SharedSecret(copying: bytes[range.start..<end])
+        }
+        guard let lines, let file = try? WrappedSecretFile(path: path, contents: lines, stamp: nil),
+            file.documents.count == 1,
+            file.documents[0].object.spec.envelope == documents[index].object.spec.envelope
+        else { return (self, index) }
+        return (file, 0)
+    }
+
     /// Edits the file and replaces it, after verifying that the edits have their intended effect and no other.
     ///
     /// - Parameter edit: Makes all edits, which are verified together.
