@@ -81,7 +81,7 @@ struct Create: AsyncParsableCommand {
         defer { folder.remove() }
         let (secret, wrapped) = try await edit(in: folder, wrapper)
         wrapped.notes.forEach(Console.note)
-        try output.write([wrapped.manifest], as: file.hasSuffix(".json") ? .json : .yaml)
+        try output.write(wrappedSecrets: [wrapped.manifest], as: file.hasSuffix(".json") ? .json : .yaml)
         DocumentOptions.printDifference(ValueDifference(from: [], to: secret.entries))
     }
 

@@ -28,11 +28,10 @@ struct DocumentOptions: ParsableArguments {
     }
 
     /// Returns the rule for the file with the values of flags in place of its own, and prints which flags override it.
-    func rule(_ rules: RulesOptions, _ recipients: RecipientOptions) throws(InputError) -> Rule? {
+    func rule(_ rules: RulesOptions) throws(InputError) -> Rule? {
         guard let found = try rules.book().rule(for: file) else { return nil }
         let (rule, notes) = found.overridden(namespace: namespace)
         notes.forEach(Console.note)
-        try recipients.checkPins(rule.recipients?.files ?? [])
         return rule
     }
 
@@ -54,7 +53,7 @@ struct DocumentOptions: ParsableArguments {
         following rules: RulesOptions, with recipients: RecipientOptions,
         _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        let rule = try rule(rules, recipients)
+        let rule = try rule(rules)
         let recipientKeys = try recipients.keys(beside: rule?.recipients?.files ?? [])
         let keys = try await recipients.explainingThatFilesOnlyWrap { try self.keys() }
         let opened = try await recipients.explainingThatFilesOnlyWrap {

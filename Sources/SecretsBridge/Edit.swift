@@ -38,7 +38,7 @@ struct Edit: AsyncParsableCommand {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
         let keys = try await recipients.explainingThatFilesOnlyWrap { try document.keys() }
-        let rule = try document.rule(rules, recipients)
+        let rule = try document.rule(rules)
         let recipientKeys = try recipients.keys(beside: rule?.recipients?.files ?? [])
         let difference: ValueDifference
         do {

@@ -126,7 +126,14 @@ extension GitProgram {
             throw CommandError(
                 "\(changes.count) manifests differ, at most \(Self.maximumFiles) are compared; give paths")
         }
-        return try await contents(of: changes)
+        let (files, problems) = try await contents(of: changes)
+        return (
+            files,
+            problems
+                + changes.filter(\.isNewLink).map {
+                    "\($0.path) was not compared: it is a symbolic link; commit the file itself at this path"
+                }
+        )
     }
 
     private func commit(_ revision: String) async throws -> String {

@@ -58,6 +58,7 @@ struct GitSetup: AsyncParsableCommand {
     func run() async throws {
         let git = try GitProgram()
         let attributes = try await attributesPath(git)
+        try checkNoLink(attributes)
         let changes = try await configure(git) + updateAttributes(at: attributes)
         changes.forEach { Console.writeLine($0) }
         if changes.isEmpty { Console.note("nothing changed; git is set up as asked") }
@@ -123,12 +124,14 @@ struct GitSetup: AsyncParsableCommand {
         return "\(folder)/git/attributes"
     }
 
-    private func updateAttributes(at path: String) throws -> [String] {
-        // git does not read a link in the working tree, and it could lead to a file of the user.
+    /// Refuses a link in the working tree: git does not read it, and it could lead to a file of the user.
+    private func checkNoLink(_ path: String) throws {
         var info = stat()
-        if !global, lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK {
-            throw CommandError("\(path) is a symbolic link; replace it by a file")
-        }
+        guard !global, lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK else { return }
+        throw CommandError("\(path) is a symbolic link; replace it by a file")
+    }
+
+    private func updateAttributes(at path: String) throws -> [String] {
         let old = try read(path)
         var attributes = GitAttributes(old)
         var changes: [String] = []

@@ -123,8 +123,10 @@ struct Import: AsyncParsableCommand {
         let factory = WrapperFactory(
             namespace: namespace, scope: scope, provider: provider, cluster: cluster.access, rules: rules,
             recipients: recipients)
-        // Rules for files in the folder may need no settings; those of a file are found with its path.
-        if folder == nil || !recipients.files.isEmpty { try await factory.loadKeys(for: rulePath) }
+        // With rules, those of each file decide whether settings are needed.
+        if folder == nil || !recipients.files.isEmpty || !rules.book().hasRulesFile(for: rulePath) {
+            try await factory.loadKeys(for: rulePath)
+        }
         let (secrets, isComplete) =
             isSealed
             ? try await sealed.wrap(namespace: namespace) { secret, scope throws(InputError) in
@@ -139,7 +141,7 @@ struct Import: AsyncParsableCommand {
         } else if let folder {
             try write(secrets, in: folder)
         } else {
-            try file.write(secrets.map(\.manifest), as: output)
+            try file.write(wrappedSecrets: secrets.map(\.manifest), as: output)
         }
         if isSealed { SealedSecretOptions.noteNextSteps(secrets) }
         if !isComplete { throw ExitCode.failure }

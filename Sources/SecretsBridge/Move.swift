@@ -75,18 +75,14 @@ struct Move: AsyncParsableCommand {
     func run() async throws {
         let output = try outputFile.map(Self.open)
         let keys = try providers.keys(namespace: fromNamespace)
-        let target = outputFile.flatMap { $0 == "-" ? nil : $0 } ?? file
         let book = rules.book()
-        let rule = try book.rule(for: target)?.overridden(namespace: namespace)
+        let rule = try book.rule(for: outputFile ?? file)?.overridden(namespace: namespace)
         rule?.notes.forEach(Console.note)
-        let ruleFiles = rule?.rule.recipients?.files ?? []
-        try recipients.checkPins(ruleFiles)
-        let recipientKeys = try recipients.keys(beside: ruleFiles)
-        // The rule of the place that it leaves may give the namespace.
-        let source = file == "-" ? nil : try book.rule(for: file)
+        let recipientKeys = try recipients.keys(beside: rule?.rule.recipients?.files ?? [])
         let opened = try await OpenedDocument(
-            try WrappedSecretFile(reading: file), named: fromName, namespace: fromNamespace, with: keys,
-            rule: source)
+            moving: try WrappedSecretFile(reading: file), named: fromName, namespace: fromNamespace,
+            with: keys,
+            rule: try book.rule(for: file))
         let move = DocumentMove(
             opened, to: .init(namespace: namespace, name: name, secretName: secretName), with: keys,
             recipientKeys: recipientKeys, rule: rule?.rule, note: { Console.note($0) })

@@ -40,6 +40,14 @@ enum ManifestOutput {
 
     func write(_ documents: [JSONValue], as format: OutputFormat) throws { try write(format.text(documents)) }
 
+    /// Writes WrappedSecrets. A file in YAML begins with the line for editors.
+    func write(wrappedSecrets documents: [JSONValue], as format: OutputFormat) throws {
+        guard case .file = self, format == .yaml, !documents.isEmpty else {
+            return try write(documents, as: format)
+        }
+        try write(NewManifest.yaml(documents))
+    }
+
     /// Writes a text that is not secret.
     func write(_ text: String) throws { try write(SecretBytes(copying: Array(text.utf8))) }
 

@@ -48,39 +48,34 @@ struct RecipientOptions: ParsableArguments {
     /// Reads the files, and compares their fingerprints with those of earlier runs.
     ///
     /// - Parameters:
-    ///   - ruleFiles: The recipient files of rules, which the command wraps for too, and which are checked before. Nil if they
-    ///     are not known yet.
+    ///   - ruleFiles: The recipient files of rules, which the command wraps for too, and which are compared with them. Nil if
+    ///     rules have no part in it.
     ///   - records: False if nothing is wrapped for new keys.
     func keys(
         beside ruleFiles: [RecipientFileKey]? = nil, records: Bool = true
     ) throws(InputError) -> [RecipientKey] {
         if files.isEmpty, ruleFiles == nil { return [] }
-        var keys: [(source: String, key: RecipientKey)] = []
+        var keys: [RecipientFileKey] = []
         for file in files {
             let key = try RecipientFile.read(file)
             if let other = keys.first(where: { $0.key.keyID.utf8.elementsEqual(key.keyID.utf8) }) {
-                throw InputError("\(file): \(other.source) has the same keyID; leave out one of the two")
+                throw InputError("\(file): \(other.path) has the same keyID; leave out one of the two")
             }
-            keys.append((file, key))
+            keys.append(RecipientFileKey(path: file, key: key))
         }
-        // The check of the rules' files has used the others.
-        let confirmed = acceptNewKey.filter { text in
-            ruleFiles?.contains { $0.key.fingerprint == text } != true
-        }
-        try checkPins(keys, confirmed: confirmed, records: records)
+        try checkPins((ruleFiles ?? []) + keys, confirmed: acceptNewKey, records: records)
         return keys.map(\.key)
     }
 
-    /// Compares the fingerprints of the recipient files of rules with those of earlier runs.
-    func checkPins(_ files: [RecipientFileKey], records: Bool = true) throws(InputError) {
-        let keys = files.map { (source: $0.path, key: $0.key) }
-        try checkPins(
-            keys, confirmed: acceptNewKey.filter { text in keys.contains { $0.key.fingerprint == text } },
-            records: records)
+    /// Compares the fingerprints of the recipient files of one of several rules with those of earlier runs.
+    func checkPins(_ files: [RecipientFileKey]) throws(InputError) {
+        // The others are those of another rule.
+        let confirmed = acceptNewKey.filter { text in files.contains { $0.key.fingerprint == text } }
+        try checkPins(files, confirmed: confirmed, records: true)
     }
 
     private func checkPins(
-        _ keys: [(source: String, key: RecipientKey)], confirmed: [String], records: Bool
+        _ keys: [RecipientFileKey], confirmed: [String], records: Bool
     ) throws(InputError) {
         guard !noPin, !keys.isEmpty || !confirmed.isEmpty else { return }
         let environment = Environment.process

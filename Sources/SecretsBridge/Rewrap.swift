@@ -104,7 +104,6 @@ struct Rewrap: AsyncParsableCommand {
         let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
         let book = rules.book()
         let ruleFiles = followsRules ? book.recipientFiles(forManifests: found.files) : []
-        try recipients.checkPins(ruleFiles, records: !(dryRun || check))
         // The keys of the flags are the last ones.
         let keys = try providers.keys(namespace: namespace).adding(ruleFiles.map(\.key)).adding(
             try recipients.keys(beside: ruleFiles, records: !(dryRun || check)))

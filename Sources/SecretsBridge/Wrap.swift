@@ -115,7 +115,7 @@ struct Wrap: AsyncParsableCommand {
             outputs.append(try await wrapper.wrap(secret))
         }
         outputs.flatMap(\.notes).forEach(Console.note)
-        try output.write(outputs.map(\.manifest), as: manifest.output)
+        try output.write(wrappedSecrets: outputs.map(\.manifest), as: manifest.output)
     }
 
     /// The path that the rule is for, for each file that is read.

@@ -296,6 +296,8 @@ struct FileRewrapTests {
         try folder.link("link.yaml", to: "a.yaml")
         let files = ManifestPaths([folder.path, folder.path("a.yaml")]).files
         #expect(
-            files.map { $0.split(separator: "/").last.map(String.init) } == ["a.yaml", "b.yml", "c.json"])
+            files.map { $0.split(separator: "/").last.map(String.init) } == [
+                ".hidden.yaml", "a.yaml", "b.yml", "c.json",
+            ])
     }
 }

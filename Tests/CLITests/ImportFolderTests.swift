@@ -42,7 +42,7 @@ struct ImportFolderTests {
         #expect(result.problems == [])
         #expect(result.skipped == [])
         #expect(files == ["new/a/x.yaml", "new/b/x.yaml", "new/y.yaml"])
-        #expect(try folder.read("new/a/x.yaml") == "name: x\n")
+        #expect(try folder.read("new/a/x.yaml") == NewManifest.schemaLine + "name: x\n")
     }
 
     @Test func reportsOrSkipsAnExistingFile() throws {
@@ -134,6 +134,6 @@ struct ImportFolderTests {
         let target = try TemporaryFolder()
         try folder.link("link", to: target.path)
         #expect(write([try secret("a", "x")], in: folder.path("link")).problems == [])
-        #expect(try target.read("a/x.yaml") == "name: x\n")
+        #expect(try target.read("a/x.yaml") == NewManifest.schemaLine + "name: x\n")
     }
 }

@@ -46,6 +46,47 @@ struct VerifyFilesTests {
         #expect(result.problems.first?.contains("b.yaml") == true)
     }
 
+    /// kubectl takes the last of two values, and each of these notations for the kind.
+    @Test(
+        arguments: [
+            "kind: Secret", "kind: &k Secret", "x: &k Secret\nkind: *k", "? kind\n: Secret",
+            "kind:\n  Secret",
+            "kind: >-\n  Secret", "kind: # c\n  Secret", "kind:\(String(repeating: " ", count: 90))Secret",
+            #""k\x69nd": Secret"#, "kind: !!str Secret", #"kind: "\x53ecret""#, "kind: !!binary U2VjcmV0",
+            #"kind: "Sec\\#n  ret""#, #"kind: "Sec\\#r  ret""#,
+        ])
+    func reportsASecretThatItCannotRead(kind: String) async throws {
+        let text =
+            "apiVersion: v1\n\(kind)\nmetadata: {name: x}\nstringData:\n  a: b\n  a: \(canary) # {{ x }}\n"
+        let result = await verify([try folder.write("a.yaml", text)])
+        #expect(result.problems.count == 1, "\(result.problems)")
+        #expect(result.notes == [])
+    }
+
+    @Test func reportsAnEscapedKindBeforeASyntaxError() async throws {
+        let plain = secret.replacing("kind: Secret", with: #"kind: "\u0053ecret""#)
+        let result = await verify([try folder.write("a.yaml", plain + "---\n[\n")])
+        #expect(result.problems.count == 1)
+    }
+
+    @Test func reportsAKeyThatOccursTwiceInJSON() async throws {
+        let text = #"{"apiVersion":"v1","kind":"ConfigMap","k\u0069nd":"\u0053ecret","stringData":{"a":"b"}}"#
+        let result = await verify([try folder.write("a.json", text)])
+        #expect(result.problems.count == 1)
+    }
+
+    @Test func readsHiddenFilesAndFilesBehindLinks() async throws {
+        try folder.write("in/.hidden.yaml", secret)
+        try folder.write("in/.git/config.yaml", secret)
+        try folder.write("in/blob.txt", try await wrapped())
+        try folder.link("in/link.yaml", to: "blob.txt")
+        try folder.link("in/again.yaml", to: ".hidden.yaml")
+        let result = await verify([folder.path("in")])
+        #expect(result.count == 1)
+        #expect(result.problems.count == 1)
+        #expect(result.problems.first?.contains("in/.hidden.yaml") == true)
+    }
+
     @Test func skipsFilesWithoutWrappedSecretsIfAllowed() async throws {
         let paths = [
             try folder.write("a b.yaml", try await wrapped()), try folder.write("other.yaml", other),

@@ -24,7 +24,7 @@ ALL_KEYS = [
                                                          "file with it."),
     ("SB_KMS_VAULT_ADDR, SB_KMS_VAULT_KEY, ...", "Settings of vault-transit."),
     ("SB_KMS_AWS_KEY_ID, SB_KMS_AWS_REGION, ...", "Settings of aws-kms."),
-    ("SB_KMS_GCP_KEY, SB_KMS_GCP_ENDPOINT", "Settings of gcp-kms. Credentials are Application Default Credentials."),
+    ("SB_KMS_GCP_KEY, SB_KMS_GCP_KEYS_PREVIOUS, ...", "Settings of gcp-kms. Credentials are Application Default Credentials."),
     ("SB_KMS_AZURE_VAULT_URL, SB_KMS_AZURE_KEY, ...", "Settings of azure-key-vault. Credentials are those of AZURE_* variables, "
                                                       "of a managed identity, or of the Azure CLI."),
     ("NO_COLOR", "If not empty, turns colours off."),

@@ -14,6 +14,7 @@ package struct OpenedDocument: Sendable {
 
     /// Decrypts the WrappedSecret with this name and namespace.
     ///
+    /// - Parameter rule: The rule for the file, which the edit follows.
     /// - Throws: `InputError` if it cannot be found, read or decrypted.
     package init(
         _ file: WrappedSecretFile, named name: String?, namespace: String?, with keys: KeyRing,
@@ -24,17 +25,32 @@ package struct OpenedDocument: Sendable {
             rule: rule)
     }
 
+    /// Decrypts the WrappedSecret with this name and namespace, which a move takes to another place.
+    ///
+    /// - Parameter rule: The rule for the file that it leaves. Only its namespace matters, which is the default.
+    package init(
+        moving file: WrappedSecretFile, named name: String?, namespace: String?, with keys: KeyRing,
+        rule: Rule?
+    ) async throws(InputError) {
+        let index = try file.index(
+            named: name, namespace: namespace, options: "--from-name and --from-namespace")
+        try await self.init(file, at: index, namespace: namespace, with: keys, defaults: rule)
+    }
+
     /// Decrypts the WrappedSecret at an index of `file.documents`.
     ///
-    /// - Parameter rule: The rule for the file. Its namespace is the default.
+    /// - Parameters:
+    ///   - rule: The rule for the file. Its namespace is the default.
+    ///   - defaults: A rule of which only the namespace matters.
     /// - Throws: `InputError` also if scope or namespace break the rule, which an edit cannot change.
     init(
-        _ file: WrappedSecretFile, at index: Int, namespace: String?, with keys: KeyRing, rule: Rule? = nil
+        _ file: WrappedSecretFile, at index: Int, namespace: String?, with keys: KeyRing, rule: Rule? = nil,
+        defaults: Rule? = nil
     ) async throws(InputError) {
         self.file = file
         self.index = index
         let document = file.documents[index]
-        let object = try document.object(namespace: namespace, rule: rule)
+        let object = try document.object(namespace: namespace, rule: rule ?? defaults)
         self.namespace = object.metadata.namespace
         if let rule {
             let violations = RuleEnforcement.bindingViolations(

@@ -93,7 +93,7 @@ package struct CommitReview: Sendable {
             return file.documents.indices.map { Version(path: path, file: file, index: $0) }
         } catch {
             // Most files that cannot be parsed only mention the kind.
-            if ManifestFile.declaresKind(WrappedSecret.resource.kind, in: contents) {
+            if ManifestFile.mayHaveObject(of: [WrappedSecret.resource.kind], in: contents) {
                 problems.append("\(version) was not compared: \(error.description)")
             }
             return []

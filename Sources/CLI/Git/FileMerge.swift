@@ -216,10 +216,14 @@ package struct FileMerge {
                 return error.description
             }
         }
-        let known = Set((ours.documents + theirs.documents).compactMap(problem))
+        // A WrappedSecret that one side had broken already is no conflict.
+        let known = Set(
+            (ours.documents + theirs.documents).compactMap { document in
+                problem(document).map { [document.qualifiedName, $0] }
+            })
         return file.documents.compactMap { document in
             problem(document).flatMap { problem in
-                known.contains(problem)
+                known.contains([document.qualifiedName, problem])
                     ? nil
                     : "WrappedSecret \(document.qualifiedName): the edits of both sides do not fit together: \(problem)"
             }

@@ -6,6 +6,8 @@ package struct GitFileChange: Sendable, Equatable {
     /// The object id of the file's content, or nil if there is no regular file at the path.
     package let old: String?
     package let new: String?
+    /// True if a symbolic link is at the path now.
+    package var isNewLink = false
 
     /// Parses the output of `git diff-tree -r -z --raw --no-renames`. Submodules and symbolic links count as missing.
     ///
@@ -30,7 +32,7 @@ package struct GitFileChange: Sendable, Equatable {
             changes.append(
                 GitFileChange(
                     path: path, old: try object(words[0].dropFirst(), words[2]),
-                    new: try object(words[1], words[3])))
+                    new: try object(words[1], words[3]), isNewLink: words[1] == "120000"))
         }
         return changes
     }

@@ -36,6 +36,7 @@ extension CommitReview {
     private static let maximumChanges = 500
     /// GitHub accepts comments of 65,536 characters.
     private static let maximumMarkdown = 60_000
+    private static let maximumMarkdownOfChange = 8_000
 
     package var summary: String {
         guard !changes.isEmpty else { return "no WrappedSecrets changed" }
@@ -46,7 +47,11 @@ extension CommitReview {
             }.joined(separator: ", ")
     }
 
-    package var value: JSONValue { .array(changes.map(\.value)) }
+    package var value: JSONValue {
+        .array(
+            changes.map(\.value)
+                + problems.map { .object([("change", .string("not compared")), ("problem", .string($0))]) })
+    }
 
     /// The review as lines of plain text.
     package var lines: [String] {
@@ -75,9 +80,9 @@ extension CommitReview {
         output += notCompared
         var shown = 0
         for change in changes.prefix(Self.maximumChanges) {
-            let text = Self.lines(change).map(Self.markdown).joined()
-            // A large change must not hide those after it.
-            guard output.utf8.count + text.utf8.count <= Self.maximumMarkdown else { continue }
+            let text = Self.markdown(of: change)
+            // The last line needs room too.
+            guard output.utf8.count + text.utf8.count <= Self.maximumMarkdown - 100 else { continue }
             output += (shown == 0 ? "\n" : "") + text
             shown += 1
         }
@@ -91,6 +96,16 @@ extension CommitReview {
         let lines = problems.prefix(20).map { "- \(Self.code($0))\n" }
         let more = problems.count > 20 ? "- and \(problems.count - 20) more\n" : ""
         return "\nNot compared:\n\n" + lines.joined() + more
+    }
+
+    /// Returns the lines of a change, or its first line alone if they are too long: a large change must neither hide itself nor
+    /// those after it.
+    private static func markdown(of change: ReviewedChange) -> String {
+        let lines = lines(change)
+        let text = lines.map(markdown).joined()
+        guard text.utf8.count > maximumMarkdownOfChange else { return text }
+        return lines.prefix(1).map(markdown).joined()
+            + "  - \(lines.count - 1) lines, which are too long for this list\n"
     }
 
     private static func markdown(_ line: Line) -> String {

@@ -49,9 +49,7 @@ package struct ReviewedChange: Sendable {
         guard kind == .added else { return }
         addedEntries = envelope.data.keys.sorted()
         addedRecipients = envelope.recipients.map(\.keyAndVersion)
-        fields = (document.object.spec.template?.data ?? [:]).keys.sorted().map {
-            Field(name: "template \($0)", old: nil, new: "added")
-        }
+        fields = ReviewedFields.differences(document.object.withDefaults, document.object)
     }
 
     init(
@@ -82,9 +80,10 @@ package struct ReviewedChange: Sendable {
                 continue
             }
             // New values have a new data key, which is wrapped again for every recipient.
-            if values == .same
+            let isRewrapped =
+                values == .same
                 ? before.wrappedKey != recipient.wrappedKey : !before.hasSameKeyVersion(as: recipient)
-            {
+            if isRewrapped || before.algorithm != recipient.algorithm {
                 rewrappedRecipients.append(recipient.keyAndVersion)
             }
         }
@@ -177,5 +176,18 @@ enum ReviewedFields {
             ("annotation of the Secret", object.spec.template?.metadata?.annotations ?? [:]),
             ("label", object.metadata.labels ?? [:]), ("annotation", object.metadata.annotations ?? [:]),
         ]
+    }
+}
+
+extension WrappedSecret {
+    /// The object with the default of each field that a review shows.
+    fileprivate var withDefaults: WrappedSecret {
+        var object = self
+        object.metadata.labels = nil
+        object.metadata.annotations = nil
+        object.spec = WrappedSecretSpec(envelope: spec.envelope)
+        object.spec.envelope.format = Envelope.format
+        object.spec.envelope.scope = Scope.strict.rawValue
+        return object
     }
 }

@@ -1,6 +1,5 @@
 package import JSON
 import System
-import YAML
 
 /// Writes imported Secrets to files `NAMESPACE/NAME.yaml` below a folder: either all of them or none.
 package struct ImportFolder {
@@ -108,7 +107,7 @@ package struct ImportFolder {
         let path = path(of: secret)
         do throws(FileError) {
             let folder = try folder(of: secret)
-            if try folder.create(secret.fileName, with: YAMLWriter.write([secret.manifest])) {
+            if try folder.create(secret.fileName, with: NewManifest.yaml([secret.manifest])) {
                 result.written.append(path)
                 return true
             }

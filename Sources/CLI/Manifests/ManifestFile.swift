@@ -32,14 +32,24 @@ package enum ManifestFile {
         contents.bytes.withUnsafeBytes { contains(Array(word.utf8), in: $0) }
     }
 
-    /// Returns true if the file contains the word, or text in quotation marks that may stand for it: with escapes or line breaks.
+    /// Returns true if the file contains the word, or another notation that may stand for it: escapes and line breaks in
+    /// quotation marks, and binary data.
     static func mayMention(_ word: String, in contents: SharedSecret) -> Bool {
         contents.bytes.withUnsafeBytes { bytes in
             ([Array(word.utf8)] + escapes).contains { contains($0, in: bytes) }
         }
     }
 
-    private static let escapes = ["\\x", "\\u", "\\U", "\\\n", "\\\r\n"].map { Array($0.utf8) }
+    private static let escapes = [
+        "\\x", "\\u", "\\U", "\\\n", "\\\r", "\\\u{85}", "\\\u{2028}", "\\\u{2029}", "binary", "%TAG",
+    ].map { Array($0.utf8) }
+
+    /// Returns true if another program may find an object of one of the kinds in a file that cannot be read here. kubectl,
+    /// for example, accepts a key that occurs twice, and reads the documents before a syntax error.
+    static func mayHaveObject(of kinds: [String], in contents: SharedSecret) -> Bool {
+        kinds.contains { declaresKind($0, in: contents) }
+            || !YAMLReader.values(ofField: "kind", in: contents.bytes).isDisjoint(with: kinds)
+    }
 
     static func contains(_ word: [UInt8], in bytes: UnsafeRawBufferPointer) -> Bool {
         firstOffset(of: word, in: bytes) { _ in true } != nil

@@ -3,8 +3,8 @@ import KubeClient
 import Resources
 import System
 
-/// Expands paths to files. A folder expands to all YAML and JSON files below it, except hidden ones (`.git`) and those
-/// behind symbolic links. An unreadable path does not hide the others.
+/// Expands paths to files. A folder expands to all YAML and JSON files below it, except those in hidden folders (`.git`) and
+/// behind symbolic links to folders. An unreadable path does not hide the others.
 package struct ManifestPaths: Sendable {
     /// The files, in the order of the paths and sorted by name within a folder. Each file occurs once, under any name.
     package private(set) var files: [String] = []
@@ -15,16 +15,28 @@ package struct ManifestPaths: Sendable {
     /// The readable paths that were given, each with the indices of its files.
     private var given: [(path: String, indices: [Int])] = []
     private var known: [FileIdentity: Int] = [:]
+    /// The symbolic links to files whose names are those of manifests.
+    private var links: [(path: String, identity: FileIdentity)] = []
 
     private static let endings = [".yaml", ".yml", ".json"]
     private static let maximumDepth = 64
 
-    /// - Parameter cleansUp: Removes temporary files that killed runs left in the folders. Only a caller that is about
-    ///   to write there sets it.
-    package init(_ paths: [String], cleansUp: Bool = false) {
+    /// - Parameters:
+    ///   - cleansUp: Removes temporary files that killed runs left in the folders. Only a caller that is about to write there
+    ///     sets it.
+    ///   - readsLinks: Includes files behind symbolic links that have the names of manifests, as kubectl does, unless they
+    ///     are among the files already. Only a caller that does not write sets it.
+    package init(_ paths: [String], cleansUp: Bool = false, readsLinks: Bool = false) {
         for path in paths {
+            links = []
             do throws(InputError) {
-                given.append((path, try indices(of: path, cleansUp)))
+                var indices = try indices(of: path, cleansUp)
+                if readsLinks {
+                    for link in links where known[link.identity] == nil {
+                        indices.append(index(of: link.path, link.identity))
+                    }
+                }
+                given.append((path, indices))
             } catch {
                 problems.append(error)
             }
@@ -105,16 +117,20 @@ package struct ManifestPaths: Sendable {
         var indices: [Int] = []
         for name in try names(in: folder).sorted() {
             if cleansUp, FileReplacement.isTemporary(name) { FileReplacement.removeAbandoned(base + name) }
-            guard !name.hasPrefix(".") else { continue }
+            if FileReplacement.isTemporary(name) { continue }
             do throws(InputError) {
                 let info = try status(of: base + name, isLinkFollowed: false)
                 switch info.st_mode & S_IFMT {
+                case S_IFDIR where name.hasPrefix("."): break
                 case S_IFDIR: indices += try collect(base + name, depth: depth + 1, cleansUp)
                 case S_IFREG where Self.isManifest(name):
                     indices.append(index(of: base + name, FileIdentity(info)))
                 case S_IFLNK where Self.isManifest(name):
                     do throws(InputError) {
-                        _ = try status(of: base + name, isLinkFollowed: true)
+                        let target = try status(of: base + name, isLinkFollowed: true)
+                        if target.st_mode & S_IFMT == S_IFREG {
+                            links.append((base + name, FileIdentity(target)))
+                        }
                     } catch {
                         danglingSymlinks.append(error)
                     }

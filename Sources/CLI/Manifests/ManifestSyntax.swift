@@ -67,7 +67,9 @@ enum ManifestSyntax {
     /// Returns the line with `{{` at which parsing failed. `{{ a }}` is a mapping with a mapping as key, which fails on
     /// its own line; an error on the next line can be caused by it, too.
     private static func templateLine(in bytes: UnsafeRawBufferPointer, near error: YAMLError) -> Int? {
-        firstLine(of: bytes) { line, number in
+        // Other errors, such as a key that occurs twice, have other causes even if the line has a comment with braces.
+        guard error.code == .syntax || error.code == .badKey else { return nil }
+        return firstLine(of: bytes) { line, number in
             guard (error.line - 1...error.line).contains(number), let start = braces(in: line) else {
                 return false
             }

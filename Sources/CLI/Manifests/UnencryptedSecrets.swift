@@ -25,7 +25,7 @@ struct UnencryptedSecrets {
     }
 
     private static func declaresSecrets(_ contents: SharedSecret) -> Bool {
-        ["Secret", "SecretList"].contains { ManifestFile.declaresKind($0, in: contents) }
+        ManifestFile.mayHaveObject(of: ["Secret", "SecretList"], in: contents)
     }
 
     /// Returns the objects with their kinds. Items of a `SecretList` inherit its kind.

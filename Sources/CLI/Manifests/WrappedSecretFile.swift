@@ -44,7 +44,9 @@ package struct WrappedSecretFile: Sendable {
             }
         } catch {
             // A file that does not name the kind, such as a script, need not be a manifest.
-            guard !ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else { throw error }
+            guard !ManifestFile.mentions(WrappedSecret.resource.kind, in: contents),
+                !ManifestFile.mayHaveObject(of: [WrappedSecret.resource.kind], in: contents)
+            else { throw error }
             documents = []
             return
         }
@@ -59,8 +61,11 @@ package struct WrappedSecretFile: Sendable {
 
     /// Returns the index in `documents` of the WrappedSecret with this name and namespace.
     ///
+    /// - Parameter options: The options that select one, for messages.
     /// - Throws: `InputError` if there is none, or if there are several.
-    package func index(named name: String?, namespace: String?) throws(InputError) -> Int {
+    package func index(
+        named name: String?, namespace: String?, options: String = "--name and --namespace"
+    ) throws(InputError) -> Int {
         let named = documents.indices.filter { name == nil || documents[$0].object.metadata.name == name }
         // `WrappedSecretDocument.object(namespace:)` checks the namespace of a single match.
         if named.count == 1 { return named[0] }
@@ -72,9 +77,9 @@ package struct WrappedSecretFile: Sendable {
         guard !documents.isEmpty else {
             throw InputError(path, Self.noWrappedSecretMessage)
         }
-        let names = documents.map(\.qualifiedName).joined(separator: ", ")
-        throw InputError(
-            path, "contains the WrappedSecrets \(names); select one with --name and --namespace")
+        let names = documents.prefix(10).map(\.qualifiedName).joined(separator: ", ")
+        let more = documents.count > 10 ? " and \(documents.count - 10) more" : ""
+        throw InputError(path, "contains the WrappedSecrets \(names)\(more); select one with \(options)")
     }
 
     /// Returns the lines of one document as a file of its own, so that its edits do not read the others, and the index in it.
@@ -159,7 +164,7 @@ package struct WrappedSecretFiles: Sendable {
     }
 
     package init(reading paths: [String], _ rules: ScanOptions = ScanOptions()) {
-        let manifests = ManifestPaths(paths)
+        let manifests = ManifestPaths(paths, readsLinks: true)
         var notes: [String] = []
         let read = manifests.read(kind: WrappedSecret.resource.kind, allowsNone: rules.allowsNone) {
             path throws(InputError) in try Reading(path, rules, &notes)
@@ -188,7 +193,7 @@ package struct WrappedSecretFiles: Sendable {
                     let cause = ManifestFile.syntaxError(in: contents.bytes, source: source)
                 else { throw error }
                 // A file that only mentions the kind is not a manifest of it.
-                if ManifestFile.declaresKind(WrappedSecret.resource.kind, in: contents) {
+                if ManifestFile.mayHaveObject(of: [WrappedSecret.resource.kind], in: contents) {
                     guard ManifestSyntax.isHelmTemplate(cause, in: contents.bytes) else { throw error }
                     notes.append("\(source): is a template ({{ }}) and was not checked")
                 }

@@ -6,7 +6,8 @@ import System
 /// replaced is refused until the user confirms the new fingerprint.
 ///
 /// A pin belongs to the key, not to one of its versions, because a file that was tampered with may name any version. The path
-/// of the file has a pin too, because a file that was tampered with may also name another key.
+/// of the file has a pin too, because a file that was tampered with may also name another key. It is pinned as it is written
+/// and without links, because a file may be replaced by a link.
 package struct KnownRecipients: Sendable {
     /// One line of the file: `<owner> <fingerprint>`.
     private struct Pin: Equatable {
@@ -34,14 +35,14 @@ package struct KnownRecipients: Sendable {
     /// Checks keys against their pins, and pins those of unknown keys.
     ///
     /// - Parameters:
-    ///   - keys: The keys with the paths of their files.
+    ///   - keys: All keys that the command wraps for.
     ///   - confirmed: The fingerprints that the user confirms.
     ///   - records: False if unknown keys are not pinned, because nothing is wrapped for them.
     /// - Returns: Notes for the user.
     /// - Throws: `InputError` if a known key or file has another fingerprint, two files have different keys of the same id, or
     ///   the pins cannot be read or written.
     package func check(
-        _ keys: [(source: String, key: RecipientKey)], confirmed: [String] = [], records: Bool = true
+        _ keys: [RecipientFileKey], confirmed: [String] = [], records: Bool = true
     ) throws(InputError) -> [String] {
         if let unused = confirmed.first(where: { text in !keys.contains { $0.key.fingerprint == text } }) {
             throw InputError(
@@ -71,24 +72,24 @@ package struct KnownRecipients: Sendable {
     }
 
     private func newPins(
-        _ keys: [(source: String, key: RecipientKey)], _ pins: [Pin], _ confirmed: [String]
+        _ files: [RecipientFileKey], _ pins: [Pin], _ confirmed: [String]
     ) throws(InputError) -> (added: [Pin], notes: [String]) {
         var (added, notes): ([Pin], [String]) = ([], [])
-        for (index, (source, key)) in keys.enumerated() {
-            try Self.checkSameKey(source, key, keys[..<index])
-            for (owner, name) in try Self.owners(source, key) {
-                let pin = Pin(owner: owner, fingerprint: key.fingerprint)
-                let known = pins.filter { $0.hasOwner(owner) }
-                guard !known.contains(pin), !added.contains(pin) else { continue }
-                if !known.isEmpty, !confirmed.contains(key.fingerprint) {
-                    throw changedKey(source, name, key, known)
+        for (index, file) in files.enumerated() {
+            try Self.checkSameKey(file, files[..<index])
+            for (owner, name) in try Self.owners(file) {
+                let pin = Pin(owner: owner, fingerprint: file.key.fingerprint)
+                let known = (pins + added).filter { $0.hasOwner(owner) }
+                guard !known.contains(pin) else { continue }
+                if !known.isEmpty, !confirmed.contains(file.key.fingerprint) {
+                    throw changedKey(file, name, known)
                 }
                 added.append(pin)
-                // The pin of the path needs no note of its own.
+                // The pin of a path needs no note of its own.
                 guard let name else { continue }
                 notes.append(
-                    "\(source): recorded \(key.fingerprint) as \(known.isEmpty ? "the key" : "a further key") of \(name) in \(path)"
-                )
+                    "\(file.path): recorded \(file.key.fingerprint) as \(known.isEmpty ? "the key" : "a further key") of \(name) "
+                        + "in \(path)")
             }
         }
         return (added, notes)
@@ -96,8 +97,9 @@ package struct KnownRecipients: Sendable {
 
     /// Rejects a key if another file has the same version of it with another public half: one of the two is forged.
     private static func checkSameKey(
-        _ source: String, _ key: RecipientKey, _ others: ArraySlice<(source: String, key: RecipientKey)>
+        _ file: RecipientFileKey, _ others: ArraySlice<RecipientFileKey>
     ) throws(InputError) {
+        let key = file.key
         guard
             let other = others.first(where: {
                 $0.key.keyID.utf8.elementsEqual(key.keyID.utf8) && $0.key.keyVersion == key.keyVersion
@@ -105,30 +107,35 @@ package struct KnownRecipients: Sendable {
             })
         else { return }
         throw InputError(
-            source,
-            "the key of \(key.keyID) has the fingerprint \(key.fingerprint), and in \(other.source) \(other.key.fingerprint); "
+            file.path,
+            "the key of \(key.keyID) has the fingerprint \(key.fingerprint), and in \(other.path) \(other.key.fingerprint); "
                 + "compare both with that of the key's owner, and correct one of the files")
     }
 
-    /// Returns what a key is pinned to, each with its name in messages: the key id, and the path of a file, which has no name.
+    /// Returns what a key is pinned to, each with its name in messages: the key id, and the paths of its file, which have none.
     private static func owners(
-        _ source: String, _ key: RecipientKey
+        _ file: RecipientFileKey
     ) throws(InputError) -> [(owner: String, name: String?)] {
-        let keyID = key.keyIDWithoutVersion
-        guard !DescriptorPath.isStream(source), let file = AbsolutePath(existing: source) else {
-            return [(keyID, keyID)]
-        }
+        let keyID = file.key.keyIDWithoutVersion
+        var owners: [(owner: String, name: String?)] = [(keyID, keyID)]
+        guard !DescriptorPath.isStream(file.writtenPath),
+            let target = AbsolutePath(existing: file.writtenPath)
+        else { return owners }
         do throws(CryptoError) {
-            // A path may have blanks, and need not be readable in the user's settings.
-            return [(keyID, keyID), ("file:\(hex(try sha256(Array(file.path.utf8))))", nil)]
+            // A path may have blanks.
+            for path in Set([target, AbsolutePath(written: file.writtenPath)].compactMap { $0?.path })
+                .sorted()
+            {
+                owners.append(("file:\(hex(try sha256(Array(path.utf8))))", nil))
+            }
         } catch {
-            throw InputError(source, "\(error)")
+            throw InputError(file.path, "\(error)")
         }
+        return owners
     }
 
-    private func changedKey(
-        _ source: String, _ name: String?, _ key: RecipientKey, _ known: [Pin]
-    ) -> InputError {
+    private func changedKey(_ file: RecipientFileKey, _ name: String?, _ known: [Pin]) -> InputError {
+        let key = file.key
         let earlier = known.map(\.fingerprint).joined(separator: " and ")
         let subject =
             name.map {
@@ -136,7 +143,7 @@ package struct KnownRecipients: Sendable {
             }
             ?? "the file now has the key \(key.keyID) with the fingerprint \(key.fingerprint); it had one with \(earlier)"
         return InputError(
-            source,
+            file.path,
             "\(subject) in \(path); if the key was \(name == nil ? "replaced" : "rotated"), compare the new fingerprint with that "
                 + "of the key's owner, and confirm it with --accept-new-key \(key.fingerprint)")
     }
@@ -151,7 +158,11 @@ package struct KnownRecipients: Sendable {
         }
         let text = contents.bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         var pins: [Pin] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        // "\r\n" is one Character, and a line that is not seen is a pin that is not compared.
+        for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let line = Substring(bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes)
             if line.isEmpty || line.hasPrefix("#") { continue }
             let words = line.split(separator: " ", omittingEmptySubsequences: false)
             guard words.count == 2, RecipientKey.isFingerprint(words[1]) else {

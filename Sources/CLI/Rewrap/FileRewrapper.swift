@@ -49,7 +49,7 @@ package struct FileRewrapper: Sendable {
         let reported = await mapConcurrently(portions, limit: Self.concurrentPortions) {
             portion -> [String] in
             guard !Task.isCancelled else {
-                for index in portion.indices { reports.add([], at: index) }
+                for index in portion.indices { reports.skip(index) }
                 return []
             }
             return await rewrap(portion: portion, reports)
@@ -167,7 +167,8 @@ package struct FileRewrapper: Sendable {
 private final class OrderedReports: Sendable {
     private struct State {
         var next = 0
-        var finished: [Int: [RewrapResult]] = [:]
+        /// The results by file, or nil for one that was not processed.
+        var finished: [Int: [RewrapResult]?] = [:]
     }
 
     private let state = Locked(State())
@@ -177,12 +178,17 @@ private final class OrderedReports: Sendable {
         self.report = report
     }
 
-    func add(_ results: [RewrapResult], at index: Int) {
+    func add(_ results: [RewrapResult], at index: Int) { finish(index, results) }
+
+    /// Passes nothing on for a file that was not processed.
+    func skip(_ index: Int) { finish(index, nil) }
+
+    private func finish(_ index: Int, _ results: [RewrapResult]?) {
         state.withLock { state in
-            state.finished[index] = results
+            state.finished.updateValue(results, forKey: index)
             while let results = state.finished.removeValue(forKey: state.next) {
                 state.next += 1
-                report(results)
+                if let results { report(results) }
             }
         }
     }

@@ -94,7 +94,7 @@ package struct KeySelector: Sendable, CustomStringConvertible {
             }
             return index
         }
-        let configured = keys.all.map(\.keyID).joined(separator: ", ")
+        let configured = keys.configuredKeyIDs.joined(separator: ", ")
         throw InputError(
             "\(option): \(quoted(description)) is not a configured key (\(configured)); add its backend to "
                 + "SB_KMS_BACKEND, for example SB_KMS_BACKEND=vault-transit,aws-kms, and give its settings")

@@ -31,6 +31,17 @@ struct AbsolutePath: Sendable, Hashable {
         self = folder.appending(name)
     }
 
+    /// Makes a path as it is written absolute, without `.` and `..`, and follows no links. Returns nil if the working folder
+    /// cannot be found.
+    init?(written path: String) {
+        guard let folder = path.hasPrefix("/") ? "" : AbsolutePath(existing: ".")?.path else { return nil }
+        var names: [Substring] = []
+        for name in "\(folder)/\(path)".split(separator: "/") where name != "." {
+            if name == ".." { _ = names.popLast() } else { names.append(name) }
+        }
+        self.path = "/" + names.joined(separator: "/")
+    }
+
     private init(absolute path: String) { self.path = path }
 
     func appending(_ name: String) -> AbsolutePath {

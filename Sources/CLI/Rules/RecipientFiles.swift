@@ -1,11 +1,19 @@
 package import Envelope
 import System
 
-/// The key of a recipient file that a rule names.
+/// The key of a recipient file.
 package struct RecipientFileKey: Sendable {
-    /// The path as the rule has it, for messages.
+    /// The path in messages.
     package let path: String
+    /// The path as the user or a rule wrote it, absolute or relative to the working folder. It may lead over links.
+    let writtenPath: String
     package let key: RecipientKey
+
+    package init(path: String, writtenPath: String? = nil, key: RecipientKey) {
+        self.path = path
+        self.writtenPath = writtenPath ?? path
+        self.key = key
+    }
 }
 
 /// The recipient files of a rules file, which `recipients[].file` of its rules name.
@@ -37,6 +45,7 @@ struct RecipientFiles: Sendable {
                 location,
                 "\(field): \(path) leads out of the repository (\(root)); copy the recipient file into it")
         }
-        return RecipientFileKey(path: file.display, key: try RecipientFile.read(file.path))
+        return RecipientFileKey(
+            path: file.display, writtenPath: "\(folder)/\(path)", key: try RecipientFile.read(file.path))
     }
 }

@@ -109,7 +109,7 @@ package struct RecipientRequirement: Sendable {
     }
 
     static func notConfigured(_ key: KeySelector, _ keys: KeyRing, _ rule: Rule) -> InputError {
-        let configured = keys.all.map(\.keyID).joined(separator: ", ")
+        let configured = keys.configuredKeyIDs.joined(separator: ", ")
         return InputError(
             "\(rule) requires a recipient of \(key), for which no configured key wraps (configured: \(configured)); "
                 + "configure it too (SB_KMS_BACKEND takes a list), or give --rules none")
@@ -117,6 +117,9 @@ package struct RecipientRequirement: Sendable {
 }
 
 extension KeyRing {
+    /// The ids of the keys that settings name, without those of recipient files.
+    var configuredKeyIDs: [String] { all.filter { !($0 is RecipientKeyManager) }.map(\.keyID) }
+
     /// Resolves aliases of keys to the ids that recipients carry, if the rule names ids.
     ///
     /// A user may lack the permission to look up an id. The alias then matches no id, and the error names both.

@@ -55,8 +55,8 @@ struct GCPService: CloudService {
         // A disabled API or a wrong token is no matter of one ciphertext.
         if error.status == "UNAUTHENTICATED" { return true }
         if code == .accessDenied, let reason = error.reason, reason != "IAM_PERMISSION_DENIED" { return true }
-        // A tenant's recipient names the version, so that another rejection of it must not stop those of all tenants.
-        return code == .misconfigured && request.operation == .unwrap ? false : nil
+        // A tenant's recipient names the version of an asymmetric key, so that its rejection must not stop all tenants.
+        return code == .misconfigured && request.path.hasSuffix(":asymmetricDecrypt") ? false : nil
     }
 
     private func meaning(

@@ -121,11 +121,11 @@ extension TransitKeyManager {
                 .invalidCiphertext, keyID: keyID,
                 message: "the wrapped key does not have the form vault:v<version>:<base64>")
         }
-        let hasAlgorithm =
+        let lengthFitsAlgorithm =
             recipient.usesPublicKey
             ? RecipientAlgorithm.isRSALength(ciphertext.byteCount)
             : ciphertext.byteCount < TransitCiphertext.asymmetricByteCount
-        guard hasAlgorithm else { throw .algorithmMismatch(recipient, keyID: keyID) }
+        guard lengthFitsAlgorithm else { throw .algorithmMismatch(recipient, keyID: keyID) }
         return ciphertext
     }
 

@@ -21,7 +21,7 @@ extension VaultResponse {
             return VaultError(
                 .denied,
                 "\(endpoint) denies \(path): the token is not valid any more, or its policies lack "
-                    + "path \"\(path)\" { capabilities = [\"\(path.contains("/keys/") ? "read" : "update")\"] }"
+                    + "path \"\(path)\" { capabilities = [\"\(path.split(separator: "/").dropLast().last == "keys" ? "read" : "update")\"] }"
             )
         case 400, 404, 405, 413:
             return VaultError(VaultRejection(status: status, text: errorText), of: path, at: endpoint)

@@ -147,6 +147,28 @@ struct CommitReviewTests {
         #expect(problems.first?.contains("is UTF-16") == true)
     }
 
+    @Test(arguments: [#""\u0057rappedSecret""#, "!!binary V3JhcHBlZFNlY3JldA=="])
+    func reportsAFileThatCannotBeReadAndHidesItsKind(kind: String) async throws {
+        let text = try await manifest(["a": "1"])
+        let hidden = text.replacing("kind: WrappedSecret", with: "kind: \(kind)")
+        #expect(await review([("db.yaml", nil, hidden)]).changes.count == 1)
+        let invalid = hidden + "spec: {}\n"
+        let file = CommittedFile(path: "db.yaml", old: nil, new: SharedSecret(copying: invalid.utf8))
+        let problems = await CommitReview([file], namespace: nil, keys: nil).problems
+        #expect(problems.count == 1)
+    }
+
+    @Test func showsTheAlgorithmOfARecipientAndTheFieldsOfANewWrappedSecret() async throws {
+        let text = try await manifest(["a": "1"])
+        let changed = text.replacing("    wrappedKey:", with: "    algorithm: RSA-OAEP-256\n    wrappedKey:")
+        try #require(changed != text)
+        #expect(await review([("db.yaml", text, changed)]).changes.first?.rewrappedRecipients.count == 1)
+        let suspended = text.replacing("  scope: strict", with: "  suspend: true\n  scope: cluster")
+        let lines = await review([("db.yaml", nil, suspended)]).lines
+        #expect(lines.contains { $0.contains("suspend") })
+        #expect(lines.contains { $0.contains("scope") })
+    }
+
     @Test func aLargeChangeHidesNoOther() async throws {
         let small = try await manifest(["a": "1"])
         let labels = (0..<400).map { "        \(String(repeating: "a", count: 200))\($0): x\n" }.joined()
@@ -155,8 +177,9 @@ struct CommitReviewTests {
             ("a.yaml", small as String?, large as String?), ("b.yaml", nil, try await manifest(["x": "1"])),
         ]
         let markdown = await review(files).markdown
+        #expect(markdown.contains("`a.yaml`"))
         #expect(markdown.contains("`b.yaml`"))
-        #expect(markdown.contains("and 1 more WrappedSecrets"))
+        #expect(markdown.contains("400 lines, which are too long for this list"))
     }
 
     @Test func parsesTheListOfGitWithOddPaths() throws {
@@ -168,6 +191,9 @@ struct CommitReviewTests {
         #expect(changes.map(\.path) == ["a \"b\"\n\u{E9}.yaml", "l.yml", "sub", "n.json"])
         #expect(changes.map { $0.old != nil } == [true, false, false, false])
         #expect(changes.map { $0.new != nil } == [true, true, false, true])
+        #expect(changes.allSatisfy { !$0.isNewLink })
+        let link = ":100644 120000 \(one) \(one) T\0db.yaml\0"
+        #expect(try GitFileChange.parse(secretBytes(link)).map(\.isNewLink) == [true])
         #expect(throws: InputError.self) { try GitFileChange.parse(secretBytes("x\0y\0")) }
     }
 

@@ -20,7 +20,7 @@ struct KnownRecipientsTests {
     }
 
     private func check(_ keys: RecipientKey..., confirmed: [String] = []) throws(InputError) -> [String] {
-        try known.check(keys.map { ("key.yaml", $0) }, confirmed: confirmed)
+        try known.check(keys.map { RecipientFileKey(path: "key.yaml", key: $0) }, confirmed: confirmed)
     }
 
     private func contents() throws -> String { try folder.read("config/secrets-bridge/known-recipients") }
@@ -97,46 +97,76 @@ struct KnownRecipientsTests {
 
     @Test func concurrentRunsLoseNoFingerprint() async throws {
         let known = self.known
-        let keys = try (0..<20).map { try recipientKey("vault-transit:transit/k\($0)") }
+        let keys = try (0..<20).map {
+            RecipientFileKey(path: "key.yaml", key: try recipientKey("vault-transit:transit/k\($0)"))
+        }
         try await withThrowingTaskGroup { group in
-            for key in keys { group.addTask { _ = try known.check([("key.yaml", key)]) } }
+            for key in keys { group.addTask { _ = try known.check([key]) } }
             try await group.waitForAll()
         }
         let text = try contents()
-        #expect(keys.allSatisfy { text.contains("\($0.keyID) ") })
+        #expect(keys.allSatisfy { text.contains("\($0.key.keyID) ") })
     }
 
     /// A file that was tampered with may name a key that no earlier run has used.
     @Test func refusesAnotherKeyIDInAKnownFile() throws {
         let path = try folder.write("keys/production.yaml", "")
-        _ = try known.check([(path, first)])
+        func check(_ key: RecipientKey, confirmed: [String] = []) throws(InputError) -> [String] {
+            try known.check([RecipientFileKey(path: path, key: key)], confirmed: confirmed)
+        }
+        _ = try check(first)
         let other = try recipientKey("vault-transit:transit/other", "rsa-4096")
-        let message = errorMessage { () throws(InputError) in try known.check([(path, other)]) }
+        let message = errorMessage { () throws(InputError) in try check(other) }
         #expect(message?.contains("vault-transit:transit/other") == true, "\(message ?? "")")
         #expect(message?.contains("--accept-new-key \(other.fingerprint)") == true, "\(message ?? "")")
-        #expect(try known.check([(path, other)], confirmed: [other.fingerprint]).count == 1)
-        #expect(try known.check([(path, other)]) == [])
-        #expect(try known.check([(path, first)]) == [])
+        #expect(try check(other, confirmed: [other.fingerprint]).count == 1)
+        #expect(try check(other) == [])
+        #expect(try check(first) == [])
         #expect(try !contents().contains(path))
     }
 
     @Test func refusesTwoFilesWithDifferentKeysOfOneID() throws {
         let forged = try recipientKey("vault-transit:transit/sb-offline", "rsa-4096")
-        let message = errorMessage { () throws(InputError) in
-            try known.check([("a.yaml", first), ("b.yaml", forged)])
-        }
+        let files = [
+            RecipientFileKey(path: "a.yaml", key: first), RecipientFileKey(path: "b.yaml", key: forged),
+        ]
+        let message = errorMessage { () throws(InputError) in try known.check(files) }
         #expect(message?.hasPrefix("b.yaml: ") == true, "\(message ?? "")")
         #expect(message?.contains("in a.yaml \(first.fingerprint)") == true, "\(message ?? "")")
         #expect(throws: InputError.self) {
-            try known.check(
-                [("a.yaml", first), ("b.yaml", forged)], confirmed: [first.fingerprint, forged.fingerprint])
+            try known.check(files, confirmed: [first.fingerprint, forged.fingerprint])
         }
     }
 
     @Test func aRunThatWrapsNothingRecordsNothing() throws {
-        #expect(try known.check([("key.yaml", first)], records: false) == [])
+        let files = [RecipientFileKey(path: "key.yaml", key: first)]
+        #expect(try known.check(files, records: false) == [])
         _ = try check(second)
-        #expect(throws: InputError.self) { try known.check([("key.yaml", first)], records: false) }
+        #expect(throws: InputError.self) { try known.check(files, records: false) }
+    }
+
+    /// A commit may put a link in place of a file.
+    @Test func refusesAnotherKeyBehindALinkInPlaceOfAKnownFile() throws {
+        let path = try folder.write("keys/production.yaml", "")
+        _ = try known.check([RecipientFileKey(path: path, key: first)])
+        let target = try folder.write("keys/evil.yaml", "")
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+        let other = try recipientKey("vault-transit:transit/other", "rsa-4096")
+        #expect(throws: InputError.self) { try known.check([RecipientFileKey(path: path, key: other)]) }
+    }
+
+    @Test func carriageReturnsHideNoPin() throws {
+        _ = try check(first)
+        let text = try contents().replacing("\n", with: "\r\n")
+        try folder.write("config/secrets-bridge/known-recipients", text)
+        #expect(try check(first) == [])
+        #expect(throws: InputError.self) { try check(second) }
+    }
+
+    @Test func refusesTwoVersionsOfAKeyOfWhichNoneIsConfirmed() throws {
+        #expect(throws: InputError.self) { try check(first, second) }
+        #expect(try check(first, second, confirmed: [second.fingerprint]).count == 2)
     }
 
     @Test func thePathFollowsTheConfigurationFolder() {

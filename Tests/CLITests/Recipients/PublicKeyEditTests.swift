@@ -168,6 +168,21 @@ struct PublicKeyEditTests {
         #expect(try recipients(folder.path("b/db.yaml")).map(\.keyID) == [local.keyID])
     }
 
+    @Test func rewrapReportsFilesInTheirOrder() async throws {
+        let wrapped = try await String(contentsOfFile: write(KeyRing(primary: local)), encoding: .utf8)
+        // An unreadable file is known to be one before the KMS has answered for the others.
+        try folder.write("e.yaml", "kind: WrappedSecret\n  : [")
+        for name in ["c", "f"] { try folder.write("\(name).yaml", wrapped) }
+        let locations = Locked<[String]>([])
+        _ = await FileRewrapper(
+            keys: KeyRing(primary: local), strategy: .refresh, namespace: nil, isDryRun: false
+        ).rewrap(ManifestPaths([folder.path]).files) { more in
+            locations.withLock { $0 += more.map(\.location) }
+        }
+        let names = locations.withLock { $0 }.compactMap { $0.split(separator: "/").last?.prefix(6) }
+        #expect(names == ["c.yaml", "db.yam", "e.yaml", "f.yaml"])
+    }
+
     @Test func rulesOfFilesWithoutAWrappedSecretGiveNoRecipientFiles() throws {
         try folder.write("a/key.yaml", RecipientFile.text(of: key))
         try rule("a", "{file: key.yaml}")
