@@ -1,0 +1,55 @@
+"""A watch of Secrets that notes when each value appeared."""
+
+import base64
+import contextlib
+import json
+import sys
+import threading
+import time
+
+import requests
+from envelope_v1 import envelope
+from kubernetes_api import MERGE, secret_path
+
+
+class SecretWatch:
+    def __init__(self, env, namespace):
+        self.seen = {}
+        self.changed = threading.Condition()
+        version = env.api.expect({200}, "GET", secret_path(namespace) + "?limit=1")[1]["metadata"]["resourceVersion"]
+        pki = env.options.cluster / "pki"
+        self.response = requests.get(
+            f"{env.server}{secret_path(namespace)}?watch=true&resourceVersion={version}&timeoutSeconds=1800",
+            cert=(str(pki / "admin.crt"), str(pki / "admin.key")), verify=str(pki / "ca.crt"), stream=True, timeout=1800,
+        )  # fmt: skip
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        with contextlib.suppress(requests.RequestException, AttributeError, ValueError):
+            for line in self.response.iter_lines(chunk_size=1):
+                item = json.loads(line)["object"]
+                value = base64.b64decode(item.get("data", {}).get("password", "")).decode()
+                with self.changed:
+                    self.seen[item["metadata"]["name"], value] = time.monotonic()
+                    self.changed.notify()
+
+    def until(self, name, value):
+        """Waits for the value; returns when it appeared, by the monotonic clock."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: (name, value) in self.seen, timeout=120):
+                sys.exit(f"error: {name} did not change within 120 s")
+            return self.seen[name, value]
+
+    def close(self):
+        self.response.close()
+
+
+def plain_change(env, manifest):
+    """Returns the minimum in milliseconds: one request to the KMS and one patch of the Secret, by Python clients."""
+    place, recipient = manifest["metadata"], manifest["spec"]["recipients"][0]
+    context = envelope.b64(envelope.binding("strict", place["namespace"], place["name"]))
+    began = time.monotonic()
+    env.transit.decrypt_data("sb-wrap", ciphertext=recipient["wrappedKey"], context=context)
+    patch = {"metadata": {"annotations": {"example.org/bench": f"{began}"}}}
+    env.api.expect({200}, "PATCH", secret_path(place["namespace"], place["name"]), patch, kind=MERGE)
+    return (time.monotonic() - began) * 1000
