@@ -83,6 +83,8 @@ private struct ScriptedServer: Sendable {
         case .get where collection == "wrappedsecrets":
             return .init(200, FixedObjects.list("WrappedSecret", items))
         case .get where collection == "secrets": return .init(200, FixedObjects.list("Secret", []))
+        // How many events the rate limiter lets through depends on the time: the first one waits until the end.
+        case .post where collection == "events": return .init(201, chunks: [], end: .stall)
         case .post where collection == "secrets":
             return .init(201, Self.object(name(in: request.body), version: "7000"))
         case .patch where collection == "status":

@@ -30,18 +30,20 @@ def machines(scenarios):
     return table(("machine", ""), lines)
 
 
-def sections(scenarios, folder):
-    yield machines(scenarios)
+def sections(scenarios):
+    """Returns the text of the page's results, and the plots by file name."""
+    parts, plots = [machines(scenarios)], {}
     for name, one in scenarios.items():
         result = one["result"]
-        yield f"### {name}"
+        parts.append(f"### {name}")
         if "skipped" in result:
-            yield f"Not measured: {result['skipped']}."
+            parts.append(f"Not measured: {result['skipped']}.")
             continue
-        yield table(*figures.TABLES[name](result))
+        parts.append(table(*figures.TABLES[name](result)))
         for file, plot in figures.PLOTS.get(name, lambda result: {})(result).items():
-            (folder / file).write_text(plot)
-            yield f"![{svg_title(plot)}](benchmarks/{file})"
+            plots[file] = plot
+            parts.append(f"![{svg_title(plot)}](benchmarks/{file})")
+    return "\n\n".join(parts), plots
 
 
 def svg_title(plot):
@@ -53,12 +55,13 @@ def main(path):
         scenarios = json.loads(pathlib.Path(path).read_text())["scenarios"]
     except FileNotFoundError:
         sys.exit(f"error: {path} is missing; run hack/bench first")
+    text, plots = sections(scenarios)
     folder = ROOT / "docs/benchmarks"
     folder.mkdir(exist_ok=True)
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    PAGE.write_text(before + BEGIN + "\n\n" + "\n\n".join(sections(scenarios, folder)) + "\n\n" + END + after)
+    for file, plot in plots.items():
+        (folder / file).write_text(plot)
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(before + BEGIN + "\n\n" + text + "\n\n" + END + rest.split(END)[1])
     print(PAGE.relative_to(ROOT))
 
 

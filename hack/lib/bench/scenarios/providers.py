@@ -51,7 +51,7 @@ def prepare(env, namespaces):
     apply(env, f"{OBJECTS}/clusterkeyproviders/{NAME}", "secrets-bridge.io/v1alpha1", "ClusterKeyProvider", {"spec": {
         "vaultTransit": {"address": os.environ["BAO_ADDR"], "caBundle": pathlib.Path(os.environ["BAO_CACERT"]).read_text(), "key": "sb-wrap",
                          "role": NAME},
-        "identity": {"audience": "vault", "serviceAccountName": ACCOUNT}, "namespaces": {"matchLabels": LABEL},
+        "identity": {"audience": "vault", "serviceAccountName": ACCOUNT}, "namespaces": {"selector": {"matchLabels": LABEL}},
         "keyProviders": {"keys": ["sb-wrap"], "roles": [NAME]}}})  # fmt: skip
     objects.in_lanes(namespaces, lambda namespace: prepare_namespace(env, namespace))
 
