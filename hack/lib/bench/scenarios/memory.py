@@ -30,8 +30,7 @@ def measure(env, namespace, count):
         controller.until_idle(count)
     memory = controller.memory()
     controller.stop()
-    per_object = ""
     if count:
         memory["objects"] = count
-    log(f"{count} objects of {namespace}: {memory['anonymous_mib']} MiB anonymous, {memory['resident_mib']} MiB resident{per_object}")
+    log(f"{count} objects of {namespace}: {memory['anonymous_mib']} MiB anonymous, {memory['resident_mib']} MiB resident")
     return memory
