@@ -2,7 +2,8 @@
 
     guard.py FOLDER [--record]
 
-Each work runs twice, with n and with 2n items; their difference is the cost of n items, without the start of the process.
+Each work runs twice, with n and with 4n items; a third of the difference is the cost of n items, without the start of the
+process. The start differs by a few million instructions from run to run, which a larger difference makes smaller.
 """
 
 import base64
@@ -105,9 +106,9 @@ def measure(folder):
         work = pathlib.Path(name)
         compile_shim(work)
         for what, (command, count, items) in WORKS.items():
-            once, twice = (callgrind(command(folder, work, count * factor), work) for factor in (1, 2))
-            for kind in once:
-                measured[f"{what} {items}: {kind}"] = twice[kind] - once[kind]
+            few, many = (callgrind(command(folder, work, count * factor), work) for factor in (1, 4))
+            for kind in few:
+                measured[f"{what} {items}: {kind}"] = round((many[kind] - few[kind]) / 3)
     return measured
 
 

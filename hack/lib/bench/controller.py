@@ -1,5 +1,6 @@
 """One process of the controller: its metrics, its memory, and its requests in the audit logs."""
 
+import atexit
 import datetime
 import json
 import os
@@ -26,6 +27,8 @@ class Controller:
                 limit.command(command) if limit else command, env={**inherited, **environment},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
+        # A scenario that fails leaves no controller behind.
+        atexit.register(self.process.kill)
         if limit:
             limit.watch(self.process)
         self.port = None
@@ -81,6 +84,7 @@ class Controller:
         return {"resident_mib": round(process_memory.resident(pid), 1), "anonymous_mib": round(anonymous(pid), 1)}
 
     def stop(self):
+        atexit.unregister(self.process.kill)
         self.process.terminate()
         if self.process.wait(60) != 0:
             sys.exit(f"error: the controller exited with {self.process.returncode}: {self.log.read_text()[-2000:]}")
