@@ -17,8 +17,8 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class Reference:
-    """Creates Secrets and patches statuses of the size that the controller writes, with as many requests in flight as it has
-    workers, over one connection, while the same two watches are open as the controller has."""
+    """Creates Secrets and patches statuses of the size that the controller writes, with 100 requests in flight over one
+    connection, while the same two watches are open as the controller has."""
 
     def __init__(self, environment, count):
         self.environment = environment
@@ -27,17 +27,12 @@ class Reference:
         self.generator_cpu = 0.0
         environment.namespace(LOAD)
         self.authorize()
-        status, object_ = self.api.expect({200}, "GET", object_path(NAMESPACE, "db-0"))[1].pop("status", {}), self.template()
-        self.status = status
+        found = self.api.expect({200}, "GET", object_path(NAMESPACE, "db-0"))[1]
+        # The WrappedSecrets of the load are copies without a status, in a namespace that no controller watches.
+        self.status = found.pop("status", {})
         if not self.api.list(object_path(LOAD) + "?limit=1"):
             for name in environment.names(count):
-                self.api.expect({201}, "POST", object_path(LOAD), {**object_, "metadata": {"name": name, "namespace": LOAD}})
-
-    def template(self):
-        """Returns a WrappedSecret for the load's namespace. No controller watches that."""
-        found = self.api.expect({200}, "GET", object_path(NAMESPACE, "db-0"))[1]
-        found.pop("status", None)
-        return found
+                self.api.expect({201}, "POST", object_path(LOAD), {**found, "metadata": {"name": name, "namespace": LOAD}})
 
     def secret(self):
         """Returns the Secret that the controller wrote, for the load's namespace. Without owner: the garbage collector would
