@@ -42,6 +42,13 @@ package struct RecipientKey: Sendable {
         }
     }
 
+    /// Returns true for the same version of the same key, with the same public half.
+    package func isSame(as other: RecipientKey) -> Bool {
+        // Swift's `==` for strings ignores differences of Unicode normalization.
+        keyID.utf8.elementsEqual(other.keyID.utf8) && keyVersion == other.keyVersion
+            && fingerprint == other.fingerprint
+    }
+
     /// The backend of the key, as `SB_KMS_BACKEND` names it.
     package var backend: String { KeyManagerRequest.backend(ofKeyID: keyID) }
 
@@ -61,7 +68,7 @@ package struct RecipientKey: Sendable {
 
 /// Wraps with a public key in this process. It sends no request, and unwraps nothing.
 package struct RecipientKeyManager: KeyManager {
-    private let key: RecipientKey
+    package let key: RecipientKey
 
     package init(_ key: RecipientKey) { self.key = key }
 

@@ -54,8 +54,8 @@ struct DocumentOptions: ParsableArguments {
         following rules: RulesOptions, with recipients: RecipientOptions,
         _ change: (inout [String: SecretEntry]) throws -> Void
     ) async throws {
-        let recipientKeys = try recipients.keys()
         let rule = try rule(rules, recipients)
+        let recipientKeys = try recipients.keys(beside: rule?.recipients?.files ?? [])
         let keys = try await recipients.explainingThatFilesOnlyWrap { try self.keys() }
         let opened = try await recipients.explainingThatFilesOnlyWrap {
             try await open(with: keys, rule: rule)

@@ -38,8 +38,8 @@ struct Edit: AsyncParsableCommand {
         // An earlier run that was killed may have left values.
         PrivateFolder.removeAbandoned(in: Self.foldersInMemory)
         let keys = try await recipients.explainingThatFilesOnlyWrap { try document.keys() }
-        let recipientKeys = try recipients.keys()
         let rule = try document.rule(rules, recipients)
+        let recipientKeys = try recipients.keys(beside: rule?.recipients?.files ?? [])
         let difference: ValueDifference
         do {
             let opened = try await recipients.explainingThatFilesOnlyWrap {

@@ -12,7 +12,7 @@ struct GitDiff: AsyncParsableCommand {
             differ, without their values, followed by a text diff with hashes in place of ciphertexts. If no key can decrypt \
             both versions, it compares recipients and entry names only. Set up with:
 
-              git config diff.wrappedsecret.command 'secrets-bridge git-diff'
+              git config diff.wrappedsecret.command 'secrets-bridge git-diff --'
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 
@@ -80,7 +80,7 @@ struct GitTextconv: ParsableCommand {
         discussion: """
             The rest is the unchanged text of the file. Requires no key. Set up with:
 
-              git config diff.wrappedsecret.textconv 'secrets-bridge git-textconv'
+              git config diff.wrappedsecret.textconv 'secrets-bridge git-textconv --'
               echo 'secrets/*.yaml diff=wrappedsecret' >> .gitattributes
             """)
 

@@ -94,6 +94,8 @@ extension GitProgram {
     private static let maximumFiles = 20_000
     /// The largest file that is compared, which is that of all other commands.
     private static let maximumFileBytes = 32 << 20
+    /// All manifests together, which are in memory at the same time.
+    private static let maximumTotalBytes = 256 << 20
 
     /// Returns the changed manifests of two commits.
     ///
@@ -145,6 +147,7 @@ extension GitProgram {
         let sizes = GitObjects.sizes(
             try await output(["cat-file", "--batch-check"], input: Self.lines(ids)).bytes)
         var contents: [String: SharedSecret] = [:]
+        var totalBytes = 0
         var (batch, batchBytes): ([String], Int) = ([], 0)
         func readBatch() async throws {
             guard !batch.isEmpty else { return }
@@ -152,6 +155,12 @@ extension GitProgram {
             // Files that do not mention the kind are released at once.
             for (id, text) in try GitObjects.contents(output.bytes)
             where CommittedFile.mayHaveWrappedSecrets(text) {
+                totalBytes += text.count
+                guard totalBytes <= Self.maximumTotalBytes else {
+                    throw CommandError(
+                        "the changed manifests have more than \(Self.maximumTotalBytes >> 20) MiB; give paths to compare"
+                    )
+                }
                 contents[id] = text
             }
             (batch, batchBytes) = ([], 0)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLI
 import Cryptography
+import Glibc
 import Settings
 import System
 
@@ -70,13 +71,13 @@ struct GitSetup: AsyncParsableCommand {
     private var settings: [(name: String, value: String?)] {
         let (diff, merge) = ("diff.\(GitAttributes.driver)", "merge.\(GitAttributes.driver)")
         let base = [
-            ("\(diff).textconv", "secrets-bridge git-textconv"),
+            ("\(diff).textconv", "secrets-bridge git-textconv --"),
             ("\(merge).name", "WrappedSecrets by entry"),
             ("\(merge).driver", "secrets-bridge git-merge --marker-size %L -- %O %A %B %P"),
             // Several common ancestors are merged first. Their conflicts must not be in the ancestor that the driver gets.
             ("\(merge).recursive", "binary"),
         ]
-        let command = [("\(diff).command", "secrets-bridge git-diff")]
+        let command = [("\(diff).command", "secrets-bridge git-diff --")]
         if remove { return (base + command).map { ($0.0, nil) } }
         return base + (decrypt ? command : [])
     }
@@ -123,6 +124,11 @@ struct GitSetup: AsyncParsableCommand {
     }
 
     private func updateAttributes(at path: String) throws -> [String] {
+        // git does not read a link in the working tree, and it could lead to a file of the user.
+        var info = stat()
+        if !global, lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK {
+            throw CommandError("\(path) is a symbolic link; replace it by a file")
+        }
         let old = try read(path)
         var attributes = GitAttributes(old)
         var changes: [String] = []

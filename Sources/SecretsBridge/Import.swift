@@ -123,7 +123,8 @@ struct Import: AsyncParsableCommand {
         let factory = WrapperFactory(
             namespace: namespace, scope: scope, provider: provider, cluster: cluster.access, rules: rules,
             recipients: recipients)
-        try await factory.loadKeys(for: rulePath)
+        // Rules for files in the folder may need no settings; those of a file are found with its path.
+        if folder == nil || !recipients.files.isEmpty { try await factory.loadKeys(for: rulePath) }
         let (secrets, isComplete) =
             isSealed
             ? try await sealed.wrap(namespace: namespace) { secret, scope throws(InputError) in

@@ -76,14 +76,20 @@ struct Move: AsyncParsableCommand {
         let output = try outputFile.map(Self.open)
         let keys = try providers.keys(namespace: fromNamespace)
         let target = outputFile.flatMap { $0 == "-" ? nil : $0 } ?? file
-        let rule = try rules.book().rule(for: target)?.overridden(namespace: namespace)
+        let book = rules.book()
+        let rule = try book.rule(for: target)?.overridden(namespace: namespace)
         rule?.notes.forEach(Console.note)
-        try recipients.checkPins(rule?.rule.recipients?.files ?? [])
+        let ruleFiles = rule?.rule.recipients?.files ?? []
+        try recipients.checkPins(ruleFiles)
+        let recipientKeys = try recipients.keys(beside: ruleFiles)
+        // The rule of the place that it leaves may give the namespace.
+        let source = file == "-" ? nil : try book.rule(for: file)
         let opened = try await OpenedDocument(
-            try WrappedSecretFile(reading: file), named: fromName, namespace: fromNamespace, with: keys)
+            try WrappedSecretFile(reading: file), named: fromName, namespace: fromNamespace, with: keys,
+            rule: source)
         let move = DocumentMove(
             opened, to: .init(namespace: namespace, name: name, secretName: secretName), with: keys,
-            recipientKeys: try recipients.keys(), rule: rule?.rule, note: { Console.note($0) })
+            recipientKeys: recipientKeys, rule: rule?.rule, note: { Console.note($0) })
         if output != nil { try move.checkOnlyDocument() }
         guard let contents = try await move.editedContents() else {
             Console.note("nothing changed; no file was written")

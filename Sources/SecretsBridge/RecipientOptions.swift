@@ -46,7 +46,15 @@ struct RecipientOptions: ParsableArguments {
     }
 
     /// Reads the files, and compares their fingerprints with those of earlier runs.
-    func keys() throws(InputError) -> [RecipientKey] {
+    ///
+    /// - Parameters:
+    ///   - ruleFiles: The recipient files of rules, which the command wraps for too, and which are checked before. Nil if they
+    ///     are not known yet.
+    ///   - records: False if nothing is wrapped for new keys.
+    func keys(
+        beside ruleFiles: [RecipientFileKey]? = nil, records: Bool = true
+    ) throws(InputError) -> [RecipientKey] {
+        if files.isEmpty, ruleFiles == nil { return [] }
         var keys: [(source: String, key: RecipientKey)] = []
         for file in files {
             let key = try RecipientFile.read(file)
@@ -55,26 +63,32 @@ struct RecipientOptions: ParsableArguments {
             }
             keys.append((file, key))
         }
-        try checkPins(keys, confirmed: acceptNewKey)
+        // The check of the rules' files has used the others.
+        let confirmed = acceptNewKey.filter { text in
+            ruleFiles?.contains { $0.key.fingerprint == text } != true
+        }
+        try checkPins(keys, confirmed: confirmed, records: records)
         return keys.map(\.key)
     }
 
     /// Compares the fingerprints of the recipient files of rules with those of earlier runs.
-    func checkPins(_ files: [RecipientFileKey]) throws(InputError) {
+    func checkPins(_ files: [RecipientFileKey], records: Bool = true) throws(InputError) {
         let keys = files.map { (source: $0.path, key: $0.key) }
         try checkPins(
-            keys, confirmed: acceptNewKey.filter { text in keys.contains { $0.key.fingerprint == text } })
+            keys, confirmed: acceptNewKey.filter { text in keys.contains { $0.key.fingerprint == text } },
+            records: records)
     }
 
     private func checkPins(
-        _ keys: [(source: String, key: RecipientKey)], confirmed: [String]
+        _ keys: [(source: String, key: RecipientKey)], confirmed: [String], records: Bool
     ) throws(InputError) {
-        guard !noPin, !keys.isEmpty else { return }
+        guard !noPin, !keys.isEmpty || !confirmed.isEmpty else { return }
         let environment = Environment.process
         let path = KnownRecipients.path(
             configurationHome: environment.value("XDG_CONFIG_HOME"), home: environment.value("HOME"))
         if let path {
-            try KnownRecipients(path: path).check(keys, confirmed: confirmed).forEach(Console.note)
+            try KnownRecipients(path: path).check(keys, confirmed: confirmed, records: records).forEach(
+                Console.note)
         } else {
             Console.note(
                 "fingerprints of recipient files are not compared with earlier ones: HOME is not set")

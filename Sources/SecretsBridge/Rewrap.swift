@@ -95,14 +95,19 @@ struct Rewrap: AsyncParsableCommand {
         }
     }
 
+    /// True if no option names recipients, so that files follow their rules.
+    private var followsRules: Bool {
+        to == nil && (addRecipient + removeRecipient).isEmpty && recipients.files.isEmpty
+    }
+
     func run() async throws {
         let found = ManifestPaths(paths, cleansUp: !(dryRun || check))
         let book = rules.book()
-        let ruleFiles = book.recipientFiles(forManifests: found.files)
-        try recipients.checkPins(ruleFiles)
+        let ruleFiles = followsRules ? book.recipientFiles(forManifests: found.files) : []
+        try recipients.checkPins(ruleFiles, records: !(dryRun || check))
         // The keys of the flags are the last ones.
         let keys = try providers.keys(namespace: namespace).adding(ruleFiles.map(\.key)).adding(
-            try recipients.keys())
+            try recipients.keys(beside: ruleFiles, records: !(dryRun || check)))
         let output: RewrapOutput
         let isInterrupted: Bool
         var problems: [InputError] = []

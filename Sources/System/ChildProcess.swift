@@ -183,14 +183,15 @@ package struct ChildProcess: Sendable {
         if !isInteractive { posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) }
         var opened: [Int32] = []
         defer { for file in opened { close(file) } }
+        // Before the memory files, whose numbers these pipes may have.
         posix_spawn_file_actions_adddup2(&actions, output, 1)
+        if errors >= 0 { posix_spawn_file_actions_adddup2(&actions, errors, 2) }
         let numbers = (input == nil ? [] : [0]) + memoryFiles.indices.map { Self.firstMemoryFile + $0 }
         for (number, contents) in zip(numbers, [input].compactMap(\.self) + memoryFiles) {
             let descriptor = try Self.makeMemoryFile(contents)
             opened.append(descriptor)
             posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
-        if errors >= 0 { posix_spawn_file_actions_adddup2(&actions, errors, 2) }
         let limit = Int32(clamping: sysconf(Int32(_SC_OPEN_MAX)))
         // A child must not inherit sockets and files that were opened without O_CLOEXEC. Closing a descriptor that is not
         // open is not an error. Files that other threads open meanwhile get the next free numbers, hence the margin.
@@ -251,8 +252,10 @@ struct PipeReader: ~Copyable {
     }
 
     /// Reads the bytes that are available now, and discards those beyond the limit, so that the program is not blocked.
+    ///
+    /// Returns after one MiB at most, so that a program that writes without end does not outlast its deadline.
     mutating func readAvailableUpToLimit() {
-        while true {
+        for _ in 0..<256 {
             let count = read(file, chunk.baseAddress, chunk.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }

@@ -33,6 +33,19 @@ struct VerifyFilesTests {
                 reading: paths, .init(allowsNone: allowsNone, allowsPlaintext: allowsPlaintext)))
     }
 
+    @Test func findsKindsThatAreWrittenWithEscapes() async throws {
+        let wrapped = try await wrapped().replacing("kind: WrappedSecret", with: #"kind: "\x57rappedSecret""#)
+        let plain = secret.replacing("kind: Secret", with: #"kind: "\u0053ecret""#)
+        let paths = [
+            try folder.write("a.yaml", wrapped), try folder.write("b.yaml", plain),
+            try folder.write("c.yaml", "script: |\n\techo \"\\u0041\"\n"),
+        ]
+        let result = await verify(paths)
+        #expect(result.count == 1)
+        #expect(result.problems.count == 1)
+        #expect(result.problems.first?.contains("b.yaml") == true)
+    }
+
     @Test func skipsFilesWithoutWrappedSecretsIfAllowed() async throws {
         let paths = [
             try folder.write("a b.yaml", try await wrapped()), try folder.write("other.yaml", other),

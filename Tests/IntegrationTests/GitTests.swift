@@ -58,7 +58,7 @@ struct GitTests {
             #expect(outcome.status == 0, "\(command): \(outcome.errors)")
             return outcome.output
         }
-        return (try await diff("command", "git-diff"), try await diff("textconv", "git-textconv"))
+        return (try await diff("command", "git-diff --"), try await diff("textconv", "git-textconv --"))
     }
 
     @Test func namesChangedEntries() async throws {

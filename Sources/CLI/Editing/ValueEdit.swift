@@ -98,6 +98,11 @@ package struct ValueEdit: Sendable {
     /// out, and those that it requires are added.
     private func managers() throws(InputError) -> [any KeyManager] {
         var managers: [any KeyManager] = []
+        // Several recipients of a backend have the same key that wraps now.
+        func add(_ manager: any KeyManager) {
+            let isNew = !managers.contains { $0.keyID.utf8.elementsEqual(manager.keyID.utf8) }
+            if isNew { managers.append(manager) }
+        }
         let recipients = opened.desiredSecret.envelope.recipients
         for key in recipientKeys
         where !recipients.contains(where: { $0.keyID.utf8.elementsEqual(key.keyID.utf8) }) {
@@ -109,7 +114,7 @@ package struct ValueEdit: Sendable {
         let unlisted = rule?.recipients?.unlisted(recipients.map(\.keyID)) ?? []
         for recipient in recipients where !unlisted.contains(recipient.keyID) {
             if let key = fileKeys.first(where: { $0.keyID.utf8.elementsEqual(recipient.keyID.utf8) }) {
-                managers.append(RecipientKeyManager(key))
+                add(RecipientKeyManager(key))
                 continue
             }
             guard let index = keys.keyIndex(for: recipient).map(keys.wrappingKeyIndex) else {
@@ -122,16 +127,15 @@ package struct ValueEdit: Sendable {
                         + opened.file.path.shellQuoted
                 )
             }
-            let manager = keys.all[index]
-            if !managers.contains(where: { $0.keyID == manager.keyID }) { managers.append(manager) }
+            add(keys.all[index])
         }
         if let rule, let requirement = rule.recipients {
             for key in requirement.missing(from: managers.map(\.keyID)) {
-                guard let index = RecipientRequirement.wrappingKey(for: key, in: keys) else {
+                guard let index = requirement.wrappingKey(for: key, in: keys) else {
                     throw InputError(
                         opened.location, RecipientRequirement.notConfigured(key, keys, rule).description)
                 }
-                managers.append(keys.all[index])
+                add(keys.all[index])
             }
         }
         return managers

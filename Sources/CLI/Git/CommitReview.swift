@@ -17,7 +17,8 @@ package struct CommittedFile: Sendable {
 
     /// Returns false for a file that need not be parsed.
     package static func mayHaveWrappedSecrets(_ contents: SharedSecret) -> Bool {
-        ManifestFile.mentions(WrappedSecret.resource.kind, in: contents)
+        ManifestFile.mayMention(WrappedSecret.resource.kind, in: contents)
+            || contents.bytes.withUnsafeBytes { TextEncoding.utf16Encoding($0) } != nil
     }
 }
 
@@ -81,6 +82,12 @@ package struct CommitReview: Sendable {
         _ path: String, _ contents: SharedSecret?, _ version: String, _ problems: inout [String]
     ) -> [Version] {
         guard let contents else { return [] }
+        do throws(InputError) {
+            try TextEncoding.rejectUTF16(contents, source: path)
+        } catch {
+            problems.append("\(version) was not compared: \(error.description)")
+            return []
+        }
         do throws(InputError) {
             let file = try WrappedSecretFile(path: path, contents: contents, stamp: nil)
             return file.documents.indices.map { Version(path: path, file: file, index: $0) }

@@ -11,16 +11,12 @@ struct ConflictMarkers: Sendable {
             + marker(">", " theirs")
     }
 
-    /// Returns true if a line that starts with `text` is between markers.
-    func enclose(_ text: [UInt8], in file: [UInt8]) -> Bool {
-        let (open, close) = (marker("<", ""), marker(">", ""))
-        var isInside = false
-        for line in file.split(separator: lineFeed) {
-            if line.starts(with: open.dropLast()) { isInside = true }
-            if isInside, line.starts(with: text.prefix { $0 != lineFeed }) { return true }
-            if line.starts(with: close.dropLast()) { isInside = false }
-        }
-        return false
+    /// Returns true if the text after a line is between markers.
+    ///
+    /// - Parameter isInConflict: True if the line is between markers.
+    func isInConflict(after line: ArraySlice<UInt8>, _ isInConflict: Bool) -> Bool {
+        if line.starts(with: marker("<", "").dropLast()) { return true }
+        return isInConflict && !line.starts(with: marker(">", "").dropLast())
     }
 
     private func marker(_ character: Character, _ label: String) -> [UInt8] {

@@ -75,10 +75,23 @@ struct EnvelopePlaceholders {
 
     /// Returns the merged text with the envelopes, or nil if an envelope in conflict is inside another conflict.
     func resolve(_ merged: [UInt8], _ markers: ConflictMarkers) -> [UInt8]? {
-        var text = merged
-        for result in results {
-            if result.isConflict, markers.enclose(result.placeholder, in: text) { return nil }
-            text = text.replacing(result.placeholder, with: result.text)
+        var known: [[UInt8]: Int] = [:]
+        for (index, result) in results.enumerated() { known[result.placeholder] = index }
+        var text: [UInt8] = []
+        text.reserveCapacity(merged.count)
+        var rest = merged[...]
+        var isInConflict = false
+        while !rest.isEmpty {
+            let end = rest.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? rest.endIndex
+            let line = rest[..<end]
+            rest = rest[end...]
+            if line.first == UInt8(ascii: "#"), let index = known[Array(line)] {
+                if results[index].isConflict, isInConflict { return nil }
+                text += results[index].text
+                continue
+            }
+            isInConflict = markers.isInConflict(after: line, isInConflict)
+            text += line
         }
         return text
     }

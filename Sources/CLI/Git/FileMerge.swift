@@ -33,6 +33,7 @@ package struct FileMerge {
         MergedLines
 
     private let path: String
+    private let namespace: String?
     private let markers: ConflictMarkers
     private let mergeLines: LineMerge
     private var envelopes: EnvelopeMerger
@@ -56,6 +57,7 @@ package struct FileMerge {
         keys: @escaping () throws(InputError) -> KeyRing, mergeLines: @escaping LineMerge
     ) {
         self.path = path
+        self.namespace = namespace
         markers = ConflictMarkers(size: markerSize)
         self.mergeLines = mergeLines
         envelopes = EnvelopeMerger(keys: keys, namespace: namespace)
@@ -91,7 +93,7 @@ package struct FileMerge {
                 conflicts.append("the text outside of the encrypted values was changed on both sides")
             }
         } else if conflicts.isEmpty {
-            conflicts += Self.mismatches(SharedSecret(copying: text ?? []), path, expected, left, right)
+            conflicts += mismatches(SharedSecret(copying: text ?? []), expected, left, right)
             needsWholeFileConflict = !conflicts.isEmpty
         }
         return output(text ?? [], ours, theirs)
@@ -179,8 +181,8 @@ package struct FileMerge {
 
     /// Returns a conflict if a WrappedSecret of the merged text has an envelope that neither side has and that is not the
     /// merged one. Lines that merge cleanly can mix the envelopes of both sides.
-    private static func mismatches(
-        _ text: SharedSecret, _ path: String, _ expected: [String: ExpectedEnvelope],
+    private func mismatches(
+        _ text: SharedSecret, _ expected: [String: ExpectedEnvelope],
         _ ours: WrappedSecretFile, _ theirs: WrappedSecretFile
     ) -> [String] {
         let file: WrappedSecretFile
@@ -192,10 +194,35 @@ package struct FileMerge {
         let known = (ours.documents + theirs.documents).map {
             ExpectedEnvelope(fields: $0.object.spec.envelope, binding: $0.bindingParts)
         }
-        return file.documents.filter { document in
+        let mixed = file.documents.filter { document in
             let found = ExpectedEnvelope(
                 fields: document.object.spec.envelope, binding: document.bindingParts)
             return expected[document.qualifiedName].map { $0 != found } ?? !known.contains(found)
         }.map { "WrappedSecret \($0.qualifiedName): its merged text mixes the encrypted parts of both sides" }
+        return mixed.isEmpty ? invalidTexts(file, ours, theirs) : mixed
+    }
+
+    /// Returns a conflict for each WrappedSecret that the merge made invalid: one side may have removed an entry, and the
+    /// other added a template that refers to it.
+    private func invalidTexts(
+        _ file: WrappedSecretFile, _ ours: WrappedSecretFile, _ theirs: WrappedSecretFile
+    ) -> [String] {
+        func problem(_ document: WrappedSecretDocument) -> String? {
+            guard let object = try? document.object(namespace: namespace) else { return nil }
+            do throws(SpecError) {
+                _ = try DesiredSecret(object)
+                return nil
+            } catch {
+                return error.description
+            }
+        }
+        let known = Set((ours.documents + theirs.documents).compactMap(problem))
+        return file.documents.compactMap { document in
+            problem(document).flatMap { problem in
+                known.contains(problem)
+                    ? nil
+                    : "WrappedSecret \(document.qualifiedName): the edits of both sides do not fit together: \(problem)"
+            }
+        }
     }
 }

@@ -34,11 +34,12 @@ package struct GitAttributes: Sendable, Equatable {
             else { continue }
             let missing = Self.assignments.filter { !attributes.contains($0) }
             if missing.isEmpty { return false }
-            lines[index] = ([found] + attributes + missing).joined(separator: " ")
+            lines[index] = ([found] + attributes + missing).joined(separator: " ") + Self.ending(of: line)
             text = Self.join(lines)
             return true
         }
-        text = Self.join(lines + [([written] + Self.assignments).joined(separator: " ")])
+        let ending = lines.last.map(Self.ending) ?? ""
+        text = Self.join(lines + [([written] + Self.assignments).joined(separator: " ") + ending])
         return true
     }
 
@@ -52,18 +53,23 @@ package struct GitAttributes: Sendable, Equatable {
                 attributes.contains(where: Self.assignments.contains)
             else { return line }
             let rest = attributes.filter { !Self.assignments.contains($0) }
-            return rest.isEmpty ? nil : ([pattern] + rest).joined(separator: " ")
+            return rest.isEmpty ? nil : ([pattern] + rest).joined(separator: " ") + Self.ending(of: line)
         }
         guard new != old else { return false }
         text = Self.join(new)
         return true
     }
 
+    /// The lines, with their carriage returns: `"\r\n"` is one Character, so that bytes are split.
     private var lines: [String] {
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+            String(Substring($0))
+        }
         if lines.last == "" { lines.removeLast() }
         return lines
     }
+
+    private static func ending(of line: String) -> String { line.utf8.last == UInt8(ascii: "\r") ? "\r" : "" }
 
     private static func join(_ lines: [String]) -> String { lines.map { $0 + "\n" }.joined() }
 

@@ -36,7 +36,7 @@ package struct GitFileChange: Sendable, Equatable {
     }
 
     /// True if the name is that of a manifest.
-    package var isManifest: Bool { [".yaml", ".yml", ".json"].contains { path.hasSuffix($0) } }
+    package var isManifest: Bool { [".yaml", ".yml", ".json"].contains { path.lowercased().hasSuffix($0) } }
 
     private static var unreadable: InputError {
         InputError("git diff-tree returned a list that cannot be read; update git")

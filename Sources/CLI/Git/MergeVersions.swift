@@ -43,17 +43,20 @@ struct MergeVersions {
         let change = Self.change(from: version.fields.recipients, to: fields.recipients)
         var result = fields
         result.recipients = change.result
+        // A file may have thousands of documents.
+        let (part, index) = version.file.part(with: version.index)
         let edited: SharedSecret
         do throws(SourceEditError) {
-            var editor = SourceEditor(version.file.contents)
-            try EnvelopeEdit.apply(result, change, to: version.document, with: &editor)
+            var editor = SourceEditor(part.contents)
+            try EnvelopeEdit.apply(result, change, to: part.documents[index], with: &editor)
             edited = try editor.verified()
         } catch {
-            throw InputError("\(path):\(error.line):\(error.column)", "this part \(error.problem)")
+            throw InputError(
+                "\(path): WrappedSecret \(version.document.qualifiedName)", "this part \(error.problem)")
         }
         let file = try WrappedSecretFile(path: path, contents: edited, stamp: nil)
-        guard file.documents.indices.contains(version.index),
-            let region = EnvelopeRegion(of: file.documents[version.index], in: file)
+        guard file.documents.indices.contains(index),
+            let region = EnvelopeRegion(of: file.documents[index], in: file)
         else { throw InputError("the layout of spec cannot be merged") }
         return (region.fields.mapValues(\.text), regions, result)
     }

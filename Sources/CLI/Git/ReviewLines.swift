@@ -72,20 +72,25 @@ extension CommitReview {
     package var markdown: String {
         var output =
             "<!-- secrets-bridge diff -->\n### \(summary.prefix(1).uppercased() + summary.dropFirst())\n"
+        output += notCompared
         var shown = 0
         for change in changes.prefix(Self.maximumChanges) {
             let text = Self.lines(change).map(Self.markdown).joined()
-            guard output.utf8.count + text.utf8.count <= Self.maximumMarkdown else { break }
+            // A large change must not hide those after it.
+            guard output.utf8.count + text.utf8.count <= Self.maximumMarkdown else { continue }
             output += (shown == 0 ? "\n" : "") + text
             shown += 1
         }
         if changes.count > shown { output += "\nand \(changes.count - shown) more WrappedSecrets\n" }
-        if !problems.isEmpty {
-            output += "\nNot compared:\n\n"
-            for problem in problems.prefix(20) { output += "- \(Self.code(problem))\n" }
-            if problems.count > 20 { output += "- and \(problems.count - 20) more\n" }
-        }
         return output
+    }
+
+    /// The files that were not compared, which come first, so that no limit of a comment cuts them off.
+    private var notCompared: String {
+        guard !problems.isEmpty else { return "" }
+        let lines = problems.prefix(20).map { "- \(Self.code($0))\n" }
+        let more = problems.count > 20 ? "- and \(problems.count - 20) more\n" : ""
+        return "\nNot compared:\n\n" + lines.joined() + more
     }
 
     private static func markdown(_ line: Line) -> String {

@@ -77,7 +77,7 @@ package struct ImportFolder {
 
     private func fileExists(_ path: String) -> InputError {
         InputError(
-            "\(path) already exists, so nothing was written; remove it, or name another folder or other SealedSecrets"
+            "\(path) already exists, so nothing was written; remove it, or name another folder or other files"
         )
     }
 

@@ -193,8 +193,11 @@ package struct Verification: Sendable {
             for recipient in envelope.recipients where keys.keyManager(for: recipient) != nil {
                 _ = try await envelope.unwrapDataKey(with: keys, [recipient])
             }
-            try SecretValidation.check(
-                type: desired.type, try desired.templates.rendered(with: opened.entries))
+            let values = try desired.templates.rendered(with: opened.entries)
+            try SecretValidation.check(type: desired.type, values)
+            try ObjectLimits.check(
+                plaintextByteCount: values.reduce(0) { $0 + $1.value.count }, names: desired.keys,
+                labels: desired.labels, annotations: desired.annotations)
             return nil
         } catch let error as InputError {
             return Problem(text: error.description)

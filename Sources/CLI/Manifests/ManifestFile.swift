@@ -32,6 +32,15 @@ package enum ManifestFile {
         contents.bytes.withUnsafeBytes { contains(Array(word.utf8), in: $0) }
     }
 
+    /// Returns true if the file contains the word, or text in quotation marks that may stand for it: with escapes or line breaks.
+    static func mayMention(_ word: String, in contents: SharedSecret) -> Bool {
+        contents.bytes.withUnsafeBytes { bytes in
+            ([Array(word.utf8)] + escapes).contains { contains($0, in: bytes) }
+        }
+    }
+
+    private static let escapes = ["\\x", "\\u", "\\U", "\\\n", "\\\r\n"].map { Array($0.utf8) }
+
     static func contains(_ word: [UInt8], in bytes: UnsafeRawBufferPointer) -> Bool {
         firstOffset(of: word, in: bytes) { _ in true } != nil
     }

@@ -7,7 +7,7 @@ struct UnencryptedSecrets {
     private(set) var notes: [String] = []
 
     init(in contents: SharedSecret, source: String) {
-        guard ManifestFile.mentions("Secret", in: contents) else { return }
+        guard ManifestFile.mayMention("Secret", in: contents) else { return }
         do throws(YAMLError) {
             let documents = try YAMLReader.documents(in: contents.bytes, source: source)
             problems = documents.flatMap { Self.objects(in: $0, kind: nil) }.flatMap {

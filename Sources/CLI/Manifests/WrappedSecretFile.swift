@@ -31,14 +31,22 @@ package struct WrappedSecretFile: Sendable {
         self.path = path
         self.contents = contents
         self.stamp = stamp
-        guard ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else {
+        guard ManifestFile.mayMention(WrappedSecret.resource.kind, in: contents) else {
             documents = []
             return
         }
-        // Other documents are released one by one.
-        let found = try ManifestFile.documents(in: contents.bytes, source: path) { document in
-            (ManifestFile.objects(of: document, kind: WrappedSecret.resource.kind) ?? [])
-                .filter(WrappedSecretDocument.isWrappedSecret)
+        let found: [YAMLNode]
+        do throws(InputError) {
+            // Other documents are released one by one.
+            found = try ManifestFile.documents(in: contents.bytes, source: path) { document in
+                (ManifestFile.objects(of: document, kind: WrappedSecret.resource.kind) ?? [])
+                    .filter(WrappedSecretDocument.isWrappedSecret)
+            }
+        } catch {
+            // A file that does not name the kind, such as a script, need not be a manifest.
+            guard !ManifestFile.mentions(WrappedSecret.resource.kind, in: contents) else { throw error }
+            documents = []
+            return
         }
         var documents: [WrappedSecretDocument] = []
         documents.reserveCapacity(found.count)
@@ -67,6 +75,27 @@ package struct WrappedSecretFile: Sendable {
         let names = documents.map(\.qualifiedName).joined(separator: ", ")
         throw InputError(
             path, "contains the WrappedSecrets \(names); select one with --name and --namespace")
+    }
+
+    /// Returns the lines of one document as a file of its own, so that its edits do not read the others, and the index in it.
+    /// Returns this file if they cannot be read alone.
+    func part(with index: Int) -> (file: WrappedSecretFile, index: Int) {
+        let range = documents[index].node.range
+        let lines: SharedSecret? = contents.bytes.withUnsafeBytes { bytes in
+            let lineFeed = UInt8(ascii: "\n")
+            guard range.start < range.end, range.end <= bytes.count,
+                range.start == 0 || bytes[range.start - 1] == lineFeed
+            else { return nil }
+            let end =
+                bytes[range.end - 1] == lineFeed
+                ? range.end : bytes[range.end...].firstIndex(of: lineFeed).map { $0 + 1 } ?? bytes.count
+            return SharedSecret(copying: bytes[range.start..<end])
+        }
+        guard let lines, let file = try? WrappedSecretFile(path: path, contents: lines, stamp: nil),
+            file.documents.count == 1,
+            file.documents[0].object.spec.envelope == documents[index].object.spec.envelope
+        else { return (self, index) }
+        return (file, 0)
     }
 
     /// Edits the file and replaces it, after verifying that the edits have their intended effect and no other.

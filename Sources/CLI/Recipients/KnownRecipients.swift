@@ -5,12 +5,16 @@ import System
 /// The fingerprints of the recipient files that this user has wrapped with, like known_hosts of ssh: a file whose key was
 /// replaced is refused until the user confirms the new fingerprint.
 ///
-/// A pin belongs to the key, not to one of its versions, because a file that was tampered with may name any version.
+/// A pin belongs to the key, not to one of its versions, because a file that was tampered with may name any version. The path
+/// of the file has a pin too, because a file that was tampered with may also name another key.
 package struct KnownRecipients: Sendable {
-    /// One line of the file: `<key id without version> <fingerprint>`.
+    /// One line of the file: `<owner> <fingerprint>`.
     private struct Pin: Equatable {
-        let key: String
+        /// A key id without version, or `file:` and the SHA-256 of a path in hexadecimal digits.
+        let owner: String
         let fingerprint: String
+
+        func hasOwner(_ other: String) -> Bool { owner.utf8.elementsEqual(other.utf8) }
     }
 
     package let path: String
@@ -30,12 +34,14 @@ package struct KnownRecipients: Sendable {
     /// Checks keys against their pins, and pins those of unknown keys.
     ///
     /// - Parameters:
-    ///   - keys: The keys with the names of their files.
+    ///   - keys: The keys with the paths of their files.
     ///   - confirmed: The fingerprints that the user confirms.
+    ///   - records: False if unknown keys are not pinned, because nothing is wrapped for them.
     /// - Returns: Notes for the user.
-    /// - Throws: `InputError` if a known key has another fingerprint, or the pins cannot be read or written.
+    /// - Throws: `InputError` if a known key or file has another fingerprint, two files have different keys of the same id, or
+    ///   the pins cannot be read or written.
     package func check(
-        _ keys: [(source: String, key: RecipientKey)], confirmed: [String] = []
+        _ keys: [(source: String, key: RecipientKey)], confirmed: [String] = [], records: Bool = true
     ) throws(InputError) -> [String] {
         if let unused = confirmed.first(where: { text in !keys.contains { $0.key.fingerprint == text } }) {
             throw InputError(
@@ -43,7 +49,7 @@ package struct KnownRecipients: Sendable {
                 isUsage: true)
         }
         // Most runs find all keys known and change nothing.
-        guard try !newPins(keys, read().pins, confirmed).added.isEmpty else { return [] }
+        guard try !newPins(keys, read().pins, confirmed).added.isEmpty, records else { return [] }
         do {
             if let slash = path.lastIndex(of: "/") {
                 try FolderCreation.createFolderAndParents(String(path[..<slash]))
@@ -68,24 +74,71 @@ package struct KnownRecipients: Sendable {
         _ keys: [(source: String, key: RecipientKey)], _ pins: [Pin], _ confirmed: [String]
     ) throws(InputError) -> (added: [Pin], notes: [String]) {
         var (added, notes): ([Pin], [String]) = ([], [])
-        for (source, key) in keys {
-            let pin = Pin(key: key.keyIDWithoutVersion, fingerprint: key.fingerprint)
-            let known = pins.filter { $0.key.utf8.elementsEqual(pin.key.utf8) }
-            guard !known.contains(pin), !added.contains(pin) else { continue }
-            if !known.isEmpty, !confirmed.contains(key.fingerprint) {
-                throw InputError(
-                    source,
-                    "the key of \(pin.key) has the fingerprint \(key.fingerprint), which differs from "
-                        + "\(known.map(\.fingerprint).joined(separator: " and ")) in \(path); if the key was rotated, compare the "
-                        + "new fingerprint with that of the key's owner, and confirm it with --accept-new-key \(key.fingerprint)"
+        for (index, (source, key)) in keys.enumerated() {
+            try Self.checkSameKey(source, key, keys[..<index])
+            for (owner, name) in try Self.owners(source, key) {
+                let pin = Pin(owner: owner, fingerprint: key.fingerprint)
+                let known = pins.filter { $0.hasOwner(owner) }
+                guard !known.contains(pin), !added.contains(pin) else { continue }
+                if !known.isEmpty, !confirmed.contains(key.fingerprint) {
+                    throw changedKey(source, name, key, known)
+                }
+                added.append(pin)
+                // The pin of the path needs no note of its own.
+                guard let name else { continue }
+                notes.append(
+                    "\(source): recorded \(key.fingerprint) as \(known.isEmpty ? "the key" : "a further key") of \(name) in \(path)"
                 )
             }
-            added.append(pin)
-            notes.append(
-                "\(source): recorded \(key.fingerprint) as \(known.isEmpty ? "the key" : "a further key") of \(pin.key) in \(path)"
-            )
         }
         return (added, notes)
+    }
+
+    /// Rejects a key if another file has the same version of it with another public half: one of the two is forged.
+    private static func checkSameKey(
+        _ source: String, _ key: RecipientKey, _ others: ArraySlice<(source: String, key: RecipientKey)>
+    ) throws(InputError) {
+        guard
+            let other = others.first(where: {
+                $0.key.keyID.utf8.elementsEqual(key.keyID.utf8) && $0.key.keyVersion == key.keyVersion
+                    && $0.key.fingerprint != key.fingerprint
+            })
+        else { return }
+        throw InputError(
+            source,
+            "the key of \(key.keyID) has the fingerprint \(key.fingerprint), and in \(other.source) \(other.key.fingerprint); "
+                + "compare both with that of the key's owner, and correct one of the files")
+    }
+
+    /// Returns what a key is pinned to, each with its name in messages: the key id, and the path of a file, which has no name.
+    private static func owners(
+        _ source: String, _ key: RecipientKey
+    ) throws(InputError) -> [(owner: String, name: String?)] {
+        let keyID = key.keyIDWithoutVersion
+        guard !DescriptorPath.isStream(source), let file = AbsolutePath(existing: source) else {
+            return [(keyID, keyID)]
+        }
+        do throws(CryptoError) {
+            // A path may have blanks, and need not be readable in the user's settings.
+            return [(keyID, keyID), ("file:\(hex(try sha256(Array(file.path.utf8))))", nil)]
+        } catch {
+            throw InputError(source, "\(error)")
+        }
+    }
+
+    private func changedKey(
+        _ source: String, _ name: String?, _ key: RecipientKey, _ known: [Pin]
+    ) -> InputError {
+        let earlier = known.map(\.fingerprint).joined(separator: " and ")
+        let subject =
+            name.map {
+                "the key of \($0) has the fingerprint \(key.fingerprint), which differs from \(earlier)"
+            }
+            ?? "the file now has the key \(key.keyID) with the fingerprint \(key.fingerprint); it had one with \(earlier)"
+        return InputError(
+            source,
+            "\(subject) in \(path); if the key was \(name == nil ? "replaced" : "rotated"), compare the new fingerprint with that "
+                + "of the key's owner, and confirm it with --accept-new-key \(key.fingerprint)")
     }
 
     private func read() throws(InputError) -> (pins: [Pin], contents: SharedSecret) {
@@ -105,7 +158,7 @@ package struct KnownRecipients: Sendable {
                 throw InputError(
                     "\(path):\(index + 1)", "the line is not <key id> <fingerprint>; correct or remove it")
             }
-            pins.append(Pin(key: String(words[0]), fingerprint: String(words[1])))
+            pins.append(Pin(owner: String(words[0]), fingerprint: String(words[1])))
         }
         return (pins, contents)
     }
@@ -115,7 +168,7 @@ package struct KnownRecipients: Sendable {
         text.append(contents.bytes)
         let endsLine = contents.bytes.withUnsafeBytes { $0.last.map { $0 == UInt8(ascii: "\n") } ?? true }
         if !endsLine { text.append("\n") }
-        for pin in added { text.append(Array("\(pin.key) \(pin.fingerprint)\n".utf8)) }
+        for pin in added { text.append(Array("\(pin.owner) \(pin.fingerprint)\n".utf8)) }
         try OutputFile(path, permissions: .ownerOnly).write(text.finish())
     }
 }

@@ -35,31 +35,41 @@ package struct FileRewrapper: Sendable {
 
     /// Rewraps all files.
     ///
-    /// - Parameter report: Gets the results of each file, or the error that made it unreadable, from several tasks.
+    /// - Parameter report: Gets the results of each file, or the error that made it unreadable, in the order of the files,
+    ///   from several tasks.
     /// - Returns: The files that contain a WrappedSecret or could not be read.
     @discardableResult
     package func rewrap(
         _ files: [String], report: @escaping @Sendable ([RewrapResult]) -> Void
     ) async -> Set<String> {
         let portions = stride(from: 0, to: files.count, by: Self.portionSize).map {
-            Array(files[$0..<min($0 + Self.portionSize, files.count)])
+            files[$0..<min($0 + Self.portionSize, files.count)]
         }
+        let reports = OrderedReports(report)
         let reported = await mapConcurrently(portions, limit: Self.concurrentPortions) {
             portion -> [String] in
-            guard !Task.isCancelled else { return [] }
-            return await rewrap(portion: portion, report)
+            guard !Task.isCancelled else {
+                for index in portion.indices { reports.add([], at: index) }
+                return []
+            }
+            return await rewrap(portion: portion, reports)
         }
         return Set(reported.joined())
     }
 
     /// A file with the envelope of each WrappedSecret, or the error that makes it invalid.
     private struct Work {
+        /// The place of the file in the order of all.
+        let index: Int
         let file: WrappedSecretFile
         let rule: Rule?
         let envelopes: [Result<Envelope, InputError>]
 
         /// - Parameter rule: The rule for the file, or the error of finding it.
-        init(_ file: WrappedSecretFile, namespace: String?, rule: Result<Rule?, InputError>) {
+        init(
+            _ file: WrappedSecretFile, at index: Int, namespace: String?, rule: Result<Rule?, InputError>
+        ) {
+            self.index = index
             self.file = file
             self.rule = (try? rule.get()) ?? nil
             envelopes = file.documents.map { document in
@@ -72,23 +82,22 @@ package struct FileRewrapper: Sendable {
     }
 
     private func rewrap(
-        portion: [String], _ report: @escaping @Sendable ([RewrapResult]) -> Void
+        portion: ArraySlice<String>, _ reports: OrderedReports
     ) async -> [String] {
         var reported: [String] = []
         var work: [Work] = []
-        for path in portion {
+        for (index, path) in zip(portion.indices, portion) {
             do throws(InputError) {
                 let file = try WrappedSecretFile(reading: path)
                 let rule = Result { () throws(InputError) in
                     file.documents.isEmpty ? nil : try rules.rule(for: path)
                 }
-                work.append(Work(file, namespace: namespace, rule: rule))
+                work.append(Work(file, at: index, namespace: namespace, rule: rule))
                 guard !file.documents.isEmpty else { continue }
             } catch {
-                report([
-                    RewrapResult(
-                        location: path, outcome: .failed(error.description), isUnreadableFile: true)
-                ])
+                let result = RewrapResult(
+                    location: path, outcome: .failed(error.description), isUnreadableFile: true)
+                reports.add([result], at: index)
             }
             reported.append(path)
         }
@@ -107,10 +116,10 @@ package struct FileRewrapper: Sendable {
                 case .failure(let error): .failed(error.description)
                 }
             }
-            return (file: work.file, rule: work.rule, results: results)
+            return (index: work.index, file: work.file, rule: work.rule, results: results)
         }
         await BlockingWork.run(finished, threads: Self.writers) {
-            report(write($0.file, $0.rule, $0.results))
+            reports.add(write($0.file, $0.rule, $0.results), at: $0.index)
         }
         return reported
     }
@@ -150,6 +159,31 @@ package struct FileRewrapper: Sendable {
                     of: result.recipients(of: old).map(\.keyID), by: rule)
             }
             return item
+        }
+    }
+}
+
+/// Passes results on in the order of their files, whichever are finished first. Thread-safe.
+private final class OrderedReports: Sendable {
+    private struct State {
+        var next = 0
+        var finished: [Int: [RewrapResult]] = [:]
+    }
+
+    private let state = Locked(State())
+    private let report: @Sendable ([RewrapResult]) -> Void
+
+    init(_ report: @escaping @Sendable ([RewrapResult]) -> Void) {
+        self.report = report
+    }
+
+    func add(_ results: [RewrapResult], at index: Int) {
+        state.withLock { state in
+            state.finished[index] = results
+            while let results = state.finished.removeValue(forKey: state.next) {
+                state.next += 1
+                report(results)
+            }
         }
     }
 }

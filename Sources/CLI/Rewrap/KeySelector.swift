@@ -77,11 +77,14 @@ package struct KeySelector: Sendable, CustomStringConvertible {
         keyID.utf8.elementsEqual(description.utf8) || KeyManagerRequest.backend(ofKeyID: keyID) == description
     }
 
-    /// Returns the index in the key ring of the first matching key, which is the one that wraps.
+    /// Returns the index in the key ring of the first matching key, which is the one that wraps. The key of a recipient file
+    /// is none of them: only `--recipient` and rules select it.
     ///
     /// - Throws: `InputError` if the ring has no such key, or only as a previous key that no longer wraps.
     package func index(in keys: KeyRing, option: String) throws(InputError) -> Int {
-        if let index = keys.all.firstIndex(where: { matches(keyID: $0.keyID) }) {
+        if let index = keys.all.firstIndex(where: {
+            !($0 is RecipientKeyManager) && matches(keyID: $0.keyID)
+        }) {
             let key = keys.all[index]
             let current = keys.all[keys.wrappingKeyIndex(for: index)]
             if current.keyID != key.keyID {

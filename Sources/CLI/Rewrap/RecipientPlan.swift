@@ -88,7 +88,7 @@ enum RecipientPlan {
             }
         }
         let missing = requirement.missing(from: keyIDs.compactMap(\.self))
-        let added = missing.compactMap { RecipientRequirement.wrappingKey(for: $0, in: keys) }
+        let added = missing.compactMap { requirement.wrappingKey(for: $0, in: keys) }
         guard keyIDs.contains(where: { $0 != nil }) || !added.isEmpty else {
             throw InputError(
                 "its rule allows none of its recipients, and no key that the rule lists "

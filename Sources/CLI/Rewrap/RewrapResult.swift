@@ -43,8 +43,10 @@ package struct RewrapResult: Sendable {
     ) {
         (self.location, self.outcome, isUnreadableFile) = (location, outcome, false)
         previousKeyIDs = old.map(\.keyID)
-        unconfiguredKeyIDs = change.recipients(of: old).filter { keys.keyManager(for: $0) == nil }.map(
-            \.keyID)
+        // A recipient of a public key that was just added has no configured key either.
+        unconfiguredKeyIDs = change.recipients(of: old).filter {
+            old.contains($0) && keys.keyManager(for: $0) == nil
+        }.map(\.keyID)
     }
 }
 

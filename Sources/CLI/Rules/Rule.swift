@@ -81,11 +81,16 @@ package struct RecipientRequirement: Sendable {
         allowsOthers ? [] : keyIDs.filter { !lists($0) }
     }
 
-    /// Returns the index in the ring of the key that wraps for a required key, or nil if none is configured. A previous
-    /// key, which only unwraps, is none.
-    static func wrappingKey(for key: KeySelector, in keys: KeyRing) -> Int? {
-        keys.all.indices.first { index in
-            keys.wrappingKeyIndex(for: index) == index && key.matches(keyID: keys.all[index].keyID)
+    /// Returns the index in the ring of the key that wraps for a required key, or nil if there is none: that of this
+    /// requirement's own recipient file, or else a configured key. The recipient files of other rules, which may be in the ring
+    /// too, are never used, nor is a previous key, which only unwraps.
+    func wrappingKey(for key: KeySelector, in keys: KeyRing) -> Int? {
+        if let file = files.first(where: { !key.isBackend && key.matches(keyID: $0.key.keyID) }) {
+            return keys.all.firstIndex { ($0 as? RecipientKeyManager)?.key.isSame(as: file.key) == true }
+        }
+        return keys.all.indices.first { index in
+            !(keys.all[index] is RecipientKeyManager) && keys.wrappingKeyIndex(for: index) == index
+                && key.matches(keyID: keys.all[index].keyID)
         }
     }
 
@@ -95,7 +100,7 @@ package struct RecipientRequirement: Sendable {
     func wrappingKeys(in keys: KeyRing, _ rule: Rule) throws(InputError) -> [any KeyManager] {
         var found: [any KeyManager] = []
         for key in self.keys {
-            guard let index = Self.wrappingKey(for: key, in: keys) else {
+            guard let index = wrappingKey(for: key, in: keys) else {
                 throw Self.notConfigured(key, keys, rule)
             }
             found.append(keys.all[index])

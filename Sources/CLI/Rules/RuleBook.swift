@@ -60,15 +60,17 @@ package final class RuleBook: Sendable {
         return .rule(rule)
     }
 
-    /// Returns the recipient files that the rules for these manifests name, each key once. Invalid rules are left out: the
-    /// command reports them for each manifest.
+    /// Returns the recipient files that the rules for these manifests name, each key once. Files without a WrappedSecret need
+    /// none. Invalid rules are left out: the command reports them for each manifest.
     package func recipientFiles(forManifests paths: [String]) -> [RecipientFileKey] {
         var found: [RecipientFileKey] = []
         for path in paths {
-            for file in ((try? rule(for: path)) ?? nil)?.recipients?.files ?? []
-            where !found.contains(where: { $0.key.keyID.utf8.elementsEqual(file.key.keyID.utf8) }) {
-                found.append(file)
-            }
+            let files = ((try? rule(for: path)) ?? nil)?.recipients?.files ?? []
+            let new = files.filter { file in !found.contains { $0.key.isSame(as: file.key) } }
+            guard !new.isEmpty, let contents = try? ManifestFile.rawContents(of: path),
+                CommittedFile.mayHaveWrappedSecrets(contents)
+            else { continue }
+            found += new
         }
         return found
     }

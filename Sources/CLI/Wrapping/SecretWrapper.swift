@@ -71,9 +71,9 @@ package struct SecretWrapper: Sendable {
             try SecretLimits.check(plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count })
             try TemplateValidation.check(input)
             let templates = try TemplateData(input.templates, entries: input.entries.map(\.name))
-            try SecretValidation.check(
-                type: input.effectiveType, try templates.rendered(with: input.entries))
-            try ObjectLimits.check(input)
+            let values = try templates.rendered(with: input.entries)
+            try SecretValidation.check(type: input.effectiveType, values)
+            try ObjectLimits.check(input, values)
             notes += input.templateNotes
             try input.checkCreationPolicy()
             notes += DefaultDenyList.warnings(
@@ -131,7 +131,9 @@ package struct SecretWrapper: Sendable {
 
     /// Returns the key that generates the data key, and those of the other recipients.
     private func managers() throws(InputError) -> (first: any KeyManager, others: [any KeyManager]) {
-        guard let rule, let requirement = rule.recipients else { return (keys.primary, keys.additionalRecipients) }
+        guard let rule, let requirement = rule.recipients else {
+            return (keys.primary, keys.additionalRecipients)
+        }
         let managers = try requirement.wrappingKeys(in: keys, rule)
         return (managers.first ?? keys.primary, Array(managers.dropFirst()))
     }
@@ -230,17 +232,16 @@ extension SecretInput {
 }
 
 extension ObjectLimits {
-    /// Checks the size of the Secret and of the WrappedSecret.
-    fileprivate static func check(_ input: SecretInput) throws(SpecError) {
+    /// Checks the size of the WrappedSecret, and of the Secret with these values.
+    fileprivate static func check(_ input: SecretInput, _ rendered: [SecretEntry]) throws(SpecError) {
         let names = input.entries.map(\.name)
         try check(
             labels: input.wrappedSecretLabels, annotations: input.wrappedSecretAnnotations, of: "metadata")
         try check(
             template: input.annotations, of: input.name, isOrphan: input.creationPolicy == "Orphan")
         try check(
-            plaintextByteCount: input.entries.reduce(0) { $0 + $1.value.count }, names: names,
-            labels: input.labels,
-            annotations: input.annotations)
+            plaintextByteCount: rendered.reduce(0) { $0 + $1.value.count }, names: rendered.map(\.name),
+            labels: input.labels, annotations: input.annotations)
         let pairs = [
             input.labels, input.annotations, input.wrappedSecretLabels, input.wrappedSecretAnnotations,
             input.templates,

@@ -50,7 +50,8 @@ enum CacheSize {
             status.keyID, status.keyVersion, status.lastSyncTime, status.lastVerifiedTime,
             status.lastHandledSync,
             status.secret?.name, status.secret?.uid, status.secret?.resourceVersion, status.secret?.mac,
-            status.rolloutRestart?.mac, status.rolloutRestart?.time,
+            status.secret?.templateHash, status.rolloutRestart?.mac, status.rolloutRestart?.templateHash,
+            status.rolloutRestart?.time,
         ]
         var size = texts.reduce(0) { $0 + ($1?.utf8.count ?? 0) }
         for condition in status.conditions ?? [] {

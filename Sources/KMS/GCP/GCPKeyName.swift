@@ -28,9 +28,9 @@ struct GCPKeyName: Sendable, Equatable {
         return Self.isVersionNumber(number) ? number : nil
     }
 
-    /// Returns true for the number of a version.
+    /// Returns true for the number of a version: from 1, without leading zeros, so that a version has one id.
     static func isVersionNumber(_ text: some StringProtocol) -> Bool {
-        (1...9).contains(text.utf8.count)
+        (1...9).contains(text.utf8.count) && text.utf8.first != UInt8(ascii: "0")
             && text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
     }
 

@@ -45,10 +45,18 @@ struct GCPService: CloudService {
         let (code, problem) = meaning(of: error, response, request)
         return CloudError(
             code, "\(name) \(problem)", retryAfter: response.retryAfter,
-            // A disabled API or a wrong token is no matter of one ciphertext.
-            concernsAllRequests: error.status == "UNAUTHENTICATED"
-                || (code == .accessDenied && error.reason.map { $0 != "IAM_PERMISSION_DENIED" } ?? false)
-                ? true : nil)
+            concernsAllRequests: concernsAllRequests(code, error, request))
+    }
+
+    /// Returns nil where the code alone decides.
+    private func concernsAllRequests(
+        _ code: CloudError.Code, _ error: GoogleAPIError, _ request: CloudRequest
+    ) -> Bool? {
+        // A disabled API or a wrong token is no matter of one ciphertext.
+        if error.status == "UNAUTHENTICATED" { return true }
+        if code == .accessDenied, let reason = error.reason, reason != "IAM_PERMISSION_DENIED" { return true }
+        // A tenant's recipient names the version, so that another rejection of it must not stop those of all tenants.
+        return code == .misconfigured && request.operation == .unwrap ? false : nil
     }
 
     private func meaning(

@@ -133,6 +133,32 @@ struct CommitReviewTests {
         #expect(markdown.contains(" more WrappedSecrets\n"))
     }
 
+    @Test func findsAKindWithEscapesAndReportsUTF16() async throws {
+        let text = try await manifest(["a": "1"])
+        let escaped = text.replacing("kind: WrappedSecret", with: #"kind: "\u0057rappedSecret""#)
+        #expect(CommittedFile.mayHaveWrappedSecrets(SharedSecret(copying: escaped.utf8)))
+        #expect(await review([("db.yaml", nil, escaped)]).changes.count == 1)
+        let utf16 = SharedSecret(
+            copying: [0xFF, 0xFE] + text.utf16.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] })
+        #expect(CommittedFile.mayHaveWrappedSecrets(utf16))
+        let file = CommittedFile(path: "db.yaml", old: nil, new: utf16)
+        let problems = await CommitReview([file], namespace: nil, keys: nil).problems
+        #expect(problems.count == 1)
+        #expect(problems.first?.contains("is UTF-16") == true)
+    }
+
+    @Test func aLargeChangeHidesNoOther() async throws {
+        let small = try await manifest(["a": "1"])
+        let labels = (0..<400).map { "        \(String(repeating: "a", count: 200))\($0): x\n" }.joined()
+        let large = small + "  template:\n    metadata:\n      labels:\n" + labels
+        let files = [
+            ("a.yaml", small as String?, large as String?), ("b.yaml", nil, try await manifest(["x": "1"])),
+        ]
+        let markdown = await review(files).markdown
+        #expect(markdown.contains("`b.yaml`"))
+        #expect(markdown.contains("and 1 more WrappedSecrets"))
+    }
+
     @Test func parsesTheListOfGitWithOddPaths() throws {
         let (one, two) = (String(repeating: "a", count: 40), String(repeating: "0", count: 40))
         let list =

@@ -311,6 +311,25 @@ struct FileMergeTests {
         #expect(text(output.text) == "<<<<<<< ours\n\(ours)=======\n\(theirs)>>>>>>> theirs\n")
     }
 
+    @Test func reportsATemplateWhoseEntryTheOtherSideRemoved() async throws {
+        let base = try await manifest(["a": "1", "b": "1"])
+        let ours = base.replacing("  template:\n", with: "  template:\n    data: {f: '{{ .b }}'}\n")
+        let theirs = try await edit(base) { $0["b"] = nil }
+        let output = try await merge(base, ours, theirs)
+        #expect(output.conflicts.count == 1)
+        #expect(output.conflicts.first?.contains("there is no entry b") == true)
+    }
+
+    /// A removed recipient must not come back because the ancestor cannot be read.
+    @Test func mergesByLinesWithoutAReadableAncestor() async throws {
+        let base = try await manifest(["a": "1"])
+        let ours = try await edit(base) { $0["a"] = "2" }
+        let theirs = try await edit(base) { $0["b"] = "2" }
+        let output = try await merge("\(base)  : [\n", ours, theirs)
+        #expect(output.conflicts.count == 1)
+        #expect(output.conflicts.first?.contains("ancestor cannot be read") == true)
+    }
+
     @Test func mergesFieldsWithOthersBetweenThem() async throws {
         let base = try await manifest(["a": "1"]).replacing("  mac:", with: "  suspend: false\n  mac:")
         let ours = try await edit(base) { $0["a"] = "2" }

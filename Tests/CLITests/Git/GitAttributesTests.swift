@@ -39,6 +39,18 @@ struct GitAttributesTests {
         #expect(!isChangedAgain)
     }
 
+    @Test func keepsTheLinesOfAFileWithCarriageReturns() {
+        var attributes = GitAttributes("*.png filter=lfs -text\r\n*.yaml merge=wrappedsecret\r\n")
+        let isChanged = attributes.add(pattern: "*.yaml")
+        #expect(isChanged)
+        #expect(
+            attributes.text
+                == "*.png filter=lfs -text\r\n*.yaml merge=wrappedsecret diff=wrappedsecret\r\n")
+        let isRemoved = attributes.removeAll()
+        #expect(isRemoved)
+        #expect(attributes.text == "*.png filter=lfs -text\r\n")
+    }
+
     @Test(arguments: ["", "!a", "a\nb", "[attr]x", "a\u{202E}"])
     func refusesAPatternThatIsNone(pattern: String) {
         #expect(throws: InputError.self) { try GitAttributes.check(pattern: pattern) }

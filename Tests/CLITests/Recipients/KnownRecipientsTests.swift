@@ -106,6 +106,39 @@ struct KnownRecipientsTests {
         #expect(keys.allSatisfy { text.contains("\($0.keyID) ") })
     }
 
+    /// A file that was tampered with may name a key that no earlier run has used.
+    @Test func refusesAnotherKeyIDInAKnownFile() throws {
+        let path = try folder.write("keys/production.yaml", "")
+        _ = try known.check([(path, first)])
+        let other = try recipientKey("vault-transit:transit/other", "rsa-4096")
+        let message = errorMessage { () throws(InputError) in try known.check([(path, other)]) }
+        #expect(message?.contains("vault-transit:transit/other") == true, "\(message ?? "")")
+        #expect(message?.contains("--accept-new-key \(other.fingerprint)") == true, "\(message ?? "")")
+        #expect(try known.check([(path, other)], confirmed: [other.fingerprint]).count == 1)
+        #expect(try known.check([(path, other)]) == [])
+        #expect(try known.check([(path, first)]) == [])
+        #expect(try !contents().contains(path))
+    }
+
+    @Test func refusesTwoFilesWithDifferentKeysOfOneID() throws {
+        let forged = try recipientKey("vault-transit:transit/sb-offline", "rsa-4096")
+        let message = errorMessage { () throws(InputError) in
+            try known.check([("a.yaml", first), ("b.yaml", forged)])
+        }
+        #expect(message?.hasPrefix("b.yaml: ") == true, "\(message ?? "")")
+        #expect(message?.contains("in a.yaml \(first.fingerprint)") == true, "\(message ?? "")")
+        #expect(throws: InputError.self) {
+            try known.check(
+                [("a.yaml", first), ("b.yaml", forged)], confirmed: [first.fingerprint, forged.fingerprint])
+        }
+    }
+
+    @Test func aRunThatWrapsNothingRecordsNothing() throws {
+        #expect(try known.check([("key.yaml", first)], records: false) == [])
+        _ = try check(second)
+        #expect(throws: InputError.self) { try known.check([("key.yaml", first)], records: false) }
+    }
+
     @Test func thePathFollowsTheConfigurationFolder() {
         #expect(
             KnownRecipients.path(configurationHome: "/c", home: "/h") == "/c/secrets-bridge/known-recipients")

@@ -1,5 +1,6 @@
 import Cryptography
 import Envelope
+import Foundation
 import JSON
 import KMS
 import KubeClient
@@ -113,5 +114,72 @@ struct PublicKeyEditTests {
         #expect(inspection.lines.contains { $0.contains("transit/sb-offline v3 (RSA-OAEP-256)") })
         let recipient = try json(inspection.value)["recipients"]?.items?.first
         #expect(recipient?["algorithm"] == "RSA-OAEP-256")
+    }
+
+    // Recipient files of rules.
+
+    /// A key with the other RSA key of the vectors.
+    private func otherKey(_ keyID: String) throws -> RecipientKey { try recipientKey(keyID, "rsa-4096") }
+
+    private func rule(_ folder: String, _ recipients: String) throws {
+        try self.folder.write(
+            "\(folder)/.secrets-bridge.yaml",
+            "version: 1\nrules:\n- path: '**'\n  recipients: [\(recipients)]\n")
+    }
+
+    /// Rewraps by the rules, as the command does, and returns the violations of rules.
+    private func rewrapByRules() async throws -> [String] {
+        let book = RuleBook(.nearest(home: nil))
+        let files = ManifestPaths([folder.path]).files
+        let ring = KeyRing(primary: local).adding(book.recipientFiles(forManifests: files).map(\.key))
+        let results = Locked<[RewrapResult]>([])
+        _ = await FileRewrapper(keys: ring, strategy: .refresh, namespace: nil, isDryRun: false, rules: book)
+            .rewrap(files) { more in results.withLock { $0 += more } }
+        return results.withLock { $0 }.flatMap(\.ruleViolations)
+    }
+
+    @Test func rewrapWrapsForTheRecipientFileOfTheFilesOwnRule() async throws {
+        let forged = try otherKey(key.keyID)
+        let wrapped = try await String(contentsOfFile: write(KeyRing(primary: local)), encoding: .utf8)
+        for (name, key) in [("a", forged), ("b", key)] {
+            try folder.write("\(name)/key.yaml", RecipientFile.text(of: key))
+            try folder.write("\(name)/db.yaml", wrapped)
+            try rule(name, "{backend: local}, {file: key.yaml}")
+        }
+        #expect(try await rewrapByRules() == [])
+        // An RSA ciphertext is as long as its key: 3,072 bits below b, 4,096 below a.
+        for (name, size) in [("a", 512), ("b", 384)] {
+            let recipient = try #require(try recipients(folder.path("\(name)/db.yaml")).last)
+            let text = try #require(recipient.wrappedKey.split(separator: ":").last)
+            #expect(try Base64.decode(String(text)).count == size, "\(name)")
+        }
+    }
+
+    @Test func rewrapTakesNoRecipientFileOfAnotherRuleForABackend() async throws {
+        let wrapped = try await String(contentsOfFile: write(KeyRing(primary: local)), encoding: .utf8)
+        try folder.write("a/key.yaml", RecipientFile.text(of: key))
+        try folder.write("a/db.yaml", wrapped)
+        try rule("a", "{backend: local}, {file: key.yaml}")
+        try folder.write("b/db.yaml", wrapped)
+        try rule("b", "{backend: local}, {backend: vault-transit}")
+        let violations = try await rewrapByRules()
+        #expect(violations.count == 1)
+        #expect(violations.first?.contains("lacks vault-transit") == true, "\(violations)")
+        #expect(try recipients(folder.path("b/db.yaml")).map(\.keyID) == [local.keyID])
+    }
+
+    @Test func rulesOfFilesWithoutAWrappedSecretGiveNoRecipientFiles() throws {
+        try folder.write("a/key.yaml", RecipientFile.text(of: key))
+        try rule("a", "{file: key.yaml}")
+        let book = RuleBook(.nearest(home: nil))
+        #expect(book.recipientFiles(forManifests: [folder.path("a/key.yaml")]).isEmpty)
+    }
+
+    @Test func aRecipientFileIsNoConfiguredKey() throws {
+        let ring = KeyRing(primary: local).adding([key])
+        for text in ["vault-transit", key.keyID] {
+            let selector = try KeySelector(text)
+            #expect(throws: InputError.self) { try selector.index(in: ring, option: "--add-recipient") }
+        }
     }
 }

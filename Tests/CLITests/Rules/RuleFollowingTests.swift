@@ -407,7 +407,7 @@ struct RuleFollowingTests {
             #expect(Set(after).count == after.count, "\(present) \(listed) \(steps)")
             #expect(requirement.unlisted(after) == [])
             for key in requirement.missing(from: after) {
-                #expect(RecipientRequirement.wrappingKey(for: key, in: ring) == nil, "\(key) \(steps)")
+                #expect(requirement.wrappingKey(for: key, in: ring) == nil, "\(key) \(steps)")
             }
         }
     }
