@@ -13,6 +13,7 @@ final class Informers: Sendable {
     let tracker = ObjectTracker()
     let ownedSecrets = OwnedSecretIndex()
     let providerUsers = ProviderUserIndex()
+    let counts = ObjectCounts()
     let queue: WorkQueue
     private let mergeTargets = MergeTargetIndex()
     private let cacheTransform = CacheTransform()
@@ -52,15 +53,19 @@ final class Informers: Sendable {
             keepCiphertexts(of: object, cached)
             guard case .visible(let before) = objects.apply(cached.metadata.ref, cached) else { return }
             updateIndexes(before, cached)
+            counts.update(before, cached)
             tracker.writes.observe(object: cached.metadata)
             if needsReconcile(cached, after: before) { enqueue(cached.metadata.ref) }
         case .deleted(let metadata):
-            updateIndexes(objects.remove(metadata.ref), nil)
+            let before = objects.remove(metadata.ref)
+            updateIndexes(before, nil)
+            counts.update(before, nil)
             tracker.forget(metadata.ref)
         case .initDone(let version):
             let difference = objects.commitList()
             for (ref, before) in difference.changed { updateIndexes(before, objects[ref]) }
             for before in difference.removed.values { updateIndexes(before, nil) }
+            counts.recount(objects)
             tracker.writes.observeObjectList(upTo: version)
             difference.removed.keys.forEach(tracker.forget)
             recordRecovery(of: WrappedSecret.resource)

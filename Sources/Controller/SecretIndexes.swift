@@ -1,4 +1,5 @@
 import KubeClient
+import Metrics
 import Resources
 import System
 
@@ -74,14 +75,17 @@ final class ProviderUserIndex: Sendable {
     private struct State {
         var byProvider: [ProviderRef: Set<ObjectRef>] = [:]
         var byNamespace: [String: Set<ObjectRef>] = [:]
+        var counts = Tally<ProviderRef>()
 
         mutating func insert(_ user: ObjectRef, _ provider: ProviderRef) {
             byProvider[provider, default: []].insert(user)
             byNamespace[user.namespace, default: []].insert(user)
+            counts.replace(nil, by: provider)
         }
 
         mutating func remove(_ user: ObjectRef, _ provider: ProviderRef) {
             byProvider[provider]?.remove(user)
+            counts.replace(provider, by: nil)
             if byProvider[provider]?.isEmpty == true { byProvider[provider] = nil }
             byNamespace[user.namespace]?.remove(user)
             if byNamespace[user.namespace]?.isEmpty == true { byNamespace[user.namespace] = nil }
@@ -100,7 +104,7 @@ final class ProviderUserIndex: Sendable {
     }
 
     /// The number of WrappedSecrets of each provider that has any.
-    var counts: [ProviderRef: Int] { state.withLock { $0.byProvider.mapValues(\.count) } }
+    var counts: [ProviderRef: Int] { state.withLock { $0.counts.counts } }
 
     /// Replaces what the cache had by what it has now.
     func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {

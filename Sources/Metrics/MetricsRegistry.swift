@@ -5,7 +5,6 @@ import System
 /// Label values must come from a bounded set: each combination stays in memory as long as the process runs.
 package final class MetricsRegistry: Sendable {
     private let metrics = Locked<[String: any Metric]>([:])
-    private let preparations = Locked<[@Sendable () -> Void]>([])
 
     package init() {}
 
@@ -39,14 +38,8 @@ package final class MetricsRegistry: Sendable {
         computed(name, help, type, labels: []) { read().map { [Sample($0)] } ?? [] }
     }
 
-    /// Registers a closure that runs at the beginning of each exposition, to take a snapshot that several metrics read.
-    package func beforeExposition(_ prepare: @escaping @Sendable () -> Void) {
-        preparations.withLock { $0.append(prepare) }
-    }
-
     /// Returns all metrics in Prometheus' text format, version 0.0.4, ordered by name.
     package func exposition() -> String {
-        for prepare in preparations.withLock({ $0 }) { prepare() }
         let metrics = metrics.withLock { Array($0.values) }
         var text = PrometheusTextFormat()
         for metric in metrics.sorted(by: { $0.family.name < $1.family.name }) {

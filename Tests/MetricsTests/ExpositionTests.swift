@@ -101,17 +101,6 @@ import Testing
         #expect(!registry.exposition().contains("sb_objects{"))
     }
 
-    @Test func runsPreparationsBeforeReading() {
-        let registry = MetricsRegistry()
-        let latest = Locked(0.0)
-        registry.computed("sb_a", "A.") { latest.withLock { $0 } }
-        registry.computed("sb_b", "B.") { latest.withLock { $0 } }
-        registry.beforeExposition { latest.withLock { $0 += 1 } }
-        let text = registry.exposition()
-        #expect(text.contains("\nsb_a 1\n"))
-        #expect(text.contains("\nsb_b 1\n"))
-    }
-
     @Test func countsConcurrentUpdates() async {
         let registry = MetricsRegistry()
         let counter = registry.counter("sb_c_total", "C.", labels: ["l"])

@@ -21,6 +21,7 @@ final class ProviderCaches: ProviderCatalog {
     /// without a restriction.
     private let keyProviders: [String: Store<Decoded<KeyProvider>>]
     private let namespaces = Store<ObjectMeta> { $0.resourceVersion }
+    let counts = ProviderCounts()
     private let onChange: @Sendable (Change) -> Void
     private let logger: Logger
     private let outages = WatchOutages()
@@ -194,17 +195,20 @@ final class ProviderCaches: ProviderCatalog {
         case .applied(let item):
             let item = item.reduced()
             guard case .visible(let before) = store.apply(item.metadata.ref, item) else { return }
+            counts.update(before, item)
             // The status is mostly our own.
             let isNew = before?.metadata.uid != item.metadata.uid
             if isNew || before?.metadata.generation != item.metadata.generation {
                 onChange(.provider(provider(item.metadata.ref), isInitial: false))
             }
         case .deleted(let metadata):
-            _ = store.remove(metadata.ref)
+            counts.update(store.remove(metadata.ref), nil)
             onChange(.provider(provider(metadata.ref), isInitial: false))
         case .initDone:
             let isInitial = !store.hasSynced
             let difference = store.commitList()
+            for (ref, before) in difference.changed { counts.update(before, store[ref]) }
+            for before in difference.removed.values { counts.update(before, nil) }
             recover(Object.resource, namespace)
             // The status is mostly our own.
             let changed = difference.changed.filter { ref, before in

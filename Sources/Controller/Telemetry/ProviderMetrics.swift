@@ -3,7 +3,37 @@ import Metrics
 import Resources
 import System
 
-/// Counts the providers and their WrappedSecrets for each exposition, so that deleted providers leave the metrics at once.
+/// The number of providers in the caches by kind and condition Ready, kept as the caches change. Safe to use from any thread.
+final class ProviderCounts: Sendable {
+    struct ReadyState: Hashable {
+        var kind: String
+        var ready: String
+        /// Empty for a provider that was never tested; "other" for a reason that no controller writes.
+        var reason: String
+    }
+
+    private let tally = Locked(Tally<ReadyState>())
+
+    var counts: [ReadyState: Int] { tally.withLock { $0.counts } }
+
+    /// Replaces what the cache had by what it has now.
+    func update<Object: KeyProviderObject>(_ before: Decoded<Object>?, _ after: Decoded<Object>?) {
+        let (before, after) = (before.map(Self.readyState), after.map(Self.readyState))
+        tally.withLock { $0.replace(before, by: after) }
+    }
+
+    private static func readyState<Object: KeyProviderObject>(of provider: Decoded<Object>) -> ReadyState {
+        let kind = Object.resource.kind
+        guard let ready = provider.status?.ready else {
+            return ReadyState(kind: kind, ready: "Unknown", reason: "")
+        }
+        return ReadyState(
+            kind: kind, ready: ["True", "False"].contains(ready.status) ? ready.status : "Unknown",
+            reason: KeyProviderReason(rawValue: ready.reason)?.rawValue ?? "other")
+    }
+}
+
+/// Metrics of the providers and their WrappedSecrets. Deleted providers leave them at once.
 enum ProviderMetrics {
     /// The number of providers that have their own series. Tenants create KeyProviders, and must not create series without a
     /// limit.
@@ -17,19 +47,16 @@ enum ProviderMetrics {
             "secretsbridge_key_providers", "Key providers by kind, their condition Ready and its reason.",
             labels: ["kind", "ready", "reason"] + leaseLabel.names
         ) {
-            guard let caches = sources()?.providers?.caches else { return [] }
+            guard var counts = sources()?.providers?.caches.counts.counts else { return [] }
             // The series of working providers exist from the start.
-            var counts = [
-                [ClusterKeyProvider.resource.kind, "True", KeyProviderReason.ready.rawValue]: 0,
-                [KeyProvider.resource.kind, "True", KeyProviderReason.ready.rawValue]: 0,
-            ]
-            for provider in caches.providers {
-                let ready = caches.state(of: provider)?.status?.ready
-                let reason = ready.flatMap { KeyProviderReason(rawValue: $0.reason)?.rawValue } ?? "other"
-                let status = ready.map { ["True", "False"].contains($0.status) ? $0.status : "Unknown" }
-                counts[[provider.kind, status ?? "Unknown", ready == nil ? "" : reason], default: 0] += 1
+            for kind in [ClusterKeyProvider.resource.kind, KeyProvider.resource.kind] {
+                let working = ProviderCounts.ReadyState(
+                    kind: kind, ready: "True", reason: KeyProviderReason.ready.rawValue)
+                counts[working, default: 0] += 0
             }
-            return counts.map { Sample(Double($0.value), labels: $0.key + leaseLabel.values) }
+            return counts.map { state, count in
+                Sample(Double(count), labels: [state.kind, state.ready, state.reason] + leaseLabel.values)
+            }
         }
         registry.computed(
             "secretsbridge_key_provider_wrappedsecrets",
@@ -37,24 +64,22 @@ enum ProviderMetrics {
             labels: ["kind", "provider_namespace", "provider"] + leaseLabel.names
         ) {
             guard let informers = sources()?.informers else { return [] }
-            var counts: [ProviderRef: Int] = [:]
-            for (provider, count) in informers.flatMap(\.providerUsers.counts) {
-                counts[provider, default: 0] += count
+            let counts = ObjectMetrics.sum(informers.map(\.providerUsers.counts))
+            let providers = counts.largestCounts(maximumSeries) { $0.sortKey < $1.sortKey }
+            let samples = providers.largest.map { provider, count in
+                Sample(Double(count), labels: provider.labels + leaseLabel.values)
             }
-            let sorted = counts.sorted { ($1.value, "\($0.key)") < ($0.value, "\($1.key)") }
-            var samples = sorted.prefix(maximumSeries).map { provider, count in
-                Sample(
-                    Double(count),
-                    labels: [provider.kind, provider.object.namespace, provider.object.name]
-                        + leaseLabel.values)
-            }
-            let others = sorted.dropFirst(maximumSeries).reduce(0) { $0 + $1.value }
-            samples.append(Sample(Double(others), labels: ["other", "", ""] + leaseLabel.values))
             return samples
+                + [Sample(Double(providers.others), labels: ["other", "", ""] + leaseLabel.values)]
         }
         registry.computed(
             "secretsbridge_key_provider_connections",
             "Key managers of providers in memory, each with its own login; unused ones end after 10 minutes."
         ) { Double(sources()?.providers?.rings.count ?? 0) }
     }
+}
+
+extension ProviderRef {
+    fileprivate var sortKey: (String, String, String) { (kind, object.namespace, object.name) }
+    fileprivate var labels: [String] { [kind, object.namespace, object.name] }
 }

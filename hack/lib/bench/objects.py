@@ -1,0 +1,66 @@
+"""Makes WrappedSecrets without the product: with the KMS's own client and the independent implementation of the envelope."""
+
+import concurrent.futures
+import os
+import threading
+
+from envelope_v1 import envelope
+from kubernetes_api import APPLY, object_path
+
+KEY_ID = "vault-transit:transit/sb-wrap"
+BATCH = 100
+
+
+def wrap(transit, places, value, labels=None, spec=None):
+    """Yields a WrappedSecret of one value for each place, a pair of namespace and name. The KMS wraps 100 data keys a request.
+
+    `value` returns the value for a name. `spec` has further fields.
+    """
+    for start in range(0, len(places), BATCH):
+        part = places[start : start + BATCH]
+        bound = {place: envelope.binding("strict", *place) for place in part}
+        keys = {place: os.urandom(32) for place in part}
+        batch = [{"plaintext": envelope.b64(keys[place]), "context": envelope.b64(bound[place])} for place in part]
+        answer = transit.encrypt_data("sb-wrap", batch_input=batch)
+        for place, result in zip(part, answer["data"]["batch_results"], strict=True):
+            sealed = {"password": envelope.seal_value(keys[place], bound[place], "password", value(place[1]).encode(), os.urandom(12))}
+            yield {
+                "apiVersion": "secrets-bridge.io/v1alpha1",
+                "kind": "WrappedSecret",
+                "metadata": {"namespace": place[0], "name": place[1], **({"labels": labels} if labels else {})},
+                "spec": {
+                    "format": "v1",
+                    "scope": "strict",
+                    "recipients": [{"keyID": KEY_ID, "wrappedKey": result["ciphertext"]}],
+                    "mac": envelope.b64(envelope.compute_mac(keys[place], bound[place], sealed)),
+                    "data": {entry: envelope.b64(sealed[entry]) for entry in sealed},
+                    **(spec or {}),
+                },
+            }
+
+
+def in_lanes(items, body, lanes=8):
+    """Calls `body` with each item, from several threads. The items may come from a generator."""
+    items, lock = iter(items), threading.Lock()
+
+    def lane():
+        while True:
+            with lock:
+                item = next(items, None)
+            if item is None:
+                return
+            body(item)
+
+    with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
+        for done in [pool.submit(lane) for _ in range(lanes)]:
+            done.result()
+
+
+def apply(api, manifests):
+    """Applies the manifests as a GitOps engine does."""
+
+    def one(manifest):
+        path = object_path(manifest["metadata"]["namespace"], manifest["metadata"]["name"]) + "?fieldManager=bench&force=true"
+        api.expect({200, 201}, "PATCH", path, manifest, kind=APPLY)
+
+    in_lanes(manifests, one)
