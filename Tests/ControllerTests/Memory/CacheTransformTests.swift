@@ -29,20 +29,20 @@ struct CacheTransformTests {
         try JSONReader.read(Value.self, from: Array(json.utf8))
     }
 
-    /// Interning must not mix the values of objects, whatever the pool contains.
+    /// Sharing must not mix the values of objects, whatever the codec has kept.
     @Test func keepsTheValuesOfEachObject() throws {
-        let transform = CacheTransform()
+        let codec = CacheCodec()
         for round in 0..<3 {
             for index in 0..<1000 {
                 let name = "wrapped-secret-\(index)-\(round)"
-                guard case .object(var object) = try wrapped(name),
-                    case .object(let transformed) = transform.transformed(.object(object))
-                else { throw Unexpected() }
+                guard case .object(var object) = try wrapped(name) else { throw Unexpected() }
+                let packed = try #require(codec.pack(CacheTransform.transformed(.object(object))))
+                guard case .object(let unpacked) = codec.unpackObject(packed) else { throw Unexpected() }
                 object.metadata.managedFields = nil
                 object.metadata.creationTimestamp = nil
                 object.metadata.labels = nil
                 object = object.droppingCiphertexts()
-                #expect(transformed == object)
+                #expect(unpacked == object)
             }
         }
     }
@@ -69,17 +69,13 @@ struct CacheTransformTests {
         #expect(bare.metadata.annotations == [:])
     }
 
-    @Test func aPoolSharesEqualValuesAndIsBounded() {
-        var pool = InternPool<String>()
-        func storage(_ text: String) -> UnsafeRawPointer? {
-            var text = text
-            return text.withUTF8 { UnsafeRawPointer($0.baseAddress) }
-        }
-        func long(_ number: Int) -> String { "a text of more than 15 bytes, \(number)" }
-        let first = pool.interned(long(1))
-        #expect(storage(pool.interned(long(1))) == storage(first))
-        for number in 0..<10_000 { #expect(pool.interned(long(number)) == long(number)) }
-        #expect(pool.count <= 512)
+    @Test func sharedValuesAreBounded() {
+        var shared = SharedValues<String>(limit: 2)
+        #expect(shared.index(of: "a") == 0)
+        #expect(shared.index(of: "b") == 1)
+        #expect(shared.index(of: "a") == 0)
+        #expect(shared.index(of: "c") == nil)
+        #expect(shared.values == ["a", "b"])
     }
 
     private struct Unexpected: Error {}
