@@ -6,6 +6,9 @@ import Glibc
 /// Values that the caller does not read are skipped, whatever their size or depth, without recursion and without
 /// copies: in a skipped string only the end is searched for. Of members with equal keys the last one counts. Bytes that
 /// are not UTF-8, and lone surrogates, are an error in a string that is read.
+///
+/// The reader is public, and not `package` like everything else, because the compiler inlines only public functions into
+/// the modules that call them, which doubles the speed.
 public struct JSONReader {
     @usableFromInline var scanner: JSONScanner
     private var sharedStrings = JSONSharedStrings()

@@ -99,7 +99,8 @@ package struct JSONScanner {
             if found != 0 { return index + found.trailingZeroBitCount / 8 }
             index += 8
         }
-        while index < limit, (0x20..<0x80).contains(bytes[index]), bytes[index] != 0x22, bytes[index] != 0x5C {
+        while index < limit, (0x20..<0x80).contains(bytes[index]), bytes[index] != 0x22, bytes[index] != 0x5C
+        {
             index += 1
         }
         return index

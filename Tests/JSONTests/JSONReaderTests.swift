@@ -101,6 +101,18 @@ struct JSONReaderTests {
     }
 
     @Test(arguments: [
+        #"{"a":1,}"#, #"{"a":1 "b":""}"#, "{,}", #"{"a"}"#, #"{"a":}"#, #"{"a":1"#, #"{"a":1]"#, #"{a:1}"#,
+        #"{"a":1,,"b":""}"#, #"{"x":1,}"#, #"{"x":[1,]}"#,
+    ]) func rejectsAnObjectThatIsNotJSONWhileItIsRead(text: String) {
+        #expect(problem(Pair.self, text) == .syntax)
+    }
+
+    @Test(arguments: ["[1,]", "[1 2]", "[,]", "[1", "[1}", "[,1]", "[1,,2]"])
+    func rejectsAnArrayThatIsNotJSONWhileItIsRead(text: String) {
+        #expect(problem([Int64].self, text) == .syntax)
+    }
+
+    @Test(arguments: [
         "0", "-0", "12", "1.5", "-1.5e-10", "1E+400", "true", "false", "null", "\"\"", "[]", "{}", "[[],{}]",
         "{\"a\":{\"b\":[{},[1,2,{\"c\":null}]]},\"d\":\"]}\"}", "[\"\\\"\",\"\\\\\"]",
     ]) func skipsAnyValue(text: String) {
@@ -207,7 +219,8 @@ struct JSONReaderTests {
         for special in ["", "é", "\\n", "\\u00e9", "\\\"", "\u{7F}"] {
             for index in Set([0, 3, length / 2, length]).filter({ $0 <= length }) {
                 let text =
-                    String(repeating: "a", count: index) + special + String(repeating: "b", count: length - index)
+                    String(repeating: "a", count: index) + special
+                    + String(repeating: "b", count: length - index)
                 let expected = text.replacing("\\n", with: "\n").replacing("\\u00e9", with: "é")
                     .replacing("\\\"", with: "\"")
                 #expect(try read(String.self, "\"\(text)\"") == expected)
@@ -248,7 +261,8 @@ struct JSONReaderTests {
                 }
             }
         }
-        let text = #"{"f:a":0,"f:":0,"f":0,".":0,"":0,"k:{\"uid\":1}":0,"f:é":0,"\u0066:b":0,"f:\n":0,"f:\x":0}"#
+        let text =
+            #"{"f:a":0,"f:":0,"f":0,".":0,"":0,"k:{\"uid\":1}":0,"f:é":0,"\u0066:b":0,"f:\n":0,"f:\x":0}"#
         #expect(try read(Keys.self, text).keys == ["a", "", nil, nil, nil, nil, "é", "b", "\n", nil])
     }
 }

@@ -59,7 +59,7 @@ struct ObjectDifferentialTests {
                 metadata.name, "\(metadata.namespace as Any)", "\(metadata.uid as Any)",
                 "\(metadata.resourceVersion as Any)", "\(metadata.deletionTimestamp as Any)",
                 "\(metadata.generation as Any)", sorted(metadata.labels), sorted(metadata.annotations),
-                "\(metadata.ownerReferences?.map { "\($0.apiVersion) \($0.kind) \($0.name) \($0.uid) \($0.controller as Any)" } as Any)",
+                "\(metadata.ownerReferences?.map { [$0.apiVersion, $0.kind, $0.name, $0.uid, "\($0.controller as Any)"] } as Any)",
                 spec.format, spec.scope, spec.mac, sorted(spec.data ?? [:]),
                 "\(spec.recipients.map { "\($0.keyID) \($0.wrappedKey) \($0.algorithm as Any)" })",
                 "\(spec.creationPolicy as Any)", "\(spec.suspend as Any)", "\(status != nil)",
@@ -75,7 +75,7 @@ struct ObjectDifferentialTests {
             metadata.name, "\(metadata.namespace as Any)", "\(metadata.uid as Any)",
             "\(metadata.resourceVersion as Any)", "\(metadata.deletionTimestamp as Any)",
             "\(metadata.generation as Any)", sorted(metadata.labels), sorted(metadata.annotations),
-            "\(metadata.ownerReferences?.map { "\($0.apiVersion) \($0.kind) \($0.name) \($0.uid) \($0.controller as Any)" } as Any)",
+            "\(metadata.ownerReferences?.map { [$0.apiVersion, $0.kind, $0.name, $0.uid, "\($0.controller as Any)"] } as Any)",
             spec.envelope.format, spec.envelope.scope, spec.envelope.mac, sorted(spec.envelope.data),
             "\(spec.envelope.recipients.map { "\($0.keyID) \($0.wrappedKey) \($0.algorithm as Any)" })",
             "\(spec.creationPolicy as Any)", "\(spec.suspend as Any)", "\(status != nil)",
@@ -96,7 +96,8 @@ struct ObjectDifferentialTests {
     /// Mostly of the right type.
     private func value(_ good: String, _ random: inout SeededGenerator) -> String {
         guard Int.random(in: 0..<60, using: &random) == 0 else { return good }
-        return ["null", "true", "17", "\"x\"", "[]", "{}", "[1]", #"{"a":null}"#].randomElement(using: &random)
+        return ["null", "true", "17", "\"x\"", "[]", "{}", "[1]", #"{"a":null}"#].randomElement(
+            using: &random)
             ?? ""
     }
 
@@ -120,25 +121,35 @@ struct ObjectDifferentialTests {
     private func document(_ random: inout SeededGenerator) -> String {
         let managed = #"[{"manager":"m","fieldsV1":{"f:spec":{"f:data":{".":{},"k:{\"uid\":\"x\"}":{}}}}}]"#
         let owner = object(
-            [("apiVersion", string(&random)), ("kind", string(&random)), ("name", string(&random)),
-                ("uid", string(&random))], [("controller", "true")], &random)
+            [
+                ("apiVersion", string(&random)), ("kind", string(&random)), ("name", string(&random)),
+                ("uid", string(&random)),
+            ], [("controller", "true")], &random)
         let metadata = object(
             [("name", #""db""#)],
-            [("namespace", string(&random)), ("uid", string(&random)), ("resourceVersion", #""8000042""#),
+            [
+                ("namespace", string(&random)), ("uid", string(&random)), ("resourceVersion", #""8000042""#),
                 ("deletionTimestamp", string(&random)), ("generation", "3"), ("labels", map(&random)),
                 ("annotations", map(&random)), ("ownerReferences", "[\(owner)]"), ("managedFields", managed),
-                ("selfLink", string(&random))], &random)
+                ("selfLink", string(&random)),
+            ], &random)
         let recipient = object(
             [("keyID", string(&random)), ("wrappedKey", string(&random))], [("algorithm", string(&random))],
             &random)
         let spec = object(
-            [("format", #""v1""#), ("scope", #""strict""#), ("mac", string(&random)),
-                ("recipients", "[\(recipient)]")],
+            [
+                ("format", #""v1""#), ("scope", #""strict""#), ("mac", string(&random)),
+                ("recipients", "[\(recipient)]"),
+            ],
             [("data", map(&random)), ("creationPolicy", string(&random)), ("suspend", "false")], &random)
         let status = object(
-            [], [("observedGeneration", "3"), ("keyID", string(&random)), ("lastSyncTime", string(&random)),
-                ("unknown", #"{"a":[{}]}"#)], &random)
-        return object([("metadata", metadata), ("spec", spec)], [("status", status), ("kind", #""x""#)], &random)
+            [],
+            [
+                ("observedGeneration", "3"), ("keyID", string(&random)), ("lastSyncTime", string(&random)),
+                ("unknown", #"{"a":[{}]}"#),
+            ], &random)
+        return object(
+            [("metadata", metadata), ("spec", spec)], [("status", status), ("kind", #""x""#)], &random)
     }
 
     private func own(_ bytes: [UInt8]) -> [String]? {
@@ -170,7 +181,9 @@ struct ObjectDifferentialTests {
             var bytes = Array(text.utf8)
             damage(&bytes, &random)
             let own = own(bytes)
-            guard let theirs = foundations(bytes), hasName(theirs), !Self.hasEqualKeys(bytes) else { continue }
+            guard let theirs = foundations(bytes), hasName(theirs), !Self.hasEqualKeys(bytes) else {
+                continue
+            }
             let isNumber = Self.hasFraction(bytes)
             if own != theirs, !(own == nil && isNumber) {
                 Issue.record("seed \(seed): \(String(decoding: bytes, as: UTF8.self))")
@@ -184,7 +197,8 @@ struct ObjectDifferentialTests {
         for _ in 0..<DifferentialRun.documents(50) {
             let texts = (0..<4).map { _ in document(&random) }
             let single = texts.compactMap { own(Array($0.utf8)) }
-            let list = #"{"metadata":{"resourceVersion":"1"},"items":["# + texts.joined(separator: " ,") + "]}"
+            let list =
+                #"{"metadata":{"resourceVersion":"1"},"items":["# + texts.joined(separator: " ,") + "]}"
             let page = try JSONReader.read(ListPage<WrappedSecret>.self, from: Array(list.utf8))
             let items = page.items.compactMap { item -> [String]? in
                 if case .object(let object) = item { fields(object) } else { nil }

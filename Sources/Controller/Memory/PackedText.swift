@@ -249,7 +249,9 @@ private enum PackedUUID {
         return bytes.count == byteCount ? bytes : nil
     }
 
-    private static func isDash(_ index: Int) -> Bool { index == 8 || index == 13 || index == 18 || index == 23 }
+    private static func isDash(_ index: Int) -> Bool {
+        index == 8 || index == 13 || index == 18 || index == 23
+    }
 
     static func text(_ bytes: UnsafeRawBufferPointer, followedBy rest: UnsafeRawBufferPointer?) -> String {
         String(unsafeUninitializedCapacity: length + (rest?.count ?? 0)) { buffer in

@@ -1,3 +1,4 @@
+import Cryptography
 import JSON
 import KubeClient
 import Resources
@@ -9,6 +10,9 @@ import Testing
 struct CacheTransformTests {
     private static let lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
+    private static let mac = Base64.encode([UInt8](repeating: 1, count: 32))
+    private static let ciphertext = Base64.encode([UInt8](repeating: 2, count: 40))
+
     private func wrapped(_ name: String) throws -> Decoded<WrappedSecret> {
         try decoded(
             """
@@ -16,10 +20,10 @@ struct CacheTransformTests {
               "resourceVersion": "7", "creationTimestamp": "2026-11-26T02:39:28Z", "labels": {"app.example.com/name": "x"},
               "annotations": {"\(Self.lastApplied)": "{}", "secrets-bridge.io/sync": "now"},
               "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]},
-             "spec": {"format": "v1", "scope": "strict", "mac": "mac-of-more-than-15-bytes", "data": {"password": "\(name)"},
+             "spec": {"format": "v1", "scope": "strict", "mac": "\(Self.mac)", "data": {"password": "\(Self.ciphertext)"},
               "recipients": [{"keyID": "vault-transit:transit/sb-wrap", "wrappedKey": "vault:v1:\(name)"}]},
              "status": {"keyID": "vault-transit:transit/sb-wrap", "observedGeneration": 3,
-              "secret": {"name": "\(name)", "mac": "mac-of-more-than-15-bytes", "uid": "s"},
+              "secret": {"name": "\(name)", "mac": "\(Self.mac)", "uid": "s"},
               "conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "\(name) is up to date",
                "lastTransitionTime": "2026-11-26T02:39:28Z", "observedGeneration": 3}]}}
             """)
