@@ -8,15 +8,14 @@ import System
 /// expectations, and the objects to reconcile, which go into the queue. Caches only the metadata of Secrets, so that no
 /// plaintext is in memory between reconciles.
 final class Informers: Sendable {
-    let objects = Store<Decoded<WrappedSecret>> { $0.metadata.resourceVersion }
-    let secrets = Store<ObjectMeta> { $0.resourceVersion }
+    let objects: Store<Decoded<WrappedSecret>>
+    let secrets: Store<ObjectMeta>
     let tracker = ObjectTracker()
     let ownedSecrets = OwnedSecretIndex()
     let providerUsers = ProviderUserIndex()
     let counts = ObjectCounts()
     let queue: WorkQueue
     private let mergeTargets = MergeTargetIndex()
-    private let cacheTransform = CacheTransform()
     private let logger: Logger
     private let namespace: String?
     private let outages: WatchOutages
@@ -32,6 +31,9 @@ final class Informers: Sendable {
         queue: WorkQueue, namespace: String? = nil, logger: Logger, outages: WatchOutages = WatchOutages(),
         metrics: WatchMetrics? = nil
     ) {
+        let codec = CacheCodec()
+        objects = Store(pack: codec.pack, unpack: codec.unpackObject) { $0.metadata.resourceVersion }
+        secrets = Store(pack: codec.pack, unpack: codec.unpackMetadata) { $0.resourceVersion }
         self.queue = queue
         self.namespace = namespace
         self.outages = outages
@@ -49,7 +51,7 @@ final class Informers: Sendable {
             objects.beginList()
         case .applied(let object):
             recordRecovery(of: WrappedSecret.resource)
-            let cached = cacheTransform.transformed(object)
+            let cached = CacheTransform.transformed(object)
             keepCiphertexts(of: object, cached)
             guard case .visible(let before) = objects.apply(cached.metadata.ref, cached) else { return }
             updateIndexes(before, cached)
@@ -85,7 +87,7 @@ final class Informers: Sendable {
             secrets.beginList()
         case .applied(let secret):
             recordRecovery(of: .secrets)
-            let secret = cacheTransform.transformed(secret.metadata)
+            let secret = CacheTransform.transformed(secret.metadata)
             guard case .visible(let before) = secrets.apply(secret.ref, secret) else { return }
             ownedSecrets.update(before, secret)
             tracker.missingTargets.remove(secret.ref)

@@ -7,7 +7,10 @@ import System
 /// watch of Secrets keeps it up to date. Safe to use from any thread.
 final class OwnedSecretIndex: Sendable {
     private struct Names {
+        /// The Secrets that have another name than their owner.
         var owned = NameIndex<ObjectRef>()
+        /// The hashes of the WrappedSecrets that own a Secret of their own name, as most do.
+        var sameNamed: Set<Int> = []
         /// By the uid of the WrappedSecret.
         var merged = NameIndex<String>()
     }
@@ -16,7 +19,9 @@ final class OwnedSecretIndex: Sendable {
 
     /// Returns the names of the Secrets that a WrappedSecret owns; sorted.
     func ownedSecretNames(by ref: ObjectRef) -> [String] {
-        names.withLock { $0.owned[ref].sorted() }
+        names.withLock { names in
+            names.owned[ref].union(names.sameNamed.contains(ref.hashValue) ? [ref.name] : []).sorted()
+        }
     }
 
     /// Returns the names of the Secrets into which the WrappedSecret with this uid has merged entries; sorted.
@@ -28,11 +33,23 @@ final class OwnedSecretIndex: Sendable {
     func update(_ before: ObjectMeta?, _ after: ObjectMeta?) {
         names.withLock { names in
             if let before {
-                if let owner = Self.owner(of: before) { names.owned.remove(before.name, owner) }
+                if let owner = Self.owner(of: before) {
+                    if owner.name == before.name {
+                        names.sameNamed.remove(owner.hashValue)
+                    } else {
+                        names.owned.remove(before.name, owner)
+                    }
+                }
                 for uid in MergeIdentity.sourceUIDs(in: before) { names.merged.remove(before.name, uid) }
             }
             if let after {
-                if let owner = Self.owner(of: after) { names.owned.insert(after.name, owner) }
+                if let owner = Self.owner(of: after) {
+                    if owner.name == after.name {
+                        names.sameNamed.insert(owner.hashValue)
+                    } else {
+                        names.owned.insert(after.name, owner)
+                    }
+                }
                 for uid in MergeIdentity.sourceUIDs(in: after) { names.merged.insert(after.name, uid) }
             }
         }

@@ -34,13 +34,21 @@ package struct EnvelopeSummary: Sendable, Equatable {
 /// Replaces `EnvelopeFields.data` when the ciphertexts are dropped from memory. Entry names and lengths were validated; the
 /// base64 is validated when the ciphertexts are read again.
 package struct DroppedCiphertexts: Sendable, Equatable {
-    /// Sorted by their bytes. Settable so that caches can share equal lists.
-    package var entryNames: [String]
+    /// Sorted by their bytes.
+    package let entryNames: [String]
     package let plaintextByteCount: Int
     /// See `EnvelopeSummary.digest`.
     package let digest: [UInt8]
     /// The first violation of the format, if the envelope is invalid.
     package let problem: EnvelopeError?
+
+    /// The ciphertexts of a valid envelope, as a cache has kept them.
+    package init(entryNames: [String], plaintextByteCount: Int, digest: [UInt8]) {
+        self.entryNames = entryNames
+        self.plaintextByteCount = plaintextByteCount
+        self.digest = digest
+        problem = nil
+    }
 
     init(_ fields: EnvelopeFields, namespace: String?, secretName: String) {
         var known: (names: [String], count: Int, digest: [UInt8]) = ([], 0, [])

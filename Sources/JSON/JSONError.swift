@@ -1,10 +1,10 @@
 /// Describes why JSON cannot be read, and where. It names fields and never quotes a value.
-package struct JSONError: Error, Sendable, Equatable {
-    package enum ExpectedType: String, Sendable {
+public struct JSONError: Error, Sendable, Equatable {
+    public enum ExpectedType: String, Sendable {
         case object, array, string, boolean, integer
     }
 
-    package enum Problem: Sendable, Equatable {
+    public enum Problem: Sendable, Equatable {
         /// The bytes are not JSON (RFC 8259), or end too early.
         case syntax
         case missing
@@ -21,16 +21,16 @@ package struct JSONError: Error, Sendable, Equatable {
         case limitExceeded
     }
 
-    package enum PathComponent: Sendable, Equatable {
+    public enum PathComponent: Sendable, Equatable {
         case key(String)
         case index(Int)
     }
 
-    package let problem: Problem
+    public let problem: Problem
     /// The offset of the byte at which reading stopped.
-    package let offset: Int
+    public let offset: Int
     /// The path from the outermost value to the one that is wrong.
-    package private(set) var path: [PathComponent] = []
+    public private(set) var path: [PathComponent] = []
 
     package init(_ problem: Problem, offset: Int) {
         self.problem = problem
@@ -38,7 +38,7 @@ package struct JSONError: Error, Sendable, Equatable {
     }
 
     /// Returns the error with the path that it has in the enclosing value.
-    package func prefixingPath(_ component: PathComponent) -> JSONError {
+    @usableFromInline package func prefixingPath(_ component: PathComponent) -> JSONError {
         var error = self
         error.path.insert(component, at: 0)
         return error
@@ -52,12 +52,12 @@ package struct JSONError: Error, Sendable, Equatable {
     }
 
     /// True if nothing after the error can be read either.
-    package var isSyntax: Bool { problem == .syntax }
+    @inlinable public var isSyntax: Bool { problem == .syntax }
 }
 
 extension JSONError: CustomStringConvertible {
     /// For example: `spec.mac is missing`.
-    package var description: String {
+    public var description: String {
         switch problem {
         // Without the offset: the text is shown in an object's status, and each change of the status could shift the
         // offset, which would change the text again.

@@ -1,34 +1,50 @@
 import Glibc
 
 /// The key of a member, compared with expected names without becoming a `String`.
-package struct JSONKey {
+public struct JSONKey {
     /// The bytes between the quotation marks.
-    private let raw: UnsafeRawBufferPointer
+    @usableFromInline let raw: UnsafeRawBufferPointer
     private let offset: Int
-    private let hasNoEscapes: Bool
+    let isPlainASCII: Bool
+    @usableFromInline let hasNoEscapes: Bool
 
-    init(_ raw: UnsafeRawBufferPointer, offset: Int) {
-        self.raw = raw
+    init(_ raw: JSONRawString, offset: Int) {
+        self.raw = raw.bytes
         self.offset = offset
-        hasNoEscapes = JSONString.hasNoEscapes(raw)
+        isPlainASCII = raw.isPlainASCII
+        hasNoEscapes = raw.hasNoEscapes
     }
 
-    package static func ~= (name: StaticString, key: JSONKey) -> Bool {
+    /// Most names differ in their length, which is compared without a call.
+    @inlinable
+    public static func ~= (name: StaticString, key: JSONKey) -> Bool {
+        guard key.hasNoEscapes else { return key.isEscaped(name) }
+        return key.raw.count == name.utf8CodeUnitCount && key.hasBytes(of: name)
+    }
+
+    /// - Parameter name: has as many bytes as the key.
+    @usableFromInline func hasBytes(of name: StaticString) -> Bool {
+        guard let raw = raw.baseAddress else { return true }
+        return memcmp(raw, name.utf8Start, self.raw.count) == 0
+    }
+
+    /// Returns true if the key is `name` after its escapes are decoded.
+    @usableFromInline func isEscaped(_ name: StaticString) -> Bool {
         let expected = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-        guard key.hasNoEscapes else { return (try? key.text())?.utf8.elementsEqual(expected) == true }
-        guard key.raw.count == expected.count, let raw = key.raw.baseAddress, let name = expected.baseAddress
-        else { return key.raw.isEmpty && expected.isEmpty }
-        return memcmp(raw, name, expected.count) == 0
+        return (try? text())?.utf8.elementsEqual(expected) == true
     }
 
     package func text() throws(JSONError) -> String {
-        try JSONString.decode(raw, hasNoEscapes: hasNoEscapes, offset: offset)
+        try JSONString.decode(
+            JSONRawString(bytes: raw, isPlainASCII: isPlainASCII), offset: offset)
     }
 
-    /// The key in an error's path. Keys may be as long as values: a long one is cut off.
-    var pathComponent: JSONError.PathComponent {
+    /// Returns an error in the member's value with the key in its path. Keys may be as long as values: a long one is cut
+    /// off.
+    @usableFromInline func prefixingPath(of error: JSONError) -> JSONError {
         let text = (try? text()) ?? "?"
-        return .key(text.utf8.count <= 256 ? text : String(text.unicodeScalars.prefix(64)))
+        return error.prefixingPath(
+            .key(text.utf8.count <= 256 ? text : String(text.unicodeScalars.prefix(64))))
     }
 }
 

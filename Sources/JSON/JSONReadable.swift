@@ -1,18 +1,20 @@
 /// A type that initialises itself from JSON. The Swift types bound how deep reading recurses: values that
 /// no type reads are skipped without recursion.
-package protocol JSONReadable {
+public protocol JSONReadable {
     init(json: inout JSONReader) throws(JSONError)
 }
 
 extension JSONReader {
-    package mutating func read<Value: JSONReadable>(_ type: Value.Type = Value.self) throws(JSONError)
+    @inlinable
+    public mutating func read<Value: JSONReadable>(_ type: Value.Type = Value.self) throws(JSONError)
         -> Value
     {
         try Value(json: &self)
     }
 
     /// Returns nil for a null.
-    package mutating func readOptional<Value: JSONReadable>(
+    @inlinable
+    public mutating func readOptional<Value: JSONReadable>(
         _ type: Value.Type = Value.self
     ) throws(JSONError) -> Value? {
         try consumeNull() ? nil : try Value(json: &self)
@@ -21,7 +23,8 @@ extension JSONReader {
     /// Returns nil for a value of another shape, which is skipped.
     ///
     /// - Throws: only syntax errors, after which nothing more can be read.
-    package mutating func attempt<Value>(
+    @inlinable
+    public mutating func attempt<Value>(
         _ read: (inout JSONReader) throws(JSONError) -> Value
     ) throws(JSONError) -> Value? {
         let start = position
@@ -35,40 +38,47 @@ extension JSONReader {
     }
 
     /// Returns nil for a value that is not a `Value`, which is skipped.
-    package mutating func readIfValid<Value: JSONReadable>(
+    @inlinable
+    public mutating func readIfValid<Value: JSONReadable>(
         _ type: Value.Type = Value.self
     ) throws(JSONError) -> Value? {
         try attempt { json throws(JSONError) in try Value(json: &json) }
     }
 
     /// Returns the value of a member, or throws `missing` if it is nil.
-    package func require<Value>(_ value: Value?, _ key: StaticString) throws(JSONError) -> Value {
+    @inlinable
+    public func require<Value>(_ value: Value?, _ key: StaticString) throws(JSONError) -> Value {
         guard let value else { throw error(.missing).prefixingPath(.key("\(key)")) }
         return value
     }
 }
 
 extension String: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) { self = try json.readString() }
+    @inlinable
+    public init(json: inout JSONReader) throws(JSONError) { self = try json.readString() }
 }
 
 extension Bool: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) { self = try json.readBool() }
+    @inlinable
+    public init(json: inout JSONReader) throws(JSONError) { self = try json.readBool() }
 }
 
 extension Int64: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) { self = try json.readInteger() }
+    @inlinable
+    public init(json: inout JSONReader) throws(JSONError) { self = try json.readInteger() }
 }
 
 extension Int: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
+    @inlinable
+    public init(json: inout JSONReader) throws(JSONError) {
         guard let value = Int(exactly: try json.readInteger()) else { throw json.error(.outOfRange) }
         self = value
     }
 }
 
 extension Array: JSONReadable where Element: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
+    @inlinable
+    public init(json: inout JSONReader) throws(JSONError) {
         var elements: [Element] = []
         try json.readArray { json throws(JSONError) in elements.append(try json.read()) }
         self = elements
@@ -76,9 +86,12 @@ extension Array: JSONReadable where Element: JSONReadable {
 }
 
 extension Dictionary: JSONReadable where Key == String, Value: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
+    @inlinable
+    public init(json: inout JSONReader) throws(JSONError) {
         var values: [String: Value] = [:]
-        try json.readObject { key, json throws(JSONError) in values[try key.text()] = try json.read() }
+        try json.readObject { key, json throws(JSONError) in
+            values[try json.text(of: key)] = try json.read()
+        }
         self = values
     }
 }

@@ -1,17 +1,26 @@
 import Cryptography
+import Glibc
 
 /// Reads JSON (RFC 8259) from memory, one value at a time and in the order of the bytes.
 ///
 /// Values that the caller does not read are skipped, whatever their size or depth, without recursion and without
 /// copies: in a skipped string only the end is searched for. Of members with equal keys the last one counts. Bytes that
 /// are not UTF-8, and lone surrogates, are an error in a string that is read.
-package struct JSONReader {
-    private var scanner: JSONScanner
+///
+/// The reader is public, and not `package` like everything else, because the compiler inlines only public functions into
+/// the modules that call them, which doubles the speed.
+public struct JSONReader {
+    @usableFromInline var scanner: JSONScanner
+    private var sharedStrings = JSONSharedStrings()
 
     /// A position that the reader can return to.
-    package struct Position: Equatable, Sendable {
+    public struct Position: Equatable, Sendable {
         fileprivate let offset: Int
     }
+
+    /// Makes equal strings of the document share memory, as far as they are close to each other. For a list, whose objects
+    /// have most texts in common.
+    package mutating func shareStrings() { sharedStrings.enable() }
 
     /// Creates a reader that does not check what follows the values it reads; `read(_:from:)` reads a whole document.
     package init(_ bytes: UnsafeRawBufferPointer) {
@@ -40,61 +49,96 @@ package struct JSONReader {
         return value
     }
 
-    package var position: Position { Position(offset: scanner.offset) }
+    public var position: Position { Position(offset: scanner.offset) }
 
-    package mutating func rewind(to position: Position) { scanner.offset = position.offset }
+    public mutating func rewind(to position: Position) { scanner.offset = position.offset }
 
-    package func error(_ problem: JSONError.Problem) -> JSONError {
+    public func error(_ problem: JSONError.Problem) -> JSONError {
         JSONError(problem, offset: scanner.offset)
     }
 
     // MARK: values
 
     /// Calls `member` for each member of an object. A value that `member` does not read is skipped.
-    package mutating func readObject(
+    @inlinable
+    public mutating func readObject(
         _ member: (JSONKey, inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
-        guard scanner.take("{") else { throw mismatch(.object) }
-        guard !scanner.take("}") else { return }
-        repeat {
-            let key = try key()
-            try value(key.pathComponent) { reader throws(JSONError) in try member(key, &reader) }
-        } while try hasNext(before: "}")
+        var next = try firstKey()
+        while let key = next {
+            let start = scanner.offset
+            do throws(JSONError) {
+                try member(key, &self)
+                if scanner.offset == start { try skipValue() }
+            } catch {
+                throw key.prefixingPath(of: error)
+            }
+            next = try nextKey()
+        }
     }
 
     /// Calls `element` for each element of an array. One that `element` does not read is skipped.
-    package mutating func readArray(
+    @inlinable
+    public mutating func readArray(
         _ element: (inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
-        guard scanner.take("[") else { throw mismatch(.array) }
-        guard !scanner.take("]") else { return }
+        guard try firstElement() else { return }
         var index = 0
         repeat {
-            try value(.index(index), element)
+            let start = scanner.offset
+            do throws(JSONError) {
+                try element(&self)
+                if scanner.offset == start { try skipValue() }
+            } catch {
+                throw error.prefixingPath(.index(index))
+            }
             index += 1
-        } while try hasNext(before: "]")
+        } while try nextElement()
     }
 
-    package mutating func readString() throws(JSONError) -> String {
+    public mutating func readString() throws(JSONError) -> String {
         let (raw, start) = try rawString()
-        return try JSONString.decode(raw, hasNoEscapes: JSONString.hasNoEscapes(raw), offset: start)
+        if raw.isPlainASCII, sharedStrings.isEnabled { return sharedStrings.string(raw.bytes) }
+        return try JSONString.decode(raw, offset: start)
+    }
+
+    /// Reads the key of a member of a map.
+    public mutating func text(of key: JSONKey) throws(JSONError) -> String {
+        if key.isPlainASCII, sharedStrings.isEnabled { return sharedStrings.string(key.raw) }
+        return try key.text()
     }
 
     /// Reads a string into secret memory, without a copy elsewhere.
     package mutating func readSecret() throws(JSONError) -> SecretText {
         let (raw, start) = try rawString()
-        return try JSONString.decodeSecret(raw, offset: start)
+        return try JSONString.decodeSecret(raw.bytes, offset: start)
     }
 
     /// Returns the bytes of a string that has no escapes, such as base64, without a copy. They are valid for as long as
     /// the document's memory.
     package mutating func readUnescapedString() throws(JSONError) -> UnsafeRawBufferPointer {
         let (raw, start) = try rawString()
-        guard JSONString.hasNoEscapes(raw) else { throw JSONError(.invalidString, offset: start) }
-        return raw
+        guard raw.hasNoEscapes else { throw JSONError(.invalidString, offset: start) }
+        return raw.bytes
     }
 
-    package mutating func readBool() throws(JSONError) -> Bool {
+    /// Reads the key of a member of a map without its prefix, or returns nil for a key without that prefix or with invalid
+    /// characters.
+    ///
+    /// - Parameter prefix: ASCII.
+    package mutating func text(of key: JSONKey, droppingPrefix prefix: StaticString) -> String? {
+        let count = prefix.utf8CodeUnitCount
+        guard key.isPlainASCII else {
+            guard let text = try? key.text(), text.utf8.starts(with: "\(prefix)".utf8) else { return nil }
+            return String(text.unicodeScalars.dropFirst(count))
+        }
+        guard key.raw.count >= count, let raw = key.raw.baseAddress, memcmp(raw, prefix.utf8Start, count) == 0
+        else { return nil }
+        let rest = UnsafeRawBufferPointer(rebasing: key.raw[count...])
+        return sharedStrings.isEnabled ? sharedStrings.string(rest) : String(decoding: rest, as: UTF8.self)
+    }
+
+    public mutating func readBool() throws(JSONError) -> Bool {
         switch scanner.peek() {
         case UInt8(ascii: "t"):
             try takeLiteral("true")
@@ -106,7 +150,7 @@ package struct JSONReader {
         }
     }
 
-    package mutating func readInteger() throws(JSONError) -> Int64 {
+    public mutating func readInteger() throws(JSONError) -> Int64 {
         guard let first = scanner.peek(), JSONScanner.beginsNumber(first) else { throw mismatch(.integer) }
         let start = scanner.offset
         let (text, isInteger) = try readNumber()
@@ -144,7 +188,7 @@ package struct JSONReader {
     }
 
     /// Consumes a null, if the next value is one.
-    package mutating func consumeNull() throws(JSONError) -> Bool {
+    public mutating func consumeNull() throws(JSONError) -> Bool {
         guard scanner.peek() == UInt8(ascii: "n") else { return false }
         try takeLiteral("null")
         return true
@@ -159,7 +203,7 @@ package struct JSONReader {
     }
 
     /// Skips one value of any type.
-    package mutating func skipValue() throws(JSONError) {
+    public mutating func skipValue() throws(JSONError) {
         var containers = JSONContainerStack()
         while true {
             if try enterContainer(&containers) { continue }
@@ -168,7 +212,7 @@ package struct JSONReader {
                 switch scanner.peek() {
                 case UInt8(ascii: ","):
                     scanner.offset += 1
-                    if isInObject { _ = try key() }
+                    if isInObject { try skipKey() }
                     break closing
                 case UInt8(ascii: "}") where isInObject, UInt8(ascii: "]") where !isInObject:
                     scanner.offset += 1
@@ -189,7 +233,7 @@ package struct JSONReader {
             scanner.offset += 1
             if scanner.take("}") { return false }
             containers.push(object: true)
-            _ = try key()
+            try skipKey()
             return true
         case UInt8(ascii: "["):
             scanner.offset += 1
@@ -207,39 +251,60 @@ package struct JSONReader {
         return false
     }
 
-    /// Passes the next value to `read`, and skips it if `read` leaves it.
-    private mutating func value(
-        _ component: @autoclosure () -> JSONError.PathComponent,
-        _ read: (inout JSONReader) throws(JSONError) -> Void
-    ) throws(JSONError) {
-        _ = scanner.peek()
-        let start = scanner.offset
-        do {
-            try read(&self)
-            if scanner.offset == start { try skipValue() }
-        } catch {
-            throw error.prefixingPath(component())
-        }
+    /// Enters an object.
+    ///
+    /// - Returns: the key of the first member, whose value is next, or nil if the object is empty and consumed.
+    @usableFromInline mutating func firstKey() throws(JSONError) -> JSONKey? {
+        guard scanner.take("{") else { throw mismatch(.object) }
+        return scanner.take("}") ? nil : try key()
     }
 
-    /// Consumes a comma and returns true, or consumes the end of the container.
-    private mutating func hasNext(before end: Unicode.Scalar) throws(JSONError) -> Bool {
-        if scanner.take(",") { return true }
-        guard scanner.take(end) else { throw error(.syntax) }
+    /// - Returns: the key of the next member, whose value is next, or nil if the object has ended and is consumed.
+    @usableFromInline mutating func nextKey() throws(JSONError) -> JSONKey? {
+        if scanner.take(",") { return try key() }
+        guard scanner.take("}") else { throw error(.syntax) }
+        return nil
+    }
+
+    /// Enters an array.
+    ///
+    /// - Returns: false if it is empty, and consumed.
+    @usableFromInline mutating func firstElement() throws(JSONError) -> Bool {
+        guard scanner.take("[") else { throw mismatch(.array) }
+        if scanner.take("]") { return false }
+        _ = scanner.peek()
+        return true
+    }
+
+    /// - Returns: false if the array has ended and is consumed.
+    @usableFromInline mutating func nextElement() throws(JSONError) -> Bool {
+        if scanner.take(",") {
+            _ = scanner.peek()
+            return true
+        }
+        guard scanner.take("]") else { throw error(.syntax) }
         return false
     }
 
+    /// Consumes a key and its colon, and the white space before the value.
     private mutating func key() throws(JSONError) -> JSONKey {
         guard scanner.peek() == UInt8(ascii: "\"") else { throw error(.syntax) }
         let (raw, start) = try rawString()
         guard scanner.take(":") else { throw error(.syntax) }
+        _ = scanner.peek()
         return JSONKey(raw, offset: start)
     }
 
-    private mutating func rawString() throws(JSONError) -> (raw: UnsafeRawBufferPointer, offset: Int) {
+    private mutating func skipKey() throws(JSONError) {
+        guard scanner.peek() == UInt8(ascii: "\""), scanner.takeRawString() != nil, scanner.take(":") else {
+            throw error(.syntax)
+        }
+    }
+
+    private mutating func rawString() throws(JSONError) -> (raw: JSONRawString, offset: Int) {
         guard scanner.peek() == UInt8(ascii: "\"") else { throw mismatch(.string) }
         let start = scanner.offset
-        guard let raw = scanner.takeString() else { throw error(.syntax) }
+        guard let raw = scanner.takeRawString() else { throw error(.syntax) }
         return (raw, start)
     }
 

@@ -27,17 +27,15 @@ package enum JSONString {
         return UnsafeRawPointer(found) - base
     }
 
-    /// - Parameter raw: the bytes between the quotation marks.
     /// - Parameter offset: the offset of the string, for the error.
-    static func decode(
-        _ raw: UnsafeRawBufferPointer, hasNoEscapes: Bool, offset: Int
-    ) throws(JSONError) -> String {
+    static func decode(_ raw: JSONRawString, offset: Int) throws(JSONError) -> String {
+        if raw.isPlainASCII { return String(decoding: raw.bytes, as: UTF8.self) }
         let text: String?
-        if hasNoEscapes {
-            text = hasControlCharacter(raw) ? nil : String(validating: raw, as: UTF8.self)
+        if hasNoEscapes(raw.bytes) {
+            text = hasControlCharacter(raw.bytes) ? nil : String(validating: raw.bytes, as: UTF8.self)
         } else {
-            var buffer = SecretBuffer(capacity: raw.count)
-            text = (try? unescape(raw, into: &buffer)).flatMap {
+            var buffer = SecretBuffer(capacity: raw.bytes.count)
+            text = (try? unescape(raw.bytes, into: &buffer)).flatMap {
                 buffer.withUnsafeBytes { String(validating: $0, as: UTF8.self) }
             }
         }

@@ -10,7 +10,7 @@ extension ClusterKeyProvider {
         var status: KeyProviderStatus?
         try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "metadata": metadata = try json.read()
+            case "metadata": metadata = try ObjectMeta(json: &json, .withoutManagedFields)
             case "spec": spec = try json.read()
             case "status": status = try json.readIfValid()
             default: break
@@ -92,7 +92,7 @@ extension KeyProvider {
         var status: KeyProviderStatus?
         try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "metadata": metadata = try json.read()
+            case "metadata": metadata = try ObjectMeta(json: &json, .withoutManagedFields)
             case "spec": spec = try json.read()
             case "status": status = try json.readIfValid()
             default: break

@@ -96,7 +96,7 @@ package struct NamespaceMetadata: KubeObject {
     }
 
     package init(json: inout JSONReader) throws(JSONError) {
-        metadata = try PartialObjectMetadata(json: &json).metadata
+        metadata = try PartialObjectMetadata(json: &json, .withoutManagedFields).metadata
     }
 }
 

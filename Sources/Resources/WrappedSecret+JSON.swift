@@ -11,7 +11,7 @@ extension WrappedSecret {
         var status: WrappedSecretStatus?
         try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "metadata": metadata = try json.read()
+            case "metadata": metadata = try ObjectMeta(json: &json, .withoutManagedFields)
             case "spec": spec = try json.read()
             case "status": status = try json.readOptional()
             default: break

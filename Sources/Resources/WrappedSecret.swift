@@ -77,6 +77,11 @@ package struct WrappedSecretSpec: Sendable, Equatable {
     package struct Workload: Sendable, Equatable {
         package var kind: String
         package var name: String
+
+        package init(kind: String, name: String) {
+            self.kind = kind
+            self.name = name
+        }
     }
 
     package var envelope: EnvelopeFields

@@ -216,7 +216,7 @@ import Testing
     @Test func keepsOnlySmallTemplatesInTheCache() async throws {
         var object = try await makeWrappedSecret(by: FakeKeyManager(), template: .init(data: ["k": "small"]))
         func isAbridged() -> Bool {
-            guard case .object(let cached) = CacheTransform().transformed(.object(object)) else {
+            guard case .object(let cached) = CacheTransform.transformed(.object(object)) else {
                 return true
             }
             return cached.isAbridged

@@ -101,6 +101,18 @@ struct JSONReaderTests {
     }
 
     @Test(arguments: [
+        #"{"a":1,}"#, #"{"a":1 "b":""}"#, "{,}", #"{"a"}"#, #"{"a":}"#, #"{"a":1"#, #"{"a":1]"#, #"{a:1}"#,
+        #"{"a":1,,"b":""}"#, #"{"x":1,}"#, #"{"x":[1,]}"#,
+    ]) func rejectsAnObjectThatIsNotJSONWhileItIsRead(text: String) {
+        #expect(problem(Pair.self, text) == .syntax)
+    }
+
+    @Test(arguments: ["[1,]", "[1 2]", "[,]", "[1", "[1}", "[,1]", "[1,,2]"])
+    func rejectsAnArrayThatIsNotJSONWhileItIsRead(text: String) {
+        #expect(problem([Int64].self, text) == .syntax)
+    }
+
+    @Test(arguments: [
         "0", "-0", "12", "1.5", "-1.5e-10", "1E+400", "true", "false", "null", "\"\"", "[]", "{}", "[[],{}]",
         "{\"a\":{\"b\":[{},[1,2,{\"c\":null}]]},\"d\":\"]}\"}", "[\"\\\"\",\"\\\\\"]",
     ]) func skipsAnyValue(text: String) {
@@ -199,5 +211,58 @@ struct JSONReaderTests {
         } catch {
             #expect("\(error)".utf8.count < 400)
         }
+    }
+
+    /// Strings are examined eight bytes at a time, and long ones otherwise than short ones.
+    @Test(arguments: [0, 1, 7, 8, 9, 15, 16, 17, 119, 127, 128, 129, 136, 300])
+    func readsAStringWhateverTheOffsetOfItsSpecialCharacter(length: Int) throws {
+        for special in ["", "é", "\\n", "\\u00e9", "\\\"", "\u{7F}"] {
+            for index in Set([0, 3, length / 2, length]).filter({ $0 <= length }) {
+                let text =
+                    String(repeating: "a", count: index) + special
+                    + String(repeating: "b", count: length - index)
+                let expected = text.replacing("\\n", with: "\n").replacing("\\u00e9", with: "é")
+                    .replacing("\\\"", with: "\"")
+                #expect(try read(String.self, "\"\(text)\"") == expected)
+                #expect(try read([String: Int64].self, "{\"\(text)\":1}") == [expected: 1])
+                #expect(problem(Anything.self, "[\"\(text)\",{\"\(text)\":1}]") == nil)
+            }
+            #expect(problem(String.self, "\"" + String(repeating: "a", count: length) + special) == .syntax)
+        }
+        for byte: UInt8 in [0x00, 0x1F, 0x0A] {
+            let text = [0x22] + [UInt8](repeating: 0x61, count: length) + [byte, 0x22]
+            #expect(problem(String.self, text) == .invalidString)
+        }
+    }
+
+    @Test func sharesOnlyEqualStringsOfAList() throws {
+        struct Shared: JSONReadable {
+            var texts: [String] = []
+
+            init(json: inout JSONReader) throws(JSONError) {
+                json.shareStrings()
+                try json.readObject { key, json throws(JSONError) in
+                    texts += [try json.text(of: key), try json.readString()]
+                }
+            }
+        }
+        let expected = (0..<2000).map { "a text of more than sixteen bytes \($0 % 300 * 7)" }
+        let pairs = expected.map { "\"\($0)\":\"\($0)\"" }.joined(separator: ",")
+        #expect(try read(Shared.self, "{\(pairs)}").texts == expected.flatMap { [$0, $0] })
+    }
+
+    @Test func readsAKeyWithoutItsPrefix() throws {
+        struct Keys: JSONReadable {
+            var keys: [String?] = []
+
+            init(json: inout JSONReader) throws(JSONError) {
+                try json.readObject { key, json throws(JSONError) in
+                    keys.append(json.text(of: key, droppingPrefix: "f:"))
+                }
+            }
+        }
+        let text =
+            #"{"f:a":0,"f:":0,"f":0,".":0,"":0,"k:{\"uid\":1}":0,"f:é":0,"\u0066:b":0,"f:\n":0,"f:\x":0}"#
+        #expect(try read(Keys.self, text).keys == ["a", "", nil, nil, nil, nil, "é", "b", "\n", nil])
     }
 }

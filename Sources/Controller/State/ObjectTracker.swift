@@ -6,7 +6,9 @@ import System
 final class ObjectTracker: Sendable {
     /// Two maps, because most objects never fail, and a failure record is ten times as large as a sync record.
     private struct Records {
-        var synced: [ObjectRef: SyncRecord] = [:]
+        /// Packed sync records by the hash of the object's name. Each part of a record has the uid that it is about, so that
+        /// two objects with one hash, however unlikely, would only have to be verified again.
+        var synced: [Int: [UInt8]] = [:]
         var failing: [ObjectRef: FailureRecord] = [:]
     }
 
@@ -23,14 +25,14 @@ final class ObjectTracker: Sendable {
 
     /// Returns the sync record of an object, or an empty one.
     func syncRecord(_ ref: ObjectRef) -> SyncRecord {
-        records.withLock { $0.synced[ref] } ?? SyncRecord()
+        SyncRecord(packed: records.withLock { $0.synced[ref.hashValue] })
     }
 
     /// Changes the sync record of an object. An empty record is not kept.
     func withSyncRecord<Result: Sendable>(_ ref: ObjectRef, _ body: (inout SyncRecord) -> Result) -> Result {
         records.withLock { records in
-            var record = records.synced[ref] ?? SyncRecord()
-            defer { records.synced[ref] = record.isEmpty ? nil : record }
+            var record = SyncRecord(packed: records.synced[ref.hashValue])
+            defer { records.synced[ref.hashValue] = record.packed() }
             return body(&record)
         }
     }
@@ -49,7 +51,7 @@ final class ObjectTracker: Sendable {
     /// Forgets an object that no longer exists.
     func forget(_ ref: ObjectRef) {
         records.withLock { records in
-            records.synced[ref] = nil
+            records.synced[ref.hashValue] = nil
             records.failing[ref] = nil
         }
         writes.forget(object: ref)

@@ -25,7 +25,8 @@ struct SyncRecord: Sendable {
     }
 
     private struct StatusFingerprint {
-        let uid: String?
+        /// The hash of the object's uid.
+        let uid: Int
         let hash: Int
     }
 
@@ -38,6 +39,8 @@ struct SyncRecord: Sendable {
     private var dataRecordedAt: ContinuousClock.Instant?
 
     var isEmpty: Bool { envelope == nil && status == nil && data == nil }
+
+    init() {}
 
     // MARK: envelope
 
@@ -88,7 +91,7 @@ struct SyncRecord: Sendable {
     ///
     /// A replica that is not the leader expects no status, so that it does not revert what the leader writes.
     mutating func expectStatus(_ status: WrappedSecretStatus?, of object: ObjectMeta) {
-        self.status = StatusFingerprint(uid: object.uid, hash: Self.hash(status))
+        self.status = StatusFingerprint(uid: object.uid.hashValue, hash: Self.hash(status))
     }
 
     mutating func forgetStatus() {
@@ -97,7 +100,7 @@ struct SyncRecord: Sendable {
 
     /// Returns whether another writer has changed the status since this process wrote it.
     func isExternallyModified(_ status: WrappedSecretStatus?, of object: ObjectMeta) -> Bool {
-        guard let known = self.status, known.uid == object.uid else { return false }
+        guard let known = self.status, known.uid == object.uid.hashValue else { return false }
         return known.hash != Self.hash(status)
     }
 
@@ -107,4 +110,61 @@ struct SyncRecord: Sendable {
         status?.lastVerifiedTime = nil
         return status.hashValue
     }
+}
+
+/// The packed form, of which there is one for each object in sync.
+extension SyncRecord {
+    /// Returns nil for an empty record.
+    func packed() -> [UInt8]? {
+        guard !isEmpty else { return nil }
+        var writer = PackedWriter()
+        writer.flag(status != nil)
+        if let status {
+            writer.integer(Int64(status.uid))
+            writer.integer(Int64(status.hash))
+        }
+        writer.flag(envelope != nil)
+        if let envelope {
+            writer.text(envelope.uid)
+            writer.data(envelope.digest)
+            writer.text(envelope.key.id)
+            writer.text(envelope.key.version)
+        }
+        writer.flag(data != nil)
+        if let data {
+            writer.text(data.uid)
+            writer.text(data.resourceVersion)
+            writer.data(data.sourceDigest)
+            writer.data(data.dataDigest)
+            writer.flag(data.isWholeSecret)
+        }
+        writer.integer(dataRecordedAt.map { Self.epoch.duration(to: $0).components.seconds })
+        return writer.finish()
+    }
+
+    /// Reads a packed record. No bytes are an empty record.
+    init(packed bytes: [UInt8]?) {
+        guard let bytes else { return }
+        bytes.withUnsafeBytes { bytes in
+            var reader = PackedReader(bytes)
+            if reader.flag() == true, let uid = reader.integer(), let hash = reader.integer() {
+                status = StatusFingerprint(uid: Int(uid), hash: Int(hash))
+            }
+            if reader.flag() == true {
+                envelope = VerifiedEnvelope(
+                    uid: reader.text(), digest: Array(reader.data()),
+                    key: RecipientKey(id: reader.text(), version: reader.text()))
+            }
+            if reader.flag() == true {
+                data = VerifiedData(
+                    uid: reader.text() ?? "", resourceVersion: reader.text() ?? "",
+                    sourceDigest: Array(reader.data()), dataDigest: Array(reader.data()),
+                    isWholeSecret: reader.flag() ?? false)
+            }
+            dataRecordedAt = reader.integer().map { Self.epoch + .seconds($0) }
+        }
+    }
+
+    /// Packed times count the seconds from here.
+    private static let epoch = ContinuousClock.now
 }

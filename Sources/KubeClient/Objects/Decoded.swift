@@ -47,7 +47,7 @@ struct SalvagedObject<Status: JSONReadable & Sendable>: Sendable {
             switch key {
             case "metadata":
                 _ = try json.attempt { json throws(JSONError) in
-                    try metadata.read(&json, isLenient: true)
+                    try metadata.salvage(&json, .complete)
                 }
             case "status": status = try json.readIfValid()
             default: break

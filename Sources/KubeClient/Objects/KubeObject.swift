@@ -66,10 +66,23 @@ package struct PartialObjectMetadata: JSONReadable, Sendable {
     package let metadata: ObjectMeta
 
     package init(json: inout JSONReader) throws(JSONError) {
+        try self.init(json: &json, .complete)
+    }
+
+    package init(json: inout JSONReader, _ extent: ObjectMeta.Extent) throws(JSONError) {
         var metadata: ObjectMeta?
         try json.readObject { key, json throws(JSONError) in
-            if case "metadata" = key { metadata = try json.read() }
+            if case "metadata" = key { metadata = try ObjectMeta(json: &json, extent) }
         }
         self.metadata = try json.require(metadata, "metadata")
+    }
+}
+
+/// The identity of an object of any kind: the part of the response to a write that most callers need.
+struct ObjectIdentity: JSONReadable, Sendable {
+    let metadata: ObjectMeta
+
+    init(json: inout JSONReader) throws(JSONError) {
+        metadata = try PartialObjectMetadata(json: &json, .identity).metadata
     }
 }

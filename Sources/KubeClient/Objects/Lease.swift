@@ -23,7 +23,7 @@ package struct Lease: KubeObject {
         var spec: Spec?
         try json.readObject { key, json throws(JSONError) in
             switch key {
-            case "metadata": metadata = try json.read()
+            case "metadata": metadata = try ObjectMeta(json: &json, .withoutManagedFields)
             case "spec": spec = try json.readIfValid()
             default: break
             }

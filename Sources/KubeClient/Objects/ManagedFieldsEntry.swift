@@ -80,9 +80,8 @@ extension ManagedFieldsEntry: JSONReadable {
         private static func keys(_ json: inout JSONReader) throws(JSONError) -> Set<String> {
             let keys = try json.attempt { json throws(JSONError) in
                 var keys: Set<String> = []
-                try json.readObject { key, _ throws(JSONError) in
-                    guard let text = try? key.text(), text.hasPrefix("f:") else { return }
-                    keys.insert(String(text.dropFirst(2)))
+                try json.readObject { key, json throws(JSONError) in
+                    if let text = json.text(of: key, droppingPrefix: "f:") { keys.insert(text) }
                 }
                 return keys
             }

@@ -81,37 +81,50 @@ package struct ObjectRef: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ObjectMeta: JSONReadable {
+    /// The parts of the metadata that are read. The others are skipped without copies.
+    package enum Extent: Sendable {
+        /// The name, the namespace, the uid, the resourceVersion and the generation, as in the response to a write.
+        case identity
+        /// Everything but `managedFields`, which matter only for Secrets.
+        case withoutManagedFields
+        case complete
+    }
+
     package init(json: inout JSONReader) throws(JSONError) {
+        try self.init(json: &json, .complete)
+    }
+
+    package init(json: inout JSONReader, _ extent: Extent) throws(JSONError) {
         self.init(name: "")
-        try read(&json, isLenient: false)
+        try json.readObject { key, json throws(JSONError) in try read(key, &json, extent) }
         // Every object of the API server has a name.
         if name.isEmpty { throw json.error(.missing).prefixingPath(.key("name")) }
     }
 
-    /// Sets the fields that `json` contains.
-    ///
-    /// - Parameter isLenient: skips fields of the wrong type, and keeps what was read before a syntax error, so that a
-    ///   malformed object can still be identified.
-    mutating func read(_ json: inout JSONReader, isLenient: Bool) throws(JSONError) {
+    /// Sets the fields that `json` contains. Skips fields of the wrong type, and keeps what was read before a syntax error,
+    /// so that a malformed object can still be identified.
+    mutating func salvage(_ json: inout JSONReader, _ extent: Extent) throws(JSONError) {
         try json.readObject { key, json throws(JSONError) in
-            guard isLenient else { return try read(key, &json) }
-            _ = try json.attempt { json throws(JSONError) in try read(key, &json) }
+            _ = try json.attempt { json throws(JSONError) in try read(key, &json, extent) }
         }
     }
 
-    private mutating func read(_ key: JSONKey, _ json: inout JSONReader) throws(JSONError) {
+    private mutating func read(
+        _ key: JSONKey, _ json: inout JSONReader, _ extent: Extent
+    ) throws(JSONError) {
         switch key {
         case "name": name = try json.read()
         case "namespace": namespace = try json.readOptional()
         case "uid": uid = try json.readOptional()
         case "resourceVersion": resourceVersion = try json.readOptional()
         case "generation": generation = try json.readOptional()
+        case _ where extent == .identity: break
         case "creationTimestamp": creationTimestamp = try json.readOptional()
         case "deletionTimestamp": deletionTimestamp = try json.readOptional()
         case "labels": labels = try json.readOptional()
         case "annotations": annotations = try json.consumeNull() ? nil : try Self.annotations(&json)
         case "ownerReferences": ownerReferences = try json.readOptional()
-        case "managedFields": managedFields = try Self.managedFields(&json)
+        case "managedFields" where extent == .complete: managedFields = try Self.managedFields(&json)
         default: break
         }
     }
@@ -122,7 +135,7 @@ extension ObjectMeta: JSONReadable {
         var annotations: [String: String] = [:]
         try json.readObject { key, json throws(JSONError) in
             if case "kubectl.kubernetes.io/last-applied-configuration" = key { return }
-            annotations[try key.text()] = try json.read()
+            annotations[try json.text(of: key)] = try json.read()
         }
         return annotations
     }

@@ -3,7 +3,8 @@ import FoundationEssentials
 import HTTP
 import HTTPTypes
 
-/// The API verbs. Writes return only metadata, so that the server does not send a Secret's data.
+/// The API verbs. Writes return only metadata, so that the server does not send a Secret's data. Of that, the identity of
+/// the object is read; of a Secret all of it, because its `managedFields` show the time of the write and who owns what.
 extension KubeClient {
     /// Reads one object.
     ///
@@ -71,7 +72,7 @@ extension KubeClient {
 
     /// Creates an object (POST). Fails with `alreadyExists` and leaves an existing object unchanged.
     ///
-    /// - Parameter isDryRun: makes the server validate the object without storing it.
+    /// - Parameter isDryRun: makes the server validate the object without storing it. The metadata is returned whole.
     package func create(
         _ resource: Resource, _ ref: ObjectRef, body: SharedSecret, isDryRun: Bool = false
     ) async throws(KubeError) -> ObjectMeta {
@@ -80,7 +81,8 @@ extension KubeClient {
                 method: .post, path: resource.path(namespace: ref.namespace),
                 query: [("fieldManager", Self.fieldManager)] + (isDryRun ? [("dryRun", "All")] : []),
                 body: .secret(body, contentType: MediaType.json),
-                activity: "creating \(resource.kind) \(ref)"))
+                activity: "creating \(resource.kind) \(ref)"),
+            isDryRun ? .complete : Self.responseExtent(resource))
     }
 
     /// - Parameter fieldManager: the field manager of the change. A server-side apply has its own.
@@ -100,7 +102,8 @@ extension KubeClient {
                 method: .patch,
                 path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
                 query: patch.query.isEmpty ? [("fieldManager", fieldManager)] : patch.query,
-                body: body, activity: "patching \(part)\(resource.kind) \(ref)"))
+                body: body, activity: "patching \(part)\(resource.kind) \(ref)"),
+            Self.responseExtent(resource))
     }
 
     /// Deletes an object.
@@ -123,11 +126,21 @@ extension KubeClient {
         ) { _ in }
     }
 
-    private func write(_ request: Request) async throws(KubeError) -> ObjectMeta {
+    private static func responseExtent(_ resource: Resource) -> ObjectMeta.Extent {
+        resource == .secrets ? .complete : .identity
+    }
+
+    private func write(
+        _ request: Request, _ extent: ObjectMeta.Extent
+    ) async throws(KubeError) -> ObjectMeta {
         var request = request
         request.accept = MediaType.metadata
         request.maximumResponseSize = Self.maximumMetadataSize
-        return try await perform(request, PartialObjectMetadata.self).metadata
+        switch extent {
+        case .identity: return try await perform(request, ObjectIdentity.self).metadata
+        case .withoutManagedFields, .complete:
+            return try await perform(request, PartialObjectMetadata.self).metadata
+        }
     }
 }
 

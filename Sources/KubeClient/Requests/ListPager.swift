@@ -127,6 +127,7 @@ extension ListPage: JSONReadable {
             case "metadata": metadata = try json.read()
             case "items":
                 (items, unreadableItems) = ([], [])
+                json.shareStrings()
                 // The API server writes the items of an empty PartialObjectMetadataList as null.
                 if try json.consumeNull() { return }
                 try json.readArray { json throws(JSONError) in

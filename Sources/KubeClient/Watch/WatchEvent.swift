@@ -59,7 +59,7 @@ private struct Bookmark: JSONReadable {
 
     init(json: inout JSONReader) throws(JSONError) {
         try json.readObject { key, json throws(JSONError) in
-            if case "metadata" = key { try metadata.read(&json, isLenient: true) }
+            if case "metadata" = key { try metadata.salvage(&json, .withoutManagedFields) }
         }
     }
 }

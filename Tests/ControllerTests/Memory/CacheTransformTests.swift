@@ -1,3 +1,4 @@
+import Cryptography
 import JSON
 import KubeClient
 import Resources
@@ -9,6 +10,9 @@ import Testing
 struct CacheTransformTests {
     private static let lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
+    private static let mac = Base64.encode([UInt8](repeating: 1, count: 32))
+    private static let ciphertext = Base64.encode([UInt8](repeating: 2, count: 40))
+
     private func wrapped(_ name: String) throws -> Decoded<WrappedSecret> {
         try decoded(
             """
@@ -16,10 +20,10 @@ struct CacheTransformTests {
               "resourceVersion": "7", "creationTimestamp": "2026-11-26T02:39:28Z", "labels": {"app.example.com/name": "x"},
               "annotations": {"\(Self.lastApplied)": "{}", "secrets-bridge.io/sync": "now"},
               "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]},
-             "spec": {"format": "v1", "scope": "strict", "mac": "mac-of-more-than-15-bytes", "data": {"password": "\(name)"},
+             "spec": {"format": "v1", "scope": "strict", "mac": "\(Self.mac)", "data": {"password": "\(Self.ciphertext)"},
               "recipients": [{"keyID": "vault-transit:transit/sb-wrap", "wrappedKey": "vault:v1:\(name)"}]},
              "status": {"keyID": "vault-transit:transit/sb-wrap", "observedGeneration": 3,
-              "secret": {"name": "\(name)", "mac": "mac-of-more-than-15-bytes", "uid": "s"},
+              "secret": {"name": "\(name)", "mac": "\(Self.mac)", "uid": "s"},
               "conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "\(name) is up to date",
                "lastTransitionTime": "2026-11-26T02:39:28Z", "observedGeneration": 3}]}}
             """)
@@ -29,20 +33,20 @@ struct CacheTransformTests {
         try JSONReader.read(Value.self, from: Array(json.utf8))
     }
 
-    /// Interning must not mix the values of objects, whatever the pool contains.
+    /// Sharing must not mix the values of objects, whatever the codec has kept.
     @Test func keepsTheValuesOfEachObject() throws {
-        let transform = CacheTransform()
+        let codec = CacheCodec()
         for round in 0..<3 {
             for index in 0..<1000 {
                 let name = "wrapped-secret-\(index)-\(round)"
-                guard case .object(var object) = try wrapped(name),
-                    case .object(let transformed) = transform.transformed(.object(object))
-                else { throw Unexpected() }
+                guard case .object(var object) = try wrapped(name) else { throw Unexpected() }
+                let packed = try #require(codec.pack(CacheTransform.transformed(.object(object))))
+                guard case .object(let unpacked) = codec.unpackObject(packed) else { throw Unexpected() }
                 object.metadata.managedFields = nil
                 object.metadata.creationTimestamp = nil
                 object.metadata.labels = nil
                 object = object.droppingCiphertexts()
-                #expect(transformed == object)
+                #expect(unpacked == object)
             }
         }
     }
@@ -69,17 +73,13 @@ struct CacheTransformTests {
         #expect(bare.metadata.annotations == [:])
     }
 
-    @Test func aPoolSharesEqualValuesAndIsBounded() {
-        var pool = InternPool<String>()
-        func storage(_ text: String) -> UnsafeRawPointer? {
-            var text = text
-            return text.withUTF8 { UnsafeRawPointer($0.baseAddress) }
-        }
-        func long(_ number: Int) -> String { "a text of more than 15 bytes, \(number)" }
-        let first = pool.interned(long(1))
-        #expect(storage(pool.interned(long(1))) == storage(first))
-        for number in 0..<10_000 { #expect(pool.interned(long(number)) == long(number)) }
-        #expect(pool.count <= 512)
+    @Test func sharedValuesAreBounded() {
+        var shared = SharedValues<String>(limit: 2)
+        #expect(shared.index(of: "a") == 0)
+        #expect(shared.index(of: "b") == 1)
+        #expect(shared.index(of: "a") == 0)
+        #expect(shared.index(of: "c") == nil)
+        #expect(shared.values == ["a", "b"])
     }
 
     private struct Unexpected: Error {}
