@@ -151,6 +151,10 @@ extension GitProgram {
     ) async throws -> (files: [CommittedFile], problems: [String]) {
         let ids = Set(changes.flatMap { [$0.old, $0.new].compactMap(\.self) }).sorted()
         guard !ids.isEmpty else { return ([], []) }
+        let rules = Set(
+            changes.filter { CommittedFile.isRulesFile($0.path) }.flatMap {
+                [$0.old, $0.new].compactMap(\.self)
+            })
         let sizes = GitObjects.sizes(
             try await output(["cat-file", "--batch-check"], input: Self.lines(ids)).bytes)
         var contents: [String: SharedSecret] = [:]
@@ -159,9 +163,11 @@ extension GitProgram {
         func readBatch() async throws {
             guard !batch.isEmpty else { return }
             let output = try await output(["cat-file", "--batch"], input: Self.lines(batch))
-            // Files that do not mention the kind are released at once.
+            // Files that need no review are released at once.
             for (id, text) in try GitObjects.contents(output.bytes)
-            where CommittedFile.mayHaveWrappedSecrets(text) {
+            where rules.contains(id) || CommittedFile.mayHaveWrappedSecrets(text)
+                || CommittedFile.mayBeRecipientFile(text)
+            {
                 totalBytes += text.count
                 guard totalBytes <= Self.maximumTotalBytes else {
                     throw CommandError(

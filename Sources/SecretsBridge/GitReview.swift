@@ -13,7 +13,7 @@ struct GitReview {
 
     /// Writes the review.
     ///
-    /// - Returns: True if a WrappedSecret differs, or a file could not be compared.
+    /// - Returns: True if a WrappedSecret, a rules file or a recipient file differs, or a file could not be compared.
     func run() async throws -> Bool {
         let (files, problems) = try await GitProgram().changedFiles(in: range, paths: paths)
         let review = await CommitReview(files, problems: problems, namespace: namespace, keys: keys)
@@ -23,6 +23,6 @@ struct GitReview {
         case .json, .yaml: try output.structuredFormat?.write([review.value])
         }
         if output != .markdown { review.problems.forEach(Console.note) }
-        return !review.changes.isEmpty || !review.problems.isEmpty
+        return !review.isEmpty
     }
 }

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct StatusUpdateTests {
     private let object = ObjectMeta(name: "db", namespace: "n", uid: "u1", generation: 3)
-    private let key = RecipientKey(id: "k", version: "2")
+    private let key = UnwrappingKey(id: "k", version: "2")
     private let secret = WrappedSecretStatus.SecretState(
         name: "db", uid: "s1", resourceVersion: "50", generation: 3, mac: "m", renderVersion: 1)
 

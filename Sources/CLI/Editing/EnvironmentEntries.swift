@@ -58,7 +58,8 @@ package enum EnvironmentEntries {
                 throw InputError(
                     source,
                     "the entry \(quoted(entry.name)) cannot be a variable (A-Z a-z 0-9 _, not starting with a digit); "
-                        + "replace --all by --only with the entries to pass")
+                        + (selection.includesAll
+                            ? "replace --all by --only with the entries to pass" : "rename it"))
             }
             guard selection.explicitNames.contains(entry.name) || !isDangerousVariable(entry.name) else {
                 throw InputError(

@@ -26,6 +26,8 @@ package struct CommittedFile: Sendable {
 /// contains no values.
 package struct CommitReview: Sendable {
     package let changes: [ReviewedChange]
+    /// The changed files that decide for whom values are wrapped.
+    package let recipientSources: [ReviewedRecipientSource]
     /// The files that could not be compared, one line each.
     package let problems: [String]
 
@@ -76,7 +78,11 @@ package struct CommitReview: Sendable {
         changes += removed.map { ReviewedChange(.removed, $0.path, $0.document) }
         self.changes = changes.sorted { ($0.path, $0.name) < ($1.path, $1.name) }
         self.problems = problems
+        recipientSources = files.compactMap(ReviewedRecipientSource.init)
     }
+
+    /// True if nothing has to be reviewed.
+    package var isEmpty: Bool { changes.isEmpty && recipientSources.isEmpty && problems.isEmpty }
 
     private static func versions(
         _ path: String, _ contents: SharedSecret?, _ version: String, _ problems: inout [String]

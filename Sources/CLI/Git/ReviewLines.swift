@@ -37,40 +37,43 @@ extension CommitReview {
     /// GitHub accepts comments of 65,536 characters.
     private static let maximumMarkdown = 60_000
     private static let maximumMarkdownOfChange = 8_000
+    private static let maximumSources = 20
 
     package var summary: String {
-        guard !changes.isEmpty else { return "no WrappedSecrets changed" }
+        let sources =
+            recipientSources.isEmpty ? "" : "; rules and recipient files: \(recipientSources.count) changed"
+        guard !changes.isEmpty else { return "no WrappedSecrets changed\(sources)" }
         return "WrappedSecrets: "
             + [ReviewedChange.Kind.added, .changed, .moved, .removed].compactMap { kind in
                 let count = changes.count { $0.kind == kind }
                 return count == 0 ? nil : "\(count) \(kind.rawValue)"
-            }.joined(separator: ", ")
+            }.joined(separator: ", ") + sources
     }
 
     package var value: JSONValue {
         .array(
-            changes.map(\.value)
+            recipientSources.map(\.value) + changes.map(\.value)
                 + problems.map { .object([("change", .string("not compared")), ("problem", .string($0))]) })
     }
 
     /// The review as lines of plain text.
     package var lines: [String] {
-        var lines: [String] = []
-        for change in changes.prefix(Self.maximumChanges) {
-            for line in Self.lines(change) {
-                let text = line.parts.map { part in
-                    switch part {
-                    case .text(let text): text
-                    case .name(let name): Self.cut(name)
-                    }
-                }.joined()
-                lines.append((line.isHeading ? "" : "    ") + text)
-            }
-        }
+        let shown = changes.prefix(Self.maximumChanges).flatMap(Self.lines)
+        var lines = (recipientSources.prefix(Self.maximumChanges).flatMap(Self.lines) + shown).map(Self.text)
         if changes.count > Self.maximumChanges {
             lines.append("and \(changes.count - Self.maximumChanges) more WrappedSecrets")
         }
         return lines + [summary]
+    }
+
+    private static func text(_ line: Line) -> String {
+        let text = line.parts.map { part in
+            switch part {
+            case .text(let text): text
+            case .name(let name): cut(name)
+            }
+        }.joined()
+        return (line.isHeading ? "" : "    ") + text
     }
 
     /// The review as Markdown for a comment. Names are in code spans, in which no markup, link or mention has an effect.
@@ -78,6 +81,12 @@ extension CommitReview {
         var output =
             "<!-- secrets-bridge diff -->\n### \(summary.prefix(1).uppercased() + summary.dropFirst())\n"
         output += notCompared
+        let sources = recipientSources.prefix(Self.maximumSources).flatMap(Self.lines).map(Self.markdown)
+            .joined()
+        if !sources.isEmpty { output += "\n\(sources)" }
+        if recipientSources.count > Self.maximumSources {
+            output += "- and \(recipientSources.count - Self.maximumSources) more rules and recipient files\n"
+        }
         var shown = 0
         for change in changes.prefix(Self.maximumChanges) {
             let text = Self.markdown(of: change)
@@ -128,6 +137,17 @@ extension CommitReview {
 
     private static func cut(_ name: String) -> String {
         name.utf8.count <= 300 ? name : name.truncated(toUTF8: 300) + "\u{2026}"
+    }
+
+    private static func lines(_ source: ReviewedRecipientSource) -> [Line] {
+        let heading = Line(
+            .text("\(source.kind.rawValue) \(source.subject.rawValue) "), .name(source.path), isHeading: true)
+        guard source.subject == .recipientFile else { return [heading] }
+        return [
+            heading,
+            Line(
+                .text("key: "), .name(source.oldKey ?? "none"), .text(" -> "), .name(source.newKey ?? "none")),
+        ]
     }
 
     private static func lines(_ change: ReviewedChange) -> [Line] {

@@ -162,7 +162,7 @@ package struct DocumentMove: Sendable {
     /// The move as text: `payments/db -> billing/db`.
     package var description: String {
         let secret =
-            secretName == name && opened.secretName == opened.name
+            secretName == opened.secretName || (secretName == name && opened.secretName == opened.name)
             ? "" : " (Secret \(opened.secretName) -> \(secretName))"
         return "\(place(opened.namespace, opened.name)) -> \(place(namespace, name))\(secret)"
     }

@@ -77,7 +77,10 @@ package enum RecipientFile {
         do throws(EnvelopeError) {
             return try RecipientKey(keyID: keyID.text, keyVersion: keyVersion?.text, publicKey: publicKey)
         } catch {
-            throw InputError((keyVersion ?? keyID).location, error.description)
+            guard case .invalid(let field, let problem) = error, field != "keyVersion" else {
+                throw InputError((keyVersion ?? keyID).location, error.description)
+            }
+            throw InputError(keyID.location, "keyID \(problem)")
         }
     }
 

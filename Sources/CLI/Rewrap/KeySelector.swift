@@ -63,6 +63,12 @@ package struct KeySelector: Sendable, CustomStringConvertible {
     /// ids of asymmetric keys have one.
     static func isAsymmetricKeyID(_ text: String) -> Bool {
         guard isWellFormed(text), text.contains(":"), !text.hasPrefix("local:") else { return false }
+        // A path has one notation, so that a key has one pin.
+        let names = text.split(separator: "/", omittingEmptySubsequences: false)
+        if text.hasPrefix("vault-transit:"), names.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." })
+        {
+            return false
+        }
         return !text.hasPrefix("gcp-kms:") || text.contains(gcpVersion)
     }
 

@@ -43,7 +43,7 @@ extension Reconciler {
                 let secret = try await patch(current, request, entries: nil)
                 return .written(
                     try await recordSuccess(
-                        secret, over: attempts.baseline, request, recipientKey(request), nil))
+                        secret, over: attempts.baseline, request, unwrappingKey(request), nil))
             } catch  where error.requiresRecreation && request.object.spec.recreate == true {
                 // The update below recreates the Secret.
             }
@@ -67,7 +67,7 @@ extension Reconciler {
         }
         return .written(
             try await recordSuccess(
-                secret, over: attempts.baseline, request, RecipientKey(values.envelope), values.all))
+                secret, over: attempts.baseline, request, UnwrappingKey(values.envelope), values.all))
     }
 
     /// Throws while another writer that keeps reverting our changes is to be left alone.
@@ -96,10 +96,10 @@ extension Reconciler {
     }
 
     /// Returns the key that unwrapped the envelope. The status knows it only for the generation that it reports.
-    private func recipientKey(_ request: ReconcileRequest) -> RecipientKey {
-        tracker.syncRecord(request.ref).recipientKey(
+    private func unwrappingKey(_ request: ReconcileRequest) -> UnwrappingKey {
+        tracker.syncRecord(request.ref).unwrappingKey(
             of: request.object.metadata, digest: request.desired.envelope.digest)
-            ?? RecipientKey(id: request.previousStatus?.keyID, version: request.previousStatus?.keyVersion)
+            ?? UnwrappingKey(id: request.previousStatus?.keyID, version: request.previousStatus?.keyVersion)
     }
 
     /// Creates the Secret with POST, and not with server-side apply, so that an existing one is not overwritten.

@@ -11,7 +11,7 @@ extension Reconciler {
     ///   - baseline: the Secret as it was known before, or nil if none was.
     ///   - entries: the data that was written, or nil if it did not change.
     func recordSuccess(
-        _ secret: ObjectMeta, over baseline: ObjectMeta?, _ request: ReconcileRequest, _ key: RecipientKey,
+        _ secret: ObjectMeta, over baseline: ObjectMeta?, _ request: ReconcileRequest, _ key: UnwrappingKey,
         _ entries: [SecretEntry]?
     ) async throws(ReconcileFailure) -> WrappedSecretStatus {
         let (ref, object) = (request.ref, request.object)
@@ -94,7 +94,7 @@ extension Reconciler {
         var status = StatusUpdate(request.object, previous: previous, now: time)
             .restored(request.current?.resourceVersion, verified: time)
         if let digest = request.object.spec.envelope.droppedCiphertexts?.digest,
-            let key = tracker.syncRecord(ref).recipientKey(of: object, digest: digest)
+            let key = tracker.syncRecord(ref).unwrappingKey(of: object, digest: digest)
         {
             (status.keyID, status.keyVersion) = (key.id, key.version)
         }

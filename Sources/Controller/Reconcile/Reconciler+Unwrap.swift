@@ -64,7 +64,7 @@ extension Reconciler {
             audit.logSuccess(opened)
             if let provider { self.keys.providers?.recordUse(of: provider, .success(opened)) }
             tracker.withSyncRecord(ref) {
-                $0.envelopeVerified(request.object.metadata, digest: digest, key: RecipientKey(opened))
+                $0.envelopeVerified(request.object.metadata, digest: digest, key: UnwrappingKey(opened))
             }
             tracker.plaintextCache.insert(opened, digest: digest, for: ref)
             tracker.rejectedEnvelopes.remove(ref)

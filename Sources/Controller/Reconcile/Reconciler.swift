@@ -92,7 +92,7 @@ struct Reconciler: Sendable {
             object: object, status: previous, policy: options.policy, provider: try provider(of: object),
             current: current,
             verifiedData: record.data,
-            isEnvelopeVerified: record.recipientKey(of: object.metadata, digest: digest) != nil,
+            isEnvelopeVerified: record.unwrappingKey(of: object.metadata, digest: digest) != nil,
             isStatusModified: record.isExternallyModified(previous, of: object.metadata))
     }
 

@@ -19,7 +19,7 @@ struct StatusUpdate: Sendable {
     ///     not known.
     ///   - verified: the time when the data was verified, or nil if that is now.
     func synced(
-        _ secret: WrappedSecretStatus.SecretState, key: RecipientKey, at time: String?,
+        _ secret: WrappedSecretStatus.SecretState, key: UnwrappingKey, at time: String?,
         verified: String? = nil
     ) -> WrappedSecretStatus {
         var status = base()
@@ -58,7 +58,7 @@ struct StatusUpdate: Sendable {
         guard var secret = previous?.secret else { return previous ?? WrappedSecretStatus() }
         secret.resourceVersion = resourceVersion ?? secret.resourceVersion
         var status = synced(
-            secret, key: RecipientKey(id: previous?.keyID, version: previous?.keyVersion),
+            secret, key: UnwrappingKey(id: previous?.keyID, version: previous?.keyVersion),
             at: previous?.lastSyncTime,
             verified: verified)
         status.lastSyncTime = previous?.lastSyncTime

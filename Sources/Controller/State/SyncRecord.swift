@@ -3,7 +3,7 @@ import KubeClient
 import Resources
 
 /// The recipient that unwrapped a data key, and the version of its key.
-struct RecipientKey: Sendable, Equatable {
+struct UnwrappingKey: Sendable, Equatable {
     let id: String?
     let version: String?
 
@@ -21,7 +21,7 @@ struct SyncRecord: Sendable {
     private struct VerifiedEnvelope {
         let uid: String?
         let digest: [UInt8]
-        let key: RecipientKey
+        let key: UnwrappingKey
     }
 
     private struct StatusFingerprint {
@@ -48,12 +48,12 @@ struct SyncRecord: Sendable {
     /// needs no KMS.
     ///
     /// - Parameter digest: `EnvelopeSummary.digest`.
-    mutating func envelopeVerified(_ object: ObjectMeta, digest: [UInt8], key: RecipientKey) {
+    mutating func envelopeVerified(_ object: ObjectMeta, digest: [UInt8], key: UnwrappingKey) {
         envelope = VerifiedEnvelope(uid: object.uid, digest: digest, key: key)
     }
 
     /// Returns the key that unwrapped this envelope, or nil if this process has not unwrapped it.
-    func recipientKey(of object: ObjectMeta, digest: [UInt8]) -> RecipientKey? {
+    func unwrappingKey(of object: ObjectMeta, digest: [UInt8]) -> UnwrappingKey? {
         guard let envelope, envelope.uid == object.uid, envelope.digest == digest else { return nil }
         return envelope.key
     }
@@ -153,7 +153,7 @@ extension SyncRecord {
             if reader.flag() == true {
                 envelope = VerifiedEnvelope(
                     uid: reader.text(), digest: Array(reader.data()),
-                    key: RecipientKey(id: reader.text(), version: reader.text()))
+                    key: UnwrappingKey(id: reader.text(), version: reader.text()))
             }
             if reader.flag() == true {
                 data = VerifiedData(

@@ -182,6 +182,27 @@ struct CommitReviewTests {
         #expect(markdown.contains("400 lines, which are too long for this list"))
     }
 
+    @Test func listsRecipientFilesWithAnotherKeyAndRulesFiles() async throws {
+        let (first, second) = (try recipientKey(), try recipientKey(version: "4", "rsa-4096"))
+        let (old, new) = (RecipientFile.text(of: first), RecipientFile.text(of: second))
+        let comment = "# the same key\n" + old
+        let files = [
+            ("keys/a.yaml", old as String?, new as String?), ("keys/b.yaml", old, comment),
+            ("keys/c.yaml", nil, old), ("x/.secrets-bridge.yaml", nil, "version: 1\nrules: []\n"),
+        ]
+        let review = await review(files)
+        #expect(review.lines.first == "changed recipient file keys/a.yaml")
+        #expect(
+            review.lines[1]
+                == "    key: \(first.keyID) \(first.fingerprint) -> \(second.keyID) \(second.fingerprint)")
+        #expect(!review.lines.contains { $0.contains("keys/b.yaml") })
+        #expect(review.lines.contains("added recipient file keys/c.yaml"))
+        #expect(review.lines.contains("added rules file x/.secrets-bridge.yaml"))
+        #expect(review.lines.last == "no WrappedSecrets changed; rules and recipient files: 3 changed")
+        #expect(review.markdown.contains(second.fingerprint))
+        #expect(!review.isEmpty)
+    }
+
     @Test func parsesTheListOfGitWithOddPaths() throws {
         let (one, two) = (String(repeating: "a", count: 40), String(repeating: "0", count: 40))
         let list =

@@ -236,7 +236,7 @@ struct CacheCodecTests {
         let packed = [codec.pack(cached), codec.pack(CacheTransform.transformed(secret))]
         #expect(Self.memory(packed + [record.packed()]) <= 600)
         record.envelopeVerified(
-            object.metadata, digest: digest, key: RecipientKey(id: status.keyID, version: "1"))
+            object.metadata, digest: digest, key: UnwrappingKey(id: status.keyID, version: "1"))
         record.dataWritten(
             VerifiedData(
                 uid: secret.uid ?? "", resourceVersion: "9000042", sourceDigest: digest,
@@ -260,7 +260,8 @@ struct PackedSyncRecordTests {
 
     @Test func keepsWhatWasVerified() {
         var record = SyncRecord()
-        record.envelopeVerified(object, digest: [1, 2, 3], key: RecipientKey(id: "local:test", version: nil))
+        record.envelopeVerified(
+            object, digest: [1, 2, 3], key: UnwrappingKey(id: "local:test", version: nil))
         let data = VerifiedData(
             uid: "s1", resourceVersion: "7", sourceDigest: [4], dataDigest: [5, 6], isWholeSecret: true)
         record.dataWritten(data)
@@ -268,8 +269,9 @@ struct PackedSyncRecordTests {
         let kept = SyncRecord(packed: record.packed())
         #expect(kept.data == data)
         #expect(
-            kept.recipientKey(of: object, digest: [1, 2, 3]) == RecipientKey(id: "local:test", version: nil))
-        #expect(kept.recipientKey(of: object, digest: [1, 2]) == nil)
+            kept.unwrappingKey(of: object, digest: [1, 2, 3]) == UnwrappingKey(id: "local:test", version: nil)
+        )
+        #expect(kept.unwrappingKey(of: object, digest: [1, 2]) == nil)
         #expect(kept.delayBeforeRecording() != nil)
         #expect(!kept.isExternallyModified(WrappedSecretStatus(), of: object))
         #expect(kept.isExternallyModified(nil, of: object))
