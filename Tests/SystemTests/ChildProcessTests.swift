@@ -69,6 +69,14 @@ struct ChildProcessTests {
         #expect(ContinuousClock.now - start < .seconds(300))
     }
 
+    @Test func endsAProgramThatWritesErrorsWithoutEndAtTheDeadline() async {
+        let start = ContinuousClock.now
+        await #expect(throws: ChildProcess.RunError.deadlineExceeded) {
+            try await shell("exec yes >&2", deadline: .milliseconds(100)).run()
+        }
+        #expect(ContinuousClock.now - start < .seconds(300))
+    }
+
     /// The run ends although a grandchild keeps the pipe open.
     @Test func returnsWhileAGrandchildHoldsThePipe() async throws {
         let start = ContinuousClock.now

@@ -155,6 +155,8 @@ import Testing
             try folder.write("in/\(name)", try Data(contentsOf: URL(filePath: "\(vectors)/\(name)")))
         }
         try folder.write("in/other.yaml", "kind: ConfigMap\n")
+        // Flux names SOPS in a file that is not encrypted.
+        try folder.write("in/flux.yaml", "kind: Kustomization\nspec: {decryption: {provider: sops}}\n")
         let result = await importFiles([folder.path("in")], try fakeProgram())
         // Both have a Secret payments/db.
         #expect(result.problems.count == 1)

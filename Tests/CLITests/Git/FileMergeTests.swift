@@ -320,6 +320,19 @@ struct FileMergeTests {
         #expect(output.conflicts.first?.contains("there is no entry b") == true)
     }
 
+    /// The entry that the type needs is one that a template renders.
+    @Test func mergesASecretWhoseTypeNeedsATemplate() async throws {
+        let base = try await manifest(["auth": "1", "b": "1"]).replacing(
+            "  template:\n",
+            with: "  template:\n    type: kubernetes.io/dockerconfigjson\n    data:\n"
+                + "      .dockerconfigjson: '{\"auths\":{\"a\":{\"auth\":{{ .auth | quote }}}}}'\n")
+        let ours = try await edit(base) { $0["auth"] = "2" }
+        let theirs = try await edit(base) { $0["b"] = "2" }
+        let output = try await merge(base, ours, theirs)
+        #expect(output.conflicts == [])
+        #expect(try await values(output) == ["auth": "2", "b": "2"])
+    }
+
     /// A removed recipient must not come back because the ancestor cannot be read.
     @Test func mergesByLinesWithoutAReadableAncestor() async throws {
         let base = try await manifest(["a": "1"])

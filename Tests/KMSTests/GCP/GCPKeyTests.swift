@@ -59,6 +59,9 @@ struct GCPKeyNameTests {
         #expect(key.versionNumber("\(gcpKey)/cryptoKeyVersions/") == nil)
         #expect(key.versionNumber("\(gcpKey)/cryptoKeyVersions/1/x") == nil)
         #expect(key.versionNumber("\(gcpKey)/cryptoKeyVersions/-1") == nil)
+        // A version has one id.
+        #expect(key.versionNumber("\(gcpKey)/cryptoKeyVersions/0") == nil)
+        #expect(key.versionNumber("\(gcpKey)/cryptoKeyVersions/007") == nil)
         #expect(key.versionNumber(gcpKey) == nil)
     }
 }
