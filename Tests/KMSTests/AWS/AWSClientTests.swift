@@ -184,6 +184,9 @@ struct AWSClientTests {
         let transport = FakeTransport { _ in .kmsError("KMSInternalException", status: 500) }
         var clock = ClientClock()
         let sleeping = Gate()
+        // A busy machine must not let the deadline pass before the first attempt.
+        let start = ContinuousClock.now
+        clock.now = { start }
         clock.sleep = { _ in
             sleeping.open()
             try await Task.sleep(for: .seconds(600))
