@@ -1,4 +1,5 @@
-import Cryptography
+package import Cryptography
+import Envelope
 package import JSON
 import System
 

@@ -20,7 +20,7 @@ final class CacheCodec: Sendable {
         }
     }
 
-    /// What a reader needs of the shared values.
+    /// The shared values, as a reader needs them.
     private struct SharedLists: Sendable {
         let texts: [String]
         let sets: [Set<String>]
