@@ -90,8 +90,8 @@ struct RulesTests {
         let verified = try await run(["verify", "--offline", "production"], status: 1)
         #expect(
             verified.errors
-                == "error: production/db.yaml:1:1: namespace is \"web\", and \(rule) requires shop; wrap the values again "
-                + "for namespace shop\nerror: production/db.yaml:1:1: spec.scope is \"namespace\", and \(rule) requires "
+                == "error: production/db.yaml:2:1: namespace is \"web\", and \(rule) requires shop; wrap the values again "
+                + "for namespace shop\nerror: production/db.yaml:2:1: spec.scope is \"namespace\", and \(rule) requires "
                 + "strict; wrap the values again with scope strict\n")
         #expect(verified.output == "1 WrappedSecret, 2 problems\n")
         try await run(["verify", "--offline", "--rules", "none", "production"])

@@ -159,7 +159,7 @@ struct UsageTests {
             #expect(found.count == 1)
             #expect(found.first?["secretName"] as? String == "db")
             #expect(found.first?["namespace"] as? String == namespace.name)
-            #expect(found.first?["place"] as? String == "\(file):1:1")
+            #expect(found.first?["place"] as? String == "\(file):2:1")
             let changes = try #require(found.first?["changes"] as? [[String: Any]])
             let shown = changes.map { change in
                 ["change", "what", "name", "from", "to"].compactMap { change[$0] as? String }.joined(
