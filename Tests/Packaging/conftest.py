@@ -4,10 +4,13 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "hack/lib"))
+from manual import flattened
 BINARY = os.environ["SB_TEST_BINARY"]
 
 
@@ -22,16 +25,6 @@ def prefix(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "usr"
     run(ROOT / "hack/cli", "--prefix", folder, "--binary", BINARY)
     return folder
-
-
-def flattened(commands):
-    """Yields the commands that do something, with the names of commands of commands in full: recipient export."""
-    for command in commands:
-        subcommands = [each for each in command.get("subcommands", []) if each["commandName"] != "help"]
-        if not subcommands:
-            yield command
-        for subcommand in flattened(subcommands):
-            yield subcommand | {"commandName": f"{command['commandName']} {subcommand['commandName']}"}
 
 
 @pytest.fixture(scope="session")

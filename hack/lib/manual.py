@@ -236,4 +236,6 @@ def main():
     for command in [program, *commands]:
         write_page(command, names, options)
 
-main()
+
+if __name__ == "__main__":
+    main()

@@ -30,6 +30,16 @@ extension CommitReview {
             self.parts = parts
             isHeading = false
         }
+
+        /// Returns the line with each name as a format writes it.
+        func text(name write: (String) -> String) -> String {
+            parts.map { part in
+                switch part {
+                case .text(let text): text
+                case .name(let name): write(name)
+                }
+            }.joined()
+        }
     }
 
     private static let maximumNames = 50
@@ -67,13 +77,7 @@ extension CommitReview {
     }
 
     private static func text(_ line: Line) -> String {
-        let text = line.parts.map { part in
-            switch part {
-            case .text(let text): text
-            case .name(let name): cut(name)
-            }
-        }.joined()
-        return (line.isHeading ? "" : "    ") + text
+        (line.isHeading ? "" : "    ") + line.text(name: cut)
     }
 
     /// The review as Markdown for a comment. Names are in code spans, in which no markup, link or mention has an effect.
@@ -118,13 +122,7 @@ extension CommitReview {
     }
 
     private static func markdown(_ line: Line) -> String {
-        let text = line.parts.map { part in
-            switch part {
-            case .text(let text): text
-            case .name(let name): code(name)
-            }
-        }.joined()
-        return line.isHeading ? "- \(text)\n" : "  - \(text)\n"
+        "\(line.isHeading ? "" : "  ")- \(line.text(name: code))\n"
     }
 
     /// Returns a code span on one line. A backtick, which would end it, is written as an escape.

@@ -2,22 +2,15 @@ import Cryptography
 import Envelope
 import JSON
 
-extension AWSKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyManager {
-    /// Decrypt takes one ciphertext.
-    var maximumBatch: Int { 1 }
-
+extension AWSKeyManager: SingleUnwrapping, DiagnosableKeyManager, MaintainedKeyManager {
     func validate(_ request: UnwrapRequest) throws(KeyManagerError) {
         try check(request.recipient)
     }
 
     func unwrap(
-        _ requests: [UnwrapRequest], timeout: Duration?
-    ) async throws(KeyManagerError) -> [UnwrapResult] {
-        var results: [UnwrapResult] = []
-        for request in requests {
-            results.append(try await decrypt(request.recipient, for: request.binding, timeout: timeout))
-        }
-        return results
+        _ request: UnwrapRequest, timeout: Duration?
+    ) async throws(KeyManagerError) -> UnwrapResult {
+        try await decrypt(request.recipient, for: request.binding, timeout: timeout)
     }
 
     /// Rejects a recipient that KMS could not decrypt either, without a request.

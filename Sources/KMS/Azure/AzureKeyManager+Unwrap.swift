@@ -2,20 +2,15 @@ import Cryptography
 import Envelope
 import JSON
 
-extension AzureKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyManager {
-    /// unwrapKey takes one wrapped key.
-    var maximumBatch: Int { 1 }
-
+extension AzureKeyManager: SingleUnwrapping, DiagnosableKeyManager, MaintainedKeyManager {
     func validate(_ request: UnwrapRequest) throws(KeyManagerError) {
         _ = try wrappedKey(in: request.recipient)
     }
 
     func unwrap(
-        _ requests: [UnwrapRequest], timeout: Duration?
-    ) async throws(KeyManagerError) -> [UnwrapResult] {
-        var results: [UnwrapResult] = []
-        for request in requests { results.append(try await decrypt(request.recipient, timeout: timeout)) }
-        return results
+        _ request: UnwrapRequest, timeout: Duration?
+    ) async throws(KeyManagerError) -> UnwrapResult {
+        try await decrypt(request.recipient, timeout: timeout)
     }
 
     /// The wrapped key of a recipient, and the version that unwraps it.

@@ -13,7 +13,7 @@ import System
 /// Source: Cloud KMS REST reference, `cryptoKeyVersions.asymmetricDecrypt` and `cryptoKeyVersions.getPublicKey`.
 struct GCPAsymmetricKeyManager: KeyManager {
     let version: GCPKeyVersionName
-    private let kms: CloudClient
+    let kms: CloudClient
     /// By key version.
     private let unusableVersions = UnusableKeys<String>()
     /// The public key, once it was read: that of a version never changes.
@@ -56,20 +56,15 @@ struct GCPAsymmetricKeyManager: KeyManager {
     }
 }
 
-extension GCPAsymmetricKeyManager: BatchUnwrapping, MaintainedKeyManager {
-    /// asymmetricDecrypt takes one ciphertext.
-    var maximumBatch: Int { 1 }
-
+extension GCPAsymmetricKeyManager: SingleUnwrapping, MaintainedKeyManager {
     func validate(_ request: UnwrapRequest) throws(KeyManagerError) {
         _ = try wrappedKey(in: request.recipient)
     }
 
     func unwrap(
-        _ requests: [UnwrapRequest], timeout: Duration?
-    ) async throws(KeyManagerError) -> [UnwrapResult] {
-        var results: [UnwrapResult] = []
-        for request in requests { results.append(try await decrypt(request.recipient, timeout: timeout)) }
-        return results
+        _ request: UnwrapRequest, timeout: Duration?
+    ) async throws(KeyManagerError) -> UnwrapResult {
+        try await decrypt(request.recipient, timeout: timeout)
     }
 
     func maintain(onRecovery: @escaping @Sendable () -> Void) async {
@@ -176,27 +171,10 @@ extension GCPAsymmetricKeyManager: PublicKeyExporting {
     }
 }
 
-extension GCPAsymmetricKeyManager: DiagnosableKeyManager {
-    /// Wraps and unwraps a data key. If IAM does not allow to read the public key, a decryption of random bytes shows whether the
-    /// version exists and may decrypt: Cloud KMS checks both before the ciphertext.
-    func selfTest() async -> SelfTestResult {
-        let result = await testRoundTrip()
-        guard case .failed(let denial) = result, denial.code == .accessDenied else { return result }
-        do {
-            _ = try await decrypt(try randomBytes(count: 384), by: version, timeout: nil)
-            return .failed(
-                KeyManagerError(
-                    .misconfigured, keyID: keyID,
-                    message: "\(kms.service.name) decrypted random bytes; the server is not Cloud KMS"))
-        } catch let error as CloudError {
-            guard error.code == .invalidCiphertext else {
-                return .failed(KeyManagerError(error, keyID: keyID))
-            }
-            return .unwrapsOnly(
-                "IAM allows cloudkms.cryptoKeyVersions.useToDecrypt but not viewPublicKey; decryption was tested with an "
-                    + "invalid ciphertext only")
-        } catch {
-            return .failed(denial)
-        }
+extension GCPAsymmetricKeyManager: GCPSelfTesting {
+    static var wrappingPermission: String { "viewPublicKey" }
+
+    func decryptRandomBytes() async throws {
+        _ = try await decrypt(try randomBytes(count: 384), by: version, timeout: nil)
     }
 }

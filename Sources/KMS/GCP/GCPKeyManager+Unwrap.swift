@@ -2,22 +2,15 @@ import Cryptography
 import Envelope
 import JSON
 
-extension GCPKeyManager: BatchUnwrapping, DiagnosableKeyManager, MaintainedKeyManager {
-    /// Decrypt takes one ciphertext.
-    var maximumBatch: Int { 1 }
-
+extension GCPKeyManager: SingleUnwrapping, MaintainedKeyManager {
     func validate(_ request: UnwrapRequest) throws(KeyManagerError) {
         try check(request.recipient)
     }
 
     func unwrap(
-        _ requests: [UnwrapRequest], timeout: Duration?
-    ) async throws(KeyManagerError) -> [UnwrapResult] {
-        var results: [UnwrapResult] = []
-        for request in requests {
-            results.append(try await unwrap(request.recipient, for: request.binding, timeout: timeout))
-        }
-        return results
+        _ request: UnwrapRequest, timeout: Duration?
+    ) async throws(KeyManagerError) -> UnwrapResult {
+        try await unwrap(request.recipient, for: request.binding, timeout: timeout)
     }
 
     /// Rejects a recipient that Cloud KMS could not decrypt either, without a request.
@@ -117,28 +110,11 @@ extension CloudClient {
     }
 }
 
-extension GCPKeyManager {
-    /// Generates and unwraps a data key. If IAM does not allow to encrypt, a decryption of random bytes shows whether the key
-    /// exists and may decrypt: Cloud KMS checks both before the ciphertext.
-    func selfTest() async -> SelfTestResult {
-        let result = await testRoundTrip()
-        guard case .failed(let denial) = result, denial.code == .accessDenied else { return result }
-        do {
-            let invalid = Recipient(keyID: keyID, wrappedKey: Base64.encode(try randomBytes(count: 113)))
-            _ = try await decrypt(invalid, for: try SelfTestResult.testBinding(), timeout: nil)
-            return .failed(
-                KeyManagerError(
-                    .misconfigured, keyID: keyID,
-                    message: "\(kms.service.name) decrypted random bytes; the server is not Cloud KMS"))
-        } catch let error as CloudError {
-            guard error.code == .invalidCiphertext else {
-                return .failed(KeyManagerError(error, keyID: keyID))
-            }
-            return .unwrapsOnly(
-                "IAM allows cloudkms.cryptoKeyVersions.useToDecrypt but not useToEncrypt; decryption was tested with an "
-                    + "invalid ciphertext only")
-        } catch {
-            return .failed(denial)
-        }
+extension GCPKeyManager: GCPSelfTesting {
+    static var wrappingPermission: String { "useToEncrypt" }
+
+    func decryptRandomBytes() async throws {
+        let invalid = Recipient(keyID: keyID, wrappedKey: Base64.encode(try randomBytes(count: 113)))
+        _ = try await decrypt(invalid, for: try SelfTestResult.testBinding(), timeout: nil)
     }
 }
