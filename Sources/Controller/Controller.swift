@@ -99,11 +99,12 @@ package struct Controller: Service {
                 observer: telemetry.kmsObserver(ofProvider:), logger: logger
             ) { change in retryUsers.withLock { $0 }(change) }
         }
+        let codec = CacheCodec()
         let scopes = options.selections.map { selection in
             let namespace = options.namespaces.isEmpty ? nil : selection.namespace
             let informers = Informers(
                 queue: queue, namespace: namespace, logger: logger, outages: outages,
-                metrics: telemetry.watchMetrics)
+                codec: codec, metrics: telemetry.watchMetrics)
             return WatchScope(
                 selection: selection, informers: informers,
                 reconciler: Reconciler(

@@ -26,12 +26,12 @@ final class Informers: Sendable {
     /// - Parameters:
     ///   - namespace: the watched namespace, if several are watched.
     ///   - outages: shared by the informers of all namespaces.
+    ///   - codec: shared by the informers of all namespaces, so that its pools exist once.
     ///   - metrics: counts interrupted watches and unreadable events.
     init(
         queue: WorkQueue, namespace: String? = nil, logger: Logger, outages: WatchOutages = WatchOutages(),
-        metrics: WatchMetrics? = nil
+        codec: CacheCodec = CacheCodec(), metrics: WatchMetrics? = nil
     ) {
-        let codec = CacheCodec()
         objects = Store(pack: codec.pack, unpack: codec.unpackObject) { $0.metadata.resourceVersion }
         secrets = Store(pack: codec.pack, unpack: codec.unpackMetadata) { $0.resourceVersion }
         self.queue = queue

@@ -1,5 +1,4 @@
 import KubeClient
-import Metrics
 import Resources
 import System
 
@@ -9,7 +8,8 @@ final class OwnedSecretIndex: Sendable {
     private struct Names {
         /// The Secrets that have another name than their owner.
         var owned = NameIndex<ObjectRef>()
-        /// The hashes of the WrappedSecrets that own a Secret of their own name, as most do.
+        /// The hashes of the WrappedSecrets that own a Secret of their own name, as most do. Two of 64 bits are equal with a
+        /// probability that can be neglected, and no tenant can choose them: each process has a key of its own.
         var sameNamed: Set<Int> = []
         /// By the uid of the WrappedSecret.
         var merged = NameIndex<String>()
@@ -92,17 +92,14 @@ final class ProviderUserIndex: Sendable {
     private struct State {
         var byProvider: [ProviderRef: Set<ObjectRef>] = [:]
         var byNamespace: [String: Set<ObjectRef>] = [:]
-        var counts = Tally<ProviderRef>()
 
         mutating func insert(_ user: ObjectRef, _ provider: ProviderRef) {
             byProvider[provider, default: []].insert(user)
             byNamespace[user.namespace, default: []].insert(user)
-            counts.replace(nil, by: provider)
         }
 
         mutating func remove(_ user: ObjectRef, _ provider: ProviderRef) {
             byProvider[provider]?.remove(user)
-            counts.replace(provider, by: nil)
             if byProvider[provider]?.isEmpty == true { byProvider[provider] = nil }
             byNamespace[user.namespace]?.remove(user)
             if byNamespace[user.namespace]?.isEmpty == true { byNamespace[user.namespace] = nil }
@@ -121,7 +118,7 @@ final class ProviderUserIndex: Sendable {
     }
 
     /// The number of WrappedSecrets of each provider that has any.
-    var counts: [ProviderRef: Int] { state.withLock { $0.counts.counts } }
+    var counts: [ProviderRef: Int] { state.withLock { $0.byProvider.mapValues(\.count) } }
 
     /// Replaces what the cache had by what it has now.
     func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {

@@ -70,6 +70,10 @@ extension CommitReview {
     package var lines: [String] {
         let shown = changes.prefix(Self.maximumChanges).flatMap(Self.lines)
         var lines = (recipientSources.prefix(Self.maximumChanges).flatMap(Self.lines) + shown).map(Self.text)
+        if recipientSources.count > Self.maximumChanges {
+            lines.append(
+                "and \(recipientSources.count - Self.maximumChanges) more rules and recipient files")
+        }
         if changes.count > Self.maximumChanges {
             lines.append("and \(changes.count - Self.maximumChanges) more WrappedSecrets")
         }

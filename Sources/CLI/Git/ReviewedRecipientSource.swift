@@ -14,7 +14,7 @@ package struct ReviewedRecipientSource: Sendable {
     let subject: Subject
     let kind: ReviewedChange.Kind
     let path: String
-    /// The key ids and fingerprints of a recipient file, or nil without a valid one.
+    /// The key ids, versions and fingerprints of a recipient file, or nil without a valid one.
     let oldKey: String?
     let newKey: String?
 
@@ -36,7 +36,8 @@ package struct ReviewedRecipientSource: Sendable {
         guard let contents, CommittedFile.mayBeRecipientFile(contents),
             let key = try? RecipientFile.parse(contents.bytes, source: "")
         else { return nil }
-        return "\(key.keyID) \(key.fingerprint)"
+        return [key.keyID, key.keyVersion.map { "v\($0)" }, key.fingerprint].compactMap(\.self).joined(
+            separator: " ")
     }
 
     package var value: JSONValue {

@@ -64,7 +64,8 @@ package struct KeySelector: Sendable, CustomStringConvertible {
     static func isAsymmetricKeyID(_ text: String) -> Bool {
         guard isWellFormed(text), text.contains(":"), !text.hasPrefix("local:") else { return false }
         // A path has one notation, so that a key has one pin.
-        let names = text.split(separator: "/", omittingEmptySubsequences: false)
+        let path = text.split(separator: ":", omittingEmptySubsequences: false).last ?? ""
+        let names = path.split(separator: "/", omittingEmptySubsequences: false)
         if text.hasPrefix("vault-transit:"), names.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." })
         {
             return false

@@ -35,6 +35,11 @@ struct RecipientFiles: Sendable {
             throw InputError(
                 location, "\(field) is absolute; give a path relative to the folder of the rules file")
         }
+        // A review of a commit reads the files with these names.
+        guard [".yaml", ".yml", ".json"].contains(where: path.lowercased().hasSuffix) else {
+            throw InputError(
+                location, "\(field) has another ending than .yaml, .yml and .json; rename the file")
+        }
         guard let file = AbsolutePath(existing: "\(folder)/\(path)"), case .file? = file.kind else {
             throw InputError(
                 location,

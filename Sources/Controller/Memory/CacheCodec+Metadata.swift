@@ -39,8 +39,8 @@ extension CacheCodec {
         metadata.generation = reader.integer()
         metadata.creationTimestamp = reader.text()
         metadata.deletionTimestamp = reader.text()
-        metadata.labels = values.map(&reader)
-        metadata.annotations = values.map(&reader)
+        metadata.labels = values.readMap(&reader)
+        metadata.annotations = values.readMap(&reader)
         metadata.ownerReferences = reader.list { reader in
             var owner = OwnerReference(
                 apiVersion: reader.text() ?? "", kind: reader.text() ?? "",
@@ -51,8 +51,8 @@ extension CacheCodec {
         }
         metadata.managedFields = reader.list { reader in
             ManagedFieldsEntry(
-                manager: reader.text() ?? "", time: reader.text(), labels: values.set(&reader),
-                annotations: values.set(&reader), data: values.set(&reader),
+                manager: reader.text() ?? "", time: reader.text(), labels: values.readSet(&reader),
+                annotations: values.readSet(&reader), data: values.readSet(&reader),
                 ownsImmutable: reader.flag() ?? false)
         }
         metadata.isAbridged = reader.flag() ?? false

@@ -54,19 +54,19 @@ extension CacheCodec {
                     algorithm: reader.text())
             } ?? []
         envelope.droppedCiphertexts = DroppedCiphertexts(
-            entryNames: values.list(&reader), plaintextByteCount: reader.size(),
+            entryNames: values.readList(&reader), plaintextByteCount: reader.size(),
             digest: Array(reader.data()))
         var spec = WrappedSecretSpec(envelope: envelope)
         if reader.flag() == true {
             var template = WrappedSecretSpec.Template()
             if reader.flag() == true {
                 template.metadata = .init(
-                    name: reader.text(), labels: values.map(&reader),
-                    annotations: values.map(&reader))
+                    name: reader.text(), labels: values.readMap(&reader),
+                    annotations: values.readMap(&reader))
             }
             template.type = reader.text()
             template.immutable = reader.flag()
-            template.data = values.map(&reader)
+            template.data = values.readMap(&reader)
             spec.template = template
         }
         let (kind, name) = (reader.text(), reader.text())

@@ -27,7 +27,9 @@ extension CacheCodec {
             writer.integer(condition.observedGeneration)
             writer.text(condition.lastTransitionTime)
             writer.sharedText(condition.reason, &pools.texts)
-            let isSynced = condition.message == syncedMessage(status.secret)
+            let isSynced = condition.message.utf8.elementsEqual(
+                StatusUpdate.syncedMessage(status.secret).utf8)
+            // It is the message of nearly all objects, and is not stored.
             writer.flag(isSynced)
             if !isSynced { writer.text(condition.message) }
         }
@@ -69,7 +71,7 @@ extension CacheCodec {
             condition.lastTransitionTime = reader.text() ?? ""
             condition.reason = reader.text() ?? ""
             condition.message =
-                reader.flag() == true ? syncedMessage(status.secret) : reader.text() ?? ""
+                reader.flag() == true ? StatusUpdate.syncedMessage(status.secret) : reader.text() ?? ""
             return condition
         }
         if reader.flag() == true {
@@ -81,10 +83,5 @@ extension CacheCodec {
         status.lastVerifiedTime = reader.text()
         status.lastHandledSync = reader.text()
         return status
-    }
-
-    /// The message of nearly all objects, which is not stored.
-    static func syncedMessage(_ secret: WrappedSecretStatus.SecretState?) -> String {
-        "Secret \(secret?.name ?? "") is up to date"
     }
 }

@@ -7,19 +7,24 @@ import System
 /// objects have in common (namespace, key ids, labels, managed fields) is kept once for all. Thread-safe.
 final class CacheCodec: Sendable {
     private struct State {
-        /// Its buffer is used again.
+        /// The writer's buffer is reused for the next object.
         var writer = PackedWriter()
-        var pools = CachePools()
+        var pools: CachePools
 
-        mutating func packed(_ write: (inout PackedWriter, inout CachePools) -> Void) -> [UInt8] {
+        mutating func pack(_ write: (inout PackedWriter, inout CachePools) -> Void) -> [UInt8] {
             write(&writer, &pools)
             return writer.finish()
         }
     }
 
-    private let state = Locked(State())
+    private let state: Locked<State>
 
-    /// Returns nil for an object that cannot be packed: one that is malformed, or whose envelope is invalid.
+    /// - Parameter pools: The empty pools, whose limits bound the memory of shared values.
+    init(pools: CachePools = CachePools()) {
+        state = Locked(State(pools: pools))
+    }
+
+    /// Returns nil for an object that is not packed: one that is malformed or abridged, or whose envelope is invalid.
     func pack(_ item: Decoded<WrappedSecret>) -> [UInt8]? {
         guard case .object(let object) = item else { return nil }
         let envelope = object.spec.envelope
@@ -27,7 +32,7 @@ final class CacheCodec: Sendable {
             return nil
         }
         let bytes = state.withLock { state in
-            state.packed { writer, pools in
+            state.pack { writer, pools in
                 Self.write(object.metadata, to: &writer, &pools)
                 writer.flag(object.isAbridged)
                 Self.write(object.spec, dropped, to: &writer, &pools)
@@ -55,7 +60,7 @@ final class CacheCodec: Sendable {
 
     func pack(_ secret: ObjectMeta) -> [UInt8] {
         let bytes = state.withLock { state in
-            state.packed { writer, pools in Self.write(secret, to: &writer, &pools) }
+            state.pack { writer, pools in Self.write(secret, to: &writer, &pools) }
         }
         assert(unpackMetadata(bytes) == secret, "a field is missing in the packed form")
         return bytes

@@ -1,9 +1,20 @@
 /// The values that many objects of a cache have in common, each kept once: texts, sets, lists and maps of few entries.
 struct CachePools: Sendable {
-    var texts = SharedValues<String>(limit: 8192)
-    var sets = SharedValues<Set<String>>(limit: 1024)
-    var lists = SharedValues<[String]>(limit: 1024)
-    var maps = SharedValues<[String: String]>(limit: 1024)
+    private(set) var sets: SharedValues<Set<String>>
+    private(set) var lists: SharedValues<[String]>
+    private(set) var maps: SharedValues<[String: String]>
+    var texts: SharedValues<String>
+
+    /// - Parameters:
+    ///   - texts: The most texts.
+    ///   - collections: The most sets, lists and maps each.
+    init(texts: Int = 8192, collections: Int = 1024) {
+        self.texts = SharedValues(limit: texts)
+        (sets, lists, maps) = (
+            SharedValues(limit: collections), SharedValues(limit: collections),
+            SharedValues(limit: collections)
+        )
+    }
 
     /// The values by their indices, as a reader needs them.
     struct Values: Sendable {
@@ -36,7 +47,7 @@ struct CachePools: Sendable {
         _ pool: inout SharedValues<Texts>, _ texts: inout SharedValues<String>
     ) {
         if collection.count <= maximumEntries, collection.allSatisfy(\.isShareable),
-            let index = pool.index(of: collection)
+            let index = pool.index(of: collection, size: collection.reduce(0) { $0 + $1.utf8.count + 16 })
         {
             writer.count(0)
             return writer.count(index)
@@ -51,7 +62,8 @@ struct CachePools: Sendable {
         guard let map else { return }
         if isShared, map.count <= Self.maximumEntries,
             map.allSatisfy({ $0.key.isShareable && $0.value.isShareable }),
-            let index = maps.index(of: map)
+            let index = maps.index(
+                of: map, size: map.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 32 })
         {
             writer.count(0)
             return writer.count(index)
@@ -65,11 +77,11 @@ struct CachePools: Sendable {
 }
 
 extension CachePools.Values {
-    func list(_ reader: inout PackedReader) -> [String] {
+    func readList(_ reader: inout PackedReader) -> [String] {
         Self.texts(&reader, lists) { $0 }
     }
 
-    func set(_ reader: inout PackedReader) -> Set<String> {
+    func readSet(_ reader: inout PackedReader) -> Set<String> {
         Self.texts(&reader, sets) { Set($0) }
     }
 
@@ -84,7 +96,7 @@ extension CachePools.Values {
         return make((1..<count).map { _ in reader.text() ?? "" })
     }
 
-    func map(_ reader: inout PackedReader) -> [String: String]? {
+    func readMap(_ reader: inout PackedReader) -> [String: String]? {
         guard reader.flag() == true else { return nil }
         let count = reader.listSize()
         guard count > 0 else {

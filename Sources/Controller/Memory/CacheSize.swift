@@ -17,8 +17,9 @@ enum CacheSize {
                 + owner.uid.utf8.count + 64
         }
         for fields in metadata.managedFields ?? [] {
+            size += 64 + fields.manager.utf8.count + (fields.time?.utf8.count ?? 0)
             for keys in [fields.labels, fields.annotations, fields.data] {
-                size += keys.reduce(fields.manager.utf8.count) { $0 + $1.utf8.count + 16 }
+                size += keys.reduce(0) { $0 + $1.utf8.count + 16 }
             }
         }
         return size

@@ -4,6 +4,8 @@ enum PackedForm: UInt8 {
 
     /// A reference to a shorter text takes as many bytes as the text.
     static let minimumEarlierLength = 3
+    /// The texts of an object that later ones are compared with. Without a bound, packing would take quadratic time.
+    static let maximumEarlierTexts = 64
 }
 
 /// A time of the form `2026-11-26T02:39:28Z` as a number of 14 digits.

@@ -61,13 +61,17 @@ struct PackedReader {
             let index = size()
             return earlier.indices.contains(index) ? earlier[index] : nil
         default:
-            let text = own(form)
-            if text.utf8.count >= PackedForm.minimumEarlierLength { earlier.append(text) }
+            let text = readUnshared(form)
+            if text.utf8.count >= PackedForm.minimumEarlierLength,
+                earlier.count < PackedForm.maximumEarlierTexts
+            {
+                earlier.append(text)
+            }
             return text
         }
     }
 
-    private mutating func own(_ form: PackedForm) -> String {
+    private mutating func readUnshared(_ form: PackedForm) -> String {
         switch form {
         case .time: return PackedTime.text(data(count: 6))
         case .uuid: return PackedUUID.text(data(count: PackedUUID.byteCount), followedBy: nil)

@@ -52,21 +52,26 @@ struct PackedWriter: Sendable {
             form(.earlier)
             return count(index)
         }
-        if value.utf8.count >= PackedForm.minimumEarlierLength { earlier.append(value) }
-        value.withUTF8 { own($0) }
+        if value.utf8.count >= PackedForm.minimumEarlierLength, earlier.count < PackedForm.maximumEarlierTexts
+        {
+            earlier.append(value)
+        }
+        value.withUTF8 { writeUnshared($0) }
     }
 
     /// Writes a text that many objects have, and that is kept once for all of them.
     mutating func sharedText(_ value: String?, _ texts: inout SharedValues<String>) {
         guard let value else { return form(.none) }
-        guard value.isShareable, let index = texts.index(of: value) else { return text(value) }
+        guard value.isShareable, let index = texts.index(of: value, size: value.utf8.count) else {
+            return text(value)
+        }
         form(.shared)
         count(index)
     }
 
     private mutating func form(_ form: PackedForm) { byte(form.rawValue) }
 
-    private mutating func own(_ text: UnsafeBufferPointer<UInt8>) {
+    private mutating func writeUnshared(_ text: UnsafeBufferPointer<UInt8>) {
         if text.count == PackedTime.length, let time = PackedTime.digits(text) {
             form(.time)
             for shift in 0..<6 { byte(UInt8(truncatingIfNeeded: time >> (shift * 8))) }

@@ -16,10 +16,10 @@ final class ProviderCaches: ProviderCatalog {
         case listed
     }
 
-    private let clusterKeyProviders = Store<Decoded<ClusterKeyProvider>> { $0.metadata.resourceVersion }
+    let clusterKeyProviders = Store<Decoded<ClusterKeyProvider>> { $0.metadata.resourceVersion }
     /// By watched namespace, because a list is complete only for what it selects; `allNamespaces` is the key of the only one
     /// without a restriction.
-    private let keyProviders: [String: Store<Decoded<KeyProvider>>]
+    let keyProviders: [String: Store<Decoded<KeyProvider>>]
     private let namespaces = Store<ObjectMeta> { $0.resourceVersion }
     let counts = ProviderCounts()
     private let onChange: @Sendable (Change) -> Void
@@ -93,11 +93,6 @@ final class ProviderCaches: ProviderCatalog {
     /// Forgets the labels of namespaces after their watch has ended: later ones could differ.
     func forgetNamespaces() {
         namespaces.reset()
-    }
-
-    var providers: [ProviderRef] {
-        clusterKeyProviders.refs.map { ProviderRef(clusterKeyProvider: $0.name) }
-            + keyProviders.values.flatMap(\.refs).map { ProviderRef(keyProvider: $0) }
     }
 
     /// True if a ClusterKeyProvider selects namespaces by label.
@@ -206,9 +201,9 @@ final class ProviderCaches: ProviderCatalog {
             onChange(.provider(provider(metadata.ref), isInitial: false))
         case .initDone:
             let isInitial = !store.hasSynced
+            let before = store.values
             let difference = store.commitList()
-            for (ref, before) in difference.changed { counts.update(before, store[ref]) }
-            for before in difference.removed.values { counts.update(before, nil) }
+            counts.replaceAll(before, by: store.values)
             recover(Object.resource, namespace)
             // The status is mostly our own.
             let changed = difference.changed.filter { ref, before in

@@ -14,6 +14,10 @@ struct StatusUpdate: Sendable {
     /// The current time, in RFC 3339 and UTC.
     let now: String
 
+    static func syncedMessage(_ secret: WrappedSecretStatus.SecretState?) -> String {
+        "Secret \(secret?.name ?? "") is up to date"
+    }
+
     /// - Parameters:
     ///   - time: the time of the write by the API server's clock, which later times are compared with, or nil if it is
     ///     not known.
@@ -30,7 +34,7 @@ struct StatusUpdate: Sendable {
         status.lastVerifiedTime = verified ?? now
         if let requestedSync { status.lastHandledSync = requestedSync }
         status.conditions = [
-            condition(.ready, true, Reason.synced.rawValue, "Secret \(secret.name ?? "") is up to date")
+            condition(.ready, true, Reason.synced.rawValue, Self.syncedMessage(secret))
         ]
         guard restartsWorkloads else {
             status.rolloutRestart = nil

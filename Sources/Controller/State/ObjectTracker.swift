@@ -6,7 +6,7 @@ import System
 final class ObjectTracker: Sendable {
     /// Two maps, because most objects never fail, and a failure record is ten times as large as a sync record.
     private struct Records {
-        /// Packed sync records by the hash of the object's name. Each part of a record has the uid that it is about, so that
+        /// Packed sync records by the hash of the object's name. What a record verifies has the uid that it is about, so that
         /// two objects with one hash, however unlikely, would only have to be verified again.
         var synced: [Int: [UInt8]] = [:]
         var failing: [ObjectRef: FailureRecord] = [:]

@@ -22,6 +22,16 @@ final class ProviderCounts: Sendable {
         tally.withLock { $0.replace(before, by: after) }
     }
 
+    /// Counts all providers of a new list in place of those before it, because objects may differ from earlier ones of the same
+    /// version: an etcd that was restored from a backup assigns versions again.
+    func replaceAll<Object: KeyProviderObject>(_ before: [Decoded<Object>], by after: [Decoded<Object>]) {
+        let (before, after) = (before.map(Self.readyState), after.map(Self.readyState))
+        tally.withLock { tally in
+            for state in before { tally.replace(state, by: nil) }
+            for state in after { tally.replace(nil, by: state) }
+        }
+    }
+
     private static func readyState<Object: KeyProviderObject>(of provider: Decoded<Object>) -> ReadyState {
         let kind = Object.resource.kind
         guard let ready = provider.status?.ready else {

@@ -82,7 +82,7 @@ extension KubeClient {
                 query: [("fieldManager", Self.fieldManager)] + (isDryRun ? [("dryRun", "All")] : []),
                 body: .secret(body, contentType: MediaType.json),
                 activity: "creating \(resource.kind) \(ref)"),
-            isDryRun ? .complete : Self.responseExtent(resource))
+            isComplete: isDryRun || resource == .secrets)
     }
 
     /// - Parameter fieldManager: the field manager of the change. A server-side apply has its own.
@@ -103,7 +103,7 @@ extension KubeClient {
                 path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
                 query: patch.query.isEmpty ? [("fieldManager", fieldManager)] : patch.query,
                 body: body, activity: "patching \(part)\(resource.kind) \(ref)"),
-            Self.responseExtent(resource))
+            isComplete: resource == .secrets)
     }
 
     /// Deletes an object.
@@ -126,21 +126,14 @@ extension KubeClient {
         ) { _ in }
     }
 
-    private static func responseExtent(_ resource: Resource) -> ObjectMeta.Extent {
-        resource == .secrets ? .complete : .identity
-    }
-
-    private func write(
-        _ request: Request, _ extent: ObjectMeta.Extent
-    ) async throws(KubeError) -> ObjectMeta {
+    /// - Parameter isComplete: True if the caller needs more of the response than the object's identity.
+    private func write(_ request: Request, isComplete: Bool) async throws(KubeError) -> ObjectMeta {
         var request = request
         request.accept = MediaType.metadata
         request.maximumResponseSize = Self.maximumMetadataSize
-        switch extent {
-        case .identity: return try await perform(request, ObjectIdentity.self).metadata
-        case .withoutManagedFields, .complete:
-            return try await perform(request, PartialObjectMetadata.self).metadata
-        }
+        return isComplete
+            ? try await perform(request, PartialObjectMetadata.self).metadata
+            : try await perform(request, ObjectIdentity.self).metadata
     }
 }
 

@@ -105,6 +105,12 @@ package final class Store<Value: Sendable>: Sendable {
         }
     }
 
+    package var values: [Value] {
+        var values: [Value] = []
+        forEach { values.append($0) }
+        return values
+    }
+
     /// True after the first complete list.
     package var hasSynced: Bool { state.withLock { $0.hasSynced } }
 
@@ -185,7 +191,11 @@ package final class Store<Value: Sendable>: Sendable {
     }
 
     private func isSameVersion(_ left: Record, _ right: Record) -> Bool {
-        if case .packed(let left) = left, case .packed(let right) = right { return left == right }
-        return value(left).flatMap(version) == value(right).flatMap(version)
+        switch (left, right) {
+        case (.packed(let left), .packed(let right)): left == right
+        case (.plain(let left), .plain(let right)): version(left) == version(right)
+        // A value that can be packed only now, or no longer, is another one.
+        default: false
+        }
     }
 }

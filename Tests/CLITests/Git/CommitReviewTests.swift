@@ -194,13 +194,23 @@ struct CommitReviewTests {
         #expect(review.lines.first == "changed recipient file keys/a.yaml")
         #expect(
             review.lines[1]
-                == "    key: \(first.keyID) \(first.fingerprint) -> \(second.keyID) \(second.fingerprint)")
+                == "    key: \(first.keyID) v3 \(first.fingerprint) -> \(second.keyID) v4 \(second.fingerprint)"
+        )
         #expect(!review.lines.contains { $0.contains("keys/b.yaml") })
         #expect(review.lines.contains("added recipient file keys/c.yaml"))
         #expect(review.lines.contains("added rules file x/.secrets-bridge.yaml"))
         #expect(review.lines.last == "no WrappedSecrets changed; rules and recipient files: 3 changed")
         #expect(review.markdown.contains(second.fingerprint))
         #expect(!review.isEmpty)
+    }
+
+    @Test func newRecipientFilesDoNotHideAChangedOne() async throws {
+        let (first, second) = (try recipientKey(), try recipientKey(version: "4", "rsa-4096"))
+        let text = RecipientFile.text(of: first)
+        let harmless = (0..<21).map { ("a/\($0).yaml", nil as String?, text as String?) }
+        let review = await review(harmless + [("keys/a.yaml", text, RecipientFile.text(of: second))])
+        #expect(review.markdown.contains(second.fingerprint))
+        #expect(review.markdown.contains("and 2 more rules and recipient files"))
     }
 
     @Test func parsesTheListOfGitWithOddPaths() throws {

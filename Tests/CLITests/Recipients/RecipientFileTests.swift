@@ -132,4 +132,16 @@ struct RecipientFileTests {
         let message = errorMessage { () throws(InputError) in try RecipientFile.read(path) }
         #expect(message?.contains("is larger than 65536 bytes") == true, "\(message ?? "")")
     }
+
+    /// A key has one notation, so that it has one pin.
+    @Test(arguments: ["/transit/k", "./transit/k", "../transit/k", "transit//k", "transit/./k", "transit/k/"])
+    func refusesOtherNotationsOfAPathInVault(path: String) {
+        #expect(!KeySelector.isAsymmetricKeyID("vault-transit:" + path))
+        #expect(!KeySelector.isAsymmetricKeyID("vault-transit:eu:team-a/" + path))
+    }
+
+    @Test func acceptsPathsOfServersAndNamespacesInVault() {
+        #expect(KeySelector.isAsymmetricKeyID("vault-transit:transit/k"))
+        #expect(KeySelector.isAsymmetricKeyID("vault-transit:eu:team-a/transit/k"))
+    }
 }

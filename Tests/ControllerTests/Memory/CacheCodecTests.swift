@@ -182,6 +182,57 @@ struct CacheCodecTests {
         }
     }
 
+    private func rebuilt(_ map: [String: String]) -> [String: String] {
+        var copy = [String: String](minimumCapacity: 512)
+        for (key, value) in map { copy[key] = value }
+        return copy
+    }
+
+    /// The pools fill up on the way, and collections are larger than those that are shared.
+    @Test func packsEqualCollectionsIntoEqualBytesWhateverTheirOrder() {
+        let codec = CacheCodec(pools: CachePools(texts: 200, collections: 20))
+        for number in 0..<300 {
+            let map = Dictionary(
+                uniqueKeysWithValues: (0..<(number % 40)).map { ("k\($0)-\(number)", "v\(number)") })
+            var (secret, other) = (ObjectMeta(name: "s\(number)"), ObjectMeta(name: "s\(number)"))
+            (secret.labels, secret.annotations) = (map, map)
+            (other.labels, other.annotations) = (rebuilt(map), rebuilt(map))
+            var copy = Set<String>(minimumCapacity: 512)
+            for key in map.keys { copy.insert(key) }
+            secret.managedFields = [ManagedFieldsEntry(manager: "m\(number)", labels: Set(map.keys))]
+            other.managedFields = [ManagedFieldsEntry(manager: "m\(number)", labels: copy)]
+            let bytes = codec.pack(secret)
+            #expect(bytes == codec.pack(other))
+            #expect(codec.unpackMetadata(bytes) == secret)
+        }
+    }
+
+    @Test func poolsAreBoundedInBytes() {
+        var pools = CachePools()
+        var writer = PackedWriter()
+        for number in 0..<2000 {
+            pools.write((0..<16).map { String(repeating: "x", count: 240) + "\(number)-\($0)" }, to: &writer)
+            _ = writer.finish()
+        }
+        #expect(pools.values.lists.joined().reduce(0) { $0 + $1.utf8.count } <= 600 << 10)
+        #expect(pools.values.texts.reduce(0) { $0 + $1.utf8.count } <= 600 << 10)
+    }
+
+    /// Later texts are not compared with all earlier ones, which would take quadratic time.
+    @Test func keepsManyTextsOfOneObject() {
+        var secret = ObjectMeta(name: "db", namespace: "payments")
+        secret.annotations = Dictionary(
+            uniqueKeysWithValues: (0..<300).map { ("k\($0)", "value \($0 % 150)") })
+        let codec = CacheCodec()
+        #expect(codec.unpackMetadata(codec.pack(secret)) == secret)
+    }
+
+    @Test func abridgesManyManagedFieldsWithoutKeys() {
+        var secret = ObjectMeta(name: "db", namespace: "payments")
+        secret.managedFields = (0..<1000).map { _ in ManagedFieldsEntry(manager: "") }
+        #expect(CacheTransform.transformed(secret).isAbridged)
+    }
+
     @Test func doesNotPackAnObjectWithCiphertexts() {
         #expect(CacheCodec().pack(.object(unsealedWrappedSecret())) == nil)
     }
