@@ -21,7 +21,9 @@ package final class ManualClock: Clock, Sendable {
     }
 
     private let state = Locked(State())
-    /// The number of yields to other tasks in each step.
+    /// The executor for tasks that this clock waits for.
+    package let executor = CountingExecutor()
+    /// The number of yields in each step to tasks on other executors.
     private static let turns = 20
 
     package init() {}
@@ -64,8 +66,8 @@ package final class ManualClock: Clock, Sendable {
         for continuation in due { continuation.resume() }
     }
 
-    /// Advances in small steps, between which other tasks run, until `condition` holds. The speed of the machine does not matter:
-    /// tasks that are ready run before tasks that are created later.
+    /// Advances in small steps until `condition` holds. Before each step the tasks of the executor run until they all wait, so that
+    /// the speed of the machine does not matter.
     ///
     /// - Returns: False if it does not hold within `limit` of this clock.
     package func advance(
@@ -73,8 +75,10 @@ package final class ManualClock: Clock, Sendable {
     ) async throws -> Bool {
         let end = now.advanced(by: limit)
         while now < end {
+            await executor.waitUntilIdle()
             if condition() { return true }
             for _ in 0..<Self.turns { await Task {}.value }
+            await executor.waitUntilIdle()
             try Task.checkCancellation()
             advance(by: .milliseconds(50))
         }

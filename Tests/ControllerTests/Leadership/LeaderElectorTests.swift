@@ -52,9 +52,9 @@ import Testing
 
         /// Starts the election; the work continues for `lasts` after its cancellation.
         func start(lasts: Duration = .zero) -> Task<LeaseLost?, Never> {
-            Task {
+            Task(executorPreference: clock.executor) {
                 do {
-                    try await elector.run {
+                    try await self.elector.run {
                         self.record("working")
                         try? await self.clock.sleep(until: .init(.seconds(100_000)), tolerance: nil)
                         self.record("cancelled at \(Int(self.clock.now.offset.components.seconds))")

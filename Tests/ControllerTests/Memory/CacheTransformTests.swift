@@ -75,10 +75,10 @@ struct CacheTransformTests {
 
     @Test func sharedValuesAreBounded() {
         var shared = SharedValues<String>(limit: 2)
-        #expect(shared.index(of: "a") == 0)
-        #expect(shared.index(of: "b") == 1)
-        #expect(shared.index(of: "a") == 0)
-        #expect(shared.index(of: "c") == nil)
+        #expect(shared.index(of: "a", size: 1) == 0)
+        #expect(shared.index(of: "b", size: 1) == 1)
+        #expect(shared.index(of: "a", size: 1) == 0)
+        #expect(shared.index(of: "c", size: 1) == nil)
         #expect(shared.values == ["a", "b"])
     }
 

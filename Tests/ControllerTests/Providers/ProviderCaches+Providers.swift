@@ -1,3 +1,6 @@
+import KubeClient
+import Resources
+
 @testable import Controller
 
 extension ProviderCaches {
