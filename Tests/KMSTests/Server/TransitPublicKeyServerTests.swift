@@ -7,7 +7,7 @@ import Testing
 
 /// RSA keys of a real server: this process wraps with the public key, and the server unwraps.
 @Suite(.enabled(if: OpenBao.isAvailable), .serialized)
-struct TransitPublicKeyTests {
+struct TransitPublicKeyServerTests {
     private func server(_ type: String = "rsa-3072") async throws -> OpenBao {
         let bao = try await OpenBao()
         try await bao.post("transit/keys/sb-rsa", ["type": .string(type)])
