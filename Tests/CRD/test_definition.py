@@ -68,6 +68,13 @@ def test_every_pattern_is_seen_to_refuse(kind):
     assert set(patterns(SCHEMAS[kind])) <= refused
 
 
+def test_a_key_provider_names_no_server():
+    """A tenant writes it: a field that names a server would send it tokens and ciphertexts. The server drops fields that it does not know."""
+    spec = SCHEMAS["KeyProvider"]["properties"]["spec"]
+    assert set(spec["properties"]) == {"clusterKeyProvider", "serviceAccountName", "key", "mount", "role"}
+    assert "x-kubernetes-preserve-unknown-fields" not in spec and "additionalProperties" not in spec
+
+
 @KINDS
 def test_every_rule_has_a_message_of_one_line(kind):
     for _, entry in rules(SCHEMAS[kind]):

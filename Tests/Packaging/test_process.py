@@ -1,0 +1,60 @@
+"""The kernel protects the memory of the program, also from other processes of its user."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from conftest import BINARY
+
+# Root may read every process, so that root runs the programs as another user.
+USER = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+@pytest.fixture(scope="module")
+def program():
+    """A copy of the program in a folder that another user may enter."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield shutil.copy(BINARY, folder / "secrets-bridge")
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def running(*command):
+    """Runs a program that waits for its input, under a limit that allows core dumps. Yields its folder in /proc."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'ulimit -c 64 && exec "$@"', "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd="/", **USER)
+    try:
+        yield pathlib.Path(f"/proc/{process.pid}")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def protections(process, seconds):
+    """Returns whether core dumps are disabled, and whether root owns the memory: the kernel closes it to the user (proc(5))."""
+    deadline = time.monotonic() + seconds
+    while True:
+        core = re.search(r"Max core file size +(\S+) +(\S+)", (process / "limits").read_text()).groups()
+        found = core == ("0", "0"), (process / "mem").stat().st_uid == 0
+        if all(found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def test_the_memory_is_closed_to_core_dumps_and_to_other_processes(program):
+    with running(program, "verify", "--offline", "-") as process:
+        assert protections(process, 20) == (True, True)
+
+
+def test_a_program_without_protection_is_noticed():
+    with running("cat") as process:
+        assert protections(process, 1) == (False, False)
