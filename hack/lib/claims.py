@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Checks that each claim on the security pages names tests that exist. Prints what is wrong, with the line.
+
+    hack/lib/claims.py
+
+A claim names a file of tests by a label, which the end of the page defines, and then its tests: [VectorTests] `name`, `name`.
+Each line of a table whose last column is "shown by" has to name one."""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = ("docs/security.md", "docs/hardening.md")
+DEFINITION = re.compile(r"^\[([^\]^]+)\]: (\S+)$")
+# A label and the names behind it. Links with a target of their own, and code, are no labels.
+REFERENCE = re.compile(r"(?<![!\]`])\[([\w./-]+)\](?![(:\[])((?: `\w+`,?)*)")
+
+
+def swift_tests(text):
+    """Returns the functions with the attribute @Test that are not disabled."""
+    found = re.findall(r"@Test\b(.*?)\bfunc (\w+)", text, re.DOTALL)
+    return {name for attributes, name in found if ".disabled(" not in attributes}
+
+
+def python_tests(text):
+    return set(re.findall(r"^(?:async )?def (test_\w+)\(", text, re.MULTILINE))
+
+
+def tests(path):
+    """Returns the names of the tests in a file, or None if it is not a file below Tests."""
+    if not path.is_file() or ROOT / "Tests" not in path.parents:
+        return None
+    text = path.read_text(encoding="utf-8")
+    return swift_tests(text) if path.suffix == ".swift" else python_tests(text)
+
+
+def cells(line):
+    """Returns the cells of a line of a table, or nothing for another line."""
+    if not (line.startswith("|") and line.endswith("|")):
+        return []
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line[1:-1])]
+
+
+class Page:
+    def __init__(self, path):
+        self.path = path
+        self.lines = path.read_text(encoding="utf-8").splitlines()
+        self.files = {}  # the tests of each label, and the line of its definition
+        self.used = set()
+
+    def definitions(self):
+        for number, line in enumerate(self.lines, 1):
+            if found := DEFINITION.match(line):
+                label, target = found.groups()
+                if label in self.files:
+                    yield number, f"[{label}] is defined twice"
+                names = tests((self.path.parent / target).resolve())
+                if names is None:
+                    yield number, f"[{label}]: {target} is not a file below Tests"
+                self.files[label] = (names, number)
+
+    def references(self, line):
+        """Yields the problems of the references in a line."""
+        for label, names in REFERENCE.findall(line):
+            if label not in self.files:
+                yield f"[{label}] is not defined at the end of the page"
+                continue
+            self.used.add(label)
+            known, _ = self.files[label]
+            found = re.findall(r"`(\w+)`", names)
+            if not found:
+                yield f"[{label}] is not followed by the name of a test"
+            for name in found:
+                if known is not None and name not in known:
+                    yield f"[{label}] has no test {name}"
+
+    def claims(self):
+        is_code = is_table_of_claims = False
+        for number, line in enumerate(self.lines, 1):
+            is_code ^= line.startswith("```")
+            if is_code or DEFINITION.match(line):
+                continue
+            for problem in self.references(line):
+                yield number, problem
+            parts = cells(line)
+            if not parts or parts[-1] == "shown by":
+                is_table_of_claims = bool(parts)
+            elif is_table_of_claims and set(line) - set("|-: ") and not REFERENCE.search(parts[-1]):
+                yield number, f"the claim names no test: {parts[0][:60]}"
+        for label in self.files.keys() - self.used:
+            yield self.files[label][1], f"[{label}] is defined and not used"
+
+    def problems(self):
+        return sorted([*self.definitions(), *self.claims()])
+
+
+def main():
+    found = [f"{name}:{number}: {problem}" for name in PAGES for number, problem in Page(ROOT / name).problems()]
+    print("\n".join(found), file=sys.stderr, end="\n" if found else "")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
