@@ -90,14 +90,14 @@ package struct Controller: Service {
         }
         let outages = WatchOutages()
         // Providers exist before the caches of the WrappedSecrets that they retry.
-        let retryUsers = Locked<@Sendable (ProviderCaches.Change) -> Void>({ _ in })
+        let retryUsers = ReplaceableFunction<ProviderCaches.Change, Void> { _ in }
         let providers = keyManagerFactory.map { factory in
             Providers(
                 client: client, factory: factory, deniedAudiences: options.deniedAudiences,
                 namespaces: Set(options.namespaces), reporter: options.reporter,
                 selectsByLabel: options.selection.labelSelector != nil,
                 observer: telemetry.kmsObserver(ofProvider:), logger: logger
-            ) { change in retryUsers.withLock { $0 }(change) }
+            ) { retryUsers($0) }
         }
         let codec = CacheCodec()
         let scopes = options.selections.map { selection in
@@ -116,12 +116,10 @@ package struct Controller: Service {
                 progress: WatchScopeProgress(namespace: namespace))
         }
         let slots = WatchStartSemaphore()
-        defer { retryUsers.withLock { $0 = { _ in } } }
-        retryUsers.withLock {
-            $0 = { [weak providers] change in
-                providers?.reportDeletion(change, scopes.map(\.informers), events)
-                for scope in scopes { scope.informers.retryUsers(after: change) }
-            }
+        defer { retryUsers.replace { _ in } }
+        retryUsers.replace { [weak providers] change in
+            providers?.reportDeletion(change, scopes.map(\.informers), events)
+            for scope in scopes { scope.informers.retryUsers(after: change) }
         }
         telemetry.attach(
             queue, scopes.map(\.informers), scopes.map(\.progress), keys, providers,

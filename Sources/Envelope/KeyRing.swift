@@ -63,15 +63,15 @@ package struct KeyRing: Sendable {
 /// The number of data keys that this process is about to unwrap: a key manager that sends batches waits for a fuller
 /// batch while there are many. Safe to use from any thread.
 package final class UnwrapBacklog: Sendable {
-    private let source = Locked<@Sendable () -> Int>({ 0 })
+    private let source = ReplaceableFunction<Void, Int> { 0 }
 
     package init() {}
 
     /// Sets the closure that returns the number. It is called at each unwrap and must return fast.
     package func follow(_ count: @escaping @Sendable () -> Int) {
-        source.withLock { $0 = count }
+        source.replace(with: count)
     }
 
     /// The number of unwraps that will follow within moments.
-    package var count: Int { source.withLock { $0 }() }
+    package var count: Int { source() }
 }

@@ -35,12 +35,12 @@ package enum Warnings {
 
 /// Announces that the program reads from a terminal, so that the user knows that it waits for input.
 package enum TerminalInput {
-    private static let handler = Locked<(@Sendable () -> Void)?>(nil)
+    private static let handler = ReplaceableFunction<Void, Void> {}
 
     /// Sets the function that is called before a terminal is read.
     package static func setReadHandler(_ handler: @escaping @Sendable () -> Void) {
-        self.handler.withLock { $0 = handler }
+        self.handler.replace(with: handler)
     }
 
-    static func callReadHandler() { handler.withLock { $0 }?() }
+    static func callReadHandler() { handler() }
 }

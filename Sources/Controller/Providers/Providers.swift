@@ -31,9 +31,9 @@ final class Providers: Sendable {
         self.deniedAudiences = deniedAudiences
         self.logger = logger
         // The caches call back before they are assigned to this object.
-        let handler = Locked<(@Sendable (ProviderCaches.Change) -> Void)?>(nil)
+        let handler = ReplaceableFunction<ProviderCaches.Change, Void> { _ in }
         let caches = ProviderCaches(namespaces: namespaces, logger: logger) { change in
-            handler.withLock { $0 }?(change)
+            handler(change)
         }
         self.caches = caches
         let rings = ProviderKeyRings(client: client, factory: factory, observer: observer) {
@@ -49,28 +49,26 @@ final class Providers: Sendable {
         let tester = ProviderTester(
             caches, rings, statuses, deniedAudiences: deniedAudiences, logger: logger)
         self.tester = tester
-        handler.withLock {
-            $0 = { [weak caches] change in
-                guard let caches else { return }
-                switch change {
-                case .listed: break
-                case .namespace(let name):
-                    tester.namespaceChanged(name)
-                    retry(change)
-                case .provider(let provider, let isInitial):
-                    var affected = [provider]
-                    if provider.isClusterScoped {
-                        affected += caches.keyProviders(of: provider.object.name)
-                        watches.clusterKeyProviderChanged()
-                    }
-                    for provider in affected {
-                        rings.remove(provider)
-                        tester.providerChanged(provider, isInitial: isInitial)
-                        retry(.provider(provider, isInitial: isInitial))
-                    }
+        handler.replace { [weak caches] change in
+            guard let caches else { return }
+            switch change {
+            case .listed: break
+            case .namespace(let name):
+                tester.namespaceChanged(name)
+                retry(change)
+            case .provider(let provider, let isInitial):
+                var affected = [provider]
+                if provider.isClusterScoped {
+                    affected += caches.keyProviders(of: provider.object.name)
+                    watches.clusterKeyProviderChanged()
                 }
-                tester.wakeUp()
+                for provider in affected {
+                    rings.remove(provider)
+                    tester.providerChanged(provider, isInitial: isInitial)
+                    retry(.provider(provider, isInitial: isInitial))
+                }
             }
+            tester.wakeUp()
         }
     }
 

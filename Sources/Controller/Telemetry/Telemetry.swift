@@ -30,7 +30,7 @@ package final class Telemetry: Sendable {
     private let kmsMetrics: KMSMetrics
     private let providerRequests: ProviderRequestMetrics
     private let sources: Locked<Sources?>
-    private let leads = Locked<@Sendable () -> Bool>({ true })
+    private let leads = ReplaceableFunction<Void, Bool> { true }
 
     /// - Parameter lease: the name of the lease that the replicas of this controller share, or nil to omit the label.
     package init(version: String = "unknown", lease: String? = nil) {
@@ -56,7 +56,7 @@ package final class Telemetry: Sendable {
             "secretsbridge_leader", "1 while this process reconciles, 0 while it is a standby.",
             labels: leaseLabel.names
         ) {
-            [leads] in [Sample(leads.withLock { $0 }() ? 1 : 0, labels: leaseLabel.values)]
+            [leads] in [Sample(leads() ? 1 : 0, labels: leaseLabel.values)]
         }
         registry.computed(
             "secretsbridge_build_info", "Always 1; the labels describe this build.",
@@ -72,7 +72,7 @@ package final class Telemetry: Sendable {
 
     /// Sets the source of the metric `secretsbridge_leader`; without one, the process counts as the leader.
     package func setLeadershipProbe(_ read: @escaping @Sendable () -> Bool) {
-        leads.withLock { $0 = read }
+        leads.replace(with: read)
     }
 
     /// Sets the sources of metrics and health when the controller starts.
