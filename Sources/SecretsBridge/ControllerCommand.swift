@@ -94,7 +94,9 @@ struct ControllerCommand: AsyncParsableCommand {
         let telemetry = Telemetry(version: SecretsBridge.version, lease: leaderElection.leaseName(watchScope))
         Warnings.setHandler { logger.warning("\($0)") }
         let keys = try loadKeys(for: .controller, observer: telemetry.kmsObserver) { logger.warning("\($0)") }
-        let cluster = try loadClusterConfiguration(kubeconfig: kubeconfig, context: context)
+        var cluster = try loadClusterConfiguration(kubeconfig: kubeconfig, context: context)
+        // A controller runs near its API server.
+        cluster.acceptsCompression = false
         // Liveness probes are answered from now on, before anything that takes time.
         let status = try AdminService(metricsAddress, telemetry, logger: logger)
         var options = Controller.Options()

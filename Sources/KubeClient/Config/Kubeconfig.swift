@@ -123,6 +123,7 @@ struct KubeconfigSelection {
             tlsServerName: try KubeconfigCluster.serverName(of: cluster),
             proxyURL: try KubeconfigCluster.proxy(of: cluster), defaultNamespace: namespace)
         configuration.warnings = authorities?.warnings ?? []
+        configuration.acceptsCompression = try !cluster.bool("disable-compression")
         guard let user else { return configuration }
         let info = ExecClusterInfo(
             server: server, tlsServerName: configuration.tlsServerName, isInsecure: isInsecure,

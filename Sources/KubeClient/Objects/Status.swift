@@ -24,21 +24,32 @@ package struct Status: Sendable, Equatable {
 
     /// The part of the message that names the admission webhook or policy which denied the request, or nil if none did.
     /// The reason that follows it is omitted, as it may quote the request.
-    package var admissionDenial: String? {
+    package var admissionDenial: String? { part(Self.denialPatterns) }
+
+    /// The part of the message that cannot quote the request, or nil if there is none: the name of a webhook that denied it or
+    /// failed, or the whole message if it comes from etcd, which stores the object encoded.
+    var messageWithoutRequest: String? {
+        if let part = part(Self.denialPatterns + Self.failurePatterns) { return part }
+        guard let message, message.hasPrefix("etcdserver: ") else { return nil }
+        return message
+    }
+
+    private func part(_ patterns: [(start: String, end: String)]) -> String? {
         guard let message else { return nil }
-        for (start, end) in Self.denialPatterns {
-            guard let from = message.firstRange(of: start)?.lowerBound,
-                let to = message[from...].firstRange(of: end)?.upperBound
+        for (start, end) in patterns {
+            guard let from = message.firstRange(of: start),
+                let to = message[from.upperBound...].firstRange(of: end)?.upperBound
             else { continue }
-            return String(message[from..<to].prefix(512))
+            return String(message[from.lowerBound..<to].prefix(512))
         }
         return nil
     }
 
     /// The beginning of the API server's message, which the object's name may precede, and the words before the reason.
-    private static let denialPatterns = [
+    private static let denialPatterns: [(start: String, end: String)] = [
         ("admission webhook \"", "denied the request"), ("ValidatingAdmissionPolicy '", "denied request"),
     ]
+    private static let failurePatterns: [(start: String, end: String)] = [("failed calling webhook \"", "\"")]
 }
 
 /// Fields of the wrong type are skipped: an incomplete status is better than none.

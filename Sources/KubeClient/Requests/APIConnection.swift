@@ -60,7 +60,7 @@ package struct APIConnection: Sendable {
         _ handler: @Sendable (HTTPBody) async throws -> Result
     ) async throws(KubeError) -> Result {
         // The HTTP client and proxies would resolve dot segments to another URL. Names come from users.
-        guard !request.path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) else {
+        guard !request.path.utf8.split(separator: UInt8(ascii: "/")).contains(where: Self.isDotSegment) else {
             throw KubeError(
                 .badRequest, activity: request.activity,
                 message: "a name must not be . or ..; nothing was sent")
@@ -98,6 +98,10 @@ package struct APIConnection: Sendable {
                 throw KubeError(.malformedResponse, activity: request.activity, message: "\(error)")
             }
         }
+    }
+
+    private static func isDotSegment(_ segment: Substring.UTF8View) -> Bool {
+        segment.count <= 2 && segment.allSatisfy { $0 == UInt8(ascii: ".") }
     }
 
     private func credential(for request: KubeClient.Request) async throws(KubeError) -> Credential {
@@ -140,10 +144,10 @@ package struct APIConnection: Sendable {
     ) async -> KubeError {
         let text = try? await body.collect(upTo: 256 * 1024)
         var status = text.flatMap { try? JSONReader.read(Status.self, from: $0) }
-        // The message of a server that could not parse a body quotes a part of it.
-        if head.status.code == 400, case .secret = request.body {
-            let denial = status?.admissionDenial
-            status?.message = denial
+        // A server that cannot parse a body, and one whose webhook returns a patch that it cannot apply, quote a part of it.
+        if head.status.code == 400 || head.status.code >= 500, case .secret = request.body {
+            let message = status?.messageWithoutRequest
+            status?.message = message
         }
         let delay = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
         return KubeError(
@@ -206,6 +210,6 @@ extension HTTPClientConfiguration {
         serverName = cluster.tlsServerName
         if let url = cluster.proxyURL { proxy = .url(url) }
         maximumResponseBody = KubeClient.maximumObjectSize
-        acceptsCompression = true
+        acceptsCompression = cluster.acceptsCompression
     }
 }

@@ -46,6 +46,8 @@ import Testing
         #expect(other.proxyURL == "socks5://p:1")
         #expect(try configuration(cluster: "proxy-url: 'socks5h://p:1'").proxyURL == "socks5h://p:1")
         #expect(try configuration(cluster: "proxy-url: 'HTTP://p:1'").proxyURL == "HTTP://p:1")
+        #expect(plain.acceptsCompression)
+        #expect(try !configuration(cluster: "disable-compression: true").acceptsCompression)
         let inline = try configuration(cluster: "certificate-authority-data: \(base64(fakeCertificate))")
         guard case .pem(let pem) = inline.trust else { throw CancellationError() }
         #expect(pem == Array(fakeCertificate.utf8))

@@ -78,6 +78,24 @@ import Testing
             "the message helps if the request had no body")
     }
 
+    /// A webhook that returns a patch which cannot be applied makes the API server quote the object.
+    @Test(arguments: [500, 503]) func doesNotQuotePartsOfABodyInAServerError(code: Int) async {
+        let response = FakeTransport.Response.status(
+            code, "InternalError", "Internal error occurred: error found in #10 byte of ...|Y2FuYXJ5|...")
+        #expect(
+            await error(response)?.description
+                == "creating Secret payments/db: the API server returned HTTP \(code)")
+    }
+
+    @Test func namesTheFailureOfAWebhookAndOfEtcd() async {
+        let webhook = #"Internal error occurred: failed calling webhook \"a.example.org\": Post: Y2FuYXJ5"#
+        #expect(
+            await error(.status(500, "InternalError", webhook))?.message
+                == #"failed calling webhook "a.example.org""#)
+        let etcd = "etcdserver: mvcc: database space exceeded"
+        #expect(await error(.status(500, "", etcd))?.message == etcd)
+    }
+
     /// The API server returns 400 for a webhook that sets no code.
     @Test func namesTheWebhookThatDeniedTheRequestWithoutItsReason() async {
         let message = #"admission webhook \"x.example.org\" denied the request: not {\"pw\":\"Y2FuYXJ5\"}"#
@@ -95,11 +113,14 @@ import Testing
 
     @Test func recognizesAResourceVersionThatIsTooLarge() async {
         let details = #"{"causes":[{"reason":"ResourceVersionTooLarge","message":"m"}]}"#
-        #expect(await error(.status(504, "Timeout", details: details))?.isResourceVersionTooLarge == true)
         #expect(
-            await error(.status(504, "Timeout", "Too large resource version: 9"))?.isResourceVersionTooLarge
+            await error(.status(504, "Timeout", details: details), write: false)?.isResourceVersionTooLarge
                 == true)
-        #expect(await error(.status(504, "Timeout"))?.isResourceVersionTooLarge == false)
+        #expect(
+            await error(.status(504, "Timeout", "Too large resource version: 9"), write: false)?
+                .isResourceVersionTooLarge
+                == true)
+        #expect(await error(.status(504, "Timeout"), write: false)?.isResourceVersionTooLarge == false)
     }
 
     @Test func reportsAMalformedResponse() async {
