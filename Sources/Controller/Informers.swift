@@ -21,6 +21,8 @@ final class Informers: Sendable {
     private let outages: WatchOutages
     private let loggedProblems = Locked<Set<String>>([])
     private let hasStarted = Locked(false)
+    /// The objects of the first lists that go first when both lists are complete, or nil afterwards.
+    private let unsyncedAtStart = Locked<Set<ObjectRef>?>([])
     private let metrics: WatchMetrics?
 
     /// - Parameters:
@@ -65,9 +67,15 @@ final class Informers: Sendable {
             tracker.forget(metadata.ref)
         case .initDone(let version):
             let difference = objects.commitList()
-            for (ref, before) in difference.changed { updateIndexes(before, objects[ref]) }
+            counts.recount { count in
+                objects.forEach { object in
+                    count(object)
+                    let ref = object.metadata.ref
+                    if let before = difference.changed[ref] { updateIndexes(before, object) }
+                    if Self.isUnsynced(object) { unsyncedAtStart.withLock { _ = $0?.insert(ref) } }
+                }
+            }
             for before in difference.removed.values { updateIndexes(before, nil) }
-            counts.recount(objects)
             tracker.writes.observeObjectList(upTo: version)
             difference.removed.keys.forEach(tracker.forget)
             recordRecovery(of: WrappedSecret.resource)
@@ -185,13 +193,17 @@ final class Informers: Sendable {
         logger.info(
             "caches complete",
             metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
-        for ref in objects.refs { queue.add(ref, backlog: !isUnsynced(ref)) }
+        let unsynced = unsyncedAtStart.withLock { unsynced in
+            defer { unsynced = nil }
+            return unsynced ?? []
+        }
+        for ref in objects.refs { queue.add(ref, backlog: !unsynced.contains(ref)) }
         return true
     }
 
-    /// Returns whether an object was never synced, or has changed while no controller was running.
-    private func isUnsynced(_ ref: ObjectRef) -> Bool {
-        guard case .object(let object) = objects[ref] else { return false }
+    /// Returns true for an object that was never synced, or has changed while no controller was running.
+    private static func isUnsynced(_ item: Decoded<WrappedSecret>) -> Bool {
+        guard case .object(let object) = item else { return false }
         return object.status?.secret == nil || object.status?.observedGeneration != object.metadata.generation
     }
 

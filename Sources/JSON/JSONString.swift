@@ -170,7 +170,10 @@ package enum JSONString {
         escaping needsEscape: (Unicode.Scalar) -> Bool
     ) {
         output.append(UInt8(ascii: "\""))
-        for scalar in UTF8Scalars(bytes: text) {
+        var scalars = UTF8Scalars(bytes: text)
+        while true {
+            output.append(scalars.takePlainASCII())
+            guard let scalar = scalars.next() else { break }
             appendCharacter(scalar, to: &output, escaping: needsEscape)
         }
         output.append(UInt8(ascii: "\""))
@@ -216,17 +219,21 @@ package enum JSONString {
         }
     }
 
-    fileprivate static func quoted(_ text: String) -> String {
-        var output = SecretBuffer(capacity: text.utf8.count + 2)
-        Array(text.utf8).withUnsafeBytes { appendQuoted($0, to: &output, escaping: \.isInvisible) }
-        return output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    /// Appends a quoted string in which invisible characters are escapes too, so that a terminal that prints the JSON does
+    /// not obey them.
+    package static func appendVisiblyQuoted(_ text: String, to output: inout SecretBuffer) {
+        var text = text
+        text.withUTF8 { appendQuoted(UnsafeRawBufferPointer($0), to: &output, escaping: \.isInvisible) }
     }
 }
 
 extension String {
-    /// The text as a JSON string in which invisible characters are escapes too, so that a terminal that prints the JSON
-    /// does not obey them.
-    package var jsonQuoted: String { JSONString.quoted(self) }
+    /// The text as a JSON string in which invisible characters are escapes too.
+    package var jsonQuoted: String {
+        var output = SecretBuffer(capacity: utf8.count + 2)
+        JSONString.appendVisiblyQuoted(self, to: &output)
+        return output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
 }
 
 /// The Unicode scalars of valid UTF-8, without a `String` that would copy them.
@@ -234,6 +241,13 @@ package struct UTF8Scalars: Sequence, IteratorProtocol {
     private var rest: Slice<UnsafeRawBufferPointer>
 
     package init(bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
+
+    /// Takes the characters that JSON writes as they are and that take one byte each, up to the next other one.
+    mutating func takePlainASCII() -> UnsafeRawBufferPointer {
+        let end = rest.firstIndex { $0 < 0x20 || $0 >= 0x7F || $0 == 0x22 || $0 == 0x5C } ?? rest.endIndex
+        defer { rest = rest[end...] }
+        return UnsafeRawBufferPointer(rebasing: rest[..<end])
+    }
 
     package mutating func next() -> Unicode.Scalar? {
         guard let first = rest.first else { return nil }

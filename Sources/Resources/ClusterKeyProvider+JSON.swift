@@ -1,6 +1,6 @@
 import Envelope
 package import JSON
-import KubeClient
+package import KubeClient
 
 /// Reads providers as the API server sends them. Unknown fields are skipped; values are checked by the backend.
 extension ClusterKeyProvider {
@@ -136,5 +136,17 @@ extension KeyProviderStatus: JSONReadable {
             default: break
             }
         }
+    }
+}
+
+extension KeyProviderStatus {
+    /// Writes the fields that have a value.
+    package func write(to json: inout JSONSecretWriter) {
+        json.beginObject()
+        json.optionalMember("observedGeneration", observedGeneration)
+        if let conditions { conditions.write(to: &json) }
+        json.optionalMember("keyID", keyID)
+        json.optionalMember("reporter", reporter)
+        json.endObject()
     }
 }

@@ -101,7 +101,7 @@ package struct NamespaceMetadata: KubeObject {
 }
 
 /// The status of a ClusterKeyProvider or KeyProvider.
-package struct KeyProviderStatus: Encodable, Sendable, Hashable {
+package struct KeyProviderStatus: Sendable, Hashable {
     package var observedGeneration: Int64?
     package var conditions: [Condition]?
     /// The id of the key, as recipients carry it.

@@ -27,9 +27,7 @@ package enum OwnershipMetadata {
         key.hasPrefix("secrets-bridge.io/") || key == managedByLabel
     }
 
-    package static func labels() -> [String: String] {
-        [managedLabel: "true", managedByLabel: "secrets-bridge"]
-    }
+    package static let labels = [managedLabel: "true", managedByLabel: "secrets-bridge"]
 
     /// Returns the annotations that the controller sets on the Secret of this object.
     package static func annotations(of object: WrappedSecret) -> [String: String] {
@@ -92,10 +90,10 @@ package enum OwnershipMetadata {
 
     /// Returns true if group and kind are those of a WrappedSecret, in any version.
     package static func isWrappedSecret(_ reference: OwnerReference) -> Bool {
-        reference.kind == WrappedSecret.resource.kind
-            && reference.apiVersion.split(separator: "/").first.map(String.init)
-                == WrappedSecret.resource.group
+        reference.kind == WrappedSecret.resource.kind && reference.apiVersion.hasPrefix(apiVersionPrefix)
     }
+
+    private static let apiVersionPrefix = "\(WrappedSecret.resource.group)/"
 
     /// Returns the annotation of a pod template that holds the MAC of the values that its pods were started with. Each
     /// WrappedSecret has its own.

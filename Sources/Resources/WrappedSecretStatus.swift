@@ -1,10 +1,8 @@
-package import JSON
-
 /// The status that the controller reports for a WrappedSecret. It is written only when a field changes.
-package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
+package struct WrappedSecretStatus: Sendable, Hashable {
     /// The Secret after the last successful write. Together with the metadata of the Secret it shows, without the KMS, if
     /// the Secret is in sync.
-    package struct SecretState: Encodable, Sendable, Hashable {
+    package struct SecretState: Sendable, Hashable {
         package var name: String?
         package var uid: String?
         package var resourceVersion: String?
@@ -32,7 +30,7 @@ package struct WrappedSecretStatus: Encodable, Sendable, Hashable {
     }
 
     /// The last rollout restart of the workloads.
-    package struct RestartState: Encodable, Sendable, Hashable {
+    package struct RestartState: Sendable, Hashable {
         /// The `spec.mac` of the values that the workloads run with.
         package var mac: String?
         /// `TemplateData.hash` of the templates of those values.
@@ -88,7 +86,7 @@ private func dataVersion(_ mac: String?, _ templateHash: String?) -> String? {
 }
 
 /// A condition in the shape of the Kubernetes API conventions (metav1.Condition).
-package struct Condition: Encodable, Sendable, Hashable {
+package struct Condition: Sendable, Hashable {
     package enum Kind: String, Sendable {
         case ready = "Ready"
         /// The controller continues or retries without a change by the user.
@@ -118,80 +116,5 @@ package struct Condition: Encodable, Sendable, Hashable {
         self.lastTransitionTime = lastTransitionTime
         self.reason = reason
         self.message = message
-    }
-}
-
-/// Other writers can write a status too: a field that cannot be decoded counts as absent, and is written again.
-extension WrappedSecretStatus: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
-        self.init()
-        try json.readObject { key, json throws(JSONError) in
-            switch key {
-            case "observedGeneration": observedGeneration = try json.readIfValid()
-            case "conditions": conditions = try json.readIfValid()
-            case "keyID": keyID = try json.readIfValid()
-            case "keyVersion": keyVersion = try json.readIfValid()
-            case "secret": secret = try json.readIfValid()
-            case "rolloutRestart": rolloutRestart = try json.readIfValid()
-            case "lastSyncTime": lastSyncTime = try json.readIfValid()
-            case "lastVerifiedTime": lastVerifiedTime = try json.readIfValid()
-            case "lastHandledSync": lastHandledSync = try json.readIfValid()
-            default: break
-            }
-        }
-    }
-}
-
-extension WrappedSecretStatus.SecretState: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
-        try json.readObject { key, json throws(JSONError) in
-            switch key {
-            case "name": name = try json.readIfValid()
-            case "uid": uid = try json.readIfValid()
-            case "resourceVersion": resourceVersion = try json.readIfValid()
-            case "generation": generation = try json.readIfValid()
-            case "mac": mac = try json.readIfValid()
-            case "templateHash": templateHash = try json.readIfValid()
-            case "renderVersion": renderVersion = try json.readIfValid()
-            default: break
-            }
-        }
-    }
-}
-
-extension WrappedSecretStatus.RestartState: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
-        try json.readObject { key, json throws(JSONError) in
-            switch key {
-            case "mac": mac = try json.readIfValid()
-            case "templateHash": templateHash = try json.readIfValid()
-            case "time": time = try json.readIfValid()
-            default: break
-            }
-        }
-    }
-}
-
-extension Condition: JSONReadable {
-    package init(json: inout JSONReader) throws(JSONError) {
-        var type, status, lastTransitionTime, reason, message: String?
-        var observedGeneration: Int64?
-        try json.readObject { key, json throws(JSONError) in
-            switch key {
-            case "type": type = try json.read()
-            case "status": status = try json.read()
-            case "observedGeneration": observedGeneration = try json.readOptional()
-            case "lastTransitionTime": lastTransitionTime = try json.read()
-            case "reason": reason = try json.read()
-            case "message": message = try json.read()
-            default: break
-            }
-        }
-        self.type = try json.require(type, "type")
-        self.status = try json.require(status, "status")
-        self.observedGeneration = observedGeneration
-        self.lastTransitionTime = try json.require(lastTransitionTime, "lastTransitionTime")
-        self.reason = try json.require(reason, "reason")
-        self.message = try json.require(message, "message")
     }
 }

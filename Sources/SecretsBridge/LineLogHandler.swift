@@ -1,5 +1,6 @@
 import ArgumentParser
 import Controller
+import Cryptography
 import Glibc
 import JSON
 import Logging
@@ -30,9 +31,10 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        let line = line(event.level, "\(event.message)", all, time: Timestamp.now.rfc3339Micros)
+        var line = line(event.level, event.message.description, all, time: Timestamp.now.rfc3339Micros)
+        line.append("\n")
         // With one write(2), the lines of several threads do not mix.
-        _ = Array("\(line)\n".utf8).withUnsafeBytes { writeAll($0, to: STDERR_FILENO) }
+        _ = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
     }
 
     /// Formats one line. The message and the metadata may contain any characters: texts of servers and names that tenants
@@ -40,12 +42,21 @@ struct LineLogHandler: LogHandler {
     func line(
         _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata, time: String
     ) -> String {
-        let pairs = metadata.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
+        let pairs = metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) }
         switch format {
         case .json:
             let level = level == .warning ? "warn" : level.rawValue
-            let fields = [("level", level), ("msg", message), ("time", time)] + pairs
-            return "{" + fields.map { "\($0.0.jsonQuoted):\($0.1.jsonQuoted)" }.joined(separator: ",") + "}"
+            var output = SecretBuffer(capacity: 512)
+            var separator: StaticString = "{"
+            for (name, value) in [("level", level), ("msg", message), ("time", time)] + pairs {
+                output.append(separator)
+                JSONString.appendVisiblyQuoted(name, to: &output)
+                output.append(":")
+                JSONString.appendVisiblyQuoted(value, to: &output)
+                separator = ","
+            }
+            output.append("}")
+            return output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         case .text:
             let words = [time, level.rawValue.uppercased(), message] + pairs.map { "\($0.0)=\($0.1)" }
             return words.joined(separator: " ").escapingInvisibleCharacters

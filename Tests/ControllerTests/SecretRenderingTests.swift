@@ -41,7 +41,7 @@ import Testing
     ) -> ObjectMeta {
         ObjectMeta(
             name: "db", namespace: "payments", uid: "s1", resourceVersion: "50",
-            labels: OwnershipMetadata.labels().merging(labels) { $1 },
+            labels: OwnershipMetadata.labels.merging(labels) { $1 },
             annotations: OwnershipMetadata.annotations(of: object()).merging(annotations) { $1 },
             ownerReferences: [OwnershipMetadata.ownerReference(to: object())],
             managedFields: [

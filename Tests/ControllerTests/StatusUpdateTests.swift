@@ -170,7 +170,7 @@ import Testing
         var status = WrappedSecretStatus()
         status.observedGeneration = 3
         let patch = try AnyJSON(
-            try StatusUpdate.patch(status, uid: "u1").body.bytes.withUnsafeBytes { Array($0) })
+            StatusUpdate.patch(status, uid: "u1").body.bytes.withUnsafeBytes { Array($0) })
         #expect(
             patch == [
                 ["op": "test", "path": "/metadata/uid", "value": "u1"],

@@ -548,7 +548,7 @@ extension SyncInput {
         status.observedGeneration = 3
         let secret = ObjectMeta(
             name: "db", namespace: "payments", uid: "s1", resourceVersion: "50",
-            labels: OwnershipMetadata.labels(), annotations: OwnershipMetadata.annotations(of: object),
+            labels: OwnershipMetadata.labels, annotations: OwnershipMetadata.annotations(of: object),
             ownerReferences: [
                 OwnerReference(
                     apiVersion: wrappedSecretAPIVersion, kind: wrappedSecretKind, name: "db", uid: "u1",
@@ -601,10 +601,10 @@ extension SyncInput {
         current?.managedFields = [
             ManagedFieldsEntry(
                 manager: KubeClient.fieldManager, time: "T1",
-                labels: Set(OwnershipMetadata.labels().keys),
+                labels: Set(OwnershipMetadata.labels.keys),
                 annotations: Set(OwnershipMetadata.annotations(of: object).keys), data: entries)
         ]
-        current?.labels = OwnershipMetadata.labels()
+        current?.labels = OwnershipMetadata.labels
         current?.annotations = OwnershipMetadata.annotations(of: object)
     }
 

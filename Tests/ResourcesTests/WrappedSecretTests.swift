@@ -1,3 +1,4 @@
+import Cryptography
 import Envelope
 import Foundation
 import JSON
@@ -74,7 +75,9 @@ import Testing
             Condition(
                 .ready, true, observedGeneration: 3, lastTransitionTime: "T", reason: "Synced", message: "m")
         ]
-        let data = try JSONEncoder().encode(status)
+        var writer = JSONSecretWriter()
+        status.write(to: &writer)
+        let data = writer.finish().withUnsafeBytes { Data($0) }
         #expect(try JSONReader.read(WrappedSecretStatus.self, from: Array(data)) == status)
         let fields = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
         #expect(Set(fields.keys) == ["observedGeneration", "keyID", "secret", "conditions"], "no nulls")

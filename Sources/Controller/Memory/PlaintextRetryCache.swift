@@ -21,6 +21,8 @@ final class PlaintextRetryCache: Sendable {
         var entries: [ObjectRef: Entry] = [:]
         var bytes = 0
         var pinnedBytes = 0
+        /// No entry expires before this time.
+        var nextExpiry: ContinuousClock.Instant?
     }
 
     /// The plaintext that may be pinned, in bytes. A Secret is not deleted before there is room to pin its values.
@@ -49,6 +51,7 @@ final class PlaintextRetryCache: Sendable {
             guard bytes <= limit - state.bytes else { return }
             state.bytes += bytes
             state.entries[ref] = Entry(digest: digest, envelope: envelope, bytes: bytes, since: now)
+            state.expectExpiry(of: now)
         }
     }
 
@@ -81,6 +84,7 @@ final class PlaintextRetryCache: Sendable {
             else { return }
             state.pinnedBytes -= entry.bytes
             state.entries[ref]?.deletedUID = nil
+            state.expectExpiry(of: entry.since)
         }
     }
 
@@ -122,7 +126,21 @@ extension PlaintextRetryCache.State {
         if entry.isPinned { pinnedBytes -= entry.bytes }
     }
 
+    fileprivate mutating func expectExpiry(of since: ContinuousClock.Instant) {
+        let expiry = since + PlaintextRetryCache.maximumAge
+        nextExpiry = nextExpiry.map { min($0, expiry) } ?? expiry
+    }
+
+    /// Looks at the entries only when one of them may have expired: an outage can leave thousands.
     fileprivate mutating func dropExpired(_ now: ContinuousClock.Instant) {
-        for (ref, entry) in entries where entry.isExpired(now) { remove(ref) }
+        guard let nextExpiry, now > nextExpiry else { return }
+        self.nextExpiry = nil
+        for (ref, entry) in entries {
+            if entry.isExpired(now) {
+                remove(ref)
+            } else if !entry.isPinned {
+                expectExpiry(of: entry.since)
+            }
+        }
     }
 }

@@ -67,7 +67,6 @@ final class ProviderStatuses: Sendable {
     func write(
         _ status: KeyProviderStatus, of provider: ProviderRef, over state: State
     ) async throws(KubeError) {
-        guard let encoded = try? status.encoded() else { return }
         let resource = provider.isClusterScoped ? ClusterKeyProvider.resource : KeyProvider.resource
         let patch = JSONPatch { patch in
             patch.test("/metadata/uid", state.metadata.uid ?? "")
@@ -75,7 +74,7 @@ final class ProviderStatuses: Sendable {
             if status.reporter != nil {
                 patch.test("/metadata/resourceVersion", state.metadata.resourceVersion ?? "")
             }
-            patch.operation("add", "/status") { $0.encoded(encoded) }
+            patch.operation("add", "/status") { status.write(to: &$0) }
         }
         do throws(KubeError) {
             let written = try await client.patch(

@@ -1,5 +1,4 @@
 import Envelope
-import FoundationEssentials
 import Resources
 import System
 
@@ -101,11 +100,5 @@ extension KeyProviderReason {
             case .providerNotAllowed: .providerNotAllowed
             default: .invalidSpec
             }
-    }
-}
-
-extension KeyProviderStatus {
-    func encoded() throws -> [UInt8] {
-        Array(try JSONEncoder().encode(self))
     }
 }

@@ -55,15 +55,16 @@ struct MetadataChanges: Sendable, Equatable {
         guard desired.mergeIdentity == nil else {
             return desired.labels.merging([OwnershipMetadata.managedLabel: "true"]) { _, own in own }
         }
+        if desired.labels.isEmpty, extra.isEmpty { return OwnershipMetadata.labels }
         return desired.labels.merging(extra) { _, operators in operators }
-            .merging(OwnershipMetadata.labels()) { _, own in own }
+            .merging(OwnershipMetadata.labels) { _, own in own }
     }
 
     static func annotations(_ desired: DesiredSecret, of object: WrappedSecret) -> [String: String] {
         let own =
             desired.mergeIdentity?.annotations(desired.keys, of: object)
             ?? OwnershipMetadata.annotations(of: object)
-        return desired.annotations.merging(own) { _, own in own }
+        return desired.annotations.isEmpty ? own : desired.annotations.merging(own) { _, own in own }
     }
 
     private static func changes(

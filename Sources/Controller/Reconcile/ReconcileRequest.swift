@@ -2,14 +2,25 @@ import Envelope
 import KubeClient
 import Resources
 
-/// A WrappedSecret that is to be synced, and the Secret that it describes.
-struct ReconcileRequest: Sendable {
+/// A WrappedSecret that is to be synced, and the Secret that it describes. A class, because a copy of so many fields for each
+/// step would take longer than most steps.
+final class ReconcileRequest: Sendable {
     let object: WrappedSecret
     /// The newest status that this process knows: the one that it wrote last, or that of `object`.
     let previousStatus: WrappedSecretStatus?
     let desired: DesiredSecret
     /// The metadata of the Secret as it is, or nil if none is known to exist.
     let current: ObjectMeta?
+
+    init(
+        object: WrappedSecret, previousStatus: WrappedSecretStatus?, desired: DesiredSecret,
+        current: ObjectMeta?
+    ) {
+        self.object = object
+        self.previousStatus = previousStatus
+        self.desired = desired
+        self.current = current
+    }
 
     var ref: ObjectRef { object.metadata.ref }
     var secretRef: ObjectRef { ObjectRef(namespace: desired.namespace, name: desired.name) }

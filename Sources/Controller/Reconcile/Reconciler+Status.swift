@@ -202,24 +202,20 @@ extension Reconciler {
         tracker.withSyncRecord(object.ref) { $0.expectStatus(status, of: object) }
         guard status != previous else { return status }
         do {
-            let patch = try StatusUpdate.patch(status, uid: object.uid ?? "")
+            let patch = StatusUpdate.patch(status, uid: object.uid ?? "")
             let written = try await client.patch(
                 WrappedSecret.resource, object.ref, subresource: "status", .json(patch))
             tracker.writes.complete(status: status, on: written)
             return status
-        } catch let error as KubeError where error.code == .notFound {
+        } catch  where error.code == .notFound {
             tracker.withSyncRecord(object.ref) { $0.forgetStatus() }
             throw .objectGone
-        } catch let error as KubeError {
+        } catch {
             if error.code == .invalid || error.code == .conflict {
                 // The uid has changed: the object was created again, and the watch will show that.
                 tracker.writes.forget(object: object.ref)
             }
             throw .transient(error)
-        } catch {
-            throw .transient(
-                KubeError(
-                    .malformedResponse, activity: "writing status of \(object.ref)", message: "\(error)"))
         }
     }
 }

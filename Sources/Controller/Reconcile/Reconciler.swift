@@ -39,7 +39,7 @@ struct Reconciler: Sendable {
             limits.verifications.forget(ref)
         }
         // The watch may have shown the deletion before this reconcile recorded its state.
-        if informers.objects[ref] == nil { tracker.forget(ref) }
+        if !informers.objects.contains(ref) { tracker.forget(ref) }
         return result
     }
 

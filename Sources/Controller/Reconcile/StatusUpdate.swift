@@ -1,4 +1,3 @@
-import FoundationEssentials
 import KubeClient
 import Resources
 import System
@@ -151,11 +150,10 @@ extension StatusUpdate {
     }
 
     /// Returns a patch that replaces the whole status, if the object still has this uid.
-    static func patch(_ status: WrappedSecretStatus, uid: String) throws -> JSONPatch {
-        let json = Array(try JSONEncoder().encode(status))
-        return JSONPatch { patch in
+    static func patch(_ status: WrappedSecretStatus, uid: String) -> JSONPatch {
+        JSONPatch { patch in
             patch.test("/metadata/uid", uid)
-            patch.operation("add", "/status") { $0.encoded(json) }
+            patch.operation("add", "/status") { status.write(to: &$0) }
         }
     }
 }

@@ -41,9 +41,11 @@ final class ObjectCounts: Sendable {
 
     /// Counts all objects after a new list, whose objects may differ from earlier ones of the same version: an etcd that was
     /// restored from a backup assigns versions again.
-    func recount(_ store: Store<Decoded<WrappedSecret>>) {
+    ///
+    /// - Parameter forEach: passes each object of the list to the closure that it gets.
+    func recount(_ forEach: ((Decoded<WrappedSecret>) -> Void) -> Void) {
         var counted = State()
-        store.forEach { counted.replace(nil, by: $0) }
+        forEach { counted.replace(nil, by: $0) }
         state.withLock { [counted] in $0 = counted }
     }
 

@@ -42,12 +42,13 @@ struct RequestTiming: Sendable {
 extension KubeClient.Request {
     /// The verb and the resource, parsed from the path that `Resource` built. They contain no name of an object.
     var verbAndResource: (verb: String, resource: String) {
-        var parts = path.split(separator: "/").map(String.init)[...]
+        var parts = path.split(separator: "/")[...]
         // The path begins with /api/<version> or /apis/<group>/<version>.
         parts = parts.dropFirst(parts.first == "apis" ? 3 : 2)
         // Without a further part after the name, "namespaces" is the resource itself.
         if parts.first == "namespaces", parts.count > 2 { parts = parts.dropFirst(2) }
-        let resource = ([parts.first ?? "other"] + parts.dropFirst(2)).joined(separator: "/")
+        var resource = parts.first.map(String.init) ?? "other"
+        for subresource in parts.dropFirst(2) { resource += "/" + subresource }
         let verb =
             switch method {
             case .post: "create"

@@ -22,7 +22,8 @@ package struct JSONSecretWriter: ~Copyable {
 
     package mutating func string(_ text: String) {
         separate()
-        Array(text.utf8).withUnsafeBytes { JSONString.appendQuoted($0, to: &buffer) }
+        var text = text
+        text.withUTF8 { JSONString.appendQuoted(UnsafeRawBufferPointer($0), to: &buffer) }
     }
 
     package mutating func bool(_ value: Bool) {
@@ -47,6 +48,18 @@ package struct JSONSecretWriter: ~Copyable {
     package mutating func member(_ name: String, _ value: String) {
         key(name)
         string(value)
+    }
+
+    /// Writes a member of an object, or nothing for nil.
+    package mutating func optionalMember(_ name: String, _ value: String?) {
+        if let value { member(name, value) }
+    }
+
+    /// Writes a member of an object, or nothing for nil.
+    package mutating func optionalMember(_ name: String, _ value: Int64?) {
+        guard let value else { return }
+        key(name)
+        number(value)
     }
 
     /// Writes an object of strings.

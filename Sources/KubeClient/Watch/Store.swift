@@ -89,6 +89,8 @@ package final class Store<Value: Sendable>: Sendable {
         state.withLock { $0.contents[ref] }.flatMap(value)
     }
 
+    package func contains(_ ref: ObjectRef) -> Bool { state.withLock { $0.contents[ref] != nil } }
+
     package var count: Int { state.withLock { $0.contents.count } }
 
     package var refs: [ObjectRef] { state.withLock { $0.contents.refs } }

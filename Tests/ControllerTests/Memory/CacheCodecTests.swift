@@ -271,11 +271,11 @@ struct CacheCodecTests {
         object.status = status
         var secret = ObjectMeta(
             name: name, namespace: "payments", uid: status.secret?.uid, resourceVersion: "9000042",
-            labels: OwnershipMetadata.labels(), annotations: OwnershipMetadata.annotations(of: object),
+            labels: OwnershipMetadata.labels, annotations: OwnershipMetadata.annotations(of: object),
             ownerReferences: OwnershipMetadata.ownerReferences(to: object))
         secret.managedFields = [
             ManagedFieldsEntry(
-                manager: KubeClient.fieldManager, time: time, labels: Set(OwnershipMetadata.labels().keys),
+                manager: KubeClient.fieldManager, time: time, labels: Set(OwnershipMetadata.labels.keys),
                 annotations: Set(OwnershipMetadata.annotations(of: object).keys), data: ["password"])
         ]
         let codec = CacheCodec()

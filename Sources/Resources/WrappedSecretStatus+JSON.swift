@@ -1,0 +1,143 @@
+package import JSON
+package import KubeClient
+
+/// Other writers can write a status too: a field that cannot be decoded counts as absent, and is written again.
+extension WrappedSecretStatus: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        self.init()
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "observedGeneration": observedGeneration = try json.readIfValid()
+            case "conditions": conditions = try json.readIfValid()
+            case "keyID": keyID = try json.readIfValid()
+            case "keyVersion": keyVersion = try json.readIfValid()
+            case "secret": secret = try json.readIfValid()
+            case "rolloutRestart": rolloutRestart = try json.readIfValid()
+            case "lastSyncTime": lastSyncTime = try json.readIfValid()
+            case "lastVerifiedTime": lastVerifiedTime = try json.readIfValid()
+            case "lastHandledSync": lastHandledSync = try json.readIfValid()
+            default: break
+            }
+        }
+    }
+}
+
+extension WrappedSecretStatus.SecretState: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "name": name = try json.readIfValid()
+            case "uid": uid = try json.readIfValid()
+            case "resourceVersion": resourceVersion = try json.readIfValid()
+            case "generation": generation = try json.readIfValid()
+            case "mac": mac = try json.readIfValid()
+            case "templateHash": templateHash = try json.readIfValid()
+            case "renderVersion": renderVersion = try json.readIfValid()
+            default: break
+            }
+        }
+    }
+}
+
+extension WrappedSecretStatus.RestartState: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "mac": mac = try json.readIfValid()
+            case "templateHash": templateHash = try json.readIfValid()
+            case "time": time = try json.readIfValid()
+            default: break
+            }
+        }
+    }
+}
+
+extension Condition: JSONReadable {
+    package init(json: inout JSONReader) throws(JSONError) {
+        var type, status, lastTransitionTime, reason, message: String?
+        var observedGeneration: Int64?
+        try json.readObject { key, json throws(JSONError) in
+            switch key {
+            case "type": type = try json.read()
+            case "status": status = try json.read()
+            case "observedGeneration": observedGeneration = try json.readOptional()
+            case "lastTransitionTime": lastTransitionTime = try json.read()
+            case "reason": reason = try json.read()
+            case "message": message = try json.read()
+            default: break
+            }
+        }
+        self.type = try json.require(type, "type")
+        self.status = try json.require(status, "status")
+        self.observedGeneration = observedGeneration
+        self.lastTransitionTime = try json.require(lastTransitionTime, "lastTransitionTime")
+        self.reason = try json.require(reason, "reason")
+        self.message = try json.require(message, "message")
+    }
+}
+
+extension WrappedSecretStatus {
+    /// Writes the fields that have a value.
+    package func write(to json: inout JSONSecretWriter) {
+        json.beginObject()
+        json.optionalMember("observedGeneration", observedGeneration)
+        if let conditions { conditions.write(to: &json) }
+        json.optionalMember("keyID", keyID)
+        json.optionalMember("keyVersion", keyVersion)
+        if let secret {
+            json.key("secret")
+            secret.write(to: &json)
+        }
+        if let rolloutRestart {
+            json.key("rolloutRestart")
+            rolloutRestart.write(to: &json)
+        }
+        json.optionalMember("lastSyncTime", lastSyncTime)
+        json.optionalMember("lastVerifiedTime", lastVerifiedTime)
+        json.optionalMember("lastHandledSync", lastHandledSync)
+        json.endObject()
+    }
+}
+
+extension WrappedSecretStatus.SecretState {
+    fileprivate func write(to json: inout JSONSecretWriter) {
+        json.beginObject()
+        json.optionalMember("name", name)
+        json.optionalMember("uid", uid)
+        json.optionalMember("resourceVersion", resourceVersion)
+        json.optionalMember("generation", generation)
+        json.optionalMember("mac", mac)
+        json.optionalMember("templateHash", templateHash)
+        json.optionalMember("renderVersion", renderVersion.map(Int64.init))
+        json.endObject()
+    }
+}
+
+extension WrappedSecretStatus.RestartState {
+    fileprivate func write(to json: inout JSONSecretWriter) {
+        json.beginObject()
+        json.optionalMember("mac", mac)
+        json.optionalMember("templateHash", templateHash)
+        json.optionalMember("time", time)
+        json.endObject()
+    }
+}
+
+extension [Condition] {
+    /// Writes the member `conditions`.
+    func write(to json: inout JSONSecretWriter) {
+        json.key("conditions")
+        json.beginArray()
+        for condition in self {
+            json.beginObject()
+            json.member("type", condition.type)
+            json.member("status", condition.status)
+            json.optionalMember("observedGeneration", condition.observedGeneration)
+            json.member("lastTransitionTime", condition.lastTransitionTime)
+            json.member("reason", condition.reason)
+            json.member("message", condition.message)
+            json.endObject()
+        }
+        json.endArray()
+    }
+}
