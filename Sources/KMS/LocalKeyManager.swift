@@ -110,7 +110,8 @@ extension LocalKeyManager {
             throw SettingError(
                 variable: variable,
                 problem: "is not set; the local backend needs base64 of 32 bytes, "
-                    + "for example: export \(variable)=$(openssl rand -base64 32)")
+                    + "for example: export \(variable)=$(openssl rand -base64 32); for another KMS, set SB_KMS_BACKEND"
+            )
         }
         var managers = [try make(text.bytes, variable: variable, observer)]
         let previous = "SB_WRAP_MASTER_KEYS_PREVIOUS"

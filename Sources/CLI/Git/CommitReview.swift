@@ -78,9 +78,9 @@ package struct CommitReview: Sendable {
         changes += removed.map { ReviewedChange(.removed, $0.path, $0.document) }
         self.changes = changes.sorted { ($0.path, $0.name) < ($1.path, $1.name) }
         self.problems = problems
-        // A changed key comes first, so that no number of new files hides it.
+        // A key that is replaced comes first, so that no number of other files hides it.
         recipientSources = files.compactMap(ReviewedRecipientSource.init).sorted {
-            ($0.kind == .changed ? 0 : 1, $0.path) < ($1.kind == .changed ? 0 : 1, $1.path)
+            ($0.rank, $0.path) < ($1.rank, $1.path)
         }
     }
 

@@ -32,6 +32,15 @@ package struct ReviewedRecipientSource: Sendable {
         }
     }
 
+    /// Orders by the harm that an overlooked change does.
+    var rank: Int {
+        switch (subject, kind) {
+        case (.recipientFile, .added): 1
+        case (.recipientFile, _): 0
+        case (.rulesFile, _): 2
+        }
+    }
+
     private static func key(in contents: SharedSecret?) -> String? {
         guard let contents, CommittedFile.mayBeRecipientFile(contents),
             let key = try? RecipientFile.parse(contents.bytes, source: "")

@@ -36,7 +36,7 @@ struct RecipientFiles: Sendable {
                 location, "\(field) is absolute; give a path relative to the folder of the rules file")
         }
         // A review of a commit reads the files with these names.
-        guard [".yaml", ".yml", ".json"].contains(where: path.lowercased().hasSuffix) else {
+        guard Self.isReviewed(path) else {
             throw InputError(
                 location, "\(field) has another ending than .yaml, .yml and .json; rename the file")
         }
@@ -45,6 +45,12 @@ struct RecipientFiles: Sendable {
                 location,
                 "\(field): there is no file \(path) in the folder of the rules file; correct the path")
         }
+        guard Self.isReviewed(file.path) else {
+            throw InputError(
+                location,
+                "\(field): \(path) is a link to a file with another ending than .yaml, .yml and .json; rename that file"
+            )
+        }
         guard file.relative(to: root) != nil else {
             throw InputError(
                 location,
@@ -52,5 +58,9 @@ struct RecipientFiles: Sendable {
         }
         return RecipientFileKey(
             path: file.display, writtenPath: "\(folder)/\(path)", key: try RecipientFile.read(file.path))
+    }
+
+    private static func isReviewed(_ path: String) -> Bool {
+        [".yaml", ".yml", ".json"].contains(where: path.lowercased().hasSuffix)
     }
 }
