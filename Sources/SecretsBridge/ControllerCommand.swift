@@ -93,6 +93,11 @@ struct ControllerCommand: AsyncParsableCommand {
         let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version, lease: leaderElection.leaseName(watchScope))
         Warnings.setHandler { logger.warning("\($0)") }
+        if !hardenProcess() {
+            logger.warning(
+                "the kernel does not let this process protect its memory from other processes and core dumps; allow prctl, setrlimit and sigaction in the seccomp profile"
+            )
+        }
         let keys = try loadKeys(for: .controller, observer: telemetry.kmsObserver) { logger.warning("\($0)") }
         var cluster = try loadClusterConfiguration(kubeconfig: kubeconfig, context: context)
         // A controller runs near its API server.

@@ -37,14 +37,9 @@ struct SecretsBridge: AsyncParsableCommand {
         // Child programs start with these signal settings, so they are recorded before any change.
         InheritedSignals.record()
         // This memory will contain plaintext and keys; other processes must not read it.
-        let isHardened = hardenProcess()
+        _ = hardenProcess()
         TerminalInput.setReadHandler { Console.note("reading from the terminal; end with Ctrl-D") }
         Warnings.setHandler { Console.warning($0) }
-        if !isHardened {
-            Console.warning(
-                "the kernel does not let this process disable core dumps and inspection by other processes of the same user"
-            )
-        }
         do {
             if Invocation.programName == Invocation.pluginCompletionName {
                 print(try pluginCompletion(Array(CommandLine.arguments.dropFirst())), terminator: "")

@@ -35,7 +35,7 @@ package struct ClusterConfiguration: Sendable {
     /// True if this process runs in a pod of the cluster and uses its service account.
     package var isInCluster = false
     package var impersonation: Impersonation?
-    /// Accepts compressed responses, which take the server and this process more time than the transfer within a cluster.
+    /// True if responses may be compressed, which takes longer than the transfer within a cluster.
     package var acceptsCompression = true
     package var credentials: any CredentialSource
     /// Problems that do not prevent the use of the configuration, such as a damaged certificate in a CA bundle. One line

@@ -26,12 +26,12 @@ package struct Status: Sendable, Equatable {
     /// The reason that follows it is omitted, as it may quote the request.
     package var admissionDenial: String? { part(Self.denialPatterns) }
 
-    /// The part of the message that cannot quote the request, or nil if there is none: the name of a webhook that denied it or
-    /// failed, or the whole message if it comes from etcd, which stores the object encoded.
-    var messageWithoutRequest: String? {
-        if let part = part(Self.denialPatterns + Self.failurePatterns) { return part }
-        guard let message, message.hasPrefix("etcdserver: ") else { return nil }
-        return message
+    /// Keeps only what cannot quote the request: the name of a webhook that denied it or failed, or the whole message if it
+    /// comes from etcd, which stores the object encoded.
+    mutating func removeQuotations() {
+        let isFromStorage = message?.hasPrefix("etcdserver: ") ?? false
+        message = isFromStorage ? message : part(Self.denialPatterns + Self.failurePatterns)
+        for index in details?.causes?.indices ?? 0..<0 { details?.causes?[index].message = nil }
     }
 
     private func part(_ patterns: [(start: String, end: String)]) -> String? {

@@ -145,10 +145,8 @@ package struct APIConnection: Sendable {
         let text = try? await body.collect(upTo: 256 * 1024)
         var status = text.flatMap { try? JSONReader.read(Status.self, from: $0) }
         // A server that cannot parse a body, and one whose webhook returns a patch that it cannot apply, quote a part of it.
-        if head.status.code == 400 || head.status.code >= 500, case .secret = request.body {
-            let message = status?.messageWithoutRequest
-            status?.message = message
-        }
+        let mayQuote = head.status.code == 400 || head.status.code >= 500 && request.writesSecret
+        if mayQuote, case .secret = request.body { status?.removeQuotations() }
         let delay = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
         return KubeError(
             httpStatus: head.status.code, retryAfter: delay, status: status, activity: request.activity)

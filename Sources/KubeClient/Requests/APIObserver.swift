@@ -40,6 +40,9 @@ struct RequestTiming: Sendable {
 }
 
 extension KubeClient.Request {
+    /// True if the body may hold the values of a Secret.
+    var writesSecret: Bool { verbAndResource.resource == "secrets" }
+
     /// The verb and the resource, parsed from the path that `Resource` built. They contain no name of an object.
     var verbAndResource: (verb: String, resource: String) {
         var parts = path.split(separator: "/")[...]
