@@ -20,9 +20,7 @@ final class Informers: Sendable {
     private let namespace: String?
     private let outages: WatchOutages
     private let loggedProblems = Locked<Set<String>>([])
-    private let hasStarted = Locked(false)
-    /// The objects of the first lists that go first when both lists are complete, or nil afterwards.
-    private let unsyncedAtStart = Locked<Set<ObjectRef>?>([])
+    private let start = Locked(InformerStart())
     private let metrics: WatchMetrics?
 
     /// - Parameters:
@@ -56,30 +54,37 @@ final class Informers: Sendable {
             let cached = CacheTransform.transformed(object)
             keepCiphertexts(of: object, cached)
             guard case .visible(let before) = objects.apply(cached.metadata.ref, cached) else { return }
+            start.withLock { $0.changed(cached.metadata.ref, isUnsynced: Self.isUnsynced(cached)) }
             updateIndexes(before, cached)
             counts.update(before, cached)
             tracker.writes.observe(object: cached.metadata)
             if needsReconcile(cached, after: before) { enqueue(cached.metadata.ref) }
         case .deleted(let metadata):
             let before = objects.remove(metadata.ref)
+            start.withLock { $0.changed(metadata.ref, isUnsynced: false) }
             updateIndexes(before, nil)
             counts.update(before, nil)
             tracker.forget(metadata.ref)
         case .initDone(let version):
             let difference = objects.commitList()
+            var unsynced: Set<ObjectRef> = []
             counts.recount { count in
                 objects.forEach { object in
                     count(object)
                     let ref = object.metadata.ref
                     if let before = difference.changed[ref] { updateIndexes(before, object) }
-                    if Self.isUnsynced(object) { unsyncedAtStart.withLock { _ = $0?.insert(ref) } }
+                    if Self.isUnsynced(object) { unsynced.insert(ref) }
                 }
             }
             for before in difference.removed.values { updateIndexes(before, nil) }
             tracker.writes.observeObjectList(upTo: version)
             difference.removed.keys.forEach(tracker.forget)
             recordRecovery(of: WrappedSecret.resource)
-            if !startIfSynced() { difference.changed.keys.forEach(enqueue) }
+            switch start.withLock({ [unsynced] in $0.objectsListed(unsynced: unsynced) }) {
+            case .waiting: break
+            case .starting: queueAll()
+            case .started: difference.changed.keys.forEach(enqueue)
+            }
         case .resumed:
             recordRecovery(of: WrappedSecret.resource)
         case .interrupted(let error):
@@ -118,11 +123,13 @@ final class Informers: Sendable {
             for before in difference.removed.values { ownedSecrets.update(before, nil) }
             tracker.writes.observeSecretList(upTo: version)
             recordRecovery(of: .secrets)
-            guard !startIfSynced() else { return }
-            for ref in difference.changed.keys { secrets[ref].map(enqueueOwners(of:)) }
-            difference.removed.values.forEach(enqueueOwners(of:))
-            // A Secret that was created and deleted while no watch was open is in neither list.
-            if hasStarted.withLock({ $0 }) {
+            switch start.withLock({ $0.secretsListed() }) {
+            case .waiting: break
+            case .starting: queueAll()
+            case .started:
+                for ref in difference.changed.keys { secrets[ref].map(enqueueOwners(of:)) }
+                difference.removed.values.forEach(enqueueOwners(of:))
+                // A Secret that was created and deleted while no watch was open is in neither list.
                 for ref in objects.refs { queue.add(ref, backlog: true) }
             }
         case .resumed:
@@ -167,7 +174,7 @@ final class Informers: Sendable {
 
     private func enqueue(_ ref: ObjectRef) {
         // Until both caches are complete, no decision is possible; then all objects are queued.
-        if hasStarted.withLock({ $0 }) { queue.add(ref) }
+        if start.withLock({ $0.hasStarted }) { queue.add(ref) }
     }
 
     private func enqueueOwners(of secret: ObjectMeta) {
@@ -181,24 +188,12 @@ final class Informers: Sendable {
     }
 
     /// Queues all objects once both lists are complete, at a lower priority than later changes.
-    ///
-    /// - Returns: whether that happened now.
-    private func startIfSynced() -> Bool {
-        guard objects.hasSynced, secrets.hasSynced else { return false }
-        let isFirst = hasStarted.withLock { hasStarted in
-            defer { hasStarted = true }
-            return !hasStarted
-        }
-        guard isFirst else { return false }
+    private func queueAll() {
         logger.info(
             "caches complete",
             metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
-        let unsynced = unsyncedAtStart.withLock { unsynced in
-            defer { unsynced = nil }
-            return unsynced ?? []
-        }
+        let unsynced = start.withLock { $0.takeUnsynced() }
         for ref in objects.refs { queue.add(ref, backlog: !unsynced.contains(ref)) }
-        return true
     }
 
     /// Returns true for an object that was never synced, or has changed while no controller was running.

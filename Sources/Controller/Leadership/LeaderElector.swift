@@ -133,10 +133,9 @@ package struct LeaderElector<C: Clock>: LeaderElection where C.Duration == Durat
                 "no longer leading: work in flight is cancelled",
                 metadata: ["why": "\(end)"])
             // Another replica may take the lease after this time.
+            let expiry = clock.now.advanced(by: timing.leaseDuration - timing.renewDeadline)
             let deadline = Task {
-                try await clock.sleep(
-                    until: clock.now.advanced(by: timing.leaseDuration - timing.renewDeadline),
-                    tolerance: nil)
+                try await clock.sleep(until: expiry, tolerance: nil)
                 logger.critical("work in flight does not end: terminating the process")
                 terminateProcess()
             }

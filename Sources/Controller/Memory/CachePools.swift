@@ -6,8 +6,8 @@ struct CachePools: Sendable {
     var texts: SharedValues<String>
 
     /// - Parameters:
-    ///   - texts: The most texts.
-    ///   - collections: The most sets, lists and maps each.
+    ///   - texts: The maximum number of texts.
+    ///   - collections: The maximum number of sets, of lists and of maps.
     init(texts: Int = 8192, collections: Int = 1024) {
         self.texts = SharedValues(limit: texts)
         (sets, lists, maps) = (

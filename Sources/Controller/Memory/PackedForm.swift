@@ -4,7 +4,7 @@ enum PackedForm: UInt8 {
 
     /// A reference to a shorter text takes as many bytes as the text.
     static let minimumEarlierLength = 3
-    /// The texts of an object that later ones are compared with. Without a bound, packing would take quadratic time.
+    /// The number of texts of an object that later ones are compared with. Without a bound, packing would take quadratic time.
     static let maximumEarlierTexts = 64
 }
 

@@ -142,6 +142,24 @@ import Testing
         #expect(cache.envelope(of: ref, digest: [1], now: later) == nil)
     }
 
+    /// An expired value leaves its room to the next one, also if it was pinned before.
+    @Test(arguments: [false, true]) func forgetsExpiredValues(wasPinned: Bool) async throws {
+        let cache = PlaintextRetryCache(limit: 100)
+        if wasPinned {
+            cache.pin(try await opened(80), digest: [1], for: ref, deleted: "s1")
+            cache.unpin(ref, secret("s2"))
+        } else {
+            cache.insert(try await opened(80), digest: [1], for: ref)
+        }
+        let other = ObjectRef(namespace: "payments", name: "other")
+        let envelope = try await opened(80)
+        cache.insert(envelope, digest: [1], for: other, now: .now + .seconds(500))
+        #expect(cache.envelope(of: other, digest: [1]) == nil, "there is no room yet")
+        let later = ContinuousClock.now + .seconds(601)
+        cache.insert(envelope, digest: [1], for: other, now: later)
+        #expect(cache.envelope(of: other, digest: [1], now: later) != nil)
+    }
+
     private func secret(_ uid: String, isTerminating: Bool = false) -> ObjectMeta {
         var secret = ObjectMeta(name: "db", namespace: "payments", uid: uid)
         if isTerminating { secret.deletionTimestamp = "2026-01-01T00:00:00Z" }
