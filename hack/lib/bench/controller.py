@@ -63,14 +63,14 @@ class Controller:
             time.sleep(pause)
         return time.monotonic() - self.began
 
-    def until_ready(self):
-        return self.until(lambda: self.get("/readyz") is not None)
+    def until_ready(self, pause=0.01):
+        return self.until(lambda: self.get("/readyz") is not None, pause)
 
     def synced(self):
         return self.metric("secretsbridge_wrappedsecrets", ready="True", reason="Synced")
 
     def until_synced(self, count):
-        return self.until(lambda: self.synced() >= count, pause=0.1)
+        return self.until(lambda: self.synced() >= count, pause=0.25)
 
     def until_idle(self, count):
         """Waits until every object was reconciled."""
