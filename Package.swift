@@ -108,7 +108,9 @@ let package = Package(
         tests("SecretsBridge", [logging]),
         .target(
             name: "TestSupport",
-            dependencies: ["Cryptography", "Envelope", "HTTP", "KMS", "KubeClient", "System", httpTypes],
+            dependencies: [
+                "Cryptography", "Envelope", "HTTP", "JSON", "KMS", "KubeClient", "System", httpTypes,
+            ],
             path: "Tests/Support", swiftSettings: strict),
         // Fixed work for hack/guard, which counts what it costs. Not part of a release.
         .executableTarget(

@@ -227,15 +227,6 @@ package enum JSONString {
     }
 }
 
-extension String {
-    /// The text as a JSON string in which invisible characters are escapes too.
-    package var jsonQuoted: String {
-        var output = SecretBuffer(capacity: utf8.count + 2)
-        JSONString.appendVisiblyQuoted(self, to: &output)
-        return output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-    }
-}
-
 /// The Unicode scalars of valid UTF-8, without a `String` that would copy them.
 package struct UTF8Scalars: Sequence, IteratorProtocol {
     private var rest: Slice<UnsafeRawBufferPointer>

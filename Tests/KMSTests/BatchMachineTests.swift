@@ -11,7 +11,7 @@ struct BatchMachineTests {
     private func run(
         _ arrivals: [Int], until end: Int, backlog: (Int) -> Int = { _ in 0 }
     ) -> [(at: Int, size: Int)] {
-        var machine = BatchMachine<Int>()
+        var machine = BatchMachine<Int>(.init(window: .milliseconds(3)))
         var batches: [(at: Int, size: Int)] = []
         var wake: ContinuousClock.Instant?
         var added = 0

@@ -30,7 +30,7 @@ def program():
 def running(*command):
     """Runs a program that waits for its input, under a limit that allows core dumps. Yields its folder in /proc."""
     process = subprocess.Popen(
-        ["sh", "-c", 'ulimit -c 64 && exec "$@"', "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ["sh", "-c", 'ulimit -S -c 64; exec "$@"', "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         cwd="/", **USER)
     try:
         yield pathlib.Path(f"/proc/{process.pid}")

@@ -69,8 +69,14 @@ import Testing
         var status = WrappedSecretStatus()
         status.observedGeneration = 3
         status.keyID = "k"
+        status.keyVersion = "7"
         status.secret = .init(
-            name: "db", uid: "u", resourceVersion: "9", generation: 3, mac: "m", renderVersion: 1)
+            name: "db", uid: "u", resourceVersion: "9", generation: 3, mac: "m", templateHash: "t",
+            renderVersion: 1)
+        status.rolloutRestart = .init(mac: "m", templateHash: "t", time: "T2")
+        status.lastSyncTime = "T3"
+        status.lastVerifiedTime = "T4"
+        status.lastHandledSync = "once"
         status.conditions = [
             Condition(
                 .ready, true, observedGeneration: 3, lastTransitionTime: "T", reason: "Synced", message: "m")
@@ -80,7 +86,9 @@ import Testing
         let data = writer.finish().withUnsafeBytes { Data($0) }
         #expect(try JSONReader.read(WrappedSecretStatus.self, from: Array(data)) == status)
         let fields = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
-        #expect(Set(fields.keys) == ["observedGeneration", "keyID", "secret", "conditions"], "no nulls")
+        #expect(
+            Set(fields.keys) == Set(Mirror(reflecting: status).children.compactMap(\.label)),
+            "each field of the type is written")
         #expect(status.condition(.ready)?.status == "True")
         #expect(status.condition(.stalled) == nil)
     }

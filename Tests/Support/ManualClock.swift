@@ -66,8 +66,8 @@ package final class ManualClock: Clock, Sendable {
         for continuation in due { continuation.resume() }
     }
 
-    /// Advances in small steps until `condition` holds. Before each step the tasks of the executor run until they all wait, so that
-    /// the speed of the machine does not matter.
+    /// Advances in small steps until `condition` holds. Before each step the tasks of the executor run until they all wait, and
+    /// tasks elsewhere get some turns.
     ///
     /// - Returns: False if it does not hold within `limit` of this clock.
     package func advance(

@@ -106,7 +106,7 @@ struct BatchMachine<Item: Sendable>: Sendable {
 
     struct Policy: Sendable {
         /// The time that the first request of a batch waits for those of the same moment.
-        var window = Duration.milliseconds(3)
+        var window = Duration.milliseconds(2)
         /// A batch of this size waits no longer than `window`.
         var targetSize = 100
         /// In a steady stream.
