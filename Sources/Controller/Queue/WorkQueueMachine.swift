@@ -29,6 +29,11 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
         }
     }
 
+    private struct Due: Sendable {
+        let instant: Instant
+        let order: UInt64
+    }
+
     /// One queue for each priority. An entry is valid while `waiting` has its key with this priority and `processing` does
     /// not contain it; a key that changed its priority leaves an invalid entry, which is skipped.
     private var queues = Priority.allCases.map { _ in FairQueue<Key>() }
@@ -39,13 +44,14 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
     private let flow: @Sendable (Key) -> String
     private var processing: Set<Key> = []
     private var heap = Heap<Delayed>()
-    /// The time of each delayed key; entries of `heap` with another time are invalid.
-    private var due: [Key: Instant] = [:]
+    /// The valid entry of `heap` for each delayed key.
+    private var due: [Key: Due] = [:]
     private var failures: [Key: Backoff] = [:]
     private var order: UInt64 = 0
     /// One key in `backlogShare` comes from the backlog first, so that a stream of changes cannot starve it.
     private var takenCount = 0
     private static var backlogShare: Int { 8 }
+    private static var toleratedEntries: Int { 64 }
     private(set) var isShutDown = false
     /// Called under the lock of the queue; it must not block.
     var observe: (@Sendable (WorkQueueEvent<Key>) -> Void)?
@@ -56,6 +62,9 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
 
     /// The number of keys to run.
     var count: Int { waiting.count }
+
+    /// The number of remembered delays, of which some may be invalid.
+    var delayCount: Int { heap.count }
 
     /// Returns the number of keys to run, at most `limit`, and at most `share` of each flow. It counts at most `limit` flows.
     func count(upTo limit: Int, share: (String) -> Int) -> Int {
@@ -79,16 +88,23 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
     /// Runs `key` at `instant`, or earlier if an earlier delayed add exists.
     mutating func add(_ key: Key, at instant: Instant) {
         guard !isShutDown else { return }
-        if let known = due[key], known <= instant { return }
-        due[key] = instant
+        if let known = due[key], known.instant <= instant { return }
         order += 1
+        due[key] = Due(instant: instant, order: order)
         heap.insert(Delayed(due: instant, order: order, key: key))
+        dropInvalidDelays()
+    }
+
+    /// Immediate and earlier adds leave invalid entries, which a key that is changed all the while would pile up until their time.
+    private mutating func dropInvalidDelays() {
+        guard heap.count > 2 * due.count + Self.toleratedEntries else { return }
+        heap = Heap(heap.unordered.filter { due[$0.key]?.order == $0.order })
     }
 
     /// Queues the delayed keys that are due. Returns when the next one is due.
     mutating func promoteDueKeys(now: Instant) -> Instant? {
         while let first = heap.min {
-            guard due[first.key] == first.due else {
+            guard due[first.key]?.order == first.order else {
                 heap.removeMin()
                 continue
             }
@@ -163,10 +179,8 @@ struct WorkQueueMachine<Key: Hashable & Sendable>: Sendable {
     }
 
     private mutating func pop(_ priority: Priority) -> Key? {
-        while let key = queues[priority.rawValue].popFirst() {
-            if waiting[key] == priority, !processing.contains(key) { return key }
-        }
-        return nil
+        let (waiting, processing) = (self.waiting, self.processing)
+        return queues[priority.rawValue].popFirst { waiting[$0] == priority && !processing.contains($0) }
     }
 }
 
@@ -196,10 +210,19 @@ struct FairQueue<Key: Sendable>: Sendable {
         count += 1
     }
 
-    mutating func popFirst() -> Key? {
-        guard let flow = turns.popFirst(), let key = flows[flow]?.popFirst() else { return nil }
-        count -= 1
-        if flows[flow]?.isEmpty == true { flows[flow] = nil } else { turns.append(flow) }
-        return key
+    mutating func popFirst() -> Key? { popFirst { _ in true } }
+
+    /// Removes the next valid key. The invalid ones before it are dropped and take no turn from their flow.
+    mutating func popFirst(where isValid: (Key) -> Bool) -> Key? {
+        while let flow = turns.popFirst() {
+            while let key = flows[flow]?.popFirst() {
+                count -= 1
+                guard isValid(key) else { continue }
+                if flows[flow]?.isEmpty == true { flows[flow] = nil } else { turns.append(flow) }
+                return key
+            }
+            flows[flow] = nil
+        }
+        return nil
     }
 }
