@@ -71,7 +71,7 @@ import Testing
                 model.waiting.remove(taken)
                 model.processing.insert(taken)
             case 80..<99:
-                guard let finished = model.processing.randomElement(using: &random) else { continue }
+                guard let finished = model.processing.sorted().randomElement(using: &random) else { continue }
                 model.processing.remove(finished)
                 machine.done(finished)
             default:
@@ -159,6 +159,15 @@ import Testing
         #expect(machine.take() == 3)
     }
 
+    @Test func keysThatChangedTheirPriorityTakeNoTurnFromTheirFlow() {
+        var machine = Machine { $0 < 100 ? "a" : "b" }
+        for key in 0..<5 { machine.add(key, .backlog) }
+        for key in 0..<4 { machine.add(key, .change) }
+        #expect((0..<4).map { _ in machine.take() } == [0, 1, 2, 3])
+        for key in 100..<103 { machine.add(key, .backlog) }
+        #expect((0..<3).map { _ in machine.take() } == [4, 100, 101])
+    }
+
     @Test func countsTheShareOfEachFlow() {
         var machine = Machine { $0 < 100 ? "loud" : "quiet" }
         for key in 0..<100 { machine.add(key) }
@@ -197,6 +206,27 @@ import Testing
         #expect(machine.take() == 1)
         machine.done(1)
         #expect(machine.promoteDueKeys(now: start + .seconds(5)) == nil)
+        #expect(machine.take() == nil)
+    }
+
+    /// An object that changes all the while and is requeued each time must not take memory for each of its delays.
+    @Test func remembersABoundedNumberOfCancelledDelays() {
+        var machine = Machine()
+        let due = start + .seconds(3600)
+        machine.add(2, at: start + .seconds(1800))
+        for _ in 0..<1000 {
+            machine.add(1, at: due)
+            machine.add(1)
+            #expect(machine.take() == 1)
+            machine.done(1)
+        }
+        #expect(machine.delayCount <= 70)
+        machine.add(1, at: due)
+        #expect(machine.promoteDueKeys(now: start + .seconds(1800)) == due)
+        #expect(machine.take() == 2)
+        #expect(machine.promoteDueKeys(now: due) == nil)
+        #expect(machine.take() == 1)
+        machine.done(1)
         #expect(machine.take() == nil)
     }
 
