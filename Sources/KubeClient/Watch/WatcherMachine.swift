@@ -77,6 +77,8 @@ package struct WatcherMachine: Sendable {
     private var streams: Bool
     /// True from a failure to the first event of a watch.
     private var isShortWatch = false
+    /// True until something expires, and again after the next event of a watch.
+    private var listsAtOnce = true
 
     package init(streamingLists: Bool) {
         streams = streamingLists
@@ -94,8 +96,8 @@ package struct WatcherMachine: Sendable {
                 change: .commitList(resourceVersion: version),
                 effect: .watch(resourceVersion: version, isShort: false))
         case (.listing, .failed(.expired)):
-            // The continue token is too old. A new list may begin at once.
-            return beginList(pause: .none)
+            // The continue token is too old.
+            return listAgain()
         case (.streamingList, .failed(.badRequest)):
             streams = false
             return beginList(pause: .none)
@@ -119,11 +121,12 @@ package struct WatcherMachine: Sendable {
             // A watch without a version would begin at an arbitrary point.
             state = .watching(resourceVersion: version.isEmpty ? known : version, receivedEvent: true)
             isShortWatch = false
+            listsAtOnce = true
             return Transition(effect: .read)
         case (.watching(let version, let receivedEvent), .ended(let tooSoon)):
             return resume(version, receivedEvent: receivedEvent, tooSoon: tooSoon)
         case (.watching, .failed(.expired)), (.watching, .failed(.resourceVersionTooLarge)):
-            return beginList(pause: .none)
+            return listAgain()
         case (.watching, .failed(.badRequest)):
             // The same request would be refused again.
             return beginList(pause: .backOff)
@@ -146,6 +149,13 @@ package struct WatcherMachine: Sendable {
         isShortWatch = false
         return Transition(
             change: .beginList, pause: pause, effect: streams ? .streamList : .list(continueToken: nil))
+    }
+
+    /// Begins a new list because a version or a continue token has expired: at once, but not several times without an event. A
+    /// server whose new versions have expired already would get lists in a tight loop.
+    private mutating func listAgain() -> Transition {
+        defer { listsAtOnce = false }
+        return beginList(pause: listsAtOnce ? .none : .backOff)
     }
 
     private mutating func watch(_ version: String, pause: Pause) -> Transition {

@@ -21,6 +21,8 @@ import Testing
 
     private static let listed: [Machine.Input] = [.start, .page(resourceVersion: "5", continueToken: nil)]
     private static let watched = listed + [.event(resourceVersion: "6")]
+    private static let listedAgain =
+        watched + [.failed(.expired), .page(resourceVersion: "5", continueToken: nil)]
     private static let list = Machine.Transition(change: .beginList, effect: .list(continueToken: nil))
     private static let listLater = Machine.Transition(
         change: .beginList, pause: .backOff, effect: .list(continueToken: nil))
@@ -55,6 +57,9 @@ import Testing
         Case(
             name: "410 for the continue token", before: [.start], input: .failed(.expired), step: list,
             state: .listing),
+        Case(
+            name: "410 for the next continue token", before: [.start, .failed(.expired)],
+            input: .failed(.expired), step: listLater, state: .listing),
         Case(
             name: "429 for a page", before: [.start], input: .failed(.throttled(retryAfter: .seconds(3))),
             step: .init(change: .beginList, pause: .atLeast(.seconds(3)), effect: .list(continueToken: nil)),
@@ -135,6 +140,12 @@ import Testing
         Case(
             name: "410, as status, as event", before: watched, input: .failed(.expired), step: list,
             state: .listing),
+        Case(
+            name: "410 again, without an event", before: listedAgain, input: .failed(.expired),
+            step: listLater, state: .listing),
+        Case(
+            name: "410 again, after an event", before: listedAgain + [.event(resourceVersion: "6")],
+            input: .failed(.expired), step: list, state: .listing),
         Case(
             name: "410, where lists are streamed", streams: true,
             before: [.start, .bookmark(resourceVersion: "5", initialEventsEnd: true)],
