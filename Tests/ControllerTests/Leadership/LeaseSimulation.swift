@@ -14,6 +14,20 @@ struct LeaseSimulation {
         var resignationProbability = 0.01
         /// The probability that a process pauses.
         var stallProbability = 0.05
+        /// The probability that another writer annotates the lease before a request arrives.
+        var annotationProbability = 0.0
+
+        /// A network and processes that work, with clocks of the same rate.
+        static var none: Faults {
+            var faults = Faults()
+            faults.skew = 0
+            faults.lossProbability = 0
+            faults.longestDelay = 0.1
+            faults.deathProbability = 0
+            faults.resignationProbability = 0
+            faults.stallProbability = 0
+            return faults
+        }
     }
 
     private struct Process {
@@ -38,7 +52,8 @@ struct LeaseSimulation {
     }
 
     private var random: SeededGenerator
-    private let faults: Faults
+    /// Processes keep the clocks that they were born with.
+    var faults: Faults
     private var time = 0.0
     private var order = 0
     private var future: [(time: Double, order: Int, event: SimulatedEvent)] = []
@@ -48,6 +63,7 @@ struct LeaseSimulation {
     private var version = 0
     /// The number of times a candidate became the leader.
     private(set) var leadershipCount = 0
+    private(set) var requestCount = 0
     /// Describes two leaders at the same time.
     private(set) var violation: String?
 
@@ -81,6 +97,7 @@ struct LeaseSimulation {
             processes[name] = process
             act(name, .start)
         case .arrival(let name, let request, let effect):
+            if faults.annotationProbability > 0, chance(faults.annotationProbability) { annotate() }
             let result = serve(effect)
             if !chance(faults.lossProbability) {
                 schedule(delay(), .input(process: name, request: request, result))
@@ -88,12 +105,7 @@ struct LeaseSimulation {
         case .input(let name, let request, let input):
             guard let process = processes[name], process.pending == request else { return }
             if chance(faults.deathProbability) { return die(name) }
-            if process.machine.isLeading, chance(faults.resignationProbability) {
-                processes[name]?.isLeaving = true
-                processes[name]?.pending += 1
-                let effect = processes[name]?.machine.resign(at: process.local(time)) ?? .stop
-                return perform(name, effect)
-            }
+            if process.machine.isLeading, chance(faults.resignationProbability) { return resign(name) }
             act(name, input)
         }
     }
@@ -113,6 +125,7 @@ struct LeaseSimulation {
         guard let process = processes[name] else { return }
         switch effect {
         case .get, .create, .update:
+            requestCount += 1
             if !chance(faults.lossProbability) {
                 schedule(delay(), .arrival(process: name, request: process.pending, effect))
             }
@@ -129,11 +142,30 @@ struct LeaseSimulation {
         }
     }
 
+    /// The processes that lead, or that have not noticed yet that their leadership has ended.
+    var leaders: [Int] { processes.filter { $0.value.machine.isLeading }.keys.sorted() }
+
     /// Returns false if there was no leader.
     mutating func killLeader() -> Bool {
-        guard let leader = processes.first(where: { $0.value.machine.isLeading }) else { return false }
-        die(leader.key)
+        guard let leader = leaders.first else { return false }
+        die(leader)
         return true
+    }
+
+    /// Returns false if there was no leader.
+    mutating func resignLeader() -> Bool {
+        guard let leader = leaders.first else { return false }
+        resign(leader)
+        return true
+    }
+
+    private mutating func resign(_ name: Int) {
+        guard var process = processes[name] else { return }
+        process.isLeaving = true
+        process.pending += 1
+        let effect = process.machine.resign(at: process.local(time))
+        processes[name] = process
+        perform(name, effect)
     }
 
     /// Removes the process and schedules a new one.
@@ -150,6 +182,12 @@ struct LeaseSimulation {
             return lease?.resourceVersion == version ? write(claim) : .conflict
         case .wait, .stop: return .failed
         }
+    }
+
+    /// Changes the version of the lease and nothing that candidates compare.
+    private mutating func annotate() {
+        version += 1
+        lease?.resourceVersion = "\(version)"
     }
 
     private mutating func write(_ claim: LeaseClaim) -> Machine.Input {

@@ -174,9 +174,9 @@ struct WorkQueueSimulation {
 
     /// Reserved keys go first. Of the others one in eight comes from the backlog first.
     private mutating func checkPriority(_ priority: Priority, _ ready: Set<Priority>) {
-        if ready.contains(.reserved), priority != .reserved { fail("\(priority) goes ahead of reserved keys") }
+        if ready.contains(.reserved), priority != .reserved { fail("\(priority) goes before reserved keys") }
         if priority == .backlog, ready.contains(.change) {
-            if let last = lastBacklogShare, attempts - last < 8 { fail("the backlog takes more than its share") }
+            if let last = lastBacklogShare, attempts - last < 8 { fail("the backlog has too many turns") }
             lastBacklogShare = attempts
         }
         let isPassed = ready.contains(.backlog) && !ready.contains(.reserved) && priority != .backlog
