@@ -1,3 +1,4 @@
+import Envelope
 import KubeClient
 import Resources
 import TestSupport
