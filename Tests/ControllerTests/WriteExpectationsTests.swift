@@ -147,4 +147,19 @@ import Testing
         writes.observe(object: object("11"))
         #expect(writes.expectedStatus(ref) == nil)
     }
+
+    /// Otherwise each object whose event overtakes the response would keep a status in memory until it changes.
+    @Test func aStatusIsNotExpectedIfTheWatchHasShownALaterVersion() {
+        func object(_ name: String, _ version: String) -> ObjectMeta {
+            ObjectMeta(name: name, namespace: "n", uid: "u", resourceVersion: version)
+        }
+        writes.observe(object: object("s", "10"))
+        writes.complete(status: WrappedSecretStatus(), on: object("s", "10"))
+        #expect(writes.expectedStatus(ref) == nil)
+        writes.observe(object: object("other", "12"))
+        writes.complete(status: WrappedSecretStatus(), on: object("s", "11"))
+        #expect(writes.expectedStatus(ref) == nil)
+        writes.complete(status: WrappedSecretStatus(), on: object("s", "13"))
+        #expect(writes.expectedStatus(ref) != nil)
+    }
 }

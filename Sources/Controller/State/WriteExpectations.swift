@@ -109,11 +109,15 @@ final class WriteExpectations: Sendable {
 
     // MARK: statuses
 
-    /// Expects the status that was written to `object`, which is the API server's response.
+    /// Expects the status that was written to `object`, which is the API server's response, unless the watch has shown it already.
     func complete(status: WrappedSecretStatus, on object: ObjectMeta) {
         guard let uid = object.uid, let version = object.resourceVersion else { return }
-        state.withLock {
-            $0.statuses[object.ref] = ExpectedStatus(uid: uid, resourceVersion: version, status: status)
+        state.withLock { state in
+            // A watch shows versions in their order: a later one of any object came after this one, whose expectation would
+            // stay for as long as the object does not change.
+            let isShown = !ResourceVersion.isOlder(state.newestObject, than: version)
+            state.statuses[object.ref] =
+                isShown ? nil : ExpectedStatus(uid: uid, resourceVersion: version, status: status)
         }
     }
 
