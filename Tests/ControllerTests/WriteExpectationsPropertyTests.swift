@@ -58,7 +58,7 @@ import Testing
                 }
                 let found = writes.expectedStatus(ref)?.status.keyID
                 let expected = position < written ? "\(written)" : nil
-                if found != expected { return "step \(step): \(found ?? "nothing") is expected at \(position)" }
+                if found != expected { return "step \(step): \(found ?? "no") status at \(position)" }
             }
             return nil
         }
