@@ -99,7 +99,7 @@ package struct Controller: Service {
                 observer: telemetry.kmsObserver(ofProvider:), logger: logger
             ) { retryUsers($0) }
         }
-        let codec = CacheCodec()
+        let codec = CacheCodec(policy: options.policy)
         let scopes = options.selections.map { selection in
             let namespace = options.namespaces.isEmpty ? nil : selection.namespace
             let informers = Informers(
@@ -144,6 +144,7 @@ package struct Controller: Service {
                 try await leaderElection.run {
                     await withDiscardingTaskGroup { group in
                         if let providers { group.addTask { await providers.lead() } }
+                        for scope in scopes { scope.informers.lead() }
                         await withTaskCancellationHandler {
                             await work(queue, WatchScopeRouter(scopes))
                         } onCancel: {

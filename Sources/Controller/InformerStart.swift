@@ -1,52 +1,39 @@
-import KubeClient
-
-/// Decides when the lists of WrappedSecrets and Secrets, which two watches read, are complete, so that decisions are possible.
-/// It knows which objects go first then. A pure state machine.
+/// Decides when the objects are looked at first: once the lists of WrappedSecrets and Secrets, which two watches read, are
+/// complete, so that decisions are possible, and this replica leads. A pure state machine.
 struct InformerStart {
     enum Phase: Equatable {
-        /// The other list is not complete.
+        /// A list is missing.
         case waiting
-        /// Both lists are complete now, for the first time: all objects are queued.
+        /// Both lists are complete now, for the first time, and another replica leads.
+        case complete
+        /// Nothing is missing now, for the first time: each object that is not in sync is queued.
         case starting
-        /// This is a later list: its changes are queued.
+        /// The start was earlier: what changes is queued.
         case started
     }
 
+    enum Input {
+        /// The list of WrappedSecrets is complete.
+        case objectsListed
+        case secretsListed
+        /// The workers of this replica run.
+        case leading
+    }
+
     private(set) var hasStarted = false
-    private var hasObjects = false
-    private var hasSecrets = false
-    private var unsynced: Set<ObjectRef> = []
+    private var isComplete = false
+    private var missing: Set<Input> = [.objectsListed, .secretsListed, .leading]
 
-    /// Records a list of WrappedSecrets, after the indexes were made from it.
-    ///
-    /// - Parameter unsynced: The objects that were never synced, or have changed while no controller was running.
-    mutating func objectsListed(unsynced: Set<ObjectRef>) -> Phase {
-        hasObjects = true
-        if !hasStarted { self.unsynced = unsynced }
-        return advance()
-    }
-
-    /// Records a list of Secrets, after the indexes were made from it.
-    mutating func secretsListed() -> Phase {
-        hasSecrets = true
-        return advance()
-    }
-
-    /// Records an event between the lists.
-    mutating func changed(_ ref: ObjectRef, isUnsynced: Bool) {
-        guard !hasStarted else { return }
-        if isUnsynced { unsynced.insert(ref) } else { unsynced.remove(ref) }
-    }
-
-    /// Returns the objects that go first, and forgets them.
-    mutating func takeUnsynced() -> Set<ObjectRef> {
-        defer { unsynced = [] }
-        return unsynced
-    }
-
-    private mutating func advance() -> Phase {
-        guard !hasStarted else { return .started }
-        hasStarted = hasObjects && hasSecrets
-        return hasStarted ? .starting : .waiting
+    /// - Returns: `waiting` too for a later list of a replica that does not lead.
+    mutating func advance(_ input: Input) -> Phase {
+        missing.remove(input)
+        if hasStarted { return .started }
+        if missing.isEmpty {
+            hasStarted = true
+            return .starting
+        }
+        guard missing == [.leading], !isComplete else { return .waiting }
+        isComplete = true
+        return .complete
     }
 }

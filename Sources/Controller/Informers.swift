@@ -20,6 +20,7 @@ final class Informers: Sendable {
     private let namespace: String?
     private let outages: WatchOutages
     private let loggedProblems = Locked<Set<String>>([])
+    private let codec: CacheCodec
     private let start = Locked(InformerStart())
     private let metrics: WatchMetrics?
 
@@ -32,6 +33,7 @@ final class Informers: Sendable {
         queue: WorkQueue, namespace: String? = nil, logger: Logger, outages: WatchOutages = WatchOutages(),
         codec: CacheCodec = CacheCodec(), metrics: WatchMetrics? = nil
     ) {
+        self.codec = codec
         objects = Store(pack: codec.pack, unpack: codec.unpackObject) { $0.metadata.resourceVersion }
         secrets = Store(pack: codec.pack, unpack: codec.unpackMetadata) { $0.resourceVersion }
         self.queue = queue
@@ -49,42 +51,38 @@ final class Informers: Sendable {
         switch event {
         case .initStarted:
             objects.beginList()
+            counts.beginList()
+            mergeTargets.beginList()
+            providerUsers.beginList()
         case .applied(let object):
             recordRecovery(of: WrappedSecret.resource)
             let cached = CacheTransform.transformed(object)
+            let ref = cached.metadata.ref
             keepCiphertexts(of: object, cached)
-            guard case .visible(let before) = objects.apply(cached.metadata.ref, cached) else { return }
-            start.withLock { $0.changed(cached.metadata.ref, isUnsynced: Self.isUnsynced(cached)) }
-            updateIndexes(before, cached)
-            counts.update(before, cached)
-            tracker.writes.observe(object: cached.metadata)
-            if needsReconcile(cached, after: before) { enqueue(cached.metadata.ref) }
+            let wasInSync = hasStarted && isInSync(ref)
+            switch objects.apply(ref, cached) {
+            case .buffered(let before):
+                updateIndexes(before, cached, in: .incoming)
+            case .visible(let before):
+                updateIndexes(before, cached, in: .visible)
+                tracker.writes.observe(object: cached.metadata)
+                if wasInSync, let before { expectStatus(of: before) }
+                if needsReconcile(cached, after: before) { enqueue(ref) }
+            }
         case .deleted(let metadata):
-            let before = objects.remove(metadata.ref)
-            start.withLock { $0.changed(metadata.ref, isUnsynced: false) }
-            updateIndexes(before, nil)
-            counts.update(before, nil)
+            let removed = objects.remove(metadata.ref)
+            updateIndexes(removed.visible, nil, in: .visible)
+            updateIndexes(removed.buffered, nil, in: .incoming)
             tracker.forget(metadata.ref)
         case .initDone(let version):
             let difference = objects.commitList()
-            var unsynced: Set<ObjectRef> = []
-            counts.recount { count in
-                objects.forEach { object in
-                    count(object)
-                    let ref = object.metadata.ref
-                    if let before = difference.changed[ref] { updateIndexes(before, object) }
-                    if Self.isUnsynced(object) { unsynced.insert(ref) }
-                }
-            }
-            for before in difference.removed.values { updateIndexes(before, nil) }
+            counts.commitList()
+            mergeTargets.commitList()
+            providerUsers.commitList()
             tracker.writes.observeObjectList(upTo: version)
             difference.removed.keys.forEach(tracker.forget)
             recordRecovery(of: WrappedSecret.resource)
-            switch start.withLock({ [unsynced] in $0.objectsListed(unsynced: unsynced) }) {
-            case .waiting: break
-            case .starting: queueAll()
-            case .started: difference.changed.keys.forEach(enqueue)
-            }
+            advance(.objectsListed) { difference.changed.keys.forEach(enqueue) }
         case .resumed:
             recordRecovery(of: WrappedSecret.resource)
         case .interrupted(let error):
@@ -98,39 +96,41 @@ final class Informers: Sendable {
         switch event {
         case .initStarted:
             secrets.beginList()
+            ownedSecrets.beginList()
         case .applied(let secret):
             recordRecovery(of: .secrets)
             let secret = CacheTransform.transformed(secret.metadata)
-            guard case .visible(let before) = secrets.apply(secret.ref, secret) else { return }
-            ownedSecrets.update(before, secret)
-            tracker.missingTargets.remove(secret.ref)
-            // The former owner is reconciled too: the change may have removed the reference to it.
-            if let before { enqueueOwners(of: before) }
-            tracker.writes.observe(secret: secret)
-            enqueueOwners(of: secret)
+            switch secrets.apply(secret.ref, secret) {
+            case .buffered(let before):
+                ownedSecrets.update(before, secret, in: .incoming)
+            case .visible(let before):
+                ownedSecrets.update(before, secret)
+                tracker.missingTargets.remove(secret.ref)
+                // The former owner is reconciled too: the change may have removed the reference to it.
+                if let before { enqueueOwners(of: before) }
+                tracker.writes.observe(secret: secret)
+                enqueueOwners(of: secret)
+            }
         case .deleted(let metadata):
-            let before = secrets.remove(metadata.ref)
-            ownedSecrets.update(before, nil)
-            if let before { enqueueOwners(of: before) }
+            let removed = secrets.remove(metadata.ref)
+            ownedSecrets.update(removed.visible, nil)
+            ownedSecrets.update(removed.buffered, nil, in: .incoming)
+            if let before = removed.visible { enqueueOwners(of: before) }
             tracker.writes.observe(secret: metadata)
             enqueueOwners(of: metadata)
         case .initDone(let version):
             let difference = secrets.commitList()
-            for (ref, before) in difference.changed {
-                ownedSecrets.update(before, secrets[ref])
-                if let before { enqueueOwners(of: before) }
-            }
-            for before in difference.removed.values { ownedSecrets.update(before, nil) }
+            ownedSecrets.commitList()
             tracker.writes.observeSecretList(upTo: version)
             recordRecovery(of: .secrets)
-            switch start.withLock({ $0.secretsListed() }) {
-            case .waiting: break
-            case .starting: queueAll()
-            case .started:
-                for ref in difference.changed.keys { secrets[ref].map(enqueueOwners(of:)) }
+            advance(.secretsListed) {
+                for (ref, before) in difference.changed {
+                    if let before { enqueueOwners(of: before) }
+                    secrets[ref].map(enqueueOwners(of:))
+                }
                 difference.removed.values.forEach(enqueueOwners(of:))
                 // A Secret that was created and deleted while no watch was open is in neither list.
-                for ref in objects.refs { queue.add(ref, backlog: true) }
+                for ref in objects.refs where !isInSync(ref) { queue.add(ref, backlog: true) }
             }
         case .resumed:
             recordRecovery(of: .secrets)
@@ -141,9 +141,12 @@ final class Informers: Sendable {
         }
     }
 
-    private func updateIndexes(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
-        mergeTargets.update(before, after)
-        providerUsers.update(before, after)
+    private func updateIndexes(
+        _ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?, in part: CachePart
+    ) {
+        counts.update(before, after, in: part)
+        mergeTargets.update(before, after, in: part)
+        providerUsers.update(before, after, in: part)
     }
 
     /// Returns whether a changed WrappedSecret is reconciled. A change of the status alone is mostly our own, and to
@@ -172,9 +175,32 @@ final class Informers: Sendable {
 
     // MARK: queue
 
+    /// Queues what there is to do once the caches are complete, and from then on each change, because the workers of this replica
+    /// run now. Until then another replica may lead.
+    func lead() { advance(.leading) {} }
+
+    private var hasStarted: Bool { start.withLock { $0.hasStarted } }
+
+    /// - Parameter update: queues what an event changes after the start.
+    private func advance(_ input: InformerStart.Input, _ update: () -> Void) {
+        switch start.withLock({ $0.advance(input) }) {
+        case .waiting: break
+        case .complete: logCounts("caches complete, another replica leads")
+        case .starting: queueUnsynced()
+        case .started: update()
+        }
+    }
+
+    private func logCounts(_ message: Logger.Message, _ more: Logger.Metadata = [:]) {
+        let counts: Logger.Metadata = [
+            "wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)",
+        ]
+        logger.info(message, metadata: counts.merging(more) { count, _ in count })
+    }
+
     private func enqueue(_ ref: ObjectRef) {
-        // Until both caches are complete, no decision is possible; then all objects are queued.
-        if start.withLock({ $0.hasStarted }) { queue.add(ref) }
+        // Before the start, no decision is possible; then each object is looked at.
+        if hasStarted { queue.add(ref) }
     }
 
     private func enqueueOwners(of secret: ObjectMeta) {
@@ -187,13 +213,26 @@ final class Informers: Sendable {
         }
     }
 
-    /// Queues all objects once both lists are complete, at a lower priority than later changes.
-    private func queueAll() {
-        logger.info(
-            "caches complete",
-            metadata: ["wrappedsecrets": "\(objects.count)", "secrets": "\(secrets.count)"])
-        let unsynced = start.withLock { $0.takeUnsynced() }
-        for ref in objects.refs { queue.add(ref, backlog: !unsynced.contains(ref)) }
+    /// Queues the objects that are not in sync, those that were never synced or have changed first.
+    private func queueUnsynced() {
+        let refs = objects.refs.filter { !isInSync($0) }
+        logCounts("caches complete", ["queued": "\(refs.count)"])
+        for ref in refs { queue.add(ref, backlog: objects[ref].map { !Self.isUnsynced($0) } ?? true) }
+    }
+
+    /// Returns true if the caches alone show that there is nothing to do for an object. This process has no record of it then.
+    private func isInSync(_ ref: ObjectRef) -> Bool {
+        guard let object = objects.packed(ref), let expected = SyncFingerprint(packed: object),
+            let secret = secrets.packed(ref), SyncFingerprint(packed: secret) == expected
+        else { return false }
+        return ownedSecrets.hasNoOtherSecret(ref) { codec.uid(packed: object) }
+    }
+
+    /// Remembers the status of an object that the start found in sync, before it changes: a change by another writer is corrected.
+    private func expectStatus(of item: Decoded<WrappedSecret>) {
+        tracker.withSyncRecord(item.metadata.ref) { record in
+            if record.isEmpty { record.expectStatus(item.status, of: item.metadata) }
+        }
     }
 
     /// Returns true for an object that was never synced, or has changed while no controller was running.

@@ -13,45 +13,65 @@ final class OwnedSecretIndex: Sendable {
         var sameNamed: Set<Int> = []
         /// By the uid of the WrappedSecret.
         var merged = NameIndex<String>()
+
+        mutating func replace(_ before: ObjectMeta?, by after: ObjectMeta?) {
+            if let before {
+                if let owner = OwnedSecretIndex.owner(of: before) {
+                    if owner.name == before.name {
+                        sameNamed.remove(owner.hashValue)
+                    } else {
+                        owned.remove(before.name, owner)
+                    }
+                }
+                for uid in MergeIdentity.sourceUIDs(in: before) { merged.remove(before.name, uid) }
+            }
+            if let after {
+                if let owner = OwnedSecretIndex.owner(of: after) {
+                    if owner.name == after.name {
+                        sameNamed.insert(owner.hashValue)
+                    } else {
+                        owned.insert(after.name, owner)
+                    }
+                }
+                for uid in MergeIdentity.sourceUIDs(in: after) { merged.insert(after.name, uid) }
+            }
+        }
     }
 
-    private let names = Locked(Names())
+    private let names = Locked(DerivedState(Names()))
+
+    func beginList() { names.withLock { $0.beginList() } }
+    func commitList() { names.withLock { $0.commitList() } }
 
     /// Returns the names of the Secrets that a WrappedSecret owns; sorted.
     func ownedSecretNames(by ref: ObjectRef) -> [String] {
         names.withLock { names in
-            names.owned[ref].union(names.sameNamed.contains(ref.hashValue) ? [ref.name] : []).sorted()
+            let isSameNamed = names.visible.sameNamed.contains(ref.hashValue)
+            return names.visible.owned[ref].union(isSameNamed ? [ref.name] : []).sorted()
         }
     }
 
     /// Returns the names of the Secrets into which the WrappedSecret with this uid has merged entries; sorted.
     func mergedSecretNames(by uid: String) -> [String] {
-        names.withLock { $0.merged[uid].sorted() }
+        names.withLock { $0.visible.merged[uid].sorted() }
+    }
+
+    /// Returns true if the WrappedSecret owns no Secret of another name and has merged entries into none.
+    ///
+    /// - Parameter uid: Returns the uid of the WrappedSecret; only called if any has merged entries.
+    func hasNoOtherSecret(_ ref: ObjectRef, uid: () -> String?) -> Bool {
+        names.withLock { names in
+            guard names.visible.owned[ref].isEmpty else { return false }
+            return names.visible.merged.isEmpty || uid().map { names.visible.merged[$0].isEmpty } ?? false
+        }
     }
 
     /// Replaces what the cache had by what it has now.
-    func update(_ before: ObjectMeta?, _ after: ObjectMeta?) {
+    func update(
+        _ before: ObjectMeta?, _ after: ObjectMeta?, in part: CachePart = .visible
+    ) {
         names.withLock { names in
-            if let before {
-                if let owner = Self.owner(of: before) {
-                    if owner.name == before.name {
-                        names.sameNamed.remove(owner.hashValue)
-                    } else {
-                        names.owned.remove(before.name, owner)
-                    }
-                }
-                for uid in MergeIdentity.sourceUIDs(in: before) { names.merged.remove(before.name, uid) }
-            }
-            if let after {
-                if let owner = Self.owner(of: after) {
-                    if owner.name == after.name {
-                        names.sameNamed.insert(owner.hashValue)
-                    } else {
-                        names.owned.insert(after.name, owner)
-                    }
-                }
-                for uid in MergeIdentity.sourceUIDs(in: after) { names.merged.insert(after.name, uid) }
-            }
+            names.change(part) { $0.replace(before, by: after) }
         }
     }
 
@@ -65,18 +85,27 @@ final class OwnedSecretIndex: Sendable {
 /// The WrappedSecrets that merge entries into each Secret. The metadata of the Secret does not list them, so that any
 /// number can share it. The watch of WrappedSecrets keeps it up to date. Safe to use from any thread.
 final class MergeTargetIndex: Sendable {
-    private let names = Locked(NameIndex<ObjectRef>())
+    private let names = Locked(DerivedState(NameIndex<ObjectRef>()))
+
+    func beginList() { names.withLock { $0.beginList() } }
+    func commitList() { names.withLock { $0.commitList() } }
 
     /// Returns the names of the WrappedSecrets, which are in the namespace of the Secret.
     func wrappedSecretNames(into secret: ObjectRef) -> Set<String> {
-        names.withLock { $0[secret] }
+        names.withLock { $0.visible[secret] }
     }
 
     /// Replaces what the cache had by what it has now.
-    func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
+    func update(
+        _ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?, in part: CachePart = .visible
+    ) {
+        let (old, new) = (Self.merge(before), Self.merge(after))
+        guard old != nil || new != nil else { return }
         names.withLock { names in
-            if let (target, name) = Self.merge(before) { names.remove(name, target) }
-            if let (target, name) = Self.merge(after) { names.insert(name, target) }
+            names.change(part) { names in
+                if let (target, name) = old { names.remove(name, target) }
+                if let (target, name) = new { names.insert(name, target) }
+            }
         }
     }
 
@@ -106,27 +135,34 @@ final class ProviderUserIndex: Sendable {
         }
     }
 
-    private let state = Locked(State())
+    private let state = Locked(DerivedState(State()))
+
+    func beginList() { state.withLock { $0.beginList() } }
+    func commitList() { state.withLock { $0.commitList() } }
 
     func users(of provider: ProviderRef) -> Set<ObjectRef> {
-        state.withLock { $0.byProvider[provider] ?? [] }
+        state.withLock { $0.visible.byProvider[provider] ?? [] }
     }
 
     /// The WrappedSecrets of a namespace that use any provider.
     func users(inNamespace namespace: String) -> Set<ObjectRef> {
-        state.withLock { $0.byNamespace[namespace] ?? [] }
+        state.withLock { $0.visible.byNamespace[namespace] ?? [] }
     }
 
     /// The number of WrappedSecrets of each provider that has any.
-    var counts: [ProviderRef: Int] { state.withLock { $0.byProvider.mapValues(\.count) } }
+    var counts: [ProviderRef: Int] { state.withLock { $0.visible.byProvider.mapValues(\.count) } }
 
     /// Replaces what the cache had by what it has now.
-    func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
+    func update(
+        _ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?, in part: CachePart = .visible
+    ) {
         let (old, new) = (Self.use(before), Self.use(after))
         guard old?.provider != new?.provider || old?.user != new?.user else { return }
         state.withLock { state in
-            if let old { state.remove(old.user, old.provider) }
-            if let new { state.insert(new.user, new.provider) }
+            state.change(part) { state in
+                if let old { state.remove(old.user, old.provider) }
+                if let new { state.insert(new.user, new.provider) }
+            }
         }
     }
 
@@ -140,6 +176,8 @@ final class ProviderUserIndex: Sendable {
 /// Sets of names by key. Holds nothing for a key without names.
 private struct NameIndex<Key: Hashable & Sendable>: Sendable {
     private var names: [Key: Set<String>] = [:]
+
+    var isEmpty: Bool { names.isEmpty }
 
     subscript(key: Key) -> Set<String> { names[key] ?? [] }
 

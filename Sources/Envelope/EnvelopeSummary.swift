@@ -9,7 +9,8 @@ package struct EnvelopeSummary: Sendable, Equatable {
     package let entryNames: [String]
     /// The size of all values together, in plaintext.
     package let plaintextByteCount: Int
-    /// SHA-256 over the binding, the recipients, the MAC and the ciphertexts: envelopes with equal digests are equal.
+    /// The first 20 bytes of SHA-256 over the binding, the recipients, the MAC and the ciphertexts: envelopes with equal digests
+    /// are equal, because nobody finds two of 160 bits. Each object of a cache has one.
     package let digest: [UInt8]
 
     /// Summarizes `fields`, whether their ciphertexts are in memory or were dropped.
@@ -59,7 +60,7 @@ package struct DroppedCiphertexts: Sendable, Equatable {
             for name in known.names {
                 known.count += try Envelope.plaintextByteCount(of: fields.data[name] ?? "", entry: name)
             }
-            known.digest = try Self.digest(fields, namespace, secretName)
+            known.digest = try Self.digest(fields, known.names, namespace, secretName)
         } catch {
             problem = error
         }
@@ -68,27 +69,25 @@ package struct DroppedCiphertexts: Sendable, Equatable {
     }
 
     private static func digest(
-        _ fields: EnvelopeFields, _ namespace: String?, _ secretName: String
+        _ fields: EnvelopeFields, _ names: [String], _ namespace: String?, _ secretName: String
     ) throws(EnvelopeError) -> [UInt8] {
-        // A length precedes each text, so that different envelopes have different bytes.
-        var bytes: [UInt8] = []
-        func add(_ part: String) {
-            bytes += Array("\(part.utf8.count):".utf8)
-            bytes += Array(part.utf8)
-        }
-        for part in [fields.format, fields.scope, namespace ?? "", secretName, fields.mac] { add(part) }
-        for recipient in fields.recipients {
-            add(recipient.keyID)
-            add(recipient.wrappedKey)
-            add(recipient.algorithm ?? "")
-        }
-        add("")
         do throws(CryptoError) {
-            for (name, value) in fields.data.sorted(by: { Envelope.inByteOrder($0.key, $1.key) }) {
-                add(name)
-                bytes += try sha256(Array(value.utf8))
+            var digest = try SHA256Digest()
+            for part in [fields.format, fields.scope, namespace ?? "", secretName, fields.mac] {
+                try digest.update(lengthAndText: part)
             }
-            return try sha256(bytes)
+            for recipient in fields.recipients {
+                try digest.update(lengthAndText: recipient.keyID)
+                try digest.update(lengthAndText: recipient.wrappedKey)
+                try digest.update(lengthAndText: recipient.algorithm ?? "")
+            }
+            // No key id is empty.
+            try digest.update(lengthAndText: "")
+            for name in names {
+                try digest.update(lengthAndText: name)
+                try digest.update(lengthAndText: fields.data[name] ?? "")
+            }
+            return Array(try digest.finish().prefix(20))
         } catch {
             throw .crypto(error)
         }

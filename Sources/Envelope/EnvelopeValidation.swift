@@ -43,10 +43,11 @@ package enum EnvelopeValidation {
     }
 
     package static func check(entries names: [String]) throws(EnvelopeError) {
-        var seen: Set<[UInt8]> = []
+        var seen: Set<String> = []
         for name in names {
             try check(entry: name)
-            guard seen.insert(Array(name.utf8)).inserted else {
+            // The name is ASCII: equal strings have equal bytes.
+            guard names.count == 1 || seen.insert(name).inserted else {
                 throw .invalid(field: "data", problem: "has the entry \(name) twice")
             }
         }
@@ -63,10 +64,9 @@ package enum EnvelopeValidation {
                 field: "spec.recipients",
                 problem: "has \(recipients.count) items; 1 to \(maximumRecipients) are expected")
         }
-        var seen: Set<[UInt8]> = []
         for (index, recipient) in recipients.enumerated() {
-            let path = "spec.recipients[\(index)]"
-            let keyID = Array(recipient.keyID.utf8)
+            var path: String { "spec.recipients[\(index)]" }
+            let keyID = recipient.keyID.utf8
             guard (3...maximumKeyIDLength).contains(keyID.count), keyID.allSatisfy(isPrintable),
                 hasScheme(keyID)
             else {
@@ -76,7 +76,7 @@ package enum EnvelopeValidation {
                         "is not a key id (<backend>:<key>, printable ASCII, at most \(maximumKeyIDLength) bytes)"
                 )
             }
-            guard seen.insert(keyID).inserted else {
+            guard !recipients[..<index].contains(where: { $0.keyID == recipient.keyID }) else {
                 throw .invalid(
                     field: "\(path).keyID",
                     problem: "\(quoted(recipient.keyID)) is listed twice; key ids are unique")
@@ -102,25 +102,33 @@ package enum EnvelopeValidation {
 
     /// Returns true for a label of RFC 1123.
     package static func isDNSLabel(_ text: some StringProtocol) -> Bool {
-        isDNSLabel(Substring(text).utf8, maximum: 63)
+        (1...63).contains(text.utf8.count) && isDNSName(text.utf8, dots: false)
     }
 
+    /// Returns true for labels that are joined by dots. Kubernetes limits only the whole, and not each label.
     package static func isDNSSubdomain(_ text: String) -> Bool {
-        let bytes = text.utf8
-        return (1...253).contains(bytes.count)
-            && bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-                .allSatisfy { isDNSLabel($0, maximum: 253) }
+        (1...253).contains(text.utf8.count) && isDNSName(text.utf8, dots: true)
     }
 
-    /// The maximum is 253 for the labels of a subdomain, because Kubernetes limits only the whole subdomain.
-    private static func isDNSLabel(_ bytes: Substring.UTF8View, maximum: Int) -> Bool {
-        let dash = UInt8(ascii: "-")
-        return (1...maximum).contains(bytes.count) && bytes.first != dash && bytes.last != dash
-            && bytes.allSatisfy { $0.isASCIILowercase || $0.isASCIIDigit || $0 == dash }
+    private static func isDNSName(_ bytes: some Sequence<UInt8>, dots: Bool) -> Bool {
+        let (dash, dot) = (UInt8(ascii: "-"), UInt8(ascii: "."))
+        // A label neither begins nor ends with a dash.
+        var previous = dot
+        for byte in bytes {
+            switch byte {
+            case dash where previous != dot: break
+            case dot where dots && previous != dot && previous != dash: break
+            case _ where byte.isASCIILowercase || byte.isASCIIDigit: break
+            default: return false
+            }
+            previous = byte
+        }
+        return previous != dot && previous != dash
     }
 
-    private static func hasScheme(_ keyID: [UInt8]) -> Bool {
-        guard let colon = keyID.firstIndex(of: UInt8(ascii: ":")), colon + 1 < keyID.count else {
+    private static func hasScheme(_ keyID: String.UTF8View) -> Bool {
+        guard let colon = keyID.firstIndex(of: UInt8(ascii: ":")), keyID.index(after: colon) < keyID.endIndex
+        else {
             return false
         }
         let scheme = keyID[..<colon]

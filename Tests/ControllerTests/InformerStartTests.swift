@@ -1,39 +1,26 @@
-import KubeClient
 import Testing
 
 @testable import Controller
 
 struct InformerStartTests {
-    private let first = ObjectRef(namespace: "n", name: "first")
-    private let second = ObjectRef(namespace: "n", name: "second")
-
-    @Test func startsOnceWhenBothListsAreComplete() {
+    @Test func startsOnceWhenNothingIsMissing() {
         var start = InformerStart()
-        #expect(start.objectsListed(unsynced: []) == .waiting)
-        #expect(start.objectsListed(unsynced: []) == .waiting)
+        #expect(start.advance(.objectsListed) == .waiting)
+        #expect(start.advance(.objectsListed) == .waiting)
+        #expect(start.advance(.leading) == .waiting)
         #expect(!start.hasStarted)
-        #expect(start.secretsListed() == .starting)
+        #expect(start.advance(.secretsListed) == .starting)
         #expect(start.hasStarted)
-        #expect(start.secretsListed() == .started)
-        #expect(start.objectsListed(unsynced: []) == .started)
+        #expect(start.advance(.secretsListed) == .started)
+        #expect(start.advance(.objectsListed) == .started)
     }
 
-    @Test func anObjectThatChangesBetweenTheListsGoesFirst() {
+    @Test func aStandbyStartsWhenItLeads() {
         var start = InformerStart()
-        _ = start.objectsListed(unsynced: [first])
-        start.changed(first, isUnsynced: false)
-        start.changed(second, isUnsynced: true)
-        #expect(start.secretsListed() == .starting)
-        #expect(start.takeUnsynced() == [second])
-        start.changed(first, isUnsynced: true)
-        #expect(start.takeUnsynced() == [])
-    }
-
-    @Test func aLaterListReplacesWhatGoesFirst() {
-        var start = InformerStart()
-        _ = start.objectsListed(unsynced: [first])
-        _ = start.objectsListed(unsynced: [second])
-        _ = start.secretsListed()
-        #expect(start.takeUnsynced() == [second])
+        #expect(start.advance(.objectsListed) == .waiting)
+        #expect(start.advance(.secretsListed) == .complete)
+        #expect(start.advance(.secretsListed) == .waiting)
+        #expect(start.advance(.leading) == .starting)
+        #expect(start.advance(.objectsListed) == .started)
     }
 }

@@ -303,20 +303,15 @@ import Testing
         while queue.count > 0 { _ = await queue.processNext { _ in .done } }
         cluster.keys.fail(.unavailable)
         _ = await cluster.reconcile()
-        func event() throws -> WatcherEvent<WrappedSecret> {
-            .applied(
-                try JSONReader.read(
-                    Decoded<WrappedSecret>.self, from: Array(try #require(cluster.object).data())))
-        }
-        cluster.informers.handle(try event())
+        cluster.informers.handle(try cluster.objectEvent())
         #expect(queue.count == 0)
         cluster.server["\(TestCluster.objects)/db"]?[["metadata", "generation"]] = 4
-        cluster.informers.handle(try event())
+        cluster.informers.handle(try cluster.objectEvent())
         #expect(queue.count == 1)
     }
 
     /// The Secret is in neither the old list nor the new one.
-    @Test func queuesAllObjectsAfterANewListOfSecrets() async throws {
+    @Test func queuesAnObjectWhoseSecretIsMissingFromANewList() async throws {
         let cluster = try await TestCluster.withWrappedSecret()
         let queue = cluster.informers.queue
         _ = await cluster.reconcile()

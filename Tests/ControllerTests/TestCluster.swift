@@ -31,6 +31,7 @@ struct TestCluster {
         keys = try FakeKeyManager()
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let informers = Informers(queue: WorkQueue(), logger: logger)
+        informers.lead()
         self.informers = informers
         let cluster = ClusterConfiguration(server: "https://api.test")
         var options = Controller.Options()
@@ -76,20 +77,37 @@ struct TestCluster {
     }
 
     /// Shows the state of the API server to the caches, as new lists.
-    func syncCaches() throws {
+    func syncCaches() throws { try list(to: informers) }
+
+    /// Shows the state of the API server to the informers of any process, as new lists.
+    func list(to informers: Informers) throws {
         informers.handle(WatcherEvent<WrappedSecret>.initStarted)
-        for json in server.objects(under: Self.objects) {
-            informers.handle(
-                .applied(try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(json.data()))))
-        }
+        for json in server.objects(under: Self.objects) { informers.handle(try Self.objectEvent(json)) }
         informers.handle(WatcherEvent<WrappedSecret>.initDone(resourceVersion: server.resourceVersion))
         informers.handle(WatcherEvent<SecretMetadata>.initStarted)
         for json in server.objects(under: Self.secrets)
         where json[["metadata", "labels", OwnershipMetadata.managedLabel]] == "true" {
-            informers.handle(
-                .applied(try JSONReader.read(Decoded<SecretMetadata>.self, from: Array(json.data()))))
+            informers.handle(try Self.secretEvent(json))
         }
         informers.handle(WatcherEvent<SecretMetadata>.initDone(resourceVersion: server.resourceVersion))
+    }
+
+    /// Returns the event of a watch with the present WrappedSecret.
+    func objectEvent() throws -> WatcherEvent<WrappedSecret> {
+        try Self.objectEvent(try #require(object))
+    }
+
+    /// Returns the event of a watch with the present Secret.
+    func secretEvent() throws -> WatcherEvent<SecretMetadata> {
+        try Self.secretEvent(try #require(secret))
+    }
+
+    private static func objectEvent(_ json: AnyJSON) throws -> WatcherEvent<WrappedSecret> {
+        .applied(try JSONReader.read(Decoded<WrappedSecret>.self, from: Array(json.data())))
+    }
+
+    private static func secretEvent(_ json: AnyJSON) throws -> WatcherEvent<SecretMetadata> {
+        .applied(try JSONReader.read(Decoded<SecretMetadata>.self, from: Array(json.data())))
     }
 
     /// Reconciles once.

@@ -3,7 +3,7 @@ import Resources
 
 /// Runs fixed work whose instructions, allocations, requests and KMS calls hack/guard counts. It is not part of a release.
 ///
-///     GuardWorkloads parse|reconcile COUNT
+///     GuardWorkloads parse|reconcile|start COUNT
 ///
 /// Prints the counts that it knows itself, as a JSON object. hack/guard takes the difference of two runs, so that the start
 /// of the process does not count.
@@ -14,13 +14,14 @@ enum GuardWorkloads {
         guard arguments.count == 2, let name = arguments.first,
             let count = arguments.last.flatMap({ Int($0) })
         else {
-            throw UsageError(description: "usage: GuardWorkloads parse|reconcile COUNT")
+            throw UsageError(description: "usage: GuardWorkloads parse|reconcile|start COUNT")
         }
         let counts =
             switch name {
             case "parse": try await ParseWorkload(pages: count).run()
             case "reconcile": try await ReconcileWorkload(objects: count).run()
-            default: throw UsageError(description: "\(name): parse or reconcile is expected")
+            case "start": try await StartWorkload(objects: count).run()
+            default: throw UsageError(description: "\(name): parse, reconcile or start is expected")
             }
         let members = counts.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }
         print("{\(members.joined(separator: ", "))}")
@@ -48,8 +49,10 @@ enum FixedObjects {
             + #""spec":\#(spec)\#(status.map { #","status":\#($0)"# } ?? "")}"#
     }
 
-    static func list(_ kind: String, _ items: [String]) -> String {
-        #"{"apiVersion":"v1","kind":"\#(kind)List","metadata":{"resourceVersion":"5000"},"items":["#
-            + items.joined(separator: ",") + "]}"
+    /// - Parameter token: The token of the next page, or nil for the last one.
+    static func list(_ kind: String, _ items: [String], continue token: String? = nil) -> String {
+        #"{"apiVersion":"v1","kind":"\#(kind)List","metadata":{"resourceVersion":"5000""#
+            + (token.map { #","continue":"\#($0)""# } ?? "") + #"},"items":["# + items.joined(separator: ",")
+            + "]}"
     }
 }

@@ -46,18 +46,8 @@ struct ReconcileWorkload {
         return counts(transport.requests, unwraps: keys.unwrapCount)
     }
 
-    /// Returns objects that share one envelope, which scope `namespace` allows, so that sealing costs the same for any number.
     private func items(_ keys: FakeKeyManager) async throws -> [String] {
-        let binding = try Binding(scope: .namespace, namespace: FixedObjects.namespace, secretName: "db")
-        let entries = [SecretEntry(name: "password", value: SharedSecret(copying: "0123456789abcdef".utf8))]
-        let fields = try await Envelope.seal(entries, binding: binding, with: keys).fields
-        let recipients = fields.recipients.map {
-            #"{"keyID":"\#($0.keyID)","wrappedKey":"\#($0.wrappedKey)"}"#
-        }
-        let data = fields.data.map { #""\#($0.key)":"\#($0.value)""# }
-        let spec =
-            #"{"format":"v1","scope":"namespace","mac":"\#(fields.mac)","data":{\#(data.joined(separator: ","))},"#
-            + #""recipients":[\#(recipients.joined(separator: ","))]}"#
+        let spec = FixedEnvelope.spec(try await FixedEnvelope.fields(keys))
         return (0..<objects).map { FixedObjects.wrappedSecret($0, spec: spec) }
     }
 

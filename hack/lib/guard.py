@@ -41,6 +41,10 @@ def reconcile(folder, _, count):
     return [folder / "GuardWorkloads", "reconcile", str(count)]
 
 
+def start(folder, _, count):
+    return [folder / "GuardWorkloads", "start", str(count)]
+
+
 def wrap(folder, work, count):
     manifest = work / f"secrets-{count}.yaml"
     manifest.write_text(secrets(count))
@@ -48,7 +52,8 @@ def wrap(folder, work, count):
 
 
 # The number of items, and what they are called in the names of the counts.
-WORKS = {"parse": (parse, 1, "page of 500"), "reconcile": (reconcile, 100, "100 objects"), "wrap": (wrap, 100, "100 Secrets")}
+WORKS = {"parse": (parse, 1, "page of 500"), "reconcile": (reconcile, 100, "100 objects"), "start": (start, 500, "500 objects"),
+         "wrap": (wrap, 100, "100 Secrets")}  # fmt: skip
 
 
 def compile_shim(work):

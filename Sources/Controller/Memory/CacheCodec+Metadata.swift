@@ -58,4 +58,10 @@ extension CacheCodec {
         metadata.isAbridged = reader.flag() ?? false
         return metadata
     }
+
+    /// Reads the beginning of the metadata.
+    static func uid(_ reader: inout PackedReader) -> String? {
+        _ = (reader.text(), reader.text())
+        return reader.text()
+    }
 }

@@ -17,11 +17,17 @@ final class CacheCodec: Sendable {
         }
     }
 
-    private let state: Locked<State>
+    /// One for each kind of object: two watches pack at the same time.
+    private let objects: Locked<State>
+    private let secrets: Locked<State>
+    private let policy: OperatorPolicy
 
-    /// - Parameter pools: The empty pools, whose limits bound the memory of shared values.
-    init(pools: CachePools = CachePools()) {
-        state = Locked(State(pools: pools))
+    /// - Parameters:
+    ///   - pools: The empty pools of each kind of object, whose limits bound the memory of shared values.
+    ///   - policy: Decides with which Secret an object is in sync.
+    init(pools: CachePools = CachePools(), policy: OperatorPolicy = OperatorPolicy()) {
+        self.policy = policy
+        (objects, secrets) = (Locked(State(pools: pools)), Locked(State(pools: pools)))
     }
 
     /// Returns nil for an object that is not packed: one that is malformed or abridged, or whose envelope is invalid.
@@ -31,8 +37,10 @@ final class CacheCodec: Sendable {
         guard envelope.data.isEmpty, let dropped = envelope.droppedCiphertexts, dropped.problem == nil else {
             return nil
         }
-        let bytes = state.withLock { state in
+        let fingerprint = SyncFingerprint(object, policy)
+        let bytes = objects.withLock { state in
             state.pack { writer, pools in
+                SyncFingerprint.write(fingerprint, to: &writer)
                 Self.write(object.metadata, to: &writer, &pools)
                 writer.flag(object.isAbridged)
                 Self.write(object.spec, dropped, to: &writer, &pools)
@@ -46,9 +54,9 @@ final class CacheCodec: Sendable {
     func unpackObject(_ bytes: [UInt8]) -> Decoded<WrappedSecret> { .object(unpackedObject(bytes)) }
 
     private func unpackedObject(_ bytes: [UInt8]) -> WrappedSecret {
-        let values = state.withLock { $0.pools.values }
+        let values = objects.withLock { $0.pools.values }
         return bytes.withUnsafeBytes { bytes in
-            var reader = PackedReader(bytes, texts: values.texts)
+            var reader = Self.reader(bytes, values)
             let metadata = Self.metadata(&reader, values)
             let isAbridged = reader.flag() ?? false
             let spec = Self.spec(&reader, values)
@@ -59,18 +67,37 @@ final class CacheCodec: Sendable {
     }
 
     func pack(_ secret: ObjectMeta) -> [UInt8] {
-        let bytes = state.withLock { state in
-            state.pack { writer, pools in Self.write(secret, to: &writer, &pools) }
+        let fingerprint = SyncFingerprint(secret)
+        let bytes = secrets.withLock { state in
+            state.pack { writer, pools in
+                SyncFingerprint.write(fingerprint, to: &writer)
+                Self.write(secret, to: &writer, &pools)
+            }
         }
         assert(unpackMetadata(bytes) == secret, "a field is missing in the packed form")
         return bytes
     }
 
     func unpackMetadata(_ bytes: [UInt8]) -> ObjectMeta {
-        let values = state.withLock { $0.pools.values }
+        let values = secrets.withLock { $0.pools.values }
         return bytes.withUnsafeBytes { bytes in
-            var reader = PackedReader(bytes, texts: values.texts)
+            var reader = Self.reader(bytes, values)
             return Self.metadata(&reader, values)
         }
+    }
+
+    /// Returns the uid of a packed object without unpacking the rest.
+    func uid(packed bytes: [UInt8]) -> String? {
+        let values = objects.withLock { $0.pools.values }
+        return bytes.withUnsafeBytes { bytes in
+            var reader = Self.reader(bytes, values)
+            return Self.uid(&reader)
+        }
+    }
+
+    /// Returns a reader of what follows the fingerprint.
+    private static func reader(_ bytes: UnsafeRawBufferPointer, _ values: CachePools.Values) -> PackedReader {
+        let fields = bytes.dropFirst(SyncFingerprint.byteCount)
+        return PackedReader(UnsafeRawBufferPointer(rebasing: fields), texts: values.texts)
     }
 }

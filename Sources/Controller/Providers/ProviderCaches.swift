@@ -197,7 +197,7 @@ final class ProviderCaches: ProviderCatalog {
                 onChange(.provider(provider(item.metadata.ref), isInitial: false))
             }
         case .deleted(let metadata):
-            counts.update(store.remove(metadata.ref), nil)
+            counts.update(store.remove(metadata.ref).visible, nil)
             onChange(.provider(provider(metadata.ref), isInitial: false))
         case .initDone:
             let isInitial = !store.hasSynced

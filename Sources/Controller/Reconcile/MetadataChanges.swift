@@ -71,6 +71,7 @@ struct MetadataChanges: Sendable, Equatable {
         _ current: [String: String]?, to wanted: [String: String], owned: Set<String>
     ) -> KeyChanges {
         guard let current else { return KeyChanges(createsMap: true, added: wanted) }
+        if current == wanted { return KeyChanges() }
         return KeyChanges(
             added: wanted.filter { current[$0.key] != $0.value },
             removed: owned.filter { wanted[$0] == nil && current[$0] != nil })

@@ -1,3 +1,4 @@
+import Envelope
 import KubeClient
 import Resources
 import System
@@ -71,9 +72,23 @@ struct StatusUpdate: Sendable {
 
     /// Returns whether the status of a synced object is the one that this controller would write.
     static func isCurrent(_ status: WrappedSecretStatus, of object: WrappedSecret) -> Bool {
+        if object.spec.workloadsToRestart.isEmpty, isPlainlyCurrent(status, of: object) { return true }
         // A condition that would change gets the empty time, so that the statuses differ.
-        StatusUpdate(object, previous: status, now: "").restored(nil, verified: status.lastVerifiedTime)
+        return StatusUpdate(object, previous: status, now: "").restored(
+            nil, verified: status.lastVerifiedTime)
             == status
+    }
+
+    /// Returns whether the status is that of nearly all objects in sync. It makes no other status to compare with.
+    private static func isPlainlyCurrent(_ status: WrappedSecretStatus, of object: WrappedSecret) -> Bool {
+        guard let conditions = status.conditions, conditions.count == 1, let ready = conditions.first,
+            let secret = status.secret, let name = secret.name, status.rolloutRestart == nil
+        else { return false }
+        let generation = object.metadata.generation
+        return status.observedGeneration == generation && ready.observedGeneration == generation
+            && !object.hasPendingSync(status) && ready.type == Condition.Kind.ready.rawValue
+            && ready.status == "True" && ready.reason == Reason.synced.rawValue
+            && EnvelopeValidation.isDNSSubdomain(name) && ready.message == syncedMessage(secret)
     }
 
     /// The status of an object that could not be synced. The Secret stays as it is.

@@ -101,12 +101,22 @@ enum SyncPlan: Sendable {
         } catch {
             return .block(Blocked(error.reason, error.message))
         }
-        for check in checks {
-            if let blocked = check(input, desired) { return .block(blocked) }
-        }
+        if let blocked = firstProblem(input, desired) { return .block(blocked) }
         let request = ReconcileRequest(
             object: object, previousStatus: input.status, desired: desired, current: input.current)
         return .perform(action(input, desired), request)
+    }
+
+    /// Returns true if nothing is left to do for an object that is neither being deleted nor suspended.
+    static func isInSync(_ input: SyncInput, _ desired: DesiredSecret) -> Bool {
+        firstProblem(input, desired) == nil && action(input, desired) == .inSync
+    }
+
+    private static func firstProblem(_ input: SyncInput, _ desired: DesiredSecret) -> Blocked? {
+        for check in checks {
+            if let blocked = check(input, desired) { return blocked }
+        }
+        return nil
     }
 
     private static func action(_ input: SyncInput, _ desired: DesiredSecret) -> SyncAction {

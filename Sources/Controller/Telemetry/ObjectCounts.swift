@@ -29,25 +29,22 @@ final class ObjectCounts: Sendable {
         }
     }
 
-    private let state = Locked(State())
+    private let state = Locked(DerivedState(State()))
 
-    var ready: [ReadyState: Int] { state.withLock { $0.ready.counts } }
-    var keys: [KeyVersion: Int] { state.withLock { $0.keys.counts } }
+    var ready: [ReadyState: Int] { state.withLock { $0.visible.ready.counts } }
+    var keys: [KeyVersion: Int] { state.withLock { $0.visible.keys.counts } }
+
+    func beginList() { state.withLock { $0.beginList() } }
+    func commitList() { state.withLock { $0.commitList() } }
 
     /// Replaces what the cache had by what it has now.
-    func update(_ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?) {
-        state.withLock { $0.replace(before, by: after) }
+    func update(
+        _ before: Decoded<WrappedSecret>?, _ after: Decoded<WrappedSecret>?, in part: CachePart = .visible
+    ) {
+        state.withLock { state in state.change(part) { $0.replace(before, by: after) } }
     }
 
-    /// Counts all objects after a new list, whose objects may differ from earlier ones of the same version: an etcd that was
-    /// restored from a backup assigns versions again.
-    ///
-    /// - Parameter forEach: passes each object of the list to the closure that it gets.
-    func recount(_ forEach: ((Decoded<WrappedSecret>) -> Void) -> Void) {
-        var counted = State()
-        forEach { counted.replace(nil, by: $0) }
-        state.withLock { [counted] in $0 = counted }
-    }
+    private static let knownReasons = Set(Reason.allCases.map(\.rawValue))
 
     private static func readyState(of object: Decoded<WrappedSecret>) -> ReadyState {
         let ready = object.status?.condition(.ready)
@@ -55,7 +52,7 @@ final class ObjectCounts: Sendable {
         let reason = ready?.reason ?? ""
         return ReadyState(
             ready: status == "True" || status == "False" ? status : "Unknown",
-            reason: reason.isEmpty || Reason(rawValue: reason) != nil ? reason : "other")
+            reason: reason.isEmpty || knownReasons.contains(reason) ? reason : "other")
     }
 
     private static func keyVersion(of object: Decoded<WrappedSecret>) -> KeyVersion? {

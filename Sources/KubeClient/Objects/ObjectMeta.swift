@@ -48,7 +48,7 @@ package struct ObjectMeta: Sendable, Equatable {
 }
 
 /// An entry of `metadata.ownerReferences`, which the garbage collector follows.
-package struct OwnerReference: Sendable, Equatable {
+package struct OwnerReference: Sendable, Hashable {
     package var apiVersion: String
     package var kind: String
     package var name: String

@@ -4,13 +4,13 @@ import System
 /// never see a partial list: a new list is collected in a buffer, which replaces the contents once it is complete.
 package final class Store<Value: Sendable>: Sendable {
     /// A value as it is stored: packed, or as it is if it cannot be packed.
-    private enum Record: Sendable {
+    fileprivate enum Record: Sendable {
         case packed([UInt8])
         indirect case plain(Value)
     }
 
     /// Records by namespace and name. Two maps, because a key with both takes more memory than most records have left.
-    private struct Contents: Sendable {
+    fileprivate struct Contents: Sendable {
         private(set) var count = 0
         private var namespaces: [String: [String: Record]] = [:]
 
@@ -51,12 +51,38 @@ package final class Store<Value: Sendable>: Sendable {
         var hasSynced = false
     }
 
-    /// The changes that a new list made.
+    /// The changes that a new list made. They are computed when they are read, because the reader of a first list needs none.
     package struct Difference: Sendable {
+        fileprivate let store: Store
+        private let before: Contents
+        private let after: Contents
+
+        fileprivate init(_ store: Store, from before: Contents, to after: Contents) {
+            self.store = store
+            self.before = before
+            self.after = after
+        }
+
         /// The objects that are new or have another version, with the previous value, if any.
-        package var changed: [ObjectRef: Value?] = [:]
+        package var changed: [ObjectRef: Value?] {
+            var changed: [ObjectRef: Value?] = [:]
+            after.forEach { ref, record in
+                let before = before[ref]
+                if before.map({ !store.isSameVersion($0, record) }) ?? true {
+                    changed[ref] = .some(before.flatMap(store.value))
+                }
+            }
+            return changed
+        }
+
         /// The objects that the list no longer contains, although no event reported their deletion.
-        package var removed: [ObjectRef: Value] = [:]
+        package var removed: [ObjectRef: Value] {
+            var removed: [ObjectRef: Value] = [:]
+            before.forEach { ref, record in
+                if after[ref] == nil { removed[ref] = store.value(record) }
+            }
+            return removed
+        }
     }
 
     private let state = Locked(State())
@@ -123,27 +149,16 @@ package final class Store<Value: Sendable>: Sendable {
 
     /// Replaces the contents by the collected list.
     package func commitList() -> Difference {
-        let lists = state.withLock { state -> (before: Contents, after: Contents)? in
-            guard let incoming = state.incoming else { return nil }
-            defer {
-                state.contents = incoming
-                state.incoming = nil
-                state.hasSynced = true
+        state.withLock { state in
+            guard let incoming = state.incoming else {
+                return Difference(self, from: state.contents, to: state.contents)
             }
-            return (state.contents, incoming)
+            let before = state.contents
+            state.contents = incoming
+            state.incoming = nil
+            state.hasSynced = true
+            return Difference(self, from: before, to: incoming)
         }
-        guard let lists else { return Difference() }
-        var difference = Difference()
-        lists.after.forEach { ref, record in
-            let before = lists.before[ref]
-            if before.map({ !isSameVersion($0, record) }) ?? true {
-                difference.changed[ref] = .some(before.flatMap(value))
-            }
-        }
-        lists.before.forEach { ref, record in
-            if lists.after[ref] == nil { difference.removed[ref] = value(record) }
-        }
-        return difference
     }
 
     /// Forgets everything, as before the first list. The watcher that wrote must have ended.
@@ -154,45 +169,54 @@ package final class Store<Value: Sendable>: Sendable {
     package enum ApplyResult: Sendable {
         /// Readers see the value now, in place of the previous one.
         case visible(before: Value?)
-        /// A list is being collected. Readers see the value once it is complete.
-        case buffered
+        /// A list is being collected, in which the value replaces the previous one. Readers see it once the list is complete.
+        case buffered(before: Value?)
     }
 
     package func apply(_ ref: ObjectRef, _ value: Value) -> ApplyResult {
         let record = record(value)
-        let before = state.withLock { state -> Record?? in
-            guard state.incoming == nil else {
-                _ = state.incoming?.update(ref, record)
-                return nil
-            }
-            return .some(state.contents.update(ref, record))
+        let (before, isBuffered) = state.withLock { state -> (Record?, Bool) in
+            guard state.incoming == nil else { return (state.incoming?.update(ref, record), true) }
+            return (state.contents.update(ref, record), false)
         }
-        return before.map { .visible(before: $0.flatMap(self.value)) } ?? .buffered
+        let value = before.flatMap(self.value)
+        return isBuffered ? .buffered(before: value) : .visible(before: value)
+    }
+
+    /// What `remove` has removed.
+    package struct Removal: Sendable {
+        /// The value that readers saw until now.
+        package let visible: Value?
+        /// The value in the list that is being collected.
+        package let buffered: Value?
     }
 
     /// Removes an object from the contents and from a list that is being collected.
-    ///
-    /// - Returns: the value that readers saw until now.
-    package func remove(_ ref: ObjectRef) -> Value? {
-        let before = state.withLock { state in
-            _ = state.incoming?.update(ref, nil)
-            return state.contents.update(ref, nil)
+    package func remove(_ ref: ObjectRef) -> Removal {
+        let (visible, buffered) = state.withLock { state in
+            (state.contents.update(ref, nil), state.incoming?.update(ref, nil))
         }
-        return before.flatMap(value)
+        return Removal(visible: visible.flatMap(value), buffered: buffered.flatMap(value))
+    }
+
+    /// Returns the packed form of a value, or nil if there is none.
+    package func packed(_ ref: ObjectRef) -> [UInt8]? {
+        guard case .packed(let bytes) = state.withLock({ $0.contents[ref] }) else { return nil }
+        return bytes
     }
 
     // MARK: records
 
     private func record(_ value: Value) -> Record { pack(value).map(Record.packed) ?? .plain(value) }
 
-    private func value(_ record: Record) -> Value? {
+    fileprivate func value(_ record: Record) -> Value? {
         switch record {
         case .packed(let bytes): unpack(bytes)
         case .plain(let value): value
         }
     }
 
-    private func isSameVersion(_ left: Record, _ right: Record) -> Bool {
+    fileprivate func isSameVersion(_ left: Record, _ right: Record) -> Bool {
         switch (left, right) {
         case (.packed(let left), .packed(let right)): left == right
         case (.plain(let left), .plain(let right)): version(left) == version(right)

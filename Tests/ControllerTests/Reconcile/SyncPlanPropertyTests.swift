@@ -17,6 +17,7 @@ import Testing
                 // The watch may be behind.
                 if random.chance(0.7) { model.syncCache() }
                 _ = model.reconcile()
+                model.checkFingerprints()
             }
             let end = model.settle()
             if model.violation == nil { Self.check(&model, end) }
@@ -42,6 +43,15 @@ import Testing
 }
 
 extension SyncModel {
+    /// A start leaves an object alone whose fingerprint is that of its Secret: the plan has to find it in sync too.
+    fileprivate mutating func checkFingerprints() {
+        guard let secret, let expected = SyncFingerprint(object, OperatorPolicy()),
+            expected == SyncFingerprint(secret)
+        else { return }
+        let plan = SyncPlan.decide(SyncInput(object: object, status: object.status, current: secret))
+        guard case .perform(.inSync, _) = plan else { return fail("fingerprints match, but: \(plan)") }
+    }
+
     /// Reconciles until nothing changes any more.
     fileprivate mutating func settle() -> End? {
         var retries = 0

@@ -60,7 +60,7 @@ import Testing
                 .init(ready: "Unknown", reason: ""): 1,
                 .init(ready: "False", reason: "other"): 1,
             ])
-        counts.update(store.remove(ObjectRef(namespace: "payments", name: "c")), nil)
+        counts.update(store.remove(ObjectRef(namespace: "payments", name: "c")).visible, nil)
         #expect(counts.ready[.init(ready: "False", reason: "KMSUnavailable")] == nil)
     }
 

@@ -54,16 +54,18 @@ import Testing
             return
         }
         #expect(store[ref("a")] == "2")
-        #expect(store.remove(ref("a")) == "2")
+        #expect(store.remove(ref("a")).visible == "2")
         #expect(store[ref("a")] == nil)
-        #expect(store.remove(ref("a")) == nil)
+        #expect(store.remove(ref("a")).visible == nil)
     }
 
     @Test func removesFromContentsAndBufferWhileListing() {
         _ = fill(["a": "1"])
         store.beginList()
         _ = store.apply(ref("a"), "2")
-        #expect(store.remove(ref("a")) == "1")
+        let removal = store.remove(ref("a"))
+        #expect(removal.visible == "1")
+        #expect(removal.buffered == "2")
         #expect(store[ref("a")] == nil)
         let difference = store.commitList()
         #expect(difference.changed.isEmpty)

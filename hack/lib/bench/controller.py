@@ -73,9 +73,15 @@ class Controller:
         return self.until(lambda: self.synced() >= count, pause=0.25)
 
     def until_idle(self, count):
-        """Waits until every object was reconciled."""
-        return self.until(lambda: self.metric("secretsbridge_reconcile_total", result="success", reason="") >= count
-                          and self.metric("secretsbridge_workqueue_depth") == 0, pause=0.05)
+        """Waits until every object was looked at: the start queues those that are not in sync."""
+
+        def is_idle():
+            starts = [json.loads(line) for line in self.log.read_text().splitlines() if '"queued"' in line]
+            return (sum(int(start["wrappedsecrets"]) for start in starts) >= count
+                    and self.metric("secretsbridge_reconcile_total", result="success", reason="") >= sum(int(start["queued"]) for start in starts)
+                    and self.metric("secretsbridge_workqueue_depth") == 0)  # fmt: skip
+
+        return self.until(is_idle, pause=0.01)
 
     def memory(self):
         """Returns resident and anonymous memory in MiB after it settled."""

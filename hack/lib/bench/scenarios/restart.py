@@ -44,7 +44,7 @@ def one_round(env, size):
     curl = lists.curl_both(env)
     with env.phase() as phase:
         controller = env.start()
-        ready = controller.until_ready(pause=0.05)
+        ready = controller.until_ready()
         idle = controller.until_idle(size)
     cpu = controller.metric("process_cpu_seconds_total")
     requests = env.api_log.entries()
