@@ -123,6 +123,41 @@ import Testing
         #expect(await cluster.reconcile().requests == [])
     }
 
+    /// Another writer has removed our label and the conditions of the status, so that the object looks like a new one.
+    @Test func readsTheSecretThatAStatusWithoutConditionsNames() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        var secret = try #require(cluster.secret)
+        secret[["metadata", "labels", OwnershipMetadata.managedLabel]] = nil
+        cluster.server["\(TestCluster.secrets)/db"] = secret
+        var object = try #require(cluster.object)
+        object[["status", "conditions"]] = nil
+        cluster.server["\(TestCluster.objects)/db"] = object
+        try cluster.syncCaches()
+        let run = await cluster.reconcile()
+        #expect(run.outcome == .done)
+        #expect(run.requests == ["GET secrets/db", "GET secrets/db"] + update)
+        #expect(cluster.reason == "Synced")
+        #expect(cluster.secret?[["metadata", "labels", OwnershipMetadata.managedLabel]] == "true")
+    }
+
+    /// The object has no status, as after a restore without one, and the Secret comes from a generation that the server has not.
+    @Test func verifiesTheCacheAfterACreateThatFindsASecretOfALaterGeneration() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        var secret = try #require(cluster.secret)
+        secret[["metadata", "labels", OwnershipMetadata.managedLabel]] = nil
+        secret[["metadata", "annotations", OwnershipMetadata.sourceAnnotation]] = "u1/9"
+        cluster.server["\(TestCluster.secrets)/db"] = secret
+        cluster.server["\(TestCluster.objects)/db"]?["status"] = nil
+        try await cluster.apply()
+        let run = await cluster.reconcile()
+        #expect(run.outcome == .done)
+        #expect(
+            run.requests == ["POST payments/secrets", "GET secrets/db", "GET wrappedsecrets/db"] + update)
+        #expect(cluster.secret?[["metadata", "annotations", OwnershipMetadata.sourceAnnotation]] == "u1/3")
+    }
+
     /// Adds a Secret that the object owns under another name: one left by a rename, or one that a replica with a newer
     /// cache has just created.
     private func addOwnedSecret(

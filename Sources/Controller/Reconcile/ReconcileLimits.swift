@@ -18,23 +18,38 @@ struct ReconcileLimits: Sendable {
 final class VerificationPacer: Sendable {
     static let objectsPerSecond = 20
 
-    private let machine = Locked(
-        UnwrapRateLimiterMachine(
-            {
-                var limit = UnwrapRateLimit()
-                limit.rate = VerificationPacer.objectsPerSecond
-                limit.burst = VerificationPacer.objectsPerSecond
-                return limit
-            }()))
-
-    /// Returns the time of the object's turn, or nil if it has come.
-    func nextTurn(_ ref: ObjectRef) -> ContinuousClock.Instant? {
-        machine.withLock { $0.acquireToken(Self.queueKey(ref), now: .now)?.until }
+    private struct State {
+        var machine = UnwrapRateLimiterMachine(VerificationPacer.limit)
+        /// The objects whose turn has come and is not over.
+        var started: Set<ObjectRef> = []
     }
 
-    /// Removes an object that does not wait any more.
+    private let state = Locked(State())
+
+    /// Returns the time of the object's turn, or nil if it has come. The turn lasts until `forget`, so that an object that is
+    /// throttled by another limit meanwhile takes no second one.
+    func nextTurn(_ ref: ObjectRef, now: ContinuousClock.Instant = .now) -> ContinuousClock.Instant? {
+        state.withLock { state in
+            guard !state.started.contains(ref) else { return nil }
+            if let wait = state.machine.acquireToken(Self.queueKey(ref), now: now) { return wait.until }
+            state.started.insert(ref)
+            return nil
+        }
+    }
+
+    /// Ends the turn of an object, or removes it from the queue.
     func forget(_ ref: ObjectRef) {
-        machine.withLock { $0.forget(Self.queueKey(ref)) }
+        state.withLock { state in
+            state.started.remove(ref)
+            state.machine.forget(Self.queueKey(ref))
+        }
+    }
+
+    private static var limit: UnwrapRateLimit {
+        var limit = UnwrapRateLimit()
+        limit.rate = objectsPerSecond
+        limit.burst = objectsPerSecond
+        return limit
     }
 
     /// Puts all namespaces into one queue.

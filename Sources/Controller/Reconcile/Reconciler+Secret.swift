@@ -33,8 +33,11 @@ extension Reconciler {
         _ action: SyncAction, _ request: ReconcileRequest, _ attempts: inout WriteAttempts
     ) async throws(ReconcileFailure) -> WriteAttempts.Result {
         try checkNotContested(request)
-        if action == .verifyByWriting, let turn = limits.verifications.nextTurn(request.ref) {
-            throw .throttled(until: turn)
+        if action == .verifyByWriting {
+            if let turn = limits.verifications.nextTurn(request.ref) { throw .throttled(until: turn) }
+        } else {
+            // An object that waits for its unwrap, and verifies nothing any more, would hold up the verifications behind it.
+            limits.verifications.forget(request.ref)
         }
         if attempts.count == 0 { attempts.baseline = request.current }
         attempts.count += 1

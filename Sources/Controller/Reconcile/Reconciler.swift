@@ -113,7 +113,7 @@ struct Reconciler: Sendable {
                 throw .notReady(blocked.reason, message: blocked.message)
             case .perform(let action, let request):
                 // Anything else than the next attempt waits until the caches show what the other writer did.
-                if let conflict, action != .update { throw .transient(conflict) }
+                if let conflict, action != .update, !action.isRead { throw .transient(conflict) }
                 switch action {
                 case .readSecret, .findMergeTarget, .compareData, .verifyCacheIsCurrent:
                     try await read(action, request, &input)

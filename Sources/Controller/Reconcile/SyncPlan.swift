@@ -74,6 +74,15 @@ enum SyncAction: Sendable, Equatable {
     case updateStatus
 
     case inSync
+
+    /// True if the action reads, and the next one is decided after it.
+    var isRead: Bool {
+        switch self {
+        case .readSecret, .findMergeTarget, .compareData, .verifyCacheIsCurrent: true
+        case .create, .update, .updateMetadata, .verifyByWriting, .recordVerification, .updateStatus, .inSync:
+            false
+        }
+    }
 }
 
 /// The decision for one WrappedSecret, made without I/O and without a key.
@@ -125,7 +134,8 @@ enum SyncPlan: Sendable {
             guard desired.mergeIdentity == nil else { return .findMergeTarget }
             // Nothing is known of a new object, and the create request finds a Secret that is in the way. For any other
             // object, a read costs less than a request to the KMS.
-            return input.isCurrentRead || input.status?.condition(.ready) == nil ? .create : .readSecret
+            let isNew = input.status?.condition(.ready) == nil && input.status?.secret == nil
+            return input.isCurrentRead || isNew ? .create : .readSecret
         }
         if isFromLaterGeneration(current, of: input.object, desired.mergeIdentity) {
             return input.isCacheVerified ? .update : .verifyCacheIsCurrent

@@ -78,6 +78,37 @@ import Testing
         #expect(wait.map { $0.until < .now + .seconds(1) } ?? true)
     }
 
+    /// Otherwise 20 such objects would stop all verifications until their namespaces have tokens again.
+    @Test func anObjectThatVerifiesNothingAnyMoreLeavesTheQueueOfVerifications() async throws {
+        let cluster = try await TestCluster.withWrappedSecret(limit: oneToken)
+        let pacer = cluster.reconciler.limits.verifications
+        _ = await cluster.reconcile()
+        let start = ContinuousClock.now
+        for name in 0..<VerificationPacer.objectsPerSecond {
+            #expect(pacer.nextTurn(ObjectRef(namespace: "other", name: "\(name)"), now: start) == nil)
+        }
+        let first = pacer.nextTurn(cluster.ref, now: start)
+        #expect(first != nil)
+        try await change(cluster, "canary-2", generation: 4)
+        #expect(isThrottled(await cluster.reconcile().outcome))
+        #expect(pacer.nextTurn(ObjectRef(namespace: "other", name: "next"), now: start) == first)
+    }
+
+    /// The object may be throttled by another limit, again and again, before it is verified.
+    @Test func aTurnToVerifyLastsUntilItIsOver() {
+        let pacer = VerificationPacer()
+        let start = ContinuousClock.now
+        let ref = ObjectRef(namespace: "payments", name: "db")
+        for _ in 0..<2 * VerificationPacer.objectsPerSecond {
+            #expect(pacer.nextTurn(ref, now: start) == nil)
+        }
+        for name in 1..<VerificationPacer.objectsPerSecond {
+            #expect(pacer.nextTurn(ObjectRef(namespace: "other", name: "\(name)"), now: start) == nil)
+        }
+        pacer.forget(ref)
+        #expect(pacer.nextTurn(ref, now: start) != nil)
+    }
+
     @Test func countsEachWaitingUnwrapOnce() async throws {
         let registry = MetricsRegistry()
         let metrics = KMSMetrics(registry)

@@ -69,7 +69,7 @@ extension SyncModel {
     }
 
     mutating func change(_ random: inout SeededGenerator) {
-        switch random.number(0..<17) {
+        switch random.number(0..<18) {
         case 0, 1:
             let byte = UInt8(random.number(1..<5))
             changeSpec { $0.envelope.mac = Base64.encode([UInt8](repeating: byte, count: 32)) }
@@ -95,7 +95,11 @@ extension SyncModel {
         case 12: strip()
         case 13: if random.chance(0.3) { terminate() } else { (secret, values) = (nil, [:]) }
         case 14: replaceSecret(&random)
-        case 15: object.status?.conditions?[0].message = "changed by another writer"
+        case 15:
+            // The conditions may be gone already.
+            guard object.status?.conditions?.isEmpty == false else { return }
+            object.status?.conditions?[0].message = "changed by another writer"
+        case 16: object.status?.conditions = random.chance(0.5) ? nil : []
         default: record = SyncRecord()
         }
         if random.chance(0.01) { object.metadata.deletionTimestamp = now() }

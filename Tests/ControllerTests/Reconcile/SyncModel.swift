@@ -58,8 +58,8 @@ struct SyncModel {
                 setStatus(update().failed(blocked.reason, message: blocked.message))
                 return .blocked
             case .perform(let action, let request):
-                // Only an update follows a conflict at once; see `Reconciler.sync`.
-                if hasConflict, action != .update { return .retry }
+                // Only reads and an update follow a conflict at once; see `Reconciler.sync`.
+                if hasConflict, action != .update, !action.isRead { return .retry }
                 switch action {
                 case .readSecret, .findMergeTarget: (input.current, input.isCurrentRead) = (secret, true)
                 case .compareData(let verified): compare(verified, request, &input)

@@ -60,10 +60,9 @@ extension SyncModel {
             let before = (object.status, writeCount)
             let end = reconcile()
             if end == .retry { retries += 1 }
-            // An error that lasts is reported, and the next reconcile reads the Secret before it writes.
-            if end == .retry, retries == 2 {
-                object.status = StatusUpdate(object, previous: object.status, now: now())
-                    .failed(.apiServerError, message: "lasts")
+            if retries == 2 {
+                fail("a failure lasts although no other writer is active")
+                return end
             }
             if end != .retry, end != .written, before == (object.status, writeCount) { return end }
         }
