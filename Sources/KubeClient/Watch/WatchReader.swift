@@ -64,6 +64,8 @@ struct WatchReader<Object: KubeObject>: Sendable {
         case .deleted(let object):
             await emit(.deleted(object.metadata))
             await advance(.event(resourceVersion: object.metadata.resourceVersion ?? ""), &outcome)
+        case .bookmark("", true):
+            fail(.listWithoutVersion(Object.self), &outcome)
         case .bookmark(let version, let end):
             await advance(.bookmark(resourceVersion: version, initialEventsEnd: end), &outcome)
         case .error(let status):
@@ -104,6 +106,15 @@ extension WatcherMachine.WatchFailure {
         case .tooManyRequests: self = .throttled(retryAfter: error.retryAfter)
         default: self = .other
         }
+    }
+}
+
+extension KubeError {
+    /// The error of a list, streamed or not, from which no watch can continue.
+    static func listWithoutVersion<Object: KubeObject>(_ type: Object.Type) -> KubeError {
+        KubeError(
+            .malformedResponse, activity: "listing \(Object.resource.plural)",
+            message: "the list has no resourceVersion")
     }
 }
 

@@ -122,10 +122,11 @@ package struct Watcher<Object: KubeObject>: Sendable {
             permit?.release()
             for item in page.items { await emit(.applied(item)) }
             for _ in page.unreadableItems { await emit(.unreadable(.incomplete)) }
-            return machine.advance(
-                .page(
-                    resourceVersion: page.metadata.resourceVersion ?? "",
-                    continueToken: page.continueToken))
+            let version = page.metadata.resourceVersion ?? ""
+            if version.isEmpty, page.continueToken == nil {
+                await emit(.interrupted(.listWithoutVersion(Object.self)))
+            }
+            return machine.advance(.page(resourceVersion: version, continueToken: page.continueToken))
         } catch {
             if error.code != .cancelled { await emit(.interrupted(error)) }
             return machine.advance(.failed(WatcherMachine.WatchFailure(error)))

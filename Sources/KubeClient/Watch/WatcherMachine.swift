@@ -73,12 +73,17 @@ package struct WatcherMachine: Sendable {
     }
 
     package private(set) var state: State = .empty
-    /// True while streamed lists are tried. Stays false after the server has refused one.
-    private var streams: Bool
+    private let streams: Bool
+    /// The number of lists that are read page by page before a streamed one is tried again.
+    private var pagedLists = 0
+    /// `pagedLists` after the next streamed list that the server refuses or does not complete. Doubles each time.
+    private var nextPagedLists = 1
     /// True from a failure to the first event of a watch.
     private var isShortWatch = false
     /// True until something expires, and again after the next event of a watch.
     private var listsAtOnce = true
+
+    private static let maximumPagedLists = 16
 
     package init(streamingLists: Bool) {
         streams = streamingLists
@@ -90,7 +95,11 @@ package struct WatcherMachine: Sendable {
             return beginList(pause: .none)
         case (.listing, .page(_, let token?)):
             return Transition(effect: .list(continueToken: token))
+        case (.listing, .page("", nil)):
+            // A watch without a version would begin at an arbitrary point.
+            return beginList(pause: .backOff)
         case (.listing, .page(let version, nil)):
+            pagedLists = max(pagedLists - 1, 0)
             state = .watching(resourceVersion: version, receivedEvent: false)
             return Transition(
                 change: .commitList(resourceVersion: version),
@@ -99,26 +108,26 @@ package struct WatcherMachine: Sendable {
             // The continue token is too old.
             return listAgain()
         case (.streamingList, .failed(.badRequest)):
-            streams = false
-            return beginList(pause: .none)
+            return listByPages(pause: .none)
         case (.streamingList, .ended):
-            // The list ran until its timeout without an end marker, which some storage backends cannot produce. Another
-            // streamed list would not end either.
-            streams = false
-            return beginList(pause: .backOff)
+            // Either the list ran until its timeout without an end marker, which some storage backends cannot produce, or
+            // a proxy closed it.
+            return listByPages(pause: .backOff)
         case (.streamingList, .failed(let failure)):
             // A proxy that interrupts long streams may let a page pass.
             return beginList(pause: pause(after: failure), pageByPage: true)
         case (.streamingList, .event):
             return Transition(effect: .read)
+        case (.streamingList, .bookmark("", true)):
+            return beginList(pause: .backOff, pageByPage: true)
         case (.streamingList, .bookmark(let version, true)):
+            nextPagedLists = 1
             state = .watching(resourceVersion: version, receivedEvent: true)
             return Transition(change: .commitList(resourceVersion: version), effect: .read)
         case (.streamingList, .bookmark(_, false)):
             return Transition(effect: .read)
         case (.watching(let known, _), .event(let version)),
             (.watching(let known, _), .bookmark(let version, _)):
-            // A watch without a version would begin at an arbitrary point.
             state = .watching(resourceVersion: version.isEmpty ? known : version, receivedEvent: true)
             isShortWatch = false
             listsAtOnce = true
@@ -144,11 +153,19 @@ package struct WatcherMachine: Sendable {
     }
 
     private mutating func beginList(pause: Pause, pageByPage: Bool = false) -> Transition {
-        let streams = streams && !pageByPage
+        let streams = streams && pagedLists == 0 && !pageByPage
         state = streams ? .streamingList : .listing
         isShortWatch = false
         return Transition(
             change: .beginList, pause: pause, effect: streams ? .streamList : .list(continueToken: nil))
+    }
+
+    /// Lists page by page, this time and perhaps some times more, because the server does not stream a whole list. It may do so
+    /// later: it is updated, or what interrupted the stream is over.
+    private mutating func listByPages(pause: Pause) -> Transition {
+        pagedLists = nextPagedLists
+        nextPagedLists = min(nextPagedLists * 2, Self.maximumPagedLists)
+        return beginList(pause: pause)
     }
 
     /// Begins a new list because a version or a continue token has expired: at once, but not several times without an event. A

@@ -26,6 +26,13 @@ import Testing
     private static let list = Machine.Transition(change: .beginList, effect: .list(continueToken: nil))
     private static let listLater = Machine.Transition(
         change: .beginList, pause: .backOff, effect: .list(continueToken: nil))
+    private static let streamLater = Machine.Transition(
+        change: .beginList, pause: .backOff, effect: .streamList)
+    private static let listedByPage = Machine.Input.page(resourceVersion: "5", continueToken: nil)
+    /// The server has refused a streamed list, and the next one is streamed.
+    private static let refusedOnce: [Machine.Input] = [
+        .start, .failed(.badRequest), listedByPage, .failed(.expired),
+    ]
     private static let stream = Machine.Transition(change: .beginList, effect: .streamList)
     private static let read = Machine.Transition(effect: .read)
 
@@ -54,6 +61,9 @@ import Testing
                 change: .commitList(resourceVersion: "5"),
                 effect: .watch(resourceVersion: "5", isShort: false)),
             state: at("5", receivedEvent: false)),
+        Case(
+            name: "a list without a version", before: [.start],
+            input: .page(resourceVersion: "", continueToken: nil), step: listLater, state: .listing),
         Case(
             name: "410 for the continue token", before: [.start], input: .failed(.expired), step: list,
             state: .listing),
@@ -98,17 +108,35 @@ import Testing
             name: "400 or 422 for a streamed list", streams: true, before: [.start],
             input: .failed(.badRequest), step: list, state: .listing),
         Case(
-            name: "no streamed list after a refusal", streams: true,
+            name: "the list after a refusal is streamed again", streams: true,
             before: [.start, .failed(.badRequest), .page(resourceVersion: "5", continueToken: nil)],
-            input: .failed(.expired), step: list, state: .listing),
+            input: .failed(.expired), step: stream, state: .streamingList),
+        Case(
+            name: "the second list after a second refusal is not streamed", streams: true,
+            before: refusedOnce + [.failed(.badRequest), listedByPage], input: .failed(.expired),
+            step: listLater, state: .listing),
+        Case(
+            name: "the third list after a second refusal is streamed again", streams: true,
+            before: refusedOnce + [.failed(.badRequest), listedByPage, .failed(.expired), listedByPage],
+            input: .failed(.expired), step: streamLater, state: .streamingList),
+        Case(
+            name: "a complete streamed list ends the count of refusals", streams: true,
+            before: refusedOnce + [
+                .bookmark(resourceVersion: "5", initialEventsEnd: true), .failed(.expired),
+                .failed(.badRequest), listedByPage,
+            ], input: .failed(.expired), step: streamLater, state: .streamingList),
+        Case(
+            name: "the end of a streamed list without a version", streams: true, before: [.start],
+            input: .bookmark(resourceVersion: "", initialEventsEnd: true), step: listLater,
+            state: .listing),
         Case(
             name: "a streamed list without an end", streams: true,
             before: [.start, .event(resourceVersion: "3")],
             input: .ended(tooSoon: false), step: listLater, state: .listing),
         Case(
-            name: "no streamed list after one without an end", streams: true,
+            name: "the list after one without an end is streamed again", streams: true,
             before: [.start, .ended(tooSoon: false), .page(resourceVersion: "5", continueToken: nil)],
-            input: .failed(.expired), step: list, state: .listing),
+            input: .failed(.expired), step: stream, state: .streamingList),
         Case(
             name: "a streamed list that fails is listed with pages", streams: true, before: [.start],
             input: .failed(.other), step: listLater, state: .listing),
@@ -219,6 +247,8 @@ import Testing
             .failed(.throttled(retryAfter: nil)), .event(resourceVersion: ""), .event(resourceVersion: "8"),
             .bookmark(resourceVersion: "9", initialEventsEnd: true), .ended(tooSoon: true),
             .bookmark(resourceVersion: "", initialEventsEnd: false), .ended(tooSoon: false),
+            .bookmark(resourceVersion: "", initialEventsEnd: true),
+            .page(resourceVersion: "", continueToken: nil),
         ]
         var random = SeededGenerator(1)
         for round in 0..<2000 {

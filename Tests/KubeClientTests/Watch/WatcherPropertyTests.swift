@@ -50,6 +50,23 @@ import Testing
         Hostility(testDescription: "lists by page alone succeed", streams: true) { effect in
             if case .list = effect { listed } else { [.failed(.expired)] }
         },
+        Hostility(testDescription: "no list has a version") { _ in
+            [.page(resourceVersion: "", continueToken: nil)]
+        },
+        Hostility(testDescription: "no streamed list has a version", streams: true) { effect in
+            effect == .streamList ? [.bookmark(resourceVersion: "", initialEventsEnd: true)] : listed
+        },
+        Hostility(testDescription: "each streamed list is closed", streams: true) { effect in
+            effect == .streamList ? [.ended(tooSoon: true)] : listed
+        },
+        Hostility(testDescription: "each streamed list is refused, and each watch expires", streams: true) {
+            effect in
+            switch effect {
+            case .streamList: [.failed(.badRequest)]
+            case .list: listed
+            case .watch, .read: [.failed(.expired)]
+            }
+        },
         Hostility(testDescription: "each streamed list expires at its end", streams: true) { effect in
             effect == .streamList
                 ? [.bookmark(resourceVersion: "5", initialEventsEnd: true), .failed(.expired)]

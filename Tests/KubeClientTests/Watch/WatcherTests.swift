@@ -62,6 +62,28 @@ import Testing
             ])
     }
 
+    /// A watch could not continue from it.
+    @Test(arguments: [false, true]) func listsAgainAfterAListWithoutAVersion(streamed: Bool) async {
+        let unversioned =
+            streamed
+            ? Response(
+                200,
+                event("ADDED", widget("x", 1))
+                    + event(
+                        "BOOKMARK",
+                        #"{"metadata":{"resourceVersion":"","annotations":{"k8s.io/initial-events-end":"true"}}}"#
+                    ), end: .stall)
+            : Response(200, #"{"metadata":{"resourceVersion":""},"items":[\#(widget("x", 1))]}"#)
+        let run = await watch(
+            [unversioned, list(5, [widget("a", 1)]), quiet], until: 6, streamingLists: streamed)
+        #expect(
+            run.events == [
+                "initStarted []", "applied x=1", "interrupted malformedResponse", "initStarted []",
+                "applied a=1", "initDone 5 [a]",
+            ])
+        #expect(run.pauses.count == 1)
+    }
+
     /// Chunks end anywhere: inside a character, inside an escape, before or after the line feed.
     @Test(arguments: [1, 2, 3, 7, 64, 100_000]) func readsEventsForAnyChunking(size: Int) async {
         let text =
