@@ -29,7 +29,26 @@ import Testing
         #expect(record.delayBeforeRetry(now: start + .seconds(4)) == .seconds(6))
         object.generation = 4
         #expect(record.terminalStatus(of: object, now: start) == nil)
-        #expect(record.isEmpty)
+        #expect(record.isEmpty(at: start))
+    }
+
+    /// Otherwise a change of every Secret at once would leave a record for each object, for as long as the object exists.
+    @Test func recordsOfRepairsOfLongAgoAreDropped() {
+        var records = FailureRecords()
+        func repair(_ name: Int, at seconds: Int) {
+            let ref = ObjectRef(namespace: "n", name: "\(name)")
+            let now = start + .seconds(seconds)
+            records.change(ref, now: now) { $0.secretThrottle.recordRepair(now: now) }
+        }
+        for name in 0..<1000 { repair(name, at: 0) }
+        #expect(records.records.count == 1000)
+        let later = Int(DriftThrottle.memory / .seconds(1)) + 1
+        for name in 1000..<1100 { repair(name, at: later) }
+        #expect(records.records.count == 1100, "they are dropped when there are twice as many")
+        for name in 1100..<2000 { repair(name, at: later) }
+        #expect(records.records.count == 1000)
+        #expect(records.records[ObjectRef(namespace: "n", name: "0")] == nil)
+        #expect(records.records[ObjectRef(namespace: "n", name: "1000")] != nil)
     }
 
     @Test func retriesATerminalFailureAfterItsDelay() {

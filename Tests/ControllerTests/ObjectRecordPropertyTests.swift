@@ -111,7 +111,7 @@ import Testing
                 let delay = failure?.until.map { max($0 - now, .zero) }
                 if record.delayBeforeRetry(now: now) != delay { return "step \(step): another delay" }
                 let isEmpty = failure == nil && failingSince == nil
-                if record.isEmpty != isEmpty { return "step \(step): emptiness" }
+                if record.isEmpty(at: now) != isEmpty { return "step \(step): emptiness" }
             }
             return nil
         }

@@ -78,7 +78,7 @@ private struct MemoryModel {
     }
 
     private mutating func reserve(_ bytes: Int, for ref: ObjectRef) {
-        // An object that grows does not wait twice, and may exceed the limit.
+        // An object that grows does not wait twice, and may exceed the limit; here, none grows.
         let bytes = min(bytes, held[ref] ?? bytes)
         let used = held.values.reduce(0, +)
         let isGranted = held[ref] != nil || waiting.isEmpty && (used == 0 || used + bytes <= Self.limit)
@@ -88,12 +88,18 @@ private struct MemoryModel {
         } else {
             waiting[ref] = bytes
         }
+        takeWoken()
         check()
     }
 
     private mutating func release(_ ref: ObjectRef) {
         held[ref] = nil
         limiter.release(ref)
+        takeWoken()
+        check()
+    }
+
+    private mutating func takeWoken() {
         let woken = woken.withLock { refs in
             defer { refs = [] }
             return refs
@@ -106,7 +112,6 @@ private struct MemoryModel {
             held[ref] = bytes
             serve(ref.namespace)
         }
-        check()
     }
 
     /// One of the other namespace may have been next already when a namespace began to wait.
@@ -123,7 +128,9 @@ private struct MemoryModel {
         passed = passed.filter { namespaces.contains($0.key) }
         let used = held.values.reduce(0, +)
         if used > Self.limit, held.count > 1 { problem = "\(used) bytes are reserved" }
-        if !waiting.isEmpty, held.isEmpty { problem = "objects wait for nothing" }
+        if let largest = waiting.values.max(), used == 0 || used + largest <= Self.limit {
+            problem = "objects wait, and there is room for each of them"
+        }
     }
 }
 
@@ -135,6 +142,8 @@ private struct ProviderModel {
     private let limiter: ProviderUnwrapLimiter
     private var held: [ObjectRef: String] = [:]
     private var waiting: [ObjectRef: String] = [:]
+    /// For a provider that has no place, and for which objects wait, how often each other one was served since then.
+    private var passed: [String: [String: Int]] = [:]
     private(set) var problem: String?
 
     init(workers: Int) {
@@ -186,6 +195,16 @@ private struct ProviderModel {
                 return
             }
             held[ref] = provider
+            serve(provider)
+        }
+    }
+
+    /// The first turn of the other provider may be later than one that was next already.
+    private mutating func serve(_ provider: String) {
+        passed[provider] = nil
+        for other in Set(waiting.values) where other != provider && !held.values.contains(other) {
+            passed[other, default: [:]][provider, default: 0] += 1
+            if passed[other]?[provider] ?? 0 > 2 { problem = "\(provider) is served again before \(other)" }
         }
     }
 
@@ -194,6 +213,8 @@ private struct ProviderModel {
     }
 
     private mutating func check() {
+        let providers = Set(waiting.values)
+        passed = passed.filter { providers.contains($0.key) }
         if held.count > totalLimit { problem = "\(held.count) places are reserved" }
         for provider in Set(held.values) where held.values.count(where: { $0 == provider }) > limit {
             problem = "too many places at \(provider)"

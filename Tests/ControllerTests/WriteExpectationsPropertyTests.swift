@@ -66,11 +66,12 @@ import Testing
     }
 }
 
-/// A Secret that this process and others write and delete, and a watch that is behind.
+/// A Secret that two objects of this process and others write and delete, and a watch that is behind.
 private struct WrittenSecret {
-    private enum Request {
-        case none, failing
-        case writing(version: Int)
+    private struct Request {
+        /// The version that the write has led to, or nil if it fails.
+        let version: Int?
+        var isRestored = false
     }
 
     private let writes = WriteExpectations()
@@ -82,8 +83,8 @@ private struct WrittenSecret {
     private var events: [(version: Int, exists: Bool)] = []
     /// The version that the watch has reached.
     private var position = 100
-    private var request = Request.none
-    /// The version of the last write, unless it failed.
+    private var requests: [Request] = []
+    /// The version of the last write, unless one has failed since.
     private var written: Int?
 
     init() {
@@ -95,25 +96,24 @@ private struct WrittenSecret {
         case 0, 1: change(exists: true, by: random.number(1..<4))
         case 2: if stored != nil { change(exists: false, by: random.number(1..<4)) }
         case 3: begin(fails: random.chance(0.2), by: random.number(1..<4))
-        case 4, 5: respond()
+        case 4, 5: respond(random.number(0..<2))
         case 6, 7, 8: showEvent()
         default: if random.chance(0.3) { list(isRestored: random.chance(0.3)) }
         }
     }
 
-    /// Lets the request end and the watch catch up.
+    /// Lets the requests end and the watch catch up.
     mutating func finish() {
-        respond()
+        while !requests.isEmpty { respond(0) }
         while !events.isEmpty { showEvent() }
     }
 
     var problem: String? {
         let newest = writes.newestSecret(ref, cached: cached.map(secret))?.resourceVersion
         var expected = cached
-        // During a write the version that will result is not known.
-        if case .none = request, let written, position < written { expected = written }
+        if let written, position < written { expected = written }
         guard newest != expected.map({ "\($0)" }) else { return nil }
-        return "\(newest ?? "nothing") and not \(expected ?? 0), at \(position), request \(request)"
+        return "\(newest ?? "nothing") and not \(expected ?? 0), at \(position), requests \(requests)"
     }
 
     private func secret(_ version: Int) -> ObjectMeta {
@@ -127,23 +127,24 @@ private struct WrittenSecret {
     }
 
     private mutating func begin(fails: Bool, by count: Int) {
-        guard case .none = request else { return }
+        guard requests.count < 2 else { return }
         writes.begin(secret: ref)
         if !fails { change(exists: true, by: count) }
-        request = fails ? .failing : .writing(version: version)
+        // During a restore, no write is expected, be it from before or after it.
+        requests.append(
+            Request(version: fails ? nil : version, isRestored: requests.contains { $0.isRestored }))
     }
 
-    private mutating func respond() {
-        switch request {
-        case .none: return
-        case .failing:
+    private mutating func respond(_ index: Int) {
+        guard requests.indices.contains(index) else { return }
+        let request = requests.remove(at: index)
+        if let version = request.version {
+            writes.complete(secret: secret(version))
+            if !request.isRestored { written = max(written ?? 0, version) }
+        } else {
             writes.cancel(secret: ref)
             written = nil
-        case .writing(let version):
-            writes.complete(secret: secret(version))
-            written = version
         }
-        request = .none
     }
 
     private mutating func showEvent() {
@@ -155,10 +156,11 @@ private struct WrittenSecret {
 
     /// - Parameter isRestored: True if etcd was restored before. All clients notice that by a new list.
     private mutating func list(isRestored: Bool) {
-        if isRestored, case .none = request {
+        if isRestored {
             version = position - 7
             stored = stored == nil ? nil : version
             written = nil
+            for index in requests.indices { requests[index].isRestored = true }
         }
         events = []
         (cached, position) = (stored, version)

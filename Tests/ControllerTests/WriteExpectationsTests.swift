@@ -100,6 +100,38 @@ import Testing
         #expect(known("4") == "6", "a write after the restore is expected")
     }
 
+    /// The response may be of a write from before the restore.
+    @Test func aWriteDuringARestoreIsNotExpected() {
+        writes.observe(secret: secret("8"))
+        writes.begin(secret: ref)
+        writes.observeSecretList(upTo: "5")
+        writes.complete(secret: secret("9"))
+        #expect(known("4") == "4")
+        writes.begin(secret: ref)
+        writes.complete(secret: secret("6"))
+        #expect(known("4") == "6", "a write after the restore is expected")
+    }
+
+    /// Several WrappedSecrets merge into one Secret, which is deleted before the second response.
+    @Test func eventsBetweenTheResponsesOfTwoWritesEndBothExpectations() {
+        writes.begin(secret: ref)
+        writes.begin(secret: ref)
+        writes.complete(secret: secret("9"))
+        writes.observe(secret: secret("9"))
+        writes.observe(secret: secret("10"))
+        writes.observe(secret: secret("11"))
+        writes.complete(secret: secret("10"))
+        #expect(known(nil) == nil)
+    }
+
+    @Test func theLaterOfTwoWritesIsExpectedInAnyOrderOfTheResponses() {
+        writes.begin(secret: ref)
+        writes.begin(secret: ref)
+        writes.complete(secret: secret("10"))
+        writes.complete(secret: secret("9"))
+        #expect(known("8") == "10")
+    }
+
     @Test func aListDuringAWriteEndsTheExpectationOfEarlierVersions() {
         writes.begin(secret: ref)
         writes.observeSecretList(upTo: "12")

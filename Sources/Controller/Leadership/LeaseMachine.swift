@@ -108,8 +108,8 @@ struct LeaseMachine<Instant: InstantProtocol & Sendable>: Sendable where Instant
         case (_, .written(let record)): return written(record, now, pause)
         case (.leading, .conflict): return .get
         case (.standby, .conflict):
-            // Another candidate has taken the lease.
-            mayHoldLease = false
+            // Mostly another candidate has taken the lease, but an earlier claim may have arrived late, and the lease is
+            // this candidate's.
             return .wait(until: now.advanced(by: pause))
         case (_, .failed): return retry(now, pause)
         case (.leading, .waitEnded):

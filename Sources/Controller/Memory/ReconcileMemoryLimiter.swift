@@ -32,17 +32,20 @@ final class ReconcileMemoryLimiter: Sendable {
     /// Reserves `bytes` for `ref`. Returns false if `ref` has to wait until `wake` is called for it.
     func reserve(_ bytes: Int, for ref: ObjectRef) -> Bool {
         guard bytes > Self.uncountedBytes else { return true }
-        return state.withLock { state in
+        let (isReserved, granted): (Bool, [ObjectRef]) = state.withLock { state in
             // Waiting objects go first. An object that has grown since its reservation does not wait twice.
             if state.reserved[ref] != nil || state.requested.isEmpty && fits(bytes, state) {
                 state.reserve(bytes, for: ref)
-                return true
+                // An object may also need less than it has reserved.
+                return (true, grantWaiting(&state))
             }
             if state.requested.updateValue(bytes, forKey: ref) == nil, state.next != ref {
                 state.waiting.append(ref, to: ref.namespace)
             }
-            return false
+            return (false, [])
         }
+        for ref in granted { wake(ref) }
+        return isReserved
     }
 
     /// Frees the reservation of `ref`, and reserves for waiting objects.
@@ -50,22 +53,27 @@ final class ReconcileMemoryLimiter: Sendable {
         let granted: [ObjectRef] = state.withLock { state in
             guard let bytes = state.reserved.removeValue(forKey: ref) else { return [] }
             state.used -= bytes
-            var granted: [ObjectRef] = []
-            while let next = state.next ?? state.waiting.popFirst() {
-                state.next = next
-                guard let bytes = state.requested[next] else {
-                    state.next = nil
-                    continue
-                }
-                guard fits(bytes, state) else { break }
-                state.next = nil
-                state.requested[next] = nil
-                state.reserve(bytes, for: next)
-                granted.append(next)
-            }
-            return granted
+            return grantWaiting(&state)
         }
         for ref in granted { wake(ref) }
+    }
+
+    /// Reserves for waiting objects, as long as the next one fits.
+    private func grantWaiting(_ state: inout State) -> [ObjectRef] {
+        var granted: [ObjectRef] = []
+        while let next = state.next ?? state.waiting.popFirst() {
+            state.next = next
+            guard let bytes = state.requested[next] else {
+                state.next = nil
+                continue
+            }
+            guard fits(bytes, state) else { break }
+            state.next = nil
+            state.requested[next] = nil
+            state.reserve(bytes, for: next)
+            granted.append(next)
+        }
+        return granted
     }
 
     private func fits(_ bytes: Int, _ state: State) -> Bool {

@@ -16,8 +16,14 @@ struct ProviderTestMachine: Sendable {
         var dueAt: Instant
         var backoff = Backoff(base: .seconds(4), maximum: .seconds(300), jitter: .half)
         var isRunning = false
-        /// True if the provider has changed since the running test began.
-        var isOutdated = false
+        /// What has happened to the provider since the running test began.
+        var change: Change?
+    }
+
+    private enum Change {
+        /// The provider was changed, and uses this ClusterKeyProvider.
+        case changed(clusterKeyProvider: String)
+        case deleted
     }
 
     static let maximumRunning = 16
@@ -49,7 +55,7 @@ struct ProviderTestMachine: Sendable {
     /// - Parameter cluster: The ClusterKeyProvider that it uses.
     mutating func request(_ provider: ProviderRef, of cluster: String, now: Instant) {
         if pending[provider]?.isRunning == true {
-            pending[provider]?.isOutdated = true
+            pending[provider]?.change = .changed(clusterKeyProvider: cluster)
         } else {
             pending[provider] = Pending(clusterKeyProvider: cluster, dueAt: now)
         }
@@ -66,7 +72,17 @@ struct ProviderTestMachine: Sendable {
     /// The provider does not exist any more.
     mutating func forget(_ provider: ProviderRef) {
         testedAt[provider] = nil
-        if pending[provider]?.isRunning != true { pending[provider] = nil }
+        if pending[provider]?.isRunning == true {
+            pending[provider]?.change = .deleted
+        } else {
+            pending[provider] = nil
+            forgetTurn(of: provider.object.namespace)
+        }
+    }
+
+    /// Forgets when the tests of a namespace began, unless others of its providers wait.
+    private mutating func forgetTurn(of namespace: String) {
+        if !pending.keys.contains(where: { $0.object.namespace == namespace }) { startedAt[namespace] = nil }
     }
 
     /// Returns the providers to test now.
@@ -125,10 +141,15 @@ struct ProviderTestMachine: Sendable {
         Self.decrement(&runningByNamespace, provider.object.namespace)
         Self.decrement(&runningByCluster, state.clusterKeyProvider)
         runningCount -= 1
-        testedAt[provider] = now
         defer { if pending.isEmpty { startedAt = [:] } }
-        if state.isOutdated {
-            pending[provider] = Pending(clusterKeyProvider: state.clusterKeyProvider, dueAt: now)
+        if case .deleted? = state.change {
+            pending[provider] = nil
+            forgetTurn(of: provider.object.namespace)
+            return
+        }
+        testedAt[provider] = now
+        if case .changed(let cluster)? = state.change {
+            pending[provider] = Pending(clusterKeyProvider: cluster, dueAt: now)
         } else if isFinal {
             pending[provider] = nil
         } else {

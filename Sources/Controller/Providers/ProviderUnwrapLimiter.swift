@@ -15,6 +15,9 @@ final class ProviderUnwrapLimiter: Sendable {
         var requested: [ObjectRef: String] = [:]
         /// May contain objects that do not wait there any more.
         var waiting: [String: FairQueue<ObjectRef>] = [:]
+        /// For each key of `waiting`, the number of the turn in which it was served last, or began to wait.
+        var turns: [String: UInt64] = [:]
+        var lastTurn: UInt64 = 0
     }
 
     private let state: Locked<State>
@@ -41,6 +44,7 @@ final class ProviderUnwrapLimiter: Sendable {
                 return true
             }
             if state.requested.updateValue(clusterKeyProvider, forKey: ref) != clusterKeyProvider {
+                if state.waiting[clusterKeyProvider] == nil { state.beginTurn(clusterKeyProvider) }
                 state.waiting[clusterKeyProvider, default: FairQueue()].append(ref, to: ref.namespace)
             }
             return false
@@ -76,11 +80,18 @@ extension ProviderUnwrapLimiter.State {
         counts[clusterKeyProvider, default: 0] += 1
     }
 
-    /// Returns the ClusterKeyProvider whose turn it is: the one with the fewest places of those for which objects wait.
+    /// Returns the ClusterKeyProvider whose turn it is: the one with the fewest places of those for which objects wait, and of
+    /// several the one that has waited longest.
     fileprivate func nextProvider() -> String? {
         waiting.keys.filter(hasPlace).min {
-            (counts[$0, default: 0], $0) < (counts[$1, default: 0], $1)
+            (counts[$0, default: 0], turns[$0, default: 0]) < (counts[$1, default: 0], turns[$1, default: 0])
         }
+    }
+
+    /// Puts a ClusterKeyProvider behind the others for which objects wait.
+    fileprivate mutating func beginTurn(_ clusterKeyProvider: String) {
+        lastTurn += 1
+        turns[clusterKeyProvider] = lastTurn
     }
 
     /// Removes the next object from the queue of a ClusterKeyProvider.
@@ -88,7 +99,11 @@ extension ProviderUnwrapLimiter.State {
     /// - Returns: Nil if the object does not wait there any more.
     fileprivate mutating func popWaiting(_ clusterKeyProvider: String) -> ObjectRef? {
         let ref = waiting[clusterKeyProvider]?.popFirst()
-        if waiting[clusterKeyProvider]?.count == 0 { waiting[clusterKeyProvider] = nil }
+        beginTurn(clusterKeyProvider)
+        if waiting[clusterKeyProvider]?.count == 0 {
+            waiting[clusterKeyProvider] = nil
+            turns[clusterKeyProvider] = nil
+        }
         guard let ref, requested[ref] == clusterKeyProvider else { return nil }
         requested[ref] = nil
         return ref

@@ -90,7 +90,7 @@ extension Reconciler {
             else { continue }
             try await verifyCacheIsCurrent(object.metadata)
             let body = SecretRendering.releaseBody(from: secret)
-            tracker.writes.complete(secret: try await apply(body, to: secret, identity, isForced: false))
+            _ = try await apply(body, to: secret, identity, isForced: false)
             logger.info(
                 "entries removed from a secret under an earlier name",
                 metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])

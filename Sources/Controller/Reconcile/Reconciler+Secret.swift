@@ -150,7 +150,9 @@ extension Reconciler {
     ) async throws(ReconcileFailure) -> ObjectMeta {
         tracker.writes.begin(secret: ref)
         do {
-            return try await request()
+            let written = try await request()
+            tracker.writes.complete(secret: written)
+            return written
         } catch {
             tracker.writes.cancel(secret: ref)
             throw ReconcileFailure(accessing: error)

@@ -15,7 +15,6 @@ extension Reconciler {
         _ entries: [SecretEntry]?
     ) async throws(ReconcileFailure) -> WrappedSecretStatus {
         let (ref, object) = (request.ref, request.object)
-        tracker.writes.complete(secret: secret)
         recordVerifiedData(secret, request, entries)
         if secret.resourceVersion != baseline?.resourceVersion, request.isSyncedBefore {
             tracker.withFailureRecord(ref) { $0.secretThrottle.recordRepair() }

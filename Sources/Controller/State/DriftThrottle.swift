@@ -17,17 +17,22 @@ struct DriftThrottle: Sendable {
     /// When drift was seen last.
     private var lastDrift: Instant?
 
-    /// True if nothing was repaired yet.
-    var isIdle: Bool { repairs.isEmpty }
+    /// The time without drift after which everything starts over. Longer than any delay.
+    static let memory = maximumDelay + window
+
+    /// Returns true if nothing was repaired for so long that a new throttle would be the same.
+    func isIdle(at now: Instant) -> Bool {
+        guard let last = repairs.last else { return true }
+        return max(last, lastDrift ?? last).duration(to: now) > Self.memory
+    }
 
     /// Records that drift was seen.
     ///
     /// - Returns: how long to wait before it is repaired, or nil if it is to be repaired now.
     mutating func delayBeforeRepair(now: Instant = .now) -> Duration? {
-        guard !isIdle else { return nil }
-        // A Secret that did not drift for longer than any delay starts over.
-        if let lastDrift, lastDrift.duration(to: now) > Self.maximumDelay + Self.window {
+        guard !isIdle(at: now) else {
             self = DriftThrottle()
+            return nil
         }
         lastDrift = now
         guard let until, now < until else { return nil }

@@ -15,8 +15,9 @@ struct FailureRecord: Sendable {
     private var terminal: TerminalFailure?
     private var failingSince: Instant?
 
-    var isEmpty: Bool {
-        terminal == nil && failingSince == nil && secretThrottle.isIdle && statusThrottle.isIdle
+    func isEmpty(at now: Instant) -> Bool {
+        terminal == nil && failingSince == nil && secretThrottle.isIdle(at: now)
+            && statusThrottle.isIdle(at: now)
     }
 
     // MARK: terminal failures
@@ -72,6 +73,33 @@ struct FailureRecord: Sendable {
 
     mutating func apiServerRecovered() {
         failingSince = nil
+    }
+}
+
+/// The records of all objects that have one. A record becomes empty by time alone, because repairs of long ago do not matter any
+/// more: such records are dropped when there are many.
+struct FailureRecords: Sendable {
+    private(set) var records: [ObjectRef: FailureRecord] = [:]
+    /// The number of records at which empty ones are dropped next.
+    private var countBeforeCleanup = minimumCount
+
+    private static let minimumCount = 64
+
+    mutating func change<Result>(
+        _ ref: ObjectRef, now: FailureRecord.Instant = .now, _ body: (inout FailureRecord) -> Result
+    ) -> Result {
+        var record = records[ref] ?? FailureRecord()
+        let result = body(&record)
+        records[ref] = record.isEmpty(at: now) ? nil : record
+        if records.count >= countBeforeCleanup {
+            records = records.filter { !$0.value.isEmpty(at: now) }
+            countBeforeCleanup = max(Self.minimumCount, records.count * 2)
+        }
+        return result
+    }
+
+    mutating func forget(_ ref: ObjectRef) {
+        records[ref] = nil
     }
 }
 

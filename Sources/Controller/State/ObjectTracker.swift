@@ -9,7 +9,7 @@ final class ObjectTracker: Sendable {
         /// Packed sync records by the hash of the object's name. What a record verifies has the uid that it is about, so that
         /// two objects with one hash, however unlikely, would only have to be verified again.
         var synced: [Int: [UInt8]] = [:]
-        var failing: [ObjectRef: FailureRecord] = [:]
+        var failing = FailureRecords()
     }
 
     let writes = WriteExpectations()
@@ -42,9 +42,7 @@ final class ObjectTracker: Sendable {
         -> Result
     {
         records.withLock { records in
-            var record = records.failing[ref] ?? FailureRecord()
-            defer { records.failing[ref] = record.isEmpty ? nil : record }
-            return body(&record)
+            records.failing.change(ref, body)
         }
     }
 
@@ -52,7 +50,7 @@ final class ObjectTracker: Sendable {
     func forget(_ ref: ObjectRef) {
         records.withLock { records in
             records.synced[ref.hashValue] = nil
-            records.failing[ref] = nil
+            records.failing.forget(ref)
         }
         writes.forget(object: ref)
         rejectedEnvelopes.remove(ref)

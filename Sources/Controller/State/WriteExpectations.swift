@@ -21,32 +21,63 @@ final class WriteExpectations: Sendable {
         }
     }
 
-    private enum SecretWrite {
-        /// - Parameter observed: the latest version that the watch has shown since the write began, be it of a change,
-        ///   of a deletion or of a whole list.
-        case inFlight(observed: String?)
-        case done(ObjectMeta)
+    /// The writes of one Secret. Several WrappedSecrets may merge into it at the same time.
+    private struct SecretWrites {
+        /// The number of requests that have no response yet.
+        private var requestCount = 0
+        /// The latest version that the watch has shown during these requests, be it of a change, of a deletion or of a whole list.
+        private var observed: String?
+        /// True if etcd was restored during these requests, so that a response may be of a write that is lost.
+        private var isRestored = false
+        private(set) var expected: ObjectMeta?
+
+        var isEmpty: Bool { requestCount == 0 && expected == nil }
+
+        mutating func begin() { requestCount += 1 }
+
+        /// - Parameter written: The response, or nil if the write failed.
+        mutating func end(_ written: ObjectMeta?) {
+            if let version = written?.resourceVersion {
+                let isShown = observed.map { !ResourceVersion.isOlder($0, than: version) } ?? false
+                // The responses of two writes may come in any order.
+                if !isShown, !isRestored, ResourceVersion.isOlder(expected?.resourceVersion, than: version) {
+                    expected = written
+                }
+            } else {
+                expected = nil
+            }
+            requestCount = max(requestCount - 1, 0)
+            if requestCount == 0 { (observed, isRestored) = (nil, false) }
+        }
+
+        mutating func observe(_ version: String?) {
+            // Versions come in order, except for a list that follows a watch.
+            if requestCount > 0, observed == nil || ResourceVersion.isOlder(observed, than: version) {
+                observed = version
+            }
+            if let expected, !ResourceVersion.isOlder(version, than: expected.resourceVersion) {
+                self.expected = nil
+            }
+        }
+
+        mutating func restore() {
+            (observed, expected) = (nil, nil)
+            isRestored = requestCount > 0
+        }
     }
 
     private struct State {
-        var secrets: [ObjectRef: SecretWrite] = [:]
+        var secrets: [ObjectRef: SecretWrites] = [:]
         var statuses: [ObjectRef: ExpectedStatus] = [:]
         /// The newest versions that the caches have had.
         var newestSecret: String?
         var newestObject: String?
 
-        mutating func observe(_ ref: ObjectRef, _ version: String?) {
-            switch secrets[ref] {
-            case nil:
-                return
-            case .inFlight(let observed):
-                // Versions come in order, except for a list that follows a watch.
-                if observed == nil || ResourceVersion.isOlder(observed, than: version) {
-                    secrets[ref] = .inFlight(observed: version)
-                }
-            case .done(let written):
-                if !ResourceVersion.isOlder(version, than: written.resourceVersion) { secrets[ref] = nil }
-            }
+        /// Changes what is known of the writes of a Secret. Nothing is kept of one that is not written.
+        mutating func change(_ ref: ObjectRef, _ body: (inout SecretWrites) -> Void) {
+            var writes = secrets[ref] ?? SecretWrites()
+            body(&writes)
+            secrets[ref] = writes.isEmpty ? nil : writes
         }
     }
 
@@ -56,31 +87,23 @@ final class WriteExpectations: Sendable {
 
     /// Must be called before a Secret is written, so that no event of the write goes unnoticed.
     func begin(secret ref: ObjectRef) {
-        state.withLock { $0.secrets[ref] = .inFlight(observed: nil) }
+        state.withLock { $0.change(ref) { $0.begin() } }
     }
 
     /// Expects the version that a write returned, unless the watch has shown it, or a later one, already.
     func complete(secret: ObjectMeta) {
-        state.withLock { state in
-            if case .inFlight(let observed?) = state.secrets[secret.ref],
-                !ResourceVersion.isOlder(observed, than: secret.resourceVersion)
-            {
-                state.secrets[secret.ref] = nil
-            } else {
-                state.secrets[secret.ref] = .done(secret)
-            }
-        }
+        state.withLock { $0.change(secret.ref) { $0.end(secret) } }
     }
 
-    /// Drops the expectation of a write that failed.
+    /// Ends a write that failed. What is known of the Secret may be wrong, so that nothing is expected of it.
     func cancel(secret ref: ObjectRef) {
-        state.withLock { $0.secrets[ref] = nil }
+        state.withLock { $0.change(ref) { $0.end(nil) } }
     }
 
     /// Records that the cache has this version of a Secret, or its deletion.
     func observe(secret: ObjectMeta) {
         state.withLock {
-            $0.observe(secret.ref, secret.resourceVersion)
+            if $0.secrets[secret.ref] != nil { $0.change(secret.ref) { $0.observe(secret.resourceVersion) } }
             $0.newestSecret = newer($0.newestSecret, secret.resourceVersion)
         }
     }
@@ -91,8 +114,10 @@ final class WriteExpectations: Sendable {
         state.withLock { state in
             let isRestored = ResourceVersion.isOlder(version, than: state.newestSecret)
             for ref in Array(state.secrets.keys) {
-                if isRestored, case .done = state.secrets[ref] { state.secrets[ref] = nil }
-                state.observe(ref, version)
+                state.change(ref) { writes in
+                    if isRestored { writes.restore() }
+                    writes.observe(version)
+                }
             }
             state.newestSecret = version
         }
@@ -101,7 +126,7 @@ final class WriteExpectations: Sendable {
     /// Returns the newer of the written and the cached version. Reads the expectation before the cache: an expectation
     /// ends only after the cache has its version, so that one of the two always has it.
     func newestSecret(_ ref: ObjectRef, cached: @autoclosure () -> ObjectMeta?) -> ObjectMeta? {
-        guard case .done(let written) = state.withLock({ $0.secrets[ref] }) else { return cached() }
+        guard let written = state.withLock({ $0.secrets[ref]?.expected }) else { return cached() }
         guard let cached = cached() else { return written }
         return ResourceVersion.isOlder(cached.resourceVersion, than: written.resourceVersion)
             ? written : cached

@@ -113,8 +113,20 @@ func record(
         _ = machine.advance(.found(record("", version: 4, renewed: "2199-01-01T00:00:00Z")), at: at(1))
         #expect(machine.advance(.conflict, at: at(2)) == .wait(until: at(4)))
         #expect(!machine.isLeading)
-        #expect(!machine.mayHoldLease)
-        #expect(machine.resign(at: at(3)) == .stop)
+        #expect(machine.resign(at: at(3)) == .get, "an earlier claim may have won the race")
+        #expect(machine.advance(.found(record("other", version: 5)), at: at(3.1)) == .stop)
+    }
+
+    /// The request of the first claim timed out, and reached the server after the next read.
+    @Test func releasesALeaseThatALateClaimHasTaken() {
+        var machine = candidate()
+        #expect(machine.advance(.notFound, at: at(0)) == .create(claim(transitions: 0)))
+        _ = machine.advance(.failed, at: at(5))
+        #expect(machine.advance(.waitEnded, at: at(5)) == .get)
+        #expect(machine.advance(.notFound, at: at(5.1)) == .create(claim(transitions: 0)))
+        _ = machine.advance(.conflict, at: at(5.2))
+        #expect(machine.resign(at: at(5.3)) == .get)
+        #expect(machine.advance(.found(ownRecord(1)), at: at(5.4)) == released(over: "1"))
     }
 
     @Test func renewsWithTheSameAcquireTimeAndTransitions() {

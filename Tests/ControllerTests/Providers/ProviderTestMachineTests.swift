@@ -70,6 +70,46 @@ struct ProviderTestMachineTests {
         #expect(machine.nextDue == nil)
     }
 
+    @Test func forgetsAProviderThatIsDeletedDuringItsTest() {
+        var machine = ProviderTestMachine(now: start)
+        machine.request(provider(), of: "vault", now: start)
+        _ = machine.takeDue(now: start)
+        machine.forget(provider())
+        machine.finished(provider(), isFinal: false, now: start, random: 0)
+        #expect(machine.nextDue == nil)
+        // It is created again.
+        machine.suspect(provider(), of: "vault", now: start)
+        #expect(
+            machine.takeDue(now: start) == [provider()], "the test of the predecessor does not delay this one"
+        )
+    }
+
+    @Test func testsAProviderThatIsRecreatedDuringItsTest() {
+        var machine = ProviderTestMachine(now: start)
+        machine.request(provider(), of: "vault", now: start)
+        _ = machine.takeDue(now: start)
+        machine.forget(provider())
+        machine.request(provider(), of: "vault", now: start)
+        machine.finished(provider(), isFinal: true, now: start, random: 0)
+        #expect(machine.takeDue(now: start) == [provider()])
+    }
+
+    /// Its next test must not wait for those of a KMS that does not respond.
+    @Test func aProviderThatChangesDuringItsTestCountsForItsNewKMS() {
+        var machine = ProviderTestMachine(now: start)
+        for index in 0..<20 {
+            let ref = ObjectRef(namespace: "n\(index)", name: "own")
+            machine.request(ProviderRef(keyProvider: ref), of: "hanging", now: start)
+        }
+        let running = machine.takeDue(now: start)
+        #expect(running.count == ProviderTestMachine.maximumRunningPerCluster)
+        machine.request(running[0], of: "vault", now: start)
+        machine.finished(running[0], isFinal: true, now: start, random: 0)
+        let next = machine.takeDue(now: start)
+        #expect(next.contains(running[0]))
+        #expect(next.count == 2, "one takes the place of the test that has ended")
+    }
+
     @Test func runsALimitedNumberOfTests() {
         var machine = ProviderTestMachine(now: start)
         for index in 0..<20 {

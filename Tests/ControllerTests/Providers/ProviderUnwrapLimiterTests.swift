@@ -58,6 +58,16 @@ struct ProviderUnwrapLimiterTests {
         #expect(!limiter.reserve("eu", for: ref("8")))
     }
 
+    /// Two workers have a place for one provider only, for which there are always more objects.
+    @Test func letsProvidersTakeTurns() {
+        let limiter = ProviderUnwrapLimiter(workers: 2) { [woken] ref in woken.withLock { $0.append(ref) } }
+        #expect(limiter.reserve("a", for: ref("a0")))
+        for index in 1...3 { #expect(!limiter.reserve("a", for: ref("a\(index)"))) }
+        #expect(!limiter.reserve("b", for: ref("b1")))
+        for _ in 0..<2 { limiter.release(woken.withLock { $0.last } ?? ref("a0")) }
+        #expect(woken.withLock { $0 } == [ref("a1"), ref("b1")])
+    }
+
     @Test func movesAnObjectWhoseKeyProviderRefersToAnotherClusterKeyProvider() {
         let limiter = limiter
         for name in ["1", "2", "3"] { _ = limiter.reserve("eu", for: ref(name)) }
