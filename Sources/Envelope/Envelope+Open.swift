@@ -15,7 +15,8 @@ extension Envelope {
     package func open(with keys: KeyRing) async throws(EnvelopeError) -> OpenedEnvelope {
         let (recipient, unwrapped) = try await unwrapDataKey(with: keys, recipients)
         return OpenedEnvelope(
-            entries: try openEntries(unwrapped.key), keyID: recipient.keyID, keyVersion: unwrapped.keyVersion)
+            entries: try openEntries(unwrapped.key, keyID: recipient.keyID), keyID: recipient.keyID,
+            keyVersion: unwrapped.keyVersion)
     }
 
     /// Returns a data key under which the MAC verifies, and the recipient that it came from. This proves that this
@@ -71,10 +72,12 @@ extension Envelope {
         let matches = expected.withUnsafeBytes { expected in
             mac.withBytes { constantTimeEquals(expected, $0) }
         }
-        guard matches else { throw .integrityFailed }
+        guard matches else { throw .integrityFailed(keyID: keyID) }
     }
 
-    private func openEntries(_ dataKey: SharedSecret) throws(EnvelopeError) -> [SecretEntry] {
+    private func openEntries(
+        _ dataKey: SharedSecret, keyID: String
+    ) throws(EnvelopeError) -> [SecretEntry] {
         var opened: [SecretEntry] = []
         for entry in entries {
             do {
@@ -83,7 +86,7 @@ extension Envelope {
                     associatedData: binding.associatedData(entry: entry.name))
                 opened.append(SecretEntry(name: entry.name, value: SharedSecret(value)))
             } catch .authenticationFailed {
-                throw .decryptFailed(entry: entry.name)
+                throw .decryptFailed(entry: entry.name, keyID: keyID)
             } catch {
                 throw .crypto(error)
             }

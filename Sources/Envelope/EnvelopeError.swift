@@ -10,10 +10,10 @@ package enum EnvelopeError: Error, Equatable, Sendable {
     case noUsableRecipient(recipients: [String], configured: [String])
     /// The KMS did not unwrap the data key.
     case keyManager(KeyManagerError)
-    /// The MAC over the set does not match. No value was decrypted.
-    case integrityFailed
+    /// The MAC over the set does not match under the data key of this recipient. No value was decrypted.
+    case integrityFailed(keyID: String)
     /// The MAC matches and the tag of one value does not: the program that sealed the envelope made an error.
-    case decryptFailed(entry: String)
+    case decryptFailed(entry: String, keyID: String)
     /// libcrypto failed.
     case crypto(CryptoError)
 }
@@ -35,7 +35,7 @@ extension EnvelopeError: CustomStringConvertible {
         case .integrityFailed:
             "the MAC over the set does not match: data, scope, namespace or name were changed after "
                 + "wrapping; wrap the values again"
-        case .decryptFailed(let entry):
+        case .decryptFailed(let entry, _):
             "entry \(entry) cannot be decrypted although the MAC over the set matches; wrap the values again"
         case .crypto(let error):
             "libcrypto failed: \(error)"

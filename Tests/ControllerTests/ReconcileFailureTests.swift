@@ -39,7 +39,8 @@ import Testing
     static let envelope: [(EnvelopeError, String)] = [
         (.invalid(field: "f", problem: "p"), "InvalidSpec"), (.unsupportedFormat("v2"), "UnsupportedFormat"),
         (.noUsableRecipient(recipients: ["a"], configured: ["b"]), "NoUsableRecipient"),
-        (.integrityFailed, "IntegrityFailed"), (.decryptFailed(entry: "e"), "DecryptFailed"),
+        (.integrityFailed(keyID: "k"), "IntegrityFailed"),
+        (.decryptFailed(entry: "e", keyID: "k"), "DecryptFailed"),
     ]
 
     @Test(arguments: envelope) func mapsAnErrorOfTheEnvelope(error: EnvelopeError, expected: String) {

@@ -1,3 +1,4 @@
+import Cryptography
 import Envelope
 import KubeClient
 import Resources
@@ -9,13 +10,17 @@ import Testing
 /// The audit log. Its message and the names of its fields are API.
 @Suite struct UnwrapAuditTests {
     /// Unwraps an envelope with `keys`, and returns the fields of its log line.
-    private func line(_ keys: FakeKeyManager, by ring: KeyRing? = nil) async throws -> [String: String] {
-        let object = try await makeWrappedSecret(by: try FakeKeyManager(), ["password": "canary-1"])
+    private func line(
+        _ keys: FakeKeyManager, of provider: ProviderRef? = nil,
+        _ change: (inout WrappedSecret) -> Void = { _ in }
+    ) async throws -> [String: String] {
+        var object = try await makeWrappedSecret(by: try FakeKeyManager(), ["password": "canary-1"])
+        change(&object)
         let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
         let lines = LogLines()
-        let audit = UnwrapAudit(object.metadata, envelope, lines.logger)
+        let audit = UnwrapAudit(object.metadata, envelope, provider, lines.logger)
         do {
-            audit.logSuccess(try await envelope.open(with: ring ?? keys.keyRing))
+            audit.logSuccess(try await envelope.open(with: keys.keyRing))
         } catch {
             audit.logFailure(error)
         }
@@ -41,6 +46,37 @@ import Testing
         #expect(fields["key_id"] == keys.keyID)
         #expect(fields["recipient"] == "0")
         #expect(fields["key_version"] != nil)
+        #expect(fields["provider"] == nil)
+    }
+
+    @Test func anUnwrapWithAProviderLogsTheProvider() async throws {
+        let provider = ProviderRef(keyProvider: ObjectRef(namespace: "payments", name: "own"))
+        let keys = try FakeKeyManager()
+        #expect(try await line(keys, of: provider)["provider"] == "KeyProvider payments/own")
+        keys.fail(.accessDenied)
+        #expect(try await line(keys, of: provider)["provider"] == "KeyProvider payments/own")
+    }
+
+    @Test func aMACThatDoesNotMatchLogsTheKey() async throws {
+        let keys = try FakeKeyManager()
+        let fields = try await line(keys) {
+            $0.spec.envelope.mac = Base64.encode([UInt8](repeating: 1, count: 32))
+        }
+        #expect(fields["result"] == "integrityFailed")
+        #expect(fields["key_id"] == keys.keyID)
+        #expect(fields["recipient"] == "0")
+    }
+
+    /// The program that sealed the envelope made an error.
+    @Test func aValueThatDoesNotVerifyLogsTheKey() async throws {
+        let keys = try FakeKeyManager()
+        let object = try await makeWrappedSecret(by: keys)
+        let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
+        let lines = LogLines()
+        UnwrapAudit(object.metadata, envelope, nil, lines.logger)
+            .logFailure(.decryptFailed(entry: "password", keyID: keys.keyID))
+        #expect(lines.fields.first?["result"] == "decryptFailed")
+        #expect(lines.fields.first?["key_id"] == keys.keyID)
     }
 
     @Test(arguments: [KeyManagerError.Code.accessDenied, .unavailable, .keyUnavailable])

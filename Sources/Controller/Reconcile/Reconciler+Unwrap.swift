@@ -51,7 +51,6 @@ extension Reconciler {
             }
             throw .throttled(until: wait.until)
         }
-        let audit = UnwrapAudit(request.object.metadata, sealed, logger)
         let (provider, keys): (ResolvedProvider?, KeyRing)
         do throws(ReconcileFailure) {
             (provider, keys) = try self.keys(of: request.object)
@@ -59,6 +58,7 @@ extension Reconciler {
             limits.unwraps.refundToken(ref)
             throw error
         }
+        let audit = UnwrapAudit(request.object.metadata, sealed, provider?.provider, logger)
         do {
             let opened = try await sealed.open(with: keys)
             audit.logSuccess(opened)

@@ -1,19 +1,23 @@
 import Envelope
 import KubeClient
 import Logging
+import Resources
 
-/// Writes the audit log: one line for each request to unwrap a data key, with the object, the key and the result. It
+/// Writes the audit log: one line for each request to unwrap a data key, with the object, the key, its provider and the result. It
 /// never holds a value or a wrapped key. The message and the names of the fields are API, because operators search for
 /// them.
 struct UnwrapAudit {
     private let object: ObjectMeta
     private let recipients: [Recipient]
+    /// The provider whose key is used, or nil for the controller's own keys.
+    private let provider: ProviderRef?
     private let logger: Logger
     private let start = ContinuousClock.now
 
-    init(_ object: ObjectMeta, _ envelope: Envelope, _ logger: Logger) {
+    init(_ object: ObjectMeta, _ envelope: Envelope, _ provider: ProviderRef?, _ logger: Logger) {
         self.object = object
         recipients = envelope.recipients
+        self.provider = provider
         self.logger = logger
     }
 
@@ -26,8 +30,8 @@ struct UnwrapAudit {
         case .keyManager(let cause): log(cause.code.rawValue, keyID: cause.keyID)
         case .noUsableRecipient: log("noUsableRecipient", keyID: nil)
         // The data key was unwrapped, but it does not fit the ciphertexts.
-        case .integrityFailed: log("integrityFailed", keyID: nil)
-        case .decryptFailed: log("decryptFailed", keyID: nil)
+        case .integrityFailed(let keyID): log("integrityFailed", keyID: keyID)
+        case .decryptFailed(_, let keyID): log("decryptFailed", keyID: keyID)
         case .crypto: log("crypto", keyID: nil)
         case .invalid, .unsupportedFormat: log("invalid", keyID: nil)
         }
@@ -41,6 +45,7 @@ struct UnwrapAudit {
             "result": "\(result)", "recipients": "\(recipients.count)",
             "duration_ms": "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)",
         ]
+        if let provider { fields["provider"] = "\(provider)" }
         if let keyID {
             fields["key_id"] = "\(keyID)"
             if let index = recipients.firstIndex(where: { $0.keyID == keyID }) {

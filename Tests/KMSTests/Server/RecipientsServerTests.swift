@@ -70,7 +70,7 @@ struct RecipientsServerTests {
                     _ = try await envelope(sealed, recipients).open(with: KeyRing(primary: key))
                     Issue.record("\(key.keyID) opened an envelope with a forged recipient")
                 } catch {
-                    #expect(error == .integrityFailed)
+                    #expect(error == .integrityFailed(keyID: recipients[index].keyID))
                 }
                 // Another recipient still opens it.
                 let other = keys[(index + 1) % keys.count]
