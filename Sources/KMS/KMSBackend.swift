@@ -15,10 +15,38 @@ protocol KMSBackend: Sendable {
     /// backend is not offered there.
     static var providerFields: [String: String] { get }
 
+    /// Checks that a user's credentials are sent to no server that the provider alone names: the provider may come from a file
+    /// or a cluster that the user does not trust. Ignores values that are invalid, which `keyManager` reports.
+    ///
+    /// - Parameter user: The settings and credentials of the user.
+    static func checkServers(
+        of provider: ProviderEnvironment, for user: Environment
+    ) throws(KeyProviderSettingsError)
+
     /// Reads the settings of a provider. Sends no request.
     static func keyManager(
         _ provider: ProviderEnvironment, _ context: KMSBackendContext
     ) throws(SettingError) -> any KeyManager
+}
+
+extension KMSBackend {
+    static func checkServers(
+        of provider: ProviderEnvironment, for user: Environment
+    ) throws(KeyProviderSettingsError) {}
+}
+
+extension KeyProviderSettingsError {
+    /// The provider names a server that a user's credentials would be sent to, and the user's settings do not.
+    ///
+    /// - Parameters:
+    ///   - own: The value of the user's variable, or nil if it is not set.
+    static func untrustedServer(
+        _ server: String, field: String, variable: String, own: String?
+    ) -> KeyProviderSettingsError {
+        KeyProviderSettingsError(
+            "\(variable) is \(own ?? "not set"), and the provider's \(field) is \(server); set \(variable) to that if "
+                + "your credentials may be sent there")
+    }
 }
 
 /// The values that all backends get besides their own settings.
@@ -36,6 +64,25 @@ struct KMSBackendContext {
     var transports: any KMSTransports = OwnTransports()
     /// Gets one line for each setting that works and is a risk, such as unverified certificates.
     var warn: @Sendable (String) -> Void = { _ in }
+}
+
+extension KMSBackendContext {
+    /// True if providers are used with the credentials of the user who has started this process.
+    var usesCredentialsOfUser: Bool { mode == .commandLine && identity == nil }
+
+    /// Checks a setting that allows plain http to other machines, which a user may take for one command.
+    ///
+    /// - Throws: `SettingError` if it is set in a controller, unless SB_ENV=dev marks a development profile.
+    func checkPlainHTTP(_ variable: String) throws(SettingError) {
+        guard mode == .controller, environment.value(variable)?.lowercased() == "true",
+            !environment.isDevelopmentProfile
+        else { return }
+        throw SettingError(
+            variable: variable,
+            problem:
+                "is refused by the controller: anyone on the network can read tokens and data keys in plain http; unset "
+                + "it and use https, or set SB_ENV=dev to mark this as a development profile")
+    }
 }
 
 /// The settings of a provider as variables, so that they are validated as those of the process are.

@@ -35,9 +35,12 @@ package struct KeyProviderFactory: KeyManagerFactory {
             variables[variable] = value
         }
         let names = ProviderFieldNames(backend.providerFields)
+        let provider = ProviderEnvironment(settings: Environment(variables))
+        if context.usesCredentialsOfUser {
+            try backend.checkServers(of: provider, for: context.environment)
+        }
         do throws(SettingError) {
-            let manager = try backend.keyManager(
-                ProviderEnvironment(settings: Environment(variables)), context)
+            let manager = try backend.keyManager(provider, context)
             return ProviderKeyManager(base: manager, names: names)
         } catch {
             throw KeyProviderSettingsError(names.translated(error.description))

@@ -77,7 +77,7 @@ struct KeySelfTestService: Service {
 
     private func warnAboutLocalKeys() {
         guard keys.all.contains(where: { $0 is LocalKeyManager }),
-            Environment.process.value("SB_ENV") != "dev"
+            !Environment.process.isDevelopmentProfile
         else { return }
         logger.warning(
             """

@@ -13,7 +13,7 @@ struct ProviderOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             Use the keys of the ClusterKeyProviders and KeyProviders in this file too, with your own credentials, which are \
-            sent to the addresses in the file. May be repeated.
+            sent only to servers that your own settings name, or to the cloud's. May be repeated.
             """,
             valueName: "file"),
         completion: .file())

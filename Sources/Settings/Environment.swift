@@ -46,6 +46,9 @@ package struct Environment: Sendable {
         return value
     }
 
+    /// True if `SB_ENV=dev` marks a development profile, in which a controller accepts settings that production must not have.
+    package var isDevelopmentProfile: Bool { value("SB_ENV") == "dev" }
+
     /// Returns a value with its white space, for a variable that holds data, or nil if it is unset or empty.
     package func exactValue(_ name: String) -> String? {
         var value: String?

@@ -208,7 +208,10 @@ struct TenancyTests {
             let cluster = a.namespace.cluster
             try await ClusterProvider.with(bao, cluster, fields(a.name)) { provider in
                 try await a.createProvider(of: provider.name)
-                let user = ["VAULT_TOKEN": bao.administratorsToken, "KUBECONFIG": cluster.kubeconfig]
+                let user = [
+                    "VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.administratorsToken,
+                    "KUBECONFIG": cluster.kubeconfig,
+                ]
                 func run(_ arguments: String...) async throws -> Program.Outcome {
                     try await Program(try Settings.required().binary, arguments, environment: user).outcome()
                 }

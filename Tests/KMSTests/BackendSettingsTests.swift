@@ -73,6 +73,40 @@ struct BackendSettingsTests {
         #expect(ring.others.isEmpty)
     }
 
+    /// A user may accept plain http for one command.
+    @Test(arguments: [
+        (
+            "SB_KMS_VAULT_ALLOW_HTTP",
+            [
+                "SB_KMS_BACKEND": "vault-transit", "SB_KMS_VAULT_ADDR": "http://vault:8200",
+                "SB_KMS_VAULT_KEY": "k",
+                "SB_KMS_VAULT_TOKEN": "t",
+            ]
+        ),
+        (
+            "SB_KMS_AWS_ALLOW_HTTP",
+            [
+                "SB_KMS_BACKEND": "aws-kms", "SB_KMS_AWS_KEY_ID": "alias/a", "SB_KMS_AWS_REGION": "eu-west-1",
+                "SB_KMS_AWS_ENDPOINT": "http://kms:8080", "HOME": "/nonexistent",
+            ]
+        ),
+    ])
+    func limitsPlainHTTPInAControllerToDevelopment(variable: String, settings: [String: String]) throws {
+        var values = settings.merging([variable: "true"]) { $1 }
+        func load(_ mode: ProgramMode) throws(SettingError) {
+            _ = try KeyRing.load(from: Environment(values), for: mode)
+        }
+        try load(.commandLine)
+        let error = #expect(throws: SettingError.self) { try load(.controller) }
+        #expect(error?.variable == variable)
+        #expect(error?.problem.hasPrefix("is refused by the controller") == true)
+        #expect(error?.problem.contains("SB_ENV=dev") == true)
+        values["SB_ENV"] = "dev"
+        try load(.controller)
+        values["SB_ENV"] = "production"
+        #expect(throws: SettingError.self) { try load(.controller) }
+    }
+
     @Test(arguments: ["a\nb", "a\u{1B}[2Jb", String(repeating: "x", count: 10_000)])
     func quotesValuesOnOneLine(value: String) {
         for variable in ["SB_KMS_BACKEND", "SB_KMS_VAULT_AUTH", "SB_KMS_VAULT_CACERT", "SB_KMS_VAULT_CAPATH"]

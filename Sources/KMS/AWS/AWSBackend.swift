@@ -7,15 +7,17 @@ enum AWSBackend: KMSBackend {
     static let name = "aws-kms"
 
     static func keyManagers(_ context: KMSBackendContext) throws(SettingError) -> [any KeyManager] {
+        try context.checkPlainHTTP(AWSEndpoints.allowHTTPVariable)
         let manager = try AWSKeyManager.load(from: context.environment, observer: context.observer)
         return [BatchingKeyManager(manager, backlog: context.backlog)]
     }
 
+    private static let stsVariable = "AWS_ENDPOINT_URL_STS"
     private static let roleVariable = AWSWebIdentityCredentials.roleVariable
 
     static let providerFields = [
         "keyID": AWSSettings.keyVariable, "region": AWSSettings.regionVariable,
-        "endpoint": AWSEndpoints.kmsEndpointVariable, "stsEndpoint": "AWS_ENDPOINT_URL_STS",
+        "endpoint": AWSEndpoints.kmsEndpointVariable, "stsEndpoint": stsVariable,
         "roleARN": roleVariable,
     ]
 
@@ -36,7 +38,7 @@ enum AWSBackend: KMSBackend {
     }
 
     /// Returns the environment of this process with the provider's settings in place of its own.
-    private static func environment(
+    static func environment(
         _ provider: ProviderEnvironment, _ context: KMSBackendContext
     ) throws(SettingError) -> Environment {
         let settings = provider.settings
@@ -52,9 +54,16 @@ enum AWSBackend: KMSBackend {
             AWSEndpoints.kmsEndpointVariable: settings.value(AWSEndpoints.kmsEndpointVariable),
             // An address of this process's own settings is not that of the provider.
             "AWS_ENDPOINT_URL": nil, "AWS_ENDPOINT_URL_KMS": nil,
-            "AWS_ENDPOINT_URL_STS": settings.value("AWS_ENDPOINT_URL_STS"),
+            stsVariable: settings.value(stsVariable),
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": nil, AWSEndpoints.allowHTTPVariable: nil,
         ]
+        if context.usesCredentialsOfUser {
+            // A web identity of the user goes to the user's STS. What goes to the provider's KMS is signed for that host.
+            let own = context.environment
+            values[stsVariable] = .some(own.value(stsVariable) ?? own.value("AWS_ENDPOINT_URL"))
+            values["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = .some(
+                own.value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
+        }
         if context.identity != nil {
             // A profile of this process names servers and CAs too, and has no credentials that the identity needs.
             values.merge([

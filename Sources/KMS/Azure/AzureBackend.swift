@@ -24,6 +24,20 @@ enum AzureBackend: KMSBackend {
         return managers
     }
 
+    /// The secret or the assertion of an application works at any server that gets it. A token for the vault does not need this
+    /// check: `AzureChallenge` compares its audience with the vault.
+    static func checkServers(
+        of provider: ProviderEnvironment, for user: Environment
+    ) throws(KeyProviderSettingsError) {
+        guard let authority = AzureAuthority.address(provider.settings.value(AzureAuthority.variable)),
+            !AzureAuthority.known.contains(authority.url)
+        else { return }
+        let own = AzureAuthority.address(user.value(AzureAuthority.variable))
+        guard own?.origin != authority.origin else { return }
+        throw .untrustedServer(
+            authority.url, field: "authorityHost", variable: AzureAuthority.variable, own: own?.url)
+    }
+
     /// Signs in to the provider's application with the identity, or else with the credentials of this process. A user of the
     /// command line has credentials of their own.
     static func keyManager(

@@ -88,14 +88,22 @@ struct AzureSettings: Sendable {
 enum AzureAuthority {
     static let variable = "AZURE_AUTHORITY_HOST"
 
+    /// The servers of Microsoft's clouds.
+    static let known = AzureCloud.allCases.map(\.authority)
+
+    /// Reads an https URL without a path, with or without `https://`.
+    static func address(_ text: String?) -> ServerAddress? {
+        guard let text, let address = ServerAddress(text.contains("://") ? text : "https://\(text)"),
+            !address.isPlainHTTP, address.pathPrefix.isEmpty
+        else { return nil }
+        return address
+    }
+
     /// Reads the setting, with or without `https://`. Without it, the server is that of the vault's cloud.
     static func load(
         from environment: Environment, for vault: AzureVault
     ) throws(SettingError) -> ServerAddress {
-        let text = environment.value(variable) ?? vault.defaultAuthority
-        guard let address = ServerAddress(text.contains("://") ? text : "https://\(text)"),
-            !address.isPlainHTTP, address.pathPrefix.isEmpty
-        else {
+        guard let address = address(environment.value(variable) ?? vault.cloud.authority) else {
             throw SettingError(
                 variable: variable,
                 problem:

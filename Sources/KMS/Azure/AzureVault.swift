@@ -23,17 +23,29 @@ struct AzureVault: Sendable, Equatable {
             && address.origin.hasSuffix("." + parent.origin.dropFirst("https://".count))
     }
 
-    /// The server of Microsoft Entra ID in the cloud of the vault.
-    var defaultAuthority: String {
+    var cloud: AzureCloud {
         let host = Self.labels(address).joined(separator: ".")
-        if host.hasSuffix(".usgovcloudapi.net") { return "https://login.microsoftonline.us" }
-        if host.hasSuffix(".azure.cn") { return "https://login.chinacloudapi.cn" }
-        return "https://login.microsoftonline.com"
+        if host.hasSuffix(".usgovcloudapi.net") { return .usGovernment }
+        return host.hasSuffix(".azure.cn") ? .china : .global
     }
 
     private static func labels(_ address: ServerAddress) -> [Substring] {
         let authority = address.url.dropFirst("https://".count)
         return authority.prefix { $0 != ":" }.split(separator: ".", omittingEmptySubsequences: false)
+    }
+}
+
+/// A cloud of Microsoft.
+enum AzureCloud: Sendable, CaseIterable {
+    case global, usGovernment, china
+
+    /// The server of Microsoft Entra ID.
+    var authority: String {
+        switch self {
+        case .global: "https://login.microsoftonline.com"
+        case .usGovernment: "https://login.microsoftonline.us"
+        case .china: "https://login.chinacloudapi.cn"
+        }
     }
 }
 

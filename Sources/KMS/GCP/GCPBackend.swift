@@ -43,6 +43,31 @@ enum GCPBackend: KMSBackend {
         return keyManager(settings, source, credentials, context)
     }
 
+    /// Tokens go to Google, to the cloud of the user's credentials, or where the user's own settings say.
+    static func checkServers(
+        of provider: ProviderEnvironment, for user: Environment
+    ) throws(KeyProviderSettingsError) {
+        let settings = provider.settings
+        let ownUniverse =
+            user.value(GCPSettings.universeVariable).map { GoogleUniverse($0) }
+            ?? GoogleCredentialsFile.universe(user)
+        let universes = [GoogleUniverse.standard] + [ownUniverse].compactMap { $0 }
+        if let universe = settings.value(GCPSettings.universeVariable).flatMap({ GoogleUniverse($0) }),
+            !universes.contains(universe)
+        {
+            throw .untrustedServer(
+                universe.domain, field: "universeDomain", variable: GCPSettings.universeVariable,
+                own: ownUniverse?.domain)
+        }
+        guard let endpoint = settings.value(GCPSettings.endpointVariable).flatMap({ ServerAddress($0) }),
+            !universes.contains(where: { endpoint.isBelow($0) })
+        else { return }
+        let own = user.value(GCPSettings.endpointVariable).flatMap { ServerAddress($0) }
+        guard own?.origin != endpoint.origin else { return }
+        throw .untrustedServer(
+            endpoint.url, field: "endpoint", variable: GCPSettings.endpointVariable, own: own?.url)
+    }
+
     private static func credentialsContext(
         _ settings: GCPSettings, _ context: KMSBackendContext
     ) throws(SettingError) -> GoogleCredentialsContext {
@@ -61,5 +86,12 @@ enum GCPBackend: KMSBackend {
         GCPKeyManager.make(
             settings, transport: credentials.services, tokens: RefreshingCloudToken(source),
             observer: context.observer, backlog: context.backlog)
+    }
+}
+
+extension ServerAddress {
+    /// Returns true for the https address of a service of this cloud.
+    fileprivate func isBelow(_ universe: GoogleUniverse) -> Bool {
+        !isPlainHTTP && origin.hasSuffix(".\(universe.domain):443")
     }
 }

@@ -92,7 +92,7 @@ extension VaultSettings {
     {
         guard let variable = tls.verificationDisabledBy, !address.isPlainHTTP else { return nil }
         let risk = "anyone between this process and \(address.origin) can read tokens and data keys"
-        guard mode == .commandLine || environment.value("SB_ENV") == "dev" else {
+        guard mode == .commandLine || environment.isDevelopmentProfile else {
             throw SettingError(
                 variable: variable,
                 problem:

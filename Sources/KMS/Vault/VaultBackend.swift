@@ -6,6 +6,7 @@ enum VaultBackend: KMSBackend {
     static let name = "vault-transit"
 
     static func keyManagers(_ context: KMSBackendContext) throws(SettingError) -> [any KeyManager] {
+        try context.checkPlainHTTP(VaultVariables.allowHTTP)
         let managers = try TransitKeyManager.load(
             from: context.environment, mode: context.mode, observer: context.observer, warn: context.warn)
         return managers.map { BatchingKeyManager($0, backlog: context.backlog) }
@@ -35,10 +36,8 @@ enum VaultBackend: KMSBackend {
     private static func authentication(
         _ provider: ProviderEnvironment, _ context: KMSBackendContext
     ) throws(SettingError) -> VaultAuthentication {
-        guard context.identity != nil || context.mode == .controller else {
-            let variables = VaultVariables(environment: context.environment)
-            try checkServer(provider, variables)
-            return try .load(variables)
+        guard !context.usesCredentialsOfUser else {
+            return try .load(VaultVariables(environment: context.environment))
         }
         var login = provider.settings
         if login.value(VaultVariables.authentication) == nil {
@@ -52,20 +51,17 @@ enum VaultBackend: KMSBackend {
         return .login(method.with(identity), mount: mount)
     }
 
-    /// Checks that the user's credentials are not sent to a server that a provider's manifest names, if the user has named
-    /// another one.
-    private static func checkServer(
-        _ provider: ProviderEnvironment, _ variables: VaultVariables
-    ) throws(SettingError) {
-        guard let (own, variable) = variables.value(VaultVariables.address),
-            let server = provider.settings.value(VaultVariables.address).flatMap({ ServerAddress($0) }),
-            let ownServer = ServerAddress(own), ownServer.origin != server.origin
+    /// A token works at any server that gets it, so that the user has to name the server too.
+    static func checkServers(
+        of provider: ProviderEnvironment, for user: Environment
+    ) throws(KeyProviderSettingsError) {
+        guard let server = provider.settings.value(VaultVariables.address).flatMap({ ServerAddress($0) })
         else { return }
-        throw SettingError(
-            variable: variable,
-            problem:
-                "is \(ownServer.url), and the provider's address is \(server.url); set \(variable) to that "
-                + "address if your credentials may be sent there")
+        let own = VaultVariables(environment: user).value(VaultVariables.address)
+        let ownServer = own.flatMap { ServerAddress($0.value) }
+        guard ownServer?.origin != server.origin else { return }
+        throw .untrustedServer(
+            server.url, field: "address", variable: own?.variable ?? "VAULT_ADDR", own: ownServer?.url)
     }
 }
 

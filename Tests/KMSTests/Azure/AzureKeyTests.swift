@@ -41,7 +41,7 @@ struct AzureKeyTests {
     func knowsTheCloudOfAVault(url: String, isManagedHSM: Bool, authority: String) throws {
         let vault = try #require(AzureVault(url))
         #expect(vault.isManagedHSM == isManagedHSM)
-        #expect(vault.defaultAuthority == authority)
+        #expect(vault.cloud.authority == authority)
     }
 
     @Test func findsTheVersionInItsOwnKeyIDs() throws {
