@@ -2,7 +2,7 @@ import Glibc
 
 /// An address literal as its 4 or 16 bytes in network order. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`, RFC 4291,
 /// 2.5.5.2) equals the IPv4 address.
-struct IPAddress: Equatable {
+package struct IPAddress: Equatable {
     let bytes: [UInt8]
 
     /// Parses an address, with or without brackets. Returns nil for any other text.
@@ -35,7 +35,8 @@ struct IPAddress: Equatable {
         }
     }
 
-    static func isLoopback(host: String) -> Bool {
+    /// - Parameter host: A name or an address, with or without brackets.
+    package static func isLoopback(host: String) -> Bool {
         host == "localhost" || host.hasSuffix(".localhost") || IPAddress(host)?.isLoopback == true
     }
 }

@@ -89,6 +89,8 @@ struct ControllerCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // Must come before libcurl and OpenSSL are initialized.
+        let recordsTLSKeys = disableTLSKeyLog()
         configureMallocTrimming()
         let logger = log.makeLogger()
         let telemetry = Telemetry(version: SecretsBridge.version, lease: leaderElection.leaseName(watchScope))
@@ -98,8 +100,13 @@ struct ControllerCommand: AsyncParsableCommand {
                 "the kernel does not let this process protect its memory from other processes and core dumps; allow prctl, setrlimit and sigaction in the seccomp profile"
             )
         }
+        if recordsTLSKeys {
+            logger.warning(
+                "SSLKEYLOGFILE is ignored: with it, TLS protects neither data keys nor Secrets; unset it")
+        }
         let keys = try loadKeys(for: .controller, observer: telemetry.kmsObserver) { logger.warning("\($0)") }
         var cluster = try loadClusterConfiguration(kubeconfig: kubeconfig, context: context)
+        try checkNetwork(of: cluster)
         // A controller runs near its API server.
         cluster.acceptsCompression = false
         // Liveness probes are answered from now on, before anything that takes time.
@@ -150,5 +157,15 @@ struct ControllerCommand: AsyncParsableCommand {
         // The kubelet kills the process after terminationGracePeriodSeconds, 30 s by default.
         configuration.maximumGracefulShutdownDuration = .seconds(25)
         try await ServiceGroup(configuration: configuration).run()
+    }
+
+    /// Refuses an API server whose connection others on the network can read, unless SB_ENV=dev marks a development profile. A
+    /// user may take that risk for one command.
+    private func checkNetwork(of cluster: ClusterConfiguration) throws {
+        guard let risk = cluster.networkRisk, !Environment.process.isDevelopmentProfile else { return }
+        throw CommandError(
+            "the API server \(cluster.server) \(risk), so that others on the network can read the controller's token and every "
+                + "Secret; use https and certificate-authority in the kubeconfig, or set SB_ENV=dev to mark this as a "
+                + "development profile")
     }
 }

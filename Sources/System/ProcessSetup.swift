@@ -17,6 +17,17 @@ package func configureMallocTrimming() {
     sb_configure_malloc_trimming()
 }
 
+/// Removes SSLKEYLOGFILE from the environment, with which TLS libraries write the keys of their sessions to a file. Must be called
+/// before they are initialized.
+///
+/// - Returns: true if the variable was set.
+package func disableTLSKeyLog() -> Bool {
+    let variable = "SSLKEYLOGFILE"
+    guard getenv(variable) != nil else { return false }
+    unsetenv(variable)
+    return true
+}
+
 /// Returns the environment for programs that this process starts, such as a kubeconfig's credential plugins: without
 /// the settings of Secrets Bridge (`SB_…`), one of which may be a master key.
 package func inheritableEnvironment() -> [String: String] {

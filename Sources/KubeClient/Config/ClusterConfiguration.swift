@@ -58,6 +58,24 @@ package struct ClusterConfiguration: Sendable {
     }
 }
 
+extension ClusterConfiguration {
+    /// Returns how others on the network can read tokens and Secrets, or nil if they cannot: the connection is verified, or does
+    /// not leave this machine.
+    package var networkRisk: String? {
+        let parts = server.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3 else { return nil }
+        let authority = parts[2].prefix { $0 != "/" }
+        // The port follows the last colon, unless that is one of an IPv6 address.
+        let colon = authority.hasSuffix("]") ? nil : authority.lastIndex(of: ":")
+        guard !IPAddress.isLoopback(host: authority[..<(colon ?? authority.endIndex)].lowercased()) else {
+            return nil
+        }
+        if parts[0].lowercased() == "http:" { return "uses plain http" }
+        if case .insecure = trust { return "is not verified (insecure-skip-tls-verify)" }
+        return nil
+    }
+}
+
 /// The reason why no cluster can be reached, or why there is no credential for it. The message is one line that names the
 /// file and the field, says what is expected, and contains no value of a credential.
 package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {

@@ -53,6 +53,24 @@ import Testing
         #expect(pem == Array(fakeCertificate.utf8))
     }
 
+    /// A controller refuses what others can read.
+    @Test(arguments: [
+        ("server: 'https://h:1'", nil), ("server: 'https://[fd00::1]:6443'", nil),
+        ("server: 'http://h:1'", "plain http"), ("server: 'HTTP://10.0.0.1/prefix'", "plain http"),
+        ("server: 'http://[fd00::1]:6443'", "plain http"),
+        ("server: 'http://localhost.example'", "plain http"),
+        ("insecure-skip-tls-verify: true", "not verified"),
+        ("server: 'https://[fd00::1]', insecure-skip-tls-verify: true", "not verified"),
+        ("server: 'http://127.0.0.1:8001'", nil), ("server: 'http://[::1]:8001/x'", nil),
+        ("server: 'http://Localhost'", nil),
+        ("server: 'https://127.0.0.1:6443', insecure-skip-tls-verify: true", nil),
+    ])
+    func knowsWhetherOthersCanReadTheConnection(cluster: String, risk: String?) throws {
+        let found = try configuration(cluster: cluster).networkRisk
+        #expect(
+            found == nil ? risk == nil : risk.map { found?.contains($0) == true } == true, "\(found ?? "")")
+    }
+
     /// kubectl 1.32 drops the query, too.
     @Test(arguments: ["https://h/base?x=1", "https://h/base/#f", "https://h/base/?x=1#/f", "h/base?x"])
     func dropsTheServersQueryAndFragment(server: String) throws {
