@@ -3,8 +3,8 @@
 
     hack/lib/claims.py
 
-A claim names a file of tests by a label, which the end of the page defines, and then its tests: [VectorTests] `name`, `name`.
-Each line of a table whose last column is "shown by" has to name one."""
+A claim names a suite of tests by a label, and then its tests: [VectorTests] `name`, `name`. The end of the page defines the label
+with the file that has the suite; a folder before the name tells suites of the same name apart: [HTTP/SecretMemoryTests]. Each line of a table whose last column is "shown by" has to name one."""
 
 import pathlib
 import re
@@ -17,22 +17,62 @@ DEFINITION = re.compile(r"^\[([^\]^]+)\]: (\S+)$")
 REFERENCE = re.compile(r"(?<![!\]`])\[([\w./-]+)\](?![(:\[])((?: `\w+`,?)*)")
 
 
+# What the structure of a Swift file depends on. Strings and comments come first, as they may contain anything.
+SWIFT = re.compile(
+    r'''(?P<skip>//[^\n]*|/\*.*?\*/|(?P<hashes>\#*)""".*?"""(?P=hashes)|(?P<raw>\#+)".*?"(?P=raw)|"(?:\\.|[^"\\\n])*")'''
+    r'''|@(?P<attribute>Suite|Test)\b|\b(?:struct|class|actor|enum|extension)\s+(?P<type>[A-Z][\w.]*)|\bfunc\s+(?P<function>\w+)'''
+    r'''|(?P<brace>[{}])|(?P<parenthesis>[()])''', re.DOTALL)
+# A condition that is false in the text, and not by the settings of a run.
+DISABLED = re.compile(r"\.disabled\(|\.enabled\(\s*if:\s*false\b")
+
+
 def swift_tests(text):
-    """Returns the functions with the attribute @Test that are not disabled."""
-    found = re.findall(r"@Test\b(.*?)\bfunc (\w+)", text, re.DOTALL)
-    return {name for attributes, name in found if ".disabled(" not in attributes}
+    """Returns the tests of each suite that run. A disabled suite has none, nor has one in it."""
+    suites, types, attributes = {}, [], {}  # types: the name of each open brace's type, or None, and whether it is disabled
+    declared = attribute = None
+    depth = start = 0
+    for token in SWIFT.finditer(text):
+        if token["parenthesis"]:
+            depth += 1 if token[0] == "(" else -1
+            if attribute and depth == 1 and token[0] == "(":
+                start = token.end()
+            elif attribute and depth == 0:
+                attributes[attribute], attribute = text[start:token.start()], None
+        elif token["skip"] or depth:
+            continue
+        elif token["attribute"]:
+            attributes[token["attribute"]] = ""
+            follows = re.compile(r"\s*\(").match(text, token.end())
+            attribute = token["attribute"] if follows else None
+        elif token["type"]:
+            declared = token["type"].split(".")[-1], bool(DISABLED.search(attributes.pop("Suite", "")))
+        elif token["function"]:
+            traits = attributes.pop("Test", None)
+            enclosing = [name for name, _ in types if name]
+            if traits is not None and not DISABLED.search(traits) and not any(off for _, off in types):
+                for suite in enclosing or [""]:
+                    suites.setdefault(suite, set()).add(token["function"])
+        elif token["brace"] == "{":
+            types.append(declared or (None, False))
+            declared = None
+        elif types:
+            types.pop()
+    return suites
 
 
 def python_tests(text):
     return set(re.findall(r"^(?:async )?def (test_\w+)\(", text, re.MULTILINE))
 
 
-def tests(path):
-    """Returns the names of the tests in a file, or None if it is not a file below Tests."""
+def tests(path, label):
+    """Returns the names of the tests of a suite, or of a Python file. None if the path is not a file below Tests, or has no such suite."""
     if not path.is_file() or ROOT / "Tests" not in path.parents:
         return None
     text = path.read_text(encoding="utf-8")
-    return swift_tests(text) if path.suffix == ".swift" else python_tests(text)
+    name = label.split("/")[-1]
+    if path.suffix == ".swift":
+        return swift_tests(text).get(name)
+    return python_tests(text) if path.stem == name else None
 
 
 def cells(line):
@@ -55,9 +95,9 @@ class Page:
                 label, target = found.groups()
                 if label in self.files:
                     yield number, f"[{label}] is defined twice"
-                names = tests((self.path.parent / target).resolve())
+                names = tests((self.path.parent / target).resolve(), label)
                 if names is None:
-                    yield number, f"[{label}]: {target} is not a file below Tests"
+                    yield number, f"[{label}]: {target} is not a file below Tests with this suite"
                 self.files[label] = (names, number)
 
     def references(self, line):
