@@ -103,13 +103,26 @@ package struct ProxyURL: Sendable, Equatable {
 }
 
 extension String {
-    /// The text without the user name and password of a URL that it quotes. Everything between the first `://` and the
-    /// last `@` is removed, since the text between them need not be a URL that can be parsed.
+    /// The text without the user name and password of a URL that it quotes. Everything up to the last `@` is removed, since the
+    /// text before it need not be a URL that can be parsed; what precedes the URL stays if its beginning is certain.
     var redactingUserInfo: String {
         guard let at = lastIndex(of: "@") else { return self }
-        guard let scheme = firstRange(of: "://"), scheme.upperBound <= at else {
-            return "…\(self[at...])"
-        }
-        return "\(self[..<scheme.upperBound])…\(self[at...])"
+        return "\(self[..<at].throughScheme ?? "")…\(self[at...])"
+    }
+}
+
+extension Substring {
+    private static let schemes: Set<String> = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"]
+
+    /// Returns the text through the first `://`, or nil unless a scheme stands there, at the beginning of a word: a password may
+    /// contain `://`.
+    fileprivate var throughScheme: Substring? {
+        guard let separator = firstRange(of: "://") else { return nil }
+        let before = self[..<separator.lowerBound]
+        let start = before.lastIndex { !$0.isLetter && !$0.isNumber }
+        let scheme = before[(start.map { before.index(after: $0) } ?? before.startIndex)...]
+        guard Self.schemes.contains(scheme.lowercased()), start.map({ " '\"(<".contains(before[$0]) }) ?? true
+        else { return nil }
+        return self[..<separator.upperBound]
     }
 }

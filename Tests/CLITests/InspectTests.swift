@@ -244,6 +244,7 @@ struct InspectTests {
 
     @Test(arguments: [
         "local", "vault-transit", "aws-kms", "local:0123", "vault-transit:transit/sb-wrap",
+        "vault-transit:eu:team-a/transit/sb-wrap", "vault-transit:a/b/transit/..sb-wrap",
         "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "gcp-kms",
         "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k", "azure-key-vault",
         "azure-key-vault:https://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef",
@@ -259,6 +260,14 @@ struct InspectTests {
         "gcp-kms:", "gcp-kms:k", "gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions",
         "azure-key-vault:", "azure-key-vault:https://v.vault.azure.net/keys/k",
         "azure-key-vault:http://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef",
+        // Keys have one notation.
+        "vault-transit:a/../b:transit/k", "vault-transit:a/b:transit/k", "vault-transit::transit/k",
+        "vault-transit:..:transit/k", "vault-transit:eu:eu:transit/k", "vault-transit:transit/../k",
+        "vault-transit:transit/./k", "vault-transit:transit//k", "vault-transit:/transit/k",
+        "vault-transit:k",
+        "vault-transit:transit/k/", "gcp-kms:projects/../locations/l/keyRings/r/cryptoKeys/k",
+        "azure-key-vault:https://../keys/k/0123456789abcdef0123456789abcdef",
+        "azure-key-vault:https://v.vault.azure.net/keys/../0123456789abcdef0123456789abcdef",
     ])
     func refusesAKeyThatNoWrappedSecretCanList(name: String) {
         let message = errorMessage { () throws(InputError) in try KeySelector(name) }

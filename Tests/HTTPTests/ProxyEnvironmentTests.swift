@@ -85,7 +85,11 @@ struct ProxyEnvironmentTests {
 
     @Test func redactsUserInfoInLibcurlsErrors() {
         #expect("in 'http://u:p@w@h:9'".redactingUserInfo == "in 'http://…@h:9'")
-        #expect("in 'u:p://@h:9'".redactingUserInfo == "in 'u:p://…@h:9'")
+        #expect("http://u:p@h".redactingUserInfo == "http://…@h")
+        #expect("in \"SOCKS5h://u:p@h:9\"".redactingUserInfo == "in \"SOCKS5h://…@h:9\"")
+        #expect("in 'u:p://@h:9'".redactingUserInfo == "…@h:9'", "the password may contain a scheme's end")
+        #expect("in 'u:http://p@h:9'".redactingUserInfo == "…@h:9'")
+        #expect("in 'secret://p@h:9'".redactingUserInfo == "…@h:9'")
         #expect("in 'u:p@h:9'".redactingUserInfo == "…@h:9'")
         #expect("no such host".redactingUserInfo == "no such host")
     }

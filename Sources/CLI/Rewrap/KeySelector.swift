@@ -42,16 +42,27 @@ package struct KeySelector: Sendable, CustomStringConvertible {
             let names = parts.last?.split(separator: "/", omittingEmptySubsequences: false) ?? []
             return parts.count == 1
                 || (names.count == 8 || (names.count == 10 && names[8] == "cryptoKeyVersions"))
-                    && names[0] == "projects" && names[6] == "cryptoKeys" && !names.contains("")
+                    && names[0] == "projects" && names[6] == "cryptoKeys" && names.allSatisfy(isPathSegment)
         case "azure-key-vault":
             // https://<vault>/keys/<name>/<version>
             let names = parts.last?.split(separator: "/", omittingEmptySubsequences: false) ?? []
             return parts.count == 1
-                || (names.count == 6 && names[0] == "https:" && names[3] == "keys" && !names[4].isEmpty
-                    && names[5].utf8.count == 32)
+                || (names.count == 6 && names[0] == "https:" && names[3] == "keys"
+                    && [names[2], names[4]].allSatisfy(isPathSegment) && names[5].utf8.count == 32)
+        case "vault-transit": return parts.count == 1 || parts.last.map(isTransitKey) == true
         default: return backends.contains(String(parts[0])) && parts.last?.isEmpty == false
         }
     }
+
+    /// Returns true for `[<name>:][<vault namespace>/]<mount>/<key>`. A path has one notation, so that a key has one pin.
+    private static func isTransitKey(_ text: Substring) -> Bool {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let names = (parts.last ?? "").split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count <= 2 && parts.dropLast().allSatisfy { isPathSegment($0) && !$0.contains("/") }
+            && names.count >= 2 && names.allSatisfy(isPathSegment)
+    }
+
+    private static func isPathSegment(_ name: Substring) -> Bool { !["", ".", ".."].contains(name) }
 
     /// True if it selects all keys of a backend.
     var isBackend: Bool { Self.backends.contains(description) }
@@ -63,13 +74,6 @@ package struct KeySelector: Sendable, CustomStringConvertible {
     /// ids of asymmetric keys have one.
     static func isAsymmetricKeyID(_ text: String) -> Bool {
         guard isWellFormed(text), text.contains(":"), !text.hasPrefix("local:") else { return false }
-        // A path has one notation, so that a key has one pin.
-        let path = text.split(separator: ":", omittingEmptySubsequences: false).last ?? ""
-        let names = path.split(separator: "/", omittingEmptySubsequences: false)
-        if text.hasPrefix("vault-transit:"), names.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." })
-        {
-            return false
-        }
         return !text.hasPrefix("gcp-kms:") || text.contains(gcpVersion)
     }
 
