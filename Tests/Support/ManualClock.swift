@@ -32,20 +32,9 @@ package final class ManualClock: Clock, Sendable {
     package var minimumResolution: Duration { .nanoseconds(1) }
 
     package func sleep(until deadline: Instant, tolerance: Duration?) async throws {
-        let id = state.withLock { state in
-            state.order += 1
-            return state.order
-        }
+        let id = nextID()
         try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                let answer: Result<Void, any Error>? = state.withLock { state in
-                    if state.cancelled.remove(id) != nil { return .failure(CancellationError()) }
-                    if deadline <= state.now { return .success(()) }
-                    state.sleepers[id] = (deadline, continuation)
-                    return nil
-                }
-                if let answer { continuation.resume(with: answer) }
-            }
+            try await wait(id, until: deadline)
         } onCancel: {
             let sleeper = state.withLock { state in
                 let sleeper = state.sleepers.removeValue(forKey: id)
@@ -53,6 +42,30 @@ package final class ManualClock: Clock, Sendable {
                 return sleeper?.continuation
             }
             sleeper?.resume(throwing: CancellationError())
+        }
+    }
+
+    /// Sleeps as work does that ignores its cancellation.
+    package func sleepDespiteCancellation(until deadline: Instant) async {
+        try? await wait(nextID(), until: deadline)
+    }
+
+    private func nextID() -> Int {
+        state.withLock { state in
+            state.order += 1
+            return state.order
+        }
+    }
+
+    private func wait(_ id: Int, until deadline: Instant) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            let answer: Result<Void, any Error>? = state.withLock { state in
+                if state.cancelled.remove(id) != nil { return .failure(CancellationError()) }
+                if deadline <= state.now { return .success(()) }
+                state.sleepers[id] = (deadline, continuation)
+                return nil
+            }
+            if let answer { continuation.resume(with: answer) }
         }
     }
 

@@ -16,7 +16,7 @@ struct ProviderTestMachine: Sendable {
         var dueAt: Instant
         var backoff = Backoff(base: .seconds(4), maximum: .seconds(300), jitter: .half)
         var isRunning = false
-        /// What has happened to the provider since the running test began.
+        /// A change of the provider since the running test began.
         var change: Change?
     }
 

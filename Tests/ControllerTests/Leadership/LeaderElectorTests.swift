@@ -59,10 +59,8 @@ import Testing
                         try? await self.clock.sleep(until: .init(.seconds(100_000)), tolerance: nil)
                         self.record("cancelled at \(Int(self.clock.now.offset.components.seconds))")
                         if lasts > .zero {
-                            let clock = self.clock
-                            await Task {
-                                try? await clock.sleep(until: clock.now.advanced(by: lasts), tolerance: nil)
-                            }.value
+                            await self.clock.sleepDespiteCancellation(
+                                until: self.clock.now.advanced(by: lasts))
                         }
                         self.record("ended, \(self.holder ?? "no one") holds the lease")
                     }

@@ -16,26 +16,45 @@ final class UnreliableTransport: HTTPTransport {
     }
 
     private let server: FakeTransport
-    private let mode = Locked(Mode.works)
+    private let state = Locked(State())
+
+    private struct State {
+        var mode = Mode.works
+        /// The requests that hang until the mode changes.
+        var hanging: [CheckedContinuation<Void, Never>] = []
+    }
 
     init(_ server: FakeTransport) { self.server = server }
 
     var requests: [FakeTransport.Request] { server.requests }
 
-    func set(_ new: Mode) { mode.withLock { $0 = new } }
+    func set(_ mode: Mode) {
+        let hanging = state.withLock { state in
+            state.mode = mode
+            defer { state.hanging = [] }
+            return state.hanging
+        }
+        for request in hanging { request.resume() }
+    }
 
     func withResponse<Result: Sendable>(
         to request: HTTPClientRequest, _ handler: (HTTPResponseHead, HTTPBody) async throws -> Result
     ) async throws -> Result {
-        switch mode.withLock({ $0 }) {
+        switch state.withLock({ $0.mode }) {
         case .works:
             return try await server.withResponse(to: request, handler)
         case .hangs:
             while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
             throw HTTPError(.cancelled, activity: "test")
         case .hangsDespiteCancellation:
-            while case .hangsDespiteCancellation = mode.withLock({ $0 }) {
-                await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
+            await withCheckedContinuation { request in
+                let hangs = state.withLock { state in
+                    guard case .hangsDespiteCancellation = state.mode else { return false }
+                    state.hanging.append(request)
+                    return true
+                }
+                // The mode has changed meanwhile.
+                if !hangs { request.resume() }
             }
             throw HTTPError(.cancelled, activity: "test")
         case .losesResponses:

@@ -221,13 +221,28 @@ struct CacheCodecTests {
         #expect(pools.values.texts.reduce(0) { $0 + $1.utf8.count } <= 600 << 10)
     }
 
-    /// Later texts are not compared with all earlier ones, which would take quadratic time.
     @Test func keepsManyTextsOfOneObject() {
         var secret = ObjectMeta(name: "db", namespace: "payments")
         secret.annotations = Dictionary(
             uniqueKeysWithValues: (0..<300).map { ("k\($0)", "value \($0 % 150)") })
         let codec = CacheCodec()
         #expect(codec.unpackMetadata(codec.pack(secret)) == secret)
+    }
+
+    /// To compare each text with all earlier ones would take quadratic time.
+    @Test func comparesATextWithALimitedNumberOfEarlierOnes() {
+        var writer = PackedWriter()
+        func text(_ number: Int) -> String { "the text of number \(number)" }
+        for number in 0...PackedForm.maximumEarlierTexts { writer.text(text(number)) }
+        /// Returns the bytes of one more text.
+        func bytes(of number: Int) -> Int {
+            var (without, with) = (writer, writer)
+            with.text(text(number))
+            return with.finish().count - without.finish().count
+        }
+        #expect(bytes(of: 0) <= 3)
+        #expect(bytes(of: PackedForm.maximumEarlierTexts - 1) <= 3)
+        #expect(bytes(of: PackedForm.maximumEarlierTexts) > text(0).utf8.count)
     }
 
     @Test func abridgesManyManagedFieldsWithoutKeys() {
