@@ -42,7 +42,8 @@ final class ReconcileMemoryLimiter: Sendable {
             if state.requested.updateValue(bytes, forKey: ref) == nil, state.next != ref {
                 state.waiting.append(ref, to: ref.namespace)
             }
-            return (false, [])
+            // An object that waits may need less than before, and fit now.
+            return (false, grantWaiting(&state))
         }
         for ref in granted { wake(ref) }
         return isReserved

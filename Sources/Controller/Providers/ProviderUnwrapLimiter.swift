@@ -99,12 +99,12 @@ extension ProviderUnwrapLimiter.State {
     /// - Returns: Nil if the object does not wait there any more.
     fileprivate mutating func popWaiting(_ clusterKeyProvider: String) -> ObjectRef? {
         let ref = waiting[clusterKeyProvider]?.popFirst()
-        beginTurn(clusterKeyProvider)
         if waiting[clusterKeyProvider]?.count == 0 {
             waiting[clusterKeyProvider] = nil
             turns[clusterKeyProvider] = nil
         }
         guard let ref, requested[ref] == clusterKeyProvider else { return nil }
+        if waiting[clusterKeyProvider] != nil { beginTurn(clusterKeyProvider) }
         requested[ref] = nil
         return ref
     }
