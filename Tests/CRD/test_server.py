@@ -1,5 +1,5 @@
 """The definitions on a real API server ($SB_TEST_KUBECONFIG, where they are applied): they are structural and reject
-invalid objects. Cases that CEL rejects need a server with CEL (1.25 and later)."""
+invalid objects. Cases that CEL rejects need a server with CEL (1.25 and later); with $SB_TEST_CEL=required none is skipped."""
 
 import json
 import os
@@ -33,7 +33,13 @@ def namespace():
 @pytest.fixture(scope="module")
 def knows_cel():
     definition = json.loads(kubectl("get", "crd", "wrappedsecrets.secrets-bridge.io", "-o", "json").stdout)
-    return "x-kubernetes-validations" in json.dumps(definition["spec"])
+    known = "x-kubernetes-validations" in json.dumps(definition["spec"])
+    assert known or os.environ.get("SB_TEST_CEL") != "required", "this API server drops CEL rules"
+    return known
+
+
+# Rules that the server does not evaluate where its own check of the field has failed before, with the message of that check.
+CHECKED_BEFORE = {"each keyID may be listed only once": "Duplicate value"}
 
 
 def unindexed(text):
@@ -72,7 +78,9 @@ def test_case(case, namespace, knows_cel):
         assert answer.returncode == 0, answer.stderr
     else:
         assert answer.returncode != 0
-        assert unindexed(case["path"]) in unindexed(answer.stderr) and case.get("message", "") in answer.stderr
+        message = case.get("message", "")
+        assert unindexed(case["path"]) in unindexed(answer.stderr)
+        assert message in answer.stderr or CHECKED_BEFORE.get(message, message) in answer.stderr
 
 
 @pytest.mark.parametrize("kind, field, expected", [

@@ -1,4 +1,4 @@
-# Starts and stops etcd, kube-apiserver and kube-controller-manager on loopback, in one folder DIR. Sourced, after common.sh,
+# Starts and stops etcd, kube-apiserver, kube-controller-manager and the API server of custom resources on loopback, in one folder DIR. Sourced, after common.sh,
 # processes.sh and pki.sh. The caller sets DIR; the ports and programs are in DIR/settings.
 
 readonly APISERVER_WAIT=90 # seconds; a start takes 3 on two idle cores
@@ -36,7 +36,15 @@ start_etcd() {
     wait_for etcd 30 curl -sf --max-time 5 "$(etcd_url)/health"
 }
 
+# How the API server tells the one of custom resources who the user is.
+readonly REQUEST_HEADERS=(--requestheader-allowed-names=front-proxy-client --requestheader-username-headers=X-Remote-User
+    --requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra-)
+
 start_apiserver() {
+    local forwarding=()
+    [ -z "$CRD_SERVER" ] || forwarding=("${REQUEST_HEADERS[@]}" --requestheader-client-ca-file="$DIR/pki/front-proxy-ca.crt"
+        --proxy-client-cert-file="$DIR/pki/front-proxy-client.crt" --proxy-client-key-file="$DIR/pki/front-proxy-client.key"
+        --runtime-config=apiextensions.k8s.io/v1beta1=false)
     # --v=1 keeps request bodies out of the log.
     spawn "$DIR" apiserver "$ASSETS/kube-apiserver" --etcd-servers="$(etcd_url)" \
         --bind-address=127.0.0.1 --secure-port="$API_PORT" --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
@@ -46,8 +54,43 @@ start_apiserver() {
         --service-account-issuer=https://kubernetes.default.svc.cluster.local \
         --service-account-key-file="$DIR/pki/service-accounts.pub" \
         --service-account-signing-key-file="$DIR/pki/service-accounts.key" \
-        --profiling=false --v=1 ${APISERVER_FLAGS[@]+"${APISERVER_FLAGS[@]}"}
+        ${forwarding[@]+"${forwarding[@]}"} --profiling=false --v=1 ${APISERVER_FLAGS[@]+"${APISERVER_FLAGS[@]}"}
+    # Both start before either is awaited: each needs the other to be ready.
+    [ -z "$CRD_SERVER" ] || running "$DIR" crd-server >/dev/null || spawn_crd_server
     wait_for apiserver "$APISERVER_WAIT" as_admin "$(server_url)/readyz"
+    [ -z "$CRD_SERVER" ] || wait_for crd-server "$APISERVER_WAIT" crd_server_serves
+}
+
+# Starts the API server of custom resources, which shares etcd with the other and registers itself there.
+spawn_crd_server() {
+    (umask 077 && kubeconfig_with "$(server_url)" "$DIR/pki/ca.crt" "$(certificate_user "$DIR/pki" crd-server-client)" >"$DIR/crd-server.kubeconfig")
+    spawn "$DIR" crd-server "$CRD_SERVER" --etcd-servers="$(etcd_url)" --etcd-prefix=/registry \
+        --bind-address=127.0.0.1 --secure-port="$CRD_PORT" --advertise-address=127.0.0.1 \
+        --tls-cert-file="$DIR/pki/crd-server.crt" --tls-private-key-file="$DIR/pki/crd-server.key" \
+        --kubeconfig="$DIR/crd-server.kubeconfig" --authentication-kubeconfig="$DIR/crd-server.kubeconfig" \
+        --authorization-kubeconfig="$DIR/crd-server.kubeconfig" --authentication-skip-lookup=true --client-ca-file="$DIR/pki/ca.crt" \
+        "${REQUEST_HEADERS[@]}" --requestheader-client-ca-file="$DIR/pki/front-proxy-ca.crt" \
+        --authorization-webhook-cache-authorized-ttl=0s --authorization-webhook-cache-unauthorized-ttl=0s \
+        --enable-priority-and-fairness=false --disable-admission-plugins=MutatingAdmissionPolicy,ValidatingAdmissionPolicy \
+        --profiling=false --v=1
+}
+
+# Succeeds if the other server sends requests for all groups of custom resources to it.
+crd_server_serves() {
+    as_admin "https://127.0.0.1:$CRD_PORT/readyz" >/dev/null || return
+    as_admin "$(server_url)/apis/apiregistration.k8s.io/v1/apiservices?labelSelector=crd-server" | python3 -c '
+import json, sys
+items = json.load(sys.stdin)["items"]
+available = [item for item in items for found in item["status"].get("conditions", [])
+             if found["type"] == "Available" and found["status"] == "True" and found["reason"] == "Passed"]
+starts = {item["metadata"]["annotations"]["started"] for item in items}
+sys.exit(not (items and len(available) == len(items) and len(starts) == 1))'
+}
+
+# stop_apiserver SECONDS: stops the API server, and the one of custom resources.
+stop_apiserver() {
+    stop "$DIR" crd-server "$1"
+    stop "$DIR" apiserver "$1"
 }
 
 # Configures a line in DIR/audit.log for each request of a service account in the controller's namespace, on receipt.
@@ -93,15 +136,16 @@ resume_apiserver() {
 start_servers() {
     local try
     for try in 1 2 3; do
-        read -r ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT < <(free_ports 4)
+        read -r ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT CRD_PORT < <(free_ports 5)
         write_settings
         : >"$DIR/etcd.log"
         : >"$DIR/apiserver.log"
+        : >"$DIR/crd-server.log"
         start_etcd && start_apiserver && return
-        stop "$DIR" apiserver 1
+        stop_apiserver 1
         stop "$DIR" etcd
         rm -rf "$DIR/etcd"
-        grep -q 'address already in use' "$DIR/etcd.log" "$DIR/apiserver.log" || return 1
+        grep -q 'address already in use' "$DIR/etcd.log" "$DIR/apiserver.log" "$DIR/crd-server.log" || return 1
         log "a port was taken meanwhile: try $try of 3 failed"
     done
     return 1
@@ -109,7 +153,7 @@ start_servers() {
 
 write_settings() {
     # -g, because a function reads them.
-    declare -p ASSETS KUBECTL ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT APISERVER_FLAGS \
+    declare -p ASSETS KUBECTL ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT CRD_PORT CRD_SERVER APISERVER_FLAGS \
         | sed 's/^declare /declare -g /' >"$DIR/settings"
 }
 
@@ -122,7 +166,7 @@ write_kubeconfigs() (
 
 stop_servers() {
     stop "$DIR" controller-manager 2
-    stop "$DIR" apiserver 2
+    stop_apiserver 2
     stop "$DIR" etcd
 }
 

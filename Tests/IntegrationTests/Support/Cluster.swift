@@ -35,7 +35,7 @@ struct Cluster: Sendable {
         func script(_ command: String, _ options: [String] = []) async throws {
             _ = try await run(settings.clusterScript, [command, "--dir", directory] + options)
         }
-        try await script("up", ["--crds", "--no-kind"])
+        try await script("up", ["--crds", "--no-kind"] + settings.clusterOptions)
         do {
             try await body(
                 try Cluster(directory: directory, script: settings.clusterScript, kubectl: settings.kubectl))

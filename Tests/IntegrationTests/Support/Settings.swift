@@ -5,6 +5,8 @@ import Testing
 struct Settings: Sendable {
     /// `hack/cluster`.
     let clusterScript: String
+    /// The options of `hack/cluster up` for dedicated control planes.
+    let clusterOptions: [String]
     let kubectl: String
     /// The built secrets-bridge.
     let binary: String
@@ -22,8 +24,10 @@ struct Settings: Sendable {
             let python = path("PYTHON"), let directory = path("CLUSTER_DIR"),
             let shared = try? Cluster(directory: directory, script: script, kubectl: kubectl)
         else { return nil }
+        let options = environment["SB_TEST_CLUSTER_OPTIONS"] ?? ""
         return Settings(
-            clusterScript: script, kubectl: kubectl, binary: binary, python: python, sharedCluster: shared)
+            clusterScript: script, clusterOptions: options.split(separator: " ").map(String.init),
+            kubectl: kubectl, binary: binary, python: python, sharedCluster: shared)
     }()
 
     static func required() throws -> Settings { try #require(current) }
