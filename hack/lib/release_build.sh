@@ -36,6 +36,14 @@ release_build() {
     printf '%s/secrets-bridge\n' "$(swift build "${options[@]}" --show-bin-path)"
 }
 
+# optimised_build PRODUCT...: builds products, optimised, and prints their folder. The folder is not that of other builds, so that
+# a build, and tests of another, can run at the same time: SwiftPM lets only one run in a folder.
+optimised_build() {
+    local options=(-c release --scratch-path .build-optimised) product
+    for product in "$@"; do swift build "${options[@]}" --product "$product" >&2 || return; done
+    swift build "${options[@]}" --show-bin-path
+}
+
 # build_inputs: prints the inputs of the build beside the sources: the toolchain, the revisions of the Swift packages, and
 # the version of every Debian package of this machine.
 build_inputs() {
