@@ -10,7 +10,7 @@ package struct EnvelopeSummary: Sendable, Equatable {
     /// The size of all values together, in plaintext.
     package let plaintextByteCount: Int
     /// The first 20 bytes of SHA-256 over the binding, the recipients, the MAC and the ciphertexts: envelopes with equal digests
-    /// are equal, because nobody finds two of 160 bits. Each object of a cache has one.
+    /// are equal, because two with one digest of 160 bits cannot be found. Each object of a cache has one.
     package let digest: [UInt8]
 
     /// Summarizes `fields`, whether their ciphertexts are in memory or were dropped.

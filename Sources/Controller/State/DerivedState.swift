@@ -6,8 +6,8 @@ enum CachePart: Sendable {
     case incoming
 }
 
-/// A value that is derived from the objects of a cache, such as an index or a count. It changes with the cache, so that nobody
-/// has to go through all objects after a list.
+/// A value that is derived from the objects of a cache, such as an index or a count. It changes with the cache, so that a
+/// complete list needs no pass over all objects.
 struct DerivedState<Value: Sendable>: Sendable {
     private(set) var visible: Value
     private var incoming: Value?

@@ -183,7 +183,7 @@ package final class Store<Value: Sendable>: Sendable {
         return isBuffered ? .buffered(before: value) : .visible(before: value)
     }
 
-    /// What `remove` has removed.
+    /// The values that `remove` has removed.
     package struct Removal: Sendable {
         /// The value that readers saw until now.
         package let visible: Value?
