@@ -7,6 +7,8 @@ package struct IPAddress: Equatable {
 
     /// Parses an address, with or without brackets. Returns nil for any other text.
     init?(_ text: some StringProtocol) {
+        // inet_pton(3) reads up to a NUL, so that it would accept an address with anything after one.
+        guard !text.utf8.contains(0) else { return nil }
         var literal = String(text)
         if literal.hasPrefix("["), literal.hasSuffix("]") { literal = String(literal.dropFirst().dropLast()) }
         for (family, length) in [(AF_INET, 4), (AF_INET6, 16)] {

@@ -20,6 +20,8 @@ package struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = UInt16(digits)
         else { return nil }
         let host = text[..<colon]
+        // inet_pton(3) reads up to a NUL, so that it would accept an address with anything after one.
+        guard !host.utf8.contains(0) else { return nil }
         if host.isEmpty {
             self.host = .any
         } else if host.hasPrefix("["), host.hasSuffix("]") {
