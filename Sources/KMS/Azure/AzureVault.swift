@@ -8,9 +8,9 @@ struct AzureVault: Sendable, Equatable {
     /// Returns nil unless `text` is an https URL without a path.
     init?(_ text: String) {
         // Key ids contain the URL as Azure writes it: without the default port.
-        let url = URLPath.trimming("/", from: text)
-        guard let address = ServerAddress(url.hasSuffix(":443") ? String(url.dropLast(4)) : url),
-            !address.isPlainHTTP, address.pathPrefix.isEmpty
+        guard let given = ServerAddress(text), !given.isPlainHTTP, given.pathPrefix.isEmpty,
+            let address = given.origin.hasSuffix(":443")
+                ? ServerAddress(String(given.origin.dropLast(":443".count))) : ServerAddress(given.origin)
         else { return nil }
         self.address = address
         isManagedHSM = Self.labels(address).dropFirst().first == "managedhsm"

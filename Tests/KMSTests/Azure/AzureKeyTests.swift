@@ -24,9 +24,17 @@ struct AzureKeyTests {
         "http://payments.vault.azure.net", "payments.vault.azure.net",
         "https://payments.vault.azure.net/keys/a",
         "https://user@payments.vault.azure.net", "https://", "", "https://payments.vault.azure.net?x",
+        "https://payments.vault.azure.net:443:443",
     ])
     func rejectsOtherURLs(_ text: String) {
         #expect(AzureVault(text) == nil)
+    }
+
+    @Test(arguments: ["https://h:443", "https://[::1]:443", "https://h:0443", "https://h:8443"])
+    func readsTheAddressOfAVaultAsTheSameVault(_ text: String) throws {
+        let vault = try #require(AzureVault(text))
+        #expect(AzureVault(vault.address.url) == vault)
+        #expect(!vault.address.url.hasSuffix(":443"))
     }
 
     @Test(arguments: [
