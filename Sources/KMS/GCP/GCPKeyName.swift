@@ -10,9 +10,10 @@ struct GCPKeyName: Sendable, Equatable {
     /// Returns nil if `text` is not the name of a key.
     init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 8, parts[0] == "projects", parts[2] == "locations", parts[4] == "keyRings",
-            parts[6] == "cryptoKeys", Self.isProject(parts[1]), Self.isName(parts[3]), Self.isName(parts[5]),
-            Self.isName(parts[7])
+        // Compares bytes: a Kelvin sign (U+212A) is a K to the comparison of strings.
+        guard parts.count == 8, Self.isWord(parts[0], "projects"), Self.isWord(parts[2], "locations"),
+            Self.isWord(parts[4], "keyRings"), Self.isWord(parts[6], "cryptoKeys"), Self.isProject(parts[1]),
+            Self.isName(parts[3]), Self.isName(parts[5]), Self.isName(parts[7])
         else { return nil }
         self.text = text
     }
@@ -41,6 +42,10 @@ struct GCPKeyName: Sendable, Equatable {
                 UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0
                     || "-.:".utf8.contains($0)
             } && text.first != "." && text.first != ":" && text.last != ":"
+    }
+
+    private static func isWord(_ text: Substring, _ word: String) -> Bool {
+        text.utf8.elementsEqual(word.utf8)
     }
 
     private static func isName(_ text: Substring) -> Bool {

@@ -37,6 +37,8 @@ struct GCPKeyNameTests {
     }
 
     @Test(arguments: [
+        // A Kelvin sign is a K to the comparison of strings.
+        "projects/p/locations/l/keyRings/r/crypto\u{212A}eys/k",
         "", "k", "projects/p/locations/l/keyRings/r/cryptoKeys/",
         "projects/p/locations/l/keyRings/r/cryptoKeys/k/",
         "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
