@@ -14,8 +14,16 @@ struct RenewableCredential: CredentialSource {
         /// The end of its validity, or nil if it is valid until the server refuses it.
         let expiration: Date?
 
+        /// A century in seconds. Any number can be the date in a token, and only a bounded lifetime can be added to an
+        /// instant.
+        private static let maximumLifetime = 100 * 365 * 86_400.0
+
         fileprivate var grant: Grant<Issued> {
-            Grant(self, lifetime: expiration.map { .seconds($0.timeIntervalSinceNow) })
+            Grant(
+                self,
+                lifetime: expiration.map { expiration in
+                    .seconds(min(max(expiration.timeIntervalSinceNow, 0), Self.maximumLifetime))
+                })
         }
     }
 

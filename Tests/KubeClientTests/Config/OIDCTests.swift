@@ -187,6 +187,18 @@ private final class IdentityProvider: Sendable {
         try await expect(message, source("refresh-token: s3cret", issuer: provider.issuer))
     }
 
+    /// Any number can be the date in a token.
+    @Test(arguments: ["1e308", "9223372036854775807", "1e18"])
+    func keepsATokenThatExpiresInTheFarFuture(date: String) async throws {
+        let token = token("{\"exp\": \(date)}")
+        #expect(try await header(source("id-token: \(token)")) == "Bearer \(token)")
+    }
+
+    @Test func aTokenThatExpiredInTheFarPastIsRefreshed() async throws {
+        try await expect(
+            "the id-token has expired or is missing", source("id-token: \(token("{\"exp\": -1e308}"))"))
+    }
+
     @Test func reportsMissingRefreshTokens() async throws {
         try await expect(
             "the id-token has expired or is missing, and there is no refresh-token; log in again",
