@@ -21,8 +21,17 @@ struct AWSConfigParser {
     /// The keys that have nested settings in botocore or for the services used here.
     private static let nestingKeys: Set = ["s3", "s3api", "dynamodb", "kms", "sts", "sso", "sso_oidc"]
 
+    /// `[DEFAULT]` is copied to each section, so that the memory is the product of both numbers.
+    private static let maximumDefaults = 256
+
     private let path: String
     private var sections: [Section] = []
+    /// The indices of the sections by their titles.
+    private var indices: [String: Int] = [:]
+    /// The line on which each section began last.
+    private var lastLines: [Int] = []
+    /// The index of the section that the next settings are in.
+    private var current: Int?
     private var lineNumber = 0
     /// The indentation of the last key; deeper lines continue its value.
     private var indentation = 0
@@ -41,7 +50,7 @@ struct AWSConfigParser {
         self.path = path
     }
 
-    /// - Throws: `AWSCredentialsError` for a setting before the first section.
+    /// - Throws: `AWSCredentialsError` for a setting before the first section, or too many in `[DEFAULT]`.
     mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(AWSCredentialsError) -> [Section] {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -53,7 +62,7 @@ struct AWSConfigParser {
             try parseLine(line)
         }
         closeKey()
-        return sectionsWithDefaults()
+        return try sectionsWithDefaults()
     }
 
     private mutating func parseLine(_ line: Text) throws(AWSCredentialsError) {
@@ -86,16 +95,20 @@ struct AWSConfigParser {
 
     private mutating func beginSection(_ title: Text) {
         let title = Self.string(Whitespace.trimmed(title))
-        // A repeated section continues the first one.
-        if let place = sections.firstIndex(where: { $0.title == title }) {
-            sections.append(sections.remove(at: place))
+        // A repeated section continues the first one, and takes its place after those before it.
+        if let index = indices[title] {
+            lastLines[index] = lineNumber
+            current = index
         } else {
+            indices[title] = sections.count
+            current = sections.count
             sections.append(Section(title: title))
+            lastLines.append(lineNumber)
         }
     }
 
     private mutating func parseSetting(_ text: Text) throws(AWSCredentialsError) {
-        guard !sections.isEmpty else {
+        guard current != nil else {
             throw AWSCredentialsError(
                 .misconfigured,
                 "\(path):\(lineNumber): the setting is before the first [section]; move it into a section")
@@ -151,8 +164,8 @@ struct AWSConfigParser {
     }
 
     private mutating func updateSection(_ body: (inout Section) -> Void) {
-        guard !sections.isEmpty else { return }
-        body(&sections[sections.count - 1])
+        guard let current else { return }
+        body(&sections[current])
     }
 
     /// Records the line's number and never its text, which may hold a secret.
@@ -161,8 +174,16 @@ struct AWSConfigParser {
         updateSection { if $0.parseError == nil { $0.parseError = error } }
     }
 
-    private func sectionsWithDefaults() -> [Section] {
-        guard let defaults = sections.first(where: { $0.title == "DEFAULT" }) else { return sections }
+    private func sectionsWithDefaults() throws(AWSCredentialsError) -> [Section] {
+        let sections = zip(lastLines, sections).sorted { $0.0 < $1.0 }.map(\.1)
+        guard let defaults = indices["DEFAULT"].map({ self.sections[$0] }) else { return sections }
+        let count = defaults.settings.count + defaults.nested.count + defaults.secrets.count
+        guard count <= Self.maximumDefaults else {
+            throw AWSCredentialsError(
+                .misconfigured,
+                "\(path): [DEFAULT] has more than \(Self.maximumDefaults) settings; move them to the profiles that use them"
+            )
+        }
         return sections.filter { $0.title != "DEFAULT" }.map { section in
             var section = section
             for (key, value) in defaults.settings where section.lacks(key) { section.settings[key] = value }

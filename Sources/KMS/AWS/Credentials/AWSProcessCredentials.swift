@@ -83,34 +83,36 @@ enum ShellWords {
     /// Returns nil if a quote is not closed or the line ends in a backslash.
     static func split(_ line: String) -> [String]? {
         var words: [String] = []
-        var word: String?
+        var word = ""
+        // True if a word has begun, which may still be empty: ''.
+        var isInWord = false
         var quote: Character?
         var isEscaped = false
         for character in line {
             if isEscaped {
                 // In double quotes a backslash is literal before most characters.
-                if quote == "\"", character != "\"", character != "\\" { word?.append("\\") }
-                word = (word ?? "") + String(character)
+                if quote == "\"", character != "\"", character != "\\" { word.append("\\") }
+                word.append(character)
                 isEscaped = false
             } else if character == "\\", quote != "'" {
                 isEscaped = true
-                word = word ?? ""
+                isInWord = true
             } else if character == quote {
                 quote = nil
             } else if quote != nil {
-                word?.append(character)
+                word.append(character)
             } else if character == "'" || character == "\"" {
                 quote = character
-                word = word ?? ""
+                isInWord = true
             } else if character.isWhitespace {
-                if let ended = word { words.append(ended) }
-                word = nil
+                if isInWord { words.append(word) }
+                (word, isInWord) = ("", false)
             } else {
-                word = (word ?? "") + String(character)
+                word.append(character)
+                isInWord = true
             }
         }
         guard quote == nil, !isEscaped else { return nil }
-        if let word { words.append(word) }
-        return words
+        return isInWord ? words + [word] : words
     }
 }

@@ -17,6 +17,9 @@ indirect enum AWSProfilePlan: Sendable {
     /// A role that is assumed with the credentials of the inner plan.
     case assumeRole(AWSAssumedRole, profile: String, with: AWSProfilePlan)
 
+    /// The longest chain of roles. Each is a request to STS, and reading a chain takes stack.
+    static let maximumRoles = 16
+
     /// - Returns: Nil if the selected profile has no settings for credentials.
     /// - Throws: `AWSCredentialsError` if its settings are incomplete or contradictory.
     static func make(_ profiles: AWSProfiles) throws(AWSCredentialsError) -> AWSProfilePlan? {
@@ -80,6 +83,12 @@ private struct Planner {
         if source.assumesRole, !source.hasKeys {
             guard !visited.contains(name) else {
                 throw misconfigured(profile, "its source_profile \(name.sanitizedName) leads back to itself")
+            }
+            guard visited.count < AWSProfilePlan.maximumRoles else {
+                throw misconfigured(
+                    profile,
+                    "it is in a chain of more than \(AWSProfilePlan.maximumRoles) roles; assume fewer, one after the other"
+                )
             }
             return try role(source, visited: visited)
         }

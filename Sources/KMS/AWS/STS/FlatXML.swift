@@ -8,9 +8,14 @@ struct FlatXML: Sendable {
     /// The texts by path: `ErrorResponse/Error/Code`.
     private let texts: [String: SharedSecret]
 
+    // A path is stored for each leaf: without these limits, a document with a long name and many leaves in it would take
+    // the square of its size in memory.
     private static let maximumDepth = 16
+    private static let maximumNameLength = 128
+    private static let maximumLeaves = 1024
 
-    /// Returns nil if the document is not well-formed or not of this form, or has two leaves with the same path.
+    /// Returns nil if the document is not well-formed or not of this form, exceeds a limit, or has two leaves with the same
+    /// path.
     init?(_ document: borrowing SecretBytes) {
         let texts = document.withUnsafeBytes { bytes in
             var reader = Reader(bytes)
@@ -98,6 +103,7 @@ struct FlatXML: Sendable {
         }
 
         private mutating func keep(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
+            guard texts.count < FlatXML.maximumLeaves else { return false }
             let key = path.joined(separator: "/")
             guard texts[key] == nil, let decoded = Self.decoded(text) else { return false }
             texts[key] = decoded
@@ -106,7 +112,8 @@ struct FlatXML: Sendable {
 
         private static func name(_ tag: Slice<UnsafeRawBufferPointer>) -> String? {
             let name = tag.prefix { !isSpace($0) && $0 != UInt8(ascii: "/") }
-            guard !name.isEmpty, name.allSatisfy({ 0x21...0x7E ~= $0 }) else { return nil }
+            guard (1...FlatXML.maximumNameLength).contains(name.count), name.allSatisfy({ 0x21...0x7E ~= $0 })
+            else { return nil }
             return String(decoding: name, as: UTF8.self)
         }
 

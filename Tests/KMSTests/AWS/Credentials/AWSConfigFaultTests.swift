@@ -27,6 +27,15 @@ struct AWSConfigFaultTests {
         #expect(error?.message.hasPrefix("config:") == true, "\(error?.message ?? "")")
     }
 
+    @Test func limitsTheSettingsThatAreCopiedToEachSection() throws {
+        func config(_ count: Int) -> String {
+            "[DEFAULT]\n" + (0..<count).map { "k\($0) = v\n" }.joined() + "[profile a]\nregion = one\n"
+        }
+        #expect(try awsProfiles(config(256), selected: "a").activeSettings["k255"] == "v")
+        let error = #expect(throws: AWSCredentialsError.self) { try awsProfiles(config(257), selected: "a") }
+        #expect(error?.message.contains("[DEFAULT] has more than 256 settings") == true)
+    }
+
     /// The selected profile may use others as a source, a session or a section of endpoints.
     @Test(arguments: [
         "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n[profile b]\nnonsense\n",

@@ -40,6 +40,18 @@ struct AWSFlatXMLTests {
         #expect(xml(text) == nil)
     }
 
+    /// The path of each leaf is stored, so that the memory is the product of both numbers.
+    @Test func limitsTheLengthOfNamesAndTheNumberOfLeaves() {
+        func leaves(_ count: Int) -> String {
+            "<a>" + (0..<count).map { "<b\($0)>x</b\($0)>" }.joined() + "</a>"
+        }
+        func document(_ name: String) -> String { "<\(name)>x</\(name)>" }
+        #expect(xml(leaves(1024)) != nil)
+        #expect(xml(leaves(1025)) == nil)
+        #expect(xml(document(String(repeating: "n", count: 128))) != nil)
+        #expect(xml(document(String(repeating: "n", count: 129))) == nil)
+    }
+
     @Test func survivesAnyBytes() {
         let pieces = [
             "<a>", "</a>", "<b/>", "&amp;", "&", ";", "<", ">", "<!--", "-->", "x", " ", "\u{0}", "<?", "?>",

@@ -90,6 +90,20 @@ struct AWSProfilePlanTests {
         #expect(error?.message.contains(problem) == true, "\(error?.message ?? "")")
     }
 
+    @Test func limitsTheLengthOfAChainOfRoles() throws {
+        func config(_ count: Int) -> String {
+            let names = ["a"] + (1..<count).map { "p\($0)" }
+            let roles = zip(names, names.dropFirst() + ["keys"]).map { name, source in
+                "[profile \(name)]\nrole_arn = \(Self.arn)/r\nsource_profile = \(source)\n"
+            }
+            return roles.joined() + "[profile keys]\naws_access_key_id = A\naws_secret_access_key = s\n"
+        }
+        #expect(try plan(config(16)) != nil)
+        let error = #expect(throws: AWSCredentialsError.self) { try plan(config(17)) }
+        #expect(error?.message.contains("it is in a chain of more than 16 roles") == true)
+        #expect(throws: AWSCredentialsError.self) { try plan(config(10_000)) }
+    }
+
     @Test func theDefaultProfileNeedNotExist() throws {
         #expect(try plan("", nil) == nil)
     }
