@@ -83,6 +83,12 @@ struct ProxyEnvironmentTests {
         }
     }
 
+    @Test func anAddressEndsWithItsText() {
+        #expect(ProxyURL.isHost("::1"))
+        #expect(!ProxyURL.isHost("::1\0x"))
+        #expect(IPAddress("10.0.0.1\0.example.com") == nil)
+    }
+
     @Test func redactsUserInfoInLibcurlsErrors() {
         #expect("in 'http://u:p@w@h:9'".redactingUserInfo == "in 'http://…@h:9'")
         #expect("http://u:p@h".redactingUserInfo == "http://…@h")
