@@ -31,26 +31,12 @@ func checkNoStandardInput(_ paths: [String]) throws {
     }
 }
 
-/// Parses durations such as `15s`, `500ms`, `2m` and `1h`. A number without a unit is in seconds. The number is at most
-/// 1,000,000.
-enum DurationFlag {
-    static func parse(_ text: String) throws -> Duration {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        guard !digits.isEmpty else { throw problem(text) }
-        guard let number = Int64(digits), number <= 1_000_000 else {
-            throw ValidationError("\(text) is too long; the number is at most 1,000,000")
-        }
-        return switch text.dropFirst(digits.count) {
-        case "", "s": .seconds(number)
-        case "ms": .milliseconds(number)
-        case "m": .seconds(number * 60)
-        case "h": .seconds(number * 3600)
-        default: throw problem(text)
-        }
-    }
-
-    private static func problem(_ text: String) -> ValidationError {
-        ValidationError("\(text) is not a duration; for example: 15s, 500ms or 2m")
+/// Parses durations such as `15s`, `500ms`, `2m` and `1h`.
+func parseDuration(_ argument: String) throws -> Duration {
+    do throws(DurationText.Problem) {
+        return try DurationText.parse(argument)
+    } catch {
+        throw ValidationError("\(argument) \(error)")
     }
 }
 

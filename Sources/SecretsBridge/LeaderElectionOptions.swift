@@ -19,18 +19,18 @@ struct LeaderElectionOptions: ParsableArguments {
         help: ArgumentHelp(
             "Time after the last observed renewal before another replica may take the lease, in whole seconds.",
             valueName: "duration"),
-        transform: DurationFlag.parse)
+        transform: parseDuration)
     var leaderElectLeaseDuration = LeaseTiming().leaseDuration
 
     @Option(
         help: ArgumentHelp(
             "A leader that cannot renew the lease for this time stops.", valueName: "duration"),
-        transform: DurationFlag.parse)
+        transform: parseDuration)
     var leaderElectRenewDeadline = LeaseTiming().renewDeadline
 
     @Option(
         help: ArgumentHelp("Time between attempts to acquire or renew the lease.", valueName: "duration"),
-        transform: DurationFlag.parse)
+        transform: parseDuration)
     var leaderElectRetryPeriod = LeaseTiming().retryPeriod
 
     @Option(
