@@ -1,6 +1,6 @@
 # Entry points of development. Everything behind them is a script in hack/, whose header describes its options.
 .DEFAULT_GOAL := help
-.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos rotation-drill image cli clean
+.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz rotation-drill image cli clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ bench: ## measure the controller (hack/bench)
 
 bench-rewrap: ## measure rewrap (hack/bench-rewrap)
 	hack/bench-rewrap
+
+fuzz: ## fuzz every parser for ten seconds (hack/fuzz)
+	hack/fuzz all --seconds 10
 
 chaos: ## run the controller for ten minutes while servers and networks fail
 	hack/chaos

@@ -24,6 +24,24 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
+// Properties of all parsers of outside bytes: unit tests, and with $SB_FUZZ the program that hack/fuzz gives to libFuzzer.
+// The program links only with the flags of hack/fuzz (docs/adr/0019-fuzzing-with-libfuzzer.md).
+let fuzzedModules: [Target.Dependency] = [
+    "CLI", "Concurrency", "Controller", "Cryptography", "Envelope", "HTTP", "JSON", "KMS", "KubeClient",
+    "Resources", "Serving", "Settings", "System", "TestSupport", "YAML", httpTypes,
+]
+let fuzzing: Target =
+    if Context.environment["SB_FUZZ"] == nil {
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzedModules, path: "Tests/Fuzz",
+            exclude: ["Findings", "Program"], swiftSettings: strict)
+    } else {
+        .executableTarget(
+            name: "Fuzz", dependencies: fuzzedModules, path: "Tests/Fuzz", exclude: ["Findings", "Tests"],
+            // The other linkers refuse the main function of libFuzzer's library beside that of the program.
+            swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"])])
+    }
+
 // Arrows point one way; hack/lint keeps them. See docs/architecture.md.
 let package = Package(
     name: "secrets-bridge",
@@ -109,7 +127,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Cryptography", "Envelope", "HTTP", "JSON", "KMS", "KubeClient", "System", httpTypes,
+                "Cryptography", "Envelope", "HTTP", "JSON", "KMS", "KubeClient", "System", "YAML", httpTypes,
             ],
             path: "Tests/Support", swiftSettings: strict),
         // Fixed work for hack/guard, which counts what it costs. Not part of a release.
@@ -127,6 +145,6 @@ let package = Package(
                 "Settings", "System", "TestSupport", httpTypes, logging, "SecretsBridge",
             ],
             swiftSettings: strict),
-    ],
+    ] + [fuzzing],
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,6 @@
 import Cryptography
 import JSON
+import TestSupport
 import Testing
 
 @testable import YAML
@@ -16,8 +17,7 @@ struct EditPropertyTests {
     func editsKnownTextsCorrectlyOrNotAtAll(name: String) throws {
         let input = try Vectors.bytes("edits/\(name)")
         let trial = try #require(EditTrial(Array(input.dropFirst(5))))
-        let choices = EditTrial.Choices(
-            operation: input[0], place: Int(input[1]) << 8 | Int(input[2]), first: input[3], second: input[4])
+        let choices = try #require(EditTrial.Choices(input))
         expectCorrectOrRejected(trial.outcome(choices), "\(name)")
         // All other edits of the text.
         for operation: UInt8 in 0..<4 {

@@ -1,12 +1,10 @@
 import Cryptography
-import JSON
-
-@testable import YAML
+package import YAML
 
 /// One edit of one text, chosen by numbers, and the check that it set the intended value and kept all others. It compares
 /// whole documents, whereas the editor's own verifier compares events.
-struct EditTrial {
-    enum Outcome: Equatable {
+package struct EditTrial {
+    package enum Outcome: Equatable {
         /// The text has no node for this edit.
         case notApplicable
         case refused(SourceEditError)
@@ -15,11 +13,28 @@ struct EditTrial {
     }
 
     /// The first five bytes of a fuzzing input.
-    struct Choices {
-        let operation: UInt8
-        let place: Int
-        let first: UInt8
-        let second: UInt8
+    package struct Choices {
+        package let operation: UInt8
+        package let place: Int
+        package let first: UInt8
+        package let second: UInt8
+
+        package init(operation: UInt8, place: Int, first: UInt8, second: UInt8) {
+            self.operation = operation
+            self.place = place
+            self.first = first
+            self.second = second
+        }
+
+        /// Takes the choices from the beginning of an input, which has at least five bytes.
+        package init?(_ input: [UInt8]) {
+            guard input.count >= Self.byteCount else { return nil }
+            self.init(
+                operation: input[0], place: Int(input[1]) << 8 | Int(input[2]), first: input[3],
+                second: input[4])
+        }
+
+        package static let byteCount = 5
     }
 
     private struct Place {
@@ -35,8 +50,9 @@ struct EditTrial {
     private let places: [Place]
 
     /// Returns nil if the text cannot be read.
-    init?(_ bytes: [UInt8]) {
-        guard let documents = try? read(bytes), !documents.isEmpty else { return nil }
+    package init?(_ bytes: [UInt8]) {
+        let read = try? YAMLReader.documents(in: SecretBytes(copying: bytes), source: "stdin")
+        guard let documents = read, !documents.isEmpty else { return nil }
         self.bytes = bytes
         self.documents = documents
         var places: [Place] = []
@@ -54,7 +70,7 @@ struct EditTrial {
         for entry in node.entries ?? [] { collect(entry.value, path + [entry.key], document, &places) }
     }
 
-    static let texts: [String] = [
+    package static let texts: [String] = [
         "v", "vault:v2:AAAA", "new value", "", "yes", "0x10", "~", "a: b", "- x", "#c", "x #y", "'", "\"",
         "a'b", "\\", "a\nb", "a\n", "\n", " x", "x ", "é", "\u{85}", "\u{2028}", "\t", "*a", "&a", "!t", "%x",
         "@x", "`", "{", "}", "[", "]", ",", "?", ":", "-", "---", "...", "<<", "=",
@@ -62,7 +78,7 @@ struct EditTrial {
         "😀", "\u{FEFF}", "\u{0}", "\u{7F}", "\r\n",
     ]
 
-    func outcome(_ choices: Choices) -> Outcome {
+    package func outcome(_ choices: Choices) -> Outcome {
         let file = SharedSecret(copying: bytes)
         var editor = SourceEditor(file)
         let edited: (place: Place, check: Check)?

@@ -1,11 +1,9 @@
-import System
-
-@testable import YAML
+package import YAML
 
 extension YAMLNode {
     /// Returns the path of the first difference between two nodes in content, order of keys or tags, or nil if they are equal.
     /// What is below one of `paths` may differ. For the proof that an edit did what it should and nothing else.
-    func difference(from other: YAMLNode, outside paths: [[String]]) -> String? {
+    package func difference(from other: YAMLNode, outside paths: [[String]]) -> String? {
         difference(from: other, outside: paths, at: [])
     }
 

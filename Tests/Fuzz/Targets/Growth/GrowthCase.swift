@@ -1,0 +1,66 @@
+import Foundation
+
+/// Inputs of one shape that double up to a limit. The processor time may double with them, and not more.
+struct GrowthCase: Sendable {
+    let target: String
+    let name: String
+    /// The largest input in bytes: the limit of the parser, or what takes a second.
+    let maximum: Int
+    /// Returns an input of about this many bytes.
+    let input: @Sendable (Int) -> [UInt8]
+
+    struct Measurement: Sendable {
+        /// The sizes and the processor times in seconds.
+        var points: [(bytes: Int, seconds: Double)] = []
+
+        /// The largest factor of a doubling that takes long enough to be measured.
+        var factor: Double {
+            var largest = 0.0
+            for (first, second) in zip(points, points.dropFirst()) where first.seconds > 0.01 {
+                let growth = Double(second.bytes) / Double(first.bytes)
+                largest = max(largest, second.seconds / first.seconds / growth * 2)
+            }
+            return largest
+        }
+
+        /// Twice, and half of that for memory that no longer fits into the caches.
+        var isAtMostLinear: Bool { factor <= 3 }
+
+        var description: String {
+            let last = points.last ?? (0, 0)
+            let factor = factor == 0 ? "too short to tell" : String(format: "at most %.1f times", factor)
+            return String(format: "%d bytes in %.3f s; doubled: ", last.bytes, last.seconds) + factor
+        }
+    }
+
+    /// - Parameter maximum: A smaller limit, for a build that is not optimized.
+    func measure(upTo maximum: Int = .max) async throws -> Measurement {
+        guard let target = FuzzTarget.all.first(where: { $0.name == target }) else {
+            throw PropertyViolation(description: "there is no target \(target)")
+        }
+        var measurement = Measurement()
+        var size = 4096
+        while size <= min(self.maximum, maximum) {
+            let input = input(size)
+            var shortest = Double.infinity
+            // The shortest of three, because the machine may be busy. One is enough if it takes long.
+            for _ in 0..<3 {
+                let start = Self.processorTime()
+                try await target.run(input)
+                shortest = min(shortest, Self.processorTime() - start)
+                if shortest > 1 { break }
+            }
+            measurement.points.append((input.count, shortest))
+            if shortest > 4 { break }
+            size *= 2
+        }
+        return measurement
+    }
+
+    /// The processor time of all threads in seconds.
+    private static func processorTime() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
