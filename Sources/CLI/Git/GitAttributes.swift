@@ -73,33 +73,39 @@ package struct GitAttributes: Sendable, Equatable {
 
     private static func join(_ lines: [String]) -> String { lines.map { $0 + "\n" }.joined() }
 
-    /// Returns the pattern as it is written in a line, and the attributes, or nil for a comment or an empty line.
+    /// Returns the pattern as it is written in a line, and the attributes, or nil for a comment or an empty line. Git reads bytes: a
+    /// quote before a combining character is a quote, although both are one Character.
     private static func parse(_ line: String) -> (pattern: String, attributes: [String])? {
-        let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" }
-        let line = line.trimming(isBlank)
-        guard let first = line.first, first != "#" else { return nil }
-        var end = line.firstIndex(where: isBlank) ?? line.endIndex
+        let isBlank: (Unicode.Scalar) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" }
+        let scalars = line.unicodeScalars.drop(while: isBlank)
+        guard let first = scalars.first, first != "#" else { return nil }
+        var end = scalars.firstIndex(where: isBlank) ?? scalars.endIndex
         if first == "\"" {
             // A quoted pattern ends at the next quote that no backslash precedes.
             var isEscaped = false
-            end = line.endIndex
-            for index in line.indices.dropFirst() {
-                if line[index] == "\"", !isEscaped {
-                    end = line.index(after: index)
+            end = scalars.endIndex
+            for index in scalars.indices.dropFirst() {
+                if scalars[index] == "\"", !isEscaped {
+                    end = scalars.index(after: index)
                     break
                 }
-                isEscaped = line[index] == "\\" && !isEscaped
+                isEscaped = scalars[index] == "\\" && !isEscaped
             }
         }
-        return (String(line[..<end]), line[end...].split(whereSeparator: isBlank).map(String.init))
+        return (String(scalars[..<end]), scalars[end...].split(whereSeparator: isBlank).map { String($0) })
     }
 
     /// Returns a pattern in quotes if it needs them.
     private static func written(_ pattern: String) -> String {
-        guard pattern.contains(" ") || pattern.hasPrefix("\"") || pattern.hasPrefix("#") else {
-            return pattern
+        let scalars = pattern.unicodeScalars
+        guard scalars.contains(" ") || scalars.first == "\"" || scalars.first == "#" else { return pattern }
+        var quoted = String.UnicodeScalarView()
+        quoted.append("\"")
+        for scalar in scalars {
+            if scalar == "\\" || scalar == "\"" { quoted.append("\\") }
+            quoted.append(scalar)
         }
-        let escaped = pattern.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-        return "\"\(escaped)\""
+        quoted.append("\"")
+        return String(quoted)
     }
 }

@@ -39,11 +39,12 @@ final class ReconcileMemoryLimiter: Sendable {
                 // An object may also need less than it has reserved.
                 return (true, grantWaiting(&state))
             }
-            if state.requested.updateValue(bytes, forKey: ref) == nil, state.next != ref {
-                state.waiting.append(ref, to: ref.namespace)
+            guard let before = state.requested.updateValue(bytes, forKey: ref) else {
+                if state.next != ref { state.waiting.append(ref, to: ref.namespace) }
+                return (false, [])
             }
             // An object that waits may need less than before, and fit now.
-            return (false, grantWaiting(&state))
+            return (false, bytes < before ? grantWaiting(&state) : [])
         }
         for ref in granted { wake(ref) }
         return isReserved

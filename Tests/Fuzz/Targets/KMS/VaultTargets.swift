@@ -152,7 +152,7 @@ private func wrongCount(_ count: Int) -> KeyManagerError {
     }
     if let vault = AzureVault(text) {
         try require(AzureVault(vault.address.url) == vault, "\(vault.address.url) is another vault")
-        try requireMessage(vault.defaultAuthority)
+        try requireMessage(vault.cloud.authority)
     }
     if let url = CloudURL(text, plainHTTP: .loopbackOrLinkLocal) {
         try require(CloudURL(url.text, plainHTTP: .loopbackOrLinkLocal) == url, "\(url.text) is another URL")

@@ -1,4 +1,4 @@
-"""a restart with streamed lists (KEP-3157), if the API server has them: set KUBEBUILDER_ASSETS to 1.32 or later"""
+"""a restart with streamed lists (KEP-3157), if the API server has them: use --crd-server, or set KUBEBUILDER_ASSETS to 1.32 or later"""
 
 import process_memory
 from environment import log
@@ -11,7 +11,7 @@ def run(env):
     before = process_memory.resident(env.pids()["apiserver"])
     result = restart.measure(env, env.count)
     if not result["streamed_lists"]:
-        log("SKIPPED: streamed-lists: this API server lists in pages (set KUBEBUILDER_ASSETS to a folder with kube-apiserver 1.32 or later)")
+        log("SKIPPED: streamed-lists: this API server lists in pages (use --crd-server, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver 1.32 or later)")
         return {"skipped": "the API server has no streamed lists"}
     result["apiserver_growth_mib"] = round(process_memory.resident(env.pids()["apiserver"]) - before, 1)
     log(f"{result['streamed_lists']} lists were streamed; the API server took {result['apiserver_cpu_s']} s of CPU and grew by "
