@@ -101,7 +101,10 @@ struct RecipientFileTests {
         ("keyID: \"vault-transit:", "keyID: \"local:", "is not the id of a key"),
         ("keyID: \"vault-transit:", "keyID: \"gcp-kms:", "is not the id of a key"),
         ("keyID: \"vault-transit:transit/sb-offline\"", "keyID: vault-transit", "is not the id of a key"),
-        ("keyID: \"vault-transit:transit/sb-offline\"", "keyID: \"vault-transit:a b\"", "is not the id of a key"),
+        (
+            "keyID: \"vault-transit:transit/sb-offline\"", "keyID: \"vault-transit:a b\"",
+            "is not the id of a key"
+        ),
         ("BEGIN PUBLIC KEY", "BEGIN RSA PUBLIC KEY", "is not one PEM block"),
         ("version: 1\n", "version: 1\nversion: 1\n", "duplicate key"),
         ("version: 1\n", "version: 1\nextra: 1\n", "has no such field"),
