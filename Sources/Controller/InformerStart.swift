@@ -7,7 +7,9 @@ struct InformerStart {
         /// Both lists are complete now, for the first time, and another replica leads.
         case complete
         /// Nothing is missing now, for the first time: each object that is not in sync is queued.
-        case starting
+        ///
+        /// - Parameter isTakeover: True if the lists were complete before this replica led.
+        case starting(isTakeover: Bool)
         /// The start was earlier: what changes is queued.
         case started
     }
@@ -30,7 +32,7 @@ struct InformerStart {
         if hasStarted { return .started }
         if missing.isEmpty {
             hasStarted = true
-            return .starting
+            return .starting(isTakeover: isComplete)
         }
         guard missing == [.leading], !isComplete else { return .waiting }
         isComplete = true

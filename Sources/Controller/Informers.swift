@@ -185,8 +185,8 @@ final class Informers: Sendable {
     private func advance(_ input: InformerStart.Input, _ update: () -> Void) {
         switch start.withLock({ $0.advance(input) }) {
         case .waiting: break
-        case .complete: logCounts("caches complete, another replica leads")
-        case .starting: queueUnsynced()
+        case .complete: logCounts("caches complete")
+        case .starting(let isTakeover): queueUnsynced(isTakeover ? "taking over" : "caches complete")
         case .started: update()
         }
     }
@@ -214,9 +214,9 @@ final class Informers: Sendable {
     }
 
     /// Queues the objects that are not in sync, those that were never synced or have changed first.
-    private func queueUnsynced() {
+    private func queueUnsynced(_ message: Logger.Message) {
         let refs = objects.refs.filter { !isInSync($0) }
-        logCounts("caches complete", ["queued": "\(refs.count)"])
+        logCounts(message, ["queued": "\(refs.count)"])
         for ref in refs { queue.add(ref, backlog: objects[ref].map { !Self.isUnsynced($0) } ?? true) }
     }
 

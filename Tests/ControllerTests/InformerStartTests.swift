@@ -9,7 +9,7 @@ struct InformerStartTests {
         #expect(start.advance(.objectsListed) == .waiting)
         #expect(start.advance(.leading) == .waiting)
         #expect(!start.hasStarted)
-        #expect(start.advance(.secretsListed) == .starting)
+        #expect(start.advance(.secretsListed) == .starting(isTakeover: false))
         #expect(start.hasStarted)
         #expect(start.advance(.secretsListed) == .started)
         #expect(start.advance(.objectsListed) == .started)
@@ -20,7 +20,7 @@ struct InformerStartTests {
         #expect(start.advance(.objectsListed) == .waiting)
         #expect(start.advance(.secretsListed) == .complete)
         #expect(start.advance(.secretsListed) == .waiting)
-        #expect(start.advance(.leading) == .starting)
+        #expect(start.advance(.leading) == .starting(isTakeover: true))
         #expect(start.advance(.objectsListed) == .started)
     }
 }
