@@ -28,6 +28,8 @@ package struct WatcherOptions: Sendable {
     package var pageSize = 500
     /// The bytes of a page above which the watcher requests half as many objects.
     package var maximumPageBytes = 32 << 20
+    /// The bytes of a page above which the next page is not requested while its objects are taken.
+    package var maximumBytesAhead = 4 << 20
     /// The bytes of an event above which only its beginning is read. The API server writes an object of 1.5 MiB, etcd's
     /// limit, with up to six times as many bytes: `<` becomes `\u003c`.
     package var maximumEventBytes = 32 << 20
@@ -93,16 +95,16 @@ package struct Watcher<Object: KubeObject>: Sendable {
         }
         var machine = WatcherMachine(streamingLists: streamingLists)
         var backoff = options.backoff
-        // The pager remembers the page size that fits for as long as the watcher runs.
-        var pager = ListPager<Object>(
-            client, selection, size: options.pageSize, maximumPageBytes: options.maximumPageBytes)
+        var pages = PageReader<Object>(
+            ListPager(client, selection, size: options.pageSize, maximumPageBytes: options.maximumPageBytes),
+            semaphore: semaphore, maximumBytesAhead: options.maximumBytesAhead)
         var transition = machine.advance(.start)
         while !Task.isCancelled {
             await announce(transition.change, emit)
             guard await pause(transition.pause, &backoff) else { return }
             switch transition.effect {
             case .list(let token):
-                transition = await list(token, &pager, &machine, emit)
+                transition = await list(token, &pages, &machine, emit)
             case .streamList, .watch:
                 transition = await watch(transition.effect, &machine, &backoff, emit)
             case .read:
@@ -113,20 +115,17 @@ package struct Watcher<Object: KubeObject>: Sendable {
     }
 
     private func list(
-        _ token: String?, _ pager: inout ListPager<Object>, _ machine: inout WatcherMachine,
+        _ token: String?, _ pages: inout PageReader<Object>, _ machine: inout WatcherMachine,
         _ emit: @Sendable (WatcherEvent<Object>) async -> Void
     ) async -> WatcherMachine.Transition {
         do {
-            let permit = await semaphore.acquire()
-            let page = try await pager.page(after: token)
-            permit?.release()
-            for item in page.items { await emit(.applied(item)) }
-            for _ in page.unreadableItems { await emit(.unreadable(.incomplete)) }
-            let version = page.metadata.resourceVersion ?? ""
-            if version.isEmpty, page.continueToken == nil {
-                await emit(.interrupted(.listWithoutVersion(Object.self)))
+            let (metadata, next) = try await pages.read(after: token) { page in
+                for item in page.items { await emit(.applied(item)) }
+                for _ in page.unreadableItems { await emit(.unreadable(.incomplete)) }
             }
-            return machine.advance(.page(resourceVersion: version, continueToken: page.continueToken))
+            let version = metadata.resourceVersion ?? ""
+            if version.isEmpty, next == nil { await emit(.interrupted(.listWithoutVersion(Object.self))) }
+            return machine.advance(.page(resourceVersion: version, continueToken: next))
         } catch {
             if error.code != .cancelled { await emit(.interrupted(error)) }
             return machine.advance(.failed(WatcherMachine.WatchFailure(error)))
