@@ -40,15 +40,15 @@ class API:
                 self.local.session.cert = (str(self.pki / "admin.crt"), str(self.pki / "admin.key"))
         return self.local.session
 
-    def call(self, method, path, body=None, kind="application/json", accept="application/json", patience=90):
+    def call(self, method, path, body=None, kind="application/json", accept="application/json", patience=90, timeout=30):
         """Returns status code and body. Retries while the server restarts, so a request may be served twice. Sends `body`
-        unchanged if it is bytes."""
+        unchanged if it is bytes. `timeout` is for one try, in seconds."""
         end = time.monotonic() + patience
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
         while True:
             try:
                 response = self.session().request(
-                    method, self.server + path, **content, headers={"Content-Type": kind, "Accept": accept}, timeout=30
+                    method, self.server + path, **content, headers={"Content-Type": kind, "Accept": accept}, timeout=timeout
                 )
                 # A starting API server denies even administrators until its role caches are filled.
                 if response.status_code not in {401, 403, 429, 500, 502, 503, 504}:

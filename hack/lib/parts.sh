@@ -9,20 +9,32 @@ declare -A started_at=() started_pid=()
 PARTS=$(mktemp -d)
 lane_pid=''
 
-# record NAME CODE SECONDS: records a result; 75 (EX_TEMPFAIL of sysexits(3)) means skipped.
+# processor_ticks: sets busy_ticks and all_ticks, of all processors since the machine started (proc_stat(5)).
+processor_ticks() {
+    local user nice system idle iowait irq softirq steal
+    read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+    busy_ticks=$((user + nice + system + irq + softirq))
+    all_ticks=$((busy_ticks + idle + iowait + steal))
+}
+
+# record NAME CODE SECONDS [NOTE]: records a result; 75 (EX_TEMPFAIL of sysexits(3)) means skipped.
 record() {
     local verdict=passed
     case $2 in 0) ;; 75) verdict=SKIPPED ;; *) verdict=FAILED failed=yes ;; esac
-    results+=("$(printf '%-20s %-7s  %4s s' "$1" "$verdict" "$3")")
+    results+=("$(printf '%-20s %-7s  %4s s%s' "$1" "$verdict" "$3" "${4:+, $4}")")
 }
 
-# part NAME COMMAND...: runs a part, and continues after a failure.
+# part NAME COMMAND...: runs a part, and continues after a failure. Notes how busy the processors were, with all that ran beside
+# it: a part that waits is where others can run.
 part() {
-    local name=$1 start=$SECONDS code=0
+    local name=$1 start=$SECONDS code=0 busy all
     shift
     step "$name"
+    processor_ticks
+    busy=$busy_ticks all=$all_ticks
     "$@" || code=$?
-    record "$name" "$code" "$((SECONDS - start))"
+    processor_ticks
+    record "$name" "$code" "$((SECONDS - start))" "processors $((100 * (busy_ticks - busy) / (all_ticks - all + 1))) % busy"
 }
 
 # start NAME COMMAND...: starts a part beside the next ones, until finish.

@@ -60,7 +60,7 @@ class Environment:
     def clear(self, namespace):
         """Deletes the WrappedSecrets and Secrets of a namespace."""
         for path in (object_path(namespace), secret_path(namespace) + "?labelSelector=secrets-bridge.io/managed=true"):
-            self.api.expect({200}, "DELETE", path)
+            self.api.expect({200}, "DELETE", path, timeout=300)
 
     # The controller
 
