@@ -57,22 +57,30 @@ class Editor(threading.Thread):
 
     def wrap(self, place):
         """Returns a spec with new values under a new data key."""
-        namespace, name = place
+        namespace, _ = place
         self.round += 1
         before = self.specs[place]
-        template = dict(before["template"]) if before else {"metadata": {"name": name}}
-        entries = self.random.sample(["password", "user", "url", "empty"], self.random.randint(1, 4))
-        values = {
-            entry: "" if entry == "empty" else f"{CANARY}{entry}-{self.round}-{self.random.getrandbits(64):x}"
-            for entry in entries
-        }
+        template = dict(before["template"]) if before else {"metadata": {"name": self.secret_name(place)}}
+        values = self.values(place)
         spec = self.retry(lambda: self.make(self.kms, namespace, template["metadata"]["name"], values))["spec"]
         return {**spec, **self.fields, "template": template}
 
+    def secret_name(self, place):
+        """Returns the first name of the Secret."""
+        return place[1]
+
+    def values(self, _):
+        """Returns new values of a place by entry."""
+        entries = self.random.sample(["password", "user", "url", "empty"], self.random.randint(1, 4))
+        return {
+            entry: "" if entry == "empty" else f"{CANARY}{entry}-{self.round}-{self.random.getrandbits(64):x}"
+            for entry in entries
+        }
+
     def rename(self, place):
-        _, name = place
+        first = self.secret_name(place)
         metadata = dict(self.specs[place]["template"]["metadata"])
-        metadata["name"] = f"{name}-renamed" if metadata["name"] == name else name
+        metadata["name"] = renamed(first) if metadata["name"] == first else first
         self.specs[place] = {**self.specs[place], "template": {"metadata": metadata}}
         self.write(place)
         self.done["renamed"] += 1
@@ -138,6 +146,11 @@ class Editor(threading.Thread):
                 if time.monotonic() > end:
                     raise GivenUp(f"the KMS returned errors for 90 s: {error!r}") from error
                 time.sleep(0.2)
+
+
+def renamed(name):
+    """Returns the other name of a Secret."""
+    return f"{name}-renamed"
 
 
 NAMESPACE = "chaos-hostile"
