@@ -1,0 +1,118 @@
+"""Judges samples, ends of processes and logs. Pure: no clock, no processes.
+
+Memory grows by steps while the allocator's arenas fill, and a few large objects at once are a peak. So a line is fitted to
+the medians of one minute each, after a warm-up, and a growth counts only beyond twice its standard error.
+"""
+
+import dataclasses
+import json
+import math
+import statistics
+
+MINUTE = 60
+# Seconds after the start of a process, in which caches and arenas fill.
+WARM_UP = 180
+# Seconds after the warm-up; a line through less says nothing.
+SHORTEST = 600
+# The growth in an hour that counts as none, in the unit of the field and as a share of the mean.
+ALLOWED = {"memory": (2, 0.05), "descriptors": (2, 0.05), "threads": (1, 0.05)}
+UNITS = {"memory": "MiB", "descriptors": "descriptors", "threads": "threads"}
+# The number of lines of a log that are reported.
+MOST = 5
+# Messages at the level error that a fault explains: the leader lost its lease.
+EXPECTED_ERRORS = {"no longer leading: work in flight is cancelled"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """A line through a field of the samples of one process."""
+
+    mean: float
+    # The slope and its standard error, in units per hour.
+    hourly: float
+    error: float
+
+    def exceeds(self, field):
+        absolute, share = ALLOWED[field]
+        return self.hourly - 2 * self.error > max(absolute, share * self.mean)
+
+
+def medians(points):
+    """Returns the median of each minute. `points` are pairs of seconds and a value."""
+    minutes = {}
+    for seconds, value in points:
+        minutes.setdefault(int(seconds // MINUTE), []).append(value)
+    return [((minute + 0.5) * MINUTE, statistics.median(values)) for minute, values in sorted(minutes.items())]
+
+
+def growth(points):
+    """Returns the line of least squares, or None if the points span less than SHORTEST seconds."""
+    if not points or points[-1][0] - points[0][0] < SHORTEST:
+        return None
+    settled = medians(points)
+    times, values = zip(*settled)
+    mean_time, mean = statistics.fmean(times), statistics.fmean(values)
+    spread = sum((time - mean_time) ** 2 for time in times)
+    slope = sum((time - mean_time) * (value - mean) for time, value in settled) / spread
+    left = sum((value - mean - slope * (time - mean_time)) ** 2 for time, value in settled)
+    error = math.sqrt(left / (len(settled) - 2) / spread)
+    return Growth(mean, slope * 3600, error * 3600)
+
+
+def points(samples, field, since=0):
+    """Returns the field of one process after its warm-up, and after the second `since` of the run."""
+    return [
+        (sample["time"], sample[field])
+        for sample in samples
+        if sample["age"] >= WARM_UP and sample["time"] >= since and field in sample
+    ]
+
+
+def growths(samples, since=0):
+    """Returns the growth of each field, or None for a process that was too short."""
+    return {field: growth(points(samples, field, since)) for field in ALLOWED}
+
+
+def growth_problems(name, found):
+    for field, one in found.items():
+        if one and one.exceeds(field):
+            yield (
+                f"{name}: {field} grows by {one.hourly:.1f} {UNITS[field]} an hour (± {2 * one.error:.1f}), from a mean of {one.mean:.1f}"
+            )
+
+
+def quiet_problems(name, before, after):
+    """Compares the samples of the first and the last half minute in which nothing happens. Less at the end is no problem:
+    idle connections are closed."""
+    for field in ("descriptors", "threads"):
+        first, last = (statistics.median(sample[field] for sample in samples) for samples in (before, after))
+        if last > first:
+            yield f"{name}: {first:g} {field} at the start of the quiet time, and {last:g} at its end"
+
+
+def end_problems(name, end, code):
+    """Judges why a process ended. One that lost its lease exits with an error, so that it is restarted."""
+    expected = {"killed": {-9}, "terminated": {0}, "at the end of the run": {0}, "lost the lease": {1}}
+    if code not in expected.get(end, ()):
+        yield f"{name}: ended with the code {code}: {end}"
+
+
+def log_problems(name, lines, end):
+    """Yields the first lines of each kind in a log that no fault explains. The last line of a killed process may be cut."""
+    seen = set()
+    for index, line in enumerate(lines):
+        if len(seen) == MOST:
+            return
+        try:
+            entry = json.loads(line)
+            level, message = entry["level"], entry["msg"]
+        except (ValueError, KeyError, TypeError):
+            if end == "lost the lease" and line.startswith("Error: "):
+                continue
+            if end == "killed" and index == len(lines) - 1:
+                continue
+            level, message = "none", line[:200]
+        if level not in {"error", "critical", "none"} or message in EXPECTED_ERRORS or message in seen:
+            continue
+        seen.add(message)
+        yield f"{name}: unexpected line in the log: {message if level == 'none' else line[:300]}"
