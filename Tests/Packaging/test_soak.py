@@ -111,6 +111,12 @@ def test_a_log_may_have_warnings_and_the_error_of_a_lost_lease():
     assert list(judgement.log_problems("it", lines, "terminated")) == []
 
 
+def test_only_a_process_that_lost_its_lease_may_print_that_error():
+    lines = ["error: leader election: lost lease x/y: it could not be renewed in time"]
+    assert list(judgement.log_problems("it", lines, "lost the lease")) == []
+    assert list(judgement.log_problems("it", lines, "exited with 1")) != []
+
+
 @pytest.mark.parametrize("unexpected", [line("critical", "work in flight does not end"), line("error", "x"), "Fatal error: Index out of range", "[]"])
 def test_other_errors_and_lines_of_a_crash_are_found_once(unexpected):
     assert len(list(judgement.log_problems("it", [unexpected] * 3, "exited with -4"))) == 1

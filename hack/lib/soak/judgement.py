@@ -107,7 +107,7 @@ def log_problems(name, lines, end):
             entry = json.loads(line)
             level, message = entry["level"], entry["msg"]
         except (ValueError, KeyError, TypeError):
-            if end == "lost the lease" and line.startswith("Error: "):
+            if end == "lost the lease" and line.startswith("error: leader election: lost lease"):
                 continue
             if end == "killed" and index == len(lines) - 1:
                 continue
