@@ -147,6 +147,12 @@ def test_a_merge_target_has_the_entries_of_all_and_no_other(found, says):
     assert list(merging.compare_target(found, {"theirs": "1", "a": "2"}, {"gone"})) == says
 
 
+def test_an_entry_is_edited_while_the_user_manages_it():
+    fields = [{"manager": manager, "fieldsV1": {"f:data": {f"f:{entry}": {}}}} for manager, entry in (("secrets-bridge-x", "a"), ("user", "b"))]
+    found = {"metadata": {"managedFields": [*fields, {"manager": "chart", "fieldsV1": {"f:metadata": {}}}]}}
+    assert [merging.is_edited(found, entry) for entry in "abc"] == [False, True, False]
+
+
 def restarting(mac, status):
     conditions = [{"type": "RolloutRestarted", "status": status, "reason": "R", "message": "m"}] if status else []
     return {"spec": {"mac": "new"}, "status": {"rolloutRestart": {"mac": mac}, "conditions": conditions}}

@@ -42,12 +42,17 @@ class Editor(threading.Thread):
             self.failure = error
 
     def edit_object(self, place):
+        self.perform(self.choose(place), place)
+
+    def perform(self, edit, place):
+        edit(place)
+
+    def choose(self, place):
         if self.specs[place] is None:
-            self.write(place)
-            return
+            return self.write
         edits = [self.write] * 6 + [self.rename] + [self.label] * 3 + [self.delete] + [self.sync]
         edits += [self.edit] * 2 + [self.delete_secret] + [self.strip]
-        self.random.choice(edits)(place)
+        return self.random.choice(edits)
 
     def write(self, place):
         """Writes new values under a new data key."""

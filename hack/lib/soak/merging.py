@@ -10,6 +10,8 @@ from workload import SizedEditor
 # The number of WrappedSecrets that share a target.
 SHARED = 3
 THEIRS = "theirs"
+# The field manager of edits by hand.
+USER = "user"
 
 
 class MergeEditor(SizedEditor):
@@ -50,18 +52,26 @@ class MergeEditor(SizedEditor):
 
     # Edits
 
-    def edit_object(self, place):
-        if self.random.random() < 0.1:
-            self.apply_target(place[0], self.secret_name(place))
-            self.done["merge target changed by its writer"] += 1
-        else:
-            super().edit_object(place)
+    def choose(self, place):
+        return self.change_theirs if self.random.random() < 0.1 else super().choose(place)
+
+    def change_theirs(self, place):
+        self.apply_target(place[0], self.secret_name(place))
+        self.done["merge target changed by its writer"] += 1
 
     def edit(self, place):
         """Replaces the entry if it is there. Another writer that adds it before the controller would own it."""
         patch = [{"op": "replace", "path": f"/data/{place[1]}", "value": "dGFtcGVyZWQ="}]
-        self.api.expect({200, 404, 422}, "PATCH", self.secret(place), patch, kind=JSON_PATCH)
+        self.api.expect({200, 404, 422}, "PATCH", self.secret(place) + f"?fieldManager={USER}", patch, kind=JSON_PATCH)
         self.done["merged entry edited"] += 1
+
+    def rename(self, place):
+        """Keeps the target while an edit of the entry is not reverted: the entry is the user's, and would stay there."""
+        status, secret = self.api.call("GET", self.secret(place))
+        if status == 200 and is_edited(secret, place[1]):
+            self.sync(place)
+        else:
+            super().rename(place)
 
     def label(self, place):
         """Of two WrappedSecrets that set the same label of a target, one fails."""
@@ -99,6 +109,12 @@ class MergeEditor(SizedEditor):
                 left = {entry for place, secret, entry in self.left if (place, secret) == (namespace, target)}
                 wanted = {THEIRS: value, **entries.get(target, {})}
                 yield from (f"{namespace}/{target}: {text}" for text in compare_target(secrets.get(target), wanted, left))
+
+
+def is_edited(secret, entry):
+    """Returns whether a user has set the entry last."""
+    managers = [one["manager"] for one in secret["metadata"].get("managedFields", []) if f"f:{entry}" in one.get("fieldsV1", {}).get("f:data", {})]
+    return USER in managers
 
 
 def compare_object(item, spec):

@@ -56,6 +56,9 @@ class Population:
     # The run
 
     def start(self):
+        journal = (self.servers.folder / "edits.log").open("w", buffering=1)
+        for editor in self.editors:
+            editor.journal = journal
         for writer in [*self.editors, *self.breaking]:
             writer.start()
 

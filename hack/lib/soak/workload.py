@@ -1,6 +1,7 @@
 """The objects of a soak by size, and the writers that change them."""
 
 import math
+import time
 
 import comparison
 from edits import CANARY, Editor
@@ -19,7 +20,15 @@ class SizedEditor(Editor):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         shares = [share for share, _, _ in SIZES]
+        # A file that several editors append lines to.
+        self.journal = None
         self.ranges = {place: self.random.choices(SIZES, shares)[0][1:] for place in self.specs}
+
+    def perform(self, edit, place):
+        """Notes the edit, so that the history of an object explains a finding."""
+        if self.journal:
+            self.journal.write(f"{time.strftime('%H:%M:%S', time.gmtime())} {'/'.join(place)} {edit.__name__}\n")
+        super().perform(edit, place)
 
     def size(self, place):
         least, most = self.ranges[place]
