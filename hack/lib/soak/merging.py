@@ -60,9 +60,17 @@ class MergeEditor(SizedEditor):
         self.done["merge target changed by its writer"] += 1
 
     def edit(self, place):
-        """Replaces the entry if it is there. Another writer that adds it before the controller would own it."""
-        patch = [{"op": "replace", "path": f"/data/{place[1]}", "value": "dGFtcGVyZWQ="}]
-        self.api.expect({200, 404, 422}, "PATCH", self.secret(place) + f"?fieldManager={USER}", patch, kind=JSON_PATCH)
+        """Replaces the entry if it is there. A user who adds it before the controller owns it. (The operation `replace` of older
+        servers adds as well.)"""
+        status, secret = self.api.call("GET", self.secret(place))
+        if status != 200 or place[1] not in secret.get("data", {}):
+            return
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": secret["metadata"]["resourceVersion"]},
+            {"op": "replace", "path": f"/data/{place[1]}", "value": "dGFtcGVyZWQ="},
+        ]
+        path = self.secret(place) + f"?fieldManager={USER}"
+        self.api.expect({200, 404, 409, 422}, "PATCH", path, patch, kind=JSON_PATCH)
         self.done["merged entry edited"] += 1
 
     def rename(self, place):
