@@ -93,6 +93,12 @@ def test_a_replica_without_samples_in_the_quiet_time_is_found():
     assert findings.findings_of_quiet_time([replica], process(5, lambda _: 20), [1000, 1300]) == ["it: has no samples in the quiet time"]
 
 
+@pytest.mark.parametrize("minutes,longest,count", [(25, 1600, 0), (8, 1600, 1), (2, 80, 0)])
+def test_a_run_in_which_no_process_was_judged_proves_nothing(minutes, longest, count):
+    replica = types.SimpleNamespace(number=1, lives=[types.SimpleNamespace(replica=1, number=1)])
+    assert len(findings.findings_of_coverage([replica], process(minutes, lambda _: 20), 0, longest)) == count
+
+
 @pytest.mark.parametrize("end,code,is_found", [
     ("killed", -9, False), ("terminated", 0, False), ("lost the lease", 1, False), ("at the end of the run", 0, False),
     ("terminated", 1, True), ("killed", -11, True), ("lost the lease", -4, True), ("exited with -4", -4, True), ("exited with 0", 0, True),

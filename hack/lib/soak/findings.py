@@ -17,6 +17,18 @@ def findings_of_life(life, samples, since):
     ]
 
 
+def findings_of_coverage(replicas, samples, since, longest):
+    """Returns a problem for each replica whose processes were all too short for a line, although a stage of `longest` seconds
+    leaves it alone: then the run says nothing of its growth."""
+    if longest < judgement.WARM_UP + judgement.SHORTEST:
+        return []
+    return [
+        f"replica {replica.number}: no process lived long enough to be judged"
+        for replica in replicas
+        if not any(judgement.growths(of_life(samples, life), since)["memory"] for life in replica.lives)
+    ]
+
+
 def findings_of_quiet_time(replicas, samples, quiet):
     """Compares the first half minute of the quiet time with the last one."""
     problems = []

@@ -16,7 +16,7 @@ import machine  # noqa: E402
 import results  # noqa: E402
 from cpu import server_pid  # noqa: E402
 from faults import CALM  # noqa: E402
-from findings import findings_of_life, findings_of_quiet_time, of_life  # noqa: E402
+from findings import findings_of_coverage, findings_of_life, findings_of_quiet_time, of_life  # noqa: E402
 from injection import STAGES, Injector  # noqa: E402
 from population import Population  # noqa: E402
 from replicas import Replica  # noqa: E402
@@ -123,6 +123,8 @@ class Run:
         self.problems += self.population.leaks({f"the log of {life.name}": life.log.read_text(errors="replace") for life in self.lives})
         for life in self.lives:
             self.problems += findings_of_life(life, self.sampler.samples, self.created)
+        longest = max(stage.share for stage in STAGES) * self.seconds
+        self.problems += findings_of_coverage(self.replicas, self.sampler.samples, self.created, longest)
         self.report()
         return not self.problems
 
