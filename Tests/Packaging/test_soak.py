@@ -13,7 +13,6 @@ from conftest import ROOT
 
 sys.path[1:1] = [str(ROOT / "hack/lib/soak"), str(ROOT / "hack/lib/bench"), str(ROOT / "hack/lib/chaos"), str(ROOT / "hack/lib"), str(ROOT / "Tests/Clients")]
 
-import findings  # noqa: E402
 import injection  # noqa: E402
 import judgement  # noqa: E402
 import merging  # noqa: E402
@@ -89,14 +88,14 @@ def test_more_descriptors_or_threads_at_the_end_of_the_quiet_time_are_found():
 
 def test_a_replica_without_samples_in_the_quiet_time_is_found():
     replica = types.SimpleNamespace(lives=[types.SimpleNamespace(replica=1, number=1, name="it")])
-    assert findings.findings_of_quiet_time([replica], process(5, lambda _: 20), [110, 300]) == []
-    assert findings.findings_of_quiet_time([replica], process(5, lambda _: 20), [1000, 1300]) == ["it: has no samples in the quiet time"]
+    assert judgement.findings_of_quiet_time([replica], process(5, lambda _: 20), [110, 300]) == []
+    assert judgement.findings_of_quiet_time([replica], process(5, lambda _: 20), [1000, 1300]) == ["it: has no samples in the quiet time"]
 
 
 @pytest.mark.parametrize("minutes,longest,count", [(25, 1600, 0), (8, 1600, 1), (2, 80, 0)])
 def test_a_run_in_which_no_process_was_judged_proves_nothing(minutes, longest, count):
     replica = types.SimpleNamespace(number=1, lives=[types.SimpleNamespace(replica=1, number=1)])
-    assert len(findings.findings_of_coverage([replica], process(minutes, lambda _: 20), 0, longest)) == count
+    assert len(judgement.findings_of_coverage([replica], process(minutes, lambda _: 20), 0, longest)) == count
 
 
 @pytest.mark.parametrize("end,code,is_found", [

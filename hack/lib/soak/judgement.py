@@ -116,3 +116,45 @@ def log_problems(name, lines, end):
             continue
         seen.add(message)
         yield f"{name}: unexpected line in the log: {message if level == 'none' else line[:300]}"
+
+
+# Of the processes of a run
+
+
+def of_life(samples, life):
+    return [sample for sample in samples if (sample["replica"], sample["process"]) == (life.replica, life.number)]
+
+
+def findings_of_life(life, samples, since):
+    """Returns the problems of a process; its samples count from the second `since` on, when all objects exist."""
+    lines = life.log.read_text(errors="replace").splitlines()
+    return [
+        *growth_problems(life.name, growths(of_life(samples, life), since)),
+        *end_problems(life.name, life.end, life.code),
+        *log_problems(life.name, lines, life.end),
+    ]
+
+
+def findings_of_coverage(replicas, samples, since, longest):
+    """Returns a problem for each replica whose processes were all too short for a line, although a stage of `longest` seconds
+    leaves it alone: then the run says nothing of its growth."""
+    if longest < WARM_UP + SHORTEST:
+        return []
+    return [
+        f"replica {replica.number}: no process lived long enough to be judged"
+        for replica in replicas
+        if not any(growths(of_life(samples, life), since)["memory"] for life in replica.lives)
+    ]
+
+
+def findings_of_quiet_time(replicas, samples, quiet):
+    """Compares the first half minute of the quiet time with the last one."""
+    problems = []
+    for replica in replicas:
+        own = of_life(samples, replica.lives[-1])
+        before = [sample for sample in own if quiet[0] <= sample["time"] <= quiet[0] + 30]
+        after = [sample for sample in own if quiet[1] - 30 <= sample["time"] <= quiet[1]]
+        problems += quiet_problems(replica.lives[-1].name, before, after) if before and after else [
+            f"{replica.lives[-1].name}: has no samples in the quiet time"
+        ]
+    return problems

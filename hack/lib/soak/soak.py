@@ -16,8 +16,8 @@ import machine  # noqa: E402
 import results  # noqa: E402
 from cpu import server_pid  # noqa: E402
 from faults import CALM  # noqa: E402
-from findings import findings_of_coverage, findings_of_life, findings_of_quiet_time, of_life  # noqa: E402
 from injection import STAGES, Injector  # noqa: E402
+from judgement import findings_of_coverage, findings_of_life, findings_of_quiet_time, of_life  # noqa: E402
 from population import Population  # noqa: E402
 from replicas import Replica  # noqa: E402
 from sampling import Sampler  # noqa: E402
