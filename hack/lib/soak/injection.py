@@ -24,9 +24,9 @@ STAGES = [
     Stage("both live on", 0.45, ()),
 ]
 OUTAGE = next(conditions for conditions in BAD if conditions.name == "outage")
-# Longer than the leader may fail to renew its lease (REPLICA_OPTIONS of soak.py).
+# Longer than the leader may fail to renew its lease (OPTIONS of soak.py).
 CUT_OFF = dataclasses.replace(OUTAGE, name="cut off until the lease is lost")
-CUT_OFF_SECONDS = 26
+CUT_OFF_SECONDS = 46
 # Kinds of faults, by which the plot colors them.
 REPLICA, API_SERVER, OPENBAO, NETWORK = "replica restarted", "API server", "OpenBao", "network"
 

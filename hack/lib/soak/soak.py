@@ -1,6 +1,7 @@
 """The run of hack/soak, which starts the servers. All random choices come from one seed; timing depends on the machine."""
 
 import argparse
+import dataclasses
 import pathlib
 import random
 import signal
@@ -23,9 +24,10 @@ from replicas import Replica  # noqa: E402
 from sampling import Sampler  # noqa: E402
 from servers import Servers  # noqa: E402
 
-# A leader keeps its lease while the API server restarts on a busy machine.
-OPTIONS = ["--leader-elect", "--leader-elect-namespace", "secrets-bridge", "--leader-elect-lease-duration", "30s",
-           "--leader-elect-renew-deadline", "20s", "--metrics-address", "127.0.0.1:0", "--log-format", "json"]  # fmt: skip
+# Four times the default: a leader keeps its lease while the API server restarts on a busy machine, so that it lives long
+# enough to be judged.
+OPTIONS = ["--leader-elect", "--leader-elect-namespace", "secrets-bridge", "--leader-elect-lease-duration", "60s",
+           "--leader-elect-renew-deadline", "40s", "--metrics-address", "127.0.0.1:0", "--log-format", "json"]  # fmt: skip
 # Seconds after the last fault until everything has to be in sync. Intervals between retries grow up to five minutes.
 PATIENCE = 600
 # Seconds until the quiet time: a Secret that another writer changed without effect is recorded in the status after a minute.
@@ -151,7 +153,8 @@ class Run:
             "changes_per_second": round((changes.total() - changes["created"]) / self.seconds, 1),
             "faults": dict(sorted(self.injector.counts().items())), "provider_faults": population.provider_faults.total(),
             "processes": len(self.lives), "converged_seconds": round(self.converged), "differences": len(self.left),
-            "quiet_writes": len(self.quiet_writes), "findings": self.problems, "lives": [one for one in of_lives if one],
+            "quiet_writes": len(self.quiet_writes), "marks": [dataclasses.astuple(mark) for mark in self.injector.marks],
+            "quiet": self.quiet, "findings": self.problems, "lives": [one for one in of_lives if one],
         }  # fmt: skip
 
     def report(self):
