@@ -1,6 +1,6 @@
 # Entry points of development. Everything behind them is a script in hack/, whose header describes its options.
 .DEFAULT_GOAL := help
-.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz rotation-drill image cli clean
+.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz soak rotation-drill image cli clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ fuzz: ## fuzz every parser for ten seconds (hack/fuzz)
 
 chaos: ## run the controller for ten minutes while servers and networks fail
 	hack/chaos
+
+soak: ## run two replicas for an hour of changes and faults, and measure whether they grow
+	hack/soak
 
 rotation-drill: ## run the rotation runbook against real servers
 	hack/rotation-drill

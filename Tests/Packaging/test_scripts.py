@@ -27,6 +27,7 @@ from conftest import ROOT, run
     (["hack/openbao", "--dir"], "--dir needs a value"),
     (["hack/release"], "usage: hack/release VERSION DIR"),
     (["hack/rotation-drill", "--objects", "x"], "--objects x: 1 to 99999 are expected"),
+    (["hack/soak", "--minutes", "x"], "--minutes is x; a number is expected"),
     (["hack/test", "everything"], "usage: hack/test"),
     (["hack/tools", "--nope"], "usage: hack/tools"),
     ([sys.executable, "hack/vectors", "--nope"], "unrecognized arguments: --nope"),

@@ -1,4 +1,4 @@
-"""Reads the memory of a process in MiB; returns None after its end."""
+"""Reads the memory of a process in MiB, and its number of threads; returns None after its end."""
 
 
 def resident(pid):
@@ -11,12 +11,21 @@ def anonymous(pid):
     return field(pid, "RssAnon")
 
 
+def threads(pid):
+    return number(pid, "Threads")
+
+
 def field(pid, name):
+    kilobytes = number(pid, name)
+    return None if kilobytes is None else kilobytes / 1024
+
+
+def number(pid, name):
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
             for line in status:
                 if line.startswith(name):
-                    return int(line.split()[1]) / 1024
+                    return int(line.split()[1])
     except OSError:
         pass
     return None

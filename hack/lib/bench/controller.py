@@ -2,6 +2,7 @@
 
 import atexit
 import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -9,7 +10,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import process_memory
@@ -43,7 +43,7 @@ class Controller:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{page}", timeout=20) as answer:
                 return answer.read().decode()
-        except (urllib.error.URLError, ConnectionError):
+        except (OSError, http.client.HTTPException):
             return None
 
     def metric(self, name, **labels):

@@ -4,17 +4,13 @@ All random choices come from one seed. Timing depends on the machine, so a seed 
 """
 
 import argparse
-import base64
 import collections
 import os
 import pathlib
 import random
 import signal
-import subprocess
 import sys
 import time
-
-import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path[1:1] = [str(ROOT / "hack/lib"), str(ROOT / "Tests/Clients")]
@@ -23,10 +19,10 @@ import comparison  # noqa: E402
 import wrapped_secret  # noqa: E402
 from controller import Controller  # noqa: E402
 from edits import CANARY, Editor, HostileTenant  # noqa: E402
-from faults import BAD, CALM, Proxy, kubernetes_error, make_certificate, vault_error  # noqa: E402
+from faults import BAD, CALM  # noqa: E402
 from isolation import BROKEN, Isolation, blamed  # noqa: E402
-from kubernetes_api import API  # noqa: E402
 from providers import ProviderFaults  # noqa: E402
+from servers import Servers  # noqa: E402
 from tenants import PROVIDERS, TEAM_C, Tenants  # noqa: E402
 from tenants import NAMESPACES as TENANTS  # noqa: E402
 
@@ -46,77 +42,27 @@ class Run:
         self.random = random.Random(options.seed)
         self.folder = options.folder
         self.injected = collections.Counter()
-        kubeconfig = yaml.safe_load((options.cluster / "admin.kubeconfig").read_text())
-        self.server = kubeconfig["clusters"][0]["cluster"]["server"]
-        self.api = API(self.server, options.cluster / "pki")
-        # Each editor has a KMS client of its own, so that editors do not wait for each other.
-        os.environ.update(KMS="vault", VAULT_ADDR=os.environ["BAO_ADDR"], VAULT_CACERT=os.environ["BAO_CACERT"])
-        os.environ["VAULT_TOKEN"] = self.script("openbao", "token", "developer").strip()
-        self.opened = {}
-
-    def script(self, name, *arguments):
-        folder = {"cluster": self.options.cluster, "openbao": self.options.openbao}[name]
-        done = subprocess.run(
-            [ROOT / "hack" / name, *arguments, "--dir", folder], capture_output=True, text=True, timeout=300, check=False
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"hack/{name} {' '.join(arguments)}: {done.stderr}")
-        return done.stdout
+        self.servers = Servers(options.cluster, options.openbao, options.folder, self.random)
+        self.api = self.servers.api
 
     def prepare(self):
         for namespace in ALL_NAMESPACES:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             self.api.expect({201, 409}, "POST", "/api/v1/namespaces", body)
-        pem = make_certificate(self.folder / "proxy.pem")
-        ports = {name: int(url.rsplit(":", 1)[1]) for name, url in (("api", self.server), ("kms", os.environ["BAO_ADDR"]))}
-        self.proxies = {
-            "API server": Proxy(
-                ("127.0.0.1", ports["api"]), self.options.cluster / "pki/ca.crt", self.folder / "proxy.pem",
-                kubernetes_error, self.random.random(),
-            ),
-            "OpenBao": Proxy(
-                ("127.0.0.1", ports["kms"]), os.environ["BAO_CACERT"], self.folder / "proxy.pem", vault_error,
-                self.random.random(),
-            ),
-        }  # fmt: skip
-        self.controller = Controller(self.command(pem), self.environment(pem), self.folder / "controller.log")
+        self.proxies = {"API server": self.servers.api_proxy(), "OpenBao": self.servers.kms_proxy()}
+        command = [
+            self.options.binary, "controller", "--kubeconfig", self.servers.kubeconfig(self.proxies["API server"]),
+            "--metrics-address", "off", "--no-leader-elect", "--log-format", "json",
+        ]  # fmt: skip
+        self.controller = Controller(command, self.servers.kms_settings(self.kms_address), self.folder / "controller.log")
         self.tenants = Tenants(
-            self.api, self.kms_address, (self.folder / "vault-ca.pem").read_text(), (self.options.cluster / "pki/ca.crt").read_text()
+            self.api, self.kms_address, (self.folder / "vault-ca.pem").read_text(), self.servers.authorities.read_text()
         )
         self.tenants.prepare()
 
     @property
     def kms_address(self):
         return f"https://127.0.0.1:{self.proxies['OpenBao'].port}"
-
-    def command(self, pem):
-        path = self.folder / "kubeconfig"
-        self.script("cluster", "kubeconfig-for", "secrets-bridge", "secrets-bridge", str(path))
-        kubeconfig = yaml.safe_load(path.read_text())
-        cluster = kubeconfig["clusters"][0]["cluster"]
-        cluster["server"] = f"https://127.0.0.1:{self.proxies['API server'].port}"
-        known = base64.b64decode(cluster["certificate-authority-data"])
-        cluster["certificate-authority-data"] = base64.b64encode(known + pem.encode()).decode()
-        path.write_text(yaml.safe_dump(kubeconfig))
-        return [self.options.binary, "controller", "--kubeconfig", path, "--metrics-address", "off", "--no-leader-elect", "--log-format", "json"]
-
-    def environment(self, pem):
-        token = subprocess.run(
-            [os.environ["KUBECTL"], "--kubeconfig", self.options.cluster / "admin.kubeconfig", "-n", "secrets-bridge", "create",
-             "token", "secrets-bridge", "--audience=vault", "--duration=24h"],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        (self.folder / "vault-token").write_text(token)
-        (self.folder / "vault-ca.pem").write_text(pathlib.Path(os.environ["BAO_CACERT"]).read_text() + pem)
-        return {
-            "SB_KMS_BACKEND": "vault-transit",
-            "SB_KMS_VAULT_ADDR": self.kms_address,
-            "SB_KMS_VAULT_KEY": "sb-wrap",
-            "SB_KMS_VAULT_CACERT": str(self.folder / "vault-ca.pem"),
-            "SB_KMS_VAULT_AUTH": "kubernetes",
-            "SB_KMS_VAULT_ROLE": "secrets-bridge",
-            "SB_KMS_VAULT_SA_TOKEN_FILE": str(self.folder / "vault-token"),
-        }
 
     def editors(self):
         places = [(NAMESPACES[index % len(NAMESPACES)], f"db-{index}") for index in range(self.options.objects)]
@@ -141,9 +87,9 @@ class Run:
     def faults(self):
         """Yields faults without end: each fault of a server once in a shuffled round, and two changes of a proxy before each."""
         servers = {
-            "API server restarted": lambda: self.script("cluster", "restart-apiserver"),
-            "OpenBao restarted": self.restart_openbao,
-            "OpenBao sealed for a while": self.seal_openbao,
+            "API server restarted": self.servers.restart_api_server,
+            "OpenBao restarted": self.servers.restart_openbao,
+            "OpenBao sealed for a while": self.servers.seal_openbao,
             "controller killed": self.controller.kill,
         }
         while True:
@@ -179,27 +125,10 @@ class Run:
             log(f"   {fault}")
         body()
 
-    def restart_openbao(self):
-        self.script("openbao", "stop")
-        time.sleep(self.random.uniform(0, 5))
-        self.script("openbao", "start")
-
-    def seal_openbao(self):
-        self.script("openbao", "seal")
-        time.sleep(self.random.uniform(1, 8))
-        self.script("openbao", "unseal")
-
-    def open_wrapped(self, manifest):
-        key = (manifest["metadata"]["namespace"], manifest["spec"]["mac"])
-        if key not in self.opened:
-            key_id = manifest["spec"]["recipients"][0]["keyID"]
-            reader = next(reader for reader in self.readers if reader.opens(key_id))
-            self.opened[key] = wrapped_secret.open_wrapped(reader, manifest)
-        return self.opened[key]
-
     def prepare_comparison(self):
-        self.readers = [wrapped_secret.Vault(token=self.script("openbao", "token", "controller").strip())]
-        self.readers += [wrapped_secret.Vault(provider.key, os.environ["BAO_TOKEN"]) for provider in PROVIDERS]
+        readers = [wrapped_secret.Vault(token=self.servers.script("openbao", "token", "controller").strip())]
+        readers += [wrapped_secret.Vault(provider.key, os.environ["BAO_TOKEN"]) for provider in PROVIDERS]
+        self.open_wrapped = comparison.Opener(readers, wrapped_secret.open_wrapped)
 
     def wait_until_converged(self, editors, reasons=("Ready",), limit=240):
         """Waits until the cluster is as expected; returns the differences that are left after `limit` seconds. `reasons` are
@@ -221,20 +150,14 @@ class Run:
 
     def leaks(self):
         """Returns the places where a wrapped value leaked."""
-        canaries = [CANARY, base64.b64encode(CANARY.encode()).decode()[:9]]
-        texts = {"the controller's log": (self.folder / "controller.log").read_text(errors="replace")}
-        for namespace in ALL_NAMESPACES:
-            texts[f"the objects of {namespace}"] = str(self.api.list(comparison.object_path(namespace)))
-            texts[f"the events of {namespace}"] = str(self.api.list(f"/api/v1/namespaces/{namespace}/events"))
-        return [f"a value is in {where}" for where, text in texts.items() if any(canary in text for canary in canaries)]
+        log = (self.folder / "controller.log").read_text(errors="replace")
+        return comparison.leaks(self.api, ALL_NAMESPACES, CANARY, {"the controller's log": log})
 
     def needless_writes(self):
         """Returns what the controller writes although nothing changes."""
         before = comparison.versions(self.api, ALL_NAMESPACES)
         time.sleep(10)
-        after = comparison.versions(self.api, ALL_NAMESPACES)
-        changed = [path for (path, uid), version in after.items() if before.get((path, uid)) != version]
-        return [f"{path}: {count} objects are written although nothing changes" for path, count in collections.Counter(changed).items()]
+        return comparison.needless_writes(before, comparison.versions(self.api, ALL_NAMESPACES))
 
     def run(self):
         self.prepare()

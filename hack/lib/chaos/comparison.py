@@ -1,10 +1,29 @@
 """Compares the cluster with the expected state, by a client that shares no code with the controller."""
 
 import base64
+import collections
 
 from kubernetes_api import OBJECTS, object_path, secret_path
 
 MANAGED = "secrets-bridge.io/managed=true"
+
+
+class Opener:
+    """Decrypts manifests, each MAC of a namespace once."""
+
+    def __init__(self, readers, open_wrapped):
+        """`readers` are clients of the KMS, one for each key; `open_wrapped(reader, manifest)` decrypts."""
+        self.readers = readers
+        self.open_wrapped = open_wrapped
+        self.opened = {}
+
+    def __call__(self, manifest):
+        key = (manifest["metadata"]["namespace"], manifest["spec"]["mac"])
+        if key not in self.opened:
+            key_id = manifest["spec"]["recipients"][0]["keyID"]
+            reader = next(reader for reader in self.readers if reader.opens(key_id))
+            self.opened[key] = self.open_wrapped(reader, manifest)
+        return self.opened[key]
 
 
 def differences(api, namespaces, wanted, open_wrapped):
@@ -37,20 +56,25 @@ def left_over(secret, uids):
     return "its WrappedSecret is deleted, and the garbage collector has not deleted it"
 
 
-def condition(item):
-    """Returns the condition Ready, or None."""
-    return next((one for one in item.get("status", {}).get("conditions", []) if one["type"] == "Ready"), None)
+def condition(item, kind="Ready"):
+    """Returns the condition of this type, or None."""
+    return next((one for one in item.get("status", {}).get("conditions", []) if one["type"] == kind), None)
 
 
-def compare(item, secret, open_wrapped):
-    metadata, status = item["metadata"], item.get("status", {})
+def compare_status(item):
     ready = condition(item)
     if ready is None:
         yield "has no condition Ready"
     elif ready["status"] != "True":
         yield f"not ready: {ready['reason']}: {ready['message']}"
-    if status.get("observedGeneration") != metadata["generation"]:
-        yield f"observedGeneration is {status.get('observedGeneration')}, and generation is {metadata['generation']}"
+    generation, observed = item["metadata"]["generation"], item.get("status", {}).get("observedGeneration")
+    if observed != generation:
+        yield f"observedGeneration is {observed}, and generation is {generation}"
+
+
+def compare(item, secret, open_wrapped):
+    metadata = item["metadata"]
+    yield from compare_status(item)
     if secret is None:
         yield "the Secret is missing"
         return
@@ -72,3 +96,19 @@ def versions(api, namespaces):
     paths = [path(namespace) for namespace in namespaces for path in (object_path, secret_path)]
     paths += [f"{OBJECTS}/clusterkeyproviders", f"{OBJECTS}/keyproviders"]
     return {(path, item["metadata"]["uid"]): item["metadata"]["resourceVersion"] for path in paths for item in api.list(path)}
+
+
+def needless_writes(before, after):
+    """Returns a line for each kind of object that was written between two results of `versions`."""
+    changed = [path for (path, uid), version in after.items() if before.get((path, uid)) != version]
+    return [f"{path}: {count} objects are written although nothing changes" for path, count in collections.Counter(changed).items()]
+
+
+def leaks(api, namespaces, canary, texts):
+    """Returns the places where the canary of every value leaked: of these texts by name, statuses and events."""
+    canaries = [canary, base64.b64encode(canary.encode()).decode()[:9]]
+    texts = dict(texts)
+    for namespace in namespaces:
+        texts[f"the objects of {namespace}"] = str(api.list(object_path(namespace)))
+        texts[f"the events of {namespace}"] = str(api.list(f"/api/v1/namespaces/{namespace}/events"))
+    return [f"a value is in {where}" for where, text in texts.items() if any(one in text for one in canaries)]

@@ -42,12 +42,17 @@ class Editor(threading.Thread):
             self.failure = error
 
     def edit_object(self, place):
+        self.perform(self.choose(place), place)
+
+    def perform(self, edit, place):
+        edit(place)
+
+    def choose(self, place):
         if self.specs[place] is None:
-            self.write(place)
-            return
+            return self.write
         edits = [self.write] * 6 + [self.rename] + [self.label] * 3 + [self.delete] + [self.sync]
         edits += [self.edit] * 2 + [self.delete_secret] + [self.strip]
-        self.random.choice(edits)(place)
+        return self.random.choice(edits)
 
     def write(self, place):
         """Writes new values under a new data key."""
@@ -57,22 +62,30 @@ class Editor(threading.Thread):
 
     def wrap(self, place):
         """Returns a spec with new values under a new data key."""
-        namespace, name = place
+        namespace, _ = place
         self.round += 1
         before = self.specs[place]
-        template = dict(before["template"]) if before else {"metadata": {"name": name}}
-        entries = self.random.sample(["password", "user", "url", "empty"], self.random.randint(1, 4))
-        values = {
-            entry: "" if entry == "empty" else f"{CANARY}{entry}-{self.round}-{self.random.getrandbits(64):x}"
-            for entry in entries
-        }
+        template = dict(before["template"]) if before else {"metadata": {"name": self.secret_name(place)}}
+        values = self.values(place)
         spec = self.retry(lambda: self.make(self.kms, namespace, template["metadata"]["name"], values))["spec"]
         return {**spec, **self.fields, "template": template}
 
+    def secret_name(self, place):
+        """Returns the first name of the Secret."""
+        return place[1]
+
+    def values(self, _):
+        """Returns new values of a place by entry."""
+        entries = self.random.sample(["password", "user", "url", "empty"], self.random.randint(1, 4))
+        return {
+            entry: "" if entry == "empty" else f"{CANARY}{entry}-{self.round}-{self.random.getrandbits(64):x}"
+            for entry in entries
+        }
+
     def rename(self, place):
-        _, name = place
+        first = self.secret_name(place)
         metadata = dict(self.specs[place]["template"]["metadata"])
-        metadata["name"] = f"{name}-renamed" if metadata["name"] == name else name
+        metadata["name"] = renamed(first) if metadata["name"] == first else first
         self.specs[place] = {**self.specs[place], "template": {"metadata": metadata}}
         self.write(place)
         self.done["renamed"] += 1
@@ -138,6 +151,11 @@ class Editor(threading.Thread):
                 if time.monotonic() > end:
                     raise GivenUp(f"the KMS returned errors for 90 s: {error!r}") from error
                 time.sleep(0.2)
+
+
+def renamed(name):
+    """Returns the other name of a Secret."""
+    return f"{name}-renamed"
 
 
 NAMESPACE = "chaos-hostile"
