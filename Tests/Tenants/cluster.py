@@ -1,7 +1,6 @@
 """Starts a separate control plane with the controller's manifests, and creates identities."""
 
 import atexit
-import json
 import os
 import pathlib
 import shutil
@@ -46,7 +45,7 @@ def eventually(what, condition, seconds, interval=0.05):
 class Cluster:
     def __init__(self, folder):
         self.folder = folder
-        self.script("up", "--crds", "--audit", "--no-kind")
+        self.script("up", "--crds", "--no-kind")
         self.kubeconfig = folder / "admin.kubeconfig"
         self.server = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
         self.admin = API(self.server, folder / "pki")
@@ -65,12 +64,6 @@ class Cluster:
     def client(self, namespace, account):
         """Returns a client with the rights of a new service account; creates its namespace if it is missing."""
         return create_service_account(self.admin, namespace, account)
-
-    def requests(self, since=0):
-        """Returns the controller's requests from the audit log, and the current end of the log."""
-        data = (self.folder / "audit.log").read_bytes()
-        end = data.rfind(b"\n") + 1
-        return [json.loads(line) for line in data[since:end].splitlines()], end
 
     def down(self):
         self.script("down")

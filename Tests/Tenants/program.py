@@ -1,4 +1,4 @@
-"""Starts, stops and pauses the controller's process, and sends it HTTP requests."""
+"""Starts and stops the controller's process, and sends it HTTP requests."""
 
 import http.client
 import signal
@@ -6,40 +6,29 @@ import socket
 import subprocess
 import time
 
-from cluster import BINARY, ENVIRONMENT, eventually
+from cluster import BINARY, ENVIRONMENT
 from prometheus_client.parser import text_string_to_metric_families
-
-READY_WITHIN = 20
 
 
 class Program:
-    def __init__(self, cluster, name, settings, *arguments, limit=None):
+    def __init__(self, cluster, name, settings, limit):
         """`limit` is a memory limit of memory_limit.py."""
-        self.cluster, self.name, self.settings, self.arguments, self.limit = cluster, name, settings, arguments, limit
+        self.cluster, self.name, self.settings, self.limit = cluster, name, settings, limit
         self.log = cluster.folder.parent / f"{name}.log"
         self.process = None
 
-    def start(self, ready=True):
+    def start(self):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
         command = [BINARY, "controller", "--kubeconfig", self.cluster.controller_kubeconfig, "--log-format", "json",
-                   "--metrics-address", f"127.0.0.1:{self.port}", *self.arguments]  # fmt: skip
+                   "--metrics-address", f"127.0.0.1:{self.port}"]  # fmt: skip
         command = [str(word) for word in command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.limit.command(command) if self.limit else command, env={**ENVIRONMENT, **self.settings},
+                self.limit.command(command), env={**ENVIRONMENT, **self.settings},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # fmt: skip
-        if self.limit:
-            self.limit.watch(self.process)
-        if ready:
-            self.until_ready()
-        return self
-
-    def until_ready(self, seconds=READY_WITHIN):
-        _, took = eventually(f"{self.name} is ready", lambda: not self.runs or self.get("/readyz")[0] == 200, seconds)
-        assert self.runs, f"{self.name} ended with {self.process.returncode}: {self.log.read_text(errors='replace')[-2000:]}"
-        return took
+        self.limit.watch(self.process)
 
     @property
     def runs(self):
@@ -70,7 +59,6 @@ class Program:
         if self.process is None:
             return
         process, self.process = self.process, None
-        process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         try:
             code = process.wait(40)
@@ -85,14 +73,3 @@ class Program:
             process, self.process = self.process, None
             process.kill()
             process.wait()
-
-    def restart(self):
-        self.stop()
-        return self.start()
-
-    def hold(self):
-        """Pauses the process, so that it sees the changes of the block as one."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)

@@ -1,5 +1,6 @@
 """Attacks by a tenant with the rights of the role `edit` in one namespace, which try to stop the controller for the
-other namespaces. Tests/Tenants runs each attack beside a victim; hack/chaos runs a random choice of them."""
+other namespaces. hack/chaos runs a random choice of them; the suites TenantAttempts in Tests/IntegrationTests make each
+beside a victim."""
 
 import json
 

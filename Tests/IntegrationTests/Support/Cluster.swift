@@ -28,14 +28,16 @@ struct Cluster: Sendable {
     }
 
     /// Starts a dedicated control plane and stops it after `body`.
-    static func withDedicated(_ settings: Settings, _ body: (Cluster) async throws -> Void) async throws {
+    static func withDedicated(
+        _ settings: Settings, _ options: [String] = [], _ body: (Cluster) async throws -> Void
+    ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "sb-cluster-\(UUID().uuidString)"
         ).path
         func script(_ command: String, _ options: [String] = []) async throws {
             _ = try await run(settings.clusterScript, [command, "--dir", directory] + options)
         }
-        try await script("up", ["--crds", "--no-kind"] + settings.clusterOptions)
+        try await script("up", ["--crds", "--no-kind"] + settings.clusterOptions + options)
         do {
             try await body(
                 try Cluster(directory: directory, script: settings.clusterScript, kubectl: settings.kubectl))
