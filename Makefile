@@ -1,6 +1,6 @@
 # Entry points of development. Everything behind them is a script in hack/, whose header describes its options.
 .DEFAULT_GOAL := help
-.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz soak rotation-drill image cli clean
+.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz sanitize soak rotation-drill image cli clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ bench-rewrap: ## measure rewrap (hack/bench-rewrap)
 
 fuzz: ## fuzz every parser for ten seconds (hack/fuzz)
 	hack/fuzz all --seconds 10
+
+sanitize: ## run unit and integration tests under ThreadSanitizer and AddressSanitizer (hack/sanitize)
+	hack/sanitize all
 
 chaos: ## run the controller for ten minutes while servers and networks fail
 	hack/chaos

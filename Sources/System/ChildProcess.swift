@@ -211,8 +211,9 @@ package struct ChildProcess: Sendable {
     }
 }
 
-/// The ends of a pipe get FD_CLOEXEC in a second step; no other child may start in between.
-private let startLock = Locked(())
+/// The ends of a pipe get FD_CLOEXEC in a second step; no other child may start in between. The value has no meaning, but a size:
+/// an empty one has the address of its object, whose header other threads read.
+private let startLock = Locked(false)
 
 private func highestOpenFile() -> Int32 {
     guard let folder = opendir("/proc/self/fd") else { return 1024 }
