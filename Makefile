@@ -1,6 +1,6 @@
 # Entry points of development. Everything behind them is a script in hack/, whose header describes its options.
 .DEFAULT_GOAL := help
-.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz sanitize soak rotation-drill image cli clean
+.PHONY: help setup build format generate lint test test-unit test-chart quickstart cluster bench bench-rewrap chaos fuzz sanitize soak rotation-drill image cli reproduce clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ image: ## build the container image for this architecture: .build/image
 
 cli: ## package the command line: .build/cli
 	hack/cli
+
+reproduce: ## make a release twice and compare the bytes (hack/reproduce)
+	hack/reproduce
 
 clean: ## delete build results
 	swift package clean

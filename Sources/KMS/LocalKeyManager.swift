@@ -3,8 +3,8 @@ package import Envelope
 import Settings
 import System
 
-/// A key-encryption key in the environment of this process, for development: read access to the environment or the memory of
-/// the process discloses it, which a KMS prevents.
+/// A key-encryption key from the environment, for development: read access to the memory of this process, or to what sets its
+/// environment, discloses it, which a KMS prevents.
 ///
 /// The wrapped key is base64(nonce ‖ AES-256-GCM(master, data key, B) ‖ tag). The key id is the SHA-256 of the master key,
 /// which identifies the key and does not disclose it.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import CLI
+import Cryptography
 import Glibc
+import Settings
 import System
 
 /// The program. This module holds the commands: argument parsing, the console, signals and child processes. The module CLI
@@ -38,6 +40,8 @@ struct SecretsBridge: AsyncParsableCommand {
         InheritedSignals.record()
         // This memory will contain plaintext and keys; other processes must not read it.
         _ = hardenProcess()
+        _ = zeroFreedMemoryOfLibCrypto()
+        Environment.takeOwnVariables()
         TerminalInput.setReadHandler { Console.note("reading from the terminal; end with Ctrl-D") }
         Warnings.setHandler { Console.warning($0) }
         do {

@@ -8,7 +8,14 @@ package struct Environment: Sendable {
     private let lookUp: @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void
 
     /// The environment of this process, read in place: a secret in it is not copied into a `String`.
-    package static let process = Environment { name, body in body(getenv(name)) }
+    package static let process = Environment { name, body in OwnVariables.read(name, body) }
+
+    /// Moves the variables of Secrets Bridge (`SB_…`), one of which may be a master key, from the environment of this process
+    /// into secret memory, where `process` finds them. Programs that this process starts do not inherit them, and
+    /// `/proc/PID/environ` has no values of them. Must be called before threads start: the environment has no lock.
+    package static func takeOwnVariables() {
+        OwnVariables.take()
+    }
 
     /// An environment of these variables, for tests and for callers with settings of their own.
     package init(_ values: [String: String]) {

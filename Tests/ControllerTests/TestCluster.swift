@@ -25,11 +25,13 @@ struct TestCluster {
     let ref = ObjectRef(namespace: "payments", name: "db")
 
     /// - Parameter keyProviders: The cluster that has the providers, or nil to serve none.
-    init(limit: UnwrapRateLimit? = nil, keyProviders: ProviderCluster? = nil) throws {
+    init(
+        limit: UnwrapRateLimit? = nil, keyProviders: ProviderCluster? = nil,
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) throws {
         let clock = Locked(0)
         transport = server.transport()
         keys = try FakeKeyManager()
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let informers = Informers(queue: WorkQueue(), logger: logger)
         informers.lead()
         self.informers = informers

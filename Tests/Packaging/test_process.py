@@ -6,6 +6,7 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,12 +28,19 @@ def program():
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def writable(tmp_path):
+    """A folder in which the kernel may write a core dump of another user's program."""
+    tmp_path.chmod(0o777)
+    return tmp_path
+
+
 @contextlib.contextmanager
-def running(*command):
+def running(*command, cwd="/"):
     """Runs a program that waits for its input, and allows core dumps as far as the hard limit does. Yields its folder in /proc."""
     process = subprocess.Popen(
         ["sh", "-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd="/", **USER)
+        cwd=cwd, **USER)
     try:
         yield pathlib.Path(f"/proc/{process.pid}")
     finally:
@@ -54,6 +62,32 @@ def protections(process, seconds):
 def test_the_memory_is_closed_to_core_dumps_and_to_other_processes(program):
     with running(program, "verify", "--offline", "-") as process:
         assert protections(process, 20) == (True, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT], ids=lambda number: number.name)
+def test_a_crash_writes_no_core_dump(program, number, writable):
+    with running(program, "verify", "--offline", "-", cwd=writable) as process:
+        assert protections(process, 20) == (True, True)
+        assert not dumps_core(process, number)
+
+
+def test_a_core_dump_is_noticed(writable):
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 or pathlib.Path("/proc/sys/kernel/core_pattern").read_text().startswith("|"):
+        pytest.skip("this machine writes no core dumps as files")
+    with running("sleep", "60", cwd=writable) as process:
+        while not (process / "cmdline").read_bytes().startswith(b"sleep"):  # The shell has set its limit then.
+            time.sleep(0.01)
+        assert dumps_core(process, signal.SIGABRT)
+
+
+def dumps_core(process, number):
+    """Ends a child by a signal, and returns whether the kernel wrote a core dump (WCOREDUMP of wait(2))."""
+    pid = int(process.name)
+    os.kill(pid, number)
+    status = os.waitpid(pid, 0)[1]
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == number
+    return os.WCOREDUMP(status)
 
 
 def test_a_program_without_protection_is_noticed():

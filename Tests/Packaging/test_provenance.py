@@ -41,6 +41,18 @@ def test_names_source_base_image_and_packages_by_digest(resolved):
     ]
 
 
+def test_names_the_event_and_the_repository_by_its_ids(resolved):
+    """A repository can be renamed, and another one can take its name."""
+    definition = json.loads(provenance(resolved).stdout)["buildDefinition"]
+    assert definition["internalParameters"] == {"github": {"event_name": "push", "repository_id": "7", "repository_owner_id": "8"}}
+
+
+def test_names_a_package_without_a_version_by_its_commit(resolved):
+    resolved.write_text(json.dumps({"pins": [{"location": "https://example.org/a", "state": {"branch": "main", "revision": "4" * 40}}]}))
+    package = json.loads(provenance(resolved).stdout)["buildDefinition"]["resolvedDependencies"][-1]
+    assert package == {"uri": f"git+https://example.org/a@{'4' * 40}", "digest": {"gitCommit": "4" * 40}}
+
+
 def test_names_builder_and_run(resolved):
     details = json.loads(provenance(resolved).stdout)["runDetails"]
     assert details["builder"]["id"] == "https://github.com/actions/runner/github-hosted"
@@ -49,6 +61,8 @@ def test_names_builder_and_run(resolved):
 
 @pytest.mark.parametrize(("variables", "image", "message"), [
     ({}, f"a@sha256:{'3' * 64}", "is not set"),
+    ({**VARIABLES, "GITHUB_SHA": ""}, f"a@sha256:{'3' * 64}", "GITHUB_SHA is not set"),
+    (None, f"a@sha256:{'3' * 63}", "an image with its digest is expected"),
     (None, "swift:6.3", "an image with its digest is expected"),
     ({**VARIABLES, "GITHUB_WORKFLOW_REF": "x"}, f"a@sha256:{'3' * 64}", "GITHUB_WORKFLOW_REF is not"),
 ])

@@ -22,10 +22,11 @@ release_revision() {
     printf '%s\n' "$revision"
 }
 
-# release_build: builds the program, optimised, stripped, with Swift's runtime linked in, and prints its path.
+# release_build: builds the program, optimised, with Swift's runtime linked in, and prints its path. Without debug information,
+# which would have the path of this folder, from which hashes in the program are computed.
 # $SB_PACKAGE_RESOLVED names a Package.resolved with the revisions to build, one for all architectures of a release.
 release_build() {
-    local options=(-c release --static-swift-stdlib -Xlinker -s)
+    local options=(-c release --static-swift-stdlib --debug-info-format none -Xlinker -s)
     if [ -n "${SB_PACKAGE_RESOLVED:-}" ]; then
         [ -f "$SB_PACKAGE_RESOLVED" ] || die "SB_PACKAGE_RESOLVED=$SB_PACKAGE_RESOLVED is not a file; swift package resolve writes one"
         [ "$SB_PACKAGE_RESOLVED" -ef Package.resolved ] || cp "$SB_PACKAGE_RESOLVED" Package.resolved

@@ -1,3 +1,4 @@
+import Cryptography
 import Envelope
 import KubeClient
 import Resources
@@ -49,6 +50,27 @@ struct ProviderReconcileTests {
         _ = await objects.reconcile()
         _ = await objects.reconcile()
         #expect(unwraps.withLock { $0 } == 1)
+    }
+
+    /// Also if the KMS unwraps a data key that does not fit the ciphertexts.
+    @Test(arguments: [("ok", nil), ("integrityFailed", Base64.encode([UInt8](repeating: 1, count: 32)))])
+    func theAuditLogNamesTheProvider(result: String, mac: String?) async throws {
+        let cluster = ProviderCluster()
+        let log = LogLines()
+        let objects = try TestCluster(keyProviders: cluster, logger: log.logger)
+        let providers = try #require(objects.reconciler.keys.providers)
+        providers.completeLists()
+        cluster.setKey("main", objects.keys)
+        providers.caches.handle(.applied(try cluster.apply("eu", key: "main")))
+        try await objects.apply {
+            $0[["spec", "keyRef"]] = ["kind": "ClusterKeyProvider", "name": "eu"]
+            if let mac { $0[["spec", "mac"]] = .string(mac) }
+        }
+        _ = await objects.reconcile()
+        let line = try #require(log.fields.first { $0["recipients"] != nil })
+        #expect(line["result"] == result)
+        #expect(line["provider"] == "ClusterKeyProvider eu")
+        #expect(line["key_id"] == objects.keys.keyID)
     }
 
     /// A deleted ClusterKeyProvider has no namespace in which the controller is sure to have the right to write an event.

@@ -68,6 +68,18 @@ struct ProviderUnwrapLimiterTests {
         #expect(woken.withLock { $0 } == [ref("a1"), ref("b1")])
     }
 
+    /// The provider that has waited longer has three places, and the other one has one.
+    @Test func givesAFreePlaceToTheProviderWithTheFewest() {
+        let limiter = ProviderUnwrapLimiter(workers: 16) { [woken] ref in woken.withLock { $0.append(ref) } }
+        for (provider, count) in [("a", 3), ("b", 1), ("c", 4), ("d", 4)] {
+            for index in 0..<count { #expect(limiter.reserve(provider, for: ref("\(provider)\(index)"))) }
+        }
+        #expect(!limiter.reserve("a", for: ref("a-next")))
+        #expect(!limiter.reserve("b", for: ref("b-next")))
+        limiter.release(ref("c0"))
+        #expect(woken.withLock { $0 } == [ref("b-next")])
+    }
+
     @Test func movesAnObjectWhoseKeyProviderRefersToAnotherClusterKeyProvider() {
         let limiter = limiter
         for name in ["1", "2", "3"] { _ = limiter.reserve("eu", for: ref(name)) }

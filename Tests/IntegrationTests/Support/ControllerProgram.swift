@@ -15,15 +15,25 @@ final class ControllerProgram {
     var log: String { program.errors }
 
     /// Runs a controller for `namespace` during `body`, then terminates it as Kubernetes does.
+    ///
+    /// - Parameter credentialPlugin: A shell script that prints the token of the file `$1`, for a kubeconfig with a credential plugin.
     static func with(
         _ namespace: TestNamespace, _ environment: [String: String], _ arguments: [String] = [],
-        _ body: (ControllerProgram) async throws -> Void
+        credentialPlugin: String? = nil, _ body: (ControllerProgram) async throws -> Void
     ) async throws {
         let settings = try Settings.required()
         try await settings.installRole()
         let folder = try TemporaryFolder()
         let kubeconfig = folder.path("kubeconfig")
         try await namespace.cluster.script("kubeconfig-for", "secrets-bridge", "secrets-bridge", kubeconfig)
+        if let credentialPlugin {
+            let user = """
+                exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/sh, interactiveMode: Never, \
+                args: ["\(credentialPlugin)", "\(kubeconfig).token"]}
+                """
+            let text = try folder.read("kubeconfig").replacing(/tokenFile: "[^"]*"/, with: user)
+            try folder.write("kubeconfig", text)
+        }
         let program = try Program(
             settings.binary,
             [

@@ -15,7 +15,7 @@ final class Program {
 
     private let name: String
     private let folder: TemporaryFolder
-    private let pid: pid_t
+    let pid: pid_t
     private var status: Int32?
 
     /// - Parameters:

@@ -239,6 +239,34 @@ import Testing
         #expect(machine.state == test.state)
     }
 
+    /// Returns the numbers of paged lists between two streamed ones, if each streamed list ends by `input`.
+    private func pagedLists(afterEach input: Machine.Input, times: Int) -> [Int] {
+        var machine = Machine(streamingLists: true)
+        var effect = machine.advance(.start).effect
+        return (0..<times).map { _ in
+            var count = 0
+            if effect == .streamList { effect = machine.advance(input).effect }
+            while effect != .streamList, count < 100 {
+                _ = machine.advance(Self.listedByPage)
+                effect = machine.advance(.failed(.expired)).effect
+                count += 1
+            }
+            return count
+        }
+    }
+
+    /// The server may be updated, so a refusal is not for ever.
+    @Test(arguments: [Machine.Input.failed(.badRequest), .ended(tooSoon: false), .ended(tooSoon: true)])
+    func triesAStreamedListAgainAfterAtMostSixteenPagedOnes(input: Machine.Input) {
+        #expect(pagedLists(afterEach: input, times: 7) == [1, 2, 4, 8, 16, 16, 16])
+    }
+
+    /// An interruption says nothing about what the server supports.
+    @Test(arguments: [Machine.WatchFailure.other, .expired, .throttled(retryAfter: nil)])
+    func anInterruptedStreamIsFollowedByOnePagedList(failure: Machine.WatchFailure) {
+        #expect(pagedLists(afterEach: .failed(failure), times: 4) == [1, 1, 1, 1])
+    }
+
     /// Any sequence of inputs has a next effect, and every watch has a resource version.
     @Test func neverWatchesWithoutAResourceVersion() {
         let inputs: [Machine.Input] = [
