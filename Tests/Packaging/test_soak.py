@@ -196,6 +196,13 @@ def test_each_replica_lives_twenty_minutes_of_an_hour_untouched():
         assert any(60 * stage.share >= 20 for stage in injection.STAGES if replica not in stage.restarted)
 
 
+def test_slow_restarts_of_the_api_server_happen_only_while_no_replica_has_to_live_on():
+    injector = injection.Injector(None, [types.SimpleNamespace(number=number) for number in (1, 2)], {}, None, random.Random(1), 1)
+    assert [injector.would_end_leader(stage) for stage in injection.STAGES] == [False, False, False]
+    injector.slowest = injection.LONGEST_RESTART + 1
+    assert [injector.would_end_leader(stage) for stage in injection.STAGES] == [True, False, True]
+
+
 def test_the_plot_has_a_curve_for_each_process_and_a_mark_for_each_fault():
     samples = process(30, lambda age: 20, leads=1, queued=0) + process(30, lambda age: 15, replica=2, leads=0, queued=0)
     marks = [injection.Mark(60, injection.REPLICA, "replica 2 killed"), injection.Mark(90, injection.NETWORK, "<slow>")]

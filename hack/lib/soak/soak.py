@@ -86,7 +86,7 @@ class Run:
             proxy.break_all()
         self.problems += self.population.stop()
         self.calm = self.age
-        log(f"   {self.calm:.0f} s: the changes and faults end")
+        log(f"   {self.calm:.0f} s: the changes and faults end; the slowest restart of the API server took {self.injector.slowest:.0f} s")
 
     def converge(self):
         """Waits until everything is in sync; returns the differences that are left."""
@@ -152,7 +152,7 @@ class Run:
             "changes": changes.total(), "changes_by_kind": dict(changes.most_common()),
             "changes_per_second": round((changes.total() - changes["created"]) / self.seconds, 1),
             "faults": dict(sorted(self.injector.counts().items())), "provider_faults": population.provider_faults.total(),
-            "processes": len(self.lives), "converged_seconds": round(self.converged), "differences": len(self.left),
+            "processes": len(self.lives), "slowest_restart_seconds": round(self.injector.slowest), "converged_seconds": round(self.converged), "differences": len(self.left),
             "quiet_writes": len(self.quiet_writes), "marks": [dataclasses.astuple(mark) for mark in self.injector.marks],
             "quiet": self.quiet, "findings": self.problems, "lives": [one for one in of_lives if one],
         }  # fmt: skip
