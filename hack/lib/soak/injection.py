@@ -20,8 +20,8 @@ class Stage:
 
 
 STAGES = [
-    Stage("the second replica restarts, the first one lives on", 0.4, (2,)),
-    Stage("both restart", 0.15, (1, 2)),
+    Stage("the second replica restarts, the first one lives on", 0.45, (2,)),
+    Stage("both restart", 0.1, (1, 2)),
     Stage("both live on", 0.45, ()),
 ]
 OUTAGE = next(conditions for conditions in BAD if conditions.name == "outage")
@@ -86,7 +86,7 @@ class Injector:
         try:
             body()
         except (RuntimeError, subprocess.TimeoutExpired) as error:
-            return [f"{name}: {error}"]
+            return [f"{name}: {str(error).splitlines()[0]}"]
         if kind == API_SERVER:
             self.slowest = max(self.slowest, self.age - began)
         return []

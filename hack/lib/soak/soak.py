@@ -48,6 +48,8 @@ class Run:
         self.problems = []
 
     def prepare(self):
+        pids = {name: server_pid(self.options.cluster, name) for name in ("apiserver", "etcd")}
+        self.machine = machine.describe({**pids, "openbao": server_pid(self.options.openbao, "bao")}, self.options.binary)
         numbers = (1, 2)
         self.proxies = {number: self.servers.api_proxy() for number in numbers}
         self.proxies["OpenBao"] = self.servers.kms_proxy()
@@ -141,12 +143,10 @@ class Run:
 
     def figures(self):
         population, options = self.population, self.options
-        pids = {name: server_pid(options.cluster, name) for name in ("apiserver", "etcd")}
-        pids["openbao"] = server_pid(options.openbao, "bao")
         changes = population.changes
         of_lives = [results.process_figures(life, of_life(self.sampler.samples, life), self.created) for life in self.lives]
         return {
-            "machine": machine.describe(pids, options.binary), "seed": options.seed, "minutes": options.minutes,
+            "machine": self.machine, "seed": options.seed, "minutes": options.minutes,
             "objects": options.objects, "merge_targets": len(population.merging.theirs),
             "of_providers": sum(len(editor.specs) for editor in population.of_providers), "bytes": population.bytes(),
             "changes": changes.total(), "changes_by_kind": dict(changes.most_common()),
