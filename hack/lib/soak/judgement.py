@@ -1,7 +1,8 @@
 """Judges samples, ends of processes and logs. Pure: no clock, no processes.
 
-Memory grows by steps while the allocator's arenas fill, and a few large objects at once are a peak. So a line is fitted to
-the medians of one minute each, after a warm-up, and a growth counts only beyond twice its standard error.
+Memory grows by steps for some fifteen minutes: each outage that ends brings more requests, lists and large values at once
+than the one before, until the arenas of the allocator have room for all. So a line is fitted to the medians of one minute each,
+after that warm-up, and a growth counts only beyond twice its standard error.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import statistics
 
 MINUTE = 60
 # Seconds after the start of a process, in which caches and arenas fill.
-WARM_UP = 180
+WARM_UP = 900
 # Seconds after the warm-up; a line through less says nothing.
 SHORTEST = 600
 # The growth in an hour that counts as none, in the unit of the field and as a share of the mean.

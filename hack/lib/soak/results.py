@@ -1,5 +1,6 @@
 """The figures of a soak, as JSON and as the section of docs/benchmarks.md."""
 
+import collections
 import json
 import pathlib
 import statistics
@@ -44,15 +45,16 @@ def growth_text(one, digits):
 def section(result):
     """Returns the text between the marks of the page."""
     described = machines({"soak": {"machine": result["machine"], "objects": result["objects"]}})
+    ends = collections.Counter(one["end"] for one in result["lives"])
     summary = table(("run", ""), [
         ("minutes of changes and faults", result["minutes"]),
         ("objects; merge targets; objects with providers", f"{result['objects']}; {result['merge_targets']}; {result['of_providers']}"),
         ("bytes of all values", f"{result['bytes'] / 2**20:.1f} MiB"),
         ("changes", f"{result['changes']} ({result['changes_per_second']}/s)"),
         ("faults", f"{sum(result['faults'].values())}, and {result['provider_faults']} of providers"),
-        ("processes of both replicas", result["processes"]),
+        ("processes of both replicas", f"{result['processes']}: " + ", ".join(f"{count} {end}" for end, count in ends.most_common())),
         ("in sync after the last fault", f"{result['converged_seconds']} s"),
-        ("differences, writes in the quiet time, findings", f"{result['differences']}, {result['quiet_writes']}, {len(result['findings'])}"),
+        ("differences; writes in the quiet time", f"{result['differences']}; {result['quiet_writes']}"),
     ])  # fmt: skip
     long = [one for one in result["lives"] if one["growth"]["memory"]]
     lives = table(
@@ -61,7 +63,8 @@ def section(result):
           growth_text(one["growth"]["memory"], 1), growth_text(one["growth"]["descriptors"], 1), growth_text(one["growth"]["threads"], 1))
          for one in long],
     )  # fmt: skip
-    return "\n\n".join([described, summary, f"![{TITLE}](soak.svg)", lives])
+    found = "Findings:\n\n" + "\n".join(f"- {one}" for one in result["findings"] or ["none"])
+    return "\n\n".join([described, summary, found, f"![{TITLE}](soak.svg)", lives])
 
 
 def write(result, samples, marks, quiet, folder, is_recorded):

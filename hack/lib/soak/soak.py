@@ -48,6 +48,8 @@ class Run:
         self.problems = []
 
     def prepare(self):
+        pids = {name: server_pid(self.options.cluster, name) for name in ("apiserver", "etcd")}
+        self.machine = machine.describe({**pids, "openbao": server_pid(self.options.openbao, "bao")}, self.options.binary)
         numbers = (1, 2)
         self.proxies = {number: self.servers.api_proxy() for number in numbers}
         self.proxies["OpenBao"] = self.servers.kms_proxy()
@@ -86,7 +88,7 @@ class Run:
             proxy.break_all()
         self.problems += self.population.stop()
         self.calm = self.age
-        log(f"   {self.calm:.0f} s: the changes and faults end")
+        log(f"   {self.calm:.0f} s: the changes and faults end; the slowest restart of the API server took {self.injector.slowest:.0f} s")
 
     def converge(self):
         """Waits until everything is in sync; returns the differences that are left."""
@@ -141,18 +143,16 @@ class Run:
 
     def figures(self):
         population, options = self.population, self.options
-        pids = {name: server_pid(options.cluster, name) for name in ("apiserver", "etcd")}
-        pids["openbao"] = server_pid(options.openbao, "bao")
         changes = population.changes
         of_lives = [results.process_figures(life, of_life(self.sampler.samples, life), self.created) for life in self.lives]
         return {
-            "machine": machine.describe(pids, options.binary), "seed": options.seed, "minutes": options.minutes,
+            "machine": self.machine, "seed": options.seed, "minutes": options.minutes,
             "objects": options.objects, "merge_targets": len(population.merging.theirs),
             "of_providers": sum(len(editor.specs) for editor in population.of_providers), "bytes": population.bytes(),
             "changes": changes.total(), "changes_by_kind": dict(changes.most_common()),
             "changes_per_second": round((changes.total() - changes["created"]) / self.seconds, 1),
             "faults": dict(sorted(self.injector.counts().items())), "provider_faults": population.provider_faults.total(),
-            "processes": len(self.lives), "converged_seconds": round(self.converged), "differences": len(self.left),
+            "processes": len(self.lives), "slowest_restart_seconds": round(self.injector.slowest), "converged_seconds": round(self.converged), "differences": len(self.left),
             "quiet_writes": len(self.quiet_writes), "marks": [dataclasses.astuple(mark) for mark in self.injector.marks],
             "quiet": self.quiet, "findings": self.problems, "lives": [one for one in of_lives if one],
         }  # fmt: skip
