@@ -92,7 +92,7 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        tests("Cryptography", ["System", "TestSupport"]),
+        tests("Cryptography", ["COpenSSL", "System", "TestSupport"]),
         tests("System", ["Cryptography", "TestSupport"]),
         tests("Concurrency", ["System", "TestSupport"]),
         tests("Settings", ["Cryptography", "System", "TestSupport"]),

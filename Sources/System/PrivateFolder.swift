@@ -37,7 +37,7 @@ package final class PrivateFolder: Sendable {
 
     private static func create(in parent: String) -> (path: String, descriptor: Int32)? {
         // An attempt fails only if `removeAbandoned` of another process locked the new folder first.
-        for _ in 0..<8 {
+        for _ in 0..<64 {
             // mkdtemp(3) creates it for this user alone.
             var template = Array("\(parent)/\(prefix)\(placeholder)".utf8CString)
             guard mkdtemp(&template) != nil else { return nil }

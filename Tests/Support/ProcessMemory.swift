@@ -18,10 +18,7 @@ package struct ProcessMemory {
         let window = 1 << 20
         // Windows overlap by the length of the secret.
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: window + secret.count, alignment: 16)
-        defer {
-            buffer.initializeMemory(as: UInt8.self, repeating: 0)
-            buffer.deallocate()
-        }
+        defer { buffer.deallocate() }
         let own = UInt(bitPattern: buffer.baseAddress)
         let isOwn = folder == "/proc/self"
         var found: [String] = []
@@ -31,7 +28,8 @@ package struct ProcessMemory {
                 let length = min(buffer.count, Int(mapping.end - address))
                 let got = pread(memory, buffer.baseAddress, length, off_t(address))
                 guard got > 0 else { break }
-                for offset in starts(of: secret, in: UnsafeRawBufferPointer(rebasing: buffer[..<got]))
+                let read = UnsafeRawBufferPointer(rebasing: buffer[..<got])
+                for offset in secret.bytes.withUnsafeBytes({ offsets(of: $0, in: read) })
                 where offset < window {
                     // The buffer of this search does not count.
                     let place = address + UInt(offset)
@@ -39,7 +37,7 @@ package struct ProcessMemory {
                         found.append(mapping.name)
                     }
                 }
-                buffer.initializeMemory(as: UInt8.self, repeating: 0)
+                if let base = buffer.baseAddress { memset(base, 0, got) }
                 address += UInt(window)
             }
         }
@@ -63,24 +61,23 @@ package struct ProcessMemory {
         }
         return mappings
     }
+}
 
-    private func starts(of secret: SharedSecret, in bytes: UnsafeRawBufferPointer) -> [Int] {
-        secret.bytes.withUnsafeBytes { pattern in
-            guard let base = bytes.baseAddress, let needle = pattern.baseAddress else { return [] }
-            var found: [Int] = []
-            var offset = 0
-            while bytes.count - offset >= pattern.count,
-                let next = memchr(base + offset, Int32(pattern[0]), bytes.count - offset)
-            {
-                let start = UnsafeRawPointer(next) - base
-                if bytes.count - start >= pattern.count, memcmp(next, needle, pattern.count) == 0 {
-                    found.append(start)
-                }
-                offset = start + 1
-            }
-            return found
+/// Returns where each copy of `pattern` begins. With memchr(3), because a debug build compares megabytes slowly.
+package func offsets(of pattern: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> [Int] {
+    guard let base = bytes.baseAddress, let needle = pattern.baseAddress, !pattern.isEmpty else { return [] }
+    var found: [Int] = []
+    var offset = 0
+    while bytes.count - offset >= pattern.count,
+        let next = memchr(base + offset, Int32(pattern[0]), bytes.count - offset)
+    {
+        let start = UnsafeRawPointer(next) - base
+        if bytes.count - start >= pattern.count, memcmp(next, needle, pattern.count) == 0 {
+            found.append(start)
         }
+        offset = start + 1
     }
+    return found
 }
 
 package struct MemoryNotReadable: Error {

@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import TestSupport
 
 /// The forms in which a secret could be written: as it is, in base64 alone and inside of other base64, in hexadecimal, and as the
 /// list of numbers that Swift prints for bytes.
@@ -26,5 +27,9 @@ struct SecretForms: Sendable {
 
     func found(in text: String) -> Bool { found(in: Data(text.utf8)) }
 
-    func found(in bytes: Data) -> Bool { forms.contains { bytes.firstRange(of: $0) != nil } }
+    func found(in bytes: Data) -> Bool {
+        bytes.withUnsafeBytes { text in
+            forms.contains { form in form.withUnsafeBytes { !offsets(of: $0, in: text).isEmpty } }
+        }
+    }
 }

@@ -33,9 +33,10 @@ import Testing
         let progress = progress()
         let run = await watch(
             [list(5, [])]
-                + [Response](repeating: Response(200, chunks: [], end: .failure(broken)), count: 5), until: 7,
+                + [Response](repeating: Response(200, chunks: [], end: .failure(broken)), count: 5),
+            until: 11,
             progress: progress)
-        #expect(run.events.count >= 7)
+        #expect(run.events.count >= 11)
         #expect((progress.stall?.failures ?? 0) >= 5)
         #expect(progress.stall?.reason == "transport")
     }
