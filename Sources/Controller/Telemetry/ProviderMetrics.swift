@@ -45,8 +45,7 @@ final class ProviderCounts: Sendable {
 
 /// Metrics of the providers and their WrappedSecrets. Deleted providers leave them at once.
 enum ProviderMetrics {
-    /// The number of providers that have their own series. Tenants create KeyProviders, and must not create series without a
-    /// limit.
+    /// The number of providers that have their own series.
     static let maximumSeries = 200
 
     static func register(
@@ -70,17 +69,18 @@ enum ProviderMetrics {
         }
         registry.computed(
             "secretsbridge_key_provider_wrappedsecrets",
-            "WrappedSecrets by the provider of their keyRef; other: providers beyond the first \(maximumSeries).",
+            "WrappedSecrets by the provider of their keyRef; other: those without a series of their own.",
             labels: ["kind", "provider_namespace", "provider"] + leaseLabel.names
         ) {
-            guard let informers = sources()?.informers else { return [] }
-            let counts = ObjectMetrics.sum(informers.map(\.providerUsers.counts))
-            let providers = counts.largestCounts(maximumSeries) { $0.sortKey < $1.sortKey }
-            let samples = providers.largest.map { provider, count in
+            guard let sources = sources() else { return [] }
+            let caches = sources.providers?.caches
+            let series = ProviderSeries(
+                of: ObjectMetrics.sum(sources.informers.map(\.providerUsers.counts)), limit: maximumSeries,
+                exists: { caches?.state(of: $0) != nil })
+            let samples = series.own.map { provider, count in
                 Sample(Double(count), labels: provider.labels + leaseLabel.values)
             }
-            return samples
-                + [Sample(Double(providers.others), labels: ["other", "", ""] + leaseLabel.values)]
+            return samples + [Sample(Double(series.others), labels: ["other", "", ""] + leaseLabel.values)]
         }
         registry.computed(
             "secretsbridge_key_provider_connections",
@@ -90,6 +90,5 @@ enum ProviderMetrics {
 }
 
 extension ProviderRef {
-    fileprivate var sortKey: (String, String, String) { (kind, object.namespace, object.name) }
     fileprivate var labels: [String] { [kind, object.namespace, object.name] }
 }
