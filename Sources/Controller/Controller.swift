@@ -10,10 +10,10 @@ import System
 /// `run` returns after a graceful shutdown, once the work in flight is done.
 package struct Controller: Service {
     package struct Options: Sendable {
-        /// The number of reconciles in flight, which mostly wait for the API server and the KMS. It bounds the size of a batch
-        /// of unwraps. More than the API server needs to be busy only make each write wait for the others: with 128, a change
-        /// during a backlog took twice as long as with 64, and the rate was the same (`hack/bench latency sync`).
-        package var workers = 64
+        /// The number of reconciles in flight, which mostly wait for the API server and the KMS. More than the API server needs
+        /// to be busy only make each write wait for the others, and a change during a backlog with them. But a batch of unwraps
+        /// waits for three quarters of them, so that fewer mean more requests to the KMS (`hack/bench latency sync`).
+        package var workers = 96
         /// Selects the WrappedSecrets; its namespace also selects their Secrets.
         package var selection = Selection()
         /// Namespaces to use in place of that of `selection`. Each has its own watches, so that permissions in these

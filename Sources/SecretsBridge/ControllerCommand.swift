@@ -68,7 +68,7 @@ struct ControllerCommand: AsyncParsableCommand {
     var secretLabels = LabelPairs(pairs: [:])
 
     @Option(help: "The number of concurrent reconciles.")
-    var workers = 64
+    var workers = 96
 
     @OptionGroup var unwrapLimits: UnwrapLimitOptions
 

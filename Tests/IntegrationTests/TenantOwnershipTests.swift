@@ -79,6 +79,14 @@ extension TenantAttempts {
             }
         }
 
+        /// Not even an entry that the Secret does not have.
+        @Test func doesNotMergeIntoASecretWithoutItsWritersPermission() async throws {
+            try await keepingTheOperatorsSecret { tenant in
+                try await tenant.apply("taker", ["other": "own"], secret: "app", policy: "Merge")
+                try await tenant.namespace.reconciled("taker", .secretConflict)
+            }
+        }
+
         @Test func doesNotMergeOverAnEntryOfAnotherManager() async throws {
             try await keepingTheOperatorsSecret(#",\#(allowing("merge"))"#) { tenant in
                 try await tenant.apply("taker", secret: "app", policy: "Merge")
