@@ -26,7 +26,7 @@ release_revision() {
 # which would have the path of this folder, from which hashes in the program are computed.
 # $SB_PACKAGE_RESOLVED names a Package.resolved with the revisions to build, one for all architectures of a release.
 release_build() {
-    local options=(-c release --static-swift-stdlib --debug-info-format none -Xlinker -s)
+    local options=(-c release --static-swift-stdlib -debug-info-format none -Xlinker -s)
     if [ -n "${SB_PACKAGE_RESOLVED:-}" ]; then
         [ -f "$SB_PACKAGE_RESOLVED" ] || die "SB_PACKAGE_RESOLVED=$SB_PACKAGE_RESOLVED is not a file; swift package resolve writes one"
         [ "$SB_PACKAGE_RESOLVED" -ef Package.resolved ] || cp "$SB_PACKAGE_RESOLVED" Package.resolved
@@ -40,7 +40,7 @@ release_build() {
 # optimised_build PRODUCT...: builds products, optimised, and prints their folder. The folder is not that of other builds, so that
 # a build, and tests of another, can run at the same time: SwiftPM lets only one run in a folder.
 optimised_build() {
-    local options=(-c release --scratch-path .build-optimised --debug-info-format none) product
+    local options=(-c release --scratch-path .build-optimised -debug-info-format none) product
     for product in "$@"; do swift build "${options[@]}" --product "$product" >&2 || return; done
     swift build "${options[@]}" --show-bin-path
 }
