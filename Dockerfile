@@ -11,7 +11,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     ca-certificates git libcurl4-openssl-dev libssl-dev libyaml-dev pkg-config python3
 WORKDIR /source
 COPY . .
-RUN swift build -c release --product secrets-bridge --static-swift-stdlib --debug-info-format none -Xlinker -s \
+RUN swift build -c release --product secrets-bridge --static-swift-stdlib -debug-info-format none -Xlinker -s \
     && hack/image --root /image --binary .build/release/secrets-bridge
 
 FROM scratch

@@ -64,6 +64,15 @@ def test_dockerfile_has_the_labels_that_need_no_version(root, tmp_path):
         assert re.search(rf'org\.opencontainers\.image\.{name}="?{re.escape(value)}"?( |$)', text, re.MULTILINE), name
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "hack/lib/release_build.sh"])
+def test_swift_knows_the_options_of_a_release_build(file, tmp_path):
+    """A release itself takes too long to build here."""
+    found = re.findall(r"-c release -[^\n)\\]*", (ROOT / file).read_text())
+    assert found
+    for options in found:
+        run("swift", "build", *options.split(), "--scratch-path", tmp_path, "--show-bin-path", cwd=ROOT)
+
+
 @pytest.mark.skipif(not RESOLVED or not (ROOT / ".build/checkouts").exists(), reason="the Swift packages are not checked out here")
 def test_bill_of_materials_has_licenses(root):
     done = run(sys.executable, LIB / "sbom.py", root, "--version=1.2.3", "--created=0", f"--source={SOURCE}", "--license=Apache-2.0",
