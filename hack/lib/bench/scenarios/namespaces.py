@@ -40,7 +40,7 @@ def restart(env, count):
     controller = start(env)
     ready = controller.until_ready()
     idle = controller.until_idle(count)
-    result = {"ready_s": round(ready, 3), "all_reconciled_s": round(idle, 3), "cpu_s": controller.metric("process_cpu_seconds_total"),
+    result = {"ready_s": round(ready, 3), "all_reconciled_s": round(idle, 3), "cpu_s": round(controller.metric("process_cpu_seconds_total"), 3),
               "kms_calls": env.unwraps()}  # fmt: skip
     controller.stop()
     return result
