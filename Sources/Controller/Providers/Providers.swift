@@ -49,8 +49,9 @@ final class Providers: Sendable {
         let tester = ProviderTester(
             caches, rings, statuses, deniedAudiences: deniedAudiences, logger: logger)
         self.tester = tester
-        handler.replace { [weak caches] change in
-            guard let caches else { return }
+        // The caches keep the handler, and these keep the caches.
+        handler.replace { [weak caches, weak rings, weak tester, weak watches] change in
+            guard let caches, let rings, let tester, let watches else { return }
             switch change {
             case .listed: break
             case .namespace(let name):
