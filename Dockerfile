@@ -12,6 +12,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 WORKDIR /source
 COPY . .
 RUN swift build -c release --product secrets-bridge --static-swift-stdlib -debug-info-format none -Xlinker -s \
+    && objcopy --remove-section=.swift_modhash --remove-section=.note.gnu.build-id .build/release/secrets-bridge \
     && hack/image --root /image --binary .build/release/secrets-bridge
 
 FROM scratch

@@ -23,7 +23,7 @@ release_revision() {
 }
 
 # release_build: builds the program, optimised, with Swift's runtime linked in, and prints its path. Without debug information,
-# which would have the path of this folder, from which hashes in the program are computed.
+# which would have the path of this folder, and without the compiler's hashes of each module, which depend on it, too.
 # $SB_PACKAGE_RESOLVED names a Package.resolved with the revisions to build, one for all architectures of a release.
 release_build() {
     local options=(-c release --static-swift-stdlib -debug-info-format none -Xlinker -s)
@@ -34,7 +34,11 @@ release_build() {
     fi
     log "swift build -c release (10 minutes the first time)"
     swift build "${options[@]}" --product secrets-bridge >&2 || die "the build failed"
-    printf '%s/secrets-bridge\n' "$(swift build "${options[@]}" --show-bin-path)"
+    local program
+    program=$(swift build "${options[@]}" --show-bin-path)/secrets-bridge
+    # The linker's build id is computed with these hashes.
+    objcopy --remove-section=.swift_modhash --remove-section=.note.gnu.build-id "$program" || die "objcopy (binutils) failed"
+    printf '%s\n' "$program"
 }
 
 # optimised_build PRODUCT...: builds products, optimised, and prints their folder. The folder is not that of other builds, so that
