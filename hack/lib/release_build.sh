@@ -44,7 +44,7 @@ release_build() {
 # optimised_build PRODUCT...: builds products, optimised, and prints their folder. The folder is not that of other builds, so that
 # a build, and tests of another, can run at the same time: SwiftPM lets only one run in a folder.
 optimised_build() {
-    local options=(-c release --scratch-path .build-optimised -debug-info-format none) product
+    local options=(-c release --scratch-path .build-optimised) product
     for product in "$@"; do swift build "${options[@]}" --product "$product" >&2 || return; done
     swift build "${options[@]}" --show-bin-path
 }
