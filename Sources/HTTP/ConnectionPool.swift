@@ -23,6 +23,7 @@ final class ConnectionPool: @unchecked Sendable {
     private var transfers: [ObjectIdentifier: Transfer] = [:]
     private var idleHandles: [EasyHandle] = []
     private var nextDeadline: ContinuousClock.Instant?
+    private var pacing: PollPacing
     /// True if a transfer was started since the last `curl_multi_perform`.
     private var hasNewTransfers = false
 
@@ -37,6 +38,7 @@ final class ConnectionPool: @unchecked Sendable {
             throw HTTPError(.clientFailed, activity: "starting libcurl", detail: "curl_multi_init failed")
         }
         self.multi = multi
+        pacing = PollPacing(mode)
         switch mode {
         case .unary:
             sb_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
@@ -115,8 +117,14 @@ final class ConnectionPool: @unchecked Sendable {
                 isSettled = isSettled && !hasNewTransfers
             }
             curl_multi_poll(multi, nil, 0, pollTimeout(), nil)
+            pause()
         }
         tearDown()
+    }
+
+    private func pause() {
+        let pause = pacing.pause(inFlight: transfers.count, at: .now)
+        if pause > .zero { usleep(UInt32(clamping: pause.components.attoseconds / 1_000_000_000_000)) }
     }
 
     private func perform() {
@@ -175,6 +183,11 @@ final class ConnectionPool: @unchecked Sendable {
     }
 
     /// Called from within `curl_multi_perform`.
+    func received(byteCount: Int) {
+        pacing.received(byteCount: byteCount)
+    }
+
+    /// Called from within `curl_multi_perform`.
     ///
     /// - Parameter version: the value of CURLINFO_HTTP_VERSION.
     func responseStarted(_ transfer: Transfer, over version: Int) {
@@ -208,6 +221,7 @@ final class ConnectionPool: @unchecked Sendable {
             guard message.pointee.msg == CURLMSG_DONE,
                 let transfer = Transfer.of(message.pointee.easy_handle)
             else { continue }
+            pacing.responded(after: .now - transfer.started)
             end(transfer, transfer.error(message.pointee.data.result))
         }
     }

@@ -14,6 +14,7 @@ final class Transfer {
     /// The reason why a callback aborted the transfer, which is more exact than libcurl's result.
     private var abortReason: HTTPError?
     private var isPaused = false
+    let started = ContinuousClock.now
     private var lastByte = ContinuousClock.now
 
     private var plan: TransferPlan { transaction.plan }
@@ -177,6 +178,7 @@ final class Transfer {
 
     fileprivate func body(_ bytes: UnsafeRawBufferPointer) -> Int {
         lastByte = .now
+        pool.received(byteCount: bytes.count)
         switch transaction.received(bytes) {
         case .consumed: return bytes.count
         case .pause:
