@@ -1,5 +1,6 @@
 """The cluster, the KMS and the controller that the scenarios measure."""
 
+import base64
 import os
 import pathlib
 import subprocess
@@ -31,6 +32,9 @@ class Environment:
         self.api = API(self.server, options.cluster / "pki")
         self.vault = hvac.Client(os.environ["BAO_ADDR"], token=os.environ["BAO_TOKEN"], verify=os.environ["BAO_CACERT"])
         self.transit = self.vault.secrets.transit
+        self.vault_keys = objects.TransitKeys(self.transit)
+        self.master = os.urandom(32)
+        self.local_keys = objects.LocalKeys(self.master)
         self.count = 0
         # The number of objects in NAMESPACE that are in sync.
         self.synced = 0
@@ -45,6 +49,8 @@ class Environment:
         """Returns the pids of the processes whose CPU time is reported."""
         pids = {name: server_pid(self.options.cluster, name) for name in ("apiserver", "etcd")}
         pids["openbao"] = server_pid(self.options.openbao, "bao")
+        if (self.options.cluster / "crd-server.pid").exists():
+            pids["crdserver"] = server_pid(self.options.cluster, "crd-server")
         return {"controller": controller.process.pid, **pids} if controller else pids
 
     def phase(self, controller=None):
@@ -66,7 +72,7 @@ class Environment:
 
     # The controller
 
-    def start(self, *arguments, namespaces=(NAMESPACE,), limit=None):
+    def start(self, *arguments, namespaces=(NAMESPACE,), limit=None, kms="vault-transit"):
         """Starts a controller for these namespaces, or for all if there are none. The audit logs begin here."""
         self.api_log = AuditLog(self.options.cluster / "audit.log")
         self.kms_log = AuditLog(self.options.openbao / "audit.log")
@@ -76,14 +82,18 @@ class Environment:
         return Controller(
             [self.options.binary, "controller", "--kubeconfig", self.options.folder / "kubeconfig", "--no-leader-elect",
              "--metrics-address", "127.0.0.1:0", "--log-format", "json", *watched, *budget, *arguments],
-            {
-                "SB_KMS_BACKEND": "vault-transit", "SB_KMS_VAULT_ADDR": os.environ["BAO_ADDR"], "SB_KMS_VAULT_KEY": "sb-wrap",
-                "SB_KMS_VAULT_CACERT": os.environ["BAO_CACERT"], "SB_KMS_VAULT_AUTH": "kubernetes",
-                "SB_KMS_VAULT_ROLE": "secrets-bridge",
-                "SB_KMS_VAULT_SA_TOKEN_FILE": str(self.options.folder / "vault-token"),
-            },
-            self.options.folder / "controller.log", limit,
+            {"SB_KMS_BACKEND": kms, **self.settings(kms)}, self.options.folder / "controller.log", limit,
         )  # fmt: skip
+
+    def settings(self, kms):
+        """Returns the environment of a backend."""
+        if kms == "local":
+            return {"SB_ENV": "dev", "SB_WRAP_MASTER_KEY": base64.b64encode(self.master).decode()}
+        return {
+            "SB_KMS_VAULT_ADDR": os.environ["BAO_ADDR"], "SB_KMS_VAULT_KEY": "sb-wrap", "SB_KMS_VAULT_CACERT": os.environ["BAO_CACERT"],
+            "SB_KMS_VAULT_AUTH": "kubernetes", "SB_KMS_VAULT_ROLE": "secrets-bridge",
+            "SB_KMS_VAULT_SA_TOKEN_FILE": str(self.options.folder / "vault-token"),
+        }  # fmt: skip
 
     def kms_requests(self, path="transit/decrypt/sb-wrap"):
         return sum(one["type"] == "request" and one["request"]["path"] == path for one in self.kms_log.entries())
@@ -97,9 +107,10 @@ class Environment:
     def names(self, count):
         return [f"db-{index}" for index in range(count)]
 
-    def create(self, namespace, names, value=lambda name: f"value of {name}", **fields):
-        """Creates WrappedSecrets while no controller runs."""
-        objects.apply(self.api, objects.wrap(self.transit, [(namespace, name) for name in names], value, **fields))
+    def create(self, namespace, names, value=lambda name: f"value of {name}", keys=None, **fields):
+        """Creates WrappedSecrets while no controller runs. `keys` wraps the data keys; the default is OpenBao."""
+        places = [(namespace, name) for name in names]
+        objects.apply(self.api, objects.wrap(keys or self.vault_keys, places, value, **fields))
 
     def fill(self, count):
         """Creates the objects of the main namespace up to `count`; returns the number of new ones."""

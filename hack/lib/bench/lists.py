@@ -23,7 +23,7 @@ def curl_both(env):
             transfer, handshake, body = page(env, f"{path}?limit={PAGE}{query}{token}", accept)
             total += transfer
             # The metadata of the list comes before or after its items, depending on the version of the server.
-            found = re.search(r'"continue":"([^"]+)"', body[:4096] + body[-4096:])
+            found = re.search(r'"continue":\s*"([^"]+)"', body[:4096] + body[-4096:])
             if not found:
                 break
             token = f"&continue={found.group(1)}"
@@ -33,7 +33,8 @@ def curl_both(env):
 def page(env, path, accept):
     pki, target = env.options.cluster / "pki", env.options.folder / "page.json"
     done = subprocess.run(
-        ["curl", "-sS", "--http2", "--fail", "--cacert", pki / "ca.crt", "--cert", pki / "admin.crt", "--key", pki / "admin.key", "-H", f"Accept: {accept}",
+        # The API server indents its responses for the user agent of curl.
+        ["curl", "-sS", "--http2", "--fail", "--user-agent", "secrets-bridge-bench", "--cacert", pki / "ca.crt", "--cert", pki / "admin.crt", "--key", pki / "admin.key", "-H", f"Accept: {accept}",
          "-o", target, "-w", "%{time_appconnect} %{time_total}", env.server + path],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -83,7 +83,7 @@ def backlog(env):
 
 
 def changed(env, namespace, names, label):
-    return list(objects.wrap(env.transit, [(namespace, name) for name in names], lambda name: f"{label} of {name}"))
+    return list(objects.wrap(env.vault_keys, [(namespace, name) for name in names], lambda name: f"{label} of {name}"))
 
 
 def change(env, watch, manifest, label):

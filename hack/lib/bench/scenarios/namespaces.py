@@ -13,7 +13,7 @@ def run(env):
     namespaces = [f"bench-ns-{index}" for index in range(count)]
     objects.in_lanes(namespaces, env.namespace)
     places = [(namespace, name) for namespace in namespaces for name in env.names(each)]
-    objects.apply(env.api, objects.wrap(env.transit, places, lambda name: f"value of {name}", labels=LABEL))
+    objects.apply(env.api, objects.wrap(env.vault_keys, places, lambda name: f"value of {name}", labels=LABEL))
     result = {"namespaces": count, "objects": len(places), "fresh": fresh(env, len(places)), "restart": restart(env, len(places))}
     log(f"{len(places)} objects in {count} namespaces: {result['fresh']['rate']}/s, CPU per object: {cpu.text(result['fresh']['cpu_ms'])}; "
         f"{result['fresh']['anonymous_mib']} MiB anonymous; restart: ready after {result['restart']['ready_s']} s, {result['restart']['cpu_s']} s of CPU")  # fmt: skip

@@ -19,7 +19,7 @@ def run(env):
     prepare(env, namespaces)
     spec = {"keyRef": {"kind": "KeyProvider", "name": "own"}}
     places = [(namespace, "db-0") for namespace in namespaces]
-    objects.apply(env.api, objects.wrap(env.transit, places, lambda name: f"value of {name}", labels=LABEL, spec=spec))
+    objects.apply(env.api, objects.wrap(env.vault_keys, places, lambda name: f"value of {name}", labels=LABEL, spec=spec))
     result = {"providers": count, "fresh": measure(env, count), "restart": measure(env, count)}
     fresh, restart = result["fresh"], result["restart"]
     log(f"{count} providers: {fresh['rate']}/s, CPU per object: {cpu.text(fresh['cpu_ms'])}; {fresh['logins']} logins, {fresh['unwraps']} unwraps, "

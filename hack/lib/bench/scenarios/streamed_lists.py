@@ -8,12 +8,17 @@ from scenarios import restart
 
 def run(env):
     env.in_sync(env.options.objects)
-    before = process_memory.resident(env.pids()["apiserver"])
+    before = resident(env)
     result = restart.measure(env, env.count)
     if not result["streamed_lists"]:
         log("SKIPPED: streamed-lists: this API server lists in pages (use --crd-server, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver 1.32 or later)")
         return {"skipped": "the API server has no streamed lists"}
-    result["apiserver_growth_mib"] = round(process_memory.resident(env.pids()["apiserver"]) - before, 1)
-    log(f"{result['streamed_lists']} lists were streamed; the API server took {result['apiserver_cpu_s']} s of CPU and grew by "
+    result["apiserver_growth_mib"] = round(resident(env) - before, 1)
+    log(f"{result['streamed_lists']} lists were streamed; the API servers took {result['apiserver_cpu_s']} s of CPU and grew by "
         f"{result['apiserver_growth_mib']} MiB")  # fmt: skip
     return result
+
+
+def resident(env):
+    """Returns the resident memory of the API servers in MiB."""
+    return sum(process_memory.resident(pid) for name, pid in env.pids().items() if name in {"apiserver", "crdserver"})
