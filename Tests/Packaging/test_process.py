@@ -35,12 +35,17 @@ def writable(tmp_path):
     return tmp_path
 
 
+def heed_quit():
+    """Makes SIGQUIT end the next program. A shell ignores it in what it starts in the background, such as these tests."""
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def running(*command, cwd="/"):
     """Runs a program that waits for its input, and allows core dumps as far as the hard limit does. Yields its folder in /proc."""
     process = subprocess.Popen(
         ["sh", "-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=cwd, **USER)
+        cwd=cwd, preexec_fn=heed_quit, **USER)
     try:
         yield pathlib.Path(f"/proc/{process.pid}")
     finally:
@@ -84,7 +89,11 @@ def dumps_core(process, number):
     """Ends a child by a signal, and returns whether the kernel wrote a core dump (WCOREDUMP of wait(2))."""
     pid = int(process.name)
     os.kill(pid, number)
-    status = os.waitpid(pid, 0)[1]
+    deadline = time.monotonic() + 20
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        assert time.monotonic() < deadline, f"the program ignores {number.name}"
+        time.sleep(0.01)
+    status = ended[1]
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == number
     return os.WCOREDUMP(status)
