@@ -34,10 +34,10 @@ CHART = pathlib.Path(shutil.copytree(PUBLISHED, pathlib.Path(HOME) / "secrets-br
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME, "HELM_CACHE_HOME": HOME, "HELM_CONFIG_HOME": HOME, "HELM_DATA_HOME": HOME}
 
 
-def run(*command, kubeconfig=None, given=None, check=True, env=None):
+def run(*command, kubeconfig=None, given=None, check=True, env=None, timeout=120):
     environment = {**ENVIRONMENT, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}), **(env or {})}
     done = subprocess.run(
-        [str(word) for word in command], input=given, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        [str(word) for word in command], input=given, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
     assert not check or done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
     return done
 

@@ -38,9 +38,9 @@ def fresh(cluster):
 
 
 def quickstart(cluster, scratch, *arguments):
-    """Runs a script without the user's quickstarts."""
+    """Runs a script without the user's quickstarts. Its build takes time beside other tests, and waits for another one of SwiftPM."""
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "KUBECTL": KUBECTL, "XDG_CACHE_HOME": str(scratch / "cache")}
-    return run(ROOT / "hack/quickstart", *arguments, env=environment)
+    return run(ROOT / "hack/quickstart", *arguments, env=environment, timeout=600)
 
 
 def annotations(cluster):
