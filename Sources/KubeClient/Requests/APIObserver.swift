@@ -45,7 +45,7 @@ extension KubeClient.Request {
 
     /// The verb and the resource, parsed from the path that `Resource` built. They contain no name of an object.
     var verbAndResource: (verb: String, resource: String) {
-        // By bytes, which is ten times cheaper than by characters.
+        // By bytes: characters would be compared as Unicode, for two requests of each object.
         var parts = path.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) }[...]
         // The path begins with /api/<version> or /apis/<group>/<version>.
         parts = parts.dropFirst(parts.first == "apis" ? 3 : 2)
