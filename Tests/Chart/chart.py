@@ -31,7 +31,7 @@ atexit.register(shutil.rmtree, HOME)
 CHART = pathlib.Path(shutil.copytree(PUBLISHED, pathlib.Path(HOME) / "secrets-bridge"))
 (CHART / "Chart.yaml").write_text(re.sub(r"(?m)^kubeVersion: .*\n", "", (PUBLISHED / "Chart.yaml").read_text(encoding="utf-8")), encoding="utf-8")
 
-ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME, "HELM_CACHE_HOME": HOME, "HELM_CONFIG_HOME": HOME, "HELM_DATA_HOME": HOME}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "GOGC": os.environ.get("GOGC", "100"), "HOME": HOME, "HELM_CACHE_HOME": HOME, "HELM_CONFIG_HOME": HOME, "HELM_DATA_HOME": HOME}
 
 
 def run(*command, kubeconfig=None, given=None, check=True, env=None, timeout=120):

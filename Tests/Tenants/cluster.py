@@ -21,7 +21,7 @@ KUBECTL = os.environ["SB_TEST_KUBECTL"]
 SCRIPT = os.environ.get("SB_TEST_CLUSTER_SCRIPT", str(ROOT / "hack/cluster"))
 HOME = tempfile.mkdtemp(prefix="sb-tenants-home-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": HOME}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "GOGC": os.environ.get("GOGC", "100"), "HOME": HOME}
 
 def run(*command, env=None, check=True, given=None, timeout=300):
     done = subprocess.run([str(word) for word in command], env={**ENVIRONMENT, **(env or {})}, input=given,

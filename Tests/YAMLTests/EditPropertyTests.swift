@@ -105,7 +105,7 @@ struct EditPropertyTests {
         }
     }
 
-    @Test(arguments: 1...16)
+    @Test(arguments: 1...6)
     func editsMutatedTextsCorrectlyOrNotAtAll(seed: UInt64) {
         var random = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15)
         var (right, refused) = (0, 0)

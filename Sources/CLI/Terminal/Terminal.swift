@@ -106,15 +106,21 @@ package struct TextTable: Sendable {
 
     /// The lines. The cells of a column start three spaces after the widest cell before them. Colours have no width.
     package var styledLines: [StyledText] {
-        let lengths = rows.map { $0.map(\.plain.count) }
-        let widths = (0..<(lengths.map(\.count).max() ?? 0)).map { column in
-            lengths.compactMap { column < $0.count ? $0[column] : nil }.max() ?? 0
-        }
-        return zip(rows, lengths).map { row, lengths in
-            row.indices.reduce(StyledText("")) { line, column in
-                let padding = column == row.count - 1 ? 0 : widths[column] + 3 - lengths[column]
-                return line + row[column] + StyledText(String(repeating: " ", count: padding))
+        var widths: [Int] = []
+        for row in rows {
+            for (column, cell) in row.enumerated() {
+                if column == widths.count { widths.append(0) }
+                widths[column] = max(widths[column], cell.plain.count)
             }
+        }
+        return rows.map { row in
+            var line = StyledText("")
+            for (column, cell) in row.enumerated() {
+                let isLast = column == row.count - 1
+                let padding = isLast ? 0 : widths[column] + 3 - cell.plain.count
+                line = line + cell + StyledText(String(repeating: " ", count: padding))
+            }
+            return line
         }
     }
 

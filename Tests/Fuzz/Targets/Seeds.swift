@@ -19,9 +19,9 @@ enum Seeds {
         _ paths: String..., choices: Int = 0, upTo maximum: Int = 16384
     ) -> @Sendable () -> [[UInt8]] {
         {
-            paths.flatMap { files(below: tests.appending(path: "Vectors/\($0)")) }
-                .filter { $0.count <= maximum }
-                .map { [UInt8](repeating: 0, count: choices) + $0 }
+            let found = paths.flatMap { files(below: tests.appending(path: "Vectors/\($0)")) }
+            let prefix = [UInt8](repeating: 0, count: choices)
+            return found.filter { $0.count <= maximum }.map { prefix + $0 }
         }
     }
 

@@ -39,9 +39,9 @@ enum ObjectSeeds {
 
     /// The specs of the cases of Tests/Vectors/envelope.
     static let envelopes: @Sendable () -> [[UInt8]] = {
-        Seeds.vectors("envelope", upTo: 1 << 20)().compactMap { try? AnyJSON($0) }
-            .flatMap { $0["cases"]?.items ?? [] }.compactMap { try? $0["spec"]?.data() }.map { Array($0) }
-            .filter { $0.count <= 2048 }
+        let files = Seeds.vectors("envelope", upTo: 1 << 20)().compactMap { try? AnyJSON($0) }
+        let cases = files.flatMap { $0["cases"]?.items ?? [] }
+        return cases.compactMap { try? $0["spec"]?.data() }.map { Array($0) }.filter { $0.count <= 2048 }
     }
 
     static let templates: @Sendable () -> [[UInt8]] = {
