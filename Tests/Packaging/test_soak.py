@@ -13,6 +13,7 @@ from conftest import ROOT
 
 sys.path[1:1] = [str(ROOT / "hack/lib/soak"), str(ROOT / "hack/lib/bench"), str(ROOT / "hack/lib/chaos"), str(ROOT / "hack/lib"), str(ROOT / "Tests/Clients")]
 
+import comparison  # noqa: E402
 import injection  # noqa: E402
 import judgement  # noqa: E402
 import merging  # noqa: E402
@@ -32,6 +33,25 @@ def process(minutes, memory, replica=1, **fields):
 
 def problems(samples, since=0):
     return list(judgement.growth_problems("it", judgement.growths(samples, since)))
+
+
+# Writes while nothing changes
+
+
+def written(number, proved="7", verified="12:00", reason="Synced"):
+    """Returns the version of a WrappedSecret, as comparison.versions does."""
+    status = {"secret": {"name": "db", "resourceVersion": proved}, "lastVerifiedTime": verified, "conditions": [{"reason": reason}]}
+    return {("/objects", "u1"): comparison.Version({"metadata": {"uid": "u1", "resourceVersion": number}, "status": status})}
+
+
+def test_a_late_record_of_a_proof_is_no_needless_write():
+    assert comparison.needless_writes(written("1"), written("1")) == []
+    assert comparison.needless_writes(written("1"), written("2", proved="8", verified="12:01")) == []
+
+
+@pytest.mark.parametrize("later", [written("2"), written("2", verified="12:01"), written("2", proved="8", reason="Failed"), {("/objects", "u2"): written("2")["/objects", "u1"]}])
+def test_all_other_writes_are_needless(later):
+    assert comparison.needless_writes(written("1"), later) == ["/objects: 1 objects are written although nothing changes"]
 
 
 # Growth
