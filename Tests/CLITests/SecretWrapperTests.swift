@@ -385,21 +385,21 @@ import YAML
     }
 
     private static let head = "apiVersion: secrets-bridge.io/v1alpha1\nkind: WrappedSecret\n"
-    private static let named = head + "metadata: {name: db, namespace: ns}\n"
+    private static let named = "\(head)metadata: {name: db, namespace: ns}\n"
 
     @Test(arguments: [
         ("", "is empty"), ("kind: List\nitems: []\n", "List without items"),
         ("apiVersion: v1\nkind: Secret\n", #"found kind "Secret" of "v1""#),
         (head, "metadata is missing"), (named, "spec is missing"),
-        (named + "spec: {}\n", "spec.recipients is missing"),
-        (named + "spec: {format: v1, scope: strict, recipients: [], mac: x}\n", "spec.recipients"),
-        (named + "spec: {format: v9, scope: strict, recipients: [], mac: x}\n", "newer secrets-bridge"),
+        ("\(named)spec: {}\n", "spec.recipients is missing"),
+        ("\(named)spec: {format: v1, scope: strict, recipients: [], mac: x}\n", "spec.recipients"),
+        ("\(named)spec: {format: v9, scope: strict, recipients: [], mac: x}\n", "newer secrets-bridge"),
         (
-            named + "spec: {format: 1, scope: strict, recipients: [], mac: x}\n",
+            "\(named)spec: {format: 1, scope: strict, recipients: [], mac: x}\n",
             "spec.format is not of type string"
         ),
         (
-            head + "metadata: {name: db}\nspec: {format: v1, scope: strict, recipients: [], mac: x}\n",
+            "\(head)metadata: {name: db}\nspec: {format: v1, scope: strict, recipients: [], mac: x}\n",
             "has no namespace; give --namespace"
         ),
         ("[", ""),
