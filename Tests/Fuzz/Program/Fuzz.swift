@@ -41,6 +41,8 @@ enum Fuzz {
             do {
                 let measured = try await growth.measure()
                 print("\(growth.target), \(growth.name): \(measured.description)")
+                // Also where the output goes to a file: a run takes minutes.
+                fflush(nil)
                 if !measured.isAtMostLinear { isSlow = true }
             } catch {
                 fail("\(growth.target), \(growth.name): \(error)", code: 1)
