@@ -1,5 +1,7 @@
 """Reads the definitions: their OpenAPI schemas, their CEL rules with their paths, and the cases for them."""
 
+import functools
+import json
 import pathlib
 from dataclasses import dataclass
 
@@ -9,10 +11,14 @@ import jsonschema
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def read_yaml(path):
+    return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+
+
 DEFINITIONS = {
-    definition["spec"]["names"]["kind"]: definition
-    for definition in (yaml.safe_load(path.read_text()) for path in sorted((ROOT / "manifests/crds").glob("*.yaml")))
-}
+    definition["spec"]["names"]["kind"]: definition for definition in map(read_yaml, sorted((ROOT / "manifests/crds").glob("*.yaml")))}
 SCHEMAS = {kind: found["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for kind, found in DEFINITIONS.items()}
 VECTORS = ROOT / "Tests/Vectors/crd"
 NAMESPACE = "crd-cases"
@@ -98,9 +104,9 @@ def audience_cases():
         yield case(audience, expect="error", by="rule", path="spec.identity.audience", message="the API server's audience is not allowed")
 
 
-WRAPPED_SECRET_CASES = yaml.safe_load((VECTORS / "cases.yaml").read_text())
+WRAPPED_SECRET_CASES = read_yaml(VECTORS / "cases.yaml")
 PROVIDER_CASES = [
-    *(provider_case(case) for case in yaml.safe_load((VECTORS / "providers.yaml").read_text())), *address_cases(), *audience_cases()]
+    *(provider_case(case) for case in read_yaml(VECTORS / "providers.yaml")), *address_cases(), *audience_cases()]
 CASES = WRAPPED_SECRET_CASES + PROVIDER_CASES
 
 
@@ -142,13 +148,22 @@ def schema_refusals(value):
 ENVIRONMENT = celpy.Environment()
 # A function of the API server's library of strings.
 FUNCTIONS = {"lowerAscii": lambda text: celpy.celtypes.StringType("".join(c.lower() if c.isascii() else c for c in text))}
-PROGRAMS = {}
 
 
-def evaluate(rule, variables):
-    if rule not in PROGRAMS:
-        PROGRAMS[rule] = ENVIRONMENT.program(ENVIRONMENT.compile(rule), functions=FUNCTIONS)
-    return bool(PROGRAMS[rule].evaluate({name: celpy.json_to_cel(value) for name, value in variables.items()}))
+@functools.cache
+def program(rule):
+    return ENVIRONMENT.program(ENVIRONMENT.compile(rule), functions=FUNCTIONS)
+
+
+@functools.lru_cache(maxsize=16)
+def converted(text):
+    return celpy.json_to_cel(json.loads(text))
+
+
+@functools.cache
+def evaluate(rule, **variables):
+    """Evaluates a rule with variables in JSON, once: most cases differ in one field, and several tests evaluate each."""
+    return bool(program(rule).evaluate({name: converted(text) for name, text in variables.items()}))
 
 
 def rules(schema, path=()):
@@ -166,14 +181,15 @@ def rule_refusals(value, old=None, schema=None, path=()):
     """Returns the violations of the rules. As on the server, a rule with oldSelf runs only on an update."""
     schema = schema or SCHEMAS[value["kind"]]
     refusals = []
-    for entry in schema.get("x-kubernetes-validations", []):
+    entries = schema.get("x-kubernetes-validations", [])
+    text = json.dumps(value) if entries else ""
+    for entry in entries:
+        variables = {"self": text}
         if "oldSelf" in entry["rule"]:
             if old is None:
                 continue
-            holds = evaluate(entry["rule"], {"self": value, "oldSelf": old})
-        else:
-            holds = evaluate(entry["rule"], {"self": value})
-        if not holds:
+            variables["oldSelf"] = json.dumps(old)
+        if not evaluate(entry["rule"], **variables):
             refusals.append(Refusal(dotted(path), entry["message"]))
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
