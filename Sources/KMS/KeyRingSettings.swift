@@ -1,5 +1,6 @@
 package import Envelope
 package import Settings
+import System
 
 /// The mode of the program that uses the keys. A risk that a user may take for one command is not acceptable for a
 /// controller. For example, a controller refuses to start with an unverified Vault server, unless SB_ENV=dev is set.

@@ -97,7 +97,7 @@ struct Edit: AsyncParsableCommand {
                     if !otherChanges.isEmpty {
                         question +=
                             "\nSaving again replaces these changes of another process: "
-                            + otherChanges.lines.joined(separator: ", ")
+                            + otherChanges.lines.listed()
                     }
                     opened = current
                 }
@@ -111,7 +111,7 @@ struct Edit: AsyncParsableCommand {
     /// Asks for confirmation if the edit removes all entries, which is probably a mistake.
     private func confirm(_ entries: [SecretEntry], of opened: OpenedDocument) throws(InputError) {
         guard entries.isEmpty, !opened.entries.isEmpty else { return }
-        let names = opened.entries.map(\.name).joined(separator: ", ")
+        let names = opened.entries.map(\.name).listed()
         guard
             Prompt.confirm(
                 "The edit removes all entries (\(names)).\nPress y to remove them, or Enter to keep them: ",

@@ -100,16 +100,3 @@ package enum Whitespace {
             Unicode.Scalar($0 as UInt32).map { Array(String($0).utf8) }
         }
 }
-
-extension String {
-    /// The text on one line, for messages that quote names from files and servers: characters that would end the line,
-    /// move the cursor or hide text are escaped, and a text of more than 2,000 bytes is cut.
-    package var asOneLine: String { shortened(to: 2_000).escapingInvisibleCharacters }
-
-    /// A name from a file or a server, for messages: on one line, cut after 128 bytes.
-    package var sanitizedName: String { shortened(to: 128).escapingInvisibleCharacters }
-
-    private func shortened(to count: Int) -> String {
-        utf8.count > count ? truncated(toUTF8: count) + "…" : self
-    }
-}

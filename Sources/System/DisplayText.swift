@@ -36,6 +36,26 @@ extension String {
         while end > startIndex, end.samePosition(in: unicodeScalars) == nil { end = utf8.index(before: end) }
         return String(unicodeScalars[..<end])
     }
+
+    /// The text on one line, for messages that quote names from files and servers: characters that would end the line,
+    /// move the cursor or hide text are escaped, and a text of more than 2,000 bytes is cut.
+    package var asOneLine: String { shortened(to: 2_000).escapingInvisibleCharacters }
+
+    /// A name from a file or a server, for messages: on one line, cut after 128 bytes.
+    package var sanitizedName: String { shortened(to: 128).escapingInvisibleCharacters }
+
+    private func shortened(to count: Int) -> String {
+        utf8.count > count ? truncated(toUTF8: count) + "…" : self
+    }
+}
+
+extension Collection<String> {
+    /// Returns names from files and servers for a message, as in `a, b and 3 more`: the first `limit`, each as
+    /// `sanitizedName`. A message has a bounded size then, however many names there are and however long they are.
+    package func listed(limit: Int = 8) -> String {
+        let shown = prefix(limit).map(\.sanitizedName).joined(separator: ", ")
+        return count > limit ? "\(shown) and \(count - limit) more" : shown
+    }
 }
 
 extension StringProtocol where SubSequence == Substring {

@@ -167,6 +167,18 @@ struct ControllerScopesTests {
             "\(reason)")
     }
 
+    @Test func aMessageDoesNotNameHundredsOfNamespaces() throws {
+        let scope = PublishedWatchScope(namespaces: (1000..<1500).map { "ns-\($0)" }, labelSelector: nil)
+        let many = try scopes(
+            (scope, "pod"), (scope, "pod"), (scope, "pod"), (scope, "pod"), (scope, "pod"), (scope, "pod"))
+        guard case .failed(let reason) = many.verdict("x") else {
+            Issue.record("x is in no scope")
+            return
+        }
+        #expect(reason.contains("ns-1007 and 492 more; and 2 more); add it"), "\(reason)")
+        #expect(reason.utf8.count < 1_500)
+    }
+
     /// A controller that is killed leaves its name in the Lease.
     @Test func ignoresALeaseThatIsNotRenewed() throws {
         for renewed in [nil, "2025-12-31T23:58:00.000000Z", "yesterday"] {

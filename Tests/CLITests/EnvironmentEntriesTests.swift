@@ -64,4 +64,14 @@ struct EnvironmentEntriesTests {
         #expect(error.description.contains("it has password, tls.key, user"))
         expectSafeMessage(error.description)
     }
+
+    @Test func aMessageDoesNotNameThousandsOfEntries() throws {
+        let names = (1000..<6000).map { "E\($0)" }
+        let unselected = EnvironmentEntries.missingSelection(names, document: ["db.yaml"], program: ["psql"])
+        #expect(unselected.description.contains("E1007 and 4992 more"))
+        #expect(unselected.description.contains("--only E1000,E1001,E1002,E1003,E1004,E1005,E1006,E1007 --"))
+        #expect(unselected.description.utf8.count < 1_000)
+        let unknown = message(Dictionary(uniqueKeysWithValues: names.map { ($0, "1") }), only: ["other"])
+        #expect(try #require(unknown).utf8.count < 1_000)
+    }
 }

@@ -36,6 +36,20 @@ struct DisplayTextTests {
         #expect(text.truncated(toUTF8: count) == expected)
     }
 
+    @Test(arguments: [
+        ([], ""), (["a"], "a"), (["a", "b", "c"], "a, b, c"), (["a", "b", "c", "d"], "a, b, c and 1 more"),
+        (["a\nb"], #"a\nb"#),
+    ])
+    func listsNames(names: [String], expected: String) {
+        #expect(names.listed(limit: 3) == expected)
+    }
+
+    @Test func aListOfManyLongNamesIsShort() {
+        let names = Array(repeating: String(repeating: "x", count: 100_000), count: 1_000)
+        #expect(names.listed().utf8.count < 2_000)
+        #expect(names.listed().hasSuffix(" and 992 more"))
+    }
+
     /// One Character of 200,000 bytes.
     @Test func truncatesCombiningMarks() {
         let text = "a" + String(repeating: "\u{301}", count: 100_000)

@@ -3,6 +3,7 @@ package import Envelope
 package import FoundationEssentials
 package import KubeClient
 import Resources
+import System
 
 /// Checks the API server for the permissions and objects that the commands need.
 package struct ClusterDiagnostics: Sendable {
@@ -85,12 +86,11 @@ package struct ClusterDiagnostics: Sendable {
         let recipients = objects.flatMap(\.spec.envelope.recipients)
         guard !recipients.isEmpty else { return nil }
         guard !recipients.contains(where: { keys.keyManager(for: $0) != nil }) else { return .passed }
-        let listed = Set(recipients.map(\.keyID)).sorted()
-        let others = listed.count > 3 ? " and \(listed.count - 3) more" : ""
+        let keyIDs = Set(recipients.map(\.keyID)).sorted()
         let isAll = page.metadata.continue?.isEmpty != false
         let problem =
             "none of \(isAll ? "" : "the first ")\(pluralized(objects.count, "WrappedSecret")) is for a configured key; "
-            + "their recipients are \(listed.prefix(3).joined(separator: ", "))\(others)"
+            + "their recipients are \(keyIDs.listed(limit: 3))"
         return isAll ? .failed("\(problem); configure one of these") : .skipped(problem)
     }
 

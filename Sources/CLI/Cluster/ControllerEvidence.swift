@@ -2,6 +2,7 @@ import FoundationEssentials
 import JSON
 import KubeClient
 import Resources
+import System
 
 /// Evidence in WrappedSecrets that a controller reconciles them: it sets `status.observedGeneration` of each object in
 /// its watch scope.
@@ -112,15 +113,17 @@ struct ControllerScopes {
         }
         guard !scopes.isEmpty, let namespace = namespace ?? (covering.isEmpty ? nil : "") else { return nil }
         guard !covering.isEmpty else {
-            let others = scopes.map { "\($0.lease) watches \($0.scope.namespaces.joined(separator: ", "))" }
+            let others = scopes.map { "\($0.lease) watches \($0.scope.namespaces.listed())" }.prefix(4)
+            let more = scopes.count > others.count ? "; and \(scopes.count - others.count) more" : ""
             return .failed(
-                "no controller watches namespace \(namespace) (\(others.joined(separator: "; "))); add it to "
+                "no controller watches namespace \(namespace) (\(others.joined(separator: "; "))\(more)); add it to "
                     + "--watch-namespace, in the chart controller.watchNamespaces")
         }
         let selectors = covering.compactMap(\.scope.labelSelector)
         guard selectors.count == covering.count else { return .passed }
         return .skipped(
-            "only WrappedSecrets with the labels \(selectors.joined(separator: " or ")) are watched")
+            "only WrappedSecrets with the labels \(selectors.prefix(4).map(\.sanitizedName).joined(separator: " or ")) are watched"
+        )
     }
 }
 

@@ -32,11 +32,11 @@ package enum EnvironmentEntries {
     ) -> InputError {
         let program = program.map(\.shellQuoted).joined(separator: " ")
         let usable = names.sorted().filter(isVariableName)
-        let example = usable.isEmpty ? "NAME" : usable.joined(separator: ",")
+        let example = usable.isEmpty ? "NAME" : usable.prefix(8).joined(separator: ",")
         let command = "secrets-bridge exec \(document.map(\.shellQuoted).joined(separator: " "))"
         return InputError(
             document.first ?? "",
-            "no entries are selected; it has \(names.isEmpty ? "none" : names.sorted().joined(separator: ", ")): select "
+            "no entries are selected; it has \(names.isEmpty ? "none" : names.sorted().listed()): select "
                 + "those that the program needs: \(command) --only \(example) -- \(program); or pass all, if you trust "
                 + "everyone who can change the file: \(command) --all -- \(program)")
     }
@@ -50,7 +50,7 @@ package enum EnvironmentEntries {
     ) throws(InputError) -> [SharedSecret] {
         for name in selection.explicitNames.sorted() where !entries.contains(where: { $0.name == name }) {
             throw InputError(
-                source, "has no entry \(quoted(name)); it has \(entries.map(\.name).joined(separator: ", "))")
+                source, "has no entry \(quoted(name)); it has \(entries.map(\.name).listed())")
         }
         var variables: [SharedSecret] = []
         for entry in entries where selection.includesAll || selection.explicitNames.contains(entry.name) {

@@ -93,7 +93,7 @@ package struct SopsImport: Sendable {
         if files.isEmpty, result.problems.isEmpty {
             result.problems.append(
                 InputError(
-                    "\(paths.joined(separator: ", ")): has no file that SOPS encrypted; give another path"))
+                    "\(paths.listed()): has no file that SOPS encrypted; give another path"))
         }
         return files
     }

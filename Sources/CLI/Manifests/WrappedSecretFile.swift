@@ -77,9 +77,8 @@ package struct WrappedSecretFile: Sendable {
         guard !documents.isEmpty else {
             throw InputError(path, Self.noWrappedSecretMessage)
         }
-        let names = documents.prefix(10).map(\.qualifiedName).joined(separator: ", ")
-        let more = documents.count > 10 ? " and \(documents.count - 10) more" : ""
-        throw InputError(path, "contains the WrappedSecrets \(names)\(more); select one with \(options)")
+        let names = documents.map(\.qualifiedName).listed(limit: 10)
+        throw InputError(path, "contains the WrappedSecrets \(names); select one with \(options)")
     }
 
     /// Returns the lines of one document as a file of its own, so that its edits do not read the others, and the index in it.

@@ -102,7 +102,7 @@ package struct ClusterRewrapper: Sendable {
     private static func remark(_ managers: [String]) -> String {
         guard !managers.isEmpty else { return "" }
         return
-            " (field manager \(managers.joined(separator: ", ")) no longer owns spec.recipients; its next server-side "
+            " (field manager \(managers.listed(limit: 4)) no longer owns spec.recipients; its next server-side "
             + "apply needs --force-conflicts)"
     }
 }

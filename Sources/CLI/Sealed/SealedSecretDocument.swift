@@ -1,6 +1,7 @@
 import Cryptography
 import Envelope
 import Resources
+import System
 import YAML
 
 /// A SealedSecret (`bitnami.com/v1alpha1`) in a file.
@@ -204,7 +205,7 @@ package struct SealedSecretDocument: Sendable {
         }
         if !lost.isEmpty {
             notes.append(
-                "\(location): the SealedSecret's own \(lost.sorted().joined(separator: ", ")) is left out; add it to the "
+                "\(location): the SealedSecret's own \(lost.sorted().listed()) is left out; add it to the "
                     + "WrappedSecret if needed")
         }
         if template.annotations[patch] == "true" {

@@ -1,5 +1,6 @@
 import Cryptography
 import Envelope
+import System
 
 /// Unseals SealedSecrets with the private keys of their controller.
 struct SealedSecretOpener: Sendable {
@@ -92,7 +93,7 @@ struct SealedSecretOpener: Sendable {
     private func refusal(
         _ closed: [SealedValue], _ document: SealedSecretDocument, _ secret: SecretInput, _ name: String
     ) -> InputError {
-        let fields = Self.list(closed.map(\.field))
+        let fields = closed.map(\.field).listed(limit: 3)
         if let scope = otherScope(of: closed[0], document, secret) {
             return InputError(
                 closed[0].location,
@@ -106,11 +107,6 @@ struct SealedSecretOpener: Sendable {
             "\(tried) \(fields) of \(name); most likely the key is of another cluster, or a renewed key is missing "
                 + "(\(SealingKeys.exportCommand) prints all), or it was sealed for another namespace or name (restore the "
                 + "old ones)")
-    }
-
-    private static func list(_ fields: [String]) -> String {
-        let first = fields.prefix(3).joined(separator: ", ")
-        return fields.count > 3 ? "\(first) and \(fields.count - 3) more" : first
     }
 
     /// Returns another scope with which the value opens.

@@ -1,6 +1,7 @@
 import Envelope
 import KubeClient
 import Resources
+import System
 
 /// Reads from `managedFields` which manager set which entry of a Secret, and when. The resourceVersion is not enough:
 /// any new label changes it, and a new encryption key of etcd changes it for every Secret at once.
@@ -98,10 +99,10 @@ struct MergeConflict: Sendable {
         let names = managers.map {
             MergeIdentity.isMergeManager(fieldManager: $0) ? "another WrappedSecret" : $0
         }
-        let others = names.isEmpty ? "another field manager" : Set(names).sorted().joined(separator: ", ")
+        let others = names.isEmpty ? "another field manager" : Set(names).sorted().listed(limit: 4)
         return Blocked(
             managers.contains(where: MergeIdentity.isMergeManager) ? .ownedByAnother : .secretConflict,
-            "Secret \(secret): \(fields.sorted().joined(separator: ", ")) is managed by \(others); remove it from one of "
+            "Secret \(secret): \(fields.sorted().listed()) is managed by \(others); remove it from one of "
                 + "the two")
     }
 }

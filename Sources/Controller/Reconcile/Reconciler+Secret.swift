@@ -2,6 +2,7 @@ import Envelope
 import KubeClient
 import Logging
 import Resources
+import System
 
 /// The writes of one reconcile, until one succeeds.
 struct WriteAttempts {
@@ -91,7 +92,7 @@ extension Reconciler {
         guard let secret else { return "a writer that deletes it" }
         guard !secret.isAbridged else { return "another writer" }
         let managers = FieldOwnership(of: desired).otherManagers(secret)
-        guard managers.isEmpty else { return managers.prefix(4).joined(separator: ", ") }
+        guard managers.isEmpty else { return managers.listed(limit: 4) }
         // All fields have our field manager, but this process did not write this version.
         let identity = options.identity.isEmpty ? "" : ", \(options.identity)"
         return

@@ -1,6 +1,6 @@
 import Concurrency
 import Envelope
-import Settings
+import System
 
 /// An error of a request to a cloud's KMS, or of getting a token for it. Its message contains no secret and no text of a
 /// server.

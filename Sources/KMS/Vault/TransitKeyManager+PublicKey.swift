@@ -2,7 +2,7 @@ import Cryptography
 import Envelope
 import HTTPTypes
 import JSON
-import Settings
+import System
 
 extension TransitKeyManager: PublicKeyExporting {
     /// Reads the newest version of the key: `GET <mount>/keys/<key>`, which needs the capability `read`.

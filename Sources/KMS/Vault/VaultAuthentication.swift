@@ -1,6 +1,7 @@
 import Cryptography
 import Envelope
 import Settings
+import System
 
 /// The source of the token.
 enum VaultAuthentication: Sendable {

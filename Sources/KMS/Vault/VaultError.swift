@@ -1,6 +1,6 @@
 import Concurrency
 import Envelope
-import Settings
+import System
 
 /// A request to Vault failed. The message is composed here: errors of Vault can quote what was sent, and are not repeated.
 struct VaultError: RefreshFailure, Equatable {

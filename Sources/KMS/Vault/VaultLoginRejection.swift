@@ -1,6 +1,6 @@
 import Envelope
 import FoundationEssentials
-import Settings
+import System
 
 /// The reasons for which Vault rejects a login, as far as this version knows their texts (OpenBao 2.x, Vault 1.x). The texts
 /// are never shown: they can quote what was sent.
@@ -52,7 +52,10 @@ enum VaultLoginRejection: Equatable {
                 + "(vault list \(path)/role)"
         case .missingRole: return "it has no default role; set \(VaultVariables.role)"
         case .audience:
-            let actual = claims.map { ": the token's audience is \(Self.list($0.audiences))" } ?? ""
+            let actual =
+                claims.map {
+                    ": the token's audience is \($0.audiences.isEmpty ? "none" : $0.audiences.listed(limit: 4))"
+                } ?? ""
             return "audience\(actual), and the role \(method.roleName) expects another; make the two equal "
                 + "(\(method.audienceSetting) of the role, audience of the projected token)"
         case .issuer:
@@ -82,10 +85,6 @@ enum VaultLoginRejection: Equatable {
         case .tokenReviewFailed: return method.tokenReviewRemedy(path, claims)
         case .secretID, .unknown: return method.generalRemedy
         }
-    }
-
-    private static func list(_ names: [String]) -> String {
-        names.isEmpty ? "none" : names.prefix(4).map(\.sanitizedName).joined(separator: ", ")
     }
 }
 

@@ -1,7 +1,7 @@
 import Glibc
 import HTTP
 import HTTPTypes
-import Settings
+import System
 
 extension VaultResponse {
     /// Returns the meaning of a response whose status is not 2xx.

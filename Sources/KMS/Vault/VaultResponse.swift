@@ -2,7 +2,7 @@ import Cryptography
 import HTTP
 import HTTPTypes
 import JSON
-import Settings
+import System
 
 /// A response of Vault, or of a proxy before it, of any status. Its strings stay in secret memory.
 struct VaultResponse: Sendable {

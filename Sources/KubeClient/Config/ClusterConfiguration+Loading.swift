@@ -46,7 +46,7 @@ extension ClusterConfiguration {
                 }
                 throw ConfigurationError(
                     .notConfigured,
-                    "KUBECONFIG names \(paths.joined(separator: ", ")), which define no cluster; correct or unset it"
+                    "KUBECONFIG names \(paths.listed()), which define no cluster; correct or unset it"
                 )
             }
             return try select(kubeconfig)

@@ -1,4 +1,5 @@
 import HTTP
+import System
 import YAML
 
 /// One kubeconfig, or several that are merged as kubectl merges them: the first file that sets a value wins, and an entry
@@ -75,8 +76,8 @@ struct KubeconfigSelection {
 
     /// - Parameter context: the name of the context, or nil for the current one.
     init(_ kubeconfig: Kubeconfig, context: String?) throws(ConfigurationError) {
-        let files = kubeconfig.files.joined(separator: ", ")
-        let names = kubeconfig.contexts.keys.sorted().joined(separator: ", ")
+        let files = kubeconfig.files.listed()
+        let names = kubeconfig.contexts.keys.sorted().listed()
         guard let name = context ?? kubeconfig.currentContext else {
             throw ConfigurationError(
                 .notConfigured,

@@ -1,5 +1,6 @@
 import Cryptography
 package import Envelope
+import System
 
 /// The templates of `spec.template.data`, whose results are further keys of the Secret beside the entries.
 package struct TemplateData: Sendable {
@@ -71,13 +72,13 @@ package struct TemplateData: Sendable {
                 )
             }
             for reference in template.references where !names.contains(reference.entry) {
-                let known = names.sorted().prefix(8).joined(separator: ", ")
-                let list = names.count > 8 ? "\(known) and \(names.count - 8) more" : known
                 throw SpecError(
                     TemplateError(
                         reference.position,
                         "there is no entry \(reference.entry); "
-                            + (names.isEmpty ? "spec.data is empty" : "spec.data has \(list)")), in: key)
+                            + (names.isEmpty
+                                ? "spec.data is empty" : "spec.data has \(names.sorted().listed())")), in: key
+                )
             }
         }
     }

@@ -351,11 +351,17 @@ import Testing
             "names \"x\", which is not among the clusters"
         ),
         ("", "current-context is not set"),
+        (
+            "current-context: x\ncontexts: [\((1000..<5000).map { "{name: c\($0)}" }.joined(separator: ","))]",
+            "c1000, c1001, c1002, c1003, c1004, c1005, c1006, c1007 and 3992 more"
+        ),
+        ("contexts: [{name: \(String(repeating: "n", count: 100_000))}]", "choose a context: nnn"),
     ])
     func rejectsInvalidFiles(content: String, message: String) async throws {
         let file = try folder.write("config", content)
         let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
         #expect(line.contains(message), "\(line)")
         #expect(line.contains(file), "\(line)")
+        #expect(line.utf8.count < 1_000)
     }
 }

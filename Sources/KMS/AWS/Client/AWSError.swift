@@ -1,6 +1,6 @@
 import Envelope
 import HTTP
-import Settings
+import System
 
 /// An error of a request to AWS. It never contains AWS's own message, which can quote the request.
 struct AWSRequestError: Error, Equatable, Sendable {

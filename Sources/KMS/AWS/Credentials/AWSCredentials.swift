@@ -1,7 +1,7 @@
 import Concurrency
 import Cryptography
 import FoundationEssentials
-import Settings
+import System
 
 /// Credentials that sign requests to AWS.
 struct AWSCredentials: Sendable {

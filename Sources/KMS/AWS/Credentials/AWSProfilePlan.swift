@@ -1,5 +1,6 @@
 import Cryptography
 import Settings
+import System
 
 /// The way to get a profile's credentials, derived from its settings.
 ///

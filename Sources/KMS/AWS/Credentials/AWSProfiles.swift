@@ -1,6 +1,7 @@
 import Cryptography
 import FoundationEssentials
 import Settings
+import System
 
 /// A profile, or another section of the shared files.
 struct AWSProfile: Sendable {

@@ -4,6 +4,7 @@ import HTTP
 import HTTPTypes
 import JSON
 import Settings
+import System
 
 /// Credentials of a role in IAM Identity Center, for the cached token of `aws sso login`. As in the SDKs, the token of an
 /// `sso-session` is refreshed, and written back to the cache.

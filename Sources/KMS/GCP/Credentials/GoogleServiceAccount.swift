@@ -2,7 +2,7 @@ import Cryptography
 import FoundationEssentials
 import HTTP
 import JSON
-import Settings
+import System
 
 /// The key file of a service account. Its private key signs an assertion, for which the token endpoint issues a token (RFC
 /// 7523). Other universes have no token endpoint: there the assertion itself is the token.
