@@ -59,6 +59,9 @@ class Run:
             self.api, self.kms_address, (self.folder / "vault-ca.pem").read_text(), self.servers.authorities.read_text()
         )
         self.tenants.prepare()
+        self.tenants.wait_until_ready()
+        # Before that, a KeyProvider may have been seen before its ClusterKeyProvider: they have a watch each.
+        self.prepared_log = self.controller.log.stat().st_size
 
     @property
     def kms_address(self):
@@ -186,7 +189,7 @@ class Run:
         isolation = Isolation(
             self.api, breaking, of_providers, of_default_key, self.open_wrapped, self.folder / "controller.log", self.random
         )
-        problems += [*left, *blamed(isolation.log, isolation.untouched)]
+        problems += [*left, *blamed(isolation.log, isolation.untouched, self.prepared_log)]
         if not left:
             problems += isolation.run()
             log(f"   providers broke and were repaired; changes of others needed up to {isolation.slowest:.1f} s")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 
 import comparison
 import hvac
@@ -151,6 +152,15 @@ class Tenants:
         for provider in sorted(PROVIDERS, key=lambda provider: provider.kind):
             if provider.is_steady:
                 self.create(provider)
+
+    def wait_until_ready(self, limit=60):
+        """Waits until the controller uses the steady providers."""
+        end = time.monotonic() + limit
+        steady = [provider for provider in PROVIDERS if provider.is_steady]
+        while problems := list(self.not_ready(steady, ("Ready", "NotTested"))):
+            if time.monotonic() > end:
+                raise RuntimeError(f"{limit} s after their creation: {'; '.join(problems)}")
+            time.sleep(0.1)
 
     def not_ready(self, providers, accepted=("Ready",)):
         """Returns a line for each of these providers whose reason is not accepted."""
