@@ -1,7 +1,7 @@
 # Runs the parts of hack/test and records their results. Sourced, after common.sh.
 #
-# part runs one in the foreground. start and finish run one beside others at the same priority; lane and collect run one in
-# the processor time that the others leave (hack/lib/lane). The output of a part is printed as a whole.
+# part runs one in the foreground. start and finish run one beside others; lane and collect run several beside others, one after
+# the other (hack/lib/lane). The output of a part is printed as a whole.
 
 results=()
 failed=no
@@ -72,6 +72,9 @@ report() {
 
 # lane NAME COMMAND: adds a part, a command for bash, to the lane.
 lane() { printf '%s\t%s\n' "$1" "$2" >>"$PARTS/jobs"; }
+
+# give_way: what is added to the lane from here on has only the processor time that all others leave.
+give_way() { printf -- '-\n' >>"$PARTS/jobs"; }
 
 start_lane() {
     [ -s "$PARTS/jobs" ] || return 0
