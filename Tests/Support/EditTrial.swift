@@ -49,6 +49,8 @@ package struct EditTrial {
     private let documents: [YAMLNode]
     private let places: [Place]
 
+    package var placeCount: Int { places.count }
+
     /// Returns nil if the text cannot be read.
     package init?(_ bytes: [UInt8]) {
         let read = try? YAMLReader.documents(in: SecretBytes(copying: bytes), source: "stdin")

@@ -6,9 +6,11 @@ import hmac
 import re
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from . import oaep
 
 SCOPES = ("strict", "namespace", "cluster")
 CLASSES = ("invalidSpec", "unsupportedFormat", "noUsableRecipient", "decryptFailed", "integrityFailed")
@@ -76,7 +78,7 @@ def open_envelope(spec, masters, namespace, secret_name, rsa_keys=()):
     """Returns entry -> plaintext, or raises Refused. `rsa_keys` are pairs of a key id and a private key in PEM."""
     bound, recipients, mac, sealed = parse(spec, namespace, secret_name)
     held = {key_id(master): master for master in masters}
-    held |= {name: serialization.load_pem_private_key(pem.encode(), None) for name, pem in rsa_keys}
+    held |= {name: oaep.load(pem) for name, pem in rsa_keys}
     ours = [recipient for recipient in recipients if recipient["keyID"] in held]
     if not ours:
         raise Refused("noUsableRecipient", "no recipient has a configured key")

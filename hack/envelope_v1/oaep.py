@@ -1,5 +1,6 @@
 """RSAES-OAEP (RFC 8017, section 7.1.1) with a given seed: vectors are reproducible, and `cryptography` has no such function."""
 
+import functools
 import hashlib
 
 from cryptography.hazmat.primitives import serialization
@@ -28,7 +29,9 @@ def xor(left, right):
     return bytes(a ^ b for a, b in zip(left, right, strict=True))
 
 
+@functools.cache
 def load(pem):
+    """Loads a private key. OpenSSL checks its primes, which takes longer than everything that a vector does with it."""
     return serialization.load_pem_private_key(pem.encode(), None)
 
 
