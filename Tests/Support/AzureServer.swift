@@ -80,20 +80,20 @@ package final class AzureServer: Sendable {
         return log.filter { entry in wanted.allSatisfy { entry[$0.key] == $0.value } }
     }
 
+    private static let forks = PythonForks(
+        """
+        import base64, json
+        import azure_fake, service_account
+        from azure.identity import EnvironmentCredential
+        from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
+        """)
+
     /// Runs a script with the official clients. `azure_fake` has been imported.
     package func python(_ script: String, environment: [String: String] = [:]) async throws -> String {
         let environment = [
-            "PATH": "/usr/bin:/bin", "REQUESTS_CA_BUNDLE": ca, "AZURE_AUTHORITY_HOST": authority,
+            "REQUESTS_CA_BUNDLE": ca, "AZURE_AUTHORITY_HOST": authority,
         ].merging(environment) { $1 }
-        let script = """
-            import base64, json, sys
-            sys.path.insert(0, 'Tests/Clients')
-            import azure_fake
-            \(script)
-            """
-        return try await Python.runOnThread {
-            String(decoding: try Python.run(["-c", script], environment: environment), as: UTF8.self)
-        }
+        return try await Python.runOnThread { try Self.forks.run(script, environment: environment) }
     }
 }
 
@@ -195,8 +195,6 @@ package struct AzureTestVault: Sendable {
     package func python(_ script: String, kid: String? = nil) async throws -> String {
         try await server.python(
             """
-            from azure.identity import EnvironmentCredential
-            from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
             client = CryptographyClient('\(kid ?? self.kid)', EnvironmentCredential(disable_instance_discovery=True))
             client._keys_get_forbidden = True
             algorithm = KeyWrapAlgorithm.\(url.contains(".managedhsm.") ? "aes_256" : "rsa_oaep_256")

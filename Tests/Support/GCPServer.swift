@@ -128,16 +128,14 @@ package struct GCPTestKey: Sendable {
     /// Runs a script of the official client: `client` has an administrator's token, `name` is the key, and `binding` the
     /// additional authenticated data of the tests.
     package func python(_ script: String, binding: [UInt8]) async throws -> String {
-        let token = try server.folder.read("admin-token").trimmingCharacters(in: .whitespacesAndNewlines)
-        return try await python(
+        try await python(
             """
-            import sys
-            from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
-            from google.oauth2.credentials import Credentials
+            with open('\(server.folder.path("admin-token"))') as file:
+                credentials = Credentials(file.read().strip())
             transport = KeyManagementServiceRestTransport(
-                host='127.0.0.1:\(server.port)', url_scheme='http', credentials=Credentials(sys.stdin.read()))
+                host='127.0.0.1:\(server.port)', url_scheme='http', credentials=credentials)
             client = kms_v1.KeyManagementServiceClient(transport=transport)
-            """, script, binding, input: token)
+            """, script, binding)
     }
 
     /// Runs a script of the official client, which google-auth gives the identity of a credential file. All requests to
@@ -145,33 +143,30 @@ package struct GCPTestKey: Sendable {
     package func python(_ script: String, binding: [UInt8], credentials file: String) async throws -> String {
         try await python(
             """
-            import contextlib, sys
-            import google.auth
-            sys.path.insert(0, 'Tests/Clients')
-            from gcp_fake import GCPServer
             redirection = contextlib.ExitStack()
             redirection.enter_context(GCPServer.at('\(server.url)', '\(server.folder.path)').real_names())
             credentials, _ = google.auth.load_credentials_from_file(
                 '\(file)', scopes=['https://www.googleapis.com/auth/cloud-platform'])
             client = kms_v1.KeyManagementServiceClient(credentials=credentials, transport='rest')
-            """, script, binding, input: "")
+            """, script, binding)
     }
 
-    private func python(
-        _ prepare: String, _ script: String, _ binding: [UInt8], input: String
-    ) async throws -> String {
+    private static let forks = PythonForks(
+        """
+        import base64, contextlib
+        import google.auth
+        from google.cloud import kms_v1
+        from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
+        from google.oauth2.credentials import Credentials
+        from gcp_fake import GCPServer
+        """)
+
+    private func python(_ prepare: String, _ script: String, _ binding: [UInt8]) async throws -> String {
         let script = """
-            import base64
-            from google.cloud import kms_v1
             \(prepare)
             name, binding = '\(name)', bytes(\(binding))
             \(script)
             """
-        return try await Python.runOnThread {
-            String(
-                decoding: try Python.run(
-                    ["-B", "-c", script], input: Data(input.utf8), environment: ["PATH": "/usr/bin:/bin"]),
-                as: UTF8.self)
-        }
+        return try await Python.runOnThread { try Self.forks.run(script) }
     }
 }

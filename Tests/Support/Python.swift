@@ -23,9 +23,14 @@ package enum Python {
         return FileManager.default.isExecutableFile(atPath: own) ? own : "python3"
     }()
 
-    /// - Parameter modules: The modules in the syntax of `import`.
+    /// Returns true if all modules are installed. It does not import them, which takes up to a second.
+    ///
+    /// - Parameter modules: The modules, separated by ", ".
     package static func hasModules(_ modules: String) -> Bool {
-        (try? outcome(["-c", "import \(modules)"], errorsToo: true))?.status == 0
+        let script =
+            "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))"
+        let arguments = ["-c", script] + modules.components(separatedBy: ", ")
+        return (try? outcome(arguments, errorsToo: true))?.status == 0
     }
 
     /// Runs Python in the repository, and blocks until it ends.

@@ -3,7 +3,16 @@ import TestSupport
 
 /// Runs scripts with botocore, boto3 and moto.
 enum AWSPython {
-    static let isAvailable = Python.hasModules("boto3, botocore.auth, moto.server")
+    static let isAvailable = Python.hasModules("boto3, botocore, moto")
+
+    /// Runs scripts with boto3, whose default session has read the descriptions of KMS and IAM.
+    static let forks = PythonForks(
+        """
+        import base64, boto3, json
+        boto3.setup_default_session(region_name='eu-west-1')
+        for service in 'kms', 'iam':
+            boto3.client(service, aws_access_key_id='none', aws_secret_access_key='none')
+        """)
 
     /// Returns the output of a script, which inherits standard error.
     static func run(

@@ -8,76 +8,41 @@ import TestSupport
 
 @testable import KMS
 
-/// moto's KMS, STS and IAM on loopback, which verify signatures and policies. All tests share one server, which ends with the
-/// process, when its standard input closes. Each test creates its own keys and users.
+/// moto's KMS, STS and IAM on loopback, which verify signatures and policies. All tests share one server. Each test creates its own
+/// keys and users.
 final class MotoKMS: Sendable {
     private static let started = Task { try await MotoKMS() }
 
     /// Returns the server, which starts at the first call.
     static func server() async throws -> MotoKMS { try await started.value }
 
-    let url: String
-    private let process: Process
-    private let input = Pipe()
-    private let admin: [String: String]
+    private let moto: MotoServer
+    var url: String { moto.url }
 
     private init() async throws {
-        process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [
-            Python.program, "-c",
-            """
-            import os, sys
-            sys.path.insert(0, 'hack/lib')
-            import aws_rsa
-            aws_rsa.install()
-            from moto.server import ThreadedMotoServer
-            server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)
-            server.start()
-            print(server.get_host_and_port()[1], flush=True)
-            sys.stdin.read()
-            os._exit(0)
-            """,
-        ]
-        process.currentDirectoryURL = Python.repository
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": NSTemporaryDirectory()]
-        let output = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let line = output.fileHandleForReading.availableData
-        let port = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        url = "http://127.0.0.1:\(port)"
-        admin = [
-            "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "any",
+        moto = try await MotoServer()
+        let admin = [
+            "AWS_ENDPOINT_URL": moto.url, "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "any",
             "AWS_SECRET_ACCESS_KEY": "any",
         ]
-        // From here on, signatures and policies are verified.
         let key = try Self.python(
             admin, Self.user("admin", [["Effect": "Allow", "Action": "*", "Resource": "*"]]))
-        verified = Locked(admin.merging(try Self.environment(key)) { $1 })
-        let (head, _) = try await CurlClient(HTTPClientConfiguration(proxy: .none)).send(
-            HTTPClientRequest(
-                method: .post, url: "\(url)/moto-api/reset-auth", fields: [.contentType: "text/plain"],
-                body: .bytes(Array("0".utf8))), upTo: 1 << 16)
-        guard head.status.code == 200 else {
-            throw Python.Failure(description: "reset-auth: \(head.status)")
-        }
+        verified = admin.merging(try Self.environment(key)) { $1 }
+        try await moto.verifySignatures()
     }
 
-    private let verified: Locked<[String: String]>
+    /// The settings of the administrator.
+    private let verified: [String: String]
 
     /// Returns the output of a script, in which `kms` and `iam` are boto3's clients of an administrator.
     @discardableResult
     func python(_ script: String) throws -> String {
-        try Self.python(verified.withLock { $0 }, script)
+        try Self.python(verified, script)
     }
 
     private static func python(_ environment: [String: String], _ script: String) throws -> String {
-        try AWSPython.run(
+        try AWSPython.forks.run(
             """
-            import base64, boto3, json
             kms, iam = boto3.client('kms'), boto3.client('iam')
             context = {'secrets-bridge.io/scope': 'strict', 'secrets-bridge.io/namespace': 'payments', 'secrets-bridge.io/name': 'db'}
             \(script)
@@ -107,7 +72,7 @@ final class MotoKMS: Sendable {
     func manager(
         _ key: String, _ settings: [String: String] = [:], transport: (any HTTPTransport)? = nil
     ) throws -> AWSKeyManager {
-        let values = verified.withLock { $0 }.merging([
+        let values = verified.merging([
             "SB_KMS_AWS_KEY_ID": key, "SB_KMS_AWS_REGION": "eu-west-1",
         ]) { $1 }.merging(settings) { $1 }
         let environment = Environment(values)

@@ -280,7 +280,7 @@ struct AzureServerTests {
         let issued = try AnyJSON(
             Array(
                 try await vault.server.python(
-                    "import service_account\nprint(json.dumps(service_account.issue('\(subject)')))"
+                    "print(json.dumps(service_account.issue('\(subject)')))"
                 ).utf8))
         try await vault.server.command(
             "issuer", ["issuer": issued["issuer"] ?? .null, "jwks": issued["jwks"] ?? .null])
