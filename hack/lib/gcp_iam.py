@@ -5,7 +5,6 @@ import json
 import time
 from dataclasses import dataclass, field
 
-import celpy
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
@@ -219,6 +218,9 @@ class Pools:
 
 def evaluate(expression, **variables):
     """Returns the value of a CEL expression of a provider's mapping or condition."""
+    # It takes more time to load than the rest of the server, and few tests exchange tokens of a provider.
+    import celpy
+
     environment = celpy.Environment()
     program = environment.program(environment.compile(expression))
     try:
