@@ -24,6 +24,8 @@ ACCOUNT, REGION = "111122223333", "eu-west-1"
 ISSUER = "https://cluster.example.com"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/cluster.example.com"
 NAMESPACE = "secrets-bridge.io/namespace"
+# It reads the descriptions of the services once.
+SESSION = boto3.Session(region_name=REGION)
 
 
 class AWSServer:
@@ -62,9 +64,7 @@ class AWSServer:
 
     def client(self, service, *keys, **options):
         names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-        return boto3.Session(region_name=REGION, **dict(zip(names, keys))).client(
-            service, endpoint_url=self.url, **options
-        )
+        return SESSION.client(service, endpoint_url=self.url, **dict(zip(names, keys)), **options)
 
     def as_admin(self, service):
         return self.client(service, *self.admin)
