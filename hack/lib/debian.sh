@@ -12,15 +12,15 @@ as_root() {
     fi
 }
 
-package_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-
 # install_packages PACKAGE...: installs missing packages; needs neither network nor root if none is missing.
 install_packages() {
-    local missing=() package
+    local missing=() package installed
     command -v apt-get >/dev/null && command -v dpkg-query >/dev/null \
         || die "this script installs packages with apt-get (Debian, Ubuntu); install these by hand and run again: $*"
+    # One process for all packages: each reads the whole database.
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || true
     for package in "$@"; do
-        package_installed "$package" || missing+=("$package")
+        grep -qxF "$package" <<<"$installed" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     log "   installing with apt-get: ${missing[*]}"

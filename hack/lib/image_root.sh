@@ -11,14 +11,12 @@ libraries_of() {
 # copy_copyrights ROOT LIBRARY...: copies the copyright files of the Debian packages that these libraries come from, whose licenses
 # require it. The libraries of Swift belong to no package.
 copy_copyrights() {
-    local root=$1 library package
+    local root=$1 package
     shift
     {
         echo ca-certificates
-        for library; do
-            package=$(dpkg-query -S "$library" 2>/dev/null || dpkg-query -S "/usr$library" 2>/dev/null) || continue
-            printf '%s\n' "${package%%:*}"
-        done
+        # One process for all libraries: each reads the whole database, which has some of them without /usr.
+        { dpkg-query -S "$@" "${@/#//usr}" 2>/dev/null || true; } | sed 's/:.*//'
     } | sort -u | while read -r package; do
         [ -f "/usr/share/doc/$package/copyright" ] || continue
         mkdir -p "$root/usr/share/doc/$package"
