@@ -69,8 +69,13 @@ def rendered(name, *arguments, major="4"):
     return parsed(rendering(major, name, arguments))
 
 
+@functools.cache
+def kustomization(folder):
+    return run(KUBECTL, "kustomize", ROOT / "manifests" / folder).stdout
+
+
 def kustomized(folder):
-    return parsed(run(KUBECTL, "kustomize", ROOT / "manifests" / folder).stdout)
+    return parsed(kustomization(str(folder)))
 
 
 def identity(found):

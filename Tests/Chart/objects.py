@@ -1,7 +1,6 @@
 """Reads and writes WrappedSecrets and Secrets on a real API server."""
 
 import base64
-import json
 
 from chart import BINARY, run
 from conftest import eventually
@@ -23,8 +22,10 @@ class Namespace:
         self.kubectl("apply", "--validate=false", "-f", "-", given=wrapped)
 
     def get(self, kind, name):
-        found = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json").stdout
-        return json.loads(found) if found else None
+        return self.cluster.find(kind, name, self.name)
+
+    def events(self):
+        return self.cluster.api.list(f"/api/v1/namespaces/{self.name}/events")
 
     def status(self, name):
         found = self.get("wrappedsecret", name) or {}

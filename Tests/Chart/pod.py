@@ -49,17 +49,17 @@ class Pod:
         return values
 
     def token(self, audience=None):
-        wanted = ["--audience", audience] if audience else []
-        return self.cluster.kubectl(
-            "create", "token", self.spec["serviceAccountName"], "-n", self.namespace, "--duration=1h", *wanted).stdout.strip()
+        wanted = {"expirationSeconds": 3600, **({"audiences": [audience]} if audience else {})}
+        account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{self.spec['serviceAccountName']}"
+        return self.cluster.api.expect({201}, "POST", f"{account}/token", {"spec": wanted})[1]["status"]["token"]
 
     def volume_files(self, volume):
         """Returns the files of a volume: names and contents."""
         if "configMap" in volume:
-            data = self.cluster.get("configmap", volume["configMap"]["name"], "-n", self.namespace)["data"]
+            data = self.cluster.get("configmap", volume["configMap"]["name"], self.namespace)["data"]
             return {name: text.encode() for name, text in data.items()}
         if "secret" in volume:
-            data = self.cluster.get("secret", volume["secret"]["secretName"], "-n", self.namespace)["data"]
+            data = self.cluster.get("secret", volume["secret"]["secretName"], self.namespace)["data"]
             return {name: base64.b64decode(text) for name, text in data.items()}
         files = {}
         for source in volume["projected"]["sources"]:

@@ -18,7 +18,7 @@ def shell_of(cluster, vault, folder):
 
 
 def pod(cluster, image_root, folder):
-    return Pod(cluster, cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE), image_root, folder, folder.name).running()
+    return Pod(cluster, cluster.get("deployment", "secrets-bridge", NAMESPACE), image_root, folder, folder.name).running()
 
 
 def test_commands(cluster, vault, image_root, scratch):

@@ -102,7 +102,7 @@ def message(namespace, name):
 def test_works_as_a_user_that_the_image_does_not_know(cluster, vault, image_root, scratch):
     settings = [f"vault.address={vault.address}", "vault.key=sb-wrap", "vault.ca.configMap=vault-ca"]
     with installed(cluster, "4", *settings):
-        deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+        deployment = cluster.get("deployment", "secrets-bridge", NAMESPACE)
         namespace = Namespace(cluster, "openshift", vault.developer)
         the_server_enforces(namespace)
         with Pod(cluster, deployment, image_root, scratch / "openshift-a", "openshift-a", ASSIGNED).running() as pod:

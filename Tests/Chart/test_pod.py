@@ -34,7 +34,7 @@ def rules(cluster, *role):
 
 def test_controller_uses_every_permission(cluster, vault, release, image_root, scratch):
     namespace = Namespace(cluster, "shop", vault.developer)
-    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    deployment = cluster.get("deployment", "secrets-bridge", NAMESPACE)
     cluster.kubectl("-n", NAMESPACE, "delete", "leases", "--all")  # left by previous tests
     before = cluster.audit_lines()
     create_providers(namespace)
@@ -66,14 +66,14 @@ def test_controller_uses_every_permission(cluster, vault, release, image_root, s
         namespace.until_values("new", k="v")
         eventually("the Secret under the earlier name is gone", lambda: namespace.get("secret", "moved") is None)
         eventually("an event is written", lambda: events(namespace))
-        for kind, name in (("clusterkeyprovider", "eu"), ("keyprovider", "own")):
-            eventually(f"the {kind} has a condition", lambda kind=kind, name=name: namespace.get(kind, name)["status"].get("conditions"))
+        for kind, *place in (("clusterkeyprovider", "eu"), ("keyprovider", "own", namespace.name)):
+            eventually(f"the {kind} has a condition", lambda kind=kind, place=place: cluster.get(kind, *place).get("status", {}).get("conditions"))
         token = pod.token()
         the_policy_allows_what_was_written(namespace)
 
     count_an_event(cluster, namespace, token)
     asked = cluster.requests(before)
-    everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", "-n", NAMESPACE)
+    everywhere, leases = rules(cluster, "clusterrole", "secrets-bridge"), rules(cluster, "role", "secrets-bridge-leader-election", NAMESPACE)
     deletion, providers = (rules(cluster, "clusterrole", f"secrets-bridge-{name}") for name in ("delete-secrets", "providers"))
     used = {request[:3] for request in asked}
     # The controller requests pages from servers that do not stream lists (before Kubernetes 1.32), and after a broken stream.
@@ -126,8 +126,7 @@ def no_difference(namespace, wrapped, *way):
 
 
 def events(namespace):
-    found = json.loads(namespace.kubectl("get", "events", "-o", "json").stdout)["items"]
-    return [event["metadata"]["name"] for event in found if event["source"]["component"] == "secrets-bridge"]
+    return [event["metadata"]["name"] for event in namespace.events() if event["source"]["component"] == "secrets-bridge"]
 
 
 def count_an_event(cluster, namespace, token):
@@ -143,7 +142,7 @@ def count_an_event(cluster, namespace, token):
 def test_a_standby_takes_over(cluster, vault, release, image_root, scratch):
     """Runs two replicas as in the chart, then stops the leader."""
     namespace = Namespace(cluster, "billing", vault.developer)
-    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    deployment = cluster.get("deployment", "secrets-bridge", NAMESPACE)
     assert deployment["spec"]["replicas"] == 2
     with Pod(cluster, deployment, image_root, scratch / "pod-b", "secrets-bridge-b").running() as second:
         with Pod(cluster, deployment, image_root, scratch / "pod-c", "secrets-bridge-c").running():
@@ -156,15 +155,15 @@ def test_a_standby_takes_over(cluster, vault, release, image_root, scratch):
 
 def test_helm_test_checks_readiness(cluster, release, image_root, scratch):
     """Runs the command of helm's test pod with the resolved name of the Service."""
-    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    deployment = cluster.get("deployment", "secrets-bridge", NAMESPACE)
     with Pod(cluster, deployment, image_root, scratch / "pod-e", "secrets-bridge-e").running() as pod:
         helms = subprocess.Popen(
             [HELMS["4"], "test", "secrets-bridge", "-n", NAMESPACE, "--timeout=60s"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**ENVIRONMENT, "KUBECONFIG": str(cluster.kubeconfig)}, text=True)
         try:
-            eventually("helm makes the pod", lambda: cluster.exists("pod", "secrets-bridge-test", "-n", NAMESPACE))
-            command = cluster.get("pod", "secrets-bridge-test", "-n", NAMESPACE)["spec"]["containers"][0]["command"]
-            service = cluster.get("service", "secrets-bridge-metrics", "-n", NAMESPACE)
+            eventually("helm makes the pod", lambda: cluster.exists("pod", "secrets-bridge-test", NAMESPACE))
+            command = cluster.get("pod", "secrets-bridge-test", NAMESPACE)["spec"]["containers"][0]["command"]
+            service = cluster.get("service", "secrets-bridge-metrics", NAMESPACE)
             assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
             name = f"{service['metadata']['name']}.{NAMESPACE}.svc:{service['spec']['ports'][0]['port']}"
             assert name in command[-1]
@@ -187,7 +186,7 @@ def test_restarts_workloads_with_the_right_to(cluster, vault, release, image_roo
         namespace.kubectl("create", "-f", "-", given=json.dumps(workload(kind)))
     targets = {"spec": {"rolloutRestart": [{"kind": kind, "name": "api"} for kind in kinds]}}
     before = cluster.audit_lines()
-    with Pod(cluster, cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE), image_root, scratch / "pod-f", "secrets-bridge-f").running():
+    with Pod(cluster, cluster.get("deployment", "secrets-bridge", NAMESPACE), image_root, scratch / "pod-f", "secrets-bridge-f").running():
         for value in ("one", "two"):
             wrapped = yaml.safe_load(namespace.wrap("db", k=value))
             wrapped["spec"] |= targets["spec"]
@@ -212,7 +211,7 @@ def test_roles_in_its_namespaces_are_enough(cluster, vault, release, image_root,
     helm("3", "upgrade", "secrets-bridge", CHART, "-n", NAMESPACE, "--reuse-values", "--set=controller.watchNamespaces={team-a}",
          *flags(cluster, "3"), kubeconfig=cluster.kubeconfig)
     assert not cluster.exists("clusterrole", "secrets-bridge")
-    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    deployment = cluster.get("deployment", "secrets-bridge", NAMESPACE)
     with Pod(cluster, deployment, image_root, scratch / "pod-d", "secrets-bridge-d").running():
         for namespace in (elsewhere, here):
             namespace.apply(namespace.wrap("db", k="v"))
@@ -233,7 +232,7 @@ def test_without_the_right_to_delete_the_old_secret_stays(cluster, vault, releas
         wrapped["spec"] |= {"template": {"immutable": True}, "recreate": True}
         namespace.apply(json.dumps(wrapped))
 
-    deployment = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)
+    deployment = cluster.get("deployment", "secrets-bridge", NAMESPACE)
     with Pod(cluster, deployment, image_root, scratch / "pod-g", "secrets-bridge-g").running():
         apply_immutable("one")
         namespace.until_values("db", k="one")
@@ -248,6 +247,6 @@ def test_without_the_right_to_delete_the_old_secret_stays(cluster, vault, releas
         namespace.until_values("moved", k="v")
         namespace.kubectl("patch", "wrappedsecret", "moved", "--type=merge", "-p", '{"spec":{"template":{"metadata":{"name":"new"}}}}')
         namespace.until_values("new", k="v")
-        eventually("an event says so", lambda: "LeftoverNotRemoved" in namespace.kubectl("get", "events", "-o", "json").stdout)
+        eventually("an event says so", lambda: "LeftoverNotRemoved" in [event["reason"] for event in namespace.events()])
         assert namespace.values("moved") == {"k": "v"}
         namespace.until("moved", "Synced")

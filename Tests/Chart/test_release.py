@@ -82,7 +82,7 @@ def test_life_of_a_release(cluster, major, name):
         return helm(major, *words, "-n", NAMESPACE, kubeconfig=cluster.kubeconfig).stdout
 
     def deployed():
-        found = cluster.get("deployment", "secrets-bridge", "-n", NAMESPACE)["spec"]
+        found = cluster.get("deployment", "secrets-bridge", NAMESPACE)["spec"]
         return found["replicas"], found["template"]["spec"]["containers"][0]["args"]
 
     given = ["--values", values_file(name), *settings(cluster), *flags(cluster, major)]
@@ -150,8 +150,7 @@ def test_view_and_edit_reach_wrapped_secrets(cluster):
 def leftovers(cluster):
     """Returns the objects of the chart that still exist."""
     selector = ["-l", "app.kubernetes.io/instance=secrets-bridge"]
-    found = cluster.get("deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,crds", "-A", *selector)
-    return found["items"]
+    return cluster.list("deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,crds", "-A", *selector)
 
 
 @pytest.fixture

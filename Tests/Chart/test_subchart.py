@@ -95,14 +95,14 @@ def test_installs(cluster, major, tmp_path, release):
         helm(major, command, release, *words, "-n", NAMESPACE, kubeconfig=cluster.kubeconfig)
 
     def deployments():
-        return len(cluster.get("deployments", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={release}")["items"])
+        return len(cluster.list("deployments", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={release}"))
 
     cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
     given = [word.replace("--set=", "--set=secrets-bridge.") for word in settings(cluster)] + flags(cluster, major)
     run("install", chart, *given)
     assert deployments() == 1
     run("upgrade", chart, *given, "--set=secrets-bridge.enabled=false")
-    assert deployments() == 0 and cluster.exists("configmap", "own", "-n", NAMESPACE)
+    assert deployments() == 0 and cluster.exists("configmap", "own", NAMESPACE)
     assert all(cluster.exists("crd", name) for name in CRDS), "the definitions stay where the controller is switched off"
     run("upgrade", chart, *given, "--set=secrets-bridge.enabled=true")
     assert deployments() == 1

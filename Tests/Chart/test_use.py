@@ -87,9 +87,9 @@ def test_use_it(fresh, scratch, major):
     assert without.returncode != 0 and REFUSAL in without.stderr, "or the page need not speak of it"
     shell.run(in_the_cluster)
     assert annotations(fresh)["meta.helm.sh/release-name"] == "secrets-bridge"
-    assert fresh.exists("deployment", "secrets-bridge", "-n", NAMESPACE)
+    assert fresh.exists("deployment", "secrets-bridge", NAMESPACE)
     uninstall(fresh, major)
-    payments = [fresh.exists(kind, "db", "-n", "payments") for kind in ("wrappedsecret", "secret")]
+    payments = [fresh.exists(kind, "db", "payments") for kind in ("wrappedsecret", "secret")]
     assert payments == [True, True] and fresh.exists("crd", CRD)
     fresh.kubectl("delete", "namespace", "payments", "--timeout=60s")
 
@@ -134,7 +134,7 @@ def test_deleting_an_overlay_leaves_every_wrapped_secret(fresh, scratch, name):
     namespace.apply(namespace.wrap("db", k="v"))
     shell.run("kubectl delete -k own --timeout=60s")
     try:
-        assert not fresh.exists("clusterrole", "secrets-bridge") and not fresh.exists("deployment", "secrets-bridge", "-n", NAMESPACE)
+        assert not fresh.exists("clusterrole", "secrets-bridge") and not fresh.exists("deployment", "secrets-bridge", NAMESPACE)
         assert fresh.exists("crd", CRD) and namespace.get("wrappedsecret", "db")
     finally:
         fresh.kubectl("create", "namespace", NAMESPACE)
@@ -153,14 +153,14 @@ def test_a_release_takes_over_an_overlay(fresh, scratch, major):
     shell = Shell(fresh, scratch / f"move-{major}", major)
     overlay(fresh, shell, "dev")
     shell.run("kubectl apply --server-side -f manifests/crds/\nkubectl apply -k own")
-    uid = fresh.get("deployment", "secrets-bridge", "-n", NAMESPACE)["metadata"]["uid"]
+    uid = fresh.get("deployment", "secrets-bridge", NAMESPACE)["metadata"]["uid"]
     shell.run("helm install secrets-bridge charts/secrets-bridge -n secrets-bridge --set backend=local --set devProfile=true --take-ownership")
-    (deployment,) = fresh.get("deployments", "-n", NAMESPACE)["items"]
+    (deployment,) = fresh.list("deployments", "-n", NAMESPACE)
     assert deployment["metadata"]["uid"] == uid and deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
     uninstall(fresh, major)
     for kind, inside, name in by_identity(kustomized("overlays/dev")):
         if fresh.minor >= 21 or kind != "PodDisruptionBudget":
-            there = fresh.exists(kind, name, *(["-n", inside] if inside else []))
+            there = fresh.exists(kind, name, inside)
             assert there is (kind == "Namespace"), (kind, name)
 
 
