@@ -48,11 +48,15 @@ SWITCHES = {
 }
 
 
+@pytest.fixture(scope="module")
+def platforms(tmp_path_factory):
+    return {major: parent(tmp_path_factory.mktemp("platform") / "platform", major, {"secrets-bridge": CONTROLLER}) for major in HELMS}
+
+
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_switches(major, switch, tmp_path):
-    chart = parent(tmp_path / "platform", major, {"secrets-bridge": CONTROLLER})
+def test_switches(major, switch, platforms):
     arguments, is_there = SWITCHES[switch]
-    found = kinds(major, chart, *(f"--set={argument}" for argument in arguments))
+    found = kinds(major, platforms[major], *(f"--set={argument}" for argument in arguments))
     assert "ConfigMap" in found and ("Deployment" in found) is is_there
 
 

@@ -31,7 +31,8 @@ def major(request):
 def fresh(cluster):
     """Removes the CRDs before and after a test."""
     def clean():
-        cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
+        if left := [name for name in CRDS if cluster.exists("crd", name)]:
+            cluster.kubectl("delete", "crd", *left, "--ignore-not-found", "--timeout=60s")
     clean()
     yield cluster
     clean()
