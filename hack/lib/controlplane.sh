@@ -46,9 +46,12 @@ start_apiserver() {
         --proxy-client-cert-file="$DIR/pki/front-proxy-client.crt" --proxy-client-key-file="$DIR/pki/front-proxy-client.key"
         --runtime-config=apiextensions.k8s.io/v1beta1=false)
     # Later versions serve few beta APIs. Without those of 1.20, a start and each change of a CRD, after which the server writes its
-    # OpenAPI document, take two thirds of the processor time. policy/v1 came with 1.21.
-    case $("$ASSETS/kube-apiserver" --version) in *v1.20.*) lean=("--runtime-config=api/beta=false,policy/v1beta1=true") ;; esac
-    # The metrics of priority and fairness take a third of an idle server's processor time. --v=1 keeps request bodies out of the log.
+    # OpenAPI document, take two thirds of the processor time. policy/v1 came with 1.21. The metrics of its priority and fairness
+    # take a third of an idle server's processor time.
+    case $("$ASSETS/kube-apiserver" --version) in
+        *v1.20.*) lean=("--runtime-config=api/beta=false,policy/v1beta1=true" --enable-priority-and-fairness=false) ;;
+    esac
+    # --v=1 keeps request bodies out of the log.
     spawn "$DIR" apiserver "$ASSETS/kube-apiserver" --etcd-servers="$(etcd_url)" \
         --bind-address=127.0.0.1 --secure-port="$API_PORT" --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
         --service-cluster-ip-range=10.96.0.0/16 \
@@ -57,7 +60,7 @@ start_apiserver() {
         --service-account-issuer=https://kubernetes.default.svc.cluster.local \
         --service-account-key-file="$DIR/pki/service-accounts.pub" \
         --service-account-signing-key-file="$DIR/pki/service-accounts.key" \
-        ${forwarding[@]+"${forwarding[@]}"} ${lean[@]+"${lean[@]}"} --enable-priority-and-fairness=false --profiling=false --v=1 \
+        ${forwarding[@]+"${forwarding[@]}"} ${lean[@]+"${lean[@]}"} --profiling=false --v=1 \
         ${APISERVER_FLAGS[@]+"${APISERVER_FLAGS[@]}"}
     # Both start before either is awaited: each needs the other to be ready.
     [ -z "$CRD_SERVER" ] || running "$DIR" crd-server >/dev/null || spawn_crd_server
