@@ -45,13 +45,17 @@ def test_a_failure_beside_others_is_recorded(tmp_path):
     assert "why" in text
 
 
-def test_the_lane_runs_its_parts_in_order_and_with_the_lowest_priority(tmp_path):
+def test_the_lane_runs_its_parts_in_order_and_gives_way_from_then_on(tmp_path):
     text = bash("""
-        lane one 'sleep 0.3; nice; touch "$TMPDIR/one"'
-        lane two 'test -e "$TMPDIR/one" && echo in order; exit 3'
-        start_lane; part a true; await one; collect two; collect one""", tmp_path)
-    assert results(text) == ("yes", [["a", "passed"], ["two", "FAILED"], ["one", "passed"]])
-    assert "\n19\n" in text and "in order" in text
+        lane one 'sleep 0.3; echo "one $(nice)"; touch "$TMPDIR/one"'
+        give_way
+        lane two 'test -e "$TMPDIR/one" && echo "in order $(nice)"; exit 3'
+        give_way
+        lane three 'echo "three $(nice)"'
+        start_lane; part a true; await one; collect two; collect one; collect three""", tmp_path)
+    assert results(text) == ("yes", [["a", "passed"], ["two", "FAILED"], ["one", "passed"], ["three", "passed"]])
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert f"\none {own}\n" in text and "\nin order 19\n" in text and "\nthree 19\n" in text
 
 
 def test_a_part_that_the_lane_has_lost_has_failed(tmp_path):
