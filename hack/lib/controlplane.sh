@@ -123,10 +123,11 @@ start_controller_manager() {
     fi
     # Kubernetes 1.24 removed the insecure port, which was on by default, and its flag.
     case $("$ASSETS/kube-controller-manager" --version) in *v1.20.* | *v1.21.*) insecure=(--port=0) ;; esac
+    # It serves nothing: a port that is bound only after the other servers have started could be another's by then.
     spawn "$DIR" controller-manager "$ASSETS/kube-controller-manager" --kubeconfig="$DIR/controller-manager.kubeconfig" \
         --authentication-kubeconfig="$DIR/controller-manager.kubeconfig" --authentication-skip-lookup=true \
         --authorization-kubeconfig="$DIR/controller-manager.kubeconfig" --use-service-account-credentials=true \
-        --bind-address=127.0.0.1 --secure-port="$MANAGER_PORT" ${insecure[@]+"${insecure[@]}"} --cert-dir="$DIR/pki/serving" \
+        --secure-port=0 ${insecure[@]+"${insecure[@]}"} \
         --leader-elect=false --profiling=false --v=1 --kube-api-qps=200 --kube-api-burst=400 \
         --controllers=clusterrole-aggregation,garbagecollector,namespace,serviceaccount,serviceaccount-token,root-ca-cert-publisher \
         --service-account-private-key-file="$DIR/pki/service-accounts.key" --root-ca-file="$DIR/pki/ca.crt"
@@ -143,7 +144,7 @@ resume_apiserver() {
 start_servers() {
     local try
     for try in 1 2 3; do
-        read -r ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT CRD_PORT < <(free_ports 5)
+        read -r ETCD_PORT ETCD_PEER_PORT API_PORT CRD_PORT < <(free_ports 4)
         write_settings
         : >"$DIR/etcd.log"
         : >"$DIR/apiserver.log"
@@ -160,7 +161,7 @@ start_servers() {
 
 write_settings() {
     # -g, because a function reads them.
-    declare -p ASSETS KUBECTL ETCD_PORT ETCD_PEER_PORT API_PORT MANAGER_PORT CRD_PORT CRD_SERVER APISERVER_FLAGS \
+    declare -p ASSETS KUBECTL ETCD_PORT ETCD_PEER_PORT API_PORT CRD_PORT CRD_SERVER APISERVER_FLAGS \
         | sed 's/^declare /declare -g /' >"$DIR/settings"
 }
 
