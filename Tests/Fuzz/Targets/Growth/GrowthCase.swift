@@ -26,6 +26,11 @@ struct GrowthCase: Sendable {
         /// Twice, and half of that for memory that no longer fits into the caches.
         var isAtMostLinear: Bool { factor <= 3 }
 
+        /// Takes the shorter time of each size.
+        mutating func keepShortest(of other: Measurement) {
+            points = zip(points, other.points).map { ($0.bytes, min($0.seconds, $1.seconds)) }
+        }
+
         var description: String {
             let last = points.last ?? (0, 0)
             let factor = factor == 0 ? "too short to tell" : String(format: "at most %.1f times", factor)
@@ -39,7 +44,7 @@ struct GrowthCase: Sendable {
     func measure(upTo maximum: Int = .max) async throws -> Measurement {
         var measurement = try await measureOnce(upTo: maximum)
         for _ in 0..<2 where !measurement.isAtMostLinear {
-            measurement = try await measureOnce(upTo: maximum)
+            measurement.keepShortest(of: try await measureOnce(upTo: maximum))
         }
         return measurement
     }
