@@ -44,16 +44,18 @@ extension String {
     /// A name from a file or a server, for messages: on one line, cut after 128 bytes.
     package var sanitizedName: String { shortened(to: 128).escapingInvisibleCharacters }
 
-    private func shortened(to count: Int) -> String {
+    fileprivate func shortened(to count: Int) -> String {
         utf8.count > count ? truncated(toUTF8: count) + "…" : self
     }
 }
 
 extension Collection<String> {
-    /// Returns names from files and servers for a message, as in `a, b and 3 more`: the first `limit`, each as
-    /// `sanitizedName`. A message has a bounded size then, however many names there are and however long they are.
-    package func listed(limit: Int = 8) -> String {
-        let shown = prefix(limit).map(\.sanitizedName).joined(separator: ", ")
+    /// Returns names from files and servers for a message, as in `a, b and 3 more`: the first `limit`, each on one line and cut
+    /// after this many bytes, which most paths and key ids do not reach. A message has a bounded size then, however many names
+    /// there are and however long they are.
+    package func listed(limit: Int = 8, bytes: Int = 512) -> String {
+        let shown = prefix(limit).map { $0.shortened(to: bytes).escapingInvisibleCharacters }
+            .joined(separator: ", ")
         return count > limit ? "\(shown) and \(count - limit) more" : shown
     }
 }

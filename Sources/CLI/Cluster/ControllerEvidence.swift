@@ -122,7 +122,7 @@ struct ControllerScopes {
         let selectors = covering.compactMap(\.scope.labelSelector)
         guard selectors.count == covering.count else { return .passed }
         return .skipped(
-            "only WrappedSecrets with the labels \(selectors.prefix(4).map(\.sanitizedName).joined(separator: " or ")) are watched"
+            "only WrappedSecrets with the labels \(selectors.prefix(4).map(\.asOneLine).joined(separator: " or ")) are watched"
         )
     }
 }

@@ -99,10 +99,11 @@ struct MergeConflict: Sendable {
         let names = managers.map {
             MergeIdentity.isMergeManager(fieldManager: $0) ? "another WrappedSecret" : $0
         }
-        let others = names.isEmpty ? "another field manager" : Set(names).sorted().listed(limit: 4)
+        let others =
+            names.isEmpty ? "another field manager" : Set(names).sorted().listed(limit: 4, bytes: 128)
         return Blocked(
             managers.contains(where: MergeIdentity.isMergeManager) ? .ownedByAnother : .secretConflict,
-            "Secret \(secret): \(fields.sorted().listed()) is managed by \(others); remove it from one of "
+            "Secret \(secret): \(fields.sorted().listed(bytes: 128)) is managed by \(others); remove it from one of "
                 + "the two")
     }
 }

@@ -54,7 +54,7 @@ enum VaultLoginRejection: Equatable {
         case .audience:
             let actual =
                 claims.map {
-                    ": the token's audience is \($0.audiences.isEmpty ? "none" : $0.audiences.listed(limit: 4))"
+                    ": the token's audience is \($0.audiences.isEmpty ? "none" : $0.audiences.listed(limit: 4, bytes: 128))"
                 } ?? ""
             return "audience\(actual), and the role \(method.roleName) expects another; make the two equal "
                 + "(\(method.audienceSetting) of the role, audience of the projected token)"
