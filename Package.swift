@@ -61,7 +61,8 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLinux"),
 
-        module("Cryptography", ["COpenSSL"]),
+        .target(name: "COpenSSLSetup", dependencies: ["COpenSSL"]),
+        module("Cryptography", ["COpenSSL", "COpenSSLSetup"]),
         module("System", ["CLinux", "Cryptography"]),
         module("Concurrency", ["System"]),
         module("Settings", ["Cryptography", "System"]),

@@ -1,6 +1,5 @@
 // The headers of libcrypto, and functions for its macros, which Swift cannot call.
 #pragma once
-#include <malloc.h>
 // Without it, OPENSSL_memdup puts the path of this file into the program, which would then depend on the folder of the build.
 #define OPENSSL_NO_FILENAMES
 #include <openssl/bn.h>
@@ -12,37 +11,6 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#include <stdlib.h>
-#include <string.h>
-
-// libssl frees the buffer of a record as soon as it was read, and libcrypto frees copies of keys. With these functions they zero
-// every block before they free it.
-static inline void *sb_openssl_malloc(size_t size, const char *file, int line) {
-    (void)file;
-    (void)line;
-    return size ? malloc(size) : NULL;
-}
-static inline void sb_openssl_free(void *block, const char *file, int line) {
-    (void)file;
-    (void)line;
-    if (!block) return;
-    explicit_bzero(block, malloc_usable_size(block));
-    free(block);
-}
-static inline void *sb_openssl_realloc(void *block, size_t size, const char *file, int line) {
-    void *grown = sb_openssl_malloc(size, file, line);
-    if (block && grown) {
-        size_t old_size = malloc_usable_size(block);
-        memcpy(grown, block, old_size < size ? old_size : size);
-    }
-    // As realloc(3), it keeps the block if there is no memory for another.
-    if (grown || !size) sb_openssl_free(block, file, line);
-    return grown;
-}
-// Returns 1, or 0 if libcrypto has allocated memory already.
-static inline int sb_openssl_zero_freed_memory(void) {
-    return CRYPTO_set_mem_functions(sb_openssl_malloc, sb_openssl_realloc, sb_openssl_free);
-}
 
 static inline int sb_gcm_set_nonce_length(EVP_CIPHER_CTX *ctx, int length) {
     return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, length, NULL);

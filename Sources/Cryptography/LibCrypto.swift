@@ -10,14 +10,6 @@ package enum CryptoError: Error, Equatable, Sendable {
     case libcrypto(activity: String, stack: [String])
 }
 
-/// Makes libcrypto and libssl zero the memory that they free: buffers of TLS, copies of keys. Must be called before any other
-/// function of them.
-///
-/// - Returns: false if libcrypto has allocated memory already.
-package func zeroFreedMemoryOfLibCrypto() -> Bool {
-    sb_openssl_zero_freed_memory() == 1
-}
-
 /// Runs a libcrypto function that returns 1 on success.
 ///
 /// - Throws: `CryptoError.libcrypto` with libcrypto's error stack if it returns anything else.

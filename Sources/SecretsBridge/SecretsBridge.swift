@@ -1,6 +1,5 @@
 import ArgumentParser
 import CLI
-import Cryptography
 import Glibc
 import Settings
 import System
@@ -40,7 +39,6 @@ struct SecretsBridge: AsyncParsableCommand {
         InheritedSignals.record()
         // This memory will contain plaintext and keys; other processes must not read it.
         _ = hardenProcess()
-        _ = zeroFreedMemoryOfLibCrypto()
         Environment.takeOwnVariables()
         TerminalInput.setReadHandler { Console.note("reading from the terminal; end with Ctrl-D") }
         Warnings.setHandler { Console.warning($0) }
@@ -62,7 +60,7 @@ struct SecretsBridge: AsyncParsableCommand {
         }
     }
 
-    /// Ends the process at once. exit(3) would destroy the state of OpenSSL while libcurl's threads use it.
+    /// Ends the process at once. exit(3) would run the exit handlers of libraries while other threads use what they destroy.
     private static func leave(_ code: Int32) -> Never {
         let lost = fflush(nil) == 0 ? Console.outputFailure : lastSystemError()
         if let lost { Console.error("cannot write the output: \(lost)") }

@@ -2,7 +2,7 @@ import COpenSSL
 import Glibc
 import Testing
 
-/// The allocator that libcrypto and libssl get.
+/// The memory that libcrypto and libssl free, in every process that is linked with this module.
 ///
 /// glibc gives the block that a thread freed last to its next allocation of the same size, with its bytes as they were after
 /// the first 16, in which it keeps its list. The allocators of sanitizers give other blocks.
@@ -11,7 +11,7 @@ struct FreedMemoryTests {
     private let size = 64
 
     private func filledBlock() throws -> UnsafeMutableRawPointer {
-        let block = try #require(sb_openssl_malloc(size, nil, 0))
+        let block = try #require(CRYPTO_malloc(size, nil, 0))
         memset(block, 0xA5, size)
         return block
     }
@@ -27,7 +27,7 @@ struct FreedMemoryTests {
     @Test func aFreedBlockIsZeroed() throws {
         let block = try filledBlock()
         let address = UInt(bitPattern: block)
-        sb_openssl_free(block, nil, 0)
+        CRYPTO_free(block, nil, 0)
         let rest = rest(ofBlockAt: address)
         #expect(try #require(rest).allSatisfy { $0 == 0 })
     }
@@ -35,16 +35,16 @@ struct FreedMemoryTests {
     @Test func theOldBlockOfOneThatGrowsIsZeroed() throws {
         let block = try filledBlock()
         let address = UInt(bitPattern: block)
-        let result = sb_openssl_realloc(block, 4096, nil, 0)
+        let result = CRYPTO_realloc(block, 4096, nil, 0)
         let rest = rest(ofBlockAt: address)
         #expect(try #require(rest).allSatisfy { $0 == 0 })
         let grown = try #require(result)
         #expect(UnsafeRawBufferPointer(start: grown, count: size).allSatisfy { $0 == 0xA5 })
-        sb_openssl_free(grown, nil, 0)
+        CRYPTO_free(grown, nil, 0)
     }
 
     @Test func nothingIsAllocatedForNoBytes() {
-        #expect(sb_openssl_malloc(0, nil, 0) == nil)
-        sb_openssl_free(nil, nil, 0)
+        #expect(CRYPTO_malloc(0, nil, 0) == nil)
+        CRYPTO_free(nil, nil, 0)
     }
 }
