@@ -13,18 +13,18 @@ struct GrowthCase: Sendable {
         /// The sizes and the processor times in seconds.
         var points: [(bytes: Int, seconds: Double)] = []
 
-        /// The largest factor of a doubling that takes long enough to be measured.
-        var factor: Double {
-            var largest = 0.0
-            for (first, second) in zip(points, points.dropFirst()) where first.seconds > 0.01 {
-                let growth = Double(second.bytes) / Double(first.bytes)
-                largest = max(largest, second.seconds / first.seconds / growth * 2)
-            }
-            return largest
+        /// The largest factor of a doubling, on average over two that follow each other: one alone contains the noise of two
+        /// measurements. Nil if the times are too short.
+        var factor: Double? {
+            zip(points, points.dropFirst(2)).filter { $0.0.seconds > 0.005 }.map { first, third in
+                let doublings = log2(Double(third.bytes) / Double(first.bytes))
+                return pow(third.seconds / first.seconds, 1 / doublings)
+            }.max()
         }
 
-        /// Twice, and half of that for memory that no longer fits into the caches.
-        var isAtMostLinear: Bool { factor <= 3 }
+        /// Two for what is linear, four for what is quadratic. In between is room for noise, and for memory that no longer fits
+        /// into the caches.
+        var isAtMostLinear: Bool { factor ?? 0 <= 2.83 }
 
         /// Takes the shorter time of each size.
         mutating func keepShortest(of other: Measurement) {
@@ -33,7 +33,7 @@ struct GrowthCase: Sendable {
 
         var description: String {
             let last = points.last ?? (0, 0)
-            let factor = factor == 0 ? "too short to tell" : String(format: "at most %.1f times", factor)
+            let factor = factor.map { String(format: "at most %.1f times", $0) } ?? "too short to tell"
             return String(format: "%d bytes in %.3f s; doubled: ", last.bytes, last.seconds) + factor
         }
     }
