@@ -39,9 +39,9 @@ def fresh(cluster):
 
 
 def quickstart(cluster, scratch, *arguments):
-    """Runs a script without the user's quickstarts. Its build takes time beside other tests, and waits for another one of SwiftPM."""
+    """Runs a script without the user's quickstarts, with the program of the tests."""
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "KUBECTL": KUBECTL, "XDG_CACHE_HOME": str(scratch / "cache")}
-    return run(ROOT / "hack/quickstart", *arguments, env=environment, timeout=600)
+    return run(ROOT / "hack/quickstart", *arguments, env=environment, timeout=300)
 
 
 def annotations(cluster):
