@@ -143,7 +143,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "Controller", "Cryptography", "Envelope", "HTTP", "JSON", "KMS", "KubeClient", "Resources",
-                "Settings", "System", "TestSupport", httpTypes, logging, "SecretsBridge",
+                "Settings", "System", "TestSupport", httpTypes, logging,
             ],
             swiftSettings: strict),
     ] + [fuzzing],

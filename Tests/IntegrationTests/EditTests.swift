@@ -397,8 +397,7 @@ struct EditTests {
     @Test func refusesEntriesThatDetermineWhatRuns() async throws {
         _ = try await wrap()
         // Another program with the name of the intended one.
-        let theirs = try folder.write("env", "#!/bin/sh\necho theirs\n")
-        chmod(theirs, 0o755)
+        try folder.writeProgram("env", "#!/bin/sh\necho theirs\n")
         _ = try await run([
             "set", file, "--from-literal", "PATH=\(folder.path)", "--from-literal", "user=app",
         ])

@@ -56,8 +56,7 @@ struct PreCommitHookTests {
 
     private func repository() async throws {
         _ = try await git("init", "-q")
-        let hook = try folder.write(".git/hooks/pre-commit", try Self.block("sh"))
-        #expect(chmod(hook, 0o755) == 0)
+        try folder.writeProgram(".git/hooks/pre-commit", try Self.block("sh"))
         try folder.write("README.md", "```yaml\n\(secret)```\n")
         try folder.write("main.go", "package main // kind: Secret\n")
         try folder.write("picture.png", [0x89, 0x50, 0x4E, 0x47, 0, 0xFF])

@@ -144,8 +144,7 @@ struct RulesTests {
 
     @Test func editFollowsTheRule() async throws {
         try await run(["wrap", "-n", "shop", "-w", "production/db.yaml"], input: Self.secret)
-        try folder.write("editor", "#!/bin/sh\nsed -i 's/canary-rules/changed/' \"$1\"\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path("editor"))
+        try folder.writeProgram("editor", "#!/bin/sh\nsed -i 's/canary-rules/changed/' \"$1\"\n")
         try writeRules("scope: cluster")
         let refused = try await run(
             ["edit", "production/db.yaml"], ["EDITOR": folder.path("editor")], status: 1)

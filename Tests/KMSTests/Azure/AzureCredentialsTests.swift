@@ -201,9 +201,8 @@ struct AzureCredentialsTests {
     }
 
     private func installCommandLine(_ script: String) throws -> String {
-        let file = try folder.write(
+        try folder.writeProgram(
             "bin/az", "#!/bin/sh\necho \"$*\" >\"$(dirname \"$0\")/arguments\"\n\(script)\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file)
         return folder.path("bin")
     }
 
