@@ -8,7 +8,8 @@ extension TemporaryFolder {
     @discardableResult
     package func writeProgram(_ name: String, _ script: String) throws -> String {
         let text = try write("\(name).text", script)
-        let arguments = ["install", "-m", "755", text, path(name)].map { strdup($0) }
+        let words: [String] = ["install", "-m", "755", text, path(name)]
+        let arguments = words.map { strdup($0) }
         defer { arguments.forEach { free($0) } }
         var process = pid_t()
         var status: Int32 = 0
