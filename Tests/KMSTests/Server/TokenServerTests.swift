@@ -5,8 +5,8 @@ import Testing
 
 @testable import KMS
 
-/// Tokens that expire, on a real server. These tests wait for real leases.
-@Suite(.enabled(if: OpenBao.isAvailable), .serialized)
+/// Tokens that expire. These tests wait for real leases, so they run beside each other, each on a server of its own.
+@Suite(.enabled(if: OpenBao.isAvailable))
 struct TokenServerTests {
     private func decryptor(_ ttl: String, maximum: String = "1h") async throws -> (
         OpenBao, TransitKeyManager, DataKey
