@@ -97,9 +97,14 @@ import Testing
             $0.write(by: "kubectl-label")
             $0.current?.labels?[OwnershipMetadata.managedByLabel] = nil
         },
+        Case("the owner reference was removed, perhaps by a deletion", "verifyCacheIsCurrent 51") {
+            $0.write(by: "kubectl-patch")
+            $0.current?.ownerReferences = []
+        },
         Case("the owner reference was removed, and the data appears unchanged", "verifyByWriting 51") {
             $0.write(by: "kubectl-patch")
             $0.current?.ownerReferences = []
+            $0.isCacheVerified = true
         },
         Case("an owner reference that is no controller reference, and a later version", "verifyByWriting 51")
         {
@@ -191,6 +196,7 @@ import Testing
             $0.write(by: "kubectl-replace", data: ["password"])
             $0.strip()
             $0.current?.managedFields?[0] = ManagedFieldsEntry(manager: KubeClient.fieldManager, time: "T1")
+            $0.isCacheVerified = true
         },
         Case("a merge target whose WrappedSecret changed to Owner", "SecretConflict") {
             $0.merge()
@@ -204,6 +210,7 @@ import Testing
             $0.current?.ownerReferences = nil
             $0.current?.uid = "s9"
             $0.status = nil
+            $0.isCacheVerified = true
         },
     ]
 
@@ -435,10 +442,16 @@ import Testing
             $0.strip()
             $0.current?.ownerReferences = [reference("Widget", "w", version: "v1", controller: nil)]
         },
+        Case("a Secret that allows adoption, by an object that may be deleted", "verifyCacheIsCurrent 50") {
+            $0.strip()
+            $0.status = nil
+            $0.current?.annotations?[OwnershipMetadata.allowAnnotation] = "adopt"
+        },
         Case("a Secret that allows adoption", "update 50") {
             $0.strip()
             $0.status = nil
             $0.current?.annotations?[OwnershipMetadata.allowAnnotation] = "adopt"
+            $0.isCacheVerified = true
         },
         Case("a Secret that allows merges", "SecretConflict") {
             $0.strip()
@@ -483,6 +496,7 @@ import Testing
         Case("an orphan, and creationPolicy Owner", "updateMetadata 50") {
             $0.orphan()
             $0.object.spec.creationPolicy = "Owner"
+            $0.isCacheVerified = true
         },
         Case("an owned Secret, and creationPolicy Orphan", "updateMetadata 50") {
             $0.addManagedFields()

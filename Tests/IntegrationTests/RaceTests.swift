@@ -79,6 +79,37 @@ struct RaceTests {
         }
     }
 
+    /// The garbage collector removes the owner reference, and the watch of Secrets shows that first. With its reference back, the
+    /// Secret would be deleted after its object.
+    @Test func doesNotOwnASecretAgainThatADeletionBehindTheWatchOrphaned() async throws {
+        try await TestNamespace.withShared { namespace in
+            var gate: RecordingTransport.Gate?
+            try await RunningController.with(
+                namespace,
+                prepare: { gate = $0.holdBodies { $0.isWatch && $0.path.hasSuffix("/wrappedsecrets") } }
+            ) { controller in
+                let gate = try #require(gate)
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.reconciled("db")
+                try await controller.catchUp(namespace)
+                let uid = try #require(try await namespace.secret("db")).metadata.uid
+                gate.close()
+                let before = reads(controller)
+                try await namespace.kubectl("delete", "wsec", "db", "--cascade=orphan")
+                try await eventually("it reads the object") { reads(controller) > before }
+                let orphan = try #require(try await namespace.secret("db"))
+                #expect(orphan.metadata.ownerReferences ?? [] == [])
+
+                gate.open()
+                try await namespace.apply("db", ["k": "1"])
+                try await namespace.reconciled("db")
+                let taken = try #require(try await namespace.secret("db"))
+                #expect(taken.metadata.uid == uid)
+                #expect(taken.metadata.ownerReferences?.map(\.name) == ["db"])
+            }
+        }
+    }
+
     /// Returns how often the controller has read the object from the API server.
     private func reads(_ controller: RunningController) -> Int {
         controller.transport.count { $0.method == "GET" && $0.path.hasSuffix("/wrappedsecrets/db") }

@@ -76,8 +76,8 @@ extension Reconciler {
         }
     }
 
-    /// Checks that the API server knows no later generation of the object. A Secret from a later generation is then
-    /// left from before etcd was restored to an older state. A write that overtakes this read changes the version of
+    /// Checks that the API server knows no later generation of the object, and no deletion of it. A Secret from a later generation is
+    /// then left from before etcd was restored to an older state. A write that overtakes this read changes the version of
     /// the Secret, and our patch fails.
     func verifyCacheIsCurrent(_ object: ObjectMeta) async throws(ReconcileFailure) {
         let newest: ObjectMeta
@@ -88,11 +88,13 @@ extension Reconciler {
         } catch {
             throw ReconcileFailure(accessing: error)
         }
-        guard newest.uid == object.uid, newest.generation == object.generation else {
+        guard newest.uid == object.uid, newest.generation == object.generation,
+            newest.deletionTimestamp == object.deletionTimestamp
+        else {
             throw .transient(
                 KubeError(
                     .conflict, activity: "reconciling \(object.ref)",
-                    message: "the Secret comes from a later generation than the cached one"))
+                    message: "the cache does not have the newest generation yet"))
         }
     }
 

@@ -126,6 +126,7 @@ struct Reconciler: Sendable {
                             throw .transient(error)
                         }
                         (input.current, input.isCurrentRead, conflict) = (newer, true, error)
+                        input.isCacheVerified = false
                     }
                 case .recordVerification:
                     let (status, next) = try await recordVerification(request)

@@ -55,8 +55,8 @@ enum SyncAction: Sendable, Equatable {
     case findMergeTarget
     /// Read the Secret's data, because the Secret has changed since this data was verified. Needs no KMS.
     case compareData(VerifiedData)
-    /// Check that the API server knows no later generation of the object. The Secret comes from one, so the cache is
-    /// behind, or etcd was restored to an older state.
+    /// Check that the API server knows no later generation of the object and no deletion. The Secret comes from a later one, so
+    /// the cache is behind, or etcd was restored to an older state; or the Secret has lost its owner reference.
     case verifyCacheIsCurrent
 
     // Steps that write.
@@ -113,7 +113,25 @@ enum SyncPlan: Sendable {
         if let blocked = firstProblem(input, desired) { return .block(blocked) }
         let request = ReconcileRequest(
             object: object, previousStatus: input.status, desired: desired, current: input.current)
-        return .perform(action(input, desired), request)
+        return .perform(confirmed(action(input, desired), input, desired), request)
+    }
+
+    /// Reads the object before a Secret gets our owner reference back. `kubectl delete --cascade=orphan` has the garbage collector
+    /// remove it, and the caches may show that before the deletion of the object. With a reference to an object that is gone, the
+    /// garbage collector would delete the Secret.
+    private static func confirmed(
+        _ action: SyncAction, _ input: SyncInput, _ desired: DesiredSecret
+    ) -> SyncAction {
+        switch action {
+        case .update, .updateMetadata, .verifyByWriting:
+            guard !input.isCacheVerified, desired.mergeIdentity == nil, !input.object.spec.isOrphan,
+                let current = input.current, OwnershipMetadata.owner(of: current) == nil
+            else { return action }
+            return .verifyCacheIsCurrent
+        case .create, .readSecret, .findMergeTarget, .compareData, .verifyCacheIsCurrent, .recordVerification,
+            .updateStatus, .inSync:
+            return action
+        }
     }
 
     /// Returns true if nothing is left to do for an object that is neither being deleted nor suspended.
