@@ -1,4 +1,5 @@
-// libcurl, and typed wrappers of its variadic functions, which Swift cannot call.
+// libcurl, and typed wrappers of its variadic functions, which Swift cannot call; and of OpenSSL, with which libcurl speaks TLS,
+// the version of a connection.
 #pragma once
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
@@ -6,6 +7,8 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -108,6 +111,17 @@ static inline CURLcode sb_easy_get_pointer(CURL *easy, CURLINFO info, void **val
 
 static inline CURLcode sb_easy_get_long(CURL *easy, CURLINFO info, long *value) {
     return curl_easy_getinfo(easy, info, value);
+}
+
+/// Returns true if the connection of a transfer in progress has negotiated HTTP/2 (RFC 9113, section 3.2).
+static inline bool sb_easy_negotiated_http2(CURL *easy) {
+    struct curl_tlssessioninfo *session = NULL;
+    CURLcode result = curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session);
+    if (result != CURLE_OK || !session || session->backend != CURLSSLBACKEND_OPENSSL || !session->internals) return false;
+    const unsigned char *name = NULL;
+    unsigned int length = 0;
+    SSL_get0_alpn_selected((const SSL *)session->internals, &name, &length);
+    return length == 2 && memcmp(name, "h2", 2) == 0;
 }
 
 static inline CURLMcode sb_multi_set_long(CURLM *multi, CURLMoption option, long value) {

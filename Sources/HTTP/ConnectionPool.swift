@@ -177,9 +177,12 @@ final class ConnectionPool: @unchecked Sendable {
     }
 
     /// Called from within `curl_multi_perform`.
-    func connectionReady(_ transfer: Transfer) {
+    ///
+    /// - Returns: false if the request must not be sent over this connection.
+    func connectionReady(_ transfer: Transfer, isHTTP2: Bool) -> Bool {
         let transaction = transfer.transaction
-        scheduler?.connectionReady(ObjectIdentifier(transaction), transaction.plan.target.origin)
+        return scheduler?.connectionReady(
+            ObjectIdentifier(transaction), transaction.plan.target.origin, isHTTP2 ? .http2 : .http1) ?? true
     }
 
     /// Called from within `curl_multi_perform`.
@@ -187,19 +190,12 @@ final class ConnectionPool: @unchecked Sendable {
         pacing.received(byteCount: byteCount)
     }
 
-    /// Called from within `curl_multi_perform`.
-    ///
-    /// - Parameter version: the value of CURLINFO_HTTP_VERSION.
-    func responseStarted(_ transfer: Transfer, over version: Int) {
-        let isHTTP2 = version >= Int(CURL_HTTP_VERSION_2_0)
-        scheduler?.negotiated(transfer.transaction.plan.target.origin, isHTTP2 ? .http2 : .http1)
-    }
-
     private func start(_ transaction: any Transaction) {
         guard let easy = idleHandles.popLast() ?? EasyHandle() else {
             return finish(transaction, transaction.plan.error(.clientFailed, "out of memory"))
         }
-        let transfer = Transfer(transaction, easy, on: self)
+        let offer = scheduler?.offer(of: ObjectIdentifier(transaction), transaction.plan.target.origin)
+        let transfer = Transfer(transaction, easy, offer ?? .http1, on: self)
         guard easy.setupResult == CURLE_OK else {
             let detail = String(cString: curl_easy_strerror(easy.setupResult))
             return finish(
@@ -221,6 +217,11 @@ final class ConnectionPool: @unchecked Sendable {
             guard message.pointee.msg == CURLMSG_DONE,
                 let transfer = Transfer.of(message.pointee.easy_handle)
             else { continue }
+            guard !transfer.isRefused else {
+                release(transfer)
+                start(transfer.transaction)
+                continue
+            }
             pacing.responded(after: .now - transfer.started)
             end(transfer, transfer.error(message.pointee.data.result))
         }
@@ -237,11 +238,16 @@ final class ConnectionPool: @unchecked Sendable {
 
     /// Ends a transfer. The transaction's `ended` comes last, when libcurl has no pointer into it any more.
     private func end(_ transfer: Transfer, _ error: HTTPError?) {
+        release(transfer)
+        finish(transfer.transaction, error)
+    }
+
+    /// Takes a transfer from libcurl, which has no pointer into its transaction then.
+    private func release(_ transfer: Transfer) {
         transfers[ObjectIdentifier(transfer.transaction)] = nil
         curl_multi_remove_handle(multi, transfer.easy.raw)
         transfer.easy.reset()
         if idleHandles.count < Self.maximumIdleHandles { idleHandles.append(transfer.easy) }
-        finish(transfer.transaction, error)
     }
 
     private func finish(_ transaction: any Transaction, _ error: HTTPError?) {

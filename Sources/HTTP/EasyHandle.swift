@@ -92,6 +92,9 @@ final class EasyHandle {
         return sb_easy_get_long(raw, key, &value) == CURLE_OK ? value : 0
     }
 
+    /// True if the connection of the transfer in progress has negotiated HTTP/2.
+    var isOverHTTP2: Bool { sb_easy_negotiated_http2(raw) }
+
     private func attachErrorText() {
         set(CURLOPT_ERRORBUFFER, pointer: errorText)
     }

@@ -14,12 +14,18 @@ final class Transfer {
     /// The reason why a callback aborted the transfer, which is more exact than libcurl's result.
     private var abortReason: HTTPError?
     private var isPaused = false
+    /// True if the transfer was aborted before anything was sent, because the request must not go over its connection.
+    private(set) var isRefused = false
     let started = ContinuousClock.now
     private var lastByte = ContinuousClock.now
 
     private var plan: TransferPlan { transaction.plan }
 
-    init(_ transaction: any Transaction, _ easy: EasyHandle, on pool: ConnectionPool) {
+    /// - Parameter offer: The versions of HTTP that the request offers.
+    init(
+        _ transaction: any Transaction, _ easy: EasyHandle, _ offer: RequestScheduler<ObjectIdentifier>.Offer,
+        on pool: ConnectionPool
+    ) {
         self.transaction = transaction
         self.pool = pool
         self.easy = easy
@@ -34,7 +40,7 @@ final class Transfer {
         easy.set(CURLOPT_PROXY, plan.proxy)
         easy.set(CURLOPT_HTTPHEADER, pointer: headers.list)
         if !headers.isComplete || !self.route.isComplete { easy.record(CURLE_OUT_OF_MEMORY) }
-        setVersion()
+        setVersion(offer)
         setMethodAndBody()
 
         let address = Unmanaged.passUnretained(self).toOpaque()
@@ -68,13 +74,11 @@ final class Transfer {
         return headers
     }
 
-    private func setVersion() {
-        switch plan.request.mode {
-        case .unary:
-            easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-            if plan.settings.configuration.acceptsCompression { easy.set(CURLOPT_ACCEPT_ENCODING, "gzip") }
-        case .streaming:
-            easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    private func setVersion(_ offer: RequestScheduler<ObjectIdentifier>.Offer) {
+        easy.set(CURLOPT_HTTP_VERSION, Int(offer == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS))
+        easy.set(CURLOPT_FRESH_CONNECT, offer == .newConnection)
+        if plan.request.mode == .unary, plan.settings.configuration.acceptsCompression {
+            easy.set(CURLOPT_ACCEPT_ENCODING, "gzip")
         }
     }
 
@@ -155,8 +159,10 @@ final class Transfer {
 
     // MARK: libcurl's callbacks
 
-    fileprivate func connectionReady() {
-        pool.connectionReady(self)
+    /// - Returns: false to abort the transfer.
+    fileprivate func connectionReady() -> Bool {
+        isRefused = !pool.connectionReady(self, isHTTP2: easy.isOverHTTP2)
+        return !isRefused
     }
 
     /// - Returns: false to abort the transfer.
@@ -166,7 +172,6 @@ final class Transfer {
         switch parser.consume(line) {
         case .more: break
         case .complete:
-            pool.responseStarted(self, over: easy.info(CURLINFO_HTTP_VERSION))
             abortReason = parser.head.flatMap { transaction.received($0) }
         case .tooLarge:
             abortReason = plan.error(
@@ -196,8 +201,7 @@ private func prerequest(
     _ context: UnsafeMutableRawPointer?, _ peer: UnsafeMutablePointer<CChar>?,
     _ local: UnsafeMutablePointer<CChar>?, _ peerPort: Int32, _ localPort: Int32
 ) -> Int32 {
-    Transfer.at(context)?.connectionReady()
-    return CURL_PREREQFUNC_OK
+    Transfer.at(context)?.connectionReady() == false ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK
 }
 
 private func headerLine(

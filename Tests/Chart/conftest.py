@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chart import BINARY, ENTER, KUBECTL, NAMESPACE, ROOT, program_version, run
+from chart import BINARY, ENTER, KUBECTL, NAMESPACE, ROOT, helm, program_version, run
 
 sys.path.insert(1, str(ROOT / "hack/lib"))
 
@@ -128,6 +128,22 @@ def cluster(scratch):
         yield found
     finally:
         run(ROOT / "hack/cluster", "down", "--dir", folder, env=dict(os.environ))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.has_failed = getattr(item, "has_failed", False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def removed_after_a_failure(request):
+    """Removes the release that a failed test leaves, because the next ones could not install theirs."""
+    yield
+    if request.node.has_failed and "cluster" in request.fixturenames:
+        cluster = request.getfixturevalue("cluster")
+        helm("4", "uninstall", "secrets-bridge", "-n", NAMESPACE, "--ignore-not-found", kubeconfig=cluster.kubeconfig, check=False)
 
 
 @dataclass

@@ -49,6 +49,9 @@ def test_commands(cluster, vault, image_root, scratch):
             eventually(f"{name} is created", lambda name=name: argo.values(name))
             assert argo.values(name)[entry] == value
             assert argo.get("secret", name)["metadata"]["labels"]["argocd.argoproj.io/secret-type"] == kind
+            argo.until(name, "Synced")
+        # A controller that ends between Secret and status leaves an unwrap to the next one.
+        database.until("db", "Synced")
 
     (upgrade,) = blocks("docs/installing.md", "Upgrading")
     shell.run(upgrade)

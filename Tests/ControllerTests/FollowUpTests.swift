@@ -34,13 +34,15 @@ import Testing
         return cluster
     }
 
-    private static let restarted = FakeTransport.Response(200, #"{"metadata": {"name": "other"}}"#)
+    private static func restarted(_ name: String) -> FakeTransport.Response {
+        .init(200, #"{"metadata": {"namespace": "payments", "name": "\#(name)"}}"#)
+    }
 
     @Test func restartsTheOtherWorkloadsWhenOneFails() async throws {
         let cluster = try await Self.withPendingRestarts()
         let rejection = #"Internal error occurred: failed calling webhook \"x.example.org\": canary"#
         cluster.server.failNext("PATCH", "/deployments/api", .status(500, "InternalError", rejection))
-        cluster.server.failNext("PATCH", "/deployments/other", Self.restarted)
+        cluster.server.failNext("PATCH", "/deployments/other", Self.restarted("other"))
         let (outcome, requests) = await cluster.reconcile()
         #expect(outcome == .requeueRateLimited)
         #expect(requests.contains("PATCH deployments/other"))
@@ -57,7 +59,7 @@ import Testing
         // Only the restart is pending.
         try cluster.syncCaches()
         for name in ["api", "other"] {
-            cluster.server.failNext("PATCH", "/deployments/\(name)", Self.restarted)
+            cluster.server.failNext("PATCH", "/deployments/\(name)", Self.restarted(name))
         }
         let again = await cluster.reconcile()
         #expect(again.outcome == .done)
@@ -70,7 +72,7 @@ import Testing
     @Test func retriesAConflictWithoutReportingIt() async throws {
         let cluster = try await Self.withPendingRestarts()
         cluster.server.failNext("PATCH", "/deployments/api", .status(409, "Conflict"))
-        cluster.server.failNext("PATCH", "/deployments/other", Self.restarted)
+        cluster.server.failNext("PATCH", "/deployments/other", Self.restarted("other"))
         #expect(await cluster.reconcile().outcome == .requeueRateLimited)
         #expect(cluster.condition("RolloutRestarted") == nil)
         #expect(cluster.condition("Ready")?["status"] == "True")

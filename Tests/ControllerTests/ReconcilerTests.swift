@@ -500,8 +500,8 @@ import Testing
             $0[["spec", "template"]] = ["type": "example.com/other"]
             $0[["spec", "recreate"]] = true
         }
-        cluster.server.failNext(
-            "POST", "/secrets", FakeTransport.Response(201, #"{"metadata": {"name": "probe"}}"#))
+        let dryRun = #"{"metadata": {"namespace": "payments", "name": "secrets-bridge-u1"}}"#
+        cluster.server.failNext("POST", "/secrets", FakeTransport.Response(201, dryRun))
         cluster.server.failNext("POST", "/secrets", .status(500, "InternalError"))
         #expect(await cluster.reconcile().outcome == .requeueRateLimited)
         #expect(cluster.secret == nil)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import HTTP
 
-struct AdmissionTests {
+struct RequestSchedulerTests {
     private let origin = "https://a:443"
 
     private func machine(connections: Int = 2, streams: Int = 4) -> RequestScheduler<Int> {
@@ -14,10 +14,8 @@ struct AdmissionTests {
         for id in 1...9 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
         #expect(machine.dequeueReady() == [])
-        machine.connectionReady(1, origin)
-        // Until a response arrives, the server may speak HTTP/1.1.
+        #expect(machine.connectionReady(1, origin, .http2) == true)
         #expect(machine.dequeueReady() == [2])
-        machine.negotiated(origin, .http2)
         #expect(machine.dequeueReady() == [])
         // Each successful request raises the limit by one stream.
         #expect(machine.finished(1, origin, isConnectionLost: false) == [])
@@ -32,7 +30,7 @@ struct AdmissionTests {
         var machine = machine()
         for id in 1...3 { machine.enqueue(id, "http://a:80") }
         #expect(machine.dequeueReady() == [1, 2])
-        machine.connectionReady(1, "http://a:80")
+        #expect(machine.connectionReady(1, "http://a:80", .http1) == true)
         #expect(machine.finished(2, "http://a:80", isConnectionLost: true) == [])
         #expect(machine.dequeueReady() == [3])
     }
@@ -60,7 +58,7 @@ struct AdmissionTests {
         #expect(machine.finished(1, origin, isConnectionLost: false) == [])
         #expect(machine.dequeueReady() == [2])
         #expect(machine.finished(3, origin, isConnectionLost: false) == [])
-        machine.connectionReady(2, origin)
+        #expect(machine.connectionReady(2, origin, .http2) == true)
         #expect(machine.dequeueReady() == [])
     }
 
@@ -68,17 +66,70 @@ struct AdmissionTests {
         var machine = machine(connections: 9, streams: 10)
         for id in 1...3 { machine.enqueue(id, origin) }
         _ = machine.dequeueReady()
-        machine.connectionReady(1, origin)
-        machine.negotiated(origin, .http2)
+        #expect(machine.connectionReady(1, origin, .http2) == true)
         #expect(machine.dequeueReady() == [2, 3])
-        machine.connectionReady(2, origin)
-        machine.connectionReady(3, origin)
+        #expect(machine.connectionReady(2, origin, .http2) == true)
+        #expect(machine.connectionReady(3, origin, .http2) == true)
         for id in 4...6 { machine.enqueue(id, origin) }
         #expect(machine.finished(1, origin, isConnectionLost: true) == [])
         #expect(machine.dequeueReady() == [4])
         #expect(machine.dequeueReady() == [])
-        machine.connectionReady(4, origin)
+        #expect(machine.connectionReady(4, origin, .http2) == true)
         #expect(machine.dequeueReady() == [5, 6])
+    }
+
+    @Test func sendsNoRequestThatOffersHTTP2OverHTTP1() {
+        var machine = machine(connections: 3, streams: 10)
+        for id in 1...3 { machine.enqueue(id, origin) }
+        #expect(machine.dequeueReady() == [1])
+        #expect(machine.offer(of: 1, origin) == .newConnection)
+        #expect(machine.connectionReady(1, origin, .http2) == true)
+        #expect(machine.dequeueReady() == [2, 3])
+        #expect(machine.offer(of: 2, origin) == .http2)
+        // Another connection to the same name has reached another server.
+        #expect(machine.connectionReady(2, origin, .http1) == false)
+        #expect(machine.offer(of: 2, origin) == .http1)
+        #expect(machine.connectionReady(2, origin, .http1) == true)
+        // The third had begun before, and may go on over the first connection.
+        #expect(machine.connectionReady(3, origin, .http2) == true)
+        for id in 1...2 { #expect(machine.finished(id, origin, isConnectionLost: false) == []) }
+        machine.enqueue(4, origin)
+        #expect(machine.dequeueReady() == [4])
+        #expect(machine.offer(of: 4, origin) == .http1)
+    }
+
+    @Test func offersHTTP2AgainOnceNoOtherRequestIsInProgress() {
+        var machine = RequestScheduler<Int>(.init(connections: 2, http1Requests: 3))
+        func end(_ id: Int) { #expect(machine.finished(id, origin, isConnectionLost: false) == []) }
+        for id in 1...4 { machine.enqueue(id, origin) }
+        #expect(machine.dequeueReady() == [1])
+        #expect(machine.connectionReady(1, origin, .http1) == true)
+        #expect(machine.dequeueReady() == [2])
+        #expect(machine.connectionReady(2, origin, .http1) == true)
+        end(1)
+        end(2)
+        #expect(machine.dequeueReady() == [3, 4])
+        for id in 3...4 { #expect(machine.connectionReady(id, origin, .http1) == true) }
+        end(3)
+        machine.enqueue(5, origin)
+        #expect(machine.dequeueReady() == [5])
+        #expect(machine.offer(of: 5, origin) == .http1)
+        end(4)
+        end(5)
+        machine.enqueue(6, origin)
+        #expect(machine.dequeueReady() == [6])
+        #expect(machine.offer(of: 6, origin) == .newConnection)
+    }
+
+    @Test func offersHTTP1AloneOverPlainHTTP() {
+        var machine = RequestScheduler<Int>(.init(connections: 1, http1Requests: 1))
+        for id in 1...2 {
+            machine.enqueue(id, "http://a:80")
+            #expect(machine.dequeueReady() == [id])
+            #expect(machine.offer(of: id, "http://a:80") == .http1)
+            #expect(machine.connectionReady(id, "http://a:80", .http1) == true)
+            #expect(machine.finished(id, "http://a:80", isConnectionLost: false) == [])
+        }
     }
 
     @Test func startsEveryRequestWithinTheLimitsForRandomInput() {
@@ -94,10 +145,13 @@ struct AdmissionTests {
                     machine.enqueue(arrived, origin)
                     waiting.insert(arrived)
                     arrived += 1
-                case 2:
-                    if let id = active.randomElement() { machine.connectionReady(id, origin) }
-                case 3:
-                    machine.negotiated(origin, Bool.random(using: &random) ? .http2 : .http1)
+                case 2, 3:
+                    guard let id = active.randomElement() else { continue }
+                    let offer = machine.offer(of: id, origin)
+                    let isHTTP2 = offer != .http1 && Bool.random(using: &random)
+                    let isFirst = offer == .newConnection && active.count == 1
+                    let mayBeSent = machine.connectionReady(id, origin, isHTTP2 ? .http2 : .http1)
+                    #expect(mayBeSent == (isHTTP2 || offer == .http1 || isFirst))
                 default:
                     guard let id = active.union(waiting).randomElement() else { continue }
                     let isLost = active.contains(id) && Bool.random(using: &random)

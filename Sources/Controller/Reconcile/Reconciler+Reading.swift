@@ -50,8 +50,9 @@ extension Reconciler {
         let contents: SecretContents
         do {
             let json = try await client.getJSON(.secrets, request.secretRef, limit: Self.maximumSecretBytes)
-            contents = try SecretContents(
-                json, tracker.digester, activity: "reading Secret \(request.secretRef)")
+            let activity = "reading Secret \(request.secretRef)"
+            contents = try SecretContents(json, tracker.digester, activity: activity)
+            try contents.metadata.checkIdentity(request.secretRef, activity: activity)
         } catch  where error.code == .notFound {
             input.current = nil
             input.isCurrentRead = true

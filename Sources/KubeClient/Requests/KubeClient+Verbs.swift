@@ -2,14 +2,16 @@ package import Cryptography
 import FoundationEssentials
 import HTTP
 import HTTPTypes
+import System
 
 /// The API verbs. Writes return only metadata, so that the server does not send a Secret's data. Of that, the identity of
-/// the object is read; of a Secret all of it, because its `managedFields` show the time of the write and who owns what.
+/// the object is read; of a Secret all of it, because its `managedFields` show the time of the write and who owns what. The
+/// response to a request for one object has to be about that object.
 extension KubeClient {
     /// Reads one object.
     ///
     /// - Parameter maximumBytes: the limit for the response, or nil for the size that an object may have.
-    /// - Throws: `.responseTooLarge` if the response exceeds it.
+    /// - Throws: `.responseTooLarge` if the response exceeds it, and `.malformedResponse` if it is another object.
     package func get<Object: KubeObject>(
         _ type: Object.Type, _ ref: ObjectRef, maximumBytes: Int? = nil
     ) async throws(KubeError) -> Object {
@@ -18,17 +20,21 @@ extension KubeClient {
             Object.resource, ref, accept: isMetadata ? MediaType.metadata : MediaType.json)
         request.maximumResponseSize =
             maximumBytes ?? (isMetadata ? Self.maximumMetadataSize : Self.maximumObjectSize)
-        return try await perform(request, type)
+        let object = try await perform(request, type)
+        try object.metadata.checkIdentity(ref, activity: request.activity)
+        return object
     }
 
     /// Reads the metadata of an object of any kind.
     package func getMetadata(_ resource: Resource, _ ref: ObjectRef) async throws(KubeError) -> ObjectMeta {
         var request = readRequest(resource, ref, accept: MediaType.metadata)
         request.maximumResponseSize = Self.maximumMetadataSize
-        return try await perform(request, PartialObjectMetadata.self).metadata
+        let metadata = try await perform(request, PartialObjectMetadata.self).metadata
+        try metadata.checkIdentity(ref, activity: request.activity)
+        return metadata
     }
 
-    /// Reads one object as JSON in secret memory, for the few callers that need a Secret's data.
+    /// Reads one object as JSON in secret memory, for the few callers that need a Secret's data. They check its identity.
     ///
     /// - Parameter limit: the limit for the response in bytes.
     package func getJSON(
@@ -82,7 +88,7 @@ extension KubeClient {
                 query: [("fieldManager", Self.fieldManager)] + (isDryRun ? [("dryRun", "All")] : []),
                 body: .secret(body, contentType: MediaType.json),
                 activity: "creating \(resource.kind) \(ref)"),
-            isComplete: isDryRun || resource == .secrets)
+            ref, isComplete: isDryRun || resource == .secrets)
     }
 
     /// - Parameter fieldManager: the field manager of the change. A server-side apply has its own.
@@ -103,7 +109,7 @@ extension KubeClient {
                 path: resource.path(namespace: ref.namespace, name: ref.name, subresource: subresource),
                 query: patch.query.isEmpty ? [("fieldManager", fieldManager)] : patch.query,
                 body: body, activity: "patching \(part)\(resource.kind) \(ref)"),
-            isComplete: resource == .secrets)
+            ref, isComplete: resource == .secrets)
     }
 
     /// Deletes an object.
@@ -127,13 +133,18 @@ extension KubeClient {
     }
 
     /// - Parameter isComplete: True if the caller needs more of the response than the object's identity.
-    private func write(_ request: Request, isComplete: Bool) async throws(KubeError) -> ObjectMeta {
+    private func write(
+        _ request: Request, _ ref: ObjectRef, isComplete: Bool
+    ) async throws(KubeError) -> ObjectMeta {
         var request = request
         request.accept = MediaType.metadata
         request.maximumResponseSize = Self.maximumMetadataSize
-        return isComplete
+        let metadata =
+            isComplete
             ? try await perform(request, PartialObjectMetadata.self).metadata
             : try await perform(request, ObjectIdentity.self).metadata
+        try metadata.checkIdentity(ref, activity: request.activity)
+        return metadata
     }
 }
 
@@ -152,4 +163,17 @@ private struct DeleteOptions: Encodable {
     let apiVersion = "v1"
     let kind = "DeleteOptions"
     let preconditions: DeletePreconditions?
+}
+
+extension ObjectMeta {
+    /// Checks that this is the metadata of the object that was asked for. A server, a proxy, or a library that assigns responses
+    /// to requests may be wrong, and the state of one object must not become that of another.
+    ///
+    /// - Throws: `.malformedResponse`
+    package func checkIdentity(_ expected: ObjectRef, activity: String) throws(KubeError) {
+        guard ref != expected else { return }
+        throw KubeError(
+            .malformedResponse, activity: activity,
+            message: "the response is about another object, \("\(ref)".sanitizedName)")
+    }
 }

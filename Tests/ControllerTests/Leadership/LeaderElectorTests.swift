@@ -34,7 +34,9 @@ import Testing
                 terminateProcess: { events.withLock { $0.append("terminated") } },
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             if let holder {
-                server[Self.path] = ["metadata": ["name": "secrets-bridge"], "spec": holder]
+                server[Self.path] = [
+                    "metadata": ["namespace": "ns", "name": "secrets-bridge"], "spec": holder,
+                ]
             }
         }
 

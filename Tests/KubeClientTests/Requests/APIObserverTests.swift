@@ -61,7 +61,7 @@ import Testing
         let transport = FakeTransport { _ in
             let status = statuses.withLock { $0.removeFirst() }
             return status == 200
-                ? .init(200, #"{"metadata":{"name":"b"}}"#) : .status(status, "Reason")
+                ? .init(200, #"{"metadata":{"namespace":"a","name":"b"}}"#) : .status(status, "Reason")
         }
         _ = try await client(transport, Renewing()).get(
             SecretMetadata.self, ObjectRef(namespace: "a", name: "b"))

@@ -12,7 +12,7 @@ import Testing
     private let ref = ObjectRef(namespace: "n", name: "a")
     private let pauses = Recorder<Duration>()
     private let body = SharedSecret(copying: "{}".utf8)
-    private static let ok = FakeTransport.Response(200, #"{"metadata":{"name":"a"}}"#)
+    private static let ok = FakeTransport.Response(200, #"{"metadata":{"namespace":"n","name":"a"}}"#)
 
     private func client(
         _ script: [FakeTransport.Response], credentials: any CredentialSource = StaticCredential.none

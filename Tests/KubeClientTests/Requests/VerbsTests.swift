@@ -11,7 +11,7 @@ import Testing
 @Suite struct VerbsTests {
     private let ref = ObjectRef(namespace: "pay ments", name: "d/b")
     private let transport = FakeTransport { _ in
-        .init(200, #"{"metadata":{"name":"db","namespace":"n","uid":"u","resourceVersion":"7"}}"#)
+        .init(200, #"{"metadata":{"name":"d/b","namespace":"pay ments","uid":"u","resourceVersion":"7"}}"#)
     }
 
     private func request(_ body: (KubeClient) async throws -> Void) async throws -> FakeTransport.Request {
@@ -37,6 +37,34 @@ import Testing
             #expect(error?.code == .badRequest)
         }
         #expect(transport.requests.isEmpty)
+    }
+
+    /// Whatever delivered it, the state of one object must not become that of another.
+    @Test(arguments: [("other", "payments"), ("db", "billing"), ("db", nil)])
+    func refusesAResponseAboutAnotherObject(name: String, namespace: String?) async throws {
+        let place = namespace.map { #","namespace":"\#($0)""# } ?? ""
+        let client = KubeClient(
+            FakeTransport { _ in
+                .init(
+                    200,
+                    #"{"metadata":{"name":"\#(name)"\#(place),"uid":"u","resourceVersion":"7"},"spec":{}}"#)
+            })
+        let ref = ObjectRef(namespace: "payments", name: "db")
+        let body = SharedSecret(copying: "{}".utf8)
+        let requests: [@Sendable () async throws -> Void] = [
+            { _ = try await client.get(SecretMetadata.self, ref) },
+            { _ = try await client.get(Lease.self, ref) },
+            { _ = try await client.getMetadata(Widget.resource, ref) },
+            { _ = try await client.create(.secrets, ref, body: body) },
+            { _ = try await client.create(Widget.resource, ref, body: body, isDryRun: true) },
+            { _ = try await client.patch(.secrets, ref, .merge(body: [])) },
+            { _ = try await client.patch(Widget.resource, ref, subresource: "status", .merge(body: [])) },
+        ]
+        for request in requests {
+            let error = await #expect(throws: KubeError.self) { try await request() }
+            #expect(error?.code == .malformedResponse)
+            #expect(error?.message.hasPrefix("the response is about another object, ") == true)
+        }
     }
 
     @Test func listsAPage() async throws {

@@ -20,7 +20,7 @@ import wrapped_secret  # noqa: E402
 from controller import Controller  # noqa: E402
 from edits import CANARY, Editor, HostileTenant  # noqa: E402
 from faults import BAD, CALM  # noqa: E402
-from isolation import BROKEN, Isolation, blamed  # noqa: E402
+from isolation import BROKEN, Isolation, blamed, crossed  # noqa: E402
 from providers import ProviderFaults  # noqa: E402
 from servers import Servers  # noqa: E402
 from tenants import PROVIDERS, TEAM_C, Tenants  # noqa: E402
@@ -196,6 +196,7 @@ class Run:
             problems += self.wait_until_converged(editors)
         problems += self.needless_writes()
         problems += self.leaks()
+        problems += crossed(isolation.log)
         code = self.controller.stop()
         if code != 0:
             problems.append(f"the controller exited with {code}")

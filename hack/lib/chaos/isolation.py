@@ -136,6 +136,13 @@ def blamed(log, untouched, offset=0, is_calm=False):
             yield f"{subject} was not touched and failed: {reason}: {message}"
 
 
+def crossed(log):
+    """Yields the lines of the controller's log about responses that belong to other requests."""
+    for line in lines(log, 0):
+        if b"the response is about another object" in line:
+            yield f"a response went to another request: {line.decode(errors='replace').strip()}"
+
+
 def logins(audit_log, offset):
     """Counts the logins of each role that is not touched, from `offset` on."""
     roles = {provider.key for provider in PROVIDERS if provider.is_steady}
