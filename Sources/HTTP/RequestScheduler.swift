@@ -5,10 +5,10 @@
 /// in vain swallows the wake-up of the next one, and the queue stalls until some timer fires. Later versions have other
 /// defects in that code. This scheduler therefore never gives libcurl a request that libcurl would have to queue.
 ///
-/// It also never has libcurl send a request that offers HTTP/2 over an HTTP/1.1 connection, except the first. Once an origin has one HTTP/2
-/// connection, libcurl puts such requests on HTTP/1.1 connections that are in use, as if they could multiplex, and then takes
-/// the response to one request for that to another (https://github.com/curl/curl/issues/4885). What offers HTTP/1.1 alone
-/// shares no connection.
+/// It also never has libcurl send a request that offers HTTP/2 over an HTTP/1.1 connection, except the first. Once an origin
+/// has one HTTP/2 connection, libcurl puts such requests on HTTP/1.1 connections that are in use, as if they could multiplex,
+/// and then takes the response to one request for that to another (https://github.com/curl/curl/issues/4885). What offers
+/// HTTP/1.1 alone shares no connection.
 struct RequestScheduler<ID: Hashable> {
     enum Version {
         case http1, http2
