@@ -19,7 +19,7 @@ struct RequestScheduler<ID: Hashable> {
         /// HTTP/2 and HTTP/1.1 over a new connection, because the version of the origin is not known. An idle connection
         /// would have the version that the origin had.
         case newConnection
-        /// HTTP/2.
+        /// HTTP/2 and HTTP/1.1 over any connection.
         case http2
         /// HTTP/1.1 alone.
         case http1
