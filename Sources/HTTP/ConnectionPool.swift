@@ -179,10 +179,11 @@ final class ConnectionPool: @unchecked Sendable {
     /// Called from within `curl_multi_perform`.
     ///
     /// - Returns: false if the request must not be sent over this connection.
-    func connectionReady(_ transfer: Transfer, isHTTP2: Bool) -> Bool {
-        let transaction = transfer.transaction
+    func connectionReady(_ transfer: Transfer) -> Bool {
+        let (transaction, easy) = (transfer.transaction, transfer.easy)
         return scheduler?.connectionReady(
-            ObjectIdentifier(transaction), transaction.plan.target.origin, isHTTP2 ? .http2 : .http1) ?? true
+            ObjectIdentifier(transaction), transaction.plan.target.origin, easy.isOverHTTP2 ? .http2 : .http1,
+            isNew: easy.info(CURLINFO_NUM_CONNECTS) > 0) ?? true
     }
 
     /// Called from within `curl_multi_perform`.

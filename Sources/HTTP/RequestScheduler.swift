@@ -120,11 +120,12 @@ struct RequestScheduler<ID: Hashable> {
         origins[origin]?.active[id]?.offer ?? .http1
     }
 
-    /// Records that a request has a connection, new or reused, of this version.
+    /// Records that a request has a connection of this version.
     ///
+    /// - Parameter isNew: False if an earlier request has used the connection.
     /// - Returns: false if the request must not be sent over it. The request remains active, and has to start again with its
     ///   next offer.
-    mutating func connectionReady(_ id: ID, _ name: String, _ version: Version) -> Bool {
+    mutating func connectionReady(_ id: ID, _ name: String, _ version: Version, isNew: Bool) -> Bool {
         guard var origin = origins.removeValue(forKey: name) else { return true }
         defer {
             origins[name] = origin
@@ -132,6 +133,11 @@ struct RequestScheduler<ID: Hashable> {
         }
         guard let request = origin.active[id] else { return true }
         if version == .http1, request.offer != .http1 {
+            // A connection that was idle since the origin had another version says nothing about it.
+            guard isNew || request.offer == .newConnection else {
+                origin.active[id] = Request(offer: .newConnection, isReady: false)
+                return false
+            }
             origin.version = .http1
             // The first request alone has a connection of its own, and every later one offers HTTP/1.1.
             guard request.offer == .newConnection, origin.active.count == 1 else {
@@ -174,7 +180,7 @@ struct RequestScheduler<ID: Hashable> {
         if origin.active.isEmpty {
             origin.isConnected = false
             if origin.http1Count >= limits.http1Requests, !Self.isPlain(name) {
-                (origin.version, origin.http1Count) = (nil, 0)
+                (origin.version, origin.http1Count, origin.growth) = (nil, 0, 0)
             }
         }
         origins[name] = origin

@@ -161,7 +161,7 @@ final class Transfer {
 
     /// - Returns: false to abort the transfer.
     fileprivate func connectionReady() -> Bool {
-        isRefused = !pool.connectionReady(self, isHTTP2: easy.isOverHTTP2)
+        isRefused = !pool.connectionReady(self)
         return !isRefused
     }
 

@@ -22,7 +22,8 @@ enum RequestHead: Hashable {
         let first = bytes[..<end].prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
         let words = first.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
         guard words.count == 3, words[2].starts(with: Array("HTTP/1.".utf8)),
-            words[1].first == UInt8(ascii: "/"), !words[0].isEmpty
+            words[1].first == UInt8(ascii: "/"), words[1].allSatisfy({ (0x21...0x7E).contains($0) }),
+            !words[0].isEmpty
         else {
             self = .malformed
             return

@@ -168,3 +168,15 @@ def test_kubectl_prints_the_state(kind, column, api, namespace):
         assert found["spec"] == UNSEEN[kind]["spec"] and found["status"] == status
         printed = kubectl("get", NAMES[kind], "eu", "-n", NAMESPACE, "-o", "wide").stdout
         assert all(text in printed for text in ("False", "AccessDenied", "the KMS refuses the login", column)), printed
+
+
+def test_returns_the_identifier_of_each_request(api, knows_cel):
+    """The client of the program recognises by it that a response was given to the wrong request."""
+    if not knows_cel:
+        pytest.skip("this API server returns none; 1.22 and later do")
+    plural = NAMES["WrappedSecret"].split(".")[0]
+    path = f"{api.server}/apis/secrets-bridge.io/v1alpha1/namespaces/{NAMESPACE}/{plural}"
+    identifier = "8c1a7f0e-1b2c-4d3e-8f90-00000000002a"
+    for url, status in ((path, 200), (f"{path}/missing", 404)):
+        response = api.session().get(url, headers={"Audit-ID": identifier}, timeout=30)
+        assert response.status_code == status and response.headers["Audit-ID"] == identifier

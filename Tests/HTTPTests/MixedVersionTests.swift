@@ -54,7 +54,10 @@ struct MixedVersionTests {
         for _ in 0..<1_000 {
             #expect(try await head(client, server, "file").fields[.server] == nil)
         }
-        #expect(try await head(client, server, "file").fields[.server]?.hasPrefix("nghttpd") == true)
+        // Connections that are left from before are not used again.
+        for _ in 0..<10 {
+            #expect(try await head(client, server, "file").fields[.server]?.hasPrefix("nghttpd") == true)
+        }
         await client.shutdown()
     }
 

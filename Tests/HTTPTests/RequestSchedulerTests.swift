@@ -14,7 +14,7 @@ struct RequestSchedulerTests {
         for id in 1...9 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
         #expect(machine.dequeueReady() == [])
-        #expect(machine.connectionReady(1, origin, .http2) == true)
+        #expect(machine.connectionReady(1, origin, .http2, isNew: true) == true)
         #expect(machine.dequeueReady() == [2])
         #expect(machine.dequeueReady() == [])
         // Each successful request raises the limit by one stream.
@@ -30,7 +30,7 @@ struct RequestSchedulerTests {
         var machine = machine()
         for id in 1...3 { machine.enqueue(id, "http://a:80") }
         #expect(machine.dequeueReady() == [1, 2])
-        #expect(machine.connectionReady(1, "http://a:80", .http1) == true)
+        #expect(machine.connectionReady(1, "http://a:80", .http1, isNew: true) == true)
         #expect(machine.finished(2, "http://a:80", isConnectionLost: true) == [])
         #expect(machine.dequeueReady() == [3])
     }
@@ -58,7 +58,7 @@ struct RequestSchedulerTests {
         #expect(machine.finished(1, origin, isConnectionLost: false) == [])
         #expect(machine.dequeueReady() == [2])
         #expect(machine.finished(3, origin, isConnectionLost: false) == [])
-        #expect(machine.connectionReady(2, origin, .http2) == true)
+        #expect(machine.connectionReady(2, origin, .http2, isNew: true) == true)
         #expect(machine.dequeueReady() == [])
     }
 
@@ -66,15 +66,15 @@ struct RequestSchedulerTests {
         var machine = machine(connections: 9, streams: 10)
         for id in 1...3 { machine.enqueue(id, origin) }
         _ = machine.dequeueReady()
-        #expect(machine.connectionReady(1, origin, .http2) == true)
+        #expect(machine.connectionReady(1, origin, .http2, isNew: true) == true)
         #expect(machine.dequeueReady() == [2, 3])
-        #expect(machine.connectionReady(2, origin, .http2) == true)
-        #expect(machine.connectionReady(3, origin, .http2) == true)
+        #expect(machine.connectionReady(2, origin, .http2, isNew: true) == true)
+        #expect(machine.connectionReady(3, origin, .http2, isNew: true) == true)
         for id in 4...6 { machine.enqueue(id, origin) }
         #expect(machine.finished(1, origin, isConnectionLost: true) == [])
         #expect(machine.dequeueReady() == [4])
         #expect(machine.dequeueReady() == [])
-        #expect(machine.connectionReady(4, origin, .http2) == true)
+        #expect(machine.connectionReady(4, origin, .http2, isNew: true) == true)
         #expect(machine.dequeueReady() == [5, 6])
     }
 
@@ -83,15 +83,15 @@ struct RequestSchedulerTests {
         for id in 1...3 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
         #expect(machine.offer(of: 1, origin) == .newConnection)
-        #expect(machine.connectionReady(1, origin, .http2) == true)
+        #expect(machine.connectionReady(1, origin, .http2, isNew: true) == true)
         #expect(machine.dequeueReady() == [2, 3])
         #expect(machine.offer(of: 2, origin) == .http2)
         // Another connection to the same name has reached another server.
-        #expect(machine.connectionReady(2, origin, .http1) == false)
+        #expect(machine.connectionReady(2, origin, .http1, isNew: true) == false)
         #expect(machine.offer(of: 2, origin) == .http1)
-        #expect(machine.connectionReady(2, origin, .http1) == true)
+        #expect(machine.connectionReady(2, origin, .http1, isNew: true) == true)
         // The third had begun before, and may go on over the first connection.
-        #expect(machine.connectionReady(3, origin, .http2) == true)
+        #expect(machine.connectionReady(3, origin, .http2, isNew: true) == true)
         for id in 1...2 { #expect(machine.finished(id, origin, isConnectionLost: false) == []) }
         machine.enqueue(4, origin)
         #expect(machine.dequeueReady() == [4])
@@ -103,13 +103,13 @@ struct RequestSchedulerTests {
         func end(_ id: Int) { #expect(machine.finished(id, origin, isConnectionLost: false) == []) }
         for id in 1...4 { machine.enqueue(id, origin) }
         #expect(machine.dequeueReady() == [1])
-        #expect(machine.connectionReady(1, origin, .http1) == true)
+        #expect(machine.connectionReady(1, origin, .http1, isNew: true) == true)
         #expect(machine.dequeueReady() == [2])
-        #expect(machine.connectionReady(2, origin, .http1) == true)
+        #expect(machine.connectionReady(2, origin, .http1, isNew: true) == true)
         end(1)
         end(2)
         #expect(machine.dequeueReady() == [3, 4])
-        for id in 3...4 { #expect(machine.connectionReady(id, origin, .http1) == true) }
+        for id in 3...4 { #expect(machine.connectionReady(id, origin, .http1, isNew: true) == true) }
         end(3)
         machine.enqueue(5, origin)
         #expect(machine.dequeueReady() == [5])
@@ -121,13 +121,38 @@ struct RequestSchedulerTests {
         #expect(machine.offer(of: 6, origin) == .newConnection)
     }
 
+    /// An idle connection may be left from the time before the origin has changed to HTTP/2.
+    @Test func triesANewConnectionAfterAReusedOneOfHTTP1() {
+        var machine = machine()
+        machine.enqueue(1, origin)
+        #expect(machine.dequeueReady() == [1])
+        #expect(machine.connectionReady(1, origin, .http2, isNew: true) == true)
+        machine.enqueue(2, origin)
+        #expect(machine.dequeueReady() == [2])
+        #expect(machine.connectionReady(2, origin, .http1, isNew: false) == false)
+        #expect(machine.offer(of: 2, origin) == .newConnection)
+        #expect(machine.connectionReady(2, origin, .http2, isNew: true) == true)
+        for id in 1...2 { #expect(machine.finished(id, origin, isConnectionLost: false) == []) }
+        machine.enqueue(3, origin)
+        #expect(machine.dequeueReady() == [3])
+        #expect(machine.offer(of: 3, origin) == .http2)
+        // Beside another request, also a new connection of HTTP/1.1 is not used.
+        #expect(machine.connectionReady(3, origin, .http2, isNew: false) == true)
+        machine.enqueue(4, origin)
+        #expect(machine.dequeueReady() == [4])
+        #expect(machine.connectionReady(4, origin, .http1, isNew: false) == false)
+        #expect(machine.connectionReady(4, origin, .http1, isNew: true) == false)
+        #expect(machine.offer(of: 4, origin) == .http1)
+        #expect(machine.connectionReady(4, origin, .http1, isNew: true) == true)
+    }
+
     @Test func offersHTTP1AloneOverPlainHTTP() {
         var machine = RequestScheduler<Int>(.init(connections: 1, http1Requests: 1))
         for id in 1...2 {
             machine.enqueue(id, "http://a:80")
             #expect(machine.dequeueReady() == [id])
             #expect(machine.offer(of: id, "http://a:80") == .http1)
-            #expect(machine.connectionReady(id, "http://a:80", .http1) == true)
+            #expect(machine.connectionReady(id, "http://a:80", .http1, isNew: true) == true)
             #expect(machine.finished(id, "http://a:80", isConnectionLost: false) == [])
         }
     }
@@ -149,8 +174,10 @@ struct RequestSchedulerTests {
                     guard let id = active.randomElement() else { continue }
                     let offer = machine.offer(of: id, origin)
                     let isHTTP2 = offer != .http1 && Bool.random(using: &random)
+                    let isNew = offer == .newConnection || Bool.random(using: &random)
                     let isFirst = offer == .newConnection && active.count == 1
-                    let mayBeSent = machine.connectionReady(id, origin, isHTTP2 ? .http2 : .http1)
+                    let mayBeSent = machine.connectionReady(
+                        id, origin, isHTTP2 ? .http2 : .http1, isNew: isNew)
                     #expect(mayBeSent == (isHTTP2 || offer == .http1 || isFirst))
                 default:
                     guard let id = active.union(waiting).randomElement() else { continue }

@@ -31,7 +31,7 @@ import Testing
     @Test(arguments: [
         "GET /metrics\r\n\r\n", "GET  /metrics HTTP/1.1\r\n\r\n", "GET http://a/ HTTP/1.1\r\n\r\n",
         "GET /a b HTTP/1.1\r\n\r\n", "GET / HTTP/2\r\n\r\n", " / HTTP/1.1\r\n\r\n", "\r\n\r\n",
-        "\u{16}\u{3}\u{1}\r\n\r\n",
+        "\u{16}\u{3}\u{1}\r\n\r\n", "GET /\u{338}metrics HTTP/1.1\r\n\r\n", "GET /\u{7F} HTTP/1.1\r\n\r\n",
     ])
     func rejectsMalformedHeads(text: String) {
         #expect(read(text) == .malformed)

@@ -119,11 +119,9 @@ enum ExecCredentialMessage {
         _ value: JSONValue?, from plugin: ExecPlugin
     ) throws(ConfigurationError) -> Date? {
         guard let value, !value.isNull else { return nil }
-        let text = value.string ?? ""
-        for hasFraction in [false, true] {
-            let style = Date.ISO8601FormatStyle(includingFractionalSeconds: hasFraction)
-            if let date = try? style.parse(text) { return date }
+        guard let date = value.string.flatMap(RFC3339.date) else {
+            throw plugin.error("\(plugin.command) returned an expirationTimestamp that is not RFC 3339")
         }
-        throw plugin.error("\(plugin.command) returned an expirationTimestamp that is not RFC 3339")
+        return date
     }
 }

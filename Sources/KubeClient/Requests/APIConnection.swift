@@ -68,12 +68,19 @@ package struct APIConnection: Sendable {
         var credential = try await credential(for: request)
         var isRenewed = false
         while true {
-            let httpRequest = httpRequest(for: request, credential, mode: mode, idleTimeout: idleTimeout)
+            let id = AuditID()
+            let httpRequest = httpRequest(
+                for: request, id, credential, mode: mode, idleTimeout: idleTimeout)
             let timing = RequestTiming(request: request, observer: observer)
             do {
                 return try await transports.transport(for: credential).withResponse(to: httpRequest) {
                     head, body in
                     timing.complete(.responded(head.status.code))
+                    guard !id.isOfAnother(head.fields) else {
+                        throw KubeError(
+                            .transport, activity: request.activity,
+                            message: "the response belongs to another request")
+                    }
                     guard head.status.kind == .successful else {
                         throw await Self.failure(head, body, of: request)
                     }
@@ -113,8 +120,8 @@ package struct APIConnection: Sendable {
     }
 
     private func httpRequest(
-        for request: KubeClient.Request, _ credential: Credential, mode: HTTPClientRequest.TransferMode,
-        idleTimeout: Duration?
+        for request: KubeClient.Request, _ id: AuditID, _ credential: Credential,
+        mode: HTTPClientRequest.TransferMode, idleTimeout: Duration?
     ) -> HTTPClientRequest {
         var url = server + request.path
         for (index, item) in request.query.enumerated() {
@@ -122,6 +129,7 @@ package struct APIConnection: Sendable {
         }
         var fields = impersonation
         fields[.accept] = request.accept
+        if let name = AuditID.field { fields[name] = id.description }
         var body = HTTPClientRequest.Body.none
         switch request.body {
         case .none: break

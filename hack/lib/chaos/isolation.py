@@ -139,7 +139,7 @@ def blamed(log, untouched, offset=0, is_calm=False):
 def crossed(log):
     """Yields the lines of the controller's log about responses that belong to other requests."""
     for line in lines(log, 0):
-        if b"the response is about another object" in line:
+        if b"the response is about another object" in line or b"the response belongs to another request" in line:
             yield f"a response went to another request: {line.decode(errors='replace').strip()}"
 
 

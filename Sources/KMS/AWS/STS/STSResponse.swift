@@ -3,6 +3,7 @@ import FoundationEssentials
 import Glibc
 import HTTP
 import HTTPTypes
+import System
 
 /// A response of STS in secret memory.
 struct STSResponse: Sendable {

@@ -4,6 +4,7 @@ import HTTP
 import HTTPTypes
 import JSON
 import Settings
+import System
 
 /// The short-lived token of a service account, which another identity may create.
 ///
