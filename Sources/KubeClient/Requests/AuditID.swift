@@ -10,16 +10,15 @@ struct AuditID: Sendable, Equatable, CustomStringConvertible {
     static let field = HTTPField.Name("Audit-ID")
 
     /// The beginning of all identifiers of this process: that of a UUID, up to the last group.
-    private static let prefix: String = {
-        let random = (UInt64.random(in: 0 ... .max), UInt16.random(in: 0 ... .max))
-        let digits = hexadecimal(random.0, 16) + hexadecimal(UInt64(random.1), 4)
-        let groups = [8, 4, 4, 4].reduce(into: (rest: digits[...], groups: [Substring]())) { state, count in
-            state.groups.append(state.rest.prefix(count))
-            state.rest = state.rest.dropFirst(count)
+    private static let prefix: [UInt8] = {
+        var random = SystemRandomNumberGenerator()
+        return Array("00000000-0000-0000-0000-".utf8).map { character in
+            character == UInt8(ascii: "-") ? character : digit(random.next())
         }
-        return groups.groups.joined(separator: "-") + "-"
     }()
     private static let count = Locked<UInt64>(0)
+    /// The number of digits of the last group.
+    private static let width = 12
 
     let description: String
 
@@ -29,17 +28,25 @@ struct AuditID: Sendable, Equatable, CustomStringConvertible {
             count &+= 1
             return count
         }
-        description = Self.prefix + Self.hexadecimal(number, 12)
+        description = String(unsafeUninitializedCapacity: Self.prefix.count + Self.width) { buffer in
+            var end = buffer.initialize(fromContentsOf: Self.prefix)
+            for position in (0..<UInt64(Self.width)).reversed() {
+                buffer.initializeElement(at: end, to: Self.digit(number >> (4 * position)))
+                end += 1
+            }
+            return end
+        }
     }
 
     /// Returns true if a response with these fields belongs to another request of this process.
     func isOfAnother(_ fields: HTTPFields) -> Bool {
         guard let name = Self.field else { return false }
-        return fields[values: name].contains { $0.hasPrefix(Self.prefix) && $0 != description }
+        return fields[values: name].contains { $0.utf8.starts(with: Self.prefix) && $0 != description }
     }
 
-    private static func hexadecimal(_ number: UInt64, _ width: Int) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: max(width - digits.utf8.count, 0)) + digits
+    /// Returns the hexadecimal digit of the lowest four bits.
+    private static func digit(_ number: UInt64) -> UInt8 {
+        let value = UInt8(truncatingIfNeeded: number & 15)
+        return value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 }
