@@ -87,6 +87,17 @@ def test_samples_before_all_objects_exist_do_not_count():
     assert problems(samples, since=2200) == []
 
 
+def test_more_threads_have_names():
+    samples = process(40, lambda age: 20)
+    for sample in samples:
+        sample["threads"] = 9 + (sample["age"] > 1500)
+        sample["thread_names"] = {"http-unary": 2 + (sample["age"] > 1500), "sb-status": 1}
+    names = judgement.more_threads(samples)
+    assert names == "1 more http-unary" and judgement.more_threads(process(40, lambda age: 20)) == ""
+    (found,) = judgement.growth_problems("it", judgement.growths(samples), names)
+    assert found.startswith("it: threads grows by ") and found.endswith(": 1 more http-unary")
+
+
 def test_a_process_that_is_too_short_is_not_judged():
     assert judgement.growths(process(24, lambda age: age)) == {"memory": None, "descriptors": None, "threads": None}
 

@@ -5,6 +5,7 @@ than the one before, until the arenas of the allocator have room for all. So a l
 after that warm-up, and a growth counts only beyond twice its standard error.
 """
 
+import collections
 import dataclasses
 import json
 import math
@@ -74,12 +75,22 @@ def growths(samples, since=0):
     return {field: growth(points(samples, field, since)) for field in ALLOWED}
 
 
-def growth_problems(name, found):
+def growth_problems(name, found, names=""):
+    """`names` tells of which threads there are more at the end."""
     for field, one in found.items():
         if one and one.exceeds(field):
+            which = f": {names}" if names and field == "threads" else ""
             yield (
-                f"{name}: {field} grows by {one.hourly:.1f} {UNITS[field]} an hour (± {2 * one.error:.1f}), from a mean of {one.mean:.1f}"
+                f"{name}: {field} grows by {one.hourly:.1f} {UNITS[field]} an hour (± {2 * one.error:.1f}), from a mean of {one.mean:.1f}{which}"
             )
+
+
+def more_threads(samples):
+    """Returns the names of threads of which one process has more at the end than after its warm-up."""
+    counts = [collections.Counter(sample["thread_names"]) for sample in samples if sample["age"] >= WARM_UP and "thread_names" in sample]
+    if not counts:
+        return ""
+    return ", ".join(f"{count} more {name}" for name, count in sorted((counts[-1] - counts[0]).items()))
 
 
 def quiet_problems(name, before, after):
@@ -129,8 +140,9 @@ def of_life(samples, life):
 def findings_of_life(life, samples, since):
     """Returns the problems of a process; its samples count from the second `since` on, when all objects exist."""
     lines = life.log.read_text(errors="replace").splitlines()
+    own = of_life(samples, life)
     return [
-        *growth_problems(life.name, growths(of_life(samples, life), since)),
+        *growth_problems(life.name, growths(own, since), more_threads(own)),
         *end_problems(life.name, life.end, life.code),
         *log_problems(life.name, lines, life.end),
     ]

@@ -1,7 +1,9 @@
 """Measures the replicas at intervals: memory, descriptors, threads and CPU time of the process, and its own metrics."""
 
+import collections
 import json
 import os
+import pathlib
 import threading
 import time
 
@@ -29,9 +31,21 @@ def process_sample(pid):
     return {
         "memory": round(anonymous(pid), 3),
         "threads": process_memory.threads(pid),
+        "thread_names": thread_names(pid),
         "cpu": seconds(pid),
         **descriptors(pid),
     }
+
+
+def thread_names(pid):
+    """Counts the threads by name."""
+    found = collections.Counter()
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found[(task / "comm").read_text().strip()] += 1
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+    return dict(sorted(found.items()))
 
 
 def descriptors(pid):
