@@ -20,6 +20,7 @@ from conftest import ROOT, run
     (["hack/developer-policy"], "usage: hack/developer-policy NAMESPACE"),
     (["hack/developer-policy", "Payments"], "Payments is not a valid namespace name"),
     (["hack/fuzz", "all", "--seconds", "0"], "--seconds 0: 1 to 999999 are expected"),
+    (["hack/fuzz", "all", "--shard", "3/2"], "--shard 3/2: I/N is expected"),
     (["hack/fuzz", "--nope"], "--nope: no such option"),
     (["hack/gcp", "--dir"], "--dir needs a value"),
     (["hack/guard", "--nope"], "usage: hack/guard [--record]"),
