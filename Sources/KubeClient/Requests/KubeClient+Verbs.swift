@@ -11,7 +11,7 @@ extension KubeClient {
     /// Reads one object.
     ///
     /// - Parameter maximumBytes: the limit for the response, or nil for the size that an object may have.
-    /// - Throws: `.responseTooLarge` if the response exceeds it, and `.malformedResponse` if it is another object.
+    /// - Throws: `.responseTooLarge` if the response exceeds it, and `.transport` if it is another object.
     package func get<Object: KubeObject>(
         _ type: Object.Type, _ ref: ObjectRef, maximumBytes: Int? = nil
     ) async throws(KubeError) -> Object {
@@ -169,11 +169,11 @@ extension ObjectMeta {
     /// Checks that this is the metadata of the object that was asked for. A server, a proxy, or a library that assigns responses
     /// to requests may be wrong, and the state of one object must not become that of another.
     ///
-    /// - Throws: `.malformedResponse`
+    /// - Throws: `.transport`, so that the request is sent again
     package func checkIdentity(_ expected: ObjectRef, activity: String) throws(KubeError) {
         guard ref != expected else { return }
         throw KubeError(
-            .malformedResponse, activity: activity,
+            .transport, activity: activity,
             message: "the response is about another object, \("\(ref)".sanitizedName)")
     }
 }

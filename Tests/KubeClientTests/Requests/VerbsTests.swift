@@ -62,7 +62,7 @@ import Testing
         ]
         for request in requests {
             let error = await #expect(throws: KubeError.self) { try await request() }
-            #expect(error?.code == .malformedResponse)
+            #expect(error?.code == .transport)
             #expect(error?.message.hasPrefix("the response is about another object, ") == true)
         }
     }
