@@ -38,15 +38,21 @@ private func randomRef(_ random: inout SeededGenerator) -> ObjectRef {
     ObjectRef(namespace: "ns-\(random.number(0..<3))", name: "\(random.number(0..<5))")
 }
 
-/// Objects that hold memory or wait for it.
+/// Objects that hold memory or wait for it: those of one ClusterKeyProvider, and those with the controller's own key.
 private struct MemoryModel {
     private static let mebibyte = 1 << 20
     private static let limit = 8 * mebibyte
+    private static let share = limit / 4
+
+    private struct Request {
+        let bytes: Int
+        let pool: ReconcileMemoryLimiter.Pool
+    }
 
     private let woken: Locked<[ObjectRef]>
     private let limiter: ReconcileMemoryLimiter
-    private var held: [ObjectRef: Int] = [:]
-    private var waiting: [ObjectRef: Int] = [:]
+    private var held: [ObjectRef: Request] = [:]
+    private var waiting: [ObjectRef: Request] = [:]
     /// For a namespace that waits, how often each other one was served since then.
     private var passed: [String: [String: Int]] = [:]
     private(set) var problem: String?
@@ -60,7 +66,12 @@ private struct MemoryModel {
     mutating func act(_ random: inout SeededGenerator) {
         let ref = randomRef(&random)
         switch random.number(0..<4) {
-        case 0, 1: reserve(random.number(1..<12) * Self.mebibyte, for: ref)
+        case 0, 1:
+            let isOwn = random.chance(0.6)
+            reserve(
+                Request(
+                    bytes: random.number(1..<12) * Self.mebibyte / (isOwn ? 1 : 4),
+                    pool: isOwn ? .own : .clusterKeyProvider("eu")), for: ref)
         case 2:
             let isGranted = limiter.reserve(ReconcileMemoryLimiter.uncountedBytes, for: ref)
             if !isGranted { problem = "\(ref) waits for a few bytes" }
@@ -77,19 +88,36 @@ private struct MemoryModel {
         if !waiting.isEmpty { problem = "\(waiting.keys) wait for ever" }
     }
 
-    private mutating func reserve(_ bytes: Int, for ref: ObjectRef) {
-        // An object that grows does not wait twice, and may exceed the limit; here, none grows.
-        let bytes = min(bytes, held[ref] ?? bytes)
-        let used = held.values.reduce(0, +)
-        let isGranted = held[ref] != nil || waiting.isEmpty && (used == 0 || used + bytes <= Self.limit)
-        if limiter.reserve(bytes, for: ref) != isGranted { problem = "\(ref): \(bytes) bytes over \(used)" }
+    private mutating func reserve(_ wanted: Request, for ref: ObjectRef) {
+        // An object that grows does not wait twice, and may exceed the limit; here, none grows or changes its pool.
+        let known = held[ref] ?? waiting[ref]
+        let request = known.map { Request(bytes: min(wanted.bytes, $0.bytes), pool: $0.pool) } ?? wanted
+        let isFree = held[ref] == nil && !waiting.values.contains { $0.pool == request.pool }
+        let fits = held[ref] != nil || isFree && hasPlace(request) && hasPlaceInShare(request)
+        // It waits behind the first object of another pool, which may be any of them, if that waits for memory of all.
+        let mayWait = held[ref] == nil && waiting.values.contains { hasPlaceInShare($0) }
+        let isGranted = limiter.reserve(request.bytes, for: ref, in: request.pool)
+        if isGranted != fits, !(fits && mayWait) { problem = "\(ref): \(request) over \(held)" }
         if isGranted {
-            held[ref] = bytes
+            held[ref] = request
         } else {
-            waiting[ref] = bytes
+            waiting[ref] = request
         }
         takeWoken()
         check()
+    }
+
+    private var used: Int { held.values.reduce(0) { $0 + $1.bytes } }
+
+    private func used(by pool: ReconcileMemoryLimiter.Pool) -> Int {
+        held.values.reduce(0) { $0 + ($1.pool == pool ? $1.bytes : 0) }
+    }
+
+    private func hasPlace(_ request: Request) -> Bool { used == 0 || used + request.bytes <= Self.limit }
+
+    private func hasPlaceInShare(_ request: Request) -> Bool {
+        let used = used(by: request.pool)
+        return request.pool == .own || used == 0 || used + request.bytes <= Self.share
     }
 
     private mutating func release(_ ref: ObjectRef) {
@@ -105,31 +133,43 @@ private struct MemoryModel {
             return refs
         }
         for ref in woken {
-            guard let bytes = waiting.removeValue(forKey: ref) else {
+            guard let request = waiting.removeValue(forKey: ref) else {
                 problem = "\(ref) is woken and did not wait"
                 return
             }
-            held[ref] = bytes
-            serve(ref.namespace)
+            held[ref] = request
+            if request.pool == .own { serve(ref.namespace) }
         }
     }
 
-    /// One of the other namespace may have been next already when a namespace began to wait.
+    /// Namespaces that wait for the controller's own key take turns. One of the other namespace may have been next already when
+    /// a namespace began to wait.
     private mutating func serve(_ namespace: String) {
         passed[namespace] = nil
-        for other in Set(waiting.keys.map(\.namespace)) where other != namespace {
+        for other in waitingNamespaces where other != namespace {
             passed[other, default: [:]][namespace, default: 0] += 1
             if passed[other]?[namespace] ?? 0 > 2 { problem = "\(namespace) is served again before \(other)" }
         }
     }
 
+    private var waitingNamespaces: Set<String> {
+        Set(waiting.lazy.filter { $0.value.pool == .own }.map(\.key.namespace))
+    }
+
     private mutating func check() {
-        let namespaces = Set(waiting.keys.map(\.namespace))
+        let namespaces = waitingNamespaces
         passed = passed.filter { namespaces.contains($0.key) }
-        let used = held.values.reduce(0, +)
         if used > Self.limit, held.count > 1 { problem = "\(used) bytes are reserved" }
-        if let largest = waiting.values.max(), used == 0 || used + largest <= Self.limit {
-            problem = "objects wait, and there is room for each of them"
+        let pool = ReconcileMemoryLimiter.Pool.clusterKeyProvider("eu")
+        if used(by: pool) > Self.share, held.values.count(where: { $0.pool == pool }) > 1 {
+            problem = "\(used(by: pool)) bytes are reserved for one ClusterKeyProvider"
+        }
+        // The first of a pool may be any of them.
+        for pool in Set(waiting.values.map(\.pool)) {
+            let requests = waiting.values.filter { $0.pool == pool }
+            if requests.allSatisfy(hasPlaceInShare), waiting.values.allSatisfy(hasPlace) {
+                problem = "objects wait, and there is room for each of them"
+            }
         }
     }
 }

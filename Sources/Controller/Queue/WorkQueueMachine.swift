@@ -212,6 +212,20 @@ struct FairQueue<Key: Sendable>: Sendable {
 
     mutating func popFirst() -> Key? { popFirst { _ in true } }
 
+    /// Returns the key that `popFirst` would remove. The invalid ones before it are dropped.
+    mutating func first(where isValid: (Key) -> Bool) -> Key? {
+        while let flow = turns.first {
+            while let key = flows[flow]?.first {
+                if isValid(key) { return key }
+                flows[flow]?.removeFirst()
+                count -= 1
+            }
+            flows[flow] = nil
+            turns.removeFirst()
+        }
+        return nil
+    }
+
     /// Removes the next valid key. The invalid ones before it are dropped and take no turn from their flow.
     mutating func popFirst(where isValid: (Key) -> Bool) -> Key? {
         while let flow = turns.popFirst() {

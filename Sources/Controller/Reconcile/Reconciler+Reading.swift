@@ -46,7 +46,7 @@ extension Reconciler {
     ) async throws(ReconcileFailure) {
         // Includes what an update after a difference needs. An object that reserved more later could wait forever.
         let bytes = max(Self.maximumSecretBytes, Self.requiredMemory(request.desired))
-        guard limits.memory.reserve(bytes, for: request.ref) else { throw .waitingForMemory }
+        try reserveMemory(bytes, for: request.object)
         let contents: SecretContents
         do {
             let json = try await client.getJSON(.secrets, request.secretRef, limit: Self.maximumSecretBytes)

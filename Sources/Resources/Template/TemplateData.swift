@@ -100,24 +100,36 @@ package struct TemplateData: Sendable {
         return result.sorted { Self.precedes($0.name, $1.name) }
     }
 
-    /// Returns the bytes that the rendered values have at most, for entries of this size.
+    /// Returns the bytes that the rendered values have at most, for entries of this size. Both together are at most what a
+    /// Secret holds.
     package func maximumRenderedBytes(plaintextByteCount: Int) -> Int {
-        var total = byteCount
-        for reference in templates.flatMap(\.template.references) {
-            var size = plaintextByteCount
-            for filter in reference.filters {
-                let factor =
-                    switch filter {
-                    case .base64: 2
-                    case .base64decode: 1
-                    case .json, .quote: 6
-                    case .indent(let count): count + 1
-                    }
-                size = min((size + 64) * factor, SecretLimits.maximumPlaintextBytes)
-            }
-            total = min(total + size, SecretLimits.maximumPlaintextBytes)
+        let sizes = references.map { Self.sizes(of: $0, plaintextByteCount).last ?? plaintextByteCount }
+        let total = sizes.reduce(byteCount) { min($0 + $1, SecretLimits.maximumPlaintextBytes) }
+        return min(total, max(0, SecretLimits.maximumPlaintextBytes - plaintextByteCount))
+    }
+
+    /// Returns the bytes that the result of one filter has at most, for entries of this size. A filter's value and its result
+    /// exist at the same time.
+    package func maximumFilteredBytes(plaintextByteCount: Int) -> Int {
+        references.lazy.flatMap { Self.sizes(of: $0, plaintextByteCount) }.max() ?? 0
+    }
+
+    private var references: [SecretTemplate.Reference] { templates.flatMap(\.template.references) }
+
+    /// Returns the bytes that the result of each filter has at most.
+    private static func sizes(of reference: SecretTemplate.Reference, _ plaintextByteCount: Int) -> [Int] {
+        var size = plaintextByteCount
+        return reference.filters.map { filter in
+            let factor =
+                switch filter {
+                case .base64: 2
+                case .base64decode: 1
+                case .json, .quote: 6
+                case .indent(let count): count + 1
+                }
+            size = min((size + 64) * factor, SecretLimits.maximumPlaintextBytes)
+            return size
         }
-        return min(total, SecretLimits.maximumPlaintextBytes)
     }
 
     private static func precedes(_ first: String, _ second: String) -> Bool {

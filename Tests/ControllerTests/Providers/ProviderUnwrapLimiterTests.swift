@@ -92,6 +92,28 @@ struct ProviderUnwrapLimiterTests {
 
     /// A KMS behind many KeyProviders, each with a circuit breaker of its own, must not hold every worker.
     @Test func aHangingKeyManagerBehindManyProvidersDelaysNoOtherKey() async throws {
+        // Without a limit, these hold every worker before all of the others have had their turn.
+        let most = try await mostHangingUnwraps(tenants: 200, others: 120, valueBytes: 8, untilHanging: 32)
+        // The tests of providers are limited by themselves.
+        #expect(most <= 32 + ProviderTestMachine.maximumRunning)
+    }
+
+    /// Nor the memory: each of these objects reserves 6 of 32 MiB. The tests of providers hang too.
+    @Test func aHangingKeyManagerWithLargeObjectsDelaysNoOtherKey() async throws {
+        let most = try await mostHangingUnwraps(tenants: 8, others: 2, valueBytes: 900_000, untilHanging: 5)
+        #expect(most <= 1 + ProviderTestMachine.maximumRunningPerCluster)
+    }
+
+    /// Runs a controller until all objects of other keys are synced.
+    ///
+    /// - Parameters:
+    ///   - tenants: The number of namespaces whose objects have a KMS that does not answer.
+    ///   - others: The number of objects with the controller's own key, and of those with another ClusterKeyProvider.
+    ///   - untilHanging: How many unwraps hang before the others are waited for.
+    /// - Returns: How many unwraps hung at the same time.
+    private func mostHangingUnwraps(
+        tenants: Int, others: Int, valueBytes: Int, untilHanging: Int
+    ) async throws -> Int {
         let cluster = ProviderCluster()
         let keys = try FakeKeyManager()
         let hanging = Locked((now: 0, most: 0))
@@ -104,10 +126,11 @@ struct ProviderUnwrapLimiterTests {
                 hanging.withLock { $0.now -= 1 }
                 throw KeyManagerError(.unavailable, keyID: keys.keyID, message: "does not answer")
             })
-        let tenants = (0..<200).map { "tenant-\($0)" }
+        let tenants = (0..<tenants).map { "tenant-\($0)" }
+        let values = ["password": String(repeating: "v", count: valueBytes)]
         try cluster.apply("hanging", key: "hanging", namespaces: tenants)
         try cluster.apply("good", key: "good")
-        let object = try await makeWrappedSecret(by: keys)
+        let object = try await makeWrappedSecret(by: keys, values)
         for tenant in tenants {
             try cluster.applyOwn(tenant, of: "hanging")
             var json = object.json
@@ -115,11 +138,10 @@ struct ProviderUnwrapLimiterTests {
             json[["spec", "keyRef"]] = ["kind": "KeyProvider", "name": "own"]
             cluster.server["\(ProviderCluster.group)/namespaces/\(tenant)/wrappedsecrets/db"] = json
         }
-        // They were synced before, so that those above have priority. Without a limit, these hold every worker before all of
-        // the others have had their turn.
-        let names = (0..<120).flatMap { ["default-\($0)", "good-\($0)"] }
+        // They were synced before, so that those above have priority.
+        let names = (0..<others).flatMap { ["default-\($0)", "good-\($0)"] }
         for name in names {
-            let object = try await makeWrappedSecret(name, by: keys)
+            let object = try await makeWrappedSecret(name, by: keys, values)
             var json = object.json
             if name.hasPrefix("good") {
                 json[["spec", "keyRef"]] = ["kind": "ClusterKeyProvider", "name": "good"]
@@ -139,12 +161,11 @@ struct ProviderUnwrapLimiterTests {
             client: cluster.client, keys: keys.keyRing, keyManagerFactory: cluster, options: options,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let task = Task { try await controller.run() }
-        try await eventually { hanging.withLock { $0.now } >= 32 }
+        try await eventually { hanging.withLock { $0.now } >= untilHanging }
         let secrets = "/api/v1/namespaces/payments/secrets"
         try await eventually { names.allSatisfy { cluster.server["\(secrets)/\($0)"] != nil } }
-        // The tests of providers are limited by themselves.
-        #expect(hanging.withLock { $0.most } <= 32 + ProviderTestMachine.maximumRunning)
         task.cancel()
         try? await task.value
+        return hanging.withLock { $0.most }
     }
 }
