@@ -51,6 +51,9 @@ package struct TokenBucket<Instant: InstantProtocol & Sendable>: Sendable where 
         return wait
     }
 
+    /// Takes a token that was used already. If there was none, the next one comes later.
+    package mutating func charge(at now: Instant) { spend(at: now) }
+
     /// Returns a token that was taken and not used.
     package mutating func giveBack() { fullAt = fullAt.advanced(by: .zero - interval) }
 

@@ -8,12 +8,24 @@ package struct OpenedEnvelope: Sendable {
     package let keyVersion: String?
 }
 
+/// An attempt to unwrap the data key of an envelope with the key of one recipient.
+package struct UnwrapAttempt: Sendable {
+    package let recipient: Recipient
+    /// The number of attempts before this one.
+    package let ordinal: Int
+    /// Why the recipient gave no data key for which the MAC verifies. Nil if it did.
+    package let failure: EnvelopeError?
+}
+
 extension Envelope {
     /// Unwraps the data key, verifies the MAC, then decrypts every value. Returns all values or none.
     ///
+    /// - Parameter attempted: Called after each attempt with one recipient.
     /// - Throws: What `unwrapDataKey` throws, and `decryptFailed` or `crypto` if a value cannot be decrypted.
-    package func open(with keys: KeyRing) async throws(EnvelopeError) -> OpenedEnvelope {
-        let (recipient, unwrapped) = try await unwrapDataKey(with: keys, recipients)
+    package func open(
+        with keys: KeyRing, attempted: (UnwrapAttempt) -> Void = { _ in }
+    ) async throws(EnvelopeError) -> OpenedEnvelope {
+        let (recipient, unwrapped) = try await unwrapDataKey(with: keys, recipients, attempted: attempted)
         return OpenedEnvelope(
             entries: try openEntries(unwrapped.key, keyID: recipient.keyID), keyID: recipient.keyID,
             keyVersion: unwrapped.keyVersion)
@@ -24,19 +36,24 @@ extension Envelope {
     ///
     /// The recipients that a key of `keys` accepts are tried in order until one gives such a data key.
     ///
+    /// - Parameter attempted: Called after each attempt with one recipient.
     /// - Throws: `noUsableRecipient`, a cancellation at once, or one recipient's failure, a transient one before a
     ///   permanent one.
     package func unwrapDataKey(
-        with keys: KeyRing, _ recipients: [Recipient]
+        with keys: KeyRing, _ recipients: [Recipient], attempted: (UnwrapAttempt) -> Void = { _ in }
     ) async throws(EnvelopeError) -> (recipient: Recipient, key: UnwrappedKey) {
         var failure: EnvelopeError?
+        var count = 0
         for recipient in recipients {
             guard let manager = keys.keyManager(for: recipient) else { continue }
+            defer { count += 1 }
             do throws(EnvelopeError) {
                 let unwrapped = try await unwrap(recipient, with: manager)
                 try verifyMAC(unwrapped.key, keyID: recipient.keyID)
+                attempted(UnwrapAttempt(recipient: recipient, ordinal: count, failure: nil))
                 return (recipient, unwrapped)
             } catch {
+                attempted(UnwrapAttempt(recipient: recipient, ordinal: count, failure: error))
                 if case .keyManager(let cause) = error, cause.code == .cancelled { throw error }
                 if let known = failure, known.reportingPriority >= error.reportingPriority { continue }
                 failure = error

@@ -105,12 +105,18 @@ package struct KeyManagerError: Error, Equatable, Sendable {
     package let message: String
     /// The delay that the KMS asked for, if it did.
     package let retryAfter: Duration?
+    /// True if the ciphertext names the version or the key that cannot be used, so that the error says nothing of others.
+    package let concernsOneCiphertext: Bool
 
-    package init(_ code: Code, keyID: String, message: String, retryAfter: Duration? = nil) {
+    package init(
+        _ code: Code, keyID: String, message: String, retryAfter: Duration? = nil,
+        concernsOneCiphertext: Bool = false
+    ) {
         self.code = code
         self.keyID = keyID
         self.message = message
         self.retryAfter = retryAfter
+        self.concernsOneCiphertext = concernsOneCiphertext
     }
 
     /// True if the same request can succeed while the WrappedSecret stays as it is. That includes what an administrator has

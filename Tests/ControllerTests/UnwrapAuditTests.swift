@@ -20,9 +20,9 @@ import Testing
         let lines = LogLines()
         let audit = UnwrapAudit(object.metadata, envelope, provider, lines.logger)
         do {
-            audit.logSuccess(try await envelope.open(with: keys.keyRing))
+            audit.logSuccess(try await envelope.open(with: keys.keyRing, attempted: audit.logFailure(of:)))
         } catch {
-            audit.logFailure(error)
+            audit.logFailureAfterAttempts(error)
         }
         #expect(lines.texts == ["info audit: unwrap of a data key  "])
         let fields = try #require(lines.fields.first)
@@ -74,7 +74,7 @@ import Testing
         let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
         let lines = LogLines()
         UnwrapAudit(object.metadata, envelope, nil, lines.logger)
-            .logFailure(.decryptFailed(entry: "password", keyID: keys.keyID))
+            .logFailureAfterAttempts(.decryptFailed(entry: "password", keyID: keys.keyID))
         #expect(lines.fields.first?["result"] == "decryptFailed")
         #expect(lines.fields.first?["key_id"] == keys.keyID)
     }
@@ -86,6 +86,22 @@ import Testing
         let fields = try await line(keys)
         #expect(fields["result"] == code.rawValue)
         #expect(fields["key_id"] == keys.keyID)
+    }
+
+    /// Each of them is a request to the KMS.
+    @Test func eachRecipientThatIsTriedHasALine() async throws {
+        let (keys, others) = (try FakeKeyManager(), try FakeKeyManager(seed: 8))
+        var object = try await makeWrappedSecret(by: keys)
+        // Another data key, as after a splice.
+        object.spec.envelope.recipients.insert(
+            try await makeWrappedSecret(by: others).spec.envelope.recipients[0], at: 0)
+        let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
+        let lines = LogLines()
+        let audit = UnwrapAudit(object.metadata, envelope, nil, lines.logger)
+        let ring = KeyRing(primary: keys, others: [others])
+        audit.logSuccess(try await envelope.open(with: ring, attempted: audit.logFailure(of:)))
+        #expect(lines.fields.map { $0["result"] } == ["integrityFailed", "ok"])
+        #expect(lines.fields.map { $0["key_id"] } == [others.keyID, keys.keyID])
     }
 
     @Test func anEnvelopeWithoutAUsableRecipientLogsNoKey() async throws {

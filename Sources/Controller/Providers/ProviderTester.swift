@@ -72,7 +72,8 @@ final class ProviderTester: Sendable {
     /// Records how an unwrap of a WrappedSecret ended.
     ///
     /// A provider that logs in as the service accounts of several namespaces fails as a whole only if its key or its KMS does:
-    /// one namespace without access must not change what the status says for the others.
+    /// one namespace without access, or one ciphertext that names a key version that does not exist, must not change what the
+    /// status says for the others.
     func recordUse(of resolved: ResolvedProvider, _ result: Result<OpenedEnvelope, EnvelopeError>) {
         let provider = resolved.provider
         let isReady = statuses.state(of: provider)?.status?.ready?.status == "True"
@@ -84,6 +85,7 @@ final class ProviderTester: Sendable {
             if isReady { return }
             request(provider)
         case .failure(.keyManager(let error)):
+            if isShared, error.concernsOneCiphertext { return }
             switch error.code {
             case .invalidCiphertext, .cancelled: return
             case .accessDenied, .misconfigured:

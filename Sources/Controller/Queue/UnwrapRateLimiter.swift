@@ -36,6 +36,11 @@ final class UnwrapRateLimiter: Sendable {
         return wait
     }
 
+    /// Takes a token for a request beyond the first one of `ref`. It does not wait for it: the objects after it do.
+    func chargeToken(_ ref: ObjectRef) {
+        machine.withLock { $0?.chargeToken(ref.namespace, now: .now) }
+    }
+
     /// Returns the token that `ref` took and did not use.
     func refundToken(_ ref: ObjectRef) {
         machine.withLock { $0?.refundToken(ref.namespace) }
@@ -149,6 +154,12 @@ struct UnwrapRateLimiterMachine: Sendable {
         return Wait(
             until: min(due, now + Self.maximumWait), isFirstForObject: ticket == nil,
             isFirstInNamespace: isFirstInNamespace)
+    }
+
+    /// Takes a token that is used already, also if the bucket has none.
+    mutating func chargeToken(_ namespace: String, now: Instant) {
+        let full = Bucket(tokens: fullBucket(now))
+        buckets[namespace, default: full].tokens.charge(at: now)
     }
 
     /// Adds a token that was taken and not used.

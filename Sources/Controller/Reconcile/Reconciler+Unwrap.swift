@@ -36,13 +36,11 @@ extension Reconciler {
     private func unwrap(_ request: ReconcileRequest) async throws(ReconcileFailure) -> OpenedEnvelope {
         let ref = request.ref
         let digest = request.desired.envelope.digest
-        guard limits.memory.reserve(Self.requiredMemory(request.desired), for: ref) else {
-            throw .waitingForMemory
-        }
+        try reserveMemory(Self.requiredMemory(request.desired), for: request.object)
         if let opened = tracker.plaintextCache.envelope(of: ref, digest: digest) { return opened }
         try reserveProvider(of: request.object)
         defer { limits.providers.release(ref) }
-        let sealed = try await sealedEnvelope(request)
+        // Before the ciphertexts are read: an object that waits for a token asks for it again and again.
         if let wait = limits.unwraps.acquireToken(ref) {
             if wait.isFirstInNamespace {
                 logger.warning(
@@ -52,7 +50,9 @@ extension Reconciler {
             throw .throttled(until: wait.until)
         }
         let (provider, keys): (ResolvedProvider?, KeyRing)
+        let sealed: Envelope
         do throws(ReconcileFailure) {
+            sealed = try await sealedEnvelope(request)
             (provider, keys) = try self.keys(of: request.object)
         } catch {
             limits.unwraps.refundToken(ref)
@@ -60,7 +60,10 @@ extension Reconciler {
         }
         let audit = UnwrapAudit(request.object.metadata, sealed, provider?.provider, logger)
         do {
-            let opened = try await sealed.open(with: keys)
+            let opened = try await sealed.open(with: keys) { attempt in
+                if attempt.ordinal > 0 { limits.unwraps.chargeToken(ref) }
+                audit.logFailure(of: attempt)
+            }
             audit.logSuccess(opened)
             if let provider { self.keys.providers?.recordUse(of: provider, .success(opened)) }
             tracker.withSyncRecord(ref) {
@@ -71,7 +74,7 @@ extension Reconciler {
             for other in tracker.rejectedEnvelopes.takeDueRetries() { informers.retryRejected(other) }
             return opened
         } catch {
-            audit.logFailure(error)
+            audit.logFailureAfterAttempts(error)
             if let provider { self.keys.providers?.recordUse(of: provider, .failure(error)) }
             if error.refundsUnwrapToken { limits.unwraps.refundToken(ref) }
             throw ReconcileFailure(unwrapping: error, provider: provider)
@@ -114,6 +117,15 @@ extension Reconciler {
         return (provider, ring)
     }
 
+    /// Reserves memory until the end of the reconcile, which may wait for the KMS of the object's provider meanwhile.
+    func reserveMemory(_ bytes: Int, for object: WrappedSecret) throws(ReconcileFailure) {
+        let provider = try? provider(of: object)?.get()
+        let pool = provider.map { ReconcileMemoryLimiter.Pool.clusterKeyProvider($0.clusterKeyProvider) }
+        guard limits.memory.reserve(bytes, for: object.metadata.ref, in: pool ?? .own) else {
+            throw .waitingForMemory
+        }
+    }
+
     /// Reserves a place among the reconciles that unwrap with the object's provider.
     private func reserveProvider(of object: WrappedSecret) throws(ReconcileFailure) {
         guard let provider = try resolvedProvider(of: object) else { return }
@@ -123,12 +135,13 @@ extension Reconciler {
     }
 
     /// Returns the bytes that a reconcile holds at most at the same time: the base64 that was read, the ciphertext, the
-    /// plaintext, what templates render and their filters return, and the request body while it grows.
+    /// plaintext, what templates render and their filters return, and the request body while it grows. Of the 1 MiB that a
+    /// Secret may have, that is at most 9 MiB.
     static func requiredMemory(_ desired: DesiredSecret) -> Int {
-        // Neither is larger than a Secret may be.
         let plaintext = desired.envelope.plaintextByteCount
         let rendered = desired.templates.maximumRenderedBytes(plaintextByteCount: plaintext)
-        return plaintext * 7 + rendered * 6 + (32 << 10)
+        let filtered = desired.templates.maximumFilteredBytes(plaintextByteCount: plaintext)
+        return plaintext * 7 + rendered * 6 + filtered * 2 + (32 << 10)
     }
 
     /// Returns the envelope with the ciphertexts of the watch, if they are still in memory, or else of a read.
@@ -157,16 +170,14 @@ extension Reconciler {
         do throws(ReconcileFailure) {
             return try await readAgain(request.object, maximumBytes: Self.requiredMemory(request.desired))
         } catch .transient(let error) where error.code == .responseTooLarge {
-            guard limits.memory.reserve(Self.largeObject, for: request.ref) else { throw .waitingForMemory }
+            try reserveMemory(Self.largeObject, for: request.object)
             return try await readAgain(request.object, maximumBytes: Self.largeObject)
         }
     }
 
     /// Reads an object that the cache holds only in part, and drops its ciphertexts.
     func readUnabridged(_ object: WrappedSecret) async throws(ReconcileFailure) -> WrappedSecret {
-        guard limits.memory.reserve(Self.largeObject, for: object.metadata.ref) else {
-            throw .waitingForMemory
-        }
+        try reserveMemory(Self.largeObject, for: object)
         return try await readAgain(object, maximumBytes: Self.largeObject).droppingCiphertexts()
     }
 

@@ -3,7 +3,7 @@ import KubeClient
 import Logging
 import Resources
 
-/// Writes the audit log: one line for each request to unwrap a data key, with the object, the key, its provider and the result. It
+/// Writes the audit log: one line for each attempt to unwrap a data key, with the object, the key, its provider and the result. It
 /// never holds a value or a wrapped key. The message and the names of the fields are API, because operators search for
 /// them.
 struct UnwrapAudit {
@@ -25,14 +25,24 @@ struct UnwrapAudit {
         log("ok", keyID: opened.keyID, ["key_version": "\(opened.keyVersion ?? "")"])
     }
 
-    func logFailure(_ error: EnvelopeError) {
-        switch error {
-        case .keyManager(let cause): log(cause.code.rawValue, keyID: cause.keyID)
-        case .noUsableRecipient: log("noUsableRecipient", keyID: nil)
+    /// Writes a line if the attempt failed.
+    func logFailure(of attempt: UnwrapAttempt) {
+        guard let failure = attempt.failure else { return }
+        let keyID = attempt.recipient.keyID
+        switch failure {
+        case .keyManager(let cause): log(cause.code.rawValue, keyID: keyID)
         // The data key was unwrapped, but it does not fit the ciphertexts.
-        case .integrityFailed(let keyID): log("integrityFailed", keyID: keyID)
+        case .integrityFailed: log("integrityFailed", keyID: keyID)
+        default: log("crypto", keyID: keyID)
+        }
+    }
+
+    /// Writes a line for an envelope that could not be opened, unless its attempts have theirs.
+    func logFailureAfterAttempts(_ error: EnvelopeError) {
+        switch error {
+        case .keyManager, .integrityFailed, .crypto: break
+        case .noUsableRecipient: log("noUsableRecipient", keyID: nil)
         case .decryptFailed(_, let keyID): log("decryptFailed", keyID: keyID)
-        case .crypto: log("crypto", keyID: nil)
         case .invalid, .unsupportedFormat: log("invalid", keyID: nil)
         }
     }

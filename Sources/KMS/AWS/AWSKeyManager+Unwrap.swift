@@ -35,7 +35,8 @@ extension AWSKeyManager: SingleUnwrapping, DiagnosableKeyManager, MaintainedKeyM
             .keyUnavailable, keyID: keyID,
             message:
                 "the wrapping key belongs to another AWS account or Region; configure the key that wrapped the data "
-                + "key, or wrap the values again")
+                + "key, or wrap the values again",
+            concernsOneCiphertext: true)
     }
 
     /// - Returns: The data key, or an error of this recipient alone.
@@ -64,7 +65,9 @@ extension AWSKeyManager: SingleUnwrapping, DiagnosableKeyManager, MaintainedKeyM
         } catch {
             if error.isPerKey { unusableKeys.recordUnusable(source) }
             guard error.isPerCiphertext else { throw KeyManagerError(error, keyID: keyID) }
-            return .failure(KeyManagerError(error, keyID: keyID))
+            // With an alias, ciphertexts name any key of the account.
+            return .failure(
+                KeyManagerError(error, keyID: keyID, concernsOneCiphertext: source.text != keyID))
         }
     }
 

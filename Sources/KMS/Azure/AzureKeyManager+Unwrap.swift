@@ -27,7 +27,8 @@ extension AzureKeyManager: SingleUnwrapping, DiagnosableKeyManager, MaintainedKe
                 .keyUnavailable, keyID: keyID,
                 message:
                     "the wrapping key is not a version of \(key.url); configure the key that wrapped the data key, or "
-                    + "wrap the values again")
+                    + "wrap the values again",
+                concernsOneCiphertext: true)
         }
         guard recipient.wrappedKey.utf8.count <= EnvelopeValidation.maximumWrappedKeyLength,
             let bytes = try? Base64.decode(recipient.wrappedKey),
@@ -63,7 +64,9 @@ extension AzureKeyManager: SingleUnwrapping, DiagnosableKeyManager, MaintainedKe
         } catch {
             if error.code == .keyUnavailable { unusableVersions.recordUnusable(wrapped.version) }
             guard !error.concernsAllRequests else { throw KeyManagerError(error, keyID: keyID) }
-            return .failure(KeyManagerError(error, keyID: keyID))
+            return .failure(
+                KeyManagerError(
+                    error, keyID: keyID, concernsOneCiphertext: wrapped.version != wrappingVersion))
         }
     }
 

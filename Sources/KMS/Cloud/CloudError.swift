@@ -56,7 +56,7 @@ struct CloudError: RefreshFailure, Equatable, Sendable, CustomStringConvertible 
 
 extension KeyManagerError {
     /// Maps an error of a cloud to the backend-independent error.
-    init(_ error: CloudError, keyID: String) {
+    init(_ error: CloudError, keyID: String, concernsOneCiphertext: Bool = false) {
         let code: Code =
             switch error.code {
             case .cancelled: .cancelled
@@ -67,7 +67,9 @@ extension KeyManagerError {
             case .keyUnavailable: .keyUnavailable
             case .invalidCiphertext: .invalidCiphertext
             }
-        self.init(code, keyID: keyID, message: error.message, retryAfter: error.retryAfter)
+        self.init(
+            code, keyID: keyID, message: error.message, retryAfter: error.retryAfter,
+            concernsOneCiphertext: concernsOneCiphertext)
     }
 }
 

@@ -78,7 +78,8 @@ extension GCPAsymmetricKeyManager: SingleUnwrapping, MaintainedKeyManager {
         guard let version = version.version(inKeyID: recipient.keyID) else {
             throw KeyManagerError(
                 .keyUnavailable, keyID: keyID,
-                message: "another key wrapped the data key; configure that key, or wrap the values again")
+                message: "another key wrapped the data key; configure that key, or wrap the values again",
+                concernsOneCiphertext: true)
         }
         guard let bytes = try? Base64.decode(recipient.wrappedKey), recipient.usesPublicKey,
             RecipientAlgorithm.isRSALength(bytes.count)
@@ -105,7 +106,9 @@ extension GCPAsymmetricKeyManager: SingleUnwrapping, MaintainedKeyManager {
         } catch {
             if error.code == .keyUnavailable { unusableVersions.recordUnusable(number) }
             guard !error.concernsAllRequests else { throw KeyManagerError(error, keyID: keyID) }
-            return .failure(KeyManagerError(error, keyID: keyID))
+            return .failure(
+                KeyManagerError(
+                    error, keyID: keyID, concernsOneCiphertext: number != version.number))
         }
     }
 

@@ -160,6 +160,9 @@ extension KeyManagerError {
             // An unknown reason must not become a terminal error of the WrappedSecret, which may not be its cause.
             case .rejected: .misconfigured
             }
-        self.init(code, keyID: keyID, message: error.message, retryAfter: error.retryAfter)
+        self.init(
+            code, keyID: keyID, message: error.message, retryAfter: error.retryAfter,
+            concernsOneCiphertext: [.rejected(.versionTooOld), .rejected(.versionTooNew)].contains(error.code)
+        )
     }
 }

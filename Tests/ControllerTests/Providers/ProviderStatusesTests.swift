@@ -80,6 +80,28 @@ struct ProviderStatusesTests {
         #expect(cluster.ready("clusterkeyproviders/eu")?.status == "True")
     }
 
+    /// A tenant can name a key version that does not exist.
+    @Test func anErrorOfOneCiphertextSaysNothingOfAProviderForManyNamespaces() async throws {
+        cluster.setKey("main", try FakeKeyManager())
+        let providers = cluster.providers()
+        providers.completeLists()
+        try cluster.apply("eu", key: "main", serviceAccount: "wrap-reader")
+        cluster.setStatus("clusterkeyproviders/eu", ready: "True")
+        let eu: Decoded<ClusterKeyProvider> = try cluster.read(
+            "\(ProviderCluster.group)/clusterkeyproviders/eu")
+        providers.caches.handle(.applied(eu))
+        let resolved = try ProviderResolution(providers.caches).resolve(
+            ProviderRef(clusterKeyProvider: "eu"), for: "payments")
+        let failure = KeyManagerError(
+            .keyUnavailable, keyID: "k", message: "no such version", concernsOneCiphertext: true)
+        providers.recordUse(of: resolved, .failure(.keyManager(failure)))
+        try await providers.whileLeading {
+            providers.caches.handle(.applied(try cluster.apply("us", key: "main")))
+            try await eventually { cluster.ready("clusterkeyproviders/us")?.status == "True" }
+        }
+        #expect(cluster.ready("clusterkeyproviders/eu")?.reason != "KeyUnavailable")
+    }
+
     // MARK: several controllers
 
     private func status(

@@ -73,6 +73,16 @@ import Testing
         #expect(machine.acquireToken(ref(0), now: start) != nil)
     }
 
+    /// An envelope whose first recipients cannot be used sends more requests than one.
+    @Test func aRequestBeyondTheFirstDelaysTheNextObjects() {
+        var machine = machine(rate: 1, burst: 2)
+        #expect(machine.acquireToken(ref(0), now: start) == nil)
+        for _ in 0..<3 { machine.chargeToken("a", now: start) }
+        #expect(machine.acquireToken(ref(1), now: start)?.until == start + .seconds(3))
+        #expect(machine.acquireToken(ref(1), now: start + .seconds(2)) != nil)
+        #expect(machine.acquireToken(ref(1), now: start + .seconds(3)) == nil)
+    }
+
     @Test func limitsEachWaitToTheMaximum() {
         var machine = machine(rate: 1, burst: 1)
         for name in 0..<1000 { _ = machine.acquireToken(ref(name), now: start) }

@@ -54,7 +54,7 @@ struct AWSRequestError: Error, Equatable, Sendable {
 }
 
 extension KeyManagerError {
-    init(_ error: AWSRequestError, keyID: String) {
+    init(_ error: AWSRequestError, keyID: String, concernsOneCiphertext: Bool = false) {
         let code: Code =
             switch error.code {
             case .cancelled: .cancelled
@@ -75,7 +75,9 @@ extension KeyManagerError {
                 .errorResponse(.unknown):
                 .misconfigured
             }
-        self.init(code, keyID: keyID, message: error.message, retryAfter: error.retryAfter)
+        self.init(
+            code, keyID: keyID, message: error.message, retryAfter: error.retryAfter,
+            concernsOneCiphertext: concernsOneCiphertext)
     }
 }
 
