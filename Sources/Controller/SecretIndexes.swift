@@ -11,8 +11,8 @@ final class OwnedSecretIndex: Sendable {
         /// The hashes of the WrappedSecrets that own a Secret of their own name, as most do. Two of 64 bits are equal with a
         /// probability that can be neglected, and no tenant can choose them: each process has a key of its own.
         var sameNamed: Set<Int> = []
-        /// By the uid of the WrappedSecret.
-        var merged = NameIndex<String>()
+        /// By the namespace of the Secret, and the uid that its annotation gives as that of the WrappedSecret.
+        var merged = NameIndex<MergeSource>()
 
         mutating func replace(_ before: ObjectMeta?, by after: ObjectMeta?) {
             if let before {
@@ -23,7 +23,7 @@ final class OwnedSecretIndex: Sendable {
                         owned.remove(before.name, owner)
                     }
                 }
-                for uid in MergeIdentity.sourceUIDs(in: before) { merged.remove(before.name, uid) }
+                for source in MergeSource.all(in: before) { merged.remove(before.name, source) }
             }
             if let after {
                 if let owner = OwnedSecretIndex.owner(of: after) {
@@ -33,7 +33,18 @@ final class OwnedSecretIndex: Sendable {
                         owned.insert(after.name, owner)
                     }
                 }
-                for uid in MergeIdentity.sourceUIDs(in: after) { merged.insert(after.name, uid) }
+                for source in MergeSource.all(in: after) { merged.insert(after.name, source) }
+            }
+        }
+    }
+
+    private struct MergeSource: Hashable, Sendable {
+        let namespace: String
+        let uid: String
+
+        static func all(in secret: ObjectMeta) -> [MergeSource] {
+            MergeIdentity.sourceUIDs(in: secret).map {
+                MergeSource(namespace: secret.namespace ?? "", uid: $0)
             }
         }
     }
@@ -52,8 +63,8 @@ final class OwnedSecretIndex: Sendable {
     }
 
     /// Returns the names of the Secrets into which the WrappedSecret with this uid has merged entries; sorted.
-    func mergedSecretNames(by uid: String) -> [String] {
-        names.withLock { $0.visible.merged[uid].sorted() }
+    func mergedSecretNames(by uid: String, in namespace: String) -> [String] {
+        names.withLock { $0.visible.merged[MergeSource(namespace: namespace, uid: uid)].sorted() }
     }
 
     /// Returns true if the WrappedSecret owns no Secret of another name and has merged entries into none.
@@ -62,7 +73,10 @@ final class OwnedSecretIndex: Sendable {
     func hasNoOtherSecret(_ ref: ObjectRef, uid: () -> String?) -> Bool {
         names.withLock { names in
             guard names.visible.owned[ref].isEmpty else { return false }
-            return names.visible.merged.isEmpty || uid().map { names.visible.merged[$0].isEmpty } ?? false
+            guard !names.visible.merged.isEmpty else { return true }
+            return uid().map {
+                names.visible.merged[MergeSource(namespace: ref.namespace, uid: $0)].isEmpty
+            } ?? false
         }
     }
 

@@ -185,6 +185,35 @@ import Testing
         #expect(cluster.secret != nil)
     }
 
+    /// Users can give an object thousands of Secrets that look like those of earlier names, and others wait for the worker.
+    @Test func deletesAFewSecretsUnderOtherNamesAtATime() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        for index in 0..<40 { try addOwnedSecret("old-\(index)", generation: 2, in: cluster) }
+        for left in [24, 8, 0] {
+            let run = await cluster.reconcile()
+            #expect(run.outcome == (left > 0 ? .requeue(after: .seconds(1)) : .done))
+            try cluster.syncCaches()
+            #expect(cluster.server.objects(under: "\(TestCluster.secrets)/old-").count == left)
+        }
+    }
+
+    /// What the cache has of a Secret shows whether it is left from an earlier name.
+    @Test func readsNoSecretsUnderOtherNamesThatTheCacheHasInPart() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        for index in 0..<20 {
+            try addOwnedSecret("large-\(index)", generation: 7, in: cluster)
+            var secret = try #require(cluster.server["\(TestCluster.secrets)/large-\(index)"])
+            secret[["metadata", "annotations", "filler"]] = .string(String(repeating: "x", count: 10_000))
+            cluster.server["\(TestCluster.secrets)/large-\(index)"] = secret
+        }
+        try cluster.syncCaches()
+        let ref = ObjectRef(namespace: "payments", name: "large-0")
+        #expect(cluster.informers.secrets[ref]?.isAbridged == true)
+        #expect(await cluster.reconcile().requests == [])
+    }
+
     /// The garbage collector does not notice that an owner was deleted and created again while it did not watch.
     @Test func deletesASecretThatAPredecessorCreatedUnderAnotherName() async throws {
         let cluster = try await TestCluster.withWrappedSecret()
@@ -513,6 +542,55 @@ import Testing
         #expect(await cluster.reconcile().outcome == .done)
         #expect(cluster.password == "Y2FuYXJ5LTI=")
         #expect(cluster.secret?["type"] == "example.com/other")
+    }
+
+    /// A tenant can hold a Secret that was deleted with a finalizer, and hide it from the cache.
+    @Test func unpinsTheValuesOfASecretThatARequestHasShown() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        try cluster.syncCaches()
+        try await cluster.apply(["password": "canary-2"]) {
+            $0[["metadata", "generation"]] = 4
+            $0[["spec", "template"]] = ["type": "example.com/other"]
+            $0[["spec", "recreate"]] = true
+        }
+        let server = cluster.server
+        let old = try #require(cluster.secret)
+        let dryRun = #"{"metadata": {"namespace": "payments", "name": "secrets-bridge-u1"}}"#
+        server.failNext("POST", "/secrets", FakeTransport.Response(201, dryRun))
+        server.failNext("POST", "/secrets", .status(500, "InternalError"))
+        #expect(await cluster.reconcile().outcome == .requeueRateLimited)
+        guard case .object(let object)? = cluster.informers.objects[cluster.ref] else { return }
+        let digest = try #require(object.spec.envelope.droppedCiphertexts?.digest)
+        func isPinned() -> Bool {
+            cluster.informers.tracker.plaintextCache.envelope(
+                of: cluster.ref, digest: digest, now: .now + .seconds(601)) != nil
+        }
+        #expect(isPinned())
+        var held = old
+        held[["metadata", "labels"]] = nil
+        held[["metadata", "deletionTimestamp"]] = "2026-01-01T00:00:00Z"
+        server["\(TestCluster.secrets)/db"] = held
+        try cluster.syncCaches()
+        #expect(cluster.informers.secrets[cluster.ref] == nil)
+        _ = await cluster.reconcile()
+        #expect(!isPinned())
+    }
+
+    /// An object that waits for a token asks for it again and again.
+    @Test func aThrottledObjectSendsNoRequest() async throws {
+        var limit = UnwrapRateLimit()
+        (limit.rate, limit.burst) = (1, 1)
+        let cluster = try await TestCluster.withWrappedSecret(limit: limit)
+        _ = await cluster.reconcile()
+        try await cluster.apply(["password": "canary-2"]) { $0[["metadata", "generation"]] = 4 }
+        cluster.informers.tracker.pendingCiphertexts.remove(cluster.ref)
+        let run = await cluster.reconcile()
+        guard case .throttled = run.outcome else {
+            Issue.record("\(run.outcome)")
+            return
+        }
+        #expect(run.requests == [])
     }
 
     /// The KMS may have returned wrong data keys for a while.

@@ -22,6 +22,40 @@ import Testing
         #expect(retries <= 12)
     }
 
+    /// A tenant who creates a broken envelope each second must not have all of them retried each time.
+    @Test func aNewOneDoesNotRetryTheOthers() {
+        let refs = (0..<1000).map { ObjectRef(namespace: "a", name: "\($0)") }
+        for ref in refs { rejected.insert(ref, now: start) }
+        var now = start
+        for _ in 0..<20 {
+            now += .seconds(3601)
+            for _ in 0..<80 { _ = rejected.takeDueRetries(now: now) }
+        }
+        for index in 0..<50 {
+            rejected.remove(refs[index])
+            rejected.insert(refs[index], now: now)
+            now += .milliseconds(1001)
+            #expect(rejected.takeDueRetries(now: now) == [refs[index]])
+            now += .milliseconds(1)
+        }
+    }
+
+    /// If the KMS returns the right data keys again, each that is opened leads to more retries.
+    @Test func aFewAreRetriedAtATime() {
+        let refs = Set((0..<100).map { ObjectRef(namespace: "a", name: "\($0)") })
+        for ref in refs { rejected.insert(ref, now: start) }
+        let now = start + .seconds(2)
+        var retried: [ObjectRef] = []
+        var rounds = 0
+        while case let due = rejected.takeDueRetries(now: now), !due.isEmpty {
+            #expect(due.count <= RejectedEnvelopes.maximumRetries)
+            retried += due
+            rounds += 1
+        }
+        #expect(Set(retried) == refs)
+        #expect(rounds == 7)
+    }
+
     @Test func startWithTheShortestDelayOnceNoneIsLeft() {
         rejected.insert(ref, now: start)
         _ = rejected.takeDueRetries(now: start + .seconds(2))

@@ -32,11 +32,14 @@ import Testing
                 OwnershipMetadata.sourceAnnotation: "u3/1", "example.org/x": "u4/1",
             ])
         index.update(nil, shared)
-        #expect(index.mergedSecretNames(by: "u1") == ["app"])
-        #expect(index.mergedSecretNames(by: "u2") == ["app"])
-        #expect(index.mergedSecretNames(by: "u3") == [])
-        #expect(index.mergedSecretNames(by: "u4") == [])
+        #expect(index.mergedSecretNames(by: "u1", in: "payments") == ["app"])
+        #expect(index.mergedSecretNames(by: "u2", in: "payments") == ["app"])
+        #expect(index.mergedSecretNames(by: "u3", in: "payments") == [])
+        #expect(index.mergedSecretNames(by: "u4", in: "payments") == [])
+        #expect(index.mergedSecretNames(by: "u1", in: "other") == [], "an annotation there may be forged")
+        #expect(index.hasNoOtherSecret(ObjectRef(namespace: "other", name: "db")) { "u1" })
+        #expect(!index.hasNoOtherSecret(db) { "u1" })
         index.update(shared, nil)
-        #expect(index.mergedSecretNames(by: "u1") == [])
+        #expect(index.mergedSecretNames(by: "u1", in: "payments") == [])
     }
 }

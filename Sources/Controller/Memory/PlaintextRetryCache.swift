@@ -15,18 +15,26 @@ final class PlaintextRetryCache: Sendable {
         var deletedUID: String?
 
         var isPinned: Bool { deletedUID != nil }
+
+        var unpinned: Entry {
+            Entry(digest: digest, envelope: envelope, bytes: bytes, since: since, deletedUID: nil)
+        }
     }
 
     fileprivate struct State {
         var entries: [ObjectRef: Entry] = [:]
+        /// The bytes of the entries that are not pinned.
         var bytes = 0
-        var pinnedBytes = 0
+        /// The pinned bytes of each namespace.
+        var pinnedBytes: [String: Int] = [:]
         /// No entry expires before this time.
         var nextExpiry: ContinuousClock.Instant?
     }
 
     /// The plaintext that may be pinned, in bytes. A Secret is not deleted before there is room to pin its values.
     static let maximumPinnedBytes = 16 << 20
+    /// The limit for one namespace, whose new Secrets may be refused for long, as by a quota.
+    static let maximumPinnedBytesPerNamespace = 2 << 20
     /// A later retry unwraps the data key again.
     static let maximumAge = Duration.seconds(600)
 
@@ -56,8 +64,12 @@ final class PlaintextRetryCache: Sendable {
     }
 
     /// Returns true if there is room to pin `envelope`. The caller checks it before it deletes a Secret to recreate it.
-    func hasRoomToPin(_ envelope: OpenedEnvelope) -> Bool {
-        state.withLock { $0.pinnedBytes <= Self.maximumPinnedBytes - envelope.byteCount }
+    func hasRoomToPin(_ envelope: OpenedEnvelope, for ref: ObjectRef) -> Bool {
+        let bytes = envelope.byteCount
+        return state.withLock { state in
+            state.pinnedBytes.values.reduce(bytes, +) <= Self.maximumPinnedBytes
+                && state.pinnedBytes[ref.namespace, default: 0] + bytes <= Self.maximumPinnedBytesPerNamespace
+        }
     }
 
     /// Keeps `envelope` without an age limit, because its Secret was deleted: without the values, the Secret would stay
@@ -67,23 +79,24 @@ final class PlaintextRetryCache: Sendable {
     func pin(_ envelope: OpenedEnvelope, digest: [UInt8], for ref: ObjectRef, deleted: String) {
         state.withLock { state in
             state.remove(ref)
-            state.bytes += envelope.byteCount
-            state.pinnedBytes += envelope.byteCount
+            state.pinnedBytes[ref.namespace, default: 0] += envelope.byteCount
             state.entries[ref] = Entry(
                 digest: digest, envelope: envelope, bytes: envelope.byteCount, since: .now,
                 deletedUID: deleted)
         }
     }
 
-    /// Removes the pin, because the cache contains `secret` and the values here are not the only copy any more. A stale cache
-    /// still contains the deleted Secret, and does not remove the pin unless that Secret is terminating.
+    /// Removes the pin, because `secret` exists and the values here are not the only copy any more. A stale cache still contains
+    /// the deleted Secret, and does not remove the pin unless that Secret is terminating: a finalizer may keep it for ever.
     func unpin(_ ref: ObjectRef, _ secret: ObjectMeta) {
         state.withLock { state in
             guard let entry = state.entries[ref], let deleted = entry.deletedUID,
                 secret.uid != deleted || secret.deletionTimestamp != nil
             else { return }
-            state.pinnedBytes -= entry.bytes
-            state.entries[ref]?.deletedUID = nil
+            state.remove(ref)
+            guard entry.bytes <= limit - state.bytes else { return }
+            state.bytes += entry.bytes
+            state.entries[ref] = entry.unpinned
             state.expectExpiry(of: entry.since)
         }
     }
@@ -122,8 +135,12 @@ extension PlaintextRetryCache.Entry {
 extension PlaintextRetryCache.State {
     fileprivate mutating func remove(_ ref: ObjectRef) {
         guard let entry = entries.removeValue(forKey: ref) else { return }
-        bytes -= entry.bytes
-        if entry.isPinned { pinnedBytes -= entry.bytes }
+        guard entry.isPinned else {
+            bytes -= entry.bytes
+            return
+        }
+        let left = pinnedBytes[ref.namespace, default: 0] - entry.bytes
+        pinnedBytes[ref.namespace] = left > 0 ? left : nil
     }
 
     fileprivate mutating func expectExpiry(of since: ContinuousClock.Instant) {

@@ -7,10 +7,11 @@ extension Reconciler {
     /// Deletes Secrets under earlier names, and merged entries in them, once the Secret under the new name exists.
     /// `Ready` is about the current Secret, and does not change.
     func removeLeftovers(of object: WrappedSecret) async -> WorkQueue.Outcome {
+        var budget = RequestBudget()
         do throws(ReconcileFailure) {
-            try await deleteFormerSecrets(of: object)
-            try await releaseFormerEntries(of: object)
-            return .done
+            try await deleteFormerSecrets(of: object, &budget)
+            try await releaseFormerEntries(of: object, &budget)
+            return budget.isSpent && budget.hasRemoved ? .requeue(after: Self.cleanupDelay) : .done
         } catch {
             switch error {
             case .objectGone, .throttled, .waitingForMemory, .waitingForProvider, .requeueAfter, .contested:
@@ -32,11 +33,32 @@ extension Reconciler {
         }
     }
 
-    private func deleteFormerSecrets(of object: WrappedSecret) async throws(ReconcileFailure) {
+    /// The Secrets about which one reconcile sends requests. Users can give an object thousands of Secrets that look like those
+    /// of earlier names, and other objects wait for the worker.
+    private struct RequestBudget {
+        private var left = 16
+        var hasRemoved = false
+        private(set) var isSpent = false
+
+        /// - Returns: False if the requests about one more Secret have to wait for the next reconcile.
+        mutating func spend() -> Bool {
+            isSpent = left == 0
+            left -= isSpent ? 0 : 1
+            return !isSpent
+        }
+    }
+
+    /// The delay before the next Secrets are removed.
+    private static let cleanupDelay = Duration.seconds(1)
+
+    private func deleteFormerSecrets(
+        of object: WrappedSecret, _ budget: inout RequestBudget
+    ) async throws(ReconcileFailure) {
         for name in informers.ownedSecrets.ownedSecretNames(by: object.metadata.ref)
         where name != object.secretName {
-            guard let secret = try await cachedSecret(name, of: object), isLeftover(secret, of: object)
-            else { continue }
+            let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
+            guard let secret = informers.secrets[ref], isLeftover(secret, of: object) else { continue }
+            guard budget.spend() else { return }
             // To a cache behind that of another replica, the new Secret would look like the former one.
             try await verifyCacheIsCurrent(object.metadata)
             do {
@@ -49,48 +71,53 @@ extension Reconciler {
             } catch {
                 throw ReconcileFailure(accessing: error)
             }
+            budget.hasRemoved = true
             logger.info(
                 "secret under an earlier name deleted",
                 metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
         }
     }
 
-    /// Returns the metadata of a Secret that the cache has and that is not terminating. Reads what the cache has in
-    /// part.
-    private func cachedSecret(
-        _ name: String, of object: WrappedSecret
-    ) async throws(ReconcileFailure) -> ObjectMeta? {
-        let ref = ObjectRef(namespace: object.metadata.ref.namespace, name: name)
-        var secret = informers.secrets[ref]
-        if secret?.isAbridged == true { secret = try await getIfExists(ref) }
-        return secret?.deletionTimestamp == nil ? secret : nil
-    }
-
     /// Returns whether an earlier generation of the object created the Secret, or a predecessor of the same name that
     /// is its only owner. The latter is the garbage collector's task, but an owner that was deleted and created again
     /// while the garbage collector did not watch, as when the API server restarts, is unknown to it.
     private func isLeftover(_ secret: ObjectMeta, of object: WrappedSecret) -> Bool {
+        guard secret.deletionTimestamp == nil else { return false }
         guard OwnershipMetadata.owner(of: secret)?.uid == object.metadata.uid else {
-            return secret.ownerReferences?.count == 1
+            // The cache may not have all owners of a Secret that it has in part.
+            return !secret.isAbridged && secret.ownerReferences?.count == 1
         }
         guard let source = OwnershipMetadata.source(of: secret) else { return false }
         return source.uid == object.metadata.uid && source.generation < object.metadata.generation ?? 0
     }
 
     /// Removes merged entries. Entries that other managers have set too stay.
-    private func releaseFormerEntries(of object: WrappedSecret) async throws(ReconcileFailure) {
+    private func releaseFormerEntries(
+        of object: WrappedSecret, _ budget: inout RequestBudget
+    ) async throws(ReconcileFailure) {
         guard let uid = object.metadata.uid else { return }
-        for name in informers.ownedSecrets.mergedSecretNames(by: uid) where name != object.secretName {
-            guard let secret = try await cachedSecret(name, of: object),
+        let namespace = object.metadata.ref.namespace
+        for name in informers.ownedSecrets.mergedSecretNames(by: uid, in: namespace)
+        where name != object.secretName {
+            let ref = ObjectRef(namespace: namespace, name: name)
+            guard var secret = informers.secrets[ref] else { continue }
+            if secret.isAbridged {
+                guard budget.spend() else { return }
+                guard let whole = try await getIfExists(ref) else { continue }
+                secret = whole
+            }
+            guard secret.deletionTimestamp == nil,
                 let identity = try? MergeIdentity(object.metadata.name),
                 secret.managedFields?.contains(where: { $0.manager == identity.fieldManager }) == true,
                 let source = OwnershipMetadata.source(of: secret, identity.sourceAnnotation),
                 source.uid == uid,
                 source.generation < object.metadata.generation ?? 0
             else { continue }
+            guard budget.spend() else { return }
             try await verifyCacheIsCurrent(object.metadata)
             let body = SecretRendering.releaseBody(from: secret)
             _ = try await apply(body, to: secret, identity, isForced: false)
+            budget.hasRemoved = true
             logger.info(
                 "entries removed from a secret under an earlier name",
                 metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])

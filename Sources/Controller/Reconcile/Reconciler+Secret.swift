@@ -176,7 +176,12 @@ extension Reconciler {
     private func recreate(
         _ current: ObjectMeta, _ request: ReconcileRequest, _ values: DesiredValues
     ) async throws(ReconcileFailure) -> ObjectMeta {
-        guard tracker.plaintextCache.hasRoomToPin(values.envelope) else { throw .requeueAfter(Self.pinDelay) }
+        guard tracker.plaintextCache.hasRoomToPin(values.envelope, for: request.ref) else {
+            logger.info(
+                "secret is not recreated yet: others of its namespace, or many in all, are being recreated",
+                metadata: ["object": "\(request.ref)", "secret": "\(request.desired.name)"])
+            throw .requeueAfter(Self.pinDelay)
+        }
         try await dryRun(current, request, values)
         do {
             try await client.delete(

@@ -168,12 +168,15 @@ extension Reconciler {
         case .integrityFailed, .decryptFailed:
             // Mostly the object is at fault, but a KMS that returns wrong data keys looks the same.
             tracker.rejectedEnvelopes.insert(ref)
+            // Others need the room. A retry reads the ciphertexts again.
+            tracker.pendingCiphertexts.remove(ref)
             tracker.withFailureRecord(ref) {
                 $0.failedTerminally(
                     object, status: status, provider: provider, retryAfter: Self.rejectedInterval)
             }
             return .requeue(after: Self.rejectedInterval * Double.random(in: 1...1.5))
         case _ where reason.isTerminal:
+            tracker.pendingCiphertexts.remove(ref)
             tracker.withFailureRecord(ref) { $0.failedTerminally(object, status: status, provider: provider) }
             return .done
         case .secretMissing:

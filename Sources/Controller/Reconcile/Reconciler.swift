@@ -85,7 +85,6 @@ struct Reconciler: Sendable {
         let target = ObjectRef(namespace: ref.namespace, name: object.secretName)
         var current = tracker.writes.newestSecret(target, cached: informers.secrets[target])
         if current?.isAbridged == true { current = try await getIfExists(target) }
-        if let current { tracker.plaintextCache.unpin(ref, current) }
         let digest = object.spec.envelope.droppedCiphertexts?.digest ?? []
         let record = tracker.syncRecord(ref)
         return SyncInput(
@@ -102,6 +101,10 @@ struct Reconciler: Sendable {
         var attempts = WriteAttempts()
         var conflict: KubeError?
         while true {
+            // The cache or a read has shown a Secret.
+            if let current = input.current {
+                tracker.plaintextCache.unpin(initial.object.metadata.ref, current)
+            }
             switch SyncPlan.decide(input) {
             case .skipDeleting:
                 return .done

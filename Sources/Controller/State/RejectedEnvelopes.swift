@@ -1,47 +1,77 @@
 import Concurrency
+import DequeModule
 import KubeClient
 import System
 
 /// Objects whose envelope could not be opened. Mostly the object is at fault, and only a change of it helps. A KMS that
 /// returns wrong data keys for a while looks the same, so these objects are retried after another envelope was opened,
-/// with growing delays for each namespace. Safe to use from any thread.
+/// with growing delays for each namespace, and a few at a time. Safe to use from any thread.
 final class RejectedEnvelopes: Sendable {
     typealias Instant = ContinuousClock.Instant
 
     private struct Namespace {
         var refs: Set<ObjectRef> = []
+        /// Objects that were rejected for the first time, with the time of their first retry, in its order.
+        var added: Deque<(ref: ObjectRef, due: Instant)> = []
+        /// The objects of the present round of retries that were not returned yet.
+        var round: [ObjectRef] = []
         var backoff = Backoff(base: initialDelay, maximum: maximumDelay, jitter: .none)
         var notBefore: Instant
 
         init(now: Instant) { notBefore = now + backoff.next() }
+
+        mutating func insert(_ ref: ObjectRef, due: Instant) {
+            guard refs.insert(ref).inserted else { return }
+            added.append((ref, due))
+            // Objects that are deleted and created again all the while leave entries.
+            guard added.count > 2 * refs.count + Self.toleratedEntries else { return }
+            var known: Set<ObjectRef> = []
+            added = added.filter { refs.contains($0.ref) && known.insert($0.ref).inserted }
+        }
+
+        private static let toleratedEntries = 64
+
+        /// Returns some of the objects that are due.
+        mutating func takeDue(_ now: Instant, limit: Int) -> [ObjectRef] {
+            if round.isEmpty, now >= notBefore {
+                round = Array(refs)
+                added = []
+                notBefore = now + backoff.next()
+            }
+            var due: [ObjectRef] = []
+            while due.count < limit, let next = added.first, next.due <= now {
+                added.removeFirst()
+                if refs.contains(next.ref) { due.append(next.ref) }
+            }
+            while due.count < limit, let next = round.popLast() {
+                if refs.contains(next) { due.append(next) }
+            }
+            return due
+        }
     }
 
     static let initialDelay = Duration.seconds(1)
     static let maximumDelay = Duration.seconds(3600)
+    /// The number of objects of one namespace that are retried after one envelope was opened. If they are opened, so are the next.
+    static let maximumRetries = 16
 
     private let namespaces = Locked<[String: Namespace]>([:])
 
-    /// Adds an object. One that was not rejected before is retried soon, whatever delay its namespace has.
+    /// Adds an object. One that was not rejected before is retried soon, whatever delay its namespace has. The others of its
+    /// namespace are not: somebody who adds such objects all the while would have all of them retried each time.
     func insert(_ ref: ObjectRef, now: Instant = .now) {
         namespaces.withLock { namespaces in
-            var namespace = namespaces[ref.namespace] ?? Namespace(now: now)
-            if namespace.refs.insert(ref).inserted {
-                namespace.notBefore = min(namespace.notBefore, now + Self.initialDelay)
-            }
+            // Removed from the dictionary, so that changing it does not copy it.
+            var namespace = namespaces.removeValue(forKey: ref.namespace) ?? Namespace(now: now)
+            namespace.insert(ref, due: now + Self.initialDelay)
             namespaces[ref.namespace] = namespace
         }
     }
 
-    /// Returns the objects to retry, because the KMS has just unwrapped another data key.
+    /// Returns objects to retry, because the KMS has just unwrapped another data key.
     func takeDueRetries(now: Instant = .now) -> [ObjectRef] {
         namespaces.withLock { namespaces in
-            var due: [ObjectRef] = []
-            for (name, var namespace) in namespaces where now >= namespace.notBefore {
-                due += namespace.refs
-                namespace.notBefore = now + namespace.backoff.next()
-                namespaces[name] = namespace
-            }
-            return due
+            namespaces.keys.flatMap { namespaces[$0]?.takeDue(now, limit: Self.maximumRetries) ?? [] }
         }
     }
 

@@ -57,6 +57,48 @@ import Testing
         #expect(woken.withLock { $0 } == [ref("1"), ref("victim", in: "b")])
     }
 
+    // MARK: pools
+
+    private func pool(_ name: String) -> ReconcileMemoryLimiter.Pool { .clusterKeyProvider(name) }
+
+    /// A KMS that does not answer holds the bytes of the reconciles that wait for it.
+    @Test func aClusterKeyProviderTakesAQuarter() {
+        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { _ in }
+        #expect(limiter.reserve(3 * mebibyte, for: ref("1"), in: pool("hanging")))
+        #expect(!limiter.reserve(3 * mebibyte, for: ref("2"), in: pool("hanging")))
+        #expect(!limiter.reserve(mebibyte, for: ref("3"), in: pool("hanging")), "it waits behind the second")
+        #expect(limiter.reserve(4 * mebibyte, for: ref("4", in: "b"), in: pool("other")))
+        #expect(limiter.reserve(9 * mebibyte, for: ref("5", in: "c")), "the controller's own key")
+    }
+
+    @Test func allClusterKeyProvidersTakeThreeQuarters() {
+        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { _ in }
+        for index in 0..<3 {
+            #expect(limiter.reserve(4 * mebibyte, for: ref("\(index)"), in: pool("\(index)")))
+        }
+        #expect(!limiter.reserve(mebibyte, for: ref("3"), in: pool("3")))
+        #expect(limiter.reserve(4 * mebibyte, for: ref("own")))
+    }
+
+    @Test func anObjectLargerThanTheShareOfItsPoolIsAloneThere() {
+        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { _ in }
+        #expect(limiter.reserve(9 * mebibyte, for: ref("large"), in: pool("a")))
+        #expect(!limiter.reserve(mebibyte, for: ref("other"), in: pool("a")))
+        #expect(limiter.reserve(3 * mebibyte, for: ref("b"), in: pool("b")))
+    }
+
+    @Test func anObjectMovesToThePoolOfItsNewProvider() {
+        let woken = Locked<[ObjectRef]>([])
+        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { ref in woken.withLock { $0.append(ref) }
+        }
+        #expect(limiter.reserve(4 * mebibyte, for: ref("1"), in: pool("hanging")))
+        #expect(!limiter.reserve(2 * mebibyte, for: ref("2"), in: pool("hanging")))
+        #expect(limiter.reserve(2 * mebibyte, for: ref("2"), in: pool("other")))
+        limiter.release(ref("1"))
+        limiter.release(ref("2"))
+        #expect(woken.withLock { $0 } == [])
+    }
+
     /// An event can requeue an object that already waits for memory.
     @Test func queuesAnObjectOnce() {
         let woken = Locked<[ObjectRef]>([])
@@ -136,7 +178,7 @@ import Testing
         let later = ContinuousClock.now + .seconds(601)
         cache.insert(try await opened(50), digest: [1], for: ref)
         #expect(cache.envelope(of: ref, digest: [1], now: later) == nil)
-        cache.pin(try await opened(150), digest: [1], for: ref, deleted: "s1")
+        cache.pin(try await opened(100), digest: [1], for: ref, deleted: "s1")
         #expect(cache.envelope(of: ref, digest: [1], now: later) != nil)
         cache.unpin(ref, secret("s2"))
         #expect(cache.envelope(of: ref, digest: [1], now: later) == nil)
@@ -179,14 +221,42 @@ import Testing
     @Test func pinsABoundedNumberOfBytes() async throws {
         let cache = PlaintextRetryCache()
         let envelope = try await opened(1 << 20)
-        for index in 0..<16 {
-            #expect(cache.hasRoomToPin(envelope))
-            cache.pin(
-                envelope, digest: [1], for: ObjectRef(namespace: "a", name: "\(index)"), deleted: "s1")
+        let refs = (0..<18).map { ObjectRef(namespace: "ns-\($0 / 2)", name: "\($0)") }
+        for ref in refs.prefix(16) {
+            #expect(cache.hasRoomToPin(envelope, for: ref))
+            cache.pin(envelope, digest: [1], for: ref, deleted: "s1")
         }
-        #expect(!cache.hasRoomToPin(envelope))
-        cache.unpin(ObjectRef(namespace: "a", name: "3"), secret("s2"))
-        #expect(cache.hasRoomToPin(envelope))
+        #expect(!cache.hasRoomToPin(envelope, for: refs[16]))
+        cache.unpin(refs[3], secret("s2"))
+        #expect(cache.hasRoomToPin(envelope, for: refs[16]))
+        cache.remove(refs[4])
+        cache.pin(envelope, digest: [1], for: refs[16], deleted: "s1")
+        #expect(cache.hasRoomToPin(envelope, for: refs[17]))
+    }
+
+    /// A tenant whose new Secrets are refused, as by a quota, must not stop the recreations of the others.
+    @Test func pinsAFewBytesOfEachNamespace() async throws {
+        let cache = PlaintextRetryCache()
+        let envelope = try await opened(1 << 20)
+        for index in 0..<2 {
+            let ref = ObjectRef(namespace: "a", name: "\(index)")
+            #expect(cache.hasRoomToPin(envelope, for: ref))
+            cache.pin(envelope, digest: [1], for: ref, deleted: "s1")
+        }
+        #expect(!cache.hasRoomToPin(envelope, for: ObjectRef(namespace: "a", name: "2")))
+        #expect(cache.hasRoomToPin(envelope, for: ObjectRef(namespace: "b", name: "0")))
+    }
+
+    /// The values of others are kept for their retries although many are pinned.
+    @Test func pinnedValuesTakeNoRoomFromOthers() async throws {
+        let cache = PlaintextRetryCache(limit: 100)
+        cache.pin(try await opened(150), digest: [1], for: ref, deleted: "s1")
+        let other = ObjectRef(namespace: "other", name: "db")
+        cache.insert(try await opened(80), digest: [1], for: other)
+        #expect(cache.envelope(of: other, digest: [1]) != nil)
+        cache.unpin(ref, secret("s2"))
+        #expect(cache.envelope(of: ref, digest: [1]) == nil, "it is larger than what is left")
+        #expect(cache.envelope(of: other, digest: [1]) != nil)
     }
 }
 
