@@ -8,7 +8,7 @@ import System
 /// A reconcile holds its bytes while it waits for a KMS. So the objects of one ClusterKeyProvider have a share of the limit,
 /// and those of all of them another one: a KMS that does not answer delays its own objects only.
 final class ReconcileMemoryLimiter: Sendable {
-    /// Whose KMS a reconcile waits for.
+    /// The KMS that a reconcile may wait for.
     enum Pool: Hashable, Sendable {
         /// The KMS of the controller's settings.
         case own
@@ -25,7 +25,7 @@ final class ReconcileMemoryLimiter: Sendable {
         var reserved: [ObjectRef: Reservation] = [:]
         var used = 0
         var usedByPool: [Pool: Int] = [:]
-        /// What the waiting objects need.
+        /// The bytes that each waiting object needs.
         var requested: [ObjectRef: Reservation] = [:]
         var queues: [Pool: Queue] = [:]
         var lastTurn: UInt64 = 0

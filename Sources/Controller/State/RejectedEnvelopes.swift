@@ -58,7 +58,7 @@ final class RejectedEnvelopes: Sendable {
     private let namespaces = Locked<[String: Namespace]>([:])
 
     /// Adds an object. One that was not rejected before is retried soon, whatever delay its namespace has. The others of its
-    /// namespace are not: somebody who adds such objects all the while would have all of them retried each time.
+    /// namespace are not: a tenant that adds such objects all the while would cause retries of all of them.
     func insert(_ ref: ObjectRef, now: Instant = .now) {
         namespaces.withLock { namespaces in
             // Removed from the dictionary, so that changing it does not copy it.
