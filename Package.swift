@@ -115,8 +115,8 @@ let package = Package(
         tests(
             "Controller",
             [
-                "Cryptography", "Envelope", "HTTP", "JSON", "KubeClient", "Metrics", "Resources", "Serving",
-                "System", "TestSupport", httpTypes, logging,
+                "Concurrency", "Cryptography", "Envelope", "HTTP", "JSON", "KubeClient", "Metrics",
+                "Resources", "Serving", "System", "TestSupport", httpTypes, logging,
             ]),
         tests(
             "CLI",

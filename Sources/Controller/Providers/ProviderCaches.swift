@@ -114,11 +114,17 @@ final class ProviderCaches: ProviderCatalog {
         return keyProvider(provider.object).map { ($0.metadata, $0.status) }
     }
 
-    /// The name of the ClusterKeyProvider that a provider is or refers to, or nothing if that is not known.
+    /// The name of the ClusterKeyProvider that a provider is or refers to, or nothing if that is not known or does not exist:
+    /// a tenant can write any number of names.
     func clusterKeyProvider(of provider: ProviderRef) -> String {
-        if provider.isClusterScoped { return provider.object.name }
-        guard case .object(let object) = keyProvider(provider.object) else { return "" }
-        return object.spec.clusterKeyProvider
+        let name: String
+        if provider.isClusterScoped {
+            name = provider.object.name
+        } else {
+            guard case .object(let object) = keyProvider(provider.object) else { return "" }
+            name = object.spec.clusterKeyProvider
+        }
+        return clusterKeyProvider(name) == nil ? "" : name
     }
 
     /// The KeyProviders of a namespace.

@@ -7,17 +7,62 @@ import Resources
 ///
 /// Tests have a pace, so that many providers that fail cost little. Of those that are due, the first is one of the namespace
 /// that has waited longest: a tenant with a thousand KeyProviders delays the test of another one by no more than its own.
+///
+/// A step looks at one provider of each flow: those of one namespace that use one ClusterKeyProvider. Only an administrator can
+/// create many flows, as long as the caller passes the names of ClusterKeyProviders that exist.
 struct ProviderTestMachine: Sendable {
     typealias Instant = ContinuousClock.Instant
 
     private struct Pending {
         /// The ClusterKeyProvider whose KMS the test asks.
         var clusterKeyProvider: String
-        var dueAt: Instant
         var backoff = Backoff(base: .seconds(4), maximum: .seconds(300), jitter: .half)
         var isRunning = false
         /// A change of the provider since the running test began.
         var change: Change?
+    }
+
+    private struct Namespace {
+        /// The providers that wait for a test, by ClusterKeyProvider.
+        var flows: [String: ProviderTestFlow] = [:]
+        /// The number of providers whose test waits or runs.
+        var pendingCount = 0
+        var runningCount = 0
+        /// When the last test began.
+        var startedAt: Instant?
+
+        mutating func add(_ entry: ProviderTestFlow.Entry, to cluster: String) {
+            pendingCount += 1
+            flows[cluster, default: ProviderTestFlow()].insert(entry)
+        }
+
+        mutating func start(_ provider: ProviderRef, of cluster: String, now: Instant) {
+            dequeue(provider, of: cluster)
+            runningCount += 1
+            startedAt = now
+        }
+
+        mutating func dequeue(_ provider: ProviderRef, of cluster: String) {
+            flows[cluster]?.remove(provider)
+            if flows[cluster]?.isEmpty == true { flows[cluster] = nil }
+        }
+    }
+
+    /// The first provider of a flow.
+    private struct Candidate {
+        let namespaceStartedAt: Instant?
+        let entry: ProviderTestFlow.Entry
+
+        /// Returns true if this provider has its test before the other one.
+        func isBefore(_ other: Candidate) -> Bool {
+            guard namespaceStartedAt == other.namespaceStartedAt else {
+                guard let first = namespaceStartedAt, let second = other.namespaceStartedAt else {
+                    return namespaceStartedAt == nil
+                }
+                return first < second
+            }
+            return entry < other.entry
+        }
     }
 
     private enum Change {
@@ -39,11 +84,11 @@ struct ProviderTestMachine: Sendable {
 
     private var pending: [ProviderRef: Pending] = [:]
     private var testedAt: [ProviderRef: Instant] = [:]
-    /// When the last test of a namespace began.
-    private var startedAt: [String: Instant] = [:]
-    private var runningByNamespace: [String: Int] = [:]
+    /// The namespaces with pending tests, and those whose last test began not long ago.
+    private var namespaces: [String: Namespace] = [:]
     private var runningByCluster: [String: Int] = [:]
     private var runningCount = 0
+    private var lastOrder: UInt64 = 0
     private var starts: TokenBucket<Instant>
 
     init(now: Instant = .now) {
@@ -52,20 +97,20 @@ struct ProviderTestMachine: Sendable {
 
     /// The provider is new, was changed, or failed to serve.
     ///
-    /// - Parameter cluster: The ClusterKeyProvider that it uses.
+    /// - Parameter cluster: The ClusterKeyProvider that it uses, or nothing if that does not exist.
     mutating func request(_ provider: ProviderRef, of cluster: String, now: Instant) {
         if pending[provider]?.isRunning == true {
             pending[provider]?.change = .changed(clusterKeyProvider: cluster)
         } else {
-            pending[provider] = Pending(clusterKeyProvider: cluster, dueAt: now)
+            enqueue(provider, Pending(clusterKeyProvider: cluster), dueAt: now)
         }
     }
 
     /// The provider failed to serve a WrappedSecret: a test is due, but not soon after another one.
     mutating func suspect(_ provider: ProviderRef, of cluster: String, now: Instant) {
         guard pending[provider] == nil else { return }
-        pending[provider] = Pending(
-            clusterKeyProvider: cluster,
+        enqueue(
+            provider, Pending(clusterKeyProvider: cluster),
             dueAt: testedAt[provider].map { max(now, $0 + Self.minimumInterval) } ?? now)
     }
 
@@ -75,59 +120,42 @@ struct ProviderTestMachine: Sendable {
         if pending[provider]?.isRunning == true {
             pending[provider]?.change = .deleted
         } else {
-            pending[provider] = nil
+            removePending(provider)
             forgetTurn(of: provider.object.namespace)
         }
-    }
-
-    /// Forgets when the tests of a namespace began, unless others of its providers wait.
-    private mutating func forgetTurn(of namespace: String) {
-        if !pending.keys.contains(where: { $0.object.namespace == namespace }) { startedAt[namespace] = nil }
     }
 
     /// Returns the providers to test now.
     mutating func takeDue(now: Instant) -> [ProviderRef] {
         var due: [ProviderRef] = []
-        while let (provider, state) = next(at: now), starts.take(at: now) {
-            pending[provider]?.isRunning = true
-            runningByNamespace[provider.object.namespace, default: 0] += 1
-            runningByCluster[state.clusterKeyProvider, default: 0] += 1
-            runningCount += 1
-            startedAt[provider.object.namespace] = now
+        while let provider = next(at: now), starts.take(at: now) {
+            start(provider, now: now)
             due.append(provider)
         }
         return due
     }
 
-    /// Returns the provider whose test has to start next, of those that are due and may start.
-    private func next(at now: Instant) -> (ProviderRef, Pending)? {
-        waiting.filter { $0.value.dueAt <= now }.min { isBefore($0, $1) }.map { ($0.key, $0.value) }
-    }
-
-    private func isBefore(
-        _ one: (key: ProviderRef, value: Pending), _ other: (key: ProviderRef, value: Pending)
-    ) -> Bool {
-        let (first, second) = (startedAt[one.key.object.namespace], startedAt[other.key.object.namespace])
-        guard first == second else {
-            guard let first, let second else { return first == nil }
-            return first < second
-        }
-        return one.value.dueAt < other.value.dueAt
-    }
-
-    /// The providers whose test may start when it is due.
-    private var waiting: some Sequence<(key: ProviderRef, value: Pending)> {
-        let isFull = runningCount >= Self.maximumRunning
-        return pending.lazy.filter { provider, state in
-            !isFull && !state.isRunning
-                && runningByNamespace[provider.object.namespace, default: 0] < Self.maximumRunningPerNamespace
-                && runningByCluster[state.clusterKeyProvider, default: 0] < Self.maximumRunningPerCluster
-        }
-    }
-
     /// The time of the next test, or nil if none is due or as many as allowed are running.
     var nextDue: Instant? {
-        waiting.map(\.value.dueAt).min().map { max($0, starts.time()) }
+        candidates.map(\.entry.dueAt).min().map { max($0, starts.time()) }
+    }
+
+    /// Returns the provider whose test has to start next, of those that are due and may start.
+    private func next(at now: Instant) -> ProviderRef? {
+        candidates.filter { $0.entry.dueAt <= now }.min { $0.isBefore($1) }?.entry.provider
+    }
+
+    /// The first provider of each flow whose tests may start when they are due.
+    private var candidates: some Sequence<Candidate> {
+        let isFull = runningCount >= Self.maximumRunning
+        return namespaces.values.lazy
+            .filter { !isFull && $0.runningCount < Self.maximumRunningPerNamespace }
+            .flatMap { namespace in
+                namespace.flows.lazy
+                    .filter { runningByCluster[$0.key, default: 0] < Self.maximumRunningPerCluster }
+                    .compactMap(\.value.first)
+                    .map { Candidate(namespaceStartedAt: namespace.startedAt, entry: $0) }
+            }
     }
 
     /// - Parameters:
@@ -138,29 +166,56 @@ struct ProviderTestMachine: Sendable {
     ) {
         guard var state = pending[provider], state.isRunning else { return }
         if !askedKMS { starts.giveBack() }
-        Self.decrement(&runningByNamespace, provider.object.namespace)
-        Self.decrement(&runningByCluster, state.clusterKeyProvider)
+        let namespace = provider.object.namespace
+        namespaces[namespace]?.runningCount -= 1
+        let others = runningByCluster[state.clusterKeyProvider, default: 1] - 1
+        runningByCluster[state.clusterKeyProvider] = others > 0 ? others : nil
         runningCount -= 1
-        defer { if pending.isEmpty { startedAt = [:] } }
+        defer { if pending.isEmpty { namespaces = [:] } }
         if case .deleted? = state.change {
-            pending[provider] = nil
-            forgetTurn(of: provider.object.namespace)
-            return
+            removePending(provider)
+            return forgetTurn(of: namespace)
         }
         testedAt[provider] = now
         if case .changed(let cluster)? = state.change {
-            pending[provider] = Pending(clusterKeyProvider: cluster, dueAt: now)
+            enqueue(provider, Pending(clusterKeyProvider: cluster), dueAt: now)
         } else if isFinal {
-            pending[provider] = nil
+            removePending(provider)
         } else {
             state.isRunning = false
-            state.dueAt = now + state.backoff.next(random: random)
-            pending[provider] = state
+            let delay = state.backoff.next(random: random)
+            enqueue(provider, state, dueAt: now + delay)
         }
     }
 
-    private static func decrement(_ counts: inout [String: Int], _ key: String) {
-        let others = counts[key, default: 1] - 1
-        counts[key] = others > 0 ? others : nil
+    // MARK: bookkeeping
+
+    /// Lets the test of a provider wait until `dueAt`, in place of a test that waits or has ended.
+    private mutating func enqueue(_ provider: ProviderRef, _ state: Pending, dueAt: Instant) {
+        removePending(provider)
+        lastOrder += 1
+        let entry = ProviderTestFlow.Entry(dueAt: dueAt, order: lastOrder, provider: provider)
+        pending[provider] = state
+        namespaces[provider.object.namespace, default: Namespace()].add(entry, to: state.clusterKeyProvider)
+    }
+
+    private mutating func start(_ provider: ProviderRef, now: Instant) {
+        guard let cluster = pending[provider]?.clusterKeyProvider else { return }
+        pending[provider]?.isRunning = true
+        namespaces[provider.object.namespace]?.start(provider, of: cluster, now: now)
+        runningByCluster[cluster, default: 0] += 1
+        runningCount += 1
+    }
+
+    private mutating func removePending(_ provider: ProviderRef) {
+        guard let state = pending.removeValue(forKey: provider) else { return }
+        let namespace = provider.object.namespace
+        namespaces[namespace]?.pendingCount -= 1
+        if !state.isRunning { namespaces[namespace]?.dequeue(provider, of: state.clusterKeyProvider) }
+    }
+
+    /// Forgets when the tests of a namespace began, unless others of its providers wait.
+    private mutating func forgetTurn(of namespace: String) {
+        if namespaces[namespace]?.pendingCount == 0 { namespaces[namespace] = nil }
     }
 }

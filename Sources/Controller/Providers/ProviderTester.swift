@@ -93,7 +93,9 @@ final class ProviderTester: Sendable {
             case .keyUnavailable, .throttled, .unavailable: break
             }
             if isShared { uses.withLock { $0[provider] = .failedUse(error) } }
-            machine.withLock { $0.suspect(provider, of: resolved.clusterKeyProvider, now: .now) }
+            // It may be another one than `resolved` has, or may not exist any more.
+            let cluster = caches.clusterKeyProvider(of: provider)
+            machine.withLock { $0.suspect(provider, of: cluster, now: .now) }
         case .failure: return
         }
         unchanged.withLock { _ = $0.remove(provider) }

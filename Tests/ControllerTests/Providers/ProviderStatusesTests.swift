@@ -58,6 +58,17 @@ struct ProviderStatusesTests {
         }
     }
 
+    /// The tester keeps one queue for each name, and tenants can write any number of names.
+    @Test func aClusterKeyProviderThatDoesNotExistHasNoName() throws {
+        let providers = cluster.providers()
+        providers.completeLists()
+        let own = ProviderRef(keyProvider: ObjectRef(namespace: "payments", name: "own"))
+        providers.caches.handle(.applied(try cluster.applyOwn("payments", of: "eu")))
+        #expect(providers.caches.clusterKeyProvider(of: own) == "")
+        providers.caches.handle(.applied(try cluster.apply("eu", key: "main")))
+        #expect(providers.caches.clusterKeyProvider(of: own) == "eu")
+    }
+
     /// The test that the failure requests reports the last use.
     @Test func aUseThatSucceedsAfterAFailureIsWhatCounts() async throws {
         cluster.setKey("main", try FakeKeyManager())
