@@ -20,9 +20,9 @@ class Stage:
 
 
 STAGES = [
-    Stage("the second replica restarts, the first one lives on", 0.45, (2,)),
     Stage("both restart", 0.1, (1, 2)),
-    Stage("both live on", 0.45, ()),
+    Stage("the second replica restarts, the first one lives on", 0.4, (2,)),
+    Stage("both live on", 0.5, ()),
 ]
 OUTAGE = next(conditions for conditions in BAD if conditions.name == "outage")
 # Longer than the leader may fail to renew its lease (OPTIONS of soak.py).

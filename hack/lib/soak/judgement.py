@@ -2,7 +2,8 @@
 
 Memory grows by steps for some fifteen minutes: each outage that ends brings more requests, lists and large values at once
 than the one before, until the arenas of the allocator have room for all. So a line is fitted to the medians of one minute each,
-after that warm-up, and a growth counts only beyond twice its standard error.
+after that warm-up, and a growth counts only beyond twice its standard error. Later steps are rare, and a line through a single
+one rises too. So a growth also has to go on: each quarter of the time is above the one before.
 """
 
 import collections
@@ -19,6 +20,8 @@ SHORTEST = 600
 # The growth in an hour that counts as none, in the unit of the field and as a share of the mean.
 ALLOWED = {"memory": (2, 0.05), "descriptors": (2, 0.05), "threads": (1, 0.05)}
 UNITS = {"memory": "MiB", "descriptors": "descriptors", "threads": "threads"}
+# The part of the whole rise that each quarter has at least, if the growth goes on; a third is that of a line.
+LEAST = 0.1
 # The number of lines of a log that are reported.
 MOST = 5
 # Messages at the level error that a fault explains: the leader lost its lease.
@@ -33,10 +36,11 @@ class Growth:
     # The slope and its standard error, in units per hour.
     hourly: float
     error: float
+    goes_on: bool
 
     def exceeds(self, field):
         absolute, share = ALLOWED[field]
-        return self.hourly - 2 * self.error > max(absolute, share * self.mean)
+        return self.goes_on and self.hourly - 2 * self.error > max(absolute, share * self.mean)
 
 
 def medians(points):
@@ -58,7 +62,15 @@ def growth(points):
     slope = sum((time - mean_time) * (value - mean) for time, value in settled) / spread
     left = sum((value - mean - slope * (time - mean_time)) ** 2 for time, value in settled)
     error = math.sqrt(left / (len(settled) - 2) / spread)
-    return Growth(mean, slope * 3600, error * 3600)
+    return Growth(mean, slope * 3600, error * 3600, goes_on(values))
+
+
+def goes_on(values):
+    """Returns whether each quarter of the values is above the one before."""
+    bounds = [len(values) * part // 4 for part in range(5)]
+    quarters = [statistics.fmean(values[start:end]) for start, end in zip(bounds, bounds[1:])]
+    rise = quarters[-1] - quarters[0]
+    return rise > 0 and all(after - before >= LEAST * rise for before, after in zip(quarters, quarters[1:]))
 
 
 def points(samples, field, since=0):
