@@ -63,6 +63,7 @@ struct VaultResponseTests {
         #expect(error?.message.contains(Self.canary) == false)
         #expect(error?.message.contains("\n") == false)
         #expect(error?.keyID == "vault-transit:team-a/transit/sb-wrap")
+        #expect(error?.concernsOneCiphertext == text.contains("version"))
     }
 
     @Test func readsTheRetryAfterOfAThrottledRequest() async throws {

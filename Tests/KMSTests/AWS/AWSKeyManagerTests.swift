@@ -174,6 +174,7 @@ struct AWSKeyManagerTests {
             try await manager.unwrap(recipient, for: sampleBinding)
         }
         #expect(error?.code == (keyID == awsARN ? .invalidCiphertext : .keyUnavailable))
+        #expect(error?.concernsOneCiphertext == (keyID != awsARN))
         let again = await keyManagerError { () throws(KeyManagerError) in
             try await manager.rewrap(recipient, for: sampleBinding)
         }

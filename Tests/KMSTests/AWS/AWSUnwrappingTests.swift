@@ -101,6 +101,7 @@ struct AWSUnwrappingTests {
                 try await manager.unwrap(awsRecipient, for: bindingNamed("s\(index)"))
             }
             #expect(error?.code == .keyUnavailable)
+            #expect(error?.concernsOneCiphertext == false, "it is the configured key")
         }
         #expect(recoveries.elements.isEmpty)
         isDisabled.withLock { $0 = false }

@@ -78,6 +78,7 @@ struct AzureKeyManagerTests {
                 Recipient(keyID: keyID, wrappedKey: azureRecipient.wrappedKey), for: sampleBinding)
         }
         #expect(error?.code == .keyUnavailable)
+        #expect(error?.concernsOneCiphertext == true)
         #expect(error?.message.contains("is not a version of \(azureVault)/keys/sb-wrap") == true)
         #expect(transport.requests.isEmpty)
     }
