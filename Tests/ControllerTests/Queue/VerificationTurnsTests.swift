@@ -189,15 +189,14 @@ private struct VerificationSimulation {
         if forgets { turns.forget(ref) }
     }
 
+    /// Returns a violation if the objects served would not have found tokens in a bucket.
     private var rateViolation: String? {
-        let rate = VerificationTurns.objectsPerSecond
-        for first in served.indices {
-            for last in served.indices where last > first {
-                let allowed = Double(rate) * (1 + (served[last] - served[first]) / .seconds(1))
-                if Double(last - first + 1) > allowed + 1e-6 {
-                    return "objects \(first) to \(last) exceed the rate"
-                }
-            }
+        let rate = Double(VerificationTurns.objectsPerSecond)
+        var (used, last) = (0.0, start)
+        for instant in served {
+            used = max(0, used - (instant - last) / .seconds(1) * rate) + 1
+            last = instant
+            if used > rate + 1e-6 { return "more objects than allowed are served by \(instant - start)" }
         }
         return nil
     }
