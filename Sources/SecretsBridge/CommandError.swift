@@ -72,7 +72,8 @@ extension SecretsBridge {
             return code.rawValue
         }
         let prefix = _errorPrefix
-        let escaped = QuotedArguments.escape(CommandLine.arguments, in: text)
+        let redacted = MisplacedArguments.redact(MisplacedArguments.own, in: text)
+        let escaped = QuotedArguments.escape(CommandLine.arguments, in: redacted)
         let lines = escaped.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
             if index == 0, line.hasPrefix(prefix) {
