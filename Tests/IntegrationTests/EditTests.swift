@@ -391,7 +391,8 @@ struct EditTests {
         #expect(only.output == "app\n")
         let undecided = try await run(["exec", file, "--", "echo", "it ran"], status: 64)
         #expect(undecided.output.isEmpty)
-        #expect(undecided.errors.contains("--only password,user -- echo 'it ran'"), "\(undecided)")
+        #expect(undecided.errors.contains("--only password,user -- echo \u{2026};"), "\(undecided)")
+        #expect(!undecided.errors.contains("it ran"), "\(undecided)")
     }
 
     @Test func refusesEntriesThatDetermineWhatRuns() async throws {
