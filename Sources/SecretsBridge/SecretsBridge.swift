@@ -64,7 +64,8 @@ struct SecretsBridge: AsyncParsableCommand {
     private static func leave(_ code: Int32) -> Never {
         let lost = fflush(nil) == 0 ? Console.outputFailure : lastSystemError()
         if let lost { Console.error("cannot write the output: \(lost)") }
-        _exit(lost != nil && code == 0 ? ExitCode.failure.rawValue : code)
+        let success = TerminationSignals.deferredSignal.map { 128 + $0 } ?? 0
+        _exit(code != 0 ? code : lost != nil ? ExitCode.failure.rawValue : success)
     }
 }
 
