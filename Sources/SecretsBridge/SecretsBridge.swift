@@ -37,6 +37,7 @@ struct SecretsBridge: AsyncParsableCommand {
     static func main() async {
         // Child programs start with these signal settings, so they are recorded before any change.
         InheritedSignals.record()
+        InheritedDescriptors.record()
         // This memory will contain plaintext and keys; other processes must not read it.
         _ = hardenProcess()
         Environment.takeOwnVariables()

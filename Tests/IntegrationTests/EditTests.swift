@@ -395,6 +395,19 @@ struct EditTests {
         #expect(!undecided.errors.contains("it ran"), "\(undecided)")
     }
 
+    @Test func passesTheDescriptorsOfTheUsersShellToAProgram() async throws {
+        _ = try await wrap()
+        let outcome = try await Program(
+            "/bin/sh",
+            [
+                "-c", "exec 7</dev/null; exec \"$@\"", "sh", try Settings.required().binary, "exec", file,
+                "--only", "user", "--", "ls", "/proc/self/fd",
+            ],
+            environment: environment
+        ).outcome()
+        #expect(outcome.output.split(separator: "\n").contains("7"), "\(outcome)")
+    }
+
     @Test func refusesEntriesThatDetermineWhatRuns() async throws {
         _ = try await wrap()
         // Another program with the name of the intended one.
