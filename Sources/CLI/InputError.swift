@@ -26,9 +26,28 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
         )
     }
 
-    /// Creates the error for a path that cannot be read. A manifest given in place of a path is not quoted.
-    package init(unreadable path: String, _ reason: String) {
-        self.init(Self.problem(ofPath: path) ?? "cannot read \(path): \(reason)")
+    /// Creates the error for a path that cannot be read. A manifest or a value given in place of a path is not quoted.
+    ///
+    /// - Parameter arguments: The arguments of the command line.
+    package init(
+        unreadable path: String, _ reason: String, arguments: [String] = MisplacedArguments.own
+    ) {
+        let problem = Self.problem(ofPath: path) ?? Self.problem(ofMissing: path, reason, arguments)
+        self.init(problem ?? "cannot read \(path): \(reason)")
+    }
+
+    /// Returns the error for an argument that is not the path of a file and may be a value, or nil if it looks like a path, or
+    /// is that of a file or not an argument.
+    private static func problem(
+        ofMissing path: String, _ reason: String, _ arguments: [String]
+    ) -> String? {
+        guard (try? FileKind(of: path)).map({ $0 == .missing }) ?? true,
+            PathRedaction.printableArgument(path) == nil,
+            let place = MisplacedArguments.place(of: path, in: arguments)
+        else { return nil }
+        return
+            "the argument in place \(place) cannot be read as a file (\(reason)), and is not shown, as it may be a value; give the "
+            + "path of a file"
     }
 
     /// Creates the error for a path that cannot be written. A manifest given in place of a path is not quoted.

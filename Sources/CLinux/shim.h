@@ -81,3 +81,15 @@ static inline int sb_create_memory_file(void) {
     const unsigned close_on_exec = 1;
     return (int)syscall(SYS_memfd_create, "secrets-bridge", close_on_exec);
 }
+
+/// Marks the open descriptors from `first` to `last` to be closed when this process executes a program (close_range(2)). Returns 0
+/// on success, and -1 if the kernel does not know the call.
+static inline int sb_close_on_exec(unsigned first, unsigned last) {
+#ifdef SYS_close_range
+    const unsigned close_on_exec = 4;
+    return (int)syscall(SYS_close_range, first, last, close_on_exec);
+#else
+    (void)first, (void)last;
+    return -1;
+#endif
+}

@@ -10,7 +10,8 @@ package enum ProgramMode: Sendable {
 
 extension KeyRing {
     /// Loads the keys of `SB_KMS_BACKEND` and the settings of its backends. A comma-separated list is for a
-    /// migration: the first backend wraps, all of them unwrap.
+    /// migration: the first backend wraps, all of them unwrap. The environment forgets the keys that it holds itself, so that
+    /// the key managers have the only copies: a second call does not find them.
     ///
     /// - Parameters:
     ///   - observer: Gets the requests to all backends.
@@ -41,6 +42,7 @@ extension KeyRing {
         guard let primary = managers.first else {
             throw SettingError(variable: "SB_KMS_BACKEND", problem: "names no backend; for example: local")
         }
+        environment.forget(LocalKeyManager.keyVariables)
         return KeyRing(primary: primary, others: Array(managers.dropFirst()), backlog: backlog)
     }
 }

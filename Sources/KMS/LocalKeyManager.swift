@@ -101,11 +101,17 @@ package struct LocalKeyManager: KeyManager {
 }
 
 extension LocalKeyManager {
+    private static let keyVariable = "SB_WRAP_MASTER_KEY"
+    private static let previousKeysVariable = "SB_WRAP_MASTER_KEYS_PREVIOUS"
+
+    /// The variables that hold keys.
+    static let keyVariables = [keyVariable, previousKeysVariable]
+
     /// Loads the key of `SB_WRAP_MASTER_KEY`, then those of `SB_WRAP_MASTER_KEYS_PREVIOUS`, which only unwrap.
     static func load(
         from environment: Environment, observer: (any KeyManagerObserver)? = nil
     ) throws(SettingError) -> [any KeyManager] {
-        let variable = "SB_WRAP_MASTER_KEY"
+        let variable = keyVariable
         guard let text = try environment.secret(variable) else {
             throw SettingError(
                 variable: variable,
@@ -114,7 +120,7 @@ extension LocalKeyManager {
             )
         }
         var managers = [try make(text.bytes, variable: variable, observer)]
-        let previous = "SB_WRAP_MASTER_KEYS_PREVIOUS"
+        let previous = previousKeysVariable
         if let list = try environment.secret(previous) {
             for text in list.bytes.split(separator: UInt8(ascii: ",")) {
                 guard let text = text.bytes.withUnsafeBytes({ SettingText.trimmedSecret($0) }) else {

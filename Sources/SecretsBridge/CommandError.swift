@@ -25,14 +25,23 @@ struct CommandError: Error, CustomStringConvertible {
     }
 }
 
+/// The keys of the settings, once they are loaded: the process does not keep the settings that are keys themselves.
+private let loadedKeys = Locked<KeyRing?>(nil)
+
+/// Returns the keys of the settings. All calls of a process have the same arguments.
 func loadKeys(
     for user: ProgramMode = .commandLine, observer: (any KeyManagerObserver)? = nil,
     warn: @escaping @Sendable (String) -> Void = { Console.note($0) }
 ) throws -> KeyRing {
-    do {
-        return try KeyRing.load(from: .process, for: user, observer: observer, warn: warn)
-    } catch {
-        throw CommandError(error)
+    try loadedKeys.withLock { loaded throws(CommandError) in
+        if let loaded { return loaded }
+        do throws(SettingError) {
+            let keys = try KeyRing.load(from: .process, for: user, observer: observer, warn: warn)
+            loaded = keys
+            return keys
+        } catch {
+            throw CommandError(error)
+        }
     }
 }
 
@@ -72,7 +81,8 @@ extension SecretsBridge {
             return code.rawValue
         }
         let prefix = _errorPrefix
-        let escaped = QuotedArguments.escape(CommandLine.arguments, in: text)
+        let redacted = MisplacedArguments.redact(MisplacedArguments.own, in: text)
+        let escaped = QuotedArguments.escape(CommandLine.arguments, in: redacted)
         let lines = escaped.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
             if index == 0, line.hasPrefix(prefix) {

@@ -66,6 +66,7 @@ struct Exec: AsyncParsableCommand {
         }
         let arguments = command.map { strdup($0) } + [nil]
         InheritedSignals.restore()
+        InheritedDescriptors.closeOthersOnExec()
         execvp(program, arguments)
         throw failure(126, lastSystemError())
     }

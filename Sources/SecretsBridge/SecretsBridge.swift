@@ -37,6 +37,7 @@ struct SecretsBridge: AsyncParsableCommand {
     static func main() async {
         // Child programs start with these signal settings, so they are recorded before any change.
         InheritedSignals.record()
+        InheritedDescriptors.record()
         // This memory will contain plaintext and keys; other processes must not read it.
         _ = hardenProcess()
         Environment.takeOwnVariables()
@@ -64,7 +65,8 @@ struct SecretsBridge: AsyncParsableCommand {
     private static func leave(_ code: Int32) -> Never {
         let lost = fflush(nil) == 0 ? Console.outputFailure : lastSystemError()
         if let lost { Console.error("cannot write the output: \(lost)") }
-        _exit(lost != nil && code == 0 ? ExitCode.failure.rawValue : code)
+        let success = TerminationSignals.deferredSignal.map { 128 + $0 } ?? 0
+        _exit(code != 0 ? code : lost != nil ? ExitCode.failure.rawValue : success)
     }
 }
 

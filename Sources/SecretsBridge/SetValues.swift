@@ -37,12 +37,7 @@ struct SetValues: AsyncParsableCommand {
                 "give the name of an entry, --from-literal, --from-file, --from-env-file, --docker-username or --tls-cert"
             )
         }
-        for name in names where (try? EnvelopeValidation.check(entry: name)) == nil {
-            // It may be NAME=VALUE, which must not be quoted.
-            throw ValidationError(
-                "an argument is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ .); give the name alone, and the value is "
-                    + "asked for")
-        }
+        try checkEntryNames(names, advice: "give the name alone, and the value is asked for")
         try checkNoStandardInput([document.file])
         if readsStandardInput { try checkStandardInputIsReadOnce(["/dev/stdin"] + entries.paths) }
     }
@@ -95,7 +90,10 @@ struct UnsetValues: AsyncParsableCommand {
 
     @OptionGroup var recipients: RecipientOptions
 
-    func validate() throws { try checkNoStandardInput([document.file]) }
+    func validate() throws {
+        try checkNoStandardInput([document.file])
+        try checkEntryNames(entry, advice: "give the name alone")
+    }
 
     func run() async throws {
         try await document.updateEntries(following: rules, with: recipients) { entries in
@@ -136,10 +134,7 @@ struct RotateValues: AsyncParsableCommand {
                     + "\(RandomValue.allowedLengths.upperBound) are allowed")
         }
         try checkNoStandardInput([document.file])
-        for name in entry where (try? EnvelopeValidation.check(entry: name)) == nil {
-            throw ValidationError(
-                "\(name.debugDescription) is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ .)")
-        }
+        try checkEntryNames(entry, advice: "give the name alone, and the value is random")
     }
 
     func run() async throws {
@@ -148,5 +143,13 @@ struct RotateValues: AsyncParsableCommand {
                 entries[name] = SecretEntry(name: name, value: try RandomValue.make(length: length))
             }
         }
+    }
+}
+
+/// Rejects arguments that are not names of entries. One may be NAME=VALUE, so it is not quoted.
+private func checkEntryNames(_ names: [String], advice: String) throws {
+    for name in names where (try? EnvelopeValidation.check(entry: name)) == nil {
+        throw ValidationError(
+            "an argument is not the name of an entry (1 to 253 of A-Z a-z 0-9 - _ .); \(advice)")
     }
 }

@@ -6,9 +6,11 @@ import System
 /// The settings of the process: environment variables, and the files that `<NAME>_FILE` variables name.
 package struct Environment: Sendable {
     private let lookUp: @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void
+    private let drop: @Sendable ([String]) -> Void
 
     /// The environment of this process, read in place: a secret in it is not copied into a `String`.
-    package static let process = Environment { name, body in OwnVariables.read(name, body) }
+    package static let process = Environment(
+        lookUp: { name, body in OwnVariables.read(name, body) }, drop: { OwnVariables.forget($0) })
 
     /// Moves the variables of Secrets Bridge (`SB_…`), one of which may be a master key, from the environment of this process
     /// into secret memory, where `process` finds them. Programs that this process starts do not inherit them, and
@@ -18,26 +20,37 @@ package struct Environment: Sendable {
     }
 
     /// An environment of these variables, for tests and for callers with settings of their own.
-    package init(_ values: [String: String]) {
-        lookUp = { name, body in
-            if let value = values[name] { value.withCString { body($0) } } else { body(nil) }
-        }
+    ///
+    /// - Parameter onForget: Is called by `forget`, which does not change these values.
+    package init(_ values: [String: String], onForget: @escaping @Sendable ([String]) -> Void = { _ in }) {
+        self.init(
+            lookUp: { name, body in
+                if let value = values[name] { value.withCString { body($0) } } else { body(nil) }
+            }, drop: onForget)
     }
+
+    /// Drops variables of Secrets Bridge (`SB_…`) that nothing reads any more, of which the process would otherwise keep a copy.
+    package func forget(_ names: [String]) { drop(names) }
 
     /// Returns this environment with other values for some variables. Nil hides a variable.
     package func overriding(_ values: [String: String?]) -> Environment {
         let base = lookUp
-        return Environment { name, body in
-            switch values[name] {
-            case .some(.some(let value)): value.withCString { body($0) }
-            case .some(nil): body(nil)
-            case nil: base(name, body)
-            }
-        }
+        return Environment(
+            lookUp: { name, body in
+                switch values[name] {
+                case .some(.some(let value)): value.withCString { body($0) }
+                case .some(nil): body(nil)
+                case nil: base(name, body)
+                }
+            }, drop: drop)
     }
 
-    private init(lookUp: @escaping @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void) {
+    private init(
+        lookUp: @escaping @Sendable (String, (UnsafePointer<CChar>?) -> Void) -> Void,
+        drop: @escaping @Sendable ([String]) -> Void
+    ) {
         self.lookUp = lookUp
+        self.drop = drop
     }
 
     /// Returns a setting that is not a secret, or nil if the variable is not set or blank. White space around it is

@@ -28,13 +28,23 @@ enum OwnVariables {
             if let start = value.baseAddress { explicit_bzero(start, value.count) }
         }
         for name in found.keys { unsetenv(name) }
-        values.withLock { [found] in $0.merge(found) { $1 } }
+        keep(found)
+    }
+
+    /// Keeps values, each with its terminating NUL.
+    static func keep(_ found: [String: SharedSecret]) {
+        values.withLock { $0.merge(found) { $1 } }
     }
 
     /// Calls `body` with the value of a variable, or with nil if it is not set.
     static func read(_ name: String, _ body: (UnsafePointer<CChar>?) -> Void) {
         guard let taken = values.withLock({ $0[name] }) else { return body(getenv(name)) }
         taken.bytes.withUnsafeBytes { body($0.assumingMemoryBound(to: CChar.self).baseAddress) }
+    }
+
+    /// Drops the values of variables, whose memory is zeroed. Later reads find nothing.
+    static func forget(_ names: [String]) {
+        values.withLock { values in for name in names { values[name] = nil } }
     }
 
     private static func terminated(_ value: UnsafeRawBufferPointer) -> SecretBytes {

@@ -5,8 +5,6 @@ import Glibc
 /// link stays a link; owner, group and permissions are kept. A file that could not keep them, or that has several hard
 /// links, is not replaced.
 package enum FileReplacement {
-    private static let suffix = ".secrets-bridge-tmp"
-
     /// - Parameter fingerprint: the version of the file that may be replaced.
     /// - Parameter mode: the permissions of the new file, or nil to keep those of the old one.
     /// - Throws: `FileError` if the file has another version, or the folder or disk does not accept a new file. The old file
@@ -16,13 +14,9 @@ package enum FileReplacement {
         mode: UInt32? = nil
     ) throws(FileError) {
         let (target, info) = try examine(path)
-        let temporary = temporaryPath(for: target)
-        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard file >= 0 else {
+        guard let (temporary, file) = TemporaryFile.create(for: target, mode: 0o600) else {
             throw FileError(path: path, reason: cannotCreate(lastSystemError()))
         }
-        // The lock keeps `removeAbandoned` of another process from removing the file.
-        _ = flock(file, LOCK_EX)
         defer { close(file) }
         do throws(FileError) {
             try contents.write(to: file, path)
@@ -75,17 +69,6 @@ package enum FileReplacement {
         return (target, info)
     }
 
-    /// Returns whether a file name is that of a temporary file, which a killed process leaves behind.
-    package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
-
-    /// Removes a temporary file, unless the process that created it is still running.
-    package static func removeAbandoned(_ path: String) {
-        let file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-        guard file >= 0 else { return }
-        defer { close(file) }
-        if flock(file, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
-    }
-
     /// Returns why a file must not be replaced, or nil if it can be.
     private static func problem(_ target: String, _ info: stat) -> String? {
         guard info.st_nlink == 1 else {
@@ -120,15 +103,5 @@ package enum FileReplacement {
         guard let resolved = realpath(path, nil) else { throw .lastSystemError(path) }
         defer { free(resolved) }
         return String(cString: resolved)
-    }
-
-    static func temporaryPath(for target: String) -> String {
-        let slash = target.utf8.lastIndex(of: UInt8(ascii: "/")) ?? target.startIndex
-        return target[...slash] + temporaryName(for: String(target[target.utf8.index(after: slash)...]))
-    }
-
-    static func temporaryName(for name: String) -> String {
-        let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
-        return ".\(String(name.utf8.prefix(180)) ?? "file").\(unique)\(suffix)"
     }
 }

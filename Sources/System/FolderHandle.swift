@@ -48,15 +48,16 @@ package final class FolderHandle: Sendable {
     package func create(_ name: String, with contents: borrowing SecretBytes) throws(FileError) -> Bool {
         let path = path(of: name)
         try check(name)
-        let temporary = FileReplacement.temporaryName(for: name)
+        let temporary = TemporaryFile.newName(for: name)
         let file = openat(
             descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw .lastSystemError(path) }
-        // `FileReplacement.removeAbandoned` of another process ignores a locked file.
-        _ = flock(file, LOCK_EX)
         defer {
             unlinkat(descriptor, temporary, 0)
             close(file)
+        }
+        guard TemporaryFile.lock(file) else {
+            throw FileError(path: path, reason: "another process removed its temporary file; run this again")
         }
         try contents.write(to: file, path)
         guard fsync(file) == 0 else { throw .lastSystemError(path) }

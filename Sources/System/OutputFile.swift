@@ -81,13 +81,10 @@ package struct OutputFile: Sendable {
     }
 
     private func create(_ contents: borrowing SecretBytes) throws(FileError) {
-        let temporary = FileReplacement.temporaryPath(for: Self.withFolder(path))
-        let isOwnerOnly = permissions == .ownerOnly
-        let file = open(
-            temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, isOwnerOnly ? 0o600 : 0o666)
-        guard file >= 0 else { throw .lastSystemError(path) }
-        // The lock marks the temporary file as in use, so that another process does not remove it as abandoned.
-        _ = flock(file, LOCK_EX)
+        let mode: UInt32 = permissions == .ownerOnly ? 0o600 : 0o666
+        guard let (temporary, file) = TemporaryFile.create(for: Self.withFolder(path), mode: mode) else {
+            throw .lastSystemError(path)
+        }
         defer { close(file) }
         do throws(FileError) {
             try contents.write(to: file, path)

@@ -7,17 +7,29 @@ package enum PathRedaction {
     /// extension of a certificate, key or configuration file, of at most 64 bytes. No part of it looks like a token or
     /// base64.
     package static func printablePath(_ path: String) -> String? {
-        guard (1...255).contains(path.utf8.count), !path.contains("-----"),
-            path.unicodeScalars.allSatisfy({ !$0.isInvisible })
-        else { return nil }
         let isPath =
             path.contains("/") || path.hasPrefix("~") || path.hasPrefix(".")
             || extensions.contains { path.hasSuffix($0) && path.utf8.count <= 64 }
-        guard isPath, !looksLikeBase64(path), !path.split(separator: "/").contains(where: looksLikeToken)
-        else {
-            return nil
-        }
-        return path
+        return isPath && !mayBeContent(path) ? path : nil
+    }
+
+    /// Returns an argument that is not the path of a file, which an error may quote, or nil if it may be a value in place of the
+    /// path.
+    ///
+    /// A path contains a slash, or has the form `name.ext` with an extension of at most 10 lower-case letters and digits. The
+    /// limits of `printablePath` hold too.
+    package static func printableArgument(_ argument: String) -> String? {
+        let parts = argument.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let hasExtension =
+            parts.count > 1 && !parts[0].isEmpty && (1...10).contains(parts[parts.count - 1].count)
+            && parts[parts.count - 1].allSatisfy { $0.isASCIILowercase || $0.isASCIIDigit }
+        return (argument.contains("/") || hasExtension) && !mayBeContent(argument) ? argument : nil
+    }
+
+    private static func mayBeContent(_ path: String) -> Bool {
+        !(1...255).contains(path.utf8.count) || path.contains("-----")
+            || path.unicodeScalars.contains(where: \.isInvisible) || looksLikeBase64(path)
+            || path.split(separator: "/").contains(where: looksLikeToken)
     }
 
     private static let extensions = [".pem", ".crt", ".cer", ".key", ".yaml", ".yml", ".conf", ".kubeconfig"]

@@ -51,7 +51,10 @@ package struct InheritedSignals: Sendable {
 /// ending at once, cleans up, and exits with 128 plus the signal's number, as a shell reports it.
 package enum TerminationSignals {
     private static let all = [SIGINT, SIGTERM, SIGHUP]
+    /// Those that wait for the end of `deferring`: SIGQUIT (Ctrl-\) must not leave plaintext behind either.
+    private static let deferred = all + [SIGQUIT]
     private static let first = Atomic<Int32>(0)
+    private static let firstDeferred = Atomic<Int32>(0)
     /// The process id of the foreground program, or 0 if none is running.
     private static let program = Atomic<pid_t>(0)
     /// The seconds between the signal to the foreground program and SIGKILL.
@@ -68,30 +71,50 @@ package enum TerminationSignals {
         _ = first.compareExchange(expected: 0, desired: number, ordering: .sequentiallyConsistent)
     }
 
-    /// Installs handlers that record these signals. An ignored signal (`nohup`, `&`) stays ignored.
-    package static func startRecording() {
-        // The first use of a global variable takes a lock, which a signal handler must not do.
-        _ = (received, program.load(ordering: .sequentiallyConsistent), gracePeriod)
-        for number in all { install(number) }
+    /// The first signal that waited for the end of `deferring`, or nil. A thread of libdispatch blocks it, so that the process
+    /// does not end at once, but has to exit with 128 plus its number.
+    package static var deferredSignal: Int32? {
+        let number = firstDeferred.load(ordering: .sequentiallyConsistent)
+        return number == 0 ? nil : number
     }
 
-    /// Runs `body` to its end, even if one of these signals is received, which takes effect afterwards.
+    /// Forgets the signals that were received, for tests.
+    static func forgetReceived() {
+        first.store(0, ordering: .sequentiallyConsistent)
+        firstDeferred.store(0, ordering: .sequentiallyConsistent)
+    }
+
+    /// Installs handlers that record these signals. An ignored signal (`nohup`, `&`) stays ignored.
+    package static func startRecording() {
+        record(all)
+    }
+
+    private static func record(_ numbers: [Int32]) {
+        // The first use of a global variable takes a lock, which a signal handler must not do.
+        _ = (received, program.load(ordering: .sequentiallyConsistent), gracePeriod)
+        for number in numbers { install(number) }
+    }
+
+    /// Runs `body` to its end, even if one of these signals or SIGQUIT is received, which takes effect afterwards.
     package static func deferring<Value, Failure: Error>(
         _ body: () throws(Failure) -> Value
     ) throws(Failure) -> Value {
         let isRecorded = received != nil
-        let previous = all.map { number in
+        let previous = deferred.map { number in
             var old = sigaction()
             sigaction(number, nil, &old)
             return old
         }
-        startRecording()
+        record(deferred)
         defer {
-            for (number, old) in zip(all, previous) {
+            for (number, old) in zip(deferred, previous) {
                 var old = old
                 sigaction(number, &old, nil)
             }
-            if !isRecorded, let received { raise(received) }
+            if !isRecorded, let received {
+                firstDeferred.store(received, ordering: .sequentiallyConsistent)
+                raise(received)
+            }
         }
         return try body()
     }

@@ -52,7 +52,7 @@ struct CStringArray: ~Copyable {
 /// If it records termination signals (`TerminationSignals.startRecording`), it forwards them to the program, except a
 /// SIGINT of the terminal (Ctrl-C), which the terminal sends to both.
 package enum ForegroundProcess {
-    /// Runs the program with `inheritableEnvironment()`.
+    /// Runs the program with `inheritableEnvironment()` and `InheritedDescriptors`.
     ///
     /// - Parameter arguments: the program, which is searched for in the PATH, and its arguments.
     /// - Returns: the exit code, or 128 plus the number of the signal that ended the program.
@@ -64,6 +64,7 @@ package enum ForegroundProcess {
         let strings = CStringArray(arguments)
         let variables = CStringArray(inheritableEnvironment().map { "\($0)=\($1)" })
         var child: pid_t = 0
+        InheritedDescriptors.closeOthersOnExec()
         let code = posix_spawnp(
             &child, arguments.first ?? "", nil, attributes.pointer, strings.pointers, variables.pointers)
         guard code == 0 else { throw .cannotStart(errno: code) }

@@ -1,42 +1,47 @@
 package import Cryptography
-import System
 
 extension YAMLReader {
-    /// Returns the texts that are values of a field anywhere in a file.
+    /// Returns whether a field anywhere in a file has one of some values, without white space around them.
     ///
     /// Unlike `documents`, it also reads a file with a key that occurs twice, and one with a syntax error up to the error:
-    /// other programs may accept such a file, or the part before the error.
-    package static func values(ofField name: String, in file: borrowing SecretBytes) -> Set<String> {
+    /// other programs may accept such a file, or the part before the error. The texts of the file may be secret, so they are
+    /// compared where they are, without copies.
+    package static func contains(
+        field name: String, withOneOf values: [String], in file: borrowing SecretBytes
+    ) -> Bool {
         file.withUnsafeBytes { bytes in
-            var scan = FieldScan(name)
-            guard let text = try? SourceText(bytes, name: "") else { return [] }
+            var scan = FieldScan(name, values)
+            guard let text = try? SourceText(bytes, name: "") else { return false }
             let events = LibYAMLParser(text)
-            while let event = try? events.next() {
+            while !scan.isFound, let event = try? events.next() {
                 if case .streamEnd = event.kind { break }
                 scan.advance(event)
             }
-            return scan.values
+            return scan.isFound
         }
     }
 }
 
-/// Collects the values of a field from parse events. A pure state machine.
+/// Searches parse events for a field with one of some values. A pure state machine.
 private struct FieldScan {
     private struct Collection {
         let isMapping: Bool
-        var key: String?
+        /// True if the last key is the name of the field.
+        var isField = false
         var isKeyNext = true
     }
 
-    private let name: String
-    private(set) var values: Set<String> = []
+    private let name: [UInt8]
+    private let values: [[UInt8]]
+    private(set) var isFound = false
     private var open: [Collection] = []
-    /// The texts of scalars with anchors.
-    private var anchors: [String: String] = [:]
-    /// Longer texts are neither keys nor values that are searched.
-    private static let maximumBytes = 256
+    /// The scalars with anchors, whose memory is zeroed when it is released.
+    private var anchors: [String: ScalarText] = [:]
 
-    init(_ name: String) { self.name = name }
+    init(_ name: String, _ values: [String]) {
+        self.name = Array(name.utf8)
+        self.values = values.map { Array($0.utf8) }
+    }
 
     mutating func advance(_ event: ParseEvent) {
         switch event.kind {
@@ -44,7 +49,8 @@ private struct FieldScan {
         case .documentStart: (open, anchors) = ([], [:])
         case .alias(let anchor): add(anchors[anchor])
         case .scalar(let raw, _, let properties, _):
-            let text = Self.text(event, raw)
+            // A value that does not match its tag is taken as it is written.
+            let text = (try? event.scalar())?.text ?? raw
             if let anchor = properties.anchor { anchors[anchor] = text }
             add(text)
         case .sequenceStart:
@@ -57,24 +63,37 @@ private struct FieldScan {
         }
     }
 
-    private static func text(_ event: ParseEvent, _ raw: ScalarText) -> String? {
-        guard raw.count <= maximumBytes else { return nil }
-        // A value that does not match its tag is taken as it is written.
-        let scalar = (try? event.scalar())?.text ?? raw
-        let text = scalar.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-        return String(text.trimming { $0 == " " || $0.isNewline })
-    }
-
     /// Adds a node to the innermost collection.
-    private mutating func add(_ text: String?) {
+    private mutating func add(_ text: ScalarText?) {
         guard var collection = open.popLast() else { return }
         defer { open.append(collection) }
         guard collection.isMapping else { return }
         if collection.isKeyNext {
-            collection.key = text
-        } else if collection.key == name, let text {
-            values.insert(text)
+            collection.isField = text.map { Self.equals($0, name) } ?? false
+        } else if collection.isField, let text, values.contains(where: { Self.equals(text, $0) }) {
+            isFound = true
         }
         collection.isKeyNext.toggle()
+    }
+
+    /// Compares a scalar, without the spaces and line breaks around it.
+    private static func equals(_ scalar: ScalarText, _ text: [UInt8]) -> Bool {
+        scalar.withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while let blank = blanks.first(where: { rest.starts(with: $0) }) {
+                rest = rest.dropFirst(blank.count)
+            }
+            while let blank = blanks.first(where: { rest.suffix($0.count).elementsEqual($0) }) {
+                rest = rest.dropLast(blank.count)
+            }
+            return rest.elementsEqual(text)
+        }
+    }
+
+    /// The space, and all line breaks of Unicode, in UTF-8.
+    private static let blanks: [[UInt8]] = [
+        " ", "\n", "\r", "\u{B}", "\u{C}", "\u{85}", "\u{2028}", "\u{2029}",
+    ].map {
+        Array($0.utf8)
     }
 }

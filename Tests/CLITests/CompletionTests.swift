@@ -125,6 +125,13 @@ struct CommandSuggestionTests {
         #expect(!message.contains("\u{1B}"))
     }
 
+    @Test func doesNotQuoteAValueInPlaceOfACommand() {
+        let message = suggestion.message(for: "password=\(canary)")
+        #expect(message == "the first argument is not a command; secrets-bridge --help lists them")
+        #expect(suggestion.message(for: "frobnicate").hasPrefix(#""frobnicate" is not a command; "#))
+        #expect(suggestion.message(for: "db.yaml").hasPrefix(#""db.yaml" is not a command; "#))
+    }
+
     @Test func handlesALongWord() {
         #expect(suggestion.suggestions(for: String(repeating: "wrap", count: 100_000)) == [])
     }

@@ -56,13 +56,24 @@ struct EnvironmentEntriesTests {
     @Test func showsTheCommandsIfNoEntryIsSelected() {
         let error = EnvironmentEntries.missingSelection(
             ["user", "password", "tls.key"], document: ["my db.yaml", "--name", "db"],
-            program: ["psql", "-c", "select 'x'"])
+            program: ["my psql", "-p\(canary)", "select 'x'"])
         #expect(
             error.description.contains(
-                #"secrets-bridge exec 'my db.yaml' --name db --only password,user -- psql -c 'select '\''x'\'''; or"#
+                "secrets-bridge exec 'my db.yaml' --name db --only password,user -- 'my psql' \u{2026}; or"
             ))
         #expect(error.description.contains("it has password, tls.key, user"))
+        // An argument of the program may be a value.
         expectSafeMessage(error.description)
+        #expect(!error.description.contains("'x'"))
+        let alone = EnvironmentEntries.missingSelection(["user"], document: ["a"], program: ["psql"])
+        #expect(alone.description.hasSuffix("--all -- psql"))
+    }
+
+    @Test func doesNotQuoteAValueInPlaceOfAName() {
+        let refused = message(["A": "1"], only: ["A=\(canary)"])
+        #expect(refused?.contains("an argument of --only is not the name of an entry; it has A") == true)
+        expectSafeMessage(refused)
+        #expect(message(["A": "1"], only: ["B"])?.contains("has no entry \"B\"") == true)
     }
 
     @Test func aMessageDoesNotNameThousandsOfEntries() throws {

@@ -1,5 +1,6 @@
 import Cryptography
 import Envelope
+import Glibc
 import KMS
 import TestSupport
 import Testing
@@ -31,6 +32,22 @@ struct VerifyFilesTests {
         await Verification(keys: nil, namespace: nil).verify(
             WrappedSecretFiles(
                 reading: paths, .init(allowsNone: allowsNone, allowsPlaintext: allowsPlaintext)))
+    }
+
+    /// A killed `unwrap -w` leaves plaintext in a temporary file.
+    @Test(arguments: [".db.yaml.1a.secrets-bridge-tmp", ".out.1a.secrets-bridge-tmp"], [true, false])
+    func findsUnencryptedSecretsInAbandonedTemporaryFiles(name: String, allowsNone: Bool) async throws {
+        try folder.write("a.yaml", try await wrapped())
+        let path = try folder.write(name, secret)
+        let result = await verify([folder.path], allowsNone: allowsNone)
+        #expect(result.problems.count == 1)
+        #expect(result.problems.first?.contains("\(name):1:1: Secret \"db\" is not encrypted") == true)
+        #expect(result.notes == ["\(path): is a temporary file that a killed run left; remove it"])
+        #expect(await verify([folder.path], allowsPlaintext: true).problems == [])
+        let file = open(path, O_RDONLY)
+        defer { close(file) }
+        #expect(flock(file, LOCK_EX) == 0)
+        #expect(await verify([folder.path], allowsNone: allowsNone).problems == [], "a process writes it")
     }
 
     @Test func findsKindsThatAreWrittenWithEscapes() async throws {

@@ -191,6 +191,7 @@ struct VaultHygieneTests {
             }
             let master = Data(base64Encoded: run.namespace.masterKey) ?? Data()
             #expect(try copies(master).count == 1, "the key manager's own")
+            #expect(try copies(run.namespace.masterKey.utf8).isEmpty, "the variable")
         }
     }
 }

@@ -2,6 +2,7 @@ import Cryptography
 import Envelope
 import Foundation
 import Settings
+import System
 import TestSupport
 import Testing
 
@@ -71,6 +72,20 @@ struct BackendSettingsTests {
         #expect(aws.stsAddress.url == "https://sts.example")
         let ring = try KeyRing.load(from: padded(["SB_KMS_BACKEND": "aws-kms"].merging(values) { $1 }))
         #expect(ring.others.isEmpty)
+    }
+
+    /// The key managers have the only copies.
+    @Test(arguments: ["local", "vault-transit"]) func forgetsTheVariablesOfMasterKeys(backend: String) throws
+    {
+        let forgotten = Locked<[String]>([])
+        let environment = Environment(
+            [
+                "SB_KMS_BACKEND": backend,
+                "SB_WRAP_MASTER_KEY": Base64.encode([UInt8](repeating: 7, count: 32)),
+                "SB_KMS_VAULT_ADDR": "https://vault:8200", "SB_KMS_VAULT_KEY": "k", "SB_KMS_VAULT_TOKEN": "t",
+            ], onForget: { names in forgotten.withLock { $0 += names } })
+        _ = try KeyRing.load(from: environment)
+        #expect(forgotten.withLock { $0 } == ["SB_WRAP_MASTER_KEY", "SB_WRAP_MASTER_KEYS_PREVIOUS"])
     }
 
     /// A user may accept plain http for one command.

@@ -42,6 +42,17 @@ struct EnvironmentTests {
         #expect(error?.description.contains("hunter2") == false)
     }
 
+    /// The kernel keeps no copy, and after `forget` the process none either.
+    @Test func forgetsAVariableThatIsNotReadAnyMore() throws {
+        let name = "SB_TEST_FORGOTTEN"
+        OwnVariables.keep([name: SharedSecret(copying: "dGhlIGtleQ==\0".utf8)])
+        let environment = Environment.process.overriding(["SB_TEST_OTHER": "x"])
+        #expect(environment.inlineSecret(name)?.text == "dGhlIGtleQ==")
+        environment.forget([name])
+        #expect(environment.inlineSecret(name) == nil)
+        #expect(Environment.process.value(name) == nil)
+    }
+
     @Test(arguments: ["a\nb", "a\u{1B}[2Jb", String(repeating: "x", count: 10_000)])
     func messagesAreOneBoundedLine(text: String) {
         #expect(isOneLine(SettingError(variable: "X", problem: text).description))

@@ -95,10 +95,76 @@ struct FileReplacementTests {
         defer { close(descriptor) }
         #expect(flock(descriptor, LOCK_EX) == 0)
         for path in [abandoned, used] {
-            #expect(FileReplacement.isTemporary(String(path.split(separator: "/").last ?? "")))
-            FileReplacement.removeAbandoned(path)
+            #expect(TemporaryFile.isTemporary(String(path.split(separator: "/").last ?? "")))
+            TemporaryFile.removeAbandoned(path)
         }
         #expect(try folder.names == [".b.yaml.2.secrets-bridge-tmp"])
-        #expect(!FileReplacement.isTemporary("a.yaml"))
+        #expect(!TemporaryFile.isTemporary("a.yaml"))
+    }
+
+    @Test func neitherWaitsForAPipeNorFollowsALink() throws {
+        let pipe = folder.path(".a.yaml.1.secrets-bridge-tmp")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        let target = try folder.write("b.yaml", "kept")
+        let link = try folder.link(".a.yaml.2.secrets-bridge-tmp", to: "b.yaml")
+        for path in [pipe, link] {
+            #expect(!TemporaryFile.isAbandoned(path))
+            TemporaryFile.removeAbandoned(path)
+        }
+        #expect(FileManager.default.fileExists(atPath: pipe))
+        #expect(FileManager.default.fileExists(atPath: target))
+    }
+
+    /// A killed run leaves plaintext, which the next one for the same file removes.
+    @Test func removesAbandonedFilesOfItsTarget() throws {
+        let path = try folder.write("a.yaml", "old")
+        let kept = [
+            ".a.yaml.bak.1.secrets-bridge-tmp", ".b.yaml.1.secrets-bridge-tmp",
+            ".a.yaml.2.secrets-bridge-tmp",
+            ".a.yaml..secrets-bridge-tmp", "a.yaml.1.secrets-bridge-tmp",
+        ]
+        for name in kept + [".a.yaml.1.secrets-bridge-tmp", ".a.yaml.1zz.secrets-bridge-tmp"] {
+            try folder.write(name, "half")
+        }
+        let used = open(folder.path(".a.yaml.2.secrets-bridge-tmp"), O_RDONLY)
+        defer { close(used) }
+        #expect(flock(used, LOCK_EX) == 0)
+        #expect(!TemporaryFile.isAbandoned(folder.path(".a.yaml.2.secrets-bridge-tmp")))
+        #expect(TemporaryFile.isAbandoned(folder.path(".a.yaml.1.secrets-bridge-tmp")))
+        // Through a link too, whose target the temporary files are beside.
+        try folder.link("link.yaml", to: "a.yaml")
+        try replacing(folder.path("link.yaml"))
+        #expect(try folder.names == (kept + ["a.yaml", "link.yaml"]).sorted())
+        try folder.write(".new.1.secrets-bridge-tmp", "half")
+        try OutputFile(folder.path("new"), permissions: .ownerOnly).write(SecretBytes(copying: "x".utf8))
+        #expect(try folder.names == (kept + ["a.yaml", "link.yaml", "new"]).sorted())
+    }
+
+    @Test func noticesThatANewFileWasTakenForAnAbandonedOne() throws {
+        let path = try folder.write(".a.yaml.1.secrets-bridge-tmp", "")
+        let file = open(path, O_WRONLY)
+        defer { close(file) }
+        TemporaryFile.removeAbandoned(path)
+        #expect(!TemporaryFile.lock(file))
+    }
+
+    /// Processes that write different versions of a file do not take the temporary file of another for an abandoned one.
+    @Test func manyWritersDoNotRemoveEachOthersFiles() async throws {
+        let path = folder.path("a.yaml")
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    for _ in 0..<200 {
+                        guard let (temporary, file) = TemporaryFile.create(for: path, mode: 0o600) else {
+                            Issue.record("no file")
+                            return
+                        }
+                        #expect(rename(temporary, path) == 0)
+                        close(file)
+                    }
+                }
+            }
+        }
+        #expect(try folder.names == ["a.yaml"])
     }
 }

@@ -145,4 +145,19 @@ struct PrivateFolderTests {
         #expect(try ForegroundProcess.run(["sh", "-c", "kill -9 $$"]) == 137)
         #expect(throws: ChildProcess.RunError.self) { try ForegroundProcess.run(["no-such-program"]) }
     }
+
+    /// An editor gets what the user's shell passed on purpose, and no socket of a library.
+    @Test func foregroundProgramsInheritOnlyTheDescriptorsOfTheStart() throws {
+        let inherited = open("/dev/null", O_RDONLY)
+        InheritedDescriptors.record()
+        let own = open("/dev/null", O_RDONLY)
+        defer {
+            close(own)
+            close(inherited)
+        }
+        #expect(inherited > 2)
+        let script =
+            "test -e /proc/self/fd/\(inherited) || exit 3; test -e /proc/self/fd/\(own) && exit 4; exit 0"
+        #expect(try ForegroundProcess.run(["sh", "-c", script]) == 0)
+    }
 }

@@ -1,3 +1,5 @@
+import System
+
 /// Suggests commands for a word that is not a command: those with a similar name, or with another tool's name for them.
 package struct CommandSuggestion {
     private let program: String
@@ -35,10 +37,12 @@ package struct CommandSuggestion {
         self.commands = commands
     }
 
-    /// Returns one line that names the unknown command and the suggestions.
+    /// Returns one line with the unknown command, unless it may be a value, and the suggestions.
     package func message(for word: String) -> String {
         let suggestions = suggestions(for: word)
-        let unknown = "\(quoted(word)) is not a command"
+        let isName = word.utf8.allSatisfy { $0.isASCIILowercase || $0 == UInt8(ascii: "-") }
+        let isShown = isName || PathRedaction.printableArgument(word) != nil
+        let unknown = isShown ? "\(quoted(word)) is not a command" : "the first argument is not a command"
         guard !suggestions.isEmpty else { return "\(unknown); \(program) --help lists them" }
         return "\(unknown); did you mean \(suggestions.joined(separator: " or "))?"
     }

@@ -30,7 +30,9 @@ package enum EnvironmentEntries {
     package static func missingSelection(
         _ names: [String], document: [String], program: [String]
     ) -> InputError {
-        let program = program.map(\.shellQuoted).joined(separator: " ")
+        // The arguments are left out: one of them may be a value.
+        let program = (program.prefix(1).map(\.shellQuoted) + (program.count > 1 ? ["\u{2026}"] : []))
+            .joined(separator: " ")
         let usable = names.sorted().filter(isVariableName)
         let example = usable.isEmpty ? "NAME" : usable.prefix(8).joined(separator: ",")
         let command = "secrets-bridge exec \(document.map(\.shellQuoted).joined(separator: " "))"
@@ -49,8 +51,13 @@ package enum EnvironmentEntries {
         _ entries: [SecretEntry], _ selection: EntrySelection, source: String
     ) throws(InputError) -> [SharedSecret] {
         for name in selection.explicitNames.sorted() where !entries.contains(where: { $0.name == name }) {
+            // The argument may be NAME=VALUE, which must not be quoted.
+            let isName = (try? EnvelopeValidation.check(entry: name)) != nil
             throw InputError(
-                source, "has no entry \(quoted(name)); it has \(entries.map(\.name).listed())")
+                source,
+                (isName
+                    ? "has no entry \(quoted(name))" : "an argument of --only is not the name of an entry")
+                    + "; it has \(entries.map(\.name).listed())")
         }
         var variables: [SharedSecret] = []
         for entry in entries where selection.includesAll || selection.explicitNames.contains(entry.name) {

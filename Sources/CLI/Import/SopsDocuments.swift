@@ -97,7 +97,7 @@ package struct SopsDocuments: Sendable {
                 name: name, namespace: own,
                 type: try ManifestFields.identifier(template["type"], "\(field).type", source), source: place)
             secret.labels = try ManifestFields.stringMap(template["labels"], "\(field).labels", source)
-            secret.annotations = try ManifestFields.stringMap(
+            secret.annotations = try ManifestFields.annotations(
                 template["annotations"], "\(field).annotations", source)
             secret.isImmutable = try ManifestFields.bool(template["immutable"], "\(field).immutable", source)
             secret.entries = try SecretManifestReader.readEntries(of: template, source)

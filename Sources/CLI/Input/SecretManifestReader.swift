@@ -73,7 +73,7 @@ package enum SecretManifestReader {
         secret.owner = owner(metadata["ownerReferences"])
         secret.uid = try ManifestFields.string(metadata["uid"], "metadata.uid", source)
         secret.labels = try ManifestFields.stringMap(metadata["labels"], "metadata.labels", source)
-        secret.annotations = try ManifestFields.stringMap(
+        secret.annotations = try ManifestFields.annotations(
             metadata["annotations"], "metadata.annotations", source)
     }
 

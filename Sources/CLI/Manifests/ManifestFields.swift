@@ -104,11 +104,21 @@ enum ManifestFields {
         return entries
     }
 
-    static func stringMap(
+    /// The annotation in which `kubectl apply` stores the whole object: that of a Secret contains the values.
+    static let lastAppliedConfiguration = "kubectl.kubernetes.io/last-applied-configuration"
+
+    /// Reads annotations of a Secret, except `lastAppliedConfiguration`, of which no copy is made.
+    static func annotations(
         _ node: YAMLNode?, _ field: String, _ source: String
     ) throws(InputError) -> [String: String] {
+        try stringMap(node, field, source, except: lastAppliedConfiguration)
+    }
+
+    static func stringMap(
+        _ node: YAMLNode?, _ field: String, _ source: String, except skipped: String? = nil
+    ) throws(InputError) -> [String: String] {
         var pairs: [String: String] = [:]
-        for entry in try mapping(node, field, source) {
+        for entry in try mapping(node, field, source) where entry.key != skipped {
             pairs[entry.key] = try string(entry.value, "\(field).\(entry.key)", source) ?? ""
         }
         return pairs

@@ -17,6 +17,7 @@ package struct ManifestPaths: Sendable {
     private var known: [FileIdentity: Int] = [:]
     /// The symbolic links to files whose names are those of manifests.
     private var links: [(path: String, identity: FileIdentity)] = []
+    private let readsAbandoned: Bool
 
     private static let endings = [".yaml", ".yml", ".json"]
     private static let maximumDepth = 64
@@ -26,7 +27,11 @@ package struct ManifestPaths: Sendable {
     ///     sets it.
     ///   - readsLinks: Includes files behind symbolic links that have the names of manifests, as kubectl does, unless they
     ///     are among the files already. Only a caller that does not write sets it.
-    package init(_ paths: [String], cleansUp: Bool = false, readsLinks: Bool = false) {
+    ///   - readsAbandoned: Includes temporary files that killed runs left in the folders, which may hold plaintext.
+    package init(
+        _ paths: [String], cleansUp: Bool = false, readsLinks: Bool = false, readsAbandoned: Bool = false
+    ) {
+        self.readsAbandoned = readsAbandoned
         for path in paths {
             links = []
             do throws(InputError) {
@@ -116,14 +121,16 @@ package struct ManifestPaths: Sendable {
         let base = folder.hasSuffix("/") ? folder : folder + "/"
         var indices: [Int] = []
         for name in try names(in: folder).sorted() {
-            if cleansUp, FileReplacement.isTemporary(name) { FileReplacement.removeAbandoned(base + name) }
-            if FileReplacement.isTemporary(name) { continue }
+            if TemporaryFile.isTemporary(name) {
+                if cleansUp { TemporaryFile.removeAbandoned(base + name) }
+                guard readsAbandoned, TemporaryFile.isAbandoned(base + name) else { continue }
+            }
             do throws(InputError) {
                 let info = try status(of: base + name, isLinkFollowed: false)
                 switch info.st_mode & S_IFMT {
                 case S_IFDIR where name.hasPrefix("."): break
                 case S_IFDIR: indices += try collect(base + name, depth: depth + 1, cleansUp)
-                case S_IFREG where Self.isManifest(name):
+                case S_IFREG where Self.isManifest(name) || TemporaryFile.isTemporary(name):
                     indices.append(index(of: base + name, FileIdentity(info)))
                 case S_IFLNK where Self.isManifest(name):
                     do throws(InputError) {
@@ -148,9 +155,10 @@ package struct ManifestPaths: Sendable {
         return endings.contains { name.hasSuffix($0) }
     }
 
-    /// Returns true for the file name of a manifest, or of a copy or an example such as `db.yaml.bak`.
+    /// Returns true for the file name of a manifest, of a copy or an example such as `db.yaml.bak`, or of a temporary file.
     private static func mayBeManifest(_ path: String) -> Bool {
         let name = path.split(separator: "/").last.map { $0.lowercased() } ?? ""
+        if TemporaryFile.isTemporary(name) { return true }
         return endings.contains { name.hasSuffix($0) || name.contains("\($0).") }
     }
 

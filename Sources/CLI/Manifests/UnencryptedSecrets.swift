@@ -88,7 +88,7 @@ struct UnencryptedSecrets {
     private static let metadataFields = Set(
         ["name", "namespace", "labels", "annotations"] + ManifestFields.serverManagedMetadata
             + ManifestFields.unsupportedMetadata)
-    private static let lastAppliedKey = "kubectl.kubernetes.io/last-applied-configuration"
+    private static let lastAppliedKey = ManifestFields.lastAppliedConfiguration
 
     /// Returns an error if the annotation in which `kubectl apply` keeps the whole object contains an unencrypted
     /// Secret.

@@ -163,7 +163,7 @@ package struct WrappedSecretFiles: Sendable {
     }
 
     package init(reading paths: [String], _ rules: ScanOptions = ScanOptions()) {
-        let manifests = ManifestPaths(paths, readsLinks: true)
+        let manifests = ManifestPaths(paths, readsLinks: true, readsAbandoned: !rules.allowsPlaintext)
         var notes: [String] = []
         let read = manifests.read(kind: WrappedSecret.resource.kind, allowsNone: rules.allowsNone) {
             path throws(InputError) in try Reading(path, rules, &notes)
@@ -200,6 +200,9 @@ package struct WrappedSecretFiles: Sendable {
             let plain = rules.allowsPlaintext ? nil : UnencryptedSecrets(in: contents, source: source)
             notes += plain?.notes ?? []
             problems = plain?.problems ?? []
+            if TemporaryFile.isTemporary(source.split(separator: "/").last.map(String.init) ?? "") {
+                notes.append("\(source): is a temporary file that a killed run left; remove it")
+            }
             self.file = file?.documents.isEmpty == false ? file : nil
             if self.file == nil, problems.isEmpty { return nil }
         }

@@ -185,7 +185,7 @@ package struct SealedSecretDocument: Sendable {
     ) throws(InputError) -> Pairs {
         (
             try ManifestFields.stringMap(metadata?["labels"], "\(field).labels", source),
-            try ManifestFields.stringMap(metadata?["annotations"], "\(field).annotations", source)
+            try ManifestFields.annotations(metadata?["annotations"], "\(field).annotations", source)
         )
     }
 

@@ -2,6 +2,7 @@ import Cryptography
 import Foundation
 import HTTP
 import HTTPTypes
+import System
 import TestSupport
 import Testing
 
@@ -65,6 +66,36 @@ import Testing
         #expect(
             error?.description
                 == "creating Secret payments/db: data[x] (FieldValueInvalid), type (FieldValueRequired)")
+    }
+
+    /// A failed test of a JSON Patch, and servers other than Kubernetes', name no causes.
+    @Test(arguments: ["Invalid", "", "PatchFailed"])
+    func doesNotQuoteTheMessageOfAnInvalidObjectWithoutCauses(reason: String) async {
+        let error = await error(.status(422, reason, #"data[x]: Invalid value: \"Y2FuYXJ5\""#))
+        #expect(error?.code == .invalid)
+        #expect(error?.description == "creating Secret payments/db: the API server returned HTTP 422")
+        #expect(error?.status?.message == nil)
+    }
+
+    @Test func doesNotQuoteACauseOfAnotherReason() async {
+        let error = await error(
+            .status(
+                422, "Rejected", "pw is Y2FuYXJ5", details: #"{"causes":[{"message":"Y2FuYXJ5"}]}"#))
+        #expect(error?.description == "creating Secret payments/db: the API server returned HTTP 422")
+        #expect(error?.status?.details?.causes?.first?.message == nil)
+    }
+
+    /// The response may quote the body.
+    @Test func zeroesTheResponseToASecretBody() async {
+        let text = #"{"kind":"Status","message":"\#(String(repeating: "x", count: 3000))"}"#
+        let seen = Locked<[ReleasedMemory]>([])
+        await SecretMemory.$onRelease.withValue({ memory in
+            let release = ReleasedMemory(count: memory.count, isZero: memory.allSatisfy { $0 == 0 })
+            seen.withLock { $0.append(release) }
+        }) {
+            #expect(await error(.init(422, text))?.code == .invalid)
+        }
+        #expect(seen.withLock { $0 }.contains(ReleasedMemory(count: text.utf8.count, isZero: true)))
     }
 
     /// A server that cannot parse a body quotes a part of it: `error found in #10 byte of ...|"pw":"Y2Fu|...`.
