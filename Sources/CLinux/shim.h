@@ -1,5 +1,6 @@
 // Linux calls that are variadic, which Swift cannot call, or that are simpler in C.
 #pragma once
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -80,4 +81,10 @@ static inline int sb_is_in_memory(const char *path) {
 static inline int sb_create_memory_file(void) {
     const unsigned close_on_exec = 1;
     return (int)syscall(SYS_memfd_create, "secrets-bridge", close_on_exec);
+}
+
+/// Renames a file unless something has the new name (renameat2(2) with RENAME_NOREPLACE). Returns 0 on success.
+static inline int sb_rename_without_replacing(const char *from, const char *to) {
+    const unsigned no_replace = 1;
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, no_replace);
 }

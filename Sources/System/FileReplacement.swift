@@ -15,6 +15,15 @@ package enum FileReplacement {
         _ path: String, with contents: borrowing SecretBytes, unchangedSince fingerprint: FileFingerprint,
         mode: UInt32? = nil
     ) throws(FileError) {
+        // The temporary file may hold plaintext, which a signal must not leave behind.
+        try TerminationSignals.deferring { () throws(FileError) in
+            try writeAndRename(path, contents, fingerprint, mode)
+        }
+    }
+
+    private static func writeAndRename(
+        _ path: String, _ contents: borrowing SecretBytes, _ fingerprint: FileFingerprint, _ mode: UInt32?
+    ) throws(FileError) {
         let (target, info) = try examine(path)
         let temporary = temporaryPath(for: target)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
@@ -30,12 +39,17 @@ package enum FileReplacement {
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw .lastSystemError(path)
             }
-            guard FileFingerprint(path: target) == fingerprint else {
-                throw FileError(
-                    path: path,
-                    reason: "another process has changed it meanwhile; it was not replaced, run this again")
+            // Without the lock, two processes could both find the old version and rename their files over it.
+            try FileLock.withFolderLock(for: target, named: path) { () throws(FileError) in
+                guard FileFingerprint(path: target) == fingerprint else {
+                    throw FileError(
+                        path: path,
+                        reason:
+                            "another process has changed it meanwhile; it was not replaced, run this again"
+                    )
+                }
+                guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
             }
-            guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
         } catch {
             unlink(temporary)
             throw error

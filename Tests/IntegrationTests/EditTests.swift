@@ -51,6 +51,46 @@ struct EditTests {
             }
     }
 
+    /// All succeed, or are told to run again; no value of one that succeeded is missing.
+    @Test func noValueOfConcurrentCommandsIsLost() async throws {
+        _ = try await wrap()
+        let binary = try Settings.required().binary
+        let added = try await withThrowingTaskGroup(of: String?.self) { group in
+            for index in 0..<12 {
+                group.addTask { [file, environment] in
+                    let program = try Program(
+                        binary, ["set", file, "--from-literal", "k\(index)=v"], environment: environment)
+                    let outcome = try await program.outcome()
+                    #expect(outcome.status == 0 || outcome.errors.contains("another process has changed it"))
+                    return outcome.status == 0 ? "k\(index)" : nil
+                }
+            }
+            return try await group.reduce(into: []) { $0 += [$1].compactMap(\.self) }
+        }
+        #expect(!added.isEmpty)
+        for name in added { #expect(try await value(name) == "v") }
+        #expect(try folder.names == ["db.yaml"])
+    }
+
+    /// The command waits for the lock of the folder between the temporary file and its renaming.
+    @Test(arguments: [SIGTERM, SIGINT])
+    func aSignalLeavesNoTemporaryFile(number: Int32) async throws {
+        let before = try await wrap()
+        let lock = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(lock) }
+        #expect(flock(lock, LOCK_EX) == 0)
+        let program = try Program(
+            try Settings.required().binary, ["set", file, "--from-literal", "user=new"],
+            environment: environment)
+        _ = try await eventually("the temporary file exists") {
+            try folder.names.contains { $0.hasSuffix(".secrets-bridge-tmp") } ? true : nil
+        }
+        program.signal(number)
+        #expect(try await program.outcome(within: .seconds(60)).status == 128 + number)
+        #expect(try folder.names == ["db.yaml"])
+        #expect(try folder.read("db.yaml") == before)
+    }
+
     @Test func changesOneValueAndNothingElse() async throws {
         let before = try await wrap()
         let place = folder.path("where")
