@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /// Disables core dumps, and ptrace and /proc/<pid>/mem for other processes of this user. Returns 0 on success.

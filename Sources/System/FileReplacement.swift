@@ -2,8 +2,8 @@ package import Cryptography
 import Glibc
 
 /// Replaces files atomically: a reader finds the old bytes or the new ones, at any moment and after any crash. A symbolic
-/// link stays a link; owner, group and permissions are kept. A file that could not keep them, or that has several hard
-/// links, is not replaced.
+/// link stays a link; owner, group, permissions and the POSIX ACL are kept. A file that could not keep them, or that has
+/// several hard links, is not replaced.
 package enum FileReplacement {
     private static let suffix = ".secrets-bridge-tmp"
 
@@ -36,6 +36,8 @@ package enum FileReplacement {
         do throws(FileError) {
             try contents.write(to: file, path)
             try keepOwner(info, file, path)
+            // A mode without the ACL would give the owning group what the ACL's mask allows.
+            try AccessControlList.set(mode == nil ? AccessControlList.read(target) : nil, on: file, path)
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw .lastSystemError(path)
             }
