@@ -104,21 +104,30 @@ package enum FileReplacement {
 
     /// Returns why a file must not be replaced, or nil if it can be.
     private static func problem(_ target: String, _ info: stat) -> String? {
+        guard info.st_mode & S_IFMT == S_IFREG else {
+            return "is not a regular file and cannot be replaced; give the path of a file"
+        }
         guard info.st_nlink == 1 else {
             return
                 "has \(info.st_nlink) hard links, and a new file would replace only one of them; copy the file"
         }
         // faccessat(2) lets root write read-only files.
-        guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
-            return unwritableReason(info, for: geteuid())
+        guard info.st_mode & 0o222 != 0 else { return unwritableReason(info, for: geteuid()) }
+        guard faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
+            return unwritableReason(info, for: geteuid(), code: errno)
         }
         return nil
     }
 
     /// Returns why `user` cannot write a file. Only its owner and root can change its mode.
-    static func unwritableReason(_ info: stat, for user: uid_t) -> String {
-        user == 0 || info.st_uid == user
-            ? "is read-only; run chmod u+w to make it writable" : differentOwner(info)
+    ///
+    /// - Parameter code: the error of access(2).
+    static func unwritableReason(_ info: stat, for user: uid_t, code: Int32 = EACCES) -> String {
+        if code == EROFS { return "is on a read-only file system; copy the file to another one" }
+        guard user == 0 || info.st_uid == user else { return differentOwner(info) }
+        // The file may be immutable (chattr +i).
+        guard code == EACCES else { return "cannot be written (\(systemError(code)))" }
+        return "is read-only; run chmod u+w to make it writable"
     }
 
     /// Gives the new file the owner and group of the old one, unless it has them already: a folder may pass its group on to
